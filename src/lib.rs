@@ -1,0 +1,1 @@
+//! Declarative stack deployer for plain Docker hosts reached over SSH.
