@@ -1,1 +1,4 @@
 //! Declarative stack deployer for plain Docker hosts reached over SSH.
+
+pub mod model;
+pub mod orchestrator;

@@ -1,0 +1,22 @@
+//! The nouns: plain data that every other room speaks in.
+//!
+//! Knows nothing of text formats, hosts, clocks or terminals. Everything here is a value that can be
+//! compared, ordered, serialised and built in a test.
+
+pub mod duration;
+pub mod ids;
+pub mod image;
+pub mod node;
+pub mod observed;
+pub mod spec;
+pub mod task;
+pub mod time;
+
+pub use duration::GoDuration;
+pub use ids::{ClusterName, NodeName, ServiceName, SpecHash, StackName, TaskId};
+pub use image::ImageRef;
+pub use node::{Availability, Member, NodeFacts, NodeView, Role, Unreachable};
+pub use observed::Observed;
+pub use spec::{ServiceMode, ServiceSpec, StackSpec, TaskSpec};
+pub use task::{Health, Slot, Task, TaskStatus};
+pub use time::Timestamp;

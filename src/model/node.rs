@@ -1,0 +1,181 @@
+//! A node: a member of the cluster. The connection to it is a *host* and belongs to `fleet`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::NodeName;
+use super::spec::{HostPort, Platform};
+use super::task::Task;
+use super::time::Timestamp;
+
+/// What the inventory says of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Name in the inventory.
+    pub name: NodeName,
+    /// Address as written, for people: `ssh://root@h1`.
+    pub address: String,
+    /// Role.
+    pub role: Role,
+    /// Labels for `node.labels.*`.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it takes tasks.
+    pub availability: Availability,
+}
+
+/// What constraints call `node.role`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Also keeps the cluster's records.
+    Manager,
+    /// Runs tasks.
+    #[default]
+    Worker,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Manager => "manager",
+            Self::Worker => "worker",
+        })
+    }
+}
+
+/// Whether a node takes tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Availability {
+    /// Takes new tasks.
+    #[default]
+    Active,
+    /// Keeps its tasks, takes no new ones.
+    Pause,
+    /// Gives its tasks away.
+    Drain,
+}
+
+impl fmt::Display for Availability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Active => "active",
+            Self::Pause => "pause",
+            Self::Drain => "drain",
+        })
+    }
+}
+
+/// What was seen of a node: either facts, or that it is silent. Nothing turns one into the other.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NodeView {
+    /// The engine answered.
+    Facts(Box<NodeFacts>),
+    /// It did not. Its tasks are unknown, never gone.
+    Unreachable(Unreachable),
+}
+
+/// Why a node is silent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreachable {
+    /// When this was found.
+    pub since: Timestamp,
+    /// Diagnostic code, e.g. `stackctl::ssh::host_key_changed`.
+    pub code: String,
+    /// What is wrong, in a phrase.
+    pub reason: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+/// What an engine says of itself.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NodeFacts {
+    /// The engine's own id, for `node.id`.
+    pub id: String,
+    /// The machine's host name, for `node.hostname`.
+    pub hostname: String,
+    /// Address we reach it at, for `node.ip`.
+    pub ip: Option<IpAddr>,
+    /// Platform in Go's words (`linux`, `amd64`).
+    pub platform: Platform,
+    /// CPU in billionths of a core.
+    pub nano_cpus: i64,
+    /// Memory in bytes.
+    pub memory: i64,
+    /// Discrete generic resources by kind.
+    pub generic: BTreeMap<String, i64>,
+    /// Engine version, e.g. `20.10.24`.
+    pub engine_version: String,
+    /// API version in use, e.g. `1.41`.
+    pub api_version: String,
+    /// Labels for `engine.labels.*`.
+    pub engine_labels: BTreeMap<String, String>,
+    /// Plug-ins by kind. An empty set of log drivers means the engine does not say.
+    pub plugins: Plugins,
+    /// Part of a swarm: worth a warning, since its own scheduler runs beside us.
+    pub swarm_active: bool,
+    /// Tasks of this cluster, all stacks.
+    pub tasks: Vec<Task>,
+    /// Containers that are not ours.
+    pub foreign: Vec<ForeignContainer>,
+    /// Networks by name.
+    pub networks: BTreeMap<String, ObservedNetwork>,
+    /// Names of volumes.
+    pub volumes: BTreeSet<String>,
+    /// Images present: every `repo:tag` and `repo@digest`, in familiar form.
+    pub images: BTreeSet<String>,
+    /// Containers of ours whose labels cannot be read, with the reason. Never touched.
+    pub unreadable: Vec<(String, String)>,
+}
+
+/// Names of plug-ins, by kind.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plugins {
+    /// Volume drivers.
+    pub volume: BTreeSet<String>,
+    /// Network drivers.
+    pub network: BTreeSet<String>,
+    /// Log drivers.
+    pub log: BTreeSet<String>,
+}
+
+/// A container that belongs to somebody else: it counts only through what it takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignContainer {
+    /// Name.
+    pub name: String,
+    /// Whether it runs.
+    pub running: bool,
+    /// Ports it has on the host.
+    pub ports: Vec<HostPort>,
+}
+
+/// A network on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ObservedNetwork {
+    /// The engine's id.
+    pub id: String,
+    /// Driver in use.
+    pub driver: String,
+    /// Stack it was made for, if one of ours.
+    pub stack: Option<String>,
+    /// Cluster it was made for, if one of ours.
+    pub cluster: Option<String>,
+    /// Hash of the definition it was made from, if one of ours.
+    pub spec_hash: Option<String>,
+}
+
+impl NodeView {
+    /// The facts, if there are any.
+    #[must_use]
+    pub fn facts(&self) -> Option<&NodeFacts> {
+        match self {
+            Self::Facts(facts) => Some(facts),
+            Self::Unreachable(_) => None,
+        }
+    }
+}

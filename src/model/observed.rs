@@ -1,0 +1,54 @@
+//! What was seen of a cluster in one look. May be partial: a silent node is an answer, not an absence.
+
+use std::collections::BTreeMap;
+
+use super::ids::{ClusterName, NodeName};
+use super::node::{Availability, Member, NodeFacts, NodeView, Unreachable};
+use super::task::Task;
+use super::time::Timestamp;
+
+/// One look at every node of a cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    /// Which cluster.
+    pub cluster: ClusterName,
+    /// When, by our own clock.
+    pub at: Timestamp,
+    /// Every member of the inventory, silent ones too.
+    pub nodes: BTreeMap<NodeName, ObservedNode>,
+}
+
+/// A member and what was seen of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObservedNode {
+    /// What the inventory says.
+    pub member: Member,
+    /// What the engine said.
+    pub view: NodeView,
+}
+
+impl Observed {
+    /// Members that did not answer.
+    pub fn silent(&self) -> impl Iterator<Item = (&Member, &Unreachable)> {
+        self.nodes.values().filter_map(|node| match &node.view {
+            NodeView::Unreachable(why) => Some((&node.member, why)),
+            NodeView::Facts(_) => None,
+        })
+    }
+
+    /// Silent members that a deploy cannot do without. One that is set to `drain` is not needed: it
+    /// takes no tasks, and what may still run there is seen to when it is back.
+    pub fn silent_and_needed(&self) -> impl Iterator<Item = (&Member, &Unreachable)> {
+        self.silent().filter(|(member, _)| member.availability != Availability::Drain)
+    }
+
+    /// Members that answered, with their facts.
+    pub fn reachable(&self) -> impl Iterator<Item = (&Member, &NodeFacts)> {
+        self.nodes.values().filter_map(|node| node.view.facts().map(|facts| (&node.member, facts)))
+    }
+
+    /// Every task that was seen, ordered by node.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.reachable().flat_map(|(_, facts)| &facts.tasks)
+    }
+}

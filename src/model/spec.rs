@@ -1,0 +1,901 @@
+//! What we will do: the stack after every default, short form and variable is settled.
+//!
+//! No options here that merely mean "default" where Docker's server would fill one in, and no strings
+//! that are really numbers. Field names serialise as the stackfile writes them, so that a path in a
+//! diff is a path in the user's file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::duration::GoDuration;
+use super::ids::{ServiceName, SpecHash, StackName};
+
+/// A whole stack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StackSpec {
+    /// The stack's name.
+    pub name: StackName,
+    /// Services by short name.
+    pub services: BTreeMap<ServiceName, ServiceSpec>,
+    /// Networks that at least one service uses, by key in the file.
+    pub networks: BTreeMap<String, NetworkSpec>,
+    /// Named volumes by key in the file.
+    pub volumes: BTreeMap<String, VolumeSpec>,
+    /// Configs by key in the file.
+    pub configs: BTreeMap<String, ConfigSpec>,
+    /// Secrets by key in the file. Never their contents.
+    pub secrets: BTreeMap<String, SecretSpec>,
+}
+
+impl StackSpec {
+    /// A stack with nothing in it: what `rm` deploys.
+    #[must_use]
+    pub fn empty(name: StackName) -> Self {
+        Self {
+            name,
+            services: BTreeMap::new(),
+            networks: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+            configs: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+        }
+    }
+}
+
+/// A service: how many tasks of which kind, where they may run, and how they are replaced.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceSpec {
+    /// Short name.
+    pub name: ServiceName,
+    /// How many tasks there are.
+    pub mode: ServiceMode,
+    /// What each task runs. Everything in here, when changed, replaces tasks.
+    pub task: Arc<TaskSpec>,
+    /// Where tasks may run. A change moves only the tasks that no longer fit, as in SwarmKit's
+    /// `IsTaskDirtyPlacementConstraintsOnly`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub placement: Placement,
+    /// How changed tasks are replaced.
+    pub update_config: UpdateConfig,
+    /// How they are replaced on the way back.
+    pub rollback_config: UpdateConfig,
+    /// `deploy.labels`: labels of the service, not of its containers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub labels: BTreeMap<String, String>,
+    /// `deploy.endpoint_mode`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub endpoint_mode: EndpointMode,
+    /// Services that must be up before this one's tasks start.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub depends_on: BTreeMap<ServiceName, DependencyCondition>,
+}
+
+/// How many tasks a service has, and whether they run on or end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "mode")]
+pub enum ServiceMode {
+    /// `replicas` slots, numbered from 1.
+    Replicated {
+        /// Number of slots; 0 is allowed.
+        replicas: u32,
+    },
+    /// One task on each node that fits.
+    Global,
+    /// `total` tasks that each run to completion once.
+    ReplicatedJob {
+        /// Tasks that must complete.
+        total: u32,
+        /// Tasks that may run at a time; equals `total` in a stackfile.
+        max_concurrent: u32,
+    },
+    /// One task to completion on each node that fits.
+    GlobalJob,
+}
+
+impl ServiceMode {
+    /// Whether tasks are meant to end.
+    #[must_use]
+    pub fn is_job(self) -> bool {
+        matches!(self, Self::ReplicatedJob { .. } | Self::GlobalJob)
+    }
+
+    /// Whether there is one task a node instead of numbered slots.
+    #[must_use]
+    pub fn is_global(self) -> bool {
+        matches!(self, Self::Global | Self::GlobalJob)
+    }
+}
+
+impl fmt::Display for ServiceMode {
+    /// The word the stackfile uses.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Replicated { .. } => "replicated",
+            Self::Global => "global",
+            Self::ReplicatedJob { .. } => "replicated-job",
+            Self::GlobalJob => "global-job",
+        })
+    }
+}
+
+/// `deploy.endpoint_mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndpointMode {
+    /// One virtual address for the service.
+    #[default]
+    Vip,
+    /// Names resolve to the tasks' own addresses.
+    Dnsrr,
+}
+
+/// When a dependency counts as up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DependencyCondition {
+    /// Its tasks have started.
+    ServiceStarted,
+    /// Its tasks are healthy.
+    ServiceHealthy,
+    /// Its tasks have ended with status 0.
+    ServiceCompletedSuccessfully,
+}
+
+/// What one task runs. The hash of this decides whether a task is replaced.
+///
+/// Maps and sorted lists only, so that equal meaning has equal bytes. A field at its default is left
+/// out of the JSON: a later version with more fields still hashes today's specs alike.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TaskSpec {
+    /// The image as written.
+    pub image: String,
+    /// `sha256:…` the image is pinned to, settled when the plan is made.
+    #[serde(skip_serializing_if = "is_default")]
+    pub digest: Option<String>,
+    /// Overrides the image's CMD.
+    #[serde(skip_serializing_if = "is_default")]
+    pub command: Option<Vec<String>>,
+    /// Overrides the image's ENTRYPOINT.
+    #[serde(skip_serializing_if = "is_default")]
+    pub entrypoint: Option<Vec<String>>,
+    /// Environment; `None` unsets a variable of the image.
+    #[serde(skip_serializing_if = "is_default")]
+    pub environment: BTreeMap<String, Option<String>>,
+    /// The user's own container labels.
+    #[serde(skip_serializing_if = "is_default")]
+    pub labels: BTreeMap<String, String>,
+    /// Host name; may hold service templates.
+    #[serde(skip_serializing_if = "is_default")]
+    pub hostname: Option<String>,
+    /// Domain name.
+    #[serde(skip_serializing_if = "is_default")]
+    pub domainname: Option<String>,
+    /// User, or `uid:gid`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub user: Option<String>,
+    /// Supplementary groups.
+    #[serde(skip_serializing_if = "is_default")]
+    pub group_add: Vec<String>,
+    /// Working directory.
+    #[serde(skip_serializing_if = "is_default")]
+    pub working_dir: Option<String>,
+    /// Keep stdin open.
+    #[serde(skip_serializing_if = "is_default")]
+    pub stdin_open: bool,
+    /// Allocate a terminal.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tty: bool,
+    /// Capabilities added, normalised (`CAP_NET_ADMIN`, `ALL`), sorted.
+    #[serde(skip_serializing_if = "is_default")]
+    pub cap_add: Vec<String>,
+    /// Capabilities dropped, normalised, sorted.
+    #[serde(skip_serializing_if = "is_default")]
+    pub cap_drop: Vec<String>,
+    /// All capabilities and devices.
+    #[serde(skip_serializing_if = "is_default")]
+    pub privileged: bool,
+    /// Security options, e.g. `no-new-privileges:true`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub security_opt: Vec<String>,
+    /// Devices of the host.
+    #[serde(skip_serializing_if = "is_default")]
+    pub devices: Vec<Device>,
+    /// Rules for the device cgroup.
+    #[serde(skip_serializing_if = "is_default")]
+    pub device_cgroup_rules: Vec<String>,
+    /// Kernel parameters of the container's namespaces.
+    #[serde(skip_serializing_if = "is_default")]
+    pub sysctls: BTreeMap<String, String>,
+    /// Limits by name.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ulimits: BTreeMap<String, Ulimit>,
+    /// Run an init as process 1; unset leaves it to the engine.
+    #[serde(skip_serializing_if = "is_default")]
+    pub init: Option<bool>,
+    /// Mount the root file system read-only.
+    #[serde(skip_serializing_if = "is_default")]
+    pub read_only: bool,
+    /// Size of `/dev/shm` in bytes.
+    #[serde(skip_serializing_if = "is_default")]
+    pub shm_size: Option<u64>,
+    /// `host`, `shareable`, `private`, `none`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ipc: Option<String>,
+    /// `host` shares the host's processes.
+    #[serde(skip_serializing_if = "is_default")]
+    pub pid: Option<String>,
+    /// `host`, `none` or `bridge`; replaces named networks.
+    #[serde(skip_serializing_if = "is_default")]
+    pub network_mode: Option<String>,
+    /// `host` turns user namespaces off.
+    #[serde(skip_serializing_if = "is_default")]
+    pub userns_mode: Option<String>,
+    /// `host` or `private`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub cgroupns_mode: Option<String>,
+    /// Parent cgroup.
+    #[serde(skip_serializing_if = "is_default")]
+    pub cgroup_parent: Option<String>,
+    /// Fixed hardware address.
+    #[serde(skip_serializing_if = "is_default")]
+    pub mac_address: Option<String>,
+    /// OCI runtime.
+    #[serde(skip_serializing_if = "is_default")]
+    pub runtime: Option<String>,
+    /// Isolation technology (Windows).
+    #[serde(skip_serializing_if = "is_default")]
+    pub isolation: Option<String>,
+    /// Preference of the kernel's out-of-memory killer, −1000 to 1000.
+    #[serde(skip_serializing_if = "is_default")]
+    pub oom_score_adj: Option<i64>,
+    /// Signal that asks the container to stop.
+    #[serde(skip_serializing_if = "is_default")]
+    pub stop_signal: Option<String>,
+    /// Time between that signal and SIGKILL; the engine's own default is 10 s.
+    #[serde(skip_serializing_if = "is_default")]
+    pub stop_grace_period: Option<GoDuration>,
+    /// Name servers.
+    #[serde(skip_serializing_if = "is_default")]
+    pub dns: Vec<String>,
+    /// Search domains.
+    #[serde(skip_serializing_if = "is_default")]
+    pub dns_search: Vec<String>,
+    /// Resolver options.
+    #[serde(skip_serializing_if = "is_default")]
+    pub dns_opt: Vec<String>,
+    /// Entries for `/etc/hosts`, as `name:address`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub extra_hosts: Vec<String>,
+    /// Where output goes.
+    #[serde(skip_serializing_if = "is_default")]
+    pub logging: Option<Logging>,
+    /// How health is judged; `None` leaves it to the image.
+    #[serde(skip_serializing_if = "is_default")]
+    pub healthcheck: Option<Healthcheck>,
+    /// `deploy.resources`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub resources: Resources,
+    /// `deploy.restart_policy`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub restart_policy: RestartPolicy,
+    /// Published ports, sorted.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ports: Vec<Port>,
+    /// Mounts, by target.
+    #[serde(skip_serializing_if = "is_default")]
+    pub volumes: BTreeMap<String, Mount>,
+    /// Attachments, by full name of the network.
+    #[serde(skip_serializing_if = "is_default")]
+    pub networks: BTreeMap<String, Attachment>,
+    /// Configs as files, by absolute target path.
+    #[serde(skip_serializing_if = "is_default")]
+    pub configs: BTreeMap<String, FileMount>,
+    /// Secrets as files, by absolute target path.
+    #[serde(skip_serializing_if = "is_default")]
+    pub secrets: BTreeMap<String, FileMount>,
+}
+
+impl TaskSpec {
+    /// The bytes that are hashed and kept in a label.
+    #[must_use]
+    pub fn canonical_json(&self) -> String {
+        serde_json::to_string(self).expect("a spec has string keys and finite numbers")
+    }
+
+    /// The hash that decides whether a task is up to date.
+    #[must_use]
+    pub fn hash(&self) -> SpecHash {
+        SpecHash::of(self.canonical_json().as_bytes())
+    }
+
+    /// What a container is created from: pinned if there is a digest.
+    #[must_use]
+    pub fn pinned_image(&self) -> String {
+        match &self.digest {
+            Some(digest) if !self.image.contains('@') => format!("{}@{digest}", self.image),
+            _ => self.image.clone(),
+        }
+    }
+
+    /// Ports of the host that a task takes for itself: every published port with a fixed number.
+    ///
+    /// Ingress-mode ports count too: until there is a mesh, the engine of each node that runs a task
+    /// publishes them.
+    pub fn host_ports(&self) -> impl Iterator<Item = HostPort> + '_ {
+        self.ports.iter().filter_map(|port| {
+            port.published.map(|number| HostPort { number, protocol: port.protocol, ip: port.host_ip })
+        })
+    }
+}
+
+/// A port of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct HostPort {
+    /// 1 to 65535.
+    pub number: u16,
+    /// Which protocol's port space.
+    pub protocol: Protocol,
+    /// One address of the host, or `None` for all.
+    pub ip: Option<IpAddr>,
+}
+
+impl HostPort {
+    /// Whether both cannot be bound on one node.
+    #[must_use]
+    pub fn clashes_with(&self, other: &Self) -> bool {
+        let any = |ip: Option<IpAddr>| ip.is_none_or(|ip| ip.is_unspecified());
+        self.number == other.number
+            && self.protocol == other.protocol
+            && (any(self.ip) || any(other.ip) || self.ip == other.ip)
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ip {
+            Some(ip @ IpAddr::V6(_)) => write!(f, "[{ip}]:{}/{}", self.number, self.protocol),
+            Some(ip) => write!(f, "{ip}:{}/{}", self.number, self.protocol),
+            None => write!(f, "{}/{}", self.number, self.protocol),
+        }
+    }
+}
+
+/// Transport protocol of a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP.
+    Sctp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        })
+    }
+}
+
+/// How a port is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PublishMode {
+    /// On every node of the cluster, once there is a mesh; today on nodes with a task.
+    #[default]
+    Ingress,
+    /// On nodes with a task.
+    Host,
+}
+
+/// A published port.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Port {
+    /// Port of the host; `None` lets the engine choose one.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub published: Option<u16>,
+    /// Port of the container.
+    pub target: u16,
+    /// Protocol.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// Mode.
+    #[serde(default)]
+    pub mode: PublishMode,
+    /// One address of the host, or all.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub host_ip: Option<IpAddr>,
+}
+
+/// A device of the host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Device {
+    /// Path on the host.
+    pub source: String,
+    /// Path in the container.
+    pub target: String,
+    /// Some of `r`, `w`, `m`.
+    pub permissions: String,
+}
+
+/// Soft and hard limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ulimit {
+    /// Soft limit; −1 is unlimited.
+    pub soft: i64,
+    /// Hard limit; −1 is unlimited.
+    pub hard: i64,
+}
+
+/// Log driver; an empty driver means the engine's default.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Logging {
+    /// Driver name.
+    #[serde(skip_serializing_if = "is_default")]
+    pub driver: Option<String>,
+    /// Driver options.
+    #[serde(skip_serializing_if = "is_default")]
+    pub options: BTreeMap<String, String>,
+}
+
+/// Health check; unset parts come from the image, then from the engine (30 s, 30 s, 3, 0 s).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Healthcheck {
+    /// `["NONE"]`, `["CMD", …]`, `["CMD-SHELL", …]`; empty inherits the image's.
+    #[serde(skip_serializing_if = "is_default")]
+    pub test: Vec<String>,
+    /// Between checks.
+    #[serde(skip_serializing_if = "is_default")]
+    pub interval: Option<GoDuration>,
+    /// For one check.
+    #[serde(skip_serializing_if = "is_default")]
+    pub timeout: Option<GoDuration>,
+    /// Failures until unhealthy.
+    #[serde(skip_serializing_if = "is_default")]
+    pub retries: Option<u32>,
+    /// Time in which failures do not count.
+    #[serde(skip_serializing_if = "is_default")]
+    pub start_period: Option<GoDuration>,
+    /// Between checks in the start period (engine 25 and later).
+    #[serde(skip_serializing_if = "is_default")]
+    pub start_interval: Option<GoDuration>,
+}
+
+/// `deploy.resources`: what a task may use and what is kept free for it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    /// Enforced by the kernel.
+    #[serde(skip_serializing_if = "is_default")]
+    pub limits: Limits,
+    /// Counted by the scheduler.
+    #[serde(skip_serializing_if = "is_default")]
+    pub reservations: Reservations,
+}
+
+/// Upper bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// CPU in billionths of a core.
+    #[serde(skip_serializing_if = "is_default")]
+    pub nano_cpus: Option<i64>,
+    /// Bytes.
+    #[serde(skip_serializing_if = "is_default")]
+    pub memory: Option<i64>,
+    /// Processes and threads.
+    #[serde(skip_serializing_if = "is_default")]
+    pub pids: Option<i64>,
+}
+
+/// What the scheduler sets aside.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Reservations {
+    /// CPU in billionths of a core.
+    #[serde(skip_serializing_if = "is_default")]
+    pub nano_cpus: i64,
+    /// Bytes.
+    #[serde(skip_serializing_if = "is_default")]
+    pub memory: i64,
+    /// Discrete generic resources by kind.
+    #[serde(skip_serializing_if = "is_default")]
+    pub generic: BTreeMap<String, i64>,
+}
+
+/// When an ended task is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RestartPolicy {
+    /// On which endings.
+    pub condition: RestartCondition,
+    /// Before a restart; SwarmKit's default is 5 s.
+    pub delay: GoDuration,
+    /// 0 is without limit.
+    pub max_attempts: u32,
+    /// Only restarts within this time count towards `max_attempts`; zero counts all.
+    pub window: GoDuration,
+}
+
+impl Default for RestartPolicy {
+    /// SwarmKit's `api/defaults/service.go`: any, 5 s, no limit, no window.
+    fn default() -> Self {
+        Self {
+            condition: RestartCondition::Any,
+            delay: GoDuration::from_secs(5),
+            max_attempts: 0,
+            window: GoDuration::ZERO,
+        }
+    }
+}
+
+/// Which endings call for a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartCondition {
+    /// None.
+    None,
+    /// Those with a status other than 0.
+    OnFailure,
+    /// All.
+    #[default]
+    Any,
+}
+
+/// How tasks are replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UpdateConfig {
+    /// Slots in motion at a time; 0 is all at once.
+    pub parallelism: u32,
+    /// After each batch.
+    pub delay: GoDuration,
+    /// What a failed update leads to.
+    pub failure_action: FailureAction,
+    /// How long a new task is watched.
+    pub monitor: GoDuration,
+    /// Share of failed tasks that is tolerated, 0 to 1.
+    pub max_failure_ratio: f64,
+    /// Old first or new first.
+    pub order: UpdateOrder,
+}
+
+impl Default for UpdateConfig {
+    /// SwarmKit's `api/defaults/service.go`.
+    fn default() -> Self {
+        Self {
+            parallelism: 1,
+            delay: GoDuration::ZERO,
+            failure_action: FailureAction::Pause,
+            monitor: GoDuration::from_secs(5),
+            max_failure_ratio: 0.0,
+            order: UpdateOrder::StopFirst,
+        }
+    }
+}
+
+/// What a failed update leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureAction {
+    /// Stop replacing.
+    Pause,
+    /// Go on.
+    Continue,
+    /// Back to the previous spec.
+    Rollback,
+}
+
+/// Which of the two tasks of a slot goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpdateOrder {
+    /// The old one stops, then the new one starts.
+    StopFirst,
+    /// The new one is up, then the old one stops.
+    StartFirst,
+}
+
+/// Where tasks may and should run.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Placement {
+    /// `node.labels.zone == a` and the like, as written; checked by `orchestrator::constraint`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub constraints: Vec<String>,
+    /// Labels to spread over, outermost first: `node.labels.zone`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub spread: Vec<String>,
+    /// 0 is without limit.
+    #[serde(skip_serializing_if = "is_default")]
+    pub max_replicas_per_node: u32,
+    /// Platforms of the image, when a registry told us; empty fits all.
+    #[serde(skip_serializing_if = "is_default")]
+    pub platforms: Vec<Platform>,
+}
+
+/// Operating system and architecture; an empty part fits all.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct Platform {
+    /// `linux`, `windows`.
+    pub os: String,
+    /// `amd64`, `arm64` (Go's words).
+    pub architecture: String,
+}
+
+/// Something mounted into a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Mount {
+    /// A path of the host.
+    Bind {
+        /// Path on the host.
+        source: String,
+        /// Read-only.
+        #[serde(default, skip_serializing_if = "is_default")]
+        read_only: bool,
+        /// `rprivate`, `rshared`, …
+        #[serde(default, skip_serializing_if = "is_default")]
+        propagation: Option<String>,
+        /// Make the directory on the host if it is missing.
+        #[serde(default, skip_serializing_if = "is_default")]
+        create_host_path: bool,
+    },
+    /// A volume of the engine.
+    Volume {
+        /// Full name; `None` is an anonymous volume, new for each task.
+        #[serde(default, skip_serializing_if = "is_default")]
+        source: Option<String>,
+        /// Read-only.
+        #[serde(default, skip_serializing_if = "is_default")]
+        read_only: bool,
+        /// Do not copy the image's files into a new volume.
+        #[serde(default, skip_serializing_if = "is_default")]
+        nocopy: bool,
+        /// A directory in the volume (engine 26 and later).
+        #[serde(default, skip_serializing_if = "is_default")]
+        subpath: Option<String>,
+    },
+    /// Memory.
+    Tmpfs {
+        /// Bytes; 0 is without limit.
+        #[serde(default, skip_serializing_if = "is_default")]
+        size: u64,
+        /// Permission bits.
+        #[serde(default, skip_serializing_if = "is_default")]
+        mode: Option<u32>,
+        /// Other mount options of the short form, e.g. `noexec`.
+        #[serde(default, skip_serializing_if = "is_default")]
+        options: Vec<String>,
+    },
+    /// A Windows named pipe.
+    Npipe {
+        /// Pipe on the host.
+        source: String,
+    },
+}
+
+impl Mount {
+    /// The named volume this mounts, if it does.
+    #[must_use]
+    pub fn named_volume(&self) -> Option<&str> {
+        match self {
+            Self::Volume { source: Some(name), .. } => Some(name),
+            Self::Volume { source: None, .. }
+            | Self::Bind { .. }
+            | Self::Tmpfs { .. }
+            | Self::Npipe { .. } => None,
+        }
+    }
+}
+
+/// How a task joins a network.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attachment {
+    /// Names it answers to there, the service's own among them, in order.
+    #[serde(skip_serializing_if = "is_default")]
+    pub aliases: Vec<String>,
+    /// Fixed IPv4 address.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ipv4_address: Option<IpAddr>,
+    /// Fixed IPv6 address.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ipv6_address: Option<IpAddr>,
+    /// Driver options of the attachment.
+    #[serde(skip_serializing_if = "is_default")]
+    pub driver_opts: BTreeMap<String, String>,
+}
+
+/// A config or secret as a file in the container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileMount {
+    /// Key of the config or secret in the file.
+    pub source: String,
+    /// Owner.
+    pub uid: String,
+    /// Group.
+    pub gid: String,
+    /// Permission bits; 0444 unless given.
+    pub mode: u32,
+    /// What the file holds: SHA-256 in hex for configs. A changed file is a changed spec.
+    pub content: String,
+}
+
+/// A network of the stack.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NetworkSpec {
+    /// Full name: `<stack>_<key>`, or the `name:` given, or the external name.
+    pub name: String,
+    /// Not ours: it must exist on every node that needs it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub external: bool,
+    /// Driver as written; `overlay` (the default) becomes a bridge on each node for now.
+    #[serde(skip_serializing_if = "is_default")]
+    pub driver: Option<String>,
+    /// Driver options.
+    #[serde(skip_serializing_if = "is_default")]
+    pub driver_opts: BTreeMap<String, String>,
+    /// Address pools.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ipam: Ipam,
+    /// No way out.
+    #[serde(skip_serializing_if = "is_default")]
+    pub internal: bool,
+    /// Other containers may join.
+    #[serde(skip_serializing_if = "is_default")]
+    pub attachable: bool,
+    /// IPv6 as well.
+    #[serde(skip_serializing_if = "is_default")]
+    pub enable_ipv6: bool,
+    /// The user's labels.
+    #[serde(skip_serializing_if = "is_default")]
+    pub labels: BTreeMap<String, String>,
+}
+
+impl NetworkSpec {
+    /// The hash by which a node's network is known to be up to date.
+    #[must_use]
+    pub fn hash(&self) -> SpecHash {
+        SpecHash::of(serde_json::to_string(self).expect("string keys").as_bytes())
+    }
+}
+
+/// Address management of a network.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ipam {
+    /// IPAM driver.
+    #[serde(skip_serializing_if = "is_default")]
+    pub driver: Option<String>,
+    /// Pools.
+    #[serde(skip_serializing_if = "is_default")]
+    pub config: Vec<IpamPool>,
+}
+
+/// One address pool.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IpamPool {
+    /// CIDR.
+    #[serde(skip_serializing_if = "is_default")]
+    pub subnet: Option<String>,
+    /// CIDR inside the subnet.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ip_range: Option<String>,
+    /// Address.
+    #[serde(skip_serializing_if = "is_default")]
+    pub gateway: Option<String>,
+}
+
+/// A named volume of the stack.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VolumeSpec {
+    /// Full name.
+    pub name: String,
+    /// Not ours: it must exist on every node that needs it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub external: bool,
+    /// Driver; the engine's default is `local`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub driver: Option<String>,
+    /// Driver options.
+    #[serde(skip_serializing_if = "is_default")]
+    pub driver_opts: BTreeMap<String, String>,
+    /// The user's labels.
+    #[serde(skip_serializing_if = "is_default")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A config: a file's content under a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigSpec {
+    /// Full name.
+    pub name: String,
+    /// SHA-256 of the content, in hex.
+    pub digest: String,
+    /// The content itself. Not serialised: it may be large, and plans are printed.
+    #[serde(skip)]
+    pub content: Arc<[u8]>,
+    /// The user's labels.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub labels: BTreeMap<String, String>,
+    /// `golang` expands the content for each task.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub template_driver: Option<String>,
+}
+
+/// A secret. Only that it exists and where it comes from, never what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SecretSpec {
+    /// Full name.
+    pub name: String,
+    /// Made elsewhere.
+    #[serde(skip_serializing_if = "is_default")]
+    pub external: bool,
+    /// File it is read from, as written.
+    #[serde(skip_serializing_if = "is_default")]
+    pub file: Option<String>,
+    /// Environment variable it is read from.
+    #[serde(skip_serializing_if = "is_default")]
+    pub environment: Option<String>,
+    /// Secret driver.
+    #[serde(skip_serializing_if = "is_default")]
+    pub driver: Option<String>,
+    /// Options of the driver.
+    #[serde(skip_serializing_if = "is_default")]
+    pub driver_opts: BTreeMap<String, String>,
+    /// `golang` expands the content for each task.
+    #[serde(skip_serializing_if = "is_default")]
+    pub template_driver: Option<String>,
+    /// The user's labels.
+    #[serde(skip_serializing_if = "is_default")]
+    pub labels: BTreeMap<String, String>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_default_spec_is_small_and_comes_back() {
+        let spec = TaskSpec { image: "nginx".into(), ..TaskSpec::default() };
+        assert_eq!(spec.canonical_json(), r#"{"image":"nginx"}"#);
+        assert_eq!(serde_json::from_str::<TaskSpec>(&spec.canonical_json()).unwrap(), spec);
+    }
+
+    #[test]
+    fn ports_clash_by_number_protocol_and_address() {
+        let port = |number, protocol, ip: Option<&str>| HostPort {
+            number,
+            protocol,
+            ip: ip.map(|ip| ip.parse().unwrap()),
+        };
+        let all = port(80, Protocol::Tcp, None);
+        assert!(all.clashes_with(&port(80, Protocol::Tcp, Some("10.0.0.1"))));
+        assert!(!all.clashes_with(&port(80, Protocol::Udp, None)));
+        let one = port(80, Protocol::Tcp, Some("10.0.0.1"));
+        assert!(!one.clashes_with(&port(80, Protocol::Tcp, Some("10.0.0.2"))));
+        assert!(one.clashes_with(&port(80, Protocol::Tcp, Some("0.0.0.0"))));
+    }
+}
