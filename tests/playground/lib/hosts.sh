@@ -182,7 +182,7 @@ main_boot() {
     # Through /proc the machine sees the host's /run without sharing a mount.
     ln -sfn "/proc/$pid/root/run/docker.sock" "$DIR/hosts/$h/docker.sock"
     echo "$pid $(start_time "$pid")" >"$DIR/hosts/$h/pid"
-    cd "$d"
+    cd "$d" || exit 1
     pivot_root . .old
     cd /
     exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
