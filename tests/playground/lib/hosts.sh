@@ -316,16 +316,23 @@ restore_host() { # HOST: undo what `disk` and `sshd` did to it
 }
 
 empty_host() { # HOST: of containers, networks, volumes, swarm membership
-    local h=$1 ids
-    dk "$h" swarm leave --force >/dev/null 2>&1 || true
-    ids=$(dk "$h" ps -aq)
-    # shellcheck disable=SC2086
-    [[ -z $ids ]] || dk "$h" rm -fv $ids >/dev/null 2>&1 || true
-    ids=$(dk "$h" network ls -q --filter type=custom)
-    # shellcheck disable=SC2086
-    [[ -z $ids ]] || dk "$h" network rm $ids >/dev/null 2>&1 || true
-    ids=$(dk "$h" volume ls -q)
-    # shellcheck disable=SC2086
-    [[ -z $ids ]] || dk "$h" volume rm -f $ids >/dev/null 2>&1 || true
-    [[ -z $(dk "$h" ps -aq; dk "$h" network ls -q --filter type=custom; dk "$h" volume ls -q) ]]
+    local h=$1 pid try containers networks volumes
+    pid=$(host_pid "$h")
+    if [[ -e /proc/$pid/root/var/lib/docker/swarm/docker-state.json ]]; then
+        dk "$h" swarm leave --force >/dev/null 2>&1 || true
+    fi
+    for try in 1 2 3; do # a network may outlive its containers by a moment
+        containers=$(dk "$h" ps -aq)
+        networks=$(dk "$h" network ls -q --filter type=custom)
+        volumes=$(dk "$h" volume ls -q)
+        [[ -n $containers$networks$volumes ]] || return 0
+        # shellcheck disable=SC2086
+        {
+            [[ -z $containers ]] || dk "$h" rm -fv $containers
+            [[ -z $networks ]] || dk "$h" network rm $networks
+            [[ -z $volumes ]] || dk "$h" volume rm -f $volumes
+        } >/dev/null 2>&1 || true
+        : "$try"
+    done
+    return 1
 }
