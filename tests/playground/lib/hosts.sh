@@ -321,7 +321,7 @@ empty_host() { # HOST: of containers, networks, volumes, swarm membership
     if [[ -e /proc/$pid/root/var/lib/docker/swarm/docker-state.json ]]; then
         dk "$h" swarm leave --force >/dev/null 2>&1 || true
     fi
-    for try in 1 2 3; do # a network may outlive its containers by a moment
+    for try in {1..40}; do # what a swarm leaves behind takes seconds to come loose
         containers=$(dk "$h" ps -aq)
         networks=$(dk "$h" network ls -q --filter type=custom)
         volumes=$(dk "$h" volume ls -q)
@@ -331,8 +331,8 @@ empty_host() { # HOST: of containers, networks, volumes, swarm membership
             [[ -z $containers ]] || dk "$h" rm -fv $containers
             [[ -z $networks ]] || dk "$h" network rm $networks
             [[ -z $volumes ]] || dk "$h" volume rm -f $volumes
-        } >/dev/null 2>&1 || true
-        : "$try"
+        } >"$DIR/logs/$h-reset.log" 2>&1 || true
+        if ((try > 1)); then sleep 0.25; fi
     done
     return 1
 }
