@@ -109,7 +109,7 @@ fn arrive(world: &mut World, spec: &StackSpec) {
                 let again = Plan::make(&world.observe(), spec, options());
                 assert!(
                     again.is_empty() && again.diff.is_empty(),
-                    "something is left to do: {:?}\n{:?}\n{}",
+                    "something is left to do: {:#?}\n{:?}\n{}",
                     again.forecast.waves,
                     again.diff,
                     world.trace.join("\n")

@@ -271,8 +271,9 @@ impl World {
                     && matches!(container.task.status, TaskStatus::Restarting { .. })
                 {
                     container.task.status = TaskStatus::Running { health: Health::None };
+                    let is_job = container.is_job;
                     self.say(format!("{task} on {node} is restarted by its engine"));
-                    self.maybe_crash(&node, &task);
+                    self.begins(&node, &task, is_job);
                 }
                 None
             }
@@ -431,15 +432,16 @@ impl World {
         let is_job = container.is_job;
         self.container(node, id).expect("just seen").task.status =
             TaskStatus::Running { health: Health::None };
+        self.begins(node, id, is_job);
+        Outcome::Started(TaskStatus::Running { health: Health::None })
+    }
+
+    /// A container runs: it may end well, if it is meant to, or crash.
+    fn begins(&mut self, node: &NodeName, id: &TaskId, is_job: bool) {
         if is_job {
             let delay = self.luck.between(100, 5_000);
             self.at(delay, Happening::JobDone { node: node.clone(), task: id.clone() });
         }
-        self.maybe_crash(node, id);
-        Outcome::Started(TaskStatus::Running { health: Health::None })
-    }
-
-    fn maybe_crash(&mut self, node: &NodeName, id: &TaskId) {
         if self.luck.once_in(self.faults.crash_in) {
             let delay = self.luck.between(1, 4_000);
             self.at(delay, Happening::Crash { node: node.clone(), task: id.clone() });

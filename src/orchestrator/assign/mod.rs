@@ -223,14 +223,16 @@ impl<'o> Planner<'o> {
         self.index[name]
     }
 
+    /// A task that goes. One that never ran has nothing to tell, and always goes for good.
     fn old(&self, task: &Task, why: Reason, discard: bool) -> OldTask {
+        let never_ran = task.status == TaskStatus::Created;
         OldTask {
             handle: handle(task),
             node: self.node_index(&task.node),
-            idle: !task.is_live() || task.status == TaskStatus::Created,
+            idle: !task.is_live() || never_ran,
             grace: task.spec.stop_grace_period,
             why,
-            discard,
+            discard: discard || never_ran,
         }
     }
 

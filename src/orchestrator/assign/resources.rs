@@ -137,17 +137,19 @@ impl Planner<'_> {
         ))
     }
 
-    /// Networks of this stack on nodes where nothing will use them.
+    /// Networks of this stack on nodes where no container of the stack will be left that refers to them;
+    /// ended ones count, or a kept task could not even be looked into by starting it again.
     pub(super) fn unused_networks(&self, services: &[ServiceWork]) -> Vec<Step> {
         let mut used: BTreeSet<(usize, &str)> = BTreeSet::new();
         let mut going: BTreeSet<&TaskId> = BTreeSet::new();
         for slot in services.iter().flat_map(|work| &work.slots) {
-            going.extend(slot.old.iter().map(|old| &old.handle.id));
+            let removed = slot.old.iter().filter(|old| old.discard).chain(&slot.expired);
+            going.extend(removed.map(|old| &old.handle.id));
             if let Some(fresh) = &slot.fresh {
                 used.extend(fresh.spec.networks.keys().map(|name| (slot.node, name.as_str())));
             }
         }
-        for task in self.observed.tasks().filter(|task| task.stack == self.spec.name && task.is_live()) {
+        for task in self.observed.tasks().filter(|task| task.stack == self.spec.name) {
             if !going.contains(&task.id) {
                 let at = self.node_index(&task.node);
                 used.extend(task.spec.networks.keys().map(|name| (at, name.as_str())));

@@ -544,11 +544,7 @@ impl<'o> Planner<'o> {
             .live
             .iter()
             .filter(|task| adopted.is_none_or(|adopted| adopted.id != task.id))
-            .map(|task| {
-                // A half-made container of an earlier run has nothing to tell: no reason to keep it.
-                let never_ran = task.status == crate::model::TaskStatus::Created;
-                self.old(task, why.clone(), discard || never_ran)
-            })
+            .map(|task| self.old(task, why.clone(), discard))
             .collect();
         let expired = self.expired(&found, &old);
         let kind = if old.iter().any(|old| !old.idle) { SlotKind::Replace } else { SlotKind::Create };
