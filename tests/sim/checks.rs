@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use stackctl::model::spec::{StackSpec, UpdateOrder};
+use stackctl::model::spec::{FailureAction, StackSpec, UpdateOrder};
 use stackctl::model::task::Slot;
-use stackctl::model::{NodeName, ServiceName, TaskStatus};
+use stackctl::model::{ServiceName, TaskStatus};
 use stackctl::orchestrator::{Action, What};
 
 use crate::world::World;
@@ -32,18 +32,21 @@ pub fn hosts(world: &World) {
     }
 }
 
-/// No slot has two running tasks, unless the service swaps start-first.
-pub fn slots(world: &World, spec: &StackSpec) {
-    let mut running: BTreeMap<(&ServiceName, &Slot), u32> = BTreeMap::new();
-    for task in world.tasks().filter(|task| runs(task.status) && !world.excused.contains(&task.node)) {
-        *running.entry((&task.service, &task.slot)).or_default() += 1;
-    }
-    for ((service, slot), n) in running {
-        let order = spec.services.get(service).map(|s| s.update_config.order);
-        let allowed = if order == Some(UpdateOrder::StartFirst) { 2 } else { 1 };
-        if n > allowed {
-            fail(world, &format!("{n} running tasks in slot {slot} of {service}"));
-        }
+/// A task is started only beside as many running ones of its slot as the order allows: one old one
+/// under start-first, none under stop-first. Hosts that were silent when the plan was made are excused.
+fn alone_in_slot(world: &World, task: &stackctl::orchestrator::TaskPlan, spec: &StackSpec) {
+    let (service, slot) = (&task.service.service, &task.slot);
+    let beside = world
+        .tasks()
+        .filter(|other| other.service == *service && other.slot == *slot && other.id != task.id)
+        .filter(|other| runs(other.status) && !world.excused.contains(&other.node))
+        .count();
+    let allowed = usize::from(spec.services[service].update_config.order == UpdateOrder::StartFirst);
+    if beside > allowed {
+        fail(
+            world,
+            &format!("{} is started beside {beside} running tasks of its slot", task.container_name()),
+        );
     }
 }
 
@@ -58,16 +61,21 @@ pub fn action_allowed(world: &World, action: &Action, spec: &StackSpec) {
         if !world.containers[&action.node].contains_key(&task.id) {
             fail(world, &format!("{} is started before it is made", task.container_name()));
         }
-        in_motion(world, &action.node, service.update_config.parallelism, &task.service.service, spec);
+        alone_in_slot(world, task, spec);
+        in_motion(world, service.update_config.parallelism, &task.service.service, spec);
     }
 }
 
 /// No more than `parallelism` slots of a service are without a running task because of an update.
 ///
 /// Counted from the hosts: slots whose newest task is of the wanted spec and not running, while an older
-/// one of the slot was stopped on purpose (status 143).
-fn in_motion(world: &World, _node: &NodeName, parallelism: u32, service: &ServiceName, spec: &StackSpec) {
-    if parallelism == 0 || spec.services[service].update_config.order == UpdateOrder::StartFirst {
+/// one of the slot was stopped on purpose (status 143). A slot that was down before the run is filled, not
+/// updated: it does not count.
+fn in_motion(world: &World, parallelism: u32, service: &ServiceName, spec: &StackSpec) {
+    let update = &spec.services[service].update_config;
+    // Under `continue` a slot that failed stays down while others move: it cannot be told apart here.
+    let blind = update.order == UpdateOrder::StartFirst || update.failure_action == FailureAction::Continue;
+    if parallelism == 0 || blind {
         return;
     }
     let wanted = spec.services[service].task.hash();
@@ -78,7 +86,13 @@ fn in_motion(world: &World, _node: &NodeName, parallelism: u32, service: &Servic
         entry.1 |= task.status == TaskStatus::Exited { exit_code: 143 } && task.spec_hash != wanted;
         entry.2 |= task.status == TaskStatus::Created && task.spec_hash == wanted;
     }
-    let moving = slots.values().filter(|(runs, stopped, made)| !runs && *stopped && *made).count();
+    let moving = slots
+        .iter()
+        .filter(|(slot, (runs, stopped, made))| {
+            let was_up = world.up_at_start.contains(&(service.clone(), (**slot).clone()));
+            was_up && !runs && *stopped && *made
+        })
+        .count();
     if moving > parallelism as usize {
         fail(world, &format!("{moving} slots of {service} in motion, {parallelism} allowed"));
     }
@@ -94,8 +108,7 @@ pub fn arrived(world: &World, spec: &StackSpec, task_history: u32) {
                 fail(world, &format!("{} is {:?}", task.container, task.status));
             }
             live.entry(&task.service).or_default().push(&task.slot);
-            if !spec.services.get(&task.service).is_some_and(|service| service.task.hash() == task.spec_hash)
-            {
+            if spec.services.get(&task.service).is_none_or(|service| service.task.hash() != task.spec_hash) {
                 fail(world, &format!("{} is of another spec", task.container));
             }
         } else {

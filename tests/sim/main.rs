@@ -78,7 +78,6 @@ fn run(seed: u64) -> World {
             world.schedule_silence(&node, after, time);
         }
         world.deploy(&spec, options(), kill_after);
-        checks::slots(&world, &spec);
         if luck.once_in(2) {
             let pause = luck.between(0, 20_000);
             world.settle(pause);

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use stackctl::model::node::{NodeView, Unreachable};
 use stackctl::model::observed::ObservedNode;
-use stackctl::model::{Health, NodeName, Observed, StackSpec, Task, TaskId, TaskStatus, Timestamp};
+use stackctl::model::{
+    Health, NodeName, Observed, ServiceName, Slot, StackSpec, Task, TaskId, TaskStatus, Timestamp,
+};
 use stackctl::orchestrator::restart::{EnginePolicy, engine_policy};
 use stackctl::orchestrator::{
     Action, ActionId, Converger, Event, Failure, FailureKind, Outcome, Plan, PlanOptions, Verdict, What,
@@ -33,6 +35,8 @@ pub struct World {
     pub silent: BTreeSet<NodeName>,
     /// Silent when the last plan was made, and planned without: what runs there is not its doing.
     pub excused: BTreeSet<NodeName>,
+    /// Slots that had a running task when the last plan was made.
+    pub up_at_start: BTreeSet<(ServiceName, Slot)>,
     pub luck: Luck,
     pub faults: Faults,
     /// What will happen, by time and order of scheduling.
@@ -98,6 +102,7 @@ impl World {
             base,
             silent: BTreeSet::new(),
             excused: BTreeSet::new(),
+            up_at_start: BTreeSet::new(),
             luck: Luck::new(seed),
             faults,
             queue: BTreeMap::new(),
@@ -139,6 +144,8 @@ impl World {
         self.sequence += 1;
         let run = self.sequence;
         self.excused = self.silent.clone();
+        let running = self.tasks().filter(|task| matches!(task.status, TaskStatus::Running { .. }));
+        self.up_at_start = running.map(|task| (task.service.clone(), task.slot.clone())).collect();
         let observed = self.observe();
         let plan = Plan::make(&observed, spec, options);
         if !plan.problems.is_empty() {

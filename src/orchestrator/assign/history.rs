@@ -3,8 +3,35 @@
 use super::super::reason::Reason;
 use super::slot::Found;
 use super::{OldTask, Planner, ServiceWork, SlotKind, SlotWork};
+use crate::model::Task;
 
 impl<'o> Planner<'o> {
+    /// Live tasks of a slot that make way, but for the one that stays. As many of them are kept, once
+    /// stopped, as a slot keeps; the rest go for good.
+    pub(super) fn retired(
+        &self,
+        found: &Found<'o>,
+        stays: Option<&Task>,
+        why: &Reason,
+        discard: bool,
+    ) -> Vec<OldTask> {
+        let mut going: Vec<&Task> =
+            found.live.iter().copied().filter(|task| stays.is_none_or(|stays| stays.id != task.id)).collect();
+        going.sort_by(|a, b| b.attempt.cmp(&a.attempt).then_with(|| a.id.cmp(&b.id)));
+        let mut room = self.options.task_history as usize;
+        let mut going: Vec<OldTask> = going
+            .into_iter()
+            .map(|task| {
+                let old = self.old(task, why.clone(), discard || room == 0);
+                room -= usize::from(!old.discard);
+                old
+            })
+            .collect();
+        // First the one that serves until its successor is up, where that is the order.
+        going.sort_by_key(|old| old.idle);
+        going
+    }
+
     /// Ended tasks of a slot that go once `retiring` have ended too.
     pub(super) fn expired(&self, found: &Found<'o>, retiring: &[OldTask]) -> Vec<OldTask> {
         let staying = retiring.iter().filter(|old| !old.discard).count();
@@ -14,15 +41,19 @@ impl<'o> Planner<'o> {
 
     /// Ended tasks that go from a slot nothing else happens to.
     pub(super) fn expire_kept(&self, work: &mut ServiceWork, found: &Found<'o>) {
-        let expired = self.expired(found, &[]);
-        if let Some(first) = expired.first() {
+        // A task that completed is the slot's present, not its past.
+        let present = usize::from(found.live.is_empty());
+        let keep = present + self.options.task_history as usize;
+        let expired: Vec<OldTask> =
+            found.ended.iter().skip(keep).map(|task| self.old(task, Reason::History, true)).collect();
+        if let Some(node) = expired.first().map(|first| first.node) {
             work.slots.push(SlotWork {
                 kind: SlotKind::Remove,
-                node: first.node,
+                node,
                 fresh: None,
                 adopt: false,
                 old: Vec::new(),
-                expired: expired.clone(),
+                expired,
                 watch: None,
                 after: Vec::new(),
                 why: Reason::History,

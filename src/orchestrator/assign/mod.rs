@@ -86,7 +86,7 @@ pub struct SlotWork {
     pub fresh: Option<Arc<TaskPlan>>,
     /// The fresh task's container exists already, never started.
     pub adopt: bool,
-    /// Live tasks that go.
+    /// Live tasks that go; the first of them serves on until the fresh one is up, under start-first.
     pub old: Vec<OldTask>,
     /// Ended tasks to remove once the slot is settled.
     pub expired: Vec<OldTask>,

@@ -10,7 +10,7 @@ use super::super::reason::Reason;
 use super::super::scheduler::{Request, Spread, Unplaced};
 use super::super::template;
 use super::slot::{Fate, Found, keep_lowest};
-use super::{OldTask, Planner, ServiceWork, SlotKind, SlotWork, handle, service_plan};
+use super::{Planner, ServiceWork, SlotKind, SlotWork, handle, service_plan};
 use crate::diff::task_changes;
 use crate::model::node::Availability;
 use crate::model::spec::{RestartCondition, ServiceMode, ServiceSpec, UpdateOrder};
@@ -231,11 +231,7 @@ impl<'o> Planner<'o> {
             }
             // Paused nodes are neither given tasks nor updated (SwarmKit's `global.go`).
             if member.availability == Availability::Pause {
-                if let Some(found) = found.filter(|found| !found.live.is_empty()) {
-                    for task in &found.live {
-                        self.keep(work, task);
-                    }
-                }
+                work.kept += u32::from(found.is_some_and(|found| !found.live.is_empty()));
                 continue;
             }
             if let Err(kind) = table.request.check_lasting(site) {
@@ -331,12 +327,7 @@ impl<'o> Planner<'o> {
             }
             Fate::Keep(task) => {
                 counts[self.node_index(&task.node)] += 1;
-                let others: Vec<OldTask> = found
-                    .live
-                    .iter()
-                    .filter(|other| other.id != task.id)
-                    .map(|other| self.old(other, Reason::Duplicate, false))
-                    .collect();
+                let others = self.retired(&found, Some(task), &Reason::Duplicate, false);
                 for other in found.live.iter().filter(|other| other.id != task.id) {
                     self.release(other);
                 }
@@ -540,12 +531,7 @@ impl<'o> Planner<'o> {
             _ => table.service.task.clone(),
         };
         let discard = table.plan.is_job;
-        let old: Vec<OldTask> = found
-            .live
-            .iter()
-            .filter(|task| adopted.is_none_or(|adopted| adopted.id != task.id))
-            .map(|task| self.old(task, why.clone(), discard))
-            .collect();
+        let old = self.retired(&found, adopted, &why, discard);
         let expired = self.expired(&found, &old);
         let kind = if old.iter().any(|old| !old.idle) { SlotKind::Replace } else { SlotKind::Create };
         SlotWork {

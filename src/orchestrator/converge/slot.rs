@@ -28,6 +28,8 @@ pub(super) struct SlotRun {
     in_flight: u32,
     /// Old tasks elsewhere that still hold a port.
     blocked_by: usize,
+    /// The fresh task was seen up.
+    was_up: bool,
     /// The container was made: it can be asked for its logs.
     made: bool,
     /// Why it counts as failing, while the engine is at it.
@@ -50,6 +52,15 @@ pub(super) enum Stage {
     Failed,
 }
 
+/// Which of a slot's old tasks.
+#[derive(Debug, Clone, Copy)]
+enum Which {
+    All,
+    /// The one that serves until the fresh task is up.
+    First,
+    Rest,
+}
+
 impl SlotRun {
     pub(super) fn new(service: usize, work: SlotWork) -> Self {
         Self {
@@ -59,6 +70,7 @@ impl SlotRun {
             work,
             stage: Stage::Queued,
             in_flight: 0,
+            was_up: false,
             failing: None,
             failure: None,
         }
@@ -113,28 +125,37 @@ impl Converger {
         if self.touches_silent(slot) {
             return self.fail_slot(now, slot, silent_failure(), step);
         }
-        self.stop_old(now, slot, step);
+        self.stop_old(now, slot, Which::All, step);
     }
 
     fn created(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
         self.slots[slot].made = true;
-        if self.is_start_first(slot) {
-            self.start(slot, step);
-        } else {
-            self.stop_old(now, slot, step);
-        }
+        // Start-first keeps one old task serving, not two: runs that were killed may have left more.
+        let going = if self.is_start_first(slot) { Which::Rest } else { Which::All };
+        self.stop_old(now, slot, going, step);
     }
 
-    /// Stops what runs of the old tasks; what never ran needs none of it.
-    fn stop_old(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
+    /// Makes some of the old tasks stop. What never ran is removed instead, and now rather than later: a
+    /// start that a killed run had sent may still be on its way, and must find nothing to start.
+    fn stop_old(&mut self, now: Timestamp, slot: usize, which: Which, step: &mut Step) {
         self.slots[slot].stage = Stage::Stopping;
-        let running: Vec<OldTask> =
-            self.slots[slot].work.old.iter().filter(|old| !old.idle).cloned().collect();
-        self.slots[slot].in_flight = u32::try_from(running.len()).expect("few tasks a slot");
-        for old in &running {
-            self.stop_action(old, Purpose::Slot(slot), step);
+        let old = &self.slots[slot].work.old;
+        let (first, rest) = old.split_at(old.len().min(1));
+        let chosen = match which {
+            Which::All => [first, rest],
+            Which::First => [first, &[]],
+            Which::Rest => [rest, &[]],
+        };
+        let going: Vec<OldTask> = chosen.into_iter().flatten().cloned().collect();
+        self.slots[slot].in_flight = u32::try_from(going.len()).expect("few tasks a slot");
+        for old in &going {
+            if old.idle {
+                self.remove_action(old, Purpose::Slot(slot), step);
+            } else {
+                self.stop_action(old, Purpose::Slot(slot), step);
+            }
         }
-        if running.is_empty() {
+        if going.is_empty() {
             self.old_stopped(now, slot, step);
         }
     }
@@ -149,7 +170,7 @@ impl Converger {
                 }
             }
         }
-        if self.slots[slot].work.fresh.is_none() || self.is_start_first(slot) {
+        if self.slots[slot].work.fresh.is_none() || self.slots[slot].was_up {
             self.clear_away(now, slot, step);
         } else {
             self.start(slot, step);
@@ -240,8 +261,9 @@ impl Converger {
                 if unchecked && self.slots[slot].work.fresh.is_some() {
                     self.settle_until = self.settle_until.max(Some(now.plus_ms(SETTLE_MS)));
                 }
+                self.slots[slot].was_up = true;
                 if self.is_start_first(slot) && !self.slots[slot].work.old.is_empty() {
-                    self.stop_old(now, slot, step);
+                    self.stop_old(now, slot, Which::First, step);
                 } else {
                     self.clear_away(now, slot, step);
                 }
@@ -288,7 +310,8 @@ impl Converger {
     fn clear_away(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
         let going: Vec<OldTask> = {
             let work = &self.slots[slot].work;
-            work.old.iter().filter(|old| old.discard).chain(&work.expired).cloned().collect()
+            let stopped = work.old.iter().filter(|old| old.discard && !old.idle);
+            stopped.chain(&work.expired).cloned().collect()
         };
         if going.is_empty() {
             return self.finish(now, slot, Stage::Up, step);
