@@ -232,6 +232,18 @@ fn file_volumes(plan: &TaskPlan) -> Result<Vec<String>, ActionError> {
     Ok(folders)
 }
 
+/// Where a file is uploaded to, so that the engine sees which mount it goes into, and refuses a
+/// read-only one: the mount in which it lies, or the root.
+pub(super) fn upload_folder(plan: &TaskPlan, target: &str) -> String {
+    let spec = &*plan.spec;
+    match mount_above(spec, target) {
+        Some((mounted, _)) => mounted.to_owned(),
+        // Its folder is a volume, see `file_volumes`.
+        None if spec.read_only => target.rsplit_once('/').map_or("/", |(folder, _)| folder).to_owned(),
+        None => "/".to_owned(),
+    }
+}
+
 /// The innermost mount in which a path lies.
 fn mount_above<'a>(spec: &'a TaskSpec, path: &str) -> Option<(&'a str, &'a Mount)> {
     let holds = |target: &str| {

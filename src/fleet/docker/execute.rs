@@ -1,5 +1,6 @@
 //! Actions as calls. Each may be repeated: what is found to be done already is done.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bollard::models::{NetworkConnectRequest, VolumeCreateRequest};
@@ -14,7 +15,7 @@ use crate::fleet::auth::Credentials;
 use crate::model::image::ImageRef;
 use crate::model::spec::{NetworkSpec, VolumeSpec};
 use crate::model::{ClusterName, GoDuration, StackName};
-use crate::orchestrator::action::{Outcome, TaskHandle, TaskPlan, What};
+use crate::orchestrator::action::{FilePlan, Outcome, TaskHandle, TaskPlan, What};
 
 use super::client::{CallError, DEFAULT_LIMIT, Engine, with_query, within};
 use super::failure::ActionError;
@@ -259,14 +260,17 @@ async fn connect(engine: &Engine, plan: &TaskPlan, name: &str) -> Result<(), Sto
 }
 
 async fn upload(engine: &Engine, plan: &TaskPlan, name: &str) -> Result<(), Stop> {
-    if plan.service.files.is_empty() {
-        return Ok(());
+    let mut folders: BTreeMap<String, Vec<&FilePlan>> = BTreeMap::new();
+    for file in &plan.service.files {
+        folders.entry(create::upload_folder(plan, &file.target)).or_default().push(file);
     }
-    let archive = tar::archive(&plan.service.files).map_err(|e| CallError::Decode(e.to_string()))?;
-    let options = UploadToContainerOptions { path: "/".to_owned(), ..UploadToContainerOptions::default() };
-    let body = bollard::body_full(archive);
-    let docker = engine.docker(DEFAULT_LIMIT);
-    docker.upload_to_container(name, Some(options), body).await.map_err(CallError::from)?;
+    for (folder, files) in folders {
+        let archive = tar::archive(&folder, &files).map_err(|e| CallError::Decode(e.to_string()))?;
+        let options = UploadToContainerOptions { path: folder, ..UploadToContainerOptions::default() };
+        let docker = engine.docker(DEFAULT_LIMIT);
+        let sent = docker.upload_to_container(name, Some(options), bollard::body_full(archive)).await;
+        sent.map_err(CallError::from)?;
+    }
     Ok(())
 }
 

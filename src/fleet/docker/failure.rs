@@ -74,7 +74,7 @@ pub enum ActionError {
     #[error("a mount is refused: {words}")]
     #[diagnostic(
         code(stackctl::docker::bad_mount),
-        help("make the path on that host, or set `bind: {{create_host_path: true}}` on the mount")
+        help("check its source on that host; `bind: {{create_host_path: true}}` makes a missing directory")
     )]
     BadMount {
         /// The engine's words.
@@ -284,7 +284,7 @@ fn pull(image: &str, code: u16, has: &dyn Fn(&[&str]) -> bool, words: String) ->
 }
 
 /// Without the frames that wrap around what matters.
-fn cleaned(message: &str) -> String {
+pub(super) fn cleaned(message: &str) -> String {
     let mut text = message.trim();
     for frame in [
         "Error response from daemon: ",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::{TaskStatus, Timestamp};
 
 use super::client::{CallError, Reader};
-use super::{observe, wire};
+use super::{failure, observe, wire};
 
 /// For one inspect.
 pub const INSPECT_LIMIT: Duration = Duration::from_secs(10);
@@ -60,7 +60,7 @@ pub(in crate::fleet) fn details(inspect: &wire::Inspect) -> Result<TaskDetails, 
     let text = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     Ok(TaskDetails {
         status: status(inspect)?,
-        error: text(&state.error),
+        error: text(&failure::cleaned(&state.error)),
         exit_code: state.exit_code,
         oom_killed: state.oom_killed,
         started_at: time(&state.started_at),

@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use crate::orchestrator::action::FilePlan;
 
-/// One archive, relative to `/`.
-pub(super) fn archive(files: &[FilePlan]) -> io::Result<Bytes> {
+/// One archive of files in a folder of the container.
+pub(super) fn archive(folder: &str, files: &[&FilePlan]) -> io::Result<Bytes> {
     let mut builder = ::tar::Builder::new(Vec::new());
     for file in files {
         let mut header = ::tar::Header::new_gnu();
@@ -20,9 +20,14 @@ pub(super) fn archive(files: &[FilePlan]) -> io::Result<Bytes> {
         header.set_gid(file.gid);
         header.set_mode(file.mode & 0o7777);
         header.set_mtime(0);
-        builder.append_data(&mut header, file.target.trim_start_matches('/'), &*file.content)?;
+        builder.append_data(&mut header, inside(folder, &file.target), &*file.content)?;
     }
     builder.into_inner().map(Bytes::from)
+}
+
+/// A path as seen from a folder.
+fn inside<'a>(folder: &str, path: &'a str) -> &'a str {
+    path.strip_prefix(folder).unwrap_or(path).trim_start_matches('/')
 }
 
 #[cfg(test)]
@@ -42,7 +47,7 @@ mod tests {
             mode,
             content: Arc::from(&b"hello"[..]),
         };
-        let bytes = archive(&[file("/etc/app.conf", 0o440), file(&long, 0o755)]).unwrap();
+        let bytes = archive("/etc", &[&file("/etc/app.conf", 0o440), &file(&long, 0o755)]).unwrap();
         let mut archive = ::tar::Archive::new(&bytes[..]);
         let mut seen = Vec::new();
         for entry in archive.entries().unwrap() {
@@ -52,7 +57,7 @@ mod tests {
             let header = entry.header();
             let (uid, gid) = (header.uid().unwrap(), header.gid().unwrap());
             assert_eq!((uid, gid, content.as_str()), (1000, 33, "hello"));
-            seen.push((format!("/{}", entry.path().unwrap().display()), header.mode().unwrap()));
+            seen.push((format!("/etc/{}", entry.path().unwrap().display()), header.mode().unwrap()));
         }
         assert_eq!(seen, [("/etc/app.conf".to_owned(), 0o440), (long, 0o755)]);
     }

@@ -1,7 +1,7 @@
 //! The inventory: which hosts make up the cluster, how each is reached, and what it is for.
 //!
-//! [`parse`] is text in, [`Inventory`] out, with every mistake reported at once; [`find`] knows where the
-//! text may be. Without a file there is one host, the local engine, so that a laptop needs none.
+//! [`parse()`] is text in, [`Inventory`] out, with every mistake reported at once; [`load`] knows where
+//! the text may be. Without a file there is one host, the local engine, so that a laptop needs none.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,6 +9,12 @@ use std::path::PathBuf;
 
 use crate::model::node::{Availability, Member, Role};
 use crate::model::{ClusterName, NodeName};
+
+mod find;
+mod parse;
+
+pub use find::{Env, FILE, InventoryError, VARIABLE, find, load};
+pub use parse::parse;
 
 /// The engine's socket unless the inventory says otherwise.
 pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
