@@ -1,5 +1,7 @@
 //! Declarative stack deployer for plain Docker hosts reached over SSH.
 
 pub mod diff;
+pub mod fleet;
 pub mod model;
 pub mod orchestrator;
+pub mod yaml;

@@ -1,0 +1,401 @@
+//! Calls to one engine: reading through our own wire types, writing through bollard.
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Either, Full};
+use hyper::body::Incoming;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use crate::fleet::error::HostError;
+use crate::fleet::transport::{Body, Transport, TransportError};
+
+use super::wire;
+
+/// A version of the engine's API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ApiVersion {
+    /// Always 1 so far.
+    pub major: u32,
+    /// Grows with each engine.
+    pub minor: u32,
+}
+
+impl ApiVersion {
+    /// 1.`minor`.
+    #[must_use]
+    pub const fn v1(minor: u32) -> Self {
+        Self { major: 1, minor }
+    }
+
+    /// Docker 20.10's, the oldest we speak.
+    pub const OLDEST: Self = Self::v1(41);
+
+    /// The newest whose models bollard has.
+    pub const NEWEST: Self = Self {
+        major: API_DEFAULT_VERSION.major_version as u32,
+        minor: API_DEFAULT_VERSION.minor_version as u32,
+    };
+}
+
+impl fmt::Display for ApiVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+impl FromStr for ApiVersion {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (major, minor) = text.split_once('.').ok_or(())?;
+        Ok(Self { major: major.parse().map_err(|_| ())?, minor: minor.parse().map_err(|_| ())? })
+    }
+}
+
+/// Why a call has no good answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The engine said no.
+    #[error("{message}")]
+    Status {
+        /// HTTP status.
+        code: u16,
+        /// The engine's words.
+        message: String,
+    },
+    /// The conversation broke off, or never began.
+    #[error("{0}")]
+    Transport(String),
+    /// No answer in time.
+    #[error("no answer within {} s", .0.as_secs())]
+    Deadline(Duration),
+    /// The answer is not what the API promises.
+    #[error("the answer cannot be read: {0}")]
+    Decode(String),
+}
+
+impl CallError {
+    /// Whether the engine said nothing at all, so that nobody knows what it did.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::Transport(_) | Self::Deadline(_) => true,
+            Self::Status { .. } | Self::Decode(_) => false,
+        }
+    }
+
+    /// The HTTP status, if there was an answer.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Status { code, .. } => Some(*code),
+            Self::Transport(_) | Self::Deadline(_) | Self::Decode(_) => None,
+        }
+    }
+}
+
+impl From<TransportError> for CallError {
+    fn from(error: TransportError) -> Self {
+        match &error {
+            TransportError::Open(source) => Self::Transport(format!("{error}: {source}")),
+            TransportError::Http(source) => Self::Transport(format!("{error}: {source}")),
+            TransportError::Malformed(_) => Self::Decode(error.to_string()),
+        }
+    }
+}
+
+impl From<bollard::errors::Error> for CallError {
+    fn from(error: bollard::errors::Error) -> Self {
+        use bollard::errors::Error;
+        match error {
+            Error::DockerResponseServerError { status_code, message } => {
+                Self::Status { code: status_code, message }
+            }
+            Error::IOError { err } => Self::Transport(err.to_string()),
+            Error::HyperResponseError { err } => Self::Transport(err.to_string()),
+            Error::RequestTimeoutError => Self::Deadline(DEFAULT_LIMIT),
+            other => Self::Decode(other.to_string()),
+        }
+    }
+}
+
+/// For an ordinary call. Creating a container on a busy disk takes seconds.
+pub const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
+
+/// Reads from one engine, and can do nothing else.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    transport: Transport,
+    /// The dialect that was agreed on.
+    pub api: ApiVersion,
+}
+
+impl Reader {
+    /// `GET path`, decoded.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str, limit: Duration) -> Result<T, CallError> {
+        self.get_with(path, &[], limit).await
+    }
+
+    /// `GET path` with headers, decoded.
+    pub async fn get_with<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        headers: &[(HeaderName, HeaderValue)],
+        limit: Duration,
+    ) -> Result<T, CallError> {
+        let body = within(limit, async {
+            let response = send(&self.transport, request(Method::GET, path, headers, Bytes::new())?).await?;
+            collect(response).await
+        });
+        decode(&body.await?)
+    }
+
+    /// `GET path` as a stream; the limit is for its beginning.
+    pub async fn stream(&self, path: &str, limit: Duration) -> Result<Incoming, CallError> {
+        let call = async { send(&self.transport, request(Method::GET, path, &[], Bytes::new())?).await };
+        Ok(within(limit, call).await?.into_body())
+    }
+
+    /// The connections below.
+    pub(in crate::fleet) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+}
+
+/// Reads from one engine and writes to it.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    /// The half that only reads.
+    pub reader: Reader,
+    docker: Docker,
+}
+
+/// Why an engine is not greeted.
+#[derive(Debug)]
+pub(in crate::fleet) enum GreetError {
+    /// Nobody spoke; the kind of error when opening the socket, if that is where it failed.
+    Silent(Option<io::ErrorKind>),
+    /// Somebody spoke, and it will not do.
+    Known(HostError),
+}
+
+impl Engine {
+    /// The first call to an engine: whether it answers, and which dialect to speak.
+    pub(in crate::fleet) async fn greet(
+        transport: Transport,
+        host: &str,
+        limit: Duration,
+    ) -> Result<Self, GreetError> {
+        let unexpected =
+            |detail: String| GreetError::Known(HostError::Unexpected { host: host.to_owned(), detail });
+        let hello =
+            request(Method::GET, "/version", &[], Bytes::new()).map_err(|e| unexpected(e.to_string()))?;
+        let answer = timeout(limit, async {
+            let response = transport.send(hello).await.map_err(|error| {
+                GreetError::Silent(match &error {
+                    TransportError::Open(source) => Some(source.kind()),
+                    TransportError::Http(_) | TransportError::Malformed(_) => None,
+                })
+            })?;
+            collect(response).await.map_err(|error| match error {
+                CallError::Transport(_) => GreetError::Silent(None),
+                other => unexpected(other.to_string()),
+            })
+        });
+        let seconds = limit.as_secs();
+        let no_answer = || GreetError::Known(HostError::NoAnswer { host: host.to_owned(), seconds });
+        let body = answer.await.map_err(|_| no_answer())??;
+        let version: wire::Version = decode(&body).map_err(|error| unexpected(error.to_string()))?;
+        let api = agree(host, &version).map_err(GreetError::Known)?;
+        transport.speak(&api.to_string());
+        let docker = bollard_over(transport.clone(), api).map_err(|e| unexpected(e.to_string()))?;
+        Ok(Self { reader: Reader { transport, api }, docker })
+    }
+
+    /// Bollard's client, whose calls may take so long until they begin to answer.
+    #[must_use]
+    pub fn docker(&self, limit: Duration) -> Docker {
+        self.docker.clone().with_timeout(limit)
+    }
+
+    /// `POST path` with a JSON body of our own, for what bollard's types cannot say.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+        limit: Duration,
+    ) -> Result<T, CallError> {
+        let answer = within(limit, async {
+            let request = request(Method::POST, path, &[], Bytes::from(body.to_string()))?;
+            collect(send(&self.reader.transport, request).await?).await
+        });
+        decode(&answer.await?)
+    }
+
+    /// `POST path` without a body, as a stream; the limit is for its beginning.
+    pub async fn post_stream(
+        &self,
+        path: &str,
+        headers: &[(HeaderName, HeaderValue)],
+        limit: Duration,
+    ) -> Result<Incoming, CallError> {
+        let call =
+            async { send(&self.reader.transport, request(Method::POST, path, headers, Bytes::new())?).await };
+        Ok(within(limit, call).await?.into_body())
+    }
+}
+
+/// The newest dialect that both sides speak.
+fn agree(host: &str, version: &wire::Version) -> Result<ApiVersion, HostError> {
+    let host = host.to_owned();
+    let engine = version.version.clone();
+    let Ok(newest) = version.api_version.parse::<ApiVersion>() else {
+        let detail = format!("`{}` is not an API version", version.api_version);
+        return Err(HostError::Unexpected { host, detail });
+    };
+    let oldest = version.min_api_version.parse().unwrap_or(ApiVersion::v1(0));
+    if newest < ApiVersion::OLDEST {
+        let (api, needed) = (newest.to_string(), ApiVersion::OLDEST.to_string());
+        return Err(HostError::ApiTooOld { host, engine, api, needed });
+    }
+    if oldest > ApiVersion::NEWEST {
+        let (api, known) = (oldest.to_string(), ApiVersion::NEWEST.to_string());
+        return Err(HostError::ApiTooNew { host, engine, api, known });
+    }
+    Ok(newest.min(ApiVersion::NEWEST))
+}
+
+fn bollard_over(transport: Transport, api: ApiVersion) -> Result<Docker, bollard::errors::Error> {
+    let version = ClientVersion { major_version: api.major as usize, minor_version: api.minor as usize };
+    Docker::connect_with_custom_transport(
+        move |request| {
+            let transport = transport.clone();
+            async move {
+                let sent = transport.send(request).await;
+                // Bollard has no variant for this; it comes back out in `CallError::from`.
+                sent.map_err(|error| io::Error::other(CallError::from(error).to_string()).into())
+            }
+        },
+        Some("http://docker"),
+        DEFAULT_LIMIT.as_secs(),
+        &version,
+    )
+}
+
+fn request(
+    method: Method,
+    path: &str,
+    headers: &[(HeaderName, HeaderValue)],
+    body: Bytes,
+) -> Result<Request<Body>, CallError> {
+    let mut builder = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        builder = builder.header(name, value);
+    }
+    if !body.is_empty() {
+        builder = builder.header(CONTENT_TYPE, "application/json");
+    }
+    builder.body(Either::Left(Full::new(body))).map_err(|e| CallError::Decode(e.to_string()))
+}
+
+async fn send(transport: &Transport, request: Request<Body>) -> Result<Response<Incoming>, CallError> {
+    let response = transport.send(request).await?;
+    let status = response.status();
+    if status.is_success() || status == http::StatusCode::NOT_MODIFIED {
+        return Ok(response);
+    }
+    let body = bytes(response).await?;
+    let message = serde_json::from_slice::<wire::ErrorMessage>(&body)
+        .map_or_else(|_| String::from_utf8_lossy(&body).trim().to_owned(), |error| error.message);
+    Err(CallError::Status { code: status.as_u16(), message })
+}
+
+async fn collect(response: Response<Incoming>) -> Result<Bytes, CallError> {
+    let status = response.status();
+    let body = bytes(response).await?;
+    if status.is_client_error() || status.is_server_error() {
+        let message = String::from_utf8_lossy(&body).trim().to_owned();
+        return Err(CallError::Status { code: status.as_u16(), message });
+    }
+    Ok(body)
+}
+
+async fn bytes(response: Response<Incoming>) -> Result<Bytes, CallError> {
+    let body = response.into_body().collect().await.map_err(TransportError::Http)?;
+    Ok(body.to_bytes())
+}
+
+fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, CallError> {
+    // An empty body is what a call without an answer leaves.
+    let text = if body.is_empty() { b"null" } else { body };
+    serde_json::from_slice(text).map_err(|e| CallError::Decode(e.to_string()))
+}
+
+/// Bounds a whole call, its body included.
+pub(in crate::fleet) async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
+    timeout(limit, call).await.unwrap_or(Err(CallError::Deadline(limit)))
+}
+
+/// A path with a query, values escaped.
+#[must_use]
+pub fn with_query(path: &str, query: &[(&str, &str)]) -> String {
+    let mut text = path.to_owned();
+    for (at, (key, value)) in query.iter().enumerate() {
+        text.push(if at == 0 { '?' } else { '&' });
+        text.push_str(key);
+        text.push('=');
+        text.push_str(&escaped(value));
+    }
+    text
+}
+
+/// Per cent escapes for everything that a URL could take for its own.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(newest: &str, oldest: &str) -> wire::Version {
+        wire::Version { version: "x".into(), api_version: newest.into(), min_api_version: oldest.into() }
+    }
+
+    #[test]
+    fn the_newest_common_dialect_is_spoken() {
+        let agreed = |newest, oldest| agree("h1", &version(newest, oldest)).map(|api| api.to_string());
+        assert_eq!(agreed("1.41", "1.12").unwrap(), "1.41");
+        assert_eq!(agreed("1.55", "1.44").unwrap(), "1.53");
+        assert_eq!(agreed("1.40", "1.12").unwrap_err().code_text(), "stackctl::docker::api_too_old");
+        assert_eq!(agreed("1.99", "1.90").unwrap_err().code_text(), "stackctl::docker::api_too_new");
+        assert_eq!(agreed("", "").unwrap_err().code_text(), "stackctl::docker::unexpected_answer");
+    }
+
+    #[test]
+    fn queries_are_escaped() {
+        assert_eq!(
+            with_query("/containers/json", &[("all", "1"), ("filters", r#"{"label":["a=b"]}"#)]),
+            "/containers/json?all=1&filters=%7B%22label%22%3A%5B%22a%3Db%22%5D%7D"
+        );
+    }
+}

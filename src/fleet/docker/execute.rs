@@ -1,0 +1,312 @@
+//! Actions as calls. Each may be repeated: what is found to be done already is done.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bollard::models::{NetworkConnectRequest, VolumeCreateRequest};
+use bollard::query_parameters::{
+    RemoveContainerOptions, StartContainerOptions, StopContainerOptions, UploadToContainerOptions,
+};
+use http::header::{HeaderName, HeaderValue};
+use http_body_util::BodyExt;
+use tokio::time::sleep;
+
+use crate::fleet::auth::Credentials;
+use crate::model::image::ImageRef;
+use crate::model::spec::{NetworkSpec, VolumeSpec};
+use crate::model::{ClusterName, GoDuration, StackName};
+use crate::orchestrator::action::{FilePlan, Outcome, TaskHandle, TaskPlan, What};
+
+use super::client::{CallError, DEFAULT_LIMIT, Engine, with_query, within};
+use super::failure::ActionError;
+use super::{create, inspect, labels, network, tar, wire};
+
+/// Over the grace period: the engine waits that long, and then still has work to do.
+const STOP_MARGIN: Duration = Duration::from_secs(30);
+/// The engine's own grace period, where a container has none.
+const STOP_DEFAULT_S: u64 = 10;
+/// A pull that says nothing for so long is stuck.
+const PULL_SILENCE_MAX: Duration = Duration::from_secs(120);
+/// A start with many layers to mount on a busy disk.
+const START_LIMIT: Duration = Duration::from_secs(120);
+/// A network whose last container has just left is still busy for a moment.
+const NETWORK_TRIES_MAX: u32 = 10;
+const NETWORK_PAUSE: Duration = Duration::from_millis(300);
+/// A removal that somebody else began.
+const REMOVAL_TRIES_MAX: u32 = 150;
+const REMOVAL_PAUSE: Duration = Duration::from_millis(200);
+
+/// What every action of a run needs to know.
+#[derive(Debug)]
+pub(in crate::fleet) struct Context<'a> {
+    pub cluster: &'a ClusterName,
+    pub stack: &'a StackName,
+    pub credentials: &'a Credentials,
+}
+
+/// Why an action is not done.
+#[derive(Debug)]
+pub(in crate::fleet) enum Stop {
+    /// The engine's answer, or silence.
+    Call(CallError),
+    /// Our own finding.
+    Found(Box<ActionError>),
+}
+
+impl From<CallError> for Stop {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<ActionError> for Stop {
+    fn from(error: ActionError) -> Self {
+        Self::Found(Box::new(error))
+    }
+}
+
+/// Carries out an action. An error is silence alone: what the engine refuses is an outcome.
+pub(in crate::fleet) async fn run(
+    engine: &Engine,
+    context: &Context<'_>,
+    what: &What,
+) -> Result<Outcome, CallError> {
+    let done = match what {
+        What::CreateNetwork { network } => create_network(engine, context, network).await,
+        What::CreateVolume { volume } => create_volume(engine, context, volume).await,
+        What::PullImage { image } => pull(engine, context, image).await,
+        What::CreateTask { task } => create_task(engine, task).await,
+        What::StartTask { task } => start(engine, task).await,
+        What::StopTask { task, grace } => stop(engine, task, *grace).await,
+        What::RemoveTask { task } => remove(engine, task).await,
+        What::RemoveNetwork { name } => remove_network(engine, context, name).await,
+    };
+    match done {
+        Ok(outcome) => Ok(outcome),
+        Err(Stop::Call(error @ CallError::Transport(_))) => Err(error),
+        Err(Stop::Call(error)) => Ok(Outcome::Failed(ActionError::of(&error, what).into_failure())),
+        Err(Stop::Found(error)) => Ok(Outcome::Failed(error.into_failure())),
+    }
+}
+
+async fn create_network(engine: &Engine, context: &Context<'_>, spec: &NetworkSpec) -> Result<Outcome, Stop> {
+    let body = network::body(context.cluster, context.stack, spec);
+    let made: Result<wire::Created, _> = engine.post("/networks/create", &body, DEFAULT_LIMIT).await;
+    match made {
+        Ok(_) => Ok(Outcome::Done),
+        Err(error) if is_taken(&error) => {
+            let found = find_network(engine, &spec.name).await?.ok_or(error)?;
+            match difference(&found, context, spec) {
+                None => Ok(Outcome::Done),
+                Some(difference) => {
+                    let name = spec.name.clone();
+                    Err(ActionError::NetworkConflict { name, difference: difference.to_owned() }.into())
+                }
+            }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_taken(error: &CallError) -> bool {
+    matches!(error, CallError::Status { code: 409 | 500, message } if message.contains("already exists"))
+}
+
+fn difference(found: &wire::Network, context: &Context<'_>, spec: &NetworkSpec) -> Option<&'static str> {
+    let is = |key: &str, value: &str| found.labels.get(key).is_some_and(|text| text == value);
+    if !is(labels::CLUSTER, context.cluster.as_str()) {
+        return Some("does not belong to this cluster");
+    }
+    if !is(labels::STACK, context.stack.as_str()) {
+        return Some("belongs to another stack");
+    }
+    (!is(labels::SPEC_HASH, spec.hash().as_str())).then_some("was made from another definition")
+}
+
+async fn find_network(engine: &Engine, name: &str) -> Result<Option<wire::Network>, CallError> {
+    match engine.reader.get(&format!("/networks/{name}"), DEFAULT_LIMIT).await {
+        Ok(network) => Ok(Some(network)),
+        Err(error) if error.status() == Some(404) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn remove_network(engine: &Engine, context: &Context<'_>, name: &str) -> Result<Outcome, Stop> {
+    let Some(found) = find_network(engine, name).await? else { return Ok(Outcome::Done) };
+    if found.labels.get(labels::CLUSTER).is_none_or(|text| text != context.cluster.as_str()) {
+        let difference = "does not belong to this cluster".to_owned();
+        return Err(ActionError::NetworkConflict { name: name.to_owned(), difference }.into());
+    }
+    for _ in 0..NETWORK_TRIES_MAX {
+        match engine.docker(DEFAULT_LIMIT).remove_network(&found.id).await.map_err(CallError::from) {
+            Ok(()) => return Ok(Outcome::Done),
+            Err(error) if error.status() == Some(404) => return Ok(Outcome::Done),
+            Err(CallError::Status { message, .. }) if message.contains("active endpoints") => {
+                sleep(NETWORK_PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(ActionError::NetworkInUse { name: name.to_owned() }.into())
+}
+
+/// The engine answers with a volume of that name if there is one, whosever it is: data is not ours to
+/// judge.
+async fn create_volume(engine: &Engine, context: &Context<'_>, spec: &VolumeSpec) -> Result<Outcome, Stop> {
+    let request = VolumeCreateRequest {
+        name: Some(spec.name.clone()),
+        driver: spec.driver.clone(),
+        driver_opts: Some(spec.driver_opts.clone().into_iter().collect()),
+        labels: Some(labels::of_volume(context.cluster, context.stack, spec).into_iter().collect()),
+        ..VolumeCreateRequest::default()
+    };
+    engine.docker(DEFAULT_LIMIT).create_volume(request).await.map_err(CallError::from)?;
+    Ok(Outcome::Done)
+}
+
+/// Not through bollard: it writes credentials in the wrong base 64, which engines refuse whenever it
+/// matters.
+async fn pull(engine: &Engine, context: &Context<'_>, image: &str) -> Result<Outcome, Stop> {
+    let parsed = ImageRef::parse(image).ok();
+    let (name, tag) = match &parsed {
+        Some(image) => {
+            let tag = image.digest.as_deref().or(image.effective_tag());
+            (image.familiar_name(), tag.unwrap_or_default().to_owned())
+        }
+        None => (image.to_owned(), String::new()),
+    };
+    let path = with_query("/images/create", &[("fromImage", &name), ("tag", &tag)]);
+    let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
+    if let Some(image) = &parsed {
+        headers.extend(context.credentials.header(image).await);
+    }
+    let mut body = engine.post_stream(&path, &headers, PULL_SILENCE_MAX).await?;
+    let mut lines = Vec::new();
+    loop {
+        let next = within(PULL_SILENCE_MAX, async { Ok(body.frame().await) }).await?;
+        let Some(frame) = next else { break };
+        let frame = frame.map_err(|e| CallError::Transport(e.to_string()))?;
+        lines.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+        while let Some(end) = lines.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = lines.drain(..=end).collect();
+            refused_by(&line)?;
+        }
+    }
+    refused_by(&lines)?;
+    Ok(Outcome::Done)
+}
+
+/// A pull that fails has already answered "200 OK"; the error is in a line of the stream.
+fn refused_by(line: &[u8]) -> Result<(), CallError> {
+    match serde_json::from_slice::<wire::PullLine>(line) {
+        Ok(wire::PullLine { error: Some(message) }) => Err(CallError::Status { code: 200, message }),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+async fn create_task(engine: &Engine, plan: &TaskPlan) -> Result<Outcome, Stop> {
+    let body = create::body(plan, engine.reader.api)?;
+    let name = plan.container_name();
+    let path = with_query("/containers/create", &[("name", &name)]);
+    let made: Result<wire::Created, _> = engine.post(&path, &body, DEFAULT_LIMIT).await;
+    match made {
+        Ok(_) => Ok(Outcome::Done),
+        // The name is derived from the task: this is our own create, whose answer was lost.
+        Err(error) if error.status() == Some(409) => {
+            let found = inspect::container(&engine.reader, &name).await?.ok_or(error)?;
+            let task = found.config.labels.get(labels::TASK);
+            if task.is_some_and(|id| id == plan.id.as_str()) {
+                return Ok(Outcome::Done);
+            }
+            Err(ActionError::NameTaken { name }.into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn start(engine: &Engine, plan: &TaskPlan) -> Result<Outcome, Stop> {
+    let name = plan.container_name();
+    let files = &plan.service.files;
+    let further = create::further_networks(&plan.spec).count() > 0;
+    if further || !files.is_empty() {
+        let missing = || ActionError::ContainerMissing { name: name.clone() };
+        let found = inspect::container(&engine.reader, &name).await?.ok_or_else(missing)?;
+        if matches!(found.state.status.as_str(), "running" | "restarting" | "paused") {
+            return Ok(Outcome::Started(inspect::status(&found)?));
+        }
+        connect(engine, plan, &name).await?;
+        upload(engine, plan, &name).await?;
+    }
+    let docker = engine.docker(START_LIMIT);
+    docker.start_container(&name, None::<StartContainerOptions>).await.map_err(CallError::from)?;
+    let missing = ActionError::ContainerMissing { name: name.clone() };
+    let found = inspect::container(&engine.reader, &name).await?.ok_or(missing)?;
+    Ok(Outcome::Started(inspect::status(&found)?))
+}
+
+/// Joins the networks that the create could not.
+async fn connect(engine: &Engine, plan: &TaskPlan, name: &str) -> Result<(), Stop> {
+    for (network, attachment) in create::further_networks(&plan.spec) {
+        let endpoint = create::endpoint(network, attachment, &plan.spec, engine.reader.api);
+        let request = NetworkConnectRequest { container: name.to_owned(), endpoint_config: Some(endpoint) };
+        match engine.docker(DEFAULT_LIMIT).connect_network(network, request).await.map_err(CallError::from) {
+            Ok(()) => {}
+            Err(CallError::Status { message, .. })
+                if message.contains("already exists in network") || message.contains("already attached") => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+async fn upload(engine: &Engine, plan: &TaskPlan, name: &str) -> Result<(), Stop> {
+    let mut folders: BTreeMap<String, Vec<&FilePlan>> = BTreeMap::new();
+    for file in &plan.service.files {
+        folders.entry(create::upload_folder(plan, &file.target)).or_default().push(file);
+    }
+    for (folder, files) in folders {
+        let archive = tar::archive(&folder, &files).map_err(|e| CallError::Decode(e.to_string()))?;
+        let options = UploadToContainerOptions { path: folder, ..UploadToContainerOptions::default() };
+        let docker = engine.docker(DEFAULT_LIMIT);
+        let sent = docker.upload_to_container(name, Some(options), bollard::body_full(archive)).await;
+        sent.map_err(CallError::from)?;
+    }
+    Ok(())
+}
+
+async fn stop(engine: &Engine, task: &TaskHandle, grace: Option<GoDuration>) -> Result<Outcome, Stop> {
+    let name = task.container_name();
+    let seconds = match grace {
+        Some(grace) => u64::try_from(create::seconds_up(grace.as_nanos())).unwrap_or(0),
+        None => match inspect::container(&engine.reader, &name).await? {
+            Some(found) => found.config.stop_timeout.unwrap_or(STOP_DEFAULT_S),
+            None => return Ok(Outcome::Done),
+        },
+    };
+    let options = StopContainerOptions { signal: None, t: Some(i32::try_from(seconds).unwrap_or(i32::MAX)) };
+    let docker = engine.docker(Duration::from_secs(seconds) + STOP_MARGIN);
+    match docker.stop_container(&name, Some(options)).await.map_err(CallError::from) {
+        Ok(()) => Ok(Outcome::Done),
+        Err(error) if error.status() == Some(404) => Ok(Outcome::Done),
+        Err(CallError::Status { message, .. }) if message.contains("is not running") => Ok(Outcome::Done),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn remove(engine: &Engine, task: &TaskHandle) -> Result<Outcome, Stop> {
+    let name = task.container_name();
+    for _ in 0..REMOVAL_TRIES_MAX {
+        let options = RemoveContainerOptions { v: true, force: false, link: false };
+        let docker = engine.docker(DEFAULT_LIMIT);
+        match docker.remove_container(&name, Some(options)).await.map_err(CallError::from) {
+            Ok(()) => return Ok(Outcome::Done),
+            Err(error) if error.status() == Some(404) => return Ok(Outcome::Done),
+            Err(CallError::Status { code: 409, message }) if message.contains("already in progress") => {
+                sleep(REMOVAL_PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let waited = REMOVAL_PAUSE * REMOVAL_TRIES_MAX;
+    Err(CallError::Deadline(waited).into())
+}

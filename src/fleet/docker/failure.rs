@@ -1,0 +1,376 @@
+//! Why an action was refused: the engine's words, given a name and a next step.
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::orchestrator::action::{Failure, FailureKind, What};
+
+use super::client::CallError;
+
+/// Why an action was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
+pub enum ActionError {
+    /// No room.
+    #[error("the disk is full: {words}")]
+    #[diagnostic(
+        code(stackctl::docker::disk_full),
+        help(
+            "make room on that host: `docker system df` shows what takes it, `docker system prune` frees some"
+        )
+    )]
+    DiskFull {
+        /// The engine's words.
+        words: String,
+    },
+    /// The engine has no such image.
+    #[error("the image `{image}` is not there: {words}")]
+    #[diagnostic(
+        code(stackctl::docker::image_missing),
+        help("check the name and tag of the image, or push it to a registry that the host reaches")
+    )]
+    ImageMissing {
+        /// The image.
+        image: String,
+        /// The engine's words.
+        words: String,
+    },
+    /// The registry does not let us.
+    #[error("the registry refuses `{image}`: {words}")]
+    #[diagnostic(
+        code(stackctl::docker::pull_denied),
+        help("check the name; for a private image `docker login` here and pass `--with-registry-auth`")
+    )]
+    PullDenied {
+        /// The image.
+        image: String,
+        /// The engine's words.
+        words: String,
+    },
+    /// The host does not get through to the registry.
+    #[error("the registry of `{image}` cannot be reached from the host: {words}")]
+    #[diagnostic(
+        code(stackctl::docker::registry_unreachable),
+        help("check the host's DNS, proxy and way to the registry: `docker pull {image}` there")
+    )]
+    RegistryUnreachable {
+        /// The image.
+        image: String,
+        /// The engine's words.
+        words: String,
+    },
+    /// Somebody has that port.
+    #[error("{port} is already taken: {words}")]
+    #[diagnostic(
+        code(stackctl::docker::port_taken),
+        help("see who has it with `ss -ltnup` on that host, or publish another port")
+    )]
+    PortTaken {
+        /// `port 8080`, as far as the engine tells.
+        port: String,
+        /// The engine's words.
+        words: String,
+    },
+    /// A path that cannot be mounted.
+    #[error("a mount is refused: {words}")]
+    #[diagnostic(
+        code(stackctl::docker::bad_mount),
+        help("check its source on that host; `bind: {{create_host_path: true}}` makes a missing directory")
+    )]
+    BadMount {
+        /// The engine's words.
+        words: String,
+    },
+    /// What should run is not in the image.
+    #[error("the command cannot be run: {words}")]
+    #[diagnostic(
+        code(stackctl::docker::bad_command),
+        help("check `command`, `entrypoint`, `working_dir` and `user` against what the image holds")
+    )]
+    BadCommand {
+        /// The engine's words.
+        words: String,
+    },
+    /// A network that is not there.
+    #[error("a network is missing: {words}")]
+    #[diagnostic(
+        code(stackctl::docker::network_missing),
+        help("an external network must exist on every host that needs it: `docker network create` there")
+    )]
+    NetworkMissing {
+        /// The engine's words.
+        words: String,
+    },
+    /// A network of that name that is not what we want.
+    #[error("there is a network `{name}` that {difference}")]
+    #[diagnostic(
+        code(stackctl::docker::network_conflict),
+        help("remove it with `docker network rm {name}` on that host, or declare it `external: true`")
+    )]
+    NetworkConflict {
+        /// The network.
+        name: String,
+        /// What is different.
+        difference: String,
+    },
+    /// A network that is still used.
+    #[error("the network `{name}` is still in use")]
+    #[diagnostic(
+        code(stackctl::docker::network_in_use),
+        help("`docker network inspect {name}` on that host shows by whom")
+    )]
+    NetworkInUse {
+        /// The network.
+        name: String,
+    },
+    /// Addresses that others have.
+    #[error("no addresses for the network: {words}")]
+    #[diagnostic(
+        code(stackctl::docker::address_pool),
+        help("choose another subnet under `ipam`, or remove unused networks with `docker network prune`")
+    )]
+    AddressPool {
+        /// The engine's words.
+        words: String,
+    },
+    /// A container of that name that is not this task.
+    #[error("there is a container `{name}` that is not this task")]
+    #[diagnostic(
+        code(stackctl::docker::name_taken),
+        help("rename or remove it on that host: `docker rename {name} {name}.old`")
+    )]
+    NameTaken {
+        /// The container.
+        name: String,
+    },
+    /// A driver that the engine has not.
+    #[error("a plug-in is missing: {words}")]
+    #[diagnostic(
+        code(stackctl::docker::plugin_missing),
+        help("install it on that host with `docker plugin install`, or use another driver")
+    )]
+    PluginMissing {
+        /// The engine's words.
+        words: String,
+    },
+    /// A file that cannot be put into a read-only root.
+    #[error("the file {target} cannot be put into a read-only root")]
+    #[diagnostic(
+        code(stackctl::docker::file_in_read_only_root),
+        help("give the config a `target:` in a directory, such as /config{target}, or drop `read_only`")
+    )]
+    FileInReadOnlyRoot {
+        /// Its path.
+        target: String,
+    },
+    /// A file that a memory mount would hide.
+    #[error("the file {target} would be hidden by the tmpfs at {mounted}")]
+    #[diagnostic(
+        code(stackctl::docker::file_in_tmpfs),
+        help("give the config a `target:` outside of {mounted}")
+    )]
+    FileInTmpfs {
+        /// Its path.
+        target: String,
+        /// The mount above it.
+        mounted: String,
+    },
+    /// The container is gone.
+    #[error("there is no container `{name}`")]
+    #[diagnostic(
+        code(stackctl::docker::container_missing),
+        help("somebody removed it; run the command again")
+    )]
+    ContainerMissing {
+        /// The container.
+        name: String,
+    },
+    /// Any other no.
+    #[error("the engine refuses: {words}")]
+    #[diagnostic(code(stackctl::docker::refused), help("look there with `journalctl -u docker`"))]
+    Refused {
+        /// The engine's words.
+        words: String,
+    },
+    /// It took too long.
+    #[error("not done within {seconds} s")]
+    #[diagnostic(
+        code(stackctl::docker::deadline),
+        help("the engine may still be at it; `stackctl ps` shows what came of it")
+    )]
+    Deadline {
+        /// How long we waited.
+        seconds: u64,
+    },
+}
+
+impl ActionError {
+    /// Gives a refusal its name.
+    #[must_use]
+    pub fn of(error: &CallError, what: &What) -> Self {
+        let (code, words) = match error {
+            CallError::Deadline(limit) => return Self::Deadline { seconds: limit.as_secs() },
+            CallError::Status { code, message } => (*code, cleaned(message)),
+            CallError::Transport(words) | CallError::Decode(words) => (0, cleaned(words)),
+        };
+        let lower = words.to_lowercase();
+        let has = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
+        if has(&["no space left on device", "disk quota exceeded"]) {
+            return Self::DiskFull { words };
+        }
+        match what {
+            What::PullImage { image } => pull(image, code, &has, words),
+            What::CreateTask { task } if has(&["no such image"]) => {
+                Self::ImageMissing { image: task.spec.pinned_image(), words }
+            }
+            What::CreateTask { task } | What::StartTask { task } if has(&["no such container"]) => {
+                Self::ContainerMissing { name: task.container_name() }
+            }
+            _ if has(&["port is already allocated", "address already in use"]) => {
+                Self::PortTaken { port: port(&words), words }
+            }
+            _ if has(&["network"]) && has(&["not found"]) => Self::NetworkMissing { words },
+            _ if has(&["address pool", "pool overlaps", "no available network"]) => {
+                Self::AddressPool { words }
+            }
+            _ if has(&["plugin"]) && has(&["not found"]) => Self::PluginMissing { words },
+            _ if has(&["executable file not found", "exec:", "unable to find user", "chdir to cwd"]) => {
+                Self::BadCommand { words }
+            }
+            _ if has(&["mount", "bind source path", "invalid volume specification"]) => {
+                Self::BadMount { words }
+            }
+            _ => Self::Refused { words },
+        }
+    }
+
+    /// As the orchestrator takes it.
+    #[must_use]
+    pub fn into_failure(self) -> Failure {
+        let kind = match self {
+            Self::Deadline { .. } => FailureKind::Deadline,
+            _ => FailureKind::Refused,
+        };
+        Failure {
+            kind,
+            code: self.code().map_or_else(String::new, |code| code.to_string()),
+            message: self.to_string(),
+            help: self.help().map(|help| help.to_string()),
+        }
+    }
+}
+
+fn pull(image: &str, code: u16, has: &dyn Fn(&[&str]) -> bool, words: String) -> ActionError {
+    let image = image.to_owned();
+    // Docker Hub says "pull access denied" for what is not there as well; its own words tell of both.
+    if has(&["access denied", "unauthorized", "authentication required", "no basic auth", "denied:"]) {
+        return ActionError::PullDenied { image, words };
+    }
+    if has(&["manifest unknown", "manifest for", "not found", "no matching manifest"]) || code == 404 {
+        return ActionError::ImageMissing { image, words };
+    }
+    let network = [
+        "dial tcp",
+        "no such host",
+        "connection refused",
+        "timeout",
+        "tls",
+        "x509",
+        "http response to https",
+    ];
+    if has(&network) {
+        return ActionError::RegistryUnreachable { image, words };
+    }
+    ActionError::Refused { words }
+}
+
+/// Without the frames that wrap around what matters.
+pub(super) fn cleaned(message: &str) -> String {
+    let mut text = message.trim();
+    for frame in [
+        "Error response from daemon: ",
+        "failed to create shim task: ",
+        "failed to create task for container: ",
+        "OCI runtime create failed: ",
+        "runc create failed: ",
+        "unable to start container process: ",
+        "container_linux.go:367: starting container process caused: ",
+    ] {
+        text = text.strip_prefix(frame).unwrap_or(text);
+    }
+    text.trim_end_matches(": unknown").trim_end_matches('.').to_owned()
+}
+
+/// `port 8080` from `Bind for 0.0.0.0:8080 failed` or `listen tcp4 0.0.0.0:8080: bind`.
+fn port(words: &str) -> String {
+    let after = ["Bind for ", "listen tcp4 ", "listen tcp6 ", "listen tcp ", "listen udp4 ", "listen udp "];
+    let address = after.iter().find_map(|before| Some(words.split_once(before)?.1));
+    let number = address
+        .and_then(|text| text.split([' ']).next())
+        .and_then(|text| text.trim_end_matches(':').rsplit(':').next())
+        .filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
+    number.map_or_else(|| "a port".to_owned(), |number| format!("port {number}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(what: &What, code: u16, message: &str) -> (String, String) {
+        let failure =
+            ActionError::of(&CallError::Status { code, message: message.into() }, what).into_failure();
+        (failure.code, failure.message)
+    }
+
+    /// Each text here was said by a real engine.
+    #[test]
+    fn refusals_have_names() {
+        let pull = What::PullImage { image: "registry:5000/web:9".into() };
+        let other = What::RemoveNetwork { name: "n".into() };
+        for (what, status, words, wanted) in [
+            (
+                &pull,
+                404,
+                "manifest for registry:5000/web:9 not found: manifest unknown: manifest unknown",
+                "image_missing",
+            ),
+            (
+                &pull,
+                404,
+                "pull access denied for x, repository does not exist or may require 'docker login'",
+                "pull_denied",
+            ),
+            (
+                &pull,
+                500,
+                "Get \"https://registry-1.docker.io/v2/\": dial tcp: lookup registry-1.docker.io: no such host",
+                "registry_unreachable",
+            ),
+            (&pull, 500, "write /var/lib/docker/tmp/GetImageBlob1: no space left on device", "disk_full"),
+            (
+                &other,
+                500,
+                "driver failed programming external connectivity on endpoint a (b): Bind for 0.0.0.0:8080 failed: port is already allocated",
+                "port_taken",
+            ),
+            (
+                &other,
+                400,
+                "invalid mount config for type \"bind\": bind source path does not exist: /nope",
+                "bad_mount",
+            ),
+            (&other, 404, "network efk_default not found", "network_missing"),
+            (&other, 403, "Pool overlaps with other one on this address space", "address_pool"),
+            (
+                &other,
+                400,
+                "OCI runtime create failed: container_linux.go:367: starting container process caused: exec: \"nope\": executable file not found in $PATH: unknown",
+                "bad_command",
+            ),
+            (&other, 500, "something else", "refused"),
+        ] {
+            assert_eq!(code(what, status, words).0, format!("stackctl::docker::{wanted}"), "{words}");
+        }
+        let (_, message) = code(&other, 500, "Bind for 0.0.0.0:8080 failed: port is already allocated");
+        assert!(message.starts_with("port 8080 is already taken"), "{message}");
+    }
+}

@@ -1,0 +1,256 @@
+//! Labels ⇄ model. What runs is written on the containers themselves; nothing else remembers it.
+//!
+//! Reading never guesses: a container that is ours and cannot be read is reported, and left alone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::ids::{ClusterName, NodeName, ServiceName, SpecHash, StackName, TaskId};
+use crate::model::spec::{NetworkSpec, TaskSpec, VolumeSpec};
+use crate::model::task::Slot;
+use crate::orchestrator::action::TaskPlan;
+
+/// Docker's own label for the stack, which other tools read too.
+pub const STACK: &str = "com.docker.stack.namespace";
+/// The cluster it belongs to; whoever carries it is ours or another inventory's.
+pub const CLUSTER: &str = "io.stackctl.cluster";
+/// Service, short name.
+pub const SERVICE: &str = "io.stackctl.service";
+/// `3`, or `node:h1` for global services.
+pub const SLOT: &str = "io.stackctl.slot";
+/// Task id.
+pub const TASK: &str = "io.stackctl.task";
+/// Number of the attempt in its slot.
+pub const ATTEMPT: &str = "io.stackctl.attempt";
+/// Hash of the spec.
+pub const SPEC_HASH: &str = "io.stackctl.spec-hash";
+/// The spec it was made from, as canonical JSON.
+pub const SPEC: &str = "io.stackctl.spec";
+
+const NODE_SLOT: &str = "node:";
+
+/// Labels of a container: the user's, and over them ours.
+#[must_use]
+pub fn of_task(plan: &TaskPlan) -> BTreeMap<String, String> {
+    let service = &plan.service;
+    let mut labels = plan.spec.labels.clone();
+    labels.extend(
+        [
+            (STACK, service.stack.to_string()),
+            (CLUSTER, service.cluster.to_string()),
+            (SERVICE, service.service.to_string()),
+            (SLOT, slot_text(&plan.slot)),
+            (TASK, plan.id.to_string()),
+            (ATTEMPT, plan.attempt.to_string()),
+            (SPEC_HASH, service.spec_hash.to_string()),
+            (SPEC, service.spec_json.to_string()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value)),
+    );
+    labels
+}
+
+/// Labels of a network.
+#[must_use]
+pub fn of_network(cluster: &ClusterName, stack: &StackName, spec: &NetworkSpec) -> BTreeMap<String, String> {
+    let mut labels = of_shared(cluster, stack, &spec.labels);
+    labels.insert(SPEC_HASH.to_owned(), spec.hash().to_string());
+    labels
+}
+
+/// Labels of a volume.
+#[must_use]
+pub fn of_volume(cluster: &ClusterName, stack: &StackName, spec: &VolumeSpec) -> BTreeMap<String, String> {
+    of_shared(cluster, stack, &spec.labels)
+}
+
+fn of_shared(
+    cluster: &ClusterName,
+    stack: &StackName,
+    users: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let mut labels = users.clone();
+    labels.insert(STACK.to_owned(), stack.to_string());
+    labels.insert(CLUSTER.to_owned(), cluster.to_string());
+    labels
+}
+
+/// What the labels of a container say.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reading {
+    /// Not of this cluster.
+    Foreign,
+    /// A task of ours.
+    Task(Box<TaskLabels>),
+    /// Ours, and not to be understood; why.
+    Unreadable(String),
+}
+
+/// A task, as far as labels tell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskLabels {
+    /// Task id.
+    pub id: TaskId,
+    /// Stack.
+    pub stack: StackName,
+    /// Service, short name.
+    pub service: ServiceName,
+    /// Slot.
+    pub slot: Slot,
+    /// Number of the attempt.
+    pub attempt: u32,
+    /// Hash of the spec.
+    pub spec_hash: SpecHash,
+    /// The spec.
+    pub spec: Arc<TaskSpec>,
+}
+
+/// Specs that were read before: siblings carry the same text, and share one value.
+#[derive(Debug, Default)]
+pub struct SpecCache(BTreeMap<SpecHash, Arc<TaskSpec>>);
+
+impl SpecCache {
+    fn read(&mut self, hash: &SpecHash, json: &str) -> Result<Arc<TaskSpec>, String> {
+        if let Some(spec) = self.0.get(hash) {
+            return Ok(Arc::clone(spec));
+        }
+        let spec: TaskSpec =
+            serde_json::from_str(json).map_err(|e| format!("its label {SPEC} cannot be read: {e}"))?;
+        let spec = Arc::new(spec);
+        self.0.insert(hash.clone(), Arc::clone(&spec));
+        Ok(spec)
+    }
+}
+
+/// Reads a container's labels back.
+#[must_use]
+pub fn read(cluster: &ClusterName, labels: &BTreeMap<String, String>, cache: &mut SpecCache) -> Reading {
+    if labels.get(CLUSTER).is_none_or(|name| name != cluster.as_str()) {
+        return Reading::Foreign;
+    }
+    match read_task(labels, cache) {
+        Ok(task) => Reading::Task(Box::new(task)),
+        Err(why) => Reading::Unreadable(why),
+    }
+}
+
+fn read_task(labels: &BTreeMap<String, String>, cache: &mut SpecCache) -> Result<TaskLabels, String> {
+    let label = |key: &str| match labels.get(key) {
+        Some(value) if !value.is_empty() => Ok(value.as_str()),
+        Some(_) | None => Err(format!("its label {key} is missing")),
+    };
+    let slot = label(SLOT)?;
+    let attempt = label(ATTEMPT)?;
+    let (hash, json) = (label(SPEC_HASH)?, label(SPEC)?);
+    let spec_hash = SpecHash::unchecked(hash);
+    if SpecHash::of(json.as_bytes()) != spec_hash {
+        return Err(format!("its labels {SPEC} and {SPEC_HASH} do not belong together"));
+    }
+    Ok(TaskLabels {
+        id: TaskId::unchecked(label(TASK)?),
+        stack: StackName::unchecked(label(STACK)?),
+        service: ServiceName::unchecked(label(SERVICE)?),
+        slot: read_slot(slot).ok_or_else(|| format!("its label {SLOT} says `{slot}`"))?,
+        attempt: attempt.parse().map_err(|_| format!("its label {ATTEMPT} says `{attempt}`"))?,
+        spec: cache.read(&spec_hash, json)?,
+        spec_hash,
+    })
+}
+
+/// A slot as its label has it. The prefix keeps a node that is called `3` apart from slot 3.
+#[must_use]
+pub fn slot_text(slot: &Slot) -> String {
+    match slot {
+        Slot::Replica(number) => number.to_string(),
+        Slot::Node(node) => format!("{NODE_SLOT}{node}"),
+    }
+}
+
+fn read_slot(text: &str) -> Option<Slot> {
+    match text.strip_prefix(NODE_SLOT) {
+        Some("") => None,
+        Some(node) => Some(Slot::Node(NodeName::unchecked(node))),
+        None => text.parse().ok().filter(|&number| number > 0).map(Slot::Replica),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::orchestrator::action::{FilePlan, ServicePlan};
+
+    /// A plan for slot `slot` of service `web` in stack `efk`.
+    pub fn plan(spec: TaskSpec, slot: Slot, files: Vec<FilePlan>) -> TaskPlan {
+        let spec = Arc::new(spec);
+        let service = ServicePlan {
+            cluster: ClusterName::unchecked("prod"),
+            stack: StackName::unchecked("efk"),
+            service: ServiceName::unchecked("web"),
+            spec_hash: spec.hash(),
+            spec_json: spec.canonical_json().into(),
+            spec: Arc::clone(&spec),
+            is_job: false,
+            files,
+        };
+        let id =
+            TaskId::derive(&service.cluster, &service.stack, &service.service, &slot, &service.spec_hash, 2);
+        let node = NodeName::unchecked("h1");
+        TaskPlan { service: Arc::new(service), slot, node, attempt: 2, id, spec }
+    }
+
+    fn reading(labels: &BTreeMap<String, String>) -> Reading {
+        read(&ClusterName::unchecked("prod"), labels, &mut SpecCache::default())
+    }
+
+    fn unreadable(labels: &BTreeMap<String, String>) -> String {
+        match reading(labels) {
+            Reading::Unreadable(why) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let mut spec = TaskSpec { image: "web:1".into(), ..TaskSpec::default() };
+        spec.labels.insert("team".into(), "a".into());
+        spec.labels.insert(TASK.into(), "mine".into());
+        for slot in [Slot::Replica(3), Slot::Node(NodeName::unchecked("3"))] {
+            let plan = plan(spec.clone(), slot.clone(), Vec::new());
+            let labels = of_task(&plan);
+            assert_eq!(labels["team"], "a");
+            let Reading::Task(task) = reading(&labels) else { panic!("{labels:?}") };
+            assert_eq!(task.slot, slot);
+            assert_eq!(task.id, plan.id, "our labels win over the user's");
+            assert_eq!((task.attempt, task.service.as_str(), task.stack.as_str()), (2, "web", "efk"));
+            assert_eq!((task.spec_hash, &*task.spec), (plan.service.spec_hash.clone(), &spec));
+        }
+    }
+
+    #[test]
+    fn another_cluster_is_foreign() {
+        let mut labels = of_task(&plan(TaskSpec::default(), Slot::Replica(1), Vec::new()));
+        labels.insert(CLUSTER.into(), "staging".into());
+        assert_eq!(reading(&labels), Reading::Foreign);
+        assert_eq!(reading(&BTreeMap::new()), Reading::Foreign);
+    }
+
+    #[test]
+    fn nothing_is_guessed() {
+        let good = of_task(&plan(TaskSpec::default(), Slot::Replica(1), Vec::new()));
+        for key in [SERVICE, SLOT, TASK, ATTEMPT, SPEC_HASH, SPEC, STACK] {
+            let mut labels = good.clone();
+            labels.remove(key);
+            assert_eq!(unreadable(&labels), format!("its label {key} is missing"));
+        }
+        for (key, value, why) in [
+            (SLOT, "0", "its label io.stackctl.slot says `0`"),
+            (SLOT, "node:", "its label io.stackctl.slot says `node:`"),
+            (ATTEMPT, "x", "its label io.stackctl.attempt says `x`"),
+            (SPEC, "{}", "its labels io.stackctl.spec and io.stackctl.spec-hash do not belong together"),
+        ] {
+            let mut labels = good.clone();
+            labels.insert(key.into(), value.into());
+            assert_eq!(unreadable(&labels), why);
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! One look at a host: five calls at once, and what they say as facts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::model::ids::{ClusterName, NodeName, StackName, TaskId};
+use crate::model::image::ImageRef;
+use crate::model::node::{ForeignContainer, NodeFacts, ObservedNetwork, Plugins};
+use crate::model::spec::{HostPort, Platform, Protocol};
+use crate::model::task::{Health, Task, TaskStatus};
+use crate::model::time::Timestamp;
+use crate::orchestrator::action::TaskHandle;
+
+use super::client::{ApiVersion, CallError, Reader, with_query};
+use super::labels::{self, Reading, SpecCache};
+use super::wire;
+
+/// For a whole look. `/info` of an engine with many containers on a slow disk takes seconds.
+pub const OBSERVE_LIMIT: Duration = Duration::from_secs(20);
+/// For the small look of the watching loop.
+pub const LOOK_LIMIT: Duration = Duration::from_secs(5);
+
+/// What an engine answered.
+#[derive(Debug, Default)]
+pub(in crate::fleet) struct Answers {
+    info: wire::Info,
+    containers: Vec<wire::Container>,
+    networks: Vec<wire::Network>,
+    volumes: wire::Volumes,
+    images: Vec<wire::Image>,
+}
+
+/// Everything a plan needs to know of a host.
+pub(in crate::fleet) async fn ask(reader: &Reader) -> Result<Answers, CallError> {
+    let (info, containers, networks, volumes, images) = tokio::try_join!(
+        reader.get("/info", OBSERVE_LIMIT),
+        // All of them: others' containers take ports as well.
+        reader.get("/containers/json?all=1", OBSERVE_LIMIT),
+        reader.get::<Option<_>>("/networks", OBSERVE_LIMIT),
+        reader.get("/volumes", OBSERVE_LIMIT),
+        reader.get::<Option<_>>("/images/json", OBSERVE_LIMIT),
+    )?;
+    Ok(Answers {
+        info,
+        containers,
+        networks: networks.unwrap_or_default(),
+        volumes,
+        images: images.unwrap_or_default(),
+    })
+}
+
+/// What the tasks of one stack do, in one small call.
+pub(in crate::fleet) async fn look(
+    reader: &Reader,
+    cluster: &ClusterName,
+    stack: &StackName,
+) -> Result<Vec<(TaskId, TaskStatus)>, CallError> {
+    let wanted = [format!("{}={cluster}", labels::CLUSTER), format!("{}={stack}", labels::STACK)];
+    let filters = serde_json::json!({ "label": wanted }).to_string();
+    let path = with_query("/containers/json", &[("all", "1"), ("filters", &filters)]);
+    let containers: Vec<wire::Container> = reader.get(&path, LOOK_LIMIT).await?;
+    let mut seen: Vec<(TaskId, TaskStatus)> = containers
+        .iter()
+        .filter_map(|container| {
+            let id = container.labels.get(labels::TASK)?;
+            Some((TaskId::unchecked(id), status_of(container).ok()?))
+        })
+        .collect();
+    seen.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(seen)
+}
+
+/// Answers as facts.
+pub(in crate::fleet) fn facts(
+    answers: Answers,
+    cluster: &ClusterName,
+    node: &NodeName,
+    api: ApiVersion,
+    ip: Option<IpAddr>,
+) -> NodeFacts {
+    let Answers { info, containers, networks, volumes, images } = answers;
+    let host_now = info.system_time.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_millisecond()));
+    let mut facts = NodeFacts {
+        id: info.id,
+        hostname: info.name,
+        ip,
+        platform: Platform { os: info.os_type, architecture: go_architecture(&info.architecture) },
+        nano_cpus: info.ncpu.saturating_mul(1_000_000_000),
+        memory: info.mem_total,
+        generic: generic(&info.generic_resources),
+        engine_version: info.server_version,
+        api_version: api.to_string(),
+        engine_labels: info.labels.iter().map(|text| split_label(text)).collect(),
+        plugins: Plugins {
+            volume: info.plugins.volume.into_iter().collect(),
+            network: info.plugins.network.into_iter().collect(),
+            log: info.plugins.log.into_iter().collect(),
+        },
+        swarm_active: !matches!(info.swarm.local_node_state.as_str(), "" | "inactive"),
+        networks: networks_by_name(networks),
+        volumes: volumes.volumes.into_iter().map(|volume| volume.name).collect(),
+        images: image_names(&images),
+        ..NodeFacts::default()
+    };
+    let mut cache = SpecCache::default();
+    for container in &containers {
+        match labels::read(cluster, &container.labels, &mut cache) {
+            Reading::Foreign => facts.foreign.push(foreign(container)),
+            Reading::Unreadable(why) => facts.unreadable.push((container.name().to_owned(), why)),
+            Reading::Task(read) => match task(container, *read, node, host_now) {
+                Ok(task) => facts.tasks.push(task),
+                Err(why) => facts.unreadable.push((container.name().to_owned(), why)),
+            },
+        }
+    }
+    facts.tasks.sort_by(|a, b| a.container.cmp(&b.container));
+    facts.foreign.sort_by(|a, b| a.name.cmp(&b.name));
+    facts.unreadable.sort();
+    facts
+}
+
+fn task(
+    container: &wire::Container,
+    read: labels::TaskLabels,
+    node: &NodeName,
+    host_now: Option<Timestamp>,
+) -> Result<Task, String> {
+    let handle = TaskHandle {
+        id: read.id.clone(),
+        stack: read.stack.clone(),
+        service: read.service.clone(),
+        slot: read.slot.clone(),
+    };
+    let name = handle.container_name();
+    if container.name() != name {
+        return Err(format!("it was renamed; by its labels it is `{name}`"));
+    }
+    let status = status_of(container)?;
+    let created_at = Timestamp(container.created.saturating_mul(1000));
+    let since = match status {
+        TaskStatus::Created => Some(created_at),
+        _ => host_now.zip(age_ms(&container.status)).map(|(now, age)| now.plus_ms(-age)),
+    };
+    Ok(Task {
+        id: read.id,
+        stack: read.stack,
+        service: read.service,
+        slot: read.slot,
+        node: node.clone(),
+        attempt: read.attempt,
+        spec_hash: read.spec_hash,
+        spec: read.spec,
+        container: name,
+        status,
+        created_at,
+        since,
+        published: published(&container.ports),
+    })
+}
+
+/// What a container does. The list has no exit status or health of its own before API 1.52, so they are
+/// read from the text for people: `Up 2 hours (healthy)`, `Exited (137) 3 minutes ago`.
+fn status_of(container: &wire::Container) -> Result<TaskStatus, String> {
+    let text = &container.status;
+    status(
+        &container.state,
+        container.health.as_ref().map(|health| health.status.as_str()),
+        || {
+            if text.ends_with("(healthy)") {
+                "healthy"
+            } else if text.ends_with("(unhealthy)") {
+                "unhealthy"
+            } else if text.ends_with("(health: starting)") {
+                "starting"
+            } else {
+                ""
+            }
+        },
+        || exit_code(text),
+    )
+}
+
+/// A state with its details as the engine names them.
+pub(super) fn status<'a>(
+    state: &str,
+    health: Option<&'a str>,
+    other_health: impl Fn() -> &'a str,
+    exit_code: impl Fn() -> i64,
+) -> Result<TaskStatus, String> {
+    Ok(match state {
+        "created" => TaskStatus::Created,
+        "running" => TaskStatus::Running {
+            health: match health.filter(|text| !text.is_empty()).unwrap_or_else(other_health) {
+                "healthy" => Health::Healthy,
+                "unhealthy" => Health::Unhealthy,
+                "starting" => Health::Starting,
+                _ => Health::None,
+            },
+        },
+        "restarting" => TaskStatus::Restarting { exit_code: exit_code() },
+        "paused" => TaskStatus::Paused,
+        "exited" => TaskStatus::Exited { exit_code: exit_code() },
+        "dead" => TaskStatus::Dead,
+        "removing" => TaskStatus::Removing,
+        other => return Err(format!("its state is `{other}`, which this stackctl does not know")),
+    })
+}
+
+/// The number in `Exited (137) 3 minutes ago`.
+fn exit_code(text: &str) -> i64 {
+    let inner = text.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+    inner.and_then(|(number, _)| number.parse().ok()).unwrap_or(0)
+}
+
+/// How long ago, by a text such as `Up About a minute (healthy)`. As coarse as that text.
+fn age_ms(text: &str) -> Option<i64> {
+    let rest = match text.strip_prefix("Up ") {
+        Some(rest) => rest.split(" (").next()?,
+        None => text.split_once(") ")?.1.strip_suffix(" ago")?,
+    };
+    let (count, unit) = match rest {
+        "Less than a second" => (0, "second"),
+        "About a minute" => (1, "minute"),
+        "About an hour" => (1, "hour"),
+        _ => {
+            let (count, unit) = rest.split_once(' ')?;
+            (count.parse().ok()?, unit.trim_end_matches('s'))
+        }
+    };
+    let seconds: i64 = match unit {
+        "second" => 1,
+        "minute" => 60,
+        "hour" => 3600,
+        "day" => 24 * 3600,
+        "week" => 7 * 24 * 3600,
+        "month" => 30 * 24 * 3600,
+        "year" => 365 * 24 * 3600,
+        _ => return None,
+    };
+    Some(seconds.saturating_mul(count).saturating_mul(1000))
+}
+
+fn foreign(container: &wire::Container) -> ForeignContainer {
+    let mut ports: Vec<HostPort> = container
+        .ports
+        .iter()
+        .filter_map(|port| {
+            Some(HostPort {
+                number: port.public_port?,
+                protocol: protocol(&port.protocol),
+                ip: port
+                    .ip
+                    .as_deref()
+                    .and_then(|ip| ip.parse().ok())
+                    .filter(|ip: &IpAddr| !ip.is_unspecified()),
+            })
+        })
+        .collect();
+    ports.sort();
+    ports.dedup();
+    let running = matches!(container.state.as_str(), "running" | "paused" | "restarting");
+    ForeignContainer { name: container.name().to_owned(), running, ports }
+}
+
+fn protocol(text: &str) -> Protocol {
+    match text {
+        "udp" => Protocol::Udp,
+        "sctp" => Protocol::Sctp,
+        _ => Protocol::Tcp,
+    }
+}
+
+/// `0.0.0.0:80->80/tcp`, as `docker ps` has it. The IPv6 twin of an address for all is left out.
+fn published(ports: &[wire::PublishedPort]) -> Vec<String> {
+    let mut ports: Vec<_> =
+        ports.iter().filter_map(|port| Some((port.private_port, port.public_port?, port))).collect();
+    ports.sort_by(|a, b| (a.0, a.1, &a.2.ip).cmp(&(b.0, b.1, &b.2.ip)));
+    let twin = |port: &wire::PublishedPort| port.ip.as_deref() == Some("::");
+    let has_v4 = |number: u16| {
+        ports.iter().any(|(_, public, port)| *public == number && port.ip.as_deref() == Some("0.0.0.0"))
+    };
+    let shown = ports.iter().filter(|(_, public, port)| !(twin(port) && has_v4(*public)));
+    let text = |(private, public, port): &(u16, u16, &wire::PublishedPort)| {
+        let ip = port.ip.as_deref().unwrap_or("0.0.0.0");
+        let ip = if ip.contains(':') { format!("[{ip}]") } else { ip.to_owned() };
+        format!("{ip}:{public}->{private}/{}", port.protocol)
+    };
+    shown.map(text).collect()
+}
+
+/// By name. Old engines allow several networks of one name; ours is the one to know of.
+fn networks_by_name(networks: Vec<wire::Network>) -> BTreeMap<String, ObservedNetwork> {
+    let mut map: BTreeMap<String, ObservedNetwork> = BTreeMap::new();
+    for network in networks {
+        let label = |key: &str| network.labels.get(key).cloned();
+        let cluster = label(labels::CLUSTER);
+        // Docker's own label alone is on networks of other tools too.
+        let stack = cluster.as_ref().and_then(|_| label(labels::STACK));
+        let seen = ObservedNetwork {
+            stack,
+            spec_hash: label(labels::SPEC_HASH),
+            cluster,
+            id: network.id,
+            driver: network.driver,
+        };
+        let known = map.get(&network.name);
+        if known.is_none_or(|known| known.cluster.is_none() && seen.cluster.is_some()) {
+            map.insert(network.name, seen);
+        }
+    }
+    map
+}
+
+fn image_names(images: &[wire::Image]) -> BTreeSet<String> {
+    let names = images.iter().flat_map(|image| image.repo_tags.iter().chain(&image.repo_digests));
+    let named = names.filter(|name| !name.contains("<none>"));
+    named.map(|name| ImageRef::parse(name).map_or_else(|_| name.clone(), |image| image.to_string())).collect()
+}
+
+fn generic(resources: &[wire::GenericResource]) -> BTreeMap<String, i64> {
+    let mut map = BTreeMap::new();
+    for resource in resources {
+        if let Some(discrete) = &resource.discrete_resource_spec {
+            *map.entry(discrete.kind.clone()).or_default() += discrete.value;
+        }
+        if let Some(named) = &resource.named_resource_spec {
+            *map.entry(named.kind.clone()).or_default() += 1;
+        }
+    }
+    map
+}
+
+fn split_label(text: &str) -> (String, String) {
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    (key.to_owned(), value.to_owned())
+}
+
+/// The kernel's word as Go's, which images use.
+fn go_architecture(text: &str) -> String {
+    match text {
+        "x86_64" => "amd64",
+        "aarch64" | "armv8l" => "arm64",
+        "i386" | "i486" | "i586" | "i686" => "386",
+        arm if arm.starts_with("arm") => "arm",
+        "mips64el" => "mips64le",
+        other => other,
+    }
+    .to_owned()
+}
+
+#[cfg(test)]
+mod tests;

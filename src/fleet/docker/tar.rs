@@ -1,0 +1,64 @@
+//! Config files as one archive, for upload into a container before its start.
+//!
+//! Files only: a directory entry would change the owner and mode of a directory that the image has.
+//! The engine makes missing parents itself, as root and 0755.
+
+use std::io;
+
+use bytes::Bytes;
+
+use crate::orchestrator::action::FilePlan;
+
+/// One archive of files in a folder of the container.
+pub(super) fn archive(folder: &str, files: &[&FilePlan]) -> io::Result<Bytes> {
+    let mut builder = ::tar::Builder::new(Vec::new());
+    for file in files {
+        let mut header = ::tar::Header::new_gnu();
+        header.set_entry_type(::tar::EntryType::Regular);
+        header.set_size(file.content.len() as u64);
+        header.set_uid(file.uid);
+        header.set_gid(file.gid);
+        header.set_mode(file.mode & 0o7777);
+        header.set_mtime(0);
+        builder.append_data(&mut header, inside(folder, &file.target), &*file.content)?;
+    }
+    builder.into_inner().map(Bytes::from)
+}
+
+/// A path as seen from a folder.
+fn inside<'a>(folder: &str, path: &'a str) -> &'a str {
+    path.strip_prefix(folder).unwrap_or(path).trim_start_matches('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn owner_mode_and_content_arrive_and_nothing_else() {
+        let long = format!("/etc/{}/app.conf", "x".repeat(120));
+        let file = |target: &str, mode| FilePlan {
+            target: target.into(),
+            uid: 1000,
+            gid: 33,
+            mode,
+            content: Arc::from(&b"hello"[..]),
+        };
+        let bytes = archive("/etc", &[&file("/etc/app.conf", 0o440), &file(&long, 0o755)]).unwrap();
+        let mut archive = ::tar::Archive::new(&bytes[..]);
+        let mut seen = Vec::new();
+        for entry in archive.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let mut content = String::new();
+            entry.read_to_string(&mut content).unwrap();
+            let header = entry.header();
+            let (uid, gid) = (header.uid().unwrap(), header.gid().unwrap());
+            assert_eq!((uid, gid, content.as_str()), (1000, 33, "hello"));
+            seen.push((format!("/etc/{}", entry.path().unwrap().display()), header.mode().unwrap()));
+        }
+        assert_eq!(seen, [("/etc/app.conf".to_owned(), 0o440), (long, 0o755)]);
+    }
+}

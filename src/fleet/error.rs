@@ -1,0 +1,258 @@
+//! Why a host cannot be used. Each way it can fail has its own code and its own next step.
+//!
+//! A silent host is an answer, so these are values that are kept, compared and shown many times: they
+//! own their texts and hold no source error.
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::model::{Timestamp, Unreachable};
+
+/// Why a host cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
+pub enum HostError {
+    /// No `ssh` program here.
+    #[error("the program `ssh` was not found on this machine")]
+    #[diagnostic(
+        code(stackctl::ssh::client_missing),
+        help("install OpenSSH's client (Debian: `apt install openssh-client`)")
+    )]
+    SshMissing,
+    /// ssh cannot make sense of its configuration.
+    #[error("ssh refuses its configuration: {detail}")]
+    #[diagnostic(
+        code(stackctl::ssh::bad_config),
+        help("correct the file; `{try_it}` shows the same message")
+    )]
+    SshConfig {
+        /// ssh's words.
+        detail: String,
+        /// Command that shows the same.
+        try_it: String,
+    },
+    /// Nowhere to put the sockets.
+    #[error("no private directory for ssh's sockets: {detail}")]
+    #[diagnostic(
+        code(stackctl::ssh::runtime_dir),
+        help("set XDG_RUNTIME_DIR to a short path of a directory that only you can enter")
+    )]
+    RuntimeDir {
+        /// What is wrong with the directory.
+        detail: String,
+    },
+    /// The name of the host means nothing here.
+    #[error("the host name `{host}` is not known")]
+    #[diagnostic(
+        code(stackctl::ssh::name_not_resolved),
+        help("check the address in the inventory, or add `{host}` to the ssh config or to DNS")
+    )]
+    NameNotResolved {
+        /// The name.
+        host: String,
+    },
+    /// Nothing listens there, or no way leads there.
+    #[error("no ssh connection to `{host}`: {detail}")]
+    #[diagnostic(
+        code(stackctl::ssh::unreachable),
+        help("check that the machine is on and that sshd listens there: `{try_it}`")
+    )]
+    Unreachable {
+        /// The host.
+        host: String,
+        /// The system's words, e.g. `connection refused`.
+        detail: String,
+        /// Command that shows the same.
+        try_it: String,
+    },
+    /// No answer in time.
+    #[error("`{host}` did not answer within {seconds} s")]
+    #[diagnostic(
+        code(stackctl::ssh::timeout),
+        help("check that the machine is on and that no firewall drops the packets: `{try_it}`")
+    )]
+    Timeout {
+        /// The host.
+        host: String,
+        /// How long we waited.
+        seconds: u64,
+        /// Command that shows the same.
+        try_it: String,
+    },
+    /// None of our keys is welcome.
+    #[error("`{host}` refuses our ssh keys for user `{user}`")]
+    #[diagnostic(
+        code(stackctl::ssh::auth_failed),
+        help(
+            "stackctl cannot ask for passwords: add your key to `~/.ssh/authorized_keys` there, load it with \
+             `ssh-add`, or check the user; `{try_it}` must work without a question"
+        )
+    )]
+    AuthFailed {
+        /// The host.
+        host: String,
+        /// The user we came as.
+        user: String,
+        /// Command that shows the same.
+        try_it: String,
+    },
+    /// The host's key is in no known_hosts file.
+    #[error("the host key of `{host}` is not known")]
+    #[diagnostic(
+        code(stackctl::ssh::host_key_unknown),
+        help(
+            "compare and accept it once with `{try_it}`, or add it with `ssh-keyscan`; \
+             `known_hosts: accept-new` in the inventory trusts each host at first sight"
+        )
+    )]
+    HostKeyUnknown {
+        /// The host.
+        host: String,
+        /// Command that asks.
+        try_it: String,
+    },
+    /// The host's key is not the one we know.
+    #[error("the host key of `{host}` has changed")]
+    #[diagnostic(
+        code(stackctl::ssh::host_key_changed),
+        help(
+            "somebody may be listening in, or the machine was installed anew; if you know why, \
+             forget the old key with `{forget}`"
+        )
+    )]
+    HostKeyChanged {
+        /// The host.
+        host: String,
+        /// Command that forgets the old key.
+        forget: String,
+    },
+    /// ssh failed in a way we have no name for.
+    #[error("ssh to `{host}` failed: {detail}")]
+    #[diagnostic(code(stackctl::ssh::failed), help("`{try_it}` shows the whole conversation"))]
+    SshFailed {
+        /// The host.
+        host: String,
+        /// ssh's last words.
+        detail: String,
+        /// Command that shows more.
+        try_it: String,
+    },
+    /// It was there, and is no longer.
+    #[error("the connection to `{host}` was lost")]
+    #[diagnostic(
+        code(stackctl::ssh::connection_lost),
+        help("check that the machine is on; its tasks are unknown until it answers again")
+    )]
+    ConnectionLost {
+        /// The host.
+        host: String,
+    },
+    /// sshd carries no unix sockets, and there is no docker program to do it instead.
+    #[error("sshd on `{host}` does not forward unix sockets, and the user has no `docker` program there")]
+    #[diagnostic(
+        code(stackctl::ssh::forwarding_refused),
+        help(
+            "set `AllowStreamLocalForwarding yes` in /etc/ssh/sshd_config of that host and reload sshd, \
+             or install the docker CLI there"
+        )
+    )]
+    ForwardingRefused {
+        /// The host.
+        host: String,
+    },
+    /// The engine does not run.
+    #[error("no docker engine answers on `{host}`: {detail}")]
+    #[diagnostic(code(stackctl::docker::down), help("{hint}"))]
+    Down {
+        /// The host.
+        host: String,
+        /// `nothing listens on /var/run/docker.sock`.
+        detail: String,
+        /// What to try.
+        hint: String,
+    },
+    /// The engine's socket is not for this user.
+    #[error("user `{user}` may not use {socket} on `{host}`")]
+    #[diagnostic(
+        code(stackctl::docker::permission_denied),
+        help("add the user to the group docker there: `sudo usermod -aG docker {user}`")
+    )]
+    PermissionDenied {
+        /// The host.
+        host: String,
+        /// The user we are there.
+        user: String,
+        /// The socket.
+        socket: String,
+    },
+    /// The engine speaks only dialects older than ours.
+    #[error("docker {engine} on `{host}` speaks API {api} at most; stackctl needs {needed}")]
+    #[diagnostic(code(stackctl::docker::api_too_old), help("upgrade the engine to Docker 20.10 or later"))]
+    ApiTooOld {
+        /// The host.
+        host: String,
+        /// Engine version.
+        engine: String,
+        /// Its newest API.
+        api: String,
+        /// The oldest we speak.
+        needed: String,
+    },
+    /// The engine no longer speaks ours.
+    #[error("docker {engine} on `{host}` speaks API {api} at least; this stackctl knows {known} at most")]
+    #[diagnostic(code(stackctl::docker::api_too_new), help("use a newer stackctl"))]
+    ApiTooNew {
+        /// The host.
+        host: String,
+        /// Engine version.
+        engine: String,
+        /// Its oldest API.
+        api: String,
+        /// The newest we speak.
+        known: String,
+    },
+    /// The engine took the question and is still thinking.
+    #[error("the docker engine on `{host}` did not answer within {seconds} s")]
+    #[diagnostic(
+        code(stackctl::docker::no_answer),
+        help(
+            "look there with `journalctl -u docker`; a restart of the engine keeps containers only with `live-restore`"
+        )
+    )]
+    NoAnswer {
+        /// The host.
+        host: String,
+        /// How long we waited.
+        seconds: u64,
+    },
+    /// Something answered that is no engine, or an engine that is ill.
+    #[error("unexpected answer from the docker engine on `{host}`: {detail}")]
+    #[diagnostic(
+        code(stackctl::docker::unexpected_answer),
+        help("look there with `docker info` and `journalctl -u docker`")
+    )]
+    Unexpected {
+        /// The host.
+        host: String,
+        /// What it said.
+        detail: String,
+    },
+}
+
+impl HostError {
+    /// The diagnostic's code, e.g. `stackctl::ssh::host_key_changed`.
+    #[must_use]
+    pub fn code_text(&self) -> String {
+        self.code().map_or_else(String::new, |code| code.to_string())
+    }
+
+    /// As the model keeps it.
+    #[must_use]
+    pub fn to_unreachable(&self, since: Timestamp) -> Unreachable {
+        Unreachable {
+            since,
+            code: self.code_text(),
+            reason: self.to_string(),
+            help: self.help().map(|help| help.to_string()),
+        }
+    }
+}

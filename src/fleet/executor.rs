@@ -1,0 +1,64 @@
+//! What acts on the hosts: actions in, outcomes out, so many at a time on each host.
+
+use std::sync::Arc;
+
+use crate::model::StackName;
+use crate::orchestrator::action::{Action, Failure, FailureKind, Outcome, What};
+
+use super::Inner;
+use super::docker::execute::{self, Context};
+use super::docker::failure::ActionError;
+use super::error::HostError;
+use super::host::AskError;
+
+/// Carries out the actions of one stack.
+#[derive(Debug, Clone)]
+pub struct Executor {
+    inner: Arc<Inner>,
+    stack: StackName,
+}
+
+impl Executor {
+    pub(super) fn new(inner: Arc<Inner>, stack: StackName) -> Self {
+        Self { inner, stack }
+    }
+
+    /// Carries out an action. May be called many times at once: each host takes so many at a time.
+    pub async fn execute(&self, action: &Action) -> Outcome {
+        let Some(host) = self.inner.hosts.get(&action.node) else {
+            return silent(HostError::NameNotResolved { host: action.node.to_string() });
+        };
+        // A pull takes long and does not load the engine much; it must not hold up a start.
+        let turns = match action.what {
+            What::PullImage { .. } => &host.pulls,
+            _ => &host.actions,
+        };
+        let _turn = turns.acquire().await.expect("the semaphore is never closed");
+        let up = match host.up() {
+            Ok(up) => up,
+            Err(error) => return silent(error),
+        };
+        let context = Context {
+            cluster: &self.inner.cluster,
+            stack: &self.stack,
+            credentials: &self.inner.credentials,
+        };
+        let context = &context;
+        // Asked again after a broken conversation: every action may be repeated.
+        let asked =
+            host.ask(up, |up| async move { execute::run(&up.engine, context, &action.what).await }).await;
+        match asked {
+            Ok(outcome) => outcome,
+            Err(AskError::Silent(error)) => silent(error),
+            Err(AskError::Refused(error)) => {
+                Outcome::Failed(ActionError::of(&error, &action.what).into_failure())
+            }
+        }
+    }
+}
+
+fn silent(error: HostError) -> Outcome {
+    let help = miette::Diagnostic::help(&error).map(|help| help.to_string());
+    let (code, message) = (error.code_text(), error.to_string());
+    Outcome::Failed(Failure { kind: FailureKind::HostSilent, code, message, help })
+}

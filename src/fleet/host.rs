@@ -1,0 +1,319 @@
+//! One host: the connection to it, made when needed and made again when lost, or the reason why not.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Semaphore};
+use tokio::time::timeout;
+
+use super::docker::client::{CallError, Engine, GreetError};
+use super::error::HostError;
+use super::inventory::{Address, HostEntry};
+use super::ssh::{Dialer, Link, Master, Target};
+use super::transport::{CallCounts, Transport};
+
+/// For the first word of an engine over a connection that stands.
+const GREET_LIMIT: Duration = Duration::from_secs(5);
+/// Whether a host is there at all, when its engine took too long.
+const NUDGE_LIMIT: Duration = Duration::from_secs(2);
+/// Actions at a time on one host: more only queue inside the engine.
+const ACTIONS_MAX: usize = 8;
+/// Pulls at a time on one host: each loads several layers at once by itself.
+const PULLS_MAX: usize = 3;
+
+/// A host of the inventory.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub entry: HostEntry,
+    /// A turn for each action.
+    pub actions: Semaphore,
+    /// A turn for each pull.
+    pub pulls: Semaphore,
+    dialer: Arc<Dialer>,
+    counts: Arc<CallCounts>,
+    state: RwLock<Result<Arc<Up>, HostError>>,
+    /// One dial at a time; those who wait find its result.
+    dialing: Mutex<()>,
+}
+
+/// A host that answers.
+#[derive(Debug)]
+pub(super) struct Up {
+    pub engine: Engine,
+    /// The address we reach it at.
+    pub ip: Option<IpAddr>,
+    link: Link,
+}
+
+impl Host {
+    pub(super) fn new(entry: HostEntry, dialer: Arc<Dialer>) -> Self {
+        let never = HostError::ConnectionLost { host: entry.address.to_string() };
+        Self {
+            entry,
+            actions: Semaphore::new(ACTIONS_MAX),
+            pulls: Semaphore::new(PULLS_MAX),
+            dialer,
+            counts: Arc::default(),
+            state: RwLock::new(Err(never)),
+            dialing: Mutex::new(()),
+        }
+    }
+
+    /// The connection as it is, or why there is none.
+    pub(super) fn up(&self) -> Result<Arc<Up>, HostError> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How often each call was made.
+    pub(super) fn calls(&self) -> BTreeMap<String, u64> {
+        self.counts.snapshot()
+    }
+
+    /// The connection, made now if there is none.
+    pub(super) async fn revive(&self) -> Result<Arc<Up>, HostError> {
+        let _turn = self.dialing.lock().await;
+        if let Ok(up) = self.up() {
+            return Ok(up);
+        }
+        let result = self.connect().await.map(Arc::new);
+        self.set(result.clone());
+        result
+    }
+
+    /// Tries to make the connection again, without anybody waiting for it.
+    pub(super) fn revive_later(self: &Arc<Self>) {
+        if self.dialing.try_lock().is_ok() {
+            let host = Arc::clone(self);
+            tokio::spawn(async move { host.revive().await.is_ok() });
+        }
+    }
+
+    /// Has a question answered. Should the conversation break off, it is taken up once more: whatever
+    /// is asked through here may be asked twice.
+    pub(super) async fn ask<T, F, A>(&self, up: Arc<Up>, question: F) -> Result<T, AskError>
+    where
+        F: Fn(Arc<Up>) -> A,
+        A: Future<Output = Result<T, CallError>>,
+    {
+        let first = match question(Arc::clone(&up)).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        if !first.is_silence() {
+            return Err(AskError::Refused(first));
+        }
+        let again = self.recover(&up, &first).await.map_err(AskError::Silent)?;
+        match question(Arc::clone(&again)).await {
+            Ok(answer) => Ok(answer),
+            Err(second) if second.is_silence() => {
+                let error = HostError::ConnectionLost { host: self.called() };
+                self.set_if(&again, Err(error.clone()));
+                Err(AskError::Silent(error))
+            }
+            Err(second) => Err(AskError::Refused(second)),
+        }
+    }
+
+    /// As [`Host::ask`], for questions that an engine in its right mind answers.
+    pub(super) async fn read<T, F, A>(&self, up: Arc<Up>, question: F) -> Result<T, HostError>
+    where
+        F: Fn(Arc<Up>) -> A,
+        A: Future<Output = Result<T, CallError>>,
+    {
+        self.ask(up, question).await.map_err(|error| match error {
+            AskError::Silent(error) => error,
+            AskError::Refused(error) => {
+                HostError::Unexpected { host: self.called(), detail: error.to_string() }
+            }
+        })
+    }
+
+    /// Ends the connection.
+    pub(super) async fn close(&self) {
+        let _turn = self.dialing.lock().await;
+        let was = self.up();
+        self.set(Err(HostError::ConnectionLost { host: self.called() }));
+        if let Ok(up) = was {
+            up.close().await;
+        }
+    }
+
+    /// What a person calls this host.
+    pub(super) fn called(&self) -> String {
+        match &self.entry.address {
+            Address::Ssh { host, .. } => host.clone(),
+            Address::Unix(path) => path.display().to_string(),
+        }
+    }
+
+    fn set(&self, state: Result<Arc<Up>, HostError>) {
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    fn set_if(&self, current: &Arc<Up>, state: Result<Arc<Up>, HostError>) {
+        if self.up().is_ok_and(|up| Arc::ptr_eq(&up, current)) {
+            self.set(state);
+        }
+    }
+
+    /// A conversation broke off or was not answered: finds out why, and mends it where that is quick.
+    async fn recover(&self, up: &Arc<Up>, error: &CallError) -> Result<Arc<Up>, HostError> {
+        let _turn = self.dialing.lock().await;
+        let current = self.up()?;
+        if !Arc::ptr_eq(&current, up) {
+            return Ok(current);
+        }
+        let result = self.mend(up, error).await.map(Arc::new);
+        self.set(result.clone());
+        if result.is_err() {
+            up.close().await;
+        }
+        result
+    }
+
+    async fn mend(&self, up: &Up, error: &CallError) -> Result<Up, HostError> {
+        let host = self.called();
+        if let CallError::Deadline(limit) = error {
+            let seconds = limit.as_secs();
+            let answers = match up.link.master() {
+                Some(master) => timeout(NUDGE_LIMIT, master.address()).await.is_ok(),
+                None => true,
+            };
+            return Err(match (answers, self.target()) {
+                (false, Some(target)) => HostError::Timeout { host, seconds, try_it: target.try_it() },
+                _ => HostError::NoAnswer { host, seconds },
+            });
+        }
+        match up.link.master() {
+            None => self.greet_local().await,
+            Some(master) if master.is_alive().await => self.through(Arc::clone(master)).await,
+            Some(_) => Err(HostError::ConnectionLost { host }),
+        }
+    }
+
+    async fn connect(&self) -> Result<Up, HostError> {
+        let Some(target) = self.target() else {
+            return self.greet_local().await;
+        };
+        let master = Arc::new(self.dialer.dial(target).await?);
+        let result = self.through(Arc::clone(&master)).await;
+        if result.is_err() {
+            master.close().await;
+        }
+        result
+    }
+
+    fn target(&self) -> Option<Target> {
+        Target::of(&self.entry.address)
+    }
+
+    /// Greets the engine of a host whose ssh connection stands.
+    async fn through(&self, master: Arc<Master>) -> Result<Up, HostError> {
+        let socket = self.entry.docker_socket.as_path();
+        let local = master.forward(socket).await?;
+        let link = Link::Forwarded(Arc::clone(&master), local);
+        let (greeted, ip) = tokio::join!(self.greet(&link), master.address());
+        match greeted {
+            Ok(engine) => Ok(Up { engine, ip, link }),
+            Err(GreetError::Known(error)) => Err(error),
+            Err(GreetError::Silent(_)) => self.after_silence(master, socket, ip).await,
+        }
+    }
+
+    /// The forward stands, and nobody answered through it: sshd resets a connection for four reasons
+    /// and tells us none, so we look from over there.
+    async fn after_silence(
+        &self,
+        master: Arc<Master>,
+        socket: &Path,
+        ip: Option<IpAddr>,
+    ) -> Result<Up, HostError> {
+        let host = self.called();
+        let Some(probe) = master.probe(socket).await else {
+            if !master.is_alive().await {
+                return Err(master.lost());
+            }
+            return Err(down(host, format!("nobody answers on {}", socket.display())));
+        };
+        if !probe.exists {
+            return Err(HostError::Down {
+                host,
+                detail: format!("there is no socket at {}", socket.display()),
+                hint: "start it there with `sudo systemctl start docker`; if its socket is elsewhere, set \
+                       `docker_socket:` in the inventory"
+                    .to_owned(),
+            });
+        }
+        if !probe.writable {
+            let socket = socket.display().to_string();
+            return Err(HostError::PermissionDenied { host, user: probe.user, socket });
+        }
+        if probe.has_cli {
+            let link = Link::Stdio(Arc::clone(&master), socket.to_owned());
+            match self.greet(&link).await {
+                Ok(engine) => return Ok(Up { engine, ip, link }),
+                Err(GreetError::Known(error)) => return Err(error),
+                Err(GreetError::Silent(_)) => {}
+            }
+        } else if master.forwarding_was_refused() {
+            return Err(HostError::ForwardingRefused { host });
+        }
+        Err(down(host, format!("nothing listens on {}", socket.display())))
+    }
+
+    async fn greet_local(&self) -> Result<Up, HostError> {
+        let Address::Unix(path) = &self.entry.address else { unreachable!("only for local engines") };
+        let link = Link::Local(path.clone());
+        let kind = match self.greet(&link).await {
+            Ok(engine) => return Ok(Up { engine, ip: None, link }),
+            Err(GreetError::Known(error)) => return Err(error),
+            Err(GreetError::Silent(kind)) => kind,
+        };
+        let (host, socket) = ("this machine".to_owned(), path.display().to_string());
+        Err(match kind {
+            Some(std::io::ErrorKind::PermissionDenied) => {
+                let user = std::env::var("USER").unwrap_or_else(|_| "$USER".to_owned());
+                HostError::PermissionDenied { host, user, socket }
+            }
+            Some(std::io::ErrorKind::NotFound) => HostError::Down {
+                host,
+                detail: format!("there is no socket at {socket}"),
+                hint: "start it with `sudo systemctl start docker`, or name your hosts in ./stackctl.yml"
+                    .to_owned(),
+            },
+            Some(_) | None => down(host, format!("nothing listens on {socket}")),
+        })
+    }
+
+    async fn greet(&self, link: &Link) -> Result<Engine, GreetError> {
+        let transport = Transport::new(Arc::new(link.clone()), Arc::clone(&self.counts));
+        Engine::greet(transport, &self.called(), GREET_LIMIT).await
+    }
+}
+
+fn down(host: String, detail: String) -> HostError {
+    let hint = "start it there with `sudo systemctl start docker`, and see `journalctl -u docker`".to_owned();
+    HostError::Down { host, detail, hint }
+}
+
+impl Up {
+    async fn close(&self) {
+        self.engine.reader.transport().close_idle();
+        if let Some(master) = self.link.master() {
+            master.close().await;
+        }
+    }
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum AskError {
+    /// The host is silent.
+    Silent(HostError),
+    /// The engine answered, with a no.
+    Refused(CallError),
+}

@@ -1,0 +1,308 @@
+//! Text of an inventory in, [`Inventory`] out; every mistake of the file at once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::model::node::{Availability, Member, Role};
+use crate::model::{ClusterName, NodeName};
+use crate::yaml::{
+    self, Diagnostic, Drawn, Entry, Fields, Node, Report, Sink, SourceText, Sources, Span, Value,
+};
+
+use super::{Address, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts};
+
+const KEYS: [&str; 6] = ["cluster", "ssh_config", "known_hosts", "known_hosts_file", "task_history", "hosts"];
+const HOST_KEYS: [&str; 5] = ["address", "role", "labels", "availability", "docker_socket"];
+
+const AN_ADDRESS: &str = "an address such as `ssh://root@10.0.0.1` or an alias of the ssh config";
+
+/// Reads an inventory. `name` is its path, as messages call it and as relative paths in it start from.
+/// With it come warnings.
+pub fn parse(text: &str, name: &str) -> Result<(Inventory, Vec<Drawn>), Report> {
+    let mut sources = Sources::new();
+    let source = SourceText { name: name.to_owned(), bytes: text.into() };
+    // Text is UTF-8 already.
+    let (Ok(file) | Err((file, _))) = sources.add(source);
+    let sink = Sink::new("inventory", &sources);
+    let inventory = read(&sink, yaml::parse(&sources, file, &sink), Span::new(file, 0..0), Path::new(name));
+    sink.finish().map(|notes| (inventory, notes))
+}
+
+/// What can be read. Where something is wrong, the sink knows, and what is returned is not used.
+fn read(sink: &Sink<'_>, root: Option<Node>, start: Span, path: &Path) -> Inventory {
+    let mut inventory = Inventory {
+        file: Some(path.to_owned()),
+        hosts: BTreeMap::new(),
+        ..Inventory::local(Address::Unix(PathBuf::from(DEFAULT_SOCKET)))
+    };
+    let empty = Node { span: start, via: None, tag: None, value: Value::Map(yaml::Map::default()) };
+    let root = match root {
+        Some(Node { value: Value::Null, .. }) => empty,
+        Some(root) => root,
+        // The parser has said why.
+        None => return inventory,
+    };
+    let Some(top) = Fields::of(sink, &root, root.span, "") else { return inventory };
+    let named = |text: &str| ClusterName::new(text);
+    if let Some(name) = top.parsed("cluster", "bad_name", "a name", named) {
+        inventory.cluster = name.value;
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let relative = |key| top.text(key).map(|text| folder.join(&*text));
+    inventory.ssh_config = relative("ssh_config");
+    inventory.known_hosts_file = relative("known_hosts_file");
+    let checks =
+        [("strict", KnownHosts::Strict), ("accept-new", KnownHosts::AcceptNew), ("off", KnownHosts::Off)];
+    inventory.known_hosts = top.choice("known_hosts", &checks).map(|word| word.value).unwrap_or_default();
+    inventory.task_history = top.integer("task_history", 0).map(|number| number.value);
+    inventory.hosts = hosts(sink, &top);
+    top.deny_unknown(&KEYS);
+    inventory
+}
+
+fn hosts(sink: &Sink<'_>, top: &Fields<'_>) -> BTreeMap<NodeName, HostEntry> {
+    let listed = top.fields("hosts");
+    let wrong = listed.is_none() && top.node("hosts").is_some();
+    let entries = listed.as_ref().map_or(&[][..], |hosts| hosts.entries());
+    if entries.is_empty() && !wrong {
+        sink.push(
+            Diagnostic::error("no_hosts", "the inventory names no hosts")
+                .at(top.span(), "there should be `hosts:` here")
+                .help("add `hosts: {h1: \"ssh://root@10.0.0.1\"}`"),
+        );
+    }
+    let mut hosts = BTreeMap::new();
+    let mut taken: BTreeMap<String, (String, Span)> = BTreeMap::new();
+    for entry in entries {
+        let Some((host, span)) = host(sink, entry) else { continue };
+        let name = host.member.name.clone();
+        let engine = format!("{} {}", host.address, host.docker_socket.display());
+        if let Some((other, place)) = taken.insert(engine, (name.to_string(), span)) {
+            sink.push(
+                Diagnostic::error("same_host", format!("`{other}` and `{name}` are the same host"))
+                    .at(span, "this address")
+                    .also(place, "is here already")
+                    .help("take one of the two out: its tasks would be counted twice"),
+            );
+        }
+        hosts.insert(name, host);
+    }
+    let managers = hosts.values().filter(|host| host.member.role == Role::Manager).count();
+    if managers == 0 && !hosts.is_empty() {
+        sink.push(
+            Diagnostic::warning("no_manager", "no host is a manager")
+                .at(listed.as_ref().map_or(top.span(), Fields::span), "all of these are workers")
+                .help("set `role: manager` on one host, or on three: they keep the cluster's records"),
+        );
+    }
+    hosts
+}
+
+/// One host, and where its address is written.
+fn host(sink: &Sink<'_>, entry: &Entry) -> Option<(HostEntry, Span)> {
+    let called = format!("host `{}`", sink.clean(&entry.key));
+    let name = match NodeName::new(&entry.key) {
+        Ok(name) => name,
+        Err(error) => {
+            sink.push(
+                Diagnostic::error("bad_name", format!("{called} cannot be called so"))
+                    .at(entry.key.span, error.to_string())
+                    .help("letters, digits, `-`, `_` and `.`: the name becomes part of container names"),
+            );
+            return None;
+        }
+    };
+    let (member, address) = (
+        |role, labels, availability, address: &Address| Member {
+            name,
+            address: address.to_string(),
+            role,
+            labels,
+            availability,
+        },
+        &entry.value,
+    );
+    if matches!(address.value, Value::Text(_)) {
+        let address = self::address(sink, address, &format!("address of {called}"))?;
+        let member = member(Role::default(), BTreeMap::new(), Availability::default(), &address);
+        let docker_socket = PathBuf::from(DEFAULT_SOCKET);
+        return Some((HostEntry { member, address, docker_socket }, entry.value.span));
+    }
+    let Some(fields) = Fields::of(sink, &entry.value, entry.key.span, called.clone()) else {
+        if entry.value.is_null() {
+            sink.push(
+                Diagnostic::error("missing_key", format!("{called} has no address"))
+                    .at(entry.key.span, "needs one")
+                    .help(format!("write {AN_ADDRESS}")),
+            );
+        }
+        return None;
+    };
+    let node = fields.node("address");
+    if node.is_none() {
+        fields.missing("address");
+    }
+    let address = node.and_then(|node| self::address(sink, node, &fields.name("address")));
+    let role = fields.choice("role", &[("manager", Role::Manager), ("worker", Role::Worker)]);
+    let words =
+        [("active", Availability::Active), ("pause", Availability::Pause), ("drain", Availability::Drain)];
+    let availability = fields.choice("availability", &words);
+    let pairs = fields.pairs("labels").unwrap_or_default();
+    let labels = pairs.into_iter().map(|(key, value)| (key, value.value.unwrap_or_default())).collect();
+    let docker_socket = socket(&fields, address.as_ref());
+    fields.deny_unknown(&HOST_KEYS);
+    let address = address?;
+    let member = member(
+        role.map(|word| word.value).unwrap_or_default(),
+        labels,
+        availability.map(|word| word.value).unwrap_or_default(),
+        &address,
+    );
+    Some((HostEntry { member, address, docker_socket }, node?.span))
+}
+
+fn address(sink: &Sink<'_>, node: &Node, name: &str) -> Option<Address> {
+    let text = yaml::text(sink, node, name)?;
+    match Address::parse(&text) {
+        Ok(address) => Some(address),
+        Err(error) => {
+            sink.push(
+                Diagnostic::error(
+                    "bad_address",
+                    format!("the {} cannot be used", name.trim_start_matches("the ")),
+                )
+                .on(node, error.to_string())
+                .help(format!("write {AN_ADDRESS}, or `unix:///var/run/docker.sock`")),
+            );
+            None
+        }
+    }
+}
+
+fn socket(fields: &Fields<'_>, address: Option<&Address>) -> PathBuf {
+    let default = PathBuf::from(DEFAULT_SOCKET);
+    let Some(node) = fields.node("docker_socket") else { return default };
+    let Some(text) = fields.text("docker_socket") else { return default };
+    let sink = fields.sink();
+    if let Some(Address::Unix(_)) = address {
+        sink.push(
+            Diagnostic::error("two_sockets", format!("{} has two sockets", fields.what()))
+                .on(node, "this is for hosts that are reached by ssh")
+                .help("take `docker_socket` out: the address names the socket already"),
+        );
+    }
+    // As docker writes it, too.
+    let path = text.strip_prefix("unix://").unwrap_or(&text);
+    if !path.starts_with('/') {
+        sink.push(
+            Diagnostic::error(
+                "bad_socket",
+                format!("{} is not an absolute path", fields.name("docker_socket")),
+            )
+            .on(node, "a path on that host")
+            .help(format!("for example `{DEFAULT_SOCKET}`")),
+        );
+    }
+    PathBuf::from(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(text: &str) -> Vec<String> {
+        let report = parse(text, "stackctl.yml").unwrap_err();
+        report.faults.iter().map(|f| format!("{}:{} {} {}", f.line, f.column, f.code, f.message)).collect()
+    }
+
+    #[test]
+    fn everything_a_file_can_say_is_read() {
+        let text = "\
+cluster: prod
+ssh_config: ./ssh_config
+known_hosts: accept-new
+known_hosts_file: /etc/ssh/known
+task_history: 2
+x-note: ours
+hosts:
+  h1: ssh://root@10.0.0.1:22
+  h2:
+    address: h2
+    role: manager
+    labels: {zone: a, rack: 7}
+    availability: drain
+    docker_socket: unix:///run/user/1000/docker.sock
+  h3: {address: unix:///var/run/docker.sock}
+";
+        let (inventory, notes) = parse(text, "/etc/stack/stackctl.yml").unwrap();
+        assert!(notes.is_empty());
+        assert_eq!(inventory.cluster.as_str(), "prod");
+        assert_eq!(inventory.ssh_config.as_deref(), Some(Path::new("/etc/stack/./ssh_config")));
+        assert_eq!(inventory.known_hosts_file.as_deref(), Some(Path::new("/etc/ssh/known")));
+        assert_eq!((inventory.known_hosts, inventory.task_history), (KnownHosts::AcceptNew, Some(2)));
+        let host = |name: &str| &inventory.hosts[name];
+        assert_eq!(host("h1").member.address, "ssh://root@10.0.0.1:22");
+        assert_eq!(host("h1").member.role, Role::Worker);
+        let h2 = host("h2");
+        assert_eq!((h2.member.role, h2.member.availability), (Role::Manager, Availability::Drain));
+        let labels: Vec<_> = h2.member.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        assert_eq!(labels, ["rack=7", "zone=a"]);
+        assert_eq!(h2.docker_socket, Path::new("/run/user/1000/docker.sock"));
+        assert_eq!(host("h3").address, Address::Unix("/var/run/docker.sock".into()));
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let text = "\
+clutser: prod
+known_hosts: stict
+task_history: -1
+hosts:
+  h1: tcp://10.0.0.1:2375
+  h2: {address: h2, role: boss, labels: [a], availability: off, adress: x}
+  h3: {role: manager}
+  h4:
+  'h 5': h5
+  h6: {address: unix:///d.sock, docker_socket: /d.sock}
+  h7: {address: h7, docker_socket: d.sock}
+  h8: h7b
+  h9: h7b
+  h10: [h10]
+";
+        assert_eq!(
+            faults(text),
+            [
+                "1:1 stackctl::inventory::unknown_key unknown key `clutser` at the top of the file",
+                "2:14 stackctl::inventory::unknown_word `stict` is no `known_hosts`",
+                "3:15 stackctl::inventory::out_of_range `task_history` is out of range",
+                "5:7 stackctl::inventory::bad_address the address of host `h1` cannot be used",
+                "6:27 stackctl::inventory::unknown_word `boss` is no `role` of host `h2`",
+                "6:41 stackctl::inventory::wrong_type `labels` of host `h2` must be a mapping",
+                "6:60 stackctl::inventory::unknown_word `off` is no `availability` of host `h2`",
+                "6:65 stackctl::inventory::unknown_key unknown key `adress` in host `h2`",
+                "7:3 stackctl::inventory::missing_key host `h3` has no `address`",
+                "8:3 stackctl::inventory::missing_key host `h4` has no address",
+                "9:3 stackctl::inventory::bad_name host `h 5` cannot be called so",
+                "10:48 stackctl::inventory::two_sockets host `h6` has two sockets",
+                "11:36 stackctl::inventory::bad_socket `docker_socket` of host `h7` is not an absolute path",
+                "13:7 stackctl::inventory::same_host `h8` and `h9` are the same host",
+                "14:8 stackctl::inventory::wrong_type host `h10` must be a mapping",
+            ]
+        );
+    }
+
+    #[test]
+    fn without_hosts_there_is_nothing_to_do() {
+        let wanted = ["1:1 stackctl::inventory::no_hosts the inventory names no hosts"];
+        assert_eq!(faults(""), wanted);
+        assert_eq!(faults("cluster: a\n"), wanted);
+        assert_eq!(faults("hosts: {}\n"), wanted);
+    }
+
+    #[test]
+    fn a_cluster_without_a_manager_is_worth_a_word() {
+        let (_, notes) = parse("hosts: {h1: h1}\n", "stackctl.yml").unwrap();
+        assert_eq!(notes.len(), 1);
+        assert_eq!(notes[0].code, "stackctl::inventory::no_manager");
+    }
+}

@@ -1,0 +1,131 @@
+//! What asks the hosts. Cannot write: it has no method that could.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+
+use crate::model::observed::ObservedNode;
+use crate::model::{NodeName, NodeView, Observed, StackName, TaskId, TaskStatus, Timestamp, Unreachable};
+
+use super::Inner;
+use super::docker::client::CallError;
+use super::docker::inspect::{self, TaskDetails};
+use super::docker::observe;
+use super::error::HostError;
+use super::host::Host;
+use super::logs::{self, LogOptions, LogStream};
+use super::registry::{self, Resolved};
+
+/// What the tasks of a stack do, by node; or that the node is silent.
+pub type Looks = BTreeMap<NodeName, Result<Vec<(TaskId, TaskStatus)>, Unreachable>>;
+
+/// Asks hosts, and cannot change them.
+#[derive(Debug, Clone)]
+pub struct Observer {
+    inner: Arc<Inner>,
+}
+
+impl Observer {
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+
+    /// One look at every host, all at once. Connects again to those that were lost.
+    pub async fn observe(&self, now: Timestamp) -> Observed {
+        let looks = self.inner.hosts.iter().map(|(name, host)| async move {
+            let view = match self.facts(name, host).await {
+                Ok(facts) => NodeView::Facts(Box::new(facts)),
+                Err(error) => NodeView::Unreachable(error.to_unreachable(now)),
+            };
+            (name.clone(), ObservedNode { member: host.entry.member.clone(), view })
+        });
+        let nodes = join_all(looks).await.into_iter().collect();
+        Observed { cluster: self.inner.cluster.clone(), at: now, nodes }
+    }
+
+    async fn facts(&self, name: &NodeName, host: &Host) -> Result<crate::model::NodeFacts, HostError> {
+        let up = host.revive().await?;
+        let (api, ip) = (up.engine.reader.api, up.ip);
+        let answers = host.read(up, |up| async move { observe::ask(&up.engine.reader).await }).await?;
+        Ok(observe::facts(answers, &self.inner.cluster, name, api, ip))
+    }
+
+    /// What the tasks of a stack do: one small call for each host. A host that was lost is connected to
+    /// again behind this look's back, so that the others are not kept waiting.
+    pub async fn look(&self, now: Timestamp, stack: &StackName) -> Looks {
+        let looks = self.inner.hosts.iter().map(|(name, host)| async move {
+            let seen = match host.up() {
+                Ok(up) => {
+                    let question = |up: Arc<super::host::Up>| async move {
+                        observe::look(&up.engine.reader, &self.inner.cluster, stack).await
+                    };
+                    host.read(up, question).await
+                }
+                Err(error) => Err(error),
+            };
+            if seen.is_err() {
+                host.revive_later();
+            }
+            (name.clone(), seen.map_err(|error| error.to_unreachable(now)))
+        });
+        join_all(looks).await.into_iter().collect()
+    }
+
+    /// Digests and platforms of images, asked of a registry through an engine.
+    pub async fn resolve(&self, images: &BTreeSet<String>) -> BTreeMap<String, Result<Resolved, String>> {
+        let engines: Vec<_> = self.inner.hosts.values().filter_map(|host| host.up().ok()).collect();
+        let readers: Vec<_> = engines.iter().map(|up| &up.engine.reader).collect();
+        registry::resolve(&readers, &self.inner.credentials, images).await
+    }
+
+    /// One container in detail, by name; `None` if it is gone.
+    pub async fn inspect_task(
+        &self,
+        node: &NodeName,
+        container: &str,
+    ) -> Result<Option<TaskDetails>, HostError> {
+        let host = self.host(node)?;
+        let question = |up: Arc<super::host::Up>| async move {
+            let found = inspect::container(&up.engine.reader, container).await?;
+            found.as_ref().map(inspect::details).transpose()
+        };
+        host.read(host.up()?, question).await
+    }
+
+    /// The log of a container, by name. Ends when the container does, or at once without `follow`.
+    pub async fn logs(
+        &self,
+        node: &NodeName,
+        container: &str,
+        options: &LogOptions,
+    ) -> Result<LogStream, HostError> {
+        let host = self.host(node)?;
+        let question = |up: Arc<super::host::Up>| async move {
+            let found = inspect::container(&up.engine.reader, container).await?;
+            let gone = || CallError::Status { code: 404, message: format!("no container `{container}`") };
+            let tty = found.ok_or_else(gone)?.config.tty;
+            logs::open(&up.engine.reader, container, options, tty).await
+        };
+        let body = host.read(host.up()?, question).await?;
+        let lost = HostError::ConnectionLost { host: host.called() };
+        Ok(logs::lines(body, lost))
+    }
+
+    /// The last lines a container wrote, for a failure's report; nothing if there are none to be had.
+    pub async fn tail(&self, node: &NodeName, container: &str, lines_max: u32) -> Vec<String> {
+        let options = LogOptions { tail: Some(lines_max), ..LogOptions::default() };
+        let Ok(lines) = self.logs(node, container, &options).await else { return Vec::new() };
+        let texts = lines.filter_map(|line| async move { Some(line.ok()?.text()) });
+        let all: Vec<String> = texts.collect().await;
+        // Both streams have their own tail.
+        let skipped = all.len().saturating_sub(lines_max as usize);
+        all.into_iter().skip(skipped).collect()
+    }
+
+    fn host(&self, node: &NodeName) -> Result<&Arc<Host>, HostError> {
+        let unknown = || HostError::NameNotResolved { host: node.to_string() };
+        self.inner.hosts.get(node).ok_or_else(unknown)
+    }
+}

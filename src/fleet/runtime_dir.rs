@@ -1,0 +1,181 @@
+//! Where control sockets and forwarded sockets live: a private directory with a short path.
+//!
+//! Short, because a socket's path ends at about 108 bytes and ssh adds a random suffix of 17. One
+//! directory for each fleet; those of programs that were killed are removed on the next start. Whether
+//! its program lives is told by a file lock, not by a process id: ids are used again, and mean nothing
+//! to a container that shares `/tmp`.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Longest base that leaves room for `/<pid>-<n>/<number>.ctl` and ssh's suffix.
+const BASE_BYTES_MAX: usize = 60;
+const LOCK: &str = "lock";
+
+/// A directory of our own, gone when dropped.
+#[derive(Debug)]
+pub(super) struct RuntimeDir {
+    path: PathBuf,
+    next: AtomicU32,
+    _alive: File,
+}
+
+/// The files of one ssh connection.
+#[derive(Debug, Clone)]
+pub(super) struct Paths {
+    /// Control socket of the master.
+    pub control: PathBuf,
+    /// Our end of the forwarded engine socket.
+    pub socket: PathBuf,
+    /// What the master says.
+    pub log: PathBuf,
+}
+
+impl RuntimeDir {
+    /// Makes the directory, and removes those that dead programs left.
+    pub(super) fn create(wanted: Option<&Path>) -> io::Result<Self> {
+        let uid = own_uid()?;
+        let base = match wanted {
+            Some(path) => path.to_owned(),
+            None => default_base(uid),
+        };
+        if base.as_os_str().len() > BASE_BYTES_MAX {
+            return Err(io::Error::other(format!("the path {} is too long for sockets", base.display())));
+        }
+        make_private(&base, uid)?;
+        // Held while making and cleaning, so that nobody cleans what is half made.
+        let door = lock_file(&base.join(LOCK))?;
+        door.lock()?;
+        remove_stale(&base);
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        loop {
+            let name = format!("{}-{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+            let path = base.join(name);
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => {}
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(e) => return Err(e),
+            }
+            let alive = lock_file(&path.join(LOCK))?;
+            alive.lock()?;
+            return Ok(Self { path, next: AtomicU32::new(0), _alive: alive });
+        }
+    }
+
+    /// Fresh names; a second connection to a host never meets the remains of the first.
+    pub(super) fn paths(&self) -> Paths {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let file = |ending: &str| self.path.join(format!("{number}.{ending}"));
+        Paths { control: file("ctl"), socket: file("sock"), log: file("log") }
+    }
+}
+
+impl Drop for RuntimeDir {
+    fn drop(&mut self) {
+        // Best effort: what stays is removed on the next start.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+fn default_base(uid: u32) -> PathBuf {
+    let short = |path: &PathBuf| path.as_os_str().len() <= BASE_BYTES_MAX && path.is_absolute();
+    std::env::var_os("XDG_RUNTIME_DIR")
+        .map(|dir| Path::new(&dir).join("stackctl"))
+        .filter(short)
+        .filter(|path| path.parent().is_some_and(Path::is_dir))
+        .unwrap_or_else(|| PathBuf::from(format!("/tmp/stackctl-{uid}")))
+}
+
+/// Our user id, learnt from a file we make: the standard library has no other way.
+fn own_uid() -> io::Result<u32> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let name = format!(".stackctl-{}-{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(file) => {
+                fs::remove_file(&path)?;
+                return Ok(file.metadata()?.uid());
+            }
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+fn make_private(base: &Path, uid: u32) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(base) {
+        Ok(()) => return Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(e) => return Err(e),
+    }
+    let meta = fs::symlink_metadata(base)?;
+    let trouble = if !meta.is_dir() {
+        "is not a directory"
+    } else if meta.uid() != uid {
+        "belongs to another user"
+    } else if meta.permissions().mode() & 0o077 != 0 {
+        "can be entered by other users"
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::other(format!("{} {trouble}", base.display())))
+}
+
+fn lock_file(path: &Path) -> io::Result<File> {
+    fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn remove_stale(base: &Path) {
+    let Ok(entries) = fs::read_dir(base) else { return };
+    for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        let dead = match File::open(entry.path().join(LOCK)) {
+            Ok(file) => file.try_lock().is_ok(),
+            Err(_) => true,
+        };
+        if dead {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_living_stay_and_the_dead_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("s");
+        let first = RuntimeDir::create(Some(&base)).unwrap();
+        fs::create_dir(base.join("4711-0")).unwrap();
+        fs::write(base.join("4711-0").join(LOCK), "").unwrap();
+        let second = RuntimeDir::create(Some(&base)).unwrap();
+        assert!(first.path.is_dir() && second.path.is_dir());
+        assert_ne!(first.path, second.path);
+        assert!(!base.join("4711-0").exists());
+        let gone = first.path.clone();
+        drop(first);
+        assert!(!gone.exists());
+    }
+
+    #[test]
+    fn a_directory_that_others_can_enter_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("s");
+        fs::create_dir(&base).unwrap();
+        fs::set_permissions(&base, fs::Permissions::from_mode(0o755)).unwrap();
+        let error = RuntimeDir::create(Some(&base)).unwrap_err().to_string();
+        assert!(error.ends_with("can be entered by other users"), "{error}");
+    }
+
+    #[test]
+    fn a_path_too_long_for_sockets_is_refused() {
+        let error = RuntimeDir::create(Some(Path::new(&format!("/tmp/{}", "x".repeat(80))))).unwrap_err();
+        assert!(error.to_string().ends_with("is too long for sockets"));
+    }
+}

@@ -1,0 +1,387 @@
+//! One ssh connection for each host, shared by everything we do there.
+//!
+//! The master is started here rather than by openssh's builder, which leaves it behind when a handshake
+//! outlives its deadline, and which guesses at ssh's words where we want to read all of them. From then
+//! on openssh's `Session` talks to the master's control socket, without a process for each operation.
+//!
+//! Because it is the user's own ssh, their configuration, agent, jump hosts and hardware keys all work.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use openssh::{Child, ChildStdin, ChildStdout, ForwardType, Session};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::UnixStream;
+use tokio::process::Command;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::ConnectOptions;
+use super::error::HostError;
+use super::inventory::{Address, Inventory, KnownHosts};
+use super::runtime_dir::{Paths, RuntimeDir};
+use super::transport::{Duplex, Open, Opening};
+
+mod words;
+
+/// The master ends this long after its last channel, should we die without ending it.
+const MASTER_IDLE_S: u64 = 60;
+/// A dead link shows after three of these without an answer.
+const ALIVE_INTERVAL_S: u64 = 5;
+const ALIVE_COUNT_MAX: u64 = 3;
+/// Streams over a forwarded socket; sshd has no limit of its own for these.
+const FORWARDED_STREAMS_MAX: usize = 64;
+/// Streams through `docker system dial-stdio`; sshd's MaxSessions is 10, and probes need one too.
+const STDIO_STREAMS_MAX: usize = 8;
+/// For one small command over a connection that stands.
+const COMMAND_LIMIT: Duration = Duration::from_secs(10);
+
+/// What all handshakes of a fleet share.
+#[derive(Debug)]
+pub(super) struct Dialer {
+    runtime: Result<RuntimeDir, HostError>,
+    ssh_config: Option<PathBuf>,
+    known_hosts: KnownHosts,
+    known_hosts_file: Option<PathBuf>,
+    /// Upper bound for one handshake.
+    handshake: Duration,
+    gate: Semaphore,
+}
+
+impl Dialer {
+    pub(super) fn new(inventory: &Inventory, options: &ConnectOptions) -> Self {
+        let runtime = RuntimeDir::create(options.runtime_dir.as_deref())
+            .map_err(|e| HostError::RuntimeDir { detail: e.to_string() });
+        Self {
+            runtime,
+            ssh_config: inventory.ssh_config.clone(),
+            known_hosts: inventory.known_hosts,
+            known_hosts_file: inventory.known_hosts_file.clone(),
+            handshake: options.handshake,
+            gate: Semaphore::new(options.dials_max.max(1)),
+        }
+    }
+
+    /// Connects to a host, or says why not.
+    pub(super) async fn dial(&self, target: Target) -> Result<Master, HostError> {
+        let paths = self.runtime.as_ref().map_err(Clone::clone)?.paths();
+        let _turn = self.gate.acquire().await.expect("the semaphore is never closed");
+        let target = Target { config: self.ssh_config.clone(), ..target };
+        let mut ssh = self.command(&target, &paths);
+        // Ends with the process going into the background, connected; a deadline kills it before that.
+        let ended = match timeout(self.handshake, ssh.status()).await {
+            Err(_) => {
+                let seconds = self.handshake.as_secs();
+                return Err(HostError::Timeout {
+                    host: target.host.clone(),
+                    seconds,
+                    try_it: target.try_it(),
+                });
+            }
+            Ok(Err(e)) if e.kind() == io::ErrorKind::NotFound => return Err(HostError::SshMissing),
+            Ok(Err(e)) => return Err(target.failed(&e.to_string())),
+            Ok(Ok(status)) => status,
+        };
+        if !ended.success() {
+            let log = tokio::fs::read_to_string(&paths.log).await.unwrap_or_default();
+            return Err(words::explain(&log, &target, self.handshake));
+        }
+        let session = Session::resume_mux(paths.control.clone().into(), None);
+        Ok(Master { session, target, paths })
+    }
+
+    fn command(&self, target: &Target, paths: &Paths) -> Command {
+        let mut ssh = Command::new("ssh");
+        ssh.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        ssh.arg("-E").arg(&paths.log).arg("-S").arg(&paths.control).args(["-M", "-f", "-N"]);
+        if let Some(file) = &self.ssh_config {
+            ssh.arg("-F").arg(file);
+        }
+        let mut option = |text: String| {
+            ssh.arg("-o").arg(text);
+        };
+        option(format!("ControlPersist={MASTER_IDLE_S}s"));
+        option(format!("ServerAliveInterval={ALIVE_INTERVAL_S}"));
+        option(format!("ServerAliveCountMax={ALIVE_COUNT_MAX}"));
+        option(format!("ConnectTimeout={}", self.handshake.as_secs().max(1)));
+        option("BatchMode=yes".to_owned());
+        // Forwardings of the user's own config are for their shells: a taken port would fail ours.
+        option("ClearAllForwardings=yes".to_owned());
+        option("PermitLocalCommand=no".to_owned());
+        option("LogLevel=INFO".to_owned());
+        option(format!(
+            "StrictHostKeyChecking={}",
+            match self.known_hosts {
+                KnownHosts::Strict => "yes",
+                KnownHosts::AcceptNew => "accept-new",
+                KnownHosts::Off => "no",
+            }
+        ));
+        match (&self.known_hosts_file, self.known_hosts) {
+            (Some(file), _) => option(format!("UserKnownHostsFile={}", file.display())),
+            (None, KnownHosts::Off) => option("UserKnownHostsFile=/dev/null".to_owned()),
+            (None, KnownHosts::Strict | KnownHosts::AcceptNew) => {}
+        }
+        if let Some(user) = &target.user {
+            ssh.arg("-l").arg(user);
+        }
+        if let Some(port) = target.port {
+            ssh.arg("-p").arg(port.to_string());
+        }
+        ssh.arg("--").arg(&target.host);
+        ssh
+    }
+}
+
+/// Who is called, for ssh and for messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    pub user: Option<String>,
+    pub host: String,
+    pub port: Option<u16>,
+    pub config: Option<PathBuf>,
+}
+
+impl Target {
+    /// The target of an ssh address.
+    pub(super) fn of(address: &Address) -> Option<Self> {
+        match address {
+            Address::Ssh { user, host, port } => {
+                Some(Self { user: user.clone(), host: host.clone(), port: *port, config: None })
+            }
+            Address::Unix(_) => None,
+        }
+    }
+
+    /// The user we come as, as far as we know.
+    pub(super) fn user(&self) -> String {
+        self.user.clone().unwrap_or_else(|| "of the ssh config".to_owned())
+    }
+
+    /// The command a person types to see what we see.
+    pub(super) fn try_it(&self) -> String {
+        let mut text = "ssh ".to_owned();
+        if let Some(file) = &self.config {
+            text += &format!("-F {} ", file.display());
+        }
+        if let Some(port) = self.port {
+            text += &format!("-p {port} ");
+        }
+        if let Some(user) = &self.user {
+            text += &format!("{user}@");
+        }
+        text + &self.host
+    }
+
+    fn failed(&self, detail: &str) -> HostError {
+        HostError::SshFailed { host: self.host.clone(), detail: detail.to_owned(), try_it: self.try_it() }
+    }
+}
+
+/// A connection that stands.
+pub(super) struct Master {
+    session: Session,
+    pub target: Target,
+    paths: Paths,
+}
+
+impl fmt::Debug for Master {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Master").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+/// What a look at the engine's socket from over there says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SocketProbe {
+    /// The user we are there.
+    pub user: String,
+    /// It is there and is a socket.
+    pub exists: bool,
+    /// We may use it.
+    pub writable: bool,
+    /// There is a docker program.
+    pub has_cli: bool,
+}
+
+impl Master {
+    /// Makes the engine's socket over there appear over here. Says nothing about whether anything
+    /// listens: sshd finds that out at each connection, and resets it.
+    pub(super) async fn forward(&self, remote: &Path) -> Result<PathBuf, HostError> {
+        let local = &self.paths.socket;
+        let _ = std::fs::remove_file(local);
+        let request = self.session.request_port_forward(ForwardType::Local, &**local, remote);
+        match timeout(COMMAND_LIMIT, request).await {
+            Ok(Ok(())) => Ok(local.clone()),
+            Ok(Err(e)) => Err(self.target.failed(&chain(&e))),
+            Err(_) => Err(self.lost()),
+        }
+    }
+
+    /// The address at which the host sees us arrive: what others call it by, for `node.ip`.
+    pub(super) async fn address(&self) -> Option<IpAddr> {
+        let text = self.shell("echo $SSH_CONNECTION").await?;
+        text.split_whitespace().nth(2)?.parse().ok()
+    }
+
+    /// Looks at the engine's socket from over there.
+    pub(super) async fn probe(&self, socket: &Path) -> Option<SocketProbe> {
+        let socket = quoted(&socket.to_string_lossy());
+        let script = format!(
+            "id -un; test -S {socket} && echo exists; test -w {socket} && echo writable; \
+             command -v docker >/dev/null && echo cli; true"
+        );
+        let text = self.shell(&script).await?;
+        let has = |word: &str| text.lines().skip(1).any(|line| line == word);
+        Some(SocketProbe {
+            user: text.lines().next().unwrap_or_default().to_owned(),
+            exists: has("exists"),
+            writable: has("writable"),
+            has_cli: has("cli"),
+        })
+    }
+
+    /// Whether sshd said that it forwards no sockets.
+    pub(super) fn forwarding_was_refused(&self) -> bool {
+        let log = std::fs::read_to_string(&self.paths.log).unwrap_or_default();
+        log.contains("administratively prohibited")
+    }
+
+    /// Whether the connection still stands.
+    pub(super) async fn is_alive(&self) -> bool {
+        matches!(timeout(COMMAND_LIMIT, self.session.check()).await, Ok(Ok(())))
+    }
+
+    /// Ends the connection once its channels are closed.
+    pub(super) async fn close(&self) {
+        // Through a second handle: closing consumes one, and this one may be shared.
+        let session = Session::resume_mux(self.paths.control.clone().into(), None);
+        let _ = timeout(COMMAND_LIMIT, session.close()).await;
+        for path in [&self.paths.socket, &self.paths.control, &self.paths.log] {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    /// That it was there and is no longer.
+    pub(super) fn lost(&self) -> HostError {
+        HostError::ConnectionLost { host: self.target.host.clone() }
+    }
+
+    async fn shell(&self, script: &str) -> Option<String> {
+        let mut command = self.session.command("sh");
+        command.arg("-c").arg(script).stdin(openssh::Stdio::null()).stderr(openssh::Stdio::null());
+        let output = timeout(COMMAND_LIMIT, command.output()).await.ok()?.ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+/// For a shell over there.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// An error with its sources, for the few whose own words say nothing.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text += &format!(": {source}");
+        next = source.source();
+    }
+    text
+}
+
+/// The way to an engine. An enum, so that an ssh client of our own can join when fleets of hundreds ask.
+#[derive(Debug, Clone)]
+pub(super) enum Link {
+    /// A socket of this machine.
+    Local(PathBuf),
+    /// A socket of the host, forwarded to this one.
+    Forwarded(Arc<Master>, PathBuf),
+    /// `docker system dial-stdio`, where sshd forwards no sockets.
+    Stdio(Arc<Master>, PathBuf),
+}
+
+impl Link {
+    /// The ssh connection below, if there is one.
+    pub(super) fn master(&self) -> Option<&Arc<Master>> {
+        match self {
+            Self::Local(_) => None,
+            Self::Forwarded(master, _) | Self::Stdio(master, _) => Some(master),
+        }
+    }
+}
+
+impl Open for Link {
+    fn open(&self) -> Opening<'_> {
+        Box::pin(async move {
+            match self {
+                Self::Local(path) | Self::Forwarded(_, path) => {
+                    Ok(Box::new(UnixStream::connect(path).await?) as Box<dyn Duplex>)
+                }
+                Self::Stdio(master, socket) => Ok(Box::new(StdioPair::open(master, socket).await?) as _),
+            }
+        })
+    }
+
+    fn streams_max(&self) -> usize {
+        match self {
+            Self::Local(_) | Self::Forwarded(..) => FORWARDED_STREAMS_MAX,
+            Self::Stdio(..) => STDIO_STREAMS_MAX,
+        }
+    }
+}
+
+/// Both ends of a `docker system dial-stdio` over there.
+struct StdioPair {
+    input: ChildStdin,
+    output: ChildStdout,
+    _child: Child<Arc<Session>>,
+}
+
+impl StdioPair {
+    async fn open(master: &Master, socket: &Path) -> io::Result<Self> {
+        let session = Arc::new(Session::resume_mux(master.paths.control.clone().into(), None));
+        let mut command = session.arc_command("docker");
+        command
+            .args(["-H", &format!("unix://{}", socket.display()), "system", "dial-stdio"])
+            .stdin(openssh::Stdio::piped())
+            .stdout(openssh::Stdio::piped())
+            .stderr(openssh::Stdio::null());
+        let mut child = command.spawn().await.map_err(io::Error::other)?;
+        let input = child.stdin().take().ok_or_else(|| io::Error::other("no stdin"))?;
+        let output = child.stdout().take().ok_or_else(|| io::Error::other("no stdout"))?;
+        Ok(Self { input, output, _child: child })
+    }
+}
+
+impl AsyncRead for StdioPair {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.output).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for StdioPair {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.input).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.input).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.input).poll_shutdown(cx)
+    }
+}

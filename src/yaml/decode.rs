@@ -1,0 +1,398 @@
+//! Walking a mapping key by key, each mistake reported and none of them the last.
+//!
+//! A reader takes what it knows from a [`Fields`] and gets `None` both for what is absent and for what
+//! was wrong (and is now in the sink), so it can go on and find the next mistake.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::report::{Diagnostic, Sink};
+use super::scalar::go_float;
+use super::source::{Span, Spanned};
+use super::tree::{Entry, Map, Node, Value};
+
+/// A mapping that is being read.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    sink: &'a Sink<'a>,
+    map: &'a Map,
+    what: String,
+    span: Span,
+    taken: RefCell<BTreeSet<&'a str>>,
+}
+
+impl<'a> Fields<'a> {
+    /// The mapping at a node. Nothing there is an empty mapping to nobody: `None` without a word.
+    /// `what` names it in messages: ``service `web` ``. `key` is the place of its key, or of itself.
+    pub fn of(sink: &'a Sink<'a>, node: &'a Node, key: Span, what: impl Into<String>) -> Option<Self> {
+        let what = what.into();
+        match &node.value {
+            Value::Map(map) => Some(Self { sink, map, what, span: key, taken: RefCell::default() }),
+            Value::Null => None,
+            _ => {
+                wrong_type(sink, node, &what, "a mapping");
+                None
+            }
+        }
+    }
+
+    /// Where diagnostics go.
+    #[must_use]
+    pub const fn sink(&self) -> &'a Sink<'a> {
+        self.sink
+    }
+
+    /// What messages call this mapping.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// The place of its key.
+    #[must_use]
+    pub const fn span(&self) -> Span {
+        self.span
+    }
+
+    /// All entries.
+    #[must_use]
+    pub fn entries(&self) -> &'a [Entry] {
+        &self.map.entries
+    }
+
+    /// How messages call one of its values: `` `image` of service `web` ``.
+    #[must_use]
+    pub fn name(&self, key: &str) -> String {
+        if self.what.is_empty() { format!("`{key}`") } else { format!("`{key}` of {}", self.what) }
+    }
+
+    /// The entry of a key, unless it is absent or empty. The key now counts as known.
+    pub fn entry(&self, key: &str) -> Option<&'a Entry> {
+        let entry = self.map.entry(key)?;
+        self.taken.borrow_mut().insert(&entry.key.value);
+        (!entry.value.is_null()).then_some(entry)
+    }
+
+    /// The value of a key.
+    pub fn node(&self, key: &str) -> Option<&'a Node> {
+        self.entry(key).map(|entry| &entry.value)
+    }
+
+    /// Whether a key is written, even with nothing behind it.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.map.entry(key).is_some()
+    }
+
+    /// Counts a key as known without reading it.
+    pub fn skip(&self, key: &str) {
+        let _ = self.entry(key);
+    }
+
+    /// Text.
+    pub fn text(&self, key: &str) -> Option<Spanned<String>> {
+        text(self.sink, self.node(key)?, &self.name(key))
+    }
+
+    /// Text that has to be there.
+    pub fn required_text(&self, key: &str) -> Option<Spanned<String>> {
+        if self.entry(key).is_none() {
+            self.missing(key);
+        }
+        self.text(key)
+    }
+
+    /// Reports that a key is missing.
+    pub fn missing(&self, key: &str) {
+        let message = if self.what.is_empty() {
+            format!("`{key}` is missing")
+        } else {
+            format!("{} has no `{key}`", self.what)
+        };
+        self.sink.push(Diagnostic::error("missing_key", message).at(self.span, "needs it"));
+    }
+
+    /// Text of some form, read by `parse`; `expected` says which: `a duration such as `1m30s``.
+    pub fn parsed<T, E: fmt::Display>(
+        &self,
+        key: &str,
+        code: &'static str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<Spanned<T>> {
+        let node = self.node(key)?;
+        let text = text(self.sink, node, &self.name(key))?;
+        match parse(&text) {
+            Ok(value) => Some(Spanned::new(value, text.span)),
+            Err(error) => {
+                self.bad_value(code, key, node, expected, error);
+                None
+            }
+        }
+    }
+
+    /// Reports a value of the right type but the wrong form.
+    pub fn bad_value(
+        &self,
+        code: &'static str,
+        key: &str,
+        node: &Node,
+        expected: &str,
+        why: impl fmt::Display,
+    ) {
+        let label = if self.sink.is_literal(node) { why.to_string() } else { format!("not {expected}") };
+        self.sink
+            .push(Diagnostic::error(code, format!("{} is not {expected}", self.name(key))).on(node, label));
+    }
+
+    /// One of a few words.
+    pub fn choice<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<Spanned<T>> {
+        let node = self.node(key)?;
+        let text = text(self.sink, node, &self.name(key))?;
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text.value) {
+            return Some(Spanned::new(*value, text.span));
+        }
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let help = match closest(&text, &known) {
+            Some(word) => format!("did you mean `{word}`?"),
+            None => format!("one of {}", quoted(&known)),
+        };
+        let written = self.sink.written(node);
+        self.sink.push(
+            Diagnostic::error("unknown_word", format!("`{written}` is no {}", self.name(key)))
+                .on(node, "not a word this key knows")
+                .help(help),
+        );
+        None
+    }
+
+    /// A boolean.
+    pub fn boolean(&self, key: &str) -> Option<Spanned<bool>> {
+        let node = self.node(key)?;
+        if let Value::Bool(value) = node.value {
+            return Some(Spanned::new(value, node.span));
+        }
+        let expected = "`true` or `false`";
+        match node.as_text().map(str::to_ascii_lowercase).as_deref() {
+            Some("yes" | "no" | "on" | "off" | "y" | "n" | "true" | "false") => self.sink.push(
+                Diagnostic::error("wrong_type", format!("{} must be {expected}", self.name(key)))
+                    .on(node, "this is text")
+                    .help("YAML 1.2 knows no other booleans, and no quotes around them"),
+            ),
+            _ => wrong_type(self.sink, node, &self.name(key), expected),
+        }
+        None
+    }
+
+    /// A whole number from `min` up to what `T` holds.
+    pub fn integer<T: TryFrom<i128>>(&self, key: &str, min: i128) -> Option<Spanned<T>> {
+        let node = self.node(key)?;
+        let whole = match node.value {
+            Value::Int(int) => Some(int),
+            #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small")]
+            Value::Float(float) if float.fract() == 0.0 && float.abs() < 1e18 => Some(float as i128),
+            _ => None,
+        };
+        let Some(whole) = whole else {
+            wrong_type(self.sink, node, &self.name(key), "a whole number");
+            return None;
+        };
+        match T::try_from(whole) {
+            Ok(value) if whole >= min => Some(Spanned::new(value, node.span)),
+            _ => {
+                let label =
+                    if whole < min { format!("must be {min} or more") } else { "too large".to_owned() };
+                self.sink.push(
+                    Diagnostic::error("out_of_range", format!("{} is out of range", self.name(key)))
+                        .on(node, label),
+                );
+                None
+            }
+        }
+    }
+
+    /// A number.
+    pub fn float(&self, key: &str) -> Option<Spanned<f64>> {
+        let node = self.node(key)?;
+        match node.value {
+            Value::Float(float) => Some(Spanned::new(float, node.span)),
+            #[expect(clippy::cast_precision_loss, reason = "small numbers in practice, and docker's way")]
+            Value::Int(int) => Some(Spanned::new(int as f64, node.span)),
+            _ => {
+                wrong_type(self.sink, node, &self.name(key), "a number");
+                None
+            }
+        }
+    }
+
+    /// The nodes of a list.
+    pub fn list(&self, key: &str) -> Option<&'a [Node]> {
+        list(self.sink, self.node(key)?, &self.name(key))
+    }
+
+    /// A list of texts.
+    pub fn texts(&self, key: &str) -> Option<Vec<Spanned<String>>> {
+        let name = self.name(key);
+        let nodes = self.list(key)?;
+        Some(nodes.iter().filter_map(|node| text(self.sink, node, &format!("an item of {name}"))).collect())
+    }
+
+    /// A mapping whose values are short: text, numbers, or nothing.
+    pub fn pairs(&self, key: &str) -> Option<BTreeMap<String, Spanned<Option<String>>>> {
+        let fields = self.fields(key)?;
+        let pair = |entry: &Entry| {
+            let name = format!("`{}` in {}", self.sink.clean(&entry.key), self.name(key));
+            let value = if entry.value.is_null() {
+                Spanned::new(None, entry.key.span)
+            } else {
+                scalar_text(self.sink, &entry.value, &name)?.map(Some)
+            };
+            Some((entry.key.value.clone(), value))
+        };
+        Some(fields.entries().iter().filter_map(pair).collect())
+    }
+
+    /// The mapping of a key.
+    pub fn fields(&self, key: &str) -> Option<Self> {
+        let entry = self.entry(key)?;
+        Self::of(self.sink, &entry.value, entry.key.span, self.name(key))
+    }
+
+    /// Reports every key that nobody asked for, with the nearest of those that were. `x-` keys pass.
+    pub fn deny_unknown(&self, known: &[&str]) {
+        let taken = self.taken.borrow();
+        for entry in &self.map.entries {
+            let key = entry.key.value.as_str();
+            if taken.contains(key) || key.starts_with("x-") || known.contains(&key) {
+                continue;
+            }
+            unknown_key(self.sink, entry, &self.what, known);
+        }
+    }
+}
+
+/// Reports a key that means nothing here.
+pub fn unknown_key(sink: &Sink<'_>, entry: &Entry, what: &str, known: &[&str]) {
+    let key = sink.clean(&entry.key);
+    let message = if what.is_empty() {
+        format!("unknown key `{key}` at the top of the file")
+    } else {
+        format!("unknown key `{key}` in {what}")
+    };
+    let help = match closest(&entry.key, known) {
+        Some(near) => Some(format!("did you mean `{near}`?")),
+        None if known.is_empty() => None,
+        None if known.len() <= 8 => Some(format!("it knows {}", quoted(known))),
+        None => Some("take it out; notes of your own go under a key that starts with `x-`".to_owned()),
+    };
+    let mut diagnostic =
+        Diagnostic::error("unknown_key", message).at(entry.key.span, "not a key that is known here");
+    if let Some(via) = entry.value.via {
+        diagnostic = diagnostic.also(via, "used here");
+    }
+    sink.push(diagnostic.maybe_help(help));
+}
+
+/// Reports a value of the wrong type.
+pub fn wrong_type(sink: &Sink<'_>, node: &Node, name: &str, expected: &str) {
+    let kind = if node.is_null() { "nothing is written" } else { node.value.kind() };
+    let label = if node.is_null() { kind.to_owned() } else { format!("this is {kind}") };
+    let mut diagnostic =
+        Diagnostic::error("wrong_type", format!("{name} must be {expected}")).on(node, label);
+    if expected == "text" && matches!(node.value, Value::Bool(_) | Value::Int(_) | Value::Float(_)) {
+        diagnostic = diagnostic.help(format!("put it in quotes: `\"{}\"`", sink.written(node)));
+    }
+    sink.push(diagnostic);
+}
+
+/// Text, and nothing that merely looks like it.
+pub fn text(sink: &Sink<'_>, node: &Node, name: &str) -> Option<Spanned<String>> {
+    match &node.value {
+        Value::Text(text) => Some(Spanned::new(text.clone(), node.span)),
+        _ => {
+            wrong_type(sink, node, name, "text");
+            None
+        }
+    }
+}
+
+/// Any scalar as text, the way docker makes text of numbers in `environment` and labels.
+pub fn scalar_text(sink: &Sink<'_>, node: &Node, name: &str) -> Option<Spanned<String>> {
+    let text = match &node.value {
+        Value::Text(text) => text.clone(),
+        Value::Int(int) => int.to_string(),
+        Value::Float(float) => go_float(*float),
+        Value::Bool(value) => value.to_string(),
+        Value::Null => String::new(),
+        Value::List(_) | Value::Map(_) => {
+            wrong_type(sink, node, name, "text");
+            return None;
+        }
+    };
+    Some(Spanned::new(text, node.span))
+}
+
+/// The nodes of a list.
+pub fn list<'a>(sink: &Sink<'_>, node: &'a Node, name: &str) -> Option<&'a [Node]> {
+    let list = node.as_list();
+    if list.is_none() {
+        wrong_type(sink, node, name, "a list");
+    }
+    list
+}
+
+fn quoted(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    words.join(", ")
+}
+
+/// The nearest of some words, if it is near enough to have been meant.
+#[must_use]
+pub fn closest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
+    let lower = word.to_lowercase();
+    let limit = (word.chars().count() / 3).clamp(1, 3);
+    words
+        .iter()
+        .map(|candidate| (distance(&lower, &candidate.to_lowercase()), *candidate))
+        .filter(|&(distance, candidate)| distance <= limit && candidate != word)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Edits between two words: insert, delete, replace, swap of neighbours.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for (i, row) in rows.iter_mut().enumerate() {
+        row[0] = i;
+    }
+    for (j, cell) in rows[0].iter_mut().enumerate() {
+        *cell = j;
+    }
+    for i in 1..=a.len() {
+        for j in 1..=b.len() {
+            let change = usize::from(a[i - 1] != b[j - 1]);
+            let mut best = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + change);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            rows[i][j] = best;
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word_is_found_if_it_is_near() {
+        let words = ["image", "init", "ports", "pid"];
+        assert_eq!(closest("imge", &words), Some("image"));
+        assert_eq!(closest("prots", &words), Some("ports"));
+        assert_eq!(closest("Image", &words), Some("image"));
+        assert_eq!(closest("colour", &words), None);
+    }
+}

@@ -1,0 +1,27 @@
+//! YAML as people write it, with the place of every value: what the readers of our files stand on.
+//!
+//! Text goes in ([`Sources`]), a tree in which every node knows its bytes comes out ([`parse`]), a
+//! reader walks it with [`Fields`], and whatever is wrong lands in a [`Sink`], so that all mistakes of
+//! a file are reported in one run ([`Report`]).
+//!
+//! Knows nothing of stackfiles or inventories: a reader brings its own keys and its own words.
+//!
+//! ```text
+//! Sources ──▶ parse ──▶ Node ──▶ Fields ──▶ the reader's own types
+//!                 ╲        ╲        ╲
+//!                  ╰────────┴────────┴──▶ Sink ──▶ Report
+//! ```
+
+pub mod decode;
+pub mod emit;
+mod parse;
+pub mod report;
+pub mod scalar;
+pub mod source;
+pub mod tree;
+
+pub use decode::{Fields, closest, list, scalar_text, text};
+pub use parse::parse;
+pub use report::{Diagnostic, Drawn, Label, MachineDiagnostic, Report, Severity, Sink};
+pub use source::{Place, SourceId, SourceText, Sources, Span, Spanned};
+pub use tree::{Entry, Map, Node, Value};

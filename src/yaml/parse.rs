@@ -1,0 +1,422 @@
+//! Text to tree. The only file that knows `granit-parser`, which is young and changes often.
+//!
+//! Aliases are expanded here, each copy noting who called for it, within a budget, so that nobody
+//! after this has to fear a bomb. Merge keys are applied here, too: an entry of the mapping itself wins
+//! over a merged one, and the first of several merged mappings wins over the next.
+
+use std::collections::BTreeMap;
+
+use granit_parser::{Event, Parser, ScalarStyle, StructureStyle, Tag, options};
+
+use super::report::{Diagnostic, Sink};
+use super::scalar;
+use super::source::{SourceId, Sources, Span, Spanned};
+use super::tree::{Entry, Map, Node, Value};
+
+/// Nodes a file may have, aliases expanded. The largest stackfile we know of has 9,000.
+const NODES_MAX: usize = 100_000;
+/// Collections within collections.
+const DEPTH_MAX: usize = 64;
+/// Of one file.
+const BYTES_MAX: usize = 16 << 20;
+
+/// Reads the first document of a text, as docker does; later ones get a warning. What is wrong goes to
+/// the sink. `None` after a mistake that leaves nothing to go on with.
+#[must_use]
+pub fn parse(sources: &Sources, file: SourceId, sink: &Sink<'_>) -> Option<Node> {
+    let text = &sources.get(file).text;
+    if text.len() > BYTES_MAX {
+        sink.push(
+            Diagnostic::error("too_large", format!("the file is larger than {} MiB", BYTES_MAX >> 20))
+                .at(Span::new(file, 0..0), "in this file"),
+        );
+        return None;
+    }
+    let options = options! {
+        emit_unresolved_aliases: true,
+        emit_comments: false,
+        flow_nesting_limit: DEPTH_MAX,
+        block_nesting_limit: DEPTH_MAX,
+    };
+    let mut builder =
+        Builder { file, sink, stack: Vec::new(), anchors: BTreeMap::new(), nodes: 0, root: None };
+    let mut parser = Parser::new_from_str_with_options(text, options);
+    loop {
+        let (event, span) = match parser.next() {
+            None => break,
+            Some(Ok(next)) => next,
+            Some(Err(error)) => {
+                let at = error.marker().byte_offset().unwrap_or(text.len());
+                sink.push(syntax_error(file, text, at, &error.info()));
+                return None;
+            }
+        };
+        let span = Span::new(file, span.byte_range().unwrap_or(0..0));
+        if matches!(event, Event::DocumentEnd) {
+            break;
+        }
+        builder.take(event, span)?;
+    }
+    if let Some(Ok((Event::DocumentStart(..), span))) = parser.next() {
+        sink.push(
+            Diagnostic::warning("more_documents", "only the first document of a file counts")
+                .at(Span::new(file, span.byte_range().unwrap_or(0..0)), "from here on nothing is read")
+                .help("put each document into a file of its own"),
+        );
+    }
+    builder.root
+}
+
+fn syntax_error(file: SourceId, text: &str, at: usize, info: &str) -> Diagnostic {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    let rest = &text[at..];
+    let line = rest.lines().next().unwrap_or("");
+    let end = at + line.chars().next().map_or(0, char::len_utf8);
+    let indent = text[..at].rsplit('\n').next().unwrap_or("");
+    let tab = rest.starts_with('\t') || (indent.contains('\t') && indent.trim().is_empty());
+    let mut diagnostic =
+        Diagnostic::error("yaml_syntax", "not valid YAML").at(Span::new(file, at..end), clean_info(info));
+    if tab {
+        diagnostic = diagnostic.help("YAML does not allow tabs for indentation: use spaces");
+    }
+    diagnostic
+}
+
+fn clean_info(info: &str) -> String {
+    if info.is_empty() { "here".to_owned() } else { info.replace('\n', " ") }
+}
+
+/// A collection that is not closed yet.
+struct Open {
+    span: Span,
+    flow: bool,
+    anchor: usize,
+    tag: Option<String>,
+    kind: Kind,
+}
+
+enum Kind {
+    List(Vec<Node>),
+    Map { map: Map, key: Option<Key>, merges: Vec<Node>, merge_key: Option<Span> },
+}
+
+enum Key {
+    Named(Spanned<String>),
+    Merge(Span),
+}
+
+struct Builder<'a> {
+    file: SourceId,
+    sink: &'a Sink<'a>,
+    stack: Vec<Open>,
+    anchors: BTreeMap<usize, Node>,
+    nodes: usize,
+    root: Option<Node>,
+}
+
+impl Builder<'_> {
+    /// Takes one event. `None` when there is no going on.
+    fn take(&mut self, event: Event<'_>, span: Span) -> Option<()> {
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let plain = matches!(style, ScalarStyle::Plain);
+                let merge = plain && tag.is_none() && text == "<<";
+                let value = resolve(&text, plain, tag.as_deref());
+                let node = Node { value, span, via: None, tag: tag.as_deref().and_then(custom) };
+                self.remember(anchor, &node);
+                self.place(node, merge)
+            }
+            Event::SequenceStart(style, anchor, tag) => {
+                self.open(span, style, anchor, tag.as_deref(), Kind::List(Vec::new()))
+            }
+            Event::MappingStart(style, anchor, tag) => {
+                let kind = Kind::Map { map: Map::default(), key: None, merges: Vec::new(), merge_key: None };
+                self.open(span, style, anchor, tag.as_deref(), kind)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(span),
+            Event::Alias(id) => {
+                let Some(target) = self.anchors.get(&id) else {
+                    self.sink.push(
+                        Diagnostic::error("recursive_alias", "an alias inside the very value it stands for")
+                            .at(span, "would never end"),
+                    );
+                    return self.place(Node::made(Value::Null, span), false);
+                };
+                self.nodes += target.count();
+                let mut node = target.clone();
+                node.reach_through(span);
+                self.place(node, false)
+            }
+            Event::UnresolvedAlias(name) => {
+                let name = self.sink.clean(&name);
+                self.sink.push(
+                    Diagnostic::error("unknown_anchor", format!("no anchor `&{name}` before this alias"))
+                        .at(span, "not defined")
+                        .help("an anchor must stand above its aliases, in the same file"),
+                );
+                self.place(Node::made(Value::Null, span), false)
+            }
+            Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(..)
+            | Event::DocumentEnd
+            | Event::Anchor(..) => Some(()),
+            // A variant of the parser's `comments` feature, which another crate may have switched on.
+            #[allow(unreachable_patterns, reason = "depends on a feature of the parser")]
+            _ => Some(()),
+        }
+    }
+
+    fn open(
+        &mut self,
+        span: Span,
+        style: StructureStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+        kind: Kind,
+    ) -> Option<()> {
+        let flow = matches!(style, StructureStyle::Flow);
+        self.stack.push(Open { span, flow, anchor, tag: tag.and_then(custom), kind });
+        Some(())
+    }
+
+    fn close(&mut self, end: Span) -> Option<()> {
+        let open = self.stack.pop()?;
+        let (value, first) = match open.kind {
+            Kind::List(list) => {
+                let first = list.first().map(|node| node.via.unwrap_or(node.span));
+                (Value::List(list), first)
+            }
+            Kind::Map { mut map, merges, merge_key, .. } => {
+                let first = map.entries.first().map(|entry| entry.key.span).or(merge_key);
+                self.merge(&mut map, merges);
+                (Value::Map(map), first)
+            }
+        };
+        let span = if open.flow {
+            Span { end: end.end.max(open.span.end), ..open.span }
+        } else {
+            first.unwrap_or(open.span)
+        };
+        let node = Node { value, span, via: None, tag: open.tag };
+        self.remember(open.anchor, &node);
+        self.place(node, false)
+    }
+
+    /// Applies `<<`.
+    fn merge(&mut self, map: &mut Map, merges: Vec<Node>) {
+        for merge in merges {
+            let place = merge.via.unwrap_or(merge.span);
+            let parts = match merge.value {
+                Value::List(parts) => parts,
+                value => vec![Node { value, ..merge }],
+            };
+            for part in parts {
+                let Value::Map(part) = part.value else {
+                    self.sink.push(
+                        Diagnostic::error("bad_merge", "`<<` takes a mapping, or a list of mappings")
+                            .at(place, format!("this is {}", part.value.kind())),
+                    );
+                    continue;
+                };
+                for entry in part.entries {
+                    if map.get(&entry.key).is_none() {
+                        map.entries.push(entry);
+                    }
+                }
+            }
+        }
+    }
+
+    fn remember(&mut self, anchor: usize, node: &Node) {
+        if anchor != 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+    }
+
+    /// Puts a finished node where it belongs: into the open collection, or at the root.
+    fn place(&mut self, node: Node, merge: bool) -> Option<()> {
+        self.nodes += 1;
+        if self.nodes > NODES_MAX {
+            self.sink.push(
+                Diagnostic::error("too_many_nodes", format!("the file has more than {NODES_MAX} values"))
+                    .at(node.via.unwrap_or(node.span), "this one is too many")
+                    .help("each alias counts as often as it is used"),
+            );
+            return None;
+        }
+        let Some(open) = self.stack.last_mut() else {
+            self.root = Some(node);
+            return Some(());
+        };
+        match &mut open.kind {
+            Kind::List(list) => list.push(node),
+            Kind::Map { map, key, merges, merge_key } => match key.take() {
+                Some(Key::Merge(span)) => {
+                    merge_key.get_or_insert(span);
+                    merges.push(node);
+                }
+                Some(Key::Named(name)) => match map.entry(&name) {
+                    None => map.entries.push(Entry { key: name, value: node }),
+                    Some(first) => {
+                        let shown = self.sink.clean(&name);
+                        self.sink.push(
+                            Diagnostic::error("duplicate_key", format!("`{shown}` is written twice"))
+                                .at(name.span, "again here")
+                                .also(first.key.span, "first here")
+                                .help("keep one of the two"),
+                        );
+                    }
+                },
+                None if merge && merge_key.is_some() => {
+                    let first = merge_key.unwrap_or(node.span);
+                    self.sink.push(
+                        Diagnostic::error("duplicate_key", "`<<` is written twice")
+                            .at(node.span, "again here")
+                            .also(first, "first here")
+                            .help("merge several with a list: `<<: [*a, *b]`"),
+                    );
+                    *key = Some(Key::Merge(node.span));
+                }
+                None if merge => *key = Some(Key::Merge(node.span)),
+                None => {
+                    let span = node.via.unwrap_or(node.span);
+                    let name = match node.value {
+                        Value::Text(text) => text,
+                        ref other => {
+                            let kind = other.kind();
+                            self.sink.push(
+                                Diagnostic::error("key_not_text", "a key must be text")
+                                    .at(span, format!("this is {kind}"))
+                                    .help("put it in quotes"),
+                            );
+                            format!("{}#{}", self.sink.sources().slice(span), map.entries.len())
+                        }
+                    };
+                    *key = Some(Key::Named(Spanned::new(name, span)));
+                }
+            },
+        }
+        debug_assert!(self.file == open.span.file);
+        Some(())
+    }
+}
+
+fn custom(tag: &Tag) -> Option<String> {
+    if tag.is_yaml_core_schema() {
+        return None;
+    }
+    let (handle, suffix) = tag.parts();
+    (handle == "!" && !suffix.is_empty()).then(|| format!("!{suffix}"))
+}
+
+fn resolve(text: &str, plain: bool, tag: Option<&Tag>) -> Value {
+    let as_text = || Value::Text(text.to_owned());
+    match tag.map(Tag::core_suffix) {
+        None if plain => scalar::resolve(text),
+        Some(Some("str")) | None => as_text(),
+        // `! 5`: the non-specific tag makes text of anything.
+        Some(None) if tag.is_some_and(|t| t.parts() == ("", "!")) => as_text(),
+        Some(Some("float")) => match scalar::resolve(text) {
+            #[expect(clippy::cast_precision_loss, reason = "what a float tag asks for")]
+            Value::Int(int) => Value::Float(int as f64),
+            value => value,
+        },
+        Some(Some("int" | "bool" | "null")) => scalar::resolve(text),
+        Some(_) if plain => scalar::resolve(text),
+        Some(_) => as_text(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Report;
+    use super::super::source::SourceText;
+    use super::*;
+
+    fn read(text: &str) -> Result<(Node, Vec<String>), Report> {
+        let mut sources = Sources::new();
+        let id = sources.add(SourceText { name: "a.yml".into(), bytes: text.into() }).unwrap();
+        let sink = Sink::new("test", &sources);
+        let node = parse(&sources, id, &sink);
+        let notes = sink.finish()?;
+        Ok((node.unwrap(), notes.into_iter().map(|note| note.code).collect()))
+    }
+
+    fn faults(text: &str) -> Vec<(String, usize, usize)> {
+        let report = read(text).unwrap_err();
+        let short = |code: &str| code.rsplit(':').next().unwrap_or("").to_owned();
+        report.faults.iter().map(|f| (short(&f.code), f.line, f.column)).collect()
+    }
+
+    #[test]
+    fn an_entry_wins_over_a_merged_one_and_the_first_merge_over_the_next() {
+        let (node, _) = read("a: &a {x: 1, y: 1}\nb: &b {y: 2, z: 2}\nc: {<<: [*a, *b], x: 3}\n").unwrap();
+        let c = node.as_map().unwrap().get("c").unwrap().as_map().unwrap();
+        let value = |key| c.get(key).unwrap().value.clone();
+        assert_eq!([value("x"), value("y"), value("z")], [3, 1, 2].map(Value::Int));
+        assert!(c.get("y").unwrap().via.is_some() && c.get("x").unwrap().via.is_none());
+    }
+
+    #[test]
+    fn every_mistake_is_found_with_its_place() {
+        let found = faults("a: 1\né: *nope\na: 2\n3: x\nb: &r [*r]\nc: {<<: 1}\n");
+        let place = |code: &str, line, column| (code.to_owned(), line, column);
+        assert_eq!(
+            found,
+            [
+                place("unknown_anchor", 2, 4),
+                place("duplicate_key", 3, 1),
+                place("key_not_text", 4, 1),
+                place("recursive_alias", 5, 8),
+                place("bad_merge", 6, 9),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_bomb_is_refused_soon() {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for n in 1..10 {
+            let alias = format!("*a{}, ", n - 1).repeat(10);
+            text.push_str(&format!("a{n}: &a{n} [{alias}]\n"));
+        }
+        assert_eq!(faults(&text)[0].0, "too_many_nodes");
+        let deep = "[".repeat(100_000);
+        assert_eq!(faults(&deep)[0].0, "yaml_syntax");
+        let deep = (0..2000).fold(String::new(), |text, n| text + &" ".repeat(n) + "a:\n");
+        assert_eq!(faults(&deep)[0].0, "yaml_syntax");
+    }
+
+    #[test]
+    fn only_the_first_document_counts() {
+        let (node, notes) = read("\u{feff}---\na: 1\n---\nb: [\n").unwrap();
+        assert_eq!(node.count(), 3);
+        assert_eq!(notes, ["stackctl::test::more_documents"]);
+    }
+
+    #[test]
+    fn tags_of_yaml_are_obeyed_and_others_kept() {
+        let (node, _) = read("a: !!str 1\nb: !reset\nc: !!float 1\n").unwrap();
+        let map = node.as_map().unwrap();
+        assert_eq!(map.get("a").unwrap().value, Value::Text("1".into()));
+        assert_eq!(map.get("b").unwrap().tag.as_deref(), Some("!reset"));
+        assert_eq!(map.get("c").unwrap().value, Value::Float(1.0));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "[a-c&*<:{}\\[\\]\\-!\"'#|> \n\t0-9]{0,60}") {
+            let _ = read_any(&text);
+        }
+    }
+
+    fn read_any(text: &str) -> Option<Node> {
+        let mut sources = Sources::new();
+        let id = sources.add(SourceText { name: "a.yml".into(), bytes: text.into() }).unwrap();
+        parse(&sources, id, &Sink::new("test", &sources))
+    }
+}

@@ -1,0 +1,498 @@
+//! What is wrong, where, and what to do: collected in a [`Sink`], ordered and capped, handed out as a
+//! [`Report`] that draws itself or goes to a machine.
+//!
+//! Three voices: the headline says what is wrong, the label says where, the help says what to do next.
+//! Nothing from a file reaches a message with its control characters, and a value that came out of a
+//! variable never reaches one at all: messages quote the file as written.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::sync::Arc;
+
+use miette::{LabeledSpan, NamedSource, SourceCode};
+use serde::Serialize;
+
+use super::source::{SourceId, Sources, Span};
+use super::tree::Node;
+
+/// Faults drawn in one report; the rest is counted.
+const FAULTS_MAX: usize = 50;
+/// Labels for further uses of a value with one fault.
+const USES_MAX: usize = 3;
+/// Characters of a value that a headline quotes.
+const SHOWN_MAX: usize = 60;
+/// Characters of a file's name.
+const NAME_MAX: usize = 4096;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The file cannot be used.
+    Error,
+    /// It can, but perhaps not as meant.
+    Warning,
+    /// Good to know.
+    Note,
+}
+
+/// A place with a word on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// Where.
+    pub span: Span,
+    /// What is there.
+    pub text: String,
+}
+
+/// One thing to say about a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Last part of the code; the sink puts `stackctl::<room>::` in front.
+    pub code: &'static str,
+    /// How bad.
+    pub severity: Severity,
+    /// The headline.
+    pub message: String,
+    /// Places; the first is the one it is about.
+    pub labels: Vec<Label>,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// A new one of some severity.
+    pub fn new(severity: Severity, code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, severity, message: message.into(), labels: Vec::new(), help: None }
+    }
+
+    /// Something that stops us.
+    pub fn error(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, message)
+    }
+
+    /// Something that may not be meant.
+    pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, message)
+    }
+
+    /// Something to know.
+    pub fn note(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Note, code, message)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn at(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.labels.insert(0, Label { span, text: label.into() });
+        self
+    }
+
+    /// At a value, and at the alias that brought it, if one did.
+    #[must_use]
+    pub fn on(self, node: &Node, label: impl Into<String>) -> Self {
+        let this = self.at(node.span, label);
+        match node.via {
+            Some(via) => this.also(via, "used here"),
+            None => this,
+        }
+    }
+
+    /// Another place that matters.
+    #[must_use]
+    pub fn also(mut self, span: Span, label: impl Into<String>) -> Self {
+        if self.labels.iter().all(|other| other.span != span) {
+            self.labels.push(Label { span, text: label.into() });
+        }
+        self
+    }
+
+    /// What to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// What to do, if there is something to say.
+    #[must_use]
+    pub fn maybe_help(mut self, help: Option<String>) -> Self {
+        self.help = help.or(self.help);
+        self
+    }
+}
+
+/// Where diagnostics go. Shared by all who read one set of files.
+#[derive(Debug)]
+pub struct Sink<'a> {
+    room: &'static str,
+    sources: &'a Sources,
+    found: RefCell<Vec<Diagnostic>>,
+    errors: Cell<usize>,
+}
+
+impl<'a> Sink<'a> {
+    /// An empty one. `room` is the middle of every code: `stackctl::<room>::unknown_key`.
+    #[must_use]
+    pub const fn new(room: &'static str, sources: &'a Sources) -> Self {
+        Self { room, sources, found: RefCell::new(Vec::new()), errors: Cell::new(0) }
+    }
+
+    /// The texts that spans point into.
+    #[must_use]
+    pub const fn sources(&self) -> &'a Sources {
+        self.sources
+    }
+
+    /// Takes a diagnostic. One with the code and place of an earlier one is the same mistake reached by
+    /// another alias: its place of use is added to the earlier one.
+    pub fn push(&self, diagnostic: Diagnostic) {
+        let mut found = self.found.borrow_mut();
+        let at = |d: &Diagnostic| d.labels.first().map(|label| label.span);
+        if let Some(same) = found.iter_mut().find(|d| d.code == diagnostic.code && at(d) == at(&diagnostic)) {
+            for label in diagnostic.labels.into_iter().skip(1) {
+                let known = same.labels.iter().any(|other| other.span == label.span);
+                if !known && same.labels.len() <= USES_MAX {
+                    same.labels.push(label);
+                }
+            }
+            return;
+        }
+        if diagnostic.severity == Severity::Error {
+            self.errors.set(self.errors.get() + 1);
+        }
+        found.push(diagnostic);
+    }
+
+    /// Errors so far.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        self.errors.get()
+    }
+
+    /// Text fit for a message: no control characters, not too long.
+    #[must_use]
+    pub fn clean(&self, text: &str) -> String {
+        clean(text)
+    }
+
+    /// A value as the file writes it, fit for a message. Never what a variable stands for.
+    #[must_use]
+    pub fn written(&self, node: &Node) -> String {
+        let written = self.sources.slice(node.span).trim();
+        let bare = ['"', '\'']
+            .iter()
+            .find_map(|&quote| written.strip_prefix(quote)?.strip_suffix(quote))
+            .unwrap_or(written);
+        clean(bare)
+    }
+
+    /// Whether the file itself writes this text there, so that parts of it may be quoted.
+    #[must_use]
+    pub fn is_literal(&self, node: &Node) -> bool {
+        node.as_text().is_some_and(|text| self.sources.slice(node.span).contains(text))
+    }
+
+    /// The mistake of a file that is not UTF-8.
+    pub fn not_utf8(&self, file: SourceId, at: usize) {
+        self.push(
+            Diagnostic::error("not_utf8", "the file is not UTF-8")
+                .at(Span::new(file, at..at), "first bad byte")
+                .help("save the file in UTF-8"),
+        );
+    }
+
+    /// Everything, in the order of the files: what stops us, or else what there is to know.
+    pub fn finish(self) -> Result<Vec<Drawn>, Report> {
+        let mut found = self.found.into_inner();
+        found.sort_by_key(|d| d.labels.first().map(|label| label.span));
+        let pages = Pages::new(self.sources);
+        let (faults, notes): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|d| d.severity == Severity::Error);
+        let draw = |list: Vec<Diagnostic>| -> Vec<Drawn> {
+            list.into_iter().map(|d| pages.draw(self.room, self.sources, d)).collect()
+        };
+        if faults.is_empty() {
+            return Ok(draw(notes));
+        }
+        let left_out = faults.len().saturating_sub(FAULTS_MAX);
+        let faults = faults.into_iter().take(FAULTS_MAX).collect();
+        Err(Report { faults: draw(faults), notes: draw(notes), left_out })
+    }
+}
+
+/// The sources as they may be shown on a terminal.
+struct Pages(Vec<Arc<NamedSource<String>>>);
+
+impl Pages {
+    fn new(sources: &Sources) -> Self {
+        let pages = sources.iter().map(|source| {
+            let language = if source.name.ends_with("json") { "json" } else { "yaml" };
+            Arc::new(
+                NamedSource::new(clean_up_to(&source.name, NAME_MAX), harmless(&source.text))
+                    .with_language(language),
+            )
+        });
+        Self(pages.collect())
+    }
+
+    fn draw(&self, room: &str, sources: &Sources, diagnostic: Diagnostic) -> Drawn {
+        let first = diagnostic.labels.first().map(|label| label.span);
+        let home = first.map(|span| span.file);
+        let mut drawn = Drawn {
+            code: format!("stackctl::{room}::{}", diagnostic.code),
+            severity: diagnostic.severity,
+            message: diagnostic.message,
+            help: diagnostic.help,
+            file: String::new(),
+            line: 0,
+            column: 0,
+            page: None,
+            labels: Vec::new(),
+            elsewhere: Vec::new(),
+        };
+        if let Some(span) = first {
+            let place = sources.place(span);
+            (drawn.file, drawn.line, drawn.column) =
+                (clean_up_to(place.file, NAME_MAX), place.line, place.column);
+            drawn.page = Some(self.page(span.file));
+        }
+        for label in diagnostic.labels {
+            let range = label.span.range();
+            let here = LabeledSpan::new(Some(label.text.clone()), range.start, range.len());
+            if Some(label.span.file) == home {
+                drawn.labels.push(here);
+            } else {
+                let place = sources.place(label.span);
+                drawn.elsewhere.push(Drawn {
+                    code: drawn.code.clone(),
+                    severity: Severity::Note,
+                    message: label.text,
+                    help: None,
+                    file: clean_up_to(place.file, NAME_MAX),
+                    line: place.line,
+                    column: place.column,
+                    page: Some(self.page(label.span.file)),
+                    labels: vec![LabeledSpan::new(Some("here".to_owned()), range.start, range.len())],
+                    elsewhere: Vec::new(),
+                });
+            }
+        }
+        drawn
+    }
+
+    fn page(&self, file: SourceId) -> Arc<NamedSource<String>> {
+        Arc::clone(&self.0[file.index()])
+    }
+}
+
+/// A diagnostic with its source at hand: it can be printed anywhere.
+#[derive(Debug, Clone)]
+pub struct Drawn {
+    /// `stackctl::compose::unknown_key`.
+    pub code: String,
+    /// How bad.
+    pub severity: Severity,
+    /// The headline.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+    /// Name of the file.
+    pub file: String,
+    /// From 1; 0 if it is about no place.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    page: Option<Arc<NamedSource<String>>>,
+    labels: Vec<LabeledSpan>,
+    elsewhere: Vec<Self>,
+}
+
+/// A diagnostic for a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MachineDiagnostic {
+    /// How bad.
+    pub severity: Severity,
+    /// `stackctl::compose::unknown_key`.
+    pub code: String,
+    /// Name of the file.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// The headline.
+    pub message: String,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+impl Drawn {
+    /// The form for a machine.
+    #[must_use]
+    pub fn machine(&self) -> MachineDiagnostic {
+        MachineDiagnostic {
+            severity: self.severity,
+            code: self.code.clone(),
+            file: self.file.clone(),
+            line: self.line,
+            column: self.column,
+            message: self.message.clone(),
+            help: self.help.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Drawn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Drawn {}
+
+impl miette::Diagnostic for Drawn {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(&self.code))
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+            Severity::Note => miette::Severity::Advice,
+        })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.page.as_deref().map(|page| page as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        Some(Box::new(self.labels.iter().cloned()))
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
+        if self.elsewhere.is_empty() {
+            return None;
+        }
+        Some(Box::new(self.elsewhere.iter().map(|drawn| drawn as &dyn miette::Diagnostic)))
+    }
+}
+
+/// Why a set of files cannot be used: every fault, in the order of the files.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// What is wrong; never empty.
+    pub faults: Vec<Drawn>,
+    /// Warnings and notes that were found besides.
+    pub notes: Vec<Drawn>,
+    /// Faults beyond the first fifty.
+    pub left_out: usize,
+}
+
+impl Report {
+    /// The form for a machine: faults first, then what was found besides.
+    #[must_use]
+    pub fn machine(&self) -> Vec<MachineDiagnostic> {
+        self.faults.iter().chain(&self.notes).map(Drawn::machine).collect()
+    }
+
+    fn only(&self) -> Option<&Drawn> {
+        match self.faults.as_slice() {
+            [only] if self.left_out == 0 => Some(only),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(only) = self.only() {
+            return only.fmt(f);
+        }
+        let mut files: Vec<&str> = self.faults.iter().map(|fault| fault.file.as_str()).collect();
+        files.dedup();
+        let count = self.faults.len() + self.left_out;
+        match files.as_slice() {
+            [file] => write!(f, "{count} mistakes in `{file}`")?,
+            files => write!(f, "{count} mistakes in {} files", files.len())?,
+        }
+        if self.left_out > 0 {
+            write!(f, ", of which the first {} are shown", self.faults.len())?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Report {}
+
+impl miette::Diagnostic for Report {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.only().and_then(miette::Diagnostic::code)
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.only().and_then(miette::Diagnostic::help)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.only().and_then(miette::Diagnostic::source_code)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        self.only().and_then(miette::Diagnostic::labels)
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
+        match self.only() {
+            Some(only) => only.related(),
+            None => Some(Box::new(self.faults.iter().map(|fault| fault as &dyn miette::Diagnostic))),
+        }
+    }
+}
+
+/// Text fit for a message: control characters escaped, one line, not too long.
+fn clean(text: &str) -> String {
+    clean_up_to(text, SHOWN_MAX)
+}
+
+fn clean_up_to(text: &str, max: usize) -> String {
+    let mut shown = String::new();
+    for (at, c) in text.chars().enumerate() {
+        if at == max {
+            shown.push('…');
+            break;
+        }
+        if is_unsafe(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
+/// A source as it may be shown: whatever could command a terminal is replaced by as many bytes of
+/// something that cannot, so that places stay true.
+fn harmless(text: &str) -> String {
+    if !text.contains(|c: char| is_unsafe(c) && !matches!(c, '\n' | '\r' | '\t')) {
+        return text.to_owned();
+    }
+    text.chars()
+        .flat_map(|c| {
+            let (c, times) = match c {
+                '\n' | '\r' | '\t' => (c, 1),
+                c if is_unsafe(c) => ('?', c.len_utf8()),
+                c => (c, 1),
+            };
+            std::iter::repeat_n(c, times)
+        })
+        .collect()
+}
+
+/// Control characters, and those that turn the direction of text around.
+fn is_unsafe(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}

@@ -1,0 +1,198 @@
+//! The tree that a file becomes: values of YAML, each with its place and, where it came by an alias or
+//! a merge, the place that called for it.
+
+use super::source::{Span, Spanned};
+
+/// A value and where it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// What it is.
+    pub value: Value,
+    /// Where it is written. Of a collection in block style, only its first key or item.
+    pub span: Span,
+    /// The `*alias` or `<<` through which it was reached, if it was.
+    pub via: Option<Span>,
+    /// A tag that is not one of YAML's own, such as `!reset`.
+    pub tag: Option<String>,
+}
+
+/// A value of YAML.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Nothing, `~`, `null`.
+    Null,
+    /// `true`, `false`.
+    Bool(bool),
+    /// A whole number; wide enough for all that Go reads.
+    Int(i128),
+    /// Any other number.
+    Float(f64),
+    /// Text.
+    Text(String),
+    /// A sequence.
+    List(Vec<Node>),
+    /// A mapping.
+    Map(Map),
+}
+
+impl Value {
+    /// What to call it in a message.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "nothing",
+            Self::Bool(_) => "a boolean",
+            Self::Int(_) | Self::Float(_) => "a number",
+            Self::Text(_) => "text",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a mapping",
+        }
+    }
+}
+
+/// A mapping, in the order of the file. Keys are unique.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Map {
+    /// The entries.
+    pub entries: Vec<Entry>,
+}
+
+/// A key and its value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The key.
+    pub key: Spanned<String>,
+    /// The value.
+    pub value: Node,
+}
+
+impl Map {
+    /// The entry of a key.
+    #[must_use]
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.key.value == key)
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.entry(key).map(|entry| &entry.value)
+    }
+
+    /// The value of a key, to be changed.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        self.entries.iter_mut().find(|entry| entry.key.value == key).map(|entry| &mut entry.value)
+    }
+
+    /// Sets a key, in its old place if it has one.
+    pub fn set(&mut self, key: Spanned<String>, value: Node) {
+        match self.entries.iter_mut().find(|entry| entry.key.value == key.value) {
+            Some(entry) => *entry = Entry { key, value },
+            None => self.entries.push(Entry { key, value }),
+        }
+    }
+
+    /// Takes a key out.
+    pub fn remove(&mut self, key: &str) -> Option<Entry> {
+        let at = self.entries.iter().position(|entry| entry.key.value == key)?;
+        Some(self.entries.remove(at))
+    }
+}
+
+impl Node {
+    /// A value made by us rather than read: it points at what it was made from.
+    #[must_use]
+    pub fn made(value: Value, span: Span) -> Self {
+        Self { value, span, via: None, tag: None }
+    }
+
+    /// A text made by us.
+    pub fn text(text: impl Into<String>, span: Span) -> Self {
+        Self::made(Value::Text(text.into()), span)
+    }
+
+    /// A mapping made by us, of keys we know.
+    #[must_use]
+    pub fn map(entries: Vec<(&str, Self)>, span: Span) -> Self {
+        let entries = entries
+            .into_iter()
+            .map(|(key, value)| Entry { key: Spanned::new(key.to_owned(), value.span), value })
+            .collect();
+        Self::made(Value::Map(Map { entries }), span)
+    }
+
+    /// The mapping, if it is one.
+    #[must_use]
+    pub fn as_map(&self) -> Option<&Map> {
+        match &self.value {
+            Value::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// The mapping, if it is one, to be changed.
+    pub fn as_map_mut(&mut self) -> Option<&mut Map> {
+        match &mut self.value {
+            Value::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// The list, if it is one.
+    #[must_use]
+    pub fn as_list(&self) -> Option<&[Self]> {
+        match &self.value {
+            Value::List(list) => Some(list),
+            _ => None,
+        }
+    }
+
+    /// The text, if it is text.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether there is nothing here.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        self.value == Value::Null
+    }
+
+    /// How many nodes this is, itself included.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        match &self.value {
+            Value::List(list) => 1 + list.iter().map(Self::count).sum::<usize>(),
+            Value::Map(map) => 1 + map.entries.iter().map(|entry| 1 + entry.value.count()).sum::<usize>(),
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => 1,
+        }
+    }
+
+    /// Notes on this node and all below it that `use_site` called for them.
+    pub fn reach_through(&mut self, use_site: Span) {
+        self.via = Some(use_site);
+        match &mut self.value {
+            Value::List(list) => list.iter_mut().for_each(|node| node.reach_through(use_site)),
+            Value::Map(map) => {
+                map.entries.iter_mut().for_each(|entry| entry.value.reach_through(use_site));
+            }
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => {}
+        }
+    }
+
+    /// Sorts the keys of every mapping, so that equal meaning has equal text.
+    pub fn sort(&mut self) {
+        match &mut self.value {
+            Value::List(list) => list.iter_mut().for_each(Self::sort),
+            Value::Map(map) => {
+                map.entries.sort_by(|a, b| a.key.value.cmp(&b.key.value));
+                map.entries.iter_mut().for_each(|entry| entry.value.sort());
+            }
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => {}
+        }
+    }
+}
