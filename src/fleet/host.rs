@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub(super) struct Host {
     state: RwLock<Result<Arc<Up>, HostError>>,
     /// One dial at a time; those who wait find its result.
     dialing: Mutex<()>,
+    /// The last dial failed, and nobody has heard of it yet.
+    is_news: AtomicBool,
 }
 
 /// A host that answers.
@@ -60,6 +63,7 @@ impl Host {
             counts: Arc::default(),
             state: RwLock::new(Err(never)),
             dialing: Mutex::new(()),
+            is_news: AtomicBool::new(false),
         }
     }
 
@@ -81,6 +85,18 @@ impl Host {
         }
         let result = self.connect().await.map(Arc::new);
         self.set(result.clone());
+        self.is_news.store(result.is_err(), Ordering::Relaxed);
+        result
+    }
+
+    /// The connection, made now if there is none; but what a dial has just found out is told first. A
+    /// dead host takes its ten seconds once in a command, not once for each question.
+    pub(super) async fn up_or_revived(&self) -> Result<Arc<Up>, HostError> {
+        if self.is_news.swap(false, Ordering::Relaxed) {
+            return self.up();
+        }
+        let result = self.revive().await;
+        self.is_news.store(false, Ordering::Relaxed);
         result
     }
 
@@ -237,7 +253,12 @@ impl Host {
             if !master.is_alive().await {
                 return Err(master.lost());
             }
-            return Err(down(host, format!("nobody answers on {}", socket.display())));
+            // No shell there, or not for us.
+            return Err(if master.forwarding_was_refused() {
+                HostError::ForwardingRefused { host }
+            } else {
+                down(host, format!("nobody answers on {}", socket.display()))
+            });
         };
         if !probe.exists {
             return Err(HostError::Down {
@@ -259,10 +280,12 @@ impl Host {
                 Err(GreetError::Known(error)) => return Err(error),
                 Err(GreetError::Silent(_)) => {}
             }
-        } else if master.forwarding_was_refused() {
+        } else if probe.listening || master.forwarding_was_refused() {
             return Err(HostError::ForwardingRefused { host });
         }
-        Err(down(host, format!("nothing listens on {}", socket.display())))
+        let listens = if probe.listening { "who listens on" } else { "nothing listens on" };
+        let silent = if probe.listening { " hangs up" } else { "" };
+        Err(down(host, format!("{listens} {}{silent}", socket.display())))
     }
 
     async fn greet_local(&self) -> Result<Up, HostError> {

@@ -46,7 +46,7 @@ impl Observer {
     }
 
     async fn facts(&self, name: &NodeName, host: &Host) -> Result<crate::model::NodeFacts, HostError> {
-        let up = host.revive().await?;
+        let up = host.up_or_revived().await?;
         let (api, ip) = (up.engine.reader.api, up.ip);
         let answers = host.read(up, |up| async move { observe::ask(&up.engine.reader).await }).await?;
         Ok(observe::facts(answers, &self.inner.cluster, name, api, ip))
