@@ -224,6 +224,16 @@ pub enum HostError {
         /// How long we waited.
         seconds: u64,
     },
+    /// No further stream to a host that is reached through `docker system dial-stdio`.
+    #[error("too many logs of `{host}` at a time")]
+    #[diagnostic(
+        code(stackctl::ssh::streams_taken),
+        help("set `AllowStreamLocalForwarding yes` in sshd_config there, or follow fewer tasks")
+    )]
+    StreamsTaken {
+        /// The host.
+        host: String,
+    },
     /// Something answered that is no engine, or an engine that is ill.
     #[error("unexpected answer from the docker engine on `{host}`: {detail}")]
     #[diagnostic(

@@ -108,9 +108,16 @@ impl Observer {
             let tty = found.ok_or_else(gone)?.config.tty;
             logs::open(&up.engine.reader, container, options, tty).await
         };
-        let body = host.read(host.up()?, question).await?;
+        let up = host.up()?;
+        let full = |_| HostError::StreamsTaken { host: host.called() };
+        let turn = Arc::clone(&up.turns).try_acquire_owned().map_err(full)?;
+        let opened = host.read(up, question).await?;
         let lost = HostError::ConnectionLost { host: host.called() };
-        Ok(logs::lines(body, lost))
+        let lines = logs::lines(opened, lost);
+        Ok(Box::pin(lines.inspect(move |_| {
+            // Held as long as the stream.
+            let _ = &turn;
+        })))
     }
 
     /// The last lines a container wrote, for a failure's report; nothing if there are none to be had.
