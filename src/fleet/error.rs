@@ -224,6 +224,28 @@ pub enum HostError {
         /// How long we waited.
         seconds: u64,
     },
+    /// A log that the engine cannot give.
+    #[error("no log of `{container}`: {detail}")]
+    #[diagnostic(
+        code(stackctl::docker::logs_unavailable),
+        help("only some log drivers can be read back: json-file, local and journald")
+    )]
+    LogsUnavailable {
+        /// The container.
+        container: String,
+        /// The engine's words.
+        detail: String,
+    },
+    /// No further stream to a host that is reached through `docker system dial-stdio`.
+    #[error("too many logs of `{host}` at a time")]
+    #[diagnostic(
+        code(stackctl::ssh::streams_taken),
+        help("set `AllowStreamLocalForwarding yes` in sshd_config there, or follow fewer tasks")
+    )]
+    StreamsTaken {
+        /// The host.
+        host: String,
+    },
     /// Something answered that is no engine, or an engine that is ill.
     #[error("unexpected answer from the docker engine on `{host}`: {detail}")]
     #[diagnostic(

@@ -38,6 +38,7 @@ impl Executor {
             Ok(up) => up,
             Err(error) => return silent(error),
         };
+        let _stream = up.turns.acquire().await.expect("the semaphore is never closed");
         let context = Context {
             cluster: &self.inner.cluster,
             stack: &self.stack,
@@ -45,8 +46,9 @@ impl Executor {
         };
         let context = &context;
         // Asked again after a broken conversation: every action may be repeated.
-        let asked =
-            host.ask(up, |up| async move { execute::run(&up.engine, context, &action.what).await }).await;
+        let asked = host
+            .ask(Arc::clone(&up), |up| async move { execute::run(&up.engine, context, &action.what).await })
+            .await;
         match asked {
             Ok(outcome) => outcome,
             Err(AskError::Silent(error)) => silent(error),

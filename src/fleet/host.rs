@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::io;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use super::docker::client::{CallError, Engine, GreetError};
 use super::error::HostError;
 use super::inventory::{Address, HostEntry};
 use super::ssh::{Dialer, Link, Master, Target};
-use super::transport::{CallCounts, Transport};
+use super::transport::{CallCounts, Open, Transport};
 
 /// For the first word of an engine over a connection that stands.
 const GREET_LIMIT: Duration = Duration::from_secs(5);
@@ -24,6 +26,9 @@ const NUDGE_LIMIT: Duration = Duration::from_secs(2);
 const ACTIONS_MAX: usize = 8;
 /// Pulls at a time on one host: each loads several layers at once by itself.
 const PULLS_MAX: usize = 3;
+
+/// Streams that are left for questions when actions and logs have taken theirs.
+const STREAMS_SPARED: usize = 3;
 
 /// A host of the inventory.
 #[derive(Debug)]
@@ -38,6 +43,8 @@ pub(super) struct Host {
     state: RwLock<Result<Arc<Up>, HostError>>,
     /// One dial at a time; those who wait find its result.
     dialing: Mutex<()>,
+    /// The last dial failed, and nobody has heard of it yet.
+    is_news: AtomicBool,
 }
 
 /// A host that answers.
@@ -46,6 +53,9 @@ pub(super) struct Up {
     pub engine: Engine,
     /// The address we reach it at.
     pub ip: Option<IpAddr>,
+    /// A turn for whatever holds a stream for long. `dial-stdio` has few streams, and a look that waits
+    /// for one in vain would take its host for dead.
+    pub turns: Arc<Semaphore>,
     link: Link,
 }
 
@@ -60,6 +70,7 @@ impl Host {
             counts: Arc::default(),
             state: RwLock::new(Err(never)),
             dialing: Mutex::new(()),
+            is_news: AtomicBool::new(false),
         }
     }
 
@@ -81,6 +92,18 @@ impl Host {
         }
         let result = self.connect().await.map(Arc::new);
         self.set(result.clone());
+        self.is_news.store(result.is_err(), Ordering::Relaxed);
+        result
+    }
+
+    /// The connection, made now if there is none; but what a dial has just found out is told first. A
+    /// dead host takes its ten seconds once in a command, not once for each question.
+    pub(super) async fn up_or_revived(&self) -> Result<Arc<Up>, HostError> {
+        if self.is_news.swap(false, Ordering::Relaxed) {
+            return self.up();
+        }
+        let result = self.revive().await;
+        self.is_news.store(false, Ordering::Relaxed);
         result
     }
 
@@ -168,6 +191,10 @@ impl Host {
             return Ok(current);
         }
         let result = self.mend(up, error).await.map(Arc::new);
+        if matches!(result, Err(HostError::NoAnswer { .. })) {
+            // The engine is slow, not gone: what else it is doing for us shall not be cut off.
+            return result;
+        }
         self.set(result.clone());
         if result.is_err() {
             up.close().await;
@@ -189,55 +216,68 @@ impl Host {
             });
         }
         match up.link.master() {
-            None => self.greet_local().await,
-            Some(master) if master.is_alive().await => self.through(Arc::clone(master)).await,
-            Some(_) => Err(HostError::ConnectionLost { host }),
+            Some(master) if !master.is_alive().await => Err(HostError::ConnectionLost { host }),
+            // Over the link that stands: a second forward to the same socket would find the first.
+            Some(_) | None => self.over(up.link.clone(), up.ip).await,
         }
     }
 
     async fn connect(&self) -> Result<Up, HostError> {
-        let Some(target) = self.target() else {
-            return self.greet_local().await;
+        let (Address::Ssh { .. }, Some(target)) = (&self.entry.address, self.target()) else {
+            return self.over(Link::Local(self.socket().to_owned()), None).await;
         };
         let master = Arc::new(self.dialer.dial(target).await?);
-        let result = self.through(Arc::clone(&master)).await;
+        let result = self.through(&master).await;
         if result.is_err() {
             master.close().await;
         }
         result
     }
 
+    /// The engine's socket, here or over there.
+    fn socket(&self) -> &Path {
+        match &self.entry.address {
+            Address::Unix(path) => path,
+            Address::Ssh { .. } => &self.entry.docker_socket,
+        }
+    }
+
     fn target(&self) -> Option<Target> {
         Target::of(&self.entry.address)
     }
 
-    /// Greets the engine of a host whose ssh connection stands.
-    async fn through(&self, master: Arc<Master>) -> Result<Up, HostError> {
-        let socket = self.entry.docker_socket.as_path();
-        let local = master.forward(socket).await?;
-        let link = Link::Forwarded(Arc::clone(&master), local);
-        let (greeted, ip) = tokio::join!(self.greet(&link), master.address());
-        match greeted {
-            Ok(engine) => Ok(Up { engine, ip, link }),
-            Err(GreetError::Known(error)) => Err(error),
-            Err(GreetError::Silent(_)) => self.after_silence(master, socket, ip).await,
+    /// Forwards the engine's socket of a host whose ssh connection stands, and greets the engine.
+    async fn through(&self, master: &Arc<Master>) -> Result<Up, HostError> {
+        let local = master.forward(self.socket()).await?;
+        let link = Link::Forwarded(Arc::clone(master), local);
+        let (up, ip) = tokio::join!(self.over(link, None), master.address());
+        up.map(|up| Up { ip, ..up })
+    }
+
+    /// Greets the engine at the end of a link, and finds out why it says nothing if it does not.
+    async fn over(&self, link: Link, ip: Option<IpAddr>) -> Result<Up, HostError> {
+        match (self.greet(&link).await, link.master()) {
+            (Ok(engine), _) => Ok(Up::new(engine, ip, link)),
+            (Err(GreetError::Known(error)), _) => Err(error),
+            (Err(GreetError::Silent(_)), Some(master)) => self.after_silence(master, ip).await,
+            (Err(GreetError::Silent(kind)), None) => Err(self.why_silent_here(kind)),
         }
     }
 
     /// The forward stands, and nobody answered through it: sshd resets a connection for four reasons
     /// and tells us none, so we look from over there.
-    async fn after_silence(
-        &self,
-        master: Arc<Master>,
-        socket: &Path,
-        ip: Option<IpAddr>,
-    ) -> Result<Up, HostError> {
-        let host = self.called();
+    async fn after_silence(&self, master: &Arc<Master>, ip: Option<IpAddr>) -> Result<Up, HostError> {
+        let (host, socket) = (self.called(), self.socket());
         let Some(probe) = master.probe(socket).await else {
             if !master.is_alive().await {
                 return Err(master.lost());
             }
-            return Err(down(host, format!("nobody answers on {}", socket.display())));
+            // No shell there, or not for us.
+            return Err(if master.forwarding_was_refused() {
+                HostError::ForwardingRefused { host }
+            } else {
+                down(host, format!("nobody answers on {}", socket.display()))
+            });
         };
         if !probe.exists {
             return Err(HostError::Down {
@@ -253,40 +293,35 @@ impl Host {
             return Err(HostError::PermissionDenied { host, user: probe.user, socket });
         }
         if probe.has_cli {
-            let link = Link::Stdio(Arc::clone(&master), socket.to_owned());
+            let link = Link::Stdio(Arc::clone(master), socket.to_owned());
             match self.greet(&link).await {
-                Ok(engine) => return Ok(Up { engine, ip, link }),
+                Ok(engine) => return Ok(Up::new(engine, ip, link)),
                 Err(GreetError::Known(error)) => return Err(error),
                 Err(GreetError::Silent(_)) => {}
             }
-        } else if master.forwarding_was_refused() {
+        } else if probe.listening || master.forwarding_was_refused() {
             return Err(HostError::ForwardingRefused { host });
         }
-        Err(down(host, format!("nothing listens on {}", socket.display())))
+        let listens = if probe.listening { "who listens on" } else { "nothing listens on" };
+        let silent = if probe.listening { " hangs up" } else { "" };
+        Err(down(host, format!("{listens} {}{silent}", socket.display())))
     }
 
-    async fn greet_local(&self) -> Result<Up, HostError> {
-        let Address::Unix(path) = &self.entry.address else { unreachable!("only for local engines") };
-        let link = Link::Local(path.clone());
-        let kind = match self.greet(&link).await {
-            Ok(engine) => return Ok(Up { engine, ip: None, link }),
-            Err(GreetError::Known(error)) => return Err(error),
-            Err(GreetError::Silent(kind)) => kind,
-        };
-        let (host, socket) = ("this machine".to_owned(), path.display().to_string());
-        Err(match kind {
-            Some(std::io::ErrorKind::PermissionDenied) => {
+    fn why_silent_here(&self, kind: Option<io::ErrorKind>) -> HostError {
+        let (host, socket) = ("localhost".to_owned(), self.socket().display().to_string());
+        match kind {
+            Some(io::ErrorKind::PermissionDenied) => {
                 let user = std::env::var("USER").unwrap_or_else(|_| "$USER".to_owned());
                 HostError::PermissionDenied { host, user, socket }
             }
-            Some(std::io::ErrorKind::NotFound) => HostError::Down {
+            Some(io::ErrorKind::NotFound) => HostError::Down {
                 host,
                 detail: format!("there is no socket at {socket}"),
                 hint: "start it with `sudo systemctl start docker`, or name your hosts in ./stackctl.yml"
                     .to_owned(),
             },
             Some(_) | None => down(host, format!("nothing listens on {socket}")),
-        })
+        }
     }
 
     async fn greet(&self, link: &Link) -> Result<Engine, GreetError> {
@@ -301,6 +336,11 @@ fn down(host: String, detail: String) -> HostError {
 }
 
 impl Up {
+    fn new(engine: Engine, ip: Option<IpAddr>, link: Link) -> Self {
+        let turns = link.streams_max().saturating_sub(STREAMS_SPARED).max(1);
+        Self { engine, ip, turns: Arc::new(Semaphore::new(turns)), link }
+    }
+
     async fn close(&self) {
         self.engine.reader.transport().close_idle();
         if let Some(master) = self.link.master() {

@@ -15,6 +15,8 @@ pub mod auth;
 pub mod docker;
 pub mod error;
 pub mod executor;
+#[cfg(test)]
+mod fake;
 mod host;
 pub mod inventory;
 pub mod logs;
@@ -128,3 +130,6 @@ impl Fleet {
         join_all(self.inner.hosts.values().map(|host| host.close())).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,11 +10,10 @@ use crate::model::observed::ObservedNode;
 use crate::model::{NodeName, NodeView, Observed, StackName, TaskId, TaskStatus, Timestamp, Unreachable};
 
 use super::Inner;
-use super::docker::client::CallError;
 use super::docker::inspect::{self, TaskDetails};
 use super::docker::observe;
 use super::error::HostError;
-use super::host::Host;
+use super::host::{AskError, Host};
 use super::logs::{self, LogOptions, LogStream};
 use super::registry::{self, Resolved};
 
@@ -46,7 +45,7 @@ impl Observer {
     }
 
     async fn facts(&self, name: &NodeName, host: &Host) -> Result<crate::model::NodeFacts, HostError> {
-        let up = host.revive().await?;
+        let up = host.up_or_revived().await?;
         let (api, ip) = (up.engine.reader.api, up.ip);
         let answers = host.read(up, |up| async move { observe::ask(&up.engine.reader).await }).await?;
         Ok(observe::facts(answers, &self.inner.cluster, name, api, ip))
@@ -94,29 +93,44 @@ impl Observer {
         host.read(host.up()?, question).await
     }
 
-    /// The log of a container, by name. Ends when the container does, or at once without `follow`.
+    /// The log of a container, by name; `None` if it is gone. Ends when the container does, or at once
+    /// without `follow`.
     pub async fn logs(
         &self,
         node: &NodeName,
         container: &str,
         options: &LogOptions,
-    ) -> Result<LogStream, HostError> {
+    ) -> Result<Option<LogStream>, HostError> {
         let host = self.host(node)?;
         let question = |up: Arc<super::host::Up>| async move {
-            let found = inspect::container(&up.engine.reader, container).await?;
-            let gone = || CallError::Status { code: 404, message: format!("no container `{container}`") };
-            let tty = found.ok_or_else(gone)?.config.tty;
-            logs::open(&up.engine.reader, container, options, tty).await
+            let Some(found) = inspect::container(&up.engine.reader, container).await? else {
+                return Ok(None);
+            };
+            logs::open(&up.engine.reader, container, options, found.config.tty).await.map(Some)
         };
-        let body = host.read(host.up()?, question).await?;
+        let up = host.up()?;
+        let full = |_| HostError::StreamsTaken { host: host.called() };
+        let turn = Arc::clone(&up.turns).try_acquire_owned().map_err(full)?;
+        let opened = host.ask(up, question).await.map_err(|error| match error {
+            AskError::Silent(error) => error,
+            AskError::Refused(error) => {
+                HostError::LogsUnavailable { container: container.to_owned(), detail: error.to_string() }
+            }
+        })?;
         let lost = HostError::ConnectionLost { host: host.called() };
-        Ok(logs::lines(body, lost))
+        let lines = opened.map(|opened| logs::lines(opened, lost));
+        Ok(lines.map(|lines| -> LogStream {
+            Box::pin(lines.inspect(move |_| {
+                // Held as long as the stream.
+                let _ = &turn;
+            }))
+        }))
     }
 
     /// The last lines a container wrote, for a failure's report; nothing if there are none to be had.
     pub async fn tail(&self, node: &NodeName, container: &str, lines_max: u32) -> Vec<String> {
         let options = LogOptions { tail: Some(lines_max), ..LogOptions::default() };
-        let Ok(lines) = self.logs(node, container, &options).await else { return Vec::new() };
+        let Ok(Some(lines)) = self.logs(node, container, &options).await else { return Vec::new() };
         let texts = lines.filter_map(|line| async move { Some(line.ok()?.text()) });
         let all: Vec<String> = texts.collect().await;
         // Both streams have their own tail.

@@ -73,7 +73,8 @@ impl Dialer {
     pub(super) async fn dial(&self, target: Target) -> Result<Master, HostError> {
         let paths = self.runtime.as_ref().map_err(Clone::clone)?.paths();
         let _turn = self.gate.acquire().await.expect("the semaphore is never closed");
-        let target = Target { config: self.ssh_config.clone(), ..target };
+        let target =
+            Target { config: self.ssh_config.clone(), known_hosts: self.known_hosts_file.clone(), ..target };
         let mut ssh = self.command(&target, &paths);
         // Ends with the process going into the background, connected; a deadline kills it before that.
         let ended = match timeout(self.handshake, ssh.status()).await {
@@ -147,15 +148,20 @@ pub(super) struct Target {
     pub host: String,
     pub port: Option<u16>,
     pub config: Option<PathBuf>,
+    pub known_hosts: Option<PathBuf>,
 }
 
 impl Target {
     /// The target of an ssh address.
     pub(super) fn of(address: &Address) -> Option<Self> {
         match address {
-            Address::Ssh { user, host, port } => {
-                Some(Self { user: user.clone(), host: host.clone(), port: *port, config: None })
-            }
+            Address::Ssh { user, host, port } => Some(Self {
+                user: user.clone(),
+                host: host.clone(),
+                port: *port,
+                config: None,
+                known_hosts: None,
+            }),
             Address::Unix(_) => None,
         }
     }
@@ -170,6 +176,9 @@ impl Target {
         let mut text = "ssh ".to_owned();
         if let Some(file) = &self.config {
             text += &format!("-F {} ", file.display());
+        }
+        if let Some(file) = &self.known_hosts {
+            text += &format!("-o UserKnownHostsFile={} ", file.display());
         }
         if let Some(port) = self.port {
             text += &format!("-p {port} ");
@@ -207,6 +216,8 @@ pub(super) struct SocketProbe {
     pub exists: bool,
     /// We may use it.
     pub writable: bool,
+    /// Somebody listens on it.
+    pub listening: bool,
     /// There is a docker program.
     pub has_cli: bool,
 }
@@ -234,8 +245,10 @@ impl Master {
     /// Looks at the engine's socket from over there.
     pub(super) async fn probe(&self, socket: &Path) -> Option<SocketProbe> {
         let socket = quoted(&socket.to_string_lossy());
+        // The kernel lists a socket under the path it was bound to, which may lead over a link.
         let script = format!(
-            "id -un; test -S {socket} && echo exists; test -w {socket} && echo writable; \
+            "id -un; s={socket}; test -S \"$s\" && echo exists; test -w \"$s\" && echo writable; \
+             grep -qe \" $s\\$\" -e \" $(readlink -f \"$s\")\\$\" /proc/net/unix && echo listening; \
              command -v docker >/dev/null && echo cli; true"
         );
         let text = self.shell(&script).await?;
@@ -244,11 +257,13 @@ impl Master {
             user: text.lines().next().unwrap_or_default().to_owned(),
             exists: has("exists"),
             writable: has("writable"),
+            listening: has("listening"),
             has_cli: has("cli"),
         })
     }
 
-    /// Whether sshd said that it forwards no sockets.
+    /// Whether sshd said that it forwards no sockets. OpenSSH up to 9.2 at least does not say so: to us
+    /// its refusal looks like an engine that is down.
     pub(super) fn forwarding_was_refused(&self) -> bool {
         let log = std::fs::read_to_string(&self.paths.log).unwrap_or_default();
         log.contains("administratively prohibited")

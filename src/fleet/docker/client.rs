@@ -220,10 +220,14 @@ impl Engine {
         Ok(Self { reader: Reader { transport, api }, docker })
     }
 
-    /// Bollard's client, whose calls may take so long until they begin to answer.
-    #[must_use]
-    pub fn docker(&self, limit: Duration) -> Docker {
-        self.docker.clone().with_timeout(limit)
+    /// A call through bollard, which may take so long.
+    pub async fn call<T, A>(&self, limit: Duration, call: impl FnOnce(Docker) -> A) -> Result<T, CallError>
+    where
+        A: Future<Output = Result<T, bollard::errors::Error>>,
+    {
+        // Bollard's own limit is only for the head of the answer; ours has to come first.
+        let docker = self.docker.clone().with_timeout(limit * 2);
+        within(limit, async { call(docker).await.map_err(CallError::from) }).await
     }
 
     /// `POST path` with a JSON body of our own, for what bollard's types cannot say.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bollard::Docker;
 use bollard::models::{NetworkConnectRequest, VolumeCreateRequest};
 use bollard::query_parameters::{
     RemoveContainerOptions, StartContainerOptions, StopContainerOptions, UploadToContainerOptions,
@@ -138,7 +139,7 @@ async fn remove_network(engine: &Engine, context: &Context<'_>, name: &str) -> R
         return Err(ActionError::NetworkConflict { name: name.to_owned(), difference }.into());
     }
     for _ in 0..NETWORK_TRIES_MAX {
-        match engine.docker(DEFAULT_LIMIT).remove_network(&found.id).await.map_err(CallError::from) {
+        match engine.call(DEFAULT_LIMIT, async |docker| docker.remove_network(&found.id).await).await {
             Ok(()) => return Ok(Outcome::Done),
             Err(error) if error.status() == Some(404) => return Ok(Outcome::Done),
             Err(CallError::Status { message, .. }) if message.contains("active endpoints") => {
@@ -160,7 +161,7 @@ async fn create_volume(engine: &Engine, context: &Context<'_>, spec: &VolumeSpec
         labels: Some(labels::of_volume(context.cluster, context.stack, spec).into_iter().collect()),
         ..VolumeCreateRequest::default()
     };
-    engine.docker(DEFAULT_LIMIT).create_volume(request).await.map_err(CallError::from)?;
+    engine.call(DEFAULT_LIMIT, async |docker| docker.create_volume(request).await).await?;
     Ok(Outcome::Done)
 }
 
@@ -237,8 +238,8 @@ async fn start(engine: &Engine, plan: &TaskPlan) -> Result<Outcome, Stop> {
         connect(engine, plan, &name).await?;
         upload(engine, plan, &name).await?;
     }
-    let docker = engine.docker(START_LIMIT);
-    docker.start_container(&name, None::<StartContainerOptions>).await.map_err(CallError::from)?;
+    let options = None::<StartContainerOptions>;
+    engine.call(START_LIMIT, async |docker| docker.start_container(&name, options).await).await?;
     let missing = ActionError::ContainerMissing { name: name.clone() };
     let found = inspect::container(&engine.reader, &name).await?.ok_or(missing)?;
     Ok(Outcome::Started(inspect::status(&found)?))
@@ -249,7 +250,8 @@ async fn connect(engine: &Engine, plan: &TaskPlan, name: &str) -> Result<(), Sto
     for (network, attachment) in create::further_networks(&plan.spec) {
         let endpoint = create::endpoint(network, attachment, &plan.spec, engine.reader.api);
         let request = NetworkConnectRequest { container: name.to_owned(), endpoint_config: Some(endpoint) };
-        match engine.docker(DEFAULT_LIMIT).connect_network(network, request).await.map_err(CallError::from) {
+        match engine.call(DEFAULT_LIMIT, async |docker| docker.connect_network(network, request).await).await
+        {
             Ok(()) => {}
             Err(CallError::Status { message, .. })
                 if message.contains("already exists in network") || message.contains("already attached") => {}
@@ -267,9 +269,9 @@ async fn upload(engine: &Engine, plan: &TaskPlan, name: &str) -> Result<(), Stop
     for (folder, files) in folders {
         let archive = tar::archive(&folder, &files).map_err(|e| CallError::Decode(e.to_string()))?;
         let options = UploadToContainerOptions { path: folder, ..UploadToContainerOptions::default() };
-        let docker = engine.docker(DEFAULT_LIMIT);
-        let sent = docker.upload_to_container(name, Some(options), bollard::body_full(archive)).await;
-        sent.map_err(CallError::from)?;
+        let body = bollard::body_full(archive);
+        let upload = async |docker: Docker| docker.upload_to_container(name, Some(options), body).await;
+        engine.call(DEFAULT_LIMIT, upload).await?;
     }
     Ok(())
 }
@@ -284,8 +286,8 @@ async fn stop(engine: &Engine, task: &TaskHandle, grace: Option<GoDuration>) -> 
         },
     };
     let options = StopContainerOptions { signal: None, t: Some(i32::try_from(seconds).unwrap_or(i32::MAX)) };
-    let docker = engine.docker(Duration::from_secs(seconds) + STOP_MARGIN);
-    match docker.stop_container(&name, Some(options)).await.map_err(CallError::from) {
+    let limit = Duration::from_secs(seconds) + STOP_MARGIN;
+    match engine.call(limit, async |docker| docker.stop_container(&name, Some(options)).await).await {
         Ok(()) => Ok(Outcome::Done),
         Err(error) if error.status() == Some(404) => Ok(Outcome::Done),
         Err(CallError::Status { message, .. }) if message.contains("is not running") => Ok(Outcome::Done),
@@ -297,8 +299,8 @@ async fn remove(engine: &Engine, task: &TaskHandle) -> Result<Outcome, Stop> {
     let name = task.container_name();
     for _ in 0..REMOVAL_TRIES_MAX {
         let options = RemoveContainerOptions { v: true, force: false, link: false };
-        let docker = engine.docker(DEFAULT_LIMIT);
-        match docker.remove_container(&name, Some(options)).await.map_err(CallError::from) {
+        let remove = async |docker: Docker| docker.remove_container(&name, Some(options)).await;
+        match engine.call(DEFAULT_LIMIT, remove).await {
             Ok(()) => return Ok(Outcome::Done),
             Err(error) if error.status() == Some(404) => return Ok(Outcome::Done),
             Err(CallError::Status { code: 409, message }) if message.contains("already in progress") => {

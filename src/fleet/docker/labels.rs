@@ -175,7 +175,7 @@ fn read_slot(text: &str) -> Option<Slot> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::fleet) mod tests {
     use super::*;
     use crate::orchestrator::action::{FilePlan, ServicePlan};
 

@@ -39,6 +39,7 @@ fn read(sink: &Sink<'_>, root: Option<Node>, start: Span, path: &Path) -> Invent
     let root = match root {
         Some(Node { value: Value::Null, .. }) => empty,
         Some(root) => root,
+        None if sink.errors() == 0 => empty,
         // The parser has said why.
         None => return inventory,
     };

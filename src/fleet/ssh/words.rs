@@ -35,7 +35,9 @@ pub(super) fn explain(log: &str, target: &Target, handshake: Duration) -> HostEr
         || has("Can't open user config file")
         || has("Bad owner or permissions on")
     {
-        return HostError::SshConfig { detail: last, try_it: target.try_it() };
+        let line = log.lines().find(|line| line.contains("Bad configuration option"));
+        let detail = line.map_or(last, |line| line.trim().to_owned());
+        return HostError::SshConfig { detail, try_it: target.try_it() };
     }
     // "connect to host" with a time-out is the kernel's, "during banner exchange" is ConnectTimeout's.
     if has("timed out") {
@@ -79,7 +81,7 @@ mod tests {
     use super::*;
 
     fn code(log: &str) -> String {
-        let target = Target { user: None, host: "h1".into(), port: None, config: None };
+        let target = Target { user: None, host: "h1".into(), port: None, config: None, known_hosts: None };
         explain(log, &target, Duration::from_secs(10)).code_text()
     }
 

@@ -1,0 +1,233 @@
+//! The whole way from an action to an outcome, against a small engine in this process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+
+use super::docker::labels;
+use super::docker::labels::tests::plan;
+use super::fake::{Answer, FakeEngine, no, ok};
+use super::inventory::Address;
+use super::*;
+use crate::model::spec::{Attachment, NetworkSpec, TaskSpec};
+use crate::model::{Health, Slot, TaskStatus, Timestamp};
+use crate::orchestrator::action::{
+    Action, ActionId, Failure, FailureKind, FilePlan, Outcome, TaskPlan, What,
+};
+use crate::orchestrator::reason::Reason;
+
+struct World {
+    engine: FakeEngine,
+    fleet: Fleet,
+    node: NodeName,
+    _folder: tempfile::TempDir,
+}
+
+async fn world(script: impl Fn(&str, &Value) -> Option<Answer> + Send + Sync + 'static) -> World {
+    let engine = FakeEngine::start(script);
+    let mut inventory = Inventory::local(Address::Unix(engine.socket.clone()));
+    inventory.cluster = ClusterName::unchecked("prod");
+    let folder = tempfile::tempdir().unwrap();
+    let runtime_dir = Some(folder.path().join("s"));
+    let fleet = Fleet::connect(&inventory, ConnectOptions { runtime_dir, ..ConnectOptions::default() }).await;
+    World { engine, fleet, node: NodeName::unchecked("local"), _folder: folder }
+}
+
+impl World {
+    async fn run(&self, what: What) -> Outcome {
+        let executor = self.fleet.executor(&StackName::unchecked("efk"));
+        let (id, node, why) = (ActionId(0), self.node.clone(), Reason::NewService);
+        executor.execute(&Action { id, node, what, why }).await
+    }
+
+    async fn failure(&self, what: What) -> Failure {
+        match self.run(what).await {
+            Outcome::Failed(failure) => failure,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn task() -> Arc<TaskPlan> {
+    let spec = TaskSpec { image: "web:1".into(), ..TaskSpec::default() };
+    Arc::new(plan(spec, Slot::Replica(1), Vec::new()))
+}
+
+fn running() -> Answer {
+    ok(json!({ "State": { "Status": "running" } }))
+}
+
+#[tokio::test]
+async fn a_create_whose_reply_was_lost_is_done_and_not_twice() {
+    let task = task();
+    let mine = labels::of_task(&task);
+    let tries = AtomicUsize::new(0);
+    let world = world(move |line, _| {
+        if line.starts_with("POST /containers/create") {
+            let first = tries.fetch_add(1, Ordering::SeqCst) == 0;
+            return Some(if first { Answer::HangUp } else { no(409, "Conflict. The name is in use") });
+        }
+        line.ends_with("/json").then(|| ok(json!({ "Config": { "Labels": mine } })))
+    })
+    .await;
+    assert_eq!(world.run(What::CreateTask { task }).await, Outcome::Done);
+}
+
+#[tokio::test]
+async fn a_container_of_that_name_that_is_somebody_elses_is_refused() {
+    let world = world(|line, _| {
+        let create = line.starts_with("POST /containers/create");
+        Some(if create { no(409, "Conflict") } else { ok(json!({ "Config": { "Labels": null } })) })
+            .filter(|_| !line.ends_with("/version"))
+    })
+    .await;
+    let failure = world.failure(What::CreateTask { task: task() }).await;
+    assert_eq!((failure.kind, failure.code.as_str()), (FailureKind::Refused, "stackctl::docker::name_taken"));
+}
+
+#[tokio::test]
+async fn a_plain_start_takes_two_calls() {
+    let world = world(|line, _| match line {
+        _ if line.ends_with("/start") => Some(Answer::Json(304, Value::Null)),
+        _ if line.contains("/containers/") => Some(running()),
+        _ => None,
+    })
+    .await;
+    let started = world.run(What::StartTask { task: task() }).await;
+    assert_eq!(started, Outcome::Started(TaskStatus::Running { health: Health::None }));
+    assert_eq!(world.engine.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_start_joins_networks_and_uploads_files_before_it() {
+    let file =
+        FilePlan { target: "/etc/x".into(), uid: 0, gid: 0, mode: 0o444, content: Arc::from(&b"x"[..]) };
+    let networks = ["a", "b", "c"].map(|name| (name.to_owned(), Attachment::default())).into();
+    let spec = TaskSpec { image: "web:1".into(), networks, ..TaskSpec::default() };
+    let task = Arc::new(plan(spec, Slot::Replica(1), vec![file]));
+    let started = AtomicUsize::new(0);
+    let world = world(move |line, _| {
+        let verb = line.split('?').next().unwrap_or_default();
+        Some(match verb {
+            "POST /networks/b/connect" => no(403, "endpoint with name x already exists in network b"),
+            "POST /networks/c/connect" => ok(Value::Null),
+            _ if verb.ends_with("/archive") => ok(Value::Null),
+            _ if verb.ends_with("/start") => {
+                started.store(1, Ordering::SeqCst);
+                Answer::Json(204, Value::Null)
+            }
+            _ if verb.ends_with("/json") && started.load(Ordering::SeqCst) == 1 => running(),
+            _ if verb.ends_with("/json") => ok(json!({ "State": { "Status": "created" } })),
+            _ => return None,
+        })
+    })
+    .await;
+    assert!(matches!(world.run(What::StartTask { task: Arc::clone(&task) }).await, Outcome::Started(_)));
+    let name = task.container_name();
+    let calls = world.engine.asked();
+    let wanted = [
+        format!("GET /containers/{name}/json"),
+        "POST /networks/b/connect".to_owned(),
+        "POST /networks/c/connect".to_owned(),
+        format!("PUT /containers/{name}/archive?path=%2F"),
+        format!("POST /containers/{name}/start"),
+        format!("GET /containers/{name}/json"),
+    ];
+    assert_eq!(calls, wanted);
+    // Running by now: nothing is done to it a second time.
+    assert!(matches!(world.run(What::StartTask { task }).await, Outcome::Started(_)));
+    assert_eq!(world.engine.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_gone_is_stopped_and_removed() {
+    let world = world(|_, _| None).await;
+    let task = task().handle();
+    assert_eq!(world.run(What::StopTask { task: task.clone(), grace: None }).await, Outcome::Done);
+    assert_eq!(world.run(What::RemoveTask { task }).await, Outcome::Done);
+    assert_eq!(world.run(What::RemoveNetwork { name: "n".into() }).await, Outcome::Done);
+}
+
+#[tokio::test]
+async fn a_removal_that_is_under_way_is_waited_for() {
+    let tries = AtomicUsize::new(0);
+    let world = world(move |line, _| {
+        let busy = line.starts_with("DELETE") && tries.fetch_add(1, Ordering::SeqCst) < 2;
+        busy.then(|| no(409, "removal of container x is already in progress"))
+    })
+    .await;
+    assert_eq!(world.run(What::RemoveTask { task: task().handle() }).await, Outcome::Done);
+    let removals = world.engine.asked();
+    assert_eq!(removals.len(), 3);
+    assert!(removals[0].contains("force=false") && removals[0].contains("v=true"), "{}", removals[0]);
+}
+
+#[tokio::test]
+async fn a_network_is_ours_or_refused() {
+    let spec = Arc::new(NetworkSpec { name: "efk_default".into(), ..NetworkSpec::default() });
+    let (cluster, stack) = (ClusterName::unchecked("prod"), StackName::unchecked("efk"));
+    let ours = labels::of_network(&cluster, &stack, &spec);
+    let world = world(move |line, _| match line {
+        "POST /networks/create" => Some(no(409, "network with name efk_default already exists")),
+        "GET /networks/efk_default" => Some(ok(json!({ "Name": "efk_default", "Id": "1", "Labels": ours }))),
+        _ => None,
+    })
+    .await;
+    let same = What::CreateNetwork { network: Arc::clone(&spec) };
+    assert_eq!(world.run(same).await, Outcome::Done);
+    let network = Arc::new(NetworkSpec { internal: true, ..(*spec).clone() });
+    let failure = world.failure(What::CreateNetwork { network }).await;
+    assert_eq!(failure.code, "stackctl::docker::network_conflict");
+    assert!(failure.message.ends_with("was made from another definition"), "{}", failure.message);
+}
+
+#[tokio::test]
+async fn a_pull_that_fails_in_its_stream_has_failed() {
+    let world = world(|line, _| {
+        line.starts_with("POST /images/create").then_some(Answer::Lines(
+            "{\"status\":\"Pulling\"}\r\n{\"errorDetail\":{\"message\":\"m\"},\"error\":\"manifest unknown\"}\r\n",
+        ))
+    })
+    .await;
+    let image = format!("registry:5000/web:1@sha256:{}", "a".repeat(64));
+    let failure = world.failure(What::PullImage { image: image.into() }).await;
+    assert_eq!(failure.code, "stackctl::docker::image_missing");
+    let asked = world.engine.asked();
+    assert!(asked[0].contains("fromImage=registry%3A5000%2Fweb&tag=sha256%3Aaaa"), "{}", asked[0]);
+}
+
+#[tokio::test]
+async fn a_dead_engine_is_silent_and_not_empty() {
+    let mut world = world(|_, _| None).await;
+    let (now, stack) = (Timestamp(7), StackName::unchecked("efk"));
+    let observer = world.fleet.observer();
+    assert_eq!(observer.observe(now).await.reachable().count(), 1);
+    world.engine.die();
+    tokio::task::yield_now().await;
+    let look = observer.look(now, &stack).await;
+    let silent = look[&world.node].as_ref().unwrap_err();
+    assert_eq!((silent.code.as_str(), silent.since), ("stackctl::docker::down", now));
+    let failure = world.failure(What::RemoveTask { task: task().handle() }).await;
+    assert_eq!((failure.kind, failure.code.as_str()), (FailureKind::HostSilent, "stackctl::docker::down"));
+    assert_eq!(observer.observe(now).await.silent().count(), 1);
+    world.engine.come_back();
+    assert_eq!(observer.observe(now).await.reachable().count(), 1);
+    assert!(observer.look(now, &stack).await[&world.node].is_ok());
+}
+
+#[tokio::test]
+async fn a_look_reads_the_tasks_of_the_stack() {
+    let plan = task();
+    let labels = labels::of_task(&plan);
+    let world = world(move |line, _| {
+        line.starts_with("GET /containers/json?all=1&filters=").then(|| {
+            ok(json!([{ "Id": "x", "Names": ["/x"], "State": "exited", "Status": "Exited (3) 1 second ago",
+                        "Labels": labels }]))
+        })
+    })
+    .await;
+    let looks = world.fleet.observer().look(Timestamp(0), &StackName::unchecked("efk")).await;
+    assert_eq!(looks[&world.node], Ok(vec![(plan.id.clone(), TaskStatus::Exited { exit_code: 3 })]));
+    assert_eq!(world.fleet.calls()[&world.node]["GET /containers/json"], 1);
+}
