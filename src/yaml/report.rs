@@ -202,6 +202,19 @@ impl<'a> Sink<'a> {
         );
     }
 
+    /// The mistake of a file that leaves nothing to go on with, if no other was found.
+    pub fn nothing_to_read(&self) {
+        if self.errors() == 0 {
+            let place = Span::default();
+            let mut empty =
+                Diagnostic::error("empty_file", "the file is empty").help("it begins with `services:`");
+            if self.sources.iter().next().is_some() {
+                empty = empty.at(place, "nothing is written");
+            }
+            self.push(empty);
+        }
+    }
+
     /// Everything, in the order of the files: what stops us, or else what there is to know.
     pub fn finish(self) -> Result<Vec<Drawn>, Report> {
         let mut found = self.found.into_inner();
