@@ -130,6 +130,7 @@ impl Filler<'_> {
                     diagnostic = diagnostic.also(via, "used here");
                 }
                 self.sink.push(diagnostic);
+                self.sink.spoil(node.span);
                 return None;
             }
         };
@@ -193,6 +194,7 @@ impl Filler<'_> {
                         .at(place(), state)
                         .help(help),
                     );
+                    self.sink.spoil(node.span);
                     return false;
                 }
             },

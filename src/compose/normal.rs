@@ -435,6 +435,18 @@ impl Normaliser<'_> {
     }
 
     fn bad_host(&self, node: &Node, why: String) {
+        // Docker drops an entry without an address; with a wrong one no container would start.
+        if node.as_text().is_some_and(|text| !text.contains([':', '='])) {
+            self.sink.push(
+                Diagnostic::warning(
+                    "ignored_host",
+                    format!("the host entry `{}` is ignored", self.sink.written(node)),
+                )
+                .on(node, "has no address")
+                .help("the form is `name:address`, such as `db:10.0.0.5`"),
+            );
+            return;
+        }
         self.sink.push(
             Diagnostic::error("bad_host", format!("`{}` is not a host entry", self.sink.written(node)))
                 .on(node, why)

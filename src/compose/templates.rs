@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::yaml::closest;
 
 /// What may stand between the braces, besides `index .Service.Labels "key"`.
-pub const FIELDS: [&str; 9] = [
+pub const FIELDS: [&str; 10] = [
     ".Service.ID",
     ".Service.Name",
     ".Service.Labels",
@@ -16,9 +16,8 @@ pub const FIELDS: [&str; 9] = [
     ".Node.Platform.Architecture",
     ".Task.ID",
     ".Task.Name",
+    ".Task.Slot",
 ];
-/// The tenth, apart so that the list above stays sorted by owner.
-const SLOT: &str = ".Task.Slot";
 
 /// A template that cannot be filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,16 +38,14 @@ pub fn check(text: &str) -> Result<(), TemplateError> {
             return Err(TemplateError {
                 why: "`{{` is not closed".to_owned(),
                 part: open..open + 2,
-                help: "close it with `}}`; literal braces are written `{{\"{{\"}}`".to_owned(),
+                help: "close it with `}}`".to_owned(),
             });
         };
         let inner = text[open + 2..close].trim();
         let inner = inner.strip_prefix("- ").unwrap_or(inner);
         let inner = inner.strip_suffix(" -").unwrap_or(inner).trim();
         if !is_known(inner) {
-            let mut known = FIELDS.to_vec();
-            known.push(SLOT);
-            let help = match closest(inner, &known) {
+            let help = match closest(inner, &FIELDS) {
                 Some(near) => format!("did you mean `{{{{{near}}}}}`?"),
                 None => "known are `.Service.ID`, `.Service.Name`, `.Node.ID`, `.Node.Hostname`, \
                          `.Node.Platform.OS`, `.Node.Platform.Architecture`, `.Task.ID`, `.Task.Name`, \
@@ -64,7 +61,7 @@ pub fn check(text: &str) -> Result<(), TemplateError> {
 }
 
 fn is_known(inner: &str) -> bool {
-    if FIELDS.contains(&inner) || inner == SLOT || is_quoted(inner) {
+    if FIELDS.contains(&inner) {
         return true;
     }
     inner
@@ -92,7 +89,6 @@ mod tests {
             "{{.Node.Hostname}}-{{ .Task.Slot }}",
             "{{- .Node.ID -}}",
             "{{index .Service.Labels \"a.b\"}}",
-            "{{\"{{\"}}",
             "} {",
         ] {
             assert_eq!(check(text), Ok(()), "{text}");

@@ -160,7 +160,7 @@ impl<'a> Fields<'a> {
         };
         let written = self.sink.written(node);
         self.sink.push(
-            Diagnostic::error("unknown_word", format!("`{written}` is no {}", self.name(key)))
+            Diagnostic::error("unknown_word", format!("{} cannot be `{written}`", self.name(key)))
                 .on(node, "not a word this key knows")
                 .help(help),
         );
@@ -296,8 +296,14 @@ pub fn unknown_key(sink: &Sink<'_>, entry: &Entry, what: &str, known: &[&str]) {
 
 /// Reports a value of the wrong type.
 pub fn wrong_type(sink: &Sink<'_>, node: &Node, name: &str, expected: &str) {
-    let kind = if node.is_null() { "nothing is written" } else { node.value.kind() };
-    let label = if node.is_null() { kind.to_owned() } else { format!("this is {kind}") };
+    let kind = node.value.kind();
+    let label = if node.is_null() {
+        "nothing is written".to_owned()
+    } else if sink.sources().slice(node.span).contains('$') {
+        format!("with its variables filled in, this is {kind}")
+    } else {
+        format!("this is {kind}")
+    };
     let mut diagnostic =
         Diagnostic::error("wrong_type", format!("{name} must be {expected}")).on(node, label);
     if expected == "text" && matches!(node.value, Value::Bool(_) | Value::Int(_) | Value::Float(_)) {

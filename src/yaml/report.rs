@@ -12,7 +12,7 @@ use std::sync::Arc;
 use miette::{LabeledSpan, NamedSource, SourceCode};
 use serde::Serialize;
 
-use super::source::{SourceId, Sources, Span};
+use super::source::{SourceId, Sources, Span, Spanned};
 use super::tree::Node;
 
 /// Faults drawn in one report; the rest is counted.
@@ -129,13 +129,20 @@ pub struct Sink<'a> {
     sources: &'a Sources,
     found: RefCell<Vec<Diagnostic>>,
     errors: Cell<usize>,
+    spoiled: RefCell<Vec<Span>>,
 }
 
 impl<'a> Sink<'a> {
     /// An empty one. `room` is the middle of every code: `stackctl::<room>::unknown_key`.
     #[must_use]
     pub const fn new(room: &'static str, sources: &'a Sources) -> Self {
-        Self { room, sources, found: RefCell::new(Vec::new()), errors: Cell::new(0) }
+        Self {
+            room,
+            sources,
+            found: RefCell::new(Vec::new()),
+            errors: Cell::new(0),
+            spoiled: RefCell::new(Vec::new()),
+        }
     }
 
     /// The texts that spans point into.
@@ -149,6 +156,10 @@ impl<'a> Sink<'a> {
     pub fn push(&self, diagnostic: Diagnostic) {
         let mut found = self.found.borrow_mut();
         let at = |d: &Diagnostic| d.labels.first().map(|label| label.span);
+        let spoiled = self.spoiled.borrow();
+        if at(&diagnostic).is_some_and(|span| spoiled.iter().any(|place| place.touches(span))) {
+            return;
+        }
         if let Some(same) = found.iter_mut().find(|d| d.code == diagnostic.code && at(d) == at(&diagnostic)) {
             for label in diagnostic.labels.into_iter().skip(1) {
                 let known = same.labels.iter().any(|other| other.span == label.span);
@@ -162,6 +173,11 @@ impl<'a> Sink<'a> {
             self.errors.set(self.errors.get() + 1);
         }
         found.push(diagnostic);
+    }
+
+    /// Marks a value as reported: what is said about it from here on would only be a consequence.
+    pub fn spoil(&self, span: Span) {
+        self.spoiled.borrow_mut().push(span);
     }
 
     /// Errors so far.
@@ -185,6 +201,13 @@ impl<'a> Sink<'a> {
             .find_map(|&quote| written.strip_prefix(quote)?.strip_suffix(quote))
             .unwrap_or(written);
         clean(bare)
+    }
+
+    /// A name as the file writes it, where it may have come out of a variable.
+    #[must_use]
+    pub fn shown(&self, name: &Spanned<String>) -> String {
+        let written = self.sources.slice(name.span);
+        if written.contains(&name.value) { clean(name) } else { clean(written.trim_matches(['"', '\''])) }
     }
 
     /// Whether the file itself writes this text there, so that parts of it may be quoted.

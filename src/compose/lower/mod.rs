@@ -89,7 +89,7 @@ impl Context<'_> {
 
     /// Reports a reference to something the file does not have.
     fn undefined(&self, kind: &str, name: &str, span: Span, known: &[&str]) {
-        let shown = self.sink.clean(name);
+        let shown = self.sink.shown(&Spanned::new(name.to_owned(), span));
         let help = match closest(name, known) {
             Some(near) => format!("did you mean `{near}`?"),
             None if kind == "service" => "services are defined under `services`".to_owned(),

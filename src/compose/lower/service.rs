@@ -295,11 +295,7 @@ fn ports(context: &Context<'_>, service: &Service) -> Vec<Port> {
             context.sink.push(
                 Diagnostic::error(
                     "port_twice",
-                    format!(
-                        "service `{}` publishes port {} twice",
-                        service.key.value,
-                        port.published.unwrap_or_default()
-                    ),
+                    format!("service `{}` publishes one port twice", service.key.value),
                 )
                 .at(port.span, "again here")
                 .also(first.span, "first here")

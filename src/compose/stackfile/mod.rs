@@ -13,7 +13,7 @@ use crate::model::spec::{
     DependencyCondition, Device, EndpointMode, Healthcheck, Logging, Port, Reservations, RestartCondition,
     Ulimit, UpdateConfig,
 };
-use crate::yaml::{Diagnostic, Fields, Node, Sink, Span, Spanned, Value};
+use crate::yaml::{Diagnostic, Fields, Node, Severity, Sink, Span, Spanned, Value};
 
 use super::support::{self, At};
 
@@ -371,6 +371,7 @@ fn network(key: &Spanned<String>, fields: &Fields<'_>) -> Network {
     external_alone(
         fields,
         network.external,
+        Severity::Warning,
         &["driver", "driver_opts", "ipam", "internal", "labels", "enable_ipv6"],
     );
     network
@@ -379,7 +380,7 @@ fn network(key: &Spanned<String>, fields: &Fields<'_>) -> Network {
 fn volume(key: &Spanned<String>, fields: &Fields<'_>) -> Volume {
     support::check(fields, At::Volume);
     let external = fields.boolean("external").is_some_and(|flag| flag.value);
-    external_alone(fields, external, &["driver", "driver_opts", "labels"]);
+    external_alone(fields, external, Severity::Error, &["driver", "driver_opts", "labels"]);
     Volume {
         key: key.clone(),
         name: name_of(fields),
@@ -396,6 +397,7 @@ fn content(key: &Spanned<String>, fields: &Fields<'_>, at: At) -> Content {
     external_alone(
         fields,
         external,
+        Severity::Warning,
         &["file", "content", "environment", "driver", "driver_opts", "template_driver", "labels"],
     );
     let secret = at == At::Secret;
@@ -436,8 +438,8 @@ fn name_of(fields: &Fields<'_>) -> Option<Spanned<String>> {
     let name = fields.text("name")?;
     if name.trim().is_empty() {
         fields.sink().push(
-            Diagnostic::error("empty_name", format!("{} is empty", fields.name("name")))
-                .at(name.span, "nothing is left of it")
+            Diagnostic::warning("empty_name", format!("{} is empty", fields.name("name")))
+                .at(name.span, "taken for left out")
                 .help("a variable without a value may be the reason"),
         );
         return None;
@@ -445,17 +447,23 @@ fn name_of(fields: &Fields<'_>) -> Option<Spanned<String>> {
     Some(name)
 }
 
-/// What is made elsewhere cannot be described here.
-fn external_alone(fields: &Fields<'_>, external: bool, others: &[&str]) {
+/// What is made elsewhere cannot be described here. Docker refuses it of volumes and lets it pass
+/// elsewhere, where it does nothing.
+fn external_alone(fields: &Fields<'_>, external: bool, severity: Severity, others: &[&str]) {
     if !external {
         return;
     }
     for key in others {
         let Some(entry) = fields.entry(key) else { continue };
+        let name = fields.name(key);
+        let (message, help) = match severity {
+            Severity::Error => (format!("{name} goes not with `external`"), Some("take out one of the two")),
+            Severity::Warning | Severity::Note => (format!("{name} is ignored"), None),
+        };
         fields.sink().push(
-            Diagnostic::error("external_and_more", format!("{} goes not with `external`", fields.name(key)))
-                .at(entry.key.span, "only the one who makes it can say this")
-                .help("take out one of the two"),
+            Diagnostic::new(severity, "external_and_more", message)
+                .at(entry.key.span, "it is external: only the one who makes it can say this")
+                .maybe_help(help.map(str::to_owned)),
         );
     }
 }

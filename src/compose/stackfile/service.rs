@@ -86,7 +86,6 @@ fn image(fields: &Fields<'_>) -> Option<Spanned<String>> {
                 .on(node, error.to_string())
                 .help("the form is `[registry/]name[:tag][@digest]`, in lower case"),
         );
-        return None;
     }
     Some(image)
 }
@@ -103,6 +102,10 @@ fn duration(fields: &Fields<'_>, key: &str) -> Option<Spanned<GoDuration>> {
 fn size(fields: &Fields<'_>, key: &str) -> Option<Spanned<i64>> {
     match fields.node(key)?.value {
         Value::Int(_) => fields.integer(key, 0),
+        Value::Float(_) => {
+            fields.bad_value("bad_size", key, fields.node(key)?, SIZE, "");
+            None
+        }
         _ => fields.parsed(key, "bad_size", SIZE, short::bytes),
     }
 }
@@ -470,12 +473,11 @@ fn deploy(fields: &Fields<'_>) -> Deploy {
         ("replicated-job", Mode::ReplicatedJob),
         ("global-job", Mode::GlobalJob),
     ];
-    let endpoints = [
-        ("vip", EndpointMode::Vip),
-        ("dnsrr", EndpointMode::Dnsrr),
-        ("VIP", EndpointMode::Vip),
-        ("DNSRR", EndpointMode::Dnsrr),
-    ];
+    let endpoint = |text: &str| match text.to_ascii_lowercase().as_str() {
+        "vip" => Ok(EndpointMode::Vip),
+        "dnsrr" => Ok(EndpointMode::Dnsrr),
+        _ => Err("a service has a virtual address, `vip`, or lists its tasks, `dnsrr`"),
+    };
     let resources = deploy.fields("resources").inspect(|resources| support::check(resources, At::Resources));
     let placement = deploy.fields("placement").inspect(|placement| support::check(placement, At::Placement));
     let spread = placement.as_ref().and_then(|placement| placement.list("preferences")).unwrap_or_default();
@@ -487,7 +489,7 @@ fn deploy(fields: &Fields<'_>) -> Deploy {
     Deploy {
         mode: deploy.choice("mode", &modes),
         replicas: deploy.integer("replicas", 0),
-        endpoint_mode: deploy.choice("endpoint_mode", &endpoints),
+        endpoint_mode: deploy.parsed("endpoint_mode", "unknown_word", "`vip` or `dnsrr`", endpoint),
         labels: deploy.pairs("labels").unwrap_or_default(),
         labels_span: deploy.entry("labels").map(|entry| entry.key.span),
         update_config: update_config(&deploy, "update_config"),
