@@ -11,6 +11,7 @@ use stackctl::model::StackName;
 
 /// Files that docker takes and we refuse on purpose, and why.
 const REFUSED: &[(&str, &str)] = &[
+    ("ocariot__docker-swarm/docker-ocariot-stack.yml", "two services that wait for each other"),
     ("chrisbecke__swarm-stacks/vault__stack.yml", "a template with conditions: `{{if eq .Task.Slot \"1\"}}`"),
     ("docker__cli/cli__compose__loader__loader_test.go__L283.yml", "`credential_spec` is for Windows"),
     (

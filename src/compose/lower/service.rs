@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Context, bare, mounts, networks, plain};
 use crate::compose::short;
-use crate::compose::stackfile::{Mode, Restart, Service};
+use crate::compose::stackfile::{Mode, Pairs, Restart, Service};
 use crate::compose::templates;
 use crate::model::ServiceName;
 use crate::model::spec::{
@@ -19,7 +19,9 @@ const MEMORY_MIN: i64 = 4 << 20;
 /// Least CPU, in billionths of a core: SwarmKit's.
 const NANO_CPUS_MIN: i64 = 1_000_000;
 /// Labels that are ours.
-const OWN_LABELS: [&str; 2] = ["io.stackctl.", "com.docker.stack."];
+const OWN_LABELS: &str = "io.stackctl.";
+/// A label that the deploy sets, whatever the file says; docker does the same.
+const NAMESPACE_LABEL: &str = "com.docker.stack.namespace";
 
 /// Lowers a service.
 pub fn lower(
@@ -56,8 +58,6 @@ pub fn lower(
             .at(max.span, "a global service has one task a node anyway"),
         );
     }
-    check_labels(context, &service.labels);
-    check_labels(context, &deploy.labels);
     ServiceSpec {
         name: ServiceName::unchecked(&service.key),
         mode,
@@ -65,7 +65,7 @@ pub fn lower(
         placement,
         update_config: deploy.update_config.map(|config| config.value).unwrap_or_default(),
         rollback_config: deploy.rollback_config.map(|config| config.value).unwrap_or_default(),
-        labels: plain(&deploy.labels),
+        labels: labels(context, &deploy.labels),
         endpoint_mode: endpoint_mode(context, service),
         depends_on: depends_on(context, service),
     }
@@ -155,7 +155,7 @@ fn task(context: &Context<'_>, service: &Service, configs: &BTreeMap<String, Con
         command: words(&service.command),
         entrypoint: words(&service.entrypoint),
         environment: service.environment.iter().map(|(k, v)| (k.clone(), v.value.clone())).collect(),
-        labels: plain(&service.labels),
+        labels: labels(context, &service.labels),
         hostname: text(&service.hostname),
         domainname: text(&service.domainname),
         user: text(&service.user),
@@ -361,19 +361,26 @@ pub fn note_labels(context: &Context<'_>) {
     }
 }
 
-fn check_labels(context: &Context<'_>, labels: &crate::compose::stackfile::Pairs) {
+/// The user's labels, without those that are the deploy's.
+fn labels(context: &Context<'_>, labels: &Pairs) -> BTreeMap<String, String> {
+    let mut kept = plain(labels);
     for (label, value) in labels {
-        if let Some(own) = OWN_LABELS.iter().find(|own| label.starts_with(*own)) {
+        let shown = context.sink.clean(label);
+        if label == NAMESPACE_LABEL {
+            kept.remove(label);
             context.sink.push(
-                Diagnostic::error(
-                    "reserved_label",
-                    format!("label `{}` is reserved", context.sink.clean(label)),
-                )
-                .at(value.span, format!("labels under `{own}` are set by the deploy"))
-                .help("use a prefix of your own"),
+                Diagnostic::warning("ignored_label", format!("label `{shown}` is ignored"))
+                    .at(value.span, "the deploy sets it to the stack's name"),
+            );
+        } else if label.starts_with(OWN_LABELS) {
+            context.sink.push(
+                Diagnostic::error("reserved_label", format!("label `{shown}` is reserved"))
+                    .at(value.span, format!("labels under `{OWN_LABELS}` are set by the deploy"))
+                    .help("use a prefix of your own"),
             );
         }
     }
+    kept
 }
 
 /// Reports a template that no task could fill in.

@@ -536,8 +536,6 @@ fn update_config(deploy: &Fields<'_>, key: &str) -> Option<Spanned<UpdateConfig>
         ("continue", FailureAction::Continue),
         ("rollback", FailureAction::Rollback),
     ];
-    // A rollback is never rolled back.
-    let actions = if key == "rollback_config" { &actions[..2] } else { &actions[..] };
     let orders = [("stop-first", UpdateOrder::StopFirst), ("start-first", UpdateOrder::StartFirst)];
     let ratio = config.float("max_failure_ratio");
     if let Some(ratio) = ratio.filter(|ratio| !(0.0..=1.0).contains(&ratio.value)) {
@@ -549,10 +547,21 @@ fn update_config(deploy: &Fields<'_>, key: &str) -> Option<Spanned<UpdateConfig>
             .at(ratio.span, "a share is between 0 and 1"),
         );
     }
+    let action = config.choice("failure_action", &actions);
+    let mut failure_action = action.map_or(defaults.failure_action, |action| action.value);
+    if let (FailureAction::Rollback, Some(action), "rollback_config") = (failure_action, action, key) {
+        // Docker takes the word and pauses.
+        deploy.sink().push(
+            Diagnostic::warning("rollback_of_a_rollback", "a rollback is not rolled back itself")
+                .at(action.span, "taken for `pause`")
+                .help("write `pause` or `continue`"),
+        );
+        failure_action = FailureAction::Pause;
+    }
     let update = UpdateConfig {
         parallelism: config.integer("parallelism", 0).map_or(defaults.parallelism, |n| n.value),
         delay: duration(&config, "delay").map_or(defaults.delay, |d| d.value),
-        failure_action: config.choice("failure_action", actions).map_or(defaults.failure_action, |a| a.value),
+        failure_action: failure_action,
         monitor: duration(&config, "monitor").map_or(defaults.monitor, |d| d.value),
         max_failure_ratio: ratio.map_or(defaults.max_failure_ratio, |ratio| ratio.value),
         order: config.choice("order", &orders).map_or(defaults.order, |order| order.value),
