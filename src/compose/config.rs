@@ -62,6 +62,8 @@ pub(super) fn settle(root: &mut Node, base: &Base<'_>) {
 fn settle_service(service: &mut Map) {
     let duration = |text: &str| text.parse::<GoDuration>().ok().map(|duration| duration.to_string());
     let size = |text: &str| short::bytes(text).ok().map(|bytes| bytes.to_string());
+    // Docker refuses some keys with nothing behind them.
+    service.entries.retain(|entry| !entry.value.is_null());
     change(service, &["stop_grace_period"], duration);
     for key in ["interval", "timeout", "start_period", "start_interval"] {
         change(service, &["healthcheck", key], duration);

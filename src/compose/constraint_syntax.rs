@@ -67,10 +67,12 @@ pub fn check(text: &str) -> Result<(), SyntaxError> {
     if labelled("node.labels.") || labelled("engine.labels.") || KEYS[..6].contains(&lower.as_str()) {
         return Ok(());
     }
-    let help = match closest(&lower, &KEYS) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if lower.starts_with("node.") => format!("did you mean `node.labels.{}`?", &key[5..]),
-        None => "keys are `node.id`, `node.hostname`, `node.ip`, `node.role`, `node.platform.os`, \
+    let known: Vec<&str> = KEYS.iter().map(|known| known.trim_start_matches("node.")).collect();
+    let own = lower.strip_prefix("node.");
+    let help = match (closest(own.unwrap_or(&lower), &known), own) {
+        (Some(near), _) => format!("did you mean `node.{near}`?"),
+        (None, Some(own)) => format!("did you mean `node.labels.{own}`?"),
+        (None, None) => "keys are `node.id`, `node.hostname`, `node.ip`, `node.role`, `node.platform.os`, \
                  `node.platform.arch`, `node.labels.…` and `engine.labels.…`"
             .to_owned(),
     };

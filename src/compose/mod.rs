@@ -21,6 +21,9 @@ pub mod stackfile;
 pub mod support;
 pub mod templates;
 
+#[cfg(test)]
+mod tests;
+
 use crate::model::{StackName, StackSpec};
 use crate::yaml::{self, Drawn, Node, Sink, Sources};
 

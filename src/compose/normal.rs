@@ -149,6 +149,7 @@ impl Normaliser<'_> {
                         .on(node, error.0)
                         .help("write it as a list: `[\"sh\", \"-c\", \"…\"]`"),
                 );
+                self.sink.spoil(node.span);
             }
         }
     }
@@ -337,6 +338,7 @@ impl Normaliser<'_> {
                                 .on(item, label)
                                 .help("the form is `[source:]target[:options]`, such as `data:/var/lib/data:ro`"),
                         );
+                        self.sink.spoil(item.span);
                         continue;
                     }
                 }

@@ -327,9 +327,12 @@ pub fn extra_host(text: &str) -> Result<(String, String), Malformed> {
     Ok((host.trim().to_owned(), address.to_owned()))
 }
 
+/// A variable of an environment file; without a value it is the caller's.
+pub type EnvLine = (String, Option<String>);
+
 /// The lines of an environment file, as docker reads them: `KEY=VALUE`, taken as they are, without
 /// quotes, expansion or `export`; a key alone takes the caller's value. The error has the line.
-pub fn env_file(text: &str) -> Result<Vec<(String, Option<String>)>, (usize, Malformed)> {
+pub fn env_file(text: &str) -> Result<Vec<EnvLine>, (usize, Malformed)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut pairs = Vec::new();
     for (at, line) in text.lines().enumerate() {

@@ -332,7 +332,7 @@ pub fn check(fields: &Fields<'_>, at: At) {
             continue;
         }
         let Some((.., treatment)) = KEYS.iter().find(|known| known.0 == at && known.1 == key) else {
-            unknown_key(fields.sink(), entry, fields.what(), &names(at));
+            unknown_key(fields.sink(), entry, &fields.what(), &names(at));
             continue;
         };
         let diagnostic = match treatment {

@@ -17,6 +17,8 @@ use super::tree::Node;
 
 /// Faults drawn in one report; the rest is counted.
 const FAULTS_MAX: usize = 50;
+/// Faults, and notes, that are kept at all: a file can be made to have any number.
+const KEPT_MAX: usize = 1000;
 /// Labels for further uses of a value with one fault.
 const USES_MAX: usize = 3;
 /// Characters of a value that a headline quotes.
@@ -169,10 +171,13 @@ impl<'a> Sink<'a> {
             }
             return;
         }
-        if diagnostic.severity == Severity::Error {
+        let error = diagnostic.severity == Severity::Error;
+        if error {
             self.errors.set(self.errors.get() + 1);
         }
-        found.push(diagnostic);
+        if found.iter().filter(|d| (d.severity == Severity::Error) == error).count() < KEPT_MAX {
+            found.push(diagnostic);
+        }
     }
 
     /// Marks a value as reported: what is said about it from here on would only be a consequence.
@@ -251,7 +256,7 @@ impl<'a> Sink<'a> {
         if faults.is_empty() {
             return Ok(draw(notes));
         }
-        let left_out = faults.len().saturating_sub(FAULTS_MAX);
+        let left_out = self.errors.get().saturating_sub(FAULTS_MAX);
         let faults = faults.into_iter().take(FAULTS_MAX).collect();
         Err(Report { faults: draw(faults), notes: draw(notes), left_out })
     }

@@ -64,7 +64,10 @@ impl Context<'_> {
     }
 
     fn check_name(&self, key: &Spanned<String>) {
-        if let Err(error) = ServiceName::new(key) {
+        let full = self.stack.as_str().len() + 1 + key.len();
+        if full <= FULL_NAME_MAX
+            && let Err(error) = ServiceName::new(key)
+        {
             self.sink.push(
                 Diagnostic::error(
                     "bad_name",
@@ -74,7 +77,6 @@ impl Context<'_> {
             );
             return;
         }
-        let full = self.stack.as_str().len() + 1 + key.len();
         if full > FULL_NAME_MAX {
             self.sink.push(
                 Diagnostic::error(

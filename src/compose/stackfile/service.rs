@@ -226,6 +226,8 @@ fn ports(fields: &Fields<'_>) -> Vec<Spanned<Port>> {
         // A written port that is wrong must not pass for one that is left open.
         let published = match port.node("published") {
             None => None,
+            // Zero leaves the choice to the engine, too.
+            Some(node) if node.value == Value::Int(0) => None,
             Some(_) => Some(port_number(&port, "published")?),
         };
         let target = port_number(&port, "target")?;
@@ -561,7 +563,7 @@ fn update_config(deploy: &Fields<'_>, key: &str) -> Option<Spanned<UpdateConfig>
     let update = UpdateConfig {
         parallelism: config.integer("parallelism", 0).map_or(defaults.parallelism, |n| n.value),
         delay: duration(&config, "delay").map_or(defaults.delay, |d| d.value),
-        failure_action: failure_action,
+        failure_action,
         monitor: duration(&config, "monitor").map_or(defaults.monitor, |d| d.value),
         max_failure_ratio: ratio.map_or(defaults.max_failure_ratio, |ratio| ratio.value),
         order: config.choice("order", &orders).map_or(defaults.order, |order| order.value),
