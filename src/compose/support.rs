@@ -2,7 +2,7 @@
 //! refused with advice. No key is dropped in silence.
 //!
 //! A new key takes three steps: a line here, a field in [`stackfile`](super::stackfile), a line in
-//! [`lower`](super::lower).
+//! `lower`.
 
 use crate::yaml::decode::unknown_key;
 use crate::yaml::{Diagnostic, Fields};
@@ -50,6 +50,8 @@ pub enum Treatment {
     Used,
     /// It does nothing here, for this reason.
     Ignored(&'static str),
+    /// It does nothing here, and nothing is lost by that.
+    Noted(&'static str),
     /// The file is refused; this to do instead.
     Refused(&'static str),
 }
@@ -60,7 +62,7 @@ use At::{
     Placement, Port, Preference, Reservations, Resources, RestartPolicy, Secret, Service, Top, Ulimit,
     UpdateConfig, Volume,
 };
-use Treatment::{Ignored, Refused, Used};
+use Treatment::{Ignored, Noted, Refused, Used};
 
 /// A key: where, its name, the file version that brought it (`spec` for the Compose specification),
 /// and what becomes of it.
@@ -69,7 +71,7 @@ pub type Key = (At, &'static str, &'static str, Treatment);
 /// Every key there is.
 pub static KEYS: &[Key] = &[
     (Top, "version", "3.0", Used),
-    (Top, "name", "spec", Ignored("the stack's name comes from the command line")),
+    (Top, "name", "spec", Noted("the stack's name comes from the command line")),
     (Top, "services", "3.0", Used),
     (Top, "networks", "3.0", Used),
     (Top, "volumes", "3.0", Used),
@@ -149,8 +151,8 @@ pub static KEYS: &[Key] = &[
         "spec",
         Ignored("an image is pinned when the plan is made, then pulled if absent"),
     ),
-    (Service, "attach", "spec", Ignored("a deploy attaches to no container")),
-    (Service, "develop", "spec", Ignored("it is for `docker compose watch`")),
+    (Service, "attach", "spec", Noted("a deploy attaches to no container")),
+    (Service, "develop", "spec", Noted("it is for `docker compose watch`")),
     // Service: what would change the meaning if it were dropped.
     (Service, "extends", "3.0", Refused("use a YAML anchor and `<<`, or a second file with `-c`")),
     (Service, "profiles", "spec", Refused("put the services of a profile into a file of their own")),
@@ -238,8 +240,8 @@ pub static KEYS: &[Key] = &[
     (Port, "protocol", "3.2", Used),
     (Port, "mode", "3.2", Used),
     (Port, "host_ip", "spec", Used),
-    (Port, "name", "spec", Ignored("it only describes")),
-    (Port, "app_protocol", "spec", Ignored("it only describes")),
+    (Port, "name", "spec", Noted("it only describes")),
+    (Port, "app_protocol", "spec", Noted("it only describes")),
     (Mount, "type", "3.2", Used),
     (Mount, "source", "3.2", Used),
     (Mount, "target", "3.2", Used),
@@ -247,7 +249,7 @@ pub static KEYS: &[Key] = &[
     (Mount, "bind", "3.2", Used),
     (Mount, "volume", "3.2", Used),
     (Mount, "tmpfs", "3.6", Used),
-    (Mount, "consistency", "3.2", Ignored("only Docker Desktop knows it")),
+    (Mount, "consistency", "3.2", Noted("only Docker Desktop knows it")),
     (Mount, "image", "spec", Refused("mount a volume, or copy the files in the image's build")),
     (Mount, "cluster", "3.10", Refused("cluster volumes are not supported")),
     (MountBind, "propagation", "3.2", Used),
@@ -339,6 +341,8 @@ pub fn check(fields: &Fields<'_>, at: At) {
             Used => continue,
             Ignored(why) => Diagnostic::warning("ignored_key", format!("{} is ignored", fields.name(key)))
                 .at(entry.key.span, *why),
+            Noted(why) => Diagnostic::note("unneeded_key", format!("{} has no effect", fields.name(key)))
+                .at(entry.key.span, *why),
             Refused(advice) => {
                 Diagnostic::error("refused_key", format!("{} is not supported", fields.name(key)))
                     .at(entry.key.span, "cannot be honoured, and must not be dropped")
@@ -355,6 +359,19 @@ pub fn check(fields: &Fields<'_>, at: At) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_key_that_is_said_to_be_used_is_read_somewhere() {
+        let readers = [
+            include_str!("stackfile/mod.rs"),
+            include_str!("stackfile/service.rs"),
+            include_str!("normal.rs"),
+        ]
+        .concat();
+        for (at, key, ..) in KEYS.iter().filter(|key| key.3 == Used) {
+            assert!(readers.contains(&format!("\"{key}\"")), "{at:?} {key}");
+        }
+    }
 
     #[test]
     fn no_key_is_listed_twice() {

@@ -1,8 +1,8 @@
 //! The file as its author wrote it: typed, every value with its place, options where something may be
 //! left out.
 //!
-//! Reads trees in [normal form](super::normal). Fills in no defaults and follows no references; that is
-//! [`lower`](super::lower). Reports everything that is wrong with a key by itself.
+//! Reads trees in normal form (see `normal`). Fills in no defaults and follows no references; that is
+//! `lower`. Reports everything that is wrong with a key by itself.
 
 mod service;
 

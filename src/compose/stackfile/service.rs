@@ -81,9 +81,14 @@ fn image(fields: &Fields<'_>) -> Option<Spanned<String>> {
     let image = fields.text("image")?;
     if let Err(error) = ImageRef::parse(&image) {
         let written = fields.sink().written(node);
+        let label = if fields.sink().is_literal(node) {
+            error.to_string()
+        } else {
+            "not an image with its variables filled in".to_owned()
+        };
         fields.sink().push(
             Diagnostic::error("bad_image", format!("`{written}` is not an image"))
-                .on(node, error.to_string())
+                .on(node, label)
                 .help("the form is `[registry/]name[:tag][@digest]`, in lower case"),
         );
     }

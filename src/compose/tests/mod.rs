@@ -1,6 +1,7 @@
 //! The whole pipeline, from text to specification or report.
 
 mod diagnostics;
+mod diagnostics_of_parts;
 mod lowering;
 mod merging;
 
