@@ -161,6 +161,10 @@ impl Normaliser<'_> {
             Value::List(list) => {
                 let mut pairs = Map::default();
                 for item in list.iter() {
+                    if let Value::Map(wrong) = &item.value {
+                        self.dashes(key, item, wrong);
+                        continue;
+                    }
                     let Some(text) = scalar_text(self.sink, item, &format!("an item of `{key}`")) else {
                         continue;
                     };
@@ -189,6 +193,17 @@ impl Normaliser<'_> {
             }
             _ => {}
         }
+    }
+
+    /// `- A: 1` where `- A=1` or `A: 1` is meant.
+    fn dashes(&self, key: &str, item: &Node, wrong: &Map) {
+        let name = wrong.entries.first().map_or("KEY", |entry| entry.key.value.as_str());
+        let name = self.sink.clean(name);
+        self.sink.push(
+            Diagnostic::error("wrong_type", format!("an item of `{key}` must be text"))
+                .on(item, "this is a mapping")
+                .help(format!("write `- {name}=…`, or leave all the dashes out and write `{name}: …`")),
+        );
     }
 
     /// Environment files first, then `environment`; a name alone takes the caller's value.

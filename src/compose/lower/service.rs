@@ -389,7 +389,11 @@ pub fn check_template(context: &Context<'_>, text: &Spanned<String>) {
     let written = context.sink.sources().slice(text.span);
     let literal = written.contains(&text.value);
     let span = context.sink.sources().part(text.span, text, error.part);
-    let why = if literal { error.why } else { "not a template with its variables filled in".to_owned() };
+    let why = match (literal, written.contains('$')) {
+        (true, _) => error.why,
+        (false, true) => "not a template with its variables filled in".to_owned(),
+        (false, false) => "in a value that comes from here".to_owned(),
+    };
     context.sink.push(
         Diagnostic::error("bad_template", "a service template that cannot be filled in")
             .at(span, why)

@@ -96,6 +96,14 @@ fn image(fields: &Fields<'_>) -> Option<Spanned<String>> {
 }
 
 fn duration(fields: &Fields<'_>, key: &str) -> Option<Spanned<GoDuration>> {
+    if let Some(node @ Node { value: Value::Int(_) | Value::Float(_), .. }) = fields.node(key) {
+        fields.sink().push(
+            Diagnostic::error("bad_duration", format!("{} is not {DURATION}", fields.name(key)))
+                .on(node, "a unit is missing")
+                .help(format!("did you mean `{}s`?", fields.sink().written(node))),
+        );
+        return None;
+    }
     fields.parsed(key, "bad_duration", DURATION, |text| match text.parse::<GoDuration>() {
         Ok(duration) if duration < GoDuration::ZERO => Err("a duration is not negative".to_owned()),
         Ok(duration) => Ok(duration),

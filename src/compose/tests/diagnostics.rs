@@ -238,6 +238,35 @@ fn a_duration_without_a_unit() {
 }
 
 #[test]
+fn a_duration_that_is_a_number() {
+    let found = machine("services: {web: {image: nginx, stop_grace_period: 10}}");
+    assert_eq!(
+        found,
+        r#"[{"severity":"error","code":"stackctl::compose::bad_duration","file":"stack.yml","line":1,"column":51,"message":"`stop_grace_period` of service `web` is not a duration such as `1m30s`","help":"did you mean `10s`?"}]"#
+    );
+}
+
+#[test]
+fn a_mapping_behind_a_dash() {
+    let found = machine("services:\n  web:\n    image: nginx\n    environment:\n      - A: 1\n");
+    assert!(found.contains("write `- A=…`, or leave all the dashes out and write `A: …`"), "{found}");
+}
+
+#[test]
+fn a_flood_of_mistakes_is_capped_and_counted() {
+    let text: String = (0..60).map(|n| format!("key{n}: 1\n")).collect();
+    let report = super::load_all(&[("stack.yml", text.as_bytes())]).unwrap_err();
+    assert_eq!((report.faults.len(), report.left_out), (50, 10));
+    assert_eq!(report.to_string(), "60 mistakes in `stack.yml`, of which the first 50 are shown");
+}
+
+/// The report as a machine gets it.
+fn machine(text: &str) -> String {
+    let report = super::load_all(&[("stack.yml", text.as_bytes())]).unwrap_err();
+    serde_json::to_string(&report.machine()).unwrap()
+}
+
+#[test]
 fn a_size_with_a_strange_unit() {
     let text = r#"services:
   web:
