@@ -827,7 +827,10 @@ pub struct VolumeSpec {
 pub struct ConfigSpec {
     /// Full name.
     pub name: String,
-    /// SHA-256 of the content, in hex.
+    /// Made elsewhere: its content is not known here.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub external: bool,
+    /// SHA-256 of the content, in hex; empty if it is external.
     pub digest: String,
     /// The content itself. Not serialised: it may be large, and plans are printed.
     #[serde(skip)]

@@ -17,7 +17,8 @@ use super::tree::{Entry, Map, Node, Value};
 pub struct Fields<'a> {
     sink: &'a Sink<'a>,
     map: &'a Map,
-    what: String,
+    owner: String,
+    path: String,
     span: Span,
     taken: RefCell<BTreeSet<&'a str>>,
 }
@@ -26,12 +27,15 @@ impl<'a> Fields<'a> {
     /// The mapping at a node. Nothing there is an empty mapping to nobody: `None` without a word.
     /// `what` names it in messages: ``service `web` ``. `key` is the place of its key, or of itself.
     pub fn of(sink: &'a Sink<'a>, node: &'a Node, key: Span, what: impl Into<String>) -> Option<Self> {
-        let what = what.into();
+        Self::inner(sink, node, key, what.into(), String::new())
+    }
+
+    fn inner(sink: &'a Sink<'a>, node: &'a Node, key: Span, owner: String, path: String) -> Option<Self> {
         match &node.value {
-            Value::Map(map) => Some(Self { sink, map, what, span: key, taken: RefCell::default() }),
+            Value::Map(map) => Some(Self { sink, map, owner, path, span: key, taken: RefCell::default() }),
             Value::Null => None,
             _ => {
-                wrong_type(sink, node, &what, "a mapping");
+                wrong_type(sink, node, &describe(&path, &owner), "a mapping");
                 None
             }
         }
@@ -43,10 +47,10 @@ impl<'a> Fields<'a> {
         self.sink
     }
 
-    /// What messages call this mapping.
+    /// What messages call this mapping: ``service `web` ``, or `` `deploy.resources` of service `web` ``.
     #[must_use]
-    pub fn what(&self) -> &str {
-        &self.what
+    pub fn what(&self) -> String {
+        describe(&self.path, &self.owner)
     }
 
     /// The place of its key.
@@ -64,7 +68,12 @@ impl<'a> Fields<'a> {
     /// How messages call one of its values: `` `image` of service `web` ``.
     #[must_use]
     pub fn name(&self, key: &str) -> String {
-        if self.what.is_empty() { format!("`{key}`") } else { format!("`{key}` of {}", self.what) }
+        describe(&self.path_of(key), &self.owner)
+    }
+
+    fn path_of(&self, key: &str) -> String {
+        let key = self.sink.clean(key);
+        if self.path.is_empty() { key } else { format!("{}.{key}", self.path) }
     }
 
     /// The entry of a key, unless it is absent or empty. The key now counts as known.
@@ -105,11 +114,9 @@ impl<'a> Fields<'a> {
 
     /// Reports that a key is missing.
     pub fn missing(&self, key: &str) {
-        let message = if self.what.is_empty() {
-            format!("`{key}` is missing")
-        } else {
-            format!("{} has no `{key}`", self.what)
-        };
+        let what = self.what();
+        let message =
+            if what.is_empty() { format!("`{key}` is missing") } else { format!("{what} has no `{key}`") };
         self.sink.push(Diagnostic::error("missing_key", message).at(self.span, "needs it"));
     }
 
@@ -160,7 +167,7 @@ impl<'a> Fields<'a> {
         };
         let written = self.sink.written(node);
         self.sink.push(
-            Diagnostic::error("unknown_word", format!("`{written}` is no {}", self.name(key)))
+            Diagnostic::error("unknown_word", format!("{} cannot be `{written}`", self.name(key)))
                 .on(node, "not a word this key knows")
                 .help(help),
         );
@@ -256,7 +263,7 @@ impl<'a> Fields<'a> {
     /// The mapping of a key.
     pub fn fields(&self, key: &str) -> Option<Self> {
         let entry = self.entry(key)?;
-        Self::of(self.sink, &entry.value, entry.key.span, self.name(key))
+        Self::inner(self.sink, &entry.value, entry.key.span, self.owner.clone(), self.path_of(key))
     }
 
     /// Reports every key that nobody asked for, with the nearest of those that were. `x-` keys pass.
@@ -267,8 +274,16 @@ impl<'a> Fields<'a> {
             if taken.contains(key) || key.starts_with("x-") || known.contains(&key) {
                 continue;
             }
-            unknown_key(self.sink, entry, &self.what, known);
+            unknown_key(self.sink, entry, &self.what(), known);
         }
+    }
+}
+
+fn describe(path: &str, owner: &str) -> String {
+    match (path, owner) {
+        ("", owner) => owner.to_owned(),
+        (path, "") => format!("`{path}`"),
+        (path, owner) => format!("`{path}` of {owner}"),
     }
 }
 
@@ -296,8 +311,14 @@ pub fn unknown_key(sink: &Sink<'_>, entry: &Entry, what: &str, known: &[&str]) {
 
 /// Reports a value of the wrong type.
 pub fn wrong_type(sink: &Sink<'_>, node: &Node, name: &str, expected: &str) {
-    let kind = if node.is_null() { "nothing is written" } else { node.value.kind() };
-    let label = if node.is_null() { kind.to_owned() } else { format!("this is {kind}") };
+    let kind = node.value.kind();
+    let label = if node.is_null() {
+        "nothing is written".to_owned()
+    } else if sink.sources().slice(node.span).contains('$') {
+        format!("with its variables filled in, this is {kind}")
+    } else {
+        format!("this is {kind}")
+    };
     let mut diagnostic =
         Diagnostic::error("wrong_type", format!("{name} must be {expected}")).on(node, label);
     if expected == "text" && matches!(node.value, Value::Bool(_) | Value::Int(_) | Value::Float(_)) {

@@ -293,6 +293,7 @@ impl Builder<'_> {
                                     .at(span, format!("this is {kind}"))
                                     .help("put it in quotes"),
                             );
+                            self.sink.spoil(span);
                             format!("{}#{}", self.sink.sources().slice(span), map.entries.len())
                         }
                     };

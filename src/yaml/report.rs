@@ -12,11 +12,13 @@ use std::sync::Arc;
 use miette::{LabeledSpan, NamedSource, SourceCode};
 use serde::Serialize;
 
-use super::source::{SourceId, Sources, Span};
+use super::source::{SourceId, Sources, Span, Spanned};
 use super::tree::Node;
 
 /// Faults drawn in one report; the rest is counted.
 const FAULTS_MAX: usize = 50;
+/// Faults, and notes, that are kept at all: a file can be made to have any number.
+const KEPT_MAX: usize = 1000;
 /// Labels for further uses of a value with one fault.
 const USES_MAX: usize = 3;
 /// Characters of a value that a headline quotes.
@@ -129,13 +131,20 @@ pub struct Sink<'a> {
     sources: &'a Sources,
     found: RefCell<Vec<Diagnostic>>,
     errors: Cell<usize>,
+    spoiled: RefCell<Vec<Span>>,
 }
 
 impl<'a> Sink<'a> {
     /// An empty one. `room` is the middle of every code: `stackctl::<room>::unknown_key`.
     #[must_use]
     pub const fn new(room: &'static str, sources: &'a Sources) -> Self {
-        Self { room, sources, found: RefCell::new(Vec::new()), errors: Cell::new(0) }
+        Self {
+            room,
+            sources,
+            found: RefCell::new(Vec::new()),
+            errors: Cell::new(0),
+            spoiled: RefCell::new(Vec::new()),
+        }
     }
 
     /// The texts that spans point into.
@@ -149,6 +158,10 @@ impl<'a> Sink<'a> {
     pub fn push(&self, diagnostic: Diagnostic) {
         let mut found = self.found.borrow_mut();
         let at = |d: &Diagnostic| d.labels.first().map(|label| label.span);
+        let spoiled = self.spoiled.borrow();
+        if at(&diagnostic).is_some_and(|span| spoiled.iter().any(|place| place.touches(span))) {
+            return;
+        }
         if let Some(same) = found.iter_mut().find(|d| d.code == diagnostic.code && at(d) == at(&diagnostic)) {
             for label in diagnostic.labels.into_iter().skip(1) {
                 let known = same.labels.iter().any(|other| other.span == label.span);
@@ -158,10 +171,18 @@ impl<'a> Sink<'a> {
             }
             return;
         }
-        if diagnostic.severity == Severity::Error {
+        let error = diagnostic.severity == Severity::Error;
+        if error {
             self.errors.set(self.errors.get() + 1);
         }
-        found.push(diagnostic);
+        if found.iter().filter(|d| (d.severity == Severity::Error) == error).count() < KEPT_MAX {
+            found.push(diagnostic);
+        }
+    }
+
+    /// Marks a value as reported: what is said about it from here on would only be a consequence.
+    pub fn spoil(&self, span: Span) {
+        self.spoiled.borrow_mut().push(span);
     }
 
     /// Errors so far.
@@ -187,6 +208,13 @@ impl<'a> Sink<'a> {
         clean(bare)
     }
 
+    /// A name as the file writes it, where it may have come out of a variable.
+    #[must_use]
+    pub fn shown(&self, name: &Spanned<String>) -> String {
+        let written = self.sources.slice(name.span);
+        if written.contains(&name.value) { clean(name) } else { clean(written.trim_matches(['"', '\''])) }
+    }
+
     /// Whether the file itself writes this text there, so that parts of it may be quoted.
     #[must_use]
     pub fn is_literal(&self, node: &Node) -> bool {
@@ -202,6 +230,19 @@ impl<'a> Sink<'a> {
         );
     }
 
+    /// The mistake of a file that leaves nothing to go on with, if no other was found.
+    pub fn nothing_to_read(&self) {
+        if self.errors() == 0 {
+            let place = Span::default();
+            let mut empty =
+                Diagnostic::error("empty_file", "the file is empty").help("it begins with `services:`");
+            if self.sources.iter().next().is_some() {
+                empty = empty.at(place, "nothing is written");
+            }
+            self.push(empty);
+        }
+    }
+
     /// Everything, in the order of the files: what stops us, or else what there is to know.
     pub fn finish(self) -> Result<Vec<Drawn>, Report> {
         let mut found = self.found.into_inner();
@@ -215,7 +256,7 @@ impl<'a> Sink<'a> {
         if faults.is_empty() {
             return Ok(draw(notes));
         }
-        let left_out = faults.len().saturating_sub(FAULTS_MAX);
+        let left_out = self.errors.get().saturating_sub(FAULTS_MAX);
         let faults = faults.into_iter().take(FAULTS_MAX).collect();
         Err(Report { faults: draw(faults), notes: draw(notes), left_out })
     }

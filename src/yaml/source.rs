@@ -49,6 +49,12 @@ impl Span {
         self.start as usize..self.end as usize
     }
 
+    /// Whether two places have a byte in common.
+    #[must_use]
+    pub fn touches(self, other: Self) -> bool {
+        self.file == other.file && self.start < other.end && other.start < self.end
+    }
+
     /// A part of this place, counted from its start.
     #[must_use]
     pub fn part(self, range: Range<usize>) -> Self {

@@ -1,0 +1,162 @@
+//! The merged file as text: what `stackctl config` prints, and what docker reads back to the same
+//! meaning. Keys are sorted, sizes are bytes, durations are in one spelling, paths are absolute.
+//!
+//! Only a file without mistakes gets here; what does not look as expected is left as it is.
+
+use super::paths::Base;
+use super::short;
+use crate::model::GoDuration;
+use crate::yaml::emit::{Style, yaml};
+use crate::yaml::scalar::go_float;
+use crate::yaml::{Entry, Map, Node, Spanned, Value};
+
+/// Sections in the order they are printed; `x-` keys come last.
+const ORDER: [&str; 6] = ["version", "services", "networks", "volumes", "secrets", "configs"];
+
+/// The version that is printed for a file that leaves the choice to the reader.
+const NEWEST: &str = "3.13";
+
+/// The merged file as YAML. With `escape_dollars` a reader that fills in variables gets the same values
+/// back; without it the text is what docker's own `stack config` prints.
+#[must_use]
+pub fn text(merged: &Node, escape_dollars: bool) -> String {
+    yaml(merged, Style { escape_dollars })
+}
+
+/// Brings the tree into the form that is printed.
+pub(super) fn settle(root: &mut Node, base: &Base<'_>) {
+    root.sort();
+    let span = root.span;
+    let Some(top) = root.as_map_mut() else { return };
+    let version = match top.get("version").and_then(Node::as_text) {
+        Some(version) if version.starts_with("3.") => version.to_owned(),
+        _ => NEWEST.to_owned(),
+    };
+    top.set(Spanned::new("version".to_owned(), span), Node::text(version, span));
+    // It would name another stack than the one on the command line.
+    top.remove("name");
+    let rank = |key: &str| ORDER.iter().position(|section| *section == key).unwrap_or(ORDER.len());
+    top.entries.sort_by_key(|entry| rank(&entry.key.value));
+    for section in &ORDER[2..] {
+        for Entry { key, value } in entries(top, section) {
+            if value.is_null() {
+                value.value = Value::Map(Map::default());
+            }
+            let Some(resource) = value.as_map_mut() else { continue };
+            if resource.get("external").is_some_and(|external| external.value == Value::Bool(true))
+                && resource.get("name").is_none_or(|name| name.as_text().is_none_or(str::is_empty))
+            {
+                resource
+                    .set(Spanned::new("name".to_owned(), key.span), Node::text(key.value.clone(), key.span));
+            }
+            change(resource, &["file"], |path| Some(base.resolve(path)));
+        }
+    }
+    for Entry { value, .. } in entries(top, "services") {
+        if let Some(service) = value.as_map_mut() {
+            settle_service(service);
+        }
+    }
+}
+
+fn settle_service(service: &mut Map) {
+    let duration = |text: &str| text.parse::<GoDuration>().ok().map(|duration| duration.to_string());
+    let size = |text: &str| short::bytes(text).ok().map(|bytes| bytes.to_string());
+    // Docker refuses some keys with nothing behind them.
+    service.entries.retain(|entry| !entry.value.is_null());
+    change(service, &["stop_grace_period"], duration);
+    for key in ["interval", "timeout", "start_period", "start_interval"] {
+        change(service, &["healthcheck", key], duration);
+    }
+    for (block, keys) in [
+        ("update_config", ["delay", "monitor"]),
+        ("rollback_config", ["delay", "monitor"]),
+        ("restart_policy", ["delay", "window"]),
+    ] {
+        for key in keys {
+            change(service, &["deploy", block, key], duration);
+        }
+    }
+    for block in ["limits", "reservations"] {
+        change(service, &["deploy", "resources", block, "memory"], size);
+        change(service, &["deploy", "resources", block, "cpus"], |text| Some(text.to_owned()));
+    }
+    for port in items(service, "ports") {
+        settle_port(port);
+    }
+    // Docker knows dependencies as a list only.
+    if let Some(dependencies) = service.get_mut("depends_on")
+        && let Some(map) = dependencies.as_map()
+        && map.entries.iter().all(|entry| is_plain(&entry.value))
+    {
+        let names = map.entries.iter().map(|entry| Node::text(entry.key.value.clone(), entry.key.span));
+        dependencies.value = Value::List(names.collect());
+    }
+}
+
+/// A dependency that says no more than its name.
+fn is_plain(dependency: &Node) -> bool {
+    match dependency.as_map() {
+        Some(map) => map
+            .entries
+            .iter()
+            .all(|entry| entry.key.value == "condition" && entry.value.as_text() == Some("service_started")),
+        None => dependency.is_null(),
+    }
+}
+
+/// Numbers as numbers; an address of the host goes back into the short form, the only one in which
+/// docker has a place for it.
+fn settle_port(port: &mut Node) {
+    let Some(map) = port.as_map_mut() else { return };
+    for key in ["published", "target"] {
+        if let Some(node) = map.get_mut(key)
+            && let Some(number) = node.as_text().and_then(|text| text.parse().ok())
+        {
+            node.value = Value::Int(number);
+        }
+    }
+    let text = |key: &str| map.get(key).and_then(Node::as_text);
+    let (ip, mode) = (text("host_ip"), text("mode").unwrap_or("ingress"));
+    let Some(ip) = ip.filter(|_| mode == "ingress") else { return };
+    let ip = if ip.contains(':') { format!("[{ip}]") } else { ip.to_owned() };
+    let number = |key: &str| match map.get(key).map(|node| &node.value) {
+        Some(Value::Int(int)) => int.to_string(),
+        _ => String::new(),
+    };
+    let protocol = text("protocol").unwrap_or("tcp");
+    port.value = Value::Text(format!("{ip}:{}:{}/{protocol}", number("published"), number("target")));
+}
+
+/// Rewrites the scalar at a path, if there is one.
+fn change(map: &mut Map, path: &[&str], rewrite: impl Fn(&str) -> Option<String>) {
+    let [key, rest @ ..] = path else { return };
+    let Some(node) = map.get_mut(key) else { return };
+    if !rest.is_empty() {
+        if let Some(inner) = node.as_map_mut() {
+            change(inner, rest, rewrite);
+        }
+        return;
+    }
+    let text = match &node.value {
+        Value::Text(text) => text.clone(),
+        Value::Int(int) => int.to_string(),
+        Value::Float(float) => go_float(*float),
+        Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => return,
+    };
+    if let Some(text) = rewrite(&text) {
+        node.value = Value::Text(text);
+    }
+}
+
+fn entries<'m>(map: &'m mut Map, key: &str) -> impl Iterator<Item = &'m mut Entry> {
+    map.get_mut(key).and_then(Node::as_map_mut).into_iter().flat_map(|section| &mut section.entries)
+}
+
+fn items<'m>(map: &'m mut Map, key: &str) -> impl Iterator<Item = &'m mut Node> {
+    let list = map.get_mut(key).and_then(|node| match &mut node.value {
+        Value::List(list) => Some(list),
+        _ => None,
+    });
+    list.into_iter().flatten()
+}

@@ -1,0 +1,100 @@
+//! Configs, secrets and volumes at the top of the file.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Context, plain};
+use crate::compose::normal::unreadable;
+use crate::compose::stackfile::Content;
+use crate::model::ids::sha256_hex;
+use crate::model::spec::{ConfigSpec, SecretSpec, VolumeSpec};
+use crate::yaml::{Diagnostic, Node};
+
+/// SwarmKit's limit on the content of a config.
+const CONFIG_BYTES_MAX: usize = 1_024_000;
+
+pub fn volumes(context: &Context<'_>) -> BTreeMap<String, VolumeSpec> {
+    let lower = |(key, volume): (&String, &crate::compose::stackfile::Volume)| {
+        let spec = VolumeSpec {
+            name: context.full_name(key, volume.name.as_ref(), volume.external),
+            external: volume.external,
+            driver: volume.driver.as_ref().map(|driver| driver.value.clone()),
+            driver_opts: plain(&volume.driver_opts),
+            labels: plain(&volume.labels),
+        };
+        (key.clone(), spec)
+    };
+    context.file.volumes.iter().map(lower).collect()
+}
+
+pub fn configs(context: &Context<'_>) -> BTreeMap<String, ConfigSpec> {
+    let lower = |(key, config): (&String, &Content)| {
+        let content = content(context, config).unwrap_or_default();
+        if content.len() >= CONFIG_BYTES_MAX {
+            context.sink.push(
+                Diagnostic::error("config_too_large", format!("config `{key}` is too large"))
+                    .at(config.key.span, format!("{} bytes", content.len()))
+                    .help(format!(
+                        "a config has less than {CONFIG_BYTES_MAX} bytes; use a volume or the image"
+                    )),
+            );
+        }
+        let spec = ConfigSpec {
+            name: context.full_name(key, config.name.as_ref(), config.external),
+            external: config.external,
+            digest: if config.external { String::new() } else { sha256_hex(&content) },
+            content: Arc::from(content),
+            labels: plain(&config.labels),
+            template_driver: config.template_driver.as_ref().map(|driver| driver.value.clone()),
+        };
+        (key.clone(), spec)
+    };
+    context.file.configs.iter().map(lower).collect()
+}
+
+fn content(context: &Context<'_>, config: &Content) -> Option<Vec<u8>> {
+    if let Some(content) = &config.content {
+        return Some(content.value.clone().into_bytes());
+    }
+    if let Some(file) = &config.file {
+        let path = context.world.base.resolve(file);
+        match context.world.files.read(&path) {
+            Ok(bytes) => return Some(bytes),
+            Err(error) => {
+                let node = Node::text(file.value.clone(), file.span);
+                context.sink.push(unreadable(context.sink, &node, &error));
+            }
+        }
+    }
+    if let Some(variable) = &config.environment {
+        let value = (context.world.env)(variable);
+        if value.is_none() {
+            let name = context.sink.clean(variable);
+            context.sink.push(
+                Diagnostic::error("missing_variable", format!("variable `{name}` is required"))
+                    .at(variable.span, "not set")
+                    .help(format!("set `{name}`: config `{}` is made of it", config.key.value)),
+            );
+        }
+        return value.map(String::into_bytes);
+    }
+    None
+}
+
+pub fn secrets(context: &Context<'_>) -> BTreeMap<String, SecretSpec> {
+    let text = |text: &Option<crate::yaml::Spanned<String>>| text.as_ref().map(|text| text.value.clone());
+    let lower = |(key, secret): (&String, &Content)| {
+        let spec = SecretSpec {
+            name: context.full_name(key, secret.name.as_ref(), secret.external),
+            external: secret.external,
+            file: text(&secret.file),
+            environment: text(&secret.environment),
+            driver: text(&secret.driver),
+            driver_opts: plain(&secret.driver_opts),
+            template_driver: text(&secret.template_driver),
+            labels: plain(&secret.labels),
+        };
+        (key.clone(), spec)
+    };
+    context.file.secrets.iter().map(lower).collect()
+}

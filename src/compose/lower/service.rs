@@ -1,0 +1,402 @@
+//! One service: its mode, how it is replaced, and the specification of its tasks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Context, bare, mounts, networks, plain};
+use crate::compose::short;
+use crate::compose::stackfile::{Mode, Pairs, Restart, Service};
+use crate::compose::templates;
+use crate::model::ServiceName;
+use crate::model::spec::{
+    ConfigSpec, EndpointMode, Limits, Placement, Port, PublishMode, Resources, RestartCondition,
+    RestartPolicy, ServiceMode, ServiceSpec, TaskSpec,
+};
+use crate::yaml::{Diagnostic, Spanned};
+
+/// Least memory a task can be limited to: SwarmKit's.
+const MEMORY_MIN: i64 = 4 << 20;
+/// Least CPU, in billionths of a core: SwarmKit's.
+const NANO_CPUS_MIN: i64 = 1_000_000;
+/// Labels that are ours.
+const OWN_LABELS: &str = "io.stackctl.";
+/// A label that the deploy sets, whatever the file says; docker does the same.
+const NAMESPACE_LABEL: &str = "com.docker.stack.namespace";
+
+/// Lowers a service.
+pub fn lower(
+    context: &Context<'_>,
+    service: &Service,
+    configs: &BTreeMap<String, ConfigSpec>,
+) -> ServiceSpec {
+    let deploy = &service.deploy;
+    let mode = mode(context, service);
+    if mode.is_job() {
+        for config in [&deploy.update_config, &deploy.rollback_config].into_iter().flatten() {
+            context.sink.push(
+                Diagnostic::error(
+                    "update_of_a_job",
+                    format!("job `{}` cannot be updated step by step", service.key.value),
+                )
+                .at(config.span, "not for jobs")
+                .help("take it out: a changed job runs anew"),
+            );
+        }
+    }
+    let placement = Placement {
+        constraints: bare(&deploy.constraints),
+        spread: bare(&deploy.spread),
+        max_replicas_per_node: deploy.max_replicas_per_node.map_or(0, |max| max.value),
+        platforms: Vec::new(),
+    };
+    if let Some(max) = deploy.max_replicas_per_node.filter(|max| mode.is_global() && max.value > 0) {
+        context.sink.push(
+            Diagnostic::warning(
+                "replicas_of_a_global_service",
+                format!("`max_replicas_per_node` of global service `{}` is ignored", service.key.value),
+            )
+            .at(max.span, "a global service has one task a node anyway"),
+        );
+    }
+    ServiceSpec {
+        name: ServiceName::unchecked(&service.key),
+        mode,
+        task: Arc::new(task(context, service, configs)),
+        placement,
+        update_config: deploy.update_config.map(|config| config.value).unwrap_or_default(),
+        rollback_config: deploy.rollback_config.map(|config| config.value).unwrap_or_default(),
+        labels: labels(context, &deploy.labels),
+        endpoint_mode: endpoint_mode(context, service),
+        depends_on: depends_on(context, service),
+    }
+}
+
+fn mode(context: &Context<'_>, service: &Service) -> ServiceMode {
+    let deploy = &service.deploy;
+    let mode = deploy.mode.map_or(Mode::Replicated, |mode| mode.value);
+    let replicas = deploy.replicas.map_or(1, |replicas| replicas.value);
+    if let (Some(written), Some(replicas)) = (&deploy.mode, &deploy.replicas)
+        && matches!(mode, Mode::Global | Mode::GlobalJob)
+    {
+        context.sink.push(
+            Diagnostic::error(
+                "replicas_and_global",
+                format!("global service `{}` has `replicas`", service.key.value),
+            )
+            .at(replicas.span, "how many there are depends on the nodes")
+            .also(written.span, "global here")
+            .help("take out one of the two"),
+        );
+    }
+    match mode {
+        Mode::Replicated => ServiceMode::Replicated { replicas },
+        Mode::Global => ServiceMode::Global,
+        Mode::ReplicatedJob => ServiceMode::ReplicatedJob { total: replicas, max_concurrent: replicas },
+        Mode::GlobalJob => ServiceMode::GlobalJob,
+    }
+}
+
+fn endpoint_mode(context: &Context<'_>, service: &Service) -> EndpointMode {
+    let Some(endpoint) = service.deploy.endpoint_mode else { return EndpointMode::Vip };
+    let ingress = service.ports.iter().find(|port| port.mode == PublishMode::Ingress);
+    if let (EndpointMode::Dnsrr, Some(port)) = (endpoint.value, ingress) {
+        context.sink.push(
+            Diagnostic::error(
+                "ingress_without_vip",
+                format!(
+                    "service `{}` publishes a port to all nodes but has no virtual address",
+                    service.key.value
+                ),
+            )
+            .at(port.span, "published on every node")
+            .also(endpoint.span, "`dnsrr` has no virtual address")
+            .help("publish with `mode: host`, or use `endpoint_mode: vip`"),
+        );
+    }
+    endpoint.value
+}
+
+fn depends_on(
+    context: &Context<'_>,
+    service: &Service,
+) -> BTreeMap<ServiceName, crate::model::spec::DependencyCondition> {
+    let known: Vec<&str> = context.file.services.keys().map(String::as_str).collect();
+    let mut found = BTreeMap::new();
+    for (name, condition) in &service.depends_on {
+        if known.contains(&name.as_str()) {
+            found.insert(ServiceName::unchecked(name), condition.value);
+        } else {
+            context.undefined("service", name, condition.span, &known);
+        }
+    }
+    found
+}
+
+fn task(context: &Context<'_>, service: &Service, configs: &BTreeMap<String, ConfigSpec>) -> TaskSpec {
+    let text = |text: &Option<Spanned<String>>| text.as_ref().map(|text| text.value.clone());
+    let flag = |flag: Option<Spanned<bool>>| flag.is_some_and(|flag| flag.value);
+    let words = |words: &Option<Vec<Spanned<String>>>| {
+        // An empty list is the same as none.
+        words.as_deref().filter(|words| !words.is_empty()).map(bare)
+    };
+    if let Some(hostname) = &service.hostname {
+        check_template(context, hostname);
+    }
+    for value in service.environment.values() {
+        if let Some(text) = &value.value {
+            check_template(context, &Spanned::new(text.clone(), value.span));
+        }
+    }
+    let (cap_add, cap_drop) = capabilities(&service.cap_add, &service.cap_drop);
+    let (networks, network_mode) = networks::attach(context, service);
+    TaskSpec {
+        image: image(context, service),
+        digest: None,
+        command: words(&service.command),
+        entrypoint: words(&service.entrypoint),
+        environment: service.environment.iter().map(|(k, v)| (k.clone(), v.value.clone())).collect(),
+        labels: labels(context, &service.labels),
+        hostname: text(&service.hostname),
+        domainname: text(&service.domainname),
+        user: text(&service.user),
+        group_add: bare(&service.group_add),
+        working_dir: text(&service.working_dir),
+        stdin_open: flag(service.stdin_open),
+        tty: flag(service.tty),
+        cap_add,
+        cap_drop,
+        privileged: flag(service.privileged),
+        security_opt: bare(&service.security_opt),
+        devices: service.devices.iter().map(|device| device.value.clone()).collect(),
+        device_cgroup_rules: bare(&service.device_cgroup_rules),
+        sysctls: plain(&service.sysctls),
+        ulimits: service.ulimits.iter().map(|(name, limit)| (name.clone(), limit.value)).collect(),
+        init: service.init.map(|init| init.value),
+        read_only: flag(service.read_only),
+        shm_size: service.shm_size.map(|size| u64::try_from(size.value).unwrap_or(0)),
+        ipc: text(&service.ipc),
+        pid: text(&service.pid),
+        network_mode,
+        userns_mode: text(&service.userns_mode),
+        cgroupns_mode: text(&service.cgroupns_mode),
+        cgroup_parent: text(&service.cgroup_parent),
+        mac_address: text(&service.mac_address),
+        runtime: text(&service.runtime),
+        isolation: text(&service.isolation),
+        oom_score_adj: service.oom_score_adj.map(|score| score.value),
+        stop_signal: text(&service.stop_signal),
+        stop_grace_period: service.stop_grace_period.map(|period| period.value),
+        dns: bare(&service.dns),
+        dns_search: bare(&service.dns_search),
+        dns_opt: bare(&service.dns_opt),
+        extra_hosts: bare(&service.extra_hosts),
+        logging: service.logging.clone(),
+        healthcheck: service.healthcheck.clone(),
+        resources: resources(context, service),
+        restart_policy: restart_policy(context, service),
+        ports: ports(context, service),
+        volumes: mounts::lower(context, service),
+        networks,
+        configs: mounts::configs(context, service, configs),
+        secrets: mounts::secrets(context, service),
+    }
+}
+
+fn image(context: &Context<'_>, service: &Service) -> String {
+    if let Some(image) = &service.image {
+        return image.value.clone();
+    }
+    context.sink.push(
+        Diagnostic::error("no_image", format!("service `{}` has no `image`", service.key.value))
+            .at(service.key.span, "nothing to run")
+            .help("name an image that every node can pull; `build` is not done by a deploy"),
+    );
+    String::new()
+}
+
+/// Each once, in one spelling, sorted; `ALL` takes in the rest; what is added is not dropped.
+fn capabilities(add: &[Spanned<String>], drop: &[Spanned<String>]) -> (Vec<String>, Vec<String>) {
+    let normal = |list: &[Spanned<String>]| -> BTreeSet<String> {
+        let all: BTreeSet<String> = list.iter().map(|text| short::capability(text)).collect();
+        if all.contains("ALL") { BTreeSet::from(["ALL".to_owned()]) } else { all }
+    };
+    let (add, drop) = (normal(add), normal(drop));
+    let drop = drop.difference(&add).cloned().collect();
+    (add.into_iter().collect(), drop)
+}
+
+fn resources(context: &Context<'_>, service: &Service) -> Resources {
+    let limits = &service.deploy.limits;
+    let too_small = |value: &Option<Spanned<i64>>, min: i64, least: &str| {
+        if let Some(value) = value.filter(|value| value.value != 0 && value.value < min) {
+            context.sink.push(
+                Diagnostic::error(
+                    "out_of_range",
+                    format!("a limit of service `{}` is too small", service.key.value),
+                )
+                .at(value.span, format!("must be {least} or more")),
+            );
+        }
+    };
+    too_small(&limits.cpus, NANO_CPUS_MIN, "`0.001`");
+    too_small(&limits.memory, MEMORY_MIN, "`4M`");
+    let given = |value: Option<Spanned<i64>>| value.map(|value| value.value).filter(|&value| value != 0);
+    Resources {
+        limits: Limits {
+            nano_cpus: given(limits.cpus),
+            memory: given(limits.memory),
+            pids: given(limits.pids),
+        },
+        reservations: service.deploy.reservations.clone(),
+    }
+}
+
+/// `deploy.restart_policy`, or what `restart` says in its words. `no` is none: docker sends nothing then,
+/// and the engine restarts.
+fn restart_policy(context: &Context<'_>, service: &Service) -> RestartPolicy {
+    let defaults = RestartPolicy::default();
+    match (&service.deploy.restart_policy, service.restart) {
+        (Some(policy), restart) => {
+            if let Some(restart) = restart {
+                context.sink.push(
+                    Diagnostic::note(
+                        "two_restarts",
+                        format!("`restart` of service `{}` has no effect", service.key.value),
+                    )
+                    .at(restart.span, "`deploy.restart_policy` decides"),
+                );
+            }
+            RestartPolicy {
+                condition: policy.condition.map_or(defaults.condition, |c| c.value),
+                delay: policy.delay.map_or(defaults.delay, |d| d.value),
+                max_attempts: policy.max_attempts.map_or(defaults.max_attempts, |n| n.value),
+                window: policy.window.map_or(defaults.window, |d| d.value),
+            }
+        }
+        (None, Some(restart)) => match restart.value {
+            Restart::No => RestartPolicy { condition: RestartCondition::None, ..defaults },
+            Restart::Always => RestartPolicy { condition: RestartCondition::Any, ..defaults },
+            Restart::OnFailure(max_attempts) => {
+                RestartPolicy { condition: RestartCondition::OnFailure, max_attempts, ..defaults }
+            }
+        },
+        (None, None) => defaults,
+    }
+}
+
+/// Sorted, each once; two that cannot both be published are reported.
+fn ports(context: &Context<'_>, service: &Service) -> Vec<Port> {
+    let mut ports: Vec<&Spanned<Port>> = Vec::new();
+    for port in &service.ports {
+        if ports.iter().any(|known| known.value == port.value) {
+            continue;
+        }
+        if let Some(first) = ports.iter().find(|known| clash(known, port)) {
+            context.sink.push(
+                Diagnostic::error(
+                    "port_twice",
+                    format!("service `{}` publishes one port twice", service.key.value),
+                )
+                .at(port.span, "again here")
+                .also(first.span, "first here")
+                .help("use another port for one of the two"),
+            );
+        }
+        ports.push(port);
+    }
+    let mut ports: Vec<Port> = ports.into_iter().map(|port| port.value.clone()).collect();
+    ports.sort();
+    ports
+}
+
+fn clash(a: &Port, b: &Port) -> bool {
+    let host = |port: &Port| {
+        port.published.map(|number| crate::model::spec::HostPort {
+            number,
+            protocol: port.protocol,
+            ip: port.host_ip,
+        })
+    };
+    matches!((host(a), host(b)), (Some(a), Some(b)) if a.clashes_with(&b))
+}
+
+/// A port that is published on every node belongs to one service.
+pub fn check_ingress(context: &Context<'_>) {
+    let mut seen: Vec<(&str, &Spanned<Port>)> = Vec::new();
+    for service in context.file.services.values() {
+        for port in service.ports.iter().filter(|port| port.mode == PublishMode::Ingress) {
+            let other = seen.iter().find(|(name, other)| *name != service.key.value && clash(other, port));
+            if let Some((name, first)) = other {
+                context.sink.push(
+                    Diagnostic::error(
+                        "port_of_two_services",
+                        format!("services `{name}` and `{}` publish one port", service.key.value),
+                    )
+                    .at(port.span, "again here")
+                    .also(first.span, "first here")
+                    .help("use another port for one of the two, or `mode: host` and different nodes"),
+                );
+            }
+            seen.push((&service.key.value, port));
+        }
+    }
+}
+
+/// People expect `deploy.labels` on containers: say once that they are not there.
+pub fn note_labels(context: &Context<'_>) {
+    let span = context
+        .file
+        .services
+        .values()
+        .find_map(|service| service.deploy.labels_span.filter(|_| !service.deploy.labels.is_empty()));
+    if let Some(span) = span {
+        context.sink.push(
+            Diagnostic::note(
+                "service_labels",
+                "`deploy.labels` are labels of the service, not of its containers",
+            )
+            .at(span, "not seen by what reads container labels")
+            .help("for labels on containers use `labels` of the service"),
+        );
+    }
+}
+
+/// The user's labels, without those that are the deploy's.
+fn labels(context: &Context<'_>, labels: &Pairs) -> BTreeMap<String, String> {
+    let mut kept = plain(labels);
+    for (label, value) in labels {
+        let shown = context.sink.clean(label);
+        if label == NAMESPACE_LABEL {
+            kept.remove(label);
+            context.sink.push(
+                Diagnostic::warning("ignored_label", format!("label `{shown}` is ignored"))
+                    .at(value.span, "the deploy sets it to the stack's name"),
+            );
+        } else if label.starts_with(OWN_LABELS) {
+            context.sink.push(
+                Diagnostic::error("reserved_label", format!("label `{shown}` is reserved"))
+                    .at(value.span, format!("labels under `{OWN_LABELS}` are set by the deploy"))
+                    .help("use a prefix of your own"),
+            );
+        }
+    }
+    kept
+}
+
+/// Reports a template that no task could fill in.
+pub fn check_template(context: &Context<'_>, text: &Spanned<String>) {
+    let Err(error) = templates::check(text) else { return };
+    let written = context.sink.sources().slice(text.span);
+    let literal = written.contains(&text.value);
+    let span = context.sink.sources().part(text.span, text, error.part);
+    let why = match (literal, written.contains('$')) {
+        (true, _) => error.why,
+        (false, true) => "not a template with its variables filled in".to_owned(),
+        (false, false) => "in a value that comes from here".to_owned(),
+    };
+    context.sink.push(
+        Diagnostic::error("bad_template", "a service template that cannot be filled in")
+            .at(span, why)
+            .help(error.help),
+    );
+}

@@ -1,0 +1,101 @@
+//! Service templates, `{{.Node.Hostname}}`: which there are. They are filled in for each task later; here
+//! it is only checked that they can be.
+
+use std::ops::Range;
+
+use crate::yaml::closest;
+
+/// What may stand between the braces, besides `index .Service.Labels "key"`.
+pub const FIELDS: [&str; 10] = [
+    ".Service.ID",
+    ".Service.Name",
+    ".Service.Labels",
+    ".Node.ID",
+    ".Node.Hostname",
+    ".Node.Platform.OS",
+    ".Node.Platform.Architecture",
+    ".Task.ID",
+    ".Task.Name",
+    ".Task.Slot",
+];
+
+/// A template that cannot be filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateError {
+    /// Fit for a label.
+    pub why: String,
+    /// Which part of the text.
+    pub part: Range<usize>,
+    /// What may have been meant.
+    pub help: String,
+}
+
+/// Checks every template in a text.
+pub fn check(text: &str) -> Result<(), TemplateError> {
+    let mut at = 0;
+    while let Some(open) = text[at..].find("{{").map(|offset| at + offset) {
+        let Some(close) = text[open + 2..].find("}}").map(|offset| open + 2 + offset) else {
+            return Err(TemplateError {
+                why: "`{{` is not closed".to_owned(),
+                part: open..open + 2,
+                help: "close it with `}}`".to_owned(),
+            });
+        };
+        let inner = text[open + 2..close].trim();
+        let inner = inner.strip_prefix("- ").unwrap_or(inner);
+        let inner = inner.strip_suffix(" -").unwrap_or(inner).trim();
+        if !is_known(inner) {
+            let help = match closest(inner, &FIELDS) {
+                Some(near) => format!("did you mean `{{{{{near}}}}}`?"),
+                None => "known are `.Service.ID`, `.Service.Name`, `.Node.ID`, `.Node.Hostname`, \
+                         `.Node.Platform.OS`, `.Node.Platform.Architecture`, `.Task.ID`, `.Task.Name`, \
+                         `.Task.Slot` and `index .Service.Labels \"key\"`"
+                    .to_owned(),
+            };
+            let why = "not a property that a task has".to_owned();
+            return Err(TemplateError { why, part: open..close + 2, help });
+        }
+        at = close + 2;
+    }
+    Ok(())
+}
+
+fn is_known(inner: &str) -> bool {
+    if FIELDS.contains(&inner) {
+        return true;
+    }
+    inner
+        .strip_prefix("index ")
+        .and_then(|rest| rest.trim_start().strip_prefix(".Service.Labels "))
+        .is_some_and(|key| is_quoted(key.trim()))
+}
+
+/// A string of Go: `"x"` or `` `x` ``.
+fn is_quoted(text: &str) -> bool {
+    ['"', '`'].iter().any(|&quote| {
+        let inner = text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+        inner.is_some_and(|inner| !inner.contains(quote))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_templates_pass_and_others_are_pointed_at() {
+        for text in [
+            "",
+            "{{.Node.Hostname}}-{{ .Task.Slot }}",
+            "{{- .Node.ID -}}",
+            "{{index .Service.Labels \"a.b\"}}",
+            "} {",
+        ] {
+            assert_eq!(check(text), Ok(()), "{text}");
+        }
+        let error = check("a {{.Node.Hostnme}}").unwrap_err();
+        assert_eq!((error.part, error.help.as_str()), (2..19, "did you mean `{{.Node.Hostname}}`?"));
+        assert!(check("{{ if .Node }}").is_err());
+        assert_eq!(check("x{{").unwrap_err().part, 1..3);
+    }
+}
