@@ -1,4 +1,5 @@
 //! Declarative stack deployer for plain Docker hosts reached over SSH.
 
+pub mod cli;
 pub mod model;
 pub mod orchestrator;

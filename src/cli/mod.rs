@@ -1,0 +1,4 @@
+//! cli
+pub mod filter;
+pub mod render;
+pub mod template;

@@ -1,0 +1,10 @@
+//! Values become text here. No input, no output: what comes in is data, what goes out is a string,
+//! with colours as ANSI codes that [`ui`](super::ui) takes away where nobody wants them.
+//!
+//! Must not know of hosts, files, clocks (a `now` is handed in) or terminals (a width is handed in).
+
+pub mod age;
+pub mod list;
+pub mod style;
+pub mod table;
+pub mod text;
