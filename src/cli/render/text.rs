@@ -49,6 +49,32 @@ fn is_control(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
 
+/// `text` with its colour codes and newlines, and every other control character spelled out: for text
+/// that something else has coloured already.
+#[must_use]
+pub fn only_colours(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\x1b') {
+        out.push_str(&clean_block(&rest[..at]));
+        rest = &rest[at..];
+        let code = rest.strip_prefix("\x1b[").map_or(0, |code| {
+            code.find(|c: char| !(c.is_ascii_digit() || c == ';'))
+                .filter(|&end| code[end..].starts_with('m'))
+                .map_or(0, |end| end + 3)
+        });
+        if code == 0 {
+            out.push_str("\\x1b");
+            rest = &rest[1..];
+        } else {
+            out.push_str(&rest[..code]);
+            rest = &rest[code..];
+        }
+    }
+    out.push_str(&clean_block(rest));
+    out
+}
+
 /// Columns that `text` takes on a terminal. ANSI colour codes take none.
 #[must_use]
 pub fn width(text: &str) -> usize {
@@ -133,6 +159,7 @@ mod tests {
         assert_eq!(clean("plain é 漢"), "plain é 漢");
         assert_eq!(clean("a\x1b[31mb\n\tc\r\u{9b}d\u{202e}"), "a\\x1b[31mb\\n\\tc\\r\\x9bd\\u{202e}");
         assert_eq!(clean_block("a\n\tb\x07"), "a\n\tb\\x07");
+        assert_eq!(only_colours("\x1b[1;31mred\x1b[0m\n\x1b[2J\x1b"), "\x1b[1;31mred\x1b[0m\n\\x1b[2J\\x1b");
     }
 
     #[test]
