@@ -5,6 +5,11 @@
 
 pub mod age;
 pub mod list;
+pub mod nodes;
+pub mod ps;
+pub mod services;
 pub mod style;
 pub mod table;
+#[cfg(test)]
+mod testing;
 pub mod text;
