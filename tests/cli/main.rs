@@ -1,0 +1,4 @@
+//! The real binary, seen from outside: what it prints where, and with which status it ends.
+
+#[path = "../support/engine/mod.rs"]
+mod engine;
