@@ -121,21 +121,23 @@ const BASE36: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 pub const TASK_ID_CHARS: usize = 25;
 
 impl TaskId {
-    /// The id of the `attempt`-th task of a slot under a spec.
+    /// The id of the `attempt`-th task of a slot under a spec, on a node.
     ///
     /// A function of its inputs alone, so that a create whose reply was lost, when repeated, meets a
-    /// container that already carries the name, and is known to be done rather than done twice.
+    /// container that already carries the name, and is known to be done rather than done twice. The node
+    /// is part of it: a slot that was moved off a silent host has another task there when it is back.
     #[must_use]
     pub fn derive(
         cluster: &ClusterName,
         stack: &StackName,
         service: &ServiceName,
         slot: &super::Slot,
+        node: &NodeName,
         hash: &SpecHash,
         attempt: u32,
     ) -> Self {
         let mut digest = Sha256::new();
-        for part in [cluster.as_str(), stack.as_str(), service.as_str(), hash.as_str()] {
+        for part in [cluster.as_str(), stack.as_str(), service.as_str(), node.as_str(), hash.as_str()] {
             digest.update(part.as_bytes());
             digest.update([0]);
         }
@@ -206,6 +208,7 @@ mod tests {
                 &StackName::unchecked(stack),
                 &ServiceName::unchecked(service),
                 &slot,
+                &NodeName::unchecked("h1"),
                 &SpecHash::of(b"x"),
                 attempt,
             )

@@ -1,12 +1,42 @@
 //! Decisions: what should run where, and what to do about the difference.
 //!
 //! Knows nothing of Docker's API, SSH, clocks, environment, randomness or terminals. Time comes in as a
-//! [`Timestamp`](crate::model::Timestamp), the world as events; out go [`Action`]s, each with its reason.
+//! [`Timestamp`](crate::model::Timestamp), the world as an [`Observed`](crate::model::Observed) and as
+//! [`Event`]s; out go [`Action`]s, each with its reason.
+//!
+//! ```text
+//!   Observed ┐
+//!            ├─ assign ──> Assignment ──> Converger::step(now, event) ──> actions, wake-up, verdict
+//!   StackSpec┘   (where)                     (in which order)      ▲              │
+//!                                                                  └── events <───┘
+//! ```
+//!
+//! Every placement is decided once, by [`assign`]; [`Converger`] only puts it in order: prepare, then
+//! slot by slot by the update policy, then tidy up. [`forecast`] runs the very same `Converger` in
+//! virtual time against a world where all goes well: that is the plan people read.
 
 pub mod action;
+pub mod assign;
+pub mod constraint;
+pub mod converge;
 pub mod event;
+pub mod forecast;
+pub mod note;
+pub mod options;
+pub mod pin;
+pub mod problem;
 pub mod reason;
+pub mod restart;
+pub mod scheduler;
+mod site;
+pub mod template;
 
 pub use action::{Action, ActionId, Failure, FailureKind, Outcome, TaskHandle, TaskPlan, What};
+pub use assign::{Assignment, assign};
+pub use converge::{Converger, Ending, Step, Verdict};
 pub use event::Event;
+pub use forecast::{Forecast, Plan, Summary};
+pub use note::Note;
+pub use options::PlanOptions;
+pub use problem::Problem;
 pub use reason::Reason;

@@ -1,0 +1,161 @@
+//! Two task specs, compared field by field.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::model::TaskSpec;
+
+/// One field that differs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Change {
+    /// Path as in the stackfile: `environment.LOG_LEVEL`, `volumes["/data"].read_only`.
+    pub path: String,
+    /// Before; `None` if the field was not there.
+    pub before: Option<Value>,
+    /// After; `None` if the field is gone.
+    pub after: Option<Value>,
+    /// What it leads to.
+    pub impact: Impact,
+}
+
+/// What a changed field leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Impact {
+    /// Tasks are added or removed; those that stay are not touched.
+    Scale,
+    /// Tasks are replaced.
+    Replace,
+}
+
+impl Change {
+    /// A change whose values may be shown.
+    #[must_use]
+    pub fn new(path: &str, before: Option<Value>, after: Option<Value>, impact: Impact) -> Self {
+        Self { path: path.to_owned(), before, after, impact }
+    }
+}
+
+/// What is shown in place of a value that looks like a password.
+pub const HIDDEN: &str = "(hidden)";
+
+/// Every field that differs between two task specs, in the order of the stackfile's keys.
+#[must_use]
+pub fn task_changes(before: &TaskSpec, after: &TaskSpec) -> Vec<Change> {
+    let mut changes = Vec::new();
+    if before.image != after.image || before.digest != after.digest {
+        changes.push(Change::new(
+            "image",
+            Some(before.pinned_image().into()),
+            Some(after.pinned_image().into()),
+            Impact::Replace,
+        ));
+    }
+    let strip = |spec: &TaskSpec| {
+        let mut spec = spec.clone();
+        spec.image.clear();
+        spec.digest = None;
+        serde_json::to_value(spec).expect("a spec has string keys and finite numbers")
+    };
+    walk("", Some(&strip(before)), Some(&strip(after)), &mut changes);
+    changes
+}
+
+fn walk(path: &str, before: Option<&Value>, after: Option<&Value>, changes: &mut Vec<Change>) {
+    if before == after {
+        return;
+    }
+    let object = |value: Option<&Value>| value.is_none_or(Value::is_object);
+    // A map that appears or goes as a whole is still told key by key, so that one added variable reads
+    // the same whether it is the first or the tenth.
+    if object(before) && object(after) && !(path.is_empty() && before.is_none()) {
+        let empty = serde_json::Map::new();
+        let before = before.and_then(Value::as_object).unwrap_or(&empty);
+        let after = after.and_then(Value::as_object).unwrap_or(&empty);
+        let keys: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+        for key in keys {
+            walk(&join(path, key), before.get(key), after.get(key), changes);
+        }
+        return;
+    }
+    let hide = is_sensitive(path);
+    let shown =
+        |value: Option<&Value>| value.map(|value| if hide { Value::from(HIDDEN) } else { value.clone() });
+    changes.push(Change::new(path, shown(before), shown(after), Impact::Replace));
+}
+
+fn join(path: &str, key: &str) -> String {
+    let plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    match (path.is_empty(), plain) {
+        (true, true) => key.to_owned(),
+        (false, true) => format!("{path}.{key}"),
+        (_, false) => format!("{path}[{key:?}]"),
+    }
+}
+
+/// Environment variables that are named like passwords. Their place is `secrets:`, but people put them
+/// here, and a plan is pasted into pull requests.
+fn is_sensitive(path: &str) -> bool {
+    let Some(name) = path.strip_prefix("environment") else { return false };
+    let name = name.to_ascii_lowercase();
+    ["pass", "secret", "token", "credential", "private", "cookie", "api_key", "apikey", "access_key", "auth"]
+        .iter()
+        .any(|word| name.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::spec::Mount;
+
+    fn spec(image: &str) -> TaskSpec {
+        TaskSpec { image: image.into(), ..TaskSpec::default() }
+    }
+
+    fn told(before: &TaskSpec, after: &TaskSpec) -> Vec<String> {
+        let text = |value: &Option<Value>| value.as_ref().map_or_else(|| "-".to_owned(), Value::to_string);
+        task_changes(before, after)
+            .iter()
+            .map(|c| format!("{}: {} -> {}", c.path, text(&c.before), text(&c.after)))
+            .collect()
+    }
+
+    #[test]
+    fn image_and_digest_are_one_field() {
+        let mut after = spec("web:2");
+        after.digest = Some("sha256:aa".into());
+        assert_eq!(told(&spec("web:1"), &after), [r#"image: "web:1" -> "web:2@sha256:aa""#]);
+    }
+
+    #[test]
+    fn maps_are_told_key_by_key() {
+        let mut after = spec("web:1");
+        after.environment.insert("LOG".into(), Some("debug".into()));
+        after.volumes.insert(
+            "/data".into(),
+            Mount::Volume { source: Some("a_d".into()), read_only: true, nocopy: false, subpath: None },
+        );
+        assert_eq!(
+            told(&spec("web:1"), &after),
+            [
+                r#"environment.LOG: - -> "debug""#,
+                r#"volumes["/data"].read_only: - -> true"#,
+                r#"volumes["/data"].source: - -> "a_d""#,
+                r#"volumes["/data"].type: - -> "volume""#,
+            ]
+        );
+    }
+
+    #[test]
+    fn what_looks_like_a_password_is_hidden() {
+        let (mut before, mut after) = (spec("db"), spec("db"));
+        before.environment.insert("POSTGRES_PASSWORD".into(), Some("old".into()));
+        after.environment.insert("POSTGRES_PASSWORD".into(), Some("new".into()));
+        assert_eq!(told(&before, &after), [r#"environment.POSTGRES_PASSWORD: "(hidden)" -> "(hidden)""#]);
+    }
+
+    #[test]
+    fn equal_specs_have_no_changes() {
+        assert!(task_changes(&spec("a"), &spec("a")).is_empty());
+    }
+}

@@ -1,0 +1,130 @@
+//! What differs between what runs and what is wanted, field by field, in the stackfile's own words.
+//!
+//! Uses the model only. Says nothing of nodes, order or actions: that is `orchestrator`'s.
+
+mod fields;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::model::spec::{ServiceMode, ServiceSpec, TaskSpec};
+use crate::model::task::{Slot, Task};
+use crate::model::{ServiceName, StackSpec};
+
+pub use fields::{Change, Impact, task_changes};
+
+/// The difference between a stack as it runs and as it is wanted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StackDiff {
+    /// Every service of either side, by name.
+    pub services: Vec<ServiceDiff>,
+}
+
+/// The difference of one service.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ServiceDiff {
+    /// Short name.
+    pub name: ServiceName,
+    /// In one word.
+    pub kind: DiffKind,
+    /// Field by field; empty for added and removed services.
+    pub changes: Vec<Change>,
+}
+
+/// What happened to a service, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DiffKind {
+    /// Not there yet.
+    Added,
+    /// Still there, no longer wanted.
+    Removed,
+    /// Differs.
+    Changed,
+    /// Does not differ.
+    Unchanged,
+}
+
+impl StackDiff {
+    /// Whether nothing differs. Fields only: a missing task or a drained node shows in the forecast.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.services.iter().all(|service| service.kind == DiffKind::Unchanged)
+    }
+}
+
+/// Compares what runs (`tasks`: those of this stack) with what is wanted.
+///
+/// What was last applied is read from the tasks themselves, so that nothing an engine fills in by
+/// itself is ever mistaken for a change.
+#[must_use]
+pub fn stack<'t>(tasks: impl Iterator<Item = &'t Task>, wanted: &StackSpec) -> StackDiff {
+    let mut running: BTreeMap<&ServiceName, Vec<&Task>> = BTreeMap::new();
+    for task in tasks {
+        running.entry(&task.service).or_default().push(task);
+    }
+    let mut services: Vec<ServiceDiff> = wanted
+        .services
+        .values()
+        .map(|spec| match running.get(&spec.name) {
+            None => ServiceDiff { name: spec.name.clone(), kind: DiffKind::Added, changes: Vec::new() },
+            Some(tasks) => service(tasks, spec),
+        })
+        .collect();
+    for name in running.keys().filter(|name| !wanted.services.contains_key(name.as_str())) {
+        services.push(ServiceDiff { name: (*name).clone(), kind: DiffKind::Removed, changes: Vec::new() });
+    }
+    services.sort_by(|a, b| a.name.cmp(&b.name));
+    StackDiff { services }
+}
+
+fn service(tasks: &[&Task], wanted: &ServiceSpec) -> ServiceDiff {
+    let mut changes = mode_changes(tasks, wanted.mode);
+    let hash = wanted.task.hash();
+    let live: Vec<&&Task> = tasks.iter().filter(|task| task.is_live()).collect();
+    let dirty =
+        live.iter().filter(|task| task.spec_hash != hash).max_by_key(|task| (task.created_at, &task.id));
+    // With no live task left, the newest ended one tells what was applied last.
+    let ended = || tasks.iter().max_by_key(|task| (task.created_at, &task.id));
+    let applied: Option<&TaskSpec> = match dirty {
+        Some(task) => Some(&task.spec),
+        None if live.is_empty() => ended().filter(|task| task.spec_hash != hash).map(|task| &*task.spec),
+        None => None,
+    };
+    if let Some(applied) = applied {
+        changes.extend(task_changes(applied, &wanted.task));
+    }
+    let kind = if changes.is_empty() { DiffKind::Unchanged } else { DiffKind::Changed };
+    ServiceDiff { name: wanted.name.clone(), kind, changes }
+}
+
+/// Mode and number of slots, as far as the tasks tell: there is no other record of them yet.
+fn mode_changes(tasks: &[&Task], wanted: ServiceMode) -> Vec<Change> {
+    let numbered = tasks.iter().any(|task| matches!(task.slot, Slot::Replica(_)));
+    if numbered == wanted.is_global() {
+        let was = if numbered { "replicated" } else { "global" };
+        return vec![Change::new(
+            "deploy.mode",
+            Some(was.into()),
+            Some(wanted.to_string().into()),
+            Impact::Replace,
+        )];
+    }
+    let wanted_slots = match wanted {
+        ServiceMode::Replicated { replicas } => replicas,
+        ServiceMode::ReplicatedJob { total, .. } => total,
+        ServiceMode::Global | ServiceMode::GlobalJob => return Vec::new(),
+    };
+    let slots: std::collections::BTreeSet<&Slot> = tasks.iter().map(|task| &task.slot).collect();
+    if u32::try_from(slots.len()).ok() == Some(wanted_slots) {
+        return Vec::new();
+    }
+    vec![Change::new(
+        "deploy.replicas",
+        Some(slots.len().into()),
+        Some(Value::from(wanted_slots)),
+        Impact::Scale,
+    )]
+}

@@ -1,0 +1,341 @@
+//! From what is and what is wanted to one decision per slot: keep, create, replace, remove, and where.
+//!
+//! Every placement is made here, before anything is done, so that the plan that is shown is the plan
+//! that is carried out: what follows ([`super::converge`]) only puts these decisions in order. Pure: the
+//! same observation and spec give the same assignment, whatever the time.
+
+mod history;
+mod resources;
+mod service;
+mod slot;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::action::{ServicePlan, TaskHandle, TaskPlan, What};
+use super::note::Note;
+use super::options::PlanOptions;
+use super::problem::Problem;
+use super::reason::Reason;
+use super::site::{Site, sites};
+use crate::model::ids::{NodeName, ServiceName, TaskId};
+use crate::model::spec::{DependencyCondition, StackSpec, UpdateConfig};
+use crate::model::task::Task;
+use crate::model::{GoDuration, Observed, TaskStatus};
+
+/// Everything that was decided about a stack.
+#[derive(Debug)]
+pub struct Assignment {
+    /// Nodes by index, in order of name.
+    pub nodes: Vec<NodeName>,
+    /// Made before any task is touched: networks, volumes, images.
+    pub prepare: Vec<Step>,
+    /// Services in order of dependency, then name.
+    pub services: Vec<ServiceWork>,
+    /// Networks that go when everything else is done.
+    pub unused_networks: Vec<Step>,
+    /// What a person should know.
+    pub notes: Vec<Note>,
+    /// What stops the plan.
+    pub problems: Vec<Problem>,
+}
+
+/// An action before it has a number.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Index of the node.
+    pub node: usize,
+    /// What.
+    pub what: What,
+    /// Why.
+    pub why: Reason,
+}
+
+/// What is to be done about one service.
+#[derive(Debug)]
+pub struct ServiceWork {
+    /// Short name.
+    pub name: ServiceName,
+    /// How changed tasks are replaced. For removed services it does not matter.
+    pub update: UpdateConfig,
+    /// Tasks of a job that may run at a time; `u32::MAX` for other services.
+    pub max_concurrent: u32,
+    /// Whether the tasks are meant to end.
+    pub is_job: bool,
+    /// Whether it counts as up only when its tasks have ended with status 0: a job, or a service that
+    /// another one waits for with `service_completed_successfully`.
+    pub must_complete: bool,
+    /// Restart policy, for judging ends.
+    pub restart: crate::model::spec::RestartPolicy,
+    /// Indices of services that must be up first.
+    pub depends_on: Vec<(usize, DependencyCondition)>,
+    /// Slots that need anything done, or that need watching.
+    pub slots: Vec<SlotWork>,
+    /// Slots that stay as they are and are up.
+    pub kept: u32,
+}
+
+/// What is to be done about one slot.
+#[derive(Debug)]
+pub struct SlotWork {
+    /// What, in one word.
+    pub kind: SlotKind,
+    /// Node of the fresh task; of the old one if there is no fresh one.
+    pub node: usize,
+    /// The task to make, or to start if `adopt`.
+    pub fresh: Option<Arc<TaskPlan>>,
+    /// The fresh task's container exists already, never started.
+    pub adopt: bool,
+    /// Live tasks that go.
+    pub old: Vec<OldTask>,
+    /// Ended tasks to remove once the slot is settled.
+    pub expired: Vec<OldTask>,
+    /// A task that stays, and is not up yet or has not completed.
+    pub watch: Option<(TaskHandle, TaskStatus)>,
+    /// Tasks elsewhere in the stack that hold a port the fresh one needs; they go first.
+    pub after: Vec<TaskId>,
+    /// Why.
+    pub why: Reason,
+}
+
+/// One word for what happens to a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SlotKind {
+    /// Stays; only watched.
+    Keep,
+    /// Gets a task.
+    Create,
+    /// Gets another task.
+    Replace,
+    /// Loses its task.
+    Remove,
+}
+
+/// A task that goes.
+#[derive(Debug, Clone)]
+pub struct OldTask {
+    /// Which.
+    pub handle: TaskHandle,
+    /// Index of its node.
+    pub node: usize,
+    /// Needs no stop: it never ran, or has ended.
+    pub idle: bool,
+    /// Its own grace period.
+    pub grace: Option<GoDuration>,
+    /// Why, where it differs from the slot's reason.
+    pub why: Reason,
+    /// Goes for good rather than staying for post-mortem.
+    pub discard: bool,
+}
+
+/// Decides about every slot of a stack.
+#[must_use]
+pub fn assign(observed: &Observed, spec: &StackSpec, options: PlanOptions) -> Assignment {
+    let mut plan = Planner {
+        observed,
+        spec,
+        options,
+        sites: sites(observed),
+        index: observed.nodes.keys().enumerate().map(|(at, name)| (name, at)).collect(),
+        running: BTreeMap::new(),
+        notes: Vec::new(),
+        problems: Vec::new(),
+    };
+    for task in observed.tasks().filter(|task| task.stack == spec.name) {
+        plan.running.entry(&task.service).or_default().push(task);
+    }
+    plan.look_around();
+    let mut services = plan.removed_services();
+    services.extend(plan.wanted_services());
+    plan.hand_over_ports(&mut services);
+    let prepare = plan.prepare(&services);
+    let unused_networks = plan.unused_networks(&services);
+    plan.notes.sort();
+    plan.notes.dedup();
+    Assignment {
+        nodes: observed.nodes.keys().cloned().collect(),
+        prepare,
+        services,
+        unused_networks,
+        notes: plan.notes,
+        problems: plan.problems,
+    }
+}
+
+/// The planner's table: what it looks at and what it has taken so far.
+struct Planner<'o> {
+    observed: &'o Observed,
+    spec: &'o StackSpec,
+    options: PlanOptions,
+    sites: Vec<Site<'o>>,
+    index: BTreeMap<&'o NodeName, usize>,
+    /// Tasks of this stack by service.
+    running: BTreeMap<&'o ServiceName, Vec<&'o Task>>,
+    notes: Vec<Note>,
+    problems: Vec<Problem>,
+}
+
+impl<'o> Planner<'o> {
+    /// What is worth saying of the cluster, whatever the stack.
+    fn look_around(&mut self) {
+        for (member, why) in self.observed.silent_and_needed() {
+            self.problems.push(Problem::Silent { node: member.name.clone(), why: why.clone() });
+        }
+        for (member, why) in self.observed.silent() {
+            if member.availability == crate::model::Availability::Drain {
+                let why = why.reason.clone();
+                self.notes.push(Note::SilentNodeIgnored { node: member.name.clone(), why });
+            }
+        }
+        for (member, facts) in self.observed.reachable() {
+            if facts.swarm_active {
+                self.notes.push(Note::SwarmModeActive { node: member.name.clone() });
+            }
+            for (container, why) in &facts.unreadable {
+                self.notes.push(Note::UnreadableContainer {
+                    node: member.name.clone(),
+                    container: container.clone(),
+                    why: why.clone(),
+                });
+            }
+        }
+        let users = |name: &str| {
+            let uses = |service: &&crate::model::ServiceSpec| {
+                service.task.secrets.values().any(|secret| secret.source == name)
+            };
+            self.spec.services.values().filter(uses).map(|service| service.name.clone()).collect()
+        };
+        for name in self.spec.secrets.keys() {
+            self.problems.push(Problem::Secrets { secret: name.clone(), services: users(name) });
+        }
+    }
+
+    /// Whether a service's tasks are meant to end. A service that another waits for to complete is run
+    /// like a job: restarting it after a good end would keep the other waiting for ever.
+    fn must_complete(&self, service: &crate::model::ServiceSpec) -> bool {
+        let waited_for = |other: &crate::model::ServiceSpec| {
+            other.depends_on.get(&service.name) == Some(&DependencyCondition::ServiceCompletedSuccessfully)
+        };
+        service.mode.is_job() || self.spec.services.values().any(waited_for)
+    }
+
+    fn node_index(&self, name: &NodeName) -> usize {
+        self.index[name]
+    }
+
+    /// A task that goes. One that never ran has nothing to tell, and always goes for good.
+    fn old(&self, task: &Task, why: Reason, discard: bool) -> OldTask {
+        let never_ran = task.status == TaskStatus::Created;
+        OldTask {
+            handle: handle(task),
+            node: self.node_index(&task.node),
+            idle: !task.is_live() || never_ran,
+            grace: task.spec.stop_grace_period,
+            why,
+            discard: discard || never_ran,
+        }
+    }
+
+    /// Services that run and are not in the stackfile: all their tasks go, with `prune`.
+    fn removed_services(&mut self) -> Vec<ServiceWork> {
+        let gone: Vec<&'o ServiceName> = self
+            .running
+            .keys()
+            .copied()
+            .filter(|name| !self.spec.services.contains_key(name.as_str()))
+            .collect();
+        let mut work = Vec::new();
+        for name in gone {
+            if !self.options.prune {
+                self.notes.push(Note::NotInStackfile { service: name.clone() });
+                continue;
+            }
+            let mut slots: BTreeMap<&'o crate::model::Slot, Vec<&'o Task>> = BTreeMap::new();
+            for task in self.running[name].clone() {
+                self.release(task);
+                slots.entry(&task.slot).or_default().push(task);
+            }
+            let slots =
+                slots.into_values().map(|tasks| self.removal(&tasks, Reason::ServiceRemoved)).collect();
+            work.push(ServiceWork {
+                name: name.clone(),
+                update: UpdateConfig::default(),
+                max_concurrent: u32::MAX,
+                is_job: false,
+                must_complete: false,
+                restart: crate::model::spec::RestartPolicy::default(),
+                depends_on: Vec::new(),
+                slots,
+                kept: 0,
+            });
+        }
+        work
+    }
+
+    /// A slot whose tasks, ended ones too, all go for good.
+    fn removal(&self, tasks: &[&'o Task], why: Reason) -> SlotWork {
+        let (live, ended): (Vec<&Task>, Vec<&Task>) = tasks.iter().partition(|task| task.is_live());
+        let old = |task: &&Task| self.old(task, why.clone(), true);
+        SlotWork {
+            kind: SlotKind::Remove,
+            node: self.node_index(&tasks[0].node),
+            fresh: None,
+            adopt: false,
+            old: live.iter().map(old).collect(),
+            expired: ended.iter().map(old).collect(),
+            watch: None,
+            after: Vec::new(),
+            why: why.clone(),
+        }
+    }
+
+    fn release(&mut self, task: &Task) {
+        let at = self.node_index(&task.node);
+        self.sites[at].release(task);
+    }
+}
+
+/// What later actions on an observed task need.
+pub(super) fn handle(task: &Task) -> TaskHandle {
+    TaskHandle {
+        id: task.id.clone(),
+        stack: task.stack.clone(),
+        service: task.service.clone(),
+        slot: task.slot.clone(),
+    }
+}
+
+/// What all tasks of a service share.
+fn service_plan(
+    observed: &Observed,
+    spec: &StackSpec,
+    service: &crate::model::ServiceSpec,
+    is_job: bool,
+) -> Result<ServicePlan, Problem> {
+    let json = service.task.canonical_json();
+    let mut files = Vec::new();
+    for (target, mount) in &service.task.configs {
+        let bad = |what: &str| Problem::BadFileOwner { service: service.name.clone(), what: what.to_owned() };
+        let owner = |text: &str| text.parse::<u64>().map_err(|_| bad(text));
+        let Some(config) = spec.configs.get(&mount.source) else {
+            return Err(Problem::NoContent { service: service.name.clone(), config: mount.source.clone() });
+        };
+        files.push(super::action::FilePlan {
+            target: target.clone(),
+            uid: owner(&mount.uid)?,
+            gid: owner(&mount.gid)?,
+            mode: mount.mode,
+            content: config.content.clone(),
+        });
+    }
+    Ok(ServicePlan {
+        cluster: observed.cluster.clone(),
+        stack: spec.name.clone(),
+        service: service.name.clone(),
+        spec: service.task.clone(),
+        spec_hash: crate::model::SpecHash::of(json.as_bytes()),
+        spec_json: Arc::from(json),
+        is_job,
+        files,
+    })
+}

@@ -1,0 +1,217 @@
+//! What tasks need of a node besides room: networks, volumes, images; and ports that change hands.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::super::action::What;
+use super::super::note::Note;
+use super::super::problem::Problem;
+use super::super::reason::Reason;
+use super::{Planner, ServiceWork, SlotKind, Step};
+use crate::model::image::ImageRef;
+use crate::model::node::{NodeFacts, ObservedNetwork};
+use crate::model::spec::{HostPort, NetworkSpec, VolumeSpec};
+use crate::model::{ServiceName, TaskId};
+
+impl Planner<'_> {
+    /// Networks, volumes and images that nodes lack for their fresh tasks, each once, in order of node.
+    pub(super) fn prepare(&mut self, services: &[ServiceWork]) -> Vec<Step> {
+        let networks: BTreeMap<&str, Arc<NetworkSpec>> =
+            self.spec.networks.values().map(|n| (n.name.as_str(), Arc::new(n.clone()))).collect();
+        let volumes: BTreeMap<&str, Arc<VolumeSpec>> =
+            self.spec.volumes.values().map(|v| (v.name.as_str(), Arc::new(v.clone()))).collect();
+        self.check_networks(&networks);
+        let mut steps: BTreeMap<(usize, u8, String), (What, ServiceName)> = BTreeMap::new();
+        let mut local: BTreeSet<String> = BTreeSet::new();
+        for work in services {
+            // All fresh tasks of a service share image, networks and, but for templates, volumes: look at
+            // each node once.
+            let mut seen: BTreeSet<usize> = BTreeSet::new();
+            for slot in &work.slots {
+                let Some(fresh) = &slot.fresh else { continue };
+                let Ok(facts) = self.sites[slot.node].view else { continue };
+                let templated = !Arc::ptr_eq(&fresh.spec, &fresh.service.spec);
+                if !seen.insert(slot.node) && !templated {
+                    continue;
+                }
+                let mut need = |rank: u8, name: &str, what: What| {
+                    steps
+                        .entry((slot.node, rank, name.to_owned()))
+                        .or_insert_with(|| (what, work.name.clone()));
+                };
+                for name in fresh.spec.networks.keys() {
+                    if let Some(network) = networks.get(name.as_str()).filter(|network| !network.external) {
+                        local.insert(name.clone());
+                        if !facts.networks.contains_key(name) {
+                            need(0, name, What::CreateNetwork { network: network.clone() });
+                        }
+                    }
+                }
+                for name in fresh.spec.volumes.values().filter_map(|mount| mount.named_volume()) {
+                    if facts.volumes.contains(name) {
+                        continue;
+                    }
+                    let volume = match volumes.get(name) {
+                        Some(volume) if volume.external => continue,
+                        Some(volume) => volume.clone(),
+                        // A templated name: declared under its template, made under its own.
+                        None => Arc::new(VolumeSpec {
+                            name: name.to_owned(),
+                            ..self.templated_volume(fresh, name)
+                        }),
+                    };
+                    need(1, name, What::CreateVolume { volume });
+                }
+                let image = fresh.spec.pinned_image();
+                if !slot.adopt && !has_image(facts, &image) {
+                    need(2, &image, What::PullImage { image: Arc::from(image.as_str()) });
+                }
+            }
+        }
+        let bridged: Vec<String> = self
+            .spec
+            .networks
+            .values()
+            .filter(|network| local.contains(&network.name) && network.driver.as_deref() != Some("bridge"))
+            .map(|network| network.name.clone())
+            .collect();
+        if !bridged.is_empty() && self.sites.len() > 1 {
+            self.notes.push(Note::NetworksAreLocal { networks: bridged });
+        }
+        steps
+            .into_iter()
+            .map(|((node, _, _), (what, service))| Step { node, what, why: Reason::NeededBy { service } })
+            .collect()
+    }
+
+    /// The definition of a volume whose name was a template.
+    fn templated_volume(&self, fresh: &super::TaskPlan, name: &str) -> VolumeSpec {
+        let targets = fresh.spec.volumes.iter().filter(|(_, mount)| mount.named_volume() == Some(name));
+        targets
+            .filter_map(|(target, _)| fresh.service.spec.volumes.get(target)?.named_volume())
+            .find_map(|written| self.spec.volumes.values().find(|volume| volume.name == written))
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Networks of the wanted names that are there and are something else.
+    fn check_networks(&mut self, wanted: &BTreeMap<&str, Arc<NetworkSpec>>) {
+        let mut problems = Vec::new();
+        for (name, network) in wanted.iter().filter(|(_, network)| !network.external) {
+            let hash = network.hash();
+            for (member, facts) in self.observed.reachable() {
+                let Some(there) = facts.networks.get(*name) else { continue };
+                let Some((why, help)) = self.conflict(there, hash.as_str()) else { continue };
+                problems.push(Problem::NetworkConflict {
+                    node: member.name.clone(),
+                    network: (*name).to_owned(),
+                    why,
+                    help,
+                });
+            }
+        }
+        self.problems.extend(problems);
+    }
+
+    fn conflict(&self, there: &ObservedNetwork, hash: &str) -> Option<(String, String)> {
+        let ours = there.cluster.as_deref() == Some(self.observed.cluster.as_str());
+        if !ours || there.stack.as_deref() != Some(self.spec.name.as_str()) {
+            let owner = match (&there.cluster, &there.stack) {
+                (Some(cluster), Some(stack)) => format!("belongs to stack {stack} of cluster {cluster}"),
+                (_, Some(stack)) => format!("belongs to stack {stack}, made by another tool"),
+                (_, None) => "was made by somebody else".to_owned(),
+            };
+            return Some((
+                owner,
+                "remove it, or give the network another `name:`, or make it `external`".to_owned(),
+            ));
+        }
+        if there.spec_hash.as_deref() == Some(hash) {
+            return None;
+        }
+        let stack = &self.spec.name;
+        Some((
+            "was made from another definition, and a network cannot be altered while tasks are on it"
+                .to_owned(),
+            format!("run `stackctl rm {stack}` and deploy again, or give the network another `name:`"),
+        ))
+    }
+
+    /// Networks of this stack on nodes where no container of the stack will be left that refers to them;
+    /// ended ones count, or a kept task could not even be looked into by starting it again.
+    pub(super) fn unused_networks(&self, services: &[ServiceWork]) -> Vec<Step> {
+        let mut used: BTreeSet<(usize, &str)> = BTreeSet::new();
+        let mut going: BTreeSet<&TaskId> = BTreeSet::new();
+        for slot in services.iter().flat_map(|work| &work.slots) {
+            let removed = slot.old.iter().filter(|old| old.discard).chain(&slot.expired);
+            going.extend(removed.map(|old| &old.handle.id));
+            if let Some(fresh) = &slot.fresh {
+                used.extend(fresh.spec.networks.keys().map(|name| (slot.node, name.as_str())));
+            }
+        }
+        for task in self.observed.tasks().filter(|task| task.stack == self.spec.name) {
+            if !going.contains(&task.id) {
+                let at = self.node_index(&task.node);
+                used.extend(task.spec.networks.keys().map(|name| (at, name.as_str())));
+            }
+        }
+        let mut steps = Vec::new();
+        for (at, site) in self.sites.iter().enumerate() {
+            let Ok(facts) = site.view else { continue };
+            for (name, network) in &facts.networks {
+                let ours = network.cluster.as_deref() == Some(self.observed.cluster.as_str())
+                    && network.stack.as_deref() == Some(self.spec.name.as_str());
+                if ours && !used.contains(&(at, name.as_str())) {
+                    let what = What::RemoveNetwork { name: Arc::from(name.as_str()) };
+                    steps.push(Step { node: at, what, why: Reason::Unused });
+                }
+            }
+        }
+        steps
+    }
+
+    /// Fresh tasks that need a port which a task that goes still holds start after it has stopped.
+    ///
+    /// Only tasks of removed slots were counted as gone while placing, so this cannot become a circle:
+    /// removals wait for nothing.
+    pub(super) fn hand_over_ports(&self, services: &mut [ServiceWork]) {
+        let mut leaving: BTreeMap<usize, Vec<(HostPort, TaskId)>> = BTreeMap::new();
+        let removed: BTreeMap<TaskId, usize> = services
+            .iter()
+            .flat_map(|work| &work.slots)
+            .filter(|slot| slot.kind == SlotKind::Remove)
+            .flat_map(|slot| &slot.old)
+            .map(|old| (old.handle.id.clone(), old.node))
+            .collect();
+        if removed.is_empty() {
+            return;
+        }
+        for task in self.observed.tasks().filter(|task| task.stack == self.spec.name) {
+            if let Some(node) = removed.get(&task.id) {
+                let ports = task.spec.host_ports().map(|port| (port, task.id.clone()));
+                leaving.entry(*node).or_default().extend(ports);
+            }
+        }
+        for slot in services.iter_mut().flat_map(|work| &mut work.slots) {
+            let (Some(fresh), Some(leaving)) = (&slot.fresh, leaving.get(&slot.node)) else { continue };
+            let wanted: Vec<HostPort> = fresh.spec.host_ports().collect();
+            slot.after = leaving
+                .iter()
+                .filter(|(port, _)| wanted.iter().any(|wanted| wanted.clashes_with(port)))
+                .map(|(_, id)| id.clone())
+                .collect();
+            slot.after.sort();
+            slot.after.dedup();
+        }
+    }
+}
+
+/// Whether a node has an image, by digest where it is pinned, by tag otherwise.
+fn has_image(facts: &NodeFacts, image: &str) -> bool {
+    let Ok(image) = ImageRef::parse(image) else { return facts.images.contains(image) };
+    match (&image.digest, image.effective_tag()) {
+        (Some(digest), _) => facts.images.contains(&format!("{}@{digest}", image.familiar_name())),
+        (None, Some(tag)) => facts.images.contains(&format!("{}:{tag}", image.familiar_name())),
+        (None, None) => false,
+    }
+}

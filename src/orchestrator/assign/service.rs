@@ -1,0 +1,594 @@
+//! One service: which slots it should have, and what becomes of each.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::super::action::{ServicePlan, TaskPlan};
+use super::super::note::Note;
+use super::super::problem::Problem;
+use super::super::reason::Reason;
+use super::super::scheduler::{Request, Spread, Unplaced};
+use super::super::template;
+use super::slot::{Fate, Found, keep_lowest};
+use super::{OldTask, Planner, ServiceWork, SlotKind, SlotWork, handle, service_plan};
+use crate::diff::task_changes;
+use crate::model::node::Availability;
+use crate::model::spec::{RestartCondition, ServiceMode, ServiceSpec, UpdateOrder};
+use crate::model::task::{Slot, Task};
+use crate::model::{ServiceName, SpecHash, TaskId};
+
+/// What is known of one service while its slots are decided.
+struct Table<'p> {
+    service: &'p ServiceSpec,
+    plan: Arc<ServicePlan>,
+    request: Request,
+    templated: bool,
+    /// Old spec hash to the fields that differ from the wanted one.
+    fields: BTreeMap<SpecHash, Arc<[String]>>,
+    /// Slots with at least one task before this run.
+    slots_before: u32,
+    slots_wanted: u32,
+}
+
+/// A slot that needs a task, before it is known where.
+struct Open<'o> {
+    found: Found<'o>,
+    /// A container of an earlier run that only needs to be started.
+    adopt: Option<&'o Task>,
+    why: Reason,
+}
+
+impl<'o> Planner<'o> {
+    pub(super) fn wanted_services(&mut self) -> Vec<ServiceWork> {
+        let order = self.in_order_of_dependency();
+        let offset_of: BTreeMap<&ServiceName, usize> =
+            order.iter().enumerate().map(|(at, service)| (&service.name, at)).collect();
+        // Removed services come before these in the list; they depend on nothing, nothing on them.
+        let removed = if self.options.prune {
+            self.running.keys().filter(|name| !self.spec.services.contains_key(name.as_str())).count()
+        } else {
+            0
+        };
+        let mut all = Vec::with_capacity(order.len());
+        for service in &order {
+            let mut work = self.service(service);
+            work.depends_on = service
+                .depends_on
+                .iter()
+                .filter_map(|(name, condition)| offset_of.get(name).map(|at| (removed + at, *condition)))
+                .collect();
+            all.push(work);
+        }
+        all
+    }
+
+    /// Dependencies first, then by name. A circle is a problem, and then the order is by name.
+    fn in_order_of_dependency(&mut self) -> Vec<&'o ServiceSpec> {
+        let mut left: BTreeMap<&ServiceName, &'o ServiceSpec> = self.spec.services.iter().collect();
+        let mut order = Vec::with_capacity(left.len());
+        while !left.is_empty() {
+            let ready: Vec<&ServiceName> = left
+                .iter()
+                .filter(|(_, service)| !service.depends_on.keys().any(|name| left.contains_key(name)))
+                .map(|(name, _)| *name)
+                .collect();
+            if ready.is_empty() {
+                let services = left.keys().map(|name| (*name).clone()).collect();
+                self.problems.push(Problem::DependencyCycle { services });
+                order.extend(left.into_values());
+                break;
+            }
+            order.extend(ready.iter().filter_map(|name| left.remove(*name)));
+        }
+        order
+    }
+
+    fn service(&mut self, service: &'o ServiceSpec) -> ServiceWork {
+        let must_complete = self.must_complete(service);
+        let mut work = ServiceWork {
+            name: service.name.clone(),
+            update: service.update_config,
+            max_concurrent: u32::MAX,
+            is_job: service.mode.is_job(),
+            must_complete,
+            restart: service.task.restart_policy,
+            depends_on: Vec::new(),
+            slots: Vec::new(),
+            kept: 0,
+        };
+        let plan = match service_plan(self.observed, self.spec, service, must_complete) {
+            Ok(plan) => Arc::new(plan),
+            Err(problem) => {
+                self.problems.push(problem);
+                return work;
+            }
+        };
+        let request = match Request::of(service, self.spec) {
+            Ok(request) => request,
+            Err(why) => {
+                self.problems
+                    .push(Problem::BadConstraint { service: service.name.clone(), why: why.to_string() });
+                return work;
+            }
+        };
+        self.note_service(service);
+        let mut table = Table {
+            service,
+            plan,
+            request,
+            templated: template::is_templated(&service.task),
+            fields: BTreeMap::new(),
+            slots_before: 0,
+            slots_wanted: 0,
+        };
+        let tasks = self.running.get(&service.name).cloned().unwrap_or_default();
+        let mut by_slot: BTreeMap<&Slot, Vec<&'o Task>> = BTreeMap::new();
+        for task in tasks {
+            by_slot.entry(&task.slot).or_default().push(task);
+        }
+        let found: Vec<Found<'o>> =
+            by_slot.into_iter().map(|(slot, tasks)| Found::sort(slot.clone(), tasks)).collect();
+        // A service whose mode changed has slots of the other kind: they go.
+        let (found, other_kind): (Vec<Found>, Vec<Found>) = found
+            .into_iter()
+            .partition(|found| matches!(found.slot, Slot::Node(_)) == service.mode.is_global());
+        for found in other_kind {
+            self.remove_slot(
+                &mut work,
+                &found,
+                Reason::SpecChanged { fields: Arc::from(["deploy.mode".to_owned()]) },
+            );
+        }
+        table.slots_before = u32::try_from(found.len()).unwrap_or(u32::MAX);
+        match service.mode {
+            ServiceMode::Replicated { replicas } => self.numbered(&mut table, &mut work, found, replicas, 1),
+            ServiceMode::ReplicatedJob { total, max_concurrent } => {
+                work.max_concurrent = max_concurrent.max(1);
+                self.numbered(&mut table, &mut work, found, total, 0);
+            }
+            ServiceMode::Global | ServiceMode::GlobalJob => self.global(&mut table, &mut work, found),
+        }
+        work.slots.sort_by(|a, b| (a.kind, &a.slot()).cmp(&(b.kind, &b.slot())));
+        work
+    }
+
+    fn note_service(&mut self, service: &ServiceSpec) {
+        let policy = &service.task.restart_policy;
+        let say = |why: &str| Note::RestartPolicyApproximated {
+            service: service.name.clone(),
+            why: why.to_owned(),
+        };
+        if policy.condition == RestartCondition::Any && policy.max_attempts > 0 && !service.mode.is_job() {
+            self.notes.push(say("the engine limits attempts only for ends with a status other than 0"));
+        }
+        if service.task.network_mode.is_none() {
+            let ingress: Vec<String> = service
+                .task
+                .ports
+                .iter()
+                .filter(|port| port.mode == crate::model::spec::PublishMode::Ingress)
+                .filter_map(|port| port.published.map(|number| format!("{}:{number}", service.name)))
+                .collect();
+            if !ingress.is_empty() {
+                match self.notes.iter_mut().find(|note| matches!(note, Note::IngressIsLocal { .. })) {
+                    Some(Note::IngressIsLocal { ports }) => ports.extend(ingress),
+                    _ => self.notes.push(Note::IngressIsLocal { ports: ingress }),
+                }
+            }
+        }
+    }
+
+    /// Replicated services and jobs: `wanted` slots, numbered from `first`.
+    fn numbered(
+        &mut self,
+        table: &mut Table<'_>,
+        work: &mut ServiceWork,
+        found: Vec<Found<'o>>,
+        wanted: u32,
+        first: u32,
+    ) {
+        table.slots_wanted = wanted;
+        let (kept, surplus) = keep_lowest(found, wanted as usize, |task| self.lasts(table, task).is_none());
+        for found in surplus {
+            self.remove_slot(work, &found, Reason::ScaledDown { from: table.slots_before, to: wanted });
+        }
+        let mut counts = vec![0u32; self.sites.len()];
+        let mut open = Vec::new();
+        let mut taken: std::collections::BTreeSet<u32> = std::collections::BTreeSet::new();
+        for found in kept {
+            if let Slot::Replica(number) = found.slot {
+                taken.insert(number);
+            }
+            self.settle(table, work, found, &mut counts, &mut open);
+        }
+        let missing = wanted.saturating_sub(u32::try_from(taken.len()).unwrap_or(u32::MAX));
+        let new = if table.slots_before == 0 {
+            Reason::NewService
+        } else {
+            Reason::ScaledUp { from: table.slots_before, to: wanted }
+        };
+        let free = (first..).filter(|number| !taken.contains(number)).take(missing as usize);
+        open.extend(free.map(|number| Open {
+            found: Found { slot: Slot::Replica(number), live: Vec::new(), ended: Vec::new() },
+            adopt: None,
+            why: new.clone(),
+        }));
+        self.place(table, work, open, &mut counts);
+    }
+
+    /// One task on each active node that meets constraints and platform.
+    fn global(&mut self, table: &mut Table<'_>, work: &mut ServiceWork, found: Vec<Found<'o>>) {
+        let mut by_node: BTreeMap<Slot, Found<'o>> =
+            found.into_iter().map(|found| (found.slot.clone(), found)).collect();
+        let mut unplaced = Vec::new();
+        for at in 0..self.sites.len() {
+            let site = &self.sites[at];
+            let member = site.member;
+            let slot = Slot::Node(member.name.clone());
+            let found = by_node.remove(&slot);
+            if site.view.is_err() {
+                continue;
+            }
+            // Paused nodes are neither given tasks nor updated (SwarmKit's `global.go`).
+            if member.availability == Availability::Pause {
+                if let Some(found) = found.filter(|found| !found.live.is_empty()) {
+                    for task in &found.live {
+                        self.keep(work, task);
+                    }
+                }
+                continue;
+            }
+            if let Err(kind) = table.request.check_lasting(site) {
+                let why = table.request.explain(kind, site);
+                if let Some(found) = found {
+                    let why =
+                        Reason::NoLongerFits { node: member.name.clone(), why: Arc::from(why.as_str()) };
+                    self.remove_slot(work, &found, why);
+                } else if kind == super::super::scheduler::FilterKind::Platform {
+                    self.notes.push(Note::NodeLeftOut {
+                        service: table.service.name.clone(),
+                        node: member.name.clone(),
+                        why,
+                    });
+                }
+                continue;
+            }
+            if member.availability == Availability::Drain {
+                if let Some(found) = found {
+                    self.remove_slot(work, &found, Reason::NodeDrained { node: member.name.clone() });
+                }
+                continue;
+            }
+            let mut open = Vec::new();
+            let mut counts = vec![0; if found.is_some() { self.sites.len() } else { 0 }];
+            match found {
+                Some(found) => self.settle(table, work, found, &mut counts, &mut open),
+                None => {
+                    let why =
+                        if table.slots_before == 0 { Reason::NewService } else { Reason::NodeWithoutTask };
+                    let found = Found { slot, live: Vec::new(), ended: Vec::new() };
+                    open.push(Open { found, adopt: None, why });
+                }
+            }
+            for open in open {
+                for task in &open.found.live {
+                    self.release(task);
+                }
+                let site = &self.sites[at];
+                let fits = table.request.check_fixed(site).and_then(|()| table.request.check_room(site, 0));
+                if let Err(kind) = fits {
+                    unplaced.push((kind, member.name.clone(), table.request.explain(kind, site)));
+                    continue;
+                }
+                self.sites[at].load.add(&table.request.demand);
+                let slot_work = self.fresh(table, open, at);
+                work.slots.push(slot_work);
+            }
+        }
+        if !unplaced.is_empty() {
+            let mut counts = BTreeMap::new();
+            for (kind, _, _) in &unplaced {
+                *counts.entry(*kind).or_default() += 1;
+            }
+            self.problems.push(Problem::Unplaced(Unplaced {
+                service: table.service.name.clone(),
+                tasks: u32::try_from(unplaced.len()).unwrap_or(u32::MAX),
+                counts,
+                nodes: unplaced.into_iter().map(|(_, node, why)| (node, why)).collect(),
+            }));
+        }
+        // Slots of nodes that are no longer in the inventory cannot be seen, and so not be here; slots
+        // of silent nodes are left alone.
+    }
+
+    /// Whether a task must leave its node, and why.
+    fn lasts(&self, table: &Table<'_>, task: &Task) -> Option<Reason> {
+        let site = &self.sites[self.node_index(&task.node)];
+        if site.member.availability == Availability::Drain {
+            return Some(Reason::NodeDrained { node: task.node.clone() });
+        }
+        let kind = table.request.check_lasting(site).err()?;
+        let why = table.request.explain(kind, site);
+        Some(Reason::NoLongerFits { node: task.node.clone(), why: Arc::from(why) })
+    }
+
+    /// A slot with tasks in it: keeps one, or leaves the slot open with its reason.
+    fn settle(
+        &mut self,
+        table: &mut Table<'_>,
+        work: &mut ServiceWork,
+        found: Found<'o>,
+        counts: &mut [u32],
+        open: &mut Vec<Open<'o>>,
+    ) {
+        let (policy, is_job) = (&table.service.task.restart_policy, table.plan.is_job);
+        let fate =
+            found.fate(&table.plan.spec_hash, policy, is_job, |task| self.lasts(table, task).is_none());
+        match fate {
+            Fate::Complete => {
+                work.kept += 1;
+                self.expire_kept(work, &found);
+            }
+            Fate::Keep(task) => {
+                counts[self.node_index(&task.node)] += 1;
+                let others: Vec<OldTask> = found
+                    .live
+                    .iter()
+                    .filter(|other| other.id != task.id)
+                    .map(|other| self.old(other, Reason::Duplicate, false))
+                    .collect();
+                for other in found.live.iter().filter(|other| other.id != task.id) {
+                    self.release(other);
+                }
+                if others.is_empty() {
+                    self.keep(work, task);
+                    self.expire_kept(work, &found);
+                } else {
+                    let why = self.surplus_reason(table, &found, task);
+                    let expired = self.expired(&found, &others);
+                    work.slots.push(SlotWork {
+                        kind: SlotKind::Remove,
+                        node: self.node_index(&task.node),
+                        fresh: None,
+                        adopt: false,
+                        old: others,
+                        expired,
+                        watch: None,
+                        after: Vec::new(),
+                        why,
+                    });
+                    work.kept += 1;
+                }
+            }
+            Fate::Adopt(task) => {
+                let why = self.reason_for(table, &found, true);
+                open.push(Open { found, adopt: Some(task), why });
+            }
+            Fate::Fresh => {
+                let why = self.reason_for(table, &found, false);
+                open.push(Open { found, adopt: None, why });
+            }
+        }
+    }
+
+    fn keep(&self, work: &mut ServiceWork, task: &Task) {
+        if !work.must_complete && task.status.is_up() {
+            work.kept += 1;
+            return;
+        }
+        work.slots.push(SlotWork {
+            kind: SlotKind::Keep,
+            node: self.node_index(&task.node),
+            fresh: None,
+            adopt: false,
+            old: Vec::new(),
+            expired: Vec::new(),
+            watch: Some((handle(task), task.status)),
+            after: Vec::new(),
+            why: Reason::NeverStarted,
+        });
+    }
+
+    fn surplus_reason(&self, table: &mut Table<'_>, found: &Found<'o>, kept: &Task) -> Reason {
+        let changed =
+            found.live.iter().find(|task| task.id != kept.id && task.spec_hash != table.plan.spec_hash);
+        match changed {
+            Some(task) => Reason::SpecChanged { fields: table.fields_changed(task) },
+            None => Reason::Duplicate,
+        }
+    }
+
+    fn reason_for(&self, table: &mut Table<'_>, found: &Found<'o>, adopt: bool) -> Reason {
+        let changed =
+            found.live.iter().chain(&found.ended).find(|task| task.spec_hash != table.plan.spec_hash);
+        let leaving = found.live.iter().find_map(|task| self.lasts(table, task));
+        match (found.live.is_empty(), leaving, changed) {
+            // Moved because it must, even if it would have been replaced as well.
+            (false, Some(leaving), _) => leaving,
+            (false, None, Some(task)) if found.live.iter().any(|live| live.id == task.id) => {
+                Reason::SpecChanged { fields: table.fields_changed(task) }
+            }
+            (false, None, _) if adopt => Reason::NeverStarted,
+            (false, None, _) => Reason::TaskEnded { exit_code: None },
+            (true, _, _) => {
+                let last = found.ended.first();
+                match last {
+                    Some(task) if task.spec_hash != table.plan.spec_hash => {
+                        Reason::SpecChanged { fields: table.fields_changed(task) }
+                    }
+                    Some(task) => Reason::TaskEnded {
+                        exit_code: match task.status {
+                            crate::model::TaskStatus::Exited { exit_code } => Some(exit_code),
+                            _ => None,
+                        },
+                    },
+                    None => Reason::NewService,
+                }
+            }
+        }
+    }
+
+    fn remove_slot(&mut self, work: &mut ServiceWork, found: &Found<'o>, why: Reason) {
+        let tasks: Vec<&'o Task> = found.live.iter().chain(&found.ended).copied().collect();
+        if tasks.is_empty() {
+            return;
+        }
+        for task in &found.live {
+            self.release(task);
+        }
+        let slot = self.removal(&tasks, why);
+        work.slots.push(slot);
+    }
+
+    /// Finds a node for every open slot: the one it is on where that still fits, the best otherwise.
+    ///
+    /// Staying put is ours: SwarmKit ranks all nodes anew for a replacement, which carries tasks away
+    /// from their local volumes and images for no gain.
+    fn place(
+        &mut self,
+        table: &mut Table<'_>,
+        work: &mut ServiceWork,
+        open: Vec<Open<'o>>,
+        counts: &mut [u32],
+    ) {
+        let start_first = table.service.update_config.order == UpdateOrder::StartFirst;
+        let (mut staying, mut moving) = (Vec::new(), Vec::new());
+        for open in open {
+            // What is replaced makes room for its successor, unless both live side by side for a while.
+            let side_by_side = start_first && table.request.demand.ports.is_empty();
+            if !side_by_side {
+                for task in &open.found.live {
+                    self.release(task);
+                }
+            }
+            let home = open
+                .found
+                .live
+                .iter()
+                .find(|task| self.lasts(table, task).is_none())
+                .map(|task| self.node_index(&task.node));
+            // A container that was made already is taken where it is: its room is its own.
+            let home = open.adopt.map(|task| self.node_index(&task.node)).or(home);
+            let fits = home.is_some_and(|at| {
+                let site = &self.sites[at];
+                table.request.check_fixed(site).is_ok()
+                    && (side_by_side || table.request.check_room(site, counts[at]).is_ok())
+            });
+            match home.filter(|_| fits) {
+                Some(at) => {
+                    self.sites[at].load.add(&table.request.demand);
+                    counts[at] += 1;
+                    staying.push((open, at));
+                }
+                None => moving.push(open),
+            }
+        }
+        for (open, at) in staying {
+            let slot = self.fresh(table, open, at);
+            work.slots.push(slot);
+        }
+        if moving.is_empty() {
+            return;
+        }
+        let mut spread = Spread::new(&table.request, &table.service.placement.spread, &self.sites, counts);
+        let mut left_over = 0u32;
+        let mut placed = Vec::with_capacity(moving.len());
+        for open in moving {
+            match spread.place(&mut self.sites, counts) {
+                Some(at) => placed.push((open, at)),
+                None => left_over += 1,
+            }
+        }
+        drop(spread);
+        for (open, at) in placed {
+            let slot = self.fresh(table, open, at);
+            work.slots.push(slot);
+        }
+        if left_over > 0 {
+            let name = &table.service.name;
+            let unplaced = Unplaced::explain(name, left_over, &table.request, &self.sites, |at| counts[at]);
+            self.problems.push(Problem::Unplaced(unplaced));
+        }
+    }
+
+    /// The decision for a slot that gets a task on a node.
+    fn fresh(&mut self, table: &mut Table<'_>, open: Open<'o>, at: usize) -> SlotWork {
+        let Open { found, adopt, why } = open;
+        let node = self.sites[at].member.name.clone();
+        let adopted = adopt.filter(|task| task.node == node);
+        let (id, attempt) = match adopted {
+            Some(task) => (task.id.clone(), task.attempt),
+            None => {
+                let attempt = found.next_attempt();
+                let ServicePlan { cluster, stack, service, spec_hash, .. } = &*table.plan;
+                let id = TaskId::derive(cluster, stack, service, &found.slot, &node, spec_hash, attempt);
+                (id, attempt)
+            }
+        };
+        let spec = match self.sites[at].view {
+            Ok(facts) if table.templated => {
+                let context = template::Context {
+                    stack: &self.spec.name,
+                    service: table.service,
+                    member: self.sites[at].member,
+                    facts,
+                    task: &id,
+                    slot: &found.slot,
+                };
+                template::expand(&table.service.task, &context)
+            }
+            _ => table.service.task.clone(),
+        };
+        let discard = table.plan.is_job;
+        let old: Vec<OldTask> = found
+            .live
+            .iter()
+            .filter(|task| adopted.is_none_or(|adopted| adopted.id != task.id))
+            .map(|task| self.old(task, why.clone(), discard))
+            .collect();
+        let expired = self.expired(&found, &old);
+        let kind = if old.iter().any(|old| !old.idle) { SlotKind::Replace } else { SlotKind::Create };
+        SlotWork {
+            kind,
+            node: at,
+            fresh: Some(Arc::new(TaskPlan {
+                service: table.plan.clone(),
+                slot: found.slot,
+                node,
+                attempt,
+                id,
+                spec,
+            })),
+            adopt: adopted.is_some(),
+            old,
+            expired,
+            watch: None,
+            after: Vec::new(),
+            why,
+        }
+    }
+}
+
+impl Table<'_> {
+    /// The fields in which a task's spec differs from the wanted one.
+    fn fields_changed(&mut self, task: &Task) -> Arc<[String]> {
+        if let Some(fields) = self.fields.get(&task.spec_hash) {
+            return fields.clone();
+        }
+        let fields: Arc<[String]> =
+            task_changes(&task.spec, &self.service.task).into_iter().map(|change| change.path).collect();
+        self.fields.insert(task.spec_hash.clone(), fields.clone());
+        fields
+    }
+}
+
+impl SlotWork {
+    /// Its slot, for ordering.
+    fn slot(&self) -> Option<Slot> {
+        self.fresh
+            .as_ref()
+            .map(|fresh| fresh.slot.clone())
+            .or_else(|| self.old.first().or(self.expired.first()).map(|old| old.handle.slot.clone()))
+            .or_else(|| self.watch.as_ref().map(|(handle, _)| handle.slot.clone()))
+    }
+}

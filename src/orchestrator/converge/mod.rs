@@ -1,0 +1,372 @@
+//! Puts an assignment in order and sees it through: `step(now, event)` in, actions out.
+//!
+//! Three phases. *Prepare*: networks, volumes and images on every node; if any of it fails, nothing has
+//! been stopped or started, and that is where it ends. *Roll*: services in order of dependency, slots by
+//! the update policy. *Tidy*: networks nobody uses any more, once every fresh task has held for
+//! [`SETTLE_MS`].
+//!
+//! A state machine without a clock: time is an argument, and the wish to be woken is part of the answer.
+//! What it decides depends on its inputs alone, so a forecast and a deploy without faults act alike.
+//!
+//! Monitoring windows, failure ratios, pause and rollback belong in [`service`], where a slot's end is
+//! counted; today a failed slot stops the rollout of its service unless `failure_action` is `continue`.
+
+mod service;
+mod slot;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::action::{Action, ActionId, Failure, FailureKind, Outcome, What};
+use super::assign::{Assignment, OldTask, Step as Wanted};
+use super::event::Event;
+use super::reason::Reason;
+use crate::model::ids::{NodeName, TaskId};
+use crate::model::{TaskStatus, Timestamp};
+
+use service::{ServiceRun, State};
+use slot::{SlotRun, Stage};
+pub use verdict::{Ending, ServiceVerdict, TaskFailure, Verdict};
+
+/// How long a fresh task without a health check must hold before the run counts as done, in
+/// milliseconds. Long enough to see a program die of a bad flag, short enough to wait for.
+pub const SETTLE_MS: i64 = 2_000;
+
+/// How long a task of a new service may fail and be restarted by the engine before that counts as
+/// failed, in milliseconds: programs that die until their database is up are a habit of many stacks.
+pub const RESTART_PATIENCE_MS: i64 = 10_000;
+
+/// The answer to one event.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// What to do now; all of it may be done at the same time.
+    pub actions: Vec<Action>,
+    /// When to send [`Event::Tick`] if nothing else happens before.
+    pub wake_at: Option<Timestamp>,
+    /// Set once: nothing is left to do or to wait for.
+    pub verdict: Option<Verdict>,
+}
+
+/// Sees one assignment through.
+#[derive(Debug)]
+pub struct Converger {
+    nodes: Vec<NodeName>,
+    silent: Vec<bool>,
+    services: Vec<ServiceRun>,
+    slots: Vec<SlotRun>,
+    /// What each action was for, by its number.
+    issued: Vec<Purpose>,
+    /// Fresh and watched tasks by id.
+    by_task: BTreeMap<TaskId, usize>,
+    /// Slots that wait until an old task has stopped.
+    waiting_for_stop: BTreeMap<TaskId, Vec<usize>>,
+    prepare: Vec<Wanted>,
+    unused_networks: Vec<Wanted>,
+    phase: Phase,
+    failures: Vec<Failed>,
+    timers: BTreeSet<(Timestamp, Timer)>,
+    settle_until: Option<Timestamp>,
+    watched: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Begin,
+    Preparing { open: usize },
+    Rolling,
+    Tidying { open: usize },
+    Done,
+}
+
+/// Preparation or tidying that failed: it belongs to no task.
+#[derive(Debug, Clone)]
+struct Failed {
+    node: NodeName,
+    what: String,
+    failure: Failure,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// The delay after this slot's batch is over.
+    Delay { slot: usize },
+    /// A slot's patience is over.
+    Patience(usize),
+    /// The fresh tasks have held.
+    Settled,
+}
+
+#[derive(Debug, Clone)]
+enum Purpose {
+    Prepare { node: usize, what: String },
+    Slot(usize),
+    Tidy { node: usize, what: String },
+    Ended,
+}
+
+impl Converger {
+    /// Begins with an assignment that has no problems.
+    #[must_use]
+    pub fn new(assignment: Assignment) -> Self {
+        let Assignment { nodes, prepare, services: work, unused_networks, .. } = assignment;
+        let mut slots = Vec::new();
+        let mut services = Vec::with_capacity(work.len());
+        for (at, work) in work.into_iter().enumerate() {
+            services.push(ServiceRun::new(at, work, &mut slots));
+        }
+        for at in 0..services.len() {
+            for (on, _) in services[at].depends_on.clone() {
+                services[on].dependents.push(at);
+            }
+        }
+        let mut by_task = BTreeMap::new();
+        let mut waiting_for_stop: BTreeMap<TaskId, Vec<usize>> = BTreeMap::new();
+        for (at, slot) in slots.iter().enumerate() {
+            if let Some(id) = slot.task_id() {
+                by_task.insert(id.clone(), at);
+            }
+            for id in &slot.work.after {
+                waiting_for_stop.entry(id.clone()).or_default().push(at);
+            }
+        }
+        Self {
+            silent: vec![false; nodes.len()],
+            nodes,
+            services,
+            slots,
+            issued: Vec::new(),
+            by_task,
+            waiting_for_stop,
+            prepare,
+            unused_networks,
+            phase: Phase::Begin,
+            failures: Vec::new(),
+            timers: BTreeSet::new(),
+            settle_until: None,
+            watched: 0,
+        }
+    }
+
+    /// Takes in one event and says what follows from it.
+    pub fn step(&mut self, now: Timestamp, event: Event) -> Step {
+        let mut step = Step::default();
+        self.absorb(now, event, &mut step);
+        self.ring(now, &mut step);
+        self.advance(now, &mut step);
+        step.wake_at = self.timers.first().map(|(at, _)| *at);
+        step
+    }
+
+    /// Whether the state of tasks matters now: if so, look at them often.
+    #[must_use]
+    pub fn is_watching(&self) -> bool {
+        self.watched > 0 || self.settle_until.is_some()
+    }
+
+    /// Tasks that run and are not up yet: node, task, and whether it must end with status 0.
+    #[must_use]
+    pub fn awaited(&self) -> Vec<(NodeName, TaskId, bool)> {
+        if self.watched == 0 {
+            return Vec::new();
+        }
+        let waiting = self.slots.iter().filter(|slot| slot.stage == Stage::AwaitingUp);
+        waiting
+            .filter_map(|slot| {
+                let must_complete = self.services[slot.service].must_complete;
+                Some((self.nodes[slot.work.node].clone(), slot.task_id()?.clone(), must_complete))
+            })
+            .collect()
+    }
+
+    fn absorb(&mut self, now: Timestamp, event: Event, step: &mut Step) {
+        match event {
+            Event::Tick => {}
+            Event::ActionDone { id, outcome } => self.action_done(now, id, outcome, step),
+            Event::TaskSeen { task, status, .. } => {
+                if let Some(&slot) = self.by_task.get(&task) {
+                    self.task_seen(now, slot, status, step);
+                }
+            }
+            Event::NodeSilent { node, why } => {
+                if let Ok(at) = self.nodes.binary_search(&node) {
+                    let failure = Failure {
+                        kind: FailureKind::HostSilent,
+                        code: why.code,
+                        message: why.reason,
+                        help: why.help,
+                    };
+                    self.node_silent(now, at, &failure, step);
+                }
+            }
+        }
+    }
+
+    fn ring(&mut self, now: Timestamp, step: &mut Step) {
+        while let Some(&(at, timer)) = self.timers.first() {
+            if at > now {
+                return;
+            }
+            self.timers.pop_first();
+            match timer {
+                Timer::Delay { slot } => {
+                    let service = self.slots[slot].service;
+                    self.services[service].in_motion -= 1;
+                    self.pump(now, service, step);
+                }
+                Timer::Patience(slot) => self.patience_over(now, slot, step),
+                Timer::Settled => {}
+            }
+        }
+    }
+
+    /// Moves on to the next phase as long as the present one is over.
+    fn advance(&mut self, now: Timestamp, step: &mut Step) {
+        loop {
+            match self.phase {
+                Phase::Begin => {
+                    let prepare = std::mem::take(&mut self.prepare);
+                    self.phase = Phase::Preparing { open: prepare.len() };
+                    for wanted in prepare {
+                        let purpose = Purpose::Prepare { node: wanted.node, what: describe(&wanted.what) };
+                        self.issue(wanted.node, wanted.what, wanted.why, purpose, step);
+                    }
+                }
+                Phase::Preparing { open: 0 } if self.failures.is_empty() => {
+                    self.phase = Phase::Rolling;
+                    for service in 0..self.services.len() {
+                        self.begin_if_ready(now, service, step);
+                    }
+                }
+                Phase::Preparing { open: 0 } => return self.end(step),
+                Phase::Rolling => {
+                    if self.services.iter().any(|service| !service.is_over()) {
+                        return;
+                    }
+                    if let Some(until) = self.settle_until.filter(|until| *until > now) {
+                        self.timers.insert((until, Timer::Settled));
+                        return;
+                    }
+                    self.settle_until = None;
+                    let failed = self.services.iter().any(|service| service.state != State::Up);
+                    // After a failure nobody knows which networks will be wanted next.
+                    let unused = if failed { Vec::new() } else { std::mem::take(&mut self.unused_networks) };
+                    self.phase = Phase::Tidying { open: unused.len() };
+                    for wanted in unused {
+                        let purpose = Purpose::Tidy { node: wanted.node, what: describe(&wanted.what) };
+                        self.issue(wanted.node, wanted.what, wanted.why, purpose, step);
+                    }
+                }
+                Phase::Tidying { open: 0 } => return self.end(step),
+                Phase::Preparing { .. } | Phase::Tidying { .. } | Phase::Done => return,
+            }
+        }
+    }
+
+    fn end(&mut self, step: &mut Step) {
+        self.phase = Phase::Done;
+        self.timers.clear();
+        self.settle_until = None;
+        step.verdict = Some(self.verdict());
+    }
+
+    fn issue(&mut self, node: usize, what: What, why: Reason, purpose: Purpose, step: &mut Step) {
+        let id =
+            ActionId(u32::try_from(self.issued.len()).expect("fewer than four thousand million actions"));
+        self.issued.push(purpose);
+        step.actions.push(Action { id, node: self.nodes[node].clone(), what, why });
+    }
+
+    fn action_done(&mut self, now: Timestamp, id: ActionId, outcome: Outcome, step: &mut Step) {
+        // An answer that comes twice counts once.
+        let Some(purpose) = self.issued.get_mut(id.0 as usize) else { return };
+        match std::mem::replace(purpose, Purpose::Ended) {
+            Purpose::Ended => {}
+            Purpose::Prepare { node, what } => {
+                if let Phase::Preparing { open } = &mut self.phase {
+                    *open -= 1;
+                }
+                self.note_failure(node, what, outcome);
+            }
+            Purpose::Tidy { node, what } => {
+                if let Phase::Tidying { open } = &mut self.phase {
+                    *open -= 1;
+                }
+                self.note_failure(node, what, outcome);
+            }
+            Purpose::Slot(slot) => self.slot_action_done(now, slot, outcome, step),
+        }
+    }
+
+    fn note_failure(&mut self, node: usize, what: String, outcome: Outcome) {
+        if let Outcome::Failed(failure) = outcome {
+            self.failures.push(Failed { node: self.nodes[node].clone(), what, failure });
+        }
+    }
+
+    /// A node went silent: whatever waits for it has failed, with what it was doing unknown.
+    fn node_silent(&mut self, now: Timestamp, node: usize, failure: &Failure, step: &mut Step) {
+        self.silent[node] = true;
+        for slot in 0..self.slots.len() {
+            let run = &self.slots[slot];
+            let touches = run.work.node == node || run.work.old.iter().any(|old| old.node == node);
+            // With an action in flight its own answer decides; without one nothing else would come.
+            if touches && run.stage == Stage::AwaitingUp {
+                self.fail_slot(now, slot, failure.clone(), step);
+            }
+        }
+    }
+
+    fn stop_action(&mut self, old: &OldTask, purpose: Purpose, step: &mut Step) {
+        let what = What::StopTask { task: old.handle.clone(), grace: old.grace };
+        self.issue(old.node, what, old.why.clone(), purpose, step);
+    }
+
+    fn remove_action(&mut self, old: &OldTask, purpose: Purpose, step: &mut Step) {
+        let what = What::RemoveTask { task: old.handle.clone() };
+        self.issue(old.node, what, old.why.clone(), purpose, step);
+    }
+}
+
+fn describe(what: &What) -> String {
+    format!("{} {}", what.verb(), what.object())
+}
+
+/// Whether a task does what its service wants of it, will not, or may yet.
+fn judge(status: Option<TaskStatus>, service: &ServiceRun, must_complete: bool) -> Judgement {
+    use crate::model::Health;
+    let Some(status) = status else {
+        return Judgement::Failed("its container is gone".to_owned());
+    };
+    match status {
+        TaskStatus::Running { health: Health::Unhealthy } => Judgement::Failed("it is unhealthy".to_owned()),
+        TaskStatus::Running { .. } if must_complete => Judgement::NotYet,
+        TaskStatus::Running { health: Health::Starting } => Judgement::NotYet,
+        TaskStatus::Running { .. } => Judgement::Up,
+        TaskStatus::Created => Judgement::NotYet,
+        TaskStatus::Restarting { exit_code } => {
+            Judgement::Failing(format!("it ended with status {exit_code}"))
+        }
+        TaskStatus::Paused => Judgement::Failed("it is paused".to_owned()),
+        TaskStatus::Exited { exit_code } if must_complete && exit_code == 0 => Judgement::Up,
+        TaskStatus::Exited { exit_code }
+            if !must_complete && super::restart::is_complete(&service.restart, service.is_job, exit_code) =>
+        {
+            Judgement::Up
+        }
+        TaskStatus::Exited { exit_code } => Judgement::Failed(format!("it ended with status {exit_code}")),
+        TaskStatus::Dead | TaskStatus::Removing => {
+            Judgement::Failed("its container is being removed".to_owned())
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Judgement {
+    Up,
+    NotYet,
+    /// Bad, but the engine is at it.
+    Failing(String),
+    Failed(String),
+}

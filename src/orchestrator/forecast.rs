@@ -1,0 +1,179 @@
+//! The plan: the very machine that converges, run in virtual time against a world where all goes well.
+//!
+//! Nothing here decides anything. A simulation test holds that a run without faults performs exactly
+//! these actions.
+
+use super::action::{Action, Outcome, What};
+use super::assign::{Assignment, assign};
+use super::converge::Converger;
+use super::event::Event;
+use super::note::Note;
+use super::options::PlanOptions;
+use super::problem::Problem;
+use crate::diff::{self, StackDiff};
+use crate::model::{Health, NodeName, Observed, StackSpec, TaskStatus, Timestamp};
+
+/// What would be done about a stack, and what stands in the way.
+#[derive(Debug)]
+pub struct Plan {
+    /// Field by field.
+    pub diff: StackDiff,
+    /// Action by action.
+    pub forecast: Forecast,
+    /// What a person should know.
+    pub notes: Vec<Note>,
+    /// What stops it. With any of these nothing may be done.
+    pub problems: Vec<Problem>,
+}
+
+/// Actions in waves: all actions of a wave may be done at the same time, and the next wave begins when
+/// they are.
+#[derive(Debug, Default, PartialEq)]
+pub struct Forecast {
+    /// The waves.
+    pub waves: Vec<Vec<Action>>,
+    /// The least time that delays and settling take, in milliseconds.
+    pub duration_ms: i64,
+}
+
+/// How much a plan does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Summary {
+    /// Tasks made in new or empty slots.
+    pub create: u32,
+    /// Tasks replaced.
+    pub replace: u32,
+    /// Tasks stopped without a successor.
+    pub remove: u32,
+    /// Nodes with any action.
+    pub nodes: u32,
+    /// Images pulled, counted once a node.
+    pub pull: u32,
+}
+
+impl Plan {
+    /// Plans a stack. Reads nothing, writes nothing: the observation is all it knows.
+    #[must_use]
+    pub fn make(observed: &Observed, spec: &StackSpec, options: PlanOptions) -> Self {
+        let tasks = observed.tasks().filter(|task| task.stack == spec.name);
+        let mut diff = diff::stack(tasks, spec);
+        if !options.prune {
+            // What stays is no difference; a note says that it is there.
+            diff.services.retain(|service| service.kind != diff::DiffKind::Removed);
+        }
+        let mut assignment = assign(observed, spec, options);
+        let notes = std::mem::take(&mut assignment.notes);
+        let problems = std::mem::take(&mut assignment.problems);
+        let forecast = Forecast::of(assignment, observed.at);
+        // No replicas wanted, or no node that a global service fits: nothing there is as it should be.
+        let touched: std::collections::BTreeSet<_> =
+            forecast.actions().filter_map(|action| action.what.task()).map(|task| task.service).collect();
+        let refused = |name: &crate::model::ServiceName| {
+            problems.iter().any(|p| matches!(p, Problem::Unplaced(u) if u.service == *name))
+        };
+        for service in diff.services.iter_mut().filter(|service| service.kind == diff::DiffKind::Added) {
+            if !touched.contains(&service.name) && !refused(&service.name) {
+                service.kind = diff::DiffKind::Unchanged;
+            }
+        }
+        Self { diff, forecast, notes, problems }
+    }
+
+    /// Whether there is nothing to do and nothing to say no to.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.forecast.waves.is_empty() && self.problems.is_empty()
+    }
+}
+
+impl Forecast {
+    /// Runs a converger against a world that always says yes.
+    #[must_use]
+    pub fn of(assignment: Assignment, begin: Timestamp) -> Self {
+        let mut converger = Converger::new(assignment);
+        let mut now = begin;
+        let mut waves = Vec::new();
+        let mut step = converger.step(now, Event::Tick);
+        loop {
+            let mut next = super::Step::default();
+            if step.actions.is_empty() {
+                // What runs already comes up by itself; what must end, ends.
+                for (node, task, must_complete) in converger.awaited() {
+                    let event = Event::TaskSeen { node, task, status: Some(good_end(must_complete)) };
+                    merge(&mut next, converger.step(now, event));
+                }
+                if next.actions.is_empty() && next.verdict.is_none() && step.verdict.is_none() {
+                    let wake_at = next.wake_at.or(step.wake_at);
+                    let Some(at) = wake_at.filter(|at| *at > now) else { break };
+                    now = at;
+                    merge(&mut next, converger.step(now, Event::Tick));
+                }
+            } else {
+                for action in &step.actions {
+                    let outcome = match &action.what {
+                        What::StartTask { task } => Outcome::Started(good_end(task.service.is_job)),
+                        _ => Outcome::Done,
+                    };
+                    merge(&mut next, converger.step(now, Event::ActionDone { id: action.id, outcome }));
+                }
+                waves.push(step.actions);
+            }
+            if step.verdict.is_some() {
+                break;
+            }
+            step = next;
+        }
+        Self { waves, duration_ms: now.since_ms(begin) }
+    }
+
+    /// Every action, in order of issue.
+    pub fn actions(&self) -> impl Iterator<Item = &Action> {
+        self.waves.iter().flatten()
+    }
+
+    /// How much is done.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        let mut nodes = std::collections::BTreeSet::<&NodeName>::new();
+        let (mut started, mut stopped) =
+            (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+        for action in self.actions() {
+            nodes.insert(&action.node);
+            match &action.what {
+                What::StartTask { task } => {
+                    started.insert((&task.service.service, &task.slot));
+                }
+                What::StopTask { task, .. } => {
+                    stopped.insert((&task.service, &task.slot));
+                }
+                What::PullImage { .. } => summary.pull += 1,
+                What::CreateTask { .. }
+                | What::RemoveTask { .. }
+                | What::CreateNetwork { .. }
+                | What::CreateVolume { .. }
+                | What::RemoveNetwork { .. } => {}
+            }
+        }
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        summary.replace = count(started.intersection(&stopped).count());
+        summary.create = count(started.len()) - summary.replace;
+        summary.remove = count(stopped.len()) - summary.replace;
+        summary.nodes = count(nodes.len());
+        summary
+    }
+}
+
+fn good_end(must_complete: bool) -> TaskStatus {
+    if must_complete {
+        TaskStatus::Exited { exit_code: 0 }
+    } else {
+        TaskStatus::Running { health: Health::None }
+    }
+}
+
+fn merge(into: &mut super::Step, step: super::Step) {
+    into.actions.extend(step.actions);
+    into.wake_at = step.wake_at;
+    into.verdict = into.verdict.take().or(step.verdict);
+}

@@ -1,0 +1,139 @@
+//! What a person should know about a plan besides its actions. Each is said once.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::model::ids::{NodeName, ServiceName};
+
+/// Something to know. Never an error: errors stop the plan.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "note", rename_all = "snake_case")]
+pub enum Note {
+    /// Networks are a bridge on each host for now.
+    NetworksAreLocal {
+        /// Full names.
+        networks: Vec<String>,
+    },
+    /// Ingress ports are published where tasks run.
+    IngressIsLocal {
+        /// `service:port`.
+        ports: Vec<String>,
+    },
+    /// A service runs that the stackfile does not name.
+    NotInStackfile {
+        /// Which.
+        service: ServiceName,
+    },
+    /// `start-first` cannot be had.
+    ForcedStopFirst {
+        /// Which service.
+        service: ServiceName,
+        /// Why.
+        why: String,
+    },
+    /// A global service leaves out a node.
+    NodeLeftOut {
+        /// Which service.
+        service: ServiceName,
+        /// Which node.
+        node: NodeName,
+        /// Why.
+        why: String,
+    },
+    /// A node is silent, and set to `drain`: the plan does without it.
+    SilentNodeIgnored {
+        /// Which.
+        node: NodeName,
+        /// Why.
+        why: String,
+    },
+    /// A node runs in swarm mode.
+    SwarmModeActive {
+        /// Which.
+        node: NodeName,
+    },
+    /// A container carries our labels, but they make no sense.
+    UnreadableContainer {
+        /// Which node.
+        node: NodeName,
+        /// Which container.
+        container: String,
+        /// Why.
+        why: String,
+    },
+    /// No digest for an image.
+    NotPinned {
+        /// As written.
+        image: String,
+        /// The registry's words.
+        why: String,
+    },
+    /// No digest for an image; the running one is kept.
+    PinKept {
+        /// As written.
+        image: String,
+        /// The registry's words.
+        why: String,
+    },
+    /// The engine's restart policy is coarser than the file's.
+    RestartPolicyApproximated {
+        /// Which service.
+        service: ServiceName,
+        /// How.
+        why: String,
+    },
+    /// A task that stays is not up.
+    NotUp {
+        /// `service.slot`.
+        task: String,
+        /// Where.
+        node: NodeName,
+        /// What it does.
+        state: String,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NetworksAreLocal { networks } => write!(
+                f,
+                "networks are bridges on each host for now: tasks on different hosts do not see each other through {}",
+                networks.join(", ")
+            ),
+            Self::IngressIsLocal { ports } => write!(
+                f,
+                "ports are published on the hosts that run a task, not on every host: {}",
+                ports.join(", ")
+            ),
+            Self::NotInStackfile { service } => {
+                write!(f, "service {service} runs but is not in the stackfile; --prune removes it")
+            }
+            Self::ForcedStopFirst { service, why } => write!(f, "{service} is replaced stop-first: {why}"),
+            Self::NodeLeftOut { service, node, why } => write!(f, "{service} leaves out node {node}: {why}"),
+            Self::SilentNodeIgnored { node, why } => {
+                write!(
+                    f,
+                    "node {node} is silent ({why}) and set to drain: planned without it; what runs there is unknown"
+                )
+            }
+            Self::SwarmModeActive { node } => {
+                write!(f, "node {node} is in swarm mode: its own scheduler may run tasks beside these")
+            }
+            Self::UnreadableContainer { node, container, why } => {
+                write!(f, "container {container} on {node} is left alone: its labels make no sense ({why})")
+            }
+            Self::NotPinned { image, why } => {
+                write!(f, "{image} is not pinned to a digest ({why}): hosts use or pull it by tag")
+            }
+            Self::PinKept { image, why } => {
+                write!(f, "{image} stays at the digest that runs: the registry did not answer ({why})")
+            }
+            Self::RestartPolicyApproximated { service, why } => {
+                write!(f, "restart policy of {service}: {why}")
+            }
+            Self::NotUp { task, node, state } => write!(f, "{task} on {node} is {state}"),
+        }
+    }
+}

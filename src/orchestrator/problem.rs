@@ -1,0 +1,117 @@
+//! What stops a plan. Found before anything is done, and all at once.
+
+use miette::Diagnostic;
+use serde::Serialize;
+use thiserror::Error;
+
+use super::scheduler::Unplaced;
+use crate::model::Unreachable;
+use crate::model::ids::{NodeName, ServiceName};
+
+/// One thing that stops a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Error, Diagnostic)]
+#[serde(tag = "problem", rename_all = "snake_case")]
+pub enum Problem {
+    /// A needed host does not answer.
+    #[error("node `{node}` is unreachable: {}", why.reason)]
+    #[diagnostic(code(stackctl::cluster::node_unreachable), help("{}", silent_help(node, why)))]
+    Silent {
+        /// Which.
+        node: NodeName,
+        /// Why.
+        why: Unreachable,
+    },
+    /// No node for some tasks.
+    #[error("no suitable node for {} of service `{}`: {}", tasks(.0.tasks), .0.service, .0.summary())]
+    #[diagnostic(
+        code(stackctl::placement::no_suitable_node),
+        help("change `deploy.placement`, the ports or the reservations of `{}`, or add nodes; -v shows it node by node", .0.service)
+    )]
+    Unplaced(Unplaced),
+    /// A constraint that cannot be read.
+    #[error("service `{service}`: {why}")]
+    #[diagnostic(code(stackctl::placement::bad_constraint))]
+    BadConstraint {
+        /// Service.
+        service: ServiceName,
+        /// The parser's words.
+        why: String,
+    },
+    /// A network with the wanted name is there, and is not what is wanted.
+    #[error("network `{network}` on node `{node}` {why}")]
+    #[diagnostic(code(stackctl::network::conflict), help("{help}"))]
+    NetworkConflict {
+        /// Which node.
+        node: NodeName,
+        /// Full name.
+        network: String,
+        /// How it differs.
+        why: String,
+        /// What to do.
+        help: String,
+    },
+    /// Secrets are not delivered yet.
+    #[error("secret `{secret}` cannot be delivered yet{}", used_by(services))]
+    #[diagnostic(
+        code(stackctl::secrets::unsupported),
+        help(
+            "this version of stackctl does not deploy stacks with `secrets:`, so that none ever lies readable on a host; take `secrets:` out of the stackfile"
+        )
+    )]
+    Secrets {
+        /// Its key.
+        secret: String,
+        /// Who asks for it.
+        services: Vec<ServiceName>,
+    },
+    /// A config's owner is not a number.
+    #[error("service `{service}`: config owner `{what}` is not a number")]
+    #[diagnostic(
+        code(stackctl::config::owner_not_numeric),
+        help("write `uid` and `gid` as numbers: names are known only inside the image")
+    )]
+    BadFileOwner {
+        /// Service.
+        service: ServiceName,
+        /// As written.
+        what: String,
+    },
+    /// A config whose content is not at hand.
+    #[error("service `{service}` asks for config `{config}`, whose content is not at hand")]
+    #[diagnostic(
+        code(stackctl::config::no_content),
+        help("external configs have no store on plain hosts yet: give `{config}` a `file:`")
+    )]
+    NoContent {
+        /// Service.
+        service: ServiceName,
+        /// Key of the config.
+        config: String,
+    },
+    /// Services that wait for one another.
+    #[error("services depend on one another in a circle: {}", services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", "))]
+    #[diagnostic(code(stackctl::placement::dependency_cycle), help("take one of them out of `depends_on`"))]
+    DependencyCycle {
+        /// The services of the circle.
+        services: Vec<ServiceName>,
+    },
+}
+
+fn tasks(n: u32) -> String {
+    if n == 1 { "1 task".to_owned() } else { format!("{n} tasks") }
+}
+
+fn used_by(services: &[ServiceName]) -> String {
+    if services.is_empty() {
+        return String::new();
+    }
+    format!(" (used by {})", services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", "))
+}
+
+fn silent_help(node: &NodeName, why: &Unreachable) -> String {
+    let remedy = why.help.as_deref().map(|help| format!("{help}; ")).unwrap_or_default();
+    format!(
+        "{remedy}to go on without it, set `availability: drain` for `{node}` in the inventory: what runs there stays \
+         unknown until it is back"
+    )
+}

@@ -1,0 +1,125 @@
+//! A node as the scheduler sees it while it plans: what it is, and what is taken there so far.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::model::Observed;
+use crate::model::node::{Member, NodeFacts, NodeView, Unreachable};
+use crate::model::spec::{HostPort, Protocol, TaskSpec};
+use crate::model::task::Task;
+
+/// A node and its load. Borrows the observation: clusters are large, plans are short-lived.
+pub(crate) struct Site<'o> {
+    pub(crate) member: &'o Member,
+    pub(crate) view: Result<&'o NodeFacts, &'o Unreachable>,
+    pub(crate) load: Load,
+}
+
+/// What tasks take of a node.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Load {
+    /// Live tasks of all stacks.
+    pub(crate) tasks: u32,
+    pub(crate) nano_cpus: i64,
+    pub(crate) memory: i64,
+    pub(crate) generic: BTreeMap<String, i64>,
+    ports: BTreeMap<(u16, Protocol), Vec<Option<IpAddr>>>,
+}
+
+/// What one task takes of a node.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Demand {
+    pub(crate) nano_cpus: i64,
+    pub(crate) memory: i64,
+    pub(crate) generic: Vec<(String, i64)>,
+    pub(crate) ports: Vec<HostPort>,
+}
+
+impl Demand {
+    pub(crate) fn of(spec: &TaskSpec) -> Self {
+        let reserved = &spec.resources.reservations;
+        Self {
+            nano_cpus: reserved.nano_cpus,
+            memory: reserved.memory,
+            generic: reserved.generic.iter().map(|(kind, n)| (kind.clone(), *n)).collect(),
+            ports: spec.host_ports().collect(),
+        }
+    }
+}
+
+impl Load {
+    pub(crate) fn add(&mut self, demand: &Demand) {
+        self.tasks += 1;
+        self.nano_cpus += demand.nano_cpus;
+        self.memory += demand.memory;
+        for (kind, n) in &demand.generic {
+            *self.generic.entry(kind.clone()).or_default() += n;
+        }
+        for port in &demand.ports {
+            self.take_port(port);
+        }
+    }
+
+    pub(crate) fn take_port(&mut self, port: &HostPort) {
+        self.ports.entry((port.number, port.protocol)).or_default().push(port.ip);
+    }
+
+    pub(crate) fn remove(&mut self, demand: &Demand) {
+        self.tasks = self.tasks.saturating_sub(1);
+        self.nano_cpus -= demand.nano_cpus;
+        self.memory -= demand.memory;
+        for (kind, n) in &demand.generic {
+            *self.generic.entry(kind.clone()).or_default() -= n;
+        }
+        for port in &demand.ports {
+            if let Some(ips) = self.ports.get_mut(&(port.number, port.protocol))
+                && let Some(at) = ips.iter().position(|ip| *ip == port.ip)
+            {
+                ips.swap_remove(at);
+            }
+        }
+    }
+
+    /// The first wanted port that is taken.
+    pub(crate) fn port_clash(&self, wanted: &[HostPort]) -> Option<HostPort> {
+        wanted.iter().copied().find(|port| {
+            self.ports
+                .get(&(port.number, port.protocol))
+                .is_some_and(|ips| ips.iter().any(|ip| HostPort { ip: *ip, ..*port }.clashes_with(port)))
+        })
+    }
+}
+
+/// Every node, ordered by name, with the load of everything that lives there.
+pub(crate) fn sites(observed: &Observed) -> Vec<Site<'_>> {
+    observed
+        .nodes
+        .values()
+        .map(|node| {
+            let mut load = Load::default();
+            let view = match &node.view {
+                NodeView::Unreachable(why) => Err(why),
+                NodeView::Facts(facts) => {
+                    for task in facts.tasks.iter().filter(|task| task.is_live()) {
+                        load.add(&Demand::of(&task.spec));
+                    }
+                    for foreign in facts.foreign.iter().filter(|foreign| foreign.running) {
+                        load.tasks += 1;
+                        foreign.ports.iter().for_each(|port| load.take_port(port));
+                    }
+                    Ok(&**facts)
+                }
+            };
+            Site { member: &node.member, view, load }
+        })
+        .collect()
+}
+
+impl Site<'_> {
+    /// Gives back what a task takes that is about to go.
+    pub(crate) fn release(&mut self, task: &Task) {
+        if task.is_live() {
+            self.load.remove(&Demand::of(&task.spec));
+        }
+    }
+}

@@ -1,0 +1,511 @@
+//! A cluster in memory: what hosts do when actions reach them, in virtual time, with faults on demand.
+//!
+//! It is a second opinion, not a mirror: containers live by Docker's rules (a name is unique on its
+//! host, a restart policy restarts, a port is bound once), written apart from the code under test.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use stackctl::model::node::{NodeView, Unreachable};
+use stackctl::model::observed::ObservedNode;
+use stackctl::model::{Health, NodeName, Observed, StackSpec, Task, TaskId, TaskStatus, Timestamp};
+use stackctl::orchestrator::restart::{EnginePolicy, engine_policy};
+use stackctl::orchestrator::{
+    Action, ActionId, Converger, Event, Failure, FailureKind, Outcome, Plan, PlanOptions, Verdict, What,
+    assign,
+};
+
+use crate::checks;
+use crate::faults::{Faults, Luck};
+
+/// A container as its host knows it.
+#[derive(Debug, Clone)]
+pub struct Container {
+    pub task: Task,
+    pub is_job: bool,
+    restarts: u32,
+}
+
+/// The cluster and its clock.
+pub struct World {
+    pub now: Timestamp,
+    pub base: Observed,
+    pub containers: BTreeMap<NodeName, BTreeMap<TaskId, Container>>,
+    pub silent: BTreeSet<NodeName>,
+    /// Silent when the last plan was made, and planned without: what runs there is not its doing.
+    pub excused: BTreeSet<NodeName>,
+    pub luck: Luck,
+    pub faults: Faults,
+    /// What will happen, by time and order of scheduling.
+    queue: BTreeMap<(Timestamp, u64), Happening>,
+    sequence: u64,
+    /// Every line of what happened: equal seeds have equal traces.
+    pub trace: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+enum Happening {
+    /// An action takes effect on its host, and its reply is on the way unless lost.
+    Effect {
+        run: u64,
+        action: Action,
+    },
+    Reply {
+        run: u64,
+        id: ActionId,
+        outcome: Outcome,
+    },
+    Crash {
+        node: NodeName,
+        task: TaskId,
+    },
+    Restarted {
+        node: NodeName,
+        task: TaskId,
+    },
+    JobDone {
+        node: NodeName,
+        task: TaskId,
+    },
+    Silent {
+        node: NodeName,
+    },
+    Back {
+        node: NodeName,
+    },
+    Wake {
+        run: u64,
+    },
+    Look {
+        run: u64,
+    },
+}
+
+/// How one run of stackctl came to its end.
+#[derive(Debug)]
+pub enum RunEnd {
+    Verdict(Verdict),
+    /// It was killed: nothing more was sent; what was sent may still take effect.
+    Killed,
+    /// The plan had problems.
+    Refused,
+}
+
+impl World {
+    pub fn new(base: Observed, seed: u64, faults: Faults) -> Self {
+        Self {
+            now: Timestamp(1_000_000),
+            containers: base.nodes.keys().map(|name| (name.clone(), BTreeMap::new())).collect(),
+            base,
+            silent: BTreeSet::new(),
+            excused: BTreeSet::new(),
+            luck: Luck::new(seed),
+            faults,
+            queue: BTreeMap::new(),
+            sequence: 0,
+            trace: Vec::new(),
+        }
+    }
+
+    /// What a look at every host finds.
+    pub fn observe(&self) -> Observed {
+        let mut observed = self.base.clone();
+        observed.at = self.now;
+        for (name, node) in &mut observed.nodes {
+            if self.silent.contains(name) {
+                node.view = NodeView::Unreachable(Unreachable {
+                    since: self.now,
+                    code: "stackctl::ssh::unreachable".into(),
+                    reason: "no answer".into(),
+                    help: None,
+                });
+                continue;
+            }
+            fill(node, &self.containers[name]);
+        }
+        observed
+    }
+
+    fn at(&mut self, delay_ms: i64, happening: Happening) {
+        self.sequence += 1;
+        self.queue.insert((self.now.plus_ms(delay_ms), self.sequence), happening);
+    }
+
+    fn say(&mut self, line: String) {
+        self.trace.push(format!("{} {line}", self.now.0));
+    }
+
+    /// One run of stackctl: plan, then converge. `kill_after` ends it after so many milliseconds.
+    pub fn deploy(&mut self, spec: &StackSpec, options: PlanOptions, kill_after: Option<i64>) -> RunEnd {
+        self.sequence += 1;
+        let run = self.sequence;
+        self.excused = self.silent.clone();
+        let observed = self.observe();
+        let plan = Plan::make(&observed, spec, options);
+        if !plan.problems.is_empty() {
+            self.say(format!(
+                "refused: {:?}",
+                plan.problems.iter().map(ToString::to_string).collect::<Vec<_>>()
+            ));
+            return RunEnd::Refused;
+        }
+        let killed_at = kill_after.map(|ms| self.now.plus_ms(ms));
+        let give_up = self.now.plus_ms(3_600_000);
+        let mut converger = Converger::new(assign(&observed, spec, options));
+        let mut looking = false;
+        let mut inbox = VecDeque::new();
+        let mut event = Event::Tick;
+        loop {
+            let step = converger.step(self.now, event);
+            for action in step.actions {
+                checks::action_allowed(self, &action, spec);
+                self.say(format!(
+                    "> {} {} on {} ({})",
+                    action.what.verb(),
+                    action.what.object(),
+                    action.node,
+                    action.why
+                ));
+                let delay = match &action.what {
+                    What::PullImage { .. } => {
+                        self.luck.between(50, if self.faults.slow_pulls { 60_000 } else { 500 })
+                    }
+                    What::StopTask { .. } => self.luck.between(10, 3_000),
+                    _ => self.luck.between(1, 50),
+                };
+                self.at(delay, Happening::Effect { run, action });
+            }
+            if let Some(verdict) = step.verdict {
+                self.say(format!("verdict {:?}", verdict.ending));
+                return RunEnd::Verdict(verdict);
+            }
+            if let Some(at) = step.wake_at {
+                self.at(at.since_ms(self.now).max(0), Happening::Wake { run });
+            }
+            if converger.is_watching() && !looking {
+                looking = true;
+                self.at(250, Happening::Look { run });
+            }
+            event = loop {
+                if let Some(event) = inbox.pop_front() {
+                    break event;
+                }
+                let Some(((at, sequence), happening)) = self.queue.pop_first() else {
+                    panic!("nothing is left to happen, and no verdict\n{}", self.trace.join("\n"));
+                };
+                if killed_at.is_some_and(|killed| at > killed) {
+                    self.queue.insert((at, sequence), happening);
+                    self.now = killed_at.unwrap_or(self.now);
+                    self.say("stackctl is killed".into());
+                    return RunEnd::Killed;
+                }
+                self.now = self.now.max(at);
+                assert!(self.now < give_up, "no verdict within an hour\n{}", self.trace.join("\n"));
+                if let Happening::Look { run: of } = happening {
+                    looking = false;
+                    if of == run {
+                        inbox.extend(self.look(spec));
+                        break Event::Tick;
+                    }
+                    continue;
+                }
+                if let Some(event) = self.happen(run, happening) {
+                    break event;
+                }
+            };
+        }
+    }
+
+    /// Lets what is on its way arrive, with nobody steering.
+    pub fn settle(&mut self, for_ms: i64) {
+        let until = self.now.plus_ms(for_ms);
+        while let Some(entry) = self.queue.first_entry() {
+            if entry.key().0 > until {
+                break;
+            }
+            let ((at, _), happening) = entry.remove_entry();
+            self.now = self.now.max(at);
+            self.happen(u64::MAX, happening);
+        }
+        self.now = until;
+    }
+
+    /// Something happens; an event if the present run hears of it.
+    fn happen(&mut self, run: u64, happening: Happening) -> Option<Event> {
+        match happening {
+            Happening::Effect { run: of, action } => {
+                let id = action.id;
+                if self.silent.contains(&action.node) {
+                    let outcome = Outcome::Failed(silent());
+                    self.at(self.faults.timeout_ms, Happening::Reply { run: of, id, outcome });
+                    return None;
+                }
+                let outcome = self.carry_out(&action);
+                checks::hosts(self);
+                if self.luck.once_in(self.faults.lost_reply_in) {
+                    // The reply is lost; the executor asks again, and the repeat must change nothing.
+                    self.say(format!(
+                        "reply lost, repeated: {} {}",
+                        action.what.verb(),
+                        action.what.object()
+                    ));
+                    let again = self.carry_out(&action);
+                    checks::hosts(self);
+                    self.at(500, Happening::Reply { run: of, id, outcome: again });
+                } else {
+                    let delay = self.luck.between(0, 20);
+                    self.at(delay, Happening::Reply { run: of, id, outcome });
+                }
+                None
+            }
+            Happening::Reply { run: of, id, outcome } => {
+                (of == run).then_some(Event::ActionDone { id, outcome })
+            }
+            Happening::Wake { run: of } => (of == run).then_some(Event::Tick),
+            Happening::Look { .. } => None,
+            Happening::Crash { node, task } => {
+                self.crash(&node, &task, 1);
+                None
+            }
+            Happening::Restarted { node, task } => {
+                if let Some(container) = self.container(&node, &task)
+                    && matches!(container.task.status, TaskStatus::Restarting { .. })
+                {
+                    container.task.status = TaskStatus::Running { health: Health::None };
+                    let is_job = container.is_job;
+                    self.say(format!("{task} on {node} is restarted by its engine"));
+                    self.begins(&node, &task, is_job);
+                }
+                None
+            }
+            Happening::JobDone { node, task } => {
+                if let Some(container) = self.container(&node, &task)
+                    && matches!(container.task.status, TaskStatus::Running { .. })
+                {
+                    container.task.status = TaskStatus::Exited { exit_code: 0 };
+                    self.say(format!("{task} on {node} completes"));
+                }
+                None
+            }
+            Happening::Silent { node } => {
+                self.say(format!("{node} goes silent"));
+                self.silent.insert(node.clone());
+                Some(Event::NodeSilent {
+                    node,
+                    why: Unreachable {
+                        since: self.now,
+                        code: "stackctl::ssh::unreachable".into(),
+                        reason: "no answer".into(),
+                        help: None,
+                    },
+                })
+            }
+            Happening::Back { node } => {
+                self.say(format!("{node} is back"));
+                self.silent.remove(&node);
+                None
+            }
+        }
+    }
+
+    fn container(&mut self, node: &NodeName, task: &TaskId) -> Option<&mut Container> {
+        self.containers.get_mut(node)?.get_mut(task)
+    }
+
+    /// What one look at the hosts tells of the stack's tasks.
+    fn look(&mut self, spec: &StackSpec) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (node, containers) in &self.containers {
+            if self.silent.contains(node) {
+                continue;
+            }
+            for (id, container) in containers.iter().filter(|(_, c)| c.task.stack == spec.name) {
+                events.push(Event::TaskSeen {
+                    node: node.clone(),
+                    task: id.clone(),
+                    status: Some(container.task.status),
+                });
+            }
+        }
+        events
+    }
+
+    fn carry_out(&mut self, action: &Action) -> Outcome {
+        let node = action.node.clone();
+        match &action.what {
+            What::CreateNetwork { network } => {
+                let facts = self.facts(&node);
+                facts.networks.insert(
+                    network.name.clone(),
+                    stackctl::model::node::ObservedNetwork {
+                        id: network.name.clone(),
+                        driver: "bridge".into(),
+                        stack: Some(crate::builder::STACK.into()),
+                        cluster: Some("test".into()),
+                        spec_hash: Some(network.hash().to_string()),
+                    },
+                );
+                Outcome::Done
+            }
+            What::CreateVolume { volume } => {
+                self.facts(&node).volumes.insert(volume.name.clone());
+                Outcome::Done
+            }
+            What::RemoveNetwork { name } => {
+                self.facts(&node).networks.remove(&**name);
+                Outcome::Done
+            }
+            What::PullImage { image } => {
+                if self.luck.once_in(self.faults.failed_pull_in) {
+                    return Outcome::Failed(refused("the registry says no"));
+                }
+                self.facts(&node).images.insert(image.to_string());
+                Outcome::Done
+            }
+            What::CreateTask { task } => {
+                if self.containers[&node].contains_key(&task.id) {
+                    return Outcome::Done;
+                }
+                let container = Container {
+                    task: Task {
+                        id: task.id.clone(),
+                        stack: task.service.stack.clone(),
+                        service: task.service.service.clone(),
+                        slot: task.slot.clone(),
+                        node: node.clone(),
+                        attempt: task.attempt,
+                        spec_hash: task.service.spec_hash.clone(),
+                        spec: task.service.spec.clone(),
+                        container: task.container_name(),
+                        status: TaskStatus::Created,
+                        created_at: self.now,
+                        since: None,
+                        published: Vec::new(),
+                    },
+                    is_job: task.service.is_job,
+                    restarts: 0,
+                };
+                self.containers.get_mut(&node).expect("known node").insert(task.id.clone(), container);
+                Outcome::Done
+            }
+            What::StartTask { task } => self.start(&node, &task.id),
+            What::StopTask { task, .. } => {
+                if let Some(container) = self.container(&node, &task.id)
+                    && container.task.status.is_live()
+                {
+                    container.task.status = TaskStatus::Exited { exit_code: 143 };
+                }
+                Outcome::Done
+            }
+            What::RemoveTask { task } => {
+                let containers = self.containers.get_mut(&node).expect("known node");
+                if containers
+                    .get(&task.id)
+                    .is_some_and(|c| matches!(c.task.status, TaskStatus::Running { .. }))
+                {
+                    return Outcome::Failed(refused("it is running"));
+                }
+                containers.remove(&task.id);
+                Outcome::Done
+            }
+        }
+    }
+
+    fn start(&mut self, node: &NodeName, id: &TaskId) -> Outcome {
+        let Some(container) = self.containers[node].get(id) else {
+            return Outcome::Failed(refused("no such container"));
+        };
+        if container.task.status.is_live() && container.task.status != TaskStatus::Created {
+            return Outcome::Started(container.task.status);
+        }
+        let wanted: Vec<_> = container.task.spec.host_ports().collect();
+        let taken = self.containers[node].values().any(|other| {
+            other.task.id != *id
+                && matches!(other.task.status, TaskStatus::Running { .. } | TaskStatus::Restarting { .. })
+                && other.task.spec.host_ports().any(|port| wanted.iter().any(|w| w.clashes_with(&port)))
+        });
+        if taken {
+            return Outcome::Failed(refused("port is already allocated"));
+        }
+        if self.luck.once_in(self.faults.failed_start_in) {
+            return Outcome::Failed(refused("cannot start"));
+        }
+        let is_job = container.is_job;
+        self.container(node, id).expect("just seen").task.status =
+            TaskStatus::Running { health: Health::None };
+        self.begins(node, id, is_job);
+        Outcome::Started(TaskStatus::Running { health: Health::None })
+    }
+
+    /// A container runs: it may end well, if it is meant to, or crash.
+    fn begins(&mut self, node: &NodeName, id: &TaskId, is_job: bool) {
+        if is_job {
+            let delay = self.luck.between(100, 5_000);
+            self.at(delay, Happening::JobDone { node: node.clone(), task: id.clone() });
+        }
+        if self.luck.once_in(self.faults.crash_in) {
+            let delay = self.luck.between(1, 4_000);
+            self.at(delay, Happening::Crash { node: node.clone(), task: id.clone() });
+        }
+    }
+
+    fn crash(&mut self, node: &NodeName, id: &TaskId, exit_code: i64) {
+        let Some(container) = self.container(node, id) else { return };
+        if !matches!(container.task.status, TaskStatus::Running { .. }) {
+            return;
+        }
+        let restart = match engine_policy(&container.task.spec.restart_policy, container.is_job) {
+            EnginePolicy::No => false,
+            EnginePolicy::OnFailure(max) => max == 0 || container.restarts < max,
+            EnginePolicy::UnlessStopped => true,
+        };
+        container.restarts += 1;
+        container.task.status =
+            if restart { TaskStatus::Restarting { exit_code } } else { TaskStatus::Exited { exit_code } };
+        self.say(format!("{id} on {node} crashes"));
+        if restart {
+            let delay = self.luck.between(100, 2_000);
+            self.at(delay, Happening::Restarted { node: node.clone(), task: id.clone() });
+        }
+    }
+
+    /// A host goes silent after a while, and comes back after another.
+    pub fn schedule_silence(&mut self, node: &NodeName, after_ms: i64, for_ms: i64) {
+        self.at(after_ms, Happening::Silent { node: node.clone() });
+        self.at(after_ms + for_ms, Happening::Back { node: node.clone() });
+    }
+
+    fn facts(&mut self, node: &NodeName) -> &mut stackctl::model::NodeFacts {
+        match &mut self.base.nodes.get_mut(node).expect("known node").view {
+            NodeView::Facts(facts) => facts,
+            NodeView::Unreachable(_) => panic!("the base world has no silent nodes"),
+        }
+    }
+
+    /// Live tasks of a service.
+    pub fn live(&self, service: &str) -> usize {
+        self.tasks().filter(|task| task.service.as_str() == service && task.is_live()).count()
+    }
+
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.containers.values().flat_map(|containers| containers.values().map(|c| &c.task))
+    }
+}
+
+fn fill(node: &mut ObservedNode, containers: &BTreeMap<TaskId, Container>) {
+    if let NodeView::Facts(facts) = &mut node.view {
+        facts.tasks = containers.values().map(|container| container.task.clone()).collect();
+    }
+}
+
+fn refused(message: &str) -> Failure {
+    Failure { kind: FailureKind::Refused, code: "sim::refused".into(), message: message.into(), help: None }
+}
+
+fn silent() -> Failure {
+    Failure {
+        kind: FailureKind::HostSilent,
+        code: "sim::silent".into(),
+        message: "no answer".into(),
+        help: None,
+    }
+}
