@@ -6,6 +6,7 @@
 pub mod age;
 pub mod list;
 pub mod nodes;
+pub mod plan;
 pub mod ps;
 pub mod services;
 pub mod style;

@@ -14,14 +14,15 @@ pub(super) fn task(name: &str, node: &str, status: TaskStatus, created_s: i64) -
     let (stack, service) = (StackName::unchecked("shop"), ServiceName::unchecked(service));
     let spec = Arc::new(TaskSpec { image: "nginx:1.25".into(), ..TaskSpec::default() });
     let cluster = ClusterName::unchecked("test");
-    let id = TaskId::derive(&cluster, &stack, &service, &slot, &SpecHash::of(&created_s.to_le_bytes()), 1);
+    let (hash, node) = (SpecHash::of(&created_s.to_le_bytes()), NodeName::unchecked(node));
+    let id = TaskId::derive(&cluster, &stack, &service, &slot, &node, &hash, 1);
     Task {
         container: format!("{stack}_{service}.{slot}.{id}"),
         id,
         stack,
         service,
         slot,
-        node: NodeName::unchecked(node),
+        node,
         attempt: 1,
         spec_hash: spec.hash(),
         spec,
