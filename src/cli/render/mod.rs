@@ -7,6 +7,7 @@ pub mod age;
 pub mod list;
 pub mod nodes;
 pub mod plan;
+pub mod progress;
 pub mod ps;
 pub mod services;
 pub mod style;

@@ -23,13 +23,16 @@ pub(super) struct Request {
     pub(super) target: String,
 }
 
+/// Gives the next piece of a long answer; an empty one is nothing new yet.
+pub(super) type Pieces = Box<dyn FnMut(&Shared) -> Option<Vec<u8>> + Send>;
+
 /// An answer.
 pub(super) enum Reply {
     Json(u16, Value),
     Text(u16, String),
     Empty(u16),
     /// Written piece by piece until it says there is nothing more.
-    Stream(&'static str, Box<dyn FnMut(&Shared) -> Option<Vec<u8>> + Send>),
+    Stream(&'static str, Pieces),
 }
 
 /// What the engine says when it refuses.

@@ -9,7 +9,9 @@
 #![allow(dead_code, unused_imports, reason = "shared: each test program uses a part of it")]
 
 mod api;
+mod containers;
 mod http;
+mod resources;
 mod state;
 mod world;
 

@@ -7,19 +7,19 @@ use crate::orchestrator::{Forecast, Reason, What};
 
 /// What happens to a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Move {
-    pub(super) slot: Slot,
-    pub(super) kind: MoveKind,
+pub(in crate::cli::render) struct Move {
+    pub(in crate::cli::render) slot: Slot,
+    pub(in crate::cli::render) kind: MoveKind,
     /// Where its task is stopped.
-    pub(super) from: Option<NodeName>,
+    pub(in crate::cli::render) from: Option<NodeName>,
     /// Where its task is started.
-    pub(super) to: Option<NodeName>,
-    pub(super) why: Reason,
+    pub(in crate::cli::render) to: Option<NodeName>,
+    pub(in crate::cli::render) why: Reason,
 }
 
 /// In one word, in the order in which a plan tells them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum MoveKind {
+pub(in crate::cli::render) enum MoveKind {
     Create,
     /// The old task goes first.
     StopFirst,
@@ -30,14 +30,14 @@ pub(super) enum MoveKind {
 
 /// What happens besides: on which nodes, by what.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Moves<'a> {
-    pub(super) services: BTreeMap<&'a ServiceName, Vec<Move>>,
-    pub(super) new_networks: BTreeMap<&'a str, Vec<&'a NodeName>>,
-    pub(super) old_networks: BTreeMap<&'a str, Vec<&'a NodeName>>,
-    pub(super) volumes: BTreeMap<&'a str, Vec<&'a NodeName>>,
-    pub(super) images: BTreeMap<&'a str, Vec<&'a NodeName>>,
+pub(in crate::cli::render) struct Moves<'a> {
+    pub(in crate::cli::render) services: BTreeMap<&'a ServiceName, Vec<Move>>,
+    pub(in crate::cli::render) new_networks: BTreeMap<&'a str, Vec<&'a NodeName>>,
+    pub(in crate::cli::render) old_networks: BTreeMap<&'a str, Vec<&'a NodeName>>,
+    pub(in crate::cli::render) volumes: BTreeMap<&'a str, Vec<&'a NodeName>>,
+    pub(in crate::cli::render) images: BTreeMap<&'a str, Vec<&'a NodeName>>,
     /// Ended tasks that are cleared away.
-    pub(super) cleared: usize,
+    pub(in crate::cli::render) cleared: usize,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ struct Seen<'a> {
 }
 
 impl<'a> Moves<'a> {
-    pub(super) fn of(forecast: &'a Forecast) -> Self {
+    pub(in crate::cli::render) fn of(forecast: &'a Forecast) -> Self {
         let mut moves = Self::default();
         let mut slots: BTreeMap<(&ServiceName, &Slot), Seen<'a>> = BTreeMap::new();
         for (at, action) in forecast.actions().enumerate() {
