@@ -41,7 +41,7 @@ pub struct Deploy {
     #[arg(long)]
     pub prune: bool,
     /// Give up watching after this long, e.g. 90s or 10m; the status is then 4
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<GoDuration>,
     /// When to ask the registry which image a tag stands for
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
@@ -79,6 +79,11 @@ pub enum Format {
 /// A stack's name, checked.
 pub(super) fn stack_name(text: &str) -> Result<StackName, crate::model::ids::NameError> {
     StackName::new(text)
+}
+
+/// A duration as Go writes it, with an example for those who do not know how Go writes it.
+pub(super) fn duration(text: &str) -> Result<GoDuration, String> {
+    text.parse().map_err(|error| format!("{error}; write it as 90s, 10m or 1h30m"))
 }
 
 pub(super) fn run(_args: &Deploy, _context: &Context) -> Result<Exit, Failure> {

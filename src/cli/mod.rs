@@ -38,7 +38,7 @@ use ui::{Settings, Ui};
 /// Reads the same stackfiles as `docker stack deploy`, shows what will happen, and makes it so on the
 /// hosts of an inventory. Nothing is installed on the hosts but Docker.
 #[derive(Debug, Parser)]
-#[command(name = "stackctl", version, about, after_help = examples(EXAMPLES), after_long_help = long_help())]
+#[command(name = "stackctl", version, after_help = examples(EXAMPLES), after_long_help = long_help())]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
 #[command(max_term_width = 100, infer_subcommands = false)]
 pub struct Args {

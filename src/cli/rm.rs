@@ -1,7 +1,7 @@
 //! `stackctl rm`: a deploy of nothing.
 
 use super::Context;
-use super::deploy::{Format, stack_name};
+use super::deploy::{Format, duration, stack_name};
 use super::report::{Exit, Failure};
 use crate::model::{GoDuration, StackName};
 
@@ -23,7 +23,7 @@ pub struct Rm {
     #[arg(long)]
     pub dry_run: bool,
     /// Give up watching after this long, e.g. 90s or 10m; the status is then 4
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<GoDuration>,
     /// How to report: text, or json for one JSON object a line
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]

@@ -8,6 +8,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write};
 use std::sync::Mutex;
 
 use anstream::{AutoStream, ColorChoice};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::render::{style, text};
 use super::report::Look;
@@ -180,16 +181,71 @@ impl Ui {
         self.settings.is_quiet
     }
 
-    /// Whether stderr can be drawn upon.
+    /// Rows on stderr that are drawn over and over, where there is a terminal for it.
     #[must_use]
-    pub fn is_live(&self) -> bool {
-        self.is_live && !self.settings.is_quiet
+    pub fn live(&self) -> Option<Live> {
+        let has_colour = self.err.lock().expect("no panic while writing").has_colour;
+        let is_live = self.is_live && !self.settings.is_quiet;
+        is_live.then(|| Live { rows: MultiProgress::new(), bars: Vec::new(), has_colour })
+    }
+
+    /// Rows that fit on the terminal.
+    #[must_use]
+    pub fn height(&self) -> usize {
+        const HEIGHT_DEFAULT: usize = 24;
+        let lines = env("LINES").and_then(|text| text.parse::<usize>().ok()).filter(|&lines| lines > 0);
+        let found = || terminal_size::terminal_size().map(|(_, height)| usize::from(height.0));
+        lines.or_else(found).unwrap_or(HEIGHT_DEFAULT)
     }
 
     /// Whether stdout took everything. To be asked once, at the end.
     pub fn finish(self) -> Result<(), StdoutError> {
         let out = self.out.into_inner().expect("no panic while writing");
         out.error.map_or(Ok(()), |error| Err(StdoutError(error)))
+    }
+}
+
+/// Rows at the end of stderr that change in place.
+#[derive(Debug)]
+pub struct Live {
+    rows: MultiProgress,
+    bars: Vec<ProgressBar>,
+    has_colour: bool,
+}
+
+impl Live {
+    /// Shows these rows in place of those before.
+    pub fn draw(&mut self, rows: &[String]) {
+        while self.bars.len() > rows.len() {
+            if let Some(bar) = self.bars.pop() {
+                bar.finish_and_clear();
+                self.rows.remove(&bar);
+            }
+        }
+        while self.bars.len() < rows.len() {
+            let style = ProgressStyle::with_template("{msg}").expect("a template without fields but one");
+            self.bars.push(self.rows.add(ProgressBar::new(0).with_style(style)));
+        }
+        for (bar, row) in self.bars.iter().zip(rows) {
+            bar.set_message(self.fit(row));
+        }
+    }
+
+    /// A line above the rows, which stays.
+    pub fn line(&self, text: &str) {
+        // The terminal is gone: there is nobody to tell.
+        let _ = self.rows.println(self.fit(text));
+    }
+
+    /// Leaves the rows as they are and goes on below them.
+    pub fn leave(self) {
+        for bar in &self.bars {
+            bar.abandon();
+        }
+    }
+
+    fn fit(&self, text: &str) -> String {
+        if self.has_colour { text.to_owned() } else { anstream::adapter::strip_str(text).to_string() }
     }
 }
 

@@ -2,3 +2,8 @@
 
 #[path = "../support/engine/mod.rs"]
 mod engine;
+mod run;
+
+mod completions;
+mod help;
+mod version;
