@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use super::Context;
-use super::report::{Exit, Failure};
+use super::report::{Exit, Failure, NotThereYet};
 use super::stackfiles::Stackfiles;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
@@ -33,5 +33,5 @@ pub enum Format {
 }
 
 pub(super) fn run(_args: &Config, _context: &Context) -> Result<Exit, Failure> {
-    Ok(Exit::Done)
+    Err(Failure::refused(NotThereYet("config")))
 }

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use super::Context;
-use super::report::{Exit, Failure};
+use super::report::{Exit, Failure, NotThereYet};
 use super::stackfiles::Stackfiles;
 use crate::model::{GoDuration, StackName};
 
@@ -87,5 +87,5 @@ pub(super) fn duration(text: &str) -> Result<GoDuration, String> {
 }
 
 pub(super) fn run(_args: &Deploy, _context: &Context) -> Result<Exit, Failure> {
-    Ok(Exit::Done)
+    Err(Failure::refused(NotThereYet("deploy")))
 }

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use super::Context;
 use super::deploy::{ResolveImage, stack_name};
-use super::report::{Exit, Failure};
+use super::report::{Exit, Failure, NotThereYet};
 use super::stackfiles::Stackfiles;
 use crate::model::StackName;
 
@@ -46,5 +46,5 @@ pub enum Format {
 }
 
 pub(super) fn run(_args: &Diff, _context: &Context) -> Result<Exit, Failure> {
-    Ok(Exit::Done)
+    Err(Failure::refused(NotThereYet("diff")))
 }

@@ -1,7 +1,7 @@
 //! `stackctl logs`: the output of tasks on every host, merged by time.
 
 use super::Context;
-use super::report::{Exit, Failure};
+use super::report::{Exit, Failure, NotThereYet};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("The last hundred lines of each task of a stack", "stackctl logs --tail 100 shop"),
@@ -42,5 +42,5 @@ pub struct Logs {
 }
 
 pub(super) fn run(_args: &Logs, _context: &Context) -> Result<Exit, Failure> {
-    Ok(Exit::Done)
+    Err(Failure::refused(NotThereYet("logs")))
 }

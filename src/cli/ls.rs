@@ -1,7 +1,7 @@
 //! `stackctl ls`: which stacks there are.
 
 use super::Context;
-use super::report::{Exit, Failure};
+use super::report::{Exit, Failure, NotThereYet};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("All stacks of the cluster", "stackctl ls"),
@@ -17,5 +17,5 @@ pub struct Ls {
 }
 
 pub(super) fn run(_args: &Ls, _context: &Context) -> Result<Exit, Failure> {
-    Ok(Exit::Done)
+    Err(Failure::refused(NotThereYet("ls")))
 }

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::Context;
-use super::report::{Exit, Failure};
+use super::report::{Exit, Failure, NotThereYet};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("All nodes, and whether they answer", "stackctl node ls"),
@@ -54,5 +54,5 @@ pub struct NodeInspect {
 }
 
 pub(super) fn run(_args: &Node, _context: &Context) -> Result<Exit, Failure> {
-    Ok(Exit::Done)
+    Err(Failure::refused(NotThereYet("node")))
 }

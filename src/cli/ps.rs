@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::deploy::stack_name;
-use super::report::{Exit, Failure};
+use super::report::{Exit, Failure, NotThereYet};
 use crate::model::StackName;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
@@ -29,5 +29,5 @@ pub struct Ps {
 }
 
 pub(super) fn run(_args: &Ps, _context: &Context) -> Result<Exit, Failure> {
-    Ok(Exit::Done)
+    Err(Failure::refused(NotThereYet("ps")))
 }

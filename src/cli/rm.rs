@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::deploy::{Format, duration, stack_name};
-use super::report::{Exit, Failure};
+use super::report::{Exit, Failure, NotThereYet};
 use crate::model::{GoDuration, StackName};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
@@ -31,5 +31,5 @@ pub struct Rm {
 }
 
 pub(super) fn run(_args: &Rm, _context: &Context) -> Result<Exit, Failure> {
-    Ok(Exit::Done)
+    Err(Failure::refused(NotThereYet("rm")))
 }

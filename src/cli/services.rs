@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::deploy::stack_name;
-use super::report::{Exit, Failure};
+use super::report::{Exit, Failure, NotThereYet};
 use crate::model::StackName;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
@@ -25,5 +25,5 @@ pub struct Services {
 }
 
 pub(super) fn run(_args: &Services, _context: &Context) -> Result<Exit, Failure> {
-    Ok(Exit::Done)
+    Err(Failure::refused(NotThereYet("services")))
 }
