@@ -1,5 +1,6 @@
 //! Declarative stack deployer for plain Docker hosts reached over SSH.
 
+pub mod cli;
 pub mod compose;
 pub mod diff;
 pub mod fleet;

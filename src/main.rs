@@ -1,2 +1,7 @@
 //! The `stackctl` program: parse, run, turn the result into an exit status.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    stackctl::cli::run(std::env::args_os()).into()
+}

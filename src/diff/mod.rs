@@ -13,7 +13,7 @@ use crate::model::spec::{ServiceMode, ServiceSpec, TaskSpec};
 use crate::model::task::{Slot, Task};
 use crate::model::{ServiceName, StackSpec};
 
-pub use fields::{Change, Impact, task_changes};
+pub use fields::{Change, HIDDEN, Impact, task_changes};
 
 /// The difference between a stack as it runs and as it is wanted.
 #[derive(Debug, Clone, PartialEq, Serialize)]

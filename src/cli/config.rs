@@ -1,0 +1,37 @@
+//! `stackctl config`: the stackfile as it is understood.
+
+use clap::ValueEnum;
+
+use super::Context;
+use super::report::{Exit, Failure, NotThereYet};
+use super::stackfiles::Stackfiles;
+
+pub(super) const EXAMPLES: &[(&str, &str)] = &[
+    ("Check a stackfile without any host", "stackctl config -q -c docker-compose.yml"),
+    ("Two files merged, as JSON", "stackctl config --format json -c app.yml -c prod.yml"),
+];
+
+/// Arguments of `config`.
+#[derive(Debug, clap::Args)]
+pub struct Config {
+    /// What to print.
+    #[command(flatten)]
+    pub stackfiles: Stackfiles,
+    /// yaml for the merged file, json for what it comes to
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+}
+
+/// How a configuration is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// The merged file.
+    #[default]
+    Yaml,
+    /// What it comes to, every default filled in.
+    Json,
+}
+
+pub(super) fn run(_args: &Config, _context: &Context) -> Result<Exit, Failure> {
+    Err(Failure::refused(NotThereYet("config")))
+}

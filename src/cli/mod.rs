@@ -1,0 +1,217 @@
+//! The command line: what can be asked for, and who answers.
+//!
+//! One file for each command. A new command is: a file with its arguments (the doc comments are the
+//! help) and its `run`, a line in [`Command`], examples in its help, a snapshot in `tests/cli/`, and
+//! `completions/` written anew.
+//!
+//! Only [`ui`] prints, only [`report`] decides exit statuses, and values become text in [`render`].
+//! Nothing is read, connected or started before the arguments are understood: help is instant.
+
+pub mod completions;
+pub mod config;
+pub mod deploy;
+pub mod diff;
+pub mod filter;
+pub mod logs;
+pub mod ls;
+pub mod node;
+pub mod ps;
+pub mod render;
+pub mod report;
+pub mod rm;
+pub mod services;
+pub mod stackfiles;
+pub mod template;
+pub mod ui;
+pub mod version;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
+
+use report::{Exit, Failure};
+use ui::{Settings, Ui};
+
+/// Runs compose v3 stackfiles on plain Docker hosts reached over SSH
+///
+/// Reads the same stackfiles as `docker stack deploy`, shows what will happen, and makes it so on the
+/// hosts of an inventory. Nothing is installed on the hosts but Docker.
+#[derive(Debug, Parser)]
+#[command(name = "stackctl", version, after_help = examples(EXAMPLES), after_long_help = long_help())]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(max_term_width = 100, infer_subcommands = false)]
+pub struct Args {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &[(&str, &str)] = &[
+    ("See what a deploy would do", "stackctl diff -c docker-compose.yml shop"),
+    ("Do it, after a look at the plan", "stackctl deploy -c docker-compose.yml shop"),
+    ("See what runs where", "stackctl ps shop"),
+];
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Globals {
+    /// The hosts of the cluster
+    #[arg(short, long, global = true, value_name = "FILE", env = "STACKCTL_INVENTORY")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub inventory: Option<PathBuf>,
+    /// No colours (as with NO_COLOR set)
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Only data, warnings and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more about what is done
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make the cluster run what the stackfile says
+    #[command(visible_alias = "up", after_help = examples(deploy::EXAMPLES))]
+    Deploy(deploy::Deploy),
+    /// Show what a deploy would change, and change nothing
+    #[command(after_help = examples(diff::EXAMPLES))]
+    Diff(diff::Diff),
+    /// Remove stacks: their tasks and networks, never their volumes
+    #[command(visible_aliases = ["remove", "down"], after_help = examples(rm::EXAMPLES))]
+    Rm(rm::Rm),
+    /// List the stacks of the cluster
+    #[command(visible_alias = "list", after_help = examples(ls::EXAMPLES))]
+    Ls(ls::Ls),
+    /// List the tasks of a stack, ended ones below their successors
+    #[command(after_help = examples(ps::EXAMPLES))]
+    Ps(ps::Ps),
+    /// List the services of a stack
+    #[command(after_help = examples(services::EXAMPLES))]
+    Services(services::Services),
+    /// Show the output of a stack's tasks, merged by time
+    #[command(after_help = examples(logs::EXAMPLES))]
+    Logs(logs::Logs),
+    /// Look at the nodes of the cluster
+    #[command(after_help = examples(node::EXAMPLES))]
+    Node(node::Node),
+    /// Print the stackfile with its variables filled in and its files merged
+    #[command(after_help = examples(config::EXAMPLES))]
+    Config(config::Config),
+    /// Print the version of stackctl, and of every engine with --hosts
+    #[command(after_help = examples(version::EXAMPLES))]
+    Version(version::Version),
+    /// Print a completion script for a shell
+    #[command(after_help = examples(completions::EXAMPLES))]
+    Completions(completions::Completions),
+}
+
+/// What a command works with.
+#[derive(Debug)]
+pub struct Context {
+    /// The terminal.
+    pub ui: Ui,
+    /// Flags that every command takes.
+    pub globals: Globals,
+}
+
+/// The whole program: arguments in, exit status out.
+#[must_use]
+pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let args: Vec<OsString> = args.into_iter().collect();
+    // Looked for by hand, since a mistake in the arguments has to be shown too.
+    let is_plain = args.iter().any(|arg| arg == "--no-color");
+    let parsed = command().try_get_matches_from(args).and_then(|matches| Args::from_arg_matches(&matches));
+    let args = match parsed {
+        Ok(args) => args,
+        Err(error) => return usage(&error, is_plain),
+    };
+    let settings = Settings { is_plain, is_quiet: args.globals.quiet, is_verbose: args.globals.verbose };
+    let context = Context { ui: Ui::new(settings), globals: args.globals };
+    let result = answer(args.command, &context);
+    if let Err(failure) = &result {
+        context.ui.talk(&report::draw(&*failure.report, context.ui.look()));
+    }
+    let exit = report::exit(&result);
+    let look = context.ui.look();
+    match context.ui.finish() {
+        Ok(()) => exit.code(),
+        Err(error) => {
+            let failure = Failure::refused(error);
+            Ui::new(settings).talk(&report::draw(&*failure.report, look));
+            report::exit(&Err(failure)).code().max(exit.code())
+        }
+    }
+}
+
+/// The parser, for completions and tests too.
+#[must_use]
+pub fn command() -> clap::Command {
+    Args::command()
+}
+
+fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
+    match command {
+        Command::Deploy(args) => deploy::run(&args, context),
+        Command::Diff(args) => diff::run(&args, context),
+        Command::Rm(args) => rm::run(&args, context),
+        Command::Ls(args) => ls::run(&args, context),
+        Command::Ps(args) => ps::run(&args, context),
+        Command::Services(args) => services::run(&args, context),
+        Command::Logs(args) => logs::run(&args, context),
+        Command::Node(args) => node::run(&args, context),
+        Command::Config(args) => config::run(&args, context),
+        Command::Version(args) => version::run(&args, context),
+        Command::Completions(args) => completions::run(&args, context),
+    }
+}
+
+/// Help and versions are answers and go to stdout; mistakes go to stderr with status 64.
+fn usage(error: &clap::Error, is_plain: bool) -> u8 {
+    let ui = Ui::new(Settings { is_plain, ..Settings::default() });
+    let text = error.render().ansi().to_string();
+    if error.use_stderr() {
+        ui.talk(&text);
+        return Exit::Usage.code();
+    }
+    ui.data(&text);
+    Exit::Done.code()
+}
+
+/// Examples as the end of a help page.
+fn examples(examples: &[(&str, &str)]) -> clap::builder::StyledStr {
+    let heading = render::style::paint(anstyle::Style::new().bold().underline(), "Examples:");
+    let lines: Vec<String> = examples.iter().map(|(what, line)| format!("  {what}:\n    {line}")).collect();
+    format!("{heading}\n{}", lines.join("\n")).into()
+}
+
+fn long_help() -> clap::builder::StyledStr {
+    let heading = render::style::paint(anstyle::Style::new().bold().underline(), "Exit status:");
+    format!("{}\n\n{heading}\n{}", examples(EXAMPLES).ansi(), Exit::table().trim_end()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_teaches_with_two_or_three_examples() {
+        for command in command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let count = help.matches("\n    stackctl ").count();
+            assert!((2..=3).contains(&count), "{} has {count} examples", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! Nodes as docker's `node ls` and `node inspect` show them, and what is ours besides.
+
+use serde_json::{Value, json};
+
+use super::list::{Columns, Row};
+use super::ps::{ID_CHARS, natural};
+use super::services::into_row;
+use super::text::clean;
+use crate::model::node::{NodeView, Role};
+use crate::model::observed::{Observed, ObservedNode};
+
+/// Docker's columns, and the inventory's name and labels.
+pub const COLUMNS: Columns = Columns {
+    fields: &[
+        ("ID", "ID"),
+        ("Name", "NAME"),
+        ("Hostname", "HOSTNAME"),
+        ("Address", "ADDRESS"),
+        ("Status", "STATUS"),
+        ("Availability", "AVAILABILITY"),
+        ("ManagerStatus", "MANAGER STATUS"),
+        ("EngineVersion", "ENGINE VERSION"),
+        ("Role", "ROLE"),
+        ("Labels", "LABELS"),
+        ("Tasks", "TASKS"),
+        ("Error", "ERROR"),
+    ],
+    table: &["ID", "Name", "Hostname", "Status", "Availability", "ManagerStatus", "EngineVersion", "Labels"],
+};
+
+/// One row for each node, in natural order.
+#[must_use]
+pub fn rows(observed: &Observed) -> Vec<Row> {
+    in_order(observed).into_iter().map(row).collect()
+}
+
+fn in_order(observed: &Observed) -> Vec<&ObservedNode> {
+    let mut nodes: Vec<&ObservedNode> = observed.nodes.values().collect();
+    nodes.sort_by(|a, b| natural(a.member.name.as_str(), b.member.name.as_str()));
+    nodes
+}
+
+fn row(node: &ObservedNode) -> Row {
+    let member = &node.member;
+    let labels: Vec<String> = member.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let (facts, error) = match &node.view {
+        NodeView::Facts(facts) => (Some(facts), ""),
+        NodeView::Unreachable(why) => (None, why.reason.as_str()),
+    };
+    let manager = match (member.role, facts.is_some()) {
+        (Role::Worker, _) => "",
+        (Role::Manager, true) => "Reachable",
+        (Role::Manager, false) => "Unreachable",
+    };
+    into_row(json!({
+        "ID": facts.map_or("", |facts| facts.id.get(..ID_CHARS).unwrap_or(&facts.id)),
+        "Name": member.name.as_str(),
+        "Hostname": facts.map_or("", |facts| &facts.hostname),
+        "Address": member.address,
+        "Status": if facts.is_some() { "Ready" } else { "Down" },
+        "Availability": capital(&member.availability.to_string()),
+        "ManagerStatus": manager,
+        "EngineVersion": facts.map_or("", |facts| &facts.engine_version),
+        "Role": member.role.to_string(),
+        "Labels": labels.join(","),
+        "Tasks": facts.map_or(0, |facts| facts.tasks.iter().filter(|task| task.is_live()).count()).to_string(),
+        "Error": error,
+    }))
+}
+
+fn capital(word: &str) -> String {
+    let mut chars = word.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// All that is known of a node, in the shape of docker's `node inspect` where that has a place for it.
+#[must_use]
+pub fn inspect(node: &ObservedNode) -> Value {
+    let member = &node.member;
+    let mut value = json!({
+        "ID": "",
+        "Name": member.name.as_str(),
+        "Address": member.address,
+        "Spec": {
+            "Labels": member.labels,
+            "Role": member.role.to_string(),
+            "Availability": member.availability.to_string(),
+        },
+        "Description": Value::Null,
+        "Status": { "State": "ready", "Addr": "" },
+    });
+    match &node.view {
+        NodeView::Unreachable(why) => {
+            value["Status"] = json!({
+                "State": "down", "Addr": "", "Message": why.reason, "Code": why.code, "Help": why.help,
+            });
+        }
+        NodeView::Facts(facts) => {
+            value["ID"] = facts.id.clone().into();
+            value["Status"]["Addr"] = facts.ip.map_or_else(String::new, |ip| ip.to_string()).into();
+            value["Description"] = json!({
+                "Hostname": facts.hostname,
+                "Platform": { "Architecture": facts.platform.architecture, "OS": facts.platform.os },
+                "Resources": {
+                    "NanoCPUs": facts.nano_cpus,
+                    "MemoryBytes": facts.memory,
+                    "GenericResources": facts.generic,
+                },
+                "Engine": {
+                    "EngineVersion": facts.engine_version,
+                    "ApiVersion": facts.api_version,
+                    "Labels": facts.engine_labels,
+                    "Plugins": {
+                        "Volume": facts.plugins.volume,
+                        "Network": facts.plugins.network,
+                        "Log": facts.plugins.log,
+                    },
+                    "SwarmActive": facts.swarm_active,
+                },
+            });
+            value["Tasks"] = facts
+                .tasks
+                .iter()
+                .map(|task| json!({ "Name": task.container, "State": task.status.swarm_word().to_lowercase() }))
+                .collect::<Vec<_>>()
+                .into();
+            value["Foreign"] = facts.foreign.len().into();
+        }
+    }
+    value
+}
+
+/// The same for people, as `docker node inspect --pretty`.
+#[must_use]
+pub fn pretty(node: &ObservedNode) -> String {
+    let member = &node.member;
+    let mut lines: Vec<(usize, String, String)> = Vec::new();
+    let mut add = |depth: usize, name: &str, value: String| lines.push((depth, name.to_owned(), value));
+    add(0, "Name", member.name.to_string());
+    add(0, "Address", member.address.clone());
+    add(0, "Role", member.role.to_string());
+    add(0, "Availability", member.availability.to_string());
+    if !member.labels.is_empty() {
+        add(0, "Labels", String::new());
+        for (name, value) in &member.labels {
+            add(1, name, value.clone());
+        }
+    }
+    match &node.view {
+        NodeView::Unreachable(why) => {
+            add(0, "Status", "down".to_owned());
+            add(1, "Reason", why.reason.clone());
+            if let Some(help) = &why.help {
+                add(1, "Help", help.clone());
+            }
+        }
+        NodeView::Facts(facts) => {
+            add(0, "Status", "ready".to_owned());
+            add(0, "ID", facts.id.clone());
+            add(0, "Hostname", facts.hostname.clone());
+            if let Some(ip) = facts.ip {
+                add(0, "IP", ip.to_string());
+            }
+            add(0, "Platform", format!("{}/{}", facts.platform.os, facts.platform.architecture));
+            add(0, "CPUs", cpus(facts.nano_cpus));
+            add(0, "Memory", bytes(facts.memory));
+            add(0, "Engine", format!("{} (API {})", facts.engine_version, facts.api_version));
+            let live = facts.tasks.iter().filter(|task| task.is_live()).count();
+            add(0, "Tasks", format!("{live} live, {} ended", facts.tasks.len() - live));
+            add(0, "Other containers", facts.foreign.len().to_string());
+            if facts.swarm_active {
+                add(0, "Swarm", "active: its own scheduler runs beside stackctl".to_owned());
+            }
+        }
+    }
+    let column = lines.iter().map(|(depth, name, _)| depth * 2 + name.chars().count()).max().unwrap_or(0) + 2;
+    lines
+        .iter()
+        .map(|(depth, name, value)| {
+            let name = format!("{}{}:", "  ".repeat(*depth), clean(name));
+            format!("{name:column$} {}", clean(value)).trim_end().to_owned() + "\n"
+        })
+        .collect()
+}
+
+fn cpus(nano: i64) -> String {
+    let text = format!("{}.{:03}", nano / 1_000_000_000, nano % 1_000_000_000 / 1_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Bytes as docker's `units.BytesSize` says them: `3.83GiB`.
+#[must_use]
+pub fn bytes(count: i64) -> String {
+    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    #[expect(clippy::cast_precision_loss, reason = "four digits are shown")]
+    let mut size = count as f64;
+    let mut unit = 0;
+    while size >= 1024.0 && unit < UNITS.len() - 1 {
+        size /= 1024.0;
+        unit += 1;
+    }
+    let digits = match size {
+        ..10.0 => 3,
+        ..100.0 => 2,
+        ..1000.0 => 1,
+        _ => 0,
+    };
+    let text = format!("{size:.digits$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{text}{}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::node::{Availability, Member, NodeFacts, Unreachable};
+    use crate::model::spec::Platform;
+    use crate::model::{ClusterName, NodeName, Timestamp};
+
+    fn observed() -> Observed {
+        let member = |name: &str, role, availability| Member {
+            name: NodeName::unchecked(name),
+            address: format!("ssh://root@{name}"),
+            role,
+            labels: BTreeMap::from([("zone".to_owned(), "a".to_owned())]),
+            availability,
+        };
+        let facts = NodeFacts {
+            id: "7TRN:IPZB:QYBB:VPBQ".into(),
+            hostname: "host-2".into(),
+            engine_version: "20.10.24".into(),
+            api_version: "1.41".into(),
+            platform: Platform { os: "linux".into(), architecture: "amd64".into() },
+            nano_cpus: 2_500_000_000,
+            memory: 4_110_000_000,
+            ..NodeFacts::default()
+        };
+        let silent = Unreachable {
+            since: Timestamp(0),
+            code: "stackctl::ssh::timeout".into(),
+            reason: "no answer\x1b[2J within 5s".into(),
+            help: Some("check that the host is up".into()),
+        };
+        let nodes = [
+            ObservedNode {
+                member: member("h10", Role::Manager, Availability::Drain),
+                view: NodeView::Unreachable(silent),
+            },
+            ObservedNode {
+                member: member("h2", Role::Manager, Availability::Active),
+                view: NodeView::Facts(Box::new(facts)),
+            },
+        ];
+        Observed {
+            cluster: ClusterName::unchecked("test"),
+            at: Timestamp(0),
+            nodes: nodes.into_iter().map(|node| (node.member.name.clone(), node)).collect(),
+        }
+    }
+
+    #[test]
+    fn a_silent_node_is_down_and_still_listed() {
+        insta::assert_snapshot!(COLUMNS.render(None, &rows(&observed())).unwrap(), @r#"
+        ID             NAME      HOSTNAME   STATUS    AVAILABILITY   MANAGER STATUS   ENGINE VERSION   LABELS
+        7TRN:IPZB:QY   h2        host-2     Ready     Active         Reachable        20.10.24         zone=a
+                       h10                  Down      Drain          Unreachable                       zone=a
+        "#);
+    }
+
+    #[test]
+    fn pretty_tells_all() {
+        let observed = observed();
+        let text: Vec<String> = observed.nodes.values().map(pretty).collect();
+        insta::assert_snapshot!(text.join("\n"), @r#"
+        Name:          h10
+        Address:       ssh://root@h10
+        Role:          manager
+        Availability:  drain
+        Labels:
+          zone:        a
+        Status:        down
+          Reason:      no answer\x1b[2J within 5s
+          Help:        check that the host is up
+
+        Name:              h2
+        Address:           ssh://root@h2
+        Role:              manager
+        Availability:      active
+        Labels:
+          zone:            a
+        Status:            ready
+        ID:                7TRN:IPZB:QYBB:VPBQ
+        Hostname:          host-2
+        Platform:          linux/amd64
+        CPUs:              2.5
+        Memory:            3.828GiB
+        Engine:            20.10.24 (API 1.41)
+        Tasks:             0 live, 0 ended
+        Other containers:  0
+        "#);
+    }
+
+    #[test]
+    fn sizes_as_docker_says_them() {
+        for (count, text) in [(0, "0B"), (1024, "1KiB"), (4_110_000_000, "3.828GiB"), (16_777_216, "16MiB")] {
+            assert_eq!(bytes(count), text);
+        }
+    }
+}

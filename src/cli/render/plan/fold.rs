@@ -1,0 +1,106 @@
+//! Many moves told in one line.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::ps::natural;
+use super::super::text::{ranges, some_of};
+use super::moves::{Move, MoveKind};
+use crate::model::{NodeName, ServiceName, Slot};
+use crate::orchestrator::Reason;
+
+/// Moves alike up to so many are told one by one.
+const SINGLE_MAX: usize = 12;
+/// In a plan with more moves than this, only so few.
+const LARGE: usize = 48;
+const SINGLE_MAX_LARGE: usize = 3;
+/// Nodes that are named before the rest is counted.
+const NODES_MAX: usize = 8;
+
+/// A line about moves: what kind, which tasks and where, why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MoveLine {
+    pub(super) kind: MoveKind,
+    pub(super) text: String,
+    pub(super) why: String,
+}
+
+/// The lines for the moves of one service, in a plan with so many moves in all.
+pub(super) fn lines(service: &ServiceName, moves: &[Move], total: usize, is_whole: bool) -> Vec<MoveLine> {
+    let single_max = match (is_whole, total > LARGE) {
+        (true, _) => usize::MAX,
+        (false, true) => SINGLE_MAX_LARGE,
+        (false, false) => SINGLE_MAX,
+    };
+    let mut groups: BTreeMap<(MoveKind, String), Vec<&Move>> = BTreeMap::new();
+    for one in moves {
+        groups.entry((one.kind, why(one))).or_default().push(one);
+    }
+    let mut lines = Vec::new();
+    for ((kind, why), moves) in groups {
+        let is_global = moves.iter().all(|one| matches!(one.slot, Slot::Node(_)));
+        let line = |text| MoveLine { kind, text, why: why.clone() };
+        if is_global && moves.len() > 1 && !is_whole {
+            lines.push(line(format!("{service} on {}", places(&moves))));
+        } else if moves.len() > single_max {
+            lines.push(line(folded(service, &moves)));
+        } else {
+            lines.extend(moves.iter().map(|one| line(single(service, one))));
+        }
+    }
+    lines
+}
+
+fn single(service: &ServiceName, one: &Move) -> String {
+    let name = match &one.slot {
+        Slot::Replica(number) => format!("{service}.{number}"),
+        Slot::Node(_) => service.to_string(),
+    };
+    match (&one.from, &one.to) {
+        (Some(from), Some(to)) if from != to => format!("{name} on {from} -> {to}"),
+        (Some(node), _) | (None, Some(node)) => format!("{name} on {node}"),
+        (None, None) => name,
+    }
+}
+
+/// `web.1-40: h1 x10, h2 x10, h3 x10, h4 x10`.
+fn folded(service: &ServiceName, moves: &[&Move]) -> String {
+    let numbers: BTreeSet<u32> = moves
+        .iter()
+        .filter_map(|one| match one.slot {
+            Slot::Replica(number) => Some(number),
+            Slot::Node(_) => None,
+        })
+        .collect();
+    format!("{service}.{}: {}", ranges(&numbers), places(moves))
+}
+
+/// On which nodes, and how many on each if that is more than one: `h1 x10, h2`.
+pub(super) fn places<'a>(moves: impl IntoIterator<Item = &'a &'a Move>) -> String {
+    let mut counts: BTreeMap<&NodeName, usize> = BTreeMap::new();
+    for one in moves {
+        if let Some(node) = one.to.as_ref().or(one.from.as_ref()) {
+            *counts.entry(node).or_default() += 1;
+        }
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by(|a, b| natural(a.0.as_str(), b.0.as_str()));
+    let node = |(node, count): &(&NodeName, usize)| match count {
+        1 => node.to_string(),
+        count => format!("{node} x{count}"),
+    };
+    some_of(&counts.iter().map(node).collect::<Vec<_>>(), NODES_MAX)
+}
+
+/// Why, with the order where there is one: `stop first: image changed`.
+fn why(one: &Move) -> String {
+    let why = match &one.why {
+        // The fields stand right above, with their values.
+        Reason::SpecChanged { fields } if fields.len() > 1 => format!("{} fields changed", fields.len()),
+        other => other.to_string(),
+    };
+    match one.kind {
+        MoveKind::Create | MoveKind::Remove => why,
+        MoveKind::StopFirst => format!("stop first: {why}"),
+        MoveKind::StartFirst => format!("start first: {why}"),
+    }
+}

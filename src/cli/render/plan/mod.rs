@@ -1,0 +1,47 @@
+//! A plan for people, for programs and for pull requests.
+//!
+//! All three tell the same: what differs, field by field; what will be done, slot by slot; what one
+//! should know; and the sum of it. People get it folded, so that a stack of a thousand tasks still fits
+//! on a screen; programs get every action.
+
+mod fold;
+mod json;
+mod markdown;
+pub(super) mod moves;
+mod shown;
+mod text;
+
+use crate::diff::StackDiff;
+use crate::model::{ClusterName, StackName, StackSpec};
+use crate::orchestrator::{Forecast, Note};
+
+pub use json::{action as action_json, plan as to_json};
+pub use markdown::markdown;
+pub(super) use shown::short_digest;
+pub use text::{summary, text};
+
+/// What a plan is shown from.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanView<'a> {
+    /// The stack.
+    pub stack: &'a StackName,
+    /// The cluster.
+    pub cluster: &'a ClusterName,
+    /// Nodes that were looked at.
+    pub nodes: usize,
+    /// Live tasks of the stack that were found there.
+    pub tasks: usize,
+    /// Field by field.
+    pub diff: &'a StackDiff,
+    /// Action by action.
+    pub forecast: &'a Forecast,
+    /// What one should know.
+    pub notes: &'a [Note],
+    /// What is wanted, for a word on new services; there is none when a stack is removed.
+    pub wanted: Option<&'a StackSpec>,
+    /// Nothing folded, nothing cut.
+    pub is_whole: bool,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! A run for programs: one JSON object a line, each with its `type` and the time it was said `at`.
+
+use serde_json::{Value, json};
+
+use super::super::plan::action_json;
+use super::Happened;
+use crate::model::{Health, TaskStatus, Timestamp};
+use crate::orchestrator::{Action, Outcome};
+
+/// Grows when a field changes its meaning or goes; new types and fields do not count.
+const VERSION: u32 = 1;
+
+/// The first line of every run.
+#[must_use]
+pub fn version(at: Timestamp) -> Value {
+    stamped(at, "version", json!({ "version": VERSION, "stackctl": env!("CARGO_PKG_VERSION") }))
+}
+
+/// An action that will be done if all goes well.
+#[must_use]
+pub fn planned(at: Timestamp, action: &Action) -> Value {
+    stamped(at, "planned_action", action_json(action))
+}
+
+/// Something that happened.
+#[must_use]
+pub fn line(at: Timestamp, happened: Happened<'_>) -> Value {
+    match happened {
+        Happened::Began(action) => stamped(at, "action_start", action_json(action)),
+        Happened::Ended(action, outcome) => {
+            let mut value = action_json(action);
+            match outcome {
+                Outcome::Done => value["outcome"] = "done".into(),
+                Outcome::Started(status) => {
+                    value["outcome"] = "done".into();
+                    value["task_state"] = state(Some(*status));
+                }
+                Outcome::Failed(failure) => {
+                    value["outcome"] = "failed".into();
+                    value["failure"] = json!(failure);
+                }
+            }
+            stamped(at, "action_done", value)
+        }
+        Happened::Seen(node, task, status) => stamped(
+            at,
+            "task",
+            json!({
+                "node": node,
+                "service": task.service,
+                "slot": task.slot.to_string(),
+                "task": task.id,
+                "task_state": state(status),
+            }),
+        ),
+        Happened::Silent(node, why) => stamped(at, "node_silent", json!({ "node": node, "message": why })),
+    }
+}
+
+/// An object with its type and time in front.
+#[must_use]
+pub fn stamped(at: Timestamp, kind: &str, mut value: Value) -> Value {
+    value["type"] = kind.into();
+    value["at"] = at.to_string().into();
+    value
+}
+
+fn state(status: Option<TaskStatus>) -> Value {
+    match status {
+        None => json!({ "state": "gone" }),
+        // No check is no health, rather than a health called none.
+        Some(TaskStatus::Running { health: Health::None }) => json!({ "state": "running" }),
+        Some(status) => json!(status),
+    }
+}

@@ -1,0 +1,171 @@
+use std::sync::Arc;
+
+use anstream::adapter::strip_str;
+
+use super::*;
+use crate::model::{ClusterName, SpecHash, StackName, TaskId, TaskSpec};
+use crate::orchestrator::action::{ServicePlan, TaskPlan};
+use crate::orchestrator::{FailureKind, Reason};
+
+fn task(name: &str, node: &str) -> Arc<TaskPlan> {
+    let (service, slot) = name.rsplit_once('.').unwrap();
+    let service = Arc::new(ServicePlan {
+        cluster: ClusterName::unchecked("prod"),
+        stack: StackName::unchecked("shop"),
+        service: ServiceName::unchecked(service),
+        spec: Arc::default(),
+        spec_hash: SpecHash::unchecked("0"),
+        spec_json: "{}".into(),
+        is_job: false,
+        files: Vec::new(),
+    });
+    Arc::new(TaskPlan {
+        service,
+        slot: Slot::Replica(slot.parse().unwrap()),
+        node: NodeName::unchecked(node),
+        attempt: 1,
+        id: TaskId::unchecked(name),
+        spec: Arc::new(TaskSpec::default()),
+    })
+}
+
+fn action(id: u32, node: &str, what: What) -> Action {
+    Action { id: ActionId(id), node: NodeName::unchecked(node), what, why: Reason::NewService }
+}
+
+fn start(id: u32, name: &str, node: &str) -> Action {
+    action(id, node, What::StartTask { task: task(name, node) })
+}
+
+fn stop(id: u32, name: &str, node: &str) -> Action {
+    action(id, node, What::StopTask { task: task(name, node).handle(), grace: None })
+}
+
+fn plain(text: Option<String>) -> String {
+    strip_str(&text.unwrap_or_default()).to_string()
+}
+
+const UP: TaskStatus = TaskStatus::Running { health: Health::None };
+
+/// A pull, then two tasks: one comes up, one fails; and a third service that never gets its turn.
+fn run() -> (Vec<Action>, Board) {
+    let actions = vec![
+        action(0, "h2", What::PullImage { image: "nginx:1.25".into() }),
+        stop(1, "web.1", "h1"),
+        start(2, "web.1", "h1"),
+        start(3, "db.1", "h2"),
+        start(4, "late.1", "h2"),
+    ];
+    let forecast = Forecast { waves: vec![actions.clone()], ..Forecast::default() };
+    let board = Board::new("shop", &forecast, Timestamp(0));
+    (actions, board)
+}
+
+#[test]
+fn lines_tell_what_matters_and_when() {
+    let (actions, mut board) = run();
+    let mut lines: Vec<String> = Vec::new();
+    let mut at = |board: &mut Board, ms, happened: Happened<'_>| {
+        lines.extend(board.take(Timestamp(ms), happened));
+    };
+    let refused = Failure {
+        kind: FailureKind::Refused,
+        code: "stackctl::docker::port_taken".into(),
+        message: "port is already allocated\x1b[2J".into(),
+        help: None,
+    };
+    at(&mut board, 0, Happened::Began(&actions[0]));
+    at(&mut board, 3200, Happened::Ended(&actions[0], &Outcome::Done));
+    at(&mut board, 3300, Happened::Began(&actions[1]));
+    at(&mut board, 4300, Happened::Ended(&actions[1], &Outcome::Done));
+    at(&mut board, 4300, Happened::Began(&actions[2]));
+    let starting = TaskStatus::Running { health: Health::Starting };
+    at(&mut board, 5000, Happened::Ended(&actions[2], &Outcome::Started(starting)));
+    let (node, handle) = (NodeName::unchecked("h1"), task("web.1", "h1").handle());
+    let healthy = TaskStatus::Running { health: Health::Healthy };
+    at(&mut board, 9000, Happened::Seen(&node, &handle, Some(starting)));
+    at(&mut board, 12_000, Happened::Seen(&node, &handle, Some(healthy)));
+    at(&mut board, 12_500, Happened::Seen(&node, &handle, Some(healthy)));
+    at(&mut board, 13_000, Happened::Began(&actions[3]));
+    at(&mut board, 13_500, Happened::Ended(&actions[3], &Outcome::Failed(refused)));
+    at(&mut board, 75_000, Happened::Silent(&node, "no answer"));
+    let text: Vec<String> = lines.iter().map(|line| strip_str(line).to_string()).collect();
+    insta::assert_snapshot!(text.join("\n"), @r#"
+    +3.2s   image nginx:1.25          pulled on h2 in 3.2s
+    +4.3s   shop_web.1                stopped on h1 in 1.0s
+    +5.0s   shop_web.1                started on h1, waiting for its health check
+    +12s    shop_web.1                up on h1
+    +13s    shop_db.1                 start failed on h2: port is already allocated\x1b[2J
+    +1m15s  node h1                   silent: no answer
+    "#);
+}
+
+#[test]
+fn rows_show_each_service_once() {
+    let (actions, mut board) = run();
+    board.take(Timestamp(0), Happened::Began(&actions[0]));
+    let rows = |board: &Board, ms, most| {
+        board
+            .rows(Timestamp(ms), 60, most)
+            .iter()
+            .map(|row| strip_str(row).to_string())
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let first = rows(&board, 500, 10);
+    board.take(Timestamp(1000), Happened::Ended(&actions[0], &Outcome::Done));
+    board.take(Timestamp(1000), Happened::Began(&actions[2]));
+    board.take(Timestamp(1000), Happened::Began(&actions[3]));
+    let second = rows(&board, 2000, 10);
+    board.take(Timestamp(2500), Happened::Ended(&actions[2], &Outcome::Started(UP)));
+    let crash = TaskStatus::Exited { exit_code: 3 };
+    board.take(Timestamp(2600), Happened::Ended(&actions[3], &Outcome::Started(crash)));
+    let third = rows(&board, 5000, 10);
+    let folded = rows(&board, 5000, 4);
+    assert_eq!(board.tasks(), (1, 3));
+    insta::assert_snapshot!([first, second, third, folded].join("\n---\n"), @r#"
+    shop 0 of 3 tasks · 0.5s
+      ⠴ prepare 0/1  pulling nginx:1.25 on h2
+      · db        0/1  waiting  
+      · late      0/1  waiting  
+      · web       0/1  waiting  
+    ---
+    shop 0 of 3 tasks · 2.0s
+      ⠋ db        0/1  db.1 starting on h2                  1.0s
+      · late      0/1  waiting  
+      ⠋ web       0/1  web.1 starting on h1                 1.0s
+    ---
+    shop 1 of 3 tasks · 5.0s
+      ✘ db        0/1  db.1 ended with status 3 on h2       1.6s
+      · late      0/1  waiting  
+      ✔ web       1/1  up                                   1.5s
+    ---
+    shop 1 of 3 tasks · 5.0s
+      ✘ db        0/1  db.1 ended with status 3 on h2       1.6s
+      … 1 service waiting
+      … 1 service done
+    "#);
+}
+
+#[test]
+fn silence_is_never_long() {
+    let (actions, mut board) = run();
+    assert_eq!(board.heartbeat(Timestamp(20_000), 10_000), None, "nothing is under way");
+    board.take(Timestamp(20_000), Happened::Began(&actions[0]));
+    let line = plain(board.heartbeat(Timestamp(30_000), 10_000));
+    assert_eq!(line, "+30s    shop                      still waiting: pulling nginx:1.25 on h2");
+    assert_eq!(board.heartbeat(Timestamp(31_000), 10_000), None, "just said");
+}
+
+#[test]
+fn programs_get_lines_of_json() {
+    let (actions, _) = run();
+    let line = json_line(Timestamp(1500), Happened::Ended(&actions[2], &Outcome::Started(UP)));
+    assert_eq!(
+        line.to_string(),
+        "{\"at\":\"1970-01-01T00:00:01.500Z\",\"id\":2,\"node\":\"h1\",\"object\":\"shop_web.1.web.1\",\
+         \"outcome\":\"done\",\"reason\":\"new_service\",\"service\":\"web\",\"slot\":\"1\",\"task\":\"web.1\",\
+         \"task_state\":{\"state\":\"running\"},\"type\":\"action_done\",\"verb\":\"start task\",\
+         \"why\":\"new service\"}"
+    );
+}

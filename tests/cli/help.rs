@@ -1,0 +1,97 @@
+use std::time::{Duration, Instant};
+
+use insta::assert_snapshot;
+
+use crate::run::Room;
+
+#[test]
+fn the_first_page() {
+    assert_snapshot!(Room::new().run("--help").show());
+}
+
+#[test]
+fn every_command_has_a_page() {
+    let room = Room::new();
+    for command in [
+        "deploy",
+        "diff",
+        "rm",
+        "ls",
+        "ps",
+        "services",
+        "logs",
+        "node ls",
+        "node inspect",
+        "config",
+        "version",
+        "completions",
+    ] {
+        let run = room.run(&format!("{command} -h"));
+        assert_eq!(run.status, 0, "{command}");
+        assert_snapshot!(format!("help-{}", command.replace(' ', "-")), run.show());
+    }
+}
+
+#[test]
+fn wrong_usage_is_status_64() {
+    let room = Room::new();
+    let shown: Vec<String> = [
+        "",
+        "frobnicate",
+        "deploy",
+        "ps --no-such shop",
+        "deploy --timeout 5 shop",
+        "rm b@d",
+        "diff --format x s",
+    ]
+    .iter()
+    .map(|args| format!("$ stackctl {args}\n{}", room.run(args).show()))
+    .collect();
+    assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn help_is_instant() {
+    let room = Room::new();
+    room.run("--help");
+    let times: Vec<Duration> = (0..5)
+        .map(|_| {
+            let began = Instant::now();
+            room.run("--help");
+            began.elapsed()
+        })
+        .collect();
+    let best = times.iter().min().copied().unwrap_or_default();
+    // Ten for the help, and as much for a debug build and a busy machine.
+    assert!(best < Duration::from_millis(20), "{times:?}");
+}
+
+#[test]
+fn colours_come_only_when_asked_for() {
+    let mut room = Room::new();
+    assert!(!room.run("--help").stdout.contains('\x1b'), "not to a pipe");
+    room.env("CLICOLOR_FORCE", "1");
+    assert!(room.run("--help").stdout.contains('\x1b'));
+    assert!(!room.run("--help --no-color").stdout.contains('\x1b'));
+    room.env("NO_COLOR", "1");
+    assert!(!room.run("deploy").stderr.contains('\x1b'));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let room = Room::new();
+    let status = std::process::Command::new("sh")
+        .arg("-c")
+        .arg(format!("{} completions zsh | head -n 1 >/dev/null; echo done", env!("CARGO_BIN_EXE_stackctl")))
+        .current_dir(room.path())
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&status.stderr), "");
+    let full = std::process::Command::new("sh")
+        .arg("-c")
+        .arg(format!("{} version --no-color >/dev/full", env!("CARGO_BIN_EXE_stackctl")))
+        .output()
+        .unwrap();
+    assert_eq!(full.status.code(), Some(1), "a full disk is one");
+    assert!(String::from_utf8_lossy(&full.stderr).contains("cannot write to stdout"));
+}

@@ -1,0 +1,98 @@
+//! Runs the real binary in a clean room and shows what came out of it.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Where a command runs: a directory of its own, and nothing of the caller's environment.
+pub struct Room {
+    dir: tempfile::TempDir,
+    env: BTreeMap<String, String>,
+    /// What to show in place of texts that differ from run to run.
+    masks: Vec<(String, String)>,
+}
+
+/// What a command did.
+pub struct Run {
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Room {
+    pub fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("st").tempdir().expect("a temporary directory");
+        let home = dir.path().display().to_string();
+        let env = [("HOME", home.as_str()), ("COLUMNS", "100"), ("PATH", "/usr/bin:/bin")];
+        let masks = vec![(home.clone(), "[DIR]".to_owned())];
+        let env = env.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        Self { dir, env, masks }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes a file into the room.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).expect("a directory in the room");
+        }
+        std::fs::write(&path, text).expect("a file in the room");
+        path
+    }
+
+    pub fn env(&mut self, key: &str, value: &str) -> &mut Self {
+        self.env.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Runs `stackctl` with arguments as a shell would part them: no quotes.
+    pub fn run(&self, args: &str) -> Run {
+        self.run_with(&args.split_whitespace().collect::<Vec<_>>(), "")
+    }
+
+    /// Runs `stackctl` with arguments and input.
+    pub fn run_with(&self, args: &[&str], input: &str) -> Run {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_stackctl"))
+            .args(args)
+            .env_clear()
+            .envs(&self.env)
+            .current_dir(self.dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        // A command that does not read its input may be gone by now.
+        let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+        let output = child.wait_with_output().expect("the binary ends");
+        let text = |bytes: &[u8]| {
+            let text = String::from_utf8(bytes.to_vec()).expect("text comes out");
+            self.masks.iter().fold(text, |text, (from, to)| text.replace(from, to))
+        };
+        Run {
+            status: output.status.code().unwrap_or(-1),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
+    }
+}
+
+impl Run {
+    /// All of it, for a snapshot.
+    pub fn show(&self) -> String {
+        let mut out = format!("status: {}\n", self.status);
+        for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if !text.is_empty() {
+                out.push_str(&format!("--- {name}\n{text}"));
+                if !text.ends_with('\n') {
+                    out.push_str("(no newline)\n");
+                }
+            }
+        }
+        out
+    }
+}

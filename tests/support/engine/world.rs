@@ -1,0 +1,289 @@
+//! What is on a host: containers, networks, volumes and images, in memory.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::state::{Behaviour, Clock, Life, State};
+
+/// A host, as its engine knows it.
+#[derive(Debug)]
+pub struct World {
+    /// The machine's name.
+    pub name: String,
+    /// The engine's version.
+    pub version: String,
+    /// The newest API it speaks.
+    pub api_version: String,
+    /// Its clock.
+    pub clock: Clock,
+    /// What `/info` says besides: merged over the defaults.
+    pub info: Value,
+    /// Containers by id.
+    pub containers: BTreeMap<String, Container>,
+    /// Networks by id.
+    pub networks: BTreeMap<String, Network>,
+    /// Volumes by name.
+    pub volumes: BTreeMap<String, Volume>,
+    /// Images on the host, by `repo:tag`: their digest.
+    pub images: BTreeMap<String, String>,
+    /// Images that are not in any registry. Everything else can be pulled.
+    pub missing: Vec<String>,
+    /// What the program in an image does, by `repo:tag`; [`Behaviour::Runs`] if it is not told.
+    pub behaviours: BTreeMap<String, Behaviour>,
+    /// How long a stop takes, in milliseconds.
+    pub stop_ms: u64,
+    /// How long a pull takes, in milliseconds.
+    pub pull_ms: u64,
+    made: u64,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        let mut world = Self {
+            name: "fake".to_owned(),
+            version: "20.10.24".to_owned(),
+            api_version: "1.41".to_owned(),
+            clock: Clock::Real,
+            info: json!({}),
+            containers: BTreeMap::new(),
+            networks: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+            images: BTreeMap::new(),
+            missing: Vec::new(),
+            behaviours: BTreeMap::new(),
+            stop_ms: 0,
+            pull_ms: 0,
+            made: 0,
+        };
+        for (name, driver) in [("bridge", "bridge"), ("host", "host"), ("none", "null")] {
+            world.add_network(name, &json!({ "Driver": driver }));
+        }
+        world
+    }
+}
+
+/// A container.
+#[derive(Debug, Clone)]
+pub struct Container {
+    /// Sixty-four hex digits.
+    pub id: String,
+    /// Without the slash.
+    pub name: String,
+    /// When it was made.
+    pub created: i64,
+    /// What the create asked for.
+    pub asked: Value,
+    /// How its life stands.
+    pub life: Life,
+    /// What its program does.
+    pub behaviour: Behaviour,
+    /// Names of the networks it is on.
+    pub networks: Vec<String>,
+    /// Archives put into it: path and bytes.
+    pub archives: Vec<(String, Vec<u8>)>,
+    /// What it wrote: when, whether to stderr, and the line.
+    pub output: Vec<(i64, bool, String)>,
+}
+
+/// A network.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created: i64,
+    /// What the create asked for.
+    pub asked: Value,
+}
+
+/// A volume.
+#[derive(Debug, Clone)]
+pub struct Volume {
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created: i64,
+    /// What the create asked for.
+    pub asked: Value,
+}
+
+impl Container {
+    /// Lets time pass for it.
+    pub fn pass(&mut self, now: i64) {
+        let policy = self.asked["HostConfig"]["RestartPolicy"].clone();
+        self.life.pass(now, &self.behaviour, &policy);
+    }
+
+    /// Its labels.
+    pub fn labels(&self) -> &Value {
+        &self.asked["Labels"]
+    }
+
+    /// What it was made from.
+    pub fn image(&self) -> &str {
+        self.asked["Image"].as_str().unwrap_or_default()
+    }
+
+    /// The engine's word for its health.
+    pub fn health(&self, now: i64) -> Option<&'static str> {
+        let check = &self.asked["Healthcheck"]["Test"];
+        let has_check = check[0].as_str().is_some_and(|first| first != "NONE");
+        self.life.health(now, &self.behaviour, has_check)
+    }
+}
+
+impl World {
+    /// Now, by the host's clock.
+    pub fn now(&self) -> i64 {
+        self.clock.now()
+    }
+
+    /// An id nobody has yet, the same in each run.
+    pub fn new_id(&mut self) -> String {
+        self.made += 1;
+        digest(&format!("{} {}", self.name, self.made))
+    }
+
+    /// The container with this id, start of an id, or name.
+    pub fn container(&mut self, key: &str) -> Option<&mut Container> {
+        let now = self.now();
+        let found = self
+            .containers
+            .values_mut()
+            .find(|c| c.id == key || c.name == key || (key.len() >= 12 && c.id.starts_with(key)))?;
+        found.pass(now);
+        Some(found)
+    }
+
+    /// Names of the containers that run, in order.
+    pub fn running(&mut self) -> Vec<String> {
+        let now = self.now();
+        let mut names: Vec<String> = Vec::new();
+        for container in self.containers.values_mut() {
+            container.pass(now);
+            if container.life.state() == State::Running {
+                names.push(container.name.clone());
+            }
+        }
+        names.sort();
+        names
+    }
+
+    /// Makes a container as a create would, its image present or not.
+    pub fn add_container(&mut self, name: &str, asked: Value) -> String {
+        let id = self.new_id();
+        let image = asked["Image"].as_str().unwrap_or_default();
+        let behaviour = self.behaviour(image);
+        let mode = asked["HostConfig"]["NetworkMode"].as_str().unwrap_or("bridge");
+        let mut networks: Vec<String> = vec![if mode == "default" { "bridge" } else { mode }.to_owned()];
+        for network in asked["NetworkingConfig"]["EndpointsConfig"].as_object().into_iter().flatten() {
+            if !networks.contains(network.0) {
+                networks.push(network.0.clone());
+            }
+        }
+        let container = Container {
+            id: id.clone(),
+            name: name.to_owned(),
+            created: self.now(),
+            asked,
+            life: Life::default(),
+            behaviour,
+            networks,
+            archives: Vec::new(),
+            output: Vec::new(),
+        };
+        self.containers.insert(id.clone(), container);
+        id
+    }
+
+    /// Starts a container.
+    pub fn start(&mut self, key: &str) {
+        let now = self.now();
+        if let Some(container) = self.container(key) {
+            container.life = Life { started: Some(now), ..Life::default() };
+        }
+    }
+
+    /// Ends a container with a status, at some time.
+    pub fn end(&mut self, key: &str, at: i64, code: i64) {
+        if let Some(container) = self.container(key) {
+            container.life.ended = Some((at, code));
+        }
+    }
+
+    /// The container writes a line.
+    pub fn write(&mut self, key: &str, at: i64, line: &str) {
+        if let Some(container) = self.container(key) {
+            container.output.push((at, false, line.to_owned()));
+        }
+    }
+
+    fn behaviour(&self, image: &str) -> Behaviour {
+        let image = image.split('@').next().unwrap_or(image);
+        self.behaviours.get(image).cloned().unwrap_or(Behaviour::Runs)
+    }
+
+    /// Makes a network as a create would.
+    pub fn add_network(&mut self, name: &str, asked: &Value) -> String {
+        let id = self.new_id();
+        let network =
+            Network { id: id.clone(), name: name.to_owned(), created: self.now(), asked: asked.clone() };
+        self.networks.insert(id.clone(), network);
+        id
+    }
+
+    /// The network with this id or name.
+    pub fn network(&self, key: &str) -> Option<&Network> {
+        self.networks.get(key).or_else(|| self.networks.values().find(|network| network.name == key))
+    }
+
+    /// Makes a volume as a create would: one that is there stays as it is.
+    pub fn add_volume(&mut self, name: &str, asked: &Value) {
+        let created = self.now();
+        self.volumes.entry(name.to_owned()).or_insert_with(|| Volume {
+            name: name.to_owned(),
+            created,
+            asked: asked.clone(),
+        });
+    }
+
+    /// Brings an image to the host: `nginx:1.25`.
+    pub fn add_image(&mut self, image: &str) {
+        self.images.insert(image.to_owned(), image_digest(image));
+    }
+
+    /// Whether `image` is on the host, by tag or by digest.
+    pub fn has_image(&self, image: &str) -> bool {
+        let (name, digest) = image.split_once('@').unwrap_or((image, ""));
+        if digest.is_empty() {
+            return self.images.contains_key(&with_tag(name));
+        }
+        self.images.iter().any(|(have, their)| repository(have) == repository(name) && their == digest)
+    }
+}
+
+/// The digest that the registry has for `repo:tag`.
+pub fn image_digest(image: &str) -> String {
+    format!("sha256:{}", digest(&with_tag(image)))
+}
+
+/// `nginx` is `nginx:latest`.
+pub fn with_tag(image: &str) -> String {
+    let has_tag = image.rsplit('/').next().is_some_and(|last| last.contains(':'));
+    if has_tag { image.to_owned() } else { format!("{image}:latest") }
+}
+
+/// `registry:5000/web:1` without its tag.
+pub fn repository(image: &str) -> &str {
+    let last = image.rfind('/').map_or(0, |at| at + 1);
+    image[last..].find(':').map_or(image, |at| &image[..last + at])
+}
+
+/// Sixty-four hex digits.
+pub fn digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
