@@ -15,7 +15,8 @@ use super::docker::observe;
 use super::error::HostError;
 use super::host::{AskError, Host};
 use super::logs::{self, LogOptions, LogStream};
-use super::registry::{self, Resolved};
+use super::registry;
+use crate::orchestrator::pin::Resolved;
 
 /// What the tasks of a stack do, by node; or that the node is silent.
 pub type Looks = BTreeMap<NodeName, Result<Vec<(TaskId, TaskStatus)>, Unreachable>>;

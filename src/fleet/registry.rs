@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::model::image::ImageRef;
 use crate::model::spec::Platform;
+use crate::orchestrator::pin::Resolved;
 
 use super::auth::Credentials;
 use super::docker::client::{CallError, Reader};
@@ -15,15 +16,6 @@ use super::docker::wire;
 
 /// For all look-ups together: they run side by side.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
-
-/// An image as a registry knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolved {
-    /// `sha256:…`
-    pub digest: String,
-    /// Where it runs; empty if the registry does not say.
-    pub platforms: Vec<Platform>,
-}
 
 /// Looks all images up. Each has its own answer, or the reason why there is none.
 pub(super) async fn resolve(

@@ -12,10 +12,9 @@ use bollard::models::{
 };
 use serde_json::{Value, json};
 
-use crate::model::spec::{
-    Attachment, Healthcheck, Mount, Port, RestartCondition, RestartPolicy, TaskSpec, Ulimit,
-};
+use crate::model::spec::{Attachment, Healthcheck, Mount, Port, RestartPolicy, TaskSpec, Ulimit};
 use crate::orchestrator::action::TaskPlan;
+use crate::orchestrator::restart::{EnginePolicy, engine_policy};
 
 use super::client::ApiVersion;
 use super::failure::ActionError;
@@ -126,7 +125,7 @@ fn host_config(spec: &TaskSpec, is_job: bool, api: ApiVersion, anonymous: &[Stri
             .clone()
             .or_else(|| first_network(spec).map(|(name, _)| name.to_owned())),
         port_bindings: bindings(&spec.ports),
-        restart_policy: Some(engine_policy(&spec.restart_policy, is_job)),
+        restart_policy: Some(restart_policy(&spec.restart_policy, is_job)),
         cap_add: some(spec.cap_add.clone()),
         cap_drop: some(spec.cap_drop.clone()),
         dns: some(spec.dns.clone()),
@@ -149,20 +148,11 @@ fn host_config(spec: &TaskSpec, is_job: bool, api: ApiVersion, anonymous: &[Stri
 }
 
 /// The engine's own restart policy, which heals a host between our runs.
-///
-/// `unless-stopped` and not `always`: what we stopped stays stopped when the host boots. The engine
-/// counts attempts only for `on-failure`, so a bounded `any` becomes that. A job that ended well must
-/// not start again, whatever its policy says.
-#[must_use]
-pub fn engine_policy(policy: &RestartPolicy, is_job: bool) -> bollard::models::RestartPolicy {
-    let attempts = i64::from(policy.max_attempts);
-    let (name, count) = match (policy.condition, is_job, attempts) {
-        (RestartCondition::None, _, _) => (RestartPolicyNameEnum::NO, None),
-        (RestartCondition::OnFailure, _, _) | (RestartCondition::Any, true, _) => {
-            (RestartPolicyNameEnum::ON_FAILURE, Some(attempts))
-        }
-        (RestartCondition::Any, false, 0) => (RestartPolicyNameEnum::UNLESS_STOPPED, None),
-        (RestartCondition::Any, false, _) => (RestartPolicyNameEnum::ON_FAILURE, Some(attempts)),
+fn restart_policy(policy: &RestartPolicy, is_job: bool) -> bollard::models::RestartPolicy {
+    let (name, count) = match engine_policy(policy, is_job) {
+        EnginePolicy::No => (RestartPolicyNameEnum::NO, None),
+        EnginePolicy::OnFailure(attempts) => (RestartPolicyNameEnum::ON_FAILURE, Some(i64::from(attempts))),
+        EnginePolicy::UnlessStopped => (RestartPolicyNameEnum::UNLESS_STOPPED, None),
     };
     bollard::models::RestartPolicy { name: Some(name), maximum_retry_count: count }
 }

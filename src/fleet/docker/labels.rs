@@ -192,9 +192,9 @@ pub(in crate::fleet) mod tests {
             is_job: false,
             files,
         };
-        let id =
-            TaskId::derive(&service.cluster, &service.stack, &service.service, &slot, &service.spec_hash, 2);
         let node = NodeName::unchecked("h1");
+        let ServicePlan { cluster, stack, service: name, spec_hash, .. } = &service;
+        let id = TaskId::derive(cluster, stack, name, &slot, &node, spec_hash, 2);
         TaskPlan { service: Arc::new(service), slot, node, attempt: 2, id, spec }
     }
 

@@ -165,6 +165,21 @@ impl Converger {
         self.watched > 0 || self.settle_until.is_some()
     }
 
+    /// Whether nothing is left to do but to wait for tasks to come up and to hold.
+    #[must_use]
+    pub fn only_waits(&self) -> bool {
+        let begun = |service: &ServiceRun| service.state != State::Waiting;
+        let waits = |slot: &SlotRun| match slot.stage {
+            Stage::AwaitingUp => slot.work.old.is_empty() && slot.work.expired.is_empty(),
+            Stage::Up | Stage::Failed => true,
+            _ => false,
+        };
+        self.phase == Phase::Rolling
+            && self.unused_networks.is_empty()
+            && self.services.iter().all(begun)
+            && self.slots.iter().all(waits)
+    }
+
     /// Tasks that run and are not up yet: node, task, and whether it must end with status 0.
     #[must_use]
     pub fn awaited(&self) -> Vec<(NodeName, TaskId, bool)> {

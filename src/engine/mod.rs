@@ -1,0 +1,15 @@
+//! The one loop between decisions and hosts: observe, step, execute, hear what came of it.
+//!
+//! Decides nothing itself: what to do comes from [`orchestrator`](crate::orchestrator), how it is done is
+//! [`fleet`](crate::fleet)'s. Holds the one clock and the journal. Prints nothing: whoever watches is told
+//! by [`Progress`].
+
+pub mod clock;
+pub mod journal;
+pub mod plan;
+pub mod run;
+
+pub use clock::Clock;
+pub use journal::Journal;
+pub use plan::{Planned, Request, plan};
+pub use run::{Crew, End, Progress, RunOptions, run};

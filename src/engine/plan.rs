@@ -1,0 +1,53 @@
+//! One look at every host, one question to the registries at the same time, and the plan that follows.
+//! Holds an [`Observer`], which cannot write: neither can anything that only plans.
+
+use std::collections::BTreeSet;
+
+use crate::fleet::Observer;
+use crate::model::{Observed, StackSpec, Timestamp};
+use crate::orchestrator::pin::{ResolveImage, images_to_resolve, pin};
+use crate::orchestrator::{Plan, PlanOptions};
+
+/// What is asked for besides the stackfile.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Request {
+    /// Choices of the plan.
+    pub options: PlanOptions,
+    /// When registries are asked.
+    pub resolve: ResolveImage,
+}
+
+/// A plan, and what it was made from.
+#[derive(Debug)]
+pub struct Planned {
+    /// What was seen.
+    pub observed: Observed,
+    /// What is wanted, images pinned.
+    pub spec: StackSpec,
+    /// What would be done.
+    pub plan: Plan,
+}
+
+/// Looks and plans. Writes nothing anywhere.
+pub async fn plan(observer: &Observer, now: Timestamp, mut spec: StackSpec, request: Request) -> Planned {
+    // What does not depend on what runs is asked while the hosts are: one round, not two.
+    let nothing = std::iter::empty;
+    let early: BTreeSet<String> = match request.resolve {
+        ResolveImage::Always => images_to_resolve(&spec, request.resolve, nothing()).into_iter().collect(),
+        ResolveImage::Changed | ResolveImage::Never => BTreeSet::new(),
+    };
+    let (observed, mut answers) = tokio::join!(observer.observe(now), observer.resolve(&early));
+    let running = || observed.tasks().filter(|task| task.stack == spec.name);
+    if request.resolve == ResolveImage::Changed {
+        let late: BTreeSet<String> =
+            images_to_resolve(&spec, request.resolve, running()).into_iter().collect();
+        answers = observer.resolve(&late).await;
+    }
+    let stack = spec.name.clone();
+    let running = observed.tasks().filter(|task| task.stack == stack);
+    let mut notes = pin(&mut spec, request.resolve, running, &answers);
+    let mut plan = Plan::make(&observed, &spec, request.options);
+    notes.append(&mut plan.notes);
+    plan.notes = notes;
+    Planned { observed, spec, plan }
+}
