@@ -148,7 +148,7 @@ impl<'o> Planner<'o> {
             }
             ServiceMode::Global | ServiceMode::GlobalJob => self.global(&mut table, &mut work, found),
         }
-        work.slots.sort_by(|a, b| (a.kind, &a.slot()).cmp(&(b.kind, &b.slot())));
+        work.slots.sort_by_cached_key(|slot| (slot.kind, slot.slot()));
         work
     }
 
