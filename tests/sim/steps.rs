@@ -121,6 +121,11 @@ fn a_job_runs_so_many_tasks_at_a_time() {
 #[test]
 fn an_answer_that_comes_twice_counts_once() {
     let (mut converger, create) = rolling(&cluster(vec![node("h1")]), &stack(vec![replicated("web", 1)]));
-    assert_eq!(verbs(&answer(&mut converger, 0, &create[0], Outcome::Done).actions), ["start task web.1"]);
+    let start = answer(&mut converger, 0, &create[0], Outcome::Done).actions.remove(0);
     assert!(answer(&mut converger, 0, &create[0], Outcome::Done).actions.is_empty());
+    for _ in 0..2 {
+        assert!(answer(&mut converger, 0, &start, Outcome::Started(UP)).actions.is_empty());
+    }
+    let ended = converger.step(Timestamp(SETTLE_MS), Event::Tick).verdict;
+    assert_eq!(ended.map(|verdict| verdict.ending), Some(Ending::Converged));
 }
