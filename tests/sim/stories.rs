@@ -328,6 +328,16 @@ fn jobs_run_to_their_end_and_are_not_run_again() {
 }
 
 #[test]
+fn a_service_that_becomes_a_job_is_made_anew() {
+    let mut world = four();
+    deploy(&mut world, &stack(vec![replicated("seed", 2)]));
+    let job = stack(vec![service("seed", ServiceMode::ReplicatedJob { total: 2, max_concurrent: 2 })]);
+    assert_eq!(deploy(&mut world, &job), Ending::Converged);
+    assert_eq!((world.live("seed"), world.tasks().filter(|task| task.is_job).count()), (0, 2));
+    assert!(Plan::make(&world.observe(), &job, options()).is_empty());
+}
+
+#[test]
 fn a_failed_pull_touches_nothing() {
     let mut world = four();
     deploy(&mut world, &stack(vec![replicated("web", 4)]));
