@@ -153,6 +153,13 @@ impl<'o> Planner<'o> {
             let namesakes = other_kind.iter().filter(|found| found.slot == fresh.slot);
             slot.after = namesakes.flat_map(|found| &found.live).map(|task| task.id.clone()).collect();
         }
+        let replaces = work.slots.iter().any(|slot| slot.kind == SlotKind::Replace);
+        let start_first = service.update_config.order == UpdateOrder::StartFirst;
+        if start_first && replaces && !table.request.demand.ports.is_empty() {
+            let port = table.request.demand.ports[0];
+            let why = format!("two tasks cannot publish port {port} on one host");
+            self.notes.push(Note::ForcedStopFirst { service: service.name.clone(), why });
+        }
         work.slots.sort_by(|a, b| (a.kind, &a.slot()).cmp(&(b.kind, &b.slot())));
         work
     }
