@@ -1,6 +1,7 @@
 //! Files that are made from the code and kept beside it. Each must be what the code would write now.
 //!
 //! `STACKCTL_WRITE_GENERATED=1 cargo test --test generated` writes them anew.
+#![allow(clippy::disallowed_methods, reason = "a test reads files and its environment")]
 
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! What plans look like, in each form.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
