@@ -9,4 +9,5 @@ mod completions;
 mod help;
 mod hosts;
 mod stack;
+mod stacks;
 mod version;
