@@ -211,7 +211,9 @@ impl<'o> Planner<'o> {
             if let Slot::Replica(number) = found.slot {
                 taken.insert(number);
             }
-            self.settle(table, work, found, &mut counts, &mut open);
+            if let Some(at) = self.settle(table, work, found, &mut open) {
+                counts[at] += 1;
+            }
         }
         let missing = wanted.saturating_sub(u32::try_from(taken.len()).unwrap_or(u32::MAX));
         let new = if table.slots_before == 0 {
@@ -268,9 +270,10 @@ impl<'o> Planner<'o> {
                 continue;
             }
             let mut open = Vec::new();
-            let mut counts = vec![0; if found.is_some() { self.sites.len() } else { 0 }];
             match found {
-                Some(found) => self.settle(table, work, found, &mut counts, &mut open),
+                Some(found) => {
+                    self.settle(table, work, found, &mut open);
+                }
                 None => {
                     let why =
                         if table.slots_before == 0 { Reason::NewService } else { Reason::NodeWithoutTask };
@@ -320,15 +323,14 @@ impl<'o> Planner<'o> {
         Some(Reason::NoLongerFits { node: task.node.clone(), why: Arc::from(why) })
     }
 
-    /// A slot with tasks in it: keeps one, or leaves the slot open with its reason.
+    /// A slot with tasks in it: keeps one and tells on which node, or leaves the slot open with its reason.
     fn settle(
         &mut self,
         table: &mut Table<'_>,
         work: &mut ServiceWork,
         found: Found<'o>,
-        counts: &mut [u32],
         open: &mut Vec<Open<'o>>,
-    ) {
+    ) -> Option<usize> {
         let (policy, is_job) = (&table.service.task.restart_policy, table.plan.is_job);
         let fate =
             found.fate(&table.plan.spec_hash, policy, is_job, |task| self.lasts(table, task).is_none());
@@ -336,9 +338,9 @@ impl<'o> Planner<'o> {
             Fate::Complete => {
                 work.kept += 1;
                 self.expire_kept(work, &found);
+                None
             }
             Fate::Keep(task) => {
-                counts[self.node_index(&task.node)] += 1;
                 let others = self.retired(&found, Some(task), &Reason::Duplicate, false);
                 for other in found.live.iter().filter(|other| other.id != task.id) {
                     self.release(other);
@@ -362,14 +364,17 @@ impl<'o> Planner<'o> {
                     });
                     work.kept += 1;
                 }
+                Some(self.node_index(&task.node))
             }
             Fate::Adopt(task) => {
                 let why = self.reason_for(table, &found, true);
                 open.push(Open { found, adopt: Some(task), why });
+                None
             }
             Fate::Fresh => {
                 let why = self.reason_for(table, &found, false);
                 open.push(Open { found, adopt: None, why });
+                None
             }
         }
     }
