@@ -146,7 +146,8 @@ impl Ground {
         text(&output.stdout)
     }
 
-    fn try_docker(&self, host: &str, args: &[&str]) -> Output {
+    /// The same where it may fail.
+    pub fn try_docker(&self, host: &str, args: &[&str]) -> Output {
         let socket = format!("unix://{}", self.dir.join("hosts").join(host).join("docker.sock").display());
         Command::new("docker").args(["-H", &socket]).args(args).output().expect("the docker client")
     }
@@ -357,10 +358,11 @@ impl Running {
         None
     }
 
-    /// SIGKILL.
-    pub fn kill(mut self) {
+    /// SIGKILL. Returns what was its process id.
+    pub fn kill(mut self) -> u32 {
         self.child.kill().expect("a process to kill");
         self.child.wait().expect("an end");
+        self.child.id()
     }
 
     /// Waits for the end.

