@@ -6,4 +6,6 @@ mod run;
 
 mod completions;
 mod help;
+mod hosts;
+mod stack;
 mod version;
