@@ -8,7 +8,7 @@ use crate::run::{Room, Run};
 
 /// A cluster.
 pub struct Hosts {
-    room: Room,
+    pub room: Room,
     pub engines: Vec<FakeEngine>,
 }
 

@@ -8,4 +8,5 @@ mod completions;
 mod help;
 mod hosts;
 mod stack;
+mod stacks;
 mod version;

@@ -16,6 +16,7 @@ use crate::cli::report::{Exit, draw};
 use crate::cli::ui::Ui;
 use crate::engine::{End, Planned};
 use crate::model::{NodeName, Observed, ServiceName, ServiceSpec, Slot, Task, TaskStatus, Timestamp};
+use crate::orchestrator::restart::is_complete;
 use crate::orchestrator::{Ending, Problem, ServiceVerdict, TaskFailure, TaskHandle, Verdict};
 
 /// Lines of a failed task's log that are shown.
@@ -321,17 +322,16 @@ fn stands(planned: &Planned) -> Vec<Stand> {
 }
 
 fn stand(service: &ServiceSpec, tasks: &[&Task]) -> Stand {
-    let counts = |task: &&&Task| task.is_live() || service.mode.is_job() || ended_well(task);
-    let slots: BTreeSet<&Slot> = tasks.iter().filter(counts).map(|task| &task.slot).collect();
-    let is_up = |slot: &&&Slot| {
-        let mut of_slot = tasks.iter().filter(|task| task.slot == ***slot);
-        of_slot.any(|task| task.status.is_up() || ended_well(task))
+    let is_done = |task: &&Task| match task.status {
+        TaskStatus::Exited { exit_code } => {
+            is_complete(&service.task.restart_policy, service.mode.is_job(), exit_code)
+        }
+        status => status.is_up(),
     };
-    Stand { service: service.name.clone(), up: slots.iter().filter(is_up).count(), tasks: slots.len() }
-}
-
-fn ended_well(task: &Task) -> bool {
-    task.status == TaskStatus::Exited { exit_code: 0 }
+    let counts = |task: &&&Task| task.is_live() || service.mode.is_job() || is_done(task);
+    let slots: BTreeSet<&Slot> = tasks.iter().filter(counts).map(|task| &task.slot).collect();
+    let done: BTreeSet<&Slot> = tasks.iter().filter(|task| is_done(task)).map(|task| &task.slot).collect();
+    Stand { service: service.name.clone(), up: slots.intersection(&done).count(), tasks: slots.len() }
 }
 
 fn sums(stands: &[Stand]) -> (usize, usize) {
