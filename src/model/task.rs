@@ -13,7 +13,7 @@ use super::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Slot {
-    /// 1 to replicas.
+    /// 1 to replicas; those of jobs begin at 0.
     Replica(u32),
     /// The node, for global services.
     Node(NodeName),

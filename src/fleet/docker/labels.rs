@@ -178,7 +178,8 @@ fn read_slot(text: &str) -> Option<Slot> {
     match text.strip_prefix(NODE_SLOT) {
         Some("") => None,
         Some(node) => Some(Slot::Node(NodeName::unchecked(node))),
-        None => text.parse().ok().filter(|&number| number > 0).map(Slot::Replica),
+        // Slots of jobs are numbered from 0.
+        None => text.parse().ok().map(Slot::Replica),
     }
 }
 
@@ -222,7 +223,7 @@ pub(in crate::fleet) mod tests {
         let mut spec = TaskSpec { image: "web:1".into(), ..TaskSpec::default() };
         spec.labels.insert("team".into(), "a".into());
         spec.labels.insert(TASK.into(), "mine".into());
-        for slot in [Slot::Replica(3), Slot::Node(NodeName::unchecked("3"))] {
+        for slot in [Slot::Replica(0), Slot::Replica(3), Slot::Node(NodeName::unchecked("3"))] {
             let plan = plan(spec.clone(), slot.clone(), Vec::new());
             let labels = of_task(&plan);
             assert_eq!(labels["team"], "a");
@@ -251,7 +252,7 @@ pub(in crate::fleet) mod tests {
             assert_eq!(unreadable(&labels), format!("its label {key} is missing"));
         }
         for (key, value, why) in [
-            (SLOT, "0", "its label io.stackctl.slot says `0`"),
+            (SLOT, "-1", "its label io.stackctl.slot says `-1`"),
             (SLOT, "node:", "its label io.stackctl.slot says `node:`"),
             (ATTEMPT, "x", "its label io.stackctl.attempt says `x`"),
             (SPEC, "{}", "its labels io.stackctl.spec and io.stackctl.spec-hash do not belong together"),
