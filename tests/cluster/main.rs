@@ -1,0 +1,11 @@
+//! The real binary on real hosts: a playground of docker hosts, which `tests/all` brings up. Without one
+//! there is nothing to test on, and every test returns at once.
+
+mod containers;
+mod failures;
+mod ground;
+mod killed;
+mod lives;
+mod plans;
+mod refusals;
+mod updates;
