@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+#[expect(clippy::disallowed_methods, reason = "where the arguments come in")]
 fn main() -> ExitCode {
     stackctl::cli::run(std::env::args_os()).into()
 }

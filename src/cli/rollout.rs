@@ -12,12 +12,12 @@ use super::deploy::Format;
 use super::render::plan::{self, PlanView};
 use super::render::progress::{self, Board};
 use super::render::style::{STRONG, paint};
-use super::render::text::{clean, count, pad, width};
+use super::render::text::{clean, count, pad, some_of, width};
 use super::report::{self, Exit, Failure};
 use super::{Context, ui::Ui};
 use crate::engine::{self, Crew, End, Journal, Planned, RunOptions};
 use crate::model::{ClusterName, GoDuration, StackName, Timestamp};
-use crate::orchestrator::{Ending, Plan, PlanOptions, Problem, assign};
+use crate::orchestrator::{Assignment, Ending, Plan, PlanOptions, Problem, assign};
 
 use ending::Told;
 pub(super) use ending::volumes_kept;
@@ -140,9 +140,10 @@ pub(super) async fn carry_out(
             return Err(Failure::refused(NotConfirmed));
         }
     }
+    let interrupt = Interrupt::listen();
     let mut exit = Exit::Done;
     for planned in all {
-        exit = run(context, cluster, planned, wish).await;
+        exit = run(context, cluster, planned, wish, &interrupt).await;
         if exit != Exit::Done {
             break;
         }
@@ -183,7 +184,13 @@ fn say_json(ui: &Ui, line: &serde_json::Value) {
 
 /// Carries one plan out. A plan without actions is seen through as well: what stays is looked at until
 /// it is known to be up.
-async fn run(context: &Context, cluster: &Cluster, planned: &Planned, wish: Wish) -> Exit {
+async fn run(
+    context: &Context,
+    cluster: &Cluster,
+    planned: &Planned,
+    wish: Wish,
+    interrupt: &Interrupt,
+) -> Exit {
     let ui = &context.ui;
     let clock = &cluster.clock;
     let stack = &planned.spec.name;
@@ -196,13 +203,19 @@ async fn run(context: &Context, cluster: &Cluster, planned: &Planned, wish: Wish
         .map_or(TIMEOUT_MS, |timeout| i64::try_from(timeout.to_std().as_millis()).unwrap_or(i64::MAX));
     let options = RunOptions { timeout_ms: Some(timeout_ms), detach: wish.detach };
     let is_busy = !planned.plan.forecast.waves.is_empty();
+    if !is_busy && let Some(names) = watched(&assignment) {
+        ui.say(&format!("Waiting until {names}."));
+    }
+    let is_live = ui.live().is_some();
     let board = Board::new(stack.as_str(), &planned.plan.forecast, begun);
     let mut screen = Screen::new(ui, board, wish.format, is_busy);
-    let interrupt = Interrupt::listen();
+    interrupt.begin();
     let crew = Crew { observer: &cluster.observer, executor: &executor, clock, journal: &mut journal };
     let stop = async {
         interrupt.wait().await;
-        ui.say("\nStopping: what was begun is being finished. Ctrl-C again leaves at once.");
+        // Below what is drawn, and below the terminal's own `^C`.
+        let lead = if is_live { "\n" } else { "" };
+        ui.say(&format!("{lead}Stopping: what was begun is being finished. Ctrl-C again leaves at once."));
     };
     let end = engine::run(crew, stack, assignment, options, stop, |now, what| screen.take(now, &what)).await;
     screen.leave(clock.now());
@@ -222,6 +235,22 @@ async fn run(context: &Context, cluster: &Cluster, planned: &Planned, wish: Wish
         say_json(ui, &told.json(&end, exit, clock.now()));
     }
     exit
+}
+
+/// Tasks that stay and are not as they should be yet, in words.
+fn watched(assignment: &Assignment) -> Option<String> {
+    const NAMES_MAX: usize = 8;
+    let names: Vec<String> = assignment
+        .services
+        .iter()
+        .flat_map(|service| service.slots.iter().map(move |slot| (service, slot)))
+        .filter_map(|(service, slot)| {
+            let (task, _) = slot.watch.as_ref()?;
+            let what = if service.must_complete { "done" } else { "up" };
+            Some(format!("{task} on {} is {what}", assignment.nodes[slot.node]))
+        })
+        .collect();
+    (!names.is_empty()).then(|| some_of(&names, NAMES_MAX))
 }
 
 /// Whether a plan that is made now has nothing left to do.

@@ -1,20 +1,10 @@
-//! The grammar of placement constraints, `node.labels.zone == a`, as SwarmKit's
-//! `manager/constraint` has it. Says whether one can be read, not whether a node meets it.
+//! What is wrong with a placement constraint, with a caret and advice. Whether one can be read at all is
+//! the orchestrator's to say: what is let in here can be judged there.
 
 use std::ops::Range;
 
+use crate::orchestrator::constraint::{Constraint, ConstraintError, KEYS, operator};
 use crate::yaml::closest;
-
-/// Keys with a fixed name; besides them there are `node.labels.<key>` and `engine.labels.<key>`.
-const KEYS: [&str; 7] = [
-    "node.id",
-    "node.hostname",
-    "node.ip",
-    "node.role",
-    "node.platform.os",
-    "node.platform.arch",
-    "node.labels.",
-];
 
 /// What is wrong with a constraint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,54 +19,49 @@ pub struct SyntaxError {
 
 /// Checks one constraint.
 pub fn check(text: &str) -> Result<(), SyntaxError> {
+    let Err(error) = Constraint::parse(text) else { return Ok(()) };
     let fault = |why: &str, part: Range<usize>, help: Option<String>| {
         Err(SyntaxError { why: why.to_owned(), part, help })
     };
-    let Some(at) = ["==", "!="].iter().filter_map(|operator| text.find(operator)).min() else {
-        return fault(
+    let at = operator(text).unwrap_or(text.len());
+    let key = text[..at].trim();
+    let key_start = at - text[..at].trim_start().len();
+    let key_part = key_start..key_start + key.len();
+    match error {
+        ConstraintError::NoOperator => fault(
             "no `==` or `!=` in it",
             0..text.len(),
             Some("write it as `node.role == worker`".to_owned()),
-        );
-    };
-    let (key, value) = (text[..at].trim(), text[at + 2..].trim());
-    let key_start = text[..at].len() - text[..at].trim_start().len();
-    let key_part = key_start..key_start + key.len();
-    let lower = key.to_ascii_lowercase();
-    let mut chars = lower.chars();
-    let first = chars.next().is_some_and(|c| c.is_ascii_lowercase() || c == '_');
-    let rest = chars.as_str();
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
-    if !first || rest.is_empty() || !rest.chars().all(allowed) {
-        return fault("not a key", key_part, Some("a key looks like `node.labels.zone`".to_owned()));
-    }
-    if value.is_empty() {
-        return fault("nothing to compare with", at..text.len(), None);
-    }
-    let value_fits = value
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || c.is_whitespace() || r":-_.*()?+[]\^$|/".contains(c));
-    if !value_fits {
-        return fault(
+        ),
+        ConstraintError::BadKey(_) => {
+            fault("not a key", key_part, Some("a key looks like `node.labels.zone`".to_owned()))
+        }
+        ConstraintError::BadValue(value) if value.is_empty() => {
+            fault("nothing to compare with", at..text.len(), None)
+        }
+        ConstraintError::BadValue(_) => fault(
             "a character that a value cannot have",
             at + 2..text.len(),
             Some("a value has letters, digits and any of `-_.:/`".to_owned()),
-        );
+        ),
+        ConstraintError::UnknownKey(key) => {
+            fault("no node has such a property", key_part, Some(meant(&key.to_ascii_lowercase())))
+        }
     }
-    let labelled = |prefix: &str| lower.strip_prefix(prefix).is_some_and(|label| !label.is_empty());
-    if labelled("node.labels.") || labelled("engine.labels.") || KEYS[..6].contains(&lower.as_str()) {
-        return Ok(());
-    }
-    let known: Vec<&str> = KEYS.iter().map(|known| known.trim_start_matches("node.")).collect();
-    let own = lower.strip_prefix("node.");
-    let help = match (closest(own.unwrap_or(&lower), &known), own) {
+}
+
+/// What may have been meant by a key, in lower case.
+fn meant(key: &str) -> String {
+    let known: Vec<&str> =
+        KEYS.iter().map(|known| known.trim_start_matches("node.")).chain(["labels."]).collect();
+    let own = key.strip_prefix("node.");
+    match (closest(own.unwrap_or(key), &known), own) {
         (Some(near), _) => format!("did you mean `node.{near}`?"),
         (None, Some(own)) => format!("did you mean `node.labels.{own}`?"),
         (None, None) => "keys are `node.id`, `node.hostname`, `node.ip`, `node.role`, `node.platform.os`, \
-                 `node.platform.arch`, `node.labels.…` and `engine.labels.…`"
+             `node.platform.arch`, `node.labels.…` and `engine.labels.…`"
             .to_owned(),
-    };
-    fault("no node has such a property", key_part, Some(help))
+    }
 }
 
 #[cfg(test)]

@@ -3,21 +3,8 @@
 
 use std::ops::Range;
 
+use crate::orchestrator::template::{FIELDS, is_known};
 use crate::yaml::closest;
-
-/// What may stand between the braces, besides `index .Service.Labels "key"`.
-pub const FIELDS: [&str; 10] = [
-    ".Service.ID",
-    ".Service.Name",
-    ".Service.Labels",
-    ".Node.ID",
-    ".Node.Hostname",
-    ".Node.Platform.OS",
-    ".Node.Platform.Architecture",
-    ".Task.ID",
-    ".Task.Name",
-    ".Task.Slot",
-];
 
 /// A template that cannot be filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,24 +45,6 @@ pub fn check(text: &str) -> Result<(), TemplateError> {
         at = close + 2;
     }
     Ok(())
-}
-
-fn is_known(inner: &str) -> bool {
-    if FIELDS.contains(&inner) {
-        return true;
-    }
-    inner
-        .strip_prefix("index ")
-        .and_then(|rest| rest.trim_start().strip_prefix(".Service.Labels "))
-        .is_some_and(|key| is_quoted(key.trim()))
-}
-
-/// A string of Go: `"x"` or `` `x` ``.
-fn is_quoted(text: &str) -> bool {
-    ['"', '`'].iter().any(|&quote| {
-        let inner = text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
-        inner.is_some_and(|inner| !inner.contains(quote))
-    })
 }
 
 #[cfg(test)]

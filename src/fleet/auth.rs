@@ -89,6 +89,10 @@ impl Credentials {
     /// Those of the docker client: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`. A file
     /// that is missing or cannot be read holds none, as for docker itself.
     #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the docker client's configuration is where its variables say"
+    )]
     pub fn of_user() -> Self {
         let folder = std::env::var_os("DOCKER_CONFIG")
             .map(PathBuf::from)
@@ -155,6 +159,7 @@ fn host_of(key: &str) -> &str {
     key.split('/').next().unwrap_or(key)
 }
 
+#[expect(clippy::disallowed_methods, reason = "credential helpers are programs")]
 async fn ask_helper(helper: &str, server: &str) -> Option<Credential> {
     // It names a program: nothing but a name may stand there.
     if !helper.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {

@@ -64,6 +64,7 @@ impl FakeEngine {
     }
 
     /// Comes back.
+    #[expect(clippy::disallowed_methods, reason = "its socket is a file")]
     pub fn come_back(&mut self) {
         std::fs::remove_file(&self.socket).unwrap();
         self.serving = serve(&self.socket, Arc::clone(&self.script), Arc::clone(&self.asked));

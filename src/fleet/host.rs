@@ -307,6 +307,7 @@ impl Host {
         Err(down(host, format!("{listens} {}{silent}", socket.display())))
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the user's name, for a message")]
     fn why_silent_here(&self, kind: Option<io::ErrorKind>) -> HostError {
         let (host, socket) = ("localhost".to_owned(), self.socket().display().to_string());
         match kind {

@@ -4,6 +4,7 @@
 //! directory for each fleet; those of programs that were killed are removed on the next start. Whether
 //! its program lives is told by a file lock, not by a process id: ids are used again, and mean nothing
 //! to a container that shares `/tmp`.
+#![expect(clippy::disallowed_methods, reason = "a directory of files")]
 
 use std::fs::{self, DirBuilder, File};
 use std::io;

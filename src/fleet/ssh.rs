@@ -98,6 +98,7 @@ impl Dialer {
         Ok(Master { session, target, paths })
     }
 
+    #[expect(clippy::disallowed_methods, reason = "connections are made by the ssh program")]
     fn command(&self, target: &Target, paths: &Paths) -> Command {
         let mut ssh = Command::new("ssh");
         ssh.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
@@ -225,6 +226,7 @@ pub(super) struct SocketProbe {
 impl Master {
     /// Makes the engine's socket over there appear over here. Says nothing about whether anything
     /// listens: sshd finds that out at each connection, and resets it.
+    #[expect(clippy::disallowed_methods, reason = "sockets are files")]
     pub(super) async fn forward(&self, remote: &Path) -> Result<PathBuf, HostError> {
         let local = &self.paths.socket;
         let _ = std::fs::remove_file(local);
@@ -264,6 +266,7 @@ impl Master {
 
     /// Whether sshd said that it forwards no sockets. OpenSSH up to 9.2 at least does not say so: to us
     /// its refusal looks like an engine that is down.
+    #[expect(clippy::disallowed_methods, reason = "ssh tells why it failed in a file")]
     pub(super) fn forwarding_was_refused(&self) -> bool {
         let log = std::fs::read_to_string(&self.paths.log).unwrap_or_default();
         log.contains("administratively prohibited")
@@ -275,6 +278,7 @@ impl Master {
     }
 
     /// Ends the connection once its channels are closed.
+    #[expect(clippy::disallowed_methods, reason = "sockets are files")]
     pub(super) async fn close(&self) {
         // Through a second handle: closing consumes one, and this one may be shared.
         let session = Session::resume_mux(self.paths.control.clone().into(), None);

@@ -4,6 +4,9 @@
 //! that are really numbers. Field names serialise as the stackfile writes them, so that a path in a
 //! diff is a path in the user's file.
 
+mod ports;
+mod resources;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -13,6 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use super::duration::GoDuration;
 use super::ids::{ServiceName, SpecHash, StackName};
+
+pub use ports::{HostPort, Port, Protocol, PublishMode};
+pub use resources::{ConfigSpec, Ipam, IpamPool, NetworkSpec, SecretSpec, VolumeSpec};
 
 /// A whole stack.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -333,91 +339,6 @@ impl TaskSpec {
     }
 }
 
-/// A port of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct HostPort {
-    /// 1 to 65535.
-    pub number: u16,
-    /// Which protocol's port space.
-    pub protocol: Protocol,
-    /// One address of the host, or `None` for all.
-    pub ip: Option<IpAddr>,
-}
-
-impl HostPort {
-    /// Whether both cannot be bound on one node.
-    #[must_use]
-    pub fn clashes_with(&self, other: &Self) -> bool {
-        let any = |ip: Option<IpAddr>| ip.is_none_or(|ip| ip.is_unspecified());
-        self.number == other.number
-            && self.protocol == other.protocol
-            && (any(self.ip) || any(other.ip) || self.ip == other.ip)
-    }
-}
-
-impl fmt::Display for HostPort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.ip {
-            Some(ip @ IpAddr::V6(_)) => write!(f, "[{ip}]:{}/{}", self.number, self.protocol),
-            Some(ip) => write!(f, "{ip}:{}/{}", self.number, self.protocol),
-            None => write!(f, "{}/{}", self.number, self.protocol),
-        }
-    }
-}
-
-/// Transport protocol of a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Protocol {
-    /// TCP.
-    #[default]
-    Tcp,
-    /// UDP.
-    Udp,
-    /// SCTP.
-    Sctp,
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-            Self::Sctp => "sctp",
-        })
-    }
-}
-
-/// How a port is published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PublishMode {
-    /// On every node of the cluster, once there is a mesh; today on nodes with a task.
-    #[default]
-    Ingress,
-    /// On nodes with a task.
-    Host,
-}
-
-/// A published port.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Port {
-    /// Port of the host; `None` lets the engine choose one.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub published: Option<u16>,
-    /// Port of the container.
-    pub target: u16,
-    /// Protocol.
-    #[serde(default)]
-    pub protocol: Protocol,
-    /// Mode.
-    #[serde(default)]
-    pub mode: PublishMode,
-    /// One address of the host, or all.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub host_ip: Option<IpAddr>,
-}
-
 /// A device of the host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Device {
@@ -735,143 +656,6 @@ pub struct FileMount {
     pub content: String,
 }
 
-/// A network of the stack.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct NetworkSpec {
-    /// Full name: `<stack>_<key>`, or the `name:` given, or the external name.
-    pub name: String,
-    /// Not ours: it must exist on every node that needs it.
-    #[serde(skip_serializing_if = "is_default")]
-    pub external: bool,
-    /// Driver as written; `overlay` (the default) becomes a bridge on each node for now.
-    #[serde(skip_serializing_if = "is_default")]
-    pub driver: Option<String>,
-    /// Driver options.
-    #[serde(skip_serializing_if = "is_default")]
-    pub driver_opts: BTreeMap<String, String>,
-    /// Address pools.
-    #[serde(skip_serializing_if = "is_default")]
-    pub ipam: Ipam,
-    /// No way out.
-    #[serde(skip_serializing_if = "is_default")]
-    pub internal: bool,
-    /// Other containers may join.
-    #[serde(skip_serializing_if = "is_default")]
-    pub attachable: bool,
-    /// IPv6 as well.
-    #[serde(skip_serializing_if = "is_default")]
-    pub enable_ipv6: bool,
-    /// The user's labels.
-    #[serde(skip_serializing_if = "is_default")]
-    pub labels: BTreeMap<String, String>,
-}
-
-impl NetworkSpec {
-    /// The hash by which a node's network is known to be up to date.
-    #[must_use]
-    pub fn hash(&self) -> SpecHash {
-        SpecHash::of(serde_json::to_string(self).expect("string keys").as_bytes())
-    }
-}
-
-/// Address management of a network.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Ipam {
-    /// IPAM driver.
-    #[serde(skip_serializing_if = "is_default")]
-    pub driver: Option<String>,
-    /// Pools.
-    #[serde(skip_serializing_if = "is_default")]
-    pub config: Vec<IpamPool>,
-}
-
-/// One address pool.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct IpamPool {
-    /// CIDR.
-    #[serde(skip_serializing_if = "is_default")]
-    pub subnet: Option<String>,
-    /// CIDR inside the subnet.
-    #[serde(skip_serializing_if = "is_default")]
-    pub ip_range: Option<String>,
-    /// Address.
-    #[serde(skip_serializing_if = "is_default")]
-    pub gateway: Option<String>,
-}
-
-/// A named volume of the stack.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct VolumeSpec {
-    /// Full name.
-    pub name: String,
-    /// Not ours: it must exist on every node that needs it.
-    #[serde(skip_serializing_if = "is_default")]
-    pub external: bool,
-    /// Driver; the engine's default is `local`.
-    #[serde(skip_serializing_if = "is_default")]
-    pub driver: Option<String>,
-    /// Driver options.
-    #[serde(skip_serializing_if = "is_default")]
-    pub driver_opts: BTreeMap<String, String>,
-    /// The user's labels.
-    #[serde(skip_serializing_if = "is_default")]
-    pub labels: BTreeMap<String, String>,
-}
-
-/// A config: a file's content under a name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConfigSpec {
-    /// Full name.
-    pub name: String,
-    /// Made elsewhere: its content is not known here.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub external: bool,
-    /// SHA-256 of the content, in hex; empty if it is external.
-    pub digest: String,
-    /// The content itself. Not serialised: it may be large, and plans are printed.
-    #[serde(skip)]
-    pub content: Arc<[u8]>,
-    /// The user's labels.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub labels: BTreeMap<String, String>,
-    /// `golang` expands the content for each task.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub template_driver: Option<String>,
-}
-
-/// A secret. Only that it exists and where it comes from, never what it is.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SecretSpec {
-    /// Full name.
-    pub name: String,
-    /// Made elsewhere.
-    #[serde(skip_serializing_if = "is_default")]
-    pub external: bool,
-    /// File it is read from, as written.
-    #[serde(skip_serializing_if = "is_default")]
-    pub file: Option<String>,
-    /// Environment variable it is read from.
-    #[serde(skip_serializing_if = "is_default")]
-    pub environment: Option<String>,
-    /// Secret driver.
-    #[serde(skip_serializing_if = "is_default")]
-    pub driver: Option<String>,
-    /// Options of the driver.
-    #[serde(skip_serializing_if = "is_default")]
-    pub driver_opts: BTreeMap<String, String>,
-    /// `golang` expands the content for each task.
-    #[serde(skip_serializing_if = "is_default")]
-    pub template_driver: Option<String>,
-    /// The user's labels.
-    #[serde(skip_serializing_if = "is_default")]
-    pub labels: BTreeMap<String, String>,
-}
-
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -885,20 +669,5 @@ mod tests {
         let spec = TaskSpec { image: "nginx".into(), ..TaskSpec::default() };
         assert_eq!(spec.canonical_json(), r#"{"image":"nginx"}"#);
         assert_eq!(serde_json::from_str::<TaskSpec>(&spec.canonical_json()).unwrap(), spec);
-    }
-
-    #[test]
-    fn ports_clash_by_number_protocol_and_address() {
-        let port = |number, protocol, ip: Option<&str>| HostPort {
-            number,
-            protocol,
-            ip: ip.map(|ip| ip.parse().unwrap()),
-        };
-        let all = port(80, Protocol::Tcp, None);
-        assert!(all.clashes_with(&port(80, Protocol::Tcp, Some("10.0.0.1"))));
-        assert!(!all.clashes_with(&port(80, Protocol::Udp, None)));
-        let one = port(80, Protocol::Tcp, Some("10.0.0.1"));
-        assert!(!one.clashes_with(&port(80, Protocol::Tcp, Some("10.0.0.2"))));
-        assert!(one.clashes_with(&port(80, Protocol::Tcp, Some("0.0.0.0"))));
     }
 }

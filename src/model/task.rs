@@ -44,6 +44,8 @@ pub struct Task {
     pub node: NodeName,
     /// Number of this attempt in its slot, from 1.
     pub attempt: u32,
+    /// Whether it is meant to end. Not part of the spec, but its restart policy hangs on it.
+    pub is_job: bool,
     /// Hash of the spec it was made from.
     pub spec_hash: SpecHash,
     /// The spec it was made from.

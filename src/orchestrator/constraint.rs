@@ -37,6 +37,9 @@ pub enum ConstraintError {
     /// Neither `==` nor `!=`.
     #[error("a constraint needs `==` or `!=`")]
     NoOperator,
+    /// Something that cannot be a key.
+    #[error("`{0}` is not a constraint key")]
+    BadKey(String),
     /// A key that no node has.
     #[error("unknown constraint key `{0}`")]
     UnknownKey(String),
@@ -49,16 +52,23 @@ pub enum ConstraintError {
 pub const KEYS: [&str; 6] =
     ["node.id", "node.hostname", "node.ip", "node.role", "node.platform.os", "node.platform.arch"];
 
+/// Where the operator of a constraint is.
+#[must_use]
+pub fn operator(text: &str) -> Option<usize> {
+    ["==", "!="].iter().filter_map(|operator| text.find(operator)).min()
+}
+
 impl Constraint {
     /// Reads one constraint.
     pub fn parse(text: &str) -> Result<Self, ConstraintError> {
-        let (at, equal) = match (text.find("=="), text.find("!=")) {
-            (Some(eq), Some(ne)) if ne < eq => (ne, false),
-            (Some(eq), _) => (eq, true),
-            (None, Some(ne)) => (ne, false),
-            (None, None) => return Err(ConstraintError::NoOperator),
-        };
-        let (key, value) = (text[..at].trim(), text[at + 2..].trim());
+        let Some(at) = operator(text) else { return Err(ConstraintError::NoOperator) };
+        let (key, equal, value) = (text[..at].trim(), text[at..].starts_with("=="), text[at + 2..].trim());
+        // SwarmKit's pattern: `^(?i)[a-z_][a-z0-9\-_.]+$`.
+        let part = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let begins = key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        if !begins || key.len() < 2 || !key.chars().all(part) {
+            return Err(ConstraintError::BadKey(key.to_owned()));
+        }
         // SwarmKit's pattern: `^(?i)[a-z0-9:\-_\s\.\*\(\)\?\+\[\]\\\^\$\|\/]+$`.
         let allowed =
             |c: char| c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || ":-_.*()?+[]\\^$|/".contains(c);
@@ -185,6 +195,7 @@ mod tests {
         assert_eq!(Constraint::parse("node.role"), Err(ConstraintError::NoOperator));
         assert_eq!(Constraint::parse("node.role =="), Err(ConstraintError::BadValue(String::new())));
         assert_eq!(Constraint::parse("node.rol == x"), Err(ConstraintError::UnknownKey("node.rol".into())));
+        assert_eq!(Constraint::parse("1a == b"), Err(ConstraintError::BadKey("1a".into())));
         assert!(matches!(Constraint::parse("node.role == a,b"), Err(ConstraintError::BadValue(_))));
     }
 }

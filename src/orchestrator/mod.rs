@@ -11,7 +11,7 @@
 //!                                                                  └── events <───┘
 //! ```
 //!
-//! Every placement is decided once, by [`assign`]; [`Converger`] only puts it in order: prepare, then
+//! Every placement is decided once, by [`assign()`]; [`Converger`] only puts it in order: prepare, then
 //! slot by slot by the update policy, then tidy up. [`forecast`] runs the very same `Converger` in
 //! virtual time against a world where all goes well: that is the plan people read.
 

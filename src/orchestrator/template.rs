@@ -10,6 +10,39 @@ use crate::model::spec::{Mount, ServiceSpec, TaskSpec};
 use crate::model::task::Slot;
 use crate::model::{StackName, TaskId};
 
+/// What may stand between the braces, besides `index .Service.Labels "key"` and `.Service.Labels.key`.
+pub const FIELDS: [&str; 9] = [
+    ".Service.ID",
+    ".Service.Name",
+    ".Node.ID",
+    ".Node.Hostname",
+    ".Node.Platform.OS",
+    ".Node.Platform.Architecture",
+    ".Task.ID",
+    ".Task.Name",
+    ".Task.Slot",
+];
+
+/// The label that an expression asks for.
+fn label_key(expression: &str) -> Option<&str> {
+    let plain = |key: &&str| !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '_');
+    if let Some(key) = expression.strip_prefix(".Service.Labels.").filter(plain) {
+        return Some(key);
+    }
+    let rest = expression.strip_prefix("index ")?.trim_start().strip_prefix(".Service.Labels ")?.trim();
+    // A string of Go: `"x"` or `` `x` ``.
+    ['"', '`'].iter().find_map(|&quote| {
+        let inner = rest.strip_prefix(quote)?.strip_suffix(quote)?;
+        (!inner.contains(quote)).then_some(inner)
+    })
+}
+
+/// Whether an expression can be expanded.
+#[must_use]
+pub fn is_known(expression: &str) -> bool {
+    FIELDS.contains(&expression) || label_key(expression).is_some()
+}
+
 /// What a template may ask for.
 pub struct Context<'a> {
     /// Stack.
@@ -108,12 +141,76 @@ fn field(expression: &str, context: &Context<'_>) -> Option<String> {
             // SwarmKit: the node's id stands in for the slot of a global task.
             Slot::Node(_) => context.facts.id.clone(),
         },
-        _ => {
-            let key = expression
-                .strip_prefix("index .Service.Labels")
-                .map(|key| key.trim().trim_matches(['"', '`']))
-                .or_else(|| expression.strip_prefix(".Service.Labels."))?;
-            context.service.labels.get(key).cloned().unwrap_or_default()
-        }
+        _ => context.service.labels.get(label_key(expression)?).cloned().unwrap_or_default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::node::{Availability, Role};
+    use crate::model::spec::Platform;
+    use crate::model::{NodeName, ServiceMode, ServiceName};
+
+    #[test]
+    fn what_is_known_is_expanded() {
+        let service = ServiceSpec {
+            name: ServiceName::unchecked("web"),
+            mode: ServiceMode::Replicated { replicas: 1 },
+            task: Arc::default(),
+            placement: Default::default(),
+            update_config: Default::default(),
+            rollback_config: Default::default(),
+            labels: [("a.b".to_owned(), "one".to_owned()), ("plain".to_owned(), "two".to_owned())].into(),
+            endpoint_mode: crate::model::spec::EndpointMode::Vip,
+            depends_on: Default::default(),
+        };
+        let member = Member {
+            name: NodeName::unchecked("h1"),
+            address: "ssh://h1".into(),
+            role: Role::Worker,
+            labels: Default::default(),
+            availability: Availability::Active,
+        };
+        let facts = NodeFacts {
+            id: "ID".into(),
+            hostname: "host-1".into(),
+            platform: Platform { os: "linux".into(), architecture: "amd64".into() },
+            ..NodeFacts::default()
+        };
+        let context = Context {
+            stack: &StackName::unchecked("app"),
+            service: &service,
+            member: &member,
+            facts: &facts,
+            task: &TaskId::unchecked("t1"),
+            slot: &Slot::Replica(3),
+        };
+        let expanded = |expression: &str| text(&format!("<{{{{ {expression} }}}}>"), &context);
+        let all: Vec<String> = FIELDS.iter().map(|field| expanded(field)).collect();
+        assert_eq!(
+            all,
+            [
+                "<app_web>",
+                "<app_web>",
+                "<ID>",
+                "<host-1>",
+                "<linux>",
+                "<amd64>",
+                "<t1>",
+                "<app_web.3.t1>",
+                "<3>"
+            ]
+        );
+        assert_eq!(expanded("index .Service.Labels \"a.b\""), "<one>");
+        assert_eq!(expanded(".Service.Labels.plain"), "<two>");
+        assert_eq!(expanded(".Service.Labels"), "<{{ .Service.Labels }}>");
+        for known in FIELDS.into_iter().chain(["index .Service.Labels `x`", ".Service.Labels.x"]) {
+            assert!(is_known(known), "{known}");
+        }
+        for unknown in [".Service.Labels", "index .Service.Labels x", "if .Node", ".Node", ""] {
+            assert!(!is_known(unknown), "{unknown}");
+            assert!(field(unknown, &context).is_none(), "{unknown}");
+        }
+    }
 }

@@ -68,6 +68,17 @@ impl Hosts {
         }
     }
 
+    /// Runs, and lets `act` act on the engines as soon as it finds the moment for it.
+    pub fn meanwhile(&self, act: impl Fn(&[FakeEngine]) -> Option<()> + Sync, args: &str) -> Run {
+        std::thread::scope(|scope| {
+            let run = scope.spawn(|| self.room.run(args));
+            while !run.is_finished() && act(&self.engines).is_none() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            run.join().expect("no panic while running")
+        })
+    }
+
     /// Runs, and must end with this status.
     pub fn expect(&self, status: i32, args: &str) -> Run {
         let run = self.room.run(args);

@@ -1,4 +1,5 @@
 //! The real binary, seen from outside: what it prints where, and with which status it ends.
+#![allow(clippy::disallowed_methods, reason = "a test reads files and its environment")]
 
 #[path = "../support/engine/mod.rs"]
 mod engine;

@@ -233,10 +233,23 @@ services:
     depends_on: [db]
 ",
     );
-    let run = hosts.expect(1, "deploy --yes shop");
-    println!("{}", run.show());
+    let run = hosts.meanwhile(
+        |engines| {
+            // It speaks before it ends.
+            engines[0].with(|world| {
+                let name = world.containers.values().find(|one| one.life.started.is_some())?.name.clone();
+                (1..=12).for_each(|n| world.write(&name, world.now(), &format!("word {n}")));
+                Some(())
+            })
+        },
+        "deploy --yes shop",
+    );
+    assert_eq!(run.status, 1, "{}", run.show());
+    assert!(!run.stderr.contains("word 2\n"), "{}", run.show());
     for part in [
         "error: shop_db.1 on h1: ",
+        "    | word 3\n",
+        "    | word 12\n",
         "web: waited in vain for db",
         "error: stack shop is not as wanted",
         "next: stackctl logs shop db",
@@ -250,7 +263,6 @@ fn an_image_that_cannot_be_had_stops_the_run_before_any_task() {
     let hosts = shop();
     hosts.engines[1].fail("POST /images/create", 9, Wrong::Refuse(404, "manifest unknown".to_owned()));
     let run = hosts.expect(1, "deploy --yes shop");
-    println!("{}", run.show());
     assert!(run.stderr.contains("nothing was stopped and nothing was started"), "{}", run.show());
     assert_eq!(hosts.running(), [""; 0]);
     // It goes on from there.
@@ -273,14 +285,46 @@ fn time_that_runs_out_and_ctrl_c_have_their_own_status() {
         ),
     );
     let run = hosts.expect(4, "deploy --yes --timeout 1s shop");
-    println!("{}", run.show());
+    assert!(run.stderr.contains("not up yet: db.1 on h1"), "{}", run.show());
+    let run = hosts.expect(4, "deploy --timeout 1s shop");
+    assert!(run.stderr.contains("Waiting until db.1 on h1 is up."), "{}", run.show());
     assert!(run.stderr.contains("not up yet: db.1 on h1"), "{}", run.show());
     let run = hosts.interrupt("deploy --yes shop", 1_000);
-    println!("{}", run.show());
     assert_eq!(run.status, 130, "{}", run.show());
     assert!(run.stderr.contains("`stackctl deploy … shop` again continues"), "{}", run.show());
-    let run = hosts.expect(0, "deploy --yes --detach shop");
-    println!("{}", run.show());
+    hosts.expect(0, "deploy --yes --detach shop");
+}
+
+#[test]
+fn what_was_begun_is_finished_after_ctrl_c_and_the_next_run_goes_on() {
+    let hosts = shop();
+    hosts.engines.iter().for_each(|engine| engine.with(|world| world.pull_ms = 2_000));
+    let run = hosts.interrupt("deploy --yes --format json shop", 1_000);
+    assert_eq!(run.status, 130, "{}", run.show());
+    let said = lines(&run.stdout);
+    assert_eq!(actions(&said, "action_start"), actions(&said, "action_done"));
+    assert_eq!(said.last().unwrap()["end"], "interrupted");
+    assert_eq!(hosts.running(), [""; 0]);
+    let run = hosts.expect(0, "deploy --yes shop");
+    assert!(!run.stdout.contains("to pull"), "{}", run.show());
+}
+
+#[test]
+fn arrival_is_proved_by_another_look() {
+    let hosts = shop();
+    hosts.expect(0, "deploy --yes shop");
+    hosts.stackfile(&SHOP.replace("nginx:1.25", "nginx:1.26"));
+    // Somebody removes a task that is none of this run's business.
+    let run = hosts.meanwhile(
+        |engines| {
+            let has_begun = engines[3].with(|world| world.containers.len() > 1);
+            has_begun.then(|| engines[0].with(|world| world.containers.clear()))
+        },
+        "deploy --yes shop",
+    );
+    assert_eq!(run.status, 1, "{}", run.show());
+    assert!(run.stderr.contains("another look shows that it is not as wanted"), "{}", run.show());
+    assert!(run.stderr.contains("+ db  postgres:16"), "{}", run.show());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //!
 //! Two phases: first things break, and what must never be is watched; then they stop breaking, and the
 //! cluster must get to where the stackfile wants it, after which nothing is left to do.
+#![allow(clippy::disallowed_methods, reason = "a test reads files and its environment")]
 
 #[path = "../support/builder.rs"]
 #[allow(dead_code)]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Kind, Wish, look_again};
 use crate::cli::cluster::Cluster;
 use crate::cli::render::age::elapsed;
-use crate::cli::render::plan::text as plan_text;
+use crate::cli::render::plan::{short_digest, text as plan_text};
 use crate::cli::render::progress::stamped;
 use crate::cli::render::style::{BAD, CHANGE, FAINT, GOOD, STRONG, paint};
 use crate::cli::render::text::{clean, count, pad, some_of, width};
@@ -126,7 +126,7 @@ impl Told<'_> {
         for service in &verdict.services {
             if service.untouched > 0 {
                 let slots = count(service.untouched as usize, "task");
-                let text = format!("{}: {slots} left as they were", service.service);
+                let text = format!("{}: {slots} not touched", service.service);
                 self.ui.talk(&format!("{}\n", paint(CHANGE, text)));
             }
             if !service.waited_for.is_empty() && service.failures.is_empty() {
@@ -158,7 +158,7 @@ impl Told<'_> {
         let stack = &self.planned.spec.name;
         let what = match service {
             Some(_) => format!("{stack}_{}", failed.what),
-            None => failed.what.clone(),
+            None => short_digest(&failed.what),
         };
         self.ui.talk(&format!(
             "{} {} on {}: {} {}\n",

@@ -17,9 +17,9 @@ pub(super) struct Interrupt {
 }
 
 impl Interrupt {
-    /// From here on the first signal does not end the process.
+    /// Signals go on ending the process until a run begins.
     pub(super) fn listen() -> Self {
-        let this = Self { asked: Arc::default(), is_over: Arc::default() };
+        let this = Self { asked: Arc::default(), is_over: Arc::new(AtomicBool::new(true)) };
         let (asked, is_over) = (Arc::clone(&this.asked), Arc::clone(&this.is_over));
         if let (Ok(mut int), Ok(mut term)) =
             (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -39,6 +39,11 @@ impl Interrupt {
             });
         }
         this
+    }
+
+    /// A run begins: the first signal asks it to stop.
+    pub(super) fn begin(&self) {
+        self.is_over.store(false, Ordering::SeqCst);
     }
 
     /// Until somebody wants the run to stop.

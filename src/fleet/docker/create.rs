@@ -2,6 +2,7 @@
 //!
 //! Bollard's types write most of it. The few things they cannot say, or would refuse to, are put into
 //! the JSON afterwards, so that an engine answers for itself what it does not support.
+#![expect(clippy::disallowed_types, reason = "the API client's types are made so")]
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -53,6 +53,7 @@ pub enum InventoryError {
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Finds the inventory and reads it. With it come warnings.
+#[expect(clippy::disallowed_methods, reason = "the inventory is a file")]
 pub fn load(explicit: Option<&Path>, env: Env<'_>) -> Result<(Inventory, Vec<Drawn>), InventoryError> {
     let Some(path) = find(explicit, env) else { return Ok((without_file(env)?, Vec::new())) };
     let unreadable = |words: String| InventoryError::Unreadable { path: path.clone(), words };
@@ -109,6 +110,7 @@ fn words(error: &io::Error) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "makes the files that are to be found")]
 mod tests {
     use super::*;
 

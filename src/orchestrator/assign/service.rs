@@ -129,15 +129,14 @@ impl<'o> Planner<'o> {
         let found: Vec<Found<'o>> =
             by_slot.into_iter().map(|(slot, tasks)| Found::sort(slot.clone(), tasks)).collect();
         // A service whose mode changed has slots of the other kind: they go.
-        let (found, other_kind): (Vec<Found>, Vec<Found>) = found
-            .into_iter()
-            .partition(|found| matches!(found.slot, Slot::Node(_)) == service.mode.is_global());
-        for found in other_kind {
-            self.remove_slot(
-                &mut work,
-                &found,
-                Reason::SpecChanged { fields: Arc::from(["deploy.mode".to_owned()]) },
-            );
+        let (found, other_kind): (Vec<Found>, Vec<Found>) = found.into_iter().partition(|found| {
+            let newest = found.live.iter().chain(&found.ended).max_by_key(|task| task.attempt);
+            matches!(found.slot, Slot::Node(_)) == service.mode.is_global()
+                && newest.is_none_or(|task| task.is_job == must_complete)
+        });
+        for found in &other_kind {
+            let why = Reason::SpecChanged { fields: Arc::from(["deploy.mode".to_owned()]) };
+            self.remove_slot(&mut work, found, why);
         }
         table.slots_before = u32::try_from(found.len()).unwrap_or(u32::MAX);
         match service.mode {
@@ -147,6 +146,19 @@ impl<'o> Planner<'o> {
                 self.numbered(&mut table, &mut work, found, total, 0);
             }
             ServiceMode::Global | ServiceMode::GlobalJob => self.global(&mut table, &mut work, found),
+        }
+        // Slots of both kinds may share a number: the old kind's task is gone before the new one starts.
+        for slot in work.slots.iter_mut() {
+            let Some(fresh) = &slot.fresh else { continue };
+            let namesakes = other_kind.iter().filter(|found| found.slot == fresh.slot);
+            slot.after = namesakes.flat_map(|found| &found.live).map(|task| task.id.clone()).collect();
+        }
+        let replaces = work.slots.iter().any(|slot| slot.kind == SlotKind::Replace);
+        let start_first = service.update_config.order == UpdateOrder::StartFirst;
+        if start_first && replaces && !table.request.demand.ports.is_empty() {
+            let port = table.request.demand.ports[0];
+            let why = format!("two tasks cannot publish port {port} on one host");
+            self.notes.push(Note::ForcedStopFirst { service: service.name.clone(), why });
         }
         work.slots.sort_by(|a, b| (a.kind, &a.slot()).cmp(&(b.kind, &b.slot())));
         work
@@ -199,7 +211,9 @@ impl<'o> Planner<'o> {
             if let Slot::Replica(number) = found.slot {
                 taken.insert(number);
             }
-            self.settle(table, work, found, &mut counts, &mut open);
+            if let Some(at) = self.settle(table, work, found, &mut open) {
+                counts[at] += 1;
+            }
         }
         let missing = wanted.saturating_sub(u32::try_from(taken.len()).unwrap_or(u32::MAX));
         let new = if table.slots_before == 0 {
@@ -256,9 +270,10 @@ impl<'o> Planner<'o> {
                 continue;
             }
             let mut open = Vec::new();
-            let mut counts = vec![0; if found.is_some() { self.sites.len() } else { 0 }];
             match found {
-                Some(found) => self.settle(table, work, found, &mut counts, &mut open),
+                Some(found) => {
+                    self.settle(table, work, found, &mut open);
+                }
                 None => {
                     let why =
                         if table.slots_before == 0 { Reason::NewService } else { Reason::NodeWithoutTask };
@@ -308,15 +323,14 @@ impl<'o> Planner<'o> {
         Some(Reason::NoLongerFits { node: task.node.clone(), why: Arc::from(why) })
     }
 
-    /// A slot with tasks in it: keeps one, or leaves the slot open with its reason.
+    /// A slot with tasks in it: keeps one and tells on which node, or leaves the slot open with its reason.
     fn settle(
         &mut self,
         table: &mut Table<'_>,
         work: &mut ServiceWork,
         found: Found<'o>,
-        counts: &mut [u32],
         open: &mut Vec<Open<'o>>,
-    ) {
+    ) -> Option<usize> {
         let (policy, is_job) = (&table.service.task.restart_policy, table.plan.is_job);
         let fate =
             found.fate(&table.plan.spec_hash, policy, is_job, |task| self.lasts(table, task).is_none());
@@ -324,9 +338,9 @@ impl<'o> Planner<'o> {
             Fate::Complete => {
                 work.kept += 1;
                 self.expire_kept(work, &found);
+                None
             }
             Fate::Keep(task) => {
-                counts[self.node_index(&task.node)] += 1;
                 let others = self.retired(&found, Some(task), &Reason::Duplicate, false);
                 for other in found.live.iter().filter(|other| other.id != task.id) {
                     self.release(other);
@@ -350,14 +364,17 @@ impl<'o> Planner<'o> {
                     });
                     work.kept += 1;
                 }
+                Some(self.node_index(&task.node))
             }
             Fate::Adopt(task) => {
                 let why = self.reason_for(table, &found, true);
                 open.push(Open { found, adopt: Some(task), why });
+                None
             }
             Fate::Fresh => {
                 let why = self.reason_for(table, &found, false);
                 open.push(Open { found, adopt: None, why });
+                None
             }
         }
     }
@@ -511,8 +528,9 @@ impl<'o> Planner<'o> {
             Some(task) => (task.id.clone(), task.attempt),
             None => {
                 let attempt = found.next_attempt();
-                let ServicePlan { cluster, stack, service, spec_hash, .. } = &*table.plan;
-                let id = TaskId::derive(cluster, stack, service, &found.slot, &node, spec_hash, attempt);
+                let ServicePlan { cluster, stack, service, spec_hash, is_job, .. } = &*table.plan;
+                let id =
+                    TaskId::derive(cluster, stack, service, &found.slot, &node, spec_hash, *is_job, attempt);
                 (id, attempt)
             }
         };

@@ -1,6 +1,6 @@
 //! Chooses nodes for tasks. Knows nothing of Docker.
 //!
-//! Filters first ([`filter`]), then rank ([`spread`]): fewer tasks of the service, then a node that
+//! Filters first ([`filter`]), then rank (`spread`): fewer tasks of the service, then a node that
 //! already holds the service's volumes, then fewer tasks in all, then the name. The middle one is ours:
 //! a stack that was removed and comes back finds its data. The last one makes the answer the same
 //! every time, where SwarmKit leaves ties to the order of a map.

@@ -1,3 +1,5 @@
+//! What a run looks like as it goes.
+
 use std::sync::Arc;
 
 use anstream::adapter::strip_str;

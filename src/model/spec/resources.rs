@@ -1,0 +1,146 @@
+//! What a stack has besides its services: networks, volumes, configs, secrets.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::is_default;
+use crate::model::ids::SpecHash;
+
+/// A network of the stack.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NetworkSpec {
+    /// Full name: `<stack>_<key>`, or the `name:` given, or the external name.
+    pub name: String,
+    /// Not ours: it must exist on every node that needs it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub external: bool,
+    /// Driver as written; `overlay` (the default) becomes a bridge on each node for now.
+    #[serde(skip_serializing_if = "is_default")]
+    pub driver: Option<String>,
+    /// Driver options.
+    #[serde(skip_serializing_if = "is_default")]
+    pub driver_opts: BTreeMap<String, String>,
+    /// Address pools.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ipam: Ipam,
+    /// No way out.
+    #[serde(skip_serializing_if = "is_default")]
+    pub internal: bool,
+    /// Other containers may join.
+    #[serde(skip_serializing_if = "is_default")]
+    pub attachable: bool,
+    /// IPv6 as well.
+    #[serde(skip_serializing_if = "is_default")]
+    pub enable_ipv6: bool,
+    /// The user's labels.
+    #[serde(skip_serializing_if = "is_default")]
+    pub labels: BTreeMap<String, String>,
+}
+
+impl NetworkSpec {
+    /// The hash by which a node's network is known to be up to date.
+    #[must_use]
+    pub fn hash(&self) -> SpecHash {
+        SpecHash::of(serde_json::to_string(self).expect("string keys").as_bytes())
+    }
+}
+
+/// Address management of a network.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ipam {
+    /// IPAM driver.
+    #[serde(skip_serializing_if = "is_default")]
+    pub driver: Option<String>,
+    /// Pools.
+    #[serde(skip_serializing_if = "is_default")]
+    pub config: Vec<IpamPool>,
+}
+
+/// One address pool.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IpamPool {
+    /// CIDR.
+    #[serde(skip_serializing_if = "is_default")]
+    pub subnet: Option<String>,
+    /// CIDR inside the subnet.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ip_range: Option<String>,
+    /// Address.
+    #[serde(skip_serializing_if = "is_default")]
+    pub gateway: Option<String>,
+}
+
+/// A named volume of the stack.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VolumeSpec {
+    /// Full name.
+    pub name: String,
+    /// Not ours: it must exist on every node that needs it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub external: bool,
+    /// Driver; the engine's default is `local`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub driver: Option<String>,
+    /// Driver options.
+    #[serde(skip_serializing_if = "is_default")]
+    pub driver_opts: BTreeMap<String, String>,
+    /// The user's labels.
+    #[serde(skip_serializing_if = "is_default")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A config: a file's content under a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigSpec {
+    /// Full name.
+    pub name: String,
+    /// Made elsewhere: its content is not known here.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub external: bool,
+    /// SHA-256 of the content, in hex; empty if it is external.
+    pub digest: String,
+    /// The content itself. Not serialised: it may be large, and plans are printed.
+    #[serde(skip)]
+    pub content: Arc<[u8]>,
+    /// The user's labels.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub labels: BTreeMap<String, String>,
+    /// `golang` expands the content for each task.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub template_driver: Option<String>,
+}
+
+/// A secret. Only that it exists and where it comes from, never what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SecretSpec {
+    /// Full name.
+    pub name: String,
+    /// Made elsewhere.
+    #[serde(skip_serializing_if = "is_default")]
+    pub external: bool,
+    /// File it is read from, as written.
+    #[serde(skip_serializing_if = "is_default")]
+    pub file: Option<String>,
+    /// Environment variable it is read from.
+    #[serde(skip_serializing_if = "is_default")]
+    pub environment: Option<String>,
+    /// Secret driver.
+    #[serde(skip_serializing_if = "is_default")]
+    pub driver: Option<String>,
+    /// Options of the driver.
+    #[serde(skip_serializing_if = "is_default")]
+    pub driver_opts: BTreeMap<String, String>,
+    /// `golang` expands the content for each task.
+    #[serde(skip_serializing_if = "is_default")]
+    pub template_driver: Option<String>,
+    /// The user's labels.
+    #[serde(skip_serializing_if = "is_default")]
+    pub labels: BTreeMap<String, String>,
+}
