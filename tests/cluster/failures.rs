@@ -113,9 +113,11 @@ services:
     ground.stackctl(&format!("deploy --yes -c {file} job")).ends(0);
     ground.stackctl("logs job").ends(0).says(&["again"]);
     // One that fails has failed.
-    let file = ground.file("job.yml", &stack("[sh, -c, 'echo no luck; exit 3']"));
-    let file = format!("deploy --yes -c {file} job");
-    ground.stackctl(&file).ends(1).says(&["no luck", "3"]);
+    let tries = "    deploy: {mode: replicated-job, replicas: 3, restart_policy: {condition: none}}\n";
+    let file = stack("[sh, -c, 'echo no luck; exit 3']");
+    let (head, _) = file.split_once("    deploy:").expect("a deploy section");
+    let file = ground.file("job.yml", &format!("{head}{tries}"));
+    ground.stackctl(&format!("deploy --yes -c {file} job")).ends(1).says(&["no luck", "status 3"]);
 }
 
 #[test]
