@@ -11,6 +11,7 @@ mod builder;
 mod checks;
 mod faults;
 mod generate;
+mod steps;
 mod stories;
 mod world;
 

@@ -195,6 +195,9 @@ fn scaling_down_takes_from_the_fullest_nodes_and_keeps_low_numbers() {
     deploy(&mut world, &stack(vec![replicated("web", 6)]));
     deploy(&mut world, &stack(vec![replicated("web", 4)]));
     assert_eq!(nodes_of(&world, "web"), ["h1", "h2", "h3", "h4"]);
+    let slots: std::collections::BTreeSet<String> =
+        world.tasks().filter(|task| task.is_live()).map(|task| task.slot.to_string()).collect();
+    assert!(slots.iter().map(String::as_str).eq(["1", "2", "3", "4"]), "{slots:?}");
 }
 
 #[test]
