@@ -329,7 +329,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__diff)
-            opts="-c -i -q -v -h --compose-file --prune --resolve-image --format --inventory --no-color --quiet --verbose --help"
+            opts="-c -i -q -v -h --compose-file --prune --resolve-image --with-registry-auth --format --inventory --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

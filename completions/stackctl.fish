@@ -46,7 +46,7 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "config" -d 'Print
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "version" -d 'Print the version of stackctl, and of every engine with --hosts'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l timeout -d 'Give up watching after this long, e.g. 90s or 10m; the status is then 4' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l resolve-image -d 'When to ask the registry which image a tag stands for' -r -f -a "always\t'Each time'
 changed\t'Only if the image is written otherwise than in what runs'
 never\t'Never: each host decides by itself'"
@@ -63,7 +63,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s q -l quiet 
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l timeout -d 'Give up watching after this long, e.g. 90s or 10m; the status is then 4' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l resolve-image -d 'When to ask the registry which image a tag stands for' -r -f -a "always\t'Each time'
 changed\t'Only if the image is written otherwise than in what runs'
 never\t'Never: each host decides by itself'"
@@ -88,11 +88,12 @@ json\t'For programs: one JSON object'
 markdown\t'For pull requests'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l prune -d 'Count services that are no longer in the stackfile as to be removed'
+complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for the look-ups'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l timeout -d 'Give up watching after this long, e.g. 90s or 10m; the status is then 4' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs: JSON lines'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s i -l inventory -d 'The hosts of the cluster' -r -F
@@ -102,7 +103,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l no-color -d 'No
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l timeout -d 'Give up watching after this long, e.g. 90s or 10m; the status is then 4' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs: JSON lines'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -s i -l inventory -d 'The hosts of the cluster' -r -F
@@ -112,7 +113,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l no-color -d
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l timeout -d 'Give up watching after this long, e.g. 90s or 10m; the status is then 4' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs: JSON lines'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -s i -l inventory -d 'The hosts of the cluster' -r -F

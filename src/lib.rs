@@ -69,3 +69,11 @@ pub mod fleet;
 pub mod model;
 pub mod orchestrator;
 pub mod yaml;
+
+// The small worlds of tests/support serve the unit tests too, under the name other crates see us by.
+#[cfg(test)]
+extern crate self as stackctl;
+#[cfg(test)]
+#[path = "../tests/support/builder.rs"]
+#[allow(missing_docs, dead_code)]
+mod builder;

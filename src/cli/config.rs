@@ -3,8 +3,9 @@
 use clap::ValueEnum;
 
 use super::Context;
-use super::report::{Exit, Failure, NotThereYet};
+use super::report::{Exit, Failure};
 use super::stackfiles::Stackfiles;
+use crate::compose::config::text;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("Check a stackfile without any host", "stackctl config -q -c docker-compose.yml"),
@@ -32,6 +33,16 @@ pub enum Format {
     Json,
 }
 
-pub(super) fn run(_args: &Config, _context: &Context) -> Result<Exit, Failure> {
-    Err(Failure::refused(NotThereYet("config")))
+pub(super) fn run(args: &Config, context: &Context) -> Result<Exit, Failure> {
+    let loaded = args.stackfiles.load(&args.stackfiles.directory_name()?, context)?;
+    if context.ui.is_quiet() {
+        return Ok(Exit::Done);
+    }
+    let text = match args.format {
+        // A dollar sign is doubled, so that what is printed can be deployed.
+        Format::Yaml => text(&loaded.merged, true),
+        Format::Json => format!("{:#}\n", serde_json::json!(loaded.spec)),
+    };
+    context.ui.data(&text);
+    Ok(Exit::Done)
 }

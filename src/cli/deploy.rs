@@ -3,9 +3,14 @@
 use clap::ValueEnum;
 
 use super::Context;
-use super::report::{Exit, Failure, NotThereYet};
+use super::cluster;
+use super::report::{Exit, Failure};
+use super::rollout::{self, Kind, Wish};
 use super::stackfiles::Stackfiles;
+use crate::engine::{self, Request};
+use crate::fleet::ConnectOptions;
 use crate::model::{GoDuration, StackName};
+use crate::orchestrator::pin;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("Look at the plan, say yes, watch it converge", "stackctl deploy -c docker-compose.yml shop"),
@@ -40,7 +45,7 @@ pub struct Deploy {
     /// Also remove services that are no longer in the stackfile
     #[arg(long)]
     pub prune: bool,
-    /// Give up watching after this long, e.g. 90s or 10m; the status is then 4
+    /// Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<GoDuration>,
     /// When to ask the registry which image a tag stands for
@@ -66,6 +71,16 @@ pub enum ResolveImage {
     Never,
 }
 
+impl From<ResolveImage> for pin::ResolveImage {
+    fn from(when: ResolveImage) -> Self {
+        match when {
+            ResolveImage::Always => Self::Always,
+            ResolveImage::Changed => Self::Changed,
+            ResolveImage::Never => Self::Never,
+        }
+    }
+}
+
 /// How a deploy reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Format {
@@ -86,6 +101,22 @@ pub(super) fn duration(text: &str) -> Result<GoDuration, String> {
     text.parse().map_err(|error| format!("{error}; write it as 90s, 10m or 1h30m"))
 }
 
-pub(super) fn run(_args: &Deploy, _context: &Context) -> Result<Exit, Failure> {
-    Err(Failure::refused(NotThereYet("deploy")))
+pub(super) fn run(args: &Deploy, context: &Context) -> Result<Exit, Failure> {
+    let loaded = args.stackfiles.load(&args.stack, context)?;
+    let connect = ConnectOptions { with_registry_auth: args.with_registry_auth, ..ConnectOptions::default() };
+    cluster::with(context, connect, async |cluster| {
+        let options = cluster.plan_options(args.prune);
+        let request = Request { options, resolve: args.resolve_image.into() };
+        let planned = engine::plan(&cluster.observer, cluster.clock.now(), loaded.spec, request).await;
+        let wish = Wish {
+            kind: Kind::Deploy,
+            format: args.format,
+            yes: args.yes,
+            dry_run: args.dry_run,
+            detach: args.detach,
+            timeout: args.timeout,
+            options,
+        };
+        rollout::carry_out(context, cluster, &[planned], wish).await
+    })
 }

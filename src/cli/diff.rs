@@ -3,9 +3,15 @@
 use clap::ValueEnum;
 
 use super::Context;
+use super::cluster;
 use super::deploy::{ResolveImage, stack_name};
-use super::report::{Exit, Failure, NotThereYet};
+use super::render::plan;
+use super::report::{self, Exit, Failure};
+use super::rollout::{self, Kind};
 use super::stackfiles::Stackfiles;
+use super::template::json_line;
+use crate::engine::{self, Request};
+use crate::fleet::ConnectOptions;
 use crate::model::StackName;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
@@ -28,6 +34,9 @@ pub struct Diff {
     /// When to ask the registry which image a tag stands for
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     pub resolve_image: ResolveImage,
+    /// Send this machine's registry credentials to the hosts for the look-ups
+    #[arg(long)]
+    pub with_registry_auth: bool,
     /// How to show it
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
@@ -45,6 +54,27 @@ pub enum Format {
     Markdown,
 }
 
-pub(super) fn run(_args: &Diff, _context: &Context) -> Result<Exit, Failure> {
-    Err(Failure::refused(NotThereYet("diff")))
+pub(super) fn run(args: &Diff, context: &Context) -> Result<Exit, Failure> {
+    let loaded = args.stackfiles.load(&args.stack, context)?;
+    let connect = ConnectOptions { with_registry_auth: args.with_registry_auth, ..ConnectOptions::default() };
+    cluster::with(context, connect, async |cluster| {
+        let options = cluster.plan_options(args.prune);
+        let request = Request { options, resolve: args.resolve_image.into() };
+        let planned = engine::plan(&cluster.observer, cluster.clock.now(), loaded.spec, request).await;
+        let ui = &context.ui;
+        let view = rollout::view(&planned, Kind::Deploy, ui.is_verbose());
+        if args.format == Format::Json {
+            let mut value = plan::to_json(&view);
+            value["problems"] =
+                planned.plan.problems.iter().map(|one| report::to_json(one)).collect::<Vec<_>>().into();
+            ui.data(&(json_line(&value) + "\n"));
+        }
+        rollout::refuse_problems(ui, &planned)?;
+        match args.format {
+            Format::Text => ui.data(&plan::text(&view)),
+            Format::Markdown => ui.data(&plan::markdown(&view)),
+            Format::Json => {}
+        }
+        Ok(if planned.plan.is_empty() { Exit::Done } else { Exit::Differs })
+    })
 }

@@ -1,7 +1,10 @@
 //! `stackctl ls`: which stacks there are.
 
 use super::Context;
-use super::report::{Exit, Failure, NotThereYet};
+use super::cluster;
+use super::render::services::{STACK_COLUMNS, stack_rows};
+use super::report::{Exit, Failure};
+use crate::model::Task;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("All stacks of the cluster", "stackctl ls"),
@@ -16,6 +19,11 @@ pub struct Ls {
     pub format: Option<String>,
 }
 
-pub(super) fn run(_args: &Ls, _context: &Context) -> Result<Exit, Failure> {
-    Err(Failure::refused(NotThereYet("ls")))
+pub(super) fn run(args: &Ls, context: &Context) -> Result<Exit, Failure> {
+    STACK_COLUMNS.render(args.format.as_deref(), &[])?;
+    cluster::look(context, |_, observed| {
+        let tasks: Vec<&Task> = observed.tasks().collect();
+        context.ui.data(&STACK_COLUMNS.render(args.format.as_deref(), &stack_rows(&tasks))?);
+        Ok(Exit::Done)
+    })
 }

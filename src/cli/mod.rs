@@ -7,6 +7,7 @@
 //! Only [`ui`] prints, only [`report`] decides exit statuses, and values become text in [`render`].
 //! Nothing is read, connected or started before the arguments are understood: help is instant.
 
+pub mod cluster;
 pub mod completions;
 pub mod config;
 pub mod deploy;
@@ -19,6 +20,7 @@ pub mod ps;
 pub mod render;
 pub mod report;
 pub mod rm;
+mod rollout;
 pub mod services;
 pub mod stackfiles;
 pub mod template;

@@ -135,12 +135,6 @@ impl From<super::filter::FilterError> for Failure {
     }
 }
 
-/// A command whose rooms are not connected yet: it must not look as if it had done something.
-#[derive(Debug, Clone, Copy, thiserror::Error, Diagnostic)]
-#[error("`stackctl {0}` is not there yet")]
-#[diagnostic(code(stackctl::internal::not_there_yet))]
-pub struct NotThereYet(pub &'static str);
-
 /// The one place where an exit status is decided.
 #[must_use]
 pub fn exit(result: &Result<Exit, Failure>) -> Exit {

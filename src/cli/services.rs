@@ -1,9 +1,12 @@
 //! `stackctl services`: the services of a stack.
 
 use super::Context;
+use super::cluster;
 use super::deploy::stack_name;
-use super::report::{Exit, Failure, NotThereYet};
-use crate::model::StackName;
+use super::filter::Filters;
+use super::render::services::{COLUMNS, ServiceView, rows, views};
+use super::report::{Exit, Failure};
+use crate::model::{StackName, Task};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("All services of a stack", "stackctl services shop"),
@@ -24,6 +27,30 @@ pub struct Services {
     pub format: Option<String>,
 }
 
-pub(super) fn run(_args: &Services, _context: &Context) -> Result<Exit, Failure> {
-    Err(Failure::refused(NotThereYet("services")))
+pub(super) fn run(args: &Services, context: &Context) -> Result<Exit, Failure> {
+    let filters = Filters::parse(&args.filters, &["id", "label", "mode", "name"])?;
+    filters.check_values("mode", &["replicated", "global"])?;
+    let format = args.format.as_deref();
+    COLUMNS.render(format, &[])?;
+    cluster::look(context, |_, observed| {
+        let tasks: Vec<&Task> = observed.tasks().filter(|task| task.stack == args.stack).collect();
+        if tasks.is_empty() {
+            // Docker counts this as no failure, unlike an empty `ps`.
+            context.ui.talk(&format!("nothing found in stack: {}\n", args.stack));
+            return Ok(Exit::Done);
+        }
+        let services: Vec<ServiceView<'_>> =
+            views(&tasks).into_iter().filter(|view| fits(view, &filters)).collect();
+        context.ui.data(&COLUMNS.render(format, &rows(&services))?);
+        Ok(Exit::Done)
+    })
+}
+
+/// As docker: ids and names by their beginning, the short name too.
+fn fits(view: &ServiceView<'_>, filters: &Filters) -> bool {
+    filters.allows("id", |id| view.id().starts_with(id))
+        && filters
+            .allows("name", |name| view.full_name().starts_with(name) || view.name.as_str().starts_with(name))
+        && filters.allows("mode", |mode| view.mode() == mode)
+        && filters.allows_labels("label", &view.spec.labels)
 }

@@ -47,6 +47,9 @@ pub async fn plan(observer: &Observer, now: Timestamp, mut spec: StackSpec, requ
     let running = observed.tasks().filter(|task| task.stack == stack);
     let mut notes = pin(&mut spec, request.resolve, running, &answers);
     let mut plan = Plan::make(&observed, &spec, request.options);
+    if plan.is_empty() {
+        notes.retain(|note| !note.is_about_doing());
+    }
     notes.append(&mut plan.notes);
     plan.notes = notes;
     Planned { observed, spec, plan }

@@ -83,9 +83,9 @@ pub async fn run(
     let Crew { observer, executor, clock, journal } = crew;
     let begun = clock.now();
     let deadline = options.timeout_ms.map(|ms| begun.plus_ms(ms));
+    let mut watch = Watch::of(&assignment);
     let mut converger = Converger::new(assignment);
     let mut on_the_way = FuturesUnordered::new();
-    let mut watch = Watch::default();
     let mut look = std::pin::pin!(futures_util::future::OptionFuture::from(None));
     let mut looking = false;
     let mut interrupt = std::pin::pin!(interrupt);
@@ -172,6 +172,21 @@ struct Watch {
 }
 
 impl Watch {
+    /// Tasks that stay and are not up yet are awaited without an action that would name them.
+    fn of(assignment: &Assignment) -> Self {
+        let mut this = Self::default();
+        for (handle, status) in assignment
+            .services
+            .iter()
+            .flat_map(|service| &service.slots)
+            .filter_map(|slot| slot.watch.as_ref())
+        {
+            this.handles.insert(handle.id.clone(), handle.clone());
+            this.last.insert(handle.id.clone(), *status);
+        }
+        this
+    }
+
     fn know(&mut self, action: &Action) {
         if let Some(handle) = action.what.task() {
             self.handles.insert(handle.id.clone(), handle);

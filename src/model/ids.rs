@@ -127,6 +127,7 @@ impl TaskId {
     /// container that already carries the name, and is known to be done rather than done twice. The node
     /// is part of it: a slot that was moved off a silent host has another task there when it is back.
     #[must_use]
+    #[expect(clippy::too_many_arguments, reason = "each of them must make a difference")]
     pub fn derive(
         cluster: &ClusterName,
         stack: &StackName,
@@ -134,6 +135,7 @@ impl TaskId {
         slot: &super::Slot,
         node: &NodeName,
         hash: &SpecHash,
+        is_job: bool,
         attempt: u32,
     ) -> Self {
         let mut digest = Sha256::new();
@@ -145,7 +147,7 @@ impl TaskId {
             super::Slot::Replica(number) => digest.update(number.to_le_bytes()),
             super::Slot::Node(node) => digest.update(node.as_str().as_bytes()),
         }
-        digest.update([0]);
+        digest.update([0, u8::from(is_job)]);
         digest.update(attempt.to_le_bytes());
         let hash = digest.finalize();
         let mut bytes = [0; 16];
@@ -210,6 +212,7 @@ mod tests {
                 &slot,
                 &NodeName::unchecked("h1"),
                 &SpecHash::of(b"x"),
+                false,
                 attempt,
             )
         };

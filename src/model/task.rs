@@ -13,7 +13,7 @@ use super::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Slot {
-    /// 1 to replicas.
+    /// 1 to replicas; those of jobs begin at 0.
     Replica(u32),
     /// The node, for global services.
     Node(NodeName),
@@ -44,6 +44,8 @@ pub struct Task {
     pub node: NodeName,
     /// Number of this attempt in its slot, from 1.
     pub attempt: u32,
+    /// Whether it is meant to end. Not part of the spec, but its restart policy hangs on it.
+    pub is_job: bool,
     /// Hash of the spec it was made from.
     pub spec_hash: SpecHash,
     /// The spec it was made from.

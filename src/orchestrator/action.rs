@@ -95,7 +95,7 @@ pub struct ServicePlan {
     pub spec_hash: SpecHash,
     /// Canonical JSON of `spec`.
     pub spec_json: Arc<str>,
-    /// Restart policy for jobs differs: see `restart::engine_policy`.
+    /// Whether its tasks are meant to end: restart policies differ, see `restart::engine_policy`.
     pub is_job: bool,
     /// Contents of the config files, by absolute target path.
     pub files: Vec<FilePlan>,

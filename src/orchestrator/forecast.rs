@@ -62,7 +62,7 @@ impl Plan {
             diff.services.retain(|service| service.kind != diff::DiffKind::Removed);
         }
         let mut assignment = assign(observed, spec, options);
-        let notes = std::mem::take(&mut assignment.notes);
+        let mut notes = std::mem::take(&mut assignment.notes);
         let problems = std::mem::take(&mut assignment.problems);
         let forecast = Forecast::of(assignment, observed.at);
         // No replicas wanted, or no node that a global service fits: nothing there is as it should be.
@@ -75,6 +75,9 @@ impl Plan {
             if !touched.contains(&service.name) && !refused(&service.name) {
                 service.kind = diff::DiffKind::Unchanged;
             }
+        }
+        if forecast.waves.is_empty() && problems.is_empty() {
+            notes.retain(|note| !note.is_about_doing());
         }
         Self { diff, forecast, notes, problems }
     }

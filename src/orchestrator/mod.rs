@@ -33,7 +33,7 @@ pub mod template;
 
 pub use action::{Action, ActionId, Failure, FailureKind, Outcome, TaskHandle, TaskPlan, What};
 pub use assign::{Assignment, assign};
-pub use converge::{Converger, Ending, Step, Verdict};
+pub use converge::{Converger, Ending, ServiceVerdict, Step, TaskFailure, Verdict};
 pub use event::Event;
 pub use forecast::{Forecast, Plan, Summary};
 pub use note::Note;

@@ -62,17 +62,17 @@ pub enum Note {
         /// Why.
         why: String,
     },
-    /// No digest for an image.
+    /// No digest for these images.
     NotPinned {
         /// As written.
-        image: String,
+        images: Vec<String>,
         /// The registry's words.
         why: String,
     },
-    /// No digest for an image; the running one is kept.
+    /// No digest for these images; the running one is kept.
     PinKept {
         /// As written.
-        image: String,
+        images: Vec<String>,
         /// The registry's words.
         why: String,
     },
@@ -83,15 +83,27 @@ pub enum Note {
         /// How.
         why: String,
     },
-    /// A task that stays is not up.
-    NotUp {
-        /// `service.slot`.
-        task: String,
-        /// Where.
-        node: NodeName,
-        /// What it does.
-        state: String,
-    },
+}
+
+impl Note {
+    /// Whether it matters only to those who are about to change something: with nothing to do, it would
+    /// be said again and again to people who know.
+    #[must_use]
+    pub fn is_about_doing(&self) -> bool {
+        match self {
+            Self::NetworksAreLocal { .. }
+            | Self::IngressIsLocal { .. }
+            | Self::ForcedStopFirst { .. }
+            | Self::NodeLeftOut { .. }
+            | Self::NotPinned { .. }
+            | Self::RestartPolicyApproximated { .. } => true,
+            Self::NotInStackfile { .. }
+            | Self::SilentNodeIgnored { .. }
+            | Self::SwarmModeActive { .. }
+            | Self::UnreadableContainer { .. }
+            | Self::PinKept { .. } => false,
+        }
+    }
 }
 
 impl fmt::Display for Note {
@@ -124,16 +136,15 @@ impl fmt::Display for Note {
             Self::UnreadableContainer { node, container, why } => {
                 write!(f, "container {container} on {node} is left alone: its labels make no sense ({why})")
             }
-            Self::NotPinned { image, why } => {
-                write!(f, "{image} is not pinned to a digest ({why}): hosts use or pull it by tag")
+            Self::NotPinned { images, why } => {
+                write!(f, "not pinned to a digest, used or pulled by tag ({why}): {}", images.join(", "))
             }
-            Self::PinKept { image, why } => {
-                write!(f, "{image} stays at the digest that runs: the registry did not answer ({why})")
+            Self::PinKept { images, why } => {
+                write!(f, "kept at the digest that runs ({why}): {}", images.join(", "))
             }
             Self::RestartPolicyApproximated { service, why } => {
                 write!(f, "restart policy of {service}: {why}")
             }
-            Self::NotUp { task, node, state } => write!(f, "{task} on {node} is {state}"),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! The modes are `docker stack deploy --resolve-image`'s. Where the look-up fails, an unchanged image
 //! keeps the digest that runs: Docker drops the pin then, and rolls every task for an unchanged file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::note::Note;
@@ -70,7 +70,8 @@ pub fn pin<'t>(
     answers: &Resolutions,
 ) -> Vec<Note> {
     let deployed = deployed(running);
-    let mut notes = Vec::new();
+    // One note for all images with the same trouble: a registry that is down is one piece of news.
+    let (mut kept_pins, mut unpinned) = (Troubles::new(), Troubles::new());
     for service in spec.services.values_mut() {
         let image = service.task.image.clone();
         if has_digest(&image) {
@@ -89,12 +90,8 @@ pub fn pin<'t>(
                 Some(resolved.digest.clone())
             }
             (_, Some(Err(why))) => {
-                let note = if kept.is_some() {
-                    Note::PinKept { image: image.clone(), why: why.clone() }
-                } else {
-                    Note::NotPinned { image: image.clone(), why: why.clone() }
-                };
-                notes.push(note);
+                let troubles = if kept.is_some() { &mut kept_pins } else { &mut unpinned };
+                troubles.entry(brief(why)).or_default().insert(image.clone());
                 kept
             }
             (_, None) => kept,
@@ -103,9 +100,22 @@ pub fn pin<'t>(
             Arc::make_mut(&mut service.task).digest = digest;
         }
     }
-    notes.sort();
-    notes.dedup();
-    notes
+    let kept = kept_pins.into_iter().map(|(why, images)| (why, images.into_iter().collect()));
+    let open = unpinned.into_iter().map(|(why, images)| (why, images.into_iter().collect()));
+    kept.map(|(why, images)| Note::PinKept { images, why })
+        .chain(open.map(|(why, images)| Note::NotPinned { images, why }))
+        .collect()
+}
+
+/// What went wrong, and the images it went wrong for.
+type Troubles = BTreeMap<String, BTreeSet<String>>;
+
+/// An engine's account of a registry it cannot reach names sockets that differ each time; equal
+/// circumstances must make equal plans. What a registry itself says is left as it is.
+fn brief(why: &str) -> String {
+    let Some((_, after)) = why.split_once("dial tcp") else { return why.to_owned() };
+    let last = after.rsplit(": ").next().unwrap_or(after).trim();
+    format!("the registry cannot be reached: {last}")
 }
 
 /// The newest task of each service: what was deployed last.
@@ -122,4 +132,48 @@ fn deployed<'t>(running: impl Iterator<Item = &'t Task>) -> BTreeMap<&'t Service
 
 fn has_digest(image: &str) -> bool {
     ImageRef::parse(image).is_ok_and(|image| image.digest.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::builder::*;
+
+    fn answer(text: &str) -> Resolutions {
+        let resolved = Resolved { digest: format!("sha256:{text}"), platforms: Vec::new() };
+        [("web:1".to_owned(), Ok(resolved))].into()
+    }
+
+    #[test]
+    fn images_are_pinned_to_what_the_registry_says() {
+        let mut spec = stack(vec![replicated("web", 1)]);
+        assert!(pin(&mut spec, ResolveImage::Always, std::iter::empty(), &answer("aa")).is_empty());
+        assert_eq!(spec.services["web"].task.digest.as_deref(), Some("sha256:aa"));
+    }
+
+    #[test]
+    fn what_the_file_pins_is_asked_of_nobody() {
+        let pinned = format!("web:1@sha256:{}", "a".repeat(64));
+        let spec = stack(vec![with_image(replicated("web", 1), &pinned)]);
+        assert!(images_to_resolve(&spec, ResolveImage::Always, std::iter::empty()).is_empty());
+    }
+
+    #[test]
+    fn one_registry_that_is_down_is_one_note_without_sockets() {
+        let mut spec = stack(vec![replicated("a", 1), replicated("b", 1)]);
+        let why = |port: u16| {
+            Err(format!(
+                "Get \"https://r/v2/\": dial tcp: lookup r on 10.0.0.1:53: read udp 10.0.0.2:{port}->10.0.0.1:53: read: connection refused"
+            ))
+        };
+        let answers = [("a:1".to_owned(), why(1)), ("b:1".to_owned(), why(2))].into();
+        let notes = pin(&mut spec, ResolveImage::Always, std::iter::empty(), &answers);
+        let told: Vec<String> = notes.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "not pinned to a digest, used or pulled by tag (the registry cannot be reached: connection refused): a:1, b:1"
+            ]
+        );
+    }
 }

@@ -7,4 +7,7 @@ mod run;
 
 mod completions;
 mod help;
+mod hosts;
+mod stack;
+mod stacks;
 mod version;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// Where a command runs: a directory of its own, and nothing of the caller's environment.
 pub struct Room {
@@ -56,7 +56,22 @@ impl Room {
 
     /// Runs `stackctl` with arguments and input.
     pub fn run_with(&self, args: &[&str], input: &str) -> Run {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_stackctl"))
+        self.end(self.start(args), input)
+    }
+
+    /// Runs `stackctl` and presses Ctrl-C after so many milliseconds.
+    pub fn interrupt(&self, args: &str, after_ms: u64) -> Run {
+        let child = self.start(&args.split_whitespace().collect::<Vec<_>>());
+        let id = child.id().to_string();
+        std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(after_ms));
+            let _ = Command::new("kill").args(["-INT", &id]).status();
+        });
+        self.end(child, "")
+    }
+
+    fn start(&self, args: &[&str]) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_stackctl"))
             .args(args)
             .env_clear()
             .envs(&self.env)
@@ -65,7 +80,10 @@ impl Room {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("the binary starts");
+            .expect("the binary starts")
+    }
+
+    fn end(&self, mut child: Child, input: &str) -> Run {
         // A command that does not read its input may be gone by now.
         let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
         let output = child.wait_with_output().expect("the binary ends");

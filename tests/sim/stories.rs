@@ -151,6 +151,19 @@ fn start_first_stops_the_old_task_last() {
 }
 
 #[test]
+fn start_first_with_a_published_port_is_stop_first_and_says_so() {
+    let mut world = four();
+    let mut web = with_port(replicated("web", 1), 80);
+    web.update_config.order = UpdateOrder::StartFirst;
+    deploy(&mut world, &stack(vec![web.clone()]));
+    let changed = stack(vec![with_image(web, "web:2")]);
+    let plan = Plan::make(&world.observe(), &changed, options());
+    assert!(plan.notes.iter().any(|note| note.to_string()
+        == "web is replaced stop-first: two tasks cannot publish port 80/tcp on one host"));
+    assert_eq!(deploy(&mut world, &changed), Ending::Converged);
+}
+
+#[test]
 fn an_update_goes_by_parallelism() {
     let mut world = four();
     let mut web = replicated("web", 4);
@@ -328,6 +341,16 @@ fn jobs_run_to_their_end_and_are_not_run_again() {
     )]);
     assert_eq!(deploy(&mut world, &changed), Ending::Converged);
     assert!(world.tasks().any(|task| task.spec.image == "seed:2"));
+}
+
+#[test]
+fn a_service_that_becomes_a_job_is_made_anew() {
+    let mut world = four();
+    deploy(&mut world, &stack(vec![replicated("seed", 2)]));
+    let job = stack(vec![service("seed", ServiceMode::ReplicatedJob { total: 2, max_concurrent: 2 })]);
+    assert_eq!(deploy(&mut world, &job), Ending::Converged);
+    assert_eq!((world.live("seed"), world.tasks().filter(|task| task.is_job).count()), (0, 2));
+    assert!(Plan::make(&world.observe(), &job, options()).is_empty());
 }
 
 #[test]

@@ -380,6 +380,7 @@ impl World {
                         slot: task.slot.clone(),
                         node: node.clone(),
                         attempt: task.attempt,
+                        is_job: task.service.is_job,
                         spec_hash: task.service.spec_hash.clone(),
                         spec: task.service.spec.clone(),
                         container: task.container_name(),

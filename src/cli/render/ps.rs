@@ -195,12 +195,12 @@ mod tests {
         let rows = rows(Timestamp(290_000), &tasks, Shape { is_whole: false, is_indented: true });
         insta::assert_snapshot!(COLUMNS.render(None, &rows).unwrap(), @r#"
         ID             NAME             IMAGE        NODE      DESIRED STATE   CURRENT STATE              ERROR                         PORTS
-        a16urpqxa9qb   shop_agent.h2    nginx:1.25   h2        Running         Ready 4 minutes ago
-        9v3qldsmeh6b   shop_agent.h10   nginx:1.25   h10       Shutdown        Complete 4 minutes ago
-        5z5brygdh05g   shop_db.1        nginx:1.25   h1        Running         Restarting 3 minutes ago   "task: non-zero exit (1)"
-        4kqak1ga4618   shop_web.2       nginx:1.25   h3        Running         Running 2 minutes ago      "unhealthy container"
-        4fvfludol2b8    \_ shop_web.2   nginx:1.25   h1        Shutdown        Failed 3 minutes ago       "task: non-zero exit (137)"
-        6avnjr3c531x   shop_web.10      nginx:1.25   h2        Running         Running 3 minutes ago
+        0eanmqfswui6   shop_agent.h2    nginx:1.25   h2        Running         Ready 4 minutes ago
+        9gntifw0169s   shop_agent.h10   nginx:1.25   h10       Shutdown        Complete 4 minutes ago
+        01h8sft8nyrv   shop_db.1        nginx:1.25   h1        Running         Restarting 3 minutes ago   "task: non-zero exit (1)"
+        ab79ccmve16x   shop_web.2       nginx:1.25   h3        Running         Running 2 minutes ago      "unhealthy container"
+        1wrfhc42l6or    \_ shop_web.2   nginx:1.25   h1        Shutdown        Failed 3 minutes ago       "task: non-zero exit (137)"
+        0eq5tr5pypg4   shop_web.10      nginx:1.25   h2        Running         Running 3 minutes ago
         "#);
     }
 

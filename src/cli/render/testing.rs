@@ -15,7 +15,7 @@ pub(super) fn task(name: &str, node: &str, status: TaskStatus, created_s: i64) -
     let spec = Arc::new(TaskSpec { image: "nginx:1.25".into(), ..TaskSpec::default() });
     let cluster = ClusterName::unchecked("test");
     let (hash, node) = (SpecHash::of(&created_s.to_le_bytes()), NodeName::unchecked(node));
-    let id = TaskId::derive(&cluster, &stack, &service, &slot, &node, &hash, 1);
+    let id = TaskId::derive(&cluster, &stack, &service, &slot, &node, &hash, false, 1);
     Task {
         container: format!("{stack}_{service}.{slot}.{id}"),
         id,
@@ -24,6 +24,7 @@ pub(super) fn task(name: &str, node: &str, status: TaskStatus, created_s: i64) -
         slot,
         node,
         attempt: 1,
+        is_job: false,
         spec_hash: spec.hash(),
         spec,
         status,

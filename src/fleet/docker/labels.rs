@@ -22,6 +22,8 @@ pub const SLOT: &str = "io.stackctl.slot";
 pub const TASK: &str = "io.stackctl.task";
 /// Number of the attempt in its slot.
 pub const ATTEMPT: &str = "io.stackctl.attempt";
+/// There, and `true`, on tasks that are meant to end.
+pub const JOB: &str = "io.stackctl.job";
 /// Hash of the spec.
 pub const SPEC_HASH: &str = "io.stackctl.spec-hash";
 /// The spec it was made from, as canonical JSON.
@@ -47,6 +49,9 @@ pub fn of_task(plan: &TaskPlan) -> BTreeMap<String, String> {
         ]
         .map(|(key, value)| (key.to_owned(), value)),
     );
+    if service.is_job {
+        labels.insert(JOB.to_owned(), "true".to_owned());
+    }
     labels
 }
 
@@ -99,6 +104,8 @@ pub struct TaskLabels {
     pub slot: Slot,
     /// Number of the attempt.
     pub attempt: u32,
+    /// Whether it is meant to end.
+    pub is_job: bool,
     /// Hash of the spec.
     pub spec_hash: SpecHash,
     /// The spec.
@@ -152,6 +159,7 @@ fn read_task(labels: &BTreeMap<String, String>, cache: &mut SpecCache) -> Result
         service: ServiceName::unchecked(label(SERVICE)?),
         slot: read_slot(slot).ok_or_else(|| format!("its label {SLOT} says `{slot}`"))?,
         attempt: attempt.parse().map_err(|_| format!("its label {ATTEMPT} says `{attempt}`"))?,
+        is_job: labels.get(JOB).is_some_and(|text| text == "true"),
         spec: cache.read(&spec_hash, json)?,
         spec_hash,
     })
@@ -170,7 +178,8 @@ fn read_slot(text: &str) -> Option<Slot> {
     match text.strip_prefix(NODE_SLOT) {
         Some("") => None,
         Some(node) => Some(Slot::Node(NodeName::unchecked(node))),
-        None => text.parse().ok().filter(|&number| number > 0).map(Slot::Replica),
+        // Slots of jobs are numbered from 0.
+        None => text.parse().ok().map(Slot::Replica),
     }
 }
 
@@ -194,7 +203,7 @@ pub(in crate::fleet) mod tests {
         };
         let node = NodeName::unchecked("h1");
         let ServicePlan { cluster, stack, service: name, spec_hash, .. } = &service;
-        let id = TaskId::derive(cluster, stack, name, &slot, &node, spec_hash, 2);
+        let id = TaskId::derive(cluster, stack, name, &slot, &node, spec_hash, false, 2);
         TaskPlan { service: Arc::new(service), slot, node, attempt: 2, id, spec }
     }
 
@@ -214,7 +223,7 @@ pub(in crate::fleet) mod tests {
         let mut spec = TaskSpec { image: "web:1".into(), ..TaskSpec::default() };
         spec.labels.insert("team".into(), "a".into());
         spec.labels.insert(TASK.into(), "mine".into());
-        for slot in [Slot::Replica(3), Slot::Node(NodeName::unchecked("3"))] {
+        for slot in [Slot::Replica(0), Slot::Replica(3), Slot::Node(NodeName::unchecked("3"))] {
             let plan = plan(spec.clone(), slot.clone(), Vec::new());
             let labels = of_task(&plan);
             assert_eq!(labels["team"], "a");
@@ -243,7 +252,7 @@ pub(in crate::fleet) mod tests {
             assert_eq!(unreadable(&labels), format!("its label {key} is missing"));
         }
         for (key, value, why) in [
-            (SLOT, "0", "its label io.stackctl.slot says `0`"),
+            (SLOT, "-1", "its label io.stackctl.slot says `-1`"),
             (SLOT, "node:", "its label io.stackctl.slot says `node:`"),
             (ATTEMPT, "x", "its label io.stackctl.attempt says `x`"),
             (SPEC, "{}", "its labels io.stackctl.spec and io.stackctl.spec-hash do not belong together"),

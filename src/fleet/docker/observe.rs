@@ -149,6 +149,7 @@ fn task(
         slot: read.slot,
         node: node.clone(),
         attempt: read.attempt,
+        is_job: read.is_job,
         spec_hash: read.spec_hash,
         spec: read.spec,
         container: name,

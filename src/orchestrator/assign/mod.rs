@@ -317,7 +317,7 @@ fn service_plan(
     for (target, mount) in &service.task.configs {
         let bad = |what: &str| Problem::BadFileOwner { service: service.name.clone(), what: what.to_owned() };
         let owner = |text: &str| text.parse::<u64>().map_err(|_| bad(text));
-        let Some(config) = spec.configs.get(&mount.source) else {
+        let Some(config) = spec.configs.get(&mount.source).filter(|config| !config.external) else {
             return Err(Problem::NoContent { service: service.name.clone(), config: mount.source.clone() });
         };
         files.push(super::action::FilePlan {

@@ -210,11 +210,9 @@ impl Planner<'_> {
         for slot in services.iter_mut().flat_map(|work| &mut work.slots) {
             let (Some(fresh), Some(leaving)) = (&slot.fresh, leaving.get(&slot.node)) else { continue };
             let wanted: Vec<HostPort> = fresh.spec.host_ports().collect();
-            slot.after = leaving
-                .iter()
-                .filter(|(port, _)| wanted.iter().any(|wanted| wanted.clashes_with(port)))
-                .map(|(_, id)| id.clone())
-                .collect();
+            let holders =
+                leaving.iter().filter(|(port, _)| wanted.iter().any(|wanted| wanted.clashes_with(port)));
+            slot.after.extend(holders.map(|(_, id)| id.clone()));
             slot.after.sort();
             slot.after.dedup();
         }

@@ -129,15 +129,14 @@ impl<'o> Planner<'o> {
         let found: Vec<Found<'o>> =
             by_slot.into_iter().map(|(slot, tasks)| Found::sort(slot.clone(), tasks)).collect();
         // A service whose mode changed has slots of the other kind: they go.
-        let (found, other_kind): (Vec<Found>, Vec<Found>) = found
-            .into_iter()
-            .partition(|found| matches!(found.slot, Slot::Node(_)) == service.mode.is_global());
-        for found in other_kind {
-            self.remove_slot(
-                &mut work,
-                &found,
-                Reason::SpecChanged { fields: Arc::from(["deploy.mode".to_owned()]) },
-            );
+        let (found, other_kind): (Vec<Found>, Vec<Found>) = found.into_iter().partition(|found| {
+            let newest = found.live.iter().chain(&found.ended).max_by_key(|task| task.attempt);
+            matches!(found.slot, Slot::Node(_)) == service.mode.is_global()
+                && newest.is_none_or(|task| task.is_job == must_complete)
+        });
+        for found in &other_kind {
+            let why = Reason::SpecChanged { fields: Arc::from(["deploy.mode".to_owned()]) };
+            self.remove_slot(&mut work, found, why);
         }
         table.slots_before = u32::try_from(found.len()).unwrap_or(u32::MAX);
         match service.mode {
@@ -147,6 +146,19 @@ impl<'o> Planner<'o> {
                 self.numbered(&mut table, &mut work, found, total, 0);
             }
             ServiceMode::Global | ServiceMode::GlobalJob => self.global(&mut table, &mut work, found),
+        }
+        // Slots of both kinds may share a number: the old kind's task is gone before the new one starts.
+        for slot in work.slots.iter_mut().filter(|_| !other_kind.is_empty()) {
+            let Some(fresh) = &slot.fresh else { continue };
+            let namesakes = other_kind.iter().filter(|found| found.slot == fresh.slot);
+            slot.after = namesakes.flat_map(|found| &found.live).map(|task| task.id.clone()).collect();
+        }
+        let replaces = work.slots.iter().any(|slot| slot.kind == SlotKind::Replace);
+        let start_first = service.update_config.order == UpdateOrder::StartFirst;
+        if start_first && replaces && !table.request.demand.ports.is_empty() {
+            let port = table.request.demand.ports[0];
+            let why = format!("two tasks cannot publish port {port} on one host");
+            self.notes.push(Note::ForcedStopFirst { service: service.name.clone(), why });
         }
         work.slots.sort_by_cached_key(|slot| (slot.kind, slot.slot()));
         work
@@ -516,8 +528,9 @@ impl<'o> Planner<'o> {
             Some(task) => (task.id.clone(), task.attempt),
             None => {
                 let attempt = found.next_attempt();
-                let ServicePlan { cluster, stack, service, spec_hash, .. } = &*table.plan;
-                let id = TaskId::derive(cluster, stack, service, &found.slot, &node, spec_hash, attempt);
+                let ServicePlan { cluster, stack, service, spec_hash, is_job, .. } = &*table.plan;
+                let id =
+                    TaskId::derive(cluster, stack, service, &found.slot, &node, spec_hash, *is_job, attempt);
                 (id, attempt)
             }
         };

@@ -13,6 +13,8 @@
 
 mod service;
 mod slot;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};

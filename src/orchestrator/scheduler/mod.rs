@@ -7,6 +7,8 @@
 
 pub mod filter;
 mod spread;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

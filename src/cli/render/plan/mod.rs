@@ -17,7 +17,7 @@ use crate::orchestrator::{Forecast, Note};
 
 pub use json::{action as action_json, plan as to_json};
 pub use markdown::markdown;
-pub(super) use shown::short_digest;
+pub(in crate::cli) use shown::short_digest;
 pub use text::{summary, text};
 
 /// What a plan is shown from.

@@ -58,7 +58,7 @@ fn string(text: &str, is_whole: bool) -> String {
 }
 
 /// `nginx:1.25@sha256:0123456789ab…`: nobody compares sixty-four digits.
-pub(in crate::cli::render) fn short_digest(text: &str) -> String {
+pub(in crate::cli) fn short_digest(text: &str) -> String {
     match text.split_once("@sha256:") {
         Some((name, hex)) if hex.len() > DIGEST_CHARS => format!("{name}@sha256:{}…", &hex[..DIGEST_CHARS]),
         _ => text.to_owned(),

@@ -60,7 +60,8 @@ fn observed(nodes: usize, running: &StackSpec) -> Observed {
         };
         for (slot, node) in slots {
             let spec_hash = service.task.hash();
-            let id = TaskId::derive(&cluster, &running.name, &service.name, &slot, &node, &spec_hash, 1);
+            let id =
+                TaskId::derive(&cluster, &running.name, &service.name, &slot, &node, &spec_hash, false, 1);
             tasks.entry(node.clone()).or_default().push(Task {
                 container: format!("{}_{}.{slot}.{id}", running.name, service.name),
                 id,
@@ -69,6 +70,7 @@ fn observed(nodes: usize, running: &StackSpec) -> Observed {
                 slot,
                 node,
                 attempt: 1,
+                is_job: false,
                 spec_hash,
                 spec: Arc::clone(&service.task),
                 status: TaskStatus::Running { health: Health::None },

@@ -16,7 +16,7 @@ use super::text::{clean, count, pad};
 use crate::model::{Health, NodeName, ServiceName, Slot, TaskStatus, Timestamp};
 use crate::orchestrator::{Action, ActionId, Failure, Forecast, Outcome, TaskHandle, What};
 
-pub use json::{line as json_line, planned, version};
+pub use json::{line as json_line, planned, stamped, version};
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, Copy, PartialEq)]

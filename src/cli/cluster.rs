@@ -1,0 +1,129 @@
+//! From the flags to connected hosts, and away from them again.
+//!
+//! Only commands that need hosts come here: reading the inventory, making the runtime and the
+//! connections is what their first half second goes into.
+
+use std::time::Duration;
+
+use super::report::{Blame, Exit, Failure, draw};
+use super::{Context, ui::Ui};
+use crate::engine::{Clock, clock};
+use crate::fleet::{ConnectOptions, Fleet, Inventory, Observer, inventory};
+use crate::model::{Observed, Timestamp};
+use crate::orchestrator::PlanOptions;
+use crate::orchestrator::options::TASK_HISTORY;
+use crate::yaml::report::{Drawn, Severity};
+
+/// What is still under way when a command is done is not waited for longer than this.
+const SHUTDOWN: Duration = Duration::from_millis(100);
+
+/// The hosts a command works with.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Which there are.
+    pub inventory: Inventory,
+    /// The one clock.
+    pub clock: Clock,
+    /// The connections.
+    pub fleet: Fleet,
+    /// What asks through them.
+    pub observer: Observer,
+}
+
+/// The machine cannot give what every command needs.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("cannot start: {0}")]
+#[diagnostic(code(stackctl::cli::runtime))]
+struct NoRuntime(std::io::Error);
+
+/// The clock of a command.
+pub(super) fn clock() -> Result<Clock, Failure> {
+    Clock::start(env(clock::VARIABLE).as_deref()).map_err(Failure::usage)
+}
+
+/// Connects, lets `work` work, and takes leave of every host, also after a failure.
+pub(super) fn with<T>(
+    context: &Context,
+    options: ConnectOptions,
+    work: impl AsyncFnOnce(&Cluster) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let clock = clock()?;
+    let (inventory, notes) =
+        inventory::load(context.globals.inventory.as_deref(), &env).map_err(Failure::refused)?;
+    show_notes(&context.ui, &notes);
+    match &inventory.file {
+        Some(file) => context.ui.detail(&format!("Inventory: {}", file.display())),
+        None => context.ui.detail("No inventory: the one engine of this machine"),
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::refused(NoRuntime(error)))?;
+    let result = runtime.block_on(async {
+        let fleet = Fleet::connect(&inventory, options).await;
+        let observer = fleet.observer();
+        let cluster = Cluster { inventory, clock, fleet, observer };
+        let result = work(&cluster).await;
+        cluster.fleet.close().await;
+        result
+    });
+    runtime.shutdown_timeout(SHUTDOWN);
+    result
+}
+
+/// One look at every host for a command that only reads: silent hosts are warned of, and make the exit
+/// status if they are needed.
+pub(super) fn look(
+    context: &Context,
+    show: impl FnOnce(Timestamp, &Observed) -> Result<Exit, Failure>,
+) -> Result<Exit, Failure> {
+    with(context, ConnectOptions::default(), async |cluster| {
+        let now = cluster.clock.now();
+        let observed = cluster.observer.observe(now).await;
+        let exit = show(now, &observed)?;
+        warn_of_silent(&context.ui, &observed);
+        Ok(or_silent(exit, &observed))
+    })
+}
+
+/// What is known is shown all the same; what is not known is said.
+pub(super) fn warn_of_silent(ui: &Ui, observed: &Observed) {
+    for (member, why) in observed.silent() {
+        ui.warn(&format!("node {} is silent: {}", member.name, why.reason));
+        if let Some(help) = &why.help {
+            ui.detail(&format!("  help: {help}"));
+        }
+    }
+}
+
+/// The exit status of a command that has told all it could see.
+pub(super) fn or_silent(exit: Exit, observed: &Observed) -> Exit {
+    if observed.silent_and_needed().next().is_some() { Exit::Unreachable } else { exit }
+}
+
+/// Warnings and notes of a file that was read.
+pub(super) fn show_notes(ui: &Ui, notes: &[Drawn]) {
+    for note in notes.iter().filter(|note| note.severity != Severity::Note || !ui.is_quiet()) {
+        ui.talk(&draw(note, ui.look()));
+    }
+}
+
+/// A variable that is set to something.
+#[expect(clippy::disallowed_methods, reason = "the environment is read here and handed in")]
+pub(super) fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+impl Cluster {
+    /// The choices of a plan that are made by the inventory.
+    #[must_use]
+    pub fn plan_options(&self, prune: bool) -> PlanOptions {
+        PlanOptions { prune, task_history: self.inventory.task_history.unwrap_or(TASK_HISTORY) }
+    }
+}
+
+/// Who has to do something, when hosts may be to blame.
+pub(super) fn blame(is_silent: bool) -> Blame {
+    if is_silent { Blame::Unreachable } else { Blame::Refused }
+}

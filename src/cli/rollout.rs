@@ -1,0 +1,280 @@
+//! From a plan to the proof that it came true: what `deploy` and `rm` have in common, and `diff` its
+//! beginning.
+
+mod ending;
+mod interrupt;
+mod screen;
+
+use std::path::PathBuf;
+
+use super::cluster::{Cluster, blame, env};
+use super::deploy::Format;
+use super::render::plan::{self, PlanView};
+use super::render::progress::{self, Board};
+use super::render::style::{STRONG, paint};
+use super::render::text::{clean, count, pad, some_of, width};
+use super::report::{self, Exit, Failure};
+use super::{Context, ui::Ui};
+use crate::engine::{self, Crew, End, Journal, Planned, RunOptions};
+use crate::model::{ClusterName, GoDuration, StackName, Timestamp};
+use crate::orchestrator::{Assignment, Ending, Plan, PlanOptions, Problem, assign};
+
+use ending::Told;
+pub(super) use ending::volumes_kept;
+use interrupt::Interrupt;
+use screen::Screen;
+
+/// How long a run is watched unless `--timeout` says otherwise.
+const TIMEOUT_MS: i64 = 10 * 60 * 1000;
+
+/// What was asked for besides the stack itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish {
+    /// What is to become of the stack.
+    pub(super) kind: Kind,
+    pub(super) format: Format,
+    pub(super) yes: bool,
+    pub(super) dry_run: bool,
+    pub(super) detach: bool,
+    pub(super) timeout: Option<GoDuration>,
+    pub(super) options: PlanOptions,
+}
+
+/// What is to become of a stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Deploy,
+    Remove,
+}
+
+/// What stops a plan, all of it.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("{} in the way of stack `{stack}`: nothing was changed", problems_are(problems))]
+#[diagnostic(code(stackctl::plan::refused))]
+struct Refused {
+    stack: StackName,
+    #[related]
+    problems: Vec<Problem>,
+}
+
+fn problems_are(problems: &[Problem]) -> String {
+    if problems.len() == 1 { "1 problem is".to_owned() } else { format!("{} problems are", problems.len()) }
+}
+
+/// Nobody said yes.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("not confirmed: nothing was changed")]
+#[diagnostic(code(stackctl::cli::not_confirmed))]
+struct NotConfirmed;
+
+/// A plan as it is shown.
+pub(super) fn view<'a>(planned: &'a Planned, kind: Kind, is_whole: bool) -> PlanView<'a> {
+    let stack = &planned.spec.name;
+    PlanView {
+        stack,
+        cluster: &planned.observed.cluster,
+        nodes: planned.observed.reachable().count(),
+        tasks: planned.observed.tasks().filter(|task| task.stack == *stack && task.is_live()).count(),
+        diff: &planned.plan.diff,
+        forecast: &planned.plan.forecast,
+        notes: &planned.plan.notes,
+        wanted: (kind == Kind::Deploy).then_some(&planned.spec),
+        is_whole,
+    }
+}
+
+/// A plan with problems is no plan: all of them are said, and nothing is done.
+pub(super) fn refuse_problems(ui: &Ui, planned: &Planned) -> Result<(), Failure> {
+    let problems = planned.plan.problems.clone();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    for problem in &problems {
+        if let Problem::Unplaced(unplaced) = problem {
+            let columns = unplaced.nodes.iter().map(|(node, _)| width(node.as_str())).max().unwrap_or(0);
+            ui.detail(&format!("Nodes for service {}:", paint(STRONG, &unplaced.service)));
+            for (node, why) in &unplaced.nodes {
+                ui.detail(&format!("  {}  {}", pad(node.as_str(), columns), clean(why)));
+            }
+        }
+    }
+    let is_silent = problems.iter().any(|problem| matches!(problem, Problem::Silent { .. }));
+    let stack = planned.spec.name.clone();
+    Err(Failure::new(blame(is_silent), Refused { stack, problems }))
+}
+
+/// Shows plans, asks once, and carries them out one after the other.
+pub(super) async fn carry_out(
+    context: &Context,
+    cluster: &Cluster,
+    all: &[Planned],
+    wish: Wish,
+) -> Result<Exit, Failure> {
+    let ui = &context.ui;
+    if wish.format == Format::Json {
+        say_json(ui, &progress::version(cluster.clock.now()));
+    }
+    for planned in all {
+        if wish.format == Format::Json {
+            for problem in &planned.plan.problems {
+                let at = cluster.clock.now();
+                say_json(ui, &progress::stamped(at, "diagnostic", report::to_json(problem)));
+            }
+        }
+        refuse_problems(ui, planned)?;
+    }
+    for planned in all {
+        show_plan(ui, planned, wish, cluster.clock.now());
+    }
+    if wish.dry_run {
+        return Ok(Exit::Done);
+    }
+    let to_do: Vec<&str> = all
+        .iter()
+        .filter(|planned| !planned.plan.forecast.waves.is_empty())
+        .map(|planned| planned.spec.name.as_str())
+        .collect();
+    if !to_do.is_empty() && !wish.yes {
+        let question = question(wish.kind, &to_do, &cluster.inventory.cluster);
+        if !ui.confirm(&question).map_err(Failure::refused)? {
+            return Err(Failure::refused(NotConfirmed));
+        }
+    }
+    let interrupt = Interrupt::listen();
+    let mut exit = Exit::Done;
+    for planned in all {
+        exit = run(context, cluster, planned, wish, &interrupt).await;
+        if exit != Exit::Done {
+            break;
+        }
+    }
+    Ok(exit)
+}
+
+fn question(kind: Kind, stacks: &[&str], cluster: &ClusterName) -> String {
+    match (kind, stacks) {
+        (Kind::Deploy, _) => format!("Deploy {} to cluster {cluster}?", stacks.join(", ")),
+        (Kind::Remove, [one]) => format!("Remove stack {one} from cluster {cluster}?"),
+        (Kind::Remove, all) => {
+            format!("Remove {} ({}) from cluster {cluster}?", count(all.len(), "stack"), all.join(", "))
+        }
+    }
+}
+
+fn show_plan(ui: &Ui, planned: &Planned, wish: Wish, now: Timestamp) {
+    let view = view(planned, wish.kind, ui.is_verbose());
+    match wish.format {
+        Format::Text => ui.data(&plan::text(&view)),
+        Format::Json => {
+            for action in planned.plan.forecast.actions() {
+                say_json(ui, &progress::planned(now, action));
+            }
+            let whole = plan::to_json(&view);
+            let fields = ["stack", "cluster", "changes", "notes", "summary"];
+            let about: serde_json::Map<_, _> =
+                fields.iter().map(|&key| (key.to_owned(), whole[key].clone())).collect();
+            say_json(ui, &progress::stamped(now, "plan", about.into()));
+        }
+    }
+}
+
+fn say_json(ui: &Ui, line: &serde_json::Value) {
+    ui.data(&format!("{line}\n"));
+}
+
+/// Carries one plan out. A plan without actions is seen through as well: what stays is looked at until
+/// it is known to be up.
+async fn run(
+    context: &Context,
+    cluster: &Cluster,
+    planned: &Planned,
+    wish: Wish,
+    interrupt: &Interrupt,
+) -> Exit {
+    let ui = &context.ui;
+    let clock = &cluster.clock;
+    let stack = &planned.spec.name;
+    let begun = clock.now();
+    let mut journal = journal(ui, cluster, planned, begun);
+    let executor = cluster.fleet.executor(stack);
+    let assignment = assign(&planned.observed, &planned.spec, wish.options);
+    let timeout_ms = wish
+        .timeout
+        .map_or(TIMEOUT_MS, |timeout| i64::try_from(timeout.to_std().as_millis()).unwrap_or(i64::MAX));
+    let options = RunOptions { timeout_ms: Some(timeout_ms), detach: wish.detach };
+    let is_busy = !planned.plan.forecast.waves.is_empty();
+    if !is_busy && let Some(names) = watched(&assignment) {
+        ui.say(&format!("Waiting until {names}."));
+    }
+    let is_live = ui.live().is_some();
+    let board = Board::new(stack.as_str(), &planned.plan.forecast, begun);
+    let mut screen = Screen::new(ui, board, wish.format, is_busy);
+    interrupt.begin();
+    let crew = Crew { observer: &cluster.observer, executor: &executor, clock, journal: &mut journal };
+    let stop = async {
+        interrupt.wait().await;
+        // Below what is drawn, and below the terminal's own `^C`.
+        let lead = if is_live { "\n" } else { "" };
+        ui.say(&format!("{lead}Stopping: what was begun is being finished. Ctrl-C again leaves at once."));
+    };
+    let end = engine::run(crew, stack, assignment, options, stop, |now, what| screen.take(now, &what)).await;
+    screen.leave(clock.now());
+    interrupt.over();
+    let told = Told { ui, cluster, planned, wish, begun, timeout_ms };
+    let exit = match &end {
+        End::Verdict(verdict) if verdict.ending == Ending::Converged => told.arrival(is_busy).await,
+        End::Verdict(verdict) => told.failure(verdict).await,
+        End::Detached => told.detached(),
+        End::TimedOut(tasks) => told.timed_out(tasks),
+        End::Interrupted => told.interrupted(),
+    };
+    if let Some(path) = journal.path() {
+        ui.detail(&format!("Journal of this run: {}", path.display()));
+    }
+    if wish.format == Format::Json {
+        say_json(ui, &told.json(&end, exit, clock.now()));
+    }
+    exit
+}
+
+/// Tasks that stay and are not as they should be yet, in words.
+fn watched(assignment: &Assignment) -> Option<String> {
+    const NAMES_MAX: usize = 8;
+    let names: Vec<String> = assignment
+        .services
+        .iter()
+        .flat_map(|service| service.slots.iter().map(move |slot| (service, slot)))
+        .filter_map(|(service, slot)| {
+            let (task, _) = slot.watch.as_ref()?;
+            let what = if service.must_complete { "done" } else { "up" };
+            Some(format!("{task} on {} is {what}", assignment.nodes[slot.node]))
+        })
+        .collect();
+    (!names.is_empty()).then(|| some_of(&names, NAMES_MAX))
+}
+
+/// Whether a plan that is made now has nothing left to do.
+async fn look_again(cluster: &Cluster, planned: &Planned, options: PlanOptions) -> Planned {
+    let observed = cluster.observer.observe(cluster.clock.now()).await;
+    let spec = planned.spec.clone();
+    let plan = Plan::make(&observed, &spec, options);
+    Planned { observed, spec, plan }
+}
+
+/// A run without a journal is still a run.
+fn journal(ui: &Ui, cluster: &Cluster, planned: &Planned, now: Timestamp) -> Journal {
+    if planned.plan.forecast.waves.is_empty() {
+        return Journal::none();
+    }
+    let set = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let state = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")));
+    let Some(state) = state else { return Journal::none() };
+    let dir = state.join("stackctl").join(cluster.inventory.cluster.as_str());
+    match Journal::create(&dir, &planned.spec.name, now) {
+        Ok(journal) => journal,
+        Err(error) => {
+            ui.detail(&format!("No journal of this run under {}: {error}", dir.display()));
+            Journal::none()
+        }
+    }
+}

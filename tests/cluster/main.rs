@@ -1,0 +1,16 @@
+//! The real binary on real hosts: a playground of docker hosts, which `tests/all` brings up. Without one
+//! there is nothing to test on, and every test returns at once.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test starts programs and reads files"
+)]
+
+mod containers;
+mod failures;
+mod ground;
+mod killed;
+mod lives;
+mod plans;
+mod refusals;
+mod updates;
