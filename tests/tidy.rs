@@ -104,7 +104,8 @@ fn check(name: &str, text: &str) -> Vec<String> {
         Some((_, allowed)) => {
             for path in crate_paths(&code) {
                 let within = |wall: &str| path == wall || path.starts_with(&format!("{wall}::"));
-                if !within(room) && !allowed.iter().any(|wall| within(wall)) {
+                // `builder` makes small worlds for unit tests; it is not there in the program.
+                if !within(room) && !within("builder") && !allowed.iter().any(|wall| within(wall)) {
                     faults.push(format!(
                         "`crate::{path}`: {room} may name {} only; move what both need down, or hand it in",
                         if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") }

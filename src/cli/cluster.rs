@@ -110,6 +110,7 @@ pub(super) fn show_notes(ui: &Ui, notes: &[Drawn]) {
 }
 
 /// A variable that is set to something.
+#[expect(clippy::disallowed_methods, reason = "the environment is read here and handed in")]
 pub(super) fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

@@ -52,6 +52,7 @@ pub enum StackfileError {
 struct Disk;
 
 impl Files for Disk {
+    #[expect(clippy::disallowed_methods, reason = "stackfiles and what they refer to are files")]
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         std::fs::read(path)
     }
@@ -109,6 +110,7 @@ fn project_dir(first: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(dir).map_err(|error| Failure::refused(unreadable(first, &error)))
 }
 
+#[expect(clippy::disallowed_methods, reason = "stackfiles and what they refer to are files")]
 fn read(path: &Path) -> Result<SourceText, StackfileError> {
     let bytes = if path == Path::new(STDIN) {
         let mut bytes = Vec::new();

@@ -213,6 +213,19 @@ impl What {
         }
     }
 
+    /// The service whose task it is about, if it is about one.
+    #[must_use]
+    pub fn service(&self) -> Option<&ServiceName> {
+        match self {
+            Self::CreateTask { task } | Self::StartTask { task } => Some(&task.service.service),
+            Self::StopTask { task, .. } | Self::RemoveTask { task } => Some(&task.service),
+            Self::CreateNetwork { .. }
+            | Self::CreateVolume { .. }
+            | Self::PullImage { .. }
+            | Self::RemoveNetwork { .. } => None,
+        }
+    }
+
     /// The task it is about, if it is about one.
     #[must_use]
     pub fn task(&self) -> Option<TaskHandle> {

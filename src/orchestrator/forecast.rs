@@ -67,7 +67,7 @@ impl Plan {
         let forecast = Forecast::of(assignment, observed.at);
         // No replicas wanted, or no node that a global service fits: nothing there is as it should be.
         let touched: std::collections::BTreeSet<_> =
-            forecast.actions().filter_map(|action| action.what.task()).map(|task| task.service).collect();
+            forecast.actions().filter_map(|action| action.what.service()).collect();
         let refused = |name: &crate::model::ServiceName| {
             problems.iter().any(|p| matches!(p, Problem::Unplaced(u) if u.service == *name))
         };

@@ -113,6 +113,7 @@ fn carried_out(mut observed: Observed, plan: &Plan) -> Observed {
                 slot: task.slot.clone(),
                 node: task.node.clone(),
                 attempt: task.attempt,
+                is_job: task.service.is_job,
                 spec_hash: task.service.spec_hash.clone(),
                 spec: task.service.spec.clone(),
                 container: task.container_name(),

@@ -7,9 +7,10 @@ use super::super::action::What;
 use super::super::note::Note;
 use super::super::problem::Problem;
 use super::super::reason::Reason;
+use super::super::site::Site;
 use super::{Planner, ServiceWork, SlotKind, Step};
 use crate::model::image::ImageRef;
-use crate::model::node::{NodeFacts, ObservedNetwork};
+use crate::model::node::ObservedNetwork;
 use crate::model::spec::{HostPort, NetworkSpec, VolumeSpec};
 use crate::model::{ServiceName, TaskId};
 
@@ -21,29 +22,31 @@ impl Planner<'_> {
         let volumes: BTreeMap<&str, Arc<VolumeSpec>> =
             self.spec.volumes.values().map(|v| (v.name.as_str(), Arc::new(v.clone()))).collect();
         self.check_networks(&networks);
-        let mut steps: BTreeMap<(usize, u8, String), (What, ServiceName)> = BTreeMap::new();
+        let mut steps: Vec<(usize, What, &ServiceName)> = Vec::new();
         let mut local: BTreeSet<String> = BTreeSet::new();
         for work in services {
             // All fresh tasks of a service share image, networks and, but for templates, volumes: look at
             // each node once.
-            let mut seen: BTreeSet<usize> = BTreeSet::new();
+            let mut seen = vec![false; self.sites.len()];
+            // Templates never change the image.
+            let Some(first) = work.slots.iter().find_map(|slot| slot.fresh.as_ref()) else { continue };
+            let image: Arc<str> = Arc::from(first.spec.pinned_image());
+            let name_there = name_on_node(&image);
             for slot in &work.slots {
                 let Some(fresh) = &slot.fresh else { continue };
                 let Ok(facts) = self.sites[slot.node].view else { continue };
                 let templated = !Arc::ptr_eq(&fresh.spec, &fresh.service.spec);
-                if !seen.insert(slot.node) && !templated {
+                if std::mem::replace(&mut seen[slot.node], true) && !templated {
                     continue;
                 }
-                let mut need = |rank: u8, name: &str, what: What| {
-                    steps
-                        .entry((slot.node, rank, name.to_owned()))
-                        .or_insert_with(|| (what, work.name.clone()));
-                };
+                let mut need = |what: What| steps.push((slot.node, what, &work.name));
                 for name in fresh.spec.networks.keys() {
                     if let Some(network) = networks.get(name.as_str()).filter(|network| !network.external) {
-                        local.insert(name.clone());
+                        if !local.contains(name) {
+                            local.insert(name.clone());
+                        }
                         if !facts.networks.contains_key(name) {
-                            need(0, name, What::CreateNetwork { network: network.clone() });
+                            need(What::CreateNetwork { network: network.clone() });
                         }
                     }
                 }
@@ -60,11 +63,10 @@ impl Planner<'_> {
                             ..self.templated_volume(fresh, name)
                         }),
                     };
-                    need(1, name, What::CreateVolume { volume });
+                    need(What::CreateVolume { volume });
                 }
-                let image = fresh.spec.pinned_image();
-                if !slot.adopt && !has_image(facts, &image) {
-                    need(2, &image, What::PullImage { image: Arc::from(image.as_str()) });
+                if !slot.adopt && !name_there.as_ref().is_some_and(|name| facts.images.contains(name)) {
+                    need(What::PullImage { image: image.clone() });
                 }
             }
         }
@@ -78,9 +80,16 @@ impl Planner<'_> {
         if !bridged.is_empty() && self.sites.len() > 1 {
             self.notes.push(Note::NetworksAreLocal { networks: bridged });
         }
+        // Whichever service comes first is the one that is named.
+        steps.sort_by(|(a, what_a, _), (b, what_b, _)| (a, resource(what_a)).cmp(&(b, resource(what_b))));
+        steps.dedup_by(|(b, what_b, _), (a, what_a, _)| (*a, resource(what_a)) == (*b, resource(what_b)));
         steps
             .into_iter()
-            .map(|((node, _, _), (what, service))| Step { node, what, why: Reason::NeededBy { service } })
+            .map(|(node, what, service)| Step {
+                node,
+                what,
+                why: Reason::NeededBy { service: service.clone() },
+            })
             .collect()
     }
 
@@ -140,6 +149,14 @@ impl Planner<'_> {
     /// Networks of this stack on nodes where no container of the stack will be left that refers to them;
     /// ended ones count, or a kept task could not even be looked into by starting it again.
     pub(super) fn unused_networks(&self, services: &[ServiceWork]) -> Vec<Step> {
+        let ours = |network: &ObservedNetwork| {
+            network.cluster.as_deref() == Some(self.observed.cluster.as_str())
+                && network.stack.as_deref() == Some(self.spec.name.as_str())
+        };
+        let there = |site: &Site<'_>| site.view.is_ok_and(|facts| facts.networks.values().any(ours));
+        if !self.sites.iter().any(there) {
+            return Vec::new();
+        }
         let mut used: BTreeSet<(usize, &str)> = BTreeSet::new();
         let mut going: BTreeSet<&TaskId> = BTreeSet::new();
         for slot in services.iter().flat_map(|work| &work.slots) {
@@ -159,9 +176,7 @@ impl Planner<'_> {
         for (at, site) in self.sites.iter().enumerate() {
             let Ok(facts) = site.view else { continue };
             for (name, network) in &facts.networks {
-                let ours = network.cluster.as_deref() == Some(self.observed.cluster.as_str())
-                    && network.stack.as_deref() == Some(self.spec.name.as_str());
-                if ours && !used.contains(&(at, name.as_str())) {
+                if ours(network) && !used.contains(&(at, name.as_str())) {
                     let what = What::RemoveNetwork { name: Arc::from(name.as_str()) };
                     steps.push(Step { node: at, what, why: Reason::Unused });
                 }
@@ -204,12 +219,26 @@ impl Planner<'_> {
     }
 }
 
-/// Whether a node has an image, by digest where it is pinned, by tag otherwise.
-fn has_image(facts: &NodeFacts, image: &str) -> bool {
-    let Ok(image) = ImageRef::parse(image) else { return facts.images.contains(image) };
+/// What a step makes: kind and name, in the order in which they are made.
+fn resource(what: &What) -> (u8, &str) {
+    match what {
+        What::CreateNetwork { network } => (0, &network.name),
+        What::CreateVolume { volume } => (1, &volume.name),
+        What::PullImage { image } => (2, image),
+        What::CreateTask { .. }
+        | What::StartTask { .. }
+        | What::StopTask { .. }
+        | What::RemoveTask { .. }
+        | What::RemoveNetwork { .. } => unreachable!("not a preparation"),
+    }
+}
+
+/// What a node that has an image calls it: by digest where it is pinned, by tag otherwise.
+fn name_on_node(image: &str) -> Option<String> {
+    let Ok(image) = ImageRef::parse(image) else { return Some(image.to_owned()) };
     match (&image.digest, image.effective_tag()) {
-        (Some(digest), _) => facts.images.contains(&format!("{}@{digest}", image.familiar_name())),
-        (None, Some(tag)) => facts.images.contains(&format!("{}:{tag}", image.familiar_name())),
-        (None, None) => false,
+        (Some(digest), _) => Some(format!("{}@{digest}", image.familiar_name())),
+        (None, Some(tag)) => Some(format!("{}:{tag}", image.familiar_name())),
+        (None, None) => None,
     }
 }

@@ -148,7 +148,7 @@ impl<'o> Planner<'o> {
             ServiceMode::Global | ServiceMode::GlobalJob => self.global(&mut table, &mut work, found),
         }
         // Slots of both kinds may share a number: the old kind's task is gone before the new one starts.
-        for slot in work.slots.iter_mut() {
+        for slot in work.slots.iter_mut().filter(|_| !other_kind.is_empty()) {
             let Some(fresh) = &slot.fresh else { continue };
             let namesakes = other_kind.iter().filter(|found| found.slot == fresh.slot);
             slot.after = namesakes.flat_map(|found| &found.live).map(|task| task.id.clone()).collect();
@@ -160,7 +160,7 @@ impl<'o> Planner<'o> {
             let why = format!("two tasks cannot publish port {port} on one host");
             self.notes.push(Note::ForcedStopFirst { service: service.name.clone(), why });
         }
-        work.slots.sort_by(|a, b| (a.kind, &a.slot()).cmp(&(b.kind, &b.slot())));
+        work.slots.sort_by_cached_key(|slot| (slot.kind, slot.slot()));
         work
     }
 

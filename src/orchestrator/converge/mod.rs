@@ -100,9 +100,9 @@ enum Timer {
 
 #[derive(Debug, Clone)]
 enum Purpose {
-    Prepare { node: usize, what: String },
+    Prepare { node: usize, what: What },
     Slot(usize),
-    Tidy { node: usize, what: String },
+    Tidy { node: usize, what: What },
     Ended,
 }
 
@@ -121,12 +121,11 @@ impl Converger {
                 services[on].dependents.push(at);
             }
         }
-        let mut by_task = BTreeMap::new();
+        // Collected, not inserted one by one: made in bulk, that is several times as fast.
+        let by_task =
+            slots.iter().enumerate().filter_map(|(at, slot)| Some((slot.task_id()?.clone(), at))).collect();
         let mut waiting_for_stop: BTreeMap<TaskId, Vec<usize>> = BTreeMap::new();
         for (at, slot) in slots.iter().enumerate() {
-            if let Some(id) = slot.task_id() {
-                by_task.insert(id.clone(), at);
-            }
             for id in &slot.work.after {
                 waiting_for_stop.entry(id.clone()).or_default().push(at);
             }
@@ -244,7 +243,7 @@ impl Converger {
                     let prepare = std::mem::take(&mut self.prepare);
                     self.phase = Phase::Preparing { open: prepare.len() };
                     for wanted in prepare {
-                        let purpose = Purpose::Prepare { node: wanted.node, what: describe(&wanted.what) };
+                        let purpose = Purpose::Prepare { node: wanted.node, what: wanted.what.clone() };
                         self.issue(wanted.node, wanted.what, wanted.why, purpose, step);
                     }
                 }
@@ -269,7 +268,7 @@ impl Converger {
                     let unused = if failed { Vec::new() } else { std::mem::take(&mut self.unused_networks) };
                     self.phase = Phase::Tidying { open: unused.len() };
                     for wanted in unused {
-                        let purpose = Purpose::Tidy { node: wanted.node, what: describe(&wanted.what) };
+                        let purpose = Purpose::Tidy { node: wanted.node, what: wanted.what.clone() };
                         self.issue(wanted.node, wanted.what, wanted.why, purpose, step);
                     }
                 }
@@ -302,21 +301,21 @@ impl Converger {
                 if let Phase::Preparing { open } = &mut self.phase {
                     *open -= 1;
                 }
-                self.note_failure(node, what, outcome);
+                self.note_failure(node, &what, outcome);
             }
             Purpose::Tidy { node, what } => {
                 if let Phase::Tidying { open } = &mut self.phase {
                     *open -= 1;
                 }
-                self.note_failure(node, what, outcome);
+                self.note_failure(node, &what, outcome);
             }
             Purpose::Slot(slot) => self.slot_action_done(now, slot, outcome, step),
         }
     }
 
-    fn note_failure(&mut self, node: usize, what: String, outcome: Outcome) {
+    fn note_failure(&mut self, node: usize, what: &What, outcome: Outcome) {
         if let Outcome::Failed(failure) = outcome {
-            self.failures.push(Failed { node: self.nodes[node].clone(), what, failure });
+            self.failures.push(Failed { node: self.nodes[node].clone(), what: describe(what), failure });
         }
     }
 
