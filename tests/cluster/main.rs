@@ -1,6 +1,8 @@
 //! The real binary on real hosts: a playground of docker hosts, which `tests/all` brings up. Without one
 //! there is nothing to test on, and every test returns at once.
 
+#![allow(clippy::disallowed_methods, reason = "tests touch files, clocks and programs")]
+
 mod containers;
 mod failures;
 mod ground;
