@@ -84,9 +84,13 @@ impl Host {
         self.counts.snapshot()
     }
 
-    /// The connection, made now if there is none.
+    /// The connection, made now if there is none. Whoever comes while somebody dials shares what comes of
+    /// it, bad news too: a dead host is not dialled once more for each who asks.
     pub(super) async fn revive(&self) -> Result<Arc<Up>, HostError> {
-        let _turn = self.dialing.lock().await;
+        let Ok(_turn) = self.dialing.try_lock() else {
+            let _ended = self.dialing.lock().await;
+            return self.up();
+        };
         if let Ok(up) = self.up() {
             return Ok(up);
         }

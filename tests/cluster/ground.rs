@@ -154,7 +154,10 @@ impl Ground {
 
     /// Containers of a stack on all hosts that are up, ended ones too.
     pub fn tasks(&self, stack: &str) -> Vec<Task> {
-        HOSTS.iter().flat_map(|host| self.tasks_on(host, stack)).collect()
+        std::thread::scope(|scope| {
+            let asked = HOSTS.map(|host| scope.spawn(move || self.tasks_on(host, stack)));
+            asked.into_iter().flat_map(|asked| asked.join().expect("an answer")).collect()
+        })
     }
 
     /// Containers of a stack on one host.

@@ -11,12 +11,15 @@ const CONNECTIONS_LIVE_MAX: Duration = Duration::from_secs(70);
 
 /// Three ways the stack looks, one after another: made, updated, scaled and cut down.
 fn stackfile(kind: u64) -> (String, Vec<&'static str>) {
-    let (image, web, text) = [("web:1", 2, "a"), ("web:2", 2, "b"), ("web:2", 4, "b")][kind as usize % 3];
+    let (image, web, text) =
+        [("webhc:1", 2, "a"), ("webhc:2", 2, "b"), ("webhc:2", 4, "b")][kind as usize % 3];
     let file = format!(
         "version: '3.8'
+x-check: &check {{interval: 3s, start_period: 20s, start_interval: 200ms}}
 services:
   web:
     image: {image}
+    healthcheck: *check
     networks: [front]
     configs: [{{source: page, target: /page}}]
     deploy:
@@ -28,12 +31,13 @@ services:
     environment: {{KIND: {text}}}
     networks: [front, back]
     volumes: ['data:/data']
-    healthcheck: {{interval: 300ms}}
+    healthcheck: *check
     deploy:
       placement: {{constraints: [node.labels.host != h9, node.labels.storage == ssd]}}
       update_config: {{monitor: 200ms, order: start-first}}
   every:
-    image: web:1
+    image: webhc:1
+    healthcheck: *check
     environment: {{KIND: {text}}}
     networks: [back]
     deploy:
