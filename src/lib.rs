@@ -7,13 +7,14 @@
 //! ```text
 //! main → cli ─┬→ engine ─┬→ fleet ───────┐
 //!             │          └→ orchestrator ┤→ model (plain data)
-//!             └→ compose ───────────────┘      diff uses model only
+//!             └→ compose ───────────────┘      diff uses model only, swarm what compose has read
 //! ```
 //!
 //! - [`model`]: the nouns. Ids, [specs](model::StackSpec), [nodes](model::node), [tasks](model::Task), and
 //!   [what was seen](model::Observed). Names no other room.
 //! - [`yaml`]: text to a tree in which every value keeps its place, and drawing what is wrong with it.
 //! - [`compose`]: stackfiles to a [`StackSpec`](model::StackSpec). Opens no files itself, sees no network.
+//! - [`swarm`]: a stack as the requests docker's own client would make of swarm mode, to compare readings.
 //! - [`diff`]: what runs against what is wanted, field by field.
 //! - [`orchestrator`]: decisions. What runs where, in which order; no clock, no network, no chance.
 //! - [`fleet`]: hosts. The inventory, SSH, Docker's API, labels to model and back.
@@ -68,6 +69,7 @@ pub mod engine;
 pub mod fleet;
 pub mod model;
 pub mod orchestrator;
+pub mod swarm;
 pub mod yaml;
 
 // The small worlds of tests/support serve the unit tests too, under the name other crates see us by.

@@ -5,12 +5,13 @@
 use std::path::{Path, PathBuf};
 
 /// Who may name whom. A path of `crate::` must begin with one of these, or with the room's own name.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("model", &[]),
     ("yaml", &["model"]),
     ("diff", &["model"]),
     ("orchestrator", &["model", "diff"]),
     ("compose", &["model", "yaml", "orchestrator::constraint", "orchestrator::template"]),
+    ("swarm", &["model", "yaml"]),
     (
         "fleet",
         &[
@@ -23,11 +24,11 @@ const ARROWS: [(&str, &[&str]); 8] = [
         ],
     ),
     ("engine", &["model", "orchestrator", "fleet"]),
-    ("cli", &["model", "yaml", "diff", "orchestrator", "compose", "fleet", "engine"]),
+    ("cli", &["model", "yaml", "diff", "orchestrator", "compose", "swarm", "fleet", "engine"]),
 ];
 
 /// Rooms without effects, and what they must not name.
-const PURE: [&str; 5] = ["model", "yaml", "diff", "orchestrator", "compose"];
+const PURE: [&str; 6] = ["model", "yaml", "diff", "orchestrator", "compose", "swarm"];
 const EFFECTS: [&str; 11] = [
     "tokio",
     "std::fs",

@@ -71,6 +71,7 @@ impl Stackfiles {
             home: home.as_deref(),
             env: &cluster::env,
             files: &Disk,
+            reading: compose::Reading::Ours,
         };
         match compose::load(sources.map_err(Failure::refused)?, &options) {
             Ok(loaded) => {

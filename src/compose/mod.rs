@@ -35,6 +35,16 @@ pub trait Files {
     fn read(&self, path: &str) -> std::io::Result<Vec<u8>>;
 }
 
+/// Whose reading of a file counts, where ours is not docker's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reading {
+    /// Ours: what is surely not meant is mended or refused, and docker's gaps are filled.
+    #[default]
+    Ours,
+    /// Docker's to the letter, see `docker`.
+    Docker,
+}
+
 /// What the outside lends to [`load`].
 pub struct Options<'a> {
     /// The stack's name, from the command line.
@@ -47,6 +57,8 @@ pub struct Options<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// The caller's files.
     pub files: &'a dyn Files,
+    /// Whose reading of the file counts.
+    pub reading: Reading,
 }
 
 /// What became of the files.

@@ -9,7 +9,7 @@ use std::io;
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
-use super::{Files, Loaded, Options, load};
+use super::{Files, Loaded, Options, Reading, load};
 use crate::model::StackName;
 use crate::yaml::{Report, SourceText};
 
@@ -47,6 +47,7 @@ fn load_all(files: &[(&str, &[u8])]) -> Result<Loaded, Report> {
         home: Some("/home/u"),
         env: &env,
         files: &Beside,
+        reading: Reading::Ours,
     };
     let files =
         files.iter().map(|(name, bytes)| SourceText { name: (*name).to_owned(), bytes: bytes.to_vec() });

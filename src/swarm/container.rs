@@ -1,0 +1,176 @@
+//! What a task runs: the container's part of a service.
+
+use serde_json::{Value, json};
+
+use super::{Body, Written, labels};
+use crate::model::spec::{FileMount, Healthcheck, Mount, StackSpec, TaskSpec, Ulimit, VolumeSpec};
+use crate::model::{GoDuration, ImageRef};
+
+/// The container of a task; `written` is its service's part of the file.
+pub fn body(spec: &StackSpec, task: &TaskSpec, written: Written<'_>) -> Body {
+    let dns = Body::default()
+        .with("Nameservers", task.dns.clone())
+        .with("Search", task.dns_search.clone())
+        .with("Options", task.dns_opt.clone());
+    let body = Body::default()
+        .with("Image", image(&task.image))
+        .with("Labels", labels(spec, &task.labels))
+        .with("Command", task.entrypoint.clone())
+        .with("Args", task.command.clone())
+        .with("Hostname", task.hostname.clone())
+        .with("Env", environment(task))
+        .with("Dir", task.working_dir.clone())
+        .with("User", task.user.clone())
+        .with("Groups", task.group_add.clone())
+        .with("StopSignal", task.stop_signal.clone())
+        .with("TTY", task.tty)
+        .with("OpenStdin", task.stdin_open)
+        .with("ReadOnly", task.read_only)
+        .with("Mounts", mounts(spec, task))
+        .with("StopGracePeriod", task.stop_grace_period.map(GoDuration::as_nanos))
+        .with("Healthcheck", task.healthcheck.as_ref().map(|check| Value::from(healthcheck(check))))
+        .with("Hosts", task.extra_hosts.iter().map(|line| host(line)).collect::<Vec<_>>())
+        .with("DNSConfig", dns)
+        .with("Secrets", secrets(spec, task, written.at("secrets")))
+        .with("Configs", configs(spec, task, written.at("configs")))
+        .with("Isolation", task.isolation.clone())
+        .with("Sysctls", json!(task.sysctls))
+        .with("CapabilityAdd", task.cap_add.clone())
+        .with("CapabilityDrop", task.cap_drop.clone())
+        .with("Ulimits", task.ulimits.iter().map(ulimit).collect::<Vec<_>>())
+        .with("OomScoreAdj", task.oom_score_adj);
+    // Not given and false are two things: the engine may have a default of its own.
+    match task.init {
+        Some(init) => body.with_even_empty("Init", init),
+        None => body,
+    }
+}
+
+/// As docker's client sends it: the familiar name, with a tag where there is no digest.
+fn image(written: &str) -> String {
+    match ImageRef::parse(written) {
+        Ok(image) if image.tag.is_none() && image.digest.is_none() => format!("{image}:latest"),
+        Ok(image) => image.to_string(),
+        Err(_) => written.to_owned(),
+    }
+}
+
+fn environment(task: &TaskSpec) -> Vec<String> {
+    let line = |(name, value): (&String, &Option<String>)| match value {
+        Some(value) => format!("{name}={value}"),
+        None => name.clone(),
+    };
+    let mut lines: Vec<String> = task.environment.iter().map(line).collect();
+    lines.sort();
+    lines
+}
+
+/// `name:address` in the order of `/etc/hosts`.
+fn host(line: &str) -> String {
+    match line.split_once(':') {
+        Some((name, address)) => format!("{address} {name}"),
+        None => line.to_owned(),
+    }
+}
+
+fn ulimit((name, limit): (&String, &Ulimit)) -> Value {
+    json!({"Name": name, "Soft": limit.soft, "Hard": limit.hard})
+}
+
+fn healthcheck(check: &Healthcheck) -> Body {
+    let nanos = |duration: Option<GoDuration>| duration.map(GoDuration::as_nanos).filter(|nanos| *nanos != 0);
+    Body::default()
+        .with("Test", check.test.clone())
+        .with("Interval", nanos(check.interval))
+        .with("Timeout", nanos(check.timeout))
+        .with("Retries", check.retries.filter(|retries| *retries != 0))
+        .with("StartPeriod", nanos(check.start_period))
+        .with("StartInterval", nanos(check.start_interval))
+}
+
+fn mounts(spec: &StackSpec, task: &TaskSpec) -> Vec<Value> {
+    task.volumes.iter().map(|(target, one)| mount(spec, target, one).into()).collect()
+}
+
+fn mount(spec: &StackSpec, target: &str, mount: &Mount) -> Body {
+    let body = Body::default().with("Target", target);
+    match mount {
+        Mount::Bind { source, read_only, propagation, create_host_path } => {
+            let options = Body::default()
+                .with("Propagation", propagation.clone())
+                .with("CreateMountpoint", *create_host_path);
+            body.with("Type", "bind")
+                .with("Source", source.clone())
+                .with("ReadOnly", *read_only)
+                .with("BindOptions", options)
+        }
+        Mount::Volume { source: None, read_only, .. } => {
+            body.with("Type", "volume").with("ReadOnly", *read_only)
+        }
+        Mount::Volume { source: Some(name), read_only, nocopy, subpath } => {
+            let options = Body::default().with("NoCopy", *nocopy).with("Subpath", subpath.clone());
+            let ours = spec.volumes.values().find(|volume| volume.name == *name && !volume.external);
+            let options = match ours {
+                Some(volume) => {
+                    options.with("Labels", labels(spec, &volume.labels)).with("DriverConfig", driver(volume))
+                }
+                None => options,
+            };
+            body.with("Type", "volume")
+                .with("Source", name.clone())
+                .with("ReadOnly", *read_only)
+                .with("VolumeOptions", options)
+        }
+        Mount::Tmpfs { size, mode, options } => {
+            // Each as a list of its own: the name, and the value if there is one.
+            let words = |option: &String| option.split('=').map(Value::from).collect::<Vec<_>>();
+            let options = Body::default()
+                .with("SizeBytes", (*size != 0).then_some(*size))
+                .with("Mode", *mode)
+                .with("Options", options.iter().map(words).collect::<Vec<_>>());
+            body.with("Type", "tmpfs").with("TmpfsOptions", options)
+        }
+        Mount::Npipe { source } => body.with("Type", "npipe").with("Source", source.clone()),
+    }
+}
+
+fn driver(volume: &VolumeSpec) -> Body {
+    Body::default().with("Name", volume.driver.clone()).with("Options", json!(volume.driver_opts))
+}
+
+fn secrets(spec: &StackSpec, task: &TaskSpec, written: Written<'_>) -> Vec<Value> {
+    let name = |key: &str| spec.secrets.get(key).map(|secret| secret.name.clone());
+    let reference = |(path, mount): (&String, &FileMount)| {
+        Body::default()
+            .with("File", file(path, mount, "/run/secrets/", written))
+            .with("SecretName", name(&mount.source))
+            .into()
+    };
+    task.secrets.iter().map(reference).collect()
+}
+
+fn configs(spec: &StackSpec, task: &TaskSpec, written: Written<'_>) -> Vec<Value> {
+    let name = |key: &str| spec.configs.get(key).map(|config| config.name.clone());
+    let reference = |(path, mount): (&String, &FileMount)| {
+        Body::default()
+            .with("File", file(path, mount, "/", written))
+            .with("ConfigName", name(&mount.source))
+            .into()
+    };
+    task.configs.iter().map(reference).collect()
+}
+
+/// The file of a config or secret, under the name that is written: relative to `directory` or absolute.
+fn file(path: &str, mount: &FileMount, directory: &str, written: Written<'_>) -> Body {
+    let name = |item: Written<'_>| {
+        let source = item.at("source").text()?;
+        let target = item.at("target").text().filter(|target| !target.is_empty()).unwrap_or(source);
+        let is_it = source == mount.source && (target == path || format!("{directory}{target}") == path);
+        is_it.then(|| target.to_owned())
+    };
+    Body::default()
+        .with("Name", written.items().find_map(name).unwrap_or_else(|| path.to_owned()))
+        .with("UID", mount.uid.clone())
+        .with("GID", mount.gid.clone())
+        .with("Mode", mount.mode)
+}

@@ -1,0 +1,110 @@
+//! A stack in the words of swarm mode: the requests that `docker stack deploy` would make of an engine.
+//!
+//! The values come from the [`StackSpec`], so that what is shown is what a deploy here goes by. A spec
+//! has every default filled in, and docker's client sends none of them: the merged file tells which
+//! settings somebody wrote. What has no field in those requests (devices, fixed addresses, …) is left
+//! out, and so is whatever is null, false or empty. Knows nothing of files, hosts and printing.
+
+mod container;
+mod resources;
+mod service;
+
+use serde_json::{Map, Value};
+
+use crate::model::StackSpec;
+use crate::yaml::{Node, Value as Yaml};
+
+/// What marks everything of a stack.
+const NAMESPACE: &str = "com.docker.stack.namespace";
+
+/// The bodies of all requests, in four lists: `services`, `networks`, `secrets`, `configs`.
+///
+/// `merged` is the merged file the spec was made of. Secrets come without their data.
+#[must_use]
+pub fn bodies(spec: &StackSpec, merged: &Node) -> Value {
+    let written = Written(Some(merged)).at("services");
+    let services = spec.services.values();
+    let services: Vec<Value> =
+        services.map(|service| service::body(spec, service, written.at(service.name.as_str()))).collect();
+    let mut all = Map::new();
+    all.insert("services".to_owned(), services.into());
+    all.insert("networks".to_owned(), resources::networks(spec).into());
+    all.insert("secrets".to_owned(), resources::secrets(spec).into());
+    all.insert("configs".to_owned(), resources::configs(spec).into());
+    Value::Object(all)
+}
+
+/// Labels of the user's, and that of the stack over them.
+fn labels<'l>(spec: &StackSpec, own: impl IntoIterator<Item = (&'l String, &'l String)>) -> Value {
+    let mut labels: Map<String, Value> =
+        own.into_iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
+    labels.insert(NAMESPACE.to_owned(), spec.name.as_str().into());
+    Value::Object(labels)
+}
+
+/// An object in the making.
+#[derive(Default)]
+struct Body(Map<String, Value>);
+
+impl Body {
+    /// With a field, unless there is nothing to say: zero is something.
+    fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        let value = value.into();
+        let says_nothing = match &value {
+            Value::Null => true,
+            Value::Bool(flag) => !flag,
+            Value::Number(_) => false,
+            Value::String(text) => text.is_empty(),
+            Value::Array(list) => list.is_empty(),
+            Value::Object(map) => map.is_empty(),
+        };
+        if !says_nothing {
+            self.0.insert(key.to_owned(), value);
+        }
+        self
+    }
+
+    /// With a field that says something even when it is false or empty.
+    fn with_even_empty(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.0.insert(key.to_owned(), value.into());
+        self
+    }
+}
+
+impl From<Body> for Value {
+    fn from(body: Body) -> Self {
+        Self::Object(body.0)
+    }
+}
+
+/// A part of the merged file, or the lack of it.
+#[derive(Clone, Copy)]
+struct Written<'a>(Option<&'a Node>);
+
+impl<'a> Written<'a> {
+    fn at(self, key: &str) -> Self {
+        Self(self.0.and_then(Node::as_map).and_then(|map| map.get(key)))
+    }
+
+    /// Whether somebody wrote something here.
+    fn is_there(self) -> bool {
+        self.0.is_some_and(|node| !node.is_null())
+    }
+
+    /// The value if somebody wrote one.
+    fn then<T>(self, value: T) -> Option<T> {
+        self.is_there().then_some(value)
+    }
+
+    fn text(self) -> Option<&'a str> {
+        self.0.and_then(Node::as_text)
+    }
+
+    fn items(self) -> impl Iterator<Item = Self> {
+        let list = match self.0.map(|node| &node.value) {
+            Some(Yaml::List(list)) => list.as_slice(),
+            _ => &[],
+        };
+        list.iter().map(|node| Self(Some(node)))
+    }
+}

@@ -1,0 +1,165 @@
+//! A service: how many tasks, where, and how they are replaced.
+
+use serde_json::{Value, json};
+
+use super::{Body, Written, container, labels};
+use crate::model::StackSpec;
+use crate::model::spec::{
+    Attachment, EndpointMode, Limits, Placement, Port, Reservations, RestartCondition, ServiceMode, ServiceSpec, TaskSpec,
+    UpdateConfig,
+};
+
+/// The image as it was written, by which a later deploy tells whether somebody changed it.
+const IMAGE: &str = "com.docker.stack.image";
+
+/// The request for a service; `written` is its part of the file.
+pub fn body(spec: &StackSpec, service: &ServiceSpec, written: Written<'_>) -> Value {
+    let deploy = written.at("deploy");
+    let mut own = service.labels.clone();
+    own.insert(IMAGE.to_owned(), service.task.image.clone());
+    Body::default()
+        .with("Name", format!("{}_{}", spec.name, service.name))
+        .with("Labels", labels(spec, &own))
+        .with("TaskTemplate", task(spec, service, written))
+        .with("Mode", mode(service.mode, deploy))
+        .with("UpdateConfig", update(&service.update_config, deploy.at("update_config")))
+        .with("RollbackConfig", update(&service.rollback_config, deploy.at("rollback_config")))
+        .with("EndpointSpec", endpoint(service, deploy))
+        .into()
+}
+
+fn task(spec: &StackSpec, service: &ServiceSpec, written: Written<'_>) -> Body {
+    let task = &service.task;
+    let logging = task.logging.clone().unwrap_or_default();
+    let log_driver =
+        Body::default().with("Name", logging.driver).with("Options", json!(logging.options));
+    let resources = Body::default()
+        .with("Limits", limits(&task.resources.limits))
+        .with("Reservations", reservations(&task.resources.reservations));
+    Body::default()
+        .with("ContainerSpec", container::body(spec, task, written))
+        .with("LogDriver", log_driver)
+        .with("Resources", resources)
+        .with("RestartPolicy", restart(task, written))
+        .with("Placement", placement(&service.placement))
+        .with("Networks", networks(spec, service, written.at("networks")))
+}
+
+fn limits(limits: &Limits) -> Body {
+    Body::default()
+        .with("NanoCPUs", limits.nano_cpus)
+        .with("MemoryBytes", limits.memory)
+        .with("Pids", limits.pids)
+}
+
+fn reservations(reserved: &Reservations) -> Body {
+    let given = |value: i64| (value != 0).then_some(value);
+    let generic = |(kind, value): (&String, &i64)| json!({"DiscreteResourceSpec": {"Kind": kind, "Value": value}});
+    Body::default()
+        .with("NanoCPUs", given(reserved.nano_cpus))
+        .with("MemoryBytes", given(reserved.memory))
+        .with("GenericResources", reserved.generic.iter().map(generic).collect::<Vec<_>>())
+}
+
+/// What the file leaves open is the engine's to decide.
+fn restart(task: &TaskSpec, written: Written<'_>) -> Body {
+    let policy = &task.restart_policy;
+    let wanted = written.at("deploy").at("restart_policy");
+    if wanted.is_there() {
+        return Body::default()
+            .with("Condition", wanted.at("condition").then(json!(policy.condition)))
+            .with("Delay", wanted.at("delay").then(policy.delay.as_nanos()))
+            .with("MaxAttempts", wanted.at("max_attempts").then(policy.max_attempts))
+            .with("Window", wanted.at("window").then(policy.window.as_nanos()));
+    }
+    match written.at("restart").text() {
+        None => Body::default(),
+        // Read docker's way it is nothing at all, and the engine restarts.
+        Some("no") if policy.condition != RestartCondition::None => Body::default(),
+        Some(word) => Body::default()
+            .with("Condition", json!(policy.condition))
+            .with("MaxAttempts", word.starts_with("on-failure").then_some(policy.max_attempts)),
+    }
+}
+
+fn placement(placement: &Placement) -> Body {
+    let spread = |label: &String| json!({"Spread": {"SpreadDescriptor": label}});
+    let max = placement.max_replicas_per_node;
+    Body::default()
+        .with("Constraints", placement.constraints.clone())
+        .with("Preferences", placement.spread.iter().map(spread).collect::<Vec<_>>())
+        .with("MaxReplicas", (max != 0).then_some(max))
+}
+
+fn networks(spec: &StackSpec, service: &ServiceSpec, written: Written<'_>) -> Vec<Value> {
+    let name = service.name.as_str();
+    let attachment = |(target, attachment): (&String, &Attachment)| {
+        let mut aliases = attachment.aliases.clone();
+        let key = spec.networks.iter().find(|(_, network)| network.name == *target).map(|(key, _)| key);
+        let own = key.map_or(Written(None), |key| written.at(key).at("aliases"));
+        // Docker puts the service's name behind what is written, even where it is among that.
+        if own.items().any(|alias| alias.text() == Some(name)) {
+            aliases.push(name.to_owned());
+        }
+        Body::default()
+            .with("Target", target.clone())
+            .with("Aliases", aliases)
+            .with("DriverOpts", json!(attachment.driver_opts))
+            .into()
+    };
+    match &service.task.network_mode {
+        Some(mode) => vec![json!({ "Target": mode })],
+        None => service.task.networks.iter().map(attachment).collect(),
+    }
+}
+
+fn mode(mode: ServiceMode, deploy: Written<'_>) -> Value {
+    let replicas = deploy.at("replicas");
+    match mode {
+        ServiceMode::Replicated { replicas: slots } => {
+            json!({"Replicated": Value::from(Body::default().with("Replicas", replicas.then(slots)))})
+        }
+        ServiceMode::Global => json!({"Global": {}}),
+        ServiceMode::ReplicatedJob { total, max_concurrent } => {
+            let job = Body::default()
+                .with("MaxConcurrent", replicas.then(max_concurrent))
+                .with("TotalCompletions", replicas.then(total));
+            json!({"ReplicatedJob": Value::from(job)})
+        }
+        ServiceMode::GlobalJob => json!({"GlobalJob": {}}),
+    }
+}
+
+/// Of a block that is there docker sends the parallelism in any case, and no monitor of its own.
+fn update(config: &UpdateConfig, written: Written<'_>) -> Body {
+    if !written.is_there() {
+        return Body::default();
+    }
+    let nanos = |key: &str, value: i64| written.at(key).then(value).filter(|value| *value != 0);
+    Body::default()
+        .with("Parallelism", config.parallelism)
+        .with("Delay", nanos("delay", config.delay.as_nanos()))
+        // As written: a rollback that is to be rolled back is taken for a pause by us and by the engine.
+        .with("FailureAction", written.at("failure_action").text())
+        .with("Monitor", nanos("monitor", config.monitor.as_nanos()))
+        .with("MaxFailureRatio", config.max_failure_ratio)
+        .with("Order", written.at("order").then(json!(config.order)))
+}
+
+fn endpoint(service: &ServiceSpec, deploy: Written<'_>) -> Body {
+    let mode = match service.endpoint_mode {
+        EndpointMode::Vip => "vip",
+        EndpointMode::Dnsrr => "dnsrr",
+    };
+    let port = |port: &Port| {
+        Body::default()
+            .with("Protocol", port.protocol.to_string())
+            .with("TargetPort", port.target)
+            .with("PublishedPort", port.published)
+            .with("PublishMode", json!(port.mode))
+            .into()
+    };
+    Body::default()
+        .with("Mode", deploy.at("endpoint_mode").then(mode))
+        .with("Ports", service.task.ports.iter().map(port).collect::<Vec<Value>>())
+}

@@ -1,0 +1,151 @@
+//! The corpus: what there is to read, what docker made of it, and reading it here.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use stackctl::compose::{self, Files, Loaded, Options, Reading, Report, SourceText};
+use stackctl::model::StackName;
+
+/// Where the files are, and what was there when docker read them.
+pub struct Corpus {
+    root: PathBuf,
+    oracle: PathBuf,
+    env: BTreeMap<String, String>,
+    run: serde_json::Value,
+}
+
+/// A file, or several in `-c` order.
+pub struct Case {
+    /// The file's path in the corpus, or `multi/<group>`.
+    pub name: String,
+    files: Vec<String>,
+    exit: serde_json::Value,
+}
+
+impl Case {
+    fn ended_well(&self, run: &str) -> bool {
+        self.exit[run] == 0
+    }
+
+    /// Whether `docker stack config` took it.
+    pub fn is_read_by_docker(&self) -> bool {
+        self.ended_well("config")
+    }
+
+    /// Whether `docker stack deploy` took it, engine and all.
+    pub fn is_deployed_by_docker(&self) -> bool {
+        self.ended_well("deploy")
+    }
+
+    /// Whether docker's client had something to ask of the engine for each service, be it that the
+    /// engine refused.
+    pub fn is_asked_by_docker(&self) -> bool {
+        self.is_deployed_by_docker() || self.ended_well("mock")
+    }
+}
+
+/// The files that stood beside a stackfile when docker read it.
+pub struct Beside(BTreeMap<String, String>);
+
+impl Files for Beside {
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        match self.0.get(path) {
+            Some(content) => Ok(content.clone().into_bytes()),
+            None => Err(io::Error::from(io::ErrorKind::NotFound)),
+        }
+    }
+}
+
+fn json(path: &Path) -> Option<serde_json::Value> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+impl Corpus {
+    /// The corpus that `STACKCTL_CORPUS` names, if it does.
+    pub fn find() -> Option<Self> {
+        let root = PathBuf::from(std::env::var_os("STACKCTL_CORPUS")?);
+        let oracle = root.parent()?.join("oracle");
+        let env = serde_json::from_value(json(&oracle.join("env.json"))?).ok()?;
+        Some(Self { run: json(&oracle.join("run.json"))?, env, root, oracle })
+    }
+
+    /// What holds one reading against another.
+    pub fn comparer(&self) -> PathBuf {
+        self.root.parent().expect("a directory above the corpus").join("compare_specs.py")
+    }
+
+    /// Everything, in the order of the names.
+    pub fn cases(&self) -> Vec<Case> {
+        let index = std::fs::read_to_string(self.root.join("INDEX.tsv")).expect("the corpus has an index");
+        let files = index.lines().skip(1).filter_map(|line| line.split('\t').next());
+        let mut cases: Vec<Case> =
+            files.map(|file| self.case(file.to_owned(), vec![file.to_owned()])).collect();
+        for group in std::fs::read_dir(self.oracle.join("multi")).expect("the oracle has groups") {
+            let name = format!("multi/{}", group.expect("an entry").file_name().to_string_lossy());
+            let list = std::fs::read_to_string(self.oracle.join(&name).join("files.txt")).expect("a list");
+            cases.push(self.case(name, list.split_whitespace().map(str::to_owned).collect()));
+        }
+        cases.sort_by(|a, b| a.name.cmp(&b.name));
+        cases
+    }
+
+    fn case(&self, name: String, files: Vec<String>) -> Case {
+        let exit = json(&self.oracle.join(&name).join("exit")).expect("docker's exit statuses");
+        Case { name, files, exit }
+    }
+
+    /// What docker's client asked of the engine.
+    pub fn requests(&self, case: &Case) -> serde_json::Value {
+        let file = if case.is_deployed_by_docker() { "requests.json" } else { "requests.mock.json" };
+        json(&self.oracle.join(&case.name).join(file)).expect("docker's requests")
+    }
+
+    /// What `docker stack config` printed.
+    pub fn config(&self, case: &Case) -> String {
+        std::fs::read_to_string(self.oracle.join(&case.name).join("config.yml")).expect("docker's output")
+    }
+
+    fn beside(&self, case: &Case) -> Beside {
+        let list = json(&self.oracle.join(&case.name).join("files.json"));
+        let list = list.as_ref().and_then(|list| list.as_array()).cloned().unwrap_or_default();
+        let text = |value: &serde_json::Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
+        Beside(list.iter().map(|item| (text(item, "path"), text(item, "content"))).collect())
+    }
+
+    /// Reads a case in the surroundings that docker had.
+    pub fn load(&self, case: &Case, reading: Reading) -> Result<Loaded, Report> {
+        let source = |file: &String| SourceText {
+            name: file.clone(),
+            bytes: std::fs::read(self.root.join(file)).expect("a file of the index"),
+        };
+        self.load_texts(case, case.files.iter().map(source).collect(), reading)
+    }
+
+    /// Reads something else in the surroundings of a case.
+    pub fn load_texts(
+        &self,
+        case: &Case,
+        texts: Vec<SourceText>,
+        reading: Reading,
+    ) -> Result<Loaded, Report> {
+        let run = |key: &str| self.run[key].as_str().unwrap_or_default().to_owned();
+        let (workdir, home, user, path) = (run("workdir"), run("home"), run("user"), run("path"));
+        let env = |name: &str| match name {
+            "HOME" => Some(home.clone()),
+            "USER" => Some(user.clone()),
+            "PATH" => Some(path.clone()),
+            "PWD" => Some(workdir.clone()),
+            name => self.env.get(name).cloned(),
+        };
+        let options = Options {
+            stack: &StackName::unchecked(&run("stack")),
+            project_dir: &workdir,
+            home: Some(&home),
+            env: &env,
+            files: &self.beside(case),
+            reading,
+        };
+        compose::load(texts, &options)
+    }
+}
