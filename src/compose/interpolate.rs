@@ -7,12 +7,14 @@
 //!
 //! Two differences from docker, on purpose. Without braces an operator is text: docker reads
 //! `$TAG-alpine` as "TAG, or else `alpine`" and loses the suffix. And a variable that is not set gets a
-//! warning.
+//! warning. Docker's own way is in `docker::variables`.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::Reading;
+use super::docker::variables;
 use crate::yaml::scalar::resolve;
 use crate::yaml::{Diagnostic, Node, Sink, Value};
 
@@ -79,13 +81,14 @@ const CASTS: [(&str, Cast); 41] = [
 ];
 
 /// Fills in the variables of all values below a node.
-pub fn apply(root: &mut Node, env: Env<'_>, sink: &Sink<'_>) {
-    let filler = Filler { env, sink, warned: RefCell::default() };
+pub fn apply(root: &mut Node, env: Env<'_>, reading: Reading, sink: &Sink<'_>) {
+    let filler = Filler { env, reading, sink, warned: RefCell::default() };
     filler.node(root, &mut Vec::new());
 }
 
 struct Filler<'a> {
     env: Env<'a>,
+    reading: Reading,
     sink: &'a Sink<'a>,
     warned: RefCell<BTreeSet<String>>,
 }
@@ -117,8 +120,35 @@ impl Filler<'_> {
         }
     }
 
+    /// One text filled in docker's way; `None` if something is wrong with it.
+    fn as_docker(&self, text: &str, node: &Node) -> Option<String> {
+        let fault = match variables::fill(text, self.env) {
+            Ok(filled) => return Some(filled),
+            Err(fault) => fault,
+        };
+        let place = |part: Range<usize>| self.sink.sources().part(node.span, text, part);
+        self.sink.push(match fault {
+            variables::Fault::Malformed(part) => Diagnostic::error("bad_variable", "not a variable")
+                .at(place(part), "docker sees no variable here")
+                .help("write `$$` for a dollar that is not a variable"),
+            variables::Fault::Required(part, name, message) => {
+                let name = self.sink.clean(&name);
+                let help =
+                    if message.is_empty() { format!("set `{name}`") } else { self.sink.clean(&message) };
+                Diagnostic::error("missing_variable", format!("variable `{name}` is required"))
+                    .at(place(part), "not set, or empty")
+                    .help(help)
+            }
+        });
+        self.sink.spoil(node.span);
+        None
+    }
+
     /// One text filled in; `None` if something is wrong with it.
     fn text(&self, text: &str, node: &Node) -> Option<String> {
+        if self.reading == Reading::Docker {
+            return self.as_docker(text, node);
+        }
         let parts = match parse(text, 0..text.len(), 0) {
             Ok(parts) => parts,
             Err(fault) => {
@@ -412,7 +442,7 @@ mod tests {
             "YES" => Some("yes".to_owned()),
             _ => None,
         };
-        apply(&mut node, &env, &sink);
+        apply(&mut node, &env, Reading::Ours, &sink);
         match sink.finish() {
             Ok(_) => Ok(node),
             Err(report) => Err(format!("{} {}", report.faults[0].code, report.faults[0].column)),

@@ -11,6 +11,7 @@
 
 pub mod config;
 pub mod constraint_syntax;
+mod docker;
 mod interpolate;
 mod lower;
 mod merge;
@@ -43,6 +44,16 @@ pub enum Reading {
     Ours,
     /// Docker's to the letter, see `docker`.
     Docker,
+}
+
+impl Reading {
+    /// How bad it is what docker passes on and no engine can do.
+    const fn severity(self) -> yaml::Severity {
+        match self {
+            Self::Ours => yaml::Severity::Error,
+            Self::Docker => yaml::Severity::Warning,
+        }
+    }
 }
 
 /// What the outside lends to [`load`].
@@ -78,7 +89,8 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
     let added: Vec<_> = files.into_iter().map(|file| sources.add(file)).collect();
     let sink = Sink::new("compose", &sources);
     let base = paths::Base { project_dir: options.project_dir, home: options.home };
-    let world = normal::World { base, env: options.env, files: options.files };
+    let reading = options.reading;
+    let world = normal::World { base, env: options.env, files: options.files, reading };
 
     let several = added.len() > 1;
     let mut merged: Option<Node> = None;
@@ -91,14 +103,17 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
             }
         };
         let Some(mut tree) = yaml::parse(&sources, id, &sink) else { continue };
-        interpolate::apply(&mut tree, options.env, &sink);
+        interpolate::apply(&mut tree, options.env, reading, &sink);
         normal::normalise(&mut tree, &world, &sink);
         if several {
             // Each file must be right by itself, even where a later one has the last word.
-            let _ = stackfile::read(&tree, &sink);
+            let _ = read(&tree, reading, &sink);
         }
         match &mut merged {
-            Some(base) => merge::overlay(base, tree),
+            Some(base) => match reading {
+                Reading::Ours => merge::overlay(base, tree),
+                Reading::Docker => docker::merge::overlay(base, tree),
+            },
             None => {
                 merge::settle(&mut tree);
                 merged = Some(tree);
@@ -109,9 +124,20 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
         sink.nothing_to_read();
         return Err(sink.finish().expect_err("a mistake was just reported"));
     };
-    let stackfile = stackfile::read(&merged, &sink);
+    let stackfile = read(&merged, reading, &sink);
     let spec = lower::stack(options.stack, &stackfile, &world, &sink);
     config::settle(&mut merged, &base);
     let notes = sink.finish()?;
     Ok(Loaded { spec, merged, notes })
+}
+
+fn read(tree: &Node, reading: Reading, sink: &Sink<'_>) -> stackfile::Stackfile {
+    match reading {
+        Reading::Ours => stackfile::read(tree, sink),
+        Reading::Docker => {
+            let mut narrowed = tree.clone();
+            docker::drops::narrow(&mut narrowed, sink);
+            stackfile::read(&narrowed, sink)
+        }
+    }
 }

@@ -7,10 +7,10 @@
 
 use std::io;
 
-use super::Files;
 use super::interpolate::Env;
 use super::paths::{Base, is_absolute};
 use super::short;
+use super::{Files, Reading};
 use crate::yaml::{Diagnostic, Map, Node, Sink, Span, Spanned, Value, scalar_text};
 
 /// What the outside lends us.
@@ -21,6 +21,20 @@ pub struct World<'a> {
     pub env: Env<'a>,
     /// The caller's files.
     pub files: &'a dyn Files,
+    /// Whose reading counts.
+    pub reading: Reading,
+}
+
+impl World<'_> {
+    /// What the caller has to say about a variable: docker asks also where the file says it is empty.
+    fn callers(&self, name: &str, value: &Value) -> Option<String> {
+        let is_open = match value {
+            Value::Null => true,
+            Value::Text(text) => text.is_empty() && self.reading == Reading::Docker,
+            Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => false,
+        };
+        if is_open { (self.env)(name) } else { None }
+    }
 }
 
 /// Brings one file into normal form.
@@ -223,9 +237,7 @@ impl Normaliser<'_> {
         match map.get_mut("environment").map(|node| &mut node.value) {
             Some(Value::Map(own)) => {
                 for mut entry in std::mem::take(&mut own.entries) {
-                    if entry.value.is_null()
-                        && let Some(value) = (self.world.env)(&entry.key)
-                    {
+                    if let Some(value) = self.world.callers(&entry.key, &entry.value.value) {
                         entry.value.value = Value::Text(value);
                     }
                     all.set(entry.key, entry.value);
@@ -286,7 +298,9 @@ impl Normaliser<'_> {
         match short::env_file(&text) {
             Ok(pairs) => {
                 for (name, value) in pairs {
-                    if let Some(value) = value.or_else(|| (self.world.env)(&name)) {
+                    let value = value.map_or(Value::Null, Value::Text);
+                    let value = self.world.callers(&name, &value).map_or(value, Value::Text);
+                    if let Value::Text(value) = value {
                         all.set(Spanned::new(name, node.span), Node::text(value, node.span));
                     }
                 }
@@ -333,7 +347,7 @@ impl Normaliser<'_> {
     fn volumes(&self, map: &mut Map) {
         for item in items(map, "volumes") {
             if let Value::Text(text) = &item.value {
-                match short::volume(text) {
+                match short::volume(text, self.world.reading) {
                     Ok(volume) => {
                         if let Some(option) = volume.dropped.first() {
                             self.dropped_option(item, option);

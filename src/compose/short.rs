@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use super::Reading;
 use crate::model::spec::{Protocol, PublishMode};
 
 /// Why a short form cannot be read; fit for a label.
@@ -121,9 +122,9 @@ pub struct ShortVolume {
 ///
 /// A single letter before a colon is a Windows drive only if a slash or backslash follows and the rest
 /// makes sense; docker takes `v:/v` for a drive, which no one on Linux means: here it is a volume.
-pub fn volume(text: &str) -> Result<ShortVolume, Malformed> {
+pub fn volume(text: &str, reading: Reading) -> Result<ShortVolume, Malformed> {
     let mut volume = ShortVolume::default();
-    let fields = split_colons(text);
+    let fields = split_colons(text, reading);
     match fields.as_slice() {
         [""] | [] => return malformed("nothing is written"),
         [target] => volume.target = (*target).to_owned(),
@@ -149,7 +150,12 @@ pub fn volume(text: &str) -> Result<ShortVolume, Malformed> {
             }
         }
     }
-    volume.bind = volume.source.as_deref().is_some_and(is_path);
+    let is_drive = |source: &str| {
+        reading == Reading::Docker
+            && source.chars().nth(1) == Some(':')
+            && source.starts_with(char::is_alphabetic)
+    };
+    volume.bind = volume.source.as_deref().is_some_and(|source| is_path(source) || is_drive(source));
     Ok(volume)
 }
 
@@ -167,13 +173,17 @@ pub fn is_windows_path(text: &str) -> bool {
 }
 
 /// Splits at colons, leaving the one of a Windows drive alone: `C:\a:C:\b:ro`.
-fn split_colons(text: &str) -> Vec<&str> {
+fn split_colons(text: &str, reading: Reading) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut start = 0;
     let bytes = text.as_bytes();
     for (at, byte) in bytes.iter().enumerate() {
-        let drive =
-            at == start + 1 && bytes[start].is_ascii_alphabetic() && bytes.get(at + 1) == Some(&b'\\');
+        let drive = at == start + 1
+            && bytes[start].is_ascii_alphabetic()
+            && match reading {
+                Reading::Ours => bytes.get(at + 1) == Some(&b'\\'),
+                Reading::Docker => bytes.len() > 2,
+            };
         if *byte == b':' && !drive {
             parts.push(&text[start..at]);
             start = at + 1;
@@ -403,8 +413,21 @@ mod tests {
     }
 
     #[test]
+    fn docker_takes_one_letter_for_a_drive() {
+        let read = |text: &str, reading| {
+            let v = volume(text, reading).unwrap();
+            (v.bind, v.source, v.target)
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(read("v:/v:ro", Reading::Ours), (false, some("v"), "/v".to_owned()));
+        assert_eq!(read("v:/v:ro", Reading::Docker), (true, some("v:/v"), "ro".to_owned()));
+        assert_eq!(read("e:/e", Reading::Docker), (false, None, "e:/e".to_owned()));
+        assert_eq!(read("data:/e", Reading::Docker), (false, some("data"), "/e".to_owned()));
+    }
+
+    #[test]
     fn volumes_in_all_their_forms() {
-        let shown = |text: &str| match volume(text) {
+        let shown = |text: &str| match volume(text, Reading::Ours) {
             Err(error) => error.0,
             Ok(v) => format!(
                 "{} {} > {}{}{}",
@@ -502,7 +525,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_them_panic(text in "\\PC{0,20}|[-0-9:./a-z\\[\\]]{0,20}|[ '\"\\\\#a]{0,12}") {
-            let _ = (ports(&text), volume(&text), bytes(&text), nano_cpus(&text), words(&text));
+            let _ = (ports(&text), volume(&text, Reading::Ours), bytes(&text), nano_cpus(&text), words(&text));
             let _ = (device(&text), extra_host(&text), env_file(&text));
         }
 

@@ -22,6 +22,7 @@ pub fn body(spec: &StackSpec, task: &TaskSpec, written: Written<'_>) -> Body {
         .with("Dir", task.working_dir.clone())
         .with("User", task.user.clone())
         .with("Groups", task.group_add.clone())
+        .with("Privileges", privileges(spec, written.at("credential_spec")))
         .with("StopSignal", task.stop_signal.clone())
         .with("TTY", task.tty)
         .with("OpenStdin", task.stdin_open)
@@ -53,6 +54,16 @@ fn image(written: &str) -> String {
         Ok(image) => image.to_string(),
         Err(_) => written.to_owned(),
     }
+}
+
+/// Credentials of Windows: nothing of ours, so the spec does not have them.
+fn privileges(spec: &StackSpec, written: Written<'_>) -> Body {
+    let config = written.at("config").text().and_then(|key| spec.configs.get(key));
+    let credentials = Body::default()
+        .with("Config", config.map(|config| config.name.clone()))
+        .with("File", written.at("file").text())
+        .with("Registry", written.at("registry").text());
+    Body::default().with("CredentialSpec", credentials)
 }
 
 fn environment(task: &TaskSpec) -> Vec<String> {

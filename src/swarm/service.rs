@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::{Body, Written, container, labels};
 use crate::model::StackSpec;
 use crate::model::spec::{
-    Attachment, EndpointMode, Limits, Placement, Port, Reservations, RestartCondition, ServiceMode, ServiceSpec, TaskSpec,
-    UpdateConfig,
+    Attachment, EndpointMode, Limits, Placement, Port, Reservations, RestartCondition, ServiceMode,
+    ServiceSpec, TaskSpec, UpdateConfig,
 };
 
 /// The image as it was written, by which a later deploy tells whether somebody changed it.
@@ -31,8 +31,7 @@ pub fn body(spec: &StackSpec, service: &ServiceSpec, written: Written<'_>) -> Va
 fn task(spec: &StackSpec, service: &ServiceSpec, written: Written<'_>) -> Body {
     let task = &service.task;
     let logging = task.logging.clone().unwrap_or_default();
-    let log_driver =
-        Body::default().with("Name", logging.driver).with("Options", json!(logging.options));
+    let log_driver = Body::default().with("Name", logging.driver).with("Options", json!(logging.options));
     let resources = Body::default()
         .with("Limits", limits(&task.resources.limits))
         .with("Reservations", reservations(&task.resources.reservations));
@@ -54,7 +53,8 @@ fn limits(limits: &Limits) -> Body {
 
 fn reservations(reserved: &Reservations) -> Body {
     let given = |value: i64| (value != 0).then_some(value);
-    let generic = |(kind, value): (&String, &i64)| json!({"DiscreteResourceSpec": {"Kind": kind, "Value": value}});
+    let generic =
+        |(kind, value): (&String, &i64)| json!({"DiscreteResourceSpec": {"Kind": kind, "Value": value}});
     Body::default()
         .with("NanoCPUs", given(reserved.nano_cpus))
         .with("MemoryBytes", given(reserved.memory))

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::Context;
 use super::service::check_template;
 use crate::compose::paths::is_absolute;
-use crate::compose::short;
 use crate::compose::stackfile::{FileRef, Mount as Written, MountKind, Service};
+use crate::compose::{Reading, short};
 use crate::model::spec::{ConfigSpec, FileMount, Mount};
 use crate::yaml::{Diagnostic, Span, Spanned};
 
@@ -47,12 +47,16 @@ impl Targets<'_> {
         let path = if path.is_empty() { "/" } else { path };
         let sink = self.context.sink;
         if !is_absolute(path) && !path.starts_with("{{") {
+            let reading = self.context.world.reading;
+            let message = "a mount needs an absolute path in the container";
             sink.push(
-                Diagnostic::error("relative_target", "a mount needs an absolute path in the container")
+                Diagnostic::new(reading.severity(), "relative_target", message)
                     .at(target.span, "not an absolute path")
                     .help("begin it with `/`"),
             );
-            return;
+            if reading == Reading::Ours {
+                return;
+            }
         }
         if let Some(first) = self.seen.insert(path.to_owned(), target.span) {
             sink.push(

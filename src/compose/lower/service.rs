@@ -394,8 +394,10 @@ pub fn check_template(context: &Context<'_>, text: &Spanned<String>) {
         (false, true) => "not a template with its variables filled in".to_owned(),
         (false, false) => "in a value that comes from here".to_owned(),
     };
+    // Docker hands templates on as they are.
+    let severity = context.world.reading.severity();
     context.sink.push(
-        Diagnostic::error("bad_template", "a service template that cannot be filled in")
+        Diagnostic::new(severity, "bad_template", "a service template that cannot be filled in")
             .at(span, why)
             .help(error.help),
     );

@@ -1,0 +1,101 @@
+//! What docker drops on the way from a stackfile to a swarm service: some keys with a warning, some
+//! without a word. Here each gets one.
+
+use std::net::IpAddr;
+
+use crate::yaml::{Diagnostic, Entry, Map, Node, Sink, Value};
+
+/// Keys of a service that lead to nothing, with docker's reason where it has one.
+const SERVICE: [(&str, &str); 16] = [
+    ("cgroup_parent", UNSUPPORTED),
+    ("cgroupns_mode", UNSUPPORTED),
+    ("credential_spec", "only a swarm of Windows nodes knows it"),
+    ("depends_on", "a swarm starts its services in any order"),
+    ("devices", UNSUPPORTED),
+    ("domainname", UNSUPPORTED),
+    ("ipc", UNSUPPORTED),
+    ("mac_address", UNSUPPORTED),
+    ("network_mode", UNSUPPORTED),
+    ("oom_score_adj", FORGOTTEN),
+    ("pid", UNSUPPORTED),
+    ("privileged", UNSUPPORTED),
+    ("security_opt", UNSUPPORTED),
+    ("shm_size", UNSUPPORTED),
+    ("tmpfs", FORGOTTEN),
+    ("userns_mode", UNSUPPORTED),
+];
+const UNSUPPORTED: &str = "docker ignores it in a stack";
+const FORGOTTEN: &str = "docker's loader loses it";
+
+/// Takes out of a tree in normal form what docker drops.
+pub fn narrow(root: &mut Node, sink: &Sink<'_>) {
+    let services = root.as_map_mut().and_then(|top| top.get_mut("services")).and_then(Node::as_map_mut);
+    for entry in services.into_iter().flat_map(|services| &mut services.entries) {
+        let dropper = Dropper { service: &entry.key.value, sink };
+        if let Some(service) = entry.value.as_map_mut() {
+            dropper.service(service);
+        }
+    }
+}
+
+struct Dropper<'a> {
+    service: &'a str,
+    sink: &'a Sink<'a>,
+}
+
+impl Dropper<'_> {
+    fn service(&self, service: &mut Map) {
+        for (key, why) in SERVICE {
+            self.remove(service, key, why);
+        }
+        if service.get("restart").and_then(Node::as_text) == Some("no") {
+            self.remove(service, "restart", "docker sends nothing, and a swarm restarts");
+        }
+        if let Some(Value::List(servers)) = service.get_mut("dns").map(|node| &mut node.value) {
+            servers.retain(|server| {
+                let is_kept = server.as_text().is_none_or(|text| text.parse::<IpAddr>().is_ok());
+                if !is_kept {
+                    self.say("an item of `dns`", server.span, "not an address");
+                }
+                is_kept
+            });
+        }
+        for port in items(service, "ports") {
+            self.remove(port, "host_ip", "a swarm publishes on every address");
+        }
+        for mount in items(service, "volumes") {
+            if let Some(bind) = mount.get_mut("bind").and_then(Node::as_map_mut) {
+                self.remove(bind, "create_host_path", FORGOTTEN);
+            }
+            if let Some(tmpfs) = mount.get_mut("tmpfs").and_then(Node::as_map_mut) {
+                self.remove(tmpfs, "mode", FORGOTTEN);
+            }
+        }
+        let networks = service.get_mut("networks").and_then(Node::as_map_mut);
+        for network in networks.into_iter().flat_map(|networks| &mut networks.entries) {
+            if let Some(attachment) = network.value.as_map_mut() {
+                self.remove(attachment, "ipv4_address", FORGOTTEN);
+                self.remove(attachment, "ipv6_address", FORGOTTEN);
+            }
+        }
+    }
+
+    fn remove(&self, map: &mut Map, key: &str, why: &str) {
+        if let Some(Entry { key, .. }) = map.remove(key) {
+            self.say(&format!("`{}`", key.value), key.span, why);
+        }
+    }
+
+    fn say(&self, what: &str, at: crate::yaml::Span, why: &str) {
+        let message = format!("{what} of service `{}` is ignored", self.sink.clean(self.service));
+        self.sink.push(Diagnostic::warning("ignored_key", message).at(at, why));
+    }
+}
+
+fn items<'m>(map: &'m mut Map, key: &str) -> impl Iterator<Item = &'m mut Map> {
+    let list = map.get_mut(key).and_then(|node| match &mut node.value {
+        Value::List(list) => Some(list),
+        _ => None,
+    });
+    list.into_iter().flatten().filter_map(Node::as_map_mut)
+}
