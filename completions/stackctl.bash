@@ -165,7 +165,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__config)
-            opts="-c -i -q -v -h --compose-file --format --inventory --no-color --quiet --verbose --help"
+            opts="-c -i -q -v -h --compose-file --strict-docker --format --stack --skip-interpolation --services --images --hash --inventory --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -202,7 +202,15 @@ _stackctl() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "yaml json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "yaml json swarm" -- "${cur}"))
+                    return 0
+                    ;;
+                --stack)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hash)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --inventory)
@@ -243,7 +251,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__deploy)
-            opts="-c -y -d -i -q -v -h --compose-file --yes --dry-run --detach --prune --timeout --resolve-image --with-registry-auth --format --inventory --no-color --quiet --verbose --help"
+            opts="-c -y -d -i -q -v -h --compose-file --strict-docker --yes --dry-run --detach --prune --timeout --resolve-image --with-registry-auth --format --inventory --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -329,7 +337,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__diff)
-            opts="-c -i -q -v -h --compose-file --prune --resolve-image --with-registry-auth --format --inventory --no-color --quiet --verbose --help"
+            opts="-c -i -q -v -h --compose-file --strict-docker --prune --resolve-image --with-registry-auth --format --inventory --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -53,6 +53,7 @@ never\t'Never: each host decides by itself'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs: JSON lines'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s d -l detach -d 'Do not wait until the tasks have proved stable'
@@ -70,6 +71,7 @@ never\t'Never: each host decides by itself'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs: JSON lines'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s d -l detach -d 'Do not wait until the tasks have proved stable'
@@ -87,6 +89,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l format -d 'Ho
 json\t'For programs: one JSON object'
 markdown\t'For pull requests'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l prune -d 'Count services that are no longer in the stackfile as to be removed'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for the look-ups'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l no-color -d 'No colours (as with NO_COLOR set)'
@@ -192,9 +195,16 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l format -d 'yaml for the merged file, json for what it comes to' -r -f -a "yaml\t'The merged file'
-json\t'What it comes to, every default filled in'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l format -d 'yaml for the merged file, json for what it comes to, swarm for the requests that `docker stack deploy` would make of an engine' -r -f -a "yaml\t'The merged file'
+json\t'What it comes to, every default filled in'
+swarm\t'The requests of docker\'s client'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l stack -d 'Name of the stack [default: that of the directory]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l hash -d 'Print services with the hash of what their tasks run, one a line; a changed hash is a replaced task' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l skip-interpolation -d 'Leave variables as they are'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l services -d 'Print the names of the services, one a line'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l images -d 'Print the images, one a line, each once'
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s v -l verbose -d 'Say more about what is done'

@@ -1,16 +1,28 @@
 //! `stackctl config`: the stackfile as it is understood.
 
+use std::collections::BTreeSet;
+
 use clap::ValueEnum;
 
 use super::Context;
+use super::deploy::stack_name;
+use super::render::text::clean;
 use super::report::{Exit, Failure};
 use super::stackfiles::Stackfiles;
+use crate::compose::Variables;
 use crate::compose::config::text;
+use crate::model::{ServiceName, StackName, StackSpec};
+use crate::swarm;
+use crate::yaml::closest;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("Check a stackfile without any host", "stackctl config -q -c docker-compose.yml"),
     ("Two files merged, as JSON", "stackctl config --format json -c app.yml -c prod.yml"),
+    ("What `docker stack deploy` would ask of a swarm", "stackctl config --format swarm --stack shop"),
 ];
+
+/// Stands for every service.
+const ALL: &str = "*";
 
 /// Arguments of `config`.
 #[derive(Debug, clap::Args)]
@@ -18,9 +30,26 @@ pub struct Config {
     /// What to print.
     #[command(flatten)]
     pub stackfiles: Stackfiles,
-    /// yaml for the merged file, json for what it comes to
+    /// yaml for the merged file, json for what it comes to, swarm for the requests that
+    /// `docker stack deploy` would make of an engine
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
+    /// Name of the stack [default: that of the directory]
+    #[arg(long, value_name = "NAME", value_parser = stack_name)]
+    pub stack: Option<StackName>,
+    /// Leave variables as they are
+    #[arg(long)]
+    pub skip_interpolation: bool,
+    /// Print the names of the services, one a line
+    #[arg(long, conflicts_with_all = ["format", "images", "hash"])]
+    pub services: bool,
+    /// Print the images, one a line, each once
+    #[arg(long, conflicts_with_all = ["format", "hash"])]
+    pub images: bool,
+    /// Print services with the hash of what their tasks run, one a line; a changed hash is a replaced task
+    #[arg(long, value_name = "SERVICE", num_args = 0..=1, default_missing_value = ALL, value_delimiter = ',')]
+    #[arg(conflicts_with_all = ["format", "skip_interpolation"])]
+    pub hash: Vec<String>,
 }
 
 /// How a configuration is printed.
@@ -31,18 +60,76 @@ pub enum Format {
     Yaml,
     /// What it comes to, every default filled in.
     Json,
+    /// The requests of docker's client.
+    Swarm,
+}
+
+/// What cannot be printed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
+pub enum ConfigError {
+    /// A specification is made of values.
+    #[error("without the values of variables there is only the merged file")]
+    #[diagnostic(
+        code(stackctl::cli::no_values),
+        help("take `--skip-interpolation` out, or print `--format yaml`")
+    )]
+    NoValues,
+    /// `--hash` of nobody.
+    #[error("no service `{name}` in the stackfile")]
+    #[diagnostic(code(stackctl::cli::unknown_service), help("{help}"))]
+    UnknownService {
+        /// As asked for.
+        name: String,
+        /// Which there are.
+        help: String,
+    },
 }
 
 pub(super) fn run(args: &Config, context: &Context) -> Result<Exit, Failure> {
-    let loaded = args.stackfiles.load(&args.stackfiles.directory_name()?, context)?;
-    if context.ui.is_quiet() {
-        return Ok(Exit::Done);
+    let lists = args.services || args.images;
+    if args.skip_interpolation && args.format != Format::Yaml {
+        return Err(Failure::usage(ConfigError::NoValues));
     }
+    let stack = match &args.stack {
+        Some(stack) => stack.clone(),
+        None => args.stackfiles.directory_name()?,
+    };
+    let variables = if args.skip_interpolation { Variables::Keep } else { Variables::Fill };
+    let loaded = args.stackfiles.load_with(&stack, variables, context)?;
+    let spec = &loaded.spec;
     let text = match args.format {
-        // A dollar sign is doubled, so that what is printed can be deployed.
-        Format::Yaml => text(&loaded.merged, true),
-        Format::Json => format!("{:#}\n", serde_json::json!(loaded.spec)),
+        _ if !args.hash.is_empty() => hashes(spec, &args.hash)?,
+        _ if context.ui.is_quiet() && !lists => return Ok(Exit::Done),
+        _ if args.services => lines(spec.services.keys().map(ToString::to_string)),
+        _ if args.images => {
+            // Where variables are kept nobody has looked whether an image is one.
+            let images: BTreeSet<_> = spec.services.values().map(|s| clean(&s.task.image)).collect();
+            lines(images.into_iter().map(Into::into))
+        }
+        // A dollar sign is doubled, so that what is printed can be deployed; one that has yet to be
+        // understood is not.
+        Format::Yaml => text(&loaded.merged, variables == Variables::Fill),
+        Format::Json => format!("{:#}\n", serde_json::json!(spec)),
+        Format::Swarm => format!("{:#}\n", swarm::bodies(spec, &loaded.merged)),
     };
     context.ui.data(&text);
     Ok(Exit::Done)
+}
+
+fn hashes(spec: &StackSpec, wanted: &[String]) -> Result<String, Failure> {
+    let known: Vec<&str> = spec.services.keys().map(ServiceName::as_str).collect();
+    let is_all = wanted.iter().any(|name| name == ALL);
+    if let Some(name) = wanted.iter().find(|name| !is_all && !known.contains(&name.as_str())) {
+        let help = match closest(name, &known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there are {}", known.join(", ")),
+        };
+        return Err(Failure::refused(ConfigError::UnknownService { name: name.clone(), help }));
+    }
+    let services = spec.services.values().filter(|s| is_all || wanted.iter().any(|w| w == s.name.as_str()));
+    Ok(lines(services.map(|service| format!("{} {}", service.name, service.task.hash()))))
+}
+
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.map(|line| line + "\n").collect()
 }

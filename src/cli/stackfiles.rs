@@ -7,7 +7,7 @@ use clap::ValueHint;
 
 use super::report::Failure;
 use super::{Context, cluster};
-use crate::compose::{self, Files, Loaded, Options, SourceText};
+use crate::compose::{self, Files, Loaded, Options, Reading, SourceText, Variables};
 use crate::model::StackName;
 
 /// Looked for in this order where no file is named.
@@ -23,6 +23,9 @@ pub struct Stackfiles {
     #[arg(short = 'c', long = "compose-file", value_name = "FILE", value_delimiter = ',')]
     #[arg(value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
+    /// Read the files exactly as docker does, with what it drops and loses
+    #[arg(long)]
+    pub strict_docker: bool,
 }
 
 /// Why there is nothing to read.
@@ -61,6 +64,16 @@ impl Files for Disk {
 impl Stackfiles {
     /// Finds and reads them; warnings go to stderr.
     pub(super) fn load(&self, stack: &StackName, context: &Context) -> Result<Loaded, Failure> {
+        self.load_with(stack, Variables::Fill, context)
+    }
+
+    /// The same, with or without the values of variables.
+    pub(super) fn load_with(
+        &self,
+        stack: &StackName,
+        variables: Variables,
+        context: &Context,
+    ) -> Result<Loaded, Failure> {
         let paths = self.paths()?;
         let project_dir = project_dir(&paths[0])?;
         let sources = paths.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>();
@@ -71,7 +84,8 @@ impl Stackfiles {
             home: home.as_deref(),
             env: &cluster::env,
             files: &Disk,
-            reading: compose::Reading::Ours,
+            reading: if self.strict_docker { Reading::Docker } else { Reading::Ours },
+            variables,
         };
         match compose::load(sources.map_err(Failure::refused)?, &options) {
             Ok(loaded) => {

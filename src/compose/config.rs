@@ -5,6 +5,7 @@
 
 use super::paths::Base;
 use super::short;
+use super::support::{At, KEYS};
 use crate::model::GoDuration;
 use crate::yaml::emit::{Style, yaml};
 use crate::yaml::scalar::go_float;
@@ -13,8 +14,8 @@ use crate::yaml::{Entry, Map, Node, Spanned, Value};
 /// Sections in the order they are printed; `x-` keys come last.
 const ORDER: [&str; 6] = ["version", "services", "networks", "volumes", "secrets", "configs"];
 
-/// The version that is printed for a file that leaves the choice to the reader.
-const NEWEST: &str = "3.13";
+/// The minor version that is printed for a file that leaves the choice to the reader: docker's newest.
+const NEWEST: u32 = 13;
 
 /// The merged file as YAML. With `escape_dollars` a reader that fills in variables gets the same values
 /// back; without it the text is what docker's own `stack config` prints.
@@ -28,15 +29,11 @@ pub(super) fn settle(root: &mut Node, base: &Base<'_>) {
     root.sort();
     let span = root.span;
     let Some(top) = root.as_map_mut() else { return };
-    let version = match top.get("version").and_then(Node::as_text) {
-        Some(version) if version.starts_with("3.") => version.to_owned(),
-        _ => NEWEST.to_owned(),
-    };
-    top.set(Spanned::new("version".to_owned(), span), Node::text(version, span));
+    let written = top.get("version").and_then(Node::as_text).and_then(|version| version.strip_prefix("3."));
+    let written = written.and_then(|minor| minor.parse().ok()).unwrap_or(NEWEST);
     // It would name another stack than the one on the command line.
     top.remove("name");
     let rank = |key: &str| ORDER.iter().position(|section| *section == key).unwrap_or(ORDER.len());
-    top.entries.sort_by_key(|entry| rank(&entry.key.value));
     for section in &ORDER[2..] {
         for Entry { key, value } in entries(top, section) {
             if value.is_null() {
@@ -57,6 +54,46 @@ pub(super) fn settle(root: &mut Node, base: &Base<'_>) {
             settle_service(service);
         }
     }
+    // Docker cannot read its own output again where a long form is newer than the file.
+    let version = format!("3.{}", written.max(needed(top)).min(NEWEST));
+    top.set(Spanned::new("version".to_owned(), span), Node::text(version, span));
+    top.entries.sort_by_key(|entry| rank(&entry.key.value));
+}
+
+/// The mappings in a section.
+fn children<'m>(top: &'m Map, section: &str) -> impl Iterator<Item = &'m Map> {
+    let section = top.get(section).and_then(Node::as_map);
+    section.into_iter().flat_map(|section| &section.entries).filter_map(|entry| entry.value.as_map())
+}
+
+/// The minor version that knows what is printed: the long forms we write, and the keys of services.
+fn needed(top: &Map) -> u32 {
+    let mut needed = 0;
+    for (section, minor) in [("networks", 5), ("secrets", 5), ("configs", 5), ("volumes", 4)] {
+        if children(top, section).any(|resource| resource.get("name").is_some()) {
+            needed = needed.max(minor);
+        }
+    }
+    for service in children(top, "services") {
+        let is_long =
+            |node: &Node| node.as_list().is_some_and(|list| list.iter().any(|item| item.as_map().is_some()));
+        if ["ports", "volumes"].iter().any(|key| service.get(key).is_some_and(is_long)) {
+            needed = needed.max(2);
+        }
+        needed = needed.max(newest_key(service, At::Service));
+        if let Some(deploy) = service.get("deploy").and_then(Node::as_map) {
+            needed = needed.max(newest_key(deploy, At::Deploy));
+        }
+    }
+    needed
+}
+
+fn newest_key(map: &Map, at: At) -> u32 {
+    let minor = |entry: &Entry| {
+        let (.., since, _) = KEYS.iter().find(|key| key.0 == at && key.1 == entry.key.value)?;
+        since.strip_prefix("3.")?.parse().ok()
+    };
+    map.entries.iter().filter_map(minor).max().unwrap_or(0)
 }
 
 fn settle_service(service: &mut Map) {

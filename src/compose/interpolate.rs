@@ -86,6 +86,16 @@ pub fn apply(root: &mut Node, env: Env<'_>, reading: Reading, sink: &Sink<'_>) {
     filler.node(root, &mut Vec::new());
 }
 
+/// Leaves variables where they are: nothing that is made of one can be judged, so nothing is said of it.
+pub fn leave(node: &Node, sink: &Sink<'_>) {
+    match &node.value {
+        Value::Text(text) if text.contains('$') => sink.spoil(node.span),
+        Value::List(list) => list.iter().for_each(|node| leave(node, sink)),
+        Value::Map(map) => map.entries.iter().for_each(|entry| leave(&entry.value, sink)),
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => {}
+    }
+}
+
 struct Filler<'a> {
     env: Env<'a>,
     reading: Reading,

@@ -46,6 +46,17 @@ pub enum Reading {
     Docker,
 }
 
+/// What becomes of the variables in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Variables {
+    /// They are filled in.
+    #[default]
+    Fill,
+    /// They stay as they are, and so do the texts they are in. The merged file is for people and tools;
+    /// the spec is not for a deploy.
+    Keep,
+}
+
 impl Reading {
     /// How bad it is what docker passes on and no engine can do.
     const fn severity(self) -> yaml::Severity {
@@ -70,6 +81,8 @@ pub struct Options<'a> {
     pub files: &'a dyn Files,
     /// Whose reading of the file counts.
     pub reading: Reading,
+    /// What becomes of variables.
+    pub variables: Variables,
 }
 
 /// What became of the files.
@@ -90,7 +103,8 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
     let sink = Sink::new("compose", &sources);
     let base = paths::Base { project_dir: options.project_dir, home: options.home };
     let reading = options.reading;
-    let world = normal::World { base, env: options.env, files: options.files, reading };
+    let variables = options.variables;
+    let world = normal::World { base, env: options.env, files: options.files, reading, variables };
 
     let several = added.len() > 1;
     let mut merged: Option<Node> = None;
@@ -103,7 +117,10 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
             }
         };
         let Some(mut tree) = yaml::parse(&sources, id, &sink) else { continue };
-        interpolate::apply(&mut tree, options.env, reading, &sink);
+        match variables {
+            Variables::Fill => interpolate::apply(&mut tree, options.env, reading, &sink),
+            Variables::Keep => interpolate::leave(&tree, &sink),
+        }
         normal::normalise(&mut tree, &world, &sink);
         if several {
             // Each file must be right by itself, even where a later one has the last word.

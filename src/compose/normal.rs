@@ -10,7 +10,7 @@ use std::io;
 use super::interpolate::Env;
 use super::paths::{Base, is_absolute};
 use super::short;
-use super::{Files, Reading};
+use super::{Files, Reading, Variables};
 use crate::yaml::{Diagnostic, Map, Node, Sink, Span, Spanned, Value, scalar_text};
 
 /// What the outside lends us.
@@ -23,6 +23,8 @@ pub struct World<'a> {
     pub files: &'a dyn Files,
     /// Whose reading counts.
     pub reading: Reading,
+    /// Whether variables are still in the texts.
+    pub variables: Variables,
 }
 
 impl World<'_> {
@@ -33,7 +35,20 @@ impl World<'_> {
             Value::Text(text) => text.is_empty() && self.reading == Reading::Docker,
             Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => false,
         };
-        if is_open { (self.env)(name) } else { None }
+        if is_open { (self.env)(name).map(|value| self.as_is(value)) } else { None }
+    }
+
+    /// A value that is not from the file, as the file would have it.
+    fn as_is(&self, value: String) -> String {
+        match self.variables {
+            Variables::Fill => value,
+            Variables::Keep => value.replace('$', "$$"),
+        }
+    }
+
+    /// Whether a short form cannot be taken apart yet.
+    fn is_open(&self, text: &str) -> bool {
+        self.variables == Variables::Keep && text.contains('$')
     }
 }
 
@@ -298,7 +313,7 @@ impl Normaliser<'_> {
         match short::env_file(&text) {
             Ok(pairs) => {
                 for (name, value) in pairs {
-                    let value = value.map_or(Value::Null, Value::Text);
+                    let value = value.map_or(Value::Null, |value| Value::Text(self.world.as_is(value)));
                     let value = self.world.callers(&name, &value).map_or(value, Value::Text);
                     if let Value::Text(value) = value {
                         all.set(Spanned::new(name, node.span), Node::text(value, node.span));
@@ -315,6 +330,10 @@ impl Normaliser<'_> {
         let mut long = Vec::with_capacity(list.len());
         for item in list.drain(..) {
             let ports = match &item.value {
+                Value::Text(text) if self.world.is_open(text) => {
+                    long.push(item);
+                    continue;
+                }
                 Value::Text(text) => short::ports(text),
                 Value::Int(int) => short::ports(&int.to_string()),
                 _ => {
@@ -346,7 +365,9 @@ impl Normaliser<'_> {
 
     fn volumes(&self, map: &mut Map) {
         for item in items(map, "volumes") {
-            if let Value::Text(text) = &item.value {
+            if let Value::Text(text) = &item.value
+                && !self.world.is_open(text)
+            {
                 match short::volume(text, self.world.reading) {
                     Ok(volume) => {
                         if let Some(option) = volume.dropped.first() {

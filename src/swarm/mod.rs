@@ -100,6 +100,13 @@ impl<'a> Written<'a> {
         self.0.and_then(Node::as_text)
     }
 
+    fn number(self, key: &str) -> Option<i128> {
+        match self.at(key).0.map(|node| &node.value) {
+            Some(Yaml::Int(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
     fn items(self) -> impl Iterator<Item = Self> {
         let list = match self.0.map(|node| &node.value) {
             Some(Yaml::List(list)) => list.as_slice(),

@@ -24,7 +24,7 @@ pub fn body(spec: &StackSpec, service: &ServiceSpec, written: Written<'_>) -> Va
         .with("Mode", mode(service.mode, deploy))
         .with("UpdateConfig", update(&service.update_config, deploy.at("update_config")))
         .with("RollbackConfig", update(&service.rollback_config, deploy.at("rollback_config")))
-        .with("EndpointSpec", endpoint(service, deploy))
+        .with("EndpointSpec", endpoint(service, deploy, written.at("ports")))
         .into()
 }
 
@@ -146,17 +146,26 @@ fn update(config: &UpdateConfig, written: Written<'_>) -> Body {
         .with("Order", written.at("order").then(json!(config.order)))
 }
 
-fn endpoint(service: &ServiceSpec, deploy: Written<'_>) -> Body {
+fn endpoint(service: &ServiceSpec, deploy: Written<'_>, ports: Written<'_>) -> Body {
     let mode = match service.endpoint_mode {
         EndpointMode::Vip => "vip",
         EndpointMode::Dnsrr => "dnsrr",
     };
     let port = |port: &Port| {
+        let (protocol, mode) = (port.protocol.to_string(), json!(port.mode));
+        // The short form says both; of a long one only what is written is sent.
+        let item = ports.items().find(|item| {
+            item.number("target") == Some(port.target.into())
+                && item.number("published") == port.published.map(i128::from)
+                && item.at("protocol").text().is_none_or(|written| protocol.eq_ignore_ascii_case(written))
+                && item.at("mode").text().is_none_or(|written| mode == written)
+        });
+        let is_open = |key: &str| item.is_some_and(|item| !item.at(key).is_there());
         Body::default()
-            .with("Protocol", port.protocol.to_string())
+            .with("Protocol", (!is_open("protocol")).then_some(protocol))
             .with("TargetPort", port.target)
             .with("PublishedPort", port.published)
-            .with("PublishMode", json!(port.mode))
+            .with("PublishMode", (!is_open("mode")).then_some(mode))
             .into()
     };
     Body::default()

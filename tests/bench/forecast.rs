@@ -201,6 +201,8 @@ fn stackfiles(c: &mut Criterion) {
         home: None,
         env: &|_| None,
         files: &NoFiles,
+        reading: compose::Reading::Ours,
+        variables: compose::Variables::Fill,
     };
     let load = || {
         let source = SourceText { name: "app.yml".into(), bytes: text.clone().into_bytes() };

@@ -13,7 +13,8 @@ pub enum Kind {
     Specs,
     /// Two lists of networks.
     Networks,
-    /// Two stackfiles.
+    /// Two stackfiles, but for the version, which says what may be written and not what it means, and
+    /// for `env_file`, which is in the environment.
     Compose,
 }
 
@@ -41,6 +42,10 @@ for line in sys.stdin:
     kind, docker, ours = json.loads(line)
     if kind == "compose":
         docker, ours = yaml(docker), yaml(ours)
+        for side in docker, ours:
+            side.pop("version", None)
+            for service in side.get("services", {}).values():
+                service.pop("env_file", None)
     print(json.dumps(getattr(comparer, "compare_" + kind)(docker, ours)))
 "#;
 

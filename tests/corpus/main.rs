@@ -5,6 +5,8 @@
 #![allow(clippy::disallowed_methods, reason = "a test reads files and its environment, and runs programs")]
 
 mod compare;
+mod reasons;
+mod roundtrip;
 mod samples;
 mod swarm;
 mod world;

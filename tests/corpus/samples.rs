@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use stackctl::compose::{self, Files, Options, Reading, SourceText};
+use stackctl::compose::{self, Files, Options, Reading, SourceText, Variables};
 use stackctl::model::StackName;
 use stackctl::yaml::Severity;
 
@@ -30,6 +30,7 @@ fn every_sample_stack_loads_without_a_warning() {
             env: &|_| None,
             files: &Disk,
             reading: Reading::default(),
+            variables: Variables::default(),
         };
         let source = SourceText { name: file.display().to_string(), bytes };
         match compose::load(vec![source], &options) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use stackctl::compose::{self, Files, Loaded, Options, Reading, Report, SourceText};
+use stackctl::compose::{self, Files, Loaded, Options, Reading, Report, SourceText, Variables};
 use stackctl::model::StackName;
 
 /// Where the files are, and what was there when docker read them.
@@ -145,6 +145,7 @@ impl Corpus {
             env: &env,
             files: &self.beside(case),
             reading,
+            variables: Variables::Fill,
         };
         compose::load(texts, &options)
     }

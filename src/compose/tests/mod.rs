@@ -9,7 +9,7 @@ use std::io;
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
-use super::{Files, Loaded, Options, Reading, load};
+use super::{Files, Loaded, Options, Reading, Variables, load};
 use crate::model::StackName;
 use crate::yaml::{Report, SourceText};
 
@@ -48,6 +48,7 @@ fn load_all(files: &[(&str, &[u8])]) -> Result<Loaded, Report> {
         env: &env,
         files: &Beside,
         reading: Reading::Ours,
+        variables: Variables::Fill,
     };
     let files =
         files.iter().map(|(name, bytes)| SourceText { name: (*name).to_owned(), bytes: bytes.to_vec() });
