@@ -3,7 +3,9 @@
 //! Works on trees in normal form, so that a place still belongs to the file that won. Docker's rules,
 //! except that a later file can set anything to zero, false or empty; that ports are told apart by
 //! address, number and protocol instead of number alone; that `healthcheck.test` is replaced, not
-//! appended to; and that `!reset` removes a key and `!override` replaces one.
+//! appended to; that lists have each item once; that a network's aliases stay where a later file has none
+//! and its options are taken over; and that `!reset` removes a key and `!override` replaces one. Docker's
+//! own way is in `docker::merge`.
 
 use crate::yaml::{Entry, Map, Node, Value};
 
@@ -76,8 +78,10 @@ fn node(base: &mut Node, later: Node, path: &mut Vec<String>) {
     match (rule, &mut base.value, later.value) {
         (Rule::Deep, Value::Map(ours), Value::Map(theirs)) => map(ours, theirs, path),
         (Rule::Deep, Value::List(ours), Value::List(theirs)) => {
+            // A constraint that stands there twice says no more, but docker sends it twice.
+            let is_placement = path.iter().any(|key| key == "placement");
             for item in theirs {
-                if !ours.iter().any(|known| same(known, &item)) {
+                if is_placement || !ours.iter().any(|known| same(known, &item)) {
                     ours.push(item);
                 }
             }
@@ -103,9 +107,14 @@ fn node(base: &mut Node, later: Node, path: &mut Vec<String>) {
     }
 }
 
-/// Whether nothing written is something said: a variable that is to be unset.
+/// Whether nothing written is something said: a variable that is to be unset, or a network of the stack's
+/// own in place of one that was described.
 fn unsets(path: &[String]) -> bool {
-    matches!(path, [services, _, key, _] if services == "services" && key == "environment")
+    match path {
+        [section, _] => matches!(section.as_str(), "networks" | "volumes" | "secrets" | "configs"),
+        [services, _, key, _] => services == "services" && key == "environment",
+        _ => false,
+    }
 }
 
 fn map(ours: &mut Map, theirs: Map, path: &mut Vec<String>) {

@@ -52,7 +52,8 @@ pub fn ports(text: &str) -> Result<Vec<ShortPort>, Malformed> {
         ip => Some(ip.parse().map_err(|_| Malformed("the host part is not an IP address".to_owned()))?),
     };
     let targets = port_range(target)?;
-    let published = if published.is_empty() { None } else { Some(port_range(published)?) };
+    // Zero leaves the choice to the engine.
+    let published = if matches!(published, "" | "0") { None } else { Some(port_range(published)?) };
     let (first, count) = targets;
     let one =
         |target, published| ShortPort { host_ip, published, target, protocol, mode: PublishMode::Ingress };
@@ -129,7 +130,7 @@ pub fn volume(text: &str, reading: Reading) -> Result<ShortVolume, Malformed> {
         [""] | [] => return malformed("nothing is written"),
         [target] => volume.target = (*target).to_owned(),
         [source, target, options @ ..] => {
-            if source.is_empty() || target.is_empty() {
+            if source.is_empty() || target.is_empty() || options.contains(&"") {
                 return malformed("a part between the colons is empty");
             }
             volume.source = Some((*source).to_owned());
@@ -394,6 +395,7 @@ mod tests {
             ("53:53/UDP", "53>53/udp"),
             ("127.0.0.1:8080:80", "127.0.0.1 8080>80/tcp"),
             ("127.0.0.1::80", "127.0.0.1 ->80/tcp"),
+            ("0:80", "->80/tcp"),
             ("127.0.0.1:80", "127.0.0.1 ->80/tcp"),
             ("[::1]:8080:80", "::1 8080>80/tcp"),
             ("::1:8080:80", "::1 8080>80/tcp"),

@@ -27,13 +27,13 @@ pub fn body(spec: &StackSpec, task: &TaskSpec, written: Written<'_>) -> Body {
         .with("TTY", task.tty)
         .with("OpenStdin", task.stdin_open)
         .with("ReadOnly", task.read_only)
-        .with("Mounts", mounts(spec, task))
+        .with("Mounts", mounts(spec, task, written.at("volumes")))
         .with("StopGracePeriod", task.stop_grace_period.map(GoDuration::as_nanos))
         .with("Healthcheck", task.healthcheck.as_ref().map(|check| Value::from(healthcheck(check))))
         .with("Hosts", task.extra_hosts.iter().map(|line| host(line)).collect::<Vec<_>>())
         .with("DNSConfig", dns)
         .with("Secrets", secrets(spec, task, written.at("secrets")))
-        .with("Configs", configs(spec, task, written.at("configs")))
+        .with("Configs", configs(spec, task, written))
         .with("Isolation", task.isolation.clone())
         .with("Sysctls", json!(task.sysctls))
         .with("CapabilityAdd", task.cap_add.clone())
@@ -99,8 +99,14 @@ fn healthcheck(check: &Healthcheck) -> Body {
         .with("StartInterval", nanos(check.start_interval))
 }
 
-fn mounts(spec: &StackSpec, task: &TaskSpec) -> Vec<Value> {
-    task.volumes.iter().map(|(target, one)| mount(spec, target, one).into()).collect()
+fn mounts(spec: &StackSpec, task: &TaskSpec, written: Written<'_>) -> Vec<Value> {
+    let body = |(target, one): (&String, &Mount)| {
+        let item = written.items().find(|item| item.at("target").text() == Some(target));
+        // For Docker Desktop; nothing here goes by it.
+        let consistency = item.and_then(|item| item.at("consistency").text());
+        mount(spec, target, one).with("Consistency", consistency).into()
+    };
+    task.volumes.iter().map(body).collect()
 }
 
 fn mount(spec: &StackSpec, target: &str, mount: &Mount) -> Body {
@@ -164,11 +170,16 @@ fn configs(spec: &StackSpec, task: &TaskSpec, written: Written<'_>) -> Vec<Value
     let name = |key: &str| spec.configs.get(key).map(|config| config.name.clone());
     let reference = |(path, mount): (&String, &FileMount)| {
         Body::default()
-            .with("File", file(path, mount, "/", written))
+            .with("File", file(path, mount, "/", written.at("configs")))
             .with("ConfigName", name(&mount.source))
             .into()
     };
-    task.configs.iter().map(reference).collect()
+    let mut references: Vec<Value> = task.configs.iter().map(reference).collect();
+    // Credentials are a config that is no file.
+    if let Some(name) = written.at("credential_spec").at("config").text().and_then(name) {
+        references.push(Body::default().with("ConfigName", name).into());
+    }
+    references
 }
 
 /// The file of a config or secret, under the name that is written: relative to `directory` or absolute.

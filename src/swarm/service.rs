@@ -53,8 +53,10 @@ fn limits(limits: &Limits) -> Body {
 
 fn reservations(reserved: &Reservations) -> Body {
     let given = |value: i64| (value != 0).then_some(value);
-    let generic =
-        |(kind, value): (&String, &i64)| json!({"DiscreteResourceSpec": {"Kind": kind, "Value": value}});
+    let generic = |(kind, value): (&String, &i64)| {
+        let spec = Body::default().with("Kind", kind.clone()).with("Value", given(*value));
+        json!({"DiscreteResourceSpec": Value::from(spec)})
+    };
     Body::default()
         .with("NanoCPUs", given(reserved.nano_cpus))
         .with("MemoryBytes", given(reserved.memory))
@@ -135,6 +137,9 @@ fn update(config: &UpdateConfig, written: Written<'_>) -> Body {
     if !written.is_there() {
         return Body::default();
     }
+    // The API keeps no more digits than half of ours.
+    #[expect(clippy::cast_possible_truncation, reason = "that is the point")]
+    let ratio: f64 = (config.max_failure_ratio as f32).to_string().parse().unwrap_or(0.0);
     let nanos = |key: &str, value: i64| written.at(key).then(value).filter(|value| *value != 0);
     Body::default()
         .with("Parallelism", config.parallelism)
@@ -142,7 +147,7 @@ fn update(config: &UpdateConfig, written: Written<'_>) -> Body {
         // As written: a rollback that is to be rolled back is taken for a pause by us and by the engine.
         .with("FailureAction", written.at("failure_action").text())
         .with("Monitor", nanos("monitor", config.monitor.as_nanos()))
-        .with("MaxFailureRatio", config.max_failure_ratio)
+        .with("MaxFailureRatio", ratio)
         .with("Order", written.at("order").then(json!(config.order)))
 }
 
@@ -153,19 +158,25 @@ fn endpoint(service: &ServiceSpec, deploy: Written<'_>, ports: Written<'_>) -> B
     };
     let port = |port: &Port| {
         let (protocol, mode) = (port.protocol.to_string(), json!(port.mode));
-        // The short form says both; of a long one only what is written is sent.
+        // The short form says both; of a long one what is written is sent, and as it is written.
         let item = ports.items().find(|item| {
+            let says = |key: &str, value: &str| {
+                item.at(key).text().is_none_or(|text| text.is_empty() || text.eq_ignore_ascii_case(value))
+            };
             item.number("target") == Some(port.target.into())
-                && item.number("published") == port.published.map(i128::from)
-                && item.at("protocol").text().is_none_or(|written| protocol.eq_ignore_ascii_case(written))
-                && item.at("mode").text().is_none_or(|written| mode == written)
+                && item.number("published").filter(|number| *number != 0) == port.published.map(i128::from)
+                && says("protocol", &protocol)
+                && says("mode", mode.as_str().unwrap_or_default())
         });
-        let is_open = |key: &str| item.is_some_and(|item| !item.at(key).is_there());
+        let sent = |key: &str, value: Value| match item {
+            Some(item) => item.at(key).text().map_or(Value::Null, Value::from),
+            None => value,
+        };
         Body::default()
-            .with("Protocol", (!is_open("protocol")).then_some(protocol))
+            .with("Protocol", sent("protocol", protocol.as_str().into()))
             .with("TargetPort", port.target)
             .with("PublishedPort", port.published)
-            .with("PublishMode", (!is_open("mode")).then_some(mode))
+            .with("PublishMode", sent("mode", mode.clone()))
             .into()
     };
     Body::default()

@@ -1,8 +1,6 @@
 //! What docker drops on the way from a stackfile to a swarm service: some keys with a warning, some
 //! without a word. Here each gets one.
 
-use std::net::IpAddr;
-
 use crate::yaml::{Diagnostic, Entry, Map, Node, Sink, Value};
 
 /// Keys of a service that lead to nothing, with docker's reason where it has one.
@@ -50,15 +48,6 @@ impl Dropper<'_> {
         }
         if service.get("restart").and_then(Node::as_text) == Some("no") {
             self.remove(service, "restart", "docker sends nothing, and a swarm restarts");
-        }
-        if let Some(Value::List(servers)) = service.get_mut("dns").map(|node| &mut node.value) {
-            servers.retain(|server| {
-                let is_kept = server.as_text().is_none_or(|text| text.parse::<IpAddr>().is_ok());
-                if !is_kept {
-                    self.say("an item of `dns`", server.span, "not an address");
-                }
-                is_kept
-            });
         }
         for port in items(service, "ports") {
             self.remove(port, "host_ip", "a swarm publishes on every address");

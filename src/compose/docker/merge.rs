@@ -26,6 +26,8 @@ enum Rule {
     By(fn(&Node) -> Identity),
     /// Options together if the driver is the same or not given, else the later one.
     Logging,
+    /// Aliases are the later ones, also where there are none; driver options the earlier ones.
+    Attachment,
 }
 
 /// What tells items apart and sorts them.
@@ -35,9 +37,10 @@ fn rule(path: &[String]) -> Rule {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     match path.as_slice() {
         ["services", _, rest @ ..] => match rest {
-            ["command" | "entrypoint"] | ["networks", _, "aliases"] => Rule::ReplaceUnlessEmpty,
+            ["command" | "entrypoint"] => Rule::ReplaceUnlessEmpty,
+            ["networks", _] => Rule::Attachment,
             ["ulimits", _] | ["labels" | "sysctls", _] | ["deploy", "labels", _] => Rule::Replace,
-            ["logging", "options", _] | ["networks", _, "driver_opts", _] => Rule::Replace,
+            ["logging", "options", _] => Rule::Replace,
             ["build", ..] => Rule::Replace,
             ["ports"] => Rule::By(published),
             ["volumes"] => Rule::By(|item| (0, field(item, "target"))),
@@ -54,7 +57,16 @@ fn rule(path: &[String]) -> Rule {
 fn node(base: &mut Node, later: Node, path: &mut Vec<String>) {
     let rule = rule(path);
     let counts = path.last().is_some_and(|key| ZERO_COUNTS.contains(&key.as_str()));
-    if later.is_null() || (is_empty(&later) && !counts && !matches!(rule, Rule::Replace)) {
+    let says_nothing = match rule {
+        // `networks: {a: }` at the top is a network that is like any other, and its own.
+        Rule::Replace => later.is_null() && path.len() > 2,
+        // What is there already is sifted all the same.
+        Rule::By(_) | Rule::Attachment => later.is_null(),
+        Rule::ReplaceUnlessEmpty | Rule::Deep | Rule::Logging => {
+            is_empty(&later) && !(counts && !later.is_null())
+        }
+    };
+    if says_nothing {
         return;
     }
     match (rule, &mut base.value, later.value) {
@@ -78,6 +90,11 @@ fn node(base: &mut Node, later: Node, path: &mut Vec<String>) {
                 (Some(old), Some(new)) if old != new => *ours = theirs,
                 _ => map(ours, theirs, path),
             }
+        }
+        (Rule::Attachment, Value::Map(ours), Value::Map(mut theirs)) => {
+            ours.remove("aliases");
+            theirs.entries.retain(|entry| entry.key.value != "driver_opts" && !is_empty(&entry.value));
+            theirs.entries.into_iter().for_each(|entry| ours.set(entry.key, entry.value));
         }
         (_, _, value) => *base = Node { value, ..later },
     }

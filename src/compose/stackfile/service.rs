@@ -95,6 +95,12 @@ fn image(fields: &Fields<'_>) -> Option<Spanned<String>> {
     Some(image)
 }
 
+/// One of a few words. Empty is left out, as docker has it: a variable without a value may be the reason.
+fn word<T: Copy>(fields: &Fields<'_>, key: &str, words: &[(&str, T)]) -> Option<Spanned<T>> {
+    let is_empty = fields.node(key)?.as_text().is_some_and(str::is_empty);
+    if is_empty { None } else { fields.choice(key, words) }
+}
+
 fn duration(fields: &Fields<'_>, key: &str) -> Option<Spanned<GoDuration>> {
     if let Some(node @ Node { value: Value::Int(_) | Value::Float(_), .. }) = fields.node(key) {
         fields.sink().push(
@@ -244,13 +250,15 @@ fn ports(fields: &Fields<'_>) -> Vec<Spanned<Port>> {
             Some(_) => Some(port_number(&port, "published")?),
         };
         let target = port_number(&port, "target")?;
-        let protocol = match port.node("protocol") {
+        // Empty is left out, as in `word`.
+        let said = |key| port.node(key).filter(|node| node.as_text() != Some(""));
+        let protocol = match said("protocol") {
             None => Protocol::Tcp,
             Some(_) => {
                 port.parsed("protocol", "unknown_word", "`tcp`, `udp` or `sctp`", short::protocol)?.value
             }
         };
-        let mode = match port.node("mode") {
+        let mode = match said("mode") {
             None => PublishMode::Ingress,
             Some(_) => {
                 port.choice("mode", &[("ingress", PublishMode::Ingress), ("host", PublishMode::Host)])?.value
@@ -418,17 +426,18 @@ fn healthcheck(fields: &Fields<'_>) -> Option<Healthcheck> {
                 .help("write the command as one text, or put `CMD` in front"),
         );
     }
-    let test = match (disable, test) {
-        (Some(_), _) => vec!["NONE".to_owned()],
-        (None, test) => test.unwrap_or_default().into_iter().map(|word| word.value).collect(),
-    };
-    Some(Healthcheck {
-        test,
+    let healthcheck = Healthcheck {
+        test: test.unwrap_or_default().into_iter().map(|word| word.value).collect(),
         interval: duration(&health, "interval").map(|d| d.value),
         timeout: duration(&health, "timeout").map(|d| d.value),
         retries: health.integer("retries", 0).map(|n| n.value),
         start_period: duration(&health, "start_period").map(|d| d.value),
         start_interval: duration(&health, "start_interval").map(|d| d.value),
+    };
+    // Nothing is checked, so nothing else matters.
+    Some(match disable {
+        Some(_) => Healthcheck { test: vec!["NONE".to_owned()], ..Healthcheck::default() },
+        None => healthcheck,
     })
 }
 
@@ -502,7 +511,7 @@ fn deploy(fields: &Fields<'_>) -> Deploy {
         preference.required_text("spread")
     });
     Deploy {
-        mode: deploy.choice("mode", &modes),
+        mode: word(&deploy, "mode", &modes),
         replicas: deploy.integer("replicas", 0),
         endpoint_mode: deploy.parsed("endpoint_mode", "unknown_word", "`vip` or `dnsrr`", endpoint),
         labels: deploy.pairs("labels").unwrap_or_default(),
@@ -562,7 +571,7 @@ fn update_config(deploy: &Fields<'_>, key: &str) -> Option<Spanned<UpdateConfig>
             .at(ratio.span, "a share is between 0 and 1"),
         );
     }
-    let action = config.choice("failure_action", &actions);
+    let action = word(&config, "failure_action", &actions);
     let mut failure_action = action.map_or(defaults.failure_action, |action| action.value);
     if let (FailureAction::Rollback, Some(action), "rollback_config") = (failure_action, action, key) {
         // Docker takes the word and pauses.
@@ -593,7 +602,7 @@ fn restart_policy(deploy: &Fields<'_>) -> Option<RestartPolicy> {
         ("any", RestartCondition::Any),
     ];
     Some(RestartPolicy {
-        condition: policy.choice("condition", &conditions),
+        condition: word(&policy, "condition", &conditions),
         delay: duration(&policy, "delay"),
         max_attempts: policy.integer("max_attempts", 0),
         window: duration(&policy, "window"),
