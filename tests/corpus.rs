@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use stackctl::compose::{self, Files, Options, SourceText};
+use stackctl::compose::{self, Files, Options, SourceText, Stack};
 use stackctl::model::StackName;
 use stackctl::yaml::Severity;
 
@@ -75,11 +75,13 @@ impl Corpus {
             name => self.env.get(name).cloned(),
         };
         let options = Options {
-            stack: &StackName::unchecked(&run("stack")),
+            stack: Stack::Given(&StackName::unchecked(&run("stack"))),
             project_dir: &workdir,
             home: Some(&home),
             env: &env,
             files: &self.beside(file),
+            env_files: None,
+            profiles: &[],
         };
         let bytes = std::fs::read(self.root.join(file)).unwrap_or_default();
         compose::load(vec![SourceText { name: file.to_owned(), bytes }], &options)
@@ -103,11 +105,13 @@ fn every_sample_stack_loads_without_a_warning() {
         let file = directory.join("docker-compose.yml");
         let Ok(bytes) = std::fs::read(&file) else { continue };
         let options = Options {
-            stack: &StackName::unchecked("sample"),
+            stack: Stack::Given(&StackName::unchecked("sample")),
             project_dir: &directory.to_string_lossy(),
             home: None,
             env: &|_| None,
             files: &Disk,
+            env_files: None,
+            profiles: &[],
         };
         let source = SourceText { name: file.display().to_string(), bytes };
         match compose::load(vec![source], &options) {

@@ -34,7 +34,7 @@ pub enum Format {
 }
 
 pub(super) fn run(args: &Config, context: &Context) -> Result<Exit, Failure> {
-    let loaded = args.stackfiles.load(&args.stackfiles.directory_name()?, context)?;
+    let loaded = args.stackfiles.load_unnamed(context)?;
     if context.ui.is_quiet() {
         return Ok(Exit::Done);
     }
