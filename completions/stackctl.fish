@@ -46,6 +46,8 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "config" -d 'Print
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "version" -d 'Print the version of stackctl, and of every engine with --hosts'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: the .env beside the first stackfile]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l resolve-image -d 'When to ask the registry which image a tag stands for' -r -f -a "always\t'Each time'
 changed\t'Only if the image is written otherwise than in what runs'
@@ -64,6 +66,8 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s q -l quiet 
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: the .env beside the first stackfile]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l resolve-image -d 'When to ask the registry which image a tag stands for' -r -f -a "always\t'Each time'
 changed\t'Only if the image is written otherwise than in what runs'
@@ -82,6 +86,8 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s q -l quiet -d '
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: the .env beside the first stackfile]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l resolve-image -d 'When to ask the registry which image a tag stands for' -r -f -a "always\t'Each time'
 changed\t'Only if the image is written otherwise than in what runs'
 never\t'Never: each host decides by itself'"
@@ -195,10 +201,12 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: the .env beside the first stackfile]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l format -d 'yaml for the merged file, json for what it comes to, swarm for the requests that `docker stack deploy` would make of an engine' -r -f -a "yaml\t'The merged file'
 json\t'What it comes to, every default filled in'
 swarm\t'The requests of docker\'s client'"
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l stack -d 'Name of the stack [default: that of the directory]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l stack -d 'Name of the stack [default: the `name` of the files, or else of their directory]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l hash -d 'Print services with the hash of what their tasks run, one a line; a changed hash is a replaced task' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses'

@@ -51,6 +51,8 @@ fn keys() -> String {
         let place = if last.replace(at) == Some(at) { String::new() } else { format!("{at:?}") };
         let treatment = match treatment {
             Treatment::Used => "used".to_owned(),
+            Treatment::Partly(why) => format!("used, but: {why}"),
+            Treatment::NotYet(why) => format!("not yet: {why}"),
             Treatment::Ignored(why) => format!("ignored: {why}"),
             Treatment::Noted(why) => format!("noted: {why}"),
             Treatment::Refused(advice) => format!("refused: {advice}"),

@@ -34,7 +34,7 @@ pub struct Config {
     /// `docker stack deploy` would make of an engine
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
-    /// Name of the stack [default: that of the directory]
+    /// Name of the stack [default: the `name` of the files, or else of their directory]
     #[arg(long, value_name = "NAME", value_parser = stack_name)]
     pub stack: Option<StackName>,
     /// Leave variables as they are
@@ -90,12 +90,8 @@ pub(super) fn run(args: &Config, context: &Context) -> Result<Exit, Failure> {
     if args.skip_interpolation && args.format != Format::Yaml {
         return Err(Failure::usage(ConfigError::NoValues));
     }
-    let stack = match &args.stack {
-        Some(stack) => stack.clone(),
-        None => args.stackfiles.directory_name()?,
-    };
     let variables = if args.skip_interpolation { Variables::Keep } else { Variables::Fill };
-    let loaded = args.stackfiles.load_with(&stack, variables, context)?;
+    let loaded = args.stackfiles.load_unnamed(args.stack.as_ref(), variables, context)?;
     let spec = &loaded.spec;
     let text = match args.format {
         _ if !args.hash.is_empty() => hashes(spec, &args.hash)?,

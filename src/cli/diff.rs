@@ -22,9 +22,9 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
 /// Arguments of `diff`.
 #[derive(Debug, clap::Args)]
 pub struct Diff {
-    /// Name of the stack
+    /// Name of the stack [default: the stackfile's `name`]
     #[arg(value_name = "STACK", value_parser = stack_name)]
-    pub stack: StackName,
+    pub stack: Option<StackName>,
     /// What to compare with.
     #[command(flatten)]
     pub stackfiles: Stackfiles,
@@ -55,7 +55,7 @@ pub enum Format {
 }
 
 pub(super) fn run(args: &Diff, context: &Context) -> Result<Exit, Failure> {
-    let loaded = args.stackfiles.load(&args.stack, context)?;
+    let loaded = args.stackfiles.load(args.stack.as_ref(), context)?;
     let connect = ConnectOptions { with_registry_auth: args.with_registry_auth, ..ConnectOptions::default() };
     cluster::with(context, connect, async |cluster| {
         let options = cluster.plan_options(args.prune);

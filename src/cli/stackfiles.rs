@@ -7,11 +7,13 @@ use clap::ValueHint;
 
 use super::report::Failure;
 use super::{Context, cluster};
-use crate::compose::{self, Files, Loaded, Options, Reading, SourceText, Variables};
+use crate::compose::{self, Files, Loaded, Options, Reading, SourceText, Stack, Variables};
 use crate::model::StackName;
 
 /// Looked for in this order where no file is named.
 const NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+/// The most that is read of any file; more than a stackfile, an environment file or a config may have.
+const BYTES_MAX: u64 = 32 << 20;
 /// The name that stands for stdin.
 const STDIN: &str = "-";
 
@@ -23,6 +25,13 @@ pub struct Stackfiles {
     #[arg(short = 'c', long = "compose-file", value_name = "FILE", value_delimiter = ',')]
     #[arg(value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
+    /// Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]
+    #[arg(long = "profile", value_name = "NAME")]
+    pub profiles: Vec<String>,
+    /// Read variables from this file, the later over the earlier; those of the environment win
+    /// [default: the .env beside the first stackfile]
+    #[arg(long = "env-file", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub env_files: Vec<PathBuf>,
     /// Read the files exactly as docker does, with what it drops and loses
     #[arg(long)]
     pub strict_docker: bool,
@@ -57,33 +66,49 @@ struct Disk;
 impl Files for Disk {
     #[expect(clippy::disallowed_methods, reason = "stackfiles and what they refer to are files")]
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
+        let what = std::fs::metadata(path)?;
+        if what.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if !what.is_file() && path != "/dev/null" {
+            // A pipe may have no end, and nobody at its other side.
+            return Err(io::Error::other("it is not a file"));
+        }
+        up_to_limit(std::fs::File::open(path)?)
     }
 }
 
 impl Stackfiles {
-    /// Finds and reads them; warnings go to stderr.
-    pub(super) fn load(&self, stack: &StackName, context: &Context) -> Result<Loaded, Failure> {
-        self.load_with(stack, Variables::Fill, context)
+    /// Finds and reads them; warnings go to stderr. Without a name the files have to give one.
+    pub(super) fn load(&self, stack: Option<&StackName>, context: &Context) -> Result<Loaded, Failure> {
+        self.load_as(stack.map_or(Stack::Otherwise(None), Stack::Given), Variables::Fill, context)
     }
 
-    /// The same, with or without the values of variables.
-    pub(super) fn load_with(
+    /// The same for a stack that need not be named: it is called as the files say, or else as their directory.
+    pub(super) fn load_unnamed(
         &self,
-        stack: &StackName,
+        stack: Option<&StackName>,
         variables: Variables,
         context: &Context,
     ) -> Result<Loaded, Failure> {
+        let directory = self.directory_name()?;
+        self.load_as(stack.map_or(Stack::Otherwise(Some(&directory)), Stack::Given), variables, context)
+    }
+
+    fn load_as(&self, stack: Stack<'_>, variables: Variables, context: &Context) -> Result<Loaded, Failure> {
         let paths = self.paths()?;
         let project_dir = project_dir(&paths[0])?;
         let sources = paths.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>();
         let home = cluster::env("HOME");
+        let env_files = self.env_files.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
         let options = Options {
             stack,
             project_dir: &project_dir.to_string_lossy(),
             home: home.as_deref(),
             env: &cluster::env,
             files: &Disk,
+            env_files: (!env_files.is_empty()).then_some(env_files.as_slice()),
+            profiles: &self.profiles,
             reading: if self.strict_docker { Reading::Docker } else { Reading::Ours },
             variables,
         };
@@ -100,7 +125,7 @@ impl Stackfiles {
     }
 
     /// A name for what has none: that of the directory the files are in.
-    pub(super) fn directory_name(&self) -> Result<StackName, Failure> {
+    fn directory_name(&self) -> Result<StackName, Failure> {
         let dir = project_dir(&self.paths()?[0])?;
         let name = dir.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
         let name: String =
@@ -125,13 +150,31 @@ fn project_dir(first: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(dir).map_err(|error| Failure::refused(unreadable(first, &error)))
 }
 
+fn absolute(path: &Path) -> Result<String, Failure> {
+    let absolute = std::path::absolute(path).map_err(|error| Failure::refused(unreadable(path, &error)))?;
+    Ok(absolute.to_string_lossy().into_owned())
+}
+
+/// The bytes of a file, if they are not too many.
+fn up_to_limit(from: impl io::Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > BYTES_MAX {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it is larger than {} MiB", BYTES_MAX >> 20),
+        ));
+    }
+    Ok(bytes)
+}
+
 #[expect(clippy::disallowed_methods, reason = "stackfiles and what they refer to are files")]
 fn read(path: &Path) -> Result<SourceText, StackfileError> {
     let bytes = if path == Path::new(STDIN) {
-        let mut bytes = Vec::new();
-        io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+        up_to_limit(io::stdin().lock())
     } else {
-        std::fs::read(path)
+        // What is named on the command line may be a pipe: `-c <(…)`.
+        std::fs::File::open(path).and_then(up_to_limit)
     };
     let name = if path == Path::new(STDIN) { "<stdin>".to_owned() } else { path.display().to_string() };
     Ok(SourceText { name, bytes: bytes.map_err(|error| unreadable(path, &error))? })
@@ -145,6 +188,7 @@ fn unreadable(path: &Path, error: &io::Error) -> StackfileError {
         ),
         io::ErrorKind::PermissionDenied => ("permission denied".to_owned(), "make it readable for you"),
         io::ErrorKind::IsADirectory => ("it is a directory".to_owned(), "name the file in it"),
+        io::ErrorKind::FileTooLarge => (error.to_string(), "a stackfile has less than that"),
         _ => (error.to_string(), "name another with `-c FILE`, or `-` for stdin"),
     };
     StackfileError::Unreadable { path: path.to_owned(), words, help: help.to_owned() }

@@ -3,9 +3,8 @@
 //!
 //! Only a file without mistakes gets here; what does not look as expected is left as it is.
 
-use super::paths::Base;
-use super::short;
 use super::support::{At, KEYS};
+use super::{platform, short};
 use crate::model::GoDuration;
 use crate::yaml::emit::{Style, yaml};
 use crate::yaml::scalar::go_float;
@@ -25,13 +24,13 @@ pub fn text(merged: &Node, escape_dollars: bool) -> String {
 }
 
 /// Brings the tree into the form that is printed.
-pub(super) fn settle(root: &mut Node, base: &Base<'_>) {
+pub(super) fn settle(root: &mut Node) {
     root.sort();
     let span = root.span;
     let Some(top) = root.as_map_mut() else { return };
     let written = top.get("version").and_then(Node::as_text).and_then(|version| version.strip_prefix("3."));
     let written = written.and_then(|minor| minor.parse().ok()).unwrap_or(NEWEST);
-    // It would name another stack than the one on the command line.
+    // Docker knows no such key.
     top.remove("name");
     let rank = |key: &str| ORDER.iter().position(|section| *section == key).unwrap_or(ORDER.len());
     for section in &ORDER[2..] {
@@ -46,7 +45,6 @@ pub(super) fn settle(root: &mut Node, base: &Base<'_>) {
                 resource
                     .set(Spanned::new("name".to_owned(), key.span), Node::text(key.value.clone(), key.span));
             }
-            change(resource, &["file"], |path| Some(base.resolve(path)));
         }
     }
     for Entry { value, .. } in entries(top, "services") {
@@ -101,6 +99,8 @@ fn settle_service(service: &mut Map) {
     let size = |text: &str| short::bytes(text).ok().map(|bytes| bytes.to_string());
     // Docker refuses some keys with nothing behind them.
     service.entries.retain(|entry| !entry.value.is_null());
+    settle_platform(service);
+    service.remove("profiles");
     change(service, &["stop_grace_period"], duration);
     for key in ["interval", "timeout", "start_period", "start_interval"] {
         change(service, &["healthcheck", key], duration);
@@ -131,13 +131,36 @@ fn settle_service(service: &mut Map) {
     }
 }
 
+/// Docker knows placement, but no platform.
+fn settle_platform(service: &mut Map) {
+    let Some(entry) = service.remove("platform") else { return };
+    let mut map = &mut *service;
+    for step in ["deploy", "placement"] {
+        if map.get(step).is_none_or(Node::is_null) {
+            map.set(Spanned::new(step.to_owned(), entry.key.span), Node::map(Vec::new(), entry.key.span));
+        }
+        let Some(next) = map.get_mut(step).and_then(Node::as_map_mut) else { return };
+        map = next;
+    }
+    if map.get("constraints").is_none_or(Node::is_null) {
+        let key = Spanned::new("constraints".to_owned(), entry.key.span);
+        map.set(key, Node::made(Value::List(Vec::new()), entry.key.span));
+    }
+    if let Some(Value::List(list)) = map.get_mut("constraints").map(|node| &mut node.value) {
+        let constraints = entry.value.as_text().and_then(|text| platform::constraints(text).ok());
+        list.extend(constraints.into_iter().flatten().map(|text| Node::text(text, entry.value.span)));
+    }
+}
+
 /// A dependency that says no more than its name.
 fn is_plain(dependency: &Node) -> bool {
     match dependency.as_map() {
-        Some(map) => map
-            .entries
-            .iter()
-            .all(|entry| entry.key.value == "condition" && entry.value.as_text() == Some("service_started")),
+        Some(map) => map.entries.iter().all(|entry| match entry.key.value.as_str() {
+            "condition" => entry.value.as_text() == Some("service_started"),
+            // What it left out is left out already; and nothing is done for `restart`.
+            "required" | "restart" => true,
+            _ => false,
+        }),
         None => dependency.is_null(),
     }
 }

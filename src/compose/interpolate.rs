@@ -33,7 +33,7 @@ enum Cast {
 
 /// Where a text from a variable is read as something else: docker's list, and the keys it has no use
 /// for. `*` is any key, `#` any item.
-const CASTS: [(&str, Cast); 41] = [
+const CASTS: [(&str, Cast); 43] = [
     ("services.*.configs.#.mode", Cast::Number),
     ("services.*.secrets.#.mode", Cast::Number),
     ("services.*.healthcheck.retries", Cast::Number),
@@ -78,6 +78,8 @@ const CASTS: [(&str, Cast); 41] = [
     ("secrets.*.external", Cast::Boolean),
     ("configs.*.external", Cast::Boolean),
     ("services.*.build.no_cache", Cast::Boolean),
+    ("services.*.scale", Cast::Number),
+    ("services.*.pids_limit", Cast::Number),
 ];
 
 /// Fills in the variables of all values below a node.
@@ -94,6 +96,54 @@ pub fn leave(node: &Node, sink: &Sink<'_>) {
         Value::Map(map) => map.entries.iter().for_each(|entry| leave(&entry.value, sink)),
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => {}
     }
+}
+
+/// A text outside the tree filled in, as Compose does in `.env` files: a `$` that begins no variable is a
+/// dollar, and what is not set is nothing, without a word. The error quotes nothing.
+pub fn expand(text: &str, env: Env<'_>) -> Result<String, &'static str> {
+    fn fill(parts: &[Part], env: Env<'_>, out: &mut String) -> Result<(), &'static str> {
+        for part in parts {
+            let variable = match part {
+                Part::Text(text) => {
+                    out.push_str(text);
+                    continue;
+                }
+                Part::Variable(variable) => variable,
+            };
+            let value = env(&variable.name);
+            let usable = |strict: bool| value.as_deref().filter(|v| !(strict && v.is_empty()));
+            match &variable.operator {
+                None => out.push_str(value.as_deref().unwrap_or_default()),
+                Some((Operator::Default { empty }, default)) => match usable(*empty) {
+                    Some(value) => out.push_str(value),
+                    None => fill(default, env, out)?,
+                },
+                Some((Operator::Alternative { empty }, alternative)) => {
+                    if usable(*empty).is_some() {
+                        fill(alternative, env, out)?;
+                    }
+                }
+                Some((Operator::Required { empty }, _)) => match usable(*empty) {
+                    Some(value) => out.push_str(value),
+                    None => return Err("a variable that it requires is not set"),
+                },
+            }
+        }
+        Ok(())
+    }
+    let parts = parse(text, 0..text.len(), Stray::Dollar, 0).map_err(|fault| fault.why)?;
+    let mut out = String::new();
+    fill(&parts, env, &mut out)?;
+    Ok(out)
+}
+
+/// What a `$` is that begins no variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stray {
+    /// A mistake: docker's way with stackfiles.
+    Mistake,
+    /// A dollar: Compose's way.
+    Dollar,
 }
 
 struct Filler<'a> {
@@ -159,7 +209,7 @@ impl Filler<'_> {
         if self.reading == Reading::Docker {
             return self.as_docker(text, node);
         }
-        let parts = match parse(text, 0..text.len(), 0) {
+        let parts = match parse(text, 0..text.len(), Stray::Mistake, 0) {
             Ok(parts) => parts,
             Err(fault) => {
                 let span = self.sink.sources().part(node.span, text, fault.part);
@@ -326,7 +376,7 @@ struct Fault {
 }
 
 /// Splits a part of a text into plain text and variables.
-fn parse(text: &str, within: Range<usize>, depth: usize) -> Result<Vec<Part>, Fault> {
+fn parse(text: &str, within: Range<usize>, stray: Stray, depth: usize) -> Result<Vec<Part>, Fault> {
     let mut parts = Vec::new();
     let mut plain = String::new();
     let mut at = within.start;
@@ -343,9 +393,14 @@ fn parse(text: &str, within: Range<usize>, depth: usize) -> Result<Vec<Part>, Fa
             continue;
         }
         let (variable, end) = if rest.starts_with('{') {
-            braced(text, dollar, within.end, depth)?
+            braced(text, dollar, within.end, stray, depth)?
         } else {
             let name = name(rest);
+            if name.is_empty() && stray == Stray::Dollar {
+                plain.push('$');
+                at = dollar + 1;
+                continue;
+            }
             if name.is_empty() {
                 let end = dollar + 1 + rest.chars().next().map_or(0, char::len_utf8);
                 return Err(Fault { why: "no name behind the `$`", part: dollar..end });
@@ -374,7 +429,13 @@ fn parse(text: &str, within: Range<usize>, depth: usize) -> Result<Vec<Part>, Fa
 }
 
 /// `${…}` at a dollar; the variable and where it ends.
-fn braced(text: &str, dollar: usize, limit: usize, depth: usize) -> Result<(Variable, usize), Fault> {
+fn braced(
+    text: &str,
+    dollar: usize,
+    limit: usize,
+    stray: Stray,
+    depth: usize,
+) -> Result<(Variable, usize), Fault> {
     let inner = dollar + 2;
     if depth >= NESTING_MAX {
         return Err(Fault { why: "nested too deeply", part: dollar..inner });
@@ -396,7 +457,7 @@ fn braced(text: &str, dollar: usize, limit: usize, depth: usize) -> Result<(Vari
         else {
             return Err(Fault { why: "not an operator behind the name", part });
         };
-        Some((operator, parse(text, behind + sign.len()..close, depth + 1)?))
+        Some((operator, parse(text, behind + sign.len()..close, stray, depth + 1)?))
     };
     Ok((Variable { name: name.to_owned(), operator, operator_without_braces: None, part }, close + 1))
 }
@@ -441,7 +502,7 @@ mod tests {
 
     /// The value filled in, or the fault's code and label.
     fn fill(yaml: &str) -> Result<Node, String> {
-        let mut sources = Sources::new();
+        let sources = Sources::new();
         let id = sources.add(SourceText { name: "a.yml".into(), bytes: yaml.into() }).unwrap();
         let sink = Sink::new("compose", &sources);
         let mut node = parse_yaml(&sources, id, &sink).unwrap();
@@ -507,12 +568,13 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "[${}A:?+a é-]{0,24}") {
-            let _ = parse(&text, 0..text.len(), 0);
+            let _ = parse(&text, 0..text.len(), Stray::Mistake, 0);
+            let _ = expand(&text, &|_| None);
         }
 
         #[test]
         fn text_without_dollars_is_left_alone(text in "[^$]{0,24}") {
-            let parts = parse(&text, 0..text.len(), 0).ok();
+            let parts = parse(&text, 0..text.len(), Stray::Mistake, 0).ok();
             let expected = if text.is_empty() { vec![] } else { vec![Part::Text(text)] };
             prop_assert_eq!(parts, Some(expected));
         }

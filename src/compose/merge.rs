@@ -6,12 +6,43 @@
 //! appended to; that lists have each item once; that a network's aliases stay where a later file has none
 //! and its options are taken over; and that `!reset` removes a key and `!override` replaces one. Docker's
 //! own way is in `docker::merge`.
+//!
+//! A service that extends another is laid over it by the same rules, but for those that are Compose's
+//! alone ([`Manner::Extends`]).
 
-use crate::yaml::{Entry, Map, Node, Value};
+use std::collections::BTreeSet;
+
+use crate::yaml::{Entry, Map, Node, Places, Value};
 
 /// Lays a later file over an earlier one.
 pub fn overlay(base: &mut Node, later: Node) {
-    node(base, later, &mut Vec::new());
+    node(base, later, &mut Vec::new(), Manner::Files);
+}
+
+/// Lays a service over the one it extends. What marks it for removal is kept for the files before it.
+pub fn extend(base: &mut Node, service: Node) {
+    let off = |node: &Node| {
+        let health = node.as_map()?.get("healthcheck")?.as_map()?;
+        Some(health.get("disable")?.value == Value::Bool(true) && health.get("test").is_none())
+    };
+    if off(&service) == Some(true)
+        && let Some(health) = base.as_map_mut().and_then(|map| map.get_mut("healthcheck"))
+        && let Some(health) = health.as_map_mut()
+    {
+        // A check that is switched off is none, whatever it was.
+        health.remove("test");
+    }
+    node(base, service, &mut vec!["services".to_owned(), String::new()], Manner::Extends);
+}
+
+/// Whose rules hold where they differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// Docker's, for one file over another.
+    Files,
+    /// Compose's, for a service over the one it extends: aliases add up, and a config or secret is one
+    /// with another if it is in the same place (compose-go's `override/uncity.go`).
+    Extends,
 }
 
 /// Takes out what `!reset` marks and forgets `!override`: for a file with nothing under it.
@@ -47,11 +78,24 @@ enum Rule {
     Logging,
 }
 
-fn rule(path: &[String]) -> Rule {
+impl Manner {
+    /// What is marked within a service that extends another is still to be done to the files before it.
+    fn settle(self, node: &mut Node) {
+        if self == Self::Files {
+            settle(node);
+        }
+    }
+}
+
+fn rule(path: &[String], manner: Manner) -> Rule {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     match path.as_slice() {
         ["services", _, rest @ ..] => match rest {
             ["command" | "entrypoint"] | ["healthcheck", "test"] | ["ulimits", _] => Rule::Replace,
+            ["networks", _, "aliases"] if manner == Manner::Extends => Rule::Deep,
+            ["secrets" | "configs"] if manner == Manner::Extends => {
+                Rule::By(|item| field(item, "target").or_else(|| field(item, "source")))
+            }
             ["networks", _, "aliases"] | ["build", ..] => Rule::Replace,
             ["ports"] => Rule::By(port),
             ["volumes"] => Rule::By(|item| field(item, "target")),
@@ -65,44 +109,43 @@ fn rule(path: &[String]) -> Rule {
     }
 }
 
-fn node(base: &mut Node, later: Node, path: &mut Vec<String>) {
+fn node(base: &mut Node, later: Node, path: &mut Vec<String>, manner: Manner) {
     if later.tag.as_deref() == Some("!override") {
         *base = later;
-        settle(base);
+        manner.settle(base);
         return;
     }
     if later.is_null() && !unsets(path) {
         return;
     }
-    let rule = rule(path);
+    let rule = rule(path, manner);
     match (rule, &mut base.value, later.value) {
-        (Rule::Deep, Value::Map(ours), Value::Map(theirs)) => map(ours, theirs, path),
+        (Rule::Deep, Value::Map(ours), Value::Map(theirs)) => map(ours, theirs, path, manner),
         (Rule::Deep, Value::List(ours), Value::List(theirs)) => {
             // A constraint that stands there twice says no more, but docker sends it twice.
             let is_placement = path.iter().any(|key| key == "placement");
+            let mut known: BTreeSet<String> = ours.iter().map(meaning).collect();
             for item in theirs {
-                if is_placement || !ours.iter().any(|known| same(known, &item)) {
+                if known.insert(meaning(&item)) || is_placement {
                     ours.push(item);
                 }
             }
         }
         (Rule::By(identity), Value::List(ours), Value::List(theirs)) => {
-            let replaced = |item: &Node| {
-                identity(item).is_some_and(|id| theirs.iter().any(|new| identity(new).as_ref() == Some(&id)))
-            };
-            ours.retain(|item| !replaced(item));
+            let new: BTreeSet<String> = theirs.iter().filter_map(identity).collect();
+            ours.retain(|item| identity(item).is_none_or(|id| !new.contains(&id)));
             ours.extend(theirs);
         }
         (Rule::Logging, Value::Map(ours), Value::Map(theirs)) => {
             let driver = |map: &Map| map.get("driver").and_then(Node::as_text).map(str::to_owned);
             match (driver(ours), driver(&theirs)) {
                 (Some(old), Some(new)) if old != new => *ours = theirs,
-                _ => map(ours, theirs, path),
+                _ => map(ours, theirs, path, manner),
             }
         }
         (_, _, value) => {
             *base = Node { value, ..later };
-            settle(base);
+            manner.settle(base);
         }
     }
 }
@@ -117,23 +160,30 @@ fn unsets(path: &[String]) -> bool {
     }
 }
 
-fn map(ours: &mut Map, theirs: Map, path: &mut Vec<String>) {
+fn map(ours: &mut Map, theirs: Map, path: &mut Vec<String>, manner: Manner) {
+    let mut places = Places::default();
     for Entry { key, value } in theirs.entries {
         if is_reset(&value) {
-            ours.remove(&key);
+            if ours.remove(&key).is_some() {
+                places = Places::default();
+            }
+            if manner == Manner::Extends {
+                ours.entries.push(Entry { key, value });
+            }
             continue;
         }
         path.push(key.value.clone());
-        match ours.entries.iter_mut().find(|entry| entry.key.value == key.value) {
-            Some(entry) => {
+        match places.find(ours, &key) {
+            Some(at) => {
+                let entry = &mut ours.entries[at];
                 if !value.is_null() {
                     entry.key.span = key.span;
                 }
-                node(&mut entry.value, value, path);
+                node(&mut entry.value, value, path, manner);
             }
             None => {
                 let mut value = value;
-                settle(&mut value);
+                manner.settle(&mut value);
                 ours.entries.push(Entry { key, value });
             }
         }
@@ -156,14 +206,37 @@ fn field(item: &Node, key: &str) -> Option<String> {
     item.as_map()?.get(key)?.as_text().map(str::to_owned)
 }
 
-/// Equal but for places.
-fn same(a: &Node, b: &Node) -> bool {
-    match (&a.value, &b.value) {
-        (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
-        (Value::Map(a), Value::Map(b)) => {
-            a.entries.len() == b.entries.len()
-                && a.entries.iter().all(|x| b.get(&x.key).is_some_and(|y| same(&x.value, y)))
+/// A value without its places, as text: equal texts, equal meaning.
+pub fn meaning(node: &Node) -> String {
+    let mut out = String::new();
+    write_meaning(node, &mut out);
+    out
+}
+
+fn write_meaning(node: &Node, out: &mut String) {
+    use std::fmt::Write as _;
+    match &node.value {
+        Value::List(list) => {
+            out.push('[');
+            for item in list {
+                write_meaning(item, out);
+                out.push(',');
+            }
+            out.push(']');
         }
-        (a, b) => a == b,
+        Value::Map(map) => {
+            let mut entries: Vec<&Entry> = map.entries.iter().collect();
+            entries.sort_by(|a, b| a.key.value.cmp(&b.key.value));
+            out.push('{');
+            for entry in entries {
+                let _ = write!(out, "{:?}:", entry.key.value);
+                write_meaning(&entry.value, out);
+                out.push(',');
+            }
+            out.push('}');
+        }
+        scalar @ (Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_)) => {
+            let _ = write!(out, "{scalar:?}");
+        }
     }
 }

@@ -1,22 +1,41 @@
 //! A stackfile becomes a [`StackSpec`]: text in, specification out.
 //!
 //! ```text
-//! yaml::parse ─▶ interpolate ─▶ normal ─▶ merge ─▶ stackfile::read ─▶ lower::stack
-//!  text → tree     ${VAR}      one shape   -c -c    typed, places      defaults, names
+//! yaml::parse ─▶ interpolate ─▶ include ─▶ normal ─▶ extends ─▶ environment ─▶ merge ─▶ profiles
+//!  text → tree     ${VAR}     other files  one shape other services  env_file    -c -c   which services
+//!
+//!             ─▶ stackfile::read ─▶ lower::stack
+//!                 typed, places     defaults, names
 //! ```
 //!
 //! Opens no files, sees no network, knows no clock and no environment: [`Options`] lends what it needs.
-//! Behaves as `docker stack deploy` does for the meaning of a file; where it differs on purpose, the
-//! module that differs says so. Every value keeps its place, and all mistakes are reported in one run.
+//! Behaves as `docker stack deploy` does for the meaning of a file, and as `docker compose` for what
+//! `docker stack deploy` does not know; where it differs on purpose, the module that differs says so.
+//! Every value keeps its place, and all mistakes are reported in one run.
+//!
+//! Whoever wrote the file is not trusted with more than it says. What it can make us do is bounded: 16 MiB
+//! and 100,000 values for a file, aliases expanded; 64 collections within one another; 500 files and a
+//! million values for all that it includes and extends; 100,000 ports. Files it names are read wherever
+//! they are, by symbolic link too and outside the project: whoever may write a stackfile may mount any
+//! path of the hosts, which is more. Nothing it holds reaches a message with its control characters, and
+//! no value of a variable reaches one at all.
 
 pub mod config;
 pub mod constraint_syntax;
 mod docker;
+mod dotenv;
+mod environment;
+mod extends;
+mod include;
 mod interpolate;
 mod lower;
 mod merge;
+mod moved;
 mod normal;
 mod paths;
+mod platform;
+mod profiles;
+mod project;
 pub mod short;
 pub mod stackfile;
 pub mod support;
@@ -25,8 +44,11 @@ pub mod templates;
 #[cfg(test)]
 mod tests;
 
+use environment::{EnvId, Environments};
+use project::{Reader, Unit};
+
 use crate::model::{StackName, StackSpec};
-use crate::yaml::{self, Drawn, Node, Sink, Sources};
+use crate::yaml::{self, Diagnostic, Drawn, Node, Sink, Sources};
 
 pub use crate::yaml::{Report, SourceText};
 
@@ -67,10 +89,41 @@ impl Reading {
     }
 }
 
+/// Both, for the steps that go by them.
+#[derive(Debug, Clone, Copy)]
+struct How {
+    reading: Reading,
+    variables: Variables,
+}
+
+impl How {
+    /// A value that is not from the file, as the file would have it.
+    fn as_is(self, value: String) -> String {
+        match self.variables {
+            Variables::Fill => value,
+            Variables::Keep => value.replace('$', "$$"),
+        }
+    }
+
+    /// Whether a short form cannot be taken apart yet.
+    fn is_open(self, text: &str) -> bool {
+        self.variables == Variables::Keep && text.contains('$')
+    }
+}
+
+/// How the stack is called.
+#[derive(Debug, Clone, Copy)]
+pub enum Stack<'a> {
+    /// As the command line says, whatever the files say.
+    Given(&'a StackName),
+    /// As the last file with a `name` says, or else so. A mistake if neither says.
+    Otherwise(Option<&'a StackName>),
+}
+
 /// What the outside lends to [`load`].
 pub struct Options<'a> {
-    /// The stack's name, from the command line.
-    pub stack: &'a StackName,
+    /// The stack's name.
+    pub stack: Stack<'a>,
     /// Absolute directory of the first file: all relative paths start here.
     pub project_dir: &'a str,
     /// What `~` stands for.
@@ -79,6 +132,11 @@ pub struct Options<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// The caller's files.
     pub files: &'a dyn Files,
+    /// Absolute paths of files with variables, the later over the earlier; `None` is the `.env` of the
+    /// project's directory, if it is there. The caller's own variables win.
+    pub env_files: Option<&'a [String]>,
+    /// Profiles that are active; if there are none, those of `COMPOSE_PROFILES`.
+    pub profiles: &'a [String],
     /// Whose reading of the file counts.
     pub reading: Reading,
     /// What becomes of variables.
@@ -98,36 +156,51 @@ pub struct Loaded {
 
 /// Reads stackfiles, the later ones over the earlier.
 pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Report> {
-    let mut sources = Sources::new();
+    let sources = Sources::new();
+    let first = files.first().map(|file| file.name.clone()).unwrap_or_default();
+    let shown = paths::Shown::new(options.project_dir, &first);
+    let first = paths::beside(options.project_dir, base_name(&first));
     let added: Vec<_> = files.into_iter().map(|file| sources.add(file)).collect();
     let sink = Sink::new("compose", &sources);
-    let base = paths::Base { project_dir: options.project_dir, home: options.home };
-    let reading = options.reading;
-    let variables = options.variables;
-    let world = normal::World { base, env: options.env, files: options.files, reading, variables };
+    let how = How { reading: options.reading, variables: options.variables };
+    let environments = Environments::new(options.env, options.files, &shown, &sink);
+    // Docker reads no `.env`, but a file that is named is wanted.
+    if how.reading == Reading::Ours || options.env_files.is_some() {
+        environments.read_project(options.project_dir, options.env_files);
+    }
 
-    let several = added.len() > 1;
-    let mut merged: Option<Node> = None;
+    let mut trees = Vec::new();
     for added in added {
-        let id = match added {
-            Ok(id) => id,
-            Err((id, at)) => {
-                sink.not_utf8(id, at);
-                continue;
-            }
-        };
-        let Some(mut tree) = yaml::parse(&sources, id, &sink) else { continue };
-        match variables {
-            Variables::Fill => interpolate::apply(&mut tree, options.env, reading, &sink),
-            Variables::Keep => interpolate::leave(&tree, &sink),
+        match added {
+            Ok(id) => trees.extend(yaml::parse(&sources, id, &sink)),
+            Err((id, at)) => sink.not_utf8(id, at),
         }
-        normal::normalise(&mut tree, &world, &sink);
+    }
+    let name = stack_name(&trees, options.stack, &environments, &sink);
+    if how.reading == Reading::Ours {
+        environments.name_stack(name.as_str());
+    }
+    let reader = Reader::new(&sink, &environments, options.files, options.home, &shown, how);
+    let mut trail = vec![(first, None)];
+    let directory = options.project_dir.to_owned();
+    let several = trees.len() > 1;
+    for tree in &mut trees {
+        let unit = Unit { directory: directory.clone(), env: EnvId::default(), trail };
+        let raw = std::mem::replace(tree, Node::text("", tree.span));
+        *tree = reader.whole(raw, &unit);
+        trail = Vec::new();
+    }
+    let active = profiles::active(options, &environments);
+    let chosen = profiles::chosen(&trees, &active);
+    let mut merged: Option<Node> = None;
+    for mut tree in trees {
+        environment::fill(&mut tree, &environments, how, &|service| chosen.contains(service));
         if several {
             // Each file must be right by itself, even where a later one has the last word.
-            let _ = read(&tree, reading, &sink);
+            let _ = read(&tree, how.reading, &sink);
         }
         match &mut merged {
-            Some(base) => match reading {
+            Some(base) => match how.reading {
                 Reading::Ours => merge::overlay(base, tree),
                 Reading::Docker => docker::merge::overlay(base, tree),
             },
@@ -141,9 +214,16 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
         sink.nothing_to_read();
         return Err(sink.finish().expect_err("a mistake was just reported"));
     };
-    let stackfile = read(&merged, reading, &sink);
-    let spec = lower::stack(options.stack, &stackfile, &world, &sink);
-    config::settle(&mut merged, &base);
+    let mut stackfile = read(&merged, how.reading, &sink);
+    profiles::choose(&mut stackfile, &mut merged, &chosen, options, &sink);
+    let spec = lower::stack(
+        &name,
+        &stackfile,
+        &lower::World { environments: &environments, files: options.files, reading: how.reading },
+        &sink,
+    );
+    config::settle(&mut merged);
+    environments.note_found();
     let notes = sink.finish()?;
     Ok(Loaded { spec, merged, notes })
 }
@@ -155,6 +235,63 @@ fn read(tree: &Node, reading: Reading, sink: &Sink<'_>) -> stackfile::Stackfile 
             let mut narrowed = tree.clone();
             docker::drops::narrow(&mut narrowed, sink);
             stackfile::read(&narrowed, sink)
+        }
+    }
+}
+
+/// The last part of a path.
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// The name that is chosen: the command line's, the last file's, or what stands in for both.
+fn stack_name(
+    trees: &[Node],
+    wanted: Stack<'_>,
+    environments: &Environments<'_>,
+    sink: &Sink<'_>,
+) -> StackName {
+    let written =
+        trees.iter().rev().find_map(|tree| tree.as_map()?.get("name").filter(|name| !name.is_null()));
+    let filled = written.map(|name| {
+        let mut name = name.clone();
+        interpolate::apply(
+            &mut name,
+            &|variable| environments.look_up(EnvId::default(), variable),
+            Reading::Ours,
+            sink,
+        );
+        name
+    });
+    let text = filled.as_ref().and_then(Node::as_text).filter(|text| !text.is_empty());
+    match (wanted, text, &filled) {
+        (Stack::Given(given), Some(text), Some(node)) if text != given.as_str() => {
+            sink.push(
+                Diagnostic::note("other_name", format!("the stack is called `{given}`"))
+                    .on(node, "not this: the command line decides"),
+            );
+            given.clone()
+        }
+        (Stack::Given(given), ..) => given.clone(),
+        (Stack::Otherwise(_), Some(text), Some(node)) => StackName::new(text).unwrap_or_else(|error| {
+            let why = if sink.is_literal(node) {
+                error.to_string()
+            } else {
+                "not a name with its variables filled in".to_owned()
+            };
+            sink.push(
+                Diagnostic::error("bad_name", format!("`{}` is not a name for a stack", sink.written(node)))
+                    .on(node, why),
+            );
+            StackName::unchecked("stack")
+        }),
+        (Stack::Otherwise(Some(name)), ..) => name.clone(),
+        (Stack::Otherwise(None), ..) => {
+            sink.push(
+                Diagnostic::error("no_stack_name", "the stack has no name")
+                    .help("give one on the command line, or as `name` at the top of the file"),
+            );
+            StackName::unchecked("stack")
         }
     }
 }

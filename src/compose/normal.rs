@@ -1,5 +1,6 @@
 //! One shape for each key: short forms become long ones, lists of `K=V` become mappings, a lone text
-//! becomes a list, environment files are read in, relative binds become absolute.
+//! becomes a list, relative paths of this machine become absolute, keys that have a place under `deploy`
+//! go there.
 //!
 //! After this a reader meets one form of everything, files can be merged key by key, and the tree can be
 //! printed as the merged file. What has the wrong type is left alone: the reader reports it. New nodes
@@ -7,54 +8,15 @@
 
 use std::io;
 
-use super::interpolate::Env;
+use super::moved;
 use super::paths::{Base, is_absolute};
-use super::short;
-use super::{Files, Reading, Variables};
-use crate::yaml::{Diagnostic, Map, Node, Sink, Span, Spanned, Value, scalar_text};
+use super::support::{self, At};
+use super::{How, short};
+use crate::yaml::{Diagnostic, Fields, Map, Node, Places, Sink, Span, Spanned, Value, scalar_text};
 
-/// What the outside lends us.
-pub struct World<'a> {
-    /// Where relative paths start.
-    pub base: Base<'a>,
-    /// The caller's variables.
-    pub env: Env<'a>,
-    /// The caller's files.
-    pub files: &'a dyn Files,
-    /// Whose reading counts.
-    pub reading: Reading,
-    /// Whether variables are still in the texts.
-    pub variables: Variables,
-}
-
-impl World<'_> {
-    /// What the caller has to say about a variable: docker asks also where the file says it is empty.
-    fn callers(&self, name: &str, value: &Value) -> Option<String> {
-        let is_open = match value {
-            Value::Null => true,
-            Value::Text(text) => text.is_empty() && self.reading == Reading::Docker,
-            Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => false,
-        };
-        if is_open { (self.env)(name).map(|value| self.as_is(value)) } else { None }
-    }
-
-    /// A value that is not from the file, as the file would have it.
-    fn as_is(&self, value: String) -> String {
-        match self.variables {
-            Variables::Fill => value,
-            Variables::Keep => value.replace('$', "$$"),
-        }
-    }
-
-    /// Whether a short form cannot be taken apart yet.
-    fn is_open(&self, text: &str) -> bool {
-        self.variables == Variables::Keep && text.contains('$')
-    }
-}
-
-/// Brings one file into normal form.
-pub fn normalise(root: &mut Node, world: &World<'_>, sink: &Sink<'_>) {
-    let normaliser = Normaliser { world, sink };
+/// Brings one file into normal form. Relative paths start at `base`.
+pub fn normalise(root: &mut Node, base: &Base<'_>, how: How, sink: &Sink<'_>) {
+    let normaliser = Normaliser { base, how, sink };
     check_tags(root, sink);
     let Some(top) = root.as_map_mut() else { return };
     for section in ["networks", "volumes", "configs", "secrets"] {
@@ -90,7 +52,8 @@ fn check_tags(node: &Node, sink: &Sink<'_>) {
 }
 
 struct Normaliser<'a> {
-    world: &'a World<'a>,
+    base: &'a Base<'a>,
+    how: How,
     sink: &'a Sink<'a>,
 }
 
@@ -98,6 +61,11 @@ impl Normaliser<'_> {
     /// A network, volume, config or secret.
     fn resource(&self, map: &mut Map) {
         self.pairs(map, "labels", Lone::Empty);
+        if let Some(file) = map.get_mut("file")
+            && let Some(path) = file.as_text().filter(|path| !path.is_empty())
+        {
+            file.value = Value::Text(self.base.resolve(path));
+        }
         // `external: {name: x}` is the old way to write `external: true` and `name: x`.
         let Some(external) = map.get_mut("external") else { return };
         let span = external.span;
@@ -132,10 +100,10 @@ impl Normaliser<'_> {
         self.pairs(map, "labels", Lone::Empty);
         self.pairs(map, "sysctls", Lone::Empty);
         self.pairs(map, "environment", Lone::Nothing);
-        self.environment(map);
+        self.env_files(map);
         self.ports(map);
         self.volumes(map);
-        for key in ["dns", "dns_search", "dns_opt", "tmpfs"] {
+        for key in ["dns", "dns_search", "dns_opt", "tmpfs", "profiles"] {
             listed(map, key);
         }
         for key in ["secrets", "configs"] {
@@ -162,6 +130,7 @@ impl Normaliser<'_> {
         if let Some(deploy) = map.get_mut("deploy").and_then(Node::as_map_mut) {
             self.pairs(deploy, "labels", Lone::Empty);
         }
+        moved::to_deploy(map, self.sink);
     }
 
     fn command(&self, map: &mut Map, key: &str) {
@@ -188,7 +157,7 @@ impl Normaliser<'_> {
         let Some(node) = map.get_mut(key) else { return };
         match &mut node.value {
             Value::List(list) => {
-                let mut pairs = Map::default();
+                let (mut pairs, mut places) = (Map::default(), Places::default());
                 for item in list.iter() {
                     if let Value::Map(wrong) = &item.value {
                         self.dashes(key, item, wrong);
@@ -203,7 +172,7 @@ impl Normaliser<'_> {
                         None => (text.value.as_str(), Value::Text(String::new())),
                     };
                     let value = Node { value, span: item.span, via: item.via, tag: None };
-                    pairs.set(Spanned::new(name.to_owned(), item.span), value);
+                    places.set(&mut pairs, Spanned::new(name.to_owned(), item.span), value);
                 }
                 node.value = Value::Map(pairs);
             }
@@ -235,92 +204,33 @@ impl Normaliser<'_> {
         );
     }
 
-    /// Environment files first, then `environment`; a name alone takes the caller's value.
-    fn environment(&self, map: &mut Map) {
+    /// Paths become absolute; the files are read when it is known which services are wanted.
+    fn env_files(&self, map: &mut Map) {
         listed(map, "env_file");
-        let mut all = Map::default();
-        let mut span = Span::default();
-        if let Some(entry) = map.entry("env_file")
-            && entry.value.as_list().is_some()
-        {
-            span = entry.key.span;
-            let files = map.remove("env_file").map(|entry| entry.value);
-            for file in files.iter().filter_map(Node::as_list).flatten() {
-                self.env_file(file, &mut all);
+        for item in items(map, "env_file") {
+            match &mut item.value {
+                Value::Text(path) => *path = self.base.resolve(path),
+                Value::Map(_) => self.env_file(item),
+                _ => self.sink.push(
+                    Diagnostic::error("wrong_type", "an item of `env_file` must be text")
+                        .on(item, format!("this is {}", item.value.kind())),
+                ),
             }
-        }
-        match map.get_mut("environment").map(|node| &mut node.value) {
-            Some(Value::Map(own)) => {
-                for mut entry in std::mem::take(&mut own.entries) {
-                    if let Some(value) = self.world.callers(&entry.key, &entry.value.value) {
-                        entry.value.value = Value::Text(value);
-                    }
-                    all.set(entry.key, entry.value);
-                }
-                own.entries = all.entries;
-            }
-            Some(Value::Null) | None if !all.entries.is_empty() => {
-                let key = Spanned::new("environment".to_owned(), span);
-                map.set(key, Node::made(Value::Map(all), span));
-            }
-            _ => {}
         }
     }
 
-    fn env_file(&self, node: &Node, all: &mut Map) {
-        let (path, required) = match &node.value {
-            Value::Text(path) => (path.as_str(), true),
-            // The Compose specification's form.
-            Value::Map(map) => {
-                let required = map.get("required").is_none_or(|r| r.value != Value::Bool(false));
-                match map.get("path").and_then(Node::as_text) {
-                    Some(path) => (path, required),
-                    None => {
-                        self.sink.push(
-                            Diagnostic::error("missing_key", "an item of `env_file` has no `path`")
-                                .on(node, "needs it"),
-                        );
-                        return;
-                    }
-                }
-            }
-            _ => {
-                self.sink.push(
-                    Diagnostic::error("wrong_type", "an item of `env_file` must be text")
-                        .on(node, format!("this is {}", node.value.kind())),
-                );
-                return;
-            }
-        };
-        let path = self.world.base.resolve(path);
-        let bytes = match self.world.files.read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !required => return,
-            Err(error) => {
-                self.sink.push(unreadable(self.sink, node, &error));
-                return;
-            }
-        };
-        let bad = |why: String| {
-            let written = self.sink.written(node);
-            self.sink.push(
-                Diagnostic::error("bad_env_file", format!("`{written}` is not an environment file"))
-                    .on(node, why)
-                    .help("one `NAME=value` a line, as it is: no quotes, no `export`, no blanks in the name"),
-            );
-        };
-        let Ok(text) = String::from_utf8(bytes) else { return bad("it is not UTF-8".to_owned()) };
-        match short::env_file(&text) {
-            Ok(pairs) => {
-                for (name, value) in pairs {
-                    let value = value.map_or(Value::Null, |value| Value::Text(self.world.as_is(value)));
-                    let value = self.world.callers(&name, &value).map_or(value, Value::Text);
-                    if let Value::Text(value) = value {
-                        all.set(Spanned::new(name, node.span), Node::text(value, node.span));
-                    }
-                }
-            }
-            Err((line, error)) => bad(format!("line {line}: {error}")),
+    /// The Compose specification's form.
+    fn env_file(&self, item: &mut Node) {
+        if let Some(fields) = Fields::of(self.sink, item, item.span, "an item of `env_file`") {
+            support::check(&fields, At::EnvFile);
+            fields.required_text("path");
+            fields.boolean("required");
+            fields.choice("format", &[("raw", ())]);
+        }
+        if let Some(path) = item.as_map_mut().and_then(|map| map.get_mut("path"))
+            && let Some(text) = path.as_text()
+        {
+            path.value = Value::Text(self.base.resolve(text));
         }
     }
 
@@ -330,7 +240,7 @@ impl Normaliser<'_> {
         let mut long = Vec::with_capacity(list.len());
         for item in list.drain(..) {
             let ports = match &item.value {
-                Value::Text(text) if self.world.is_open(text) => {
+                Value::Text(text) if self.how.is_open(text) => {
                     long.push(item);
                     continue;
                 }
@@ -366,9 +276,9 @@ impl Normaliser<'_> {
     fn volumes(&self, map: &mut Map) {
         for item in items(map, "volumes") {
             if let Value::Text(text) = &item.value
-                && !self.world.is_open(text)
+                && !self.how.is_open(text)
             {
-                match short::volume(text, self.world.reading) {
+                match short::volume(text, self.how.reading) {
                     Ok(volume) => {
                         if let Some(option) = volume.dropped.first() {
                             self.dropped_option(item, option);
@@ -424,7 +334,7 @@ impl Normaliser<'_> {
         if is_absolute(path) || path.is_empty() {
             return;
         }
-        let resolved = self.world.base.resolve(path);
+        let resolved = self.base.resolve(path);
         self.sink.push(
             Diagnostic::note("relative_bind", "a relative path is mounted from the nodes")
                 .on(source, "a path on each node, not on this machine")
@@ -523,7 +433,7 @@ pub fn unreadable(sink: &Sink<'_>, node: &Node, error: &io::Error) -> Diagnostic
     };
     Diagnostic::error("unreadable_file", format!("cannot read `{}`", sink.written(node)))
         .on(node, why)
-        .help("paths start at the directory of the first file")
+        .help("paths start at the directory of the first file, in an included file at its own")
 }
 
 /// The items of a list.
@@ -551,10 +461,10 @@ fn named(map: &mut Map, key: &str, value: impl Fn(Span) -> Value) {
     if list.iter().any(|item| item.as_text().is_none()) {
         return;
     }
-    let mut names = Map::default();
+    let (mut names, mut places) = (Map::default(), Places::default());
     for item in list {
-        let name = item.as_text().unwrap_or_default().to_owned();
-        names.set(Spanned::new(name, item.span), Node { value: value(item.span), tag: None, ..item.clone() });
+        let name = Spanned::new(item.as_text().unwrap_or_default().to_owned(), item.span);
+        places.set(&mut names, name, Node { value: value(item.span), tag: None, ..item.clone() });
     }
     node.value = Value::Map(names);
 }

@@ -21,6 +21,40 @@ impl Base<'_> {
     }
 }
 
+/// How files are called in messages: as seen from where the first of them was named.
+#[derive(Debug, Clone, Default)]
+pub struct Shown {
+    project_dir: String,
+    before: String,
+}
+
+impl Shown {
+    /// `first` is the first file as it was named.
+    pub fn new(project_dir: &str, first: &str) -> Self {
+        let before = first.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let before = if before.is_empty() { String::new() } else { format!("{before}/") };
+        Self { project_dir: clean(project_dir), before }
+    }
+
+    /// An absolute path, shorter if it is below the project.
+    pub fn name(&self, path: &str) -> String {
+        match path.strip_prefix(&self.project_dir).and_then(|rest| rest.strip_prefix('/')) {
+            Some(rest) => format!("{}{rest}", self.before),
+            None => path.to_owned(),
+        }
+    }
+}
+
+/// A path in a directory.
+pub fn beside(directory: &str, name: &str) -> String {
+    clean(&format!("{directory}/{name}"))
+}
+
+/// The directory a path is in.
+pub fn directory(path: &str) -> String {
+    clean(path.rsplit_once('/').map_or("", |(directory, _)| directory))
+}
+
 /// Whether a path needs no base.
 pub fn is_absolute(path: &str) -> bool {
     path.starts_with(['/', '\\']) || super::short::is_windows_path(path)
@@ -61,5 +95,14 @@ mod tests {
         ] {
             assert_eq!(base.resolve(path), expected, "{path}");
         }
+        assert_eq!(beside("/", ".env"), "/.env");
+        let shown = Shown::new("/srv/app", "app/compose.yml");
+        assert_eq!(shown.name("/srv/app/db/x.yml"), "app/db/x.yml");
+        assert_eq!(shown.name("/srv/apple/x.yml"), "/srv/apple/x.yml");
+        assert_eq!(Shown::new("/srv/app", "compose.yml").name("/srv/app/x.yml"), "x.yml");
+        assert_eq!(
+            [directory("/a/../b/c"), directory("/a"), directory("a")],
+            ["/b".to_owned(), "/".into(), "/".into()]
+        );
     }
 }

@@ -5,16 +5,20 @@
 //! `lower`.
 
 use crate::yaml::decode::unknown_key;
-use crate::yaml::{Diagnostic, Fields};
+use crate::yaml::{Diagnostic, Fields, Span};
 
 /// Which mapping a key belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "named as the keys that hold them")]
 pub enum At {
     Top,
+    Include,
     Service,
+    Extends,
+    EnvFile,
     Deploy,
     UpdateConfig,
+    RollbackConfig,
     RestartPolicy,
     Resources,
     Limits,
@@ -48,6 +52,10 @@ pub enum At {
 pub enum Treatment {
     /// It does what it says.
     Used,
+    /// It does what it says but for this, of which a note tells where it matters.
+    Partly(&'static str),
+    /// It does nothing yet; this is done instead.
+    NotYet(&'static str),
     /// It does nothing here, for this reason.
     Ignored(&'static str),
     /// It does nothing here, and nothing is lost by that.
@@ -57,29 +65,39 @@ pub enum Treatment {
 }
 
 use At::{
-    Attachment, Config, Dependency, Deploy, Device, DiscreteResourceSpec, FileMount, GenericResource,
-    Healthcheck, Ipam, IpamPool, Limits, Logging, Mount, MountBind, MountTmpfs, MountVolume, Network,
-    Placement, Port, Preference, Reservations, Resources, RestartPolicy, Secret, Service, Top, Ulimit,
-    UpdateConfig, Volume,
+    Attachment, Config, Dependency, Deploy, Device, DiscreteResourceSpec, EnvFile, Extends, FileMount,
+    GenericResource, Healthcheck, Include, Ipam, IpamPool, Limits, Logging, Mount, MountBind, MountTmpfs,
+    MountVolume, Network, Placement, Port, Preference, Reservations, Resources, RestartPolicy,
+    RollbackConfig, Secret, Service, Top, Ulimit, UpdateConfig, Volume,
 };
-use Treatment::{Ignored, Noted, Refused, Used};
+use Treatment::{Ignored, NotYet, Noted, Partly, Refused, Used};
 
 /// A key: where, its name, the file version that brought it (`spec` for the Compose specification),
 /// and what becomes of it.
 pub type Key = (At, &'static str, &'static str, Treatment);
 
+/// What is done where nothing can be rolled back.
+const PAUSES: &str = "nothing is rolled back yet: the rollout pauses at the first failure instead";
+/// What is done where failures are not counted.
+const FIRST: &str = "failures are not counted yet: the first one decides";
+
 /// Every key there is.
 pub static KEYS: &[Key] = &[
     (Top, "version", "3.0", Used),
-    (Top, "name", "spec", Noted("the stack's name comes from the command line")),
+    (Top, "name", "spec", Partly("a name on the command line wins")),
     (Top, "services", "3.0", Used),
     (Top, "networks", "3.0", Used),
     (Top, "volumes", "3.0", Used),
     (Top, "secrets", "3.1", Used),
     (Top, "configs", "3.3", Used),
-    (Top, "include", "spec", Refused("give the other files with `-c`, one after another")),
+    (Top, "include", "spec", Used),
     (Top, "models", "spec", Refused("run the model as a service")),
+    (Include, "path", "spec", Used),
+    (Include, "project_directory", "spec", Used),
+    (Include, "env_file", "spec", Used),
     // Service: what runs.
+    (Service, "extends", "spec", Used),
+    (Service, "profiles", "spec", Used),
     (Service, "image", "3.0", Used),
     (Service, "command", "3.0", Used),
     (Service, "entrypoint", "3.0", Used),
@@ -100,6 +118,12 @@ pub static KEYS: &[Key] = &[
     (Service, "logging", "3.0", Used),
     (Service, "deploy", "3.0", Used),
     (Service, "restart", "3.0", Used),
+    (Service, "scale", "spec", Used),
+    (Service, "platform", "spec", Used),
+    (Service, "cpus", "spec", Used),
+    (Service, "mem_limit", "spec", Used),
+    (Service, "mem_reservation", "spec", Used),
+    (Service, "pids_limit", "spec", Used),
     (Service, "depends_on", "3.0", Used),
     // Service: what it may.
     (Service, "cap_add", "3.0", Used),
@@ -154,8 +178,6 @@ pub static KEYS: &[Key] = &[
     (Service, "attach", "spec", Noted("a deploy attaches to no container")),
     (Service, "develop", "spec", Noted("it is for `docker compose watch`")),
     // Service: what would change the meaning if it were dropped.
-    (Service, "extends", "3.0", Refused("use a YAML anchor and `<<`, or a second file with `-c`")),
-    (Service, "profiles", "spec", Refused("put the services of a profile into a file of their own")),
     (Service, "volumes_from", "3.0", Refused("mount a named volume in both services")),
     (Service, "volume_driver", "3.0", Refused("set `driver` on the volume at the top of the file")),
     (Service, "cpu_count", "spec", Refused("use `deploy.resources.limits.cpus`")),
@@ -165,16 +187,10 @@ pub static KEYS: &[Key] = &[
     (Service, "cpu_rt_period", "spec", Refused("real-time scheduling is not supported")),
     (Service, "cpu_rt_runtime", "spec", Refused("real-time scheduling is not supported")),
     (Service, "cpu_shares", "3.0", Refused("use `deploy.resources.reservations.cpus`")),
-    (Service, "cpus", "spec", Refused("use `deploy.resources.limits.cpus`")),
     (Service, "cpuset", "3.0", Refused("use `deploy.resources.limits.cpus`")),
-    (Service, "mem_limit", "3.0", Refused("use `deploy.resources.limits.memory`")),
-    (Service, "mem_reservation", "spec", Refused("use `deploy.resources.reservations.memory`")),
     (Service, "mem_swappiness", "spec", Refused("set it on the host")),
     (Service, "memswap_limit", "3.0", Refused("use `deploy.resources.limits.memory`")),
     (Service, "oom_kill_disable", "spec", Refused("use `oom_score_adj`")),
-    (Service, "pids_limit", "spec", Refused("use `deploy.resources.limits.pids`")),
-    (Service, "scale", "spec", Refused("use `deploy.replicas`")),
-    (Service, "platform", "spec", Refused("use a constraint such as `node.platform.arch == arm64`")),
     (Service, "gpus", "spec", Refused("use `deploy.resources.reservations.generic_resources` and `devices`")),
     (Service, "blkio_config", "spec", Refused("limits on block devices are not supported")),
     (Service, "storage_opt", "spec", Refused("set the storage driver's options on the host")),
@@ -187,22 +203,33 @@ pub static KEYS: &[Key] = &[
     (Service, "provider", "spec", Refused("only containers can be deployed")),
     (Service, "models", "spec", Refused("run the model as a service")),
     (Service, "use_api_socket", "spec", Refused("mount `/var/run/docker.sock`")),
+    (Extends, "service", "spec", Used),
+    (Extends, "file", "spec", Used),
+    (EnvFile, "path", "spec", Used),
+    (EnvFile, "required", "spec", Used),
+    (EnvFile, "format", "spec", Used),
     // Deploy.
     (Deploy, "mode", "3.0", Used),
     (Deploy, "replicas", "3.0", Used),
     (Deploy, "endpoint_mode", "3.2", Used),
     (Deploy, "labels", "3.0", Used),
     (Deploy, "update_config", "3.0", Used),
-    (Deploy, "rollback_config", "3.7", Used),
+    (Deploy, "rollback_config", "3.7", NotYet(PAUSES)),
     (Deploy, "restart_policy", "3.0", Used),
     (Deploy, "resources", "3.0", Used),
     (Deploy, "placement", "3.0", Used),
     (UpdateConfig, "parallelism", "3.0", Used),
     (UpdateConfig, "delay", "3.0", Used),
-    (UpdateConfig, "failure_action", "3.0", Used),
+    (UpdateConfig, "failure_action", "3.0", Partly(PAUSES)),
     (UpdateConfig, "monitor", "3.0", Used),
-    (UpdateConfig, "max_failure_ratio", "3.0", Used),
+    (UpdateConfig, "max_failure_ratio", "3.0", Partly(FIRST)),
     (UpdateConfig, "order", "3.4", Used),
+    (RollbackConfig, "parallelism", "3.7", NotYet(PAUSES)),
+    (RollbackConfig, "delay", "3.7", NotYet(PAUSES)),
+    (RollbackConfig, "failure_action", "3.7", NotYet(PAUSES)),
+    (RollbackConfig, "monitor", "3.7", NotYet(PAUSES)),
+    (RollbackConfig, "max_failure_ratio", "3.7", NotYet(PAUSES)),
+    (RollbackConfig, "order", "3.7", NotYet(PAUSES)),
     (RestartPolicy, "condition", "3.0", Used),
     (RestartPolicy, "delay", "3.0", Used),
     (RestartPolicy, "max_attempts", "3.0", Used),
@@ -276,8 +303,8 @@ pub static KEYS: &[Key] = &[
     (FileMount, "gid", "3.1", Used),
     (FileMount, "mode", "3.1", Used),
     (Dependency, "condition", "spec", Used),
-    (Dependency, "restart", "spec", Ignored("a service restarts for changes of its own only")),
-    (Dependency, "required", "spec", Ignored("a dependency that is written must be in the file")),
+    (Dependency, "restart", "spec", Partly("a service restarts for changes of its own only")),
+    (Dependency, "required", "spec", Used),
     (Device, "source", "spec", Used),
     (Device, "target", "spec", Used),
     (Device, "permissions", "spec", Used),
@@ -338,7 +365,11 @@ pub fn check(fields: &Fields<'_>, at: At) {
             continue;
         };
         let diagnostic = match treatment {
-            Used => continue,
+            Used | Partly(_) => continue,
+            // Its keys have nothing to add to what was said of it.
+            NotYet(_) if at == RollbackConfig => continue,
+            NotYet(why) => Diagnostic::note("not_yet", format!("{} is not honoured yet", fields.name(key)))
+                .at(entry.key.span, *why),
             Ignored(why) => Diagnostic::warning("ignored_key", format!("{} is ignored", fields.name(key)))
                 .at(entry.key.span, *why),
             Noted(why) => Diagnostic::note("unneeded_key", format!("{} has no effect", fields.name(key)))
@@ -356,6 +387,16 @@ pub fn check(fields: &Fields<'_>, at: At) {
     }
 }
 
+/// Tells that a value does not do what it says, for the reason that the table has.
+pub fn note_part(fields: &Fields<'_>, key: &str, span: Span, at: At) {
+    let known = KEYS.iter().find(|known| known.0 == at && known.1 == key);
+    if let Some((.., Partly(why) | NotYet(why))) = known {
+        fields.sink().push(
+            Diagnostic::note("not_yet", format!("{} is not honoured yet", fields.name(key))).at(span, *why),
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -366,9 +407,12 @@ mod tests {
             include_str!("stackfile/mod.rs"),
             include_str!("stackfile/service.rs"),
             include_str!("normal.rs"),
+            include_str!("moved.rs"),
+            include_str!("include.rs"),
+            include_str!("extends.rs"),
         ]
         .concat();
-        for (at, key, ..) in KEYS.iter().filter(|key| key.3 == Used) {
+        for (at, key, ..) in KEYS.iter().filter(|key| matches!(key.3, Used | Partly(_))) {
             assert!(readers.contains(&format!("\"{key}\"")), "{at:?} {key}");
         }
     }

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use crate::model::node::{Member, NodeFacts};
 
 /// One constraint, ready to be judged.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Constraint {
     key: Key,
     equal: bool,
@@ -19,7 +19,7 @@ pub struct Constraint {
     written: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     Id,
     Hostname,
@@ -96,11 +96,21 @@ impl Constraint {
             Key::Ip(Some(net)) => facts.ip.is_some_and(|ip| net.contains(&ip)),
             Key::Role => same(&member.role.to_string()),
             Key::Os => same(&facts.platform.os),
-            Key::Arch => same(&facts.platform.architecture),
+            Key::Arch => architecture(&facts.platform.architecture) == architecture(&self.value),
             Key::NodeLabel(name) => same(member.labels.get(name).map_or("", String::as_str)),
             Key::EngineLabel(name) => same(facts.engine_labels.get(name).map_or("", String::as_str)),
         };
         matches == self.equal
+    }
+}
+
+/// An architecture in Go's words: engines say `x86_64` of themselves, and so do constraints.
+fn architecture(text: &str) -> String {
+    let text = text.to_ascii_lowercase();
+    match text.as_str() {
+        "x86_64" => "amd64".to_owned(),
+        "aarch64" => "arm64".to_owned(),
+        _ => text,
     }
 }
 
@@ -185,6 +195,8 @@ mod tests {
             ("node.ip != nonsense", false),
             ("node.platform.os == linux", true),
             ("node.platform.arch == arm64", false),
+            ("node.platform.arch == x86_64", true),
+            ("node.platform.arch != AMD64", false),
         ] {
             assert_eq!(Constraint::parse(text).unwrap().holds(&member, &facts), holds, "{text}");
         }

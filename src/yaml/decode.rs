@@ -266,6 +266,11 @@ impl<'a> Fields<'a> {
         Self::inner(self.sink, &entry.value, entry.key.span, self.owner.clone(), self.path_of(key))
     }
 
+    /// The mapping of an entry of this mapping.
+    pub fn under(&self, entry: &'a Entry) -> Option<Self> {
+        Self::inner(self.sink, &entry.value, entry.key.span, self.owner.clone(), self.path_of(&entry.key))
+    }
+
     /// Reports every key that nobody asked for, with the nearest of those that were. `x-` keys pass.
     pub fn deny_unknown(&self, known: &[&str]) {
         let taken = self.taken.borrow();

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Node {
-        let mut sources = Sources::new();
+        let sources = Sources::new();
         let id = sources.add(SourceText { name: "x.yml".into(), bytes: text.into() }).unwrap();
         let sink = Sink::new("test", &sources);
         let node = parse(&sources, id, &sink).unwrap_or_else(|| panic!("{text}"));

@@ -24,4 +24,4 @@ pub use decode::{Fields, closest, list, scalar_text, text};
 pub use parse::parse;
 pub use report::{Diagnostic, Drawn, Label, MachineDiagnostic, Report, Severity, Sink};
 pub use source::{Place, SourceId, SourceText, Sources, Span, Spanned};
-pub use tree::{Entry, Map, Node, Value};
+pub use tree::{Entry, Map, Node, Places, Value};

@@ -11,7 +11,7 @@ use granit_parser::{Event, Parser, ScalarStyle, StructureStyle, Tag, options};
 use super::report::{Diagnostic, Sink};
 use super::scalar;
 use super::source::{SourceId, Sources, Span, Spanned};
-use super::tree::{Entry, Map, Node, Value};
+use super::tree::{Entry, Map, Node, Places, Value};
 
 /// Nodes a file may have, aliases expanded. The largest stackfile we know of has 9,000.
 const NODES_MAX: usize = 100_000;
@@ -100,7 +100,7 @@ struct Open {
 
 enum Kind {
     List(Vec<Node>),
-    Map { map: Map, key: Option<Key>, merges: Vec<Node>, merge_key: Option<Span> },
+    Map { map: Map, places: Places, key: Option<Key>, merges: Vec<Node>, merge_key: Option<Span> },
 }
 
 enum Key {
@@ -133,7 +133,13 @@ impl Builder<'_> {
                 self.open(span, style, anchor, tag.as_deref(), Kind::List(Vec::new()))
             }
             Event::MappingStart(style, anchor, tag) => {
-                let kind = Kind::Map { map: Map::default(), key: None, merges: Vec::new(), merge_key: None };
+                let kind = Kind::Map {
+                    map: Map::default(),
+                    places: Places::default(),
+                    key: None,
+                    merges: Vec::new(),
+                    merge_key: None,
+                };
                 self.open(span, style, anchor, tag.as_deref(), kind)
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
@@ -190,9 +196,9 @@ impl Builder<'_> {
                 let first = list.first().map(|node| node.via.unwrap_or(node.span));
                 (Value::List(list), first)
             }
-            Kind::Map { mut map, merges, merge_key, .. } => {
+            Kind::Map { mut map, mut places, merges, merge_key, .. } => {
                 let first = map.entries.first().map(|entry| entry.key.span).or(merge_key);
-                self.merge(&mut map, merges);
+                self.merge(&mut map, &mut places, merges);
                 (Value::Map(map), first)
             }
         };
@@ -207,7 +213,7 @@ impl Builder<'_> {
     }
 
     /// Applies `<<`.
-    fn merge(&mut self, map: &mut Map, merges: Vec<Node>) {
+    fn merge(&mut self, map: &mut Map, places: &mut Places, merges: Vec<Node>) {
         for merge in merges {
             let place = merge.via.unwrap_or(merge.span);
             let parts = match merge.value {
@@ -223,7 +229,7 @@ impl Builder<'_> {
                     continue;
                 };
                 for entry in part.entries {
-                    if map.get(&entry.key).is_none() {
+                    if places.find(map, &entry.key).is_none() {
                         map.entries.push(entry);
                     }
                 }
@@ -254,14 +260,15 @@ impl Builder<'_> {
         };
         match &mut open.kind {
             Kind::List(list) => list.push(node),
-            Kind::Map { map, key, merges, merge_key } => match key.take() {
+            Kind::Map { map, places, key, merges, merge_key } => match key.take() {
                 Some(Key::Merge(span)) => {
                     merge_key.get_or_insert(span);
                     merges.push(node);
                 }
-                Some(Key::Named(name)) => match map.entry(&name) {
+                Some(Key::Named(name)) => match places.find(map, &name) {
                     None => map.entries.push(Entry { key: name, value: node }),
                     Some(first) => {
+                        let first = &map.entries[first];
                         let shown = self.sink.clean(&name);
                         self.sink.push(
                             Diagnostic::error("duplicate_key", format!("`{shown}` is written twice"))
@@ -339,7 +346,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<(Node, Vec<String>), Report> {
-        let mut sources = Sources::new();
+        let sources = Sources::new();
         let id = sources.add(SourceText { name: "a.yml".into(), bytes: text.into() }).unwrap();
         let sink = Sink::new("test", &sources);
         let node = parse(&sources, id, &sink);
@@ -416,7 +423,7 @@ mod tests {
     }
 
     fn read_any(text: &str) -> Option<Node> {
-        let mut sources = Sources::new();
+        let sources = Sources::new();
         let id = sources.add(SourceText { name: "a.yml".into(), bytes: text.into() }).unwrap();
         parse(&sources, id, &Sink::new("test", &sources))
     }

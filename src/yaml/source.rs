@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::{Deref, Range};
 
+use elsa::FrozenVec;
+
 /// A file as it was handed in.
 #[derive(Debug, Clone)]
 pub struct SourceText {
@@ -107,10 +109,17 @@ pub struct Source {
     pub text: String,
 }
 
-/// All texts of one run, so that a [`Span`] can be small.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// All texts of one run, so that a [`Span`] can be small. Only ever grows, also while others look into
+/// it: a file is found to need another one half way through the reading.
+#[derive(Default)]
 pub struct Sources {
-    list: Vec<Source>,
+    list: FrozenVec<Box<Source>>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(|source| &source.name)).finish()
+    }
 }
 
 /// A place as people count: from 1, columns in characters.
@@ -127,13 +136,13 @@ pub struct Place<'a> {
 impl Sources {
     /// None yet.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { list: Vec::new() }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Adds a text. Bytes that are not UTF-8 come back as the offset of the first bad one; the text
     /// is kept with replacement characters so that the place can still be shown.
-    pub fn add(&mut self, source: SourceText) -> Result<SourceId, (SourceId, usize)> {
+    pub fn add(&self, source: SourceText) -> Result<SourceId, (SourceId, usize)> {
         let id = SourceId(u32::try_from(self.list.len()).unwrap_or(u32::MAX));
         let bytes = source.bytes;
         let bytes = match bytes.strip_prefix(b"\xef\xbb\xbf") {
@@ -142,13 +151,13 @@ impl Sources {
         };
         match String::from_utf8(bytes) {
             Ok(text) => {
-                self.list.push(Source { name: source.name, text });
+                self.list.push(Box::new(Source { name: source.name, text }));
                 Ok(id)
             }
             Err(error) => {
                 let valid = error.utf8_error().valid_up_to();
                 let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-                self.list.push(Source { name: source.name, text });
+                self.list.push(Box::new(Source { name: source.name, text }));
                 Err((id, valid))
             }
         }
@@ -203,7 +212,7 @@ mod tests {
     use super::*;
 
     fn add(text: &str) -> (Sources, SourceId) {
-        let mut sources = Sources::new();
+        let sources = Sources::new();
         let id = sources.add(SourceText { name: "a.yml".into(), bytes: text.into() }).unwrap();
         (sources, id)
     }

@@ -1,6 +1,8 @@
 //! The tree that a file becomes: values of YAML, each with its place and, where it came by an alias or
 //! a merge, the place that called for it.
 
+use std::collections::BTreeMap;
+
 use super::source::{Span, Spanned};
 
 /// A value and where it is written.
@@ -96,6 +98,41 @@ impl Map {
     pub fn remove(&mut self, key: &str) -> Option<Entry> {
         let at = self.entries.iter().position(|entry| entry.key.value == key)?;
         Some(self.entries.remove(at))
+    }
+}
+
+/// Finds the keys of a mapping that grows, quickly also where there are many. To be asked about one mapping
+/// only, whose entries are added to and replaced, but not taken out in between.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    index: BTreeMap<String, usize>,
+    indexed: usize,
+}
+
+impl Places {
+    /// Mappings up to this size are looked through.
+    const FEW: usize = 24;
+
+    /// Where a key is among the entries.
+    pub fn find(&mut self, map: &Map, key: &str) -> Option<usize> {
+        if map.entries.len() <= Self::FEW {
+            return map.entries.iter().position(|entry| entry.key.value == key);
+        }
+        for (at, entry) in map.entries.iter().enumerate().skip(self.indexed) {
+            self.index.insert(entry.key.value.clone(), at);
+        }
+        self.indexed = map.entries.len();
+        self.index.get(key).copied()
+    }
+
+    /// Sets a key of the mapping, in its old place if it has one.
+    pub fn set(&mut self, map: &mut Map, key: Spanned<String>, value: Node) {
+        let at = self.find(map, &key.value);
+        let entry = Entry { key, value };
+        match at {
+            Some(at) => map.entries[at] = entry,
+            None => map.entries.push(entry),
+        }
     }
 }
 

@@ -196,11 +196,13 @@ fn stackfiles(c: &mut Criterion) {
     text.push_str("networks:\n  back: {}\n");
     let stack = StackName::unchecked("app");
     let options = compose::Options {
-        stack: &stack,
+        stack: compose::Stack::Given(&stack),
         project_dir: "/srv/app",
         home: None,
         env: &|_| None,
         files: &NoFiles,
+        env_files: None,
+        profiles: &[],
         reading: compose::Reading::Ours,
         variables: compose::Variables::Fill,
     };

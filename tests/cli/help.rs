@@ -38,7 +38,7 @@ fn wrong_usage_is_status_64() {
     let shown: Vec<String> = [
         "",
         "frobnicate",
-        "deploy",
+        "ps",
         "ps --no-such shop",
         "deploy --timeout 5 shop",
         "rm b@d",

@@ -35,7 +35,7 @@ fn every_sample_fits_onto_four_empty_hosts() {
         for note in plan["notes"].as_array().into_iter().flatten() {
             let _ = writeln!(out, "  ! {}", note["message"].as_str().unwrap_or_default());
         }
-        out.push_str(&run.stderr);
+        out.push_str(&run.stderr.replace(&stacks.display().to_string(), "stacks"));
         out.push('\n');
     }
     insta::assert_snapshot!(out);

@@ -5,7 +5,6 @@
     clippy::disallowed_types,
     reason = "a test starts programs and reads files"
 )]
-#![allow(clippy::disallowed_methods, reason = "tests touch files, clocks and programs")]
 
 mod containers;
 mod failures;

@@ -42,6 +42,8 @@ pub const TAKEN: &[(&str, &str)] = &[
     ("DependencyTrack__dependency-track/dev__compose.yaml", CONDITIONS),
     ("docker__compose/pkg__e2e__fixtures__restart-test__compose-depends-on.yaml", CONDITIONS),
     ("frappe__frappe_docker/pwd.yml", CONDITIONS),
+    ("compose-spec__compose-go/loader__testdata__extends__reset.yaml", EXTENDS),
+    ("zabbix__zabbix-docker/docker-compose_v3_alpine_mysql_latest.yaml", EXTENDS),
     ("docker__compose/pkg__e2e__fixtures__config_hash__compose.yaml", "`env_file` with objects"),
     ("Kong__docker-kong/kong-build-tools__test__kong-tests-compose.yaml", VERSION),
     ("big-data-europe__docker-hadoop-spark-workbench/docker-compose.yml", VERSION),
@@ -60,6 +62,7 @@ pub const TAKEN: &[(&str, &str)] = &[
 
 /// The Compose specification's form.
 const CONDITIONS: &str = "`depends_on` with conditions";
+const EXTENDS: &str = "`extends`, and what else of Compose's docker does not know";
 /// What is refused is judged key by key, whatever the version says.
 const VERSION: &str = "any version is read as the newest 3";
 const NEWER: &str = "a key that is newer than the version written";

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use stackctl::compose::{self, Files, Options, Reading, SourceText, Variables};
+use stackctl::compose::{self, Files, Options, Reading, SourceText, Stack, Variables};
 use stackctl::model::StackName;
 use stackctl::yaml::Severity;
 
@@ -24,11 +24,13 @@ fn every_sample_stack_loads_without_a_warning() {
         let file = directory.join("docker-compose.yml");
         let Ok(bytes) = std::fs::read(&file) else { continue };
         let options = Options {
-            stack: &StackName::unchecked("sample"),
+            stack: Stack::Given(&StackName::unchecked("sample")),
             project_dir: &directory.to_string_lossy(),
             home: None,
             env: &|_| None,
             files: &Disk,
+            env_files: None,
+            profiles: &[],
             reading: Reading::default(),
             variables: Variables::default(),
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use stackctl::compose::{self, Files, Loaded, Options, Reading, Report, SourceText, Variables};
+use stackctl::compose::{self, Files, Loaded, Options, Reading, Report, SourceText, Stack, Variables};
 use stackctl::model::StackName;
 
 /// Where the files are, and what was there when docker read them.
@@ -139,11 +139,13 @@ impl Corpus {
             name => self.env.get(name).cloned(),
         };
         let options = Options {
-            stack: &StackName::unchecked(&run("stack")),
+            stack: Stack::Given(&StackName::unchecked(&run("stack"))),
             project_dir: &workdir,
             home: Some(&home),
             env: &env,
             files: &self.beside(case),
+            env_files: None,
+            profiles: &[],
             reading,
             variables: Variables::Fill,
         };

@@ -8,17 +8,28 @@ mod networks;
 mod resources;
 mod service;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::spec::StackSpec;
 use crate::model::{ServiceName, StackName};
 use crate::yaml::{Diagnostic, Sink, Span, Spanned, closest};
 
-use super::normal::World;
-use super::stackfile::{Pairs, Stackfile};
+use super::environment::Environments;
+use super::stackfile::{Dependency, Pairs, Stackfile};
+use super::{Files, Reading};
 
 /// Longest `<stack>_<service>` that SwarmKit takes: a DNS label.
 const FULL_NAME_MAX: usize = 63;
+
+/// What the outside lends us.
+pub struct World<'a> {
+    /// Variables.
+    pub environments: &'a Environments<'a>,
+    /// The caller's files.
+    pub files: &'a dyn Files,
+    /// Whose reading counts.
+    pub reading: Reading,
+}
 
 /// What every part of the lowering needs.
 struct Context<'a> {
@@ -104,41 +115,61 @@ impl Context<'_> {
         );
     }
 
-    /// A service that waits for itself would never start.
+    /// A service that waits for itself would never start. Goes through the services without calling itself:
+    /// a file may have them wait in a row of any length.
     fn check_cycles(&self) {
-        let mut done: Vec<&str> = Vec::new();
+        let mut done: BTreeSet<&str> = BTreeSet::new();
         for start in self.file.services.keys() {
-            self.visit(start, &mut Vec::new(), &mut done);
+            let mut trail: Vec<(&str, Dependencies<'_>)> = Vec::new();
+            let mut open: BTreeMap<&str, usize> = BTreeMap::new();
+            let mut next = Some(start.as_str());
+            loop {
+                if let Some(name) = next.take()
+                    && !done.contains(name)
+                    && let Some(service) = self.file.services.get(name)
+                {
+                    open.insert(name, trail.len());
+                    trail.push((name, service.depends_on.iter()));
+                }
+                let Some((name, dependencies)) = trail.last_mut() else { break };
+                match dependencies.next() {
+                    None => {
+                        done.insert(name);
+                        open.remove(*name);
+                        trail.pop();
+                    }
+                    Some((needed, dependency)) => match open.get(needed.as_str()) {
+                        None => next = Some(needed),
+                        Some(&at) => {
+                            let ring: Vec<&str> =
+                                trail[at..].iter().map(|(name, _)| *name).chain([needed.as_str()]).collect();
+                            self.ring(&ring, dependency.span);
+                        }
+                    },
+                }
+            }
         }
     }
 
-    fn visit<'f>(&'f self, name: &'f str, trail: &mut Vec<&'f str>, done: &mut Vec<&'f str>) {
-        if done.contains(&name) {
-            return;
+    fn ring(&self, ring: &[&str], span: Span) {
+        const SHOWN_MAX: usize = 8;
+        let mut shown: Vec<String> =
+            ring.iter().take(SHOWN_MAX).map(|name| format!("`{}`", self.sink.clean(name))).collect();
+        if ring.len() > SHOWN_MAX {
+            shown.push("…".to_owned());
         }
-        trail.push(name);
-        let service = self.file.services.get(name);
-        for (next, condition) in service.iter().flat_map(|service| &service.depends_on) {
-            if let Some(at) = trail.iter().position(|seen| seen == next) {
-                let mut ring: Vec<&str> = trail[at..].to_vec();
-                ring.push(next);
-                let ring: Vec<String> = ring.iter().map(|name| format!("`{name}`")).collect();
-                self.sink.push(
-                    Diagnostic::error(
-                        "dependency_cycle",
-                        format!("{} wait for each other", ring[1..].join(" and ")),
-                    )
-                    .at(condition.span, format!("closes the ring {}", ring.join(" → ")))
-                    .help("take one of the dependencies out"),
-                );
-            } else {
-                self.visit(next, trail, done);
-            }
-        }
-        trail.pop();
-        done.push(name);
+        self.sink.push(
+            Diagnostic::error(
+                "dependency_cycle",
+                format!("{} wait for each other", shown[1..].join(" and ")),
+            )
+            .at(span, format!("closes the ring {}", shown.join(" → ")))
+            .help("take one of the dependencies out"),
+        );
     }
 }
+
+type Dependencies<'a> = std::collections::btree_map::Iter<'a, String, Spanned<Dependency>>;
 
 fn undefined_code(kind: &str) -> &'static str {
     match kind {

@@ -57,8 +57,7 @@ fn content(context: &Context<'_>, config: &Content) -> Option<Vec<u8>> {
         return Some(content.value.clone().into_bytes());
     }
     if let Some(file) = &config.file {
-        let path = context.world.base.resolve(file);
-        match context.world.files.read(&path) {
+        match context.world.files.read(file) {
             Ok(bytes) => return Some(bytes),
             Err(error) => {
                 let node = Node::text(file.value.clone(), file.span);
@@ -67,7 +66,8 @@ fn content(context: &Context<'_>, config: &Content) -> Option<Vec<u8>> {
         }
     }
     if let Some(variable) = &config.environment {
-        let value = (context.world.env)(variable);
+        let environments = context.world.environments;
+        let value = environments.look_up(environments.of(variable.span.file), variable);
         if value.is_none() {
             let name = context.sink.clean(variable);
             context.sink.push(

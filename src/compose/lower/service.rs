@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Context, bare, mounts, networks, plain};
+use crate::compose::platform;
 use crate::compose::short;
 use crate::compose::stackfile::{Mode, Pairs, Restart, Service};
 use crate::compose::templates;
@@ -43,8 +44,11 @@ pub fn lower(
             );
         }
     }
+    let mut constraints = bare(&deploy.constraints);
+    constraints
+        .extend(service.platform.iter().flat_map(|text| platform::constraints(text).unwrap_or_default()));
     let placement = Placement {
-        constraints: bare(&deploy.constraints),
+        constraints,
         spread: bare(&deploy.spread),
         max_replicas_per_node: deploy.max_replicas_per_node.map_or(0, |max| max.value),
         platforms: Vec::new(),
@@ -120,12 +124,12 @@ fn depends_on(
     context: &Context<'_>,
     service: &Service,
 ) -> BTreeMap<ServiceName, crate::model::spec::DependencyCondition> {
-    let known: Vec<&str> = context.file.services.keys().map(String::as_str).collect();
     let mut found = BTreeMap::new();
     for (name, condition) in &service.depends_on {
-        if known.contains(&name.as_str()) {
-            found.insert(ServiceName::unchecked(name), condition.value);
+        if context.file.services.contains_key(name) {
+            found.insert(ServiceName::unchecked(name), condition.condition);
         } else {
+            let known: Vec<&str> = context.file.services.keys().map(String::as_str).collect();
             context.undefined("service", name, condition.span, &known);
         }
     }

@@ -88,7 +88,9 @@ pub struct Service {
     pub logging: Option<Logging>,
     pub healthcheck: Option<Healthcheck>,
     pub restart: Option<Spanned<Restart>>,
-    pub depends_on: BTreeMap<String, Spanned<DependencyCondition>>,
+    pub depends_on: BTreeMap<String, Spanned<Dependency>>,
+    pub profiles: Vec<Spanned<String>>,
+    pub platform: Option<Spanned<String>>,
     pub deploy: Deploy,
 }
 
@@ -101,6 +103,14 @@ pub enum Restart {
     Always,
     /// `on-failure`, and how often at most (0: no limit).
     OnFailure(u32),
+}
+
+/// An item of `depends_on`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named as the keys of the file")]
+pub struct Dependency {
+    pub condition: DependencyCondition,
+    pub required: bool,
 }
 
 /// `deploy` of a service.
@@ -258,6 +268,8 @@ pub fn read(root: &Node, sink: &Sink<'_>) -> Stackfile {
     let Some(top) = Fields::of(sink, root, root.span, "") else { return file };
     support::check(&top, At::Top);
     version(&top);
+    // Read where the stack is named.
+    let _ = top.text("name");
     for section in ["services", "networks", "volumes", "configs", "secrets"] {
         let Some(entries) = top.fields(section) else { continue };
         for entry in entries.entries() {

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::{Attachment, Deploy, FileRef, Limits, Mode, Mount, MountKind, Restart, RestartPolicy, Service};
+use super::{
+    Attachment, Dependency, Deploy, FileRef, Limits, Mode, Mount, MountKind, Restart, RestartPolicy, Service,
+};
 use crate::compose::constraint_syntax;
+use crate::compose::platform;
 use crate::compose::short;
 use crate::compose::support::{self, At};
 use crate::model::spec::{
@@ -72,6 +75,10 @@ pub fn read(key: &Spanned<String>, fields: &Fields<'_>) -> Service {
         healthcheck: healthcheck(fields),
         restart: restart(fields),
         depends_on: depends_on(fields),
+        profiles: texts("profiles"),
+        platform: fields.parsed("platform", "bad_platform", "a platform such as `linux/amd64`", |text| {
+            platform::constraints(text).map(|_| text.to_owned())
+        }),
         deploy: deploy(fields),
     }
 }
@@ -195,12 +202,12 @@ fn devices(fields: &Fields<'_>) -> Vec<Spanned<Device>> {
     fields.list("devices").unwrap_or_default().iter().filter_map(read).collect()
 }
 
-fn ulimits(fields: &Fields<'_>) -> BTreeMap<String, Spanned<Ulimit>> {
+fn ulimits<'a>(fields: &Fields<'a>) -> BTreeMap<String, Spanned<Ulimit>> {
     let Some(limits) = fields.fields("ulimits") else { return BTreeMap::new() };
-    let read = |entry: &crate::yaml::Entry| {
+    let read = |entry: &'a crate::yaml::Entry| {
         let name = &entry.key.value;
         let limit = if entry.value.as_map().is_some() {
-            let pair = limits.fields(name)?;
+            let pair = limits.under(entry)?;
             support::check(&pair, At::Ulimit);
             for key in ["soft", "hard"].into_iter().filter(|key| !pair.has(key)) {
                 pair.missing(key);
@@ -215,12 +222,12 @@ fn ulimits(fields: &Fields<'_>) -> BTreeMap<String, Spanned<Ulimit>> {
     limits.entries().iter().filter_map(read).collect()
 }
 
-fn networks(fields: &Fields<'_>) -> Option<BTreeMap<String, Spanned<Attachment>>> {
+fn networks<'a>(fields: &Fields<'a>) -> Option<BTreeMap<String, Spanned<Attachment>>> {
     let networks = fields.fields("networks")?;
-    let read = |entry: &crate::yaml::Entry| {
+    let read = |entry: &'a crate::yaml::Entry| {
         let span = entry.key.span;
         let mut attachment = Attachment::default();
-        if let Some(own) = networks.fields(&entry.key) {
+        if let Some(own) = networks.under(entry) {
             support::check(&own, At::Attachment);
             let ip = |key| own.parsed(key, "bad_address", "an IP address", str::parse::<IpAddr>);
             attachment = Attachment {
@@ -288,6 +295,14 @@ fn port_number(port: &Fields<'_>, key: &str) -> Option<u16> {
     };
     match parsed {
         Ok(number) => Some(number),
+        Err(_) if key == "published" && node.as_text().is_some_and(|text| text.contains('-')) => {
+            port.sink().push(
+                Diagnostic::error("bad_port", format!("{} is a range", port.name(key)))
+                    .on(node, "would leave the choice to each engine")
+                    .help("name one port; the short form `8080-8081:80` publishes every port of a range"),
+            );
+            None
+        }
         Err(error) => {
             port.bad_value("bad_port", key, node, "a port", error);
             None
@@ -468,22 +483,26 @@ fn restart(fields: &Fields<'_>) -> Option<Spanned<Restart>> {
     )
 }
 
-fn depends_on(fields: &Fields<'_>) -> BTreeMap<String, Spanned<DependencyCondition>> {
+fn depends_on<'a>(fields: &Fields<'a>) -> BTreeMap<String, Spanned<Dependency>> {
     let Some(all) = fields.fields("depends_on") else { return BTreeMap::new() };
     let conditions = [
         ("service_started", DependencyCondition::ServiceStarted),
         ("service_healthy", DependencyCondition::ServiceHealthy),
         ("service_completed_successfully", DependencyCondition::ServiceCompletedSuccessfully),
     ];
-    let read = |entry: &crate::yaml::Entry| {
-        let mut condition = DependencyCondition::ServiceStarted;
-        if let Some(own) = all.fields(&entry.key) {
+    let read = |entry: &'a crate::yaml::Entry| {
+        let mut dependency = Dependency { condition: DependencyCondition::ServiceStarted, required: true };
+        if let Some(own) = all.under(entry) {
             support::check(&own, At::Dependency);
             if let Some(chosen) = own.choice("condition", &conditions) {
-                condition = chosen.value;
+                dependency.condition = chosen.value;
+            }
+            dependency.required = own.boolean("required").is_none_or(|required| required.value);
+            if let Some(restart) = own.boolean("restart").filter(|restart| restart.value) {
+                support::note_part(&own, "restart", restart.span, At::Dependency);
             }
         }
-        (entry.key.value.clone(), Spanned::new(condition, entry.key.span))
+        (entry.key.value.clone(), Spanned::new(dependency, entry.key.span))
     };
     all.entries().iter().map(read).collect()
 }
@@ -553,7 +572,8 @@ fn constraints(placement: &Fields<'_>) -> Vec<Spanned<String>> {
 fn update_config(deploy: &Fields<'_>, key: &str) -> Option<Spanned<UpdateConfig>> {
     let span: Span = deploy.entry(key)?.key.span;
     let config = deploy.fields(key)?;
-    support::check(&config, At::UpdateConfig);
+    let at = if key == "rollback_config" { At::RollbackConfig } else { At::UpdateConfig };
+    support::check(&config, at);
     let defaults = UpdateConfig::default();
     let actions = [
         ("pause", FailureAction::Pause),
@@ -571,7 +591,15 @@ fn update_config(deploy: &Fields<'_>, key: &str) -> Option<Spanned<UpdateConfig>
             .at(ratio.span, "a share is between 0 and 1"),
         );
     }
+    if let Some(ratio) = ratio.filter(|ratio| ratio.value != 0.0 && at == At::UpdateConfig) {
+        support::note_part(&config, "max_failure_ratio", ratio.span, at);
+    }
     let action = word(&config, "failure_action", &actions);
+    if let Some(action) =
+        action.filter(|action| action.value == FailureAction::Rollback && at == At::UpdateConfig)
+    {
+        support::note_part(&config, "failure_action", action.span, at);
+    }
     let mut failure_action = action.map_or(defaults.failure_action, |action| action.value);
     if let (FailureAction::Rollback, Some(action), "rollback_config") = (failure_action, action, key) {
         // Docker takes the word and pauses.

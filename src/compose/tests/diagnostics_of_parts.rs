@@ -166,19 +166,19 @@ fn a_key_with_a_better_place() {
     let text = r#"services:
   web:
     image: nginx
-    mem_limit: 512m
+    cpu_shares: 512m
 "#;
     insta::assert_snapshot!(drawn(text), @r##"
     stackctl::compose::refused_key
 
-      × `mem_limit` of service `web` is not supported
+      × `cpu_shares` of service `web` is not supported
        ╭─[stack.yml:4:5]
      3 │     image: nginx
-     4 │     mem_limit: 512m
-       ·     ────┬────
-       ·         ╰── cannot be honoured, and must not be dropped
+     4 │     cpu_shares: 512m
+       ·     ─────┬────
+       ·          ╰── cannot be honoured, and must not be dropped
        ╰────
-      help: use `deploy.resources.limits.memory`
+      help: use `deploy.resources.reservations.cpus`
     "##);
 }
 
@@ -277,7 +277,7 @@ configs:
        ·           ──────┬──────
        ·                 ╰── no such file
        ╰────
-      help: paths start at the directory of the first file
+      help: paths start at the directory of the first file, in an included file at its own
     "##);
 }
 
@@ -441,13 +441,13 @@ services:
 other: document
 "#;
     insta::assert_snapshot!(drawn(text), @r##"
-    stackctl::compose::unneeded_key
+    stackctl::compose::other_name
 
-      ☞ `name` has no effect
-       ╭─[stack.yml:1:1]
+      ☞ the stack is called `app`
+       ╭─[stack.yml:1:7]
      1 │ name: shop
-       · ──┬─
-       ·   ╰── the stack's name comes from the command line
+       ·       ──┬─
+       ·         ╰── not this: the command line decides
      2 │ services:
        ╰────
     stackctl::compose::ignored_key

@@ -19,7 +19,7 @@ const AN_ADDRESS: &str = "an address such as `ssh://root@10.0.0.1` or an alias o
 /// Reads an inventory. `name` is its path, as messages call it and as relative paths in it start from.
 /// With it come warnings.
 pub fn parse(text: &str, name: &str) -> Result<(Inventory, Vec<Drawn>), Report> {
-    let mut sources = Sources::new();
+    let sources = Sources::new();
     let source = SourceText { name: name.to_owned(), bytes: text.into() };
     // Text is UTF-8 already.
     let (Ok(file) | Err((file, _))) = sources.add(source);

@@ -1,0 +1,414 @@
+//! Where the variables of a file come from, and the environment of a service.
+//!
+//! The caller's variables win. After them come those of `.env` in the project's directory, or of the files
+//! named in its place; and in a file that is included, those of the `.env` beside it or of the include's
+//! own `env_file`. That is Compose's order. `docker stack deploy` reads no `.env`: a note says so when a
+//! value came out of one that nobody named.
+//!
+//! A service's own environment is put together here, too: its `env_file`s in order, then `environment`.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use super::normal::unreadable;
+use super::paths::Shown;
+use super::{Files, How, Reading, dotenv, short};
+use crate::yaml::{Diagnostic, Map, Node, Places, Sink, SourceId, SourceText, Span, Spanned, Value};
+
+/// The variable that names the stack, as Compose has it.
+const STACK_VARIABLE: &str = "COMPOSE_PROJECT_NAME";
+/// Names that a note lists.
+const NAMES_MAX: usize = 5;
+
+/// The variables of one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct EnvId(usize);
+
+/// Variables that files set, on top of those of another.
+#[derive(Debug, Default)]
+struct Layer {
+    below: Option<EnvId>,
+    own: BTreeMap<String, (String, Span)>,
+    /// Read because it was there, not because somebody named it.
+    is_found: bool,
+}
+
+/// All environments of one run. The first is the project's.
+pub struct Environments<'a> {
+    caller: &'a dyn Fn(&str) -> Option<String>,
+    files: &'a dyn Files,
+    shown: &'a Shown,
+    sink: &'a Sink<'a>,
+    stack: RefCell<Option<String>>,
+    layers: RefCell<Vec<Layer>>,
+    of_source: RefCell<BTreeMap<SourceId, EnvId>>,
+    used: RefCell<BTreeSet<(Span, String)>>,
+    is_silent: Cell<bool>,
+}
+
+impl<'a> Environments<'a> {
+    /// Only the caller's variables, so far.
+    pub fn new(
+        caller: &'a dyn Fn(&str) -> Option<String>,
+        files: &'a dyn Files,
+        shown: &'a Shown,
+        sink: &'a Sink<'a>,
+    ) -> Self {
+        Self {
+            caller,
+            files,
+            shown,
+            sink,
+            stack: RefCell::default(),
+            layers: RefCell::new(vec![Layer::default()]),
+            of_source: RefCell::default(),
+            used: RefCell::default(),
+            is_silent: Cell::new(false),
+        }
+    }
+
+    /// Reads the files of the project: those named, or else `.env` where it is there.
+    pub fn read_project(&self, project_dir: &str, named: Option<&[String]>) {
+        match named {
+            Some(named) => {
+                for path in named {
+                    self.read(EnvId(0), path, None);
+                }
+            }
+            None => {
+                let path = super::paths::beside(project_dir, ".env");
+                if self.read_if_there(EnvId(0), &path) {
+                    self.layers.borrow_mut()[0].is_found = true;
+                }
+            }
+        }
+    }
+
+    /// What a file that `below` includes sees: with files named where it is included, or else with the
+    /// `.env` of its directory.
+    pub fn included(&self, below: EnvId, directory: &str, named: Option<&[(String, Span)]>) -> EnvId {
+        let id = {
+            let mut layers = self.layers.borrow_mut();
+            layers.push(Layer { below: Some(below), ..Layer::default() });
+            EnvId(layers.len() - 1)
+        };
+        match named {
+            Some(named) => {
+                for (path, span) in named {
+                    self.read(id, path, Some(*span));
+                }
+            }
+            None => {
+                self.read_if_there(id, &super::paths::beside(directory, ".env"));
+            }
+        }
+        // Where nothing was added, it is the same one: so that one file read twice is known for one.
+        let mut layers = self.layers.borrow_mut();
+        if layers.last().is_some_and(|layer| layer.own.is_empty()) {
+            layers.pop();
+            return below;
+        }
+        id
+    }
+
+    /// What variables mean in a text.
+    pub fn belongs(&self, source: SourceId, env: EnvId) {
+        self.of_source.borrow_mut().insert(source, env);
+    }
+
+    /// The environment of a text.
+    pub fn of(&self, source: SourceId) -> EnvId {
+        self.of_source.borrow().get(&source).copied().unwrap_or_default()
+    }
+
+    /// Gives the stack's name to those who ask for it by Compose's variable.
+    pub fn name_stack(&self, name: &str) {
+        *self.stack.borrow_mut() = Some(name.to_owned());
+    }
+
+    /// A variable as a text sees it.
+    pub fn look_up(&self, env: EnvId, name: &str) -> Option<String> {
+        if let Some(value) = (self.caller)(name) {
+            return Some(value);
+        }
+        let layers = self.layers.borrow();
+        let mut chain = Vec::new();
+        let mut at = Some(env);
+        while let Some(layer) = at.and_then(|id| layers.get(id.0)) {
+            chain.push(layer);
+            at = layer.below;
+        }
+        // The project's own variables win over those of an include.
+        for layer in chain.into_iter().rev() {
+            if let Some((value, span)) = layer.own.get(name) {
+                if layer.is_found && !self.is_silent.get() {
+                    self.used.borrow_mut().insert((*span, name.to_owned()));
+                }
+                return Some(value.clone());
+            }
+        }
+        self.stack.borrow().clone().filter(|_| name == STACK_VARIABLE)
+    }
+
+    /// Says which values a reader that knows no `.env` would not have.
+    pub fn note_found(&self) {
+        let used = self.used.borrow();
+        let Some((span, _)) = used.first() else { return };
+        let names: Vec<String> =
+            used.iter().take(NAMES_MAX).map(|(_, name)| format!("`{}`", self.sink.clean(name))).collect();
+        let more = match used.len().saturating_sub(NAMES_MAX) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        self.sink.push(
+            Diagnostic::note("dotenv_used", format!("values come from `.env`: {}{more}", names.join(", ")))
+                .at(*span, "set here")
+                .help("`docker stack deploy` would not read it; name it with `--env-file` to silence this"),
+        );
+    }
+
+    fn read_if_there(&self, into: EnvId, path: &str) -> bool {
+        match self.files.read(path) {
+            Ok(bytes) => self.take(into, path, bytes),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => {
+                return false;
+            }
+            Err(error) => self.unreadable(path, &error),
+        }
+        true
+    }
+
+    fn read(&self, into: EnvId, path: &str, named: Option<Span>) {
+        if path == "/dev/null" {
+            return;
+        }
+        match (self.files.read(path), named) {
+            (Ok(bytes), _) => self.take(into, path, bytes),
+            (Err(error), Some(span)) => {
+                let node = Node::text(path, span);
+                self.sink.push(unreadable(self.sink, &node, &error));
+            }
+            (Err(error), None) => self.unreadable(path, &error),
+        }
+    }
+
+    fn unreadable(&self, path: &str, error: &io::Error) {
+        let path = self.sink.clean(&self.shown.name(path));
+        let why = match error.kind() {
+            io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            io::ErrorKind::PermissionDenied => "no permission to read it".to_owned(),
+            _ => self.sink.clean(&error.to_string()),
+        };
+        self.sink.push(
+            Diagnostic::error("unreadable_env_file", format!("cannot read variables from `{path}`: {why}"))
+                .help("name another with `--env-file`"),
+        );
+    }
+
+    /// Reads one file into a layer: the later wins. Whatever is shown of it has only names in it.
+    fn take(&self, into: EnvId, path: &str, bytes: Vec<u8>) {
+        let sources = self.sink.sources();
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(bytes);
+        let named = |text: String| SourceText { name: self.shown.name(path), bytes: text.into_bytes() };
+        let text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                // What is good of it may be a secret, too.
+                let lines =
+                    error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n');
+                let lines = lines.count();
+                let (Ok(id) | Err((id, _))) = sources.add(named("\n".repeat(lines)));
+                self.sink.not_utf8(id, lines);
+                return;
+            }
+        };
+        self.is_silent.set(true);
+        let parsed = dotenv::parse(&text, &|name| self.look_up(into, name));
+        self.is_silent.set(false);
+        let names: Vec<_> = parsed.iter().flatten().map(|variable| variable.at.clone()).collect();
+        let (shown, places) = dotenv::masked(&text, &names);
+        let line = |number: usize| {
+            let start: usize = shown.split_inclusive('\n').take(number).map(str::len).sum();
+            start..start + shown[start..].lines().next().map_or(0, str::len)
+        };
+        let faulty = parsed.as_ref().err().map(|fault| line(text[..fault.at].matches('\n').count()));
+        let (Ok(id) | Err((id, _))) = sources.add(named(shown));
+        match parsed {
+            Ok(found) => {
+                let own = &mut self.layers.borrow_mut()[into.0].own;
+                for (variable, place) in found.into_iter().zip(places) {
+                    own.insert(variable.name, (variable.value, Span::new(id, place)));
+                }
+            }
+            Err(fault) => {
+                self.sink.push(
+                    Diagnostic::error("bad_env_file", "not a file of variables")
+                        .at(Span::new(id, faulty.unwrap_or(0..0)), fault.why)
+                        .help("one `NAME=value` a line; values are not shown here"),
+                );
+            }
+        }
+    }
+}
+
+/// Puts together what the tasks of the chosen services get: environment files first, then `environment`; a
+/// name alone takes the caller's value.
+pub fn fill(root: &mut Node, environments: &Environments<'_>, how: How, is_chosen: &dyn Fn(&str) -> bool) {
+    let services = root.as_map_mut().and_then(|top| top.get_mut("services")).and_then(Node::as_map_mut);
+    for entry in services.into_iter().flat_map(|services| &mut services.entries) {
+        let chosen = is_chosen(&entry.key.value);
+        if let Some(service) = entry.value.as_map_mut() {
+            Filler { environments, how, sink: environments.sink }.service(service, chosen);
+        }
+    }
+}
+
+struct Filler<'a> {
+    environments: &'a Environments<'a>,
+    how: How,
+    sink: &'a Sink<'a>,
+}
+
+impl Filler<'_> {
+    /// Whether the caller is asked for a value: docker does so also where the file says it is empty.
+    fn is_open(&self, value: &Value) -> bool {
+        match value {
+            Value::Null => true,
+            Value::Text(text) => text.is_empty() && self.how.reading == Reading::Docker,
+            Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => false,
+        }
+    }
+
+    fn look_up(&self, span: Span, name: &str) -> Option<String> {
+        self.environments.look_up(self.environments.of(span.file), name)
+    }
+
+    fn service(&self, map: &mut Map, chosen: bool) {
+        let mut all = Pairs::default();
+        let mut span = Span::default();
+        if let Some(entry) = map.entry("env_file")
+            && entry.value.as_list().is_some()
+        {
+            span = entry.key.span;
+            let files = map.remove("env_file").map(|entry| entry.value);
+            // Those of a service that nobody asked for need not be there.
+            for file in files.iter().filter_map(Node::as_list).flatten().filter(|_| chosen) {
+                self.env_file(file, &mut all);
+            }
+        }
+        match map.get_mut("environment").map(|node| &mut node.value) {
+            Some(Value::Map(own)) => {
+                for mut entry in std::mem::take(&mut own.entries) {
+                    if self.is_open(&entry.value.value)
+                        && let Some(value) = self.look_up(entry.key.span, &entry.key)
+                    {
+                        let value = self.how.as_is(value);
+                        entry.value.value = Value::Text(value);
+                    }
+                    all.set(entry.key, entry.value);
+                }
+                own.entries = all.map.entries;
+            }
+            Some(Value::Null) | None if !all.map.entries.is_empty() => {
+                let key = Spanned::new("environment".to_owned(), span);
+                map.set(key, Node::made(Value::Map(all.map), span));
+            }
+            _ => {}
+        }
+    }
+
+    fn env_file(&self, node: &Node, all: &mut Pairs) {
+        let syntax = match &node.value {
+            Value::Text(_) => Syntax::Raw,
+            Value::Map(map) => match map.get("format").and_then(Node::as_text) {
+                Some("raw") => Syntax::Raw,
+                Some(_) | None => Syntax::Dotenv,
+            },
+            _ => return,
+        };
+        let (path, required) = match &node.value {
+            Value::Map(map) => {
+                let required = map.get("required").is_none_or(|r| r.value != Value::Bool(false));
+                match map.get("path") {
+                    Some(path) => (path, required),
+                    None => return,
+                }
+            }
+            _ => (node, true),
+        };
+        let Some(text) = path.as_text() else { return };
+        let bytes = match self.environments.files.read(text) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !required => return,
+            Err(error) => {
+                self.sink.push(unreadable(self.sink, path, &error));
+                return;
+            }
+        };
+        let bad = |why: String, help: &str| {
+            let written = self.sink.written(path);
+            self.sink.push(
+                Diagnostic::error("bad_env_file", format!("`{written}` is not an environment file"))
+                    .on(path, why)
+                    .help(help),
+            );
+        };
+        const RAW: &str = "one `NAME=value` a line, as it is: no quotes, no `export`, no blanks in the name";
+        const DOTENV: &str = "one `NAME=value` a line; `format: raw` takes values as they are";
+        let Ok(text) = String::from_utf8(bytes) else { return bad("it is not UTF-8".to_owned(), RAW) };
+        match syntax {
+            Syntax::Raw => match short::env_file(&text) {
+                Ok(pairs) => {
+                    for (name, value) in pairs {
+                        let value = value.map_or(Value::Null, Value::Text);
+                        let callers =
+                            if self.is_open(&value) { self.look_up(node.span, &name) } else { None };
+                        if let Value::Text(value) = callers.map_or(value, Value::Text) {
+                            all.add(name, self.how.as_is(value), node);
+                        }
+                    }
+                }
+                Err((line, error)) => bad(format!("line {line}: {error}"), RAW),
+            },
+            Syntax::Dotenv => {
+                let earlier = |name: &str| all.map.get(name).and_then(Node::as_text).map(str::to_owned);
+                let look = |name: &str| self.look_up(node.span, name).or_else(|| earlier(name));
+                match dotenv::parse(&text, &look) {
+                    Ok(found) => {
+                        found.into_iter().for_each(|v| all.add(v.name, self.how.as_is(v.value), node))
+                    }
+                    Err(fault) => {
+                        let line = text[..fault.at].matches('\n').count() + 1;
+                        bad(format!("line {line}: {}", fault.why), DOTENV);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How an environment file is read. Docker takes a line as it is, and knows the short form only; who writes
+/// the long form writes for Compose, which knows quotes and variables.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Syntax {
+    Raw,
+    Dotenv,
+}
+
+/// Pairs in the order they came.
+#[derive(Default)]
+struct Pairs {
+    map: Map,
+    places: Places,
+}
+
+impl Pairs {
+    fn add(&mut self, name: String, value: String, from: &Node) {
+        self.set(Spanned::new(name, from.span), Node::text(value, from.span));
+    }
+
+    fn set(&mut self, key: Spanned<String>, value: Node) {
+        self.places.set(&mut self.map, key, value);
+    }
+}
