@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test reads files and its environment, and runs programs")]
 
 mod compare;
+mod probes;
 mod reasons;
 mod roundtrip;
 mod samples;

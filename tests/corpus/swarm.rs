@@ -90,7 +90,8 @@ fn unlike(key: &str, ours: &Value, requests: &Value, path: &str) -> Vec<String> 
     pairs.map(|(docker, ours)| format!("{key}:\n      -{docker}\n      +{ours}")).collect()
 }
 
-fn pruned(value: &Value, key: &str) -> Value {
+/// What is said: without ids, and without what is null, false, zero or empty.
+pub fn pruned(value: &Value, key: &str) -> Value {
     match value {
         Value::Object(map) => {
             let is_said = |name: &str, value: &Value| match value {

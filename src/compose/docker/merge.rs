@@ -63,7 +63,7 @@ fn node(base: &mut Node, later: Node, path: &mut Vec<String>) {
         // What is there already is sifted all the same.
         Rule::By(_) | Rule::Attachment => later.is_null(),
         Rule::ReplaceUnlessEmpty | Rule::Deep | Rule::Logging => {
-            is_empty(&later) && !(counts && !later.is_null())
+            is_empty(&later) && (!counts || later.is_null())
         }
     };
     if says_nothing {
