@@ -534,6 +534,6 @@ fn harmless(text: &str) -> String {
 }
 
 /// Control characters, and those that turn the direction of text around.
-fn is_unsafe(c: char) -> bool {
+pub(super) fn is_unsafe(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
