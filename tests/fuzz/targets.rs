@@ -19,6 +19,18 @@ pub fn yaml_tree(input: &[u8]) -> Result<(), String> {
     if meaning(&node) == meaning(&again) { Ok(()) } else { Err("reads back as something else".to_owned()) }
 }
 
+/// Whether a text is within the limits.
+pub fn is_read(text: &str) -> bool {
+    let sources = Sources::new();
+    let source = SourceText { name: "a.yml".into(), bytes: text.into() };
+    let sink = Sink::new("fuzz", &sources);
+    let (Ok(id) | Err((id, _))) = sources.add(source);
+    let _ = yaml::parse(&sources, id, &sink);
+    !sink
+        .finish()
+        .is_err_and(|report| report.faults.iter().any(|fault| fault.code.ends_with("too_many_nodes")))
+}
+
 /// A tree without mistakes.
 fn tree(input: &[u8]) -> Option<(Node, Vec<Drawn>)> {
     let sources = Sources::new();
@@ -38,8 +50,12 @@ fn meaning(node: &Node) -> String {
                 map.entries.iter().map(|entry| format!("{:?}:{}", entry.key.value, meaning(&entry.value)));
             format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
         }
-        // What is not a number is not equal to itself, and has no sign that is kept.
+        // Written as Go writes them, a float that is whole is an integer, and what is not a number has no
+        // sign.
         Value::Float(float) if float.is_nan() => "nan".to_owned(),
+        Value::Float(float) => format!("number {}", float + 0.0),
+        #[expect(clippy::cast_precision_loss, reason = "on both sides")]
+        Value::Int(int) => format!("number {}", *int as f64),
         scalar => format!("{scalar:?}"),
     }
 }
@@ -86,6 +102,11 @@ pub fn short_forms(input: &[u8]) -> Result<(), String> {
 /// A stackfile from its text to its specification, alone and over itself.
 pub fn whole_file(input: &[u8]) -> Result<(), String> {
     load(input, &[("a.yml", input), ("a.env", b"A=1\n"), (".env", b"B='x'\n")])
+}
+
+/// A stackfile, once.
+pub fn read(input: &[u8]) -> Result<(), String> {
+    load_once(vec![input.to_vec()], &[]).map(drop)
 }
 
 /// The files beside the one that is read.

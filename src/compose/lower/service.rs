@@ -129,8 +129,7 @@ fn depends_on(
         if context.file.services.contains_key(name) {
             found.insert(ServiceName::unchecked(name), condition.condition);
         } else {
-            let known: Vec<&str> = context.file.services.keys().map(String::as_str).collect();
-            context.undefined("service", name, condition.span, &known);
+            context.undefined("service", name, condition.span, context.file.services.keys());
         }
     }
     found
@@ -321,8 +320,11 @@ struct Published<'a>(BTreeMap<u16, Vec<(&'a str, &'a Spanned<Port>)>>);
 
 impl<'a> Published<'a> {
     fn add(&mut self, service: &'a str, port: &'a Spanned<Port>) {
-        if let Some(number) = port.published {
-            self.0.entry(number).or_default().push((service, port));
+        let Some(number) = port.published else { return };
+        let known = self.0.entry(number).or_default();
+        // One that clashes with what its own service has already says nothing new.
+        if known.last().is_none_or(|(own, last)| *own != service || !clash(last, port)) {
+            known.push((service, port));
         }
     }
 
