@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use crate::model::node::{Member, NodeFacts};
 
 /// One constraint, ready to be judged.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Constraint {
     key: Key,
     equal: bool,
@@ -19,7 +19,7 @@ pub struct Constraint {
     written: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     Id,
     Hostname,

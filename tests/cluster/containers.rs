@@ -259,10 +259,9 @@ fn containers_carry_what_the_file_says() {
         "/settings 0:0 444\n/etc/deep/down/settings 1000:1001 440\n/data/settings 0:0 600\n"
     );
     assert_eq!(inside("cat /settings /etc/deep/down/settings"), "colour = red\ncolour = red\n");
-    assert_eq!(
-        inside("cat /from-host; hostname; ulimit -n; cat /proc/sys/net/ipv4/ip_forward"),
-        "h2\nh2-1\n100\n1\n"
-    );
+    // Not `ulimit -n`: what `docker exec` starts gets the soft or the hard limit, as runc's Go runtime
+    // happens to be faster or slower than its parent.
+    assert_eq!(inside("cat /from-host; hostname; cat /proc/sys/net/ipv4/ip_forward"), "h2\nh2-1\n1\n");
     assert!(inside("grep ' /scratch ' /proc/mounts").contains("noexec"));
     assert!(inside("grep ' /memory ' /proc/mounts").contains("size=64k"));
     assert!(inside("grep ' /small ' /proc/mounts").contains("size=1024k"));

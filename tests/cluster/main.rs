@@ -6,8 +6,6 @@
     reason = "a test starts programs and reads files"
 )]
 
-#![allow(clippy::disallowed_methods, reason = "tests touch files, clocks and programs")]
-
 mod containers;
 mod failures;
 mod ground;

@@ -1,6 +1,6 @@
 //! The converger answered by hand, where the order of the answers is what matters.
 
-use stackctl::model::spec::ServiceMode;
+use stackctl::model::spec::{ServiceMode, UpdateOrder};
 use stackctl::model::{GoDuration, Health, Observed, StackSpec, TaskStatus, Timestamp, Unreachable};
 use stackctl::orchestrator::converge::SETTLE_MS;
 use stackctl::orchestrator::{Action, Converger, Ending, Event, Outcome, Plan, Step, What, assign};
@@ -53,12 +53,68 @@ fn delays_and_settling_take_their_time() {
     let plan = Plan::make(&world.observe(), &stack(vec![web.clone()]), options());
     assert_eq!(plan.forecast.duration_ms, SETTLE_MS);
     world.deploy(&stack(vec![web.clone()]), options(), None);
+    let web_monitor_ms = web.update_config.monitor.as_millis();
     let plan = Plan::make(&world.observe(), &stack(vec![with_image(web, "web:2")]), options());
     assert_eq!(
         plan.forecast.duration_ms,
-        20_000 + SETTLE_MS,
-        "a delay between two slots, none after the last"
+        20_000 + web_monitor_ms,
+        "a delay between two slots, none after the last, which only has to hold"
     );
+}
+
+/// The first of two tasks of `web` replaced, running again at time 0, and what is done then.
+fn replaced(order: UpdateOrder, status: TaskStatus) -> (Converger, Action, Vec<String>) {
+    let mut world = World::new(cluster(vec![node("h1")]), 1, Faults::NONE);
+    let mut web = replicated("web", 2);
+    web.update_config.order = order;
+    web.update_config.monitor = GoDuration::from_millis(7_000);
+    world.deploy(&stack(vec![web.clone()]), options(), None);
+    let (mut converger, mut actions) = rolling(&world.observe(), &stack(vec![with_image(web, "web:2")]));
+    loop {
+        let [action] = &actions[..] else { panic!("{actions:?}") };
+        let action = action.clone();
+        if let What::StartTask { .. } = action.what {
+            let step = answer(&mut converger, 0, &action, Outcome::Started(status));
+            return (converger, action, verbs(&step.actions));
+        }
+        actions = answer(&mut converger, 0, &action, Outcome::Done).actions;
+    }
+}
+
+#[test]
+fn a_replacement_without_a_health_check_must_hold_before_the_next_slot() {
+    let (mut converger, _, then) = replaced(UpdateOrder::StopFirst, UP);
+    assert_eq!(then, [""; 0]);
+    assert!(converger.step(Timestamp(6_999), Event::Tick).actions.is_empty());
+    let next = converger.step(Timestamp(7_000), Event::Tick).actions;
+    assert_eq!(verbs(&next), ["create task web.2"]);
+}
+
+#[test]
+fn a_replacement_without_a_health_check_must_hold_before_the_old_task_goes() {
+    let (mut converger, _, then) = replaced(UpdateOrder::StartFirst, UP);
+    assert_eq!(then, [""; 0]);
+    let next = converger.step(Timestamp(7_000), Event::Tick).actions;
+    assert_eq!(verbs(&next), ["stop task web.1"]);
+}
+
+#[test]
+fn a_replacement_that_is_healthy_need_not_hold() {
+    let healthy = TaskStatus::Running { health: Health::Healthy };
+    assert_eq!(replaced(UpdateOrder::StopFirst, healthy).2, ["create task web.2"]);
+}
+
+#[test]
+fn a_replacement_that_falls_within_the_monitor_is_the_last() {
+    for status in [TaskStatus::Restarting { exit_code: 1 }, TaskStatus::Exited { exit_code: 1 }] {
+        let (mut converger, start, _) = replaced(UpdateOrder::StopFirst, UP);
+        let task = start.what.task().unwrap().id;
+        let fell = converger
+            .step(Timestamp(6_000), Event::TaskSeen { node: start.node, task, status: Some(status) });
+        assert!(fell.actions.is_empty(), "{:?}", verbs(&fell.actions));
+        let verdict = fell.verdict.or_else(|| converger.step(Timestamp(9_000), Event::Tick).verdict).unwrap();
+        assert_eq!((verdict.ending, verdict.services[0].untouched), (Ending::Failed, 1));
+    }
 }
 
 #[test]

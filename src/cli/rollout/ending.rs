@@ -17,7 +17,7 @@ use crate::cli::ui::Ui;
 use crate::engine::{End, Planned};
 use crate::model::{NodeName, Observed, ServiceName, ServiceSpec, Slot, Task, TaskStatus, Timestamp};
 use crate::orchestrator::restart::is_complete;
-use crate::orchestrator::{Ending, Problem, ServiceVerdict, TaskFailure, TaskHandle, Verdict};
+use crate::orchestrator::{Ending, Problem, TaskFailure, TaskHandle, Verdict};
 
 /// Lines of a failed task's log that are shown.
 const TAIL_LINES: u32 = 10;
@@ -34,6 +34,31 @@ pub(super) struct Told<'a> {
     pub(super) wish: Wish,
     pub(super) begun: Timestamp,
     pub(super) timeout_ms: i64,
+}
+
+/// A failure to be told.
+struct Shown<'a> {
+    of_task: bool,
+    failed: &'a TaskFailure,
+    nodes: Vec<&'a NodeName>,
+}
+
+/// One thing that fails alike on many hosts, as an image without a registry does, is told once.
+fn folded(failures: &[TaskFailure]) -> Vec<Shown<'_>> {
+    let mut all: Vec<Shown<'_>> = Vec::new();
+    for failed in failures {
+        let same = all.iter_mut().find(|shown| {
+            shown.failed.what == failed.what && shown.failed.failure.code == failed.failure.code
+        });
+        match same {
+            Some(shown) => shown.nodes.push(&failed.node),
+            None => all.push(Shown { of_task: false, failed, nodes: vec![&failed.node] }),
+        }
+    }
+    for shown in &mut all {
+        shown.nodes.sort();
+    }
+    all
 }
 
 /// How many of a service's tasks do what they should.
@@ -99,26 +124,22 @@ impl Told<'_> {
     /// Something did not go well: what, why, its last words, and what to type next.
     pub(super) async fn failure(&self, verdict: &Verdict) -> Exit {
         let stack = &self.planned.spec.name;
-        let all: Vec<(Option<&ServiceVerdict>, &TaskFailure)> = verdict
-            .failures
-            .iter()
-            .map(|failure| (None, failure))
-            .chain(
-                verdict
-                    .services
-                    .iter()
-                    .flat_map(|service| service.failures.iter().map(move |failure| (Some(service), failure))),
-            )
-            .collect();
-        let tails: Vec<Vec<String>> = join_all(all.iter().take(FAILURES_MAX).map(|(_, failed)| async move {
-            match &failed.container {
-                Some(container) => self.cluster.observer.tail(&failed.node, container, TAIL_LINES).await,
+        let of_tasks = verdict.services.iter().flat_map(|service| {
+            let shown = |failed| Shown { of_task: true, failed, nodes: vec![&failed.node] };
+            service.failures.iter().map(shown)
+        });
+        let all: Vec<Shown<'_>> = folded(&verdict.failures).into_iter().chain(of_tasks).collect();
+        let tails: Vec<Vec<String>> = join_all(all.iter().take(FAILURES_MAX).map(|shown| async move {
+            match &shown.failed.container {
+                Some(container) => {
+                    self.cluster.observer.tail(&shown.failed.node, container, TAIL_LINES).await
+                }
                 None => Vec::new(),
             }
         }))
         .await;
-        for ((service, failed), tail) in all.iter().zip(tails) {
-            self.one_failure(*service, failed, &tail);
+        for (shown, tail) in all.iter().zip(tails) {
+            self.one_failure(shown, &tail);
         }
         if all.len() > FAILURES_MAX {
             self.ui.talk(&format!("… and {} more\n", count(all.len() - FAILURES_MAX, "failure")));
@@ -154,17 +175,16 @@ impl Told<'_> {
         exit
     }
 
-    fn one_failure(&self, service: Option<&ServiceVerdict>, failed: &TaskFailure, tail: &[String]) {
-        let stack = &self.planned.spec.name;
-        let what = match service {
-            Some(_) => format!("{stack}_{}", failed.what),
-            None => short_digest(&failed.what),
-        };
+    fn one_failure(&self, shown: &Shown<'_>, tail: &[String]) {
+        let (stack, failed) = (&self.planned.spec.name, shown.failed);
+        let what =
+            if shown.of_task { format!("{stack}_{}", failed.what) } else { short_digest(&failed.what) };
+        let nodes: Vec<&str> = shown.nodes.iter().map(|node| node.as_str()).collect();
         self.ui.talk(&format!(
             "{} {} on {}: {} {}\n",
             paint(BAD, "error:"),
             paint(STRONG, clean(&what)),
-            failed.node,
+            some_of(&nodes, NAMES_MAX),
             clean(&failed.failure.message),
             paint(FAINT, format!("({})", failed.failure.code)),
         ));
@@ -336,4 +356,44 @@ fn stand(service: &ServiceSpec, tasks: &[&Task]) -> Stand {
 
 fn sums(stands: &[Stand]) -> (usize, usize) {
     stands.iter().fold((0, 0), |(up, all), stand| (up + stand.up, all + stand.tasks))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::orchestrator::{Failure, FailureKind};
+
+    #[test]
+    fn what_fails_alike_on_many_hosts_is_told_once() {
+        let failed = |node: &str, what: &str, code: &str| TaskFailure {
+            node: NodeName::unchecked(node),
+            what: what.to_owned(),
+            container: None,
+            task: None,
+            failure: Failure {
+                kind: FailureKind::Refused,
+                code: code.to_owned(),
+                message: format!("no, says {node}"),
+                help: None,
+            },
+        };
+        let failures = [
+            failed("h2", "pull image a", "unreachable"),
+            failed("h1", "pull image a", "unreachable"),
+            failed("h3", "pull image a", "not_found"),
+            failed("h1", "pull image b", "unreachable"),
+        ];
+        let told: Vec<(String, Vec<&str>)> = folded(&failures)
+            .into_iter()
+            .map(|one| (one.failed.what.clone(), one.nodes.iter().map(|node| node.as_str()).collect()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("pull image a".to_owned(), vec!["h1", "h2"]),
+                ("pull image a".to_owned(), vec!["h3"]),
+                ("pull image b".to_owned(), vec!["h1"]),
+            ]
+        );
+    }
 }

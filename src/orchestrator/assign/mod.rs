@@ -17,6 +17,7 @@ use super::note::Note;
 use super::options::PlanOptions;
 use super::problem::Problem;
 use super::reason::Reason;
+use super::scheduler::Divisions;
 use super::site::{Site, sites};
 use crate::model::ids::{NodeName, ServiceName, TaskId};
 use crate::model::spec::{DependencyCondition, StackSpec, UpdateConfig};
@@ -138,6 +139,7 @@ pub fn assign(observed: &Observed, spec: &StackSpec, options: PlanOptions) -> As
         sites: sites(observed),
         index: observed.nodes.keys().enumerate().map(|(at, name)| (name, at)).collect(),
         running: BTreeMap::new(),
+        divisions: Divisions::default(),
         notes: Vec::new(),
         problems: Vec::new(),
     };
@@ -171,6 +173,7 @@ struct Planner<'o> {
     index: BTreeMap<&'o NodeName, usize>,
     /// Tasks of this stack by service.
     running: BTreeMap<&'o ServiceName, Vec<&'o Task>>,
+    divisions: Divisions,
     notes: Vec<Note>,
     problems: Vec<Problem>,
 }

@@ -498,7 +498,8 @@ impl<'o> Planner<'o> {
         if moving.is_empty() {
             return;
         }
-        let mut spread = Spread::new(&table.request, &table.service.placement.spread, &self.sites, counts);
+        let division = self.divisions.of(&table.request, &table.service.placement.spread, &self.sites);
+        let mut spread = Spread::new(&table.request, &division, &self.sites, counts);
         let mut left_over = 0u32;
         let mut placed = Vec::with_capacity(moving.len());
         for open in moving {

@@ -8,8 +8,7 @@
 //! A state machine without a clock: time is an argument, and the wish to be woken is part of the answer.
 //! What it decides depends on its inputs alone, so a forecast and a deploy without faults act alike.
 //!
-//! Monitoring windows, failure ratios, pause and rollback belong in `service`, where a slot's end is
-//! counted; today a failed slot stops the rollout of its service unless `failure_action` is `continue`.
+//! Failure ratios, pause and rollback belong in `service`, where a slot's end is counted; today a failed slot stops the rollout of its service unless `failure_action` is `continue`.
 
 mod service;
 mod slot;
@@ -68,7 +67,8 @@ pub struct Converger {
     failures: Vec<Failed>,
     timers: BTreeSet<(Timestamp, Timer)>,
     settle_until: Option<Timestamp>,
-    watched: usize,
+    /// Slots whose task runs, and whose state decides what follows.
+    watched: BTreeSet<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +94,8 @@ enum Timer {
     Delay { slot: usize },
     /// A slot's patience is over.
     Patience(usize),
+    /// A slot's fresh task has run for long enough.
+    Hold(usize),
     /// The fresh tasks have held.
     Settled,
 }
@@ -144,7 +146,7 @@ impl Converger {
             failures: Vec::new(),
             timers: BTreeSet::new(),
             settle_until: None,
-            watched: 0,
+            watched: BTreeSet::new(),
         }
     }
 
@@ -161,7 +163,7 @@ impl Converger {
     /// Whether the state of tasks matters now: if so, look at them often.
     #[must_use]
     pub fn is_watching(&self) -> bool {
-        self.watched > 0 || self.settle_until.is_some()
+        !self.watched.is_empty() || self.settle_until.is_some()
     }
 
     /// Whether nothing is left to do but to wait for tasks to come up and to hold.
@@ -182,10 +184,7 @@ impl Converger {
     /// Tasks that run and are not up yet: node, task, and whether it must end with status 0.
     #[must_use]
     pub fn awaited(&self) -> Vec<(NodeName, TaskId, bool)> {
-        if self.watched == 0 {
-            return Vec::new();
-        }
-        let waiting = self.slots.iter().filter(|slot| slot.stage == Stage::AwaitingUp);
+        let waiting = self.watched.iter().map(|slot| &self.slots[*slot]);
         waiting
             .filter_map(|slot| {
                 let must_complete = self.services[slot.service].must_complete;
@@ -230,6 +229,7 @@ impl Converger {
                     self.pump(now, service, step);
                 }
                 Timer::Patience(slot) => self.patience_over(now, slot, step),
+                Timer::Hold(slot) => self.held(now, slot, step),
                 Timer::Settled => {}
             }
         }
@@ -322,11 +322,10 @@ impl Converger {
     /// A node went silent: whatever waits for it has failed, with what it was doing unknown.
     fn node_silent(&mut self, now: Timestamp, node: usize, failure: &Failure, step: &mut Step) {
         self.silent[node] = true;
-        for slot in 0..self.slots.len() {
-            let run = &self.slots[slot];
-            let touches = run.work.node == node || run.work.old.iter().any(|old| old.node == node);
-            // With an action in flight its own answer decides; without one nothing else would come.
-            if touches && run.stage == Stage::AwaitingUp {
+        // With an action in flight its own answer decides; without one nothing else would come.
+        for slot in self.watched.clone() {
+            let work = &self.slots[slot].work;
+            if work.node == node || work.old.iter().any(|old| old.node == node) {
                 self.fail_slot(now, slot, failure.clone(), step);
             }
         }

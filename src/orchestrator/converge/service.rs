@@ -179,7 +179,8 @@ impl Converger {
             SlotKind::Keep | SlotKind::Remove => {}
             SlotKind::Create => run.creating -= 1,
             SlotKind::Replace => {
-                let delay = run.update.delay.as_millis();
+                // Counted from when it ran, as SwarmKit does.
+                let delay = run.update.delay.as_millis() - self.slots[slot].held_ms;
                 if delay > 0 && !run.replaces.is_empty() && !run.is_halted() {
                     // The slot stays in motion until the delay is over (SwarmKit sleeps in its worker).
                     self.timers.insert((now.plus_ms(delay), Timer::Delay { slot }));

@@ -1,14 +1,18 @@
 //! One slot on its way: create, stop, start, wait, in the order its service asks for.
 //!
 //! ```text
-//!   stop-first   Creating ─> Stopping ─> AwaitingPorts ─> Starting ─> AwaitingUp ─> Up
-//!   start-first  Creating ─> AwaitingPorts ─> Starting ─> AwaitingUp ─> Stopping ─> Up
+//!   stop-first   Creating ─> Stopping ─> AwaitingPorts ─> Starting ─> AwaitingUp ─> Holding ─> Up
+//!   start-first  Creating ─> AwaitingPorts ─> Starting ─> AwaitingUp ─> Holding ─> Stopping ─> Up
 //!   new          Creating ─> AwaitingPorts ─> Starting ─> AwaitingUp ─> Up
 //!   removal      Stopping ─> Removing ─> Up
 //! ```
 //!
 //! The container is made before the old one is stopped: a bad mount or a missing plug-in must not cost
 //! a running task.
+//!
+//! *Holding* is for a replacement whose image has no health check: that it runs says little, so it must
+//! run for `update_config.monitor` before the next slot, or the task it replaces, is touched. SwarmKit
+//! watches for that long as well, but meanwhile goes on; a broken image then costs several tasks.
 
 use super::super::action::{Failure, FailureKind, Outcome, What};
 use super::super::assign::{OldTask, SlotKind, SlotWork};
@@ -30,6 +34,8 @@ pub(super) struct SlotRun {
     blocked_by: usize,
     /// The fresh task was seen up.
     was_up: bool,
+    /// How long it was held after that, in milliseconds.
+    pub(super) held_ms: i64,
     /// The container was made: it can be asked for its logs.
     made: bool,
     /// Why it counts as failing, while the engine is at it.
@@ -47,6 +53,8 @@ pub(super) enum Stage {
     AwaitingPorts,
     Starting,
     AwaitingUp,
+    /// It runs: see that it lasts.
+    Holding,
     Removing,
     Up,
     Failed,
@@ -71,6 +79,7 @@ impl SlotRun {
             stage: Stage::Queued,
             in_flight: 0,
             was_up: false,
+            held_ms: 0,
             failing: None,
             failure: None,
         }
@@ -193,7 +202,7 @@ impl Converger {
     /// Waits for a task that runs already.
     pub(super) fn await_up(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
         self.slots[slot].stage = Stage::AwaitingUp;
-        self.watched += 1;
+        self.watched.insert(slot);
         let status = self.slots[slot].work.watch.as_ref().map(|(_, status)| *status);
         self.task_seen(now, slot, status, step);
     }
@@ -231,13 +240,18 @@ impl Converger {
             Stage::Stopping => self.old_stopped(now, slot, step),
             Stage::Starting => {
                 run.stage = Stage::AwaitingUp;
-                self.watched += 1;
+                self.watched.insert(slot);
                 if let Some(status) = status {
                     self.task_seen(now, slot, Some(status), step);
                 }
             }
             Stage::Removing => self.finish(now, slot, Stage::Up, step),
-            Stage::Queued | Stage::AwaitingPorts | Stage::AwaitingUp | Stage::Up | Stage::Failed => {}
+            Stage::Queued
+            | Stage::AwaitingPorts
+            | Stage::AwaitingUp
+            | Stage::Holding
+            | Stage::Up
+            | Stage::Failed => {}
         }
     }
 
@@ -254,18 +268,20 @@ impl Converger {
         let judgement = judge(status, service, service.must_complete);
         match (run.stage, judgement) {
             (Stage::AwaitingUp, Judgement::Up) => {
-                self.slots[slot].failing = None;
-                self.watched -= 1;
+                let hold = if service.is_job { 0 } else { service.update.monitor.as_millis() };
                 // Healthy is a claim that was checked; running is not: see that it lasts.
                 let unchecked = matches!(status, Some(TaskStatus::Running { health: Health::None }));
-                if unchecked && self.slots[slot].work.fresh.is_some() {
+                let run = &mut self.slots[slot];
+                run.failing = None;
+                if unchecked && run.work.fresh.is_some() {
                     self.settle_until = self.settle_until.max(Some(now.plus_ms(SETTLE_MS)));
                 }
-                self.slots[slot].was_up = true;
-                if self.is_start_first(slot) && !self.slots[slot].work.old.is_empty() {
-                    self.stop_old(now, slot, Which::First, step);
+                if unchecked && run.work.kind == SlotKind::Replace && hold > 0 {
+                    run.stage = Stage::Holding;
+                    run.held_ms = hold;
+                    self.timers.insert((now.plus_ms(hold), Timer::Hold(slot)));
                 } else {
-                    self.clear_away(now, slot, step);
+                    self.up(now, slot, step);
                 }
             }
             (Stage::AwaitingUp, Judgement::NotYet) => {}
@@ -275,15 +291,14 @@ impl Converger {
                     return;
                 }
                 if self.slots[slot].work.kind == SlotKind::Replace {
-                    self.watched -= 1;
                     return self.fail_slot(now, slot, ended(&why), step);
                 }
                 if self.slots[slot].failing.replace(why).is_none() {
                     self.timers.insert((now.plus_ms(RESTART_PATIENCE_MS), Timer::Patience(slot)));
                 }
             }
-            (Stage::AwaitingUp, Judgement::Failed(why)) => {
-                self.watched -= 1;
+            (Stage::AwaitingUp | Stage::Holding, Judgement::Failed(why))
+            | (Stage::Holding, Judgement::Failing(why)) => {
                 self.fail_slot(now, slot, ended(&why), step);
             }
             // It was up and is no longer, before the run was over.
@@ -296,12 +311,28 @@ impl Converger {
         }
     }
 
+    /// A replacement has run for as long as its service's `monitor` asks.
+    pub(super) fn held(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
+        if self.stage_of(slot) == Stage::Holding {
+            self.up(now, slot, step);
+        }
+    }
+
+    fn up(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
+        self.watched.remove(&slot);
+        self.slots[slot].was_up = true;
+        if self.is_start_first(slot) && !self.slots[slot].work.old.is_empty() {
+            self.stop_old(now, slot, Which::First, step);
+        } else {
+            self.clear_away(now, slot, step);
+        }
+    }
+
     pub(super) fn patience_over(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
         if self.stage_of(slot) != Stage::AwaitingUp {
             return;
         }
         if let Some(why) = self.slots[slot].failing.take() {
-            self.watched -= 1;
             self.fail_slot(now, slot, ended(&why), step);
         }
     }
@@ -333,6 +364,7 @@ impl Converger {
         if self.slots[slot].is_over() {
             return;
         }
+        self.watched.remove(&slot);
         self.record_failure(slot, failure);
         // Whoever waits for the ports of this slot's old tasks will not get them.
         let ids: Vec<TaskId> = self.slots[slot].work.old.iter().map(|old| old.handle.id.clone()).collect();

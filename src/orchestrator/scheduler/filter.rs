@@ -15,16 +15,23 @@ use crate::model::spec::{Platform, ServiceSpec, StackSpec};
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) demand: Demand,
+    pub(crate) fixed: Fixed,
+    max_replicas: u32,
+    /// Named volumes of the service: a node that has them is preferred among equals.
+    pub(crate) named_volumes: Vec<String>,
+}
+
+/// The part whose answer does not change while tasks are being placed. Services that ask the same are
+/// answered once: hundreds of services on thousands of nodes rarely ask more than a few questions.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Fixed {
     constraints: Vec<Constraint>,
     platforms: Vec<Platform>,
-    max_replicas: u32,
     log_driver: Option<String>,
     volume_drivers: Vec<String>,
     network_drivers: Vec<String>,
     external_volumes: Vec<String>,
     external_networks: Vec<String>,
-    /// Named volumes of the service: a node that has them is preferred among equals.
-    pub(crate) named_volumes: Vec<String>,
 }
 
 /// Which filter said no.
@@ -81,11 +88,9 @@ impl Request {
             task.volumes.values().filter_map(|mount| mount.named_volume().map(str::to_owned)).collect();
         let volumes = || stack.volumes.values().filter(|volume| named_volumes.contains(&volume.name));
         let networks = || stack.networks.values().filter(|network| task.networks.contains_key(&network.name));
-        Ok(Self {
-            demand: Demand::of(task),
+        let fixed = Fixed {
             constraints,
             platforms: service.placement.platforms.clone(),
-            max_replicas: if service.mode.is_global() { 0 } else { service.placement.max_replicas_per_node },
             log_driver: task
                 .logging
                 .as_ref()
@@ -102,39 +107,23 @@ impl Request {
                 .collect(),
             external_volumes: volumes().filter(|v| v.external).map(|v| v.name.clone()).collect(),
             external_networks: networks().filter(|n| n.external).map(|n| n.name.clone()).collect(),
+        };
+        Ok(Self {
+            demand: Demand::of(task),
+            fixed,
+            max_replicas: if service.mode.is_global() { 0 } else { service.placement.max_replicas_per_node },
             named_volumes,
         })
     }
 
     /// What does not change while tasks are being placed.
     pub(crate) fn check_fixed(&self, site: &Site<'_>) -> Result<(), FilterKind> {
-        let Ok(facts) = site.view else { return Err(FilterKind::Ready) };
-        if site.member.availability != Availability::Active {
-            return Err(FilterKind::Ready);
-        }
-        if !self.missing_plugins(facts).is_empty() {
-            return Err(FilterKind::Plugins);
-        }
-        self.check_lasting(site)?;
-        if self.external_volumes.iter().any(|name| !facts.volumes.contains(name)) {
-            return Err(FilterKind::Volumes);
-        }
-        if self.external_networks.iter().any(|name| !facts.networks.contains_key(name)) {
-            return Err(FilterKind::Networks);
-        }
-        Ok(())
+        self.fixed.check(site)
     }
 
     /// What a task that already runs must go on meeting (SwarmKit's constraint enforcer).
     pub(crate) fn check_lasting(&self, site: &Site<'_>) -> Result<(), FilterKind> {
-        let Ok(facts) = site.view else { return Err(FilterKind::Ready) };
-        if self.constraints.iter().any(|constraint| !constraint.holds(site.member, facts)) {
-            return Err(FilterKind::Constraints);
-        }
-        if !self.runs_on(&facts.platform) {
-            return Err(FilterKind::Platform);
-        }
-        Ok(())
+        self.fixed.check_lasting(site)
     }
 
     /// What changes with each task placed.
@@ -196,9 +185,10 @@ impl Request {
                 }
                 short.join("; ")
             }
-            FilterKind::Plugins => format!("no {}", self.missing_plugins(facts).join(", no ")),
+            FilterKind::Plugins => format!("no {}", self.fixed.missing_plugins(facts).join(", no ")),
             FilterKind::Constraints => {
                 let broken: Vec<String> = self
+                    .fixed
                     .constraints
                     .iter()
                     .filter(|constraint| !constraint.holds(site.member, facts))
@@ -208,7 +198,7 @@ impl Request {
             }
             FilterKind::Platform => {
                 let wanted: Vec<String> =
-                    self.platforms.iter().map(|p| format!("{}/{}", p.os, p.architecture)).collect();
+                    self.fixed.platforms.iter().map(|p| format!("{}/{}", p.os, p.architecture)).collect();
                 format!(
                     "it is {}/{}, the image is for {}",
                     facts.platform.os,
@@ -223,13 +213,46 @@ impl Request {
             FilterKind::MaxReplicas => {
                 format!("it has {} of at most {}", self.max_replicas, self.max_replicas)
             }
-            FilterKind::Volumes => {
-                missing("no external volume", &self.external_volumes, |name| facts.volumes.contains(name))
-            }
-            FilterKind::Networks => missing("no external network", &self.external_networks, |name| {
+            FilterKind::Volumes => missing("no external volume", &self.fixed.external_volumes, |name| {
+                facts.volumes.contains(name)
+            }),
+            FilterKind::Networks => missing("no external network", &self.fixed.external_networks, |name| {
                 facts.networks.contains_key(name)
             }),
         }
+    }
+}
+
+impl Fixed {
+    /// Everything that does not change while tasks are being placed.
+    fn check(&self, site: &Site<'_>) -> Result<(), FilterKind> {
+        let Ok(facts) = site.view else { return Err(FilterKind::Ready) };
+        if site.member.availability != Availability::Active {
+            return Err(FilterKind::Ready);
+        }
+        if !self.missing_plugins(facts).is_empty() {
+            return Err(FilterKind::Plugins);
+        }
+        self.check_lasting(site)?;
+        if self.external_volumes.iter().any(|name| !facts.volumes.contains(name)) {
+            return Err(FilterKind::Volumes);
+        }
+        if self.external_networks.iter().any(|name| !facts.networks.contains_key(name)) {
+            return Err(FilterKind::Networks);
+        }
+        Ok(())
+    }
+
+    /// What a task that already runs must go on meeting (SwarmKit's constraint enforcer).
+    fn check_lasting(&self, site: &Site<'_>) -> Result<(), FilterKind> {
+        let Ok(facts) = site.view else { return Err(FilterKind::Ready) };
+        if self.constraints.iter().any(|constraint| !constraint.holds(site.member, facts)) {
+            return Err(FilterKind::Constraints);
+        }
+        if !self.runs_on(&facts.platform) {
+            return Err(FilterKind::Platform);
+        }
+        Ok(())
     }
 
     fn runs_on(&self, platform: &Platform) -> bool {

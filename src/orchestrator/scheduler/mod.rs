@@ -5,6 +5,7 @@
 //! a stack that was removed and comes back finds its data. The last one makes the answer the same
 //! every time, where SwarmKit leaves ties to the order of a map.
 
+mod division;
 pub mod filter;
 mod spread;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub(super) use division::Divisions;
 pub use filter::FilterKind;
 pub(super) use filter::Request;
 pub(super) use spread::Spread;

@@ -6,9 +6,10 @@
 //! gives the same levels as SwarmKit's division of a whole group.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 
 use super::super::site::Site;
+use super::division::Division;
 use super::filter::Request;
 
 /// Nodes in the order in which they take tasks of one service.
@@ -29,22 +30,12 @@ struct Branch {
 }
 
 /// Fewer tasks of the service; holds the service's volumes; fewer tasks; name (nodes are in its order).
-type Rank = (u32, bool, u32, usize);
+type Rank = (u32, bool, u32, u32);
 
 impl<'r> Spread<'r> {
-    /// Sorts the nodes that pass the filters which placing does not change.
-    ///
-    /// `counts` holds the service's tasks on each node. Labels other than `node.labels.*` and
-    /// `engine.labels.*` cannot be spread over; as in SwarmKit, they are skipped.
-    pub(crate) fn new(
-        request: &'r Request,
-        preferences: &[String],
-        sites: &[Site<'_>],
-        counts: &[u32],
-    ) -> Self {
-        let preferences: Vec<Label<'_>> = preferences.iter().filter_map(|text| Label::parse(text)).collect();
-        let all: Vec<usize> = (0..sites.len()).collect();
-        Self { request, root: grow(&preferences, &all, request, sites, counts) }
+    /// Ranks the nodes of a division; `counts` holds the service's tasks on each node.
+    pub(crate) fn new(request: &'r Request, division: &Division, sites: &[Site<'_>], counts: &[u32]) -> Self {
+        Self { request, root: grow(division, request, sites, counts).0 }
     }
 
     /// The best node that has room; it is counted as taken.
@@ -53,79 +44,51 @@ impl<'r> Spread<'r> {
     }
 }
 
-enum Label<'a> {
-    Node(&'a str),
-    Engine(&'a str),
-}
-
-impl<'a> Label<'a> {
-    fn parse(text: &'a str) -> Option<Self> {
-        let cut = |prefix: &str| {
-            text.get(..prefix.len())
-                .filter(|head| head.eq_ignore_ascii_case(prefix))
-                .map(|_| &text[prefix.len()..])
-        };
-        cut("node.labels.").map(Self::Node).or_else(|| cut("engine.labels.").map(Self::Engine))
-    }
-
-    fn value<'s>(&self, site: &'s Site<'_>) -> &'s str {
-        match self {
-            Self::Node(name) => site.member.labels.get(*name).map_or("", String::as_str),
-            Self::Engine(name) => {
-                site.view.ok().and_then(|facts| facts.engine_labels.get(*name)).map_or("", String::as_str)
-            }
+/// The tree of a division, and the tasks of the service in it.
+fn grow(division: &Division, request: &Request, sites: &[Site<'_>], counts: &[u32]) -> (Tree, u32) {
+    match division {
+        Division::Leaf { all, fit } => {
+            let ranks = fit.iter().map(|at| Reverse(rank(*at, request, sites, counts)));
+            (Tree::Leaf(ranks.collect()), all.iter().map(|at| counts[*at as usize]).sum())
+        }
+        Division::Branches(parts) => {
+            let branches: Vec<Branch> = parts
+                .iter()
+                .map(|part| {
+                    let (tree, tasks) = grow(part, request, sites, counts);
+                    Branch { tasks, tree, full: false }
+                })
+                .collect();
+            let tasks = branches.iter().map(|branch| branch.tasks).sum();
+            (Tree::Branches(branches), tasks)
         }
     }
 }
 
-fn grow(
-    preferences: &[Label<'_>],
-    nodes: &[usize],
-    request: &Request,
-    sites: &[Site<'_>],
-    counts: &[u32],
-) -> Tree {
-    let Some((first, rest)) = preferences.split_first() else {
-        let fits = |at: &usize| {
-            let site = &sites[*at];
-            request.check_fixed(site).is_ok() && request.check_room(site, counts[*at]).is_ok()
-        };
-        return Tree::Leaf(
-            nodes.iter().copied().filter(fits).map(|at| Reverse(rank(at, request, sites, counts))).collect(),
-        );
-    };
-    let mut by_value: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for at in nodes {
-        by_value.entry(first.value(&sites[*at])).or_default().push(*at);
-    }
-    let branch = |nodes: Vec<usize>| Branch {
-        tasks: nodes.iter().map(|at| counts[*at]).sum(),
-        tree: grow(rest, &nodes, request, sites, counts),
-        full: false,
-    };
-    Tree::Branches(by_value.into_values().map(branch).collect())
-}
-
-fn rank(at: usize, request: &Request, sites: &[Site<'_>], counts: &[u32]) -> Rank {
+fn rank(node: u32, request: &Request, sites: &[Site<'_>], counts: &[u32]) -> Rank {
+    let at = node as usize;
     let lacks_volumes = !request.named_volumes.is_empty()
         && !sites[at]
             .view
             .is_ok_and(|facts| request.named_volumes.iter().any(|name| facts.volumes.contains(name)));
-    (counts[at], lacks_volumes, sites[at].load.tasks, at)
+    (counts[at], lacks_volumes, sites[at].load.tasks, node)
 }
 
 fn take(tree: &mut Tree, request: &Request, sites: &mut [Site<'_>], counts: &mut [u32]) -> Option<usize> {
     match tree {
-        Tree::Leaf(heap) => {
-            let Reverse((_, _, _, at)) = heap.pop()?;
+        Tree::Leaf(heap) => loop {
+            let Reverse((_, _, _, node)) = heap.pop()?;
+            let at = node as usize;
+            // Room only shrinks while one service is placed: a node without any is out for good. Asked
+            // only now, as most nodes of a large cluster never get to the top.
+            if request.check_room(&sites[at], counts[at]).is_err() {
+                continue;
+            }
             sites[at].load.add(&request.demand);
             counts[at] += 1;
-            // Room only shrinks while one service is placed: a node without any is out for good.
-            if request.check_room(&sites[at], counts[at]).is_ok() {
-                heap.push(Reverse(rank(at, request, sites, counts)));
-            }
-            Some(at)
-        }
+            heap.push(Reverse(rank(node, request, sites, counts)));
+            return Some(at);
+        },
         Tree::Branches(branches) => loop {
             let emptiest =
                 branches.iter_mut().filter(|branch| !branch.full).min_by_key(|branch| branch.tasks)?;

@@ -204,7 +204,7 @@ fn a_change_of_everything() {
     Notes:
       ! networks are bridges on each host for now: tasks on different hosts do not see each other through shop_default
 
-    Plan: 5 to create, 3 to replace, 1 to remove on 4 nodes; 3 images to pull
+    Plan: 5 to create, 3 to replace, 1 to remove on 4 nodes; 3 images to pull; takes at least 15s
     "#);
 }
 
@@ -214,7 +214,7 @@ fn a_change_of_everything_in_a_pull_request() {
     <!-- stackctl:diff:prod:shop -->
     ### Stack `shop` on cluster `prod`
 
-    **Plan: 5 to create, 3 to replace, 1 to remove on 4 nodes; 3 images to pull**
+    **Plan: 5 to create, 3 to replace, 1 to remove on 4 nodes; 3 images to pull; takes at least 15s**
 
     <details><summary>Details</summary>
 
@@ -282,7 +282,7 @@ fn many_tasks_take_one_line() {
             image: nginx:1.24 -> nginx:1.25
         +/- web.1-40: h1 x10, h2 x10, h3 x10, h4 x10  (start first: image changed)
 
-    Plan: 40 to replace on 4 nodes; 1 image to pull
+    Plan: 40 to replace on 4 nodes; 1 image to pull; takes at least 3m20s
     "#);
 }
 

@@ -1,0 +1,102 @@
+//! The JSON Schema of inventories (`stackctl.yml`), from types that say what may be written.
+//!
+//! The types only describe: an inventory is read by hand, for the sake of its messages. A test holds
+//! the two together.
+#![allow(dead_code, reason = "these types are never made, only described")]
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, generate::SchemaSettings};
+
+/// The hosts of a cluster.
+#[derive(JsonSchema)]
+#[schemars(title = "stackctl inventory", deny_unknown_fields)]
+struct Inventory {
+    /// Name of the cluster. It is part of the labels of everything that is deployed.
+    cluster: Option<String>,
+    /// File for `ssh -F`; relative to this file.
+    ssh_config: Option<String>,
+    /// What to think of host keys that are not known yet. `strict` without it.
+    known_hosts: Option<KnownHosts>,
+    /// File with known host keys; relative to this file.
+    known_hosts_file: Option<String>,
+    /// How many ended tasks of a slot are kept for a look at their logs.
+    #[schemars(range(min = 0))]
+    task_history: Option<u32>,
+    /// Hosts by the names they have in the cluster.
+    #[schemars(extend("minProperties" = 1))]
+    hosts: BTreeMap<String, Host>,
+}
+
+/// What to think of host keys that are not known yet.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+enum KnownHosts {
+    /// They must be known.
+    Strict,
+    /// They are believed at first sight, and must not change.
+    AcceptNew,
+    /// They are not looked at.
+    Off,
+}
+
+/// A host: its address alone, or all about it.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Host {
+    /// `ssh://user@host:port`, an alias of the ssh config, or `unix:///path`.
+    Address(String),
+    /// All about it.
+    Whole(WholeHost),
+}
+
+/// All about a host.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct WholeHost {
+    /// `ssh://user@host:port`, an alias of the ssh config, or `unix:///path`.
+    address: String,
+    /// `worker` without it.
+    role: Option<Role>,
+    /// Labels, for placement: `node.labels.zone == a`.
+    labels: Option<BTreeMap<String, Scalar>>,
+    /// `active` without it.
+    availability: Option<Availability>,
+    /// Path of the engine's socket on the host. `/var/run/docker.sock` without it.
+    docker_socket: Option<String>,
+}
+
+/// Text, or what YAML makes of bare words.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Scalar {
+    Text(String),
+    Number(f64),
+    Bool(bool),
+    Null,
+}
+
+/// Managers keep the cluster's records.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+enum Role {
+    Manager,
+    Worker,
+}
+
+/// Whether a host takes tasks.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+enum Availability {
+    /// It does.
+    Active,
+    /// It keeps the tasks it has.
+    Pause,
+    /// It has none.
+    Drain,
+}
+
+/// The whole schema.
+pub fn schema() -> Schema {
+    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Inventory>()
+}
