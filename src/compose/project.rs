@@ -40,6 +40,9 @@ pub struct Unit {
     pub trail: Vec<(String, Option<Span>)>,
 }
 
+/// A file as a tree, or nothing if it could not be read.
+type Opened = Option<Rc<Node>>;
+
 /// Reads files and what they call for.
 pub struct Reader<'a> {
     /// Where mistakes go.
@@ -49,7 +52,7 @@ pub struct Reader<'a> {
     home: Option<&'a str>,
     shown: &'a Shown,
     values: Cell<usize>,
-    opened: RefCell<BTreeMap<(String, EnvId), Option<Rc<Node>>>>,
+    opened: RefCell<BTreeMap<(String, EnvId), Opened>>,
 }
 
 impl<'a> Reader<'a> {

@@ -5,6 +5,9 @@ use super::report::is_unsafe;
 use super::scalar::{go_float, resolve};
 use super::tree::{Map, Node, Value};
 
+/// A longer key has to be announced with a `?`: YAML gives up looking for the colon after 1024 characters.
+const KEY_MAX: usize = 1000;
+
 /// How text is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Style {
@@ -36,7 +39,15 @@ impl Writer {
     fn map(&self, out: &mut String, map: &Map, depth: usize) {
         for entry in &map.entries {
             indent(out, depth);
-            out.push_str(&quote(&entry.key));
+            let key = quote(&entry.key);
+            if key.len() > KEY_MAX {
+                out.push_str("? ");
+                out.push_str(&key);
+                out.push('\n');
+                indent(out, depth);
+            } else {
+                out.push_str(&key);
+            }
             out.push(':');
             self.value(out, &entry.value, depth + 1);
         }
@@ -203,6 +214,17 @@ mod tests {
             let node = read(text);
             let written = yaml(&node, Style::default());
             assert_eq!(bare(&read(&written)), bare(&node), "{written}");
+        }
+    }
+
+    #[test]
+    fn keys_of_any_length_read_back() {
+        let span = crate::yaml::Span::default();
+        for key in ["k".repeat(1025), "k ".repeat(3000) + "k", "\u{202e}".repeat(500)] {
+            let inner = Node::map(vec![(&key, Node::text("v", span)), ("z", Node::text("w", span))], span);
+            let list = Node::made(Value::List(vec![inner.clone()]), span);
+            let node = Node::map(vec![(&key, inner), ("l", list)], span);
+            assert_eq!(bare(&read(&yaml(&node, Style::default()))), bare(&node));
         }
     }
 
