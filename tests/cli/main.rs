@@ -6,6 +6,7 @@ mod engine;
 mod run;
 
 mod completions;
+mod files;
 mod help;
 mod hosts;
 mod stack;
