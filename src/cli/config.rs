@@ -5,6 +5,7 @@ use clap::ValueEnum;
 use super::Context;
 use super::report::{Exit, Failure};
 use super::stackfiles::Stackfiles;
+use super::template::json_lines;
 use crate::compose::config::text;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
@@ -41,7 +42,7 @@ pub(super) fn run(args: &Config, context: &Context) -> Result<Exit, Failure> {
     let text = match args.format {
         // A dollar sign is doubled, so that what is printed can be deployed.
         Format::Yaml => text(&loaded.merged, true),
-        Format::Json => format!("{:#}\n", serde_json::json!(loaded.spec)),
+        Format::Json => json_lines(&serde_json::json!(loaded.spec)) + "\n",
     };
     context.ui.data(&text);
     Ok(Exit::Done)

@@ -7,7 +7,7 @@ use super::cluster;
 use super::filter::Filters;
 use super::render::nodes::{COLUMNS, inspect, pretty, rows};
 use super::report::{Exit, Failure};
-use super::template::{Template, json_line};
+use super::template::{Template, json_line, json_lines};
 use crate::fleet::ConnectOptions;
 use crate::model::observed::ObservedNode;
 
@@ -119,7 +119,7 @@ fn inspect_nodes(args: &NodeInspect, context: &Context) -> Result<Exit, Failure>
                 lines.collect::<Result<String, Failure>>()?
             }
             None if args.format.is_some() => json_line(&values.into()) + "\n",
-            None => format!("{:#}\n", serde_json::Value::from(values)),
+            None => json_lines(&values.into()) + "\n",
         };
         context.ui.data(&text);
         Ok(Exit::Done)

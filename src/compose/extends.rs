@@ -101,6 +101,9 @@ impl Extender<'_> {
         if extends.value.is_null() {
             return Some(Rc::new(service));
         }
+        if self.reader.is_spent() {
+            return None;
+        }
         let wanted = self.wanted(&extends.value, name)?;
         let target = match &wanted.file {
             None => home.clone(),

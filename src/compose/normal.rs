@@ -6,6 +6,7 @@
 //! printed as the merged file. What has the wrong type is left alone: the reader reports it. New nodes
 //! carry the place of the text they came from.
 
+use std::cell::Cell;
 use std::io;
 
 use super::moved;
@@ -14,9 +15,12 @@ use super::short;
 use super::support::{self, At};
 use crate::yaml::{Diagnostic, Fields, Map, Node, Places, Sink, Span, Spanned, Value, scalar_text};
 
+/// Ports of one file, ranges counted out. A range is a few bytes and may be 65,535 ports.
+const PORTS_MAX: usize = 100_000;
+
 /// Brings one file into normal form. Relative paths start at `base`.
 pub fn normalise(root: &mut Node, base: &Base<'_>, sink: &Sink<'_>) {
-    let normaliser = Normaliser { base, sink };
+    let normaliser = Normaliser { base, sink, ports: Cell::new(0) };
     check_tags(root, sink);
     let Some(top) = root.as_map_mut() else { return };
     for section in ["networks", "volumes", "configs", "secrets"] {
@@ -53,6 +57,7 @@ fn check_tags(node: &Node, sink: &Sink<'_>) {
 
 struct Normaliser<'a> {
     base: &'a Base<'a>,
+    ports: Cell<usize>,
     sink: &'a Sink<'a>,
 }
 
@@ -238,6 +243,9 @@ impl Normaliser<'_> {
         let Value::List(list) = &mut node.value else { return };
         let mut long = Vec::with_capacity(list.len());
         for item in list.drain(..) {
+            if self.ports.get() > PORTS_MAX {
+                break;
+            }
             let ports = match &item.value {
                 Value::Text(text) => short::ports(text),
                 Value::Int(int) => short::ports(&int.to_string()),
@@ -247,7 +255,21 @@ impl Normaliser<'_> {
                 }
             };
             match ports {
-                Ok(ports) => long.extend(ports.iter().map(|port| long_port(port, &item))),
+                Ok(ports) => {
+                    self.ports.set(self.ports.get() + ports.len());
+                    if self.ports.get() > PORTS_MAX {
+                        self.sink.push(
+                            Diagnostic::error(
+                                "too_many_ports",
+                                format!("more than {PORTS_MAX} ports in a file"),
+                            )
+                            .on(&item, "this is too much")
+                            .help("each port of a range counts"),
+                        );
+                        break;
+                    }
+                    long.extend(ports.iter().map(|port| long_port(port, &item)));
+                }
                 Err(error) => {
                     let label = if self.sink.is_literal(&item) || item.as_text().is_none() {
                         error.0

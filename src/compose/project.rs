@@ -25,6 +25,9 @@ const READS_MAX: usize = 500;
 const DEPTH_MAX: usize = 32;
 /// Values that all files may come to, copies counted.
 const VALUES_MAX: usize = 1_000_000;
+/// What a file that is included costs of these besides what it holds: two files that are empty but for
+/// two includes each may ask for a third four times, and so on.
+const FILE_COST: usize = 200;
 
 /// How a file is read.
 #[derive(Debug, Clone)]
@@ -97,7 +100,10 @@ impl<'a> Reader<'a> {
         let mut merged: Option<Node> = None;
         for path in &include.paths {
             let full = base.resolve(path);
-            if !self.may_include(&full, path.span, unit) {
+            if self.is_spent() || !self.may_include(&full, path.span, unit) {
+                return;
+            }
+            if !self.afford(FILE_COST, path.span) {
                 return;
             }
             let Some(tree) = self.open(&full, env, path.span) else { return };
@@ -217,6 +223,11 @@ impl<'a> Reader<'a> {
             Value::Map(mut map) => map.entries.pop().map(|entry| entry.value),
             _ => None,
         }
+    }
+
+    /// Whether there was too much already: it was said, and nothing more is done.
+    pub fn is_spent(&self) -> bool {
+        self.values.get() > VALUES_MAX
     }
 
     /// Counts values that were copied. `false`, with a word, when there are too many.

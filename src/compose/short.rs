@@ -507,6 +507,38 @@ mod tests {
         }
 
         #[test]
+        fn ports_come_back(
+            ip in prop::option::of(any::<IpAddr>()), from in 1..=65_000_u16, published in prop::option::of(1..=65_000_u16),
+            count in 1..=500_u16, udp in any::<bool>(),
+        ) {
+            let range = |from: u16| if count == 1 { from.to_string() } else { format!("{from}-{}", from + count - 1) };
+            let host = ip.map_or(String::new(), |ip| if ip.is_ipv6() { format!("[{ip}]:") } else { format!("{ip}:") });
+            let middle = published.map_or(String::new(), |first| range(first) + ":");
+            // An address alone would be taken for a port.
+            let middle = if middle.is_empty() && !host.is_empty() { ":".to_owned() } else { middle };
+            let text = format!("{host}{middle}{}/{}", range(from), if udp { "udp" } else { "tcp" });
+            let found = ports(&text).unwrap();
+            prop_assert_eq!(found.len(), usize::from(count), "{}", text);
+            for (n, port) in (0..).zip(&found) {
+                prop_assert_eq!((port.host_ip, port.target, port.published), (ip, from + n, published.map(|p| p + n)));
+            }
+        }
+
+        #[test]
+        fn sizes_come_back(number in 0..1_i64 << 40, unit in 0..3_usize) {
+            prop_assert_eq!(bytes(&number.to_string()), Ok(number));
+            let (word, factor) = [("k", 1 << 10), ("MB", 1 << 20), (" b", 1)][unit];
+            let number = number >> 20;
+            prop_assert_eq!(bytes(&format!("{number}{word}")), Ok(number * factor));
+        }
+
+        #[test]
+        fn cores_come_back(nanos in 0..1_i64 << 50) {
+            let (whole, part) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+            prop_assert_eq!(nano_cpus(&format!("{whole}.{part:09}")), Ok(nanos));
+        }
+
+        #[test]
         fn quoted_words_come_back(list in prop::collection::vec("[^']{0,8}", 0..5)) {
             let text: Vec<String> = list.iter().map(|word| format!("'{word}'")).collect();
             prop_assert_eq!(words(&text.join(" ")), Ok(list));

@@ -194,7 +194,12 @@ impl<'a> Fields<'a> {
 
     /// A whole number from `min` up to what `T` holds.
     pub fn integer<T: TryFrom<i128>>(&self, key: &str, min: i128) -> Option<Spanned<T>> {
-        let node = self.node(key)?;
+        self.integer_of(self.entry(key)?, min)
+    }
+
+    /// The same of an entry at hand.
+    pub fn integer_of<T: TryFrom<i128>>(&self, entry: &Entry, min: i128) -> Option<Spanned<T>> {
+        let (key, node) = (entry.key.value.as_str(), &entry.value);
         let whole = match node.value {
             Value::Int(int) => Some(int),
             #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small")]
@@ -294,6 +299,7 @@ fn describe(path: &str, owner: &str) -> String {
 
 /// Reports a key that means nothing here.
 pub fn unknown_key(sink: &Sink<'_>, entry: &Entry, what: &str, known: &[&str]) {
+    let known = if sink.is_flooded() { &[] } else { known };
     let key = sink.clean(&entry.key);
     let message = if what.is_empty() {
         format!("unknown key `{key}` at the top of the file")
@@ -373,6 +379,9 @@ fn quoted(words: &[&str]) -> String {
     words.join(", ")
 }
 
+/// Words that are compared with one that is not among them.
+const WORDS_MAX: usize = 2000;
+
 /// The nearest of some words, if it is near enough to have been meant.
 #[must_use]
 pub fn closest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
@@ -380,6 +389,7 @@ pub fn closest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
     let limit = (word.chars().count() / 3).clamp(1, 3);
     words
         .iter()
+        .take(WORDS_MAX)
         .map(|candidate| (distance(&lower, &candidate.to_lowercase()), *candidate))
         .filter(|&(distance, candidate)| distance <= limit && candidate != word)
         .min()

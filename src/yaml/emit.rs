@@ -1,6 +1,7 @@
 //! Tree to text, so that docker reads the same back: two-space indent, quotes wherever a plain scalar
 //! would be taken for something else by any reader we know of.
 
+use super::report::is_unsafe;
 use super::scalar::{go_float, resolve};
 use super::tree::{Map, Node, Value};
 
@@ -115,7 +116,7 @@ fn quote(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if c.is_control() || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}') => {
+            c if is_special(c) => {
                 let code = u32::from(c);
                 out.push_str(&if code <= 0xff { format!("\\x{code:02x}") } else { format!("\\u{code:04x}") });
             }
@@ -124,6 +125,11 @@ fn quote(text: &str) -> String {
     }
     out.push('"');
     out
+}
+
+/// What a terminal would act on, or a reader of YAML take for something else.
+fn is_special(c: char) -> bool {
+    is_unsafe(c) || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}')
 }
 
 /// Whether text can stand without quotes. Stricter than YAML asks: what YAML 1.1, Go's or another
@@ -145,7 +151,7 @@ fn is_plain(text: &str) -> bool {
         || text.starts_with("...")
         || text.contains(": ")
         || text.contains(" #")
-        || text.contains(|c: char| c.is_control() || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}'))
+        || text.contains(is_special)
         || WORDS.contains(&text.to_ascii_lowercase().as_str())
         || !matches!(resolve(text), Value::Text(_))
         || dateish)
@@ -197,6 +203,17 @@ mod tests {
             let node = read(text);
             let written = yaml(&node, Style::default());
             assert_eq!(bare(&read(&written)), bare(&node), "{written}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_commands_a_terminal_is_written_raw() {
+        let span = crate::yaml::Span::default();
+        for bad in ["\u{1b}[2J", "\u{9b}31m", "a\u{202e}b", "\u{7f}", "\u{200f}"] {
+            let node = Node::map(vec![(bad, Node::text(bad, span))], span);
+            let written = yaml(&node, Style::default());
+            assert!(written.chars().all(|c| c == '\n' || !is_unsafe(c)), "{written:?}");
+            assert_eq!(bare(&read(&written)), bare(&node));
         }
     }
 

@@ -6,6 +6,7 @@
 //! variable never reaches one at all: messages quote the file as written.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ use super::tree::Node;
 const FAULTS_MAX: usize = 50;
 /// Faults, and notes, that are kept at all: a file can be made to have any number.
 const KEPT_MAX: usize = 1000;
+/// Mistakes for which near words are looked for.
+const ADVISED_MAX: usize = 200;
 /// Labels for further uses of a value with one fault.
 const USES_MAX: usize = 3;
 /// Characters of a value that a headline quotes.
@@ -129,22 +132,43 @@ impl Diagnostic {
 pub struct Sink<'a> {
     room: &'static str,
     sources: &'a Sources,
-    found: RefCell<Vec<Diagnostic>>,
+    found: RefCell<Found>,
     errors: Cell<usize>,
-    spoiled: RefCell<Vec<Span>>,
+    spoiled: RefCell<Spoiled>,
+}
+
+/// What was found, and where each is: a file can be made to have any number of mistakes.
+#[derive(Debug, Default)]
+struct Found {
+    list: Vec<Diagnostic>,
+    places: BTreeMap<(&'static str, Option<Span>), usize>,
+    kept: [usize; 2],
+}
+
+/// Places about which all is said, as ranges that do not touch.
+#[derive(Debug, Default)]
+struct Spoiled(BTreeMap<(SourceId, u32), u32>);
+
+impl Spoiled {
+    fn add(&mut self, mut span: Span) {
+        while let Some(other) = self.touching(span) {
+            self.0.remove(&(other.file, other.start));
+            span = Span { start: span.start.min(other.start), end: span.end.max(other.end), ..span };
+        }
+        self.0.insert((span.file, span.start), span.end);
+    }
+
+    fn touching(&self, span: Span) -> Option<Span> {
+        let (&(file, start), &end) = self.0.range(..(span.file, span.end)).next_back()?;
+        Some(Span { file, start, end }).filter(|other| other.touches(span))
+    }
 }
 
 impl<'a> Sink<'a> {
     /// An empty one. `room` is the middle of every code: `stackctl::<room>::unknown_key`.
     #[must_use]
-    pub const fn new(room: &'static str, sources: &'a Sources) -> Self {
-        Self {
-            room,
-            sources,
-            found: RefCell::new(Vec::new()),
-            errors: Cell::new(0),
-            spoiled: RefCell::new(Vec::new()),
-        }
+    pub fn new(room: &'static str, sources: &'a Sources) -> Self {
+        Self { room, sources, found: RefCell::default(), errors: Cell::new(0), spoiled: RefCell::default() }
     }
 
     /// The texts that spans point into.
@@ -157,12 +181,12 @@ impl<'a> Sink<'a> {
     /// another alias: its place of use is added to the earlier one.
     pub fn push(&self, diagnostic: Diagnostic) {
         let mut found = self.found.borrow_mut();
-        let at = |d: &Diagnostic| d.labels.first().map(|label| label.span);
-        let spoiled = self.spoiled.borrow();
-        if at(&diagnostic).is_some_and(|span| spoiled.iter().any(|place| place.touches(span))) {
+        let at = diagnostic.labels.first().map(|label| label.span);
+        if at.is_some_and(|span| self.spoiled.borrow().touching(span).is_some()) {
             return;
         }
-        if let Some(same) = found.iter_mut().find(|d| d.code == diagnostic.code && at(d) == at(&diagnostic)) {
+        if let Some(&same) = found.places.get(&(diagnostic.code, at)) {
+            let same = &mut found.list[same];
             for label in diagnostic.labels.into_iter().skip(1) {
                 let known = same.labels.iter().any(|other| other.span == label.span);
                 if !known && same.labels.len() <= USES_MAX {
@@ -175,20 +199,30 @@ impl<'a> Sink<'a> {
         if error {
             self.errors.set(self.errors.get() + 1);
         }
-        if found.iter().filter(|d| (d.severity == Severity::Error) == error).count() < KEPT_MAX {
-            found.push(diagnostic);
+        let kept = &mut found.kept[usize::from(error)];
+        if *kept < KEPT_MAX {
+            *kept += 1;
+            let place = found.list.len();
+            found.places.insert((diagnostic.code, at), place);
+            found.list.push(diagnostic);
         }
     }
 
     /// Marks a value as reported: what is said about it from here on would only be a consequence.
     pub fn spoil(&self, span: Span) {
-        self.spoiled.borrow_mut().push(span);
+        self.spoiled.borrow_mut().add(span);
     }
 
     /// Errors so far.
     #[must_use]
     pub fn errors(&self) -> usize {
         self.errors.get()
+    }
+
+    /// Whether there are so many mistakes already that nobody will read advice on one more.
+    #[must_use]
+    pub fn is_flooded(&self) -> bool {
+        self.errors.get() > ADVISED_MAX
     }
 
     /// Text fit for a message: no control characters, not too long.
@@ -245,7 +279,7 @@ impl<'a> Sink<'a> {
 
     /// Everything, in the order of the files: what stops us, or else what there is to know.
     pub fn finish(self) -> Result<Vec<Drawn>, Report> {
-        let mut found = self.found.into_inner();
+        let mut found = self.found.into_inner().list;
         found.sort_by_key(|d| d.labels.first().map(|label| label.span));
         let pages = Pages::new(self.sources);
         let (faults, notes): (Vec<_>, Vec<_>) =
@@ -534,6 +568,6 @@ fn harmless(text: &str) -> String {
 }
 
 /// Control characters, and those that turn the direction of text around.
-fn is_unsafe(c: char) -> bool {
+pub(super) fn is_unsafe(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

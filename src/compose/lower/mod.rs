@@ -99,9 +99,11 @@ impl Context<'_> {
     }
 
     /// Reports a reference to something the file does not have.
-    fn undefined(&self, kind: &str, name: &str, span: Span, known: &[&str]) {
+    fn undefined<'k>(&self, kind: &str, name: &str, span: Span, known: impl Iterator<Item = &'k String>) {
         let shown = self.sink.shown(&Spanned::new(name.to_owned(), span));
-        let help = match closest(name, known) {
+        let known: Vec<&str> =
+            if self.sink.is_flooded() { Vec::new() } else { known.map(String::as_str).collect() };
+        let help = match closest(name, &known) {
             Some(near) => format!("did you mean `{near}`?"),
             None if kind == "service" => "services are defined under `services`".to_owned(),
             None => format!("define it under `{kind}s` at the top of the file"),

@@ -129,8 +129,7 @@ fn depends_on(
         if context.file.services.contains_key(name) {
             found.insert(ServiceName::unchecked(name), condition.condition);
         } else {
-            let known: Vec<&str> = context.file.services.keys().map(String::as_str).collect();
-            context.undefined("service", name, condition.span, &known);
+            context.undefined("service", name, condition.span, context.file.services.keys());
         }
     }
     found
@@ -291,11 +290,12 @@ fn restart_policy(context: &Context<'_>, service: &Service) -> RestartPolicy {
 /// Sorted, each once; two that cannot both be published are reported.
 fn ports(context: &Context<'_>, service: &Service) -> Vec<Port> {
     let mut ports: Vec<&Spanned<Port>> = Vec::new();
+    let (mut seen, mut published) = (BTreeSet::new(), Published::default());
     for port in &service.ports {
-        if ports.iter().any(|known| known.value == port.value) {
+        if !seen.insert(&port.value) {
             continue;
         }
-        if let Some(first) = ports.iter().find(|known| clash(known, port)) {
+        if let Some((_, first)) = published.clash(port, |_| true) {
             context.sink.push(
                 Diagnostic::error(
                     "port_twice",
@@ -306,11 +306,33 @@ fn ports(context: &Context<'_>, service: &Service) -> Vec<Port> {
                 .help("use another port for one of the two"),
             );
         }
+        published.add(&service.key.value, port);
         ports.push(port);
     }
     let mut ports: Vec<Port> = ports.into_iter().map(|port| port.value.clone()).collect();
     ports.sort();
     ports
+}
+
+/// Ports that were looked at, by number.
+#[derive(Default)]
+struct Published<'a>(BTreeMap<u16, Vec<(&'a str, &'a Spanned<Port>)>>);
+
+impl<'a> Published<'a> {
+    fn add(&mut self, service: &'a str, port: &'a Spanned<Port>) {
+        let Some(number) = port.published else { return };
+        let known = self.0.entry(number).or_default();
+        // One that clashes with what its own service has already says nothing new.
+        if known.last().is_none_or(|(own, last)| *own != service || !clash(last, port)) {
+            known.push((service, port));
+        }
+    }
+
+    /// The first that cannot be published beside this one.
+    fn clash(&self, port: &Port, other: impl Fn(&str) -> bool) -> Option<(&'a str, &'a Spanned<Port>)> {
+        let known = port.published.and_then(|number| self.0.get(&number))?;
+        known.iter().find(|(service, known)| other(service) && clash(known, port)).copied()
+    }
 }
 
 fn clash(a: &Port, b: &Port) -> bool {
@@ -326,11 +348,11 @@ fn clash(a: &Port, b: &Port) -> bool {
 
 /// A port that is published on every node belongs to one service.
 pub fn check_ingress(context: &Context<'_>) {
-    let mut seen: Vec<(&str, &Spanned<Port>)> = Vec::new();
+    let mut seen = Published::default();
     for service in context.file.services.values() {
         for port in service.ports.iter().filter(|port| port.mode == PublishMode::Ingress) {
-            let other = seen.iter().find(|(name, other)| *name != service.key.value && clash(other, port));
-            if let Some((name, first)) = other {
+            let own = &service.key.value;
+            if let Some((name, first)) = seen.clash(port, |name| name != own) {
                 context.sink.push(
                     Diagnostic::error(
                         "port_of_two_services",
@@ -341,7 +363,7 @@ pub fn check_ingress(context: &Context<'_>) {
                     .help("use another port for one of the two, or `mode: host` and different nodes"),
                 );
             }
-            seen.push((&service.key.value, port));
+            seen.add(own, port);
         }
     }
 }

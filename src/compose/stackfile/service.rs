@@ -208,7 +208,7 @@ fn ulimits<'a>(fields: &Fields<'a>) -> BTreeMap<String, Spanned<Ulimit>> {
             }
             Ulimit { soft: pair.integer("soft", -1)?.value, hard: pair.integer("hard", -1)?.value }
         } else {
-            let both = limits.integer(name, -1)?.value;
+            let both = limits.integer_of(entry, -1)?.value;
             Ulimit { soft: both, hard: both }
         };
         Some((name.clone(), Spanned::new(limit, entry.key.span)))
