@@ -8,6 +8,7 @@
 //! Nothing is read, connected or started before the arguments are understood: help is instant.
 
 pub mod cluster;
+mod complete;
 pub mod completions;
 pub mod config;
 pub mod deploy;
@@ -15,6 +16,7 @@ pub mod diff;
 pub mod filter;
 pub mod logs;
 pub mod ls;
+pub mod man;
 pub mod node;
 pub mod ps;
 pub mod render;
@@ -113,6 +115,9 @@ pub enum Command {
     /// Print a completion script for a shell
     #[command(after_help = examples(completions::EXAMPLES))]
     Completions(completions::Completions),
+    /// Print the manual page of a command, or write all pages
+    #[command(after_help = examples(man::EXAMPLES))]
+    Man(man::Man),
 }
 
 /// What a command works with.
@@ -128,6 +133,9 @@ pub struct Context {
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(answered) = complete::answer(&args) {
+        return answered.map_or_else(|error| usage(&error, true), |()| Exit::Done.code());
+    }
     // Looked for by hand, since a mistake in the arguments has to be shown too.
     let is_plain = args.iter().any(|arg| arg == "--no-color");
     let parsed = command().try_get_matches_from(args).and_then(|matches| Args::from_arg_matches(&matches));
@@ -172,6 +180,7 @@ fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Config(args) => config::run(&args, context),
         Command::Version(args) => version::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
+        Command::Man(args) => man::run(&args, context),
     }
 }
 

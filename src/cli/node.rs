@@ -49,7 +49,7 @@ pub struct NodeLs {
 #[derive(Debug, clap::Args)]
 pub struct NodeInspect {
     /// Names of the nodes
-    #[arg(value_name = "NODE", required = true)]
+    #[arg(value_name = "NODE", required = true, add = super::complete::nodes())]
     pub nodes: Vec<String>,
     /// A Go template such as '{{.Status.State}}'
     #[arg(short, long, value_name = "FORMAT", conflicts_with = "pretty")]

@@ -25,6 +25,7 @@ fn every_command_has_a_page() {
         "config",
         "version",
         "completions",
+        "man",
     ] {
         let run = room.run(&format!("{command} -h"));
         assert_eq!(run.status, 0, "{command}");
