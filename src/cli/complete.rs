@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     fn named(line: &str) -> Option<PathBuf> {
-        named_inventory(line.split(' ').map(|word| OsString::from(word)))
+        named_inventory(line.split(' ').map(OsString::from))
     }
 
     #[test]

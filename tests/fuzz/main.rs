@@ -65,15 +65,20 @@ fn keep(
 }
 
 fn attempt(run: fn(&[u8]) -> Result<(), String>, input: &[u8]) -> Result<(), String> {
-    let began = Instant::now();
-    let result = catch_unwind(AssertUnwindSafe(|| run(input)));
-    let took = began.elapsed();
-    match result {
-        Err(_) => Err("panicked".to_owned()),
-        Ok(Err(why)) => Err(why),
-        Ok(Ok(())) if took > SLOW => Err(format!("took {took:?}")),
-        Ok(Ok(())) => Ok(()),
+    let mut took = Duration::MAX;
+    // What is slow three times is slow; once may be the machine.
+    for _ in 0..3 {
+        let began = Instant::now();
+        match catch_unwind(AssertUnwindSafe(|| run(input))) {
+            Err(_) => return Err("panicked".to_owned()),
+            Ok(Err(why)) => return Err(why),
+            Ok(Ok(())) => took = took.min(began.elapsed()),
+        }
+        if took <= SLOW {
+            return Ok(());
+        }
     }
+    Err(format!("took {took:?}"))
 }
 
 /// Inputs that broke something once.
