@@ -9,7 +9,7 @@ use super::template::json_lines;
 use crate::compose::config::text;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
-    ("Check a stackfile without any host", "stackctl config -q -c docker-compose.yml"),
+    ("The file as it is understood", "stackctl config -c docker-compose.yml"),
     ("Two files merged, as JSON", "stackctl config --format json -c app.yml -c prod.yml"),
 ];
 

@@ -20,6 +20,7 @@
 //! path of the hosts, which is more. Nothing it holds reaches a message with its control characters, and
 //! no value of a variable reaches one at all.
 
+mod checks;
 pub mod config;
 pub mod constraint_syntax;
 mod dotenv;
@@ -29,8 +30,10 @@ mod include;
 mod interpolate;
 mod lower;
 mod merge;
+mod misplaced;
 mod moved;
 mod normal;
+mod overrides;
 mod paths;
 mod platform;
 mod profiles;
@@ -136,7 +139,10 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
             let _ = stackfile::read(&tree, &sink);
         }
         match &mut merged {
-            Some(base) => merge::overlay(base, tree),
+            Some(base) => {
+                overrides::note(base, &tree, &sink);
+                merge::overlay(base, tree);
+            }
             None => {
                 merge::settle(&mut tree);
                 merged = Some(tree);
@@ -148,6 +154,8 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
         return Err(sink.finish().expect_err("a mistake was just reported"));
     };
     let mut stackfile = stackfile::read(&merged, &sink);
+    // Also those that only a service with an idle profile asks for are used.
+    checks::unused(&stackfile, &merged, &sink);
     profiles::choose(&mut stackfile, &mut merged, &chosen, options, &sink);
     let spec = lower::stack(
         &name,
@@ -155,6 +163,7 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
         &lower::World { environments: &environments, files: options.files },
         &sink,
     );
+    checks::run(&stackfile, &merged, &sink);
     config::settle(&mut merged);
     environments.note_found();
     let notes = sink.finish()?;

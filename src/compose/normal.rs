@@ -13,6 +13,7 @@ use super::moved;
 use super::paths::{Base, is_absolute};
 use super::short;
 use super::support::{self, At};
+use crate::yaml::decode::wrong_type;
 use crate::yaml::{Diagnostic, Fields, Map, Node, Places, Sink, Span, Spanned, Value, scalar_text};
 
 /// Ports of one file, ranges counted out. A range is a few bytes and may be 65,535 ports.
@@ -211,6 +212,12 @@ impl Normaliser<'_> {
     /// Paths become absolute; the files are read when it is known which services are wanted.
     fn env_files(&self, map: &mut Map) {
         listed(map, "env_file");
+        if let Some(entry) = map.entry("env_file")
+            && !entry.value.is_null()
+            && entry.value.as_list().is_none()
+        {
+            wrong_type(self.sink, &entry.value, "`env_file`", "a path, or a list of them");
+        }
         for item in items(map, "env_file") {
             match &mut item.value {
                 Value::Text(path) => *path = self.base.resolve(path),
@@ -446,9 +453,16 @@ pub fn unreadable(sink: &Sink<'_>, node: &Node, error: &io::Error) -> Diagnostic
         io::ErrorKind::PermissionDenied => "no permission to read it".to_owned(),
         _ => sink.clean(&error.to_string()),
     };
-    Diagnostic::error("unreadable_file", format!("cannot read `{}`", sink.written(node)))
-        .on(node, why)
-        .help("paths start at the directory of the first file, in an included file at its own")
+    let written = sink.written(node);
+    let help = match (error.kind(), node.as_text()) {
+        (io::ErrorKind::PermissionDenied, _) => "make it readable for you".to_owned(),
+        (_, Some(path)) if path != written && !written.contains('$') => format!(
+            "looked for at `{}`: paths start at the directory of the first file, in an included file at its own",
+            sink.clean(path)
+        ),
+        _ => "paths start at the directory of the first file, in an included file at its own".to_owned(),
+    };
+    Diagnostic::error("unreadable_file", format!("cannot read `{written}`")).on(node, why).help(help)
 }
 
 /// The items of a list.

@@ -213,6 +213,24 @@ pub fn bytes(text: &str) -> Result<i64, Malformed> {
     Ok(value as i64)
 }
 
+/// What was probably meant by a text that is no duration: `30 seconds`, `1d`, `10`.
+#[must_use]
+pub fn duration_meant(text: &str) -> Option<String> {
+    let text = text.trim().trim_start_matches('-');
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..end].parse().ok()?;
+    let unit = match text[end..].trim().to_ascii_lowercase().as_str() {
+        "" | "s" | "sec" | "secs" | "second" | "seconds" => "s",
+        "ms" | "milliseconds" => "ms",
+        "m" | "min" | "mins" | "minute" | "minutes" => "m",
+        "h" | "hr" | "hour" | "hours" => "h",
+        "d" | "day" | "days" => return Some(format!("{}h", number.checked_mul(24)?)),
+        "w" | "week" | "weeks" => return Some(format!("{}h", number.checked_mul(168)?)),
+        _ => return None,
+    };
+    Some(format!("{number}{unit}"))
+}
+
 /// Cores as billionths of one: `0.5` is 500 000 000. Exact decimal places, as docker reads them.
 pub fn nano_cpus(text: &str) -> Result<i64, Malformed> {
     let text = text.trim();

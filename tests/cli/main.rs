@@ -5,6 +5,7 @@
 mod engine;
 mod run;
 
+mod check;
 mod completions;
 mod files;
 mod help;

@@ -230,19 +230,22 @@ fn capabilities(add: &[Spanned<String>], drop: &[Spanned<String>]) -> (Vec<Strin
 
 fn resources(context: &Context<'_>, service: &Service) -> Resources {
     let limits = &service.deploy.limits;
-    let too_small = |value: &Option<Spanned<i64>>, min: i64, least: &str| {
+    let too_small = |key: &str, value: &Option<Spanned<i64>>, min: i64, least: &str| {
         if let Some(value) = value.filter(|value| value.value != 0 && value.value < min) {
             context.sink.push(
                 Diagnostic::error(
                     "out_of_range",
-                    format!("a limit of service `{}` is too small", service.key.value),
+                    format!(
+                        "`deploy.resources.limits.{key}` of service `{}` is out of range",
+                        service.key.value
+                    ),
                 )
                 .at(value.span, format!("must be {least} or more")),
             );
         }
     };
-    too_small(&limits.cpus, NANO_CPUS_MIN, "`0.001`");
-    too_small(&limits.memory, MEMORY_MIN, "`4M`");
+    too_small("cpus", &limits.cpus, NANO_CPUS_MIN, "`0.001`");
+    too_small("memory", &limits.memory, MEMORY_MIN, "`4M`");
     let given = |value: Option<Spanned<i64>>| value.map(|value| value.value).filter(|&value| value != 0);
     Resources {
         limits: Limits {
@@ -353,13 +356,14 @@ pub fn check_ingress(context: &Context<'_>) {
         for port in service.ports.iter().filter(|port| port.mode == PublishMode::Ingress) {
             let own = &service.key.value;
             if let Some((name, first)) = seen.clash(port, |name| name != own) {
+                let (above, below) = (first.span.min(port.span), first.span.max(port.span));
                 context.sink.push(
                     Diagnostic::error(
                         "port_of_two_services",
                         format!("services `{name}` and `{}` publish one port", service.key.value),
                     )
-                    .at(port.span, "again here")
-                    .also(first.span, "first here")
+                    .at(below, "again here")
+                    .also(above, "first here")
                     .help("use another port for one of the two, or `mode: host` and different nodes"),
                 );
             }
