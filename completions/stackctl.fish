@@ -42,9 +42,12 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "ps" -d 'List the 
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "services" -d 'List the services of a stack'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "logs" -d 'Show the output of a stack\'s tasks, merged by time'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "node" -d 'Look at the nodes of the cluster'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "check" -d 'Look for mistakes in the stackfile without asking any host'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "config" -d 'Print the stackfile with its variables filled in and its files merged'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "explain-code" -d 'Explain the code of a message: where it comes from, what to do'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "version" -d 'Print the version of stackctl, and of every engine with --hosts'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "man" -d 'Print the manual page of a command, or write all pages'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: the .env beside the first stackfile]' -r -F
@@ -200,6 +203,18 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: the .env beside the first stackfile]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l format -d 'text, or json for programs' -r -f -a "text\t'For people'
+json\t'One object with all diagnostics'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses'
+complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l strict -d 'Take warnings for errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: the .env beside the first stackfile]' -r -F
@@ -217,6 +232,13 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l no-color -d
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -l format -d 'text, or json for programs' -r -f -a "text\t'For people'
+json\t'One array of objects'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand version" -s f -l format -d '`json`, or a Go template such as \'{{.Client.Version}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand version" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand version" -l hosts -d 'Ask the engine of every node as well'
@@ -229,3 +251,9 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand completions" -l no-col
 complete -c stackctl -n "__fish_stackctl_using_subcommand completions" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand completions" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand man" -l dir -d 'Write every page into this directory instead' -r -f -a "(__fish_complete_directories)"
+complete -c stackctl -n "__fish_stackctl_using_subcommand man" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand man" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand man" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand man" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand man" -s h -l help -d 'Print help'

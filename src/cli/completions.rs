@@ -6,7 +6,7 @@ use super::Context;
 use super::report::{Exit, Failure};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
-    ("For bash, in this session", "source <(stackctl completions bash)"),
+    ("For bash, with the names of stacks, services and nodes", "source <(COMPLETE=bash stackctl)"),
     ("For fish, for good", "stackctl completions fish >~/.config/fish/completions/stackctl.fish"),
     ("For zsh, for good", "stackctl completions zsh >\"${fpath[1]}/_stackctl\""),
 ];

@@ -9,6 +9,7 @@ use super::deploy::stack_name;
 use super::render::text::clean;
 use super::report::{Exit, Failure};
 use super::stackfiles::Stackfiles;
+use super::template::json_lines;
 use crate::compose::Variables;
 use crate::compose::config::text;
 use crate::model::{ServiceName, StackName, StackSpec};
@@ -16,7 +17,7 @@ use crate::swarm;
 use crate::yaml::closest;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
-    ("Check a stackfile without any host", "stackctl config -q -c docker-compose.yml"),
+    ("The file as it is understood", "stackctl config -c docker-compose.yml"),
     ("Two files merged, as JSON", "stackctl config --format json -c app.yml -c prod.yml"),
     ("What `docker stack deploy` would ask of a swarm", "stackctl config --format swarm --stack shop"),
 ];
@@ -105,8 +106,8 @@ pub(super) fn run(args: &Config, context: &Context) -> Result<Exit, Failure> {
         // A dollar sign is doubled, so that what is printed can be deployed; one that has yet to be
         // understood is not.
         Format::Yaml => text(&loaded.merged, variables == Variables::Fill),
-        Format::Json => format!("{:#}\n", serde_json::json!(spec)),
-        Format::Swarm => format!("{:#}\n", swarm::bodies(spec, &loaded.merged)),
+        Format::Json => json_lines(&serde_json::json!(spec)) + "\n",
+        Format::Swarm => json_lines(&swarm::bodies(spec, &loaded.merged)) + "\n",
     };
     context.ui.data(&text);
     Ok(Exit::Done)

@@ -23,7 +23,7 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
 #[derive(Debug, clap::Args)]
 pub struct Diff {
     /// Name of the stack [default: the stackfile's `name`]
-    #[arg(value_name = "STACK", value_parser = stack_name)]
+    #[arg(value_name = "STACK", value_parser = stack_name, add = super::complete::stacks())]
     pub stack: Option<StackName>,
     /// What to compare with.
     #[command(flatten)]

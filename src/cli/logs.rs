@@ -30,10 +30,10 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
 #[derive(Debug, clap::Args)]
 pub struct Logs {
     /// Name of the stack, or STACK/SERVICE
-    #[arg(value_name = "STACK")]
+    #[arg(value_name = "STACK", add = super::complete::stacks())]
     pub stack: String,
     /// One service of it
-    #[arg(value_name = "SERVICE")]
+    #[arg(value_name = "SERVICE", add = super::complete::services())]
     pub service: Option<String>,
     /// Go on showing what is written
     #[arg(short, long)]

@@ -7,14 +7,19 @@
 //! Only [`ui`] prints, only [`report`] decides exit statuses, and values become text in [`render`].
 //! Nothing is read, connected or started before the arguments are understood: help is instant.
 
+pub mod check;
 pub mod cluster;
+pub mod codes;
+mod complete;
 pub mod completions;
 pub mod config;
 pub mod deploy;
 pub mod diff;
+pub mod explain_code;
 pub mod filter;
 pub mod logs;
 pub mod ls;
+pub mod man;
 pub mod node;
 pub mod ps;
 pub mod render;
@@ -104,15 +109,24 @@ pub enum Command {
     /// Look at the nodes of the cluster
     #[command(after_help = examples(node::EXAMPLES))]
     Node(node::Node),
+    /// Look for mistakes in the stackfile without asking any host
+    #[command(after_help = examples(check::EXAMPLES))]
+    Check(check::Check),
     /// Print the stackfile with its variables filled in and its files merged
     #[command(after_help = examples(config::EXAMPLES))]
     Config(config::Config),
+    /// Explain the code of a message: where it comes from, what to do
+    #[command(after_help = examples(explain_code::EXAMPLES))]
+    ExplainCode(explain_code::ExplainCode),
     /// Print the version of stackctl, and of every engine with --hosts
     #[command(after_help = examples(version::EXAMPLES))]
     Version(version::Version),
     /// Print a completion script for a shell
     #[command(after_help = examples(completions::EXAMPLES))]
     Completions(completions::Completions),
+    /// Print the manual page of a command, or write all pages
+    #[command(after_help = examples(man::EXAMPLES))]
+    Man(man::Man),
 }
 
 /// What a command works with.
@@ -128,6 +142,9 @@ pub struct Context {
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(answered) = complete::answer(&args) {
+        return answered.map_or_else(|error| usage(&error, true), |()| Exit::Done.code());
+    }
     // Looked for by hand, since a mistake in the arguments has to be shown too.
     let is_plain = args.iter().any(|arg| arg == "--no-color");
     let parsed = command().try_get_matches_from(args).and_then(|matches| Args::from_arg_matches(&matches));
@@ -169,9 +186,12 @@ fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Services(args) => services::run(&args, context),
         Command::Logs(args) => logs::run(&args, context),
         Command::Node(args) => node::run(&args, context),
+        Command::Check(args) => check::run(&args, context),
         Command::Config(args) => config::run(&args, context),
+        Command::ExplainCode(args) => explain_code::run(&args, context),
         Command::Version(args) => version::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
+        Command::Man(args) => man::run(&args, context),
     }
 }
 

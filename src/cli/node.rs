@@ -7,7 +7,7 @@ use super::cluster;
 use super::filter::Filters;
 use super::render::nodes::{COLUMNS, inspect, pretty, rows};
 use super::report::{Exit, Failure};
-use super::template::{Template, json_line};
+use super::template::{Template, json_line, json_lines};
 use crate::fleet::ConnectOptions;
 use crate::model::observed::ObservedNode;
 
@@ -49,7 +49,7 @@ pub struct NodeLs {
 #[derive(Debug, clap::Args)]
 pub struct NodeInspect {
     /// Names of the nodes
-    #[arg(value_name = "NODE", required = true)]
+    #[arg(value_name = "NODE", required = true, add = super::complete::nodes())]
     pub nodes: Vec<String>,
     /// A Go template such as '{{.Status.State}}'
     #[arg(short, long, value_name = "FORMAT", conflicts_with = "pretty")]
@@ -119,7 +119,7 @@ fn inspect_nodes(args: &NodeInspect, context: &Context) -> Result<Exit, Failure>
                 lines.collect::<Result<String, Failure>>()?
             }
             None if args.format.is_some() => json_line(&values.into()) + "\n",
-            None => format!("{:#}\n", serde_json::Value::from(values)),
+            None => json_lines(&values.into()) + "\n",
         };
         context.ui.data(&text);
         Ok(Exit::Done)

@@ -18,7 +18,7 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
 #[derive(Debug, clap::Args)]
 pub struct Ps {
     /// Name of the stack
-    #[arg(value_name = "STACK", value_parser = stack_name)]
+    #[arg(value_name = "STACK", value_parser = stack_name, add = super::complete::stacks())]
     pub stack: StackName,
     /// Only tasks that fit: id=, name=, node=, desired-state=running|shutdown
     #[arg(short, long = "filter", value_name = "KEY=VALUE")]

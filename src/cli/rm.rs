@@ -20,6 +20,7 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
 pub struct Rm {
     /// Names of the stacks
     #[arg(value_name = "STACK", required = true, value_parser = stack_name)]
+    #[arg(add = super::complete::stacks())]
     pub stacks: Vec<StackName>,
     /// Do not ask for confirmation
     #[arg(short, long, env = "STACKCTL_YES", value_parser = clap::builder::FalseyValueParser::new())]

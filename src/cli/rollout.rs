@@ -179,7 +179,7 @@ fn show_plan(ui: &Ui, planned: &Planned, wish: Wish, now: Timestamp) {
 }
 
 fn say_json(ui: &Ui, line: &serde_json::Value) {
-    ui.data(&format!("{line}\n"));
+    ui.data(&(super::template::json_line(line) + "\n"));
 }
 
 /// Carries one plan out. A plan without actions is seen through as well: what stays is looked at until

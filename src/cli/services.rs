@@ -17,7 +17,7 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
 #[derive(Debug, clap::Args)]
 pub struct Services {
     /// Name of the stack
-    #[arg(value_name = "STACK", value_parser = stack_name)]
+    #[arg(value_name = "STACK", value_parser = stack_name, add = super::complete::stacks())]
     pub stack: StackName,
     /// Only services that fit: id=, label=, mode=replicated|global, name=
     #[arg(short, long = "filter", value_name = "KEY=VALUE")]

@@ -7,7 +7,7 @@ use clap::ValueHint;
 
 use super::report::Failure;
 use super::{Context, cluster};
-use crate::compose::{self, Files, Loaded, Options, Reading, SourceText, Stack, Variables};
+use crate::compose::{self, Files, Loaded, Options, Reading, Report, SourceText, Stack, Variables};
 use crate::model::StackName;
 
 /// Looked for in this order where no file is named.
@@ -58,6 +58,14 @@ pub enum StackfileError {
         /// What to do.
         help: String,
     },
+    /// Several of them.
+    #[error("{} stackfiles cannot be read", errors.len())]
+    #[diagnostic(code(stackctl::compose::unreadable))]
+    Several {
+        /// Each with its reason.
+        #[related]
+        errors: Vec<StackfileError>,
+    },
 }
 
 /// The files of this machine.
@@ -96,9 +104,31 @@ impl Stackfiles {
     }
 
     fn load_as(&self, stack: Stack<'_>, variables: Variables, context: &Context) -> Result<Loaded, Failure> {
+        match self.read_as(stack, variables)? {
+            Ok(loaded) => {
+                cluster::show_notes(&context.ui, &loaded.notes);
+                Ok(loaded)
+            }
+            Err(report) => {
+                cluster::show_notes(&context.ui, &report.notes);
+                Err(Failure::refused(report))
+            }
+        }
+    }
+
+    /// Finds and reads them; nothing is said. For a stack of this name, or else that of the files, or else
+    /// of their directory.
+    pub(super) fn read(&self, stack: Option<&StackName>) -> Result<Result<Loaded, Report>, Failure> {
+        match stack {
+            Some(stack) => self.read_as(Stack::Given(stack), Variables::Fill),
+            None => self.read_as(Stack::Otherwise(Some(&self.directory_name()?)), Variables::Fill),
+        }
+    }
+
+    fn read_as(&self, stack: Stack<'_>, variables: Variables) -> Result<Result<Loaded, Report>, Failure> {
         let paths = self.paths()?;
         let project_dir = project_dir(&paths[0])?;
-        let sources = paths.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>();
+        let sources = read_all(&paths).map_err(Failure::refused)?;
         let home = cluster::env("HOME");
         let env_files = self.env_files.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
         let options = Options {
@@ -112,16 +142,12 @@ impl Stackfiles {
             reading: if self.strict_docker { Reading::Docker } else { Reading::Ours },
             variables,
         };
-        match compose::load(sources.map_err(Failure::refused)?, &options) {
-            Ok(loaded) => {
-                cluster::show_notes(&context.ui, &loaded.notes);
-                Ok(loaded)
-            }
-            Err(report) => {
-                cluster::show_notes(&context.ui, &report.notes);
-                Err(Failure::refused(report))
-            }
-        }
+        Ok(compose::load(sources, &options))
+    }
+
+    /// What messages call the files, in their order.
+    pub(super) fn names(&self) -> Result<Vec<String>, Failure> {
+        Ok(self.paths()?.iter().map(|path| name(path)).collect())
     }
 
     /// A name for what has none: that of the directory the files are in.
@@ -150,6 +176,27 @@ fn project_dir(first: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(dir).map_err(|error| Failure::refused(unreadable(first, &error)))
 }
 
+fn name(path: &Path) -> String {
+    if path == Path::new(STDIN) { "<stdin>".to_owned() } else { path.display().to_string() }
+}
+
+/// All of them, or all that cannot be read.
+fn read_all(paths: &[PathBuf]) -> Result<Vec<SourceText>, StackfileError> {
+    let mut errors = Vec::new();
+    let mut sources = Vec::new();
+    for path in paths {
+        match read(path) {
+            Ok(source) => sources.push(source),
+            Err(error) => errors.push(error),
+        }
+    }
+    match errors.len() {
+        0 => Ok(sources),
+        1 => Err(errors.remove(0)),
+        _ => Err(StackfileError::Several { errors }),
+    }
+}
+
 fn absolute(path: &Path) -> Result<String, Failure> {
     let absolute = std::path::absolute(path).map_err(|error| Failure::refused(unreadable(path, &error)))?;
     Ok(absolute.to_string_lossy().into_owned())
@@ -176,8 +223,7 @@ fn read(path: &Path) -> Result<SourceText, StackfileError> {
         // What is named on the command line may be a pipe: `-c <(…)`.
         std::fs::File::open(path).and_then(up_to_limit)
     };
-    let name = if path == Path::new(STDIN) { "<stdin>".to_owned() } else { path.display().to_string() };
-    Ok(SourceText { name, bytes: bytes.map_err(|error| unreadable(path, &error))? })
+    Ok(SourceText { name: name(path), bytes: bytes.map_err(|error| unreadable(path, &error))? })
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> StackfileError {

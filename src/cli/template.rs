@@ -131,7 +131,16 @@ impl fmt::Display for Operand {
 /// out those below U+0020; DEL, the C1 set and the direction marks are left to us.
 #[must_use]
 pub fn json_line(value: &Value) -> String {
-    let text = value.to_string();
+    harmless(value.to_string())
+}
+
+/// The same on several lines, indented.
+#[must_use]
+pub fn json_lines(value: &Value) -> String {
+    harmless(format!("{value:#}"))
+}
+
+fn harmless(text: String) -> String {
     if !text.chars().any(is_risky) {
         return text;
     }

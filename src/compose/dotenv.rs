@@ -219,7 +219,7 @@ fn unescape(text: &str) -> String {
             rest = &rest[1..];
             continue;
         }
-        let digits = rest[1.min(rest.len())..].bytes().take(3).take_while(u8::is_ascii_digit).count();
+        let digits = rest.bytes().skip(1).take(3).take_while(u8::is_ascii_digit).count();
         match (c, u32::from_str_radix(rest.get(1..=digits).unwrap_or_default(), 8)) {
             ('$', _) => {
                 out.push_str("$$");
@@ -285,6 +285,7 @@ mod tests {
             ("=1", "no name before this at 0"),
             ("A='x", "a quote that is not closed at 2"),
             ("A=\"x\\\"", "a quote that is not closed at 2"),
+            ("A=\"\\é\\\u{feff}\"", "A=\\é\\\u{feff}"),
             ("A=${X", "the `{` is not closed at 2"),
             ("A=${NO:?m}", "a variable that it requires is not set at 2"),
         ] {

@@ -32,6 +32,8 @@ struct Layer {
     own: BTreeMap<String, (String, Span)>,
     /// Read because it was there, not because somebody named it.
     is_found: bool,
+    /// What was read into it.
+    paths: Vec<String>,
 }
 
 /// All environments of one run. The first is the project's.
@@ -72,12 +74,14 @@ impl<'a> Environments<'a> {
     pub fn read_project(&self, project_dir: &str, named: Option<&[String]>) {
         match named {
             Some(named) => {
+                self.layers.borrow_mut()[0].paths = named.to_vec();
                 for path in named {
                     self.read(EnvId(0), path, None);
                 }
             }
             None => {
                 let path = super::paths::beside(project_dir, ".env");
+                self.layers.borrow_mut()[0].paths = vec![path.clone()];
                 if self.read_if_there(EnvId(0), &path) {
                     self.layers.borrow_mut()[0].is_found = true;
                 }
@@ -88,9 +92,25 @@ impl<'a> Environments<'a> {
     /// What a file that `below` includes sees: with files named where it is included, or else with the
     /// `.env` of its directory.
     pub fn included(&self, below: EnvId, directory: &str, named: Option<&[(String, Span)]>) -> EnvId {
+        let paths: Vec<String> = match named {
+            Some(named) => named.iter().map(|(path, _)| path.clone()).collect(),
+            None => vec![super::paths::beside(directory, ".env")],
+        };
         let id = {
             let mut layers = self.layers.borrow_mut();
-            layers.push(Layer { below: Some(below), ..Layer::default() });
+            // Files that were read already add nothing; and one file read twice is to be known for one.
+            let again = |layer: &Layer| layer.below == Some(below) && layer.paths == paths;
+            if let Some(known) = layers.iter().position(again) {
+                return if layers[known].own.is_empty() { below } else { EnvId(known) };
+            }
+            let mut at = Some(below);
+            while let Some(layer) = at.and_then(|id| layers.get(id.0)) {
+                if layer.paths == paths {
+                    return below;
+                }
+                at = layer.below;
+            }
+            layers.push(Layer { below: Some(below), paths, ..Layer::default() });
             EnvId(layers.len() - 1)
         };
         match named {
@@ -103,13 +123,7 @@ impl<'a> Environments<'a> {
                 self.read_if_there(id, &super::paths::beside(directory, ".env"));
             }
         }
-        // Where nothing was added, it is the same one: so that one file read twice is known for one.
-        let mut layers = self.layers.borrow_mut();
-        if layers.last().is_some_and(|layer| layer.own.is_empty()) {
-            layers.pop();
-            return below;
-        }
-        id
+        if self.layers.borrow()[id.0].own.is_empty() { below } else { id }
     }
 
     /// What variables mean in a text.

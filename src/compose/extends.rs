@@ -67,17 +67,20 @@ pub fn apply(root: &mut Node, unit: &Unit, reader: &Reader<'_>) {
     }
 }
 
+/// A service with all that it extends, or nothing if that was not to be found.
+type Resolved = Option<Rc<Node>>;
+
 struct Extender<'a> {
     here: &'a Map,
     places: RefCell<Places>,
     unit: &'a Unit,
     reader: &'a Reader<'a>,
-    memo: RefCell<BTreeMap<(Home, String), Option<Rc<Node>>>>,
+    memo: RefCell<BTreeMap<(Home, String), Resolved>>,
 }
 
 impl Extender<'_> {
     /// A service with all that it extends. `None` if something on the way is missing.
-    fn resolve(&self, home: &Home, name: &str, trail: &mut Vec<Step>) -> Option<Rc<Node>> {
+    fn resolve(&self, home: &Home, name: &str, trail: &mut Vec<Step>) -> Resolved {
         let id = (home.clone(), name.to_owned());
         if let Some(known) = self.memo.borrow().get(&id) {
             return known.clone();
@@ -100,6 +103,9 @@ impl Extender<'_> {
         };
         if extends.value.is_null() {
             return Some(Rc::new(service));
+        }
+        if self.reader.is_spent() {
+            return None;
         }
         let wanted = self.wanted(&extends.value, name)?;
         let target = match &wanted.file {

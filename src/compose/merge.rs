@@ -122,11 +122,9 @@ fn node(base: &mut Node, later: Node, path: &mut Vec<String>, manner: Manner) {
     match (rule, &mut base.value, later.value) {
         (Rule::Deep, Value::Map(ours), Value::Map(theirs)) => map(ours, theirs, path, manner),
         (Rule::Deep, Value::List(ours), Value::List(theirs)) => {
-            // A constraint that stands there twice says no more, but docker sends it twice.
-            let is_placement = path.iter().any(|key| key == "placement");
             let mut known: BTreeSet<String> = ours.iter().map(meaning).collect();
             for item in theirs {
-                if known.insert(meaning(&item)) || is_placement {
+                if known.insert(meaning(&item)) {
                     ours.push(item);
                 }
             }

@@ -20,6 +20,7 @@
 //! path of the hosts, which is more. Nothing it holds reaches a message with its control characters, and
 //! no value of a variable reaches one at all.
 
+mod checks;
 pub mod config;
 pub mod constraint_syntax;
 mod docker;
@@ -30,8 +31,10 @@ mod include;
 mod interpolate;
 mod lower;
 mod merge;
+mod misplaced;
 mod moved;
 mod normal;
+mod overrides;
 mod paths;
 mod platform;
 mod profiles;
@@ -201,7 +204,10 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
         }
         match &mut merged {
             Some(base) => match how.reading {
-                Reading::Ours => merge::overlay(base, tree),
+                Reading::Ours => {
+                    overrides::note(base, &tree, &sink);
+                    merge::overlay(base, tree);
+                }
                 Reading::Docker => docker::merge::overlay(base, tree),
             },
             None => {
@@ -215,6 +221,8 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
         return Err(sink.finish().expect_err("a mistake was just reported"));
     };
     let mut stackfile = read(&merged, how.reading, &sink);
+    // Also those that only a service with an idle profile asks for are used.
+    checks::unused(&stackfile, &merged, &sink);
     profiles::choose(&mut stackfile, &mut merged, &chosen, options, &sink);
     let spec = lower::stack(
         &name,
@@ -222,6 +230,7 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
         &lower::World { environments: &environments, files: options.files, reading: how.reading },
         &sink,
     );
+    checks::run(&stackfile, &merged, &sink);
     config::settle(&mut merged);
     environments.note_found();
     let notes = sink.finish()?;

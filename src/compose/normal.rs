@@ -6,17 +6,22 @@
 //! printed as the merged file. What has the wrong type is left alone: the reader reports it. New nodes
 //! carry the place of the text they came from.
 
+use std::cell::Cell;
 use std::io;
 
 use super::moved;
 use super::paths::{Base, is_absolute};
 use super::support::{self, At};
 use super::{How, short};
+use crate::yaml::decode::wrong_type;
 use crate::yaml::{Diagnostic, Fields, Map, Node, Places, Sink, Span, Spanned, Value, scalar_text};
+
+/// Ports of one file, ranges counted out. A range is a few bytes and may be 65,535 ports.
+const PORTS_MAX: usize = 100_000;
 
 /// Brings one file into normal form. Relative paths start at `base`.
 pub fn normalise(root: &mut Node, base: &Base<'_>, how: How, sink: &Sink<'_>) {
-    let normaliser = Normaliser { base, how, sink };
+    let normaliser = Normaliser { base, how, sink, ports: Cell::new(0) };
     check_tags(root, sink);
     let Some(top) = root.as_map_mut() else { return };
     for section in ["networks", "volumes", "configs", "secrets"] {
@@ -54,6 +59,7 @@ fn check_tags(node: &Node, sink: &Sink<'_>) {
 struct Normaliser<'a> {
     base: &'a Base<'a>,
     how: How,
+    ports: Cell<usize>,
     sink: &'a Sink<'a>,
 }
 
@@ -207,6 +213,12 @@ impl Normaliser<'_> {
     /// Paths become absolute; the files are read when it is known which services are wanted.
     fn env_files(&self, map: &mut Map) {
         listed(map, "env_file");
+        if let Some(entry) = map.entry("env_file")
+            && !entry.value.is_null()
+            && entry.value.as_list().is_none()
+        {
+            wrong_type(self.sink, &entry.value, "`env_file`", "a path, or a list of them");
+        }
         for item in items(map, "env_file") {
             match &mut item.value {
                 Value::Text(path) => *path = self.base.resolve(path),
@@ -239,6 +251,9 @@ impl Normaliser<'_> {
         let Value::List(list) = &mut node.value else { return };
         let mut long = Vec::with_capacity(list.len());
         for item in list.drain(..) {
+            if self.ports.get() > PORTS_MAX {
+                break;
+            }
             let ports = match &item.value {
                 Value::Text(text) if self.how.is_open(text) => {
                     long.push(item);
@@ -252,7 +267,21 @@ impl Normaliser<'_> {
                 }
             };
             match ports {
-                Ok(ports) => long.extend(ports.iter().map(|port| long_port(port, &item))),
+                Ok(ports) => {
+                    self.ports.set(self.ports.get() + ports.len());
+                    if self.ports.get() > PORTS_MAX {
+                        self.sink.push(
+                            Diagnostic::error(
+                                "too_many_ports",
+                                format!("more than {PORTS_MAX} ports in a file"),
+                            )
+                            .on(&item, "this is too much")
+                            .help("each port of a range counts"),
+                        );
+                        break;
+                    }
+                    long.extend(ports.iter().map(|port| long_port(port, &item)));
+                }
                 Err(error) => {
                     let label = if self.sink.is_literal(&item) || item.as_text().is_none() {
                         error.0
@@ -431,9 +460,16 @@ pub fn unreadable(sink: &Sink<'_>, node: &Node, error: &io::Error) -> Diagnostic
         io::ErrorKind::PermissionDenied => "no permission to read it".to_owned(),
         _ => sink.clean(&error.to_string()),
     };
-    Diagnostic::error("unreadable_file", format!("cannot read `{}`", sink.written(node)))
-        .on(node, why)
-        .help("paths start at the directory of the first file, in an included file at its own")
+    let written = sink.written(node);
+    let help = match (error.kind(), node.as_text()) {
+        (io::ErrorKind::PermissionDenied, _) => "make it readable for you".to_owned(),
+        (_, Some(path)) if path != written && !written.contains('$') => format!(
+            "looked for at `{}`: paths start at the directory of the first file, in an included file at its own",
+            sink.clean(path)
+        ),
+        _ => "paths start at the directory of the first file, in an included file at its own".to_owned(),
+    };
+    Diagnostic::error("unreadable_file", format!("cannot read `{written}`")).on(node, why).help(help)
 }
 
 /// The items of a list.

@@ -25,6 +25,9 @@ const READS_MAX: usize = 500;
 const DEPTH_MAX: usize = 32;
 /// Values that all files may come to, copies counted.
 const VALUES_MAX: usize = 1_000_000;
+/// What a file that is included costs of these besides what it holds: two files that are empty but for
+/// two includes each may ask for a third four times, and so on.
+const FILE_COST: usize = 200;
 
 /// How a file is read.
 #[derive(Debug, Clone)]
@@ -37,6 +40,9 @@ pub struct Unit {
     pub trail: Vec<(String, Option<Span>)>,
 }
 
+/// A file as a tree, or nothing if it could not be read.
+type Opened = Option<Rc<Node>>;
+
 /// Reads files and what they call for.
 pub struct Reader<'a> {
     /// Where mistakes go.
@@ -47,7 +53,7 @@ pub struct Reader<'a> {
     shown: &'a Shown,
     how: How,
     values: Cell<usize>,
-    opened: RefCell<BTreeMap<(String, EnvId), Option<Rc<Node>>>>,
+    opened: RefCell<BTreeMap<(String, EnvId), Opened>>,
 }
 
 impl<'a> Reader<'a> {
@@ -105,7 +111,10 @@ impl<'a> Reader<'a> {
         let mut merged: Option<Node> = None;
         for path in &include.paths {
             let full = base.resolve(path);
-            if !self.may_include(&full, path.span, unit) {
+            if self.is_spent() || !self.may_include(&full, path.span, unit) {
+                return;
+            }
+            if !self.afford(FILE_COST, path.span) {
                 return;
             }
             let Some(tree) = self.open(&full, env, path.span) else { return };
@@ -225,6 +234,11 @@ impl<'a> Reader<'a> {
             Value::Map(mut map) => map.entries.pop().map(|entry| entry.value),
             _ => None,
         }
+    }
+
+    /// Whether there was too much already: it was said, and nothing more is done.
+    pub fn is_spent(&self) -> bool {
+        self.values.get() > VALUES_MAX
     }
 
     /// Counts values that were copied. `false`, with a word, when there are too many.

@@ -224,6 +224,24 @@ pub fn bytes(text: &str) -> Result<i64, Malformed> {
     Ok(value as i64)
 }
 
+/// What was probably meant by a text that is no duration: `30 seconds`, `1d`, `10`.
+#[must_use]
+pub fn duration_meant(text: &str) -> Option<String> {
+    let text = text.trim().trim_start_matches('-');
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..end].parse().ok()?;
+    let unit = match text[end..].trim().to_ascii_lowercase().as_str() {
+        "" | "s" | "sec" | "secs" | "second" | "seconds" => "s",
+        "ms" | "milliseconds" => "ms",
+        "m" | "min" | "mins" | "minute" | "minutes" => "m",
+        "h" | "hr" | "hour" | "hours" => "h",
+        "d" | "day" | "days" => return Some(format!("{}h", number.checked_mul(24)?)),
+        "w" | "week" | "weeks" => return Some(format!("{}h", number.checked_mul(168)?)),
+        _ => return None,
+    };
+    Some(format!("{number}{unit}"))
+}
+
 /// Cores as billionths of one: `0.5` is 500 000 000. Exact decimal places, as docker reads them.
 pub fn nano_cpus(text: &str) -> Result<i64, Malformed> {
     let text = text.trim();
@@ -529,6 +547,38 @@ mod tests {
         fn no_text_makes_them_panic(text in "\\PC{0,20}|[-0-9:./a-z\\[\\]]{0,20}|[ '\"\\\\#a]{0,12}") {
             let _ = (ports(&text), volume(&text, Reading::Ours), bytes(&text), nano_cpus(&text), words(&text));
             let _ = (device(&text), extra_host(&text), env_file(&text));
+        }
+
+        #[test]
+        fn ports_come_back(
+            ip in prop::option::of(any::<IpAddr>()), from in 1..=65_000_u16, published in prop::option::of(1..=65_000_u16),
+            count in 1..=500_u16, udp in any::<bool>(),
+        ) {
+            let range = |from: u16| if count == 1 { from.to_string() } else { format!("{from}-{}", from + count - 1) };
+            let host = ip.map_or(String::new(), |ip| if ip.is_ipv6() { format!("[{ip}]:") } else { format!("{ip}:") });
+            let middle = published.map_or(String::new(), |first| range(first) + ":");
+            // An address alone would be taken for a port.
+            let middle = if middle.is_empty() && !host.is_empty() { ":".to_owned() } else { middle };
+            let text = format!("{host}{middle}{}/{}", range(from), if udp { "udp" } else { "tcp" });
+            let found = ports(&text).unwrap();
+            prop_assert_eq!(found.len(), usize::from(count), "{}", text);
+            for (n, port) in (0..).zip(&found) {
+                prop_assert_eq!((port.host_ip, port.target, port.published), (ip, from + n, published.map(|p| p + n)));
+            }
+        }
+
+        #[test]
+        fn sizes_come_back(number in 0..1_i64 << 40, unit in 0..3_usize) {
+            prop_assert_eq!(bytes(&number.to_string()), Ok(number));
+            let (word, factor) = [("k", 1 << 10), ("MB", 1 << 20), (" b", 1)][unit];
+            let number = number >> 20;
+            prop_assert_eq!(bytes(&format!("{number}{word}")), Ok(number * factor));
+        }
+
+        #[test]
+        fn cores_come_back(nanos in 0..1_i64 << 50) {
+            let (whole, part) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+            prop_assert_eq!(nano_cpus(&format!("{whole}.{part:09}")), Ok(nanos));
         }
 
         #[test]

@@ -4,7 +4,8 @@
 //! A new key takes three steps: a line here, a field in [`stackfile`](super::stackfile), a line in
 //! `lower`.
 
-use crate::yaml::decode::unknown_key;
+use super::misplaced;
+use crate::yaml::decode::misplaced_key;
 use crate::yaml::{Diagnostic, Fields, Span};
 
 /// Which mapping a key belongs to.
@@ -361,7 +362,7 @@ pub fn check(fields: &Fields<'_>, at: At) {
             continue;
         }
         let Some((.., treatment)) = KEYS.iter().find(|known| known.0 == at && known.1 == key) else {
-            unknown_key(fields.sink(), entry, &fields.what(), &names(at));
+            misplaced_key(fields.sink(), entry, &fields.what(), &names(at), misplaced::home(key, at));
             continue;
         };
         let diagnostic = match treatment {

@@ -83,6 +83,56 @@ impl Constraint {
         })
     }
 
+    /// Why no node will ever meet it, if that is so; fit for a label.
+    #[must_use]
+    pub fn never_holds(&self) -> Option<&'static str> {
+        match &self.key {
+            Key::Ip(None) => Some("not an address or a subnet: it never holds"),
+            Key::Role if self.equal && !is_role(&self.value) => {
+                Some("a node is `manager` or `worker`, and nothing else")
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether no node can meet both.
+    #[must_use]
+    pub fn contradicts(&self, other: &Self) -> bool {
+        let same = self.value.eq_ignore_ascii_case(&other.value);
+        match (&self.key, &other.key) {
+            (Key::Ip(Some(a)), Key::Ip(Some(b))) => match (self.equal, other.equal) {
+                (true, true) => !a.contains(b) && !b.contains(a),
+                (true, false) => b.contains(a),
+                (false, true) => a.contains(b),
+                (false, false) => false,
+            },
+            // Both names of a node are its id, so two different ones may be the same node.
+            (Key::Id, Key::Id) => same && self.equal != other.equal,
+            (Key::Role, Key::Role) if !self.equal && !other.equal => {
+                !same && is_role(&self.value) && is_role(&other.value)
+            }
+            (a, b) if a == b => match (self.equal, other.equal) {
+                (true, true) => !same,
+                (true, false) | (false, true) => same,
+                (false, false) => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether it leaves one node at most.
+    #[must_use]
+    pub fn names_one_node(&self) -> bool {
+        self.equal
+            && match &self.key {
+                Key::Id | Key::Hostname => true,
+                Key::Ip(Some(net)) => net.prefix_len() == net.max_prefix_len(),
+                Key::Ip(None) | Key::Role | Key::Os | Key::Arch | Key::NodeLabel(_) | Key::EngineLabel(_) => {
+                    false
+                }
+            }
+    }
+
     /// Whether a node meets it.
     #[must_use]
     pub fn holds(&self, member: &Member, facts: &NodeFacts) -> bool {
@@ -102,6 +152,10 @@ impl Constraint {
         };
         matches == self.equal
     }
+}
+
+fn is_role(text: &str) -> bool {
+    text.eq_ignore_ascii_case("manager") || text.eq_ignore_ascii_case("worker")
 }
 
 /// An architecture in Go's words: engines say `x86_64` of themselves, and so do constraints.
@@ -200,6 +254,38 @@ mod tests {
         ] {
             assert_eq!(Constraint::parse(text).unwrap().holds(&member, &facts), holds, "{text}");
         }
+    }
+
+    #[test]
+    fn finds_what_no_node_can_meet() {
+        let parse = |text: &str| Constraint::parse(text).unwrap();
+        for (one, other, contradict) in [
+            ("node.role == manager", "node.role == worker", true),
+            ("node.role == manager", "node.role == MANAGER", false),
+            ("node.role != manager", "node.role != worker", true),
+            ("node.labels.zone == a", "node.labels.zone != a", true),
+            ("node.labels.zone == a", "node.labels.zone == b", true),
+            ("node.labels.zone == a", "node.labels.Zone == b", false),
+            ("node.labels.zone != a", "node.labels.zone != b", false),
+            ("node.labels.zone == a", "engine.labels.zone == b", false),
+            ("node.id == abcd", "node.id == h1", false),
+            ("node.ip == 10.0.0.0/8", "node.ip == 10.1.0.0/16", false),
+            ("node.ip == 10.0.0.0/8", "node.ip == 11.1.0.0/16", true),
+            ("node.ip == 10.0.0.7", "node.ip != 10.0.0.0/24", true),
+        ] {
+            assert_eq!(parse(one).contradicts(&parse(other)), contradict, "{one}, {other}");
+            assert_eq!(parse(other).contradicts(&parse(one)), contradict, "{other}, {one}");
+        }
+        assert!(parse("node.role == leader").never_holds().is_some());
+        assert!(parse("node.role != leader").never_holds().is_none());
+        assert!(parse("node.ip != nonsense").never_holds().is_some());
+        assert!(
+            parse("node.hostname == a").names_one_node() && !parse("node.hostname != a").names_one_node()
+        );
+        assert!(
+            parse("node.ip == 10.0.0.7").names_one_node()
+                && !parse("node.ip == 10.0.0.0/24").names_one_node()
+        );
     }
 
     #[test]

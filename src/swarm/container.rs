@@ -1,13 +1,16 @@
 //! What a task runs: the container's part of a service.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
-use super::{Body, Written, labels};
+use super::{Body, Stack, Written, labels};
 use crate::model::spec::{FileMount, Healthcheck, Mount, StackSpec, TaskSpec, Ulimit, VolumeSpec};
 use crate::model::{GoDuration, ImageRef};
 
 /// The container of a task; `written` is its service's part of the file.
-pub fn body(spec: &StackSpec, task: &TaskSpec, written: Written<'_>) -> Body {
+pub fn body(stack: &Stack<'_>, task: &TaskSpec, written: Written<'_>) -> Body {
+    let spec = stack.spec;
     let dns = Body::default()
         .with("Nameservers", task.dns.clone())
         .with("Search", task.dns_search.clone())
@@ -27,7 +30,7 @@ pub fn body(spec: &StackSpec, task: &TaskSpec, written: Written<'_>) -> Body {
         .with("TTY", task.tty)
         .with("OpenStdin", task.stdin_open)
         .with("ReadOnly", task.read_only)
-        .with("Mounts", mounts(spec, task, written.at("volumes")))
+        .with("Mounts", mounts(stack, task, written.at("volumes")))
         .with("StopGracePeriod", task.stop_grace_period.map(GoDuration::as_nanos))
         .with("Healthcheck", task.healthcheck.as_ref().map(|check| Value::from(healthcheck(check))))
         .with("Hosts", task.extra_hosts.iter().map(|line| host(line)).collect::<Vec<_>>())
@@ -99,17 +102,19 @@ fn healthcheck(check: &Healthcheck) -> Body {
         .with("StartInterval", nanos(check.start_interval))
 }
 
-fn mounts(spec: &StackSpec, task: &TaskSpec, written: Written<'_>) -> Vec<Value> {
+fn mounts(stack: &Stack<'_>, task: &TaskSpec, written: Written<'_>) -> Vec<Value> {
+    let items: BTreeMap<&str, Written<'_>> =
+        written.items().filter_map(|item| Some((item.at("target").text()?, item))).collect();
     let body = |(target, one): (&String, &Mount)| {
-        let item = written.items().find(|item| item.at("target").text() == Some(target));
+        let item = items.get(target.as_str());
         // For Docker Desktop; nothing here goes by it.
         let consistency = item.and_then(|item| item.at("consistency").text());
-        mount(spec, target, one).with("Consistency", consistency).into()
+        mount(stack, target, one).with("Consistency", consistency).into()
     };
     task.volumes.iter().map(body).collect()
 }
 
-fn mount(spec: &StackSpec, target: &str, mount: &Mount) -> Body {
+fn mount(stack: &Stack<'_>, target: &str, mount: &Mount) -> Body {
     let body = Body::default().with("Target", target);
     match mount {
         Mount::Bind { source, read_only, propagation, create_host_path } => {
@@ -126,11 +131,10 @@ fn mount(spec: &StackSpec, target: &str, mount: &Mount) -> Body {
         }
         Mount::Volume { source: Some(name), read_only, nocopy, subpath } => {
             let options = Body::default().with("NoCopy", *nocopy).with("Subpath", subpath.clone());
-            let ours = spec.volumes.values().find(|volume| volume.name == *name && !volume.external);
-            let options = match ours {
-                Some(volume) => {
-                    options.with("Labels", labels(spec, &volume.labels)).with("DriverConfig", driver(volume))
-                }
+            let options = match stack.volumes.get(name.as_str()) {
+                Some(volume) => options
+                    .with("Labels", labels(stack.spec, &volume.labels))
+                    .with("DriverConfig", driver(volume)),
                 None => options,
             };
             body.with("Type", "volume")
@@ -156,23 +160,19 @@ fn driver(volume: &VolumeSpec) -> Body {
 }
 
 fn secrets(spec: &StackSpec, task: &TaskSpec, written: Written<'_>) -> Vec<Value> {
+    let files = names(written, "/run/secrets/");
     let name = |key: &str| spec.secrets.get(key).map(|secret| secret.name.clone());
     let reference = |(path, mount): (&String, &FileMount)| {
-        Body::default()
-            .with("File", file(path, mount, "/run/secrets/", written))
-            .with("SecretName", name(&mount.source))
-            .into()
+        Body::default().with("File", file(path, mount, &files)).with("SecretName", name(&mount.source)).into()
     };
     task.secrets.iter().map(reference).collect()
 }
 
 fn configs(spec: &StackSpec, task: &TaskSpec, written: Written<'_>) -> Vec<Value> {
+    let files = names(written.at("configs"), "/");
     let name = |key: &str| spec.configs.get(key).map(|config| config.name.clone());
     let reference = |(path, mount): (&String, &FileMount)| {
-        Body::default()
-            .with("File", file(path, mount, "/", written.at("configs")))
-            .with("ConfigName", name(&mount.source))
-            .into()
+        Body::default().with("File", file(path, mount, &files)).with("ConfigName", name(&mount.source)).into()
     };
     let mut references: Vec<Value> = task.configs.iter().map(reference).collect();
     // Credentials are a config that is no file.
@@ -182,16 +182,22 @@ fn configs(spec: &StackSpec, task: &TaskSpec, written: Written<'_>) -> Vec<Value
     references
 }
 
-/// The file of a config or secret, under the name that is written: relative to `directory` or absolute.
-fn file(path: &str, mount: &FileMount, directory: &str, written: Written<'_>) -> Body {
-    let name = |item: Written<'_>| {
+/// What the files of configs or secrets are called, by source and path: relative to `directory` or absolute,
+/// as it is written.
+fn names<'w>(written: Written<'w>, directory: &str) -> BTreeMap<(&'w str, String), &'w str> {
+    let name = |item: Written<'w>| {
         let source = item.at("source").text()?;
         let target = item.at("target").text().filter(|target| !target.is_empty()).unwrap_or(source);
-        let is_it = source == mount.source && (target == path || format!("{directory}{target}") == path);
-        is_it.then(|| target.to_owned())
+        // Whichever of the two the target is: only one of them is asked for.
+        Some([((source, target.to_owned()), target), ((source, format!("{directory}{target}")), target)])
     };
+    written.items().filter_map(name).flatten().collect()
+}
+
+fn file(path: &str, mount: &FileMount, names: &BTreeMap<(&str, String), &str>) -> Body {
+    let name = names.get(&(mount.source.as_str(), path.to_owned())).copied().unwrap_or(path);
     Body::default()
-        .with("Name", written.items().find_map(name).unwrap_or_else(|| path.to_owned()))
+        .with("Name", name)
         .with("UID", mount.uid.clone())
         .with("GID", mount.gid.clone())
         .with("Mode", mount.mode)

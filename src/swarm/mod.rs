@@ -9,9 +9,12 @@ mod container;
 mod resources;
 mod service;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use crate::model::StackSpec;
+use crate::model::spec::VolumeSpec;
 use crate::yaml::{Node, Value as Yaml};
 
 /// What marks everything of a stack.
@@ -22,16 +25,42 @@ const NAMESPACE: &str = "com.docker.stack.namespace";
 /// `merged` is the merged file the spec was made of. Secrets come without their data.
 #[must_use]
 pub fn bodies(spec: &StackSpec, merged: &Node) -> Value {
-    let written = Written(Some(merged)).at("services");
+    let stack = Stack::new(spec);
+    let written: BTreeMap<&str, Written<'_>> = Written(Some(merged)).at("services").entries().collect();
+    let written = |name: &str| written.get(name).copied().unwrap_or(Written(None));
     let services = spec.services.values();
     let services: Vec<Value> =
-        services.map(|service| service::body(spec, service, written.at(service.name.as_str()))).collect();
+        services.map(|service| service::body(&stack, service, written(service.name.as_str()))).collect();
     let mut all = Map::new();
     all.insert("services".to_owned(), services.into());
     all.insert("networks".to_owned(), resources::networks(spec).into());
     all.insert("secrets".to_owned(), resources::secrets(spec).into());
     all.insert("configs".to_owned(), resources::configs(spec).into());
     Value::Object(all)
+}
+
+/// A spec, and what is looked up in it again and again.
+struct Stack<'a> {
+    spec: &'a StackSpec,
+    /// Keys of networks by full name.
+    networks: BTreeMap<&'a str, &'a str>,
+    /// Volumes that are the stack's own, by full name.
+    volumes: BTreeMap<&'a str, &'a VolumeSpec>,
+}
+
+impl<'a> Stack<'a> {
+    fn new(spec: &'a StackSpec) -> Self {
+        let own = spec.volumes.values().filter(|volume| !volume.external);
+        Self {
+            spec,
+            networks: spec
+                .networks
+                .iter()
+                .map(|(key, network)| (network.name.as_str(), key.as_str()))
+                .collect(),
+            volumes: own.map(|volume| (volume.name.as_str(), volume)).collect(),
+        }
+    }
 }
 
 /// Labels of the user's, and that of the stack over them.
@@ -105,6 +134,14 @@ impl<'a> Written<'a> {
             Some(Yaml::Int(number)) => Some(*number),
             _ => None,
         }
+    }
+
+    fn entries(self) -> impl Iterator<Item = (&'a str, Self)> {
+        let entries = match self.0.and_then(Node::as_map) {
+            Some(map) => map.entries.as_slice(),
+            None => &[],
+        };
+        entries.iter().map(|entry| (entry.key.as_str(), Self(Some(&entry.value))))
     }
 
     fn items(self) -> impl Iterator<Item = Self> {

@@ -1,9 +1,10 @@
 //! A service: how many tasks, where, and how they are replaced.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
-use super::{Body, Written, container, labels};
-use crate::model::StackSpec;
+use super::{Body, Stack, Written, container, labels};
 use crate::model::spec::{
     Attachment, EndpointMode, Limits, Placement, Port, Reservations, RestartCondition, ServiceMode,
     ServiceSpec, TaskSpec, UpdateConfig,
@@ -13,14 +14,15 @@ use crate::model::spec::{
 const IMAGE: &str = "com.docker.stack.image";
 
 /// The request for a service; `written` is its part of the file.
-pub fn body(spec: &StackSpec, service: &ServiceSpec, written: Written<'_>) -> Value {
+pub fn body(stack: &Stack<'_>, service: &ServiceSpec, written: Written<'_>) -> Value {
+    let spec = stack.spec;
     let deploy = written.at("deploy");
     let mut own = service.labels.clone();
     own.insert(IMAGE.to_owned(), service.task.image.clone());
     Body::default()
         .with("Name", format!("{}_{}", spec.name, service.name))
         .with("Labels", labels(spec, &own))
-        .with("TaskTemplate", task(spec, service, written))
+        .with("TaskTemplate", task(stack, service, written))
         .with("Mode", mode(service.mode, deploy))
         .with("UpdateConfig", update(&service.update_config, deploy.at("update_config")))
         .with("RollbackConfig", update(&service.rollback_config, deploy.at("rollback_config")))
@@ -28,7 +30,7 @@ pub fn body(spec: &StackSpec, service: &ServiceSpec, written: Written<'_>) -> Va
         .into()
 }
 
-fn task(spec: &StackSpec, service: &ServiceSpec, written: Written<'_>) -> Body {
+fn task(stack: &Stack<'_>, service: &ServiceSpec, written: Written<'_>) -> Body {
     let task = &service.task;
     let logging = task.logging.clone().unwrap_or_default();
     let log_driver = Body::default().with("Name", logging.driver).with("Options", json!(logging.options));
@@ -36,12 +38,12 @@ fn task(spec: &StackSpec, service: &ServiceSpec, written: Written<'_>) -> Body {
         .with("Limits", limits(&task.resources.limits))
         .with("Reservations", reservations(&task.resources.reservations));
     Body::default()
-        .with("ContainerSpec", container::body(spec, task, written))
+        .with("ContainerSpec", container::body(stack, task, written))
         .with("LogDriver", log_driver)
         .with("Resources", resources)
         .with("RestartPolicy", restart(task, written))
         .with("Placement", placement(&service.placement))
-        .with("Networks", networks(spec, service, written.at("networks")))
+        .with("Networks", networks(stack, service, written.at("networks")))
 }
 
 fn limits(limits: &Limits) -> Body {
@@ -93,11 +95,11 @@ fn placement(placement: &Placement) -> Body {
         .with("MaxReplicas", (max != 0).then_some(max))
 }
 
-fn networks(spec: &StackSpec, service: &ServiceSpec, written: Written<'_>) -> Vec<Value> {
+fn networks(stack: &Stack<'_>, service: &ServiceSpec, written: Written<'_>) -> Vec<Value> {
     let name = service.name.as_str();
     let attachment = |(target, attachment): (&String, &Attachment)| {
         let mut aliases = attachment.aliases.clone();
-        let key = spec.networks.iter().find(|(_, network)| network.name == *target).map(|(key, _)| key);
+        let key = stack.networks.get(target.as_str());
         let own = key.map_or(Written(None), |key| written.at(key).at("aliases"));
         // Docker puts the service's name behind what is written, even where it is among that.
         if own.items().any(|alias| alias.text() == Some(name)) {
@@ -156,18 +158,21 @@ fn endpoint(service: &ServiceSpec, deploy: Written<'_>, ports: Written<'_>) -> B
         EndpointMode::Vip => "vip",
         EndpointMode::Dnsrr => "dnsrr",
     };
+    // The short form says both protocol and mode; of a long one what is written is sent, and as it is.
+    let place = |item: Written<'_>| {
+        let word = |key: &str, or: &str| match item.at(key).text() {
+            None | Some("") => or.to_owned(),
+            Some(text) => text.to_ascii_lowercase(),
+        };
+        let published = item.number("published").filter(|number| *number != 0);
+        (item.number("target"), published, word("protocol", "tcp"), word("mode", "ingress"))
+    };
+    let items: BTreeMap<_, _> = ports.items().map(|item| (place(item), item)).collect();
     let port = |port: &Port| {
         let (protocol, mode) = (port.protocol.to_string(), json!(port.mode));
-        // The short form says both; of a long one what is written is sent, and as it is written.
-        let item = ports.items().find(|item| {
-            let says = |key: &str, value: &str| {
-                item.at(key).text().is_none_or(|text| text.is_empty() || text.eq_ignore_ascii_case(value))
-            };
-            item.number("target") == Some(port.target.into())
-                && item.number("published").filter(|number| *number != 0) == port.published.map(i128::from)
-                && says("protocol", &protocol)
-                && says("mode", mode.as_str().unwrap_or_default())
-        });
+        let word = mode.as_str().unwrap_or_default().to_owned();
+        let published = port.published.map(i128::from);
+        let item = items.get(&(Some(port.target.into()), published, protocol.clone(), word)).copied();
         let sent = |key: &str, value: Value| match item {
             Some(item) => item.at(key).text().map_or(Value::Null, Value::from),
             None => value,

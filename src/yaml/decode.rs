@@ -35,7 +35,9 @@ impl<'a> Fields<'a> {
             Value::Map(map) => Some(Self { sink, map, owner, path, span: key, taken: RefCell::default() }),
             Value::Null => None,
             _ => {
-                wrong_type(sink, node, &describe(&path, &owner), "a mapping");
+                let name = describe(&path, &owner);
+                let name = if name.is_empty() { "the top of the file" } else { &name };
+                wrong_type(sink, node, name, "a mapping");
                 None
             }
         }
@@ -117,7 +119,11 @@ impl<'a> Fields<'a> {
         let what = self.what();
         let message =
             if what.is_empty() { format!("`{key}` is missing") } else { format!("{what} has no `{key}`") };
-        self.sink.push(Diagnostic::error("missing_key", message).at(self.span, "needs it"));
+        self.sink.push(
+            Diagnostic::error("missing_key", message)
+                .at(self.span, "needs it")
+                .help(format!("add `{key}: …`")),
+        );
     }
 
     /// Text of some form, read by `parse`; `expected` says which: `a duration such as `1m30s``.
@@ -155,9 +161,23 @@ impl<'a> Fields<'a> {
 
     /// One of a few words.
     pub fn choice<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<Spanned<T>> {
+        self.choose(key, words, |word, text| word == text)
+    }
+
+    /// One of a few words, capitals or not.
+    pub fn choice_in_any_case<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<Spanned<T>> {
+        self.choose(key, words, str::eq_ignore_ascii_case)
+    }
+
+    fn choose<T: Copy>(
+        &self,
+        key: &str,
+        words: &[(&str, T)],
+        same: impl Fn(&str, &str) -> bool,
+    ) -> Option<Spanned<T>> {
         let node = self.node(key)?;
         let text = text(self.sink, node, &self.name(key))?;
-        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text.value) {
+        if let Some((_, value)) = words.iter().find(|(word, _)| same(word, &text)) {
             return Some(Spanned::new(*value, text.span));
         }
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
@@ -182,11 +202,18 @@ impl<'a> Fields<'a> {
         }
         let expected = "`true` or `false`";
         match node.as_text().map(str::to_ascii_lowercase).as_deref() {
-            Some("yes" | "no" | "on" | "off" | "y" | "n" | "true" | "false") => self.sink.push(
-                Diagnostic::error("wrong_type", format!("{} must be {expected}", self.name(key)))
-                    .on(node, "this is text")
-                    .help("YAML 1.2 knows no other booleans, and no quotes around them"),
-            ),
+            Some(word @ ("yes" | "no" | "on" | "off" | "y" | "n" | "true" | "false")) => {
+                let meant = matches!(word, "yes" | "on" | "y" | "true");
+                let help = match word {
+                    "true" | "false" => format!("write `{meant}` without quotes"),
+                    _ => format!("write `{meant}`: to YAML 1.2 `{word}` is text"),
+                };
+                self.sink.push(
+                    Diagnostic::error("wrong_type", format!("{} must be {expected}", self.name(key)))
+                        .on(node, "this is text")
+                        .help(help),
+                );
+            }
             _ => wrong_type(self.sink, node, &self.name(key), expected),
         }
         None
@@ -194,7 +221,12 @@ impl<'a> Fields<'a> {
 
     /// A whole number from `min` up to what `T` holds.
     pub fn integer<T: TryFrom<i128>>(&self, key: &str, min: i128) -> Option<Spanned<T>> {
-        let node = self.node(key)?;
+        self.integer_of(self.entry(key)?, min)
+    }
+
+    /// The same of an entry at hand.
+    pub fn integer_of<T: TryFrom<i128>>(&self, entry: &Entry, min: i128) -> Option<Spanned<T>> {
+        let (key, node) = (entry.key.value.as_str(), &entry.value);
         let whole = match node.value {
             Value::Int(int) => Some(int),
             #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small")]
@@ -294,6 +326,12 @@ fn describe(path: &str, owner: &str) -> String {
 
 /// Reports a key that means nothing here.
 pub fn unknown_key(sink: &Sink<'_>, entry: &Entry, what: &str, known: &[&str]) {
+    misplaced_key(sink, entry, what, known, None);
+}
+
+/// The same, where it may be known to which place the key belongs.
+pub fn misplaced_key(sink: &Sink<'_>, entry: &Entry, what: &str, known: &[&str], home: Option<String>) {
+    let known = if sink.is_flooded() { &[] } else { known };
     let key = sink.clean(&entry.key);
     let message = if what.is_empty() {
         format!("unknown key `{key}` at the top of the file")
@@ -301,6 +339,7 @@ pub fn unknown_key(sink: &Sink<'_>, entry: &Entry, what: &str, known: &[&str]) {
         format!("unknown key `{key}` in {what}")
     };
     let help = match closest(&entry.key, known) {
+        _ if home.is_some() => home,
         Some(near) => Some(format!("did you mean `{near}`?")),
         None if known.is_empty() => None,
         None if known.len() <= 8 => Some(format!("it knows {}", quoted(known))),
@@ -326,10 +365,33 @@ pub fn wrong_type(sink: &Sink<'_>, node: &Node, name: &str, expected: &str) {
     };
     let mut diagnostic =
         Diagnostic::error("wrong_type", format!("{name} must be {expected}")).on(node, label);
-    if expected == "text" && matches!(node.value, Value::Bool(_) | Value::Int(_) | Value::Float(_)) {
-        diagnostic = diagnostic.help(format!("put it in quotes: `\"{}\"`", sink.written(node)));
+    if let Some(help) = meant(sink, node, expected) {
+        diagnostic = diagnostic.help(help);
     }
     sink.push(diagnostic);
+}
+
+/// How a value of the wrong type would look in the right one, where that is plain to see.
+fn meant(sink: &Sink<'_>, node: &Node, expected: &str) -> Option<String> {
+    let written = sink.written(node);
+    let is_short = !written.contains('…') && sink.is_literal(node);
+    match (&node.value, expected) {
+        (Value::Bool(_) | Value::Int(_) | Value::Float(_), "text") => {
+            Some(format!("put it in quotes: `\"{written}\"`"))
+        }
+        (Value::Text(_) | Value::Bool(_) | Value::Int(_) | Value::Float(_), "a list") if is_short => {
+            Some(format!("write it as a list: `[\"{written}\"]`"))
+        }
+        (Value::Map(_), "a list") => Some("begin each of its items with `- `".to_owned()),
+        (Value::List(_), "a mapping") => Some("leave the `- ` out".to_owned()),
+        (Value::Text(_), "a mapping") => Some("write its keys below it, indented further".to_owned()),
+        (Value::Text(text), "a whole number" | "a number")
+            if is_short && text.trim().parse::<f64>().is_ok() =>
+        {
+            Some(format!("leave the quotes out: `{}`", text.trim()))
+        }
+        _ => None,
+    }
 }
 
 /// Text, and nothing that merely looks like it.
@@ -373,6 +435,9 @@ fn quoted(words: &[&str]) -> String {
     words.join(", ")
 }
 
+/// Words that are compared with one that is not among them.
+const WORDS_MAX: usize = 2000;
+
 /// The nearest of some words, if it is near enough to have been meant.
 #[must_use]
 pub fn closest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
@@ -380,6 +445,7 @@ pub fn closest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
     let limit = (word.chars().count() / 3).clamp(1, 3);
     words
         .iter()
+        .take(WORDS_MAX)
         .map(|candidate| (distance(&lower, &candidate.to_lowercase()), *candidate))
         .filter(|&(distance, candidate)| distance <= limit && candidate != word)
         .min()

@@ -1,8 +1,12 @@
 //! Tree to text, so that docker reads the same back: two-space indent, quotes wherever a plain scalar
 //! would be taken for something else by any reader we know of.
 
+use super::report::is_unsafe;
 use super::scalar::{go_float, resolve};
 use super::tree::{Map, Node, Value};
+
+/// A longer key has to be announced with a `?`: YAML gives up looking for the colon after 1024 characters.
+const KEY_MAX: usize = 1000;
 
 /// How text is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,7 +39,15 @@ impl Writer {
     fn map(&self, out: &mut String, map: &Map, depth: usize) {
         for entry in &map.entries {
             indent(out, depth);
-            out.push_str(&quote(&entry.key));
+            let key = quote(&entry.key);
+            if key.len() > KEY_MAX {
+                out.push_str("? ");
+                out.push_str(&key);
+                out.push('\n');
+                indent(out, depth);
+            } else {
+                out.push_str(&key);
+            }
             out.push(':');
             self.value(out, &entry.value, depth + 1);
         }
@@ -115,7 +127,7 @@ fn quote(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if c.is_control() || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}') => {
+            c if is_special(c) => {
                 let code = u32::from(c);
                 out.push_str(&if code <= 0xff { format!("\\x{code:02x}") } else { format!("\\u{code:04x}") });
             }
@@ -124,6 +136,11 @@ fn quote(text: &str) -> String {
     }
     out.push('"');
     out
+}
+
+/// What a terminal would act on, or a reader of YAML take for something else.
+fn is_special(c: char) -> bool {
+    is_unsafe(c) || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}')
 }
 
 /// Whether text can stand without quotes. Stricter than YAML asks: what YAML 1.1, Go's or another
@@ -145,7 +162,7 @@ fn is_plain(text: &str) -> bool {
         || text.starts_with("...")
         || text.contains(": ")
         || text.contains(" #")
-        || text.contains(|c: char| c.is_control() || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}'))
+        || text.contains(is_special)
         || WORDS.contains(&text.to_ascii_lowercase().as_str())
         || !matches!(resolve(text), Value::Text(_))
         || dateish)
@@ -197,6 +214,28 @@ mod tests {
             let node = read(text);
             let written = yaml(&node, Style::default());
             assert_eq!(bare(&read(&written)), bare(&node), "{written}");
+        }
+    }
+
+    #[test]
+    fn keys_of_any_length_read_back() {
+        let span = crate::yaml::Span::default();
+        for key in ["k".repeat(1025), "k ".repeat(3000) + "k", "\u{202e}".repeat(500)] {
+            let inner = Node::map(vec![(&key, Node::text("v", span)), ("z", Node::text("w", span))], span);
+            let list = Node::made(Value::List(vec![inner.clone()]), span);
+            let node = Node::map(vec![(&key, inner), ("l", list)], span);
+            assert_eq!(bare(&read(&yaml(&node, Style::default()))), bare(&node));
+        }
+    }
+
+    #[test]
+    fn nothing_that_commands_a_terminal_is_written_raw() {
+        let span = crate::yaml::Span::default();
+        for bad in ["\u{1b}[2J", "\u{9b}31m", "a\u{202e}b", "\u{7f}", "\u{200f}"] {
+            let node = Node::map(vec![(bad, Node::text(bad, span))], span);
+            let written = yaml(&node, Style::default());
+            assert!(written.chars().all(|c| c == '\n' || !is_unsafe(c)), "{written:?}");
+            assert_eq!(bare(&read(&written)), bare(&node));
         }
     }
 

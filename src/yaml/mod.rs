@@ -12,16 +12,19 @@
 //!                  ╰────────┴────────┴──▶ Sink ──▶ Report
 //! ```
 
+mod anchors;
 pub mod decode;
 pub mod emit;
 mod parse;
 pub mod report;
 pub mod scalar;
 pub mod source;
+mod swallowed;
+mod syntax;
 pub mod tree;
 
 pub use decode::{Fields, closest, list, scalar_text, text};
 pub use parse::parse;
-pub use report::{Diagnostic, Drawn, Label, MachineDiagnostic, Report, Severity, Sink};
+pub use report::{Diagnostic, Drawn, Label, MachineDiagnostic, MachinePlace, Report, Severity, Sink};
 pub use source::{Place, SourceId, SourceText, Sources, Span, Spanned};
 pub use tree::{Entry, Map, Node, Places, Value};

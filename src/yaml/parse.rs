@@ -1,4 +1,4 @@
-//! Text to tree. The only file that knows `granit-parser`, which is young and changes often.
+//! Text to tree. With `syntax` the only file that knows `granit-parser`, which is young and changes often.
 //!
 //! Aliases are expanded here, each copy noting who called for it, within a budget, so that nobody
 //! after this has to fear a bomb. Merge keys are applied here, too: an entry of the mapping itself wins
@@ -12,6 +12,7 @@ use super::report::{Diagnostic, Sink};
 use super::scalar;
 use super::source::{SourceId, Sources, Span, Spanned};
 use super::tree::{Entry, Map, Node, Places, Value};
+use super::{anchors, swallowed, syntax};
 
 /// Nodes a file may have, aliases expanded. The largest stackfile we know of has 9,000.
 const NODES_MAX: usize = 100_000;
@@ -47,7 +48,7 @@ pub fn parse(sources: &Sources, file: SourceId, sink: &Sink<'_>) -> Option<Node>
             Some(Ok(next)) => next,
             Some(Err(error)) => {
                 let at = error.marker().byte_offset().unwrap_or(text.len());
-                sink.push(syntax_error(file, text, at, &error.info()));
+                sink.push(syntax::error(file, text, at, error.kind(), DEPTH_MAX));
                 return None;
             }
         };
@@ -65,28 +66,6 @@ pub fn parse(sources: &Sources, file: SourceId, sink: &Sink<'_>) -> Option<Node>
         );
     }
     builder.root
-}
-
-fn syntax_error(file: SourceId, text: &str, at: usize, info: &str) -> Diagnostic {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    let rest = &text[at..];
-    let line = rest.lines().next().unwrap_or("");
-    let end = at + line.chars().next().map_or(0, char::len_utf8);
-    let indent = text[..at].rsplit('\n').next().unwrap_or("");
-    let tab = rest.starts_with('\t') || (indent.contains('\t') && indent.trim().is_empty());
-    let mut diagnostic =
-        Diagnostic::error("yaml_syntax", "not valid YAML").at(Span::new(file, at..end), clean_info(info));
-    if tab {
-        diagnostic = diagnostic.help("YAML does not allow tabs for indentation: use spaces");
-    }
-    diagnostic
-}
-
-fn clean_info(info: &str) -> String {
-    if info.is_empty() { "here".to_owned() } else { info.replace('\n', " ") }
 }
 
 /// A collection that is not closed yet.
@@ -124,6 +103,9 @@ impl Builder<'_> {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = matches!(style, ScalarStyle::Plain);
                 let merge = plain && tag.is_none() && text == "<<";
+                if plain && let Some(found) = swallowed::check(self.sink.sources().slice(span), span) {
+                    self.sink.push(found);
+                }
                 let value = resolve(&text, plain, tag.as_deref());
                 let node = Node { value, span, via: None, tag: tag.as_deref().and_then(custom) };
                 self.remember(anchor, &node);
@@ -157,12 +139,7 @@ impl Builder<'_> {
                 self.place(node, false)
             }
             Event::UnresolvedAlias(name) => {
-                let name = self.sink.clean(&name);
-                self.sink.push(
-                    Diagnostic::error("unknown_anchor", format!("no anchor `&{name}` before this alias"))
-                        .at(span, "not defined")
-                        .help("an anchor must stand above its aliases, in the same file"),
-                );
+                self.sink.push(anchors::unknown(self.sink, &name, span));
                 self.place(Node::made(Value::Null, span), false)
             }
             Event::StreamStart

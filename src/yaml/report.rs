@@ -6,6 +6,7 @@
 //! variable never reaches one at all: messages quote the file as written.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,12 +14,14 @@ use miette::{LabeledSpan, NamedSource, SourceCode};
 use serde::Serialize;
 
 use super::source::{SourceId, Sources, Span, Spanned};
-use super::tree::Node;
+use super::tree::{Node, Value};
 
 /// Faults drawn in one report; the rest is counted.
 const FAULTS_MAX: usize = 50;
 /// Faults, and notes, that are kept at all: a file can be made to have any number.
 const KEPT_MAX: usize = 1000;
+/// Mistakes for which near words are looked for.
+const ADVISED_MAX: usize = 200;
 /// Labels for further uses of a value with one fault.
 const USES_MAX: usize = 3;
 /// Characters of a value that a headline quotes.
@@ -129,21 +132,50 @@ impl Diagnostic {
 pub struct Sink<'a> {
     room: &'static str,
     sources: &'a Sources,
-    found: RefCell<Vec<Diagnostic>>,
+    found: RefCell<Found>,
     errors: Cell<usize>,
-    spoiled: RefCell<Vec<Span>>,
+    spoiled: RefCell<Spoiled>,
+    replaced: RefCell<BTreeMap<Span, Span>>,
+}
+
+/// What was found, and where each is: a file can be made to have any number of mistakes.
+#[derive(Debug, Default)]
+struct Found {
+    list: Vec<Diagnostic>,
+    places: BTreeMap<(&'static str, Option<Span>), usize>,
+    kept: [usize; 2],
+}
+
+/// Places about which all is said, as ranges that do not touch.
+#[derive(Debug, Default)]
+struct Spoiled(BTreeMap<(SourceId, u32), u32>);
+
+impl Spoiled {
+    fn add(&mut self, mut span: Span) {
+        while let Some(other) = self.touching(span) {
+            self.0.remove(&(other.file, other.start));
+            span = Span { start: span.start.min(other.start), end: span.end.max(other.end), ..span };
+        }
+        self.0.insert((span.file, span.start), span.end);
+    }
+
+    fn touching(&self, span: Span) -> Option<Span> {
+        let (&(file, start), &end) = self.0.range(..(span.file, span.end)).next_back()?;
+        Some(Span { file, start, end }).filter(|other| other.touches(span))
+    }
 }
 
 impl<'a> Sink<'a> {
     /// An empty one. `room` is the middle of every code: `stackctl::<room>::unknown_key`.
     #[must_use]
-    pub const fn new(room: &'static str, sources: &'a Sources) -> Self {
+    pub fn new(room: &'static str, sources: &'a Sources) -> Self {
         Self {
             room,
             sources,
-            found: RefCell::new(Vec::new()),
+            found: RefCell::default(),
             errors: Cell::new(0),
-            spoiled: RefCell::new(Vec::new()),
+            spoiled: RefCell::default(),
+            replaced: RefCell::default(),
         }
     }
 
@@ -157,12 +189,12 @@ impl<'a> Sink<'a> {
     /// another alias: its place of use is added to the earlier one.
     pub fn push(&self, diagnostic: Diagnostic) {
         let mut found = self.found.borrow_mut();
-        let at = |d: &Diagnostic| d.labels.first().map(|label| label.span);
-        let spoiled = self.spoiled.borrow();
-        if at(&diagnostic).is_some_and(|span| spoiled.iter().any(|place| place.touches(span))) {
+        let at = diagnostic.labels.first().map(|label| label.span);
+        if at.is_some_and(|span| self.spoiled.borrow().touching(span).is_some()) {
             return;
         }
-        if let Some(same) = found.iter_mut().find(|d| d.code == diagnostic.code && at(d) == at(&diagnostic)) {
+        if let Some(&same) = found.places.get(&(diagnostic.code, at)) {
+            let same = &mut found.list[same];
             for label in diagnostic.labels.into_iter().skip(1) {
                 let known = same.labels.iter().any(|other| other.span == label.span);
                 if !known && same.labels.len() <= USES_MAX {
@@ -175,20 +207,36 @@ impl<'a> Sink<'a> {
         if error {
             self.errors.set(self.errors.get() + 1);
         }
-        if found.iter().filter(|d| (d.severity == Severity::Error) == error).count() < KEPT_MAX {
-            found.push(diagnostic);
+        let kept = &mut found.kept[usize::from(error)];
+        if *kept < KEPT_MAX {
+            *kept += 1;
+            let place = found.list.len();
+            found.places.insert((diagnostic.code, at), place);
+            found.list.push(diagnostic);
         }
     }
 
     /// Marks a value as reported: what is said about it from here on would only be a consequence.
     pub fn spoil(&self, span: Span) {
-        self.spoiled.borrow_mut().push(span);
+        self.spoiled.borrow_mut().add(span);
+    }
+
+    /// Notes that what stands at one place counts in place of what stands at another: a later file has
+    /// the last word. Whatever is said about the winner shows the loser, too.
+    pub fn replaces(&self, winner: Span, loser: Span) {
+        self.replaced.borrow_mut().insert(winner, loser);
     }
 
     /// Errors so far.
     #[must_use]
     pub fn errors(&self) -> usize {
         self.errors.get()
+    }
+
+    /// Whether there are so many mistakes already that nobody will read advice on one more.
+    #[must_use]
+    pub fn is_flooded(&self) -> bool {
+        self.errors.get() > ADVISED_MAX
     }
 
     /// Text fit for a message: no control characters, not too long.
@@ -218,7 +266,12 @@ impl<'a> Sink<'a> {
     /// Whether the file itself writes this text there, so that parts of it may be quoted.
     #[must_use]
     pub fn is_literal(&self, node: &Node) -> bool {
-        node.as_text().is_some_and(|text| self.sources.slice(node.span).contains(text))
+        let written = self.sources.slice(node.span);
+        match &node.value {
+            Value::Text(text) => written.contains(text.as_str()),
+            Value::Bool(_) | Value::Int(_) | Value::Float(_) => !written.contains('$'),
+            Value::Null | Value::List(_) | Value::Map(_) => false,
+        }
     }
 
     /// The mistake of a file that is not UTF-8.
@@ -245,7 +298,19 @@ impl<'a> Sink<'a> {
 
     /// Everything, in the order of the files: what stops us, or else what there is to know.
     pub fn finish(self) -> Result<Vec<Drawn>, Report> {
-        let mut found = self.found.into_inner();
+        let mut found = self.found.into_inner().list;
+        let replaced = self.replaced.into_inner();
+        for diagnostic in &mut found {
+            let winner = diagnostic.labels.first().map(|label| label.span);
+            if let Some(loser) = winner.and_then(|winner| replaced.get(&winner)) {
+                let known = diagnostic.labels.iter().any(|label| label.span == *loser);
+                if !known {
+                    diagnostic
+                        .labels
+                        .push(Label { span: *loser, text: "counts in place of this".to_owned() });
+                }
+            }
+        }
         found.sort_by_key(|d| d.labels.first().map(|label| label.span));
         let pages = Pages::new(self.sources);
         let (faults, notes): (Vec<_>, Vec<_>) =
@@ -256,8 +321,7 @@ impl<'a> Sink<'a> {
         if faults.is_empty() {
             return Ok(draw(notes));
         }
-        let left_out = self.errors.get().saturating_sub(FAULTS_MAX);
-        let faults = faults.into_iter().take(FAULTS_MAX).collect();
+        let left_out = self.errors.get().saturating_sub(faults.len());
         Err(Report { faults: draw(faults), notes: draw(notes), left_out })
     }
 }
@@ -288,6 +352,8 @@ impl Pages {
             file: String::new(),
             line: 0,
             column: 0,
+            label: String::new(),
+            related: Vec::new(),
             page: None,
             labels: Vec::new(),
             elsewhere: Vec::new(),
@@ -298,6 +364,8 @@ impl Pages {
                 (clean_up_to(place.file, NAME_MAX), place.line, place.column);
             drawn.page = Some(self.page(span.file));
         }
+        drawn.label = diagnostic.labels.first().map(|label| label.text.clone()).unwrap_or_default();
+        drawn.related = diagnostic.labels.iter().skip(1).map(|label| related(sources, label)).collect();
         for label in diagnostic.labels {
             let range = label.span.range();
             let here = LabeledSpan::new(Some(label.text.clone()), range.start, range.len());
@@ -306,15 +374,18 @@ impl Pages {
             } else {
                 let place = sources.place(label.span);
                 drawn.elsewhere.push(Drawn {
-                    code: drawn.code.clone(),
+                    // It has been told already.
+                    code: String::new(),
                     severity: Severity::Note,
-                    message: label.text,
+                    message: format!("in `{}`", clean_up_to(place.file, NAME_MAX)),
                     help: None,
                     file: clean_up_to(place.file, NAME_MAX),
                     line: place.line,
                     column: place.column,
+                    label: String::new(),
+                    related: Vec::new(),
                     page: Some(self.page(label.span.file)),
-                    labels: vec![LabeledSpan::new(Some("here".to_owned()), range.start, range.len())],
+                    labels: vec![here],
                     elsewhere: Vec::new(),
                 });
             }
@@ -324,6 +395,16 @@ impl Pages {
 
     fn page(&self, file: SourceId) -> Arc<NamedSource<String>> {
         Arc::clone(&self.0[file.index()])
+    }
+}
+
+fn related(sources: &Sources, label: &Label) -> MachinePlace {
+    let place = sources.place(label.span);
+    MachinePlace {
+        file: clean_up_to(place.file, NAME_MAX),
+        line: place.line,
+        column: place.column,
+        label: label.text.clone(),
     }
 }
 
@@ -344,6 +425,8 @@ pub struct Drawn {
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
+    label: String,
+    related: Vec<MachinePlace>,
     page: Option<Arc<NamedSource<String>>>,
     labels: Vec<LabeledSpan>,
     elsewhere: Vec<Self>,
@@ -364,9 +447,28 @@ pub struct MachineDiagnostic {
     pub column: usize,
     /// The headline.
     pub message: String,
+    /// What is at that place.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub label: String,
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// Other places that have to do with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub related: Vec<MachinePlace>,
+}
+
+/// A further place of a diagnostic, for a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MachinePlace {
+    /// Name of the file.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// What is there.
+    pub label: String,
 }
 
 impl Drawn {
@@ -380,7 +482,9 @@ impl Drawn {
             line: self.line,
             column: self.column,
             message: self.message.clone(),
+            label: self.label.clone(),
             help: self.help.clone(),
+            related: self.related.clone(),
         }
     }
 }
@@ -395,7 +499,7 @@ impl std::error::Error for Drawn {}
 
 impl miette::Diagnostic for Drawn {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Some(Box::new(&self.code))
+        (!self.code.is_empty()).then(|| Box::new(&self.code) as Box<dyn fmt::Display>)
     }
 
     fn severity(&self) -> Option<miette::Severity> {
@@ -433,7 +537,7 @@ pub struct Report {
     pub faults: Vec<Drawn>,
     /// Warnings and notes that were found besides.
     pub notes: Vec<Drawn>,
-    /// Faults beyond the first fifty.
+    /// Faults beyond those that are kept.
     pub left_out: usize,
 }
 
@@ -450,6 +554,11 @@ impl Report {
             _ => None,
         }
     }
+
+    /// Those that are drawn: nobody reads more in one go.
+    fn drawn(&self) -> &[Drawn] {
+        &self.faults[..self.faults.len().min(FAULTS_MAX)]
+    }
 }
 
 impl fmt::Display for Report {
@@ -464,8 +573,8 @@ impl fmt::Display for Report {
             [file] => write!(f, "{count} mistakes in `{file}`")?,
             files => write!(f, "{count} mistakes in {} files", files.len())?,
         }
-        if self.left_out > 0 {
-            write!(f, ", of which the first {} are shown", self.faults.len())?;
+        if count > self.drawn().len() {
+            write!(f, ", of which the first {} are shown", self.drawn().len())?;
         }
         Ok(())
     }
@@ -493,7 +602,7 @@ impl miette::Diagnostic for Report {
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
         match self.only() {
             Some(only) => only.related(),
-            None => Some(Box::new(self.faults.iter().map(|fault| fault as &dyn miette::Diagnostic))),
+            None => Some(Box::new(self.drawn().iter().map(|fault| fault as &dyn miette::Diagnostic))),
         }
     }
 }
@@ -534,6 +643,6 @@ fn harmless(text: &str) -> String {
 }
 
 /// Control characters, and those that turn the direction of text around.
-fn is_unsafe(c: char) -> bool {
+pub(super) fn is_unsafe(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -22,9 +22,12 @@ fn every_command_has_a_page() {
         "logs",
         "node ls",
         "node inspect",
+        "check",
         "config",
+        "explain-code",
         "version",
         "completions",
+        "man",
     ] {
         let run = room.run(&format!("{command} -h"));
         assert_eq!(run.status, 0, "{command}");

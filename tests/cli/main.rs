@@ -5,8 +5,10 @@
 mod engine;
 mod run;
 
+mod check;
 mod completions;
 mod config;
+mod files;
 mod help;
 mod hosts;
 mod stack;

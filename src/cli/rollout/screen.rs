@@ -51,7 +51,7 @@ impl<'a> Screen<'a> {
         match &mut self.kind {
             Kind::Json => {
                 if let Some(happened) = happened {
-                    self.ui.data(&format!("{}\n", json_line(now, happened)));
+                    super::say_json(self.ui, &json_line(now, happened));
                 }
             }
             Kind::Lines => {

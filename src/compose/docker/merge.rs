@@ -3,7 +3,7 @@
 //!
 //! Works on trees in normal form. Source: `cli/compose/loader/merge.go` of docker's client, and runs.
 
-use crate::yaml::{Entry, Map, Node, Value};
+use crate::yaml::{Entry, Map, Node, Places, Value};
 
 /// Numbers that a later file can set to zero: docker tells "not written" from zero for these only.
 const ZERO_COUNTS: [&str; 4] = ["replicas", "retries", "max_attempts", "parallelism"];
@@ -101,10 +101,11 @@ fn node(base: &mut Node, later: Node, path: &mut Vec<String>) {
 }
 
 fn map(ours: &mut Map, theirs: Map, path: &mut Vec<String>) {
+    let mut places = Places::default();
     for Entry { key, value } in theirs.entries {
         path.push(key.value.clone());
-        match ours.entries.iter_mut().find(|entry| entry.key.value == key.value) {
-            Some(entry) => node(&mut entry.value, value, path),
+        match places.find(ours, &key) {
+            Some(at) => node(&mut ours.entries[at].value, value, path),
             None => ours.entries.push(Entry { key, value }),
         }
         path.pop();

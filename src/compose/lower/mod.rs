@@ -55,7 +55,8 @@ pub fn stack(stack: &StackName, file: &Stackfile, world: &World<'_>, sink: &Sink
     context.check_cycles();
     service::check_ingress(&context);
     service::note_labels(&context);
-    if file.services.is_empty() {
+    // After a mistake it may well be that they are there and could not be read.
+    if file.services.is_empty() && sink.errors() == 0 {
         sink.push(
             Diagnostic::warning("no_services", "there are no services in this stack")
                 .at(Span::default(), "nothing under `services`"),
@@ -101,18 +102,44 @@ impl Context<'_> {
     }
 
     /// Reports a reference to something the file does not have.
-    fn undefined(&self, kind: &str, name: &str, span: Span, known: &[&str]) {
+    fn undefined<'k>(&self, kind: &str, name: &str, span: Span, known: impl Iterator<Item = &'k String>) {
         let shown = self.sink.shown(&Spanned::new(name.to_owned(), span));
-        let help = match closest(name, known) {
+        let known: Vec<&str> =
+            if self.sink.is_flooded() { Vec::new() } else { known.map(String::as_str).collect() };
+        let help = match closest(name, &known) {
             Some(near) => format!("did you mean `{near}`?"),
             None if kind == "service" => "services are defined under `services`".to_owned(),
             None => format!("define it under `{kind}s` at the top of the file"),
         };
-        self.sink.push(
-            Diagnostic::error(undefined_code(kind), format!("{kind} `{shown}` is not defined"))
-                .at(span, "used here")
-                .help(help),
-        );
+        let diagnostic = Diagnostic::error(undefined_code(kind), format!("{kind} `{shown}` is not defined"))
+            .at(span, "used here")
+            .help(help);
+        if self.sink.is_flooded() {
+            self.sink.push(diagnostic);
+            return;
+        }
+        self.sink.push(match self.where_defined(kind, closest(name, &known)) {
+            Some((place, label)) => diagnostic.also(place, label),
+            None => diagnostic,
+        });
+    }
+
+    /// The place of the one that was perhaps meant, or where others of its kind are defined.
+    fn where_defined(&self, kind: &str, near: Option<&str>) -> Option<(Span, String)> {
+        let file = self.file;
+        let keys: Vec<&Spanned<String>> = match kind {
+            "service" => file.services.values().map(|service| &service.key).collect(),
+            "network" => file.networks.values().map(|network| &network.key).collect(),
+            "volume" => file.volumes.values().map(|volume| &volume.key).collect(),
+            "config" => file.configs.values().map(|config| &config.key).collect(),
+            _ => file.secrets.values().map(|secret| &secret.key).collect(),
+        };
+        if let Some(key) = keys.iter().find(|key| Some(key.as_str()) == near) {
+            return Some((key.span, "defined here".to_owned()));
+        }
+        // Of services there is always one: the very one that asks.
+        let first = keys.iter().map(|key| key.span).min().filter(|_| kind != "service")?;
+        Some((first, format!("{kind}s are defined here")))
     }
 
     /// A service that waits for itself would never start. Goes through the services without calling itself:
@@ -153,19 +180,26 @@ impl Context<'_> {
 
     fn ring(&self, ring: &[&str], span: Span) {
         const SHOWN_MAX: usize = 8;
-        let mut shown: Vec<String> =
-            ring.iter().take(SHOWN_MAX).map(|name| format!("`{}`", self.sink.clean(name))).collect();
+        let clean = |name: &str| format!("`{}`", self.sink.clean(name));
+        let mut shown: Vec<String> = ring.iter().take(SHOWN_MAX).map(|name| clean(name)).collect();
         if ring.len() > SHOWN_MAX {
             shown.push("…".to_owned());
         }
-        self.sink.push(
-            Diagnostic::error(
-                "dependency_cycle",
-                format!("{} wait for each other", shown[1..].join(" and ")),
-            )
-            .at(span, format!("closes the ring {}", shown.join(" → ")))
-            .help("take one of the dependencies out"),
-        );
+        let message = match ring {
+            [one, _] => format!("{} waits for itself", clean(one)),
+            _ => format!("services wait for each other: {}", shown.join(" → ")),
+        };
+        let mut diagnostic = Diagnostic::error("dependency_cycle", message)
+            .at(span, "closes the circle")
+            .help("take one of the dependencies out");
+        for step in ring.windows(2).take(SHOWN_MAX) {
+            let [one, other] = step else { continue };
+            let edge = self.file.services.get(*one).and_then(|service| service.depends_on.get(*other));
+            if let Some(edge) = edge.filter(|edge| edge.span != span) {
+                diagnostic = diagnostic.also(edge.span, format!("{} waits for {}", clean(one), clean(other)));
+            }
+        }
+        self.sink.push(diagnostic);
     }
 }
 

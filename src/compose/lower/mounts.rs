@@ -103,7 +103,6 @@ fn volume_name(context: &Context<'_>, source: &Spanned<String>) -> Option<String
     match context.file.volumes.get(&source.value) {
         Some(volume) => Some(context.full_name(source, volume.name.as_ref(), volume.external)),
         None => {
-            let known: Vec<&str> = context.file.volumes.keys().map(String::as_str).collect();
             if source.contains('/') {
                 context.sink.push(
                     Diagnostic::error("undefined_volume", "a volume's name has no `/`")
@@ -111,7 +110,7 @@ fn volume_name(context: &Context<'_>, source: &Spanned<String>) -> Option<String
                         .help("for a path, begin it with `./` or `/`"),
                 );
             } else {
-                context.undefined("volume", source, source.span, &known);
+                context.undefined("volume", source, source.span, context.file.volumes.keys());
             }
             None
         }
@@ -184,8 +183,7 @@ fn files(
                 "config" => &context.file.configs,
                 _ => &context.file.secrets,
             };
-            let known: Vec<&str> = known.keys().map(String::as_str).collect();
-            context.undefined(kind, source, source.span, &known);
+            context.undefined(kind, source, source.span, known.keys());
             continue;
         };
         let target = reference.target.as_ref().filter(|target| !target.is_empty()).unwrap_or(source);

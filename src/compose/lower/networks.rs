@@ -156,8 +156,7 @@ fn defined<'f>(context: &Context<'f>, key: &str, span: Span) -> Option<Option<&'
         Some(network) => Some(Some(network)),
         None if key == DEFAULT => Some(None),
         None => {
-            let known: Vec<&str> = context.file.networks.keys().map(String::as_str).collect();
-            context.undefined("network", key, span, &known);
+            context.undefined("network", key, span, context.file.networks.keys());
             None
         }
     }

@@ -129,8 +129,7 @@ fn depends_on(
         if context.file.services.contains_key(name) {
             found.insert(ServiceName::unchecked(name), condition.condition);
         } else {
-            let known: Vec<&str> = context.file.services.keys().map(String::as_str).collect();
-            context.undefined("service", name, condition.span, &known);
+            context.undefined("service", name, condition.span, context.file.services.keys());
         }
     }
     found
@@ -231,19 +230,22 @@ fn capabilities(add: &[Spanned<String>], drop: &[Spanned<String>]) -> (Vec<Strin
 
 fn resources(context: &Context<'_>, service: &Service) -> Resources {
     let limits = &service.deploy.limits;
-    let too_small = |value: &Option<Spanned<i64>>, min: i64, least: &str| {
+    let too_small = |key: &str, value: &Option<Spanned<i64>>, min: i64, least: &str| {
         if let Some(value) = value.filter(|value| value.value != 0 && value.value < min) {
             context.sink.push(
                 Diagnostic::error(
                     "out_of_range",
-                    format!("a limit of service `{}` is too small", service.key.value),
+                    format!(
+                        "`deploy.resources.limits.{key}` of service `{}` is out of range",
+                        service.key.value
+                    ),
                 )
                 .at(value.span, format!("must be {least} or more")),
             );
         }
     };
-    too_small(&limits.cpus, NANO_CPUS_MIN, "`0.001`");
-    too_small(&limits.memory, MEMORY_MIN, "`4M`");
+    too_small("cpus", &limits.cpus, NANO_CPUS_MIN, "`0.001`");
+    too_small("memory", &limits.memory, MEMORY_MIN, "`4M`");
     let given = |value: Option<Spanned<i64>>| value.map(|value| value.value).filter(|&value| value != 0);
     Resources {
         limits: Limits {
@@ -291,11 +293,12 @@ fn restart_policy(context: &Context<'_>, service: &Service) -> RestartPolicy {
 /// Sorted, each once; two that cannot both be published are reported.
 fn ports(context: &Context<'_>, service: &Service) -> Vec<Port> {
     let mut ports: Vec<&Spanned<Port>> = Vec::new();
+    let (mut seen, mut published) = (BTreeSet::new(), Published::default());
     for port in &service.ports {
-        if ports.iter().any(|known| known.value == port.value) {
+        if !seen.insert(&port.value) {
             continue;
         }
-        if let Some(first) = ports.iter().find(|known| clash(known, port)) {
+        if let Some((_, first)) = published.clash(port, |_| true) {
             context.sink.push(
                 Diagnostic::error(
                     "port_twice",
@@ -306,11 +309,33 @@ fn ports(context: &Context<'_>, service: &Service) -> Vec<Port> {
                 .help("use another port for one of the two"),
             );
         }
+        published.add(&service.key.value, port);
         ports.push(port);
     }
     let mut ports: Vec<Port> = ports.into_iter().map(|port| port.value.clone()).collect();
     ports.sort();
     ports
+}
+
+/// Ports that were looked at, by number.
+#[derive(Default)]
+struct Published<'a>(BTreeMap<u16, Vec<(&'a str, &'a Spanned<Port>)>>);
+
+impl<'a> Published<'a> {
+    fn add(&mut self, service: &'a str, port: &'a Spanned<Port>) {
+        let Some(number) = port.published else { return };
+        let known = self.0.entry(number).or_default();
+        // One that clashes with what its own service has already says nothing new.
+        if known.last().is_none_or(|(own, last)| *own != service || !clash(last, port)) {
+            known.push((service, port));
+        }
+    }
+
+    /// The first that cannot be published beside this one.
+    fn clash(&self, port: &Port, other: impl Fn(&str) -> bool) -> Option<(&'a str, &'a Spanned<Port>)> {
+        let known = port.published.and_then(|number| self.0.get(&number))?;
+        known.iter().find(|(service, known)| other(service) && clash(known, port)).copied()
+    }
 }
 
 fn clash(a: &Port, b: &Port) -> bool {
@@ -326,22 +351,23 @@ fn clash(a: &Port, b: &Port) -> bool {
 
 /// A port that is published on every node belongs to one service.
 pub fn check_ingress(context: &Context<'_>) {
-    let mut seen: Vec<(&str, &Spanned<Port>)> = Vec::new();
+    let mut seen = Published::default();
     for service in context.file.services.values() {
         for port in service.ports.iter().filter(|port| port.mode == PublishMode::Ingress) {
-            let other = seen.iter().find(|(name, other)| *name != service.key.value && clash(other, port));
-            if let Some((name, first)) = other {
+            let own = &service.key.value;
+            if let Some((name, first)) = seen.clash(port, |name| name != own) {
+                let (above, below) = (first.span.min(port.span), first.span.max(port.span));
                 context.sink.push(
                     Diagnostic::error(
                         "port_of_two_services",
                         format!("services `{name}` and `{}` publish one port", service.key.value),
                     )
-                    .at(port.span, "again here")
-                    .also(first.span, "first here")
+                    .at(below, "again here")
+                    .also(above, "first here")
                     .help("use another port for one of the two, or `mode: host` and different nodes"),
                 );
             }
-            seen.push((&service.key.value, port));
+            seen.add(own, port);
         }
     }
 }

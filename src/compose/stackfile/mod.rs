@@ -469,7 +469,9 @@ fn external_alone(fields: &Fields<'_>, external: bool, severity: Severity, other
         let Some(entry) = fields.entry(key) else { continue };
         let name = fields.name(key);
         let (message, help) = match severity {
-            Severity::Error => (format!("{name} goes not with `external`"), Some("take out one of the two")),
+            Severity::Error => {
+                (format!("{name} does not go with `external`"), Some("take out one of the two"))
+            }
             Severity::Warning | Severity::Note => (format!("{name} is ignored"), None),
         };
         fields.sink().push(

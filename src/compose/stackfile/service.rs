@@ -87,6 +87,14 @@ fn image(fields: &Fields<'_>) -> Option<Spanned<String>> {
     let node = fields.node("image")?;
     let image = fields.text("image")?;
     if let Err(error) = ImageRef::parse(&image) {
+        if image.is_empty() {
+            fields.sink().push(
+                Diagnostic::error("bad_image", format!("{} is empty", fields.name("image")))
+                    .on(node, "nothing to run")
+                    .help("a variable without a value may be the reason"),
+            );
+            return Some(image);
+        }
         let written = fields.sink().written(node);
         let label = if fields.sink().is_literal(node) {
             error.to_string()
@@ -117,11 +125,23 @@ fn duration(fields: &Fields<'_>, key: &str) -> Option<Spanned<GoDuration>> {
         );
         return None;
     }
-    fields.parsed(key, "bad_duration", DURATION, |text| match text.parse::<GoDuration>() {
-        Ok(duration) if duration < GoDuration::ZERO => Err("a duration is not negative".to_owned()),
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(error.to_string()),
-    })
+    let text = fields.text(key)?;
+    let why = match text.parse::<GoDuration>() {
+        Ok(duration) if duration >= GoDuration::ZERO => return Some(text.map(|_| duration)),
+        Ok(_) => "a duration is not negative".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let node = fields.node(key)?;
+    let literal = fields.sink().is_literal(node);
+    fields.sink().push(
+        Diagnostic::error("bad_duration", format!("{} is not {DURATION}", fields.name(key)))
+            .on(node, if literal { why } else { format!("not {DURATION} with its variables filled in") })
+            .help(match short::duration_meant(&text).filter(|_| literal) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "units are `ns`, `us`, `ms`, `s`, `m` and `h`, without blanks".to_owned(),
+            }),
+    );
+    None
 }
 
 /// Bytes, as a number or with a unit.
@@ -214,7 +234,7 @@ fn ulimits<'a>(fields: &Fields<'a>) -> BTreeMap<String, Spanned<Ulimit>> {
             }
             Ulimit { soft: pair.integer("soft", -1)?.value, hard: pair.integer("hard", -1)?.value }
         } else {
-            let both = limits.integer(name, -1)?.value;
+            let both = limits.integer_of(entry, -1)?.value;
             Ulimit { soft: both, hard: both }
         };
         Some((name.clone(), Spanned::new(limit, entry.key.span)))
@@ -243,6 +263,7 @@ fn networks<'a>(fields: &Fields<'a>) -> Option<BTreeMap<String, Spanned<Attachme
 }
 
 fn ports(fields: &Fields<'_>) -> Vec<Spanned<Port>> {
+    let protocols = [("tcp", Protocol::Tcp), ("udp", Protocol::Udp), ("sctp", Protocol::Sctp)];
     let read = |node: &Node| {
         let port = Fields::of(fields.sink(), node, node.span, format!("a port of {}", fields.what()))?;
         support::check(&port, At::Port);
@@ -261,9 +282,7 @@ fn ports(fields: &Fields<'_>) -> Vec<Spanned<Port>> {
         let said = |key| port.node(key).filter(|node| node.as_text() != Some(""));
         let protocol = match said("protocol") {
             None => Protocol::Tcp,
-            Some(_) => {
-                port.parsed("protocol", "unknown_word", "`tcp`, `udp` or `sctp`", short::protocol)?.value
-            }
+            Some(_) => port.choice_in_any_case("protocol", &protocols)?.value,
         };
         let mode = match said("mode") {
             None => PublishMode::Ingress,
@@ -423,13 +442,10 @@ fn healthcheck(fields: &Fields<'_>) -> Option<Healthcheck> {
         && test.as_ref().is_some_and(|test| test.first().is_none_or(|word| word.value != "NONE"))
     {
         fields.sink().push(
-            Diagnostic::error(
-                "disabled_test",
-                format!("{} has a test and is disabled", health.name("disable")),
-            )
-            .at(disable.span, "disabled here")
-            .also(entry.key.span, "and tested here")
-            .help("take out one of the two"),
+            Diagnostic::error("disabled_test", format!("{} has a test and is disabled", health.what()))
+                .at(disable.span, "disabled here")
+                .also(entry.key.span, "and tested here")
+                .help("take out one of the two"),
         );
     }
     if let Some(first) = test.as_ref().and_then(|test| test.first())
@@ -516,11 +532,7 @@ fn deploy(fields: &Fields<'_>) -> Deploy {
         ("replicated-job", Mode::ReplicatedJob),
         ("global-job", Mode::GlobalJob),
     ];
-    let endpoint = |text: &str| match text.to_ascii_lowercase().as_str() {
-        "vip" => Ok(EndpointMode::Vip),
-        "dnsrr" => Ok(EndpointMode::Dnsrr),
-        _ => Err("a service has a virtual address, `vip`, or lists its tasks, `dnsrr`"),
-    };
+    let endpoints = [("vip", EndpointMode::Vip), ("dnsrr", EndpointMode::Dnsrr)];
     let resources = deploy.fields("resources").inspect(|resources| support::check(resources, At::Resources));
     let placement = deploy.fields("placement").inspect(|placement| support::check(placement, At::Placement));
     let spread = placement.as_ref().and_then(|placement| placement.list("preferences")).unwrap_or_default();
@@ -532,7 +544,7 @@ fn deploy(fields: &Fields<'_>) -> Deploy {
     Deploy {
         mode: word(&deploy, "mode", &modes),
         replicas: deploy.integer("replicas", 0),
-        endpoint_mode: deploy.parsed("endpoint_mode", "unknown_word", "`vip` or `dnsrr`", endpoint),
+        endpoint_mode: deploy.choice_in_any_case("endpoint_mode", &endpoints),
         labels: deploy.pairs("labels").unwrap_or_default(),
         labels_span: deploy.entry("labels").map(|entry| entry.key.span),
         update_config: update_config(&deploy, "update_config"),

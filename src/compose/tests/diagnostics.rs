@@ -84,7 +84,7 @@ fn an_alias_without_an_anchor() {
      3 │     image: nginx
      4 │     deploy: *small
        ·             ───┬──
-       ·                ╰── not defined
+       ·                ╰── not defined above
        ╰────
       help: an anchor must stand above its aliases, in the same file
     "##);
@@ -97,11 +97,11 @@ fn a_tab() {
     stackctl::compose::yaml_syntax
 
       × not valid YAML
-       ╭─[stack.yml:2:2]
+       ╭─[stack.yml:2:1]
      1 │ services:
      2 │     web:
-       ·     ┬
-       ·     ╰── tabs disallowed within this context (block indentation)
+       · ──┬─
+       ·   ╰── a tab
        ╰────
       help: YAML does not allow tabs for indentation: use spaces
     "##);
@@ -145,7 +145,7 @@ fn yes_is_no_boolean() {
        ·          ─┬─
        ·           ╰── this is text
        ╰────
-      help: YAML 1.2 knows no other booleans, and no quotes around them
+      help: write `true`: to YAML 1.2 `yes` is text
     "##);
 }
 
@@ -234,6 +234,7 @@ fn a_duration_without_a_unit() {
        ·                        ──┬─
        ·                          ╰── a unit is missing
        ╰────
+      help: did you mean `30s`?
     "##);
 }
 
@@ -242,7 +243,7 @@ fn a_duration_that_is_a_number() {
     let found = machine("services: {web: {image: nginx, stop_grace_period: 10}}");
     assert_eq!(
         found,
-        r#"[{"severity":"error","code":"stackctl::compose::bad_duration","file":"stack.yml","line":1,"column":51,"message":"`stop_grace_period` of service `web` is not a duration such as `1m30s`","help":"did you mean `10s`?"}]"#
+        r#"[{"severity":"error","code":"stackctl::compose::bad_duration","file":"stack.yml","line":1,"column":51,"message":"`stop_grace_period` of service `web` is not a duration such as `1m30s`","label":"a unit is missing","help":"did you mean `10s`?"}]"#
     );
 }
 
@@ -256,7 +257,7 @@ fn a_mapping_behind_a_dash() {
 fn a_flood_of_mistakes_is_capped_and_counted() {
     let text: String = (0..60).map(|n| format!("key{n}: 1\n")).collect();
     let report = super::load_all(&[("stack.yml", text.as_bytes())]).unwrap_err();
-    assert_eq!((report.faults.len(), report.left_out), (50, 10));
+    assert_eq!((report.faults.len(), report.left_out), (60, 0));
     assert_eq!(report.to_string(), "60 mistakes in `stack.yml`, of which the first 50 are shown");
 }
 

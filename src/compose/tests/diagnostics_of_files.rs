@@ -25,25 +25,23 @@ fn files_that_include_each_other() {
        ╰────
       help: take one of the includes out
 
-    Advice: stackctl::compose::include_cycle
-
-      ☞ first included here
+    Advice:
+      ☞ in `compose.yml`
        ╭─[compose.yml:2:5]
      1 │ include:
      2 │   - a.yml
        ·     ──┬──
-       ·       ╰── here
+       ·       ╰── first included here
      3 │ services: {}
        ╰────
 
-    Advice: stackctl::compose::include_cycle
-
-      ☞ by way of this
+    Advice:
+      ☞ in `a.yml`
        ╭─[a.yml:2:5]
      1 │ include:
      2 │   - b.yml
        ·     ──┬──
-       ·       ╰── here
+       ·       ╰── by way of this
        ╰────
     "##);
 }
@@ -89,14 +87,13 @@ fn two_definitions_that_differ() {
        ╰────
       help: to change what is included, include a list: `path: [theirs.yml, changes.yml]`
 
-    Advice: stackctl::compose::conflicting_definitions
-
-      ☞ and in an included file
+    Advice:
+      ☞ in `a.yml`
        ╭─[a.yml:2:3]
      1 │ services:
      2 │   web:
        ·   ─┬─
-       ·    ╰── here
+       ·    ╰── and in an included file
      3 │     image: httpd
        ╰────
     "##);
@@ -121,7 +118,8 @@ fn an_included_file_that_is_missing() {
        ·                  ╰── no such file
      3 │     env_fil: x
        ╰────
-      help: paths start at the directory of the first file, in an included file at its own
+      help: looked for at `/srv/app/db/compose.yml`: paths start at the directory of the first file,
+            in an included file at its own
 
     Error: stackctl::compose::unknown_key
 
@@ -168,6 +166,7 @@ fn an_included_file_that_is_missing() {
        ·      ╰── needs it
      7 │ services:
        ╰────
+      help: add `path: …`
     "##);
 }
 
@@ -223,14 +222,13 @@ fn a_mistake_in_an_extended_service() {
        ╰────
       help: did you mean `10s`?
 
-    Advice: stackctl::compose::bad_duration
-
-      ☞ used here
+    Advice:
+      ☞ in `compose.yml`
        ╭─[compose.yml:3:5]
      2 │   web:
      3 │     extends:
        ·     ───┬───
-       ·        ╰── here
+       ·        ╰── used here
      4 │       file: a.yml
        ╰────
     "##);
@@ -328,7 +326,8 @@ fn a_base_that_is_not_there() {
         ·                         ╰── no such file
      13 │   odd:
         ╰────
-      help: paths start at the directory of the first file, in an included file at its own
+      help: looked for at `/srv/app/none.yml`: paths start at the directory of the first file, in an
+            included file at its own
 
     Error: stackctl::compose::missing_key
 
@@ -340,6 +339,7 @@ fn a_base_that_is_not_there() {
         ·                    ╰── needs it
      16 │   list:
         ╰────
+      help: add `service: …`
 
     Error: stackctl::compose::wrong_type
 
@@ -351,6 +351,7 @@ fn a_base_that_is_not_there() {
         ·               ╰── this is a list
      19 │   base: {image: x}
         ╰────
+      help: leave the `- ` out
     "##);
 }
 
@@ -560,6 +561,7 @@ fn a_long_env_file_with_mistakes() {
        ·             ╰── needs it
      9 │       - path: b.env
        ╰────
+      help: add `path: …`
 
     Error: stackctl::compose::bad_env_file
 

@@ -21,6 +21,9 @@ networks:
        ·                ──┬─
        ·                  ╰── used here
      5 │ networks:
+     6 │   front:
+       ·   ──┬──
+       ·     ╰── defined here
        ╰────
       help: did you mean `front`?
     "##);
@@ -103,12 +106,18 @@ fn services_that_wait_for_each_other() {
     insta::assert_snapshot!(drawn(text), @r##"
     stackctl::compose::dependency_cycle
 
-      × `b` and `a` wait for each other
-       ╭─[stack.yml:8:7]
+      × services wait for each other: `a` → `b` → `a`
+       ╭─[stack.yml:4:18]
+     3 │     image: x
+     4 │     depends_on: [b]
+       ·                  ┬
+       ·                  ╰── `a` waits for `b`
+     5 │   b:
+     6 │     image: x
      7 │     depends_on:
      8 │       a: {condition: service_healthy}
        ·       ┬
-       ·       ╰── closes the ring `a` → `b` → `a`
+       ·       ╰── closes the circle
        ╰────
       help: take one of the dependencies out
     "##);
@@ -246,7 +255,7 @@ volumes:
     insta::assert_snapshot!(drawn(text), @r##"
     stackctl::compose::external_and_more
 
-      × `driver` of volume `v` goes not with `external`
+      × `driver` of volume `v` does not go with `external`
        ╭─[stack.yml:7:5]
      6 │     external: true
      7 │     driver: local
@@ -277,7 +286,8 @@ configs:
        ·           ──────┬──────
        ·                 ╰── no such file
        ╰────
-      help: paths start at the directory of the first file, in an included file at its own
+      help: looked for at `/srv/app/conf/b.conf`: paths start at the directory of the first file, in
+            an included file at its own
     "##);
 }
 
@@ -569,14 +579,13 @@ fn a_mistake_of_two_files_shows_both() {
        ╰────
       help: take out one of the two
 
-    Advice: stackctl::compose::network_mode_and_networks
-
-      ☞ and this one
+    Advice:
+      ☞ in `later.yml`
        ╭─[later.yml:3:16]
      2 │   web:
      3 │     networks: [front]
        ·                ──┬──
-       ·                  ╰── here
+       ·                  ╰── and this one
      4 │ networks:
        ╰────
     "##);

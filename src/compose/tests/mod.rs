@@ -4,6 +4,7 @@ mod diagnostics;
 mod diagnostics_of_files;
 mod diagnostics_of_parts;
 mod files;
+mod laws;
 mod limits;
 mod lowering;
 mod merging;

@@ -89,7 +89,8 @@ fn hosts(sink: &Sink<'_>, top: &Fields<'_>) -> BTreeMap<NodeName, HostEntry> {
         hosts.insert(name, host);
     }
     let managers = hosts.values().filter(|host| host.member.role == Role::Manager).count();
-    if managers == 0 && !hosts.is_empty() {
+    // After a mistake a manager may be there and not have been understood.
+    if managers == 0 && !hosts.is_empty() && sink.errors() == 0 {
         sink.push(
             Diagnostic::warning("no_manager", "no host is a manager")
                 .at(listed.as_ref().map_or(top.span(), Fields::span), "all of these are workers")

@@ -1,0 +1,107 @@
+//! Mistakes that only show when parts of a file are held against each other: what can be read, and still
+//! cannot work or does nothing. Found before any host is asked.
+//!
+//! Each file here has one subject. Nothing is changed: what is found goes to the sink. An error is what no
+//! cluster could ever do; a warning is what some could, or what surely was not meant; a note is what does
+//! nothing. References that lead nowhere are `lower`'s, since it follows them.
+
+mod addresses;
+mod engine;
+mod files;
+mod idle;
+mod limits;
+mod placement;
+mod ports;
+mod unused;
+mod updates;
+mod waits;
+
+use std::collections::BTreeMap;
+
+use super::stackfile::{Mode, Service, Stackfile};
+use crate::yaml::{Node, Sink, Span};
+
+/// What every check looks at.
+struct Scene<'a> {
+    file: &'a Stackfile,
+    /// The same as trees, for the places of what the types keep without one.
+    services: BTreeMap<&'a str, &'a Node>,
+    sink: &'a Sink<'a>,
+}
+
+impl<'a> Scene<'a> {
+    fn new(file: &'a Stackfile, root: &'a Node, sink: &'a Sink<'a>) -> Self {
+        let services = root.as_map().and_then(|top| top.get("services")?.as_map());
+        let entries = services.into_iter().flat_map(|services| &services.entries);
+        let services = entries.map(|entry| (entry.key.value.as_str(), &entry.value)).collect();
+        Self { file, services, sink }
+    }
+}
+
+/// Runs every check.
+pub fn run(file: &Stackfile, root: &Node, sink: &Sink<'_>) {
+    let scene = Scene::new(file, root, sink);
+    for service in file.services.values() {
+        placement::check(&scene, service);
+        updates::check(&scene, service);
+        limits::check(&scene, service);
+        engine::check(&scene, service);
+        files::check(&scene, service);
+        idle::check(&scene, service);
+        waits::check(&scene, service);
+    }
+    ports::check(&scene);
+    addresses::check(&scene);
+}
+
+/// Notes what is defined and not used. Needs all services, also those that are not wanted now.
+pub fn unused(file: &Stackfile, root: &Node, sink: &Sink<'_>) {
+    unused::check(&Scene::new(file, root, sink));
+}
+
+impl Scene<'_> {
+    /// The place of a key of a service, by its path; the service itself if it is not written.
+    fn key(&self, service: &Service, path: &[&str]) -> Span {
+        self.written_key(service, path).unwrap_or(service.key.span)
+    }
+
+    /// The place of a value of a service, by its path, or of its key if it is a collection.
+    fn value(&self, service: &Service, path: &[&str]) -> Span {
+        match self.under(service, path) {
+            Some(node) if node.as_map().is_none() && node.as_list().is_none() => node.span,
+            _ => self.key(service, path),
+        }
+    }
+
+    fn under(&self, service: &Service, path: &[&str]) -> Option<&Node> {
+        let start = *self.services.get(service.key.value.as_str())?;
+        path.iter().try_fold(start, |node, key| node.as_map()?.get(key))
+    }
+
+    /// The place of a key of a service, if it is written.
+    fn written_key(&self, service: &Service, path: &[&str]) -> Option<Span> {
+        let (last, before) = path.split_last()?;
+        let owner = self.under(service, before)?;
+        owner.as_map()?.entry(last).filter(|entry| !entry.value.is_null()).map(|entry| entry.key.span)
+    }
+}
+
+/// How many tasks there are at least; of a global service that is up to the nodes.
+fn replicas(service: &Service) -> u32 {
+    match mode(service) {
+        Mode::Replicated | Mode::ReplicatedJob => service.deploy.replicas.map_or(1, |count| count.value),
+        Mode::Global | Mode::GlobalJob => 1,
+    }
+}
+
+fn mode(service: &Service) -> Mode {
+    service.deploy.mode.map_or(Mode::Replicated, |mode| mode.value)
+}
+
+fn is_job(service: &Service) -> bool {
+    matches!(mode(service), Mode::ReplicatedJob | Mode::GlobalJob)
+}
+
+fn is_global(service: &Service) -> bool {
+    matches!(mode(service), Mode::Global | Mode::GlobalJob)
+}

@@ -1,0 +1,68 @@
+//! Constraints that no node can meet, and tasks that must share a node and cannot.
+
+use super::{Scene, is_global, replicas};
+use crate::compose::stackfile::Service;
+use crate::model::spec::{Port, PublishMode};
+use crate::orchestrator::constraint::Constraint;
+use crate::yaml::{Diagnostic, Spanned};
+
+/// Constraints of a service that are held against each other.
+const CONSTRAINTS_MAX: usize = 200;
+
+pub(super) fn check(scene: &Scene<'_>, service: &Service) {
+    let read = |text: &Spanned<String>| Some((text.span, Constraint::parse(text).ok()?));
+    let constraints: Vec<_> =
+        service.deploy.constraints.iter().take(CONSTRAINTS_MAX).filter_map(read).collect();
+    for (n, (span, constraint)) in constraints.iter().enumerate() {
+        if let Some(why) = constraint.never_holds() {
+            scene.sink.push(
+                Diagnostic::error(
+                    "impossible_constraint",
+                    format!("no node can meet a constraint of service `{}`", service.key.value),
+                )
+                .at(*span, why)
+                .help("correct the value, or take the constraint out"),
+            );
+        }
+        if let Some((first, _)) = constraints[..n].iter().find(|(_, other)| constraint.contradicts(other)) {
+            scene.sink.push(
+                Diagnostic::error(
+                    "contradicting_constraints",
+                    format!("no node can meet both constraints of service `{}`", service.key.value),
+                )
+                .at(*span, "excludes the other")
+                .also(*first, "the other")
+                .help("constraints hold all together: keep one of the two"),
+            );
+        }
+    }
+    if let Some((pin, _)) = constraints.iter().find(|(_, constraint)| constraint.names_one_node()) {
+        share_one_node(scene, service, *pin);
+    }
+}
+
+/// Several tasks, one node, and something of which a node has one.
+fn share_one_node(scene: &Scene<'_>, service: &Service, pin: crate::yaml::Span) {
+    let tasks = replicas(service);
+    let Some(count) = service.deploy.replicas.filter(|_| !is_global(service) && tasks > 1) else { return };
+    let tell = |span, label: String| {
+        scene.sink.push(
+            Diagnostic::error(
+                "too_few_nodes",
+                format!("the {tasks} tasks of service `{}` do not fit on one node", service.key.value),
+            )
+            .at(count.span, format!("{tasks} tasks"))
+            .also(pin, "all of them on this node")
+            .also(span, label)
+            .help("lower `replicas`, or let the service run on more nodes"),
+        );
+    };
+    if let Some(max) = service.deploy.max_replicas_per_node.filter(|max| max.value > 0 && max.value < tasks) {
+        tell(max.span, format!("at most {} on one node", max.value));
+        return;
+    }
+    let on_host = |port: &&Spanned<Port>| port.mode == PublishMode::Host && port.published.is_some();
+    if let Some(port) = service.ports.iter().find(on_host) {
+        tell(port.span, "each task needs this port of the node for itself".to_owned());
+    }
+}

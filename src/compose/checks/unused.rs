@@ -1,0 +1,65 @@
+//! What is defined at the top of the file and used by nobody. Good to know, and no more: docker takes it,
+//! and a later file may use it.
+
+use std::collections::BTreeSet;
+
+use super::Scene;
+use crate::compose::stackfile::{FileRef, MountKind, Service};
+use crate::yaml::{Diagnostic, Spanned};
+
+/// The network of services that name none.
+const DEFAULT: &str = "default";
+
+pub(super) fn check(scene: &Scene<'_>) {
+    let file = scene.file;
+    let services = || file.services.values();
+    let networks = services().flat_map(joined);
+    let mounted = |service: &'_ Service| -> Vec<String> {
+        let volumes = service.volumes.iter().filter(|mount| mount.kind.value == MountKind::Volume);
+        volumes.filter_map(|mount| mount.source.as_ref()).map(|source| source.value.clone()).collect()
+    };
+    tell(scene, "network", file.networks.values().map(|network| &network.key), networks.collect());
+    tell(
+        scene,
+        "volume",
+        file.volumes.values().map(|volume| &volume.key),
+        services().flat_map(mounted).collect(),
+    );
+    let configs = services().flat_map(|service| sources(&service.configs)).collect();
+    tell(scene, "config", file.configs.values().map(|config| &config.key), configs);
+    let secrets = services().flat_map(|service| sources(&service.secrets)).collect();
+    tell(scene, "secret", file.secrets.values().map(|secret| &secret.key), secrets);
+}
+
+fn joined(service: &Service) -> Vec<String> {
+    // That a network is no mode is told elsewhere; it was meant all the same.
+    let mode = service.network_mode.iter().map(|mode| mode.value.clone());
+    let named: Vec<String> = service.networks.iter().flat_map(|n| n.keys().cloned()).chain(mode).collect();
+    if named.is_empty() { vec![DEFAULT.to_owned()] } else { named }
+}
+
+fn sources(files: &[FileRef]) -> Vec<String> {
+    files.iter().map(|file| file.source.value.clone()).collect()
+}
+
+fn tell<'k>(
+    scene: &Scene<'_>,
+    kind: &str,
+    keys: impl Iterator<Item = &'k Spanned<String>>,
+    used: BTreeSet<String>,
+) {
+    let keys: Vec<&Spanned<String>> = keys.collect();
+    // Where a name leads nowhere, one of these was probably meant, and that is told there.
+    let defined: BTreeSet<&str> = keys.iter().map(|key| key.value.as_str()).collect();
+    let engines_own = ["host", "none", "bridge", DEFAULT];
+    if used.iter().any(|name| !engines_own.contains(&name.as_str()) && !defined.contains(name.as_str())) {
+        return;
+    }
+    for key in keys.into_iter().filter(|key| !used.contains(&key.value)) {
+        scene.sink.push(
+            Diagnostic::note("unused", format!("{kind} `{}` is not used", scene.sink.clean(key)))
+                .at(key.span, "no service asks for it")
+                .help(format!("name it under `{kind}s` of a service, or take it out")),
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! Broken and hostile input: nothing may panic, and nothing may take longer than two seconds.
+//!
+//! Each target mutates what it is given to begin with, the sample stacks, the seeds here, and the files of
+//! `STACKCTL_CORPUS`, by a generator that a seed decides. It goes on for `STACKCTL_FUZZ_SECONDS` (a short
+//! while, if nobody says), from `STACKCTL_FUZZ_SEED` on. An input that breaks something is written to
+//! `found/`; what is there is tried again in every run.
+//!
+//! ```sh
+//! STACKCTL_FUZZ_SECONDS=300 cargo test --test fuzz whole_file
+//! ```
+#![allow(clippy::disallowed_methods, reason = "a test reads files, a clock and its environment")]
+
+mod mutate;
+mod seeds;
+mod targets;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use mutate::Luck;
+
+/// How long one input may take. Of a debug build, on a busy machine.
+const SLOW: Duration = Duration::from_secs(2);
+/// How long a target goes on if nobody says.
+const SECONDS: u64 = 2;
+
+/// Tries what was found before, then new inputs until the time is over.
+fn fuzz(name: &str, run: fn(&[u8]) -> Result<(), String>, seeds: &[Vec<u8>]) {
+    let number = |variable: &str| std::env::var(variable).ok().and_then(|text| text.parse::<u64>().ok());
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/found");
+    for (path, input) in found(&directory, name) {
+        if let Err(why) = attempt(run, &input) {
+            panic!("{why}: {}", path.display());
+        }
+    }
+    for (at, seed) in seeds.iter().enumerate() {
+        keep(name, &directory, run, seed, &format!("seed {at}"));
+    }
+    let until = Instant::now() + Duration::from_secs(number("STACKCTL_FUZZ_SECONDS").unwrap_or(SECONDS));
+    let mut round = number("STACKCTL_FUZZ_SEED").unwrap_or(1);
+    let first = round;
+    while Instant::now() < until {
+        let mut luck = Luck::new(round);
+        let input = mutate::mutated(seeds, &mut luck);
+        keep(name, &directory, run, &input, &format!("STACKCTL_FUZZ_SEED={round}"));
+        round += 1;
+    }
+    println!("{name}: {} seeds, {} inputs", seeds.len(), round - first);
+}
+
+/// Tries an input; one that breaks something is written down before the test fails.
+fn keep(
+    name: &str,
+    directory: &std::path::Path,
+    run: fn(&[u8]) -> Result<(), String>,
+    input: &[u8],
+    which: &str,
+) {
+    let Err(why) = attempt(run, input) else { return };
+    let path = directory.join(format!("{name}-{:016x}", mutate::hash(input)));
+    std::fs::create_dir_all(directory).expect("a folder for what is found");
+    std::fs::write(&path, input).expect("the input can be kept");
+    panic!("{why} ({which}): {}", path.display());
+}
+
+fn attempt(run: fn(&[u8]) -> Result<(), String>, input: &[u8]) -> Result<(), String> {
+    let mut took = Duration::MAX;
+    // What is slow three times is slow; once may be the machine.
+    for _ in 0..3 {
+        let began = Instant::now();
+        match catch_unwind(AssertUnwindSafe(|| run(input))) {
+            Err(_) => return Err("panicked".to_owned()),
+            Ok(Err(why)) => return Err(why),
+            Ok(Ok(())) => took = took.min(began.elapsed()),
+        }
+        if took <= SLOW {
+            return Ok(());
+        }
+    }
+    Err(format!("took {took:?}"))
+}
+
+/// Inputs that broke something once.
+fn found(directory: &std::path::Path, name: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    let own = |path: &PathBuf| {
+        path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&format!("{name}-")))
+    };
+    paths
+        .into_iter()
+        .filter(own)
+        .filter_map(|path| std::fs::read(&path).ok().map(|bytes| (path, bytes)))
+        .collect()
+}
+
+#[test]
+fn yaml_tree() {
+    fuzz("yaml_tree", targets::yaml_tree, &seeds::files());
+}
+
+#[test]
+fn interpolation() {
+    fuzz("interpolation", targets::interpolation, &seeds::interpolation());
+}
+
+#[test]
+fn short_forms() {
+    fuzz("short_forms", targets::short_forms, &seeds::short_forms());
+}
+
+#[test]
+fn whole_file() {
+    fuzz("whole_file", targets::whole_file, &seeds::files());
+}
+
+#[test]
+fn wide_files_are_read_soon() {
+    let mut slow = Vec::new();
+    for (name, text) in seeds::wide() {
+        let began = Instant::now();
+        let result = targets::read(text.as_bytes());
+        let took = began.elapsed();
+        println!("{took:>12?} {:>8} bytes {name}", text.len());
+        if took > SLOW || result.is_err() {
+            slow.push(format!("{name}: {took:?} {result:?}"));
+        }
+    }
+    assert!(slow.is_empty(), "{}", slow.join("\n"));
+}
