@@ -119,6 +119,17 @@ impl Diagnostic {
         self
     }
 
+    /// Spells out what a terminal would act on. Whoever quotes a file cleans what is quoted; but the words
+    /// of a parser may quote it too, a unit that is unknown or a character that is not allowed.
+    fn spell_out(&mut self) {
+        let labels = self.labels.iter_mut().map(|label| &mut label.text);
+        for text in labels.chain([&mut self.message]).chain(&mut self.help) {
+            if text.contains(is_unsafe) {
+                *text = clean_up_to(text, usize::MAX);
+            }
+        }
+    }
+
     /// What to do, if there is something to say.
     #[must_use]
     pub fn maybe_help(mut self, help: Option<String>) -> Self {
@@ -187,7 +198,8 @@ impl<'a> Sink<'a> {
 
     /// Takes a diagnostic. One with the code and place of an earlier one is the same mistake reached by
     /// another alias: its place of use is added to the earlier one.
-    pub fn push(&self, diagnostic: Diagnostic) {
+    pub fn push(&self, mut diagnostic: Diagnostic) {
+        diagnostic.spell_out();
         let mut found = self.found.borrow_mut();
         let at = diagnostic.labels.first().map(|label| label.span);
         if at.is_some_and(|span| self.spoiled.borrow().touching(span).is_some()) {

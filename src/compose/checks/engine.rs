@@ -102,7 +102,8 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
             unknown(scene, "unknown_capability", "capability", capability, closest(bare, &CAPABILITIES));
         }
     }
-    if let Some(signal) = &service.stop_signal {
+    // An empty one is the image's own, as docker has it.
+    if let Some(signal) = service.stop_signal.as_ref().filter(|signal| !signal.is_empty()) {
         self::signal(scene, signal);
     }
     for (name, limit) in &service.ulimits {

@@ -169,6 +169,7 @@ fn no_message_commands_a_terminal() {
         "services: {a: {image: x, env_file: [Q, {path: Q, format: Q}], platform: Q, profiles: [Q], restart: Q}, b: {image: x, depends_on: [a]}}",
         "services: {a: {image: x, command: Q, extra_hosts: [Q], devices: [Q], tmpfs: [Q], dns: [Q], hostname: \"{{Q}}\", environment: {X: \"{{Q}}\"}}}",
         "include: [Q, {path: Q, env_file: Q}]\nservices: {a: {image: x, extends: {file: Q, service: Q}}}",
+        "services: {a: {image: x, stop_grace_period: \"1s\u{202e}\", healthcheck: {interval: \"5\u{9b}\"}}}",
         "name: Q\nversion: Q\nservices: {a: {image: x, healthcheck: {test: [Q], interval: Q}, cpus: Q, mem_limit: Q, ulimits: {Q: Q}}}",
         "services: {a: {image: x, labels: {io.stackctl.Q: Q, com.docker.stack.namespace: Q}, environment: [{Q: Q}], x: *Q}}",
         "services: {a: !Q {image: x}}\nvolumes: {Q: {external: true, driver: Q}}\nnetworks: {n: {ipam: {config: [{subnet: Q}]}}}\nconfigs: {c: {file: Q}, d: {environment: Q}}",
