@@ -103,8 +103,8 @@ pub fn pruned(value: &Value, key: &str) -> Value {
                 Value::Object(map) => !map.is_empty(),
             };
             let is_kept = |name: &str| {
-                !matches!(name, "SecretID" | "ConfigID" | "CheckDuplicate")
-                    && !(key == "secrets" && name == "Data")
+                !(matches!(name, "SecretID" | "ConfigID" | "CheckDuplicate")
+                    || key == "secrets" && name == "Data")
             };
             let entries = map.iter().map(|(name, value)| (name.clone(), pruned(value, name)));
             entries.filter(|(name, value)| is_kept(name) && is_said(name, value)).collect()
@@ -146,7 +146,8 @@ fn surprises(outcomes: &[(String, Outcome)], lists: &Lists) -> Vec<String> {
     let has = |file: &str, is_it: fn(&Outcome) -> bool| {
         outcomes.iter().any(|(name, outcome)| name == file && is_it(outcome))
     };
-    let checks: [(&[(&str, &str)], fn(&Outcome) -> bool, &str); 3] = [
+    type Check<'c> = (&'c [(&'c str, &'c str)], fn(&Outcome) -> bool, &'c str);
+    let checks: [Check<'_>; 3] = [
         (lists.different, |outcome| matches!(outcome, Outcome::Different(_)), "no longer differs"),
         (lists.refused, |outcome| matches!(outcome, Outcome::Refused(_)), "is no longer refused"),
         (lists.taken, |outcome| matches!(outcome, Outcome::Taken), "is no longer refused by docker alone"),
