@@ -207,7 +207,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s c -l compose
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: the .env beside the first stackfile]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l format -d 'text, or json for programs' -r -f -a "text\t'For people'
-json\t'One object with all diagnostics'"
+json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses'
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l strict -d 'Take warnings for errors'
@@ -233,7 +233,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s q -l quiet 
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -l format -d 'text, or json for programs' -r -f -a "text\t'For people'
-json\t'One array of objects'"
+json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -s q -l quiet -d 'Only data, warnings and errors'

@@ -3,6 +3,9 @@
 //! `STACKCTL_WRITE_GENERATED=1 cargo test --test generated` writes them anew.
 #![allow(clippy::disallowed_methods, reason = "a test reads files and its environment")]
 
+#[path = "support/generated.rs"]
+mod generated;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -17,7 +20,7 @@ fn completions_are_current() {
     for (shell, name) in
         [(Shell::Bash, "stackctl.bash"), (Shell::Zsh, "_stackctl"), (Shell::Fish, "stackctl.fish")]
     {
-        check(&dir.join(name), &script(shell));
+        generated::check(&dir.join(name), &script(shell), "generated");
     }
 }
 
@@ -27,7 +30,7 @@ fn tables_of_the_readme_are_current() {
     let text = std::fs::read_to_string(&path).expect("there is a README");
     let text = replaced(&text, "<!-- statuses: generated -->\n", &statuses());
     let text = replaced(&text, "<!-- keys: generated -->\n", &keys());
-    check(&path, &text);
+    generated::check(&path, &text, "generated");
 }
 
 /// The text with what stands between a marker and the next end replaced.
@@ -60,17 +63,4 @@ fn keys() -> String {
         let _ = writeln!(table, "| {place} | `{key}` | {since} | {treatment} |");
     }
     table
-}
-
-fn check(path: &Path, wanted: &str) {
-    if std::env::var_os("STACKCTL_WRITE_GENERATED").is_some() {
-        std::fs::write(path, wanted).expect("the file can be written");
-        return;
-    }
-    let there = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        there == wanted,
-        "{} is not current; write it anew with STACKCTL_WRITE_GENERATED=1 cargo test --test generated",
-        path.display()
-    );
 }

@@ -2,11 +2,12 @@
 //!
 //! What is found is the answer, so it goes to stdout; other commands tell it on the side, to stderr.
 
-use clap::ValueEnum;
 use serde_json::json;
 
 use super::Context;
 use super::deploy::stack_name;
+use super::format::Format;
+use super::render::text;
 use super::report::{Exit, Failure, draw};
 use super::stackfiles::Stackfiles;
 use crate::model::StackName;
@@ -33,16 +34,6 @@ pub struct Check {
     /// text, or json for programs
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
-}
-
-/// How it is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// One object with all diagnostics.
-    Json,
 }
 
 /// How many there are of each kind.
@@ -112,14 +103,10 @@ fn summary(names: &[String], counts: Counts) -> String {
         [one] => one.clone(),
         several => format!("{} files", several.len()),
     };
-    let several = |n: usize, what: &str| match n {
-        0 => None,
-        1 => Some(format!("1 {what}")),
-        n => Some(format!("{n} {what}s")),
-    };
     let parts: Vec<String> = [(counts.errors, "error"), (counts.warnings, "warning"), (counts.notes, "note")]
         .into_iter()
-        .filter_map(|(n, what)| several(n, what))
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| text::count(n, what))
         .collect();
     if parts.is_empty() {
         format!("{files}: nothing found")

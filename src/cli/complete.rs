@@ -16,13 +16,21 @@ use super::cluster::{clock, env};
 use crate::fleet::{ConnectOptions, Fleet, Inventory, inventory};
 use crate::model::Observed;
 
+/// The variable by which a shell asks.
+const VARIABLE: &str = "COMPLETE";
 /// How long a tab waits for the hosts.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Answers a shell that asks for candidates or for its script; `None` if it is no shell that asks.
 pub(super) fn answer(args: &[OsString]) -> Option<Result<(), clap::Error>> {
+    // Every start passes here: nothing is looked up before it is known that a shell asks.
+    env(VARIABLE)?;
     let here = std::path::Path::new(".").canonicalize().ok();
-    match CompleteEnv::with_factory(super::command).bin("stackctl").try_complete(args, here.as_deref()) {
+    match CompleteEnv::with_factory(super::command)
+        .var(VARIABLE)
+        .bin("stackctl")
+        .try_complete(args, here.as_deref())
+    {
         Ok(true) => Some(Ok(())),
         Ok(false) => None,
         Err(error) => Some(Err(error)),

@@ -1,10 +1,10 @@
 //! `stackctl explain-code`: the long story behind a diagnostic.
 
-use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::Context;
 use super::codes::{self, Code};
+use super::format::Format;
 use super::render::{style, table, text};
 use super::report::{Exit, Failure};
 
@@ -23,16 +23,6 @@ pub struct ExplainCode {
     /// text, or json for programs
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
-}
-
-/// How it is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// One array of objects.
-    Json,
 }
 
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]

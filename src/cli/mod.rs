@@ -17,6 +17,7 @@ pub mod deploy;
 pub mod diff;
 pub mod explain_code;
 pub mod filter;
+pub mod format;
 pub mod logs;
 pub mod ls;
 pub mod man;

@@ -4,7 +4,7 @@
 //! Only a file without mistakes gets here; what does not look as expected is left as it is.
 
 use super::support::{At, KEYS};
-use super::{platform, short};
+use super::{moved, platform, short};
 use crate::model::GoDuration;
 use crate::yaml::emit::{Style, yaml};
 use crate::yaml::scalar::go_float;
@@ -134,14 +134,7 @@ fn settle_service(service: &mut Map) {
 /// Docker knows placement, but no platform.
 fn settle_platform(service: &mut Map) {
     let Some(entry) = service.remove("platform") else { return };
-    let mut map = &mut *service;
-    for step in ["deploy", "placement"] {
-        if map.get(step).is_none_or(Node::is_null) {
-            map.set(Spanned::new(step.to_owned(), entry.key.span), Node::map(Vec::new(), entry.key.span));
-        }
-        let Some(next) = map.get_mut(step).and_then(Node::as_map_mut) else { return };
-        map = next;
-    }
+    let Some(map) = moved::at(service, &["deploy", "placement"], entry.key.span) else { return };
     if map.get("constraints").is_none_or(Node::is_null) {
         let key = Spanned::new("constraints".to_owned(), entry.key.span);
         map.set(key, Node::made(Value::List(Vec::new()), entry.key.span));

@@ -36,6 +36,16 @@ struct Layer {
     paths: Vec<String>,
 }
 
+/// A layer and those below it, down to the project's.
+fn chain(layers: &[Layer], top: EnvId) -> impl Iterator<Item = &Layer> {
+    std::iter::successors(layers.get(top.0), |layer| layers.get(layer.below?.0))
+}
+
+/// The file with variables that is looked for in a directory.
+fn dotenv_of(directory: &str) -> String {
+    super::paths::beside(directory, ".env")
+}
+
 /// All environments of one run. The first is the project's.
 pub struct Environments<'a> {
     caller: &'a dyn Fn(&str) -> Option<String>,
@@ -80,11 +90,10 @@ impl<'a> Environments<'a> {
                 }
             }
             None => {
-                let path = super::paths::beside(project_dir, ".env");
-                self.layers.borrow_mut()[0].paths = vec![path.clone()];
-                if self.read_if_there(EnvId(0), &path) {
-                    self.layers.borrow_mut()[0].is_found = true;
-                }
+                let path = dotenv_of(project_dir);
+                let is_found = self.read_if_there(EnvId(0), &path);
+                let project = &mut self.layers.borrow_mut()[0];
+                (project.paths, project.is_found) = (vec![path], is_found);
             }
         }
     }
@@ -94,7 +103,7 @@ impl<'a> Environments<'a> {
     pub fn included(&self, below: EnvId, directory: &str, named: Option<&[(String, Span)]>) -> EnvId {
         let paths: Vec<String> = match named {
             Some(named) => named.iter().map(|(path, _)| path.clone()).collect(),
-            None => vec![super::paths::beside(directory, ".env")],
+            None => vec![dotenv_of(directory)],
         };
         let id = {
             let mut layers = self.layers.borrow_mut();
@@ -103,12 +112,8 @@ impl<'a> Environments<'a> {
             if let Some(known) = layers.iter().position(again) {
                 return if layers[known].own.is_empty() { below } else { EnvId(known) };
             }
-            let mut at = Some(below);
-            while let Some(layer) = at.and_then(|id| layers.get(id.0)) {
-                if layer.paths == paths {
-                    return below;
-                }
-                at = layer.below;
+            if chain(&layers, below).any(|layer| layer.paths == paths) {
+                return below;
             }
             layers.push(Layer { below: Some(below), paths, ..Layer::default() });
             EnvId(layers.len() - 1)
@@ -120,7 +125,7 @@ impl<'a> Environments<'a> {
                 }
             }
             None => {
-                self.read_if_there(id, &super::paths::beside(directory, ".env"));
+                self.read_if_there(id, &dotenv_of(directory));
             }
         }
         if self.layers.borrow()[id.0].own.is_empty() { below } else { id }
@@ -147,13 +152,8 @@ impl<'a> Environments<'a> {
             return Some(value);
         }
         let layers = self.layers.borrow();
-        let mut chain = Vec::new();
-        let mut at = Some(env);
-        while let Some(layer) = at.and_then(|id| layers.get(id.0)) {
-            chain.push(layer);
-            at = layer.below;
-        }
         // The project's own variables win over those of an include.
+        let chain: Vec<&Layer> = chain(&layers, env).collect();
         for layer in chain.into_iter().rev() {
             if let Some((value, span)) = layer.own.get(name) {
                 if layer.is_found && !self.is_silent.get() {

@@ -484,7 +484,7 @@ fn matching_brace(text: &str) -> Option<usize> {
 }
 
 /// `[A-Za-z_][A-Za-z0-9_]*` at the start.
-fn name(text: &str) -> &str {
+pub fn name(text: &str) -> &str {
     let end = text
         .bytes()
         .enumerate()

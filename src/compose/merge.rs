@@ -19,6 +19,17 @@ pub fn overlay(base: &mut Node, later: Node) {
     node(base, later, &mut Vec::new(), Manner::Files);
 }
 
+/// Lays a later file over what there is so far, which may be nothing.
+pub fn add(all: &mut Option<Node>, mut later: Node) {
+    match all {
+        Some(base) => overlay(base, later),
+        None => {
+            settle(&mut later);
+            *all = Some(later);
+        }
+    }
+}
+
 /// Lays a service over the one it extends. What marks it for removal is kept for the files before it.
 pub fn extend(base: &mut Node, service: Node) {
     let off = |node: &Node| {

@@ -203,16 +203,12 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
             let _ = read(&tree, how.reading, &sink);
         }
         match &mut merged {
-            Some(base) => match how.reading {
-                Reading::Ours => {
+            Some(base) if how.reading == Reading::Docker => docker::merge::overlay(base, tree),
+            _ => {
+                if let Some(base) = &merged {
                     overrides::note(base, &tree, &sink);
-                    merge::overlay(base, tree);
                 }
-                Reading::Docker => docker::merge::overlay(base, tree),
-            },
-            None => {
-                merge::settle(&mut tree);
-                merged = Some(tree);
+                merge::add(&mut merged, tree);
             }
         }
     }

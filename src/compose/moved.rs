@@ -41,7 +41,7 @@ pub fn to_deploy(service: &mut Map, sink: &Sink<'_>) {
 
 /// The mapping at a path, made where there is none. `None` where something else stands there: whoever reads
 /// it reports that.
-fn at<'m>(mut map: &'m mut Map, path: &[&str], span: Span) -> Option<&'m mut Map> {
+pub fn at<'m>(mut map: &'m mut Map, path: &[&str], span: Span) -> Option<&'m mut Map> {
     for step in path {
         if map.get(step).is_none_or(Node::is_null) {
             map.set(Spanned::new((*step).to_owned(), span), Node::map(Vec::new(), span));

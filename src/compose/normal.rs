@@ -473,7 +473,7 @@ pub fn unreadable(sink: &Sink<'_>, node: &Node, error: &io::Error) -> Diagnostic
 }
 
 /// The items of a list.
-fn items<'m>(map: &'m mut Map, key: &str) -> impl Iterator<Item = &'m mut Node> {
+pub fn items<'m>(map: &'m mut Map, key: &str) -> impl Iterator<Item = &'m mut Node> {
     let list = map.get_mut(key).and_then(|node| match &mut node.value {
         Value::List(list) => Some(list),
         _ => None,

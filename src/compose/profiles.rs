@@ -26,14 +26,7 @@ pub fn active(options: &Options<'_>, environments: &Environments<'_>) -> Vec<Str
 pub fn chosen(files: &[Node], active: &[String]) -> BTreeSet<String> {
     let mut all: Option<Node> = None;
     for file in files {
-        let mut bones = only_profiles(file);
-        match &mut all {
-            Some(base) => merge::overlay(base, bones),
-            None => {
-                merge::settle(&mut bones);
-                all = Some(bones);
-            }
-        }
+        merge::add(&mut all, only_profiles(file));
     }
     let services = all.as_ref().and_then(|all| all.as_map()?.get("services")?.as_map());
     let is_wanted = |entry: &&Entry| {
@@ -50,9 +43,9 @@ fn only_profiles(file: &Node) -> Node {
     let services = file.as_map().and_then(|top| top.get("services")?.as_map());
     let bones = |entry: &Entry| {
         let profiles = entry.value.as_map().and_then(|own| own.entry("profiles")).cloned();
-        let own = Map { entries: profiles.into_iter().collect() };
-        let value = Node { value: Value::Map(own), ..Node::made(Value::Null, entry.value.span) };
-        Entry { key: entry.key.clone(), value: Node { tag: entry.value.tag.clone(), ..value } }
+        let own = Value::Map(Map { entries: profiles.into_iter().collect() });
+        let value = Node { tag: entry.value.tag.clone(), ..Node::made(own, entry.value.span) };
+        Entry { key: entry.key.clone(), value }
     };
     let entries = services.into_iter().flat_map(|services| &services.entries).map(bones).collect();
     Node::map(vec![("services", Node::made(Value::Map(Map { entries }), file.span))], file.span)

@@ -121,17 +121,11 @@ impl<'a> Reader<'a> {
             let mut trail = unit.trail.clone();
             trail.push((full, Some(path.span)));
             self.note_name(&tree);
-            let mut tree = self.whole((*tree).clone(), &Unit { directory: own.clone(), env, trail });
+            let tree = self.whole((*tree).clone(), &Unit { directory: own.clone(), env, trail });
             if !self.afford(tree.count(), path.span) {
                 return;
             }
-            match &mut merged {
-                Some(base) => merge::overlay(base, tree),
-                None => {
-                    merge::settle(&mut tree);
-                    merged = Some(tree);
-                }
-            }
+            merge::add(&mut merged, tree);
         }
         if let Some(merged) = merged {
             // What is wrong with it would not all be seen from outside.

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+/// The label that names the stack of a thing. Docker's own, so that its tools see our stacks.
+pub const STACK_LABEL: &str = "com.docker.stack.namespace";
+
 /// Why a name is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {

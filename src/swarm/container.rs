@@ -160,26 +160,31 @@ fn driver(volume: &VolumeSpec) -> Body {
 }
 
 fn secrets(spec: &StackSpec, task: &TaskSpec, written: Written<'_>) -> Vec<Value> {
-    let files = names(written, "/run/secrets/");
     let name = |key: &str| spec.secrets.get(key).map(|secret| secret.name.clone());
-    let reference = |(path, mount): (&String, &FileMount)| {
-        Body::default().with("File", file(path, mount, &files)).with("SecretName", name(&mount.source)).into()
-    };
-    task.secrets.iter().map(reference).collect()
+    references(&task.secrets, "SecretName", name, &names(written, "/run/secrets/"))
 }
 
 fn configs(spec: &StackSpec, task: &TaskSpec, written: Written<'_>) -> Vec<Value> {
-    let files = names(written.at("configs"), "/");
     let name = |key: &str| spec.configs.get(key).map(|config| config.name.clone());
-    let reference = |(path, mount): (&String, &FileMount)| {
-        Body::default().with("File", file(path, mount, &files)).with("ConfigName", name(&mount.source)).into()
-    };
-    let mut references: Vec<Value> = task.configs.iter().map(reference).collect();
+    let mut all = references(&task.configs, "ConfigName", name, &names(written.at("configs"), "/"));
     // Credentials are a config that is no file.
     if let Some(name) = written.at("credential_spec").at("config").text().and_then(name) {
-        references.push(Body::default().with("ConfigName", name).into());
+        all.push(Body::default().with("ConfigName", name).into());
     }
-    references
+    all
+}
+
+/// The files of a task, each with the full name of what is in it.
+fn references(
+    mounts: &BTreeMap<String, FileMount>,
+    field: &str,
+    name: impl Fn(&str) -> Option<String>,
+    files: &BTreeMap<(&str, String), &str>,
+) -> Vec<Value> {
+    let reference = |(path, mount): (&String, &FileMount)| {
+        Body::default().with("File", file(path, mount, files)).with(field, name(&mount.source)).into()
+    };
+    mounts.iter().map(reference).collect()
 }
 
 /// What the files of configs or secrets are called, by source and path: relative to `directory` or absolute,

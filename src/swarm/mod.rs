@@ -14,11 +14,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::model::StackSpec;
+use crate::model::ids::STACK_LABEL;
 use crate::model::spec::VolumeSpec;
 use crate::yaml::{Node, Value as Yaml};
-
-/// What marks everything of a stack.
-const NAMESPACE: &str = "com.docker.stack.namespace";
 
 /// The bodies of all requests, in four lists: `services`, `networks`, `secrets`, `configs`.
 ///
@@ -67,7 +65,7 @@ impl<'a> Stack<'a> {
 fn labels<'l>(spec: &StackSpec, own: impl IntoIterator<Item = (&'l String, &'l String)>) -> Value {
     let mut labels: Map<String, Value> =
         own.into_iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
-    labels.insert(NAMESPACE.to_owned(), spec.name.as_str().into());
+    labels.insert(STACK_LABEL.to_owned(), spec.name.as_str().into());
     Value::Object(labels)
 }
 

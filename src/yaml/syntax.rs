@@ -59,12 +59,11 @@ pub fn error(file: SourceId, text: &str, at: usize, kind: &ErrorKind, depth_max:
         ErrorKind::RecursionLimitExceeded => {
             diagnostic.at(scene.here(), format!("more than {depth_max} lists and mappings within each other"))
         }
-        ErrorKind::UnexpectedCharacter { character: '@' | '`' } => diagnostic
-            .at(scene.here(), "a text cannot begin with this character")
-            .help("put the text in quotes"),
-        ErrorKind::UnexpectedCharacter { character: '%' } | ErrorKind::DirectiveDisallowed => diagnostic
-            .at(scene.here(), "a text cannot begin with this character")
-            .help("put the text in quotes"),
+        ErrorKind::UnexpectedCharacter { character: '@' | '`' | '%' } | ErrorKind::DirectiveDisallowed => {
+            diagnostic
+                .at(scene.here(), "a text cannot begin with this character")
+                .help("put the text in quotes")
+        }
         ErrorKind::MissingAnchorOrAliasName => diagnostic
             .at(scene.here(), "a name is missing behind `&` or `*`")
             .help("put a text that begins with `&` or `*` in quotes"),

@@ -6,3 +6,5 @@ mod beside;
 mod cases;
 mod catalogue;
 mod mutation;
+#[path = "../support/splitmix.rs"]
+mod splitmix;

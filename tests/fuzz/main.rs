@@ -12,6 +12,8 @@
 
 mod mutate;
 mod seeds;
+#[path = "../support/splitmix.rs"]
+mod splitmix;
 mod targets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,19 +1,17 @@
 //! Inputs drawn by chance from others. The same seed gives the same input.
 
+use crate::splitmix::SplitMix64;
+
 /// Chance that can be had again: splitmix64.
-pub struct Luck(u64);
+pub struct Luck(SplitMix64);
 
 impl Luck {
     pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
+        Self(SplitMix64(seed.wrapping_mul(SplitMix64::GOLDEN) ^ 0x5851_f42d_4c95_7f2d))
     }
 
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.next()
     }
 
     /// Below a number.

@@ -2,6 +2,8 @@
 //! them, and what they forbid is refused here.
 #![allow(clippy::disallowed_methods, reason = "a test reads files and its environment")]
 
+#[path = "../support/generated.rs"]
+mod generated;
 mod inventory;
 mod stackfile;
 
@@ -18,17 +20,7 @@ fn root() -> &'static Path {
 
 fn current(name: &str, schema: &schemars::Schema) {
     let path = root().join("schemas").join(name);
-    let wanted = format!("{:#}\n", schema.as_value());
-    if std::env::var_os("STACKCTL_WRITE_GENERATED").is_some() {
-        std::fs::write(&path, &wanted).expect("the file can be written");
-        return;
-    }
-    let there = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        there == wanted,
-        "{} is not current; write it anew with STACKCTL_WRITE_GENERATED=1 cargo test --test schema",
-        path.display()
-    );
+    generated::check(&path, &format!("{:#}\n", schema.as_value()), "schema");
 }
 
 fn validator(schema: &schemars::Schema) -> Validator {

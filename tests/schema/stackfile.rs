@@ -85,7 +85,7 @@ fn mapping(at: At, required: &[&str]) -> Value {
     schema
 }
 
-/// `{{}}`-free texts with a variable in them fit everywhere a scalar does.
+/// What a text with a variable in it matches: it fits wherever a scalar does.
 const VARIABLE: &str = r"\$";
 
 fn one_of(shapes: &[Value]) -> Value {
@@ -122,9 +122,14 @@ fn text_or_texts() -> Value {
     one_of(&[text(), texts(), null()])
 }
 
+/// `KEY: value`, with any scalar or nothing for a value.
+fn options() -> Value {
+    named(json!({ "type": ["string", "number", "boolean", "null"] }))
+}
+
 /// `KEY: value` or `- KEY=value`.
 fn pairs() -> Value {
-    one_of(&[named(json!({ "type": ["string", "number", "boolean", "null"] })), texts(), null()])
+    one_of(&[options(), texts(), null()])
 }
 
 fn yes_or_no() -> Value {
@@ -245,9 +250,7 @@ fn shape(at: At, key: &str) -> Value {
         (Healthcheck, "interval" | "timeout" | "start_period" | "start_interval") => duration(),
         (Healthcheck, "retries") => whole(),
         (Healthcheck, "disable") => yes_or_no(),
-        (Logging, "options") => {
-            one_of(&[named(json!({ "type": ["string", "number", "boolean", "null"] })), null()])
-        }
+        (Logging, "options") => one_of(&[options(), null()]),
         (Ulimit, _) => whole(),
         (Port, "target") => whole(),
         (Port, "published") => text(),
@@ -264,9 +267,7 @@ fn shape(at: At, key: &str) -> Value {
         (MountTmpfs, "size") => size(),
         (MountTmpfs, "mode") | (FileMount, "mode") => whole(),
         (Attachment, "aliases") => texts(),
-        (Attachment | Network | Volume | Secret, "driver_opts") => {
-            one_of(&[named(json!({ "type": ["string", "number", "boolean", "null"] })), null()])
-        }
+        (Attachment | Network | Volume | Secret, "driver_opts") => one_of(&[options(), null()]),
         (Attachment, "priority" | "gw_priority") => number(),
         (Dependency, "condition") => {
             words(&["service_started", "service_healthy", "service_completed_successfully"])

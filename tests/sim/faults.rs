@@ -1,19 +1,17 @@
 //! Chance, from one seed, and how much of what may go wrong.
 
+use crate::splitmix::SplitMix64;
+
 /// A small generator (SplitMix64): equal seeds, equal luck, on every machine.
-pub struct Luck(u64);
+pub struct Luck(SplitMix64);
 
 impl Luck {
     pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03)
+        Self(SplitMix64(seed.wrapping_mul(SplitMix64::GOLDEN) ^ 0xD1B5_4A32_D192_ED03))
     }
 
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.0.next()
     }
 
     /// From `low` to `high`, both included.

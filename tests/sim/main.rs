@@ -11,6 +11,8 @@ mod builder;
 mod checks;
 mod faults;
 mod generate;
+#[path = "../support/splitmix.rs"]
+mod splitmix;
 mod steps;
 mod stories;
 mod world;

@@ -80,7 +80,8 @@ const ULIMITS: [&str; 16] = [
 ];
 
 /// Kernel settings that a container has for itself; any other is refused when it starts.
-const SYSCTLS: [&str; 11] = [
+const SYSCTLS: [&str; 13] = [
+    "fs.mqueue.",
     "kernel.domainname",
     "kernel.hostname",
     "kernel.msgmax",
@@ -92,6 +93,7 @@ const SYSCTLS: [&str; 11] = [
     "kernel.shmmni",
     "kernel.shm_rmid_forced",
     "net.",
+    "user.max_user_namespaces",
 ];
 
 pub(super) fn check(scene: &Scene<'_>, service: &Service) {
@@ -173,19 +175,16 @@ fn signal(scene: &Scene<'_>, signal: &Spanned<String>) {
 
 fn sysctl(scene: &Scene<'_>, name: &str, span: Span) {
     let is_own = |known: &str| name == known || (known.ends_with('.') && name.starts_with(known));
-    if SYSCTLS.iter().any(|known| is_own(known))
-        || name.starts_with("fs.mqueue.")
-        || name == "user.max_user_namespaces"
-    {
+    if SYSCTLS.iter().any(|known| is_own(known)) {
         return;
     }
     let shown = scene.sink.clean(name);
     scene.sink.push(
         Diagnostic::warning("sysctl_of_the_host", format!("`{shown}` cannot be set for one container"))
             .at(span, "belongs to the whole host")
-            .maybe_help(match closest(name, &SYSCTLS) {
-                Some(near) => Some(format!("did you mean `{near}`?")),
-                None => Some(format!("set it on the hosts: `sysctl -w {shown}=…`")),
+            .help(match closest(name, &SYSCTLS) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("set it on the hosts: `sysctl -w {shown}=…`"),
             }),
     );
 }

@@ -1,6 +1,6 @@
 //! Settings that do nothing beside others: not wrong, but perhaps not what their author believes.
 
-use super::{Scene, is_job, replicas};
+use super::{Scene, is_job, is_unchecked, replicas};
 use crate::compose::stackfile::Service;
 use crate::model::spec::{FailureAction, RestartCondition, UpdateConfig};
 use crate::yaml::{Diagnostic, Spanned};
@@ -69,12 +69,13 @@ fn update(scene: &Scene<'_>, service: &Service, block: &str, config: &Spanned<Up
 }
 
 fn health(scene: &Scene<'_>, service: &Service) {
-    let Some(health) = &service.healthcheck else { return };
-    let off = health.test.first().is_some_and(|word| word == "NONE");
+    if !is_unchecked(service) {
+        return;
+    }
     let why =
         ["disable", "test"].into_iter().find_map(|key| scene.written_key(service, &["healthcheck", key]));
     for key in ["interval", "timeout", "retries", "start_period", "start_interval"] {
-        if off && scene.written_key(service, &["healthcheck", key]).is_some() {
+        if scene.written_key(service, &["healthcheck", key]).is_some() {
             let because = why.map(|span| (span, "because of this"));
             tell(scene, service, &["healthcheck", key], "nothing is checked", because);
         }

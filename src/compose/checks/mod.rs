@@ -19,7 +19,8 @@ mod waits;
 use std::collections::BTreeMap;
 
 use super::stackfile::{Mode, Service, Stackfile};
-use crate::yaml::{Node, Sink, Span};
+use crate::model::spec::{Port, PublishMode};
+use crate::yaml::{Node, Sink, Span, Spanned};
 
 /// What every check looks at.
 struct Scene<'a> {
@@ -84,6 +85,17 @@ impl Scene<'_> {
         let owner = self.under(service, before)?;
         owner.as_map()?.entry(last).filter(|entry| !entry.value.is_null()).map(|entry| entry.key.span)
     }
+}
+
+/// A port of the node that a task has for itself.
+fn host_port(service: &Service) -> Option<&Spanned<Port>> {
+    service.ports.iter().find(|port| port.mode == PublishMode::Host && port.published.is_some())
+}
+
+/// Whether its health is checked by nobody: the image's own check is switched off as well.
+fn is_unchecked(service: &Service) -> bool {
+    let test = service.healthcheck.as_ref().and_then(|health| health.test.first());
+    test.is_some_and(|word| word == "NONE")
 }
 
 /// How many tasks there are at least; of a global service that is up to the nodes.

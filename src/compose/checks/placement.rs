@@ -1,8 +1,7 @@
 //! Constraints that no node can meet, and tasks that must share a node and cannot.
 
-use super::{Scene, is_global, replicas};
+use super::{Scene, host_port, is_global, replicas};
 use crate::compose::stackfile::Service;
-use crate::model::spec::{Port, PublishMode};
 use crate::orchestrator::constraint::Constraint;
 use crate::yaml::{Diagnostic, Spanned};
 
@@ -61,8 +60,7 @@ fn share_one_node(scene: &Scene<'_>, service: &Service, pin: crate::yaml::Span) 
         tell(max.span, format!("at most {} on one node", max.value));
         return;
     }
-    let on_host = |port: &&Spanned<Port>| port.mode == PublishMode::Host && port.published.is_some();
-    if let Some(port) = service.ports.iter().find(on_host) {
+    if let Some(port) = host_port(service) {
         tell(port.span, "each task needs this port of the node for itself".to_owned());
     }
 }

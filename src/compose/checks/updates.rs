@@ -1,8 +1,8 @@
 //! Updates that cannot work: the new task needs what the old one still holds.
 
-use super::{Scene, is_global, is_job, replicas};
+use super::{Scene, host_port, is_global, is_job, replicas};
 use crate::compose::stackfile::Service;
-use crate::model::spec::{PublishMode, UpdateOrder};
+use crate::model::spec::UpdateOrder;
 use crate::yaml::{Diagnostic, Span};
 
 pub(super) fn check(scene: &Scene<'_>, service: &Service) {
@@ -15,9 +15,7 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
             continue;
         }
         let order = scene.value(service, &["deploy", key, "order"]);
-        let held =
-            service.ports.iter().find(|port| port.mode == PublishMode::Host && port.published.is_some());
-        if let Some(port) = held {
+        if let Some(port) = host_port(service) {
             start_first_with_port(scene, service, order, port.span);
         }
         let fixed = service.networks.iter().flatten().find_map(|(_, attachment)| {

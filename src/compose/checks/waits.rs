@@ -1,6 +1,6 @@
 //! Waiting for what never comes: a dependency's condition that the other service cannot meet.
 
-use super::{Scene, is_job};
+use super::{Scene, is_job, is_unchecked};
 use crate::compose::stackfile::{Restart, Service};
 use crate::model::spec::{DependencyCondition, RestartCondition};
 use crate::yaml::Diagnostic;
@@ -13,9 +13,7 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
         match condition.condition {
             DependencyCondition::ServiceStarted => {}
             DependencyCondition::ServiceHealthy => {
-                let off =
-                    other.healthcheck.as_ref().is_some_and(|h| h.test.first().is_some_and(|w| w == "NONE"));
-                if off {
+                if is_unchecked(other) {
                     scene.sink.push(
                         Diagnostic::error(
                             "never_healthy",

@@ -1,7 +1,8 @@
 //! What docker drops on the way from a stackfile to a swarm service: some keys with a warning, some
 //! without a word. Here each gets one.
 
-use crate::yaml::{Diagnostic, Entry, Map, Node, Sink, Value};
+use crate::compose::normal::items;
+use crate::yaml::{Diagnostic, Entry, Map, Node, Sink};
 
 /// Keys of a service that lead to nothing, with docker's reason where it has one.
 const SERVICE: [(&str, &str); 16] = [
@@ -49,10 +50,10 @@ impl Dropper<'_> {
         if service.get("restart").and_then(Node::as_text) == Some("no") {
             self.remove(service, "restart", "docker sends nothing, and a swarm restarts");
         }
-        for port in items(service, "ports") {
+        for port in items(service, "ports").filter_map(Node::as_map_mut) {
             self.remove(port, "host_ip", "a swarm publishes on every address");
         }
-        for mount in items(service, "volumes") {
+        for mount in items(service, "volumes").filter_map(Node::as_map_mut) {
             if let Some(bind) = mount.get_mut("bind").and_then(Node::as_map_mut) {
                 self.remove(bind, "create_host_path", FORGOTTEN);
             }
@@ -71,20 +72,9 @@ impl Dropper<'_> {
 
     fn remove(&self, map: &mut Map, key: &str, why: &str) {
         if let Some(Entry { key, .. }) = map.remove(key) {
-            self.say(&format!("`{}`", key.value), key.span, why);
+            let service = self.sink.clean(self.service);
+            let message = format!("`{}` of service `{service}` is ignored", key.value);
+            self.sink.push(Diagnostic::warning("ignored_key", message).at(key.span, why));
         }
     }
-
-    fn say(&self, what: &str, at: crate::yaml::Span, why: &str) {
-        let message = format!("{what} of service `{}` is ignored", self.sink.clean(self.service));
-        self.sink.push(Diagnostic::warning("ignored_key", message).at(at, why));
-    }
-}
-
-fn items<'m>(map: &'m mut Map, key: &str) -> impl Iterator<Item = &'m mut Map> {
-    let list = map.get_mut(key).and_then(|node| match &mut node.value {
-        Value::List(list) => Some(list),
-        _ => None,
-    });
-    list.into_iter().flatten().filter_map(Node::as_map_mut)
 }

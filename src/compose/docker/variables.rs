@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::compose::interpolate::Env;
+use crate::compose::interpolate::{Env, name};
 
 /// Why a text cannot be filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,9 +45,7 @@ pub fn fill(text: &str, env: Env<'_>) -> Result<String, Fault> {
 
 /// How much of a text is a name with, perhaps, an operator and what belongs to it.
 fn substitution(text: &str) -> Option<usize> {
-    let is_name =
-        |(at, b): (usize, u8)| b.is_ascii_alphabetic() || b == b'_' || (at > 0 && b.is_ascii_digit());
-    let name = text.bytes().enumerate().take_while(|&byte| is_name(byte)).count();
+    let name = name(text).len();
     if name == 0 {
         return None;
     }

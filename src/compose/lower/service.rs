@@ -9,6 +9,7 @@ use crate::compose::short;
 use crate::compose::stackfile::{Mode, Pairs, Restart, Service};
 use crate::compose::templates;
 use crate::model::ServiceName;
+use crate::model::ids::STACK_LABEL;
 use crate::model::spec::{
     ConfigSpec, EndpointMode, Limits, Placement, Port, PublishMode, Resources, RestartCondition,
     RestartPolicy, ServiceMode, ServiceSpec, TaskSpec,
@@ -21,8 +22,6 @@ const MEMORY_MIN: i64 = 4 << 20;
 const NANO_CPUS_MIN: i64 = 1_000_000;
 /// Labels that are ours.
 const OWN_LABELS: &str = "io.stackctl.";
-/// A label that the deploy sets, whatever the file says; docker does the same.
-const NAMESPACE_LABEL: &str = "com.docker.stack.namespace";
 
 /// Lowers a service.
 pub fn lower(
@@ -396,7 +395,7 @@ fn labels(context: &Context<'_>, labels: &Pairs) -> BTreeMap<String, String> {
     let mut kept = plain(labels);
     for (label, value) in labels {
         let shown = context.sink.clean(label);
-        if label == NAMESPACE_LABEL {
+        if label == STACK_LABEL {
             kept.remove(label);
             context.sink.push(
                 Diagnostic::warning("ignored_label", format!("label `{shown}` is ignored"))

@@ -11,7 +11,7 @@ use crate::model::task::Slot;
 use crate::orchestrator::action::TaskPlan;
 
 /// Docker's own label for the stack, which other tools read too.
-pub const STACK: &str = "com.docker.stack.namespace";
+pub const STACK: &str = crate::model::ids::STACK_LABEL;
 /// The cluster it belongs to; whoever carries it is ours or another inventory's.
 pub const CLUSTER: &str = "io.stackctl.cluster";
 /// Service, short name.

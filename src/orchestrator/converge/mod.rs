@@ -8,7 +8,8 @@
 //! A state machine without a clock: time is an argument, and the wish to be woken is part of the answer.
 //! What it decides depends on its inputs alone, so a forecast and a deploy without faults act alike.
 //!
-//! Failure ratios, pause and rollback belong in `service`, where a slot's end is counted; today a failed slot stops the rollout of its service unless `failure_action` is `continue`.
+//! Failure ratios, pause and rollback belong in `service`, where a slot's end is counted; today a failed
+//! slot stops the rollout of its service unless `failure_action` is `continue`.
 
 mod service;
 mod slot;
