@@ -9,7 +9,7 @@ use crate::orchestrator::pin::{ResolveImage, images_to_resolve, pin};
 use crate::orchestrator::{Plan, PlanOptions};
 
 /// What is asked for besides the stackfile.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Request {
     /// Choices of the plan.
     pub options: PlanOptions,

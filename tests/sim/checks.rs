@@ -52,6 +52,9 @@ fn alone_in_slot(world: &World, task: &stackctl::orchestrator::TaskPlan, spec: &
 
 /// An action is sent only where it may be, and only when its time has come.
 pub fn action_allowed(world: &World, action: &Action, spec: &StackSpec) {
+    if world.lost.contains(&action.node) {
+        fail(world, &format!("{} on {}, which is given up", action.what.verb(), action.node));
+    }
     if let What::StartTask { task } = &action.what {
         let node = &world.base.nodes[&action.node];
         if node.member.availability != stackctl::model::Availability::Active {

@@ -35,6 +35,10 @@ pub struct World {
     pub silent: BTreeSet<NodeName>,
     /// Silent when the last plan was made, and planned without: what runs there is not its doing.
     pub excused: BTreeSet<NodeName>,
+    /// Given up by the last plan: nothing may be done there.
+    pub lost: BTreeSet<NodeName>,
+    /// Whether the last look at a silent host is kept.
+    pub remembers: bool,
     /// Slots that had a running task when the last plan was made.
     pub up_at_start: BTreeSet<(ServiceName, Slot)>,
     pub luck: Luck,
@@ -102,6 +106,8 @@ impl World {
             base,
             silent: BTreeSet::new(),
             excused: BTreeSet::new(),
+            lost: BTreeSet::new(),
+            remembers: false,
             up_at_start: BTreeSet::new(),
             luck: Luck::new(seed),
             faults,
@@ -112,11 +118,14 @@ impl World {
     }
 
     /// What a look at every host finds.
+    ///
+    /// Of a host that is given up it may be the last look: containers there go on unseen, but the fake ones
+    /// do nothing by themselves that would matter.
     pub fn observe(&self) -> Observed {
         let mut observed = self.base.clone();
         observed.at = self.now;
         for (name, node) in &mut observed.nodes {
-            if self.silent.contains(name) {
+            if self.silent.contains(name) && !(self.remembers && self.lost.contains(name)) {
                 node.view = NodeView::Unreachable(Unreachable {
                     since: self.now,
                     code: "stackctl::ssh::unreachable".into(),
@@ -146,8 +155,9 @@ impl World {
         self.excused = self.silent.clone();
         let running = self.tasks().filter(|task| matches!(task.status, TaskStatus::Running { .. }));
         self.up_at_start = running.map(|task| (task.service.clone(), task.slot.clone())).collect();
+        self.lost.clone_from(&options.lost);
         let observed = self.observe();
-        let plan = Plan::make(&observed, spec, options);
+        let plan = Plan::make(&observed, spec, options.clone());
         if !plan.problems.is_empty() {
             self.say(format!(
                 "refused: {:?}",
