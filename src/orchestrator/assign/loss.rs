@@ -38,7 +38,7 @@ pub(super) fn give_up(observed: &Observed, lost: &BTreeSet<NodeName>, stack: &St
             }
             NodeView::Facts(_) => Unreachable {
                 since: observed.at,
-                code: "stackctl::cluster::node_lost".to_owned(),
+                code: "stackctl::cluster::node_unreachable".to_owned(),
                 reason: "given up as lost".to_owned(),
                 help: None,
             },

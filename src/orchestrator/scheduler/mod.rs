@@ -20,6 +20,7 @@ pub(super) use company::{Residents, Tally};
 pub(super) use division::Divisions;
 pub use filter::FilterKind;
 pub(super) use filter::{Request, constraints};
+pub(super) use rank::has_image;
 pub(super) use spread::Spread;
 
 use super::site::Site;
