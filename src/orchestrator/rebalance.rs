@@ -165,8 +165,8 @@ impl<'o> Balance<'o> {
             }
         }
         let mut takers: BTreeMap<&[String], usize> = BTreeMap::new();
-        for at in 0..sites.len() {
-            if refusal(&self.request, &sites[at], &self.tally, at).is_ok() {
+        for (at, site) in sites.iter().enumerate() {
+            if refusal(&self.request, site, &self.tally, at).is_ok() {
                 let best = takers.entry(&self.branches[at]).or_insert(at);
                 if key(at) < key(*best) {
                     *best = at;
