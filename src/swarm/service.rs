@@ -97,7 +97,7 @@ fn placement(placement: &Placement) -> Body {
 
 fn networks(stack: &Stack<'_>, service: &ServiceSpec, written: Written<'_>) -> Vec<Value> {
     let name = service.name.as_str();
-    let attachment = |(target, attachment): (&String, &Attachment)| {
+    let attachment = |(target, attachment): (&String, &Box<Attachment>)| {
         let mut aliases = attachment.aliases.clone();
         let key = stack.networks.get(target.as_str());
         let own = key.map_or(Written(None), |key| written.at(key).at("aliases"));
