@@ -10,13 +10,17 @@ use super::stackfiles::Stackfiles;
 use crate::engine::{self, Request};
 use crate::fleet::ConnectOptions;
 use crate::model::{GoDuration, StackName};
-use crate::orchestrator::pin;
+use crate::orchestrator::{PlanOptions, pin};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("Look at the plan, say yes, watch it converge", "stackctl deploy -c docker-compose.yml shop"),
     (
         "In CI: do not ask, give up watching after ten minutes",
         "stackctl deploy --yes --timeout 10m -c app.yml -c prod.yml shop",
+    ),
+    (
+        "All or nothing: a service that fails takes the whole stack back",
+        "stackctl deploy --yes --atomic -c app.yml shop",
     ),
     (
         "From a pipe, with progress as JSON lines",
@@ -45,6 +49,9 @@ pub struct Deploy {
     /// Also remove services that are no longer in the stackfile
     #[arg(long)]
     pub prune: bool,
+    /// All or nothing: if a service fails, take the whole stack back to what ran before
+    #[arg(long, env = "STACKCTL_ATOMIC", value_parser = clap::builder::FalseyValueParser::new())]
+    pub atomic: bool,
     /// Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<GoDuration>,
@@ -105,7 +112,7 @@ pub(super) fn run(args: &Deploy, context: &Context) -> Result<Exit, Failure> {
     let loaded = args.stackfiles.load(args.stack.as_ref(), context)?;
     let connect = ConnectOptions { with_registry_auth: args.with_registry_auth, ..ConnectOptions::default() };
     cluster::with(context, connect, async |cluster| {
-        let options = cluster.plan_options(args.prune);
+        let options = PlanOptions { atomic: args.atomic, ..cluster.plan_options(args.prune) };
         let request = Request { options, resolve: args.resolve_image.into() };
         let planned = engine::plan(&cluster.observer, cluster.clock.now(), loaded.spec, request).await;
         let wish = Wish {
