@@ -333,7 +333,7 @@ _stackctl() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "yaml json swarm" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "yaml docker json swarm" -- "${cur}"))
                     return 0
                     ;;
                 --stack)

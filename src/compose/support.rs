@@ -385,7 +385,7 @@ pub fn check(fields: &Fields<'_>, at: At) {
                     .help(*advice)
             }
         };
-        fields.sink().push(match entry.value.via {
+        fields.sink().push(match entry.value.via() {
             Some(via) => diagnostic.also(via, "used here"),
             None => diagnostic,
         });

@@ -297,9 +297,9 @@ pub struct TaskSpec {
     /// Mounts, by target.
     #[serde(skip_serializing_if = "is_default")]
     pub volumes: BTreeMap<String, Mount>,
-    /// Attachments, by full name of the network.
+    /// Attachments, by full name of the network. Boxed: a map has room for many, and most have one.
     #[serde(skip_serializing_if = "is_default")]
-    pub networks: BTreeMap<String, Attachment>,
+    pub networks: BTreeMap<String, Box<Attachment>>,
     /// Configs as files, by absolute target path.
     #[serde(skip_serializing_if = "is_default")]
     pub configs: BTreeMap<String, FileMount>,

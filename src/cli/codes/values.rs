@@ -251,6 +251,22 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["compose"],
+        "never_restarted",
+        "a service with `restart: \"no\"`",
+        "Its tasks are not started again when they end, as the file says. Docker sends no policy for the word, and a swarm then restarts.",
+        "Nothing, if it is meant so. `deploy.restart_policy` is understood alike by both.",
+        concat!("deploy:\n", "  restart_policy:\n", "    condition: none"),
+    ),
+    row(
+        &["compose"],
+        "stays_empty",
+        "a variable that the file sets to nothing",
+        "The task gets the variable with nothing in it. Docker looks into the environment of whoever deploys, and takes the value it has there.",
+        "Nothing, if it is meant so. A name without a value stands for the caller's value, to both.",
+        concat!("environment:\n", "  - LEVEL      # the caller's\n", "  - PREFIX=    # empty"),
+    ),
+    row(
+        &["compose"],
         "two_restarts",
         "two restart policies",
         "`deploy.restart_policy` decides, and `restart` has no effect beside it.",
