@@ -562,3 +562,34 @@ fn a_rollback_that_fails_is_not_rolled_back() {
     assert_eq!((web.ending, web.return_failures.len(), web.untouched), (ServiceEnding::RollbackPaused, 1, 8));
     assert_eq!(world.live("web"), 9, "the slot that failed both ways, and no other");
 }
+
+#[test]
+fn what_happens_behind_the_file_s_back_is_drift() {
+    use stackctl::model::TaskStatus;
+    use stackctl::orchestrator::{DriftKind, drift};
+    let mut world = four();
+    let last = stack(vec![replicated("web", 4), global("log")]);
+    deploy(&mut world, &last);
+    let found = |world: &World| -> Vec<String> {
+        let all = drift(&world.observe(), &last, &options());
+        all.iter().map(|one| format!("{}.{} {}", one.service, one.slot, one.kind)).collect()
+    };
+    assert!(found(&world).is_empty(), "{:?}", found(&world));
+    // A container stopped, another removed, each by hand.
+    for containers in world.containers.values_mut() {
+        containers.retain(|_, c| c.task.container.split('.').nth(1) != Some("h2"));
+        for c in containers.values_mut().filter(|c| c.task.container.starts_with("app_web.3.")) {
+            c.task.status = TaskStatus::Exited { exit_code: 137 };
+        }
+    }
+    assert_eq!(found(&world), ["log.h2 removed", "web.3 stopped (status 137)"]);
+    // A file that asks for something else is not what drift is about.
+    let wanted = stack(vec![with_image(replicated("web", 5), "web:2"), global("log")]);
+    assert_eq!(Plan::make(&world.observe(), &wanted, options()).forecast.summary().create, 3);
+    assert_eq!(found(&world).len(), 2);
+    // Somebody deploys another version past the record of releases.
+    deploy(&mut world, &wanted);
+    let altered = drift(&world.observe(), &last, &options());
+    assert!(matches!(&altered[0].kind, DriftKind::Altered { fields } if fields.join(",") == "image"));
+    assert!(altered.iter().any(|one| one.kind == DriftKind::Extra), "{altered:?}");
+}
