@@ -44,6 +44,8 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "logs" -d 'Show th
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "node" -d 'Look at the nodes of the cluster'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "check" -d 'Look for mistakes in the stackfile without asking any host'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "config" -d 'Print the stackfile with its variables filled in and its files merged'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "explain" -d 'Tell why a service\'s tasks are where they are, and why not elsewhere'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "rebalance" -d 'Move a few tasks to where they would be placed today'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "explain-code" -d 'Explain the code of a message: where it comes from, what to do'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "version" -d 'Print the version of stackctl, and of every engine with --hosts'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
@@ -63,6 +65,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s y -l yes -d
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s d -l detach -d 'Do not wait until the tasks have proved stable'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l prune -d 'Also remove services that are no longer in the stackfile'
+complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l atomic -d 'All or nothing: if a service fails, take the whole stack back to what ran before'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s q -l quiet -d 'Only data, warnings and errors'
@@ -83,6 +86,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s y -l yes -d 'Do
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s d -l detach -d 'Do not wait until the tasks have proved stable'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l prune -d 'Also remove services that are no longer in the stackfile'
+complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l atomic -d 'All or nothing: if a service fails, take the whole stack back to what ran before'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s q -l quiet -d 'Only data, warnings and errors'
@@ -94,6 +98,8 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l env-file -d '
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l resolve-image -d 'When to ask the registry which image a tag stands for' -r -f -a "always\t'Each time'
 changed\t'Only if the image is written otherwise than in what runs'
 never\t'Never: each host decides by itself'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l simulate-loss -d 'Plan as if these nodes were lost' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l simulate-add -d 'Plan as if this node were there too: NAME[:label=VALUE,…][:cpus=N,memory=SIZE]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l format -d 'How to show it' -r -f -a "text\t'For people'
 json\t'For programs: one JSON object'
 markdown\t'For pull requests'"
@@ -233,6 +239,32 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l no-color -d
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: the .env beside the first stackfile]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l format -d 'How to show it' -r -f -a "text\t'For people'
+json\t'For programs: one JSON object'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses'
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: the .env beside the first stackfile]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l max-moves -d 'Move no more tasks than this' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
+json\t'For programs: JSON lines'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s y -l yes -d 'Do not ask for confirmation'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -l format -d 'text, or json for programs' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -s i -l inventory -d 'The hosts of the cluster' -r -F

@@ -28,7 +28,7 @@ use screen::Screen;
 const TIMEOUT_MS: i64 = 10 * 60 * 1000;
 
 /// What was asked for besides the stack itself.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Wish {
     /// What is to become of the stack.
     pub(super) kind: Kind,
@@ -124,7 +124,7 @@ pub(super) async fn carry_out(
         refuse_problems(ui, planned)?;
     }
     for planned in all {
-        show_plan(ui, planned, wish, cluster.clock.now());
+        show_plan(ui, planned, wish.clone(), cluster.clock.now());
     }
     if wish.dry_run {
         return Ok(Exit::Done);
@@ -143,7 +143,7 @@ pub(super) async fn carry_out(
     let interrupt = Interrupt::listen();
     let mut exit = Exit::Done;
     for planned in all {
-        exit = run(context, cluster, planned, wish, &interrupt).await;
+        exit = run(context, cluster, planned, wish.clone(), &interrupt).await;
         if exit != Exit::Done {
             break;
         }
@@ -197,7 +197,7 @@ async fn run(
     let begun = clock.now();
     let mut journal = journal(ui, cluster, planned, begun);
     let executor = cluster.fleet.executor(stack);
-    let assignment = assign(&planned.observed, &planned.spec, wish.options);
+    let assignment = assign(&planned.observed, &planned.spec, wish.options.clone());
     let timeout_ms = wish
         .timeout
         .map_or(TIMEOUT_MS, |timeout| i64::try_from(timeout.to_std().as_millis()).unwrap_or(i64::MAX));
@@ -220,7 +220,7 @@ async fn run(
     let end = engine::run(crew, stack, assignment, options, stop, |now, what| screen.take(now, &what)).await;
     screen.leave(clock.now());
     interrupt.over();
-    let told = Told { ui, cluster, planned, wish, begun, timeout_ms };
+    let told = Told { ui, cluster, planned, wish: wish.clone(), begun, timeout_ms };
     let exit = match &end {
         End::Verdict(verdict) if verdict.ending == Ending::Converged => told.arrival(is_busy).await,
         End::Verdict(verdict) => told.failure(verdict).await,

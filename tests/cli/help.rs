@@ -15,6 +15,8 @@ fn every_command_has_a_page() {
     for command in [
         "deploy",
         "diff",
+        "explain",
+        "rebalance",
         "rm",
         "ls",
         "ps",

@@ -115,7 +115,7 @@ pub(super) static CODES: &[Code] = &[
         &["compose"],
         "bad_constraint",
         "a constraint that cannot be read",
-        "A constraint is a property of nodes, `==` or `!=`, and a value. Properties are `node.id`, `node.hostname`, `node.ip`, `node.role`, `node.platform.os`, `node.platform.arch`, `node.labels.NAME` and `engine.labels.NAME`.",
+        "A constraint is a property of nodes, `==` or `!=`, and a value; `==~` and `!=~` only prefer. In a value `*` stands for any characters, and between slashes is a regular expression. Properties are `node.id`, `node.hostname`, `node.ip`, `node.role`, `node.platform.os`, `node.platform.arch`, `node.labels.NAME` and `engine.labels.NAME`; `affinity:service`, `affinity:container`, `affinity:image` and `affinity:LABEL` ask who else is there.",
         "Correct the part under the caret.",
         concat!(
             "deploy:\n",

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Context, bare, mounts, networks, plain};
+use crate::compose::Reading;
 use crate::compose::platform;
 use crate::compose::short;
 use crate::compose::stackfile::{Mode, Pairs, Restart, Service};
@@ -49,6 +50,9 @@ pub fn lower(
     let placement = Placement {
         constraints,
         spread: bare(&deploy.spread),
+        is_literal: context.world.reading == Reading::Docker,
+        strategy: service.strategy.map(|strategy| strategy.value),
+        on_node_loss: service.on_node_loss.map(|choice| choice.value),
         max_replicas_per_node: deploy.max_replicas_per_node.map_or(0, |max| max.value),
         platforms: Vec::new(),
     };

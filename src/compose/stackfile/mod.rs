@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use crate::model::GoDuration;
 use crate::model::spec::{
-    DependencyCondition, Device, EndpointMode, Healthcheck, Logging, Port, Reservations, RestartCondition,
-    Ulimit, UpdateConfig,
+    DependencyCondition, Device, EndpointMode, Healthcheck, Logging, OnNodeLoss, Port, Reservations,
+    RestartCondition, Strategy, Ulimit, UpdateConfig,
 };
 use crate::yaml::{Diagnostic, Fields, Node, Severity, Sink, Span, Spanned, Value};
 
@@ -92,6 +92,8 @@ pub struct Service {
     pub profiles: Vec<Spanned<String>>,
     pub platform: Option<Spanned<String>>,
     pub deploy: Deploy,
+    pub strategy: Option<Spanned<Strategy>>,
+    pub on_node_loss: Option<Spanned<OnNodeLoss>>,
 }
 
 /// `restart` of a service.

@@ -11,8 +11,8 @@ use crate::compose::platform;
 use crate::compose::short;
 use crate::compose::support::{self, At};
 use crate::model::spec::{
-    DependencyCondition, Device, EndpointMode, FailureAction, Healthcheck, Logging, Port, Protocol,
-    PublishMode, Reservations, RestartCondition, Ulimit, UpdateConfig, UpdateOrder,
+    DependencyCondition, Device, EndpointMode, FailureAction, Healthcheck, Logging, OnNodeLoss, Port,
+    Protocol, PublishMode, Reservations, RestartCondition, Strategy, Ulimit, UpdateConfig, UpdateOrder,
 };
 use crate::model::{GoDuration, ImageRef};
 use crate::yaml::decode::each;
@@ -24,6 +24,7 @@ const SIZE: &str = "a size such as `512M`";
 /// Reads a service.
 pub fn read(key: &Spanned<String>, fields: &Fields<'_>) -> Service {
     support::check(fields, At::Service);
+    let own_placement = own_placement(fields);
     let texts = |key| fields.texts(key).unwrap_or_default();
     Service {
         key: key.clone(),
@@ -81,7 +82,20 @@ pub fn read(key: &Spanned<String>, fields: &Fields<'_>) -> Service {
             platform::constraints(text).map(|_| text.to_owned())
         }),
         deploy: deploy(fields),
+        strategy: own_placement.as_ref().and_then(|placement| placement.choice("strategy", &STRATEGIES)),
+        on_node_loss: own_placement.as_ref().and_then(|placement| placement.choice("on_node_loss", &LOSSES)),
     }
+}
+
+const STRATEGIES: [(&str, Strategy); 3] =
+    [("spread", Strategy::Spread), ("binpack", Strategy::Binpack), ("random", Strategy::Random)];
+const LOSSES: [(&str, OnNodeLoss); 2] = [("reschedule", OnNodeLoss::Reschedule), ("hold", OnNodeLoss::Hold)];
+
+/// `x-stackctl.placement`: what docker has no key for. It stands below the service, the only place in one
+/// where every docker that knows `x-` keys lets them pass.
+fn own_placement<'a>(fields: &Fields<'a>) -> Option<Fields<'a>> {
+    let own = fields.fields("x-stackctl").inspect(|own| support::check(own, At::XStackctl))?;
+    own.fields("placement").inspect(|placement| support::check(placement, At::XPlacement))
 }
 
 fn image(fields: &Fields<'_>) -> Option<Spanned<String>> {
