@@ -13,4 +13,5 @@ mod killed;
 mod lives;
 mod plans;
 mod refusals;
+mod rollouts;
 mod updates;
