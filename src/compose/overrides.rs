@@ -2,6 +2,8 @@
 //! the one that lost; and told, where docker would have it otherwise. Looks at the trees before they are
 //! merged; changes nothing.
 
+use std::collections::BTreeMap;
+
 use super::docker::merge as docker;
 use crate::yaml::{Diagnostic, Node, Sink, Span, Value};
 
@@ -10,6 +12,9 @@ use crate::yaml::{Diagnostic, Node, Sink, Span, Value};
 pub fn note(base: &Node, later: &Node, sink: &Sink<'_>) {
     Notes { sink }.node(base, later, &mut Vec::new());
 }
+
+/// Ports of a service that are looked at: a range is a few bytes, and nobody reads more notes than that.
+const PORTS_MAX: usize = 1000;
 
 struct Notes<'a> {
     sink: &'a Sink<'a>,
@@ -61,13 +66,17 @@ impl Notes<'_> {
 
     /// Docker tells ports apart by their published number alone, and those without one not at all.
     fn ports(&self, ours: &[Node], theirs: &[Node]) {
-        for port in theirs {
-            let number = docker::published(port);
-            let same = ours.iter().find(|other| {
-                docker::published(other) == number && super::merge::port(other) != super::merge::port(port)
-            });
-            if let Some(same) = same {
-                self.tell("published beside the other", port.span, "docker drops this one", same.span);
+        // Of each number, one port of each kind.
+        let mut known: BTreeMap<docker::Identity, BTreeMap<Option<String>, Span>> = BTreeMap::new();
+        for port in ours.iter().take(PORTS_MAX) {
+            let kinds = known.entry(docker::published(port)).or_default();
+            kinds.entry(super::merge::port(port)).or_insert(port.span);
+        }
+        for port in theirs.iter().take(PORTS_MAX) {
+            let Some(kinds) = known.get(&docker::published(port)) else { continue };
+            let own = super::merge::port(port);
+            if let Some((_, other)) = kinds.iter().find(|(kind, _)| **kind != own) {
+                self.tell("published beside the other", port.span, "docker drops this one", *other);
             }
         }
     }
