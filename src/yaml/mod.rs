@@ -15,6 +15,7 @@
 mod anchors;
 pub mod decode;
 pub mod emit;
+mod page;
 mod parse;
 pub mod report;
 pub mod scalar;

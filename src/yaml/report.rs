@@ -10,9 +10,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use miette::{LabeledSpan, NamedSource, SourceCode};
+use miette::{LabeledSpan, SourceCode};
 use serde::Serialize;
 
+use super::page::Page;
 use super::source::{SourceId, Sources, Span, Spanned};
 use super::tree::{Node, Value};
 
@@ -339,16 +340,13 @@ impl<'a> Sink<'a> {
 }
 
 /// The sources as they may be shown on a terminal.
-struct Pages(Vec<Arc<NamedSource<String>>>);
+struct Pages(Vec<Arc<Page>>);
 
 impl Pages {
     fn new(sources: &Sources) -> Self {
         let pages = sources.iter().map(|source| {
             let language = if source.name.ends_with("json") { "json" } else { "yaml" };
-            Arc::new(
-                NamedSource::new(clean_up_to(&source.name, NAME_MAX), harmless(&source.text))
-                    .with_language(language),
-            )
+            Arc::new(Page::new(clean_up_to(&source.name, NAME_MAX), language, harmless(&source.text)))
         });
         Self(pages.collect())
     }
@@ -405,7 +403,7 @@ impl Pages {
         drawn
     }
 
-    fn page(&self, file: SourceId) -> Arc<NamedSource<String>> {
+    fn page(&self, file: SourceId) -> Arc<Page> {
         Arc::clone(&self.0[file.index()])
     }
 }
@@ -439,7 +437,7 @@ pub struct Drawn {
     pub column: usize,
     label: String,
     related: Vec<MachinePlace>,
-    page: Option<Arc<NamedSource<String>>>,
+    page: Option<Arc<Page>>,
     labels: Vec<LabeledSpan>,
     elsewhere: Vec<Self>,
 }
