@@ -9,9 +9,10 @@ use crate::yaml::{
     self, Diagnostic, Drawn, Entry, Fields, Node, Report, Sink, SourceText, Sources, Span, Value,
 };
 
-use super::{Address, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts};
+use super::{Address, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts, LedgerPlace};
 
-const KEYS: [&str; 6] = ["cluster", "ssh_config", "known_hosts", "known_hosts_file", "task_history", "hosts"];
+const KEYS: [&str; 7] =
+    ["cluster", "ssh_config", "known_hosts", "known_hosts_file", "task_history", "ledger", "hosts"];
 const HOST_KEYS: [&str; 5] = ["address", "role", "labels", "availability", "docker_socket"];
 
 const AN_ADDRESS: &str = "an address such as `ssh://root@10.0.0.1` or an alias of the ssh config";
@@ -56,6 +57,8 @@ fn read(sink: &Sink<'_>, root: Option<Node>, start: Span, path: &Path) -> Invent
         [("strict", KnownHosts::Strict), ("accept-new", KnownHosts::AcceptNew), ("off", KnownHosts::Off)];
     inventory.known_hosts = top.choice("known_hosts", &checks).map(|word| word.value).unwrap_or_default();
     inventory.task_history = top.integer("task_history", 0).map(|number| number.value);
+    let place = top.parsed("ledger", "bad_ledger", "`volumes` or `file:///path`", LedgerPlace::parse);
+    inventory.ledger = place.map(|place| place.value).unwrap_or_default();
     inventory.hosts = hosts(sink, &top);
     top.deny_unknown(&KEYS);
     inventory
@@ -225,6 +228,7 @@ ssh_config: ./ssh_config
 known_hosts: accept-new
 known_hosts_file: /etc/ssh/known
 task_history: 2
+ledger: file:///var/lib/stackctl
 x-note: ours
 hosts:
   h1: ssh://root@10.0.0.1:22
@@ -242,6 +246,7 @@ hosts:
         assert_eq!(inventory.ssh_config.as_deref(), Some(Path::new("/etc/stack/./ssh_config")));
         assert_eq!(inventory.known_hosts_file.as_deref(), Some(Path::new("/etc/ssh/known")));
         assert_eq!((inventory.known_hosts, inventory.task_history), (KnownHosts::AcceptNew, Some(2)));
+        assert_eq!(inventory.ledger, LedgerPlace::Directory("/var/lib/stackctl".into()));
         let host = |name: &str| &inventory.hosts[name];
         assert_eq!(host("h1").member.address, "ssh://root@10.0.0.1:22");
         assert_eq!(host("h1").member.role, Role::Worker);
@@ -259,6 +264,7 @@ hosts:
 clutser: prod
 known_hosts: stict
 task_history: -1
+ledger: file://here
 hosts:
   h1: tcp://10.0.0.1:2375
   h2: {address: h2, role: boss, labels: [a], availability: off, adress: x}
