@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(reader.managers(), ["h1", "h2"], "without a manager all are");
         let place = Place { seq: 12, round: 0 };
         let name = |of: &str| reader.name(&Stream::new(Kind::Lease, of), place);
-        assert_eq!(name("shop"), "stackctl-ledger-a.b.lease.shop-d0b3dc88fe96-12.0");
+        assert_eq!(name("shop"), "stackctl-ledger-a.b.lease.shop-83ee5c7284d6-12.0");
         let long = "x".repeat(63);
         assert!(name(&long).len() < 140);
         assert_ne!(name(&format!("{long}a")), name(&format!("{long}b")));

@@ -111,8 +111,11 @@ impl<R: ReadRegisters> Ledger<R> {
 
     /// Two sets that differ by one have no majorities apart from each other.
     fn check_managers(&self, stream: &Stream, log: &Log) -> Result<(), LedgerError> {
-        let Some((_, entry)) = log.last() else { return Ok(()) };
-        let (then, now) = (&entry.value.managers, self.registers.managers());
+        // Decided or not: with other managers what was decided may look as if it were not.
+        let written = log.registers.iter().filter_map(|((_, place), text)| Some((place, text.as_ref()?)));
+        let Some((_, text)) = written.max_by_key(|(place, _)| **place) else { return Ok(()) };
+        let Ok(Value { managers: then, .. }) = Value::unpack(text) else { return Ok(()) };
+        let now = self.registers.managers();
         let gone = then.iter().filter(|name| !now.contains(name)).count();
         let new = now.iter().filter(|name| !then.contains(name)).count();
         if gone + new > 1 {

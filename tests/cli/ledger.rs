@@ -28,7 +28,7 @@ fn masked(text: &str) -> String {
 /// So many hosts, of which so many are managers.
 fn cluster(hosts: usize, managers: usize) -> Hosts {
     let mut cluster = Hosts::new(hosts);
-    cluster.room.env("USER", "ann");
+    cluster.room.env("USER", "ann").env("STACKCTL_NOW", "2026-01-31T12:00:00Z");
     let mut text = "cluster: test\nhosts:\n".to_owned();
     for (at, engine) in cluster.engines.iter().enumerate() {
         let role = if at < managers { "manager" } else { "worker" };
@@ -55,7 +55,13 @@ fn every_deploy_is_remembered_and_can_be_gone_back_to() {
     cluster.stackfile(&WEB.replace("1.25", "1.26").replace("one", "two"));
     cluster.expect(0, "deploy --yes shop");
     cluster.expect(0, "deploy --yes shop");
-    insta::assert_snapshot!("history", masked(&cluster.expect(0, "history shop").show()));
+    let columns = r"table {{.Release}}\t{{.When}}\t{{.Outcome}}\t{{.What}}\t{{.Files}}\t{{.Message}}";
+    insta::assert_snapshot!(
+        "history",
+        cluster.run_with(&["history", "--format", columns, "shop"], "").show()
+    );
+    let table = masked(&cluster.expect(0, "history shop").stdout);
+    assert!(table.starts_with("RELEASE   WHEN") && table.contains("ann@mill "), "{table}");
     assert_eq!(outcomes(&cluster), "2:deployed:deploy\n1:deployed:deploy\n", "nothing to do is no release");
 
     insta::assert_snapshot!("show", cluster.expect(0, "show shop@1").show());
