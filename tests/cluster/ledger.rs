@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::ground::Ground;
+use crate::ground::{Ground, HOSTS};
 
 /// What a lease lasts without a sign of life, and what a deploy and a slow machine may add.
 const LEASE_MAX: Duration = Duration::from_secs(35 + 15);
@@ -46,13 +46,19 @@ fn history(ground: &Ground, inventory: &str) -> Vec<(u64, String, String)> {
     run.stdout.lines().map(read).collect()
 }
 
-fn values(ground: &Ground) -> Vec<String> {
+/// What the live tasks of the hosts were started with.
+fn values_on(ground: &Ground, hosts: &[&str]) -> Vec<String> {
     let value = |task: &crate::ground::Task| {
         let env = task.inspect["Config"]["Env"].as_array().expect("variables").clone();
         let find = |one: &serde_json::Value| Some(one.as_str()?.strip_prefix("VALUE=")?.to_owned());
         env.iter().find_map(find).expect("a value")
     };
-    ground.live("app", "web").iter().map(value).collect()
+    let tasks: Vec<_> = hosts.iter().flat_map(|host| ground.tasks_on(host, "app")).collect();
+    tasks.iter().filter(|task| task.is_live()).map(value).collect()
+}
+
+fn values(ground: &Ground) -> Vec<String> {
+    values_on(ground, &HOSTS)
 }
 
 #[test]
@@ -156,7 +162,7 @@ fn a_majority_of_the_managers_is_needed_and_enough() {
     assert_eq!(known, ["two", "one"]);
     ground.playground("kill h2");
     deploy("three").ends(6).says(&["ledger: 1 of 3 managers answers, 2 are needed: "]);
-    assert_eq!(values(&ground), ["two"]);
+    assert_eq!(values_on(&ground, &["h4"]), ["two"]);
     ground.playground("start h1");
     ground.playground("start h2");
     deploy("four").ends(0);
