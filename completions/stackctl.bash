@@ -404,7 +404,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__deploy)
-            opts="-c -y -d -m -i -q -v -h --compose-file --profile --env-file --strict-docker --yes --dry-run --detach --prune --message --lock-timeout --timeout --resolve-image --with-registry-auth --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-c -y -d -m -i -q -v -h --compose-file --profile --env-file --strict-docker --yes --dry-run --detach --prune --message --lock-timeout --atomic --timeout --resolve-image --with-registry-auth --format --inventory --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

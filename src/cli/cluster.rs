@@ -119,7 +119,11 @@ impl Cluster {
     /// The choices of a plan that are made by the inventory.
     #[must_use]
     pub fn plan_options(&self, prune: bool) -> PlanOptions {
-        PlanOptions { prune, task_history: self.inventory.task_history.unwrap_or(TASK_HISTORY) }
+        PlanOptions {
+            prune,
+            task_history: self.inventory.task_history.unwrap_or(TASK_HISTORY),
+            ..PlanOptions::default()
+        }
     }
 }
 

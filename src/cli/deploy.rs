@@ -11,13 +11,17 @@ use super::stackfiles::Stackfiles;
 use crate::engine::{self, Request};
 use crate::fleet::ConnectOptions;
 use crate::model::{GoDuration, StackName};
-use crate::orchestrator::pin;
+use crate::orchestrator::{PlanOptions, pin};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("Look at the plan, say yes, watch it converge", "stackctl deploy -c docker-compose.yml shop"),
     (
         "In CI: do not ask, give up watching after ten minutes",
         "stackctl deploy --yes --timeout 10m -c app.yml -c prod.yml shop",
+    ),
+    (
+        "All or nothing: a service that fails takes the whole stack back",
+        "stackctl deploy --yes --atomic -c app.yml shop",
     ),
     (
         "From a pipe, with progress as JSON lines",
@@ -52,6 +56,9 @@ pub struct Deploy {
     /// Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub lock_timeout: Option<GoDuration>,
+    /// All or nothing: if a service fails, take the whole stack back to what ran before
+    #[arg(long, env = "STACKCTL_ATOMIC", value_parser = clap::builder::FalseyValueParser::new())]
+    pub atomic: bool,
     /// Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<GoDuration>,
@@ -112,7 +119,7 @@ pub(super) fn run(args: &Deploy, context: &Context) -> Result<Exit, Failure> {
     let loaded = args.stackfiles.load(args.stack.as_ref(), context)?;
     let connect = ConnectOptions { with_registry_auth: args.with_registry_auth, ..ConnectOptions::default() };
     cluster::with(context, connect, async |cluster| {
-        let options = cluster.plan_options(args.prune);
+        let options = PlanOptions { atomic: args.atomic, ..cluster.plan_options(args.prune) };
         let request = Request { options, resolve: args.resolve_image.into() };
         let stack = loaded.spec.name.clone();
         let plan = engine::plan(&cluster.observer, cluster.clock.now(), loaded.spec, request);

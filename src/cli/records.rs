@@ -71,7 +71,9 @@ pub(super) async fn remembered<R: ReadRegisters>(
     stack: &StackName,
 ) -> Result<Remembered, LedgerError> {
     let streams = (releases(stack), outcomes(stack));
-    let (releases, outcomes) = tokio::try_join!(ledger.read(&streams.0), ledger.read(&streams.1))?;
+    // What is wrong with both is said of the first, whichever answers first.
+    let (releases, outcomes) = tokio::join!(ledger.read(&streams.0), ledger.read(&streams.1));
+    let (releases, outcomes) = (releases?, outcomes?);
     let history = History::of(&releases, &outcomes).map_err(|(seq, detail)| LedgerError::Unreadable {
         stream: streams.0.to_string(),
         seq,

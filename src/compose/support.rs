@@ -77,11 +77,6 @@ use Treatment::{Ignored, NotYet, Noted, Partly, Refused, Used};
 /// and what becomes of it.
 pub type Key = (At, &'static str, &'static str, Treatment);
 
-/// What is done where nothing can be rolled back.
-const PAUSES: &str = "nothing is rolled back yet: the rollout pauses at the first failure instead";
-/// What is done where failures are not counted.
-const FIRST: &str = "failures are not counted yet: the first one decides";
-
 /// Every key there is.
 pub static KEYS: &[Key] = &[
     (Top, "version", "3.0", Used),
@@ -215,22 +210,22 @@ pub static KEYS: &[Key] = &[
     (Deploy, "endpoint_mode", "3.2", Used),
     (Deploy, "labels", "3.0", Used),
     (Deploy, "update_config", "3.0", Used),
-    (Deploy, "rollback_config", "3.7", NotYet(PAUSES)),
+    (Deploy, "rollback_config", "3.7", Used),
     (Deploy, "restart_policy", "3.0", Used),
     (Deploy, "resources", "3.0", Used),
     (Deploy, "placement", "3.0", Used),
     (UpdateConfig, "parallelism", "3.0", Used),
     (UpdateConfig, "delay", "3.0", Used),
-    (UpdateConfig, "failure_action", "3.0", Partly(PAUSES)),
+    (UpdateConfig, "failure_action", "3.0", Used),
     (UpdateConfig, "monitor", "3.0", Used),
-    (UpdateConfig, "max_failure_ratio", "3.0", Partly(FIRST)),
+    (UpdateConfig, "max_failure_ratio", "3.0", Used),
     (UpdateConfig, "order", "3.4", Used),
-    (RollbackConfig, "parallelism", "3.7", NotYet(PAUSES)),
-    (RollbackConfig, "delay", "3.7", NotYet(PAUSES)),
-    (RollbackConfig, "failure_action", "3.7", NotYet(PAUSES)),
-    (RollbackConfig, "monitor", "3.7", NotYet(PAUSES)),
-    (RollbackConfig, "max_failure_ratio", "3.7", NotYet(PAUSES)),
-    (RollbackConfig, "order", "3.7", NotYet(PAUSES)),
+    (RollbackConfig, "parallelism", "3.7", Used),
+    (RollbackConfig, "delay", "3.7", Used),
+    (RollbackConfig, "failure_action", "3.7", Used),
+    (RollbackConfig, "monitor", "3.7", Used),
+    (RollbackConfig, "max_failure_ratio", "3.7", Used),
+    (RollbackConfig, "order", "3.7", Used),
     (RestartPolicy, "condition", "3.0", Used),
     (RestartPolicy, "delay", "3.0", Used),
     (RestartPolicy, "max_attempts", "3.0", Used),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::model::{StackName, Timestamp};
-use crate::orchestrator::{Action, Outcome, Verdict};
+use crate::orchestrator::{Action, Notice, Outcome, Verdict};
 
 /// Journals kept for each stack.
 const KEPT_MAX: usize = 20;
@@ -71,6 +71,10 @@ impl Journal {
 
     pub(super) fn verdict(&mut self, now: Timestamp, verdict: &Verdict) {
         self.line(&json!({"at": now.0, "event": "verdict", "verdict": verdict}));
+    }
+
+    pub(super) fn noticed(&mut self, now: Timestamp, notice: &Notice) {
+        self.line(&json!({"at": now.0, "event": "notice", "what": notice}));
     }
 
     pub(super) fn said(&mut self, now: Timestamp, event: &str) {

@@ -8,9 +8,10 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use super::{Clock, Journal, Validity};
+use crate::fleet::events::{Fall, Falls};
 use crate::fleet::{Executor, Observer};
 use crate::model::{NodeName, StackName, TaskId, TaskStatus, Timestamp, Unreachable};
-use crate::orchestrator::{Action, Assignment, Converger, Event, Outcome, TaskHandle, Verdict};
+use crate::orchestrator::{Action, Assignment, Converger, Event, Notice, Outcome, TaskHandle, Verdict};
 
 /// Between two looks at the hosts while something is awaited. One small call a host.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -56,6 +57,8 @@ pub enum Progress<'a> {
     Seen(&'a NodeName, &'a TaskHandle, Option<TaskStatus>),
     /// A node went silent.
     Silent(&'a NodeName, &'a str),
+    /// The run turned: paused, or on its way back.
+    Noticed(&'a Notice),
     /// Nothing, for a while.
     Tick,
 }
@@ -96,12 +99,17 @@ pub async fn run(
     let mut interrupted = false;
     let mut next_look = tokio::time::Instant::now();
     let mut events = vec![Event::Tick];
+    let mut falls = None;
     loop {
         let mut wake_at = None;
         for event in events.drain(..) {
             let now = clock.now();
             let step = converger.step(now, event);
             wake_at = step.wake_at;
+            for notice in &step.notices {
+                journal.noticed(now, notice);
+                tell(now, Progress::Noticed(notice));
+            }
             if let Some(verdict) = step.verdict.filter(|_| lease.is_valid()) {
                 journal.verdict(now, &verdict);
                 return End::Verdict(verdict);
@@ -113,6 +121,8 @@ pub async fn run(
                 journal.began(now, &action);
                 tell(now, Progress::Began(&action));
                 watch.know(&action);
+                // Before anything can fall.
+                falls.get_or_insert_with(|| observer.falls(stack));
                 on_the_way.push(async move {
                     let outcome = executor.execute(&action).await;
                     (action, outcome)
@@ -160,6 +170,9 @@ pub async fn run(
                 events.extend(watch.take(awaited, seen, |progress| tell(now, progress)));
                 events.push(Event::Tick);
             }
+            Some(fall) = next(&mut falls) => {
+                events.push(Event::TaskFell { task: fall.task, exit_code: fall.exit_code });
+            }
             () = &mut interrupt, if !interrupted => {
                 interrupted = true;
             }
@@ -169,6 +182,11 @@ pub async fn run(
             }
         }
     }
+}
+
+/// The next fall; never, if nobody listens or nobody is left to be heard.
+async fn next(falls: &mut Option<Falls>) -> Option<Fall> {
+    falls.as_mut()?.next().await
 }
 
 /// What was seen last, so that only news is told.

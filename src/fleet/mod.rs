@@ -15,6 +15,7 @@
 pub mod auth;
 pub mod docker;
 pub mod error;
+pub mod events;
 pub mod executor;
 #[cfg(test)]
 mod fake;

@@ -13,6 +13,7 @@ use super::Inner;
 use super::docker::inspect::{self, TaskDetails};
 use super::docker::observe;
 use super::error::HostError;
+use super::events::{self, Falls};
 use super::host::{AskError, Host};
 use super::logs::{self, LogOptions, LogStream};
 use super::registry;
@@ -71,6 +72,11 @@ impl Observer {
             (name.clone(), seen.map_err(|error| error.to_unreachable(now)))
         });
         join_all(looks).await.into_iter().collect()
+    }
+
+    /// Containers of a stack that end, as it happens, on every host that answers.
+    pub fn falls(&self, stack: &StackName) -> Falls {
+        events::falls(self.inner.hosts.iter(), stack)
     }
 
     /// Digests and platforms of images, asked of a registry through an engine.

@@ -395,6 +395,18 @@ pub struct Healthcheck {
     pub start_interval: Option<GoDuration>,
 }
 
+impl Healthcheck {
+    /// How long the check may take to say yes or no, in milliseconds: the start period, then as many
+    /// checks as may fail, each at its slowest. What is not set counts as the engine's default.
+    #[must_use]
+    pub fn startup_ms(&self) -> i64 {
+        const DEFAULT_MS: i64 = 30_000;
+        let ms = |set: Option<GoDuration>, unset: i64| set.map_or(unset, GoDuration::as_millis);
+        let each = ms(self.interval, DEFAULT_MS) + ms(self.timeout, DEFAULT_MS);
+        ms(self.start_period, 0) + each * (i64::from(self.retries.unwrap_or(3)) + 1)
+    }
+}
+
 /// `deploy.resources`: what a task may use and what is kept free for it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]

@@ -61,6 +61,11 @@ pub enum What {
         /// The same plan as for the create.
         task: Arc<TaskPlan>,
     },
+    /// Start a container that has run before, as it is: the way back of an update.
+    StartAgain {
+        /// Which.
+        task: TaskHandle,
+    },
     /// Ask the container to stop, and after the grace period make it.
     StopTask {
         /// Which.
@@ -194,6 +199,7 @@ impl What {
             Self::PullImage { .. } => "pull image",
             Self::CreateTask { .. } => "create task",
             Self::StartTask { .. } => "start task",
+            Self::StartAgain { .. } => "start task again",
             Self::StopTask { .. } => "stop task",
             Self::RemoveTask { .. } => "remove task",
             Self::RemoveNetwork { .. } => "remove network",
@@ -208,7 +214,9 @@ impl What {
             Self::CreateVolume { volume } => volume.name.clone(),
             Self::PullImage { image } => image.to_string(),
             Self::CreateTask { task } | Self::StartTask { task } => task.container_name(),
-            Self::StopTask { task, .. } | Self::RemoveTask { task } => task.container_name(),
+            Self::StartAgain { task } | Self::StopTask { task, .. } | Self::RemoveTask { task } => {
+                task.container_name()
+            }
             Self::RemoveNetwork { name } => name.to_string(),
         }
     }
@@ -218,7 +226,9 @@ impl What {
     pub fn service(&self) -> Option<&ServiceName> {
         match self {
             Self::CreateTask { task } | Self::StartTask { task } => Some(&task.service.service),
-            Self::StopTask { task, .. } | Self::RemoveTask { task } => Some(&task.service),
+            Self::StartAgain { task } | Self::StopTask { task, .. } | Self::RemoveTask { task } => {
+                Some(&task.service)
+            }
             Self::CreateNetwork { .. }
             | Self::CreateVolume { .. }
             | Self::PullImage { .. }
@@ -231,7 +241,9 @@ impl What {
     pub fn task(&self) -> Option<TaskHandle> {
         match self {
             Self::CreateTask { task } | Self::StartTask { task } => Some(task.handle()),
-            Self::StopTask { task, .. } | Self::RemoveTask { task } => Some(task.clone()),
+            Self::StartAgain { task } | Self::StopTask { task, .. } | Self::RemoveTask { task } => {
+                Some(task.clone())
+            }
             Self::CreateNetwork { .. }
             | Self::CreateVolume { .. }
             | Self::PullImage { .. }

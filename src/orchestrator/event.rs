@@ -26,6 +26,13 @@ pub enum Event {
         /// What it does; `None` if its container is gone.
         status: Option<TaskStatus>,
     },
+    /// A task's container ended, whether or not its engine starts it again.
+    TaskFell {
+        /// Which.
+        task: TaskId,
+        /// With which status.
+        exit_code: i64,
+    },
     /// A node went silent. Its tasks are unknown from here on.
     NodeSilent {
         /// Which.

@@ -152,6 +152,7 @@ impl Forecast {
                 }
                 What::PullImage { .. } => summary.pull += 1,
                 What::CreateTask { .. }
+                | What::StartAgain { .. }
                 | What::RemoveTask { .. }
                 | What::CreateNetwork { .. }
                 | What::CreateVolume { .. }
@@ -177,6 +178,7 @@ fn good_end(must_complete: bool) -> TaskStatus {
 
 fn merge(into: &mut super::Step, step: super::Step) {
     into.actions.extend(step.actions);
+    into.notices.extend(step.notices);
     into.wake_at = step.wake_at;
     into.verdict = into.verdict.take().or(step.verdict);
 }

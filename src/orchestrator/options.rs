@@ -7,11 +7,13 @@ pub struct PlanOptions {
     pub prune: bool,
     /// Ended tasks kept for each slot, for logs and post-mortem.
     pub task_history: u32,
+    /// All or nothing: if a service fails, the whole stack goes back to what ran before.
+    pub atomic: bool,
 }
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        Self { prune: false, task_history: TASK_HISTORY }
+        Self { prune: false, task_history: TASK_HISTORY, atomic: false }
     }
 }
 

@@ -66,6 +66,10 @@ pub enum Reason {
     Unused,
     /// More ended tasks than are kept.
     History,
+    /// It failed, and the task it was to replace serves on.
+    Withdrawn,
+    /// The update failed: back to what ran before.
+    RolledBack,
 }
 
 impl fmt::Display for Reason {
@@ -96,6 +100,8 @@ impl fmt::Display for Reason {
             Self::NeededBy { service } => write!(f, "needed by {service}"),
             Self::Unused => f.write_str("no task uses it any more"),
             Self::History => f.write_str("older than the ended tasks that are kept"),
+            Self::Withdrawn => f.write_str("failed, and the task it was to replace still serves"),
+            Self::RolledBack => f.write_str("the update failed: back to what ran before"),
         }
     }
 }

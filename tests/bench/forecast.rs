@@ -123,6 +123,7 @@ fn carried_out(mut observed: Observed, plan: &Plan) -> Observed {
                 published: Vec::new(),
             }),
             What::CreateVolume { .. }
+            | What::StartAgain { .. }
             | What::CreateTask { .. }
             | What::StopTask { .. }
             | What::RemoveTask { .. }

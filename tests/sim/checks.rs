@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use stackctl::model::spec::{FailureAction, StackSpec, UpdateOrder};
 use stackctl::model::task::Slot;
-use stackctl::model::{ServiceName, TaskStatus};
-use stackctl::orchestrator::{Action, What};
+use stackctl::model::{ServiceName, Task, TaskId, TaskStatus};
+use stackctl::orchestrator::{Action, Ending, Reason, ServiceEnding, TaskHandle, Verdict, What};
 
 use crate::world::World;
 
@@ -40,6 +40,8 @@ fn alone_in_slot(world: &World, task: &stackctl::orchestrator::TaskPlan, spec: &
         .tasks()
         .filter(|other| other.service == *service && other.slot == *slot && other.id != task.id)
         .filter(|other| runs(other.status) && !world.excused.contains(&other.node))
+        // Started late, for a run that was killed: the lease makes the next run wait for such.
+        .filter(|other| !world.unlucky.contains(&other.id))
         .count();
     let allowed = usize::from(spec.services[service].update_config.order == UpdateOrder::StartFirst);
     if beside > allowed {
@@ -50,8 +52,111 @@ fn alone_in_slot(world: &World, task: &stackctl::orchestrator::TaskPlan, spec: &
     }
 }
 
+/// Under start-first a task that does its work goes only once another in its slot does.
+fn none_missed(world: &World, task: &TaskHandle, spec: &StackSpec, why: &Reason) {
+    let slot_goes = matches!(
+        why,
+        Reason::ServiceRemoved
+            | Reason::ScaledDown { .. }
+            | Reason::NoLongerFits { .. }
+            | Reason::NodeDrained { .. }
+    );
+    let Some(service) = spec.services.get(&task.service) else { return };
+    let order =
+        if *why == Reason::RolledBack { service.rollback_config.order } else { service.update_config.order };
+    let was_up = world.up_at_start.contains_key(&(task.service.clone(), task.slot.clone()));
+    if *why == Reason::RolledBack && !was_up {
+        return;
+    }
+    let mut tasks = world.tasks().filter(|other| other.service == task.service && other.slot == task.slot);
+    let Some(going) = world.tasks().find(|other| other.id == task.id) else { return };
+    let has_ports = service.task.host_ports().next().is_some() || going.spec.host_ports().next().is_some();
+    let changes_kind = going.is_job || service.mode.is_job() || service.mode.is_global();
+    if slot_goes
+        || order != UpdateOrder::StartFirst
+        || has_ports
+        || changes_kind
+        || !going.status.is_up()
+        || fell_by_itself(world, &task.id)
+    {
+        return;
+    }
+    // What runs at plan time may go down late, for a run that was killed.
+    if !tasks.any(|other| other.id != task.id && (runs(other.status) || world.unlucky.contains(&other.id))) {
+        fail(world, &format!("{} goes, and nothing serves in its place ({why})", task.container_name()));
+    }
+}
+
+/// Whether a task may be down without anybody's doing.
+fn fell_by_itself(world: &World, id: &TaskId) -> bool {
+    let is_bad = |task: &&Task| task.id == *id && task.spec.image.ends_with(":bad");
+    world.unlucky.contains(id) || world.tasks().any(|task| is_bad(&task))
+}
+
+/// What must hold when a run says how it ended.
+pub fn ended(world: &World, verdict: &Verdict, spec: &StackSpec) {
+    for service in &verdict.services {
+        let in_peace = service.return_failures.is_empty() && world.told_silent.is_empty();
+        if service.ending != ServiceEnding::RolledBack || !in_peace {
+            continue;
+        }
+        // A job's task may have come to its end meanwhile.
+        let is_job = spec.services.get(&service.service).is_some_and(|one| one.mode.is_job());
+        for ((name, slot), before) in &world.up_at_start {
+            if is_job || *name != service.service || before.iter().any(|id| fell_by_itself(world, id)) {
+                continue;
+            }
+            let now = world.tasks().any(|task| before.contains(&task.id) && runs(task.status));
+            if !now {
+                fail(world, &format!("{name}.{slot} is rolled back, and its old task does not run"));
+            }
+        }
+    }
+    // A host that goes silent in the last moment is found by the look that follows every run.
+    if verdict.ending == Ending::Converged && world.told_silent.is_empty() {
+        for service in spec.services.values().filter(|service| service.task.image.ends_with(":bad")) {
+            // One that ran already may have been seen in a good moment.
+            let starts = world.started.contains(&service.name);
+            if starts && !service.mode.is_job() {
+                fail(world, &format!("{} cannot run, and the run says all is well", service.name));
+            }
+        }
+    }
+}
+
 /// An action is sent only where it may be, and only when its time has come.
 pub fn action_allowed(world: &World, action: &Action, spec: &StackSpec) {
+    if world.told_silent.contains(&action.node) {
+        fail(world, &format!("{} on {}, which is known to be silent", action.what.verb(), action.node));
+    }
+    match &action.what {
+        What::StopTask { task, .. } => none_missed(world, task, spec, &action.why),
+        What::StartTask { task }
+            if world.gone_back.contains(&(task.service.service.clone(), task.slot.clone())) =>
+        {
+            fail(world, &format!("{} is started in a slot that went back", task.container_name()));
+        }
+        What::StartAgain { task } => {
+            let service = spec.services.get(&task.service);
+            let beside = world
+                .tasks()
+                .filter(|other| {
+                    other.service == task.service && other.slot == task.slot && other.id != task.id
+                })
+                .filter(|other| runs(other.status) && !world.excused.contains(&other.node))
+                // Started late, for a run that was killed: the lease makes the next run wait for such.
+                .filter(|other| !world.unlucky.contains(&other.id))
+                .count();
+            let order = service.map(|service| service.rollback_config.order);
+            if beside > usize::from(order == Some(UpdateOrder::StartFirst)) {
+                fail(
+                    world,
+                    &format!("{} is started again beside {beside} of its slot", task.container_name()),
+                );
+            }
+        }
+        _ => {}
+    }
     if let What::StartTask { task } = &action.what {
         let node = &world.base.nodes[&action.node];
         if node.member.availability != stackctl::model::Availability::Active {
@@ -73,8 +178,10 @@ pub fn action_allowed(world: &World, action: &Action, spec: &StackSpec) {
 /// updated: it does not count.
 fn in_motion(world: &World, parallelism: u32, service: &ServiceName, spec: &StackSpec) {
     let update = &spec.services[service].update_config;
-    // Under `continue` a slot that failed stays down while others move: it cannot be told apart here.
-    let blind = update.order == UpdateOrder::StartFirst || update.failure_action == FailureAction::Continue;
+    // Under `continue`, or a ratio, a slot that failed stays down while others move: it cannot be told apart here.
+    let blind = update.order == UpdateOrder::StartFirst
+        || update.failure_action == FailureAction::Continue
+        || update.max_failure_ratio > 0.0;
     if parallelism == 0 || blind {
         return;
     }
@@ -89,7 +196,7 @@ fn in_motion(world: &World, parallelism: u32, service: &ServiceName, spec: &Stac
     let moving = slots
         .iter()
         .filter(|(slot, (runs, stopped, made))| {
-            let was_up = world.up_at_start.contains(&(service.clone(), (**slot).clone()));
+            let was_up = world.up_at_start.contains_key(&(service.clone(), (**slot).clone()));
             was_up && !runs && *stopped && *made
         })
         .count();

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use stackctl::model::node::Availability;
 use stackctl::model::spec::{
-    DependencyCondition, FailureAction, NetworkSpec, ServiceMode, StackSpec, UpdateOrder, VolumeSpec,
+    DependencyCondition, FailureAction, Healthcheck, NetworkSpec, ServiceMode, StackSpec, UpdateOrder,
+    VolumeSpec,
 };
 use stackctl::model::{GoDuration, Observed};
 
@@ -42,7 +43,22 @@ pub fn stack(luck: &mut Luck, observed: &Observed) -> StackSpec {
         service.update_config.parallelism = u32::try_from(luck.between(0, 3)).expect("small");
         service.update_config.delay = GoDuration::from_millis(*luck.pick(&[0, 0, 1_000]));
         service.update_config.order = *luck.pick(&[UpdateOrder::StopFirst, UpdateOrder::StartFirst]);
-        service.update_config.failure_action = *luck.pick(&[FailureAction::Pause, FailureAction::Continue]);
+        for config in [&mut service.update_config, &mut service.rollback_config] {
+            config.failure_action = *luck.pick(&[
+                FailureAction::Pause,
+                FailureAction::Continue,
+                FailureAction::Rollback,
+                FailureAction::Rollback,
+            ]);
+            config.max_failure_ratio = *luck.pick(&[0.0, 0.0, 0.4]);
+            config.monitor = GoDuration::from_millis(*luck.pick(&[0, 2_000, 5_000]));
+        }
+        service.rollback_config.parallelism = u32::try_from(luck.between(0, 3)).expect("small");
+        service.rollback_config.delay = GoDuration::from_millis(*luck.pick(&[0, 0, 1_000]));
+        service.rollback_config.order = *luck.pick(&[UpdateOrder::StopFirst, UpdateOrder::StartFirst]);
+        if luck.once_in(3) {
+            service = builder::with_task(service, |task| task.healthcheck = Some(Healthcheck::default()));
+        }
         if luck.once_in(4) {
             let nodes = u32::try_from(observed.nodes.len()).expect("small");
             if let ServiceMode::Replicated { replicas } = &mut service.mode {
@@ -80,7 +96,11 @@ pub fn change(luck: &mut Luck, spec: &mut StackSpec) {
     let has_port = service.task.host_ports().next().is_some();
     match luck.between(0, 2) {
         0 => {
-            let image = format!("{name}:{}", luck.between(1, 3));
+            let image = if luck.once_in(2) {
+                format!("{name}:bad")
+            } else {
+                format!("{name}:{}", luck.between(1, 3))
+            };
             Arc::make_mut(&mut service.task).image = image;
         }
         1 => {
@@ -94,6 +114,14 @@ pub fn change(luck: &mut Luck, spec: &mut StackSpec) {
             let value = luck.between(0, 3).to_string();
             Arc::make_mut(&mut service.task).environment.insert("LEVEL".into(), Some(value));
         }
+    }
+}
+
+/// Whoever wrote a bad image writes a good one.
+pub fn mend(spec: &mut StackSpec) {
+    for service in spec.services.values_mut().filter(|service| service.task.image.ends_with(":bad")) {
+        let image = format!("{}:1", service.name);
+        Arc::make_mut(&mut service.task).image = image;
     }
 }
 

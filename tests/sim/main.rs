@@ -82,7 +82,7 @@ fn run(seed: u64) -> World {
             let (after, time) = (luck.between(0, 4_000), luck.between(100, 60_000));
             world.schedule_silence(&node, after, time);
         }
-        world.deploy(&spec, options(), kill_after);
+        world.deploy(&spec, PlanOptions { atomic: luck.once_in(3), ..options() }, kill_after);
         if luck.once_in(2) {
             let pause = luck.between(0, 20_000);
             world.settle(pause);
@@ -99,6 +99,7 @@ fn run(seed: u64) -> World {
     world.settle(200_000);
     world.silent.clear();
     generate::restore_nodes(&mut world.base);
+    generate::mend(&mut spec);
     arrive(&mut world, &spec);
     world
 }

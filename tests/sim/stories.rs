@@ -1,9 +1,11 @@
 //! Short scenes, one per rule, readable aloud.
 
 use stackctl::model::node::Availability;
-use stackctl::model::spec::{DependencyCondition, Mount, ServiceMode, UpdateOrder, VolumeSpec};
+use stackctl::model::spec::{
+    DependencyCondition, FailureAction, Mount, ServiceMode, UpdateOrder, VolumeSpec,
+};
 use stackctl::model::{NodeName, StackSpec};
-use stackctl::orchestrator::{Ending, Plan, PlanOptions, Problem, Reason, What};
+use stackctl::orchestrator::{Ending, Plan, PlanOptions, Problem, Reason, ServiceEnding, What};
 
 use crate::builder::*;
 use crate::faults::Faults;
@@ -378,7 +380,7 @@ fn a_bad_update_stops_after_the_first_slot() {
     else {
         panic!()
     };
-    assert_eq!(verdict.ending, Ending::Failed);
+    assert_eq!(verdict.ending, Ending::Paused);
     assert_eq!(verdict.services[0].untouched, 3);
     assert_eq!(world.tasks().filter(|t| t.is_live() && t.spec.image == "web:1").count(), 3);
 }
@@ -426,4 +428,137 @@ fn the_plan_is_the_same_every_time() {
     let first = Plan::make(&world.observe(), &spec, options());
     let second = Plan::make(&world.observe(), &spec, options());
     assert_eq!(first.forecast, second.forecast);
+}
+
+fn update(world: &mut World, spec: &StackSpec, options: PlanOptions) -> stackctl::orchestrator::Verdict {
+    match world.deploy(spec, options, None) {
+        RunEnd::Verdict(verdict) => verdict,
+        other => panic!("{other:?}\n{}", world.trace.join("\n")),
+    }
+}
+
+fn images(world: &World, service: &str) -> Vec<String> {
+    let live = world.tasks().filter(|task| task.service.as_str() == service && task.is_live());
+    let mut images: Vec<String> = live.map(|task| task.spec.image.clone()).collect();
+    images.sort();
+    images
+}
+
+/// `web`, ten tasks, of which a failed update goes back by itself.
+fn ten(failure_action: FailureAction) -> stackctl::model::ServiceSpec {
+    let mut web = replicated("web", 10);
+    web.update_config.failure_action = failure_action;
+    web.update_config.parallelism = 2;
+    web
+}
+
+#[test]
+fn a_bad_update_goes_back_to_the_very_tasks_that_ran() {
+    let mut world = four();
+    deploy(&mut world, &stack(vec![ten(FailureAction::Rollback)]));
+    let before: Vec<_> = world.tasks().filter(|task| task.is_live()).map(|task| task.id.clone()).collect();
+    let verdict =
+        update(&mut world, &stack(vec![with_image(ten(FailureAction::Rollback), "web:bad")]), options());
+    assert_eq!(verdict.ending, Ending::RolledBack);
+    let web = &verdict.services[0];
+    assert_eq!((web.ending, web.returned, web.untouched), (ServiceEnding::RolledBack, 2, 8));
+    let after: Vec<_> = world.tasks().filter(|task| task.is_live()).map(|task| task.id.clone()).collect();
+    assert_eq!(before, after, "the old containers, not new ones like them");
+    assert!(Plan::make(&world.observe(), &stack(vec![ten(FailureAction::Rollback)]), options()).is_empty());
+}
+
+#[test]
+fn under_start_first_a_bad_update_costs_no_task() {
+    let mut world = four();
+    let mut web = ten(FailureAction::Rollback);
+    web.update_config.order = UpdateOrder::StartFirst;
+    deploy(&mut world, &stack(vec![web.clone()]));
+    let restarts = world.trace.len();
+    let verdict = update(&mut world, &stack(vec![with_image(web, "web:bad")]), options());
+    assert_eq!(verdict.ending, Ending::RolledBack);
+    let stops: Vec<&String> = world.trace[restarts..]
+        .iter()
+        .filter(|line| line.contains("> stop task"))
+        .filter(|line| !line.contains("back to what ran before"))
+        .collect();
+    assert!(stops.is_empty(), "{stops:#?}");
+    assert_eq!(images(&world, "web"), ["web:1"; 10]);
+}
+
+#[test]
+fn so_many_failures_are_tolerated_and_no_more() {
+    for (ratio, ending, untouched) in [(0.15, Ending::Paused, 7), (1.0, Ending::Failed, 0)] {
+        let mut world = four();
+        let mut web = ten(FailureAction::Pause);
+        web.update_config.max_failure_ratio = ratio;
+        deploy(&mut world, &stack(vec![web.clone()]));
+        let verdict = update(&mut world, &stack(vec![with_image(web, "web:bad")]), options());
+        assert_eq!((verdict.ending, verdict.services[0].untouched), (ending, untouched), "{ratio}");
+    }
+}
+
+#[test]
+fn a_paused_update_goes_on_with_the_broken_slots_first() {
+    let mut world = four();
+    deploy(&mut world, &stack(vec![ten(FailureAction::Pause)]));
+    let bad = stack(vec![with_image(ten(FailureAction::Pause), "web:bad")]);
+    assert_eq!(update(&mut world, &bad, options()).ending, Ending::Paused);
+    let broken: Vec<String> = world
+        .tasks()
+        .filter(|task| task.is_live() && !task.status.is_up() || task.spec.image == "web:bad")
+        .map(|task| task.slot.to_string())
+        .collect();
+    let good = stack(vec![with_image(ten(FailureAction::Pause), "web:2")]);
+    let plan = Plan::make(&world.observe(), &good, options());
+    let first = plan.forecast.waves.iter().flatten().find_map(|action| match &action.what {
+        What::CreateTask { task } => Some(task.slot.to_string()),
+        _ => None,
+    });
+    assert!(broken.contains(&first.clone().unwrap()), "{first:?} of {broken:?}");
+    assert_eq!(update(&mut world, &good, options()).ending, Ending::Converged);
+}
+
+#[test]
+fn with_atomic_one_failure_takes_the_whole_stack_back() {
+    let mut world = four();
+    let app = |db: &str, web: &str, log: &str| {
+        let web = with_image(replicated("web", 3), web);
+        let web = depends(web, "db", DependencyCondition::ServiceStarted);
+        stack(vec![with_image(replicated("db", 1), db), web, with_image(global("log"), log)])
+    };
+    let atomic = PlanOptions { atomic: true, ..options() };
+    deploy(&mut world, &app("db:1", "web:1", "log:1"));
+    let before: Vec<_> = world.tasks().filter(|task| task.is_live()).map(|task| task.id.clone()).collect();
+    let verdict = update(&mut world, &app("db:2", "web:bad", "log:2"), atomic.clone());
+    assert_eq!(verdict.ending, Ending::RolledBack, "{verdict:#?}");
+    let after: Vec<_> = world.tasks().filter(|task| task.is_live()).map(|task| task.id.clone()).collect();
+    assert_eq!(before, after);
+    let order: Vec<&String> = world.trace.iter().filter(|line| line.contains("start task again")).collect();
+    let at = |name: &str| order.iter().position(|line| line.contains(name)).unwrap();
+    assert!(at("app_web") < at("app_db"), "dependants first, on the way back: {order:#?}");
+    assert!(Plan::make(&world.observe(), &app("db:1", "web:1", "log:1"), options()).is_empty());
+}
+
+#[test]
+fn with_atomic_a_service_that_was_pruned_comes_back() {
+    let mut world = four();
+    deploy(&mut world, &stack(vec![replicated("web", 2), replicated("old", 2)]));
+    let atomic = PlanOptions { atomic: true, ..options() };
+    let verdict = update(&mut world, &stack(vec![with_image(replicated("web", 2), "web:bad")]), atomic);
+    assert_eq!(verdict.ending, Ending::RolledBack);
+    assert_eq!((world.live("old"), images(&world, "web").len()), (2, 2));
+}
+
+#[test]
+fn a_rollback_that_fails_is_not_rolled_back() {
+    let mut world = four();
+    let web = ten(FailureAction::Rollback);
+    deploy(&mut world, &stack(vec![web.clone()]));
+    // Nothing can be started any more, neither the new nor the old.
+    world.faults.failed_start_in = 1;
+    let verdict = update(&mut world, &stack(vec![with_image(web, "web:2")]), options());
+    assert_eq!(verdict.ending, Ending::RollbackPaused);
+    let web = &verdict.services[0];
+    assert_eq!((web.ending, web.return_failures.len(), web.untouched), (ServiceEnding::RollbackPaused, 1, 8));
+    assert_eq!(world.live("web"), 9, "the slot that failed both ways, and no other");
 }

@@ -35,8 +35,16 @@ pub struct World {
     pub silent: BTreeSet<NodeName>,
     /// Silent when the last plan was made, and planned without: what runs there is not its doing.
     pub excused: BTreeSet<NodeName>,
-    /// Slots that had a running task when the last plan was made.
-    pub up_at_start: BTreeSet<(ServiceName, Slot)>,
+    /// Slots that had a running task when the last plan was made, and which.
+    pub up_at_start: BTreeMap<(ServiceName, Slot), BTreeSet<TaskId>>,
+    /// Silent, and the present run has been told so.
+    pub told_silent: BTreeSet<NodeName>,
+    /// Slots the present run has started an old task again in.
+    pub gone_back: BTreeSet<(ServiceName, Slot)>,
+    /// Services the present run has started tasks of.
+    pub started: BTreeSet<ServiceName>,
+    /// Tasks that fell by chance, not because of what they are.
+    pub unlucky: BTreeSet<TaskId>,
     pub luck: Luck,
     pub faults: Faults,
     /// What will happen, by time and order of scheduling.
@@ -61,6 +69,13 @@ enum Happening {
     Crash {
         node: NodeName,
         task: TaskId,
+        by_chance: bool,
+    },
+    /// A health check makes up its mind.
+    Judged {
+        node: NodeName,
+        task: TaskId,
+        health: Health,
     },
     Restarted {
         node: NodeName,
@@ -102,7 +117,11 @@ impl World {
             base,
             silent: BTreeSet::new(),
             excused: BTreeSet::new(),
-            up_at_start: BTreeSet::new(),
+            up_at_start: BTreeMap::new(),
+            told_silent: BTreeSet::new(),
+            gone_back: BTreeSet::new(),
+            started: BTreeSet::new(),
+            unlucky: BTreeSet::new(),
             luck: Luck::new(seed),
             faults,
             queue: BTreeMap::new(),
@@ -144,8 +163,15 @@ impl World {
         self.sequence += 1;
         let run = self.sequence;
         self.excused = self.silent.clone();
-        let running = self.tasks().filter(|task| matches!(task.status, TaskStatus::Running { .. }));
-        self.up_at_start = running.map(|task| (task.service.clone(), task.slot.clone())).collect();
+        let mut up: BTreeMap<_, BTreeSet<TaskId>> = BTreeMap::new();
+        for task in self.tasks().filter(|task| task.status.is_up()) {
+            up.entry((task.service.clone(), task.slot.clone())).or_default().insert(task.id.clone());
+        }
+        self.up_at_start = up;
+        self.told_silent.clear();
+        self.gone_back.clear();
+        self.started.clear();
+        self.unlucky.clear();
         let observed = self.observe();
         let plan = Plan::make(&observed, spec, options);
         if !plan.problems.is_empty() {
@@ -165,6 +191,12 @@ impl World {
             let step = converger.step(self.now, event);
             for action in step.actions {
                 checks::action_allowed(self, &action, spec);
+                if let What::StartTask { task } = &action.what {
+                    self.started.insert(task.service.service.clone());
+                }
+                if let What::StartAgain { task } = &action.what {
+                    self.gone_back.insert((task.service.clone(), task.slot.clone()));
+                }
                 self.say(format!(
                     "> {} {} on {} ({})",
                     action.what.verb(),
@@ -181,8 +213,12 @@ impl World {
                 };
                 self.at(delay, Happening::Effect { run, action });
             }
+            for notice in &step.notices {
+                self.say(format!("! {notice}"));
+            }
             if let Some(verdict) = step.verdict {
                 self.say(format!("verdict {:?}", verdict.ending));
+                checks::ended(self, &verdict, spec);
                 return RunEnd::Verdict(verdict);
             }
             if let Some(at) = step.wake_at {
@@ -246,6 +282,12 @@ impl World {
                     self.at(self.faults.timeout_ms, Happening::Reply { run: of, id, outcome });
                     return None;
                 }
+                if of != run
+                    && let Some(task) = action.what.task()
+                {
+                    // The late doing of a run that was killed.
+                    self.unlucky.insert(task.id);
+                }
                 let outcome = self.carry_out(&action);
                 checks::hosts(self);
                 if self.luck.once_in(self.faults.lost_reply_in) {
@@ -269,15 +311,26 @@ impl World {
             }
             Happening::Wake { run: of } => (of == run).then_some(Event::Tick),
             Happening::Look { .. } => None,
-            Happening::Crash { node, task } => {
-                self.crash(&node, &task, 1);
+            Happening::Crash { node, task, by_chance } => {
+                if by_chance {
+                    self.unlucky.insert(task.clone());
+                }
+                let fell = self.crash(&node, &task, 1) && !self.silent.contains(&node);
+                fell.then_some(Event::TaskFell { task, exit_code: 1 })
+            }
+            Happening::Judged { node, task, health } => {
+                if let Some(container) = self.container(&node, &task)
+                    && matches!(container.task.status, TaskStatus::Running { .. })
+                {
+                    container.task.status = TaskStatus::Running { health };
+                    self.say(format!("{task} on {node} is {health:?}"));
+                }
                 None
             }
             Happening::Restarted { node, task } => {
                 if let Some(container) = self.container(&node, &task)
                     && matches!(container.task.status, TaskStatus::Restarting { .. })
                 {
-                    container.task.status = TaskStatus::Running { health: Health::None };
                     let is_job = container.is_job;
                     self.say(format!("{task} on {node} is restarted by its engine"));
                     self.begins(&node, &task, is_job);
@@ -296,6 +349,7 @@ impl World {
             Happening::Silent { node } => {
                 self.say(format!("{node} goes silent"));
                 self.silent.insert(node.clone());
+                self.told_silent.insert(node.clone());
                 Some(Event::NodeSilent {
                     node,
                     why: Unreachable {
@@ -396,6 +450,7 @@ impl World {
                 Outcome::Done
             }
             What::StartTask { task } => self.start(&node, &task.id),
+            What::StartAgain { task } => self.start(&node, &task.id),
             What::StopTask { task, .. } => {
                 if let Some(container) = self.container(&node, &task.id)
                     && container.task.status.is_live()
@@ -438,28 +493,43 @@ impl World {
             return Outcome::Failed(refused("cannot start"));
         }
         let is_job = container.is_job;
-        self.container(node, id).expect("just seen").task.status =
-            TaskStatus::Running { health: Health::None };
-        self.begins(node, id, is_job);
-        Outcome::Started(TaskStatus::Running { health: Health::None })
+        let status = self.begins(node, id, is_job);
+        Outcome::Started(status)
     }
 
-    /// A container runs: it may end well, if it is meant to, or crash.
-    fn begins(&mut self, node: &NodeName, id: &TaskId, is_job: bool) {
+    /// A container runs: it may end well, if it is meant to, or crash, or never be well.
+    fn begins(&mut self, node: &NodeName, id: &TaskId, is_job: bool) -> TaskStatus {
+        let container = self.container(node, id).expect("it is about to run");
+        let has_check = container.task.spec.healthcheck.is_some();
+        let is_bad = container.task.spec.image.ends_with(":bad");
+        let health = if has_check { Health::Starting } else { Health::None };
+        let status = TaskStatus::Running { health };
+        container.task.status = status;
+        let (node_name, task) = (node.clone(), id.clone());
+        if has_check {
+            let delay = self.luck.between(200, 3_000);
+            let health = if is_bad { Health::Unhealthy } else { Health::Healthy };
+            self.at(delay, Happening::Judged { node: node_name, task, health });
+        } else if is_bad {
+            let delay = self.luck.between(1, 1_500);
+            self.at(delay, Happening::Crash { node: node_name, task, by_chance: false });
+        }
         if is_job {
             let delay = self.luck.between(100, 5_000);
             self.at(delay, Happening::JobDone { node: node.clone(), task: id.clone() });
         }
         if self.luck.once_in(self.faults.crash_in) {
             let delay = self.luck.between(1, 4_000);
-            self.at(delay, Happening::Crash { node: node.clone(), task: id.clone() });
+            self.at(delay, Happening::Crash { node: node.clone(), task: id.clone(), by_chance: true });
         }
+        status
     }
 
-    fn crash(&mut self, node: &NodeName, id: &TaskId, exit_code: i64) {
-        let Some(container) = self.container(node, id) else { return };
+    /// Tells whether there was anything to crash.
+    fn crash(&mut self, node: &NodeName, id: &TaskId, exit_code: i64) -> bool {
+        let Some(container) = self.container(node, id) else { return false };
         if !matches!(container.task.status, TaskStatus::Running { .. }) {
-            return;
+            return false;
         }
         let restart = match engine_policy(&container.task.spec.restart_policy, container.is_job) {
             EnginePolicy::No => false,
@@ -474,6 +544,7 @@ impl World {
             let delay = self.luck.between(100, 2_000);
             self.at(delay, Happening::Restarted { node: node.clone(), task: id.clone() });
         }
+        true
     }
 
     /// A host goes silent after a while, and comes back after another.

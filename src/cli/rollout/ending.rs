@@ -127,7 +127,7 @@ impl Told<'_> {
         let stack = &self.planned.spec.name;
         let of_tasks = verdict.services.iter().flat_map(|service| {
             let shown = |failed| Shown { of_task: true, failed, nodes: vec![&failed.node] };
-            service.failures.iter().map(shown)
+            service.failures.iter().chain(&service.return_failures).map(shown)
         });
         let all: Vec<Shown<'_>> = folded(&verdict.failures).into_iter().chain(of_tasks).collect();
         let tails: Vec<Vec<String>> = join_all(all.iter().take(FAILURES_MAX).map(|shown| async move {
@@ -146,10 +146,18 @@ impl Told<'_> {
             self.ui.talk(&format!("… and {} more\n", count(all.len() - FAILURES_MAX, "failure")));
         }
         for service in &verdict.services {
-            if service.untouched > 0 {
-                let slots = count(service.untouched as usize, "task");
-                let text = format!("{}: {slots} not touched", service.service);
+            let says = |what: &str, n: u32| {
+                let text = format!("{}: {} {what}", service.service, count(n as usize, "task"));
                 self.ui.talk(&format!("{}\n", paint(CHANGE, text)));
+            };
+            if service.returned > 0 {
+                says("back as before", service.returned);
+            }
+            if service.not_returned > 0 {
+                says("not taken back", service.not_returned);
+            }
+            if service.untouched > 0 {
+                says("not touched", service.untouched);
             }
             if !service.waited_for.is_empty() && service.failures.is_empty() {
                 let names: Vec<&str> = service.waited_for.iter().map(ServiceName::as_str).collect();
@@ -163,6 +171,11 @@ impl Told<'_> {
                 (Exit::Refused, "could not be prepared: nothing was stopped and nothing was started")
             }
             Ending::Failed => (Exit::Refused, "is not as wanted"),
+            Ending::RolledBack => (Exit::RolledBack, "is rolled back: what failed runs as before"),
+            Ending::Paused => (Exit::Paused, "is half way: its update is paused"),
+            Ending::RollbackPaused => {
+                (Exit::Paused, "is half way back: its rollback failed as well and is paused")
+            }
             Ending::HostSilent => {
                 (Exit::Unreachable, "is in an unknown state: a host went silent on the way")
             }
@@ -172,7 +185,14 @@ impl Told<'_> {
         if let Some(service) = with_log {
             self.next(&format!("stackctl logs {stack} {}", service.service));
         }
-        self.next(&format!("`{}` again continues from here", self.command()));
+        let next = match verdict.ending {
+            Ending::RolledBack => format!("mend it, then `{}` again", self.command()),
+            Ending::RollbackPaused => {
+                format!("`stackctl ps {stack}` shows what runs; `{}` goes on from here", self.command())
+            }
+            _ => format!("`{}` again continues from here", self.command()),
+        };
+        self.next(&next);
         exit
     }
 

@@ -42,6 +42,7 @@ impl<'a> Screen<'a> {
             Progress::Ended(action, outcome) => Some(Happened::Ended(action, outcome)),
             Progress::Seen(node, task, status) => Some(Happened::Seen(node, task, status)),
             Progress::Silent(node, why) => Some(Happened::Silent(node, why)),
+            Progress::Noticed(notice) => Some(Happened::Noticed(notice)),
             Progress::Tick => None,
         };
         let line = match happened {

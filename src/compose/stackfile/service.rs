@@ -603,15 +603,7 @@ fn update_config(deploy: &Fields<'_>, key: &str) -> Option<Spanned<UpdateConfig>
             .at(ratio.span, "a share is between 0 and 1"),
         );
     }
-    if let Some(ratio) = ratio.filter(|ratio| ratio.value != 0.0 && at == At::UpdateConfig) {
-        support::note_part(&config, "max_failure_ratio", ratio.span, at);
-    }
     let action = word(&config, "failure_action", &actions);
-    if let Some(action) =
-        action.filter(|action| action.value == FailureAction::Rollback && at == At::UpdateConfig)
-    {
-        support::note_part(&config, "failure_action", action.span, at);
-    }
     let mut failure_action = action.map_or(defaults.failure_action, |action| action.value);
     if let (FailureAction::Rollback, Some(action), "rollback_config") = (failure_action, action, key) {
         // Docker takes the word and pauses.

@@ -78,6 +78,7 @@ pub(in crate::fleet) async fn run(
         What::PullImage { image } => pull(engine, context, image).await,
         What::CreateTask { task } => create_task(engine, task).await,
         What::StartTask { task } => start(engine, task).await,
+        What::StartAgain { task } => start_again(engine, &task.container_name()).await,
         What::StopTask { task, grace } => stop(engine, task, *grace).await,
         What::RemoveTask { task } => remove(engine, task).await,
         What::RemoveNetwork { name } => remove_network(engine, context, name).await,
@@ -238,10 +239,15 @@ async fn start(engine: &Engine, plan: &TaskPlan) -> Result<Outcome, Stop> {
         connect(engine, plan, &name).await?;
         upload(engine, plan, &name).await?;
     }
+    start_again(engine, &name).await
+}
+
+/// Starts a container that lacks nothing, and looks what came of it.
+async fn start_again(engine: &Engine, name: &str) -> Result<Outcome, Stop> {
     let options = None::<StartContainerOptions>;
-    engine.call(START_LIMIT, async |docker| docker.start_container(&name, options).await).await?;
-    let missing = ActionError::ContainerMissing { name: name.clone() };
-    let found = inspect::container(&engine.reader, &name).await?.ok_or(missing)?;
+    engine.call(START_LIMIT, async |docker| docker.start_container(name, options).await).await?;
+    let missing = ActionError::ContainerMissing { name: name.to_owned() };
+    let found = inspect::container(&engine.reader, name).await?.ok_or(missing)?;
     Ok(Outcome::Started(inspect::status(&found)?))
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::reason::Reason;
 use super::slot::Found;
-use super::{OldTask, Planner, ServiceWork, SlotKind, SlotWork};
+use super::{Adopt, OldTask, Planner, ServiceWork, SlotKind, SlotWork};
 use crate::model::Task;
 
 impl<'o> Planner<'o> {
@@ -27,8 +27,9 @@ impl<'o> Planner<'o> {
                 old
             })
             .collect();
-        // First the one that serves until its successor is up, where that is the order.
-        going.sort_by_key(|old| old.idle);
+        // First the one that serves: until its successor is up, where that is the order, and again if the
+        // update fails. A newer one that never did its work is not it.
+        going.sort_by_key(|old| (old.idle, !old.is_up));
         going
     }
 
@@ -51,7 +52,7 @@ impl<'o> Planner<'o> {
                 kind: SlotKind::Remove,
                 node,
                 fresh: None,
-                adopt: false,
+                adopt: Adopt::No,
                 old: Vec::new(),
                 expired,
                 watch: None,

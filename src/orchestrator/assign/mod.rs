@@ -35,6 +35,8 @@ pub struct Assignment {
     pub services: Vec<ServiceWork>,
     /// Networks that go when everything else is done.
     pub unused_networks: Vec<Step>,
+    /// If a service fails, the whole stack goes back.
+    pub atomic: bool,
     /// What a person should know.
     pub notes: Vec<Note>,
     /// What stops the plan.
@@ -59,6 +61,10 @@ pub struct ServiceWork {
     pub name: ServiceName,
     /// How changed tasks are replaced. For removed services it does not matter.
     pub update: UpdateConfig,
+    /// How they are put back when that fails.
+    pub rollback: UpdateConfig,
+    /// How long its health check may take to make up its mind, in milliseconds, if it has one.
+    pub startup_ms: Option<i64>,
     /// Tasks of a job that may run at a time; `u32::MAX` for other services.
     pub max_concurrent: u32,
     /// Whether the tasks are meant to end.
@@ -83,10 +89,10 @@ pub struct SlotWork {
     pub kind: SlotKind,
     /// Node of the fresh task; of the old one if there is no fresh one.
     pub node: usize,
-    /// The task to make, or to start if `adopt`.
+    /// The task to make, or to go on with as `adopt` says.
     pub fresh: Option<Arc<TaskPlan>>,
-    /// The fresh task's container exists already, never started.
-    pub adopt: bool,
+    /// Whether the fresh task's container is there already.
+    pub adopt: Adopt,
     /// Live tasks that go; the first of them serves on until the fresh one is up, under start-first.
     pub old: Vec<OldTask>,
     /// Ended tasks to remove once the slot is settled.
@@ -97,6 +103,18 @@ pub struct SlotWork {
     pub after: Vec<TaskId>,
     /// Why.
     pub why: Reason,
+}
+
+/// How much of a fresh task an earlier run has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adopt {
+    /// Nothing.
+    No,
+    /// Its container, never started.
+    Created,
+    /// It was started beside the task it replaces: a run ended half way under start-first, or on its way
+    /// back. It has yet to prove itself.
+    Started(TaskStatus),
 }
 
 /// One word for what happens to a slot.
@@ -121,6 +139,10 @@ pub struct OldTask {
     pub node: usize,
     /// Needs no stop: it never ran, or has ended.
     pub idle: bool,
+    /// It does its work.
+    pub is_up: bool,
+    /// It publishes a port of its node.
+    pub has_ports: bool,
     /// Its own grace period.
     pub grace: Option<GoDuration>,
     /// Why, where it differs from the slot's reason.
@@ -159,6 +181,7 @@ pub fn assign(observed: &Observed, spec: &StackSpec, options: PlanOptions) -> As
         prepare,
         services,
         unused_networks,
+        atomic: plan.options.atomic,
         notes: plan.notes,
         problems: plan.problems,
     }
@@ -233,6 +256,8 @@ impl<'o> Planner<'o> {
             handle: handle(task),
             node: self.node_index(&task.node),
             idle: !task.is_live() || never_ran,
+            is_up: task.status.is_up(),
+            has_ports: task.spec.host_ports().next().is_some(),
             grace: task.spec.stop_grace_period,
             why,
             discard: discard || never_ran,
@@ -263,6 +288,8 @@ impl<'o> Planner<'o> {
             work.push(ServiceWork {
                 name: name.clone(),
                 update: UpdateConfig::default(),
+                rollback: UpdateConfig::default(),
+                startup_ms: None,
                 max_concurrent: u32::MAX,
                 is_job: false,
                 must_complete: false,
@@ -283,7 +310,7 @@ impl<'o> Planner<'o> {
             kind: SlotKind::Remove,
             node: self.node_index(&tasks[0].node),
             fresh: None,
-            adopt: false,
+            adopt: Adopt::No,
             old: live.iter().map(old).collect(),
             expired: ended.iter().map(old).collect(),
             watch: None,

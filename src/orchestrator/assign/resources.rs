@@ -8,7 +8,7 @@ use super::super::note::Note;
 use super::super::problem::Problem;
 use super::super::reason::Reason;
 use super::super::site::Site;
-use super::{Planner, ServiceWork, SlotKind, Step};
+use super::{Adopt, Planner, ServiceWork, SlotKind, Step};
 use crate::model::image::ImageRef;
 use crate::model::node::ObservedNetwork;
 use crate::model::spec::{HostPort, NetworkSpec, VolumeSpec};
@@ -65,7 +65,9 @@ impl Planner<'_> {
                     };
                     need(What::CreateVolume { volume });
                 }
-                if !slot.adopt && !name_there.as_ref().is_some_and(|name| facts.images.contains(name)) {
+                if slot.adopt == Adopt::No
+                    && !name_there.as_ref().is_some_and(|name| facts.images.contains(name))
+                {
                     need(What::PullImage { image: image.clone() });
                 }
             }
@@ -227,6 +229,7 @@ fn resource(what: &What) -> (u8, &str) {
         What::PullImage { image } => (2, image),
         What::CreateTask { .. }
         | What::StartTask { .. }
+        | What::StartAgain { .. }
         | What::StopTask { .. }
         | What::RemoveTask { .. }
         | What::RemoveNetwork { .. } => unreachable!("not a preparation"),

@@ -10,12 +10,12 @@ use super::super::reason::Reason;
 use super::super::scheduler::{Request, Spread, Unplaced};
 use super::super::template;
 use super::slot::{Fate, Found, keep_lowest};
-use super::{Planner, ServiceWork, SlotKind, SlotWork, handle, service_plan};
+use super::{Adopt, Planner, ServiceWork, SlotKind, SlotWork, handle, service_plan};
 use crate::diff::task_changes;
 use crate::model::node::Availability;
-use crate::model::spec::{RestartCondition, ServiceMode, ServiceSpec, UpdateOrder};
+use crate::model::spec::{Healthcheck, RestartCondition, ServiceMode, ServiceSpec, UpdateOrder};
 use crate::model::task::{Slot, Task};
-use crate::model::{ServiceName, SpecHash, TaskId};
+use crate::model::{ServiceName, SpecHash, TaskId, TaskStatus};
 
 /// What is known of one service while its slots are decided.
 struct Table<'p> {
@@ -88,6 +88,8 @@ impl<'o> Planner<'o> {
         let mut work = ServiceWork {
             name: service.name.clone(),
             update: service.update_config,
+            rollback: service.rollback_config,
+            startup_ms: service.task.healthcheck.as_ref().map(Healthcheck::startup_ms),
             max_concurrent: u32::MAX,
             is_job: service.mode.is_job(),
             must_complete,
@@ -348,6 +350,13 @@ impl<'o> Planner<'o> {
                 if others.is_empty() {
                     self.keep(work, task);
                     self.expire_kept(work, &found);
+                } else if found.live.iter().any(|other| other.spec_hash != task.spec_hash) {
+                    // The one it was to replace goes once it has proved itself, not before.
+                    let why = self.surplus_reason(table, &found, task);
+                    let at = self.node_index(&task.node);
+                    let slot = self.fresh(table, Open { found, adopt: Some(task), why }, at);
+                    work.slots.push(slot);
+                    return Some(at);
                 } else {
                     let why = self.surplus_reason(table, &found, task);
                     let expired = self.expired(&found, &others);
@@ -355,7 +364,7 @@ impl<'o> Planner<'o> {
                         kind: SlotKind::Remove,
                         node: self.node_index(&task.node),
                         fresh: None,
-                        adopt: false,
+                        adopt: Adopt::No,
                         old: others,
                         expired,
                         watch: None,
@@ -388,7 +397,7 @@ impl<'o> Planner<'o> {
             kind: SlotKind::Keep,
             node: self.node_index(&task.node),
             fresh: None,
-            adopt: false,
+            adopt: Adopt::No,
             old: Vec::new(),
             expired: Vec::new(),
             watch: Some((handle(task), task.status)),
@@ -564,7 +573,11 @@ impl<'o> Planner<'o> {
                 id,
                 spec,
             })),
-            adopt: adopted.is_some(),
+            adopt: match adopted.map(|task| task.status) {
+                None => Adopt::No,
+                Some(TaskStatus::Created) => Adopt::Created,
+                Some(status) => Adopt::Started(status),
+            },
             old,
             expired,
             watch: None,

@@ -1,34 +1,44 @@
 //! Puts an assignment in order and sees it through: `step(now, event)` in, actions out.
 //!
-//! Three phases. *Prepare*: networks, volumes and images on every node; if any of it fails, nothing has
+//! Four phases. *Prepare*: networks, volumes and images on every node; if any of it fails, nothing has
 //! been stopped or started, and that is where it ends. *Roll*: services in order of dependency, slots by
-//! the update policy. *Tidy*: networks nobody uses any more, once every fresh task has held for
-//! [`SETTLE_MS`].
+//! the update policy; and back again, where too much failed and the policy says so. *Clear*: old tasks
+//! that were kept as the way back, once every fresh task has held for [`SETTLE_MS`]. *Tidy*: networks
+//! nobody uses any more.
 //!
 //! A state machine without a clock: time is an argument, and the wish to be woken is part of the answer.
 //! What it decides depends on its inputs alone, so a forecast and a deploy without faults act alike.
 //!
-//! Failure ratios, pause and rollback belong in `service`, where a slot's end is counted; today a failed
-//! slot stops the rollout of its service unless `failure_action` is `continue`.
+//! ```text
+//!   slot     one task's way forward        back   the same slot's way back
+//!   service  which slots may move now      turn   when, and in which order, services go back
+//!   judge    what a task's state means     verdict  how it ended
+//! ```
 
+mod back;
+mod judge;
 mod service;
 mod slot;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::action::{Action, ActionId, Failure, FailureKind, Outcome, What};
 use super::assign::{Assignment, OldTask, Step as Wanted};
 use super::event::Event;
+use super::notice::Notice;
 use super::reason::Reason;
 use crate::model::ids::{NodeName, TaskId};
+use crate::model::spec::NetworkSpec;
 use crate::model::{TaskStatus, Timestamp};
 
 use service::{ServiceRun, State};
-use slot::{SlotRun, Stage};
-pub use verdict::{Ending, ServiceVerdict, TaskFailure, Verdict};
+use slot::{Leg, SlotRun, Stage};
+pub use verdict::{Ending, ServiceEnding, ServiceVerdict, TaskFailure, Verdict};
 
 /// How long a fresh task without a health check must hold before the run counts as done, in
 /// milliseconds. Long enough to see a program die of a bad flag, short enough to wait for.
@@ -38,6 +48,11 @@ pub const SETTLE_MS: i64 = 2_000;
 /// failed, in milliseconds: programs that die until their database is up are a habit of many stacks.
 pub const RESTART_PATIENCE_MS: i64 = 10_000;
 
+/// How long a task may be neither up nor failed before that counts as failed, in milliseconds, where its
+/// health check does not ask for more. Kubernetes' `progressDeadlineSeconds` is 600 s; ours ends before a
+/// deploy stops being watched.
+pub const PROGRESS_MS: i64 = 300_000;
+
 /// The answer to one event.
 #[derive(Debug, Default)]
 pub struct Step {
@@ -45,6 +60,8 @@ pub struct Step {
     pub actions: Vec<Action>,
     /// When to send [`Event::Tick`] if nothing else happens before.
     pub wake_at: Option<Timestamp>,
+    /// What whoever watches should hear.
+    pub notices: Vec<Notice>,
     /// Set once: nothing is left to do or to wait for.
     pub verdict: Option<Verdict>,
 }
@@ -62,7 +79,19 @@ pub struct Converger {
     by_task: BTreeMap<TaskId, usize>,
     /// Slots that wait until an old task has stopped.
     waiting_for_stop: BTreeMap<TaskId, Vec<usize>>,
+    /// The same, for the way back: whose fresh task took an old task's port.
+    takers: BTreeMap<TaskId, Vec<usize>>,
+    /// Slots on their way back that wait for a port.
+    awaiting_ports: Vec<usize>,
+    /// If a service fails, the whole stack goes back.
+    atomic: bool,
+    /// It does.
+    is_turning: bool,
+    /// Services that are about to turn back.
+    turns: Vec<usize>,
     prepare: Vec<Wanted>,
+    /// Networks this run has made: node and name.
+    made_networks: Vec<(usize, Arc<NetworkSpec>)>,
     unused_networks: Vec<Wanted>,
     phase: Phase,
     failures: Vec<Failed>,
@@ -77,6 +106,7 @@ enum Phase {
     Begin,
     Preparing { open: usize },
     Rolling,
+    Clearing { open: usize },
     Tidying { open: usize },
     Done,
 }
@@ -92,11 +122,13 @@ struct Failed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
     /// The delay after this slot's batch is over.
-    Delay { slot: usize },
+    Delay { slot: usize, leg: Leg },
     /// A slot's patience is over.
-    Patience(usize),
-    /// A slot's fresh task has run for long enough.
-    Hold(usize),
+    Patience { slot: usize, leg: Leg },
+    /// A slot's fresh task, or the old one on the way back, has run for long enough.
+    Hold { slot: usize, leg: Leg },
+    /// A slot's task should be up by now.
+    Progress { slot: usize, leg: Leg },
     /// The fresh tasks have held.
     Settled,
 }
@@ -113,7 +145,7 @@ impl Converger {
     /// Begins with an assignment that has no problems.
     #[must_use]
     pub fn new(assignment: Assignment) -> Self {
-        let Assignment { nodes, prepare, services: work, unused_networks, .. } = assignment;
+        let Assignment { nodes, prepare, services: work, unused_networks, atomic, .. } = assignment;
         let mut slots = Vec::new();
         let mut services = Vec::with_capacity(work.len());
         for (at, work) in work.into_iter().enumerate() {
@@ -140,8 +172,14 @@ impl Converger {
             slots,
             issued: Vec::new(),
             by_task,
+            takers: waiting_for_stop.clone(),
             waiting_for_stop,
+            awaiting_ports: Vec::new(),
+            atomic,
+            is_turning: false,
+            turns: Vec::new(),
             prepare,
+            made_networks: Vec::new(),
             unused_networks,
             phase: Phase::Begin,
             failures: Vec::new(),
@@ -156,7 +194,12 @@ impl Converger {
         let mut step = Step::default();
         self.absorb(now, event, &mut step);
         self.ring(now, &mut step);
+        self.turn_round(now, &mut step);
         self.advance(now, &mut step);
+        while !self.turns.is_empty() {
+            self.turn_round(now, &mut step);
+            self.advance(now, &mut step);
+        }
         step.wake_at = self.timers.first().map(|(at, _)| *at);
         step
     }
@@ -172,7 +215,11 @@ impl Converger {
     pub fn only_waits(&self) -> bool {
         let begun = |service: &ServiceRun| service.state != State::Waiting;
         let waits = |slot: &SlotRun| match slot.stage {
-            Stage::AwaitingUp => slot.work.old.is_empty() && slot.work.expired.is_empty(),
+            Stage::AwaitingUp => {
+                // A failure would still have to be answered.
+                let answers = self.keeps_way_back(slot.service);
+                !answers && slot.work.old.is_empty() && slot.work.expired.is_empty()
+            }
             Stage::Up | Stage::Failed => true,
             _ => false,
         };
@@ -189,7 +236,8 @@ impl Converger {
         waiting
             .filter_map(|slot| {
                 let must_complete = self.services[slot.service].must_complete;
-                Some((self.nodes[slot.work.node].clone(), slot.task_id()?.clone(), must_complete))
+                let (node, task) = slot.awaited()?;
+                Some((self.nodes[node].clone(), task.clone(), must_complete))
             })
             .collect()
     }
@@ -199,8 +247,24 @@ impl Converger {
             Event::Tick => {}
             Event::ActionDone { id, outcome } => self.action_done(now, id, outcome, step),
             Event::TaskSeen { task, status, .. } => {
-                if let Some(&slot) = self.by_task.get(&task) {
+                if let Some(&slot) = self.by_task.get(&task)
+                    && self.slots[slot].awaited().is_some_and(|(_, awaited)| *awaited == task)
+                {
                     self.task_seen(now, slot, status, step);
+                }
+            }
+            Event::TaskFell { task, exit_code } => {
+                if let Some(&slot) = self.by_task.get(&task)
+                    && self.slots[slot].awaited().is_some_and(|(_, awaited)| *awaited == task)
+                    && !self.services[self.slots[slot].service].must_complete
+                {
+                    // Whether it stays down is for the next look to say.
+                    let status = TaskStatus::Restarting { exit_code };
+                    if self.slots[slot].in_flight > 0 {
+                        self.slots[slot].fell = Some(status);
+                    } else {
+                        self.task_seen(now, slot, Some(status), step);
+                    }
                 }
             }
             Event::NodeSilent { node, why } => {
@@ -224,13 +288,26 @@ impl Converger {
             }
             self.timers.pop_first();
             match timer {
-                Timer::Delay { slot } => {
+                Timer::Delay { slot, leg: Leg::Back } => self.back_delay_over(now, slot, step),
+                Timer::Delay { slot, .. } => {
                     let service = self.slots[slot].service;
-                    self.services[service].in_motion -= 1;
-                    self.pump(now, service, step);
+                    if self.services[service].state == State::Rolling {
+                        self.services[service].in_motion -= 1;
+                        self.pump(now, service, step);
+                    }
                 }
-                Timer::Patience(slot) => self.patience_over(now, slot, step),
-                Timer::Hold(slot) => self.held(now, slot, step),
+                Timer::Patience { slot, leg } | Timer::Hold { slot, leg } | Timer::Progress { slot, leg }
+                    if leg == self.slots[slot].leg =>
+                {
+                    match timer {
+                        _ if leg == Leg::Back => self.back_timer(now, slot, timer, step),
+                        Timer::Patience { .. } => self.patience_over(now, slot, step),
+                        Timer::Hold { .. } => self.held(now, slot, step),
+                        _ => self.progress_over(now, slot, step),
+                    }
+                }
+                // Set before the slot turned round.
+                Timer::Patience { .. } | Timer::Hold { .. } | Timer::Progress { .. } => {}
                 Timer::Settled => {}
             }
         }
@@ -264,19 +341,86 @@ impl Converger {
                         return;
                     }
                     self.settle_until = None;
-                    let failed = self.services.iter().any(|service| service.state != State::Up);
-                    // After a failure nobody knows which networks will be wanted next.
-                    let unused = if failed { Vec::new() } else { std::mem::take(&mut self.unused_networks) };
-                    self.phase = Phase::Tidying { open: unused.len() };
-                    for wanted in unused {
-                        let purpose = Purpose::Tidy { node: wanted.node, what: wanted.what.clone() };
-                        self.issue(wanted.node, wanted.what, wanted.why, purpose, step);
-                    }
+                    self.clear(step);
                 }
+                Phase::Clearing { open: 0 } => self.tidy(step),
                 Phase::Tidying { open: 0 } => return self.end(step),
-                Phase::Preparing { .. } | Phase::Tidying { .. } | Phase::Done => return,
+                Phase::Preparing { .. } | Phase::Clearing { .. } | Phase::Tidying { .. } | Phase::Done => {
+                    return;
+                }
             }
         }
+    }
+
+    /// The way forward is proved: what was kept as the way back goes.
+    fn clear(&mut self, step: &mut Step) {
+        let all_up = self.services.iter().all(|service| service.state == State::Up);
+        let mut going: Vec<OldTask> = Vec::new();
+        for (at, service) in self.services.iter().enumerate() {
+            let proved = if self.atomic { all_up } else { service.state == State::Up };
+            if proved && self.keeps_way_back(at) {
+                going.extend(service.slots.clone().flat_map(|slot| self.leftovers(slot)));
+            }
+        }
+        let going = going
+            .into_iter()
+            .map(|old| Wanted { node: old.node, what: What::RemoveTask { task: old.handle }, why: old.why })
+            .collect();
+        let open = self.issue_tidying(going, step);
+        self.phase = Phase::Clearing { open };
+    }
+
+    /// Networks nobody uses any more.
+    fn tidy(&mut self, step: &mut Step) {
+        let unused = if self.services.iter().all(|service| service.state == State::Up) {
+            std::mem::take(&mut self.unused_networks)
+        } else if self.is_turning {
+            self.networks_made_in_vain()
+        } else {
+            // After a failure nobody knows which networks will be wanted next.
+            Vec::new()
+        };
+        let open = self.issue_tidying(unused, step);
+        self.phase = Phase::Tidying { open };
+    }
+
+    /// Asks for what belongs to no slot's way, except on silent nodes, where it stays to be done. Tells
+    /// how much was asked for.
+    fn issue_tidying(&mut self, all: Vec<Wanted>, step: &mut Step) -> usize {
+        let mut open = 0;
+        for Wanted { node, what, why } in all {
+            if self.silent[node] {
+                self.note_failure(node, &what, Outcome::Failed(slot::silent_failure()));
+                continue;
+            }
+            open += 1;
+            let purpose = Purpose::Tidy { node, what: what.clone() };
+            self.issue(node, what, why, purpose, step);
+        }
+        open
+    }
+
+    /// Networks that this run made, and that nothing refers to now that the stack has gone back. One
+    /// that a failed task is kept on stays: without it nobody could start that task to look into it.
+    fn networks_made_in_vain(&self) -> Vec<Wanted> {
+        let is_used = |node: usize, name: &str| {
+            self.slots.iter().any(|slot| {
+                let kept = slot.has_failed || slot.stage != Stage::Returned;
+                let uses = |fresh: &Arc<super::TaskPlan>| fresh.spec.networks.contains_key(name);
+                kept && slot.work.node == node
+                    && slot.fresh != slot::Fresh::No
+                    && slot.work.fresh.as_ref().is_some_and(uses)
+            })
+        };
+        self.made_networks
+            .iter()
+            .filter(|(node, network)| !self.silent[*node] && !is_used(*node, &network.name))
+            .map(|(node, network)| Wanted {
+                node: *node,
+                what: What::RemoveNetwork { name: Arc::from(network.name.as_str()) },
+                why: Reason::RolledBack,
+            })
+            .collect()
     }
 
     fn end(&mut self, step: &mut Step) {
@@ -302,10 +446,13 @@ impl Converger {
                 if let Phase::Preparing { open } = &mut self.phase {
                     *open -= 1;
                 }
+                if let (What::CreateNetwork { network }, Outcome::Done) = (&what, &outcome) {
+                    self.made_networks.push((node, Arc::clone(network)));
+                }
                 self.note_failure(node, &what, outcome);
             }
             Purpose::Tidy { node, what } => {
-                if let Phase::Tidying { open } = &mut self.phase {
+                if let Phase::Clearing { open } | Phase::Tidying { open } = &mut self.phase {
                     *open -= 1;
                 }
                 self.note_failure(node, &what, outcome);
@@ -325,8 +472,12 @@ impl Converger {
         self.silent[node] = true;
         // With an action in flight its own answer decides; without one nothing else would come.
         for slot in self.watched.clone() {
-            let work = &self.slots[slot].work;
-            if work.node == node || work.old.iter().any(|old| old.node == node) {
+            let run = &self.slots[slot];
+            if run.leg == Leg::Back {
+                if run.awaited().is_some_and(|(awaited, _)| awaited == node) {
+                    self.fail_back(now, slot, failure.clone(), step);
+                }
+            } else if run.work.node == node || run.work.old.iter().any(|old| old.node == node) {
                 self.fail_slot(now, slot, failure.clone(), step);
             }
         }
@@ -345,42 +496,4 @@ impl Converger {
 
 fn describe(what: &What) -> String {
     format!("{} {}", what.verb(), what.object())
-}
-
-/// Whether a task does what its service wants of it, will not, or may yet.
-fn judge(status: Option<TaskStatus>, service: &ServiceRun, must_complete: bool) -> Judgement {
-    use crate::model::Health;
-    let Some(status) = status else {
-        return Judgement::Failed("its container is gone".to_owned());
-    };
-    match status {
-        TaskStatus::Running { health: Health::Unhealthy } => Judgement::Failed("it is unhealthy".to_owned()),
-        TaskStatus::Running { .. } if must_complete => Judgement::NotYet,
-        TaskStatus::Running { health: Health::Starting } => Judgement::NotYet,
-        TaskStatus::Running { .. } => Judgement::Up,
-        TaskStatus::Created => Judgement::NotYet,
-        TaskStatus::Restarting { exit_code } => {
-            Judgement::Failing(format!("it ended with status {exit_code}"))
-        }
-        TaskStatus::Paused => Judgement::Failed("it is paused".to_owned()),
-        TaskStatus::Exited { exit_code } if must_complete && exit_code == 0 => Judgement::Up,
-        TaskStatus::Exited { exit_code }
-            if !must_complete && super::restart::is_complete(&service.restart, service.is_job, exit_code) =>
-        {
-            Judgement::Up
-        }
-        TaskStatus::Exited { exit_code } => Judgement::Failed(format!("it ended with status {exit_code}")),
-        TaskStatus::Dead | TaskStatus::Removing => {
-            Judgement::Failed("its container is being removed".to_owned())
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Judgement {
-    Up,
-    NotYet,
-    /// Bad, but the engine is at it.
-    Failing(String),
-    Failed(String),
 }

@@ -1,11 +1,13 @@
 //! One service on its way: which of its slots may move now.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use super::super::assign::{ServiceWork, SlotKind};
-use super::slot::{SlotRun, Stage};
+use super::super::notice::Notice;
+use super::slot::{Leg, SlotRun, Stage};
 use super::verdict::TaskFailure;
-use super::{Converger, Step, Timer};
+use super::{Converger, PROGRESS_MS, Step, Timer};
 use crate::model::Timestamp;
 use crate::model::ids::ServiceName;
 use crate::model::spec::{DependencyCondition, FailureAction, RestartPolicy, UpdateConfig};
@@ -15,28 +17,48 @@ use crate::model::spec::{DependencyCondition, FailureAction, RestartPolicy, Upda
 pub(super) struct ServiceRun {
     pub(super) name: ServiceName,
     pub(super) update: UpdateConfig,
+    pub(super) rollback: UpdateConfig,
+    /// Tasks are replaced, not only made or removed: then a failure is the update's.
+    pub(super) is_update: bool,
+    /// How long a task may take to come up, in milliseconds.
+    pub(super) progress_ms: i64,
     pub(super) is_job: bool,
     pub(super) restart: RestartPolicy,
     pub(super) depends_on: Vec<(usize, DependencyCondition)>,
     pub(super) dependents: Vec<usize>,
     pub(super) state: State,
+    /// All its slots.
+    pub(super) slots: Range<usize>,
     /// Slots that stay, lose their task, get one, or get another.
     keeps: Vec<usize>,
     removes: Vec<usize>,
-    creates: VecDeque<usize>,
-    replaces: VecDeque<usize>,
+    pub(super) creates: VecDeque<usize>,
+    pub(super) replaces: VecDeque<usize>,
+    /// Slots that stay and have not shown yet that they are up.
+    keeps_open: u32,
+    /// Slots that get a task or must show one: what a failure ratio is a share of.
+    total: u32,
     max_concurrent: u32,
     creating: u32,
     /// Slots between the first action of their replacement and the end of its delay.
     pub(super) in_motion: u32,
     /// Slots that have not reached their end.
-    open: usize,
+    pub(super) open: usize,
+    /// Slots whose turn to go back has not come.
+    pub(super) backs: VecDeque<usize>,
+    /// Slots that had to go back.
+    pub(super) returns: u32,
+    /// Slots that were left as they are, because others failed on their way back.
+    pub(super) not_returned: u32,
+    /// It is about to turn back.
+    pub(super) wants_turn: bool,
+    pub(super) return_failures: Vec<TaskFailure>,
     pub(super) failures: Vec<TaskFailure>,
     /// Slots left alone because of a failure.
     pub(super) untouched: u32,
     /// Slots are being let go right now: a slot that ends at once must not start a second round inside
     /// the first, or ten thousand of them would nest ten thousand deep.
-    pumping: bool,
+    pub(super) pumping: bool,
     /// A dependent wants to see this service's tasks end with status 0.
     pub(super) must_complete: bool,
 }
@@ -52,15 +74,35 @@ pub(super) enum State {
     Up,
     /// Not as wanted, and nothing moves any more.
     Failed,
+    /// Its update failed, and what is left of it waits for a decision.
+    Paused,
+    /// Going back to its old tasks, or waiting for its turn to.
+    Returning { begun: bool },
+    /// As it was before the run.
+    Returned,
+    /// It failed on its way back.
+    Stuck,
     /// Never begun: a dependency failed.
     Skipped,
 }
 
 impl ServiceRun {
     pub(super) fn new(at: usize, work: ServiceWork, slots: &mut Vec<SlotRun>) -> Self {
+        let first = slots.len();
         let mut run = Self {
             name: work.name,
             update: work.update,
+            rollback: work.rollback,
+            is_update: false,
+            progress_ms: work.startup_ms.map_or(PROGRESS_MS, |ms| ms.max(PROGRESS_MS)),
+            slots: first..first + work.slots.len(),
+            keeps_open: 0,
+            total: 0,
+            backs: VecDeque::new(),
+            returns: 0,
+            not_returned: 0,
+            wants_turn: false,
+            return_failures: Vec::new(),
             is_job: work.is_job,
             restart: work.restart,
             depends_on: work.depends_on,
@@ -89,20 +131,54 @@ impl ServiceRun {
             }
             slots.push(SlotRun::new(at, work));
         }
+        run.is_update = !run.replaces.is_empty();
+        let count = run.keeps.len() + run.creates.len() + run.replaces.len();
+        run.total = u32::try_from(count).unwrap_or(u32::MAX);
+        run.keeps_open = u32::try_from(run.keeps.len()).unwrap_or(u32::MAX);
+        // Broken slots first: they have nothing to lose. SwarmKit takes slots in random order.
+        run.replaces.make_contiguous().sort_by_key(|slot| slots[*slot].work.old.iter().any(|old| old.is_up));
         run
     }
 
     pub(super) fn is_over(&self) -> bool {
-        matches!(self.state, State::Up | State::Failed | State::Skipped)
+        match self.state {
+            State::Up | State::Failed | State::Paused | State::Skipped | State::Returned | State::Stuck => {
+                true
+            }
+            State::Waiting | State::Rolling | State::Returning { .. } => false,
+        }
     }
 
     fn parallelism(&self) -> u32 {
         if self.update.parallelism == 0 { u32::MAX } else { self.update.parallelism }
     }
 
-    /// Whether a failure stops slots that have not been touched.
+    /// Whether failures stop slots that have not been touched: with an update, more than its
+    /// `max_failure_ratio` (strictly more, as SwarmKit has it); otherwise any.
     fn is_halted(&self) -> bool {
-        !self.failures.is_empty() && self.update.failure_action != FailureAction::Continue
+        self.update.failure_action != FailureAction::Continue && self.has_failed()
+    }
+
+    /// Whether more failed than is tolerated.
+    fn has_failed(&self) -> bool {
+        let ratio = if self.is_update { self.update.max_failure_ratio } else { 0.0 };
+        exceeds(self.failures.len(), self.total, ratio)
+    }
+}
+
+/// Whether so many failures are more than this share of the whole.
+pub(super) fn exceeds(failures: usize, total: u32, ratio: f64) -> bool {
+    let failures = f64::from(u32::try_from(failures).unwrap_or(u32::MAX));
+    failures > 0.0 && failures > ratio * f64::from(total)
+}
+
+impl ServiceRun {
+    /// What failed first, in words.
+    pub(super) fn cause(&self) -> String {
+        self.failures
+            .first()
+            .map(|failed| format!("{}: {}", failed.what, failed.failure.message))
+            .unwrap_or_default()
     }
 }
 
@@ -113,10 +189,19 @@ impl Converger {
             return;
         }
         let states = || self.services[service].depends_on.iter().map(|(on, _)| self.services[*on].state);
-        if states().any(|state| matches!(state, State::Failed | State::Skipped)) {
-            let run = &mut self.services[service];
-            run.state = State::Skipped;
-            run.untouched = u32::try_from(run.open).unwrap_or(u32::MAX);
+        let in_vain = |state| {
+            matches!(
+                state,
+                State::Failed
+                    | State::Paused
+                    | State::Skipped
+                    | State::Returning { .. }
+                    | State::Returned
+                    | State::Stuck
+            )
+        };
+        if self.is_turning || states().any(in_vain) {
+            self.skip(service);
             self.tell_dependents(now, service, step);
             return;
         }
@@ -146,16 +231,25 @@ impl Converger {
                 break;
             }
             if run.is_halted() {
+                if self.atomic || run.rolls_back() {
+                    self.want_turn(service);
+                    break;
+                }
                 let left = run.replaces.len() + run.creates.len();
+                if left > 0 && run.is_update {
+                    step.notices.push(Notice::Paused { service: run.name.clone(), cause: run.cause() });
+                }
                 run.untouched += u32::try_from(left).unwrap_or(u32::MAX);
                 run.open -= left;
                 run.replaces.clear();
                 run.creates.clear();
             }
+            // What an earlier run changed must prove itself before more is changed.
+            let may_replace = run.keeps_open == 0;
             let next = if run.creating < run.max_concurrent && !run.creates.is_empty() {
                 run.creating += 1;
                 run.creates.pop_front()
-            } else if run.in_motion < run.parallelism() && !run.replaces.is_empty() {
+            } else if may_replace && run.in_motion < run.parallelism() && !run.replaces.is_empty() {
                 run.in_motion += 1;
                 run.replaces.pop_front()
             } else {
@@ -176,14 +270,15 @@ impl Converger {
         let run = &mut self.services[service];
         run.open -= 1;
         match self.slots[slot].work.kind {
-            SlotKind::Keep | SlotKind::Remove => {}
+            SlotKind::Remove => {}
+            SlotKind::Keep => run.keeps_open -= 1,
             SlotKind::Create => run.creating -= 1,
             SlotKind::Replace => {
                 // Counted from when it ran, as SwarmKit does.
                 let delay = run.update.delay.as_millis() - self.slots[slot].held_ms;
                 if delay > 0 && !run.replaces.is_empty() && !run.is_halted() {
                     // The slot stays in motion until the delay is over (SwarmKit sleeps in its worker).
-                    self.timers.insert((now.plus_ms(delay), Timer::Delay { slot }));
+                    self.timers.insert((now.plus_ms(delay), Timer::Delay { slot, leg: Leg::Forward }));
                 } else {
                     run.in_motion -= 1;
                 }
@@ -194,14 +289,22 @@ impl Converger {
 
     fn close_if_over(&mut self, now: Timestamp, service: usize, step: &mut Step) {
         let run = &mut self.services[service];
-        if run.state != State::Rolling || run.open > 0 {
+        if run.state != State::Rolling || run.open > 0 || run.wants_turn {
             return;
         }
-        run.state = if run.failures.is_empty() { State::Up } else { State::Failed };
+        let has_failed = run.has_failed();
+        run.state = match run.update.failure_action {
+            _ if run.failures.is_empty() => State::Up,
+            FailureAction::Pause if run.is_update && has_failed => State::Paused,
+            FailureAction::Pause | FailureAction::Continue | FailureAction::Rollback => State::Failed,
+        };
+        if self.atomic && has_failed {
+            return self.want_turn(service);
+        }
         self.tell_dependents(now, service, step);
     }
 
-    fn tell_dependents(&mut self, now: Timestamp, service: usize, step: &mut Step) {
+    pub(super) fn tell_dependents(&mut self, now: Timestamp, service: usize, step: &mut Step) {
         if self.phase != super::Phase::Rolling {
             return;
         }

@@ -5,7 +5,10 @@
 //!   start-first  Creating ─> AwaitingPorts ─> Starting ─> AwaitingUp ─> Holding ─> Stopping ─> Up
 //!   new          Creating ─> AwaitingPorts ─> Starting ─> AwaitingUp ─> Up
 //!   removal      Stopping ─> Removing ─> Up
+//!   failed       … ─> Withdrawing (a newcomer beside a task that still serves is stopped) ─> Failed
 //! ```
+//!
+//! Any of these may end early and go the other way: see [`super::back`].
 //!
 //! The container is made before the old one is stopped: a bad mount or a missing plug-in must not cost
 //! a running task.
@@ -13,11 +16,18 @@
 //! *Holding* is for a replacement whose image has no health check: that it runs says little, so it must
 //! run for `update_config.monitor` before the next slot, or the task it replaces, is touched. SwarmKit
 //! watches for that long as well, but meanwhile goes on; a broken image then costs several tasks.
+//!
+//! A newcomer that failed is stopped if the task it was to replace still serves: SwarmKit lets the two
+//! live on side by side, and goes on restarting the broken one.
 
 use super::super::action::{Failure, FailureKind, Outcome, What};
-use super::super::assign::{OldTask, SlotKind, SlotWork};
+use super::super::assign::{Adopt, OldTask, SlotKind, SlotWork};
+use super::super::reason::Reason;
+use super::back::Back;
+use super::judge::{Judgement, judge};
+use super::service::State;
 use super::verdict::TaskFailure;
-use super::{Converger, Judgement, Purpose, RESTART_PATIENCE_MS, SETTLE_MS, Step, Timer, judge};
+use super::{Converger, Purpose, RESTART_PATIENCE_MS, SETTLE_MS, Step, Timer};
 use crate::model::ids::TaskId;
 use crate::model::spec::UpdateOrder;
 use crate::model::{Health, TaskStatus, Timestamp};
@@ -28,20 +38,50 @@ pub(super) struct SlotRun {
     pub(super) service: usize,
     pub(super) work: SlotWork,
     pub(super) stage: Stage,
+    pub(super) leg: Leg,
     /// Actions of this stage still in flight.
-    in_flight: u32,
+    pub(super) in_flight: u32,
     /// Old tasks elsewhere that still hold a port.
     blocked_by: usize,
     /// The fresh task was seen up.
     was_up: bool,
+    /// Until when a fall counts as a failure of this run.
+    watched_until: Option<Timestamp>,
     /// How long it was held after that, in milliseconds.
     pub(super) held_ms: i64,
-    /// The container was made: it can be asked for its logs.
-    made: bool,
+    /// How far the fresh task's container came.
+    pub(super) fresh: Fresh,
+    /// The old task that serves was asked to go.
+    pub(super) old_touched: bool,
+    /// The fresh task failed.
+    pub(super) has_failed: bool,
+    /// On the way back: nothing of the fresh task runs any more.
+    pub(super) fresh_gone: bool,
+    /// On the way back: the old task serves again.
+    pub(super) old_is_back: bool,
+    /// It ended while an action was in flight.
+    pub(super) fell: Option<TaskStatus>,
     /// Why it counts as failing, while the engine is at it.
-    failing: Option<String>,
+    pub(super) failing: Option<String>,
     /// Something in the present stage failed.
     failure: Option<Failure>,
+}
+
+/// Which way a slot goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Leg {
+    Forward,
+    /// It will go back; what is in flight is awaited, nothing is begun.
+    Halted,
+    Back,
+}
+
+/// How far a fresh task's container came, as far as is known: an action whose end is unknown counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fresh {
+    No,
+    Created,
+    Started,
 }
 
 /// Where a slot stands.
@@ -56,8 +96,14 @@ pub(super) enum Stage {
     /// It runs: see that it lasts.
     Holding,
     Removing,
+    /// The newcomer failed and is being stopped; the old task serves on.
+    Withdrawing,
     Up,
     Failed,
+    /// On the way back.
+    Back(Back),
+    /// As it was before the run.
+    Returned,
 }
 
 /// Which of a slot's old tasks.
@@ -74,12 +120,23 @@ impl SlotRun {
         Self {
             service,
             blocked_by: work.after.len(),
-            made: work.adopt || work.watch.is_some(),
+            fresh: match work.adopt {
+                Adopt::No => Fresh::No,
+                Adopt::Created => Fresh::Created,
+                Adopt::Started(_) => Fresh::Started,
+            },
             work,
             stage: Stage::Queued,
+            leg: Leg::Forward,
             in_flight: 0,
             was_up: false,
+            watched_until: None,
             held_ms: 0,
+            old_touched: false,
+            has_failed: false,
+            fresh_gone: false,
+            old_is_back: false,
+            fell: None,
             failing: None,
             failure: None,
         }
@@ -92,6 +149,21 @@ impl SlotRun {
             .watch
             .as_ref()
             .map(|(handle, _)| &handle.id))
+    }
+
+    /// The task that is waited for, and the index of its node.
+    pub(super) fn awaited(&self) -> Option<(usize, &TaskId)> {
+        match self.leg {
+            Leg::Back => self.serving().map(|old| (old.node, &old.handle.id)),
+            Leg::Forward | Leg::Halted => Some((self.work.node, self.task_id()?)),
+        }
+    }
+
+    /// The old task that serves until the fresh one is up, and again on the way back. A duplicate of the
+    /// task that stays is neither.
+    pub(super) fn serving(&self) -> Option<&OldTask> {
+        let is_duplicate = self.work.fresh.is_none() && self.work.why == Reason::Duplicate;
+        self.work.old.first().filter(|old| !old.idle && !is_duplicate)
     }
 
     fn is_over(&self) -> bool {
@@ -113,18 +185,26 @@ impl Converger {
             let failure = silent_failure();
             return self.fail_slot(now, slot, failure, step);
         }
-        if self.slots[slot].work.adopt {
-            return self.created(now, slot, step);
+        match self.slots[slot].work.adopt {
+            Adopt::No => {}
+            Adopt::Created => return self.created(now, slot, step),
+            Adopt::Started(status) => {
+                self.slots[slot].stage = Stage::AwaitingUp;
+                self.watched.insert(slot);
+                self.expect_progress(now, slot);
+                return self.task_seen(now, slot, Some(status), step);
+            }
         }
         let run = &mut self.slots[slot];
         run.stage = Stage::Creating;
+        run.fresh = Fresh::Created;
         run.in_flight = 1;
         let task = run.work.fresh.clone().expect("a slot that is created or replaced has a fresh task");
         let (node, why) = (run.work.node, run.work.why.clone());
         self.issue(node, What::CreateTask { task }, why, Purpose::Slot(slot), step);
     }
 
-    fn touches_silent(&self, slot: usize) -> bool {
+    pub(super) fn touches_silent(&self, slot: usize) -> bool {
         let work = &self.slots[slot].work;
         self.silent[work.node] || work.old.iter().any(|old| self.silent[old.node])
     }
@@ -138,7 +218,6 @@ impl Converger {
     }
 
     fn created(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
-        self.slots[slot].made = true;
         // Start-first keeps one old task serving, not two: runs that were killed may have left more.
         let going = if self.is_start_first(slot) { Which::Rest } else { Which::All };
         self.stop_old(now, slot, going, step);
@@ -147,6 +226,9 @@ impl Converger {
     /// Makes some of the old tasks stop. What never ran is removed instead, and now rather than later: a
     /// start that a killed run had sent may still be on its way, and must find nothing to start.
     fn stop_old(&mut self, now: Timestamp, slot: usize, which: Which, step: &mut Step) {
+        if self.touches_silent(slot) {
+            return self.fail_slot(now, slot, silent_failure(), step);
+        }
         self.slots[slot].stage = Stage::Stopping;
         let old = &self.slots[slot].work.old;
         let (first, rest) = old.split_at(old.len().min(1));
@@ -156,6 +238,7 @@ impl Converger {
             Which::Rest => [rest, &[]],
         };
         let going: Vec<OldTask> = chosen.into_iter().flatten().cloned().collect();
+        self.slots[slot].old_touched |= !matches!(which, Which::Rest);
         self.slots[slot].in_flight = u32::try_from(going.len()).expect("few tasks a slot");
         for old in &going {
             if old.idle {
@@ -175,24 +258,28 @@ impl Converger {
             for waiting in self.waiting_for_stop.remove(&id).unwrap_or_default() {
                 self.slots[waiting].blocked_by -= 1;
                 if self.slots[waiting].stage == Stage::AwaitingPorts {
-                    self.start(waiting, step);
+                    self.start(now, waiting, step);
                 }
             }
         }
         if self.slots[slot].work.fresh.is_none() || self.slots[slot].was_up {
             self.clear_away(now, slot, step);
         } else {
-            self.start(slot, step);
+            self.start(now, slot, step);
         }
     }
 
-    fn start(&mut self, slot: usize, step: &mut Step) {
+    fn start(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
+        if self.touches_silent(slot) {
+            return self.fail_slot(now, slot, silent_failure(), step);
+        }
         let run = &mut self.slots[slot];
         if run.blocked_by > 0 {
             run.stage = Stage::AwaitingPorts;
             return;
         }
         run.stage = Stage::Starting;
+        run.fresh = Fresh::Started;
         run.in_flight = 1;
         let task = run.work.fresh.clone().expect("a slot that starts has a fresh task");
         let (node, why) = (run.work.node, run.work.why.clone());
@@ -232,7 +319,28 @@ impl Converger {
         if run.in_flight > 0 {
             return;
         }
-        if let Some(failure) = run.failure.take() {
+        let failure = run.failure.take();
+        if let Stage::Back(back) = run.stage {
+            return self.back_action_done(now, slot, back, failure, status, step);
+        }
+        if run.stage == Stage::Creating
+            && failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Refused)
+        {
+            run.fresh = Fresh::No;
+        }
+        if run.leg != Leg::Forward {
+            if let Some(failure) = failure {
+                self.record_failure(slot, failure);
+            }
+            if self.slots[slot].leg == Leg::Back {
+                self.go_back(now, slot, step);
+            }
+            return;
+        }
+        if run.stage == Stage::Withdrawing {
+            return self.finish(now, slot, Stage::Failed, step);
+        }
+        if let Some(failure) = failure {
             return self.fail_slot(now, slot, failure, step);
         }
         match run.stage {
@@ -240,7 +348,9 @@ impl Converger {
             Stage::Stopping => self.old_stopped(now, slot, step),
             Stage::Starting => {
                 run.stage = Stage::AwaitingUp;
+                let status = run.fell.take().or(status);
                 self.watched.insert(slot);
+                self.expect_progress(now, slot);
                 if let Some(status) = status {
                     self.task_seen(now, slot, Some(status), step);
                 }
@@ -250,8 +360,21 @@ impl Converger {
             | Stage::AwaitingPorts
             | Stage::AwaitingUp
             | Stage::Holding
+            | Stage::Withdrawing
             | Stage::Up
-            | Stage::Failed => {}
+            | Stage::Failed
+            | Stage::Back(_)
+            | Stage::Returned => {}
+        }
+    }
+
+    /// A task that is neither up nor down for ever would keep its service waiting for ever: SwarmKit has
+    /// no deadline there.
+    pub(super) fn expect_progress(&mut self, now: Timestamp, slot: usize) {
+        let service = &self.services[self.slots[slot].service];
+        if !service.must_complete {
+            let at = now.plus_ms(service.progress_ms);
+            self.timers.insert((at, Timer::Progress { slot, leg: self.slots[slot].leg }));
         }
     }
 
@@ -266,6 +389,11 @@ impl Converger {
         let run = &self.slots[slot];
         let service = &self.services[run.service];
         let judgement = judge(status, service, service.must_complete);
+        match run.leg {
+            Leg::Forward => {}
+            Leg::Halted => return,
+            Leg::Back => return self.old_seen(now, slot, status, judgement, step),
+        }
         match (run.stage, judgement) {
             (Stage::AwaitingUp, Judgement::Up) => {
                 let hold = if service.is_job { 0 } else { service.update.monitor.as_millis() };
@@ -276,10 +404,11 @@ impl Converger {
                 if unchecked && run.work.fresh.is_some() {
                     self.settle_until = self.settle_until.max(Some(now.plus_ms(SETTLE_MS)));
                 }
+                run.watched_until = Some(now.plus_ms(hold.max(SETTLE_MS)));
                 if unchecked && run.work.kind == SlotKind::Replace && hold > 0 {
                     run.stage = Stage::Holding;
                     run.held_ms = hold;
-                    self.timers.insert((now.plus_ms(hold), Timer::Hold(slot)));
+                    self.timers.insert((now.plus_ms(hold), Timer::Hold { slot, leg: Leg::Forward }));
                 } else {
                     self.up(now, slot, step);
                 }
@@ -294,16 +423,17 @@ impl Converger {
                     return self.fail_slot(now, slot, ended(&why), step);
                 }
                 if self.slots[slot].failing.replace(why).is_none() {
-                    self.timers.insert((now.plus_ms(RESTART_PATIENCE_MS), Timer::Patience(slot)));
+                    let timer = Timer::Patience { slot, leg: Leg::Forward };
+                    self.timers.insert((now.plus_ms(RESTART_PATIENCE_MS), timer));
                 }
             }
             (Stage::AwaitingUp | Stage::Holding, Judgement::Failed(why))
             | (Stage::Holding, Judgement::Failing(why)) => {
                 self.fail_slot(now, slot, ended(&why), step);
             }
-            // It was up and is no longer, before the run was over.
+            // It was up and is no longer, within the time in which that is this run's doing.
             (Stage::Up, Judgement::Failing(why) | Judgement::Failed(why))
-                if self.slots[slot].work.fresh.is_some() =>
+                if run.work.fresh.is_some() && run.watched_until.is_some_and(|until| now <= until) =>
             {
                 self.relapse(now, slot, &why, step);
             }
@@ -321,8 +451,13 @@ impl Converger {
     fn up(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
         self.watched.remove(&slot);
         self.slots[slot].was_up = true;
-        if self.is_start_first(slot) && !self.slots[slot].work.old.is_empty() {
-            self.stop_old(now, slot, Which::First, step);
+        // Beside one that an earlier run has started, all old ones are still there, whatever the order.
+        let which = match self.slots[slot].work.adopt {
+            Adopt::Started(_) => Some(Which::All),
+            Adopt::No | Adopt::Created => self.is_start_first(slot).then_some(Which::First),
+        };
+        if let Some(which) = which.filter(|_| !self.slots[slot].work.old.is_empty()) {
+            self.stop_old(now, slot, which, step);
         } else {
             self.clear_away(now, slot, step);
         }
@@ -337,13 +472,35 @@ impl Converger {
         }
     }
 
+    /// A task that should be up by now: neither is it, nor did it fail.
+    pub(super) fn progress_over(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
+        if self.stage_of(slot) == Stage::AwaitingUp {
+            let failure = self.too_late(slot);
+            self.fail_slot(now, slot, failure, step);
+        }
+    }
+
+    pub(super) fn too_late(&self, slot: usize) -> Failure {
+        let seconds = self.services[self.slots[slot].service].progress_ms / 1_000;
+        Failure {
+            kind: FailureKind::Deadline,
+            code: "stackctl::task::no_progress".to_owned(),
+            message: format!("it was not up after {seconds} s"),
+            help: Some(
+                "its health check said neither yes nor no: look at `healthcheck` and at the task's log"
+                    .to_owned(),
+            ),
+        }
+    }
+
     /// The fresh task is up, or there is none: what is left is to remove what is not kept.
     fn clear_away(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
-        let going: Vec<OldTask> = {
-            let work = &self.slots[slot].work;
-            let stopped = work.old.iter().filter(|old| old.discard && !old.idle);
-            stopped.chain(&work.expired).cloned().collect()
-        };
+        // Where there may be a way back, it is kept until the way forward is proved.
+        let keeps = self.keeps_way_back(self.slots[slot].service);
+        let going = if keeps { Vec::new() } else { self.leftovers(slot) };
+        if going.iter().any(|old| self.silent[old.node]) {
+            return self.fail_slot(now, slot, silent_failure(), step);
+        }
         if going.is_empty() {
             return self.finish(now, slot, Stage::Up, step);
         }
@@ -355,22 +512,55 @@ impl Converger {
         }
     }
 
+    /// Stopped tasks that are not kept for post-mortem.
+    pub(super) fn leftovers(&self, slot: usize) -> Vec<OldTask> {
+        let work = &self.slots[slot].work;
+        let stopped = work.old.iter().filter(|old| old.discard && !old.idle);
+        stopped.chain(&work.expired).cloned().collect()
+    }
+
     fn finish(&mut self, now: Timestamp, slot: usize, stage: Stage, step: &mut Step) {
-        self.slots[slot].stage = stage;
+        let run = &mut self.slots[slot];
+        run.stage = stage;
+        // It was up, and fell while its old task was on its way out.
+        if let Some(TaskStatus::Restarting { exit_code }) = run.fell.take()
+            && stage == Stage::Up
+        {
+            run.stage = Stage::Failed;
+            self.record_failure(slot, ended(&format!("it ended with status {exit_code}")));
+        }
         self.slot_over(now, slot, step);
     }
 
     pub(super) fn fail_slot(&mut self, now: Timestamp, slot: usize, failure: Failure, step: &mut Step) {
-        if self.slots[slot].is_over() {
+        if self.slots[slot].is_over() || self.slots[slot].leg != Leg::Forward {
             return;
         }
         self.watched.remove(&slot);
         self.record_failure(slot, failure);
-        // Whoever waits for the ports of this slot's old tasks will not get them.
+        self.disappoint_waiting(now, slot, step);
+        // The service may turn back because of it, and then decides what becomes of this slot as well.
+        let service = self.slots[slot].service;
+        self.pump(now, service, step);
+        let run = &self.slots[slot];
+        let serves_on = run.serving().is_some() && !run.old_touched && !self.services[service].wants_turn;
+        if let (Fresh::Started, true, Some(fresh)) = (run.fresh, serves_on, &run.work.fresh)
+            && !self.touches_silent(slot)
+        {
+            let what = What::StopTask { task: fresh.handle(), grace: fresh.spec.stop_grace_period };
+            let node = run.work.node;
+            self.slots[slot].stage = Stage::Withdrawing;
+            self.slots[slot].in_flight = 1;
+            return self.issue(node, what, Reason::Withdrawn, Purpose::Slot(slot), step);
+        }
+        self.finish(now, slot, Stage::Failed, step);
+    }
+
+    /// Whoever waits for the ports of this slot's old tasks will not get them.
+    pub(super) fn disappoint_waiting(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
         let ids: Vec<TaskId> = self.slots[slot].work.old.iter().map(|old| old.handle.id.clone()).collect();
         let waiting: Vec<usize> =
             ids.iter().flat_map(|id| self.waiting_for_stop.remove(id).unwrap_or_default()).collect();
-        self.finish(now, slot, Stage::Failed, step);
         for slot in waiting {
             if self.slots[slot].stage == Stage::AwaitingPorts {
                 let failure = Failure {
@@ -389,13 +579,14 @@ impl Converger {
         self.slots[slot].stage = Stage::Failed;
         self.record_failure(slot, ended(why));
         let service = self.slots[slot].service;
-        if self.services[service].state == super::State::Up {
-            self.services[service].state = super::State::Failed;
+        if self.services[service].state == State::Up {
+            self.services[service].state = State::Rolling;
         }
         self.pump(now, service, step);
     }
 
-    fn record_failure(&mut self, slot: usize, failure: Failure) {
+    pub(super) fn record_failure(&mut self, slot: usize, failure: Failure) {
+        self.slots[slot].has_failed = true;
         let run = &self.slots[slot];
         let node = &self.nodes[run.work.node];
         let handle =
@@ -405,12 +596,13 @@ impl Converger {
                 (None, None, Some(old)) => old.handle.clone(),
                 (None, None, None) => return,
             };
-        let failure = TaskFailure::of_task(node, &handle, failure, run.made);
+        let made = run.fresh != Fresh::No || run.work.watch.is_some();
+        let failure = TaskFailure::of_task(node, &handle, failure, made);
         self.services[run.service].failures.push(failure);
     }
 }
 
-fn ended(why: &str) -> Failure {
+pub(super) fn ended(why: &str) -> Failure {
     Failure {
         kind: FailureKind::Refused,
         code: "stackctl::task::not_up".to_owned(),
@@ -419,7 +611,7 @@ fn ended(why: &str) -> Failure {
     }
 }
 
-fn silent_failure() -> Failure {
+pub(super) fn silent_failure() -> Failure {
     Failure {
         kind: FailureKind::HostSilent,
         code: "stackctl::cluster::node_unreachable".to_owned(),

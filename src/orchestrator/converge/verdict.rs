@@ -28,6 +28,12 @@ pub enum Ending {
     NotPrepared,
     /// Some task is not as wanted.
     Failed,
+    /// What failed went back to what ran before.
+    RolledBack,
+    /// An update failed and was stopped there: to be continued, or rolled back.
+    Paused,
+    /// A rollback failed as well, and was stopped there.
+    RollbackPaused,
     /// A host went silent on the way.
     HostSilent,
 }
@@ -37,12 +43,36 @@ pub enum Ending {
 pub struct ServiceVerdict {
     /// Short name.
     pub service: ServiceName,
+    /// How it ended.
+    pub ending: ServiceEnding,
     /// Failed tasks.
     pub failures: Vec<TaskFailure>,
+    /// Slots that went back to their old task.
+    pub returned: u32,
+    /// Tasks that failed on the way back.
+    pub return_failures: Vec<TaskFailure>,
+    /// Slots that should have gone back and were left as they are.
+    pub not_returned: u32,
     /// Slots that were not touched because of them.
     pub untouched: u32,
     /// Services it waited for in vain.
     pub waited_for: Vec<ServiceName>,
+}
+
+/// How a service ended that is not as wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceEnding {
+    /// Some of its tasks failed.
+    Failed,
+    /// Its update was stopped by a failure.
+    Paused,
+    /// It is as it was before the run.
+    RolledBack,
+    /// It failed on its way back.
+    RollbackPaused,
+    /// It was not begun, because what it depends on is not up.
+    Skipped,
 }
 
 /// Something that failed.
@@ -90,9 +120,26 @@ impl Converger {
             .services
             .iter()
             .filter(|service| begun && service.state != State::Up)
+            // A service that had nothing to do has nothing to go back to.
+            .filter(|service| {
+                let idle = service.returns == 0 && service.untouched == 0 && service.failures.is_empty();
+                !(service.state == State::Returned && idle)
+            })
             .map(|service| ServiceVerdict {
                 service: service.name.clone(),
+                ending: match service.state {
+                    State::Paused => ServiceEnding::Paused,
+                    State::Returned => ServiceEnding::RolledBack,
+                    State::Stuck => ServiceEnding::RollbackPaused,
+                    State::Skipped | State::Waiting => ServiceEnding::Skipped,
+                    State::Up | State::Rolling | State::Failed | State::Returning { .. } => {
+                        ServiceEnding::Failed
+                    }
+                },
                 failures: service.failures.clone(),
+                returned: service.returned(),
+                return_failures: service.return_failures.clone(),
+                not_returned: service.not_returned,
                 untouched: service.untouched,
                 waited_for: service
                     .depends_on
@@ -104,13 +151,25 @@ impl Converger {
             .collect();
         let silent = failures
             .iter()
-            .chain(services.iter().flat_map(|service| &service.failures))
+            .chain(
+                services.iter().flat_map(|service| service.failures.iter().chain(&service.return_failures)),
+            )
             .any(|failed| failed.failure.kind == FailureKind::HostSilent);
-        let ending = match (silent, failures.is_empty(), services.is_empty()) {
-            (true, _, _) => Ending::HostSilent,
-            (false, true, true) => Ending::Converged,
-            (false, false, true) if !begun && !self.services.is_empty() => Ending::NotPrepared,
-            (false, _, _) => Ending::Failed,
+        let any = |ending: ServiceEnding| services.iter().any(|service| service.ending == ending);
+        let ending = if silent {
+            Ending::HostSilent
+        } else if failures.is_empty() && services.is_empty() {
+            Ending::Converged
+        } else if !begun && services.is_empty() && !self.services.is_empty() {
+            Ending::NotPrepared
+        } else if any(ServiceEnding::RollbackPaused) {
+            Ending::RollbackPaused
+        } else if any(ServiceEnding::Paused) {
+            Ending::Paused
+        } else if any(ServiceEnding::Failed) || !any(ServiceEnding::RolledBack) || !failures.is_empty() {
+            Ending::Failed
+        } else {
+            Ending::RolledBack
         };
         Verdict { ending, services, failures }
     }

@@ -60,8 +60,8 @@ impl<'a> Moves<'a> {
                 What::RemoveNetwork { name } => moves.old_networks.entry(name).or_default().push(node),
                 What::CreateVolume { volume } => moves.volumes.entry(&volume.name).or_default().push(node),
                 What::PullImage { image } => moves.images.entry(image).or_default().push(node),
-                // A task is made in order to be started; the start says it.
-                What::CreateTask { .. } => {}
+                // A task is made in order to be started; the start says it. No plan goes back.
+                What::CreateTask { .. } | What::StartAgain { .. } => {}
                 What::StartTask { task } => {
                     let seen = slots.entry((&task.service.service, &task.slot)).or_default();
                     seen.started.get_or_insert((at, node, &action.why));

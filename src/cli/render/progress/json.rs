@@ -53,6 +53,11 @@ pub fn line(at: Timestamp, happened: Happened<'_>) -> Value {
                 "task_state": state(status),
             }),
         ),
+        Happened::Noticed(notice) => {
+            let mut value = json!(notice);
+            value["message"] = notice.to_string().into();
+            stamped(at, "notice", value)
+        }
         Happened::Silent(node, why) => stamped(at, "node_silent", json!({ "node": node, "message": why })),
     }
 }

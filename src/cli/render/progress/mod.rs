@@ -14,7 +14,7 @@ use super::plan::moves::{MoveKind, Moves};
 use super::style::{ADD, BAD, CHANGE, FAINT, paint};
 use super::text::{clean, count, pad};
 use crate::model::{Health, NodeName, ServiceName, Slot, TaskStatus, Timestamp};
-use crate::orchestrator::{Action, ActionId, Failure, Forecast, Outcome, TaskHandle, What};
+use crate::orchestrator::{Action, ActionId, Failure, Forecast, Notice, Outcome, Reason, TaskHandle, What};
 
 pub use json::{line as json_line, planned, stamped, version};
 
@@ -29,6 +29,8 @@ pub enum Happened<'a> {
     Seen(&'a NodeName, &'a TaskHandle, Option<TaskStatus>),
     /// A node went silent.
     Silent(&'a NodeName, &'a str),
+    /// The run turned.
+    Noticed(&'a Notice),
 }
 
 /// What is known of a run so far.
@@ -116,6 +118,7 @@ impl Board {
             }
             Happened::Ended(action, outcome) => self.end(now, action, outcome),
             Happened::Seen(node, task, status) => self.see(now, node, task, status),
+            Happened::Noticed(notice) => Some((self.stack.clone(), paint(BAD, clean(&notice.to_string())))),
             Happened::Silent(node, why) => {
                 Some((format!("node {node}"), paint(BAD, format!("silent: {}", clean(why)))))
             }
@@ -165,13 +168,17 @@ impl Board {
             What::RemoveNetwork { name } => (format!("removing network {name}"), true),
             What::CreateTask { .. } => ("creating".to_owned(), false),
             What::StartTask { .. } => ("starting".to_owned(), false),
+            What::StopTask { .. } | What::StartAgain { .. } if action.why == Reason::RolledBack => {
+                ("rolling back".to_owned(), false)
+            }
+            What::StartAgain { .. } => ("starting again".to_owned(), false),
             What::StopTask { .. } => ("stopping".to_owned(), false),
             What::RemoveTask { .. } => ("removing".to_owned(), false),
         };
         let text = format!("{word} on {}", action.node);
         self.open.insert(action.id, Open { began: now, text, is_chore });
-        // Clearing away an ended task says nothing about its slot.
-        let is_aside = matches!(action.what, What::RemoveTask { .. });
+        // Clearing away an ended or a failed task says nothing about its slot.
+        let is_aside = matches!(action.what, What::RemoveTask { .. }) || action.why == Reason::Withdrawn;
         if let Some(task) = action.what.task()
             && !is_aside
             && let Some((row, stand)) = self.stand(&task)
@@ -211,9 +218,15 @@ impl Board {
                     status => format!("started on {node}, and is {}", status.swarm_word().to_lowercase()),
                 })
             }
+            What::StartAgain { .. } => {
+                if let Outcome::Started(status) = outcome {
+                    self.settle(now, &task, phase(Some(*status)));
+                }
+                line(format!("{} on {node}", paint(CHANGE, "started again")))
+            }
             What::StopTask { .. } => {
                 let is_removal = self.stand(&task).is_some_and(|(_, stand)| stand.is_removal);
-                if is_removal {
+                if is_removal || action.why == Reason::RolledBack {
                     self.settle(now, &task, Phase::Done);
                 }
                 line(format!("stopped on {node}{took}"))

@@ -1,0 +1,281 @@
+//! One slot on its way back: the fresh task goes, the old one is started again.
+//!
+//! ```text
+//!   stop-first   Landing ─> StoppingFresh ─> AwaitingPorts ─> StartingOld ─> AwaitingOld ─> HoldingOld ─> Removing ─> Returned
+//!   start-first  Landing ─> StartingOld ─> AwaitingOld ─> HoldingOld ─> StoppingFresh ─> Removing ─> Returned
+//! ```
+//!
+//! The old container was stopped, not removed, so the way back needs no pull, no registry, no content of
+//! configs and no ledger: what ran is what runs again. SwarmKit makes new tasks from the previous spec
+//! instead, which fails when the registry no longer has the image, and brings back neither configs nor
+//! sibling services.
+//!
+//! A task that failed stays, stopped, for its logs; a healthy one that only had to go is removed.
+
+use super::super::action::{Failure, What};
+use super::super::reason::Reason;
+use super::judge::Judgement;
+use super::slot::{Fresh, Leg, Stage, ended, silent_failure};
+use super::verdict::TaskFailure;
+use super::{Converger, Purpose, RESTART_PATIENCE_MS, Step, Timer};
+use crate::model::spec::UpdateOrder;
+use crate::model::{Health, TaskStatus, Timestamp};
+
+/// Where a slot stands on its way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Back {
+    /// What it had begun on its way forward is being finished.
+    Landing,
+    StoppingFresh,
+    /// Another slot's fresh task still holds the port that the old task needs.
+    AwaitingPorts,
+    StartingOld,
+    AwaitingOld,
+    HoldingOld,
+    Removing,
+}
+
+impl Converger {
+    /// Turns a slot round. May be called again while it is landing.
+    pub(super) fn go_back(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
+        self.watched.remove(&slot);
+        let run = &mut self.slots[slot];
+        run.leg = Leg::Back;
+        run.failing = None;
+        run.fell = None;
+        if run.in_flight > 0 {
+            run.stage = Stage::Back(Back::Landing);
+            return;
+        }
+        self.disappoint_waiting(now, slot, step);
+        if self.touches_silent(slot) {
+            return self.fail_back(now, slot, silent_failure(), step);
+        }
+        if self.is_side_by_side(slot) {
+            self.start_old(now, slot, step);
+        } else {
+            self.stop_fresh(now, slot, step);
+        }
+    }
+
+    /// Whether the old task is up before the fresh one goes.
+    fn is_side_by_side(&self, slot: usize) -> bool {
+        let run = &self.slots[slot];
+        let has_port = |old: &super::OldTask| old.has_ports;
+        self.services[run.service].rollback.order == UpdateOrder::StartFirst
+            && run.old_touched
+            && run.fresh == Fresh::Started
+            && run.serving().is_some_and(|old| !has_port(old))
+    }
+
+    fn stop_fresh(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
+        if self.touches_silent(slot) {
+            return self.fail_back(now, slot, silent_failure(), step);
+        }
+        let run = &mut self.slots[slot];
+        run.stage = Stage::Back(Back::StoppingFresh);
+        let what = match (&run.work.fresh, run.fresh) {
+            (Some(fresh), Fresh::Started) => {
+                What::StopTask { task: fresh.handle(), grace: fresh.spec.stop_grace_period }
+            }
+            // Never ran: nothing to ask about it later, and a start on its way must find nothing.
+            (Some(fresh), Fresh::Created) => What::RemoveTask { task: fresh.handle() },
+            (Some(_), Fresh::No) | (None, _) => return self.fresh_gone(now, slot, step),
+        };
+        run.in_flight = 1;
+        let node = run.work.node;
+        self.issue(node, what, Reason::RolledBack, Purpose::Slot(slot), step);
+    }
+
+    fn fresh_gone(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
+        let run = &mut self.slots[slot];
+        if run.fresh == Fresh::Created {
+            run.fresh = Fresh::No;
+        }
+        run.fresh_gone = true;
+        for waiting in std::mem::take(&mut self.awaiting_ports) {
+            self.start_old(now, waiting, step);
+        }
+        let run = &self.slots[slot];
+        if run.old_is_back || !run.old_touched || run.serving().is_none() {
+            self.remove_fresh(now, slot, step);
+        } else {
+            self.start_old(now, slot, step);
+        }
+    }
+
+    /// Starts the old task, once nobody else has its port.
+    fn start_old(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
+        let Some(old) = self.slots[slot].serving().cloned() else {
+            return self.remove_fresh(now, slot, step);
+        };
+        if self.touches_silent(slot) {
+            return self.fail_back(now, slot, silent_failure(), step);
+        }
+        let is_there = |other: &usize| {
+            let other = &self.slots[*other];
+            other.fresh == Fresh::Started && !other.fresh_gone && other.leg != Leg::Forward
+        };
+        let takers: Vec<usize> =
+            self.takers.get(&old.handle.id).into_iter().flatten().copied().filter(is_there).collect();
+        if !takers.is_empty() {
+            self.slots[slot].stage = Stage::Back(Back::AwaitingPorts);
+            self.awaiting_ports.push(slot);
+            // Before their turn, or each might wait for the other.
+            for taker in takers {
+                if self.slots[taker].leg == Leg::Halted {
+                    self.go_back(now, taker, step);
+                }
+            }
+            return;
+        }
+        let run = &mut self.slots[slot];
+        run.stage = Stage::Back(Back::StartingOld);
+        run.in_flight = 1;
+        self.by_task.insert(old.handle.id.clone(), slot);
+        let what = What::StartAgain { task: old.handle };
+        self.issue(old.node, what, Reason::RolledBack, Purpose::Slot(slot), step);
+    }
+
+    pub(super) fn back_action_done(
+        &mut self,
+        now: Timestamp,
+        slot: usize,
+        back: Back,
+        failure: Option<Failure>,
+        status: Option<TaskStatus>,
+        step: &mut Step,
+    ) {
+        if back == Back::Landing {
+            if let Some(failure) = failure {
+                self.record_failure(slot, failure);
+            }
+            return self.go_back(now, slot, step);
+        }
+        if let Some(failure) = failure {
+            return self.fail_back(now, slot, failure, step);
+        }
+        match back {
+            Back::StoppingFresh => self.fresh_gone(now, slot, step),
+            Back::StartingOld => {
+                self.slots[slot].stage = Stage::Back(Back::AwaitingOld);
+                let status = self.slots[slot].fell.take().or(status);
+                self.watched.insert(slot);
+                self.expect_progress(now, slot);
+                if let Some(status) = status {
+                    self.task_seen(now, slot, Some(status), step);
+                }
+            }
+            Back::Removing => self.returned(now, slot, step),
+            Back::Landing | Back::AwaitingPorts | Back::AwaitingOld | Back::HoldingOld => {}
+        }
+    }
+
+    /// What the old task is seen doing once it was started again.
+    pub(super) fn old_seen(
+        &mut self,
+        now: Timestamp,
+        slot: usize,
+        status: Option<TaskStatus>,
+        judgement: Judgement,
+        step: &mut Step,
+    ) {
+        let run = &mut self.slots[slot];
+        match (run.stage, judgement) {
+            (Stage::Back(Back::AwaitingOld), Judgement::Up) => {
+                run.failing = None;
+                let unchecked = matches!(status, Some(TaskStatus::Running { health: Health::None }));
+                let hold = self.services[run.service].rollback.monitor.as_millis();
+                if unchecked && hold > 0 {
+                    run.stage = Stage::Back(Back::HoldingOld);
+                    self.timers.insert((now.plus_ms(hold), Timer::Hold { slot, leg: Leg::Back }));
+                } else {
+                    self.old_is_back(now, slot, step);
+                }
+            }
+            (Stage::Back(Back::AwaitingOld), Judgement::Failing(why)) => {
+                // What it depends on may be on its own way back.
+                let is_news = run.failing.replace(why).is_none();
+                if is_news {
+                    let timer = Timer::Patience { slot, leg: Leg::Back };
+                    self.timers.insert((now.plus_ms(RESTART_PATIENCE_MS), timer));
+                }
+            }
+            (Stage::Back(Back::AwaitingOld | Back::HoldingOld), Judgement::Failed(why))
+            | (Stage::Back(Back::HoldingOld), Judgement::Failing(why)) => {
+                self.fail_back(now, slot, ended(&why), step);
+            }
+            _ => {}
+        }
+    }
+
+    /// Time is up for a slot on its way back.
+    pub(super) fn back_timer(&mut self, now: Timestamp, slot: usize, timer: Timer, step: &mut Step) {
+        match (self.slots[slot].stage, timer) {
+            (Stage::Back(Back::HoldingOld), Timer::Hold { .. }) => self.old_is_back(now, slot, step),
+            (Stage::Back(Back::AwaitingOld), Timer::Patience { .. }) => {
+                if let Some(why) = self.slots[slot].failing.take() {
+                    self.fail_back(now, slot, ended(&why), step);
+                }
+            }
+            (Stage::Back(Back::AwaitingOld), Timer::Progress { .. }) => {
+                let failure = self.too_late(slot);
+                self.fail_back(now, slot, failure, step);
+            }
+            _ => {}
+        }
+    }
+
+    fn old_is_back(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
+        self.watched.remove(&slot);
+        let run = &mut self.slots[slot];
+        run.old_is_back = true;
+        if run.fresh_gone {
+            self.remove_fresh(now, slot, step);
+        } else {
+            self.stop_fresh(now, slot, step);
+        }
+    }
+
+    fn remove_fresh(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
+        if self.touches_silent(slot) {
+            return self.fail_back(now, slot, silent_failure(), step);
+        }
+        let run = &mut self.slots[slot];
+        match &run.work.fresh {
+            Some(fresh) if run.fresh == Fresh::Started && !run.has_failed => {
+                run.stage = Stage::Back(Back::Removing);
+                run.in_flight = 1;
+                let what = What::RemoveTask { task: fresh.handle() };
+                let node = run.work.node;
+                self.issue(node, what, Reason::RolledBack, Purpose::Slot(slot), step);
+            }
+            _ => self.returned(now, slot, step),
+        }
+    }
+
+    fn returned(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
+        self.slots[slot].stage = Stage::Returned;
+        self.back_over(now, slot, step);
+    }
+
+    /// A slot that could not go back. What holds now is told; nothing more is tried.
+    pub(super) fn fail_back(&mut self, now: Timestamp, slot: usize, failure: Failure, step: &mut Step) {
+        self.watched.remove(&slot);
+        let run = &mut self.slots[slot];
+        run.stage = Stage::Failed;
+        run.fresh_gone = true;
+        let fresh = run.work.fresh.as_ref().map(|fresh| (run.work.node, fresh.handle()));
+        let told = run.serving().map(|old| (old.node, old.handle.clone())).or(fresh);
+        if let Some((node, handle)) = told {
+            let failure = TaskFailure::of_task(&self.nodes[node], &handle, failure, true);
+            let service = self.slots[slot].service;
+            self.services[service].return_failures.push(failure);
+        }
+        // The engine will say whether the port is free.
+        for waiting in std::mem::take(&mut self.awaiting_ports) {
+            self.start_old(now, waiting, step);
+        }
+        self.back_over(now, slot, step);
+    }
+}
