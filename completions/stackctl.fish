@@ -49,13 +49,15 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "logs" -d 'Show th
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "node" -d 'Look at the nodes of the cluster'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "check" -d 'Look for mistakes in the stackfile without asking any host'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "config" -d 'Print the stackfile with its variables filled in and its files merged'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "explain" -d 'Tell why a service\'s tasks are where they are, and why not elsewhere'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "rebalance" -d 'Move a few tasks to where they would be placed today'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "explain-code" -d 'Explain the code of a message: where it comes from, what to do'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "version" -d 'Print the version of stackctl, and of every engine with --hosts'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "man" -d 'Print the manual page of a command, or write all pages'
-complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: those of $COMPOSE_FILE, or the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: the .env beside the first stackfile]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: those of $COMPOSE_ENV_FILES, or the .env beside the first stackfile]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s m -l message -d 'What to remember about it, shown by `history`' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l lock-timeout -d 'Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
@@ -66,7 +68,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l format -d '
 json\t'For programs: JSON lines'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses'
+complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s d -l detach -d 'Do not wait until the tasks have proved stable'
@@ -77,9 +79,9 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l no-color -d
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: those of $COMPOSE_FILE, or the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: the .env beside the first stackfile]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: those of $COMPOSE_ENV_FILES, or the .env beside the first stackfile]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s m -l message -d 'What to remember about it, shown by `history`' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l lock-timeout -d 'Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
@@ -90,7 +92,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l format -d 'How 
 json\t'For programs: JSON lines'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses'
+complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s d -l detach -d 'Do not wait until the tasks have proved stable'
@@ -101,18 +103,20 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l no-color -d 'No
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: those of $COMPOSE_FILE, or the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: the .env beside the first stackfile]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: those of $COMPOSE_ENV_FILES, or the .env beside the first stackfile]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l resolve-image -d 'When to ask the registry which image a tag stands for' -r -f -a "always\t'Each time'
 changed\t'Only if the image is written otherwise than in what runs'
 never\t'Never: each host decides by itself'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l simulate-loss -d 'Plan as if these nodes were lost' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l simulate-add -d 'Plan as if this node were there too: NAME[:label=VALUE,…][:cpus=N,memory=SIZE]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l format -d 'How to show it' -r -f -a "text\t'For people'
 json\t'For programs: one JSON object'
 markdown\t'For pull requests'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses'
+complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l prune -d 'Count services that are no longer in the stackfile as to be removed'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for the look-ups'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l no-color -d 'No colours (as with NO_COLOR set)'
@@ -269,30 +273,31 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
-complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: those of $COMPOSE_FILE, or the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: the .env beside the first stackfile]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: those of $COMPOSE_ENV_FILES, or the .env beside the first stackfile]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l format -d 'text, or json for programs' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses'
+complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l strict -d 'Take warnings for errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: those of $COMPOSE_FILE, or the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: the .env beside the first stackfile]' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l format -d 'yaml for the merged file, json for what it comes to, swarm for the requests that `docker stack deploy` would make of an engine' -r -f -a "yaml\t'The merged file'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: those of $COMPOSE_ENV_FILES, or the .env beside the first stackfile]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l format -d 'yaml for the merged file, docker for one that `docker stack deploy` can read, json for what it comes to, swarm for the requests that `docker stack deploy` would make of an engine' -r -f -a "yaml\t'The merged file'
+docker\t'The merged file without what docker\'s client has no words for'
 json\t'What it comes to, every default filled in'
 swarm\t'The requests of docker\'s client'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l stack -d 'Name of the stack [default: the `name` of the files, or else of their directory]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l hash -d 'Print services with the hash of what their tasks run, one a line; a changed hash is a replaced task' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l skip-interpolation -d 'Leave variables as they are'
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l services -d 'Print the names of the services, one a line'
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l images -d 'Print the images, one a line, each once'
@@ -300,6 +305,35 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l no-color -d
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: those of $COMPOSE_FILE, or the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: those of $COMPOSE_ENV_FILES, or the .env beside the first stackfile]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l format -d 'How to show it' -r -f -a "text\t'For people'
+json\t'For programs: one JSON object'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: those of $COMPOSE_FILE, or the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: those of $COMPOSE_ENV_FILES, or the .env beside the first stackfile]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l max-moves -d 'Move no more tasks than this' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l lock-timeout -d 'Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
+json\t'For programs: JSON lines'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s y -l yes -d 'Do not ask for confirmation'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -l format -d 'text, or json for programs' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -s i -l inventory -d 'The hosts of the cluster' -r -F

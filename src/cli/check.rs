@@ -45,6 +45,7 @@ struct Counts {
 }
 
 pub(super) fn run(args: &Check, context: &Context) -> Result<Exit, Failure> {
+    args.stackfiles.tell(&context.ui)?;
     let (mut found, left_out) = match args.stackfiles.read(args.stack.as_ref())? {
         Ok(loaded) => (loaded.notes, 0),
         Err(report) => {

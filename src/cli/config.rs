@@ -6,19 +6,20 @@ use clap::ValueEnum;
 
 use super::Context;
 use super::deploy::stack_name;
-use super::render::text::clean;
+use super::render::text::{clean, count};
 use super::report::{Exit, Failure};
 use super::stackfiles::Stackfiles;
 use super::template::json_lines;
+use super::ui::Ui;
 use crate::compose::Variables;
-use crate::compose::config::text;
+use crate::compose::config::{Loss, for_docker, text};
 use crate::model::{ServiceName, StackName, StackSpec};
 use crate::swarm;
 use crate::yaml::closest;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("The file as it is understood", "stackctl config -c docker-compose.yml"),
-    ("Two files merged, as JSON", "stackctl config --format json -c app.yml -c prod.yml"),
+    ("A file for `docker stack deploy`", "stackctl config --format docker -c compose.yaml >stack.yml"),
     ("What `docker stack deploy` would ask of a swarm", "stackctl config --format swarm --stack shop"),
 ];
 
@@ -31,8 +32,8 @@ pub struct Config {
     /// What to print.
     #[command(flatten)]
     pub stackfiles: Stackfiles,
-    /// yaml for the merged file, json for what it comes to, swarm for the requests that
-    /// `docker stack deploy` would make of an engine
+    /// yaml for the merged file, docker for one that `docker stack deploy` can read, json for what it
+    /// comes to, swarm for the requests that `docker stack deploy` would make of an engine
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
     /// Name of the stack [default: the `name` of the files, or else of their directory]
@@ -59,6 +60,8 @@ pub enum Format {
     /// The merged file.
     #[default]
     Yaml,
+    /// The merged file without what docker's client has no words for.
+    Docker,
     /// What it comes to, every default filled in.
     Json,
     /// The requests of docker's client.
@@ -88,7 +91,8 @@ pub enum ConfigError {
 
 pub(super) fn run(args: &Config, context: &Context) -> Result<Exit, Failure> {
     let lists = args.services || args.images;
-    if args.skip_interpolation && args.format != Format::Yaml {
+    let is_file = matches!(args.format, Format::Yaml | Format::Docker);
+    if args.skip_interpolation && !is_file {
         return Err(Failure::usage(ConfigError::NoValues));
     }
     let variables = if args.skip_interpolation { Variables::Keep } else { Variables::Fill };
@@ -105,12 +109,36 @@ pub(super) fn run(args: &Config, context: &Context) -> Result<Exit, Failure> {
         }
         // A dollar sign is doubled, so that what is printed can be deployed; one that has yet to be
         // understood is not.
-        Format::Yaml => text(&loaded.merged, variables == Variables::Fill),
+        Format::Yaml | Format::Docker => {
+            let (narrowed, losses) = for_docker(&loaded.merged);
+            let is_dockers = args.format == Format::Docker || args.stackfiles.strict_docker;
+            tell(&context.ui, &losses, is_dockers);
+            text(if is_dockers { &narrowed } else { &loaded.merged }, variables == Variables::Fill)
+        }
         Format::Json => json_lines(&serde_json::json!(spec)) + "\n",
         Format::Swarm => json_lines(&swarm::bodies(spec, &loaded.merged)) + "\n",
     };
     context.ui.data(&text);
     Ok(Exit::Done)
+}
+
+/// What docker has no words for: what was left out, or that it will not be understood.
+fn tell(ui: &Ui, losses: &[Loss], is_left_out: bool) {
+    let Some(first) = losses.first() else { return };
+    if is_left_out {
+        for loss in losses {
+            ui.warn(&format!("`{}` is {}", clean(&loss.path), loss.why));
+        }
+    } else {
+        let others = match losses.len() - 1 {
+            0 => String::new(),
+            others => format!(" and {}", count(others, "other key")),
+        };
+        let path = clean(&first.path);
+        ui.say(&format!(
+            "docker's client cannot read `{path}`{others}: with `--format docker` they are left out"
+        ));
+    }
 }
 
 fn hashes(spec: &StackSpec, wanted: &[String]) -> Result<String, Failure> {

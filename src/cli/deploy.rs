@@ -120,7 +120,8 @@ pub(super) fn run(args: &Deploy, context: &Context) -> Result<Exit, Failure> {
     let connect = ConnectOptions { with_registry_auth: args.with_registry_auth, ..ConnectOptions::default() };
     cluster::with(context, connect, async |cluster| {
         let options = PlanOptions { atomic: args.atomic, ..cluster.plan_options(args.prune) };
-        let request = Request { options, resolve: args.resolve_image.into() };
+        let request =
+            Request { options: options.clone(), resolve: args.resolve_image.into(), ..Request::default() };
         let stack = loaded.spec.name.clone();
         let plan = engine::plan(&cluster.observer, cluster.clock.now(), loaded.spec, request);
         let wish = Wish {

@@ -1,5 +1,7 @@
 //! `stackctl diff`: what a deploy would do, and nothing done.
 
+use std::collections::BTreeSet;
+
 use clap::ValueEnum;
 
 use super::Context;
@@ -8,20 +10,24 @@ use super::deploy::ResolveImage;
 use super::records::{Reading, reading, remembered};
 use super::release_name::{ReleaseName, no_release, release_name};
 use super::render::plan;
+use super::render::table::align;
 use super::report::{self, Exit, Failure};
 use super::rollout::{self, Kind};
 use super::show::yaml;
 use super::stackfiles::Stackfiles;
 use super::template::json_line;
+use crate::compose::short;
 use crate::engine::{self, Planned, Request};
 use crate::fleet::ConnectOptions;
 use crate::ledger::release::Release;
-use crate::orchestrator::Plan;
+use crate::model::NodeName;
+use crate::orchestrator::what_if::{Landing, NewNode, landings};
+use crate::orchestrator::{Plan, WhatIf};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("See what would change (status 2 if something would)", "stackctl diff -c docker-compose.yml shop"),
+    ("Where would tasks go if a node were lost?", "stackctl diff --simulate-loss h2 -c app.yml shop"),
     ("As a comment on a pull request", "stackctl diff --format markdown -c docker-compose.yml shop"),
-    ("What going back to release 3 would do", "stackctl diff shop@3"),
 ];
 
 /// Arguments of `diff`.
@@ -46,6 +52,12 @@ pub struct Diff {
     /// Send this machine's registry credentials to the hosts for the look-ups
     #[arg(long)]
     pub with_registry_auth: bool,
+    /// Plan as if these nodes were lost
+    #[arg(long, value_name = "NODE", value_delimiter = ',')]
+    pub simulate_loss: Vec<String>,
+    /// Plan as if this node were there too: NAME[:label=VALUE,…][:cpus=N,memory=SIZE]
+    #[arg(long, value_name = "NODE", value_parser = new_node)]
+    pub simulate_add: Vec<NewNode>,
     /// How to show it
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
@@ -63,6 +75,51 @@ pub enum Format {
     Markdown,
 }
 
+/// A node that was named and is not there.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("there is no node `{0}` to lose")]
+#[diagnostic(code(stackctl::inventory::no_such_node), help("`stackctl node ls` lists them"))]
+struct NoSuchNode(String);
+
+fn what_if(args: &Diff, cluster: &cluster::Cluster) -> Result<WhatIf, Failure> {
+    let mut what_if = WhatIf { add: args.simulate_add.clone(), ..WhatIf::default() };
+    for name in &args.simulate_loss {
+        let Some((known, _)) = cluster.inventory.hosts.get_key_value(name.as_str()) else {
+            return Err(Failure::usage(NoSuchNode(name.clone())));
+        };
+        what_if.lose.insert(known.clone());
+    }
+    Ok(what_if)
+}
+
+/// `h4:zone=b,disk=ssd:cpus=8,memory=16G`; the parts behind the name in either order.
+fn new_node(text: &str) -> Result<NewNode, String> {
+    let mut parts = text.split(':');
+    let name = NodeName::new(parts.next().unwrap_or_default()).map_err(|error| error.to_string())?;
+    let mut new = NewNode { name, labels: Default::default(), nano_cpus: None, memory: None };
+    for pair in parts.flat_map(|part| part.split(',')) {
+        let Some((key, value)) = pair.split_once('=') else {
+            return Err(format!("`{pair}` is not `label=VALUE`, `cpus=N` or `memory=SIZE`"));
+        };
+        match key {
+            "cpus" => new.nano_cpus = Some(short::nano_cpus(value).map_err(|error| error.0)?),
+            "memory" => new.memory = Some(short::bytes(value).map_err(|error| error.0)?),
+            _ => drop(new.labels.insert(key.to_owned(), value.to_owned())),
+        }
+    }
+    Ok(new)
+}
+
+/// Tasks on each node, now and then.
+fn table(landed: &[Landing], lost: &BTreeSet<NodeName>) -> String {
+    let mut lines = vec!["SERVICE\tNODE\tTASKS NOW\tTHEN".to_owned()];
+    lines.extend(landed.iter().map(|one| {
+        let end = if lost.contains(&one.node) { " (lost)" } else { "" };
+        format!("{}\t{}{end}\t{}\t{}", one.service, one.node, one.now, one.then)
+    }));
+    align(&lines)
+}
+
 pub(super) fn run(args: &Diff, context: &Context) -> Result<Exit, Failure> {
     if let Some(release) = args.stack.as_ref().filter(|name| name.number.is_some() || args.other.is_some()) {
         return of_release(args, release, context);
@@ -72,20 +129,48 @@ pub(super) fn run(args: &Diff, context: &Context) -> Result<Exit, Failure> {
     let connect = ConnectOptions { with_registry_auth: args.with_registry_auth, ..ConnectOptions::default() };
     cluster::with(context, connect, async |cluster| {
         let options = cluster.plan_options(args.prune);
-        let request = Request { options, resolve: args.resolve_image.into() };
+        let what_if = what_if(args, cluster)?;
+        let lost = what_if.lose.clone();
+        let is_real = what_if.is_empty();
+        let request = Request { options, resolve: args.resolve_image.into(), what_if };
         let planned = engine::plan(&cluster.observer, cluster.clock.now(), loaded.spec, request).await;
-        show(args, context, &planned)
+        let landed = landings(&planned.observed, &planned.spec.name, &lost, &planned.plan);
+        show(args, context, &planned, (!is_real).then_some((&landed, &lost)))
     })
 }
 
-fn show(args: &Diff, context: &Context, planned: &Planned) -> Result<Exit, Failure> {
+/// Tasks on each node, in a world that is only imagined, and the nodes it lacks.
+type Imagined<'a> = (&'a [Landing], &'a BTreeSet<NodeName>);
+
+fn show(
+    args: &Diff,
+    context: &Context,
+    planned: &Planned,
+    imagined: Option<Imagined<'_>>,
+) -> Result<Exit, Failure> {
     let ui = &context.ui;
     let view = rollout::view(planned, Kind::Deploy, ui.is_verbose());
     if args.format == Format::Json {
         let mut value = plan::to_json(&view);
         value["problems"] =
             planned.plan.problems.iter().map(|one| report::to_json(one)).collect::<Vec<_>>().into();
+        if let Some((landed, _)) = imagined {
+            let row = |one: &Landing| {
+                serde_json::json!({
+                    "service": one.service, "node": one.node, "now": one.now, "then": one.then,
+                })
+            };
+            value["landings"] = landed.iter().map(row).collect();
+        }
         ui.data(&(json_line(&value) + "\n"));
+    }
+    // What could run is told even where something could not.
+    if let Some((landed, lost)) = imagined {
+        match args.format {
+            Format::Text => ui.data(&(table(landed, lost) + "\n")),
+            Format::Markdown => ui.data(&format!("```\n{}```\n\n", table(landed, lost))),
+            Format::Json => {}
+        }
     }
     rollout::refuse_problems(ui, planned)?;
     match args.format {
@@ -106,7 +191,7 @@ fn of_release(args: &Diff, name: &ReleaseName, context: &Context) -> Result<Exit
         }
         let observed = cluster.observer.observe(cluster.clock.now()).await;
         let plan = Plan::make(&observed, &release.spec, cluster.plan_options(true));
-        show(args, context, &Planned { observed, spec: release.spec, plan })
+        show(args, context, &Planned { observed, spec: release.spec, plan }, None)
     })
 }
 

@@ -15,6 +15,7 @@ pub mod completions;
 pub mod config;
 pub mod deploy;
 pub mod diff;
+pub mod explain;
 pub mod explain_code;
 pub mod filter;
 pub mod format;
@@ -25,6 +26,7 @@ mod machine;
 pub mod man;
 pub mod node;
 pub mod ps;
+pub mod rebalance;
 mod records;
 pub mod release_name;
 pub mod render;
@@ -140,6 +142,12 @@ pub enum Command {
     /// Print the stackfile with its variables filled in and its files merged
     #[command(after_help = examples(config::EXAMPLES))]
     Config(config::Config),
+    /// Tell why a service's tasks are where they are, and why not elsewhere
+    #[command(after_help = examples(explain::EXAMPLES))]
+    Explain(explain::Explain),
+    /// Move a few tasks to where they would be placed today
+    #[command(after_help = examples(rebalance::EXAMPLES))]
+    Rebalance(rebalance::Rebalance),
     /// Explain the code of a message: where it comes from, what to do
     #[command(after_help = examples(explain_code::EXAMPLES))]
     ExplainCode(explain_code::ExplainCode),
@@ -217,6 +225,8 @@ fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Node(args) => node::run(&args, context),
         Command::Check(args) => check::run(&args, context),
         Command::Config(args) => config::run(&args, context),
+        Command::Explain(args) => explain::run(&args, context),
+        Command::Rebalance(args) => rebalance::run(&args, context),
         Command::ExplainCode(args) => explain_code::run(&args, context),
         Command::Version(args) => version::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),

@@ -60,7 +60,7 @@ pub(super) fn run(args: &Rm, context: &Context) -> Result<Exit, Failure> {
                 continue;
             }
             let spec = StackSpec::empty(name.clone());
-            let plan = Plan::make(&observed, &spec, options);
+            let plan = Plan::make(&observed, &spec, options.clone());
             if plan.is_empty() {
                 ui.talk(&format!("nothing found in stack: {name}\n"));
                 rollout::volumes_kept(ui, &observed, name.as_str());

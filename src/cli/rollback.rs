@@ -68,7 +68,7 @@ pub(super) fn run(args: &Rollback, context: &Context) -> Result<Exit, Failure> {
         let options = cluster.plan_options(true);
         let plan = async {
             let observed = cluster.observer.observe(cluster.clock.now()).await;
-            let plan = Plan::make(&observed, &spec, options);
+            let plan = Plan::make(&observed, &spec, options.clone());
             Planned { observed, spec, plan }
         };
         let wish = Wish {
@@ -79,7 +79,7 @@ pub(super) fn run(args: &Rollback, context: &Context) -> Result<Exit, Failure> {
             detach: args.detach,
             timeout: args.timeout,
             lock_timeout: args.lock_timeout,
-            options,
+            options: options.clone(),
         };
         let draft = Draft {
             verb: format!("rollback to {}", to.unwrap_or_default()),

@@ -31,7 +31,7 @@ use screen::Screen;
 const TIMEOUT_MS: i64 = 10 * 60 * 1000;
 
 /// What was asked for besides the stack itself.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Wish {
     /// What is to become of the stack.
     pub(super) kind: Kind,
@@ -137,7 +137,7 @@ pub(super) async fn carry_out(
         refuse_problems(ui, planned)?;
     }
     for Job { planned, .. } in &all {
-        show_plan(ui, planned, wish, cluster.clock.now());
+        show_plan(ui, planned, wish.clone(), cluster.clock.now());
     }
     if wish.dry_run {
         return Ok(Exit::Done);
@@ -157,12 +157,12 @@ pub(super) async fn carry_out(
     let mut exit = Exit::Done;
     for Job { mut planned, record } in all {
         let Some(record) = record else { continue };
-        let begun = lease::begin(context, cluster, &mut planned, record?, wish).await?;
+        let begun = lease::begin(context, cluster, &mut planned, record?, &wish).await?;
         let validity = begun.as_ref().map_or_else(Validity::always, lease::Begun::validity);
         if let Some(begun) = &begun {
-            said_begun(ui, &planned.spec.name, begun.number(), wish, cluster.clock.now());
+            said_begun(ui, &planned.spec.name, begun.number(), &wish, cluster.clock.now());
         }
-        exit = run(context, cluster, &planned, wish, &interrupt, &validity).await;
+        exit = run(context, cluster, &planned, wish.clone(), &interrupt, &validity).await;
         if let Some(begun) = begun {
             begun.end(context, exit, &planned.spec).await;
         }
@@ -201,7 +201,7 @@ fn show_plan(ui: &Ui, planned: &Planned, wish: Wish, now: Timestamp) {
 }
 
 /// Under which number this is remembered.
-fn said_begun(ui: &Ui, stack: &StackName, number: u64, wish: Wish, now: Timestamp) {
+fn said_begun(ui: &Ui, stack: &StackName, number: u64, wish: &Wish, now: Timestamp) {
     match wish.format {
         Format::Text => ui.detail(&format!("Release {number} of stack {stack}")),
         Format::Json => {
@@ -231,7 +231,7 @@ async fn run(
     let begun = clock.now();
     let mut journal = journal(ui, cluster, planned, begun);
     let executor = cluster.fleet.executor(stack).fenced(lease.fence());
-    let assignment = assign(&planned.observed, &planned.spec, wish.options);
+    let assignment = assign(&planned.observed, &planned.spec, wish.options.clone());
     let timeout_ms = wish
         .timeout
         .map_or(TIMEOUT_MS, |timeout| i64::try_from(timeout.to_std().as_millis()).unwrap_or(i64::MAX));
@@ -255,7 +255,7 @@ async fn run(
     let end = engine::run(crew, stack, assignment, options, stop, |now, what| screen.take(now, &what)).await;
     screen.leave(clock.now());
     interrupt.over();
-    let told = Told { ui, cluster, planned, wish, begun, timeout_ms };
+    let told = Told { ui, cluster, planned, wish: wish.clone(), begun, timeout_ms };
     let exit = match &end {
         End::Verdict(verdict) if verdict.ending == Ending::Converged => told.arrival(is_busy).await,
         End::Verdict(verdict) => told.failure(verdict).await,

@@ -5,11 +5,21 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 
+use super::render::text::clean;
 use super::report::Failure;
+use super::ui::Ui;
 use super::{Context, cluster};
 use crate::compose::{self, Files, Loaded, Options, Reading, Report, SourceText, Stack, Variables};
 use crate::model::StackName;
 
+/// Names the stackfiles where the command line does not, as with `docker compose`.
+const FILES_VARIABLE: &str = "COMPOSE_FILE";
+/// What parts them.
+const SEPARATOR_VARIABLE: &str = "COMPOSE_PATH_SEPARATOR";
+/// Names the files of variables, parted by commas, where the command line does not.
+const ENV_FILES_VARIABLE: &str = "COMPOSE_ENV_FILES";
+/// The file of variables that is looked into where none is named.
+const DOTENV: &str = ".env";
 /// Looked for in this order where no file is named.
 const NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
 /// The most that is read of any file; more than a stackfile, an environment file or a config may have.
@@ -20,8 +30,8 @@ const STDIN: &str = "-";
 /// The stackfiles of a command.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct Stackfiles {
-    /// Stackfile; `-` is stdin. Several are merged, later ones win [default: the compose.yaml,
-    /// compose.yml, docker-compose.yaml or docker-compose.yml of this directory]
+    /// Stackfile; `-` is stdin. Several are merged, later ones win [default: those of $COMPOSE_FILE, or
+    /// the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]
     #[arg(short = 'c', long = "compose-file", value_name = "FILE", value_delimiter = ',')]
     #[arg(value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
@@ -29,10 +39,11 @@ pub struct Stackfiles {
     #[arg(long = "profile", value_name = "NAME")]
     pub profiles: Vec<String>,
     /// Read variables from this file, the later over the earlier; those of the environment win
-    /// [default: the .env beside the first stackfile]
+    /// [default: those of $COMPOSE_ENV_FILES, or the .env beside the first stackfile]
     #[arg(long = "env-file", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub env_files: Vec<PathBuf>,
-    /// Read the files exactly as docker does, with what it drops and loses
+    /// Read the files exactly as docker does, with what it drops and loses, and without the variables of
+    /// `docker compose`
     #[arg(long)]
     pub strict_docker: bool,
 }
@@ -66,6 +77,26 @@ pub enum StackfileError {
         #[related]
         errors: Vec<StackfileError>,
     },
+}
+
+impl StackfileError {
+    /// With who named the file, if it was not the command line.
+    fn named_by(self, by: Option<&str>) -> Self {
+        match (self, by) {
+            (Self::Unreadable { path, words, .. }, Some(by)) => {
+                Self::Unreadable { path, words, help: format!("{by} names it; files named with `-c` win") }
+            }
+            (error, _) => error,
+        }
+    }
+}
+
+/// Which stackfiles are read.
+#[derive(Debug)]
+struct Chosen {
+    paths: Vec<PathBuf>,
+    /// Who says so, where it is not the command line: a variable, and the file it is in.
+    by: Option<String>,
 }
 
 /// The files of this machine.
@@ -104,6 +135,7 @@ impl Stackfiles {
     }
 
     fn load_as(&self, stack: Stack<'_>, variables: Variables, context: &Context) -> Result<Loaded, Failure> {
+        self.tell(&context.ui)?;
         match self.read_as(stack, variables)? {
             Ok(loaded) => {
                 cluster::show_notes(&context.ui, &loaded.notes);
@@ -126,11 +158,12 @@ impl Stackfiles {
     }
 
     fn read_as(&self, stack: Stack<'_>, variables: Variables) -> Result<Result<Loaded, Report>, Failure> {
-        let paths = self.paths()?;
-        let project_dir = project_dir(&paths[0])?;
-        let sources = read_all(&paths).map_err(Failure::refused)?;
+        let chosen = self.chosen()?;
+        let project_dir = project_dir(&chosen.paths[0])?;
+        let sources = read_all(&chosen).map_err(Failure::refused)?;
         let home = cluster::env("HOME");
-        let env_files = self.env_files.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
+        let env_files = self.env_files();
+        let env_files = env_files.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
         let options = Options {
             stack,
             project_dir: &project_dir.to_string_lossy(),
@@ -147,12 +180,12 @@ impl Stackfiles {
 
     /// What messages call the files, in their order.
     pub(super) fn names(&self) -> Result<Vec<String>, Failure> {
-        Ok(self.paths()?.iter().map(|path| name(path)).collect())
+        Ok(self.chosen()?.paths.iter().map(|path| name(path)).collect())
     }
 
     /// Where relative paths start from.
     pub(super) fn directory(&self) -> Result<PathBuf, Failure> {
-        project_dir(&self.paths()?[0])
+        project_dir(&self.chosen()?.paths[0])
     }
 
     /// A name for what has none: that of the directory the files are in.
@@ -165,12 +198,68 @@ impl Stackfiles {
         Ok(StackName::new(name).unwrap_or_else(|_| StackName::unchecked("stack")))
     }
 
-    fn paths(&self) -> Result<Vec<PathBuf>, Failure> {
+    /// Says with `--verbose` which files are read, and why these.
+    pub(super) fn tell(&self, ui: &Ui) -> Result<(), Failure> {
+        if ui.is_verbose() {
+            let chosen = self.chosen()?;
+            let names: Vec<String> = chosen.paths.iter().map(|path| name(path)).collect();
+            let by = chosen.by.map(|by| format!(", as {by} says")).unwrap_or_default();
+            ui.detail(&format!("Stackfiles: {}{by}", clean(&names.join(", "))));
+            let named = self.env_files();
+            if self.env_files.is_empty() && !named.is_empty() {
+                let names: Vec<String> = named.iter().map(|path| name(path)).collect();
+                let names = names.join(", ");
+                ui.detail(&format!("Variables: {}, as {ENV_FILES_VARIABLE} says", clean(&names)));
+            }
+        }
+        Ok(())
+    }
+
+    fn chosen(&self) -> Result<Chosen, Failure> {
         if !self.files.is_empty() {
-            return Ok(self.files.clone());
+            return Ok(Chosen { paths: self.files.clone(), by: None });
+        }
+        if let Some((list, by)) = self.variable(FILES_VARIABLE) {
+            let separator =
+                self.variable(SEPARATOR_VARIABLE).map_or_else(|| ":".to_owned(), |(text, _)| text);
+            let paths = list.split(separator.as_str()).filter(|path| !path.is_empty()).map(PathBuf::from);
+            let paths: Vec<PathBuf> = paths.collect();
+            if !paths.is_empty() {
+                return Ok(Chosen { paths, by: Some(by) });
+            }
         }
         let found = NAMES.iter().map(PathBuf::from).find(|path| path.is_file());
-        found.map(|path| vec![path]).ok_or_else(|| Failure::refused(StackfileError::NoneFound))
+        let paths =
+            found.map(|path| vec![path]).ok_or_else(|| Failure::refused(StackfileError::NoneFound))?;
+        Ok(Chosen { paths, by: None })
+    }
+
+    /// The files of variables that are named.
+    fn env_files(&self) -> Vec<PathBuf> {
+        if !self.env_files.is_empty() || self.strict_docker {
+            return self.env_files.clone();
+        }
+        let list = cluster::env(ENV_FILES_VARIABLE).unwrap_or_default();
+        list.split(',').map(str::trim).filter(|path| !path.is_empty()).map(PathBuf::from).collect()
+    }
+
+    /// A variable of `docker compose`, and where it is set: in the environment, or in a file of variables.
+    /// Docker's own client knows none of them.
+    fn variable(&self, variable: &str) -> Option<(String, String)> {
+        if self.strict_docker {
+            return None;
+        }
+        if let Some(value) = cluster::env(variable) {
+            return Some((value, variable.to_owned())).filter(|(value, _)| !value.is_empty());
+        }
+        let named = self.env_files();
+        let files = if named.is_empty() { vec![PathBuf::from(DOTENV)] } else { named };
+        files.iter().rev().find_map(|path| {
+            let bytes = Disk.read(&path.to_string_lossy()).ok()?;
+            let value =
+                compose::variable_in(&bytes, variable, &cluster::env).filter(|value| !value.is_empty())?;
+            Some((value, format!("{variable} in {}", name(path))))
+        })
     }
 }
 
@@ -186,13 +275,13 @@ fn name(path: &Path) -> String {
 }
 
 /// All of them, or all that cannot be read.
-fn read_all(paths: &[PathBuf]) -> Result<Vec<SourceText>, StackfileError> {
+fn read_all(chosen: &Chosen) -> Result<Vec<SourceText>, StackfileError> {
     let mut errors = Vec::new();
     let mut sources = Vec::new();
-    for path in paths {
+    for path in &chosen.paths {
         match read(path) {
             Ok(source) => sources.push(source),
-            Err(error) => errors.push(error),
+            Err(error) => errors.push(error.named_by(chosen.by.as_deref())),
         }
     }
     match errors.len() {

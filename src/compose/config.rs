@@ -1,14 +1,16 @@
 //! The merged file as text: what `stackctl config` prints, and what docker reads back to the same
-//! meaning. Keys are sorted, sizes are bytes, durations are in one spelling, paths are absolute.
+//! meaning, but for the few things that docker has no words for: see [`for_docker`]. Keys are sorted, sizes are bytes, durations are in one spelling, paths are absolute.
 //!
 //! Only a file without mistakes gets here; what does not look as expected is left as it is.
 
+use super::docker::form;
+pub use super::docker::form::Loss;
 use super::support::{At, KEYS};
 use super::{moved, platform, short};
 use crate::model::GoDuration;
 use crate::yaml::emit::{Style, yaml};
 use crate::yaml::scalar::go_float;
-use crate::yaml::{Entry, Map, Node, Spanned, Value};
+use crate::yaml::{Entry, Map, Node, Spanned, Value, Whole};
 
 /// Sections in the order they are printed; `x-` keys come last.
 const ORDER: [&str; 6] = ["version", "services", "networks", "volumes", "secrets", "configs"];
@@ -21,6 +23,14 @@ const NEWEST: u32 = 13;
 #[must_use]
 pub fn text(merged: &Node, escape_dollars: bool) -> String {
     yaml(merged, Style { escape_dollars })
+}
+
+/// The merged file as docker's client reads it, and what it has no words for.
+#[must_use]
+pub fn for_docker(merged: &Node) -> (Node, Vec<Loss>) {
+    let mut narrowed = merged.clone();
+    let losses = form::narrow(&mut narrowed);
+    (narrowed, losses)
 }
 
 /// Brings the tree into the form that is printed.
@@ -164,9 +174,9 @@ fn settle_port(port: &mut Node) {
     let Some(map) = port.as_map_mut() else { return };
     for key in ["published", "target"] {
         if let Some(node) = map.get_mut(key)
-            && let Some(number) = node.as_text().and_then(|text| text.parse().ok())
+            && let Some(number) = node.as_text().and_then(|text| text.parse::<i128>().ok())
         {
-            node.value = Value::Int(number);
+            node.value = Value::Int(Whole::from(number));
         }
     }
     let text = |key: &str| map.get(key).and_then(Node::as_text);

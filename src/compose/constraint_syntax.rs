@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::orchestrator::constraint::{Constraint, ConstraintError, KEYS, operator};
+use crate::orchestrator::constraint::{Constraint, ConstraintError, KEYS, operator, value_start};
 use crate::yaml::closest;
 
 /// What is wrong with a constraint.
@@ -41,8 +41,13 @@ pub fn check(text: &str) -> Result<(), SyntaxError> {
         }
         ConstraintError::BadValue(_) => fault(
             "a character that a value cannot have",
-            at + 2..text.len(),
-            Some("a value has letters, digits and any of `-_.:/`".to_owned()),
+            value_start(text)..text.len(),
+            Some("a value has letters, digits and any of `-_.:/`; `*` stands for any characters".to_owned()),
+        ),
+        ConstraintError::BadRegex { why, .. } => fault(
+            "not a regular expression",
+            value_start(text)..text.trim_end().len(),
+            Some(format!("{}; what stands between two slashes is one", why.lines().last().unwrap_or(&why))),
         ),
         ConstraintError::UnknownKey(key) => {
             fault("no node has such a property", key_part, Some(meant(&key.to_ascii_lowercase())))

@@ -17,7 +17,7 @@ use super::{Files, How, Reading, dotenv, short};
 use crate::yaml::{Diagnostic, Map, Node, Places, Sink, SourceId, SourceText, Span, Spanned, Value};
 
 /// The variable that names the stack, as Compose has it.
-const STACK_VARIABLE: &str = "COMPOSE_PROJECT_NAME";
+pub const STACK_VARIABLE: &str = "COMPOSE_PROJECT_NAME";
 /// Names that a note lists.
 const NAMES_MAX: usize = 5;
 
@@ -294,6 +294,19 @@ impl Filler<'_> {
         }
     }
 
+    /// Docker takes the caller's value where the file says that there is none.
+    fn note_empty(&self, name: &str, value: &Node, at: Span) {
+        let is_empty = value.as_text() == Some("") && self.how.reading == Reading::Ours;
+        if is_empty && (self.environments.caller)(name).is_some_and(|callers| !callers.is_empty()) {
+            let name = self.sink.clean(name);
+            self.sink.push(
+                Diagnostic::note("stays_empty", format!("variable `{name}` stays empty, as the file has it"))
+                    .at(at, "docker takes the value from your environment instead")
+                    .help(format!("to take that value, write the name alone: `- {name}`")),
+            );
+        }
+    }
+
     fn look_up(&self, span: Span, name: &str) -> Option<String> {
         self.environments.look_up(self.environments.of(span.file), name)
     }
@@ -314,6 +327,7 @@ impl Filler<'_> {
         match map.get_mut("environment").map(|node| &mut node.value) {
             Some(Value::Map(own)) => {
                 for mut entry in std::mem::take(&mut own.entries) {
+                    self.note_empty(&entry.key, &entry.value, entry.value.span);
                     if self.is_open(&entry.value.value)
                         && let Some(value) = self.look_up(entry.key.span, &entry.key)
                     {
@@ -376,6 +390,7 @@ impl Filler<'_> {
                 Ok(pairs) => {
                     for (name, value) in pairs {
                         let value = value.map_or(Value::Null, Value::Text);
+                        self.note_empty(&name, &Node::made(value.clone(), node.span), node.span);
                         let callers =
                             if self.is_open(&value) { self.look_up(node.span, &name) } else { None };
                         if let Value::Text(value) = callers.map_or(value, Value::Text) {

@@ -216,7 +216,7 @@ impl Filler<'_> {
                 let mut diagnostic = Diagnostic::error("bad_variable", "not a variable")
                     .at(span, fault.why)
                     .help("write `$$` for a dollar that is not a variable");
-                if let Some(via) = node.via {
+                if let Some(via) = node.via() {
                     diagnostic = diagnostic.also(via, "used here");
                 }
                 self.sink.push(diagnostic);
@@ -562,7 +562,7 @@ mod tests {
         assert_eq!(service.get("tty").unwrap().value, Value::Bool(true));
         assert_eq!(service.get("image").unwrap().value, Value::Text("3".into()));
         let deploy = service.get("deploy").unwrap().as_map().unwrap();
-        assert_eq!(deploy.get("replicas").unwrap().value, Value::Int(3));
+        assert_eq!(deploy.get("replicas").unwrap().value, Value::Int(3.into()));
     }
 
     proptest! {

@@ -69,11 +69,11 @@ pub fn settle(node: &mut Node) {
         }
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => {}
     }
-    node.tag = None;
+    node.untag();
 }
 
 fn is_reset(node: &Node) -> bool {
-    node.tag.as_deref() == Some("!reset")
+    node.tag() == Some("!reset")
 }
 
 /// How two values of one key become one.
@@ -120,8 +120,8 @@ fn rule(path: &[String], manner: Manner) -> Rule {
     }
 }
 
-fn node(base: &mut Node, later: Node, path: &mut Vec<String>, manner: Manner) {
-    if later.tag.as_deref() == Some("!override") {
+fn node(base: &mut Node, mut later: Node, path: &mut Vec<String>, manner: Manner) {
+    if later.tag() == Some("!override") {
         *base = later;
         manner.settle(base);
         return;
@@ -130,7 +130,7 @@ fn node(base: &mut Node, later: Node, path: &mut Vec<String>, manner: Manner) {
         return;
     }
     let rule = rule(path, manner);
-    match (rule, &mut base.value, later.value) {
+    match (rule, &mut base.value, std::mem::replace(&mut later.value, Value::Null)) {
         (Rule::Deep, Value::Map(ours), Value::Map(theirs)) => map(ours, theirs, path, manner),
         (Rule::Deep, Value::List(ours), Value::List(theirs)) => {
             let mut known: BTreeSet<String> = ours.iter().map(meaning).collect();
@@ -153,7 +153,8 @@ fn node(base: &mut Node, later: Node, path: &mut Vec<String>, manner: Manner) {
             }
         }
         (_, _, value) => {
-            *base = Node { value, ..later };
+            later.value = value;
+            *base = later;
             manner.settle(base);
         }
     }
@@ -201,7 +202,7 @@ fn map(ours: &mut Map, theirs: Map, path: &mut Vec<String>, manner: Manner) {
 }
 
 /// What makes two ports one: where it is published, or what it publishes if that is left open.
-fn port(item: &Node) -> Option<String> {
+pub fn port(item: &Node) -> Option<String> {
     let map = item.as_map()?;
     let part = |key: &str| map.get(key).map(|node| format!("{:?}", node.value)).unwrap_or_default();
     let protocol = map.get("protocol").and_then(Node::as_text).unwrap_or("tcp").to_ascii_lowercase();

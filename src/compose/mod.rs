@@ -119,7 +119,8 @@ impl How {
 pub enum Stack<'a> {
     /// As the command line says, whatever the files say.
     Given(&'a StackName),
-    /// As the last file with a `name` says, or else so. A mistake if neither says.
+    /// As `COMPOSE_PROJECT_NAME` says, or else the last file with a `name`, or else so. A mistake if nobody
+    /// says. Docker knows no such variable, and read strictly it does not count.
     Otherwise(Option<&'a StackName>),
 }
 
@@ -179,7 +180,7 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
             Err((id, at)) => sink.not_utf8(id, at),
         }
     }
-    let name = stack_name(&trees, options.stack, &environments, &sink);
+    let name = stack_name(&trees, options.stack, how.reading, &environments, &sink);
     if how.reading == Reading::Ours {
         environments.name_stack(name.as_str());
     }
@@ -218,16 +219,16 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
     };
     let mut stackfile = read(&merged, how.reading, &sink);
     // Also those that only a service with an idle profile asks for are used.
-    checks::unused(&stackfile, &merged, &sink);
+    checks::unused(&stackfile, &merged, how.reading, &sink);
     profiles::choose(&mut stackfile, &mut merged, &chosen, options, &sink);
+    checks::run(&stackfile, &merged, how.reading, &sink);
+    config::settle(&mut merged);
     let spec = lower::stack(
         &name,
-        &stackfile,
+        stackfile,
         &lower::World { environments: &environments, files: options.files, reading: how.reading },
         &sink,
     );
-    checks::run(&stackfile, &merged, &sink);
-    config::settle(&mut merged);
     environments.note_found();
     let notes = sink.finish()?;
     Ok(Loaded { spec, merged, notes })
@@ -249,10 +250,45 @@ fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
+/// The name that a variable gives, which wins over one that is written.
+fn variables_name(name: &str, written: Option<&Node>, sink: &Sink<'_>) -> StackName {
+    let variable = environment::STACK_VARIABLE;
+    match StackName::new(name) {
+        Ok(name) => {
+            let note = Diagnostic::note(
+                "named_by_variable",
+                format!("the stack is called `{name}`, as `{variable}` says"),
+            );
+            sink.push(match written {
+                Some(node) => note.on(node, "not this: the variable decides"),
+                None => note.help("a name on the command line wins over it"),
+            });
+            name
+        }
+        Err(error) => {
+            sink.push(
+                Diagnostic::error("bad_name", format!("`{variable}` is not a name for a stack: {error}"))
+                    .help("set it to another, or give a name on the command line"),
+            );
+            StackName::unchecked("stack")
+        }
+    }
+}
+
+/// The value of a variable in a file of variables such as `.env`, if it can be read; what is wrong with the
+/// file is told where it is used.
+#[must_use]
+pub fn variable_in(file: &[u8], name: &str, env: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let text = std::str::from_utf8(file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file)).ok()?;
+    let found = dotenv::parse(text, env).ok()?;
+    found.into_iter().rev().find(|variable| variable.name == name).map(|variable| variable.value)
+}
+
 /// The name that is chosen: the command line's, the last file's, or what stands in for both.
 fn stack_name(
     trees: &[Node],
     wanted: Stack<'_>,
+    reading: Reading,
     environments: &Environments<'_>,
     sink: &Sink<'_>,
 ) -> StackName {
@@ -269,6 +305,14 @@ fn stack_name(
         name
     });
     let text = filled.as_ref().and_then(Node::as_text).filter(|text| !text.is_empty());
+    if matches!(wanted, Stack::Otherwise(_))
+        && reading == Reading::Ours
+        && let Some(name) = environments.look_up(EnvId::default(), environment::STACK_VARIABLE)
+        && !name.is_empty()
+    {
+        let written = filled.as_ref().filter(|_| text != Some(&name));
+        return variables_name(&name, written, sink);
+    }
     match (wanted, text, &filled) {
         (Stack::Given(given), Some(text), Some(node)) if text != given.as_str() => {
             sink.push(

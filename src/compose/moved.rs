@@ -7,7 +7,7 @@
 
 use super::short;
 use crate::yaml::scalar::go_float;
-use crate::yaml::{Diagnostic, Entry, Map, Node, Sink, Span, Spanned, Value};
+use crate::yaml::{Diagnostic, Entry, Map, Node, Sink, Span, Spanned, Value, Whole};
 
 /// What two ways of writing a value are compared as.
 #[derive(Clone, Copy)]
@@ -29,7 +29,7 @@ const MOVED: [(&str, &[&str], Kind); 5] = [
 pub fn to_deploy(service: &mut Map, sink: &Sink<'_>) {
     for (key, path, kind) in MOVED {
         let Some(entry) = service.remove(key) else { continue };
-        if entry.value.is_null() && entry.value.tag.is_none() {
+        if entry.value.is_null() && entry.value.tag().is_none() {
             continue;
         }
         let [inner @ .., last] = path else { continue };
@@ -53,8 +53,10 @@ pub fn at<'m>(mut map: &'m mut Map, path: &[&str], span: Span) -> Option<&'m mut
 
 fn place(map: &mut Map, key: &str, path: &[&str], last: &str, entry: Entry, kind: Kind, sink: &Sink<'_>) {
     let mut value = entry.value;
-    if let (Kind::Count, Some(number)) = (kind, value.as_text().and_then(|text| text.trim().parse().ok())) {
-        value.value = Value::Int(number);
+    if let (Kind::Count, Some(number)) =
+        (kind, value.as_text().and_then(|text| text.trim().parse::<i128>().ok()))
+    {
+        value.value = Value::Int(Whole::from(number));
     }
     match map.entry(last).filter(|other| !other.value.is_null()) {
         None => map.set(Spanned::new(last.to_owned(), entry.key.span), value),

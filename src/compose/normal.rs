@@ -12,7 +12,7 @@ use std::io;
 use super::moved;
 use super::paths::{Base, is_absolute};
 use super::support::{self, At};
-use super::{How, short};
+use super::{How, Reading, short};
 use crate::yaml::decode::wrong_type;
 use crate::yaml::{Diagnostic, Fields, Map, Node, Places, Sink, Span, Spanned, Value, scalar_text};
 
@@ -42,7 +42,7 @@ fn children<'m>(map: &'m mut Map, key: &str) -> impl Iterator<Item = &'m mut Map
 
 /// A tag that nobody obeys must not pass in silence.
 fn check_tags(node: &Node, sink: &Sink<'_>) {
-    if let Some(tag) = node.tag.as_deref().filter(|tag| !matches!(*tag, "!reset" | "!override")) {
+    if let Some(tag) = node.tag().filter(|tag| !matches!(*tag, "!reset" | "!override")) {
         sink.push(
             Diagnostic::error("unknown_tag", format!("unknown tag `{}`", sink.clean(tag)))
                 .on(node, "has this tag")
@@ -115,7 +115,7 @@ impl Normaliser<'_> {
         for key in ["secrets", "configs"] {
             for item in items(map, key) {
                 if item.as_text().is_some() {
-                    let (source, span) = (Node { tag: None, via: None, ..item.clone() }, item.span);
+                    let (source, span) = (Node::made(item.value.clone(), item.span), item.span);
                     item.value = Node::map(vec![("source", source)], span).value;
                 }
             }
@@ -130,7 +130,7 @@ impl Normaliser<'_> {
             && test.as_text().is_some()
         {
             let shell = Node::text("CMD-SHELL", test.span);
-            let command = Node { tag: None, via: None, ..test.clone() };
+            let command = Node::made(test.value.clone(), test.span);
             test.value = Value::List(vec![shell, command]);
         }
         if let Some(deploy) = map.get_mut("deploy").and_then(Node::as_map_mut) {
@@ -177,7 +177,7 @@ impl Normaliser<'_> {
                         None if lone == Lone::Nothing => (text.value.as_str(), Value::Null),
                         None => (text.value.as_str(), Value::Text(String::new())),
                     };
-                    let value = Node { value, span: item.span, via: item.via, tag: None };
+                    let value = Node::made(value, item.span).reached(item.via());
                     places.set(&mut pairs, Spanned::new(name.to_owned(), item.span), value);
                 }
                 node.value = Value::Map(pairs);
@@ -387,12 +387,13 @@ impl Normaliser<'_> {
                     };
                     match short::extra_host(text) {
                         Ok((host, address)) => {
-                            hosts.push(Node {
-                                value: Value::Text(format!("{host}:{address}")),
-                                ..item.clone()
-                            });
+                            let text = Node::text(format!("{host}:{address}"), item.span);
+                            hosts.push(text.reached(item.via()));
                         }
-                        Err(error) => self.bad_host(item, error.0),
+                        Err(error) => {
+                            self.bad_host(item, error.0);
+                            hosts.extend(self.host_as_is(text, item));
+                        }
                     }
                 }
             }
@@ -409,12 +410,14 @@ impl Normaliser<'_> {
                         };
                         match short::extra_host(&format!("{}={text}", entry.key.value)) {
                             Ok((host, ip)) => {
-                                hosts.push(Node {
-                                    value: Value::Text(format!("{host}:{ip}")),
-                                    ..address.clone()
-                                });
+                                let text = Node::text(format!("{host}:{ip}"), address.span);
+                                hosts.push(text.reached(address.via()));
                             }
-                            Err(error) => self.bad_host(address, error.0),
+                            Err(error) => {
+                                self.bad_host(address, error.0);
+                                hosts
+                                    .extend(self.host_as_is(&format!("{}={text}", entry.key.value), address));
+                            }
                         }
                     }
                 }
@@ -423,6 +426,12 @@ impl Normaliser<'_> {
             _ => return,
         }
         node.value = Value::List(hosts);
+    }
+
+    /// Docker hands on a host with any address, and the engine refuses it when a container is made.
+    fn host_as_is(&self, text: &str, node: &Node) -> Option<Node> {
+        let (host, address) = text.split_once(['=', ':']).filter(|_| self.how.reading == Reading::Docker)?;
+        Some(Node::text(format!("{host}:{address}"), node.span).reached(node.via()))
     }
 
     fn bad_host(&self, node: &Node, why: String) {
@@ -439,9 +448,14 @@ impl Normaliser<'_> {
             return;
         }
         self.sink.push(
-            Diagnostic::error("bad_host", format!("`{}` is not a host entry", self.sink.written(node)))
-                .on(node, why)
-                .help("the form is `name:address`, such as `db:10.0.0.5`"),
+            Diagnostic::new(
+                // Docker hands it on as it is.
+                self.how.reading.severity(),
+                "bad_host",
+                format!("`{}` is not a host entry", self.sink.written(node)),
+            )
+            .on(node, why)
+            .help("the form is `name:address`, such as `db:10.0.0.5`"),
         );
     }
 }
@@ -486,7 +500,7 @@ fn listed(map: &mut Map, key: &str) {
     if let Some(node) = map.get_mut(key)
         && node.as_text().is_some()
     {
-        node.value = Value::List(vec![Node { tag: None, ..node.clone() }]);
+        node.value = Value::List(vec![node.clone().tagged(None)]);
     }
 }
 
@@ -500,14 +514,14 @@ fn named(map: &mut Map, key: &str, value: impl Fn(Span) -> Value) {
     let (mut names, mut places) = (Map::default(), Places::default());
     for item in list {
         let name = Spanned::new(item.as_text().unwrap_or_default().to_owned(), item.span);
-        places.set(&mut names, name, Node { value: value(item.span), tag: None, ..item.clone() });
+        places.set(&mut names, name, Node::made(value(item.span), item.span).reached(item.via()));
     }
     node.value = Value::Map(names);
 }
 
 fn long_port(port: &short::ShortPort, item: &Node) -> Node {
     let span = item.span;
-    let int = |n: u16| Node::made(Value::Int(n.into()), span);
+    let int = |n: u16| Node::int(n, span);
     let mut entries = vec![("mode", Node::text("ingress", span)), ("target", int(port.target))];
     if let Some(published) = port.published {
         entries.push(("published", int(published)));
@@ -516,7 +530,7 @@ fn long_port(port: &short::ShortPort, item: &Node) -> Node {
         entries.push(("host_ip", Node::text(ip.to_string(), span)));
     }
     entries.push(("protocol", Node::text(port.protocol.to_string(), span)));
-    Node { via: item.via, ..Node::map(entries, span) }
+    Node::map(entries, span).reached(item.via())
 }
 
 fn long_volume(volume: &short::ShortVolume, span: Span) -> Value {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::environment::{EnvId, Environments};
 use super::stackfile::Stackfile;
-use super::{Options, merge};
+use super::{Options, Reading, merge};
 use crate::yaml::{Diagnostic, Entry, Map, Node, Sink, Span, Spanned, Value, closest};
 
 /// The variable that makes profiles active where the command line names none.
@@ -17,6 +17,9 @@ const VARIABLE: &str = "COMPOSE_PROFILES";
 pub fn active(options: &Options<'_>, environments: &Environments<'_>) -> Vec<String> {
     if !options.profiles.is_empty() {
         return options.profiles.to_vec();
+    }
+    if options.reading == Reading::Docker {
+        return Vec::new();
     }
     let variable = environments.look_up(EnvId::default(), VARIABLE).unwrap_or_default();
     variable.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
@@ -44,7 +47,7 @@ fn only_profiles(file: &Node) -> Node {
     let bones = |entry: &Entry| {
         let profiles = entry.value.as_map().and_then(|own| own.entry("profiles")).cloned();
         let own = Value::Map(Map { entries: profiles.into_iter().collect() });
-        let value = Node { tag: entry.value.tag.clone(), ..Node::made(own, entry.value.span) };
+        let value = Node::made(own, entry.value.span).tagged(entry.value.tag().map(str::to_owned));
         Entry { key: entry.key.clone(), value }
     };
     let entries = services.into_iter().flat_map(|services| &services.entries).map(bones).collect();

@@ -242,9 +242,20 @@ pub fn duration_meant(text: &str) -> Option<String> {
     Some(format!("{number}{unit}"))
 }
 
-/// Cores as billionths of one: `0.5` is 500 000 000. Exact decimal places, as docker reads them.
+/// Cores as billionths of one: `0.5` is 500 000 000, and so is `1/2`. Exact, as docker reads them.
 pub fn nano_cpus(text: &str) -> Result<i64, Malformed> {
     let text = text.trim();
+    if let Some((over, under)) = text.split_once('/') {
+        let number = |part: &str| part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse::<i64>().ok());
+        let (Some(Some(over)), Some(Some(under))) = (number(over), number(under)) else {
+            return malformed("not a number of cores");
+        };
+        return match over.checked_mul(1_000_000_000) {
+            Some(nanos) if under > 0 && nanos % under == 0 => Ok(nanos / under),
+            Some(_) => malformed("not a whole number of billionths"),
+            None => malformed("too many cores"),
+        };
+    }
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
     if !digits(whole) || !digits(part) || (whole.is_empty() && part.is_empty()) {
@@ -503,10 +514,12 @@ mod tests {
             (".25", 250_000_000),
             ("0.001", 1_000_000),
             ("2.", 2_000_000_000),
+            ("1/2", 500_000_000),
+            ("6/4", 1_500_000_000),
         ] {
             assert_eq!(nano_cpus(text), Ok(nanos), "{text}");
         }
-        for text in ["", ".", "-1", "1/2", "1e3", "0.0000000001", "99999999999999"] {
+        for text in ["", ".", "-1", "1/3", "1/0", "/2", "1/", "1e3", "0.0000000001", "99999999999999"] {
             assert!(nano_cpus(text).is_err(), "{text}");
         }
     }

@@ -46,6 +46,8 @@ pub enum At {
     Volume,
     Config,
     Secret,
+    XStackctl,
+    XPlacement,
 }
 
 /// What becomes of a key.
@@ -69,13 +71,16 @@ use At::{
     Attachment, Config, Dependency, Deploy, Device, DiscreteResourceSpec, EnvFile, Extends, FileMount,
     GenericResource, Healthcheck, Include, Ipam, IpamPool, Limits, Logging, Mount, MountBind, MountTmpfs,
     MountVolume, Network, Placement, Port, Preference, Reservations, Resources, RestartPolicy,
-    RollbackConfig, Secret, Service, Top, Ulimit, UpdateConfig, Volume,
+    RollbackConfig, Secret, Service, Top, Ulimit, UpdateConfig, Volume, XPlacement, XStackctl,
 };
 use Treatment::{Ignored, NotYet, Noted, Partly, Refused, Used};
 
 /// A key: where, its name, the file version that brought it (`spec` for the Compose specification),
 /// and what becomes of it.
 pub type Key = (At, &'static str, &'static str, Treatment);
+
+/// Stands where the file version would, for keys that only this program has.
+pub const OURS: &str = "ours";
 
 /// Every key there is.
 pub static KEYS: &[Key] = &[
@@ -199,6 +204,10 @@ pub static KEYS: &[Key] = &[
     (Service, "provider", "spec", Refused("only containers can be deployed")),
     (Service, "models", "spec", Refused("run the model as a service")),
     (Service, "use_api_socket", "spec", Refused("mount `/var/run/docker.sock`")),
+    (Service, "x-stackctl", OURS, Used),
+    (XStackctl, "placement", OURS, Used),
+    (XPlacement, "strategy", OURS, Used),
+    (XPlacement, "on_node_loss", OURS, Used),
     (Extends, "service", "spec", Used),
     (Extends, "file", "spec", Used),
     (EnvFile, "path", "spec", Used),
@@ -376,7 +385,7 @@ pub fn check(fields: &Fields<'_>, at: At) {
                     .help(*advice)
             }
         };
-        fields.sink().push(match entry.value.via {
+        fields.sink().push(match entry.value.via() {
             Some(via) => diagnostic.also(via, "used here"),
             None => diagnostic,
         });

@@ -6,15 +6,17 @@ use std::collections::BTreeSet;
 use crate::fleet::Observer;
 use crate::model::{Observed, StackSpec, Timestamp};
 use crate::orchestrator::pin::{ResolveImage, images_to_resolve, pin};
-use crate::orchestrator::{Plan, PlanOptions};
+use crate::orchestrator::{Plan, PlanOptions, WhatIf};
 
 /// What is asked for besides the stackfile.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Request {
     /// Choices of the plan.
     pub options: PlanOptions,
     /// When registries are asked.
     pub resolve: ResolveImage,
+    /// What the cluster is taken to be.
+    pub what_if: WhatIf,
 }
 
 /// A plan, and what it was made from.
@@ -36,7 +38,9 @@ pub async fn plan(observer: &Observer, now: Timestamp, mut spec: StackSpec, requ
         ResolveImage::Always => images_to_resolve(&spec, request.resolve, nothing()).into_iter().collect(),
         ResolveImage::Changed | ResolveImage::Never => BTreeSet::new(),
     };
-    let (observed, mut answers) = tokio::join!(observer.observe(now), observer.resolve(&early));
+    let (mut observed, mut answers) = tokio::join!(observer.observe(now), observer.resolve(&early));
+    let mut options = request.options.clone();
+    request.what_if.apply(&mut observed, &mut options);
     let running = || observed.tasks().filter(|task| task.stack == spec.name);
     if request.resolve == ResolveImage::Changed {
         let late: BTreeSet<String> =
@@ -46,7 +50,7 @@ pub async fn plan(observer: &Observer, now: Timestamp, mut spec: StackSpec, requ
     let stack = spec.name.clone();
     let running = observed.tasks().filter(|task| task.stack == stack);
     let mut notes = pin(&mut spec, request.resolve, running, &answers);
-    let mut plan = Plan::make(&observed, &spec, request.options);
+    let mut plan = Plan::make(&observed, &spec, options);
     if plan.is_empty() {
         notes.retain(|note| !note.is_about_doing());
     }

@@ -10,7 +10,7 @@ use super::docker::labels::tests::plan;
 use super::fake::{Answer, FakeEngine, no, ok};
 use super::inventory::Address;
 use super::*;
-use crate::model::spec::{Attachment, NetworkSpec, TaskSpec};
+use crate::model::spec::{NetworkSpec, TaskSpec};
 use crate::model::{Health, Slot, TaskStatus, Timestamp};
 use crate::orchestrator::action::{
     Action, ActionId, Failure, FailureKind, FilePlan, Outcome, TaskPlan, What,
@@ -103,7 +103,7 @@ async fn a_plain_start_takes_two_calls() {
 async fn a_start_joins_networks_and_uploads_files_before_it() {
     let file =
         FilePlan { target: "/etc/x".into(), uid: 0, gid: 0, mode: 0o444, content: Arc::from(&b"x"[..]) };
-    let networks = ["a", "b", "c"].map(|name| (name.to_owned(), Attachment::default())).into();
+    let networks = ["a", "b", "c"].map(|name| (name.to_owned(), Box::default())).into();
     let spec = TaskSpec { image: "web:1".into(), networks, ..TaskSpec::default() };
     let task = Arc::new(plan(spec, Slot::Replica(1), vec![file]));
     let started = AtomicUsize::new(0);

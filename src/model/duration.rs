@@ -224,5 +224,13 @@ mod tests {
             let duration = GoDuration(ns);
             prop_assert_eq!(duration.to_string().parse::<GoDuration>(), Ok(duration));
         }
+
+        #[test]
+        fn parts_add_up_in_any_order(h in 0..1000_i64, m in 0..1000_i64, s in 0..1000_i64, ms in 0..1000_i64) {
+            let sum = GoDuration((((h * 60 + m) * 60 + s) * 1000 + ms) * 1_000_000);
+            for text in [format!("{h}h{m}m{s}s{ms}ms"), format!("{ms}ms{s}s{m}m{h}h"), format!("{h}h{m}m{s}.{ms:03}s")] {
+                prop_assert_eq!(text.parse::<GoDuration>(), Ok(sum), "{}", text);
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! that are really numbers. Field names serialise as the stackfile writes them, so that a path in a
 //! diff is a path in the user's file.
 
+mod placement;
 mod ports;
 mod resources;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::duration::GoDuration;
 use super::ids::{ServiceName, SpecHash, StackName};
 
+pub use placement::{OnNodeLoss, Placement, Platform, Strategy};
 pub use ports::{HostPort, Port, Protocol, PublishMode};
 pub use resources::{ConfigSpec, Ipam, IpamPool, NetworkSpec, SecretSpec, VolumeSpec};
 
@@ -295,9 +297,9 @@ pub struct TaskSpec {
     /// Mounts, by target.
     #[serde(skip_serializing_if = "is_default")]
     pub volumes: BTreeMap<String, Mount>,
-    /// Attachments, by full name of the network.
+    /// Attachments, by full name of the network. Boxed: a map has room for many, and most have one.
     #[serde(skip_serializing_if = "is_default")]
-    pub networks: BTreeMap<String, Attachment>,
+    pub networks: BTreeMap<String, Box<Attachment>>,
     /// Configs as files, by absolute target path.
     #[serde(skip_serializing_if = "is_default")]
     pub configs: BTreeMap<String, FileMount>,
@@ -540,33 +542,6 @@ pub enum UpdateOrder {
     StopFirst,
     /// The new one is up, then the old one stops.
     StartFirst,
-}
-
-/// Where tasks may and should run.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Placement {
-    /// `node.labels.zone == a` and the like, as written; checked by `orchestrator::constraint`.
-    #[serde(skip_serializing_if = "is_default")]
-    pub constraints: Vec<String>,
-    /// Labels to spread over, outermost first: `node.labels.zone`.
-    #[serde(skip_serializing_if = "is_default")]
-    pub spread: Vec<String>,
-    /// 0 is without limit.
-    #[serde(skip_serializing_if = "is_default")]
-    pub max_replicas_per_node: u32,
-    /// Platforms of the image, when a registry told us; empty fits all.
-    #[serde(skip_serializing_if = "is_default")]
-    pub platforms: Vec<Platform>,
-}
-
-/// Operating system and architecture; an empty part fits all.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-pub struct Platform {
-    /// `linux`, `windows`.
-    pub os: String,
-    /// `amd64`, `arm64` (Go's words).
-    pub architecture: String,
 }
 
 /// Something mounted into a task.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::model::ids::{NodeName, ServiceName};
+use crate::model::task::Slot;
 
 /// Something to know. Never an error: errors stop the plan.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -46,6 +47,24 @@ pub enum Note {
         /// Which.
         node: NodeName,
         /// Why.
+        why: String,
+    },
+    /// A node is given up: nothing is done there, what ran there counts as gone.
+    NodeLost {
+        /// Which.
+        node: NodeName,
+        /// Why.
+        why: String,
+    },
+    /// A slot waits for its lost node.
+    Held {
+        /// Which service.
+        service: ServiceName,
+        /// Which slot.
+        slot: Slot,
+        /// The node it waits for.
+        node: NodeName,
+        /// Why it is not made elsewhere.
         why: String,
     },
     /// A node runs in swarm mode.
@@ -99,6 +118,8 @@ impl Note {
             | Self::RestartPolicyApproximated { .. } => true,
             Self::NotInStackfile { .. }
             | Self::SilentNodeIgnored { .. }
+            | Self::NodeLost { .. }
+            | Self::Held { .. }
             | Self::SwarmModeActive { .. }
             | Self::UnreadableContainer { .. }
             | Self::PinKept { .. } => false,
@@ -129,6 +150,12 @@ impl fmt::Display for Note {
                     f,
                     "node {node} is silent ({why}) and set to drain: planned without it; what runs there is unknown"
                 )
+            }
+            Self::NodeLost { node, why } => {
+                write!(f, "node {node} counts as lost ({why}): planned without it and what runs there")
+            }
+            Self::Held { service, slot, node, why } => {
+                write!(f, "{service}.{slot} waits for lost node {node}: {why}")
             }
             Self::SwarmModeActive { node } => {
                 write!(f, "node {node} is in swarm mode: its own scheduler may run tasks beside these")

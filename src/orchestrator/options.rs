@@ -1,7 +1,13 @@
 //! What the person asked for besides the stackfile.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::ids::{NodeName, ServiceName};
+use crate::model::spec::Strategy;
+use crate::model::task::Slot;
+
 /// Choices that change a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanOptions {
     /// Remove services of the stack that the stackfile does not name.
     pub prune: bool,
@@ -9,11 +15,29 @@ pub struct PlanOptions {
     pub task_history: u32,
     /// All or nothing: if a service fails, the whole stack goes back to what ran before.
     pub atomic: bool,
+    /// Which node is best, for services that do not say.
+    pub strategy: Strategy,
+    /// Nodes that are given up, whether they are silent or only declared so: nothing is done there, and
+    /// what was last seen there counts as gone. Without it a silent node that is needed stops the plan.
+    ///
+    /// A caller who still has the last look at such a node should leave it in the observation: what is
+    /// known to have run there can be told from what never ran.
+    pub lost: BTreeSet<NodeName>,
+    /// Slots that are to move, and where to; see [`rebalance`](super::rebalance()). A move that has become
+    /// impossible is left out.
+    pub moves: BTreeMap<(ServiceName, Slot), NodeName>,
 }
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        Self { prune: false, task_history: TASK_HISTORY, atomic: false }
+        Self {
+            prune: false,
+            task_history: TASK_HISTORY,
+            atomic: false,
+            strategy: Strategy::default(),
+            lost: BTreeSet::new(),
+            moves: BTreeMap::new(),
+        }
     }
 }
 

@@ -88,6 +88,16 @@ pub enum Problem {
         /// Key of the config.
         config: String,
     },
+    /// Services that each want to be placed after the other.
+    #[error("services look for one another's company in a circle: {}", services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", "))]
+    #[diagnostic(
+        code(stackctl::placement::affinity_cycle),
+        help("take one of the affinities out, or let it only prefer: `affinity:service ==~ …`")
+    )]
+    AffinityCycle {
+        /// The services of the circle.
+        services: Vec<ServiceName>,
+    },
     /// Services that wait for one another.
     #[error("services depend on one another in a circle: {}", services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", "))]
     #[diagnostic(code(stackctl::placement::dependency_cycle), help("take one of them out of `depends_on`"))]

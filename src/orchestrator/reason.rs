@@ -48,6 +48,18 @@ pub enum Reason {
         /// The filter's words.
         why: Arc<str>,
     },
+    /// The node is lost, and the task with it.
+    NodeLost {
+        /// Which.
+        node: NodeName,
+    },
+    /// It is better placed elsewhere.
+    Rebalanced {
+        /// Where it is.
+        from: NodeName,
+        /// Where it goes.
+        to: NodeName,
+    },
     /// The slot's last task ended and its policy wants it running.
     TaskEnded {
         /// Status, where known.
@@ -93,6 +105,8 @@ impl fmt::Display for Reason {
             Self::ServiceRemoved => f.write_str("no longer wanted"),
             Self::NodeDrained { node } => write!(f, "node {node} is set to drain"),
             Self::NoLongerFits { node, why } => write!(f, "no longer fits node {node}: {why}"),
+            Self::NodeLost { node } => write!(f, "node {node} is lost"),
+            Self::Rebalanced { from, to } => write!(f, "moved from {from} to {to} for balance"),
             Self::TaskEnded { exit_code: Some(code) } => write!(f, "last task ended with status {code}"),
             Self::TaskEnded { exit_code: None } => f.write_str("last task ended"),
             Self::NeverStarted => f.write_str("made by an earlier run, never started"),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::model::Observed;
+use crate::model::image::ImageRef;
 use crate::model::node::{Member, NodeFacts, NodeView, Unreachable};
 use crate::model::spec::{HostPort, Protocol, TaskSpec};
 use crate::model::task::Task;
@@ -12,7 +13,16 @@ use crate::model::task::Task;
 pub(crate) struct Site<'o> {
     pub(crate) member: &'o Member,
     pub(crate) view: Result<&'o NodeFacts, &'o Unreachable>,
+    /// What it has in all; nothing while it is silent.
+    pub(crate) capacity: Capacity,
     pub(crate) load: Load,
+}
+
+/// What a node has. Beside the load, and not behind the facts: ranking looks at both again and again.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Capacity {
+    pub(crate) nano_cpus: i64,
+    pub(crate) memory: i64,
 }
 
 /// What tasks take of a node.
@@ -110,7 +120,11 @@ pub(crate) fn sites(observed: &Observed) -> Vec<Site<'_>> {
                     Ok(&**facts)
                 }
             };
-            Site { member: &node.member, view, load }
+            let capacity = view.map_or_else(
+                |_| Capacity::default(),
+                |facts: &NodeFacts| Capacity { nano_cpus: facts.nano_cpus, memory: facts.memory },
+            );
+            Site { member: &node.member, view, capacity, load }
         })
         .collect()
 }
@@ -121,5 +135,15 @@ impl Site<'_> {
         if task.is_live() {
             self.load.remove(&Demand::of(&task.spec));
         }
+    }
+}
+
+/// What a node that has an image calls it: by digest where it is pinned, by tag otherwise.
+pub(crate) fn name_on_node(image: &str) -> Option<String> {
+    let Ok(image) = ImageRef::parse(image) else { return Some(image.to_owned()) };
+    match (&image.digest, image.effective_tag()) {
+        (Some(digest), _) => Some(format!("{}@{digest}", image.familiar_name())),
+        (None, Some(tag)) => Some(format!("{}:{tag}", image.familiar_name())),
+        (None, None) => None,
     }
 }

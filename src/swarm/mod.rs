@@ -129,7 +129,7 @@ impl<'a> Written<'a> {
 
     fn number(self, key: &str) -> Option<i128> {
         match self.at(key).0.map(|node| &node.value) {
-            Some(Yaml::Int(number)) => Some(*number),
+            Some(Yaml::Int(number)) => Some(number.get()),
             _ => None,
         }
     }

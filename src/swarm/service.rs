@@ -97,7 +97,7 @@ fn placement(placement: &Placement) -> Body {
 
 fn networks(stack: &Stack<'_>, service: &ServiceSpec, written: Written<'_>) -> Vec<Value> {
     let name = service.name.as_str();
-    let attachment = |(target, attachment): (&String, &Attachment)| {
+    let attachment = |target: &String, attachment: &Attachment| {
         let mut aliases = attachment.aliases.clone();
         let key = stack.networks.get(target.as_str());
         let own = key.map_or(Written(None), |key| written.at(key).at("aliases"));
@@ -113,7 +113,7 @@ fn networks(stack: &Stack<'_>, service: &ServiceSpec, written: Written<'_>) -> V
     };
     match &service.task.network_mode {
         Some(mode) => vec![json!({ "Target": mode })],
-        None => service.task.networks.iter().map(attachment).collect(),
+        None => service.task.networks.iter().map(|(target, own)| attachment(target, own)).collect(),
     }
 }
 

@@ -4,13 +4,16 @@
 //! was wrong (and is now in the sink), so it can go on and find the next mistake.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::report::{Diagnostic, Sink};
 use super::scalar::go_float;
 use super::source::{Span, Spanned};
 use super::tree::{Entry, Map, Node, Value};
+
+/// Names and their short values. A list, as nobody looks one up by its name, and as large files have many.
+pub type Pairs = Vec<(String, Spanned<Option<String>>)>;
 
 /// A mapping that is being read.
 #[derive(Debug)]
@@ -228,7 +231,7 @@ impl<'a> Fields<'a> {
     pub fn integer_of<T: TryFrom<i128>>(&self, entry: &Entry, min: i128) -> Option<Spanned<T>> {
         let (key, node) = (entry.key.value.as_str(), &entry.value);
         let whole = match node.value {
-            Value::Int(int) => Some(int),
+            Value::Int(int) => Some(int.get()),
             #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small")]
             Value::Float(float) if float.fract() == 0.0 && float.abs() < 1e18 => Some(float as i128),
             _ => None,
@@ -257,7 +260,7 @@ impl<'a> Fields<'a> {
         match node.value {
             Value::Float(float) => Some(Spanned::new(float, node.span)),
             #[expect(clippy::cast_precision_loss, reason = "small numbers in practice, and docker's way")]
-            Value::Int(int) => Some(Spanned::new(int as f64, node.span)),
+            Value::Int(int) => Some(Spanned::new(int.get() as f64, node.span)),
             _ => {
                 wrong_type(self.sink, node, &self.name(key), "a number");
                 None
@@ -274,11 +277,11 @@ impl<'a> Fields<'a> {
     pub fn texts(&self, key: &str) -> Option<Vec<Spanned<String>>> {
         let name = self.name(key);
         let nodes = self.list(key)?;
-        Some(nodes.iter().filter_map(|node| text(self.sink, node, &format!("an item of {name}"))).collect())
+        Some(each(Some(nodes), |node| text(self.sink, node, &format!("an item of {name}"))))
     }
 
-    /// A mapping whose values are short: text, numbers, or nothing.
-    pub fn pairs(&self, key: &str) -> Option<BTreeMap<String, Spanned<Option<String>>>> {
+    /// A mapping whose values are short: text, numbers, or nothing. In the order of the file, each name once.
+    pub fn pairs(&self, key: &str) -> Option<Pairs> {
         let fields = self.fields(key)?;
         let pair = |entry: &Entry| {
             let name = format!("`{}` in {}", self.sink.clean(&entry.key), self.name(key));
@@ -289,7 +292,7 @@ impl<'a> Fields<'a> {
             };
             Some((entry.key.value.clone(), value))
         };
-        Some(fields.entries().iter().filter_map(pair).collect())
+        Some(each(Some(fields.entries()), pair))
     }
 
     /// The mapping of a key.
@@ -347,7 +350,7 @@ pub fn misplaced_key(sink: &Sink<'_>, entry: &Entry, what: &str, known: &[&str],
     };
     let mut diagnostic =
         Diagnostic::error("unknown_key", message).at(entry.key.span, "not a key that is known here");
-    if let Some(via) = entry.value.via {
+    if let Some(via) = entry.value.via() {
         diagnostic = diagnostic.also(via, "used here");
     }
     sink.push(diagnostic.maybe_help(help));
@@ -428,6 +431,14 @@ pub fn list<'a>(sink: &Sink<'_>, node: &'a Node, name: &str) -> Option<&'a [Node
         wrong_type(sink, node, name, "a list");
     }
     list
+}
+
+/// What becomes of each that can be read. Takes no more room than that: of short lists there are many.
+pub fn each<'a, N, T>(all: Option<&'a [N]>, read: impl FnMut(&'a N) -> Option<T>) -> Vec<T> {
+    let all = all.unwrap_or_default();
+    let mut found = Vec::with_capacity(all.len());
+    found.extend(all.iter().filter_map(read));
+    found
 }
 
 fn quoted(words: &[&str]) -> String {

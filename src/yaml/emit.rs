@@ -190,7 +190,7 @@ mod tests {
 
     fn strip(mut node: Node) -> Node {
         node.span = Default::default();
-        node.via = None;
+        node.set_via(None);
         match &mut node.value {
             Value::List(list) => *list = list.drain(..).map(strip).collect(),
             Value::Map(map) => {
@@ -243,7 +243,7 @@ mod tests {
         #[test]
         fn any_text_reads_back_as_value_and_as_key(text in "\\PC{0,12}|[-+.0-9eExXoO_: ]{0,8}|[\\x00-\\x7f]{0,6}") {
             let span = crate::yaml::Span::default();
-            let node = Node::map(vec![("k", Node::text(text.clone(), span)), (&format!("z{text}"), Node::made(Value::Int(1), span))], span);
+            let node = Node::map(vec![("k", Node::text(text.clone(), span)), (&format!("z{text}"), Node::int(1, span))], span);
             let written = yaml(&node, Style::default());
             prop_assert_eq!(bare(&read(&written)), bare(&node), "{}", written);
         }

@@ -27,4 +27,4 @@ pub use decode::{Fields, closest, list, scalar_text, text};
 pub use parse::parse;
 pub use report::{Diagnostic, Drawn, Label, MachineDiagnostic, MachinePlace, Report, Severity, Sink};
 pub use source::{Place, SourceId, SourceText, Sources, Span, Spanned};
-pub use tree::{Entry, Map, Node, Places, Value};
+pub use tree::{Entry, Map, Node, Places, Value, Whole};

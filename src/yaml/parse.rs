@@ -107,7 +107,7 @@ impl Builder<'_> {
                     self.sink.push(found);
                 }
                 let value = resolve(&text, plain, tag.as_deref());
-                let node = Node { value, span, via: None, tag: tag.as_deref().and_then(custom) };
+                let node = Node::made(value, span).tagged(tag.as_deref().and_then(custom));
                 self.remember(anchor, &node);
                 self.place(node, merge)
             }
@@ -169,13 +169,16 @@ impl Builder<'_> {
     fn close(&mut self, end: Span) -> Option<()> {
         let open = self.stack.pop()?;
         let (value, first) = match open.kind {
-            Kind::List(list) => {
-                let first = list.first().map(|node| node.via.unwrap_or(node.span));
+            Kind::List(mut list) => {
+                let first = list.first().map(Node::place);
+                list.shrink_to_fit();
                 (Value::List(list), first)
             }
             Kind::Map { mut map, mut places, merges, merge_key, .. } => {
                 let first = map.entries.first().map(|entry| entry.key.span).or(merge_key);
                 self.merge(&mut map, &mut places, merges);
+                // Most mappings have few entries, and grew for more.
+                map.entries.shrink_to_fit();
                 (Value::Map(map), first)
             }
         };
@@ -184,7 +187,7 @@ impl Builder<'_> {
         } else {
             first.unwrap_or(open.span)
         };
-        let node = Node { value, span, via: None, tag: open.tag };
+        let node = Node::made(value, span).tagged(open.tag);
         self.remember(open.anchor, &node);
         self.place(node, false)
     }
@@ -192,10 +195,10 @@ impl Builder<'_> {
     /// Applies `<<`.
     fn merge(&mut self, map: &mut Map, places: &mut Places, merges: Vec<Node>) {
         for merge in merges {
-            let place = merge.via.unwrap_or(merge.span);
+            let place = merge.place();
             let parts = match merge.value {
                 Value::List(parts) => parts,
-                value => vec![Node { value, ..merge }],
+                value => vec![Node::made(value, place)],
             };
             for part in parts {
                 let Value::Map(part) = part.value else {
@@ -226,7 +229,7 @@ impl Builder<'_> {
         if self.nodes > NODES_MAX {
             self.sink.push(
                 Diagnostic::error("too_many_nodes", format!("the file has more than {NODES_MAX} values"))
-                    .at(node.via.unwrap_or(node.span), "this one is too many")
+                    .at(node.place(), "this one is too many")
                     .help("each alias counts as often as it is used"),
             );
             return None;
@@ -267,7 +270,7 @@ impl Builder<'_> {
                 }
                 None if merge => *key = Some(Key::Merge(node.span)),
                 None => {
-                    let span = node.via.unwrap_or(node.span);
+                    let span = node.place();
                     let name = match node.value {
                         Value::Text(text) => text,
                         ref other => {
@@ -307,7 +310,7 @@ fn resolve(text: &str, plain: bool, tag: Option<&Tag>) -> Value {
         Some(None) if tag.is_some_and(|t| t.parts() == ("", "!")) => as_text(),
         Some(Some("float")) => match scalar::resolve(text) {
             #[expect(clippy::cast_precision_loss, reason = "what a float tag asks for")]
-            Value::Int(int) => Value::Float(int as f64),
+            Value::Int(int) => Value::Float(int.get() as f64),
             value => value,
         },
         Some(Some("int" | "bool" | "null")) => scalar::resolve(text),
@@ -342,8 +345,8 @@ mod tests {
         let (node, _) = read("a: &a {x: 1, y: 1}\nb: &b {y: 2, z: 2}\nc: {<<: [*a, *b], x: 3}\n").unwrap();
         let c = node.as_map().unwrap().get("c").unwrap().as_map().unwrap();
         let value = |key| c.get(key).unwrap().value.clone();
-        assert_eq!([value("x"), value("y"), value("z")], [3, 1, 2].map(Value::Int));
-        assert!(c.get("y").unwrap().via.is_some() && c.get("x").unwrap().via.is_none());
+        assert_eq!([value("x"), value("y"), value("z")], [3, 1, 2].map(|n| Value::Int(n.into())));
+        assert!(c.get("y").unwrap().via().is_some() && c.get("x").unwrap().via().is_none());
     }
 
     #[test]
@@ -388,7 +391,7 @@ mod tests {
         let (node, _) = read("a: !!str 1\nb: !reset\nc: !!float 1\n").unwrap();
         let map = node.as_map().unwrap();
         assert_eq!(map.get("a").unwrap().value, Value::Text("1".into()));
-        assert_eq!(map.get("b").unwrap().tag.as_deref(), Some("!reset"));
+        assert_eq!(map.get("b").unwrap().tag(), Some("!reset"));
         assert_eq!(map.get("c").unwrap().value, Value::Float(1.0));
     }
 

@@ -97,7 +97,7 @@ impl Diagnostic {
     #[must_use]
     pub fn on(self, node: &Node, label: impl Into<String>) -> Self {
         let this = self.at(node.span, label);
-        match node.via {
+        match node.via() {
             Some(via) => this.also(via, "used here"),
             None => this,
         }

@@ -49,7 +49,7 @@ fn number(text: &str) -> Option<Value> {
         _ => radix(digits, 10),
     };
     match whole {
-        Some(whole) => Some(Value::Int(sign * whole)),
+        Some(whole) => Some(Value::Int((sign * whole).into())),
         None => float(&plain),
     }
 }
@@ -96,6 +96,7 @@ pub fn go_float(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tree::Whole;
     use super::*;
 
     #[test]
@@ -105,12 +106,12 @@ mod tests {
             ("on", Value::Text("on".into())),
             ("True", Value::Bool(true)),
             ("~", Value::Null),
-            ("0777", Value::Int(511)),
-            ("0o777", Value::Int(511)),
-            ("0x1F", Value::Int(31)),
-            ("0b101", Value::Int(5)),
-            ("-12", Value::Int(-12)),
-            ("12_000", Value::Int(12_000)),
+            ("0777", Value::Int(Whole::from(511))),
+            ("0o777", Value::Int(Whole::from(511))),
+            ("0x1F", Value::Int(Whole::from(31))),
+            ("0b101", Value::Int(Whole::from(5))),
+            ("-12", Value::Int(Whole::from(-12))),
+            ("12_000", Value::Int(Whole::from(12_000))),
             ("08", Value::Float(8.0)),
             ("1e3", Value::Float(1000.0)),
             ("1.10", Value::Float(1.1)),
@@ -125,7 +126,7 @@ mod tests {
             (".", Value::Text(".".into())),
             ("0x", Value::Text("0x".into())),
             ("1e", Value::Text("1e".into())),
-            ("18446744073709551615", Value::Int(i128::from(u64::MAX))),
+            ("18446744073709551615", Value::Int(Whole::from(i128::from(u64::MAX)))),
             ("é", Value::Text("é".into())),
             ("0é", Value::Text("0é".into())),
         ] {

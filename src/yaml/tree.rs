@@ -2,6 +2,7 @@
 //! a merge, the place that called for it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::source::{Span, Spanned};
 
@@ -12,10 +13,15 @@ pub struct Node {
     pub value: Value,
     /// Where it is written. Of a collection in block style, only its first key or item.
     pub span: Span,
-    /// The `*alias` or `<<` through which it was reached, if it was.
-    pub via: Option<Span>,
-    /// A tag that is not one of YAML's own, such as `!reset`.
-    pub tag: Option<String>,
+    /// What few nodes have, kept apart: a file has tens of thousands of them.
+    rare: Option<Box<Rare>>,
+}
+
+/// What only some nodes have.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Rare {
+    via: Option<Span>,
+    tag: Option<String>,
 }
 
 /// A value of YAML.
@@ -25,8 +31,8 @@ pub enum Value {
     Null,
     /// `true`, `false`.
     Bool(bool),
-    /// A whole number; wide enough for all that Go reads.
-    Int(i128),
+    /// A whole number.
+    Int(Whole),
     /// Any other number.
     Float(f64),
     /// Text.
@@ -35,6 +41,38 @@ pub enum Value {
     List(Vec<Node>),
     /// A mapping.
     Map(Map),
+}
+
+/// A whole number, wide enough for all that Go reads: from the least `int64` to the greatest `uint64`. Packed,
+/// so that it makes no other value wider.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(Rust, packed(8))]
+pub struct Whole(i128);
+
+impl Whole {
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> i128 {
+        self.0
+    }
+}
+
+impl<T: Into<i128>> From<T> for Whole {
+    fn from(number: T) -> Self {
+        Self(number.into())
+    }
+}
+
+impl fmt::Debug for Whole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+impl fmt::Display for Whole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
 }
 
 impl Value {
@@ -140,7 +178,59 @@ impl Node {
     /// A value made by us rather than read: it points at what it was made from.
     #[must_use]
     pub fn made(value: Value, span: Span) -> Self {
-        Self { value, span, via: None, tag: None }
+        Self { value, span, rare: None }
+    }
+
+    /// A whole number made by us.
+    pub fn int(number: impl Into<i128>, span: Span) -> Self {
+        Self::made(Value::Int(Whole::from(number)), span)
+    }
+
+    /// The `*alias` or `<<` through which it was reached, if it was.
+    #[must_use]
+    pub fn via(&self) -> Option<Span> {
+        self.rare.as_ref()?.via
+    }
+
+    /// The place that counts where nodes are told apart: that of the alias, or its own.
+    #[must_use]
+    pub fn place(&self) -> Span {
+        self.via().unwrap_or(self.span)
+    }
+
+    /// A tag that is not one of YAML's own, such as `!reset`.
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        self.rare.as_ref()?.tag.as_deref()
+    }
+
+    /// The same with another tag, or none.
+    #[must_use]
+    pub fn tagged(mut self, tag: Option<String>) -> Self {
+        self.set_rare(self.via(), tag);
+        self
+    }
+
+    /// The same, reached by another way, or none.
+    #[must_use]
+    pub fn reached(mut self, via: Option<Span>) -> Self {
+        self.set_via(via);
+        self
+    }
+
+    /// Forgets the tag.
+    pub fn untag(&mut self) {
+        self.set_rare(self.via(), None);
+    }
+
+    /// Forgets by which way it was reached, or sets it.
+    pub fn set_via(&mut self, via: Option<Span>) {
+        let tag = self.rare.take().and_then(|rare| rare.tag);
+        self.set_rare(via, tag);
+    }
+
+    fn set_rare(&mut self, via: Option<Span>, tag: Option<String>) {
+        self.rare = (via.is_some() || tag.is_some()).then(|| Box::new(Rare { via, tag }));
     }
 
     /// A text made by us.
@@ -211,7 +301,7 @@ impl Node {
 
     /// Notes on this node and all below it that `use_site` called for them.
     pub fn reach_through(&mut self, use_site: Span) {
-        self.via = Some(use_site);
+        self.set_via(Some(use_site));
         match &mut self.value {
             Value::List(list) => list.iter_mut().for_each(|node| node.reach_through(use_site)),
             Value::Map(map) => {
@@ -221,11 +311,16 @@ impl Node {
         }
     }
 
-    /// Sorts the keys of every mapping, so that equal meaning has equal text.
+    /// Sorts the keys of every mapping, so that equal meaning has equal text. What is sorted grows no more,
+    /// and gives back the room that it kept for that.
     pub fn sort(&mut self) {
         match &mut self.value {
-            Value::List(list) => list.iter_mut().for_each(Self::sort),
+            Value::List(list) => {
+                list.shrink_to_fit();
+                list.iter_mut().for_each(Self::sort);
+            }
             Value::Map(map) => {
+                map.entries.shrink_to_fit();
                 map.entries.sort_by(|a, b| a.key.value.cmp(&b.key.value));
                 map.entries.iter_mut().for_each(|entry| entry.value.sort());
             }

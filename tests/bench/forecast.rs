@@ -16,7 +16,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use stackctl::compose::{self, Files, SourceText};
 use stackctl::model::node::NodeView;
-use stackctl::model::spec::{Attachment, ConfigSpec, FileMount, NetworkSpec, UpdateOrder};
+use stackctl::model::spec::{ConfigSpec, FileMount, NetworkSpec, UpdateOrder};
 use stackctl::model::{Health, Observed, StackName, StackSpec, Task, TaskStatus, Timestamp};
 use stackctl::orchestrator::{Plan, PlanOptions, What};
 
@@ -59,7 +59,7 @@ fn stack(tasks: usize) -> StackSpec {
             task.environment.insert("LEVEL".into(), Some("info".into()));
             task.resources.reservations.nano_cpus = 100_000_000;
             task.resources.reservations.memory = 64 << 20;
-            task.networks.insert(format!("app_net{at:03}"), Attachment::default());
+            task.networks.insert(format!("app_net{at:03}"), Box::default());
             let mount = FileMount {
                 source: format!("conf{at:03}"),
                 uid: "0".into(),

@@ -1,3 +1,6 @@
+use std::io::Write as _;
+use std::path::Path;
+
 use crate::hosts::Hosts;
 use crate::run::Room;
 
@@ -76,4 +79,81 @@ fn bash_asks_the_program_itself() {
         .expect("the binary starts");
     let script = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && script.contains("complete "), "{script}");
+}
+
+/// Whether a shell can be asked; if not, that is said, also where what tests print is kept back.
+fn has(shell: &str) -> bool {
+    let found = ["/bin", "/usr/bin", "/usr/local/bin"].iter().any(|dir| Path::new(dir).join(shell).exists());
+    if !found {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: completions in {shell}, which is not installed");
+    }
+    found
+}
+
+/// Runs a shell in a room whose inventory has two hosts that nobody answers for.
+fn shell(words: &[&str], script: &str) -> String {
+    let room = Room::new();
+    room.file(
+        "stackctl.yml",
+        "hosts:\n  node-a: {address: 'nobody@127.0.0.1'}\n  node-b: {address: 'unix:///nowhere/docker.sock'}\n",
+    );
+    let script = room.file("script", script);
+    let bin = Path::new(env!("CARGO_BIN_EXE_stackctl")).parent().expect("a directory");
+    let output = std::process::Command::new("timeout")
+        .args(["30"])
+        .args(words)
+        .arg(script)
+        .env_clear()
+        .env("PATH", format!("{}:/usr/bin:/bin", bin.display()))
+        .env("HOME", room.path())
+        .env("TERM", "dumb")
+        .current_dir(room.path())
+        .output()
+        .expect("timeout runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success() && err.is_empty(), "{:?}\n{out}\n{err}", output.status);
+    out
+}
+
+#[test]
+fn fish_completes_commands_and_names() {
+    if !has("fish") {
+        return;
+    }
+    let out = shell(
+        &["fish", "--no-config"],
+        "COMPLETE=fish stackctl | source\n\
+         for line in 'stackctl depl' 'stackctl node inspect n' 'stackctl ps s' 'stackctl logs shop w'\n\
+             echo \"> $line\"\n    complete -C $line | string replace -r '\\t.*' ''\nend\ntrue\n",
+    );
+    assert_eq!(
+        out,
+        "> stackctl depl\ndeploy\n> stackctl node inspect n\nnode-a\nnode-b\n> stackctl ps s\n> stackctl logs shop w\n"
+    );
+}
+
+/// zsh completes only where somebody types: here that is `zsh/zpty`.
+#[test]
+fn zsh_completes_commands_and_names() {
+    if !has("zsh") {
+        return;
+    }
+    let out = shell(
+        &["zsh", "-f"],
+        r#"
+        zmodload zsh/zpty
+        zpty shell zsh -f -i
+        zpty -w shell 'PS1=; setopt auto_list; autoload -Uz compinit && compinit -u -D; source <(COMPLETE=zsh stackctl); print REA""DY'
+        zpty -r shell out '*READY*'
+        type() { zpty -w -n shell "$1"; zpty -r shell out "$2"; print -r -- "$out"; zpty -w -n shell $'\x15' }
+        type $'stackctl node inspect node-\t\t' '*node-b*'
+        type $'stackctl depl\tX' '*deploy*X*'
+        # Nobody has a name to give, and nobody has anything to say: the line is as it was typed.
+        type $'stackctl ps s\tY' '*Y*'
+        zpty -d shell
+        "#,
+    );
+    assert!(out.contains("node-a") && out.contains("stackctl deploy"), "{out}");
+    assert!(!out.contains("rror"), "{out}");
 }

@@ -77,3 +77,18 @@ fn variables_that_are_kept_can_be_filled_in_later() {
     let later = room.run_with(&["config", "--format", "json", "--stack", "s", "-c", "-"], &kept).stdout;
     assert_eq!(now, later);
 }
+
+#[test]
+fn what_docker_has_no_words_for_is_told_and_left_out_where_docker_is_to_read_it() {
+    let room = Room::new();
+    room.file(
+        "compose.yaml",
+        "services:\n  web: {image: nginx, depends_on: {db: {condition: service_healthy}}, configs: [c]}\n  \
+         db: {image: postgres, healthcheck: {test: 'true'}}\nconfigs: {c: {content: hello}}\n",
+    );
+    insta::assert_snapshot!("config_for_compose", room.run("config").show());
+    insta::assert_snapshot!("config_for_docker", room.run("config --format docker").show());
+    let strict = room.run("config --strict-docker");
+    assert_eq!(room.run("config --format docker").stdout, strict.stdout, "{}", strict.show());
+    assert!(strict.stderr.contains("content"), "{}", strict.show());
+}

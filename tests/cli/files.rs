@@ -86,3 +86,41 @@ fn the_stack_may_be_named_by_its_file() {
     assert_eq!(run.status, 1);
     assert!(run.stderr.contains("the stack has no name"), "{}", run.show());
 }
+
+#[test]
+fn the_variables_of_compose_name_files_and_the_stack_and_the_command_line_wins() {
+    let mut room = Room::new();
+    room.file("a.yml", "services: {a: {image: 'a:${TAG:-none}'}}\n");
+    room.file("b.yml", "services: {b: {image: b}}\n");
+    room.file("c.yml", "services: {c: {image: c}}\n");
+    room.file("vars.env", "TAG=1\n");
+    let images = |room: &Room, args: &str| {
+        let run = room.run(&format!("config --images {args}"));
+        assert_eq!(run.status, 0, "{}", run.show());
+        run.stdout.lines().collect::<Vec<_>>().join(" ")
+    };
+    room.env("COMPOSE_FILE", "a.yml:b.yml");
+    assert_eq!(images(&room, ""), "a:none b");
+    assert_eq!(images(&room, "-c c.yml"), "c");
+    room.env("COMPOSE_PATH_SEPARATOR", ";").env("COMPOSE_FILE", "b.yml;c.yml;a.yml");
+    room.env("COMPOSE_ENV_FILES", "vars.env");
+    assert_eq!(images(&room, ""), "a:1 b c");
+    let run = room.run("check -v");
+    assert!(run.stderr.contains("Stackfiles: b.yml, c.yml, a.yml, as COMPOSE_FILE says"), "{}", run.show());
+    assert!(run.stderr.contains("Variables: vars.env, as COMPOSE_ENV_FILES says"), "{}", run.show());
+    // Docker knows none of them.
+    let run = room.run("config --strict-docker");
+    assert!(run.status == 1 && run.stderr.contains("no_stackfile"), "{}", run.show());
+    // A `.env` may hold them, too; one that names a file that is not there is told.
+    let mut room = Room::new();
+    room.file(".env", "COMPOSE_FILE=gone.yml\nCOMPOSE_PROJECT_NAME=shop\n");
+    let run = room.run("config");
+    assert!(run.status == 1 && run.stderr.contains("COMPOSE_FILE in .env names it"), "{}", run.show());
+    room.file("gone.yml", "services: {a: {image: a}}\n");
+    let run = room.run("config --format json");
+    assert!(run.stdout.contains("\"name\": \"shop\""), "{}", run.show());
+    assert!(run.stderr.contains("as `COMPOSE_PROJECT_NAME` says"), "{}", run.show());
+    room.env("COMPOSE_PROJECT_NAME", "store");
+    assert!(room.run("config --format json").stdout.contains("\"name\": \"store\""));
+    assert!(room.run("config --format json --stack mine").stdout.contains("\"name\": \"mine\""));
+}

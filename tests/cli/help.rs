@@ -15,7 +15,13 @@ fn every_command_has_a_page() {
     for command in [
         "deploy",
         "diff",
+        "explain",
+        "rebalance",
         "rm",
+        "rollback",
+        "history",
+        "show",
+        "unlock",
         "ls",
         "ps",
         "services",

@@ -55,9 +55,8 @@ fn docker_config(text: &str) -> Option<Result<String, String>> {
 #[test]
 fn what_is_printed_means_the_same_to_docker() {
     let Some(corpus) = Corpus::find() else { return };
-    if !matches!(docker_config("services: {a: {image: a}}\n"), Some(Ok(_))) {
-        println!("left out: no docker client that knows `stack config`");
-        return;
+    if !is_there() {
+        return say_left_out("nothing printed was read by docker");
     }
     for (reading, exceptions) in [(Reading::Ours, PRINTED), (Reading::Docker, &[])] {
         let (mut names, mut pairs, mut faults) = (Vec::new(), Vec::new(), Vec::new());
@@ -91,4 +90,103 @@ fn what_is_printed_means_the_same_to_docker() {
         faults.extend(exceptions.iter().filter(known).map(|(file, _)| format!("{file} was not compared")));
         assert!(faults.is_empty(), "{reading:?}\n{}", faults.join("\n"));
     }
+}
+
+/// Everything that docker's client has no words for, and some that it has.
+const FOR_DOCKER: &str = r#"
+services:
+  web:
+    image: nginx
+    depends_on: {db: {condition: service_healthy}, log: {condition: service_started}}
+    group_add: [audio]
+    dns_opt: [ndots:1]
+    runtime: runc
+    ports: [{target: 80, published: 80, mode: host, host_ip: 127.0.0.1}, "127.0.0.1:81:81"]
+    volumes: [{type: volume, source: v, target: /v, volume: {subpath: a}}]
+    configs: [c]
+    secrets: [s]
+    devices: [{source: /dev/null, target: /dev/x}]
+    networks: {n: {priority: 3, aliases: [w]}}
+    healthcheck: {test: "true", start_interval: 1s}
+    env_file: [{path: /dev/null, required: false}]
+    deploy: {x-note: mine}
+    x-note: kept
+  db: {image: postgres, healthcheck: {test: "true"}}
+  log: {image: busybox, platform: linux/amd64, cpus: 0.5, mem_limit: 64m}
+networks:
+  n: {enable_ipv6: false, ipam: {config: [{subnet: 10.9.0.0/24, gateway: 10.9.0.1, ip_range: 10.9.0.0/25}]}}
+volumes: {v: }
+configs: {c: {content: "hello"}}
+secrets: {s: {environment: HOME}}
+"#;
+
+/// `config --format docker`: what is left out is told, key by key, and docker reads the rest.
+#[test]
+fn the_form_for_docker_is_read_by_docker() {
+    let world = crate::samples::load(FOR_DOCKER);
+    let (narrowed, losses) = config::for_docker(&world.merged);
+    let mut told: Vec<String> = losses.into_iter().map(|loss| loss.path).collect();
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "configs.c.content",
+            "networks.n.enable_ipv6",
+            "networks.n.ipam.config.0.gateway",
+            "networks.n.ipam.config.0.ip_range",
+            "secrets.s.environment",
+            "services.web.depends_on.db.condition",
+            "services.web.deploy.x-note",
+            "services.web.dns_opt",
+            "services.web.group_add",
+            "services.web.networks.n.priority",
+            "services.web.ports.0.host_ip",
+            "services.web.runtime",
+        ]
+    );
+    let text = config::text(&narrowed, true);
+    match docker_config(&text) {
+        Some(Ok(again)) => {
+            for kept in ["127.0.0.1", "x-note: kept", "subpath: a", "/dev/null:/dev/x", "node.platform.arch"]
+            {
+                assert!(text.contains(kept), "{kept} is not in\n{text}");
+            }
+            assert!(again.contains("start_interval"), "{again}");
+        }
+        Some(Err(words)) if !is_there() => say_left_out(&words),
+        Some(Err(words)) => panic!("docker cannot read it: {words}\n{text}"),
+        None => say_left_out("there is none"),
+    }
+}
+
+/// Whether docker's client can be asked.
+fn is_there() -> bool {
+    matches!(docker_config("services: {a: {image: a}}\n"), Some(Ok(_)))
+}
+
+/// That something was not tried, also where what tests print is kept back.
+fn say_left_out(why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: no docker client that knows `stack config`: {why}");
+}
+
+/// Whatever we can read, also what docker refuses, has a form that docker reads.
+#[test]
+fn every_stackfile_has_a_form_for_docker() {
+    let Some(corpus) = Corpus::find() else { return };
+    if !is_there() {
+        return say_left_out("see above");
+    }
+    let mut faults = Vec::new();
+    for case in corpus.cases() {
+        // Those that docker prints as they are were asked for above.
+        let Ok(loaded) = corpus.load(&case, Reading::Ours) else { continue };
+        let (narrowed, losses) = config::for_docker(&loaded.merged);
+        if losses.is_empty() && case.is_read_by_docker() {
+            continue;
+        }
+        if let Some(Err(words)) = docker_config(&config::text(&narrowed, true)) {
+            faults.push(format!("{}: {words}", case.name));
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use stackctl::compose::{self, Files, Options, Reading, SourceText, Stack, Variables};
+use stackctl::compose::{self, Files, Loaded, Options, Reading, SourceText, Stack, Variables};
 use stackctl::model::StackName;
 use stackctl::yaml::Severity;
 
@@ -14,6 +14,23 @@ impl Files for Disk {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         std::fs::read(path)
     }
+}
+
+/// Reads a text as stack `sample`; it has to be right.
+pub fn load(text: &str) -> Loaded {
+    let options = Options {
+        stack: Stack::Given(&StackName::unchecked("sample")),
+        project_dir: "/srv/app",
+        home: None,
+        env: &|name| (name == "HOME").then(|| "/root".to_owned()),
+        files: &Disk,
+        env_files: None,
+        profiles: &[],
+        reading: Reading::default(),
+        variables: Variables::default(),
+    };
+    let source = SourceText { name: "stack.yml".into(), bytes: text.into() };
+    compose::load(vec![source], &options).unwrap_or_else(|report| panic!("{:?}", report.machine()))
 }
 
 #[test]

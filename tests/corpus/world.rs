@@ -1,8 +1,9 @@
 //! The corpus: what there is to read, what docker made of it, and reading it here.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use stackctl::compose::{self, Files, Loaded, Options, Reading, Report, SourceText, Stack, Variables};
 use stackctl::model::StackName;
@@ -62,12 +63,27 @@ fn json(path: &Path) -> Option<serde_json::Value> {
 }
 
 impl Corpus {
-    /// The corpus that `STACKCTL_CORPUS` names, if it does.
+    /// The corpus that `STACKCTL_CORPUS` names. Without it that is said, also where what tests print is kept
+    /// back; one that is named and not there is a failure.
     pub fn find() -> Option<Self> {
-        let root = PathBuf::from(std::env::var_os("STACKCTL_CORPUS")?);
-        let oracle = root.parent()?.join("oracle");
-        let env = serde_json::from_value(json(&oracle.join("env.json"))?).ok()?;
-        Some(Self { run: json(&oracle.join("run.json"))?, env, root, oracle })
+        let Some(root) = std::env::var_os("STACKCTL_CORPUS").map(PathBuf::from) else {
+            static SAID: Once = Once::new();
+            SAID.call_once(|| {
+                let _ = writeln!(
+                    io::stderr(),
+                    "SKIPPED: what needs real stackfiles. They belong to others and do not come with the product; \
+                     STACKCTL_CORPUS names a directory of them, see tests/corpus/main.rs"
+                );
+            });
+            return None;
+        };
+        let oracle = root.parent().expect("a directory above the corpus").join("oracle");
+        let need = |name: &str| {
+            json(&oracle.join(name))
+                .unwrap_or_else(|| panic!("STACKCTL_CORPUS: no {name} in {}", oracle.display()))
+        };
+        let env = serde_json::from_value(need("env.json")).expect("variables by name");
+        Some(Self { run: need("run.json"), env, root, oracle })
     }
 
     /// What holds one reading against another.
@@ -104,6 +120,31 @@ impl Corpus {
     /// What `docker stack config` printed.
     pub fn config(&self, case: &Case) -> String {
         std::fs::read_to_string(self.oracle.join(&case.name).join("config.yml")).expect("docker's output")
+    }
+
+    /// The text of a case of one file.
+    pub fn alone(&self, case: &Case) -> Option<Vec<u8>> {
+        let [file] = case.files.as_slice() else { return None };
+        std::fs::read(self.root.join(file)).ok()
+    }
+
+    /// Puts a case of one file into a directory as `stack.yml`, with what stood beside it.
+    pub fn furnish(&self, case: &Case, dir: &Path) {
+        let workdir = self.run["workdir"].as_str().unwrap_or_default();
+        std::fs::write(dir.join("stack.yml"), self.alone(case).expect("one file")).expect("a file in it");
+        for (path, content) in self.beside(case).0 {
+            let Some(path) = path.strip_prefix(workdir).map(|path| dir.join(path.trim_start_matches('/')))
+            else {
+                continue;
+            };
+            std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory in it");
+            std::fs::write(path, content).expect("a file in it");
+        }
+    }
+
+    /// The variables that docker had, besides those of any process.
+    pub fn env(&self) -> BTreeMap<String, String> {
+        self.env.clone()
     }
 
     fn beside(&self, case: &Case) -> Beside {

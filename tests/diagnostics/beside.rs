@@ -1,7 +1,7 @@
 //! The world around the cases: variables, and files beside the stackfile.
 //!
 //! Lines `# $ …` at the beginning of a case say what the command line would: `# $ --profile NAME`,
-//! `# $ --env-file PATH`, `# $ with .env`, `# $ without a name`.
+//! `# $ --env-file PATH`, `# $ with .env`, `# $ without a name`, `# $ COMPOSE_PROJECT_NAME=NAME`.
 
 use std::io;
 
@@ -66,7 +66,10 @@ pub fn load(files: Vec<SourceText>) -> Result<Loaded, Report> {
         stack: if has_name { Stack::Given(&name) } else { Stack::Otherwise(None) },
         project_dir: "/srv/app",
         home: Some("/home/u"),
-        env: &variable,
+        env: &|name| match name {
+            "COMPOSE_PROJECT_NAME" => given("COMPOSE_PROJECT_NAME=").pop(),
+            name => variable(name),
+        },
         files: &Beside { has_dotenv: asked.contains(&"with .env") },
         env_files: (!env_files.is_empty()).then_some(env_files.as_slice()),
         profiles: &given("--profile"),

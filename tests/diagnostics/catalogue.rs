@@ -9,11 +9,12 @@ use stackctl::cli::codes;
 const SHARED: [&str; 3] = ["yaml/", "compose/", "fleet/inventory/"];
 
 /// What raises a code, and at which argument the code is.
-const CALLS: [(&str, usize); 7] = [
+const CALLS: [(&str, usize); 8] = [
     ("Diagnostic::error(", 0),
     ("Diagnostic::warning(", 0),
     ("Diagnostic::note(", 0),
     ("Diagnostic::new(", 1),
+    (".hopeless(", 0),
     (".parsed(", 1),
     ("bad_value(", 0),
     ("unknown(scene,", 0),

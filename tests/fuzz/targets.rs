@@ -56,7 +56,7 @@ fn meaning(node: &Node) -> String {
         Value::Float(float) if float.is_nan() => "nan".to_owned(),
         Value::Float(float) => format!("number {}", float + 0.0),
         #[expect(clippy::cast_precision_loss, reason = "on both sides")]
-        Value::Int(int) => format!("number {}", *int as f64),
+        Value::Int(int) => format!("number {}", int.get() as f64),
         scalar => format!("{scalar:?}"),
     }
 }

@@ -5,7 +5,7 @@
 
 use schemars::{Schema, json_schema};
 use serde_json::{Map, Value, json};
-use stackctl::compose::support::{At, KEYS, Treatment};
+use stackctl::compose::support::{At, KEYS, OURS, Treatment};
 
 use At::*;
 
@@ -49,6 +49,7 @@ fn mapping(at: At, required: &[&str]) -> Value {
         let mut value = shape(at, key);
         let since = match *since {
             "spec" => "Compose specification.".to_owned(),
+            OURS => "Of stackctl alone.".to_owned(),
             version => format!("Since {version}."),
         };
         let (words, deprecated) = match treatment {
@@ -242,6 +243,10 @@ fn shape(at: At, key: &str) -> Value {
         (Reservations, "generic_resources") => list(of(GenericResource)),
         (GenericResource, "discrete_resource_spec") => of(DiscreteResourceSpec),
         (DiscreteResourceSpec, "value") => whole(),
+        (Service, "x-stackctl") => of(XStackctl),
+        (XStackctl, "placement") => of(XPlacement),
+        (XPlacement, "strategy") => words(&["spread", "binpack", "random"]),
+        (XPlacement, "on_node_loss") => words(&["reschedule", "hold"]),
         (Placement, "constraints") => texts(),
         (Placement, "preferences") => list(of(Preference)),
         (Placement, "max_replicas_per_node") => whole(),

@@ -126,6 +126,9 @@ pub fn ended(world: &World, verdict: &Verdict, spec: &StackSpec) {
 
 /// An action is sent only where it may be, and only when its time has come.
 pub fn action_allowed(world: &World, action: &Action, spec: &StackSpec) {
+    if world.lost.contains(&action.node) {
+        fail(world, &format!("{} on {}, which is given up", action.what.verb(), action.node));
+    }
     if world.told_silent.contains(&action.node) {
         fail(world, &format!("{} on {}, which is known to be silent", action.what.verb(), action.node));
     }

@@ -12,6 +12,7 @@ mod checks;
 mod faults;
 mod generate;
 mod ledger;
+mod losses;
 #[path = "../support/splitmix.rs"]
 mod splitmix;
 mod steps;

@@ -45,6 +45,10 @@ pub struct World {
     pub started: BTreeSet<ServiceName>,
     /// Tasks that fell by chance, not because of what they are.
     pub unlucky: BTreeSet<TaskId>,
+    /// Given up by the last plan: nothing may be done there.
+    pub lost: BTreeSet<NodeName>,
+    /// Whether the last look at a silent host is kept.
+    pub remembers: bool,
     pub luck: Luck,
     pub faults: Faults,
     /// What will happen, by time and order of scheduling.
@@ -122,6 +126,8 @@ impl World {
             gone_back: BTreeSet::new(),
             started: BTreeSet::new(),
             unlucky: BTreeSet::new(),
+            lost: BTreeSet::new(),
+            remembers: false,
             luck: Luck::new(seed),
             faults,
             queue: BTreeMap::new(),
@@ -131,11 +137,14 @@ impl World {
     }
 
     /// What a look at every host finds.
+    ///
+    /// Of a host that is given up it may be the last look: containers there go on unseen, but the fake ones
+    /// do nothing by themselves that would matter.
     pub fn observe(&self) -> Observed {
         let mut observed = self.base.clone();
         observed.at = self.now;
         for (name, node) in &mut observed.nodes {
-            if self.silent.contains(name) {
+            if self.silent.contains(name) && !(self.remembers && self.lost.contains(name)) {
                 node.view = NodeView::Unreachable(Unreachable {
                     since: self.now,
                     code: "stackctl::ssh::unreachable".into(),
@@ -172,8 +181,9 @@ impl World {
         self.gone_back.clear();
         self.started.clear();
         self.unlucky.clear();
+        self.lost.clone_from(&options.lost);
         let observed = self.observe();
-        let plan = Plan::make(&observed, spec, options);
+        let plan = Plan::make(&observed, spec, options.clone());
         if !plan.problems.is_empty() {
             self.say(format!(
                 "refused: {:?}",

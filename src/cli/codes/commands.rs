@@ -21,6 +21,22 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["placement"],
+        "affinity_cycle",
+        "services that each want to be placed after the other",
+        "An affinity to a service is judged when that service has been placed. Here each waits for the other. Two that only keep away from each other are no circle.",
+        "Take one of the affinities out, or let it only prefer.",
+        concat!("deploy:\n", "  placement:\n", "    constraints: [\"affinity:service ==~ db\"]"),
+    ),
+    row(
+        &["plan"],
+        "not_current",
+        "a stack that is not as its file says",
+        "Tasks are moved only when nothing else is to be done about them, so that a move is nothing but a move.",
+        "Deploy the stack first.",
+        "stackctl deploy -c app.yml shop",
+    ),
+    row(
+        &["placement"],
         "bad_constraint",
         "a constraint of a deployed service that cannot be read",
         "The service was deployed with a constraint that this program does not understand.",

@@ -57,6 +57,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["compose"],
+        "merged_otherwise",
+        "two files that docker merges to something else",
+        "A later file can set anything to zero, false or empty; ports are told apart by address, number and protocol; a health check's test replaces the other. Docker keeps the earlier value, tells ports apart by their published number alone, and puts the two tests behind each other.",
+        "Nothing, if the files are not for docker. With `--strict-docker` they are merged as docker does.",
+        "stackctl config -c base.yml -c prod.yml",
+    ),
+    row(
+        &["compose"],
         "other_version",
         "a version that is read as version 3",
         "Every stackfile is read by the rules of the newest version 3, whatever its `version` says.",

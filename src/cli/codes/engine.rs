@@ -157,6 +157,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["task"],
+        "no_progress",
+        "a task that was neither up nor down",
+        "Its health check had said neither yes nor no when even the slowest one should have.",
+        "Look at `healthcheck` and at the task's output.",
+        "stackctl logs shop/web",
+    ),
+    row(
+        &["task"],
         "port_not_freed",
         "a port that was not freed",
         "The task that holds the port could not be stopped, so the one in its place could not start.",

@@ -117,6 +117,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["compose"],
+        "named_by_variable",
+        "a stack that a variable names",
+        "No name was given on the command line, and `COMPOSE_PROJECT_NAME` is set, in the environment or in a `.env`. It wins over the `name` of the file, as with `docker compose`.",
+        "Nothing, if it is meant so; or give the name on the command line.",
+        "stackctl deploy -c docker-compose.yml shop",
+    ),
+    row(
+        &["compose"],
         "unreadable_env_file",
         "a file of variables that cannot be read",
         "A file that was named with `--env-file`, or a `.env`, is not there, may not be read by you, or is no such file.",

@@ -115,7 +115,7 @@ pub(super) static CODES: &[Code] = &[
         &["compose"],
         "bad_constraint",
         "a constraint that cannot be read",
-        "A constraint is a property of nodes, `==` or `!=`, and a value. Properties are `node.id`, `node.hostname`, `node.ip`, `node.role`, `node.platform.os`, `node.platform.arch`, `node.labels.NAME` and `engine.labels.NAME`.",
+        "A constraint is a property of nodes, `==` or `!=`, and a value; `==~` and `!=~` only prefer. In a value `*` stands for any characters, and between slashes is a regular expression. Properties are `node.id`, `node.hostname`, `node.ip`, `node.role`, `node.platform.os`, `node.platform.arch`, `node.labels.NAME` and `engine.labels.NAME`; `affinity:service`, `affinity:container`, `affinity:image` and `affinity:LABEL` ask who else is there.",
         "Correct the part under the caret.",
         concat!(
             "deploy:\n",
@@ -248,6 +248,22 @@ pub(super) static CODES: &[Code] = &[
         "When a rollback fails there is nothing further to go back to. The word is taken for `pause`.",
         "Write `pause` or `continue`.",
         concat!("deploy:\n", "  rollback_config:\n", "    failure_action: pause"),
+    ),
+    row(
+        &["compose"],
+        "never_restarted",
+        "a service with `restart: \"no\"`",
+        "Its tasks are not started again when they end, as the file says. Docker sends no policy for the word, and a swarm then restarts.",
+        "Nothing, if it is meant so. `deploy.restart_policy` is understood alike by both.",
+        concat!("deploy:\n", "  restart_policy:\n", "    condition: none"),
+    ),
+    row(
+        &["compose"],
+        "stays_empty",
+        "a variable that the file sets to nothing",
+        "The task gets the variable with nothing in it. Docker looks into the environment of whoever deploys, and takes the value it has there.",
+        "Nothing, if it is meant so. A name without a value stands for the caller's value, to both.",
+        concat!("environment:\n", "  - LEVEL      # the caller's\n", "  - PREFIX=    # empty"),
     ),
     row(
         &["compose"],

@@ -76,7 +76,7 @@ impl Told<'_> {
         if !is_busy {
             return Exit::Done;
         }
-        let again = look_again(self.cluster, self.planned, self.wish.options).await;
+        let again = look_again(self.cluster, self.planned, self.wish.options.clone()).await;
         let took = elapsed(self.cluster.clock.now().since_ms(self.begun));
         let stack = paint(STRONG, &self.planned.spec.name);
         if !again.plan.is_empty() {

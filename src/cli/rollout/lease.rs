@@ -127,7 +127,7 @@ pub(super) async fn begin(
     cluster: &Cluster,
     planned: &mut Planned,
     mut record: Record,
-    wish: Wish,
+    wish: &Wish,
 ) -> Result<Option<Begun>, Failure> {
     if is_idle(planned, &record.remembered, wish) {
         return Ok(None);
@@ -165,7 +165,7 @@ pub(super) async fn begin(
 }
 
 /// Whether nothing has to be done and nothing is news.
-fn is_idle(planned: &Planned, remembered: &Remembered, wish: Wish) -> bool {
+fn is_idle(planned: &Planned, remembered: &Remembered, wish: &Wish) -> bool {
     planned.plan.forecast.waves.is_empty() && (wish.kind == Kind::Remove || remembered.is_last(&planned.spec))
 }
 
@@ -175,11 +175,11 @@ async fn check_again(
     cluster: &Cluster,
     planned: &mut Planned,
     record: &mut Record,
-    wish: Wish,
+    wish: &Wish,
 ) -> Result<bool, Failure> {
     let ui = &context.ui;
     record.remembered = remembered(&record.ledger, &planned.spec.name).await?;
-    let again = look_again(cluster, planned, wish.options).await;
+    let again = look_again(cluster, planned, wish.options.clone()).await;
     refuse_problems(ui, &again)?;
     let is_same = again.plan.forecast == planned.plan.forecast;
     *planned = again;
@@ -191,7 +191,7 @@ async fn check_again(
         return Ok(true);
     }
     ui.say("Somebody else was at work meanwhile. The plan is now:");
-    show_plan(ui, planned, wish, cluster.clock.now());
+    show_plan(ui, planned, wish.clone(), cluster.clock.now());
     if !wish.yes && !planned.plan.forecast.waves.is_empty() {
         let question = question(wish.kind, &[planned.spec.name.as_str()], &cluster.inventory.cluster);
         if !ui.confirm(&question).map_err(Failure::refused)? {
@@ -208,7 +208,7 @@ pub(super) async fn lock(
     ledger: &Arc<Writing>,
     stack: &StackName,
     verb: &str,
-    wish: Wish,
+    wish: &Wish,
 ) -> Result<Lease<Store<RegisterWriter>>, Failure> {
     let ui = &context.ui;
     let holder = Holder {

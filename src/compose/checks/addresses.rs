@@ -20,7 +20,8 @@ pub(super) fn check(scene: &Scene<'_>) {
             let Some((net, span)) = subnet else { continue };
             if let Some((_, first, other)) = subnets.iter().find(|(known, ..)| overlap(known, &net)) {
                 scene.sink.push(
-                    Diagnostic::error("subnets_overlap", same_addresses(network, other))
+                    scene
+                        .hopeless("subnets_overlap", same_addresses(network, other))
                         .at(span, "overlaps the other")
                         .also(*first, "the other")
                         .help("give one of the two another subnet"),

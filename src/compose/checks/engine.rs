@@ -2,6 +2,8 @@
 //! when a container is made, which is too late. An engine may know more than we do, so what is merely
 //! unknown is a warning.
 
+use std::net::IpAddr;
+
 use super::Scene;
 use crate::compose::short;
 use crate::compose::stackfile::Service;
@@ -108,6 +110,17 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
     if let Some(signal) = service.stop_signal.as_ref().filter(|signal| !signal.is_empty()) {
         self::signal(scene, signal);
     }
+    // Docker's client drops one that is none.
+    for address in service.dns.iter().filter(|address| address.parse::<IpAddr>().is_err()) {
+        scene.sink.push(
+            scene
+                .hopeless(
+                    "bad_address",
+                    format!("an item of `dns` of service `{}` is not an IP address", service.key.value),
+                )
+                .at(address.span, "not an IP address"),
+        );
+    }
     for (name, limit) in &service.ulimits {
         if !ULIMITS.contains(&name.as_str()) {
             let name = Spanned::new(name.clone(), limit.span);
@@ -167,7 +180,8 @@ fn signal(scene: &Scene<'_>, signal: &Spanned<String>) {
         None => "a signal is written as `SIGTERM`, `TERM` or `15`".to_owned(),
     };
     scene.sink.push(
-        Diagnostic::error("bad_signal", format!("`{}` is not a signal", scene.sink.shown(signal)))
+        scene
+            .hopeless("bad_signal", format!("`{}` is not a signal", scene.sink.shown(signal)))
             .at(signal.span, "no signal is called so")
             .help(help),
     );

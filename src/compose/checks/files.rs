@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Scene;
 use crate::compose::paths::is_absolute;
 use crate::compose::stackfile::{FileRef, Service};
-use crate::yaml::{Diagnostic, Span};
+use crate::yaml::Span;
 
 pub(super) fn check(scene: &Scene<'_>, service: &Service) {
     let mut taken: BTreeMap<String, (&str, Span)> = BTreeMap::new();
@@ -19,13 +19,14 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
             let (path, span) = target(file, directory);
             match taken.get(&path) {
                 Some((other, first)) if *other != what => scene.sink.push(
-                    Diagnostic::error(
-                        "duplicate_target",
-                        format!("service `{}` has {other} and {what} in one place", service.key.value),
-                    )
-                    .at(span, format!("{what} here"))
-                    .also(*first, format!("{other} here"))
-                    .help("give one of the two another `target`"),
+                    scene
+                        .hopeless(
+                            "duplicate_target",
+                            format!("service `{}` has {other} and {what} in one place", service.key.value),
+                        )
+                        .at(span, format!("{what} here"))
+                        .also(*first, format!("{other} here"))
+                        .help("give one of the two another `target`"),
                 ),
                 _ => drop(taken.insert(path, (what, span))),
             }

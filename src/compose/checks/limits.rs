@@ -29,12 +29,16 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
         let unlimited = |value: i64| if value == -1 { i64::MAX } else { value };
         if unlimited(limit.soft) > unlimited(limit.hard) {
             scene.sink.push(
-                Diagnostic::error(
-                    "soft_above_hard",
-                    format!("the soft limit of ulimit `{}` is above the hard one", scene.sink.clean(name)),
-                )
-                .at(limit.span, format!("soft {}, hard {}", limit.soft, limit.hard))
-                .help("the soft limit is the hard one, or less"),
+                scene
+                    .hopeless(
+                        "soft_above_hard",
+                        format!(
+                            "the soft limit of ulimit `{}` is above the hard one",
+                            scene.sink.clean(name)
+                        ),
+                    )
+                    .at(limit.span, format!("soft {}, hard {}", limit.soft, limit.hard))
+                    .help("the soft limit is the hard one, or less"),
             );
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! Each file here has one subject. Nothing is changed: what is found goes to the sink. An error is what no
 //! cluster could ever do; a warning is what some could, or what surely was not meant; a note is what does
-//! nothing. References that lead nowhere are `lower`'s, since it follows them.
+//! nothing. Read strictly, what docker takes is no error: see [`Scene::hopeless`]. References that lead nowhere are `lower`'s, since it follows them.
 
 mod addresses;
 mod engine;
@@ -18,30 +18,32 @@ mod waits;
 
 use std::collections::BTreeMap;
 
+use super::Reading;
 use super::stackfile::{Mode, Service, Stackfile};
 use crate::model::spec::{Port, PublishMode};
-use crate::yaml::{Node, Sink, Span, Spanned};
+use crate::yaml::{Diagnostic, Node, Sink, Span, Spanned};
 
 /// What every check looks at.
 struct Scene<'a> {
     file: &'a Stackfile,
     /// The same as trees, for the places of what the types keep without one.
     services: BTreeMap<&'a str, &'a Node>,
+    reading: Reading,
     sink: &'a Sink<'a>,
 }
 
 impl<'a> Scene<'a> {
-    fn new(file: &'a Stackfile, root: &'a Node, sink: &'a Sink<'a>) -> Self {
+    fn new(file: &'a Stackfile, root: &'a Node, reading: Reading, sink: &'a Sink<'a>) -> Self {
         let services = root.as_map().and_then(|top| top.get("services")?.as_map());
         let entries = services.into_iter().flat_map(|services| &services.entries);
         let services = entries.map(|entry| (entry.key.value.as_str(), &entry.value)).collect();
-        Self { file, services, sink }
+        Self { file, services, reading, sink }
     }
 }
 
 /// Runs every check.
-pub fn run(file: &Stackfile, root: &Node, sink: &Sink<'_>) {
-    let scene = Scene::new(file, root, sink);
+pub fn run(file: &Stackfile, root: &Node, reading: Reading, sink: &Sink<'_>) {
+    let scene = Scene::new(file, root, reading, sink);
     for service in file.services.values() {
         placement::check(&scene, service);
         updates::check(&scene, service);
@@ -56,11 +58,17 @@ pub fn run(file: &Stackfile, root: &Node, sink: &Sink<'_>) {
 }
 
 /// Notes what is defined and not used. Needs all services, also those that are not wanted now.
-pub fn unused(file: &Stackfile, root: &Node, sink: &Sink<'_>) {
-    unused::check(&Scene::new(file, root, sink));
+pub fn unused(file: &Stackfile, root: &Node, reading: Reading, sink: &Sink<'_>) {
+    unused::check(&Scene::new(file, root, reading, sink));
 }
 
 impl Scene<'_> {
+    /// What no cluster can do, and docker takes all the same: neither its client nor a swarm's manager looks
+    /// for it, and the tasks never start.
+    fn hopeless(&self, code: &'static str, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(self.reading.severity(), code, message)
+    }
+
     /// The place of a key of a service, by its path; the service itself if it is not written.
     fn key(&self, service: &Service, path: &[&str]) -> Span {
         self.written_key(service, path).unwrap_or(service.key.span)

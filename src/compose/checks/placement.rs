@@ -3,7 +3,7 @@
 use super::{Scene, host_port, is_global, replicas};
 use crate::compose::stackfile::Service;
 use crate::orchestrator::constraint::Constraint;
-use crate::yaml::{Diagnostic, Spanned};
+use crate::yaml::Spanned;
 
 /// Constraints of a service that are held against each other.
 const CONSTRAINTS_MAX: usize = 200;
@@ -15,23 +15,25 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
     for (n, (span, constraint)) in constraints.iter().enumerate() {
         if let Some(why) = constraint.never_holds() {
             scene.sink.push(
-                Diagnostic::error(
-                    "impossible_constraint",
-                    format!("no node can meet a constraint of service `{}`", service.key.value),
-                )
-                .at(*span, why)
-                .help("correct the value, or take the constraint out"),
+                scene
+                    .hopeless(
+                        "impossible_constraint",
+                        format!("no node can meet a constraint of service `{}`", service.key.value),
+                    )
+                    .at(*span, why)
+                    .help("correct the value, or take the constraint out"),
             );
         }
         if let Some((first, _)) = constraints[..n].iter().find(|(_, other)| constraint.contradicts(other)) {
             scene.sink.push(
-                Diagnostic::error(
-                    "contradicting_constraints",
-                    format!("no node can meet both constraints of service `{}`", service.key.value),
-                )
-                .at(*span, "excludes the other")
-                .also(*first, "the other")
-                .help("constraints hold all together: keep one of the two"),
+                scene
+                    .hopeless(
+                        "contradicting_constraints",
+                        format!("no node can meet both constraints of service `{}`", service.key.value),
+                    )
+                    .at(*span, "excludes the other")
+                    .also(*first, "the other")
+                    .help("constraints hold all together: keep one of the two"),
             );
         }
     }
@@ -46,14 +48,15 @@ fn share_one_node(scene: &Scene<'_>, service: &Service, pin: crate::yaml::Span) 
     let Some(count) = service.deploy.replicas.filter(|_| !is_global(service) && tasks > 1) else { return };
     let tell = |span, label: String| {
         scene.sink.push(
-            Diagnostic::error(
-                "too_few_nodes",
-                format!("the {tasks} tasks of service `{}` do not fit on one node", service.key.value),
-            )
-            .at(count.span, format!("{tasks} tasks"))
-            .also(pin, "all of them on this node")
-            .also(span, label)
-            .help("lower `replicas`, or let the service run on more nodes"),
+            scene
+                .hopeless(
+                    "too_few_nodes",
+                    format!("the {tasks} tasks of service `{}` do not fit on one node", service.key.value),
+                )
+                .at(count.span, format!("{tasks} tasks"))
+                .also(pin, "all of them on this node")
+                .also(span, label)
+                .help("lower `replicas`, or let the service run on more nodes"),
         );
     };
     if let Some(max) = service.deploy.max_replicas_per_node.filter(|max| max.value > 0 && max.value < tasks) {

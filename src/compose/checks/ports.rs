@@ -20,7 +20,7 @@ pub(super) fn check(scene: &Scene<'_>) {
             let is_other = |other: &&Service| other.key.value != service.key.value;
             let found = others.iter().find_map(|(other, first)| {
                 Some(*other).filter(|other| is_other(other) && clash(first, port))?;
-                pair((*other, *first), (service, port))
+                pair(scene, (*other, *first), (service, port))
             });
             if let Some(found) = found {
                 scene.sink.push(found);
@@ -33,7 +33,11 @@ pub(super) fn check(scene: &Scene<'_>) {
 }
 
 /// What is wrong with a port of two services, if anything is.
-fn pair(one: (&Service, &Spanned<Port>), other: (&Service, &Spanned<Port>)) -> Option<Diagnostic> {
+fn pair(
+    scene: &Scene<'_>,
+    one: (&Service, &Spanned<Port>),
+    other: (&Service, &Spanned<Port>),
+) -> Option<Diagnostic> {
     // In the order of the file, not of the names.
     let (first, second) = if one.1.span < other.1.span { (one, other) } else { (other, one) };
     let names = format!("services `{}` and `{}`", first.0.key.value, second.0.key.value);
@@ -42,7 +46,8 @@ fn pair(one: (&Service, &Spanned<Port>), other: (&Service, &Spanned<Port>)) -> O
         (PublishMode::Host, PublishMode::Host) => {
             // Other services may well be on different nodes.
             (is_global(first.0) && is_global(second.0) && same_nodes(first.0, second.0)).then_some(())?;
-            Diagnostic::error("port_on_every_node", format!("{names} want one port of every node"))
+            scene
+                .hopeless("port_on_every_node", format!("{names} want one port of every node"))
                 .at(second.1.span, "again here")
                 .also(first.1.span, "first here")
                 .help("use another port for one of the two, or constrain them to different nodes")

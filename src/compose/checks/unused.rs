@@ -12,7 +12,7 @@ const DEFAULT: &str = "default";
 
 pub(super) fn check(scene: &Scene<'_>) {
     let file = scene.file;
-    let services = || file.services.values();
+    let services = || file.services.values().map(Box::as_ref);
     let networks = services().flat_map(joined);
     let mounted = |service: &'_ Service| -> Vec<String> {
         let volumes = service.volumes.iter().filter(|mount| mount.kind.value == MountKind::Volume);
@@ -34,7 +34,8 @@ pub(super) fn check(scene: &Scene<'_>) {
 fn joined(service: &Service) -> Vec<String> {
     // That a network is no mode is told elsewhere; it was meant all the same.
     let mode = service.network_mode.iter().map(|mode| mode.value.clone());
-    let named: Vec<String> = service.networks.iter().flat_map(|n| n.keys().cloned()).chain(mode).collect();
+    let named: Vec<String> =
+        service.networks.iter().flatten().map(|(name, _)| name.clone()).chain(mode).collect();
     if named.is_empty() { vec![DEFAULT.to_owned()] } else { named }
 }
 

@@ -9,6 +9,9 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
     for (key, config) in
         [("update_config", service.deploy.update_config), ("rollback_config", service.deploy.rollback_config)]
     {
+        if key == "rollback_config" {
+            ratio(scene, service, config.map(|config| config.max_failure_ratio));
+        }
         let starts_first = config.is_some_and(|config| config.order == UpdateOrder::StartFirst);
         // A job with update settings is refused altogether.
         if !starts_first || is_job(service) || replicas(service) == 0 {
@@ -35,16 +38,28 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
     }
 }
 
+/// Docker's server looks at the one of an update only.
+fn ratio(scene: &Scene<'_>, service: &Service, ratio: Option<f64>) {
+    if ratio.is_some_and(|ratio| !(0.0..=1.0).contains(&ratio)) {
+        let name = &service.key.value;
+        let message =
+            format!("`deploy.rollback_config.max_failure_ratio` of service `{name}` is out of range");
+        let at = scene.value(service, &["deploy", "rollback_config", "max_failure_ratio"]);
+        scene.sink.push(scene.hopeless("out_of_range", message).at(at, "a share is between 0 and 1"));
+    }
+}
+
 /// On one node both tasks want the port. A replicated service can put the new task on another node, if
 /// there is one to spare; a global one cannot.
 fn start_first_with_port(scene: &Scene<'_>, service: &Service, order: Span, port: Span) {
     let name = &service.key.value;
     let diagnostic = if is_global(service) {
-        Diagnostic::error(
-            "start_first_with_host_port",
-            format!("global service `{name}` cannot start its new task first"),
-        )
-        .help("write `order: stop-first`: on each node the old task holds the port")
+        scene
+            .hopeless(
+                "start_first_with_host_port",
+                format!("global service `{name}` cannot start its new task first"),
+            )
+            .help("write `order: stop-first`: on each node the old task holds the port")
     } else {
         Diagnostic::warning(
             "start_first_with_host_port",

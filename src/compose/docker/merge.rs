@@ -31,7 +31,7 @@ enum Rule {
 }
 
 /// What tells items apart and sorts them.
-type Identity = (i128, String);
+pub type Identity = (i128, String);
 
 fn rule(path: &[String]) -> Rule {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
@@ -54,22 +54,25 @@ fn rule(path: &[String]) -> Rule {
     }
 }
 
-fn node(base: &mut Node, later: Node, path: &mut Vec<String>) {
-    let rule = rule(path);
+/// Whether what a later file has at a path does not count.
+pub fn passes_over(path: &[String], later: &Node) -> bool {
     let counts = path.last().is_some_and(|key| ZERO_COUNTS.contains(&key.as_str()));
-    let says_nothing = match rule {
+    match rule(path) {
         // `networks: {a: }` at the top is a network that is like any other, and its own.
         Rule::Replace => later.is_null() && path.len() > 2,
         // What is there already is sifted all the same.
         Rule::By(_) | Rule::Attachment => later.is_null(),
         Rule::ReplaceUnlessEmpty | Rule::Deep | Rule::Logging => {
-            is_empty(&later) && (!counts || later.is_null())
+            is_empty(later) && (!counts || later.is_null())
         }
-    };
-    if says_nothing {
+    }
+}
+
+fn node(base: &mut Node, mut later: Node, path: &mut Vec<String>) {
+    if passes_over(path, &later) {
         return;
     }
-    match (rule, &mut base.value, later.value) {
+    match (rule(path), &mut base.value, std::mem::replace(&mut later.value, Value::Null)) {
         (Rule::Deep, Value::Map(ours), Value::Map(theirs)) => map(ours, theirs, path),
         (Rule::Deep, Value::List(ours), Value::List(theirs)) => ours.extend(theirs),
         (Rule::By(identity), Value::List(ours), Value::List(theirs)) => {
@@ -96,7 +99,10 @@ fn node(base: &mut Node, later: Node, path: &mut Vec<String>) {
             theirs.entries.retain(|entry| entry.key.value != "driver_opts" && !is_empty(&entry.value));
             theirs.entries.into_iter().for_each(|entry| ours.set(entry.key, entry.value));
         }
-        (_, _, value) => *base = Node { value, ..later },
+        (_, _, value) => {
+            later.value = value;
+            *base = later;
+        }
     }
 }
 
@@ -113,11 +119,11 @@ fn map(ours: &mut Map, theirs: Map, path: &mut Vec<String>) {
 }
 
 /// What Go takes for the zero of a type.
-fn is_empty(node: &Node) -> bool {
+pub fn is_empty(node: &Node) -> bool {
     match &node.value {
         Value::Null => true,
         Value::Bool(flag) => !flag,
-        Value::Int(int) => *int == 0,
+        Value::Int(int) => int.get() == 0,
         Value::Float(float) => *float == 0.0,
         Value::Text(text) => text.is_empty() || is_no_time(text),
         Value::List(list) => list.is_empty(),
@@ -131,9 +137,9 @@ fn is_no_time(text: &str) -> bool {
         && text.parse::<crate::model::GoDuration>().is_ok_and(|time| time == crate::model::GoDuration::ZERO)
 }
 
-fn published(item: &Node) -> Identity {
+pub fn published(item: &Node) -> Identity {
     match item.as_map().and_then(|map| map.get("published")).map(|node| &node.value) {
-        Some(Value::Int(number)) => (*number, String::new()),
+        Some(Value::Int(number)) => (number.get(), String::new()),
         Some(Value::Text(text)) => (text.parse().unwrap_or(0), String::new()),
         _ => (0, String::new()),
     }

@@ -34,24 +34,25 @@ pub struct World<'a> {
 /// What every part of the lowering needs.
 struct Context<'a> {
     stack: &'a StackName,
+    /// Without the services once these are lowered one by one.
     file: &'a Stackfile,
     world: &'a World<'a>,
     sink: &'a Sink<'a>,
 }
 
-/// A stack. What could not be lowered is in the sink, and left out.
-pub fn stack(stack: &StackName, file: &Stackfile, world: &World<'_>, sink: &Sink<'_>) -> StackSpec {
-    let context = Context { stack, file, world, sink };
+/// A stack. What could not be lowered is in the sink, and left out. What is read is used up: of a large file
+/// there is no room for all services as they were written beside all as they will be.
+pub fn stack(stack: &StackName, mut file: Stackfile, world: &World<'_>, sink: &Sink<'_>) -> StackSpec {
+    let context = Context { stack, file: &file, world, sink };
     let mut spec = StackSpec::empty(stack.clone());
     spec.configs = resources::configs(&context);
     spec.secrets = resources::secrets(&context);
     spec.volumes = resources::volumes(&context);
+    spec.networks = networks::used(&context);
     for service in file.services.values() {
         context.check_name(&service.key);
-        let name = ServiceName::unchecked(&service.key);
-        spec.services.insert(name, service::lower(&context, service, &spec.configs));
+        service::check_dependencies(&context, service);
     }
-    spec.networks = networks::used(&context);
     context.check_cycles();
     service::check_ingress(&context);
     service::note_labels(&context);
@@ -61,6 +62,12 @@ pub fn stack(stack: &StackName, file: &Stackfile, world: &World<'_>, sink: &Sink
             Diagnostic::warning("no_services", "there are no services in this stack")
                 .at(Span::default(), "nothing under `services`"),
         );
+    }
+    let services = std::mem::take(&mut file.services);
+    let context = Context { stack, file: &file, world, sink };
+    for service in services.into_values() {
+        let name = ServiceName::unchecked(&service.key);
+        spec.services.insert(name, service::lower(&context, &service, &spec.configs));
     }
     spec
 }

@@ -10,8 +10,11 @@ use crate::yaml::{Diagnostic, Span};
 /// The network of a service that names none.
 const DEFAULT: &str = "default";
 
+/// How a service joins its networks, by their full names.
+type Attachments = BTreeMap<String, Box<Attachment>>;
+
 /// A service's networks by full name, or the mode that takes their place.
-pub fn attach(context: &Context<'_>, service: &Service) -> (BTreeMap<String, Attachment>, Option<String>) {
+pub fn attach(context: &Context<'_>, service: &Service) -> (Attachments, Option<String>) {
     if let Some(mode) = &service.network_mode {
         return (BTreeMap::new(), network_mode(context, service, mode));
     }
@@ -35,7 +38,7 @@ pub fn attach(context: &Context<'_>, service: &Service) -> (BTreeMap<String, Att
             ipv6_address: attachment.and_then(|own| own.ipv6_address).map(|ip| ip.value),
             driver_opts: attachment.map(|own| plain(&own.driver_opts)).unwrap_or_default(),
         };
-        joined.insert(name, spec);
+        joined.insert(name, Box::new(spec));
     }
     match engines_own {
         None => (joined, None),
@@ -45,7 +48,7 @@ pub fn attach(context: &Context<'_>, service: &Service) -> (BTreeMap<String, Att
         }
         // The engine's bridge takes further networks beside it, but knows no aliases.
         Some((name, _)) if name == "bridge" => {
-            joined.insert(name, Attachment::default());
+            joined.insert(name, Box::default());
             (joined, None)
         }
         Some((name, span)) => {
@@ -144,7 +147,7 @@ fn wanted(service: &Service) -> Vec<(&str, Span, Option<&stackfile::Attachment>)
     match &service.networks {
         Some(networks) if !networks.is_empty() => networks
             .iter()
-            .map(|(key, attachment)| (key.as_str(), attachment.span, Some(&attachment.value)))
+            .map(|(key, attachment)| (key.as_str(), attachment.span, Some(&*attachment.value)))
             .collect(),
         _ => vec![(DEFAULT, service.key.span, None)],
     }

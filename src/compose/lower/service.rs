@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Context, bare, mounts, networks, plain};
+use crate::compose::Reading;
 use crate::compose::platform;
 use crate::compose::short;
 use crate::compose::stackfile::{Mode, Pairs, Restart, Service};
@@ -49,6 +50,9 @@ pub fn lower(
     let placement = Placement {
         constraints,
         spread: bare(&deploy.spread),
+        is_literal: context.world.reading == Reading::Docker,
+        strategy: service.strategy.map(|strategy| strategy.value),
+        on_node_loss: service.on_node_loss.map(|choice| choice.value),
         max_replicas_per_node: deploy.max_replicas_per_node.map_or(0, |max| max.value),
         platforms: Vec::new(),
     };
@@ -70,7 +74,11 @@ pub fn lower(
         rollback_config: deploy.rollback_config.map(|config| config.value).unwrap_or_default(),
         labels: labels(context, &deploy.labels),
         endpoint_mode: endpoint_mode(context, service),
-        depends_on: depends_on(context, service),
+        depends_on: service
+            .depends_on
+            .iter()
+            .map(|(name, dependency)| (ServiceName::unchecked(name), dependency.condition))
+            .collect(),
     }
 }
 
@@ -119,19 +127,12 @@ fn endpoint_mode(context: &Context<'_>, service: &Service) -> EndpointMode {
     endpoint.value
 }
 
-fn depends_on(
-    context: &Context<'_>,
-    service: &Service,
-) -> BTreeMap<ServiceName, crate::model::spec::DependencyCondition> {
-    let mut found = BTreeMap::new();
-    for (name, condition) in &service.depends_on {
-        if context.file.services.contains_key(name) {
-            found.insert(ServiceName::unchecked(name), condition.condition);
-        } else {
-            context.undefined("service", name, condition.span, context.file.services.keys());
-        }
+/// Reports dependencies that lead nowhere.
+pub fn check_dependencies(context: &Context<'_>, service: &Service) {
+    let services = &context.file.services;
+    for (name, dependency) in service.depends_on.iter().filter(|(name, _)| !services.contains_key(*name)) {
+        context.undefined("service", name, dependency.span, services.keys());
     }
-    found
 }
 
 fn task(context: &Context<'_>, service: &Service, configs: &BTreeMap<String, ConfigSpec>) -> TaskSpec {
@@ -144,7 +145,7 @@ fn task(context: &Context<'_>, service: &Service, configs: &BTreeMap<String, Con
     if let Some(hostname) = &service.hostname {
         check_template(context, hostname);
     }
-    for value in service.environment.values() {
+    for (_, value) in &service.environment {
         if let Some(text) = &value.value {
             check_template(context, &Spanned::new(text.clone(), value.span));
         }
@@ -188,7 +189,8 @@ fn task(context: &Context<'_>, service: &Service, configs: &BTreeMap<String, Con
         oom_score_adj: service.oom_score_adj.map(|score| score.value),
         stop_signal: text(&service.stop_signal),
         stop_grace_period: service.stop_grace_period.map(|period| period.value),
-        dns: bare(&service.dns),
+        // What is no address was reported, and docker drops it.
+        dns: bare(&service.dns).into_iter().filter(|text| text.parse::<std::net::IpAddr>().is_ok()).collect(),
         dns_search: bare(&service.dns_search),
         dns_opt: bare(&service.dns_opt),
         extra_hosts: bare(&service.extra_hosts),
@@ -279,7 +281,17 @@ fn restart_policy(context: &Context<'_>, service: &Service) -> RestartPolicy {
             }
         }
         (None, Some(restart)) => match restart.value {
-            Restart::No => RestartPolicy { condition: RestartCondition::None, ..defaults },
+            Restart::No => {
+                context.sink.push(
+                    Diagnostic::note(
+                        "never_restarted",
+                        format!("service `{}` is never restarted", service.key.value),
+                    )
+                    .at(restart.span, "docker sends nothing for `no`, and a swarm restarts")
+                    .help("to be understood by both, write `deploy: {restart_policy: {condition: none}}`"),
+                );
+                RestartPolicy { condition: RestartCondition::None, ..defaults }
+            }
             Restart::Always => RestartPolicy { condition: RestartCondition::Any, ..defaults },
             Restart::OnFailure(max_attempts) => {
                 RestartPolicy { condition: RestartCondition::OnFailure, max_attempts, ..defaults }
@@ -402,8 +414,11 @@ fn labels(context: &Context<'_>, labels: &Pairs) -> BTreeMap<String, String> {
                     .at(value.span, "the deploy sets it to the stack's name"),
             );
         } else if label.starts_with(OWN_LABELS) {
+            // Docker knows no such labels; ours would be lost without them.
+            kept.remove(label);
+            let severity = context.world.reading.severity();
             context.sink.push(
-                Diagnostic::error("reserved_label", format!("label `{shown}` is reserved"))
+                Diagnostic::new(severity, "reserved_label", format!("label `{shown}` is reserved"))
                     .at(value.span, format!("labels under `{OWN_LABELS}` are set by the deploy"))
                     .help("use a prefix of your own"),
             );

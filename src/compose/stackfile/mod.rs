@@ -10,21 +10,20 @@ use std::collections::BTreeMap;
 
 use crate::model::GoDuration;
 use crate::model::spec::{
-    DependencyCondition, Device, EndpointMode, Healthcheck, Logging, Port, Reservations, RestartCondition,
-    Ulimit, UpdateConfig,
+    DependencyCondition, Device, EndpointMode, Healthcheck, Logging, OnNodeLoss, Port, Reservations,
+    RestartCondition, Strategy, Ulimit, UpdateConfig,
 };
 use crate::yaml::{Diagnostic, Fields, Node, Severity, Sink, Span, Spanned, Value};
 
 use super::support::{self, At};
 
-/// A mapping of names to short values.
-pub type Pairs = BTreeMap<String, Spanned<Option<String>>>;
+pub use crate::yaml::decode::Pairs;
 
 /// A whole file, or several merged.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Stackfile {
-    /// By key.
-    pub services: BTreeMap<String, Service>,
+    /// By key. Boxed, as a map has room for more than it holds, and a service is large.
+    pub services: BTreeMap<String, Box<Service>>,
     /// By key.
     pub networks: BTreeMap<String, Network>,
     /// By key.
@@ -73,7 +72,8 @@ pub struct Service {
     pub isolation: Option<Spanned<String>>,
     pub stop_signal: Option<Spanned<String>>,
     pub stop_grace_period: Option<Spanned<GoDuration>>,
-    pub networks: Option<BTreeMap<String, Spanned<Attachment>>>,
+    /// In the order of their names.
+    pub networks: Option<Vec<(String, Spanned<Box<Attachment>>)>>,
     pub network_mode: Option<Spanned<String>>,
     pub mac_address: Option<Spanned<String>>,
     pub dns: Vec<Spanned<String>>,
@@ -92,6 +92,8 @@ pub struct Service {
     pub profiles: Vec<Spanned<String>>,
     pub platform: Option<Spanned<String>>,
     pub deploy: Deploy,
+    pub strategy: Option<Spanned<Strategy>>,
+    pub on_node_loss: Option<Spanned<OnNodeLoss>>,
 }
 
 /// `restart` of a service.
@@ -288,7 +290,7 @@ pub fn read(root: &Node, sink: &Sink<'_>) -> Stackfile {
             let Some(fields) = Fields::of(sink, node, key.span, what) else { continue };
             let name = key.value.clone();
             match section {
-                "services" => drop(file.services.insert(name, service::read(key, &fields))),
+                "services" => drop(file.services.insert(name, Box::new(service::read(key, &fields)))),
                 "networks" => drop(file.networks.insert(name, network(key, &fields))),
                 "volumes" => drop(file.volumes.insert(name, volume(key, &fields))),
                 "configs" => drop(file.configs.insert(name, content(key, &fields, At::Config))),

@@ -11,10 +11,11 @@ use crate::compose::platform;
 use crate::compose::short;
 use crate::compose::support::{self, At};
 use crate::model::spec::{
-    DependencyCondition, Device, EndpointMode, FailureAction, Healthcheck, Logging, Port, Protocol,
-    PublishMode, Reservations, RestartCondition, Ulimit, UpdateConfig, UpdateOrder,
+    DependencyCondition, Device, EndpointMode, FailureAction, Healthcheck, Logging, OnNodeLoss, Port,
+    Protocol, PublishMode, Reservations, RestartCondition, Strategy, Ulimit, UpdateConfig, UpdateOrder,
 };
 use crate::model::{GoDuration, ImageRef};
+use crate::yaml::decode::each;
 use crate::yaml::{Diagnostic, Fields, Node, Span, Spanned, Value, text};
 
 const DURATION: &str = "a duration such as `1m30s`";
@@ -23,6 +24,7 @@ const SIZE: &str = "a size such as `512M`";
 /// Reads a service.
 pub fn read(key: &Spanned<String>, fields: &Fields<'_>) -> Service {
     support::check(fields, At::Service);
+    let own_placement = own_placement(fields);
     let texts = |key| fields.texts(key).unwrap_or_default();
     Service {
         key: key.clone(),
@@ -62,7 +64,7 @@ pub fn read(key: &Spanned<String>, fields: &Fields<'_>) -> Service {
         networks: networks(fields),
         network_mode: fields.text("network_mode"),
         mac_address: fields.text("mac_address"),
-        dns: addresses(fields, "dns"),
+        dns: texts("dns"),
         dns_search: texts("dns_search"),
         dns_opt: texts("dns_opt"),
         extra_hosts: texts("extra_hosts"),
@@ -80,7 +82,20 @@ pub fn read(key: &Spanned<String>, fields: &Fields<'_>) -> Service {
             platform::constraints(text).map(|_| text.to_owned())
         }),
         deploy: deploy(fields),
+        strategy: own_placement.as_ref().and_then(|placement| placement.choice("strategy", &STRATEGIES)),
+        on_node_loss: own_placement.as_ref().and_then(|placement| placement.choice("on_node_loss", &LOSSES)),
     }
+}
+
+const STRATEGIES: [(&str, Strategy); 3] =
+    [("spread", Strategy::Spread), ("binpack", Strategy::Binpack), ("random", Strategy::Random)];
+const LOSSES: [(&str, OnNodeLoss); 2] = [("reschedule", OnNodeLoss::Reschedule), ("hold", OnNodeLoss::Hold)];
+
+/// `x-stackctl.placement`: what docker has no key for. It stands below the service, the only place in one
+/// where every docker that knows `x-` keys lets them pass.
+fn own_placement<'a>(fields: &Fields<'a>) -> Option<Fields<'a>> {
+    let own = fields.fields("x-stackctl").inspect(|own| support::check(own, At::XStackctl))?;
+    own.fields("placement").inspect(|placement| support::check(placement, At::XPlacement))
 }
 
 fn image(fields: &Fields<'_>) -> Option<Spanned<String>> {
@@ -182,17 +197,6 @@ fn group_add(fields: &Fields<'_>) -> Vec<Spanned<String>> {
         .collect()
 }
 
-fn addresses(fields: &Fields<'_>, key: &str) -> Vec<Spanned<String>> {
-    let texts = fields.texts(key).unwrap_or_default();
-    for address in texts.iter().filter(|address| address.parse::<IpAddr>().is_err()) {
-        fields.sink().push(
-            Diagnostic::error("bad_address", format!("an item of {} is not an IP address", fields.name(key)))
-                .at(address.span, "not an IP address"),
-        );
-    }
-    texts
-}
-
 fn devices(fields: &Fields<'_>) -> Vec<Spanned<Device>> {
     let read = |node: &Node| {
         if node.as_map().is_some() {
@@ -219,7 +223,7 @@ fn devices(fields: &Fields<'_>) -> Vec<Spanned<Device>> {
             }
         }
     };
-    fields.list("devices").unwrap_or_default().iter().filter_map(read).collect()
+    each(fields.list("devices"), read)
 }
 
 fn ulimits<'a>(fields: &Fields<'a>) -> BTreeMap<String, Spanned<Ulimit>> {
@@ -242,7 +246,7 @@ fn ulimits<'a>(fields: &Fields<'a>) -> BTreeMap<String, Spanned<Ulimit>> {
     limits.entries().iter().filter_map(read).collect()
 }
 
-fn networks<'a>(fields: &Fields<'a>) -> Option<BTreeMap<String, Spanned<Attachment>>> {
+fn networks<'a>(fields: &Fields<'a>) -> Option<Vec<(String, Spanned<Box<Attachment>>)>> {
     let networks = fields.fields("networks")?;
     let read = |entry: &'a crate::yaml::Entry| {
         let span = entry.key.span;
@@ -257,9 +261,11 @@ fn networks<'a>(fields: &Fields<'a>) -> Option<BTreeMap<String, Spanned<Attachme
                 driver_opts: own.pairs("driver_opts").unwrap_or_default(),
             };
         }
-        (entry.key.value.clone(), Spanned::new(attachment, span))
+        (entry.key.value.clone(), Spanned::new(Box::new(attachment), span))
     };
-    Some(networks.entries().iter().map(read).collect())
+    let mut all: Vec<_> = networks.entries().iter().map(read).collect();
+    all.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Some(all)
 }
 
 fn ports(fields: &Fields<'_>) -> Vec<Spanned<Port>> {
@@ -274,7 +280,7 @@ fn ports(fields: &Fields<'_>) -> Vec<Spanned<Port>> {
         let published = match port.node("published") {
             None => None,
             // Zero leaves the choice to the engine, too.
-            Some(node) if node.value == Value::Int(0) => None,
+            Some(node) if node.value == Value::Int(0.into()) => None,
             Some(_) => Some(port_number(&port, "published")?),
         };
         let target = port_number(&port, "target")?;
@@ -298,7 +304,7 @@ fn ports(fields: &Fields<'_>) -> Vec<Spanned<Port>> {
         };
         Some(Spanned::new(Port { published, target, protocol, mode, host_ip }, node.span))
     };
-    fields.list("ports").unwrap_or_default().iter().filter_map(read).collect()
+    each(fields.list("ports"), read)
 }
 
 /// A port as a number, or as text with a number in it. A published 0 leaves the choice to the engine.
@@ -420,7 +426,7 @@ fn file_refs(fields: &Fields<'_>, key: &str) -> Vec<FileRef> {
             mode: file.integer("mode", 0).map(|mode| mode.value),
         })
     };
-    fields.list(key).unwrap_or_default().iter().filter_map(read).collect()
+    each(fields.list(key), read)
 }
 
 fn logging(fields: &Fields<'_>) -> Option<Logging> {
@@ -572,7 +578,7 @@ fn constraints(placement: &Fields<'_>) -> Vec<Spanned<String>> {
             Diagnostic::error("bad_constraint", format!("`{written}` is not a placement constraint"))
                 .at(span, label)
                 .maybe_help(error.help.filter(|_| literal));
-        if let Some(via) = node.via {
+        if let Some(via) = node.via() {
             diagnostic = diagnostic.also(via, "used here");
         }
         sink.push(diagnostic);
@@ -594,7 +600,8 @@ fn update_config(deploy: &Fields<'_>, key: &str) -> Option<Spanned<UpdateConfig>
     ];
     let orders = [("stop-first", UpdateOrder::StopFirst), ("start-first", UpdateOrder::StartFirst)];
     let ratio = config.float("max_failure_ratio");
-    if let Some(ratio) = ratio.filter(|ratio| !(0.0..=1.0).contains(&ratio.value)) {
+    // Of a rollback no engine looks at it, so that it is for the reading to judge.
+    if let Some(ratio) = ratio.filter(|ratio| at == At::UpdateConfig && !(0.0..=1.0).contains(&ratio.value)) {
         deploy.sink().push(
             Diagnostic::error(
                 "out_of_range",

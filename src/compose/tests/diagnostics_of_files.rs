@@ -604,36 +604,6 @@ fn what_is_not_honoured_yet() {
        ·                                                   ╰── a service restarts for changes of its own only
      6 │     deploy:
        ╰────
-    stackctl::compose::not_yet
-
-      ☞ `deploy.update_config.failure_action` of service `web` is not honoured yet
-       ╭─[compose.yml:8:25]
-     7 │       update_config:
-     8 │         failure_action: rollback
-       ·                         ────┬───
-       ·                             ╰── nothing is rolled back yet: the rollout pauses at the first failure instead
-     9 │         max_failure_ratio: 0.2
-       ╰────
-    stackctl::compose::not_yet
-
-      ☞ `deploy.update_config.max_failure_ratio` of service `web` is not honoured yet
-        ╭─[compose.yml:9:28]
-      8 │         failure_action: rollback
-      9 │         max_failure_ratio: 0.2
-        ·                            ─┬─
-        ·                             ╰── failures are not counted yet: the first one decides
-     10 │         monitor: 10s
-        ╰────
-    stackctl::compose::not_yet
-
-      ☞ `deploy.rollback_config` of service `web` is not honoured yet
-        ╭─[compose.yml:11:7]
-     10 │         monitor: 10s
-     11 │       rollback_config:
-        ·       ───────┬───────
-        ·              ╰── nothing is rolled back yet: the rollout pauses at the first failure instead
-     12 │         monitor: 1s
-        ╰────
     "##);
 }
 

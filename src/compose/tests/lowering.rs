@@ -26,7 +26,7 @@ fn a_service_that_says_nothing_has_the_defaults() {
     assert_eq!(web.endpoint_mode, EndpointMode::Vip);
     assert_eq!(web.task.restart_policy.condition, RestartCondition::Any);
     let expected = Attachment { aliases: vec!["web".into()], ..Attachment::default() };
-    assert_eq!(web.task.networks.get("app_default"), Some(&expected));
+    assert_eq!(web.task.networks.get("app_default").map(Box::as_ref), Some(&expected));
 }
 
 #[test]

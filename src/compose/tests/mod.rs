@@ -8,6 +8,7 @@ mod laws;
 mod limits;
 mod lowering;
 mod merging;
+mod strict;
 
 use std::io;
 

@@ -171,7 +171,7 @@ pub fn further_networks(spec: &TaskSpec) -> impl Iterator<Item = (&str, &Attachm
 
 fn attachments(spec: &TaskSpec) -> impl Iterator<Item = (&str, &Attachment)> {
     let named = spec.network_mode.is_none();
-    spec.networks.iter().filter(move |_| named).map(|(name, attachment)| (name.as_str(), attachment))
+    spec.networks.iter().filter(move |_| named).map(|(name, attachment)| (name.as_str(), &**attachment))
 }
 
 /// How a task joins a network.

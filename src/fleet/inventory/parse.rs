@@ -36,7 +36,7 @@ fn read(sink: &Sink<'_>, root: Option<Node>, start: Span, path: &Path) -> Invent
         hosts: BTreeMap::new(),
         ..Inventory::local(Address::Unix(PathBuf::from(DEFAULT_SOCKET)))
     };
-    let empty = Node { span: start, via: None, tag: None, value: Value::Map(yaml::Map::default()) };
+    let empty = Node::made(Value::Map(yaml::Map::default()), start);
     let root = match root {
         Some(Node { value: Value::Null, .. }) => empty,
         Some(root) => root,

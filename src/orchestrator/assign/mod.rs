@@ -5,6 +5,8 @@
 //! same observation and spec give the same assignment, whatever the time.
 
 mod history;
+pub(crate) mod loss;
+mod order;
 mod resources;
 mod service;
 mod slot;
@@ -17,12 +19,15 @@ use super::note::Note;
 use super::options::PlanOptions;
 use super::problem::Problem;
 use super::reason::Reason;
-use super::scheduler::Divisions;
+use super::scheduler::{Divisions, Residents};
 use super::site::{Site, sites};
 use crate::model::ids::{NodeName, ServiceName, TaskId};
+use crate::model::node::Member;
 use crate::model::spec::{DependencyCondition, StackSpec, UpdateConfig};
 use crate::model::task::Task;
 use crate::model::{GoDuration, Observed, TaskStatus};
+
+use loss::Lost;
 
 /// Everything that was decided about a stack.
 #[derive(Debug)]
@@ -154,11 +159,22 @@ pub struct OldTask {
 /// Decides about every slot of a stack.
 #[must_use]
 pub fn assign(observed: &Observed, spec: &StackSpec, options: PlanOptions) -> Assignment {
+    if options.lost.is_empty() {
+        return assign_to(observed, &Lost::default(), spec, options);
+    }
+    let (left, lost) = loss::give_up(observed, &options.lost, &spec.name);
+    assign_to(&left, &lost, spec, options)
+}
+
+fn assign_to(observed: &Observed, lost: &Lost, spec: &StackSpec, options: PlanOptions) -> Assignment {
+    let sites = sites(observed);
     let mut plan = Planner {
         observed,
+        lost,
         spec,
         options,
-        sites: sites(observed),
+        residents: asks_for_company(spec).then(|| Residents::of(&sites)),
+        sites,
         index: observed.nodes.keys().enumerate().map(|(at, name)| (name, at)).collect(),
         running: BTreeMap::new(),
         divisions: Divisions::default(),
@@ -187,12 +203,24 @@ pub fn assign(observed: &Observed, spec: &StackSpec, options: PlanOptions) -> As
     }
 }
 
+/// Whether any service cares who else is on its node.
+fn asks_for_company(spec: &StackSpec) -> bool {
+    let mut placements = spec.services.values().map(|service| &service.placement);
+    // Cheaper than to read them all, and wrong at worst for texts that cannot be read.
+    placements.any(|placement| {
+        placement.constraints.iter().any(|text| text.contains(':') && text.contains("ffinity"))
+    })
+}
+
 /// The planner's table: what it looks at and what it has taken so far.
 struct Planner<'o> {
     observed: &'o Observed,
+    lost: &'o Lost,
     spec: &'o StackSpec,
     options: PlanOptions,
     sites: Vec<Site<'o>>,
+    /// Who lives where, if any service asks.
+    residents: Option<Residents>,
     index: BTreeMap<&'o NodeName, usize>,
     /// Tasks of this stack by service.
     running: BTreeMap<&'o ServiceName, Vec<&'o Task>>,
@@ -204,10 +232,15 @@ struct Planner<'o> {
 impl<'o> Planner<'o> {
     /// What is worth saying of the cluster, whatever the stack.
     fn look_around(&mut self) {
-        for (member, why) in self.observed.silent_and_needed() {
+        let is_lost = |member: &Member| self.options.lost.contains(&member.name);
+        for (member, why) in self.observed.silent().filter(|(member, _)| is_lost(member)) {
+            let why = why.reason.clone();
+            self.notes.push(Note::NodeLost { node: member.name.clone(), why });
+        }
+        for (member, why) in self.observed.silent_and_needed().filter(|(member, _)| !is_lost(member)) {
             self.problems.push(Problem::Silent { node: member.name.clone(), why: why.clone() });
         }
-        for (member, why) in self.observed.silent() {
+        for (member, why) in self.observed.silent().filter(|(member, _)| !is_lost(member)) {
             if member.availability == crate::model::Availability::Drain {
                 let why = why.reason.clone();
                 self.notes.push(Note::SilentNodeIgnored { node: member.name.clone(), why });
@@ -322,6 +355,15 @@ impl<'o> Planner<'o> {
     fn release(&mut self, task: &Task) {
         let at = self.node_index(&task.node);
         self.sites[at].release(task);
+        self.leaves(task);
+    }
+
+    /// A task will be gone, even if its room is not free yet.
+    fn leaves(&mut self, task: &Task) {
+        let at = self.node_index(&task.node);
+        if let Some(residents) = &mut self.residents {
+            residents.leave(at, task);
+        }
     }
 }
 

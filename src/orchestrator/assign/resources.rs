@@ -7,9 +7,8 @@ use super::super::action::What;
 use super::super::note::Note;
 use super::super::problem::Problem;
 use super::super::reason::Reason;
-use super::super::site::Site;
+use super::super::site::{Site, name_on_node};
 use super::{Adopt, Planner, ServiceWork, SlotKind, Step};
-use crate::model::image::ImageRef;
 use crate::model::node::ObservedNetwork;
 use crate::model::spec::{HostPort, NetworkSpec, VolumeSpec};
 use crate::model::{ServiceName, TaskId};
@@ -233,15 +232,5 @@ fn resource(what: &What) -> (u8, &str) {
         | What::StopTask { .. }
         | What::RemoveTask { .. }
         | What::RemoveNetwork { .. } => unreachable!("not a preparation"),
-    }
-}
-
-/// What a node that has an image calls it: by digest where it is pinned, by tag otherwise.
-fn name_on_node(image: &str) -> Option<String> {
-    let Ok(image) = ImageRef::parse(image) else { return Some(image.to_owned()) };
-    match (&image.digest, image.effective_tag()) {
-        (Some(digest), _) => Some(format!("{}@{digest}", image.familiar_name())),
-        (None, Some(tag)) => Some(format!("{}:{tag}", image.familiar_name())),
-        (None, None) => None,
     }
 }

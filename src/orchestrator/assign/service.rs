@@ -7,13 +7,13 @@ use super::super::action::{ServicePlan, TaskPlan};
 use super::super::note::Note;
 use super::super::problem::Problem;
 use super::super::reason::Reason;
-use super::super::scheduler::{Request, Spread, Unplaced};
+use super::super::scheduler::{FilterKind, Request, Spread, Tally, Unplaced, refusal};
 use super::super::template;
 use super::slot::{Fate, Found, keep_lowest};
-use super::{Adopt, Planner, ServiceWork, SlotKind, SlotWork, handle, service_plan};
+use super::{Adopt, Planner, ServiceWork, SlotKind, SlotWork, handle, loss, service_plan};
 use crate::diff::task_changes;
 use crate::model::node::Availability;
-use crate::model::spec::{Healthcheck, RestartCondition, ServiceMode, ServiceSpec, UpdateOrder};
+use crate::model::spec::{Healthcheck, RestartCondition, ServiceMode, ServiceSpec, Strategy, UpdateOrder};
 use crate::model::task::{Slot, Task};
 use crate::model::{ServiceName, SpecHash, TaskId, TaskStatus};
 
@@ -35,12 +35,14 @@ struct Open<'o> {
     found: Found<'o>,
     /// A container of an earlier run that only needs to be started.
     adopt: Option<&'o Task>,
+    /// Where it is to go; room is taken there.
+    target: Option<usize>,
     why: Reason,
 }
 
 impl<'o> Planner<'o> {
     pub(super) fn wanted_services(&mut self) -> Vec<ServiceWork> {
-        let order = self.in_order_of_dependency();
+        let order = self.in_order();
         let offset_of: BTreeMap<&ServiceName, usize> =
             order.iter().enumerate().map(|(at, service)| (&service.name, at)).collect();
         // Removed services come before these in the list; they depend on nothing, nothing on them.
@@ -60,27 +62,6 @@ impl<'o> Planner<'o> {
             all.push(work);
         }
         all
-    }
-
-    /// Dependencies first, then by name. A circle is a problem, and then the order is by name.
-    fn in_order_of_dependency(&mut self) -> Vec<&'o ServiceSpec> {
-        let mut left: BTreeMap<&ServiceName, &'o ServiceSpec> = self.spec.services.iter().collect();
-        let mut order = Vec::with_capacity(left.len());
-        while !left.is_empty() {
-            let ready: Vec<&ServiceName> = left
-                .iter()
-                .filter(|(_, service)| !service.depends_on.keys().any(|name| left.contains_key(name)))
-                .map(|(name, _)| *name)
-                .collect();
-            if ready.is_empty() {
-                let services = left.keys().map(|name| (*name).clone()).collect();
-                self.problems.push(Problem::DependencyCycle { services });
-                order.extend(left.into_values());
-                break;
-            }
-            order.extend(ready.iter().filter_map(|name| left.remove(*name)));
-        }
-        order
     }
 
     fn service(&mut self, service: &'o ServiceSpec) -> ServiceWork {
@@ -128,11 +109,21 @@ impl<'o> Planner<'o> {
         for task in tasks {
             by_slot.entry(&task.slot).or_default().push(task);
         }
-        let found: Vec<Found<'o>> =
-            by_slot.into_iter().map(|(slot, tasks)| Found::sort(slot.clone(), tasks)).collect();
+        for slot in self.lost.slots(&service.name).filter(|_| !service.mode.is_global()) {
+            by_slot.entry(slot).or_default();
+        }
+        let lost = self.lost;
+        let found: Vec<Found<'o>> = by_slot
+            .into_iter()
+            .map(|(slot, tasks)| Found {
+                lost: lost.task(&service.name, slot),
+                ..Found::sort(slot.clone(), tasks)
+            })
+            .collect();
         // A service whose mode changed has slots of the other kind: they go.
         let (found, other_kind): (Vec<Found>, Vec<Found>) = found.into_iter().partition(|found| {
-            let newest = found.live.iter().chain(&found.ended).max_by_key(|task| task.attempt);
+            let newest =
+                found.live.iter().chain(&found.ended).chain(&found.lost).max_by_key(|task| task.attempt);
             matches!(found.slot, Slot::Node(_)) == service.mode.is_global()
                 && newest.is_none_or(|task| task.is_job == must_complete)
         });
@@ -206,7 +197,7 @@ impl<'o> Planner<'o> {
         for found in surplus {
             self.remove_slot(work, &found, Reason::ScaledDown { from: table.slots_before, to: wanted });
         }
-        let mut counts = vec![0u32; self.sites.len()];
+        let mut tally = self.tally(table);
         let mut open = Vec::new();
         let mut taken: std::collections::BTreeSet<u32> = std::collections::BTreeSet::new();
         for found in kept {
@@ -214,7 +205,7 @@ impl<'o> Planner<'o> {
                 taken.insert(number);
             }
             if let Some(at) = self.settle(table, work, found, &mut open) {
-                counts[at] += 1;
+                tally.counts[at] += 1;
             }
         }
         let missing = wanted.saturating_sub(u32::try_from(taken.len()).unwrap_or(u32::MAX));
@@ -224,12 +215,13 @@ impl<'o> Planner<'o> {
             Reason::ScaledUp { from: table.slots_before, to: wanted }
         };
         let free = (first..).filter(|number| !taken.contains(number)).take(missing as usize);
-        open.extend(free.map(|number| Open {
-            found: Found { slot: Slot::Replica(number), live: Vec::new(), ended: Vec::new() },
-            adopt: None,
-            why: new.clone(),
-        }));
-        self.place(table, work, open, &mut counts);
+        for number in free {
+            let found = Found::empty(Slot::Replica(number));
+            if !self.held(table, &found) {
+                open.push(Open { found, adopt: None, target: None, why: new.clone() });
+            }
+        }
+        self.place(table, work, open, tally);
     }
 
     /// One task on each active node that meets constraints and platform.
@@ -237,6 +229,7 @@ impl<'o> Planner<'o> {
         let mut by_node: BTreeMap<Slot, Found<'o>> =
             found.into_iter().map(|found| (found.slot.clone(), found)).collect();
         let mut unplaced = Vec::new();
+        let tally = self.tally(table);
         for at in 0..self.sites.len() {
             let site = &self.sites[at];
             let member = site.member;
@@ -256,7 +249,7 @@ impl<'o> Planner<'o> {
                     let why =
                         Reason::NoLongerFits { node: member.name.clone(), why: Arc::from(why.as_str()) };
                     self.remove_slot(work, &found, why);
-                } else if kind == super::super::scheduler::FilterKind::Platform {
+                } else if kind == FilterKind::Platform {
                     self.notes.push(Note::NodeLeftOut {
                         service: table.service.name.clone(),
                         node: member.name.clone(),
@@ -279,19 +272,25 @@ impl<'o> Planner<'o> {
                 None => {
                     let why =
                         if table.slots_before == 0 { Reason::NewService } else { Reason::NodeWithoutTask };
-                    let found = Found { slot, live: Vec::new(), ended: Vec::new() };
-                    open.push(Open { found, adopt: None, why });
+                    open.push(Open { found: Found::empty(slot), adopt: None, target: None, why });
                 }
             }
             for open in open {
                 for task in &open.found.live {
                     self.release(task);
                 }
-                let site = &self.sites[at];
-                let fits = table.request.check_fixed(site).and_then(|()| table.request.check_room(site, 0));
-                if let Err(kind) = fits {
-                    unplaced.push((kind, member.name.clone(), table.request.explain(kind, site)));
-                    continue;
+                match refusal(&table.request, &self.sites[at], &tally, at) {
+                    Ok(()) => {}
+                    // As with constraints: the service is not for this node.
+                    Err((FilterKind::Affinity, why)) => {
+                        let (service, node) = (table.service.name.clone(), member.name.clone());
+                        self.notes.push(Note::NodeLeftOut { service, node, why });
+                        continue;
+                    }
+                    Err((kind, why)) => {
+                        unplaced.push((kind, member.name.clone(), why));
+                        continue;
+                    }
                 }
                 self.sites[at].load.add(&table.request.demand);
                 let slot_work = self.fresh(table, open, at);
@@ -342,6 +341,13 @@ impl<'o> Planner<'o> {
                 self.expire_kept(work, &found);
                 None
             }
+            Fate::Keep(task) if let Some(target) = self.move_target(table, task) => {
+                let (from, to) = (task.node.clone(), self.sites[target].member.name.clone());
+                self.sites[target].load.add(&table.request.demand);
+                let why = Reason::Rebalanced { from, to };
+                open.push(Open { found, adopt: None, target: Some(target), why });
+                None
+            }
             Fate::Keep(task) => {
                 let others = self.retired(&found, Some(task), &Reason::Duplicate, false);
                 for other in found.live.iter().filter(|other| other.id != task.id) {
@@ -354,7 +360,7 @@ impl<'o> Planner<'o> {
                     // The one it was to replace goes once it has proved itself, not before.
                     let why = self.surplus_reason(table, &found, task);
                     let at = self.node_index(&task.node);
-                    let slot = self.fresh(table, Open { found, adopt: Some(task), why }, at);
+                    let slot = self.fresh(table, Open { found, adopt: Some(task), target: None, why }, at);
                     work.slots.push(slot);
                     return Some(at);
                 } else {
@@ -377,15 +383,45 @@ impl<'o> Planner<'o> {
             }
             Fate::Adopt(task) => {
                 let why = self.reason_for(table, &found, true);
-                open.push(Open { found, adopt: Some(task), why });
+                open.push(Open { found, adopt: Some(task), target: None, why });
                 None
             }
+            Fate::Fresh if self.held(table, &found) => None,
             Fate::Fresh => {
                 let why = self.reason_for(table, &found, false);
-                open.push(Open { found, adopt: None, why });
+                open.push(Open { found, adopt: None, target: None, why });
                 None
             }
         }
+    }
+
+    fn tally(&self, table: &Table<'_>) -> Tally {
+        let (request, service) = (&table.request, table.service);
+        Tally::of(request, service, &self.spec.name, self.residents.as_ref(), &self.sites)
+    }
+
+    /// Whether an empty slot has to wait for a lost node; if so, it is said.
+    fn held(&mut self, table: &Table<'_>, found: &Found<'o>) -> bool {
+        if self.lost.is_empty() || !found.live.is_empty() {
+            return false;
+        }
+        let service = table.service;
+        let Some(why) = loss::holds(service, self.spec) else { return false };
+        let node = found.lost.map(|task| &task.node).or_else(|| self.lost.may_hide(service));
+        let Some(node) = node.cloned() else { return false };
+        let (service, slot) = (service.name.clone(), found.slot.clone());
+        self.notes.push(Note::Held { service, slot, node, why });
+        true
+    }
+
+    /// Where a task is to be moved, if that was asked for and can be done.
+    fn move_target(&self, table: &Table<'_>, task: &Task) -> Option<usize> {
+        let key = (table.service.name.clone(), task.slot.clone());
+        let target = self.options.moves.get(&key).filter(|node| **node != task.node)?;
+        let at = *self.index.get(target)?;
+        let site = &self.sites[at];
+        let request = &table.request;
+        (request.check_fixed(site).is_ok() && request.check_room(site, 0).is_ok()).then_some(at)
     }
 
     fn keep(&self, work: &mut ServiceWork, task: &Task) {
@@ -427,6 +463,7 @@ impl<'o> Planner<'o> {
             }
             (false, None, _) if adopt => Reason::NeverStarted,
             (false, None, _) => Reason::TaskEnded { exit_code: None },
+            (true, _, _) if let Some(task) = found.lost => Reason::NodeLost { node: task.node.clone() },
             (true, _, _) => {
                 let last = found.ended.first();
                 match last {
@@ -466,10 +503,19 @@ impl<'o> Planner<'o> {
         table: &mut Table<'_>,
         work: &mut ServiceWork,
         open: Vec<Open<'o>>,
-        counts: &mut [u32],
+        mut tally: Tally,
     ) {
         let start_first = table.service.update_config.order == UpdateOrder::StartFirst;
         let (mut staying, mut moving) = (Vec::new(), Vec::new());
+        // Who goes is no company for who comes, though side by side they meet.
+        if self.residents.is_some() {
+            for task in open.iter().flat_map(|open| &open.found.live) {
+                self.leaves(task);
+            }
+            let counts = std::mem::take(&mut tally.counts);
+            tally = self.tally(table);
+            tally.counts = counts;
+        }
         for open in open {
             // What is replaced makes room for its successor, unless both live side by side for a while.
             let side_by_side = start_first && table.request.demand.ports.is_empty();
@@ -477,6 +523,11 @@ impl<'o> Planner<'o> {
                 for task in &open.found.live {
                     self.release(task);
                 }
+            }
+            if let Some(at) = open.target {
+                tally.add(at);
+                staying.push((open, at));
+                continue;
             }
             let home = open
                 .found
@@ -489,12 +540,13 @@ impl<'o> Planner<'o> {
             let fits = home.is_some_and(|at| {
                 let site = &self.sites[at];
                 table.request.check_fixed(site).is_ok()
-                    && (side_by_side || table.request.check_room(site, counts[at]).is_ok())
+                    && (side_by_side || table.request.check_room(site, tally.counts[at]).is_ok())
+                    && !tally.refuses(at)
             });
             match home.filter(|_| fits) {
                 Some(at) => {
                     self.sites[at].load.add(&table.request.demand);
-                    counts[at] += 1;
+                    tally.add(at);
                     staying.push((open, at));
                 }
                 None => moving.push(open),
@@ -508,11 +560,16 @@ impl<'o> Planner<'o> {
             return;
         }
         let division = self.divisions.of(&table.request, &table.service.placement.spread, &self.sites);
-        let mut spread = Spread::new(&table.request, &division, &self.sites, counts);
+        let strategy = table.service.placement.strategy.unwrap_or(self.options.strategy);
+        let mut spread = Spread::new(&table.request, strategy, &division, &self.sites, &tally);
         let mut left_over = 0u32;
         let mut placed = Vec::with_capacity(moving.len());
         for open in moving {
-            match spread.place(&mut self.sites, counts) {
+            let seed = match strategy {
+                Strategy::Random => self.seed(table, &open.found.slot),
+                Strategy::Spread | Strategy::Binpack => 0,
+            };
+            match spread.place(&mut self.sites, &mut tally, seed) {
                 Some(at) => placed.push((open, at)),
                 None => left_over += 1,
             }
@@ -524,14 +581,21 @@ impl<'o> Planner<'o> {
         }
         if left_over > 0 {
             let name = &table.service.name;
-            let unplaced = Unplaced::explain(name, left_over, &table.request, &self.sites, |at| counts[at]);
+            let unplaced = Unplaced::explain(name, left_over, &table.request, &self.sites, &tally);
             self.problems.push(Problem::Unplaced(unplaced));
         }
     }
 
+    /// What a slot draws its node with: the same each time.
+    fn seed(&self, table: &Table<'_>, slot: &Slot) -> u64 {
+        let text = format!("{}/{}/{slot}", self.spec.name, table.service.name);
+        let digest = crate::model::ids::sha256_hex(text.as_bytes());
+        u64::from_str_radix(&digest[..16], 16).expect("sixteen digits")
+    }
+
     /// The decision for a slot that gets a task on a node.
     fn fresh(&mut self, table: &mut Table<'_>, open: Open<'o>, at: usize) -> SlotWork {
-        let Open { found, adopt, why } = open;
+        let Open { found, adopt, why, target: _ } = open;
         let node = self.sites[at].member.name.clone();
         let adopted = adopt.filter(|task| task.node == node);
         let (id, attempt) = match adopted {
@@ -562,17 +626,14 @@ impl<'o> Planner<'o> {
         let old = self.retired(&found, adopted, &why, discard);
         let expired = self.expired(&found, &old);
         let kind = if old.iter().any(|old| !old.idle) { SlotKind::Replace } else { SlotKind::Create };
+        let task = TaskPlan { service: table.plan.clone(), slot: found.slot, node, attempt, id, spec };
+        if let Some(residents) = &mut self.residents {
+            residents.join(at, &task);
+        }
         SlotWork {
             kind,
             node: at,
-            fresh: Some(Arc::new(TaskPlan {
-                service: table.plan.clone(),
-                slot: found.slot,
-                node,
-                attempt,
-                id,
-                spec,
-            })),
+            fresh: Some(Arc::new(task)),
             adopt: match adopted.map(|task| task.status) {
                 None => Adopt::No,
                 Some(TaskStatus::Created) => Adopt::Created,

@@ -13,6 +13,8 @@ pub(super) struct Found<'o> {
     pub(super) live: Vec<&'o Task>,
     /// Newest first.
     pub(super) ended: Vec<&'o Task>,
+    /// The task that was last seen in it, on a lost node. It is gone, and nothing is done about it.
+    pub(super) lost: Option<&'o Task>,
 }
 
 /// What the tasks in a slot amount to.
@@ -33,12 +35,17 @@ impl<'o> Found<'o> {
         let (live, mut ended): (Vec<&Task>, Vec<&Task>) = tasks.into_iter().partition(|task| task.is_live());
         // Attempts, not clocks: two hosts need not agree on the time.
         ended.sort_by(|a, b| b.attempt.cmp(&a.attempt).then_with(|| a.id.cmp(&b.id)));
-        Self { slot, live, ended }
+        Self { slot, live, ended, lost: None }
+    }
+
+    /// A slot without tasks.
+    pub(super) fn empty(slot: Slot) -> Self {
+        Self { slot, live: Vec::new(), ended: Vec::new(), lost: None }
     }
 
     /// Number of the next attempt.
     pub(super) fn next_attempt(&self) -> u32 {
-        self.live.iter().chain(&self.ended).map(|task| task.attempt).max().unwrap_or(0) + 1
+        self.live.iter().chain(&self.ended).chain(&self.lost).map(|task| task.attempt).max().unwrap_or(0) + 1
     }
 
     /// Decides. `stays` says whether a task may stay on its node.
@@ -74,6 +81,7 @@ impl<'o> Found<'o> {
             return Fate::Adopt(task);
         }
         if self.live.is_empty()
+            && self.lost.is_none()
             && let Some(last) = self.ended.first()
             && last.spec_hash == *wanted
             && let TaskStatus::Exited { exit_code } = last.status

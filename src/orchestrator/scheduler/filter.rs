@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::super::constraint::{Constraint, ConstraintError};
-use super::super::site::{Demand, Site};
+use super::super::site::{Demand, Site, name_on_node};
 use crate::model::node::{Availability, NodeFacts};
 use crate::model::spec::{Platform, ServiceSpec, StackSpec};
 
@@ -19,6 +19,12 @@ pub(crate) struct Request {
     max_replicas: u32,
     /// Named volumes of the service: a node that has them is preferred among equals.
     pub(crate) named_volumes: Vec<String>,
+    /// What a node that has the image calls it.
+    pub(crate) image: Option<String>,
+    /// What is asked of a node's company, hard and soft.
+    pub(crate) affinities: Vec<Constraint>,
+    /// Soft constraints on the node itself.
+    wishes: Vec<Constraint>,
 }
 
 /// The part whose answer does not change while tasks are being placed. Services that ask the same are
@@ -52,6 +58,8 @@ pub enum FilterKind {
     HostPorts,
     /// It has as many tasks of the service as are allowed.
     MaxReplicas,
+    /// Company is missing, or is there and must not be.
+    Affinity,
     /// An external volume does not exist there.
     Volumes,
     /// An external network does not exist there.
@@ -69,21 +77,25 @@ impl fmt::Display for FilterKind {
             Self::Platform => "unsupported platform",
             Self::HostPorts => "host port already in use",
             Self::MaxReplicas => "max replicas per node reached",
+            Self::Affinity => "affinities not satisfied",
             Self::Volumes => "external volume missing",
             Self::Networks => "external network missing",
         })
     }
 }
 
+/// The constraints of a service, read as its file wants them read.
+pub(crate) fn constraints(service: &ServiceSpec) -> Result<Vec<Constraint>, ConstraintError> {
+    let read = if service.placement.is_literal { Constraint::parse_strictly } else { Constraint::parse };
+    service.placement.constraints.iter().map(|text| read(text)).collect()
+}
+
 impl Request {
     pub(crate) fn of(service: &ServiceSpec, stack: &StackSpec) -> Result<Self, ConstraintError> {
         let task = &service.task;
-        let constraints = service
-            .placement
-            .constraints
-            .iter()
-            .map(|text| Constraint::parse(text))
-            .collect::<Result<_, _>>()?;
+        let (affinities, constraints): (Vec<_>, Vec<_>) =
+            constraints(service)?.into_iter().partition(|constraint| constraint.company().is_some());
+        let (wishes, constraints) = constraints.into_iter().partition(Constraint::is_soft);
         let named_volumes: Vec<String> =
             task.volumes.values().filter_map(|mount| mount.named_volume().map(str::to_owned)).collect();
         let volumes = || stack.volumes.values().filter(|volume| named_volumes.contains(&volume.name));
@@ -113,7 +125,16 @@ impl Request {
             fixed,
             max_replicas: if service.mode.is_global() { 0 } else { service.placement.max_replicas_per_node },
             named_volumes,
+            image: name_on_node(&task.pinned_image()),
+            affinities,
+            wishes,
         })
+    }
+
+    /// How many soft constraints a node does not meet.
+    pub(crate) fn wishes_missed(&self, site: &Site<'_>) -> u64 {
+        let Ok(facts) = site.view else { return 0 };
+        self.wishes.iter().filter(|wish| !wish.holds(site.member, facts)).count() as u64
     }
 
     /// What does not change while tasks are being placed.
@@ -213,6 +234,7 @@ impl Request {
             FilterKind::MaxReplicas => {
                 format!("it has {} of at most {}", self.max_replicas, self.max_replicas)
             }
+            FilterKind::Affinity => "its company is not as asked for".to_owned(),
             FilterKind::Volumes => missing("no external volume", &self.fixed.external_volumes, |name| {
                 facts.volumes.contains(name)
             }),

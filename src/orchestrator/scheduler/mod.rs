@@ -1,12 +1,13 @@
 //! Chooses nodes for tasks. Knows nothing of Docker.
 //!
-//! Filters first ([`filter`]), then rank (`spread`): fewer tasks of the service, then a node that
-//! already holds the service's volumes, then fewer tasks in all, then the name. The middle one is ours:
-//! a stack that was removed and comes back finds its data. The last one makes the answer the same
-//! every time, where SwarmKit leaves ties to the order of a map.
+//! Filters first ([`filter`]), then the company that affinities ask for (`company`), then the rank by
+//! strategy (`rank`), in branches of equal load where there are spread preferences (`spread`). The name
+//! comes last and makes the answer the same every time, where SwarmKit leaves ties to the order of a map.
 
+mod company;
 mod division;
 pub mod filter;
+mod rank;
 mod spread;
 #[cfg(test)]
 mod tests;
@@ -15,9 +16,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub(super) use company::{Residents, Tally};
 pub(super) use division::Divisions;
 pub use filter::FilterKind;
-pub(super) use filter::Request;
+pub(super) use filter::{Request, constraints};
+pub(super) use rank::has_image;
 pub(super) use spread::Spread;
 
 use super::site::Site;
@@ -36,6 +39,24 @@ pub struct Unplaced {
     pub nodes: Vec<(NodeName, String)>,
 }
 
+/// Why a node takes no further task of a service, if it takes none.
+pub(super) fn refusal(
+    request: &Request,
+    site: &Site<'_>,
+    tally: &Tally,
+    at: usize,
+) -> Result<(), (FilterKind, String)> {
+    request
+        .check_fixed(site)
+        .and_then(|()| request.check_room(site, tally.counts[at]))
+        .map_err(|kind| (kind, request.explain(kind, site)))?;
+    if tally.refuses(at) {
+        let why = format!("{} does not hold", tally.missed(at).join(", "));
+        return Err((FilterKind::Affinity, why));
+    }
+    Ok(())
+}
+
 impl Unplaced {
     /// Asks every node again, this time for its reasons.
     pub(super) fn explain(
@@ -43,16 +64,14 @@ impl Unplaced {
         tasks: u32,
         request: &Request,
         sites: &[Site<'_>],
-        tasks_of_service: impl Fn(usize) -> u32,
+        tally: &Tally,
     ) -> Self {
         let mut counts = BTreeMap::new();
         let mut nodes = Vec::new();
         for (at, site) in sites.iter().enumerate() {
-            let refused =
-                request.check_fixed(site).and_then(|()| request.check_room(site, tasks_of_service(at)));
-            if let Err(kind) = refused {
+            if let Err((kind, why)) = refusal(request, site, tally, at) {
                 *counts.entry(kind).or_default() += 1;
-                nodes.push((site.member.name.clone(), request.explain(kind, site)));
+                nodes.push((site.member.name.clone(), why));
             }
         }
         Self { service: service.clone(), tasks, counts, nodes }

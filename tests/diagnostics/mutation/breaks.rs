@@ -58,7 +58,7 @@ fn walk(node: &Node, path: &mut Vec<String>, found: &mut Vec<Site>) {
     match &node.value {
         Value::Map(Map { entries, .. }) => {
             for entry in entries {
-                if entry.value.via.is_some() || entry.key.starts_with("x-") {
+                if entry.value.via().is_some() || entry.key.starts_with("x-") {
                     continue;
                 }
                 path.push(entry.key.value.clone());
@@ -72,7 +72,7 @@ fn walk(node: &Node, path: &mut Vec<String>, found: &mut Vec<Site>) {
             }
         }
         Value::List(items) => {
-            for item in items.iter().filter(|item| item.via.is_none()) {
+            for item in items.iter().filter(|item| item.via().is_none()) {
                 path.push("#".to_owned());
                 found.push(Site { path: path.clone(), key: None, node: item.clone() });
                 walk(item, path, found);
@@ -132,7 +132,7 @@ impl Site {
         let range = self.node.span.range();
         let is_scalar = !matches!(self.node.value, Value::List(_) | Value::Map(_) | Value::Null);
         let written = text.get(range.clone())?;
-        let is_plain = !written.contains(['\n', '&', '!']) && self.node.tag.is_none();
+        let is_plain = !written.contains(['\n', '&', '!']) && self.node.tag().is_none();
         let is_block =
             text[..range.start].trim_end_matches(' ').ends_with(['|', '>', '-']) && self.key.is_some();
         (is_scalar && is_plain && !is_block && !range.is_empty()).then_some(range)

@@ -1,0 +1,111 @@
+//! Nodes that are given up: what of theirs is made anew elsewhere, and what has to wait for them.
+//!
+//! A task without local data is as good on another node. One with local data is not: what it wrote stays
+//! behind, and if the node is only cut off, two of them would write at once. Such a slot is *held*: it
+//! waits for its node, with a note that says so, unless its service has opted in to
+//! [`OnNodeLoss::Reschedule`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::constraint::Constraint;
+use crate::model::ids::{NodeName, ServiceName};
+use crate::model::node::{Availability, Member, NodeView, Unreachable};
+use crate::model::spec::{Mount, OnNodeLoss, ServiceSpec, StackSpec, VolumeSpec};
+use crate::model::task::{Slot, Task};
+use crate::model::{Observed, StackName};
+
+/// What is known of the nodes that are given up.
+#[derive(Debug, Default)]
+pub(super) struct Lost {
+    /// Live tasks of the stack that were last seen there, by service and slot; of several the newest.
+    tasks: BTreeMap<(ServiceName, Slot), Task>,
+    /// Nodes of which nothing is known: anything may have run there.
+    dark: Vec<Member>,
+}
+
+/// The observation without what was seen on lost nodes, and what that was.
+pub(super) fn give_up(observed: &Observed, lost: &BTreeSet<NodeName>, stack: &StackName) -> (Observed, Lost) {
+    let mut left = observed.clone();
+    let mut gone = Lost::default();
+    for node in left.nodes.values_mut().filter(|node| lost.contains(&node.member.name)) {
+        let why = match &node.view {
+            NodeView::Unreachable(why) => {
+                // A drained node has been left by whatever can move.
+                if node.member.availability != Availability::Drain {
+                    gone.dark.push(node.member.clone());
+                }
+                why.clone()
+            }
+            NodeView::Facts(_) => Unreachable {
+                since: observed.at,
+                code: "stackctl::cluster::node_unreachable".to_owned(),
+                reason: "given up as lost".to_owned(),
+                help: None,
+            },
+        };
+        if let NodeView::Facts(facts) = std::mem::replace(&mut node.view, NodeView::Unreachable(why)) {
+            for task in facts.tasks.into_iter().filter(|task| task.stack == *stack && task.is_live()) {
+                let key = (task.service.clone(), task.slot.clone());
+                if gone.tasks.get(&key).is_none_or(|other| other.attempt < task.attempt) {
+                    gone.tasks.insert(key, task);
+                }
+            }
+        }
+    }
+    (left, gone)
+}
+
+impl Lost {
+    /// The task that was last seen in a slot, on a lost node.
+    pub(super) fn task(&self, service: &ServiceName, slot: &Slot) -> Option<&Task> {
+        self.tasks.get(&(service.clone(), slot.clone()))
+    }
+
+    /// Slots of a service whose task was last seen on a lost node.
+    pub(super) fn slots(&self, service: &ServiceName) -> impl Iterator<Item = &Slot> {
+        self.tasks.keys().filter(move |(name, _)| name == service).map(|(_, slot)| slot)
+    }
+
+    /// A lost node of which nothing is known, where a task of the service may be.
+    pub(super) fn may_hide(&self, service: &ServiceSpec) -> Option<&NodeName> {
+        let may = |member: &&Member| {
+            let constraints = service.placement.constraints.iter();
+            let mut read = constraints.filter_map(|text| Constraint::parse(text).ok());
+            read.all(|constraint| constraint.may_hold(member))
+        };
+        self.dark.iter().find(may).map(|member| &member.name)
+    }
+
+    /// Whether nothing is lost.
+    pub(super) fn is_empty(&self) -> bool {
+        self.tasks.is_empty() && self.dark.is_empty()
+    }
+}
+
+/// Why a service's tasks wait for their node rather than run elsewhere, if they do.
+pub(crate) fn holds(service: &ServiceSpec, stack: &StackSpec) -> Option<String> {
+    match service.placement.on_node_loss {
+        Some(OnNodeLoss::Reschedule) => None,
+        Some(OnNodeLoss::Hold) => Some("the service asks for it (`on_node_loss: hold`)".to_owned()),
+        None => local_data(service, stack).map(|what| format!("{what} is on that node only")),
+    }
+}
+
+/// Data of a service that is on one node only: a path of the host, or a named volume of the engine's own.
+pub(crate) fn local_data(service: &ServiceSpec, stack: &StackSpec) -> Option<String> {
+    service.task.volumes.values().find_map(|mount| match mount {
+        Mount::Bind { source, .. } => Some(format!("host path {source}")),
+        Mount::Volume { source: Some(name), .. } => {
+            let declared = stack.volumes.values().find(|volume| volume.name == *name);
+            declared.is_none_or(is_local).then(|| format!("volume {name}"))
+        }
+        Mount::Volume { source: None, .. } | Mount::Tmpfs { .. } | Mount::Npipe { .. } => None,
+    })
+}
+
+/// The engine's own driver mounts from elsewhere, too, if its options say so.
+fn is_local(volume: &VolumeSpec) -> bool {
+    let remote = |kind: &String| matches!(kind.as_str(), "nfs" | "nfs4" | "cifs");
+    volume.driver.as_deref().is_none_or(|driver| driver == "local")
+        && !volume.driver_opts.get("type").is_some_and(remote)
+}
