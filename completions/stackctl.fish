@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_stackctl_global_optspecs
-    string join \n i/inventory= no-color q/quiet v/verbose h/help V/version
+    string join \n i/inventory= ledger= no-color q/quiet v/verbose h/help V/version
 end
 
 function __fish_stackctl_needs_command
@@ -25,6 +25,7 @@ function __fish_stackctl_using_subcommand
 end
 
 complete -c stackctl -n "__fish_stackctl_needs_command" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_needs_command" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_needs_command" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_needs_command" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_needs_command" -s v -l verbose -d 'Say more about what is done'
@@ -36,6 +37,10 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "diff" -d 'Show wh
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "rm" -d 'Remove stacks: their tasks and networks, never their volumes'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "remove" -d 'Remove stacks: their tasks and networks, never their volumes'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "down" -d 'Remove stacks: their tasks and networks, never their volumes'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "rollback" -d 'Deploy an older release of a stack'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "history" -d 'List the releases of a stack: what was deployed when, by whom and from what'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "show" -d 'Show what a release consists of'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "unlock" -d 'End the lease of somebody who deploys no more'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "ls" -d 'List the stacks of the cluster'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "list" -d 'List the stacks of the cluster'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "ps" -d 'List the tasks of a stack, ended ones below their successors'
@@ -53,6 +58,8 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "man" -d 'Print th
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: those of $COMPOSE_FILE, or the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: those of $COMPOSE_ENV_FILES, or the .env beside the first stackfile]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s m -l message -d 'What to remember about it, shown by `history`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l lock-timeout -d 'Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l resolve-image -d 'When to ask the registry which image a tag stands for' -r -f -a "always\t'Each time'
 changed\t'Only if the image is written otherwise than in what runs'
@@ -60,6 +67,7 @@ never\t'Never: each host decides by itself'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs: JSON lines'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l dry-run -d 'Show the plan and stop'
@@ -74,6 +82,8 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s h -l help -
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: those of $COMPOSE_FILE, or the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: those of $COMPOSE_ENV_FILES, or the .env beside the first stackfile]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s m -l message -d 'What to remember about it, shown by `history`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l lock-timeout -d 'Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l resolve-image -d 'When to ask the registry which image a tag stands for' -r -f -a "always\t'Each time'
 changed\t'Only if the image is written otherwise than in what runs'
@@ -81,6 +91,7 @@ never\t'Never: each host decides by itself'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs: JSON lines'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l dry-run -d 'Show the plan and stop'
@@ -104,6 +115,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l format -d 'Ho
 json\t'For programs: one JSON object'
 markdown\t'For pull requests'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l prune -d 'Count services that are no longer in the stackfile as to be removed'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for the look-ups'
@@ -111,44 +123,89 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l no-color -d '
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l lock-timeout -d 'Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs: JSON lines'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l dry-run -d 'Show what would go and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l lock-timeout -d 'Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs: JSON lines'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l dry-run -d 'Show what would go and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l lock-timeout -d 'Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs: JSON lines'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l dry-run -d 'Show what would go and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l to -d 'Number of the release [default: the last that was deployed well before the newest]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -s m -l message -d 'What to remember about it, shown by `history`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l lock-timeout -d 'Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
+json\t'For programs: JSON lines'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -s y -l yes -d 'Do not ask for confirmation'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -s d -l detach -d 'Do not wait until the tasks have proved stable'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand history" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Release}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand history" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand history" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand history" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand history" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand history" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand history" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand show" -l format -d 'yaml for what was to run; json for that, and who deployed it when and from what' -r -f -a "yaml\t'What was to run'
+json\t'All of the record'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand show" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand show" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand show" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand show" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand show" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ls" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ls" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand ls" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ls" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ls" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ls" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ls" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand list" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand list" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand list" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand list" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand list" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand list" -s v -l verbose -d 'Say more about what is done'
@@ -156,6 +213,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand list" -s h -l help -d 
 complete -c stackctl -n "__fish_stackctl_using_subcommand ps" -s f -l filter -d 'Only tasks that fit: id=, name=, node=, desired-state=running|shutdown' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ps" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ps" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand ps" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ps" -l no-trunc -d 'Whole ids, images with digests, and whole errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ps" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ps" -s q -l quiet -d 'Only data, warnings and errors'
@@ -164,6 +222,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand ps" -s h -l help -d 'P
 complete -c stackctl -n "__fish_stackctl_using_subcommand services" -s f -l filter -d 'Only services that fit: id=, label=, mode=replicated|global, name=' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand services" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand services" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand services" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand services" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand services" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand services" -s v -l verbose -d 'Say more about what is done'
@@ -172,6 +231,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s n -l tail -d 
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -l since -d 'Only lines since then: 10m, 2026-01-31T12:00:00Z, or seconds since 1970' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -l until -d 'Only lines until then' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s f -l follow -d 'Go on showing what is written'
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s t -l timestamps -d 'Show when each line was written'
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -l no-trunc -d 'Whole task ids in front of the lines'
@@ -181,6 +241,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s q -l quiet -d
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect" -s v -l verbose -d 'Say more about what is done'
@@ -191,6 +252,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_s
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Only nodes that fit: id=, name=, role=manager|worker, node.label=' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Hostname}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -s v -l verbose -d 'Say more about what is done'
@@ -198,12 +260,14 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from list" -s f -l filter -d 'Only nodes that fit: id=, name=, role=manager|worker, node.label=' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from list" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Hostname}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from list" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from list" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from list" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -s f -l format -d 'A Go template such as \'{{.Status.State}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -l pretty -d 'For people rather than programs'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only data, warnings and errors'
@@ -215,6 +279,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l env-file -d 
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l format -d 'text, or json for programs' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l strict -d 'Take warnings for errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l no-color -d 'No colours (as with NO_COLOR set)'
@@ -231,6 +296,7 @@ swarm\t'The requests of docker\'s client'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l stack -d 'Name of the stack [default: the `name` of the files, or else of their directory]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l hash -d 'Print services with the hash of what their tasks run, one a line; a changed hash is a replaced task' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l skip-interpolation -d 'Leave variables as they are'
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l services -d 'Print the names of the services, one a line'
@@ -245,6 +311,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l env-file -
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l format -d 'How to show it' -r -f -a "text\t'For people'
 json\t'For programs: one JSON object'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -s q -l quiet -d 'Only data, warnings and errors'
@@ -254,10 +321,12 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s c -l com
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: those of $COMPOSE_ENV_FILES, or the .env beside the first stackfile]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l max-moves -d 'Move no more tasks than this' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l lock-timeout -d 'Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs: JSON lines'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l dry-run -d 'Show the plan and stop'
@@ -268,24 +337,28 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s h -l hel
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -l format -d 'text, or json for programs' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand version" -s f -l format -d '`json`, or a Go template such as \'{{.Client.Version}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand version" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand version" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand version" -l hosts -d 'Ask the engine of every node as well'
 complete -c stackctl -n "__fish_stackctl_using_subcommand version" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand version" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand version" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand version" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand completions" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand completions" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand completions" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand completions" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand completions" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand man" -l dir -d 'Write every page into this directory instead' -r -f -a "(__fish_complete_directories)"
 complete -c stackctl -n "__fish_stackctl_using_subcommand man" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand man" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand man" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand man" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand man" -s v -l verbose -d 'Say more about what is done'

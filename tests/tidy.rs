@@ -5,17 +5,19 @@
 use std::path::{Path, PathBuf};
 
 /// Who may name whom. A path of `crate::` must begin with one of these, or with the room's own name.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("model", &[]),
     ("yaml", &["model"]),
     ("diff", &["model"]),
     ("orchestrator", &["model", "diff"]),
     ("compose", &["model", "yaml", "orchestrator::constraint", "orchestrator::template"]),
     ("swarm", &["model", "yaml"]),
+    ("ledger", &["model"]),
     (
         "fleet",
         &[
             "model",
+            "ledger::register",
             "yaml",
             "orchestrator::action",
             "orchestrator::pin",
@@ -23,8 +25,8 @@ const ARROWS: [(&str, &[&str]); 9] = [
             "orchestrator::restart",
         ],
     ),
-    ("engine", &["model", "orchestrator", "fleet"]),
-    ("cli", &["model", "yaml", "diff", "orchestrator", "compose", "swarm", "fleet", "engine"]),
+    ("engine", &["model", "orchestrator", "fleet", "ledger"]),
+    ("cli", &["model", "yaml", "diff", "orchestrator", "compose", "swarm", "fleet", "ledger", "engine"]),
 ];
 
 /// Rooms without effects, and what they must not name.

@@ -12,7 +12,8 @@ use std::time::Duration;
 use clap_complete::engine::CompletionCandidate;
 use clap_complete::{ArgValueCandidates, CompleteEnv};
 
-use super::cluster::{clock, env};
+use super::cluster::{Cluster, clock, env};
+use super::records::place_of as place;
 use crate::fleet::{ConnectOptions, Fleet, Inventory, inventory};
 use crate::model::Observed;
 
@@ -88,21 +89,59 @@ fn named_inventory(args: impl Iterator<Item = OsString>) -> Option<PathBuf> {
     None
 }
 
+/// Releases of stacks that run: `shop@3`.
+pub(super) fn releases() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| names(remembered(false).unwrap_or_default().into_iter()))
+}
+
+/// The same, and the stacks themselves.
+pub(super) fn stacks_and_releases() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| names(remembered(true).unwrap_or_default().into_iter()))
+}
+
 fn observed() -> Option<Observed> {
+    asked(async |cluster| cluster.observer.observe(cluster.clock.now()).await)
+}
+
+/// Releases of the stacks that run, as far as the ledger of the inventory has them.
+fn remembered(with_stacks: bool) -> Option<Vec<String>> {
+    asked(async |cluster| {
+        let observed = cluster.observer.observe(cluster.clock.now()).await;
+        let stacks: BTreeSet<_> = observed.tasks().map(|task| task.stack.clone()).collect();
+        let ledger = place(&cluster.inventory.ledger, cluster);
+        let all = stacks.into_iter().map(|stack| {
+            let ledger = &ledger;
+            async move {
+                let stream = crate::ledger::release::releases(&stack);
+                let log = ledger.read(&stream).await.ok();
+                let numbers = log.iter().flat_map(|log| log.entries.keys());
+                let mut names: Vec<String> = numbers.map(|number| format!("{stack}@{number}")).collect();
+                names.extend(with_stacks.then(|| stack.to_string()));
+                names
+            }
+        });
+        futures_util::future::join_all(all).await.concat()
+    })
+}
+
+/// Asks the hosts, within the time there is.
+fn asked<T>(ask: impl AsyncFnOnce(&Cluster) -> T) -> Option<T> {
     let (inventory, clock) = (hosts()?, clock().ok()?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let options = ConnectOptions { handshake: PATIENCE, ..ConnectOptions::default() };
-    let observed = runtime.block_on(async {
+    let answer = runtime.block_on(async {
         let look = async {
             let fleet = Fleet::connect(&inventory, options).await;
-            let observed = fleet.observer().observe(clock.now()).await;
-            fleet.close().await;
-            observed
+            let observer = fleet.observer();
+            let cluster = Cluster { inventory, clock, fleet, observer };
+            let answer = ask(&cluster).await;
+            cluster.fleet.close().await;
+            answer
         };
         tokio::time::timeout(PATIENCE, look).await.ok()
     });
     runtime.shutdown_background();
-    observed
+    answer
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use clap::ValueEnum;
 
 use super::Context;
 use super::cluster;
+use super::machine;
 use super::report::{Exit, Failure};
-use super::rollout::{self, Kind, Wish};
+use super::rollout::{self, Draft, Job, Kind, Record, Wish};
 use super::stackfiles::Stackfiles;
 use crate::engine::{self, Request};
 use crate::fleet::ConnectOptions;
@@ -49,6 +50,12 @@ pub struct Deploy {
     /// Also remove services that are no longer in the stackfile
     #[arg(long)]
     pub prune: bool,
+    /// What to remember about it, shown by `history`
+    #[arg(short, long, value_name = "TEXT")]
+    pub message: Option<String>,
+    /// Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub lock_timeout: Option<GoDuration>,
     /// All or nothing: if a service fails, take the whole stack back to what ran before
     #[arg(long, env = "STACKCTL_ATOMIC", value_parser = clap::builder::FalseyValueParser::new())]
     pub atomic: bool,
@@ -115,7 +122,8 @@ pub(super) fn run(args: &Deploy, context: &Context) -> Result<Exit, Failure> {
         let options = PlanOptions { atomic: args.atomic, ..cluster.plan_options(args.prune) };
         let request =
             Request { options: options.clone(), resolve: args.resolve_image.into(), ..Request::default() };
-        let planned = engine::plan(&cluster.observer, cluster.clock.now(), loaded.spec, request).await;
+        let stack = loaded.spec.name.clone();
+        let plan = engine::plan(&cluster.observer, cluster.clock.now(), loaded.spec, request);
         let wish = Wish {
             kind: Kind::Deploy,
             format: args.format,
@@ -123,8 +131,20 @@ pub(super) fn run(args: &Deploy, context: &Context) -> Result<Exit, Failure> {
             dry_run: args.dry_run,
             detach: args.detach,
             timeout: args.timeout,
+            lock_timeout: args.lock_timeout,
             options,
         };
-        rollout::carry_out(context, cluster, &[planned], wish).await
+        let job = if args.dry_run {
+            Job { planned: plan.await, record: None }
+        } else {
+            let draft = Draft {
+                verb: "deploy".to_owned(),
+                files: args.stackfiles.names()?,
+                message: args.message.clone(),
+                git: Some(tokio::spawn(machine::git(args.stackfiles.directory()?))),
+            };
+            Record::with_plan(context, cluster, &stack, draft, plan).await
+        };
+        rollout::carry_out(context, cluster, vec![job], wish).await
     })
 }

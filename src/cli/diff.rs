@@ -6,19 +6,23 @@ use clap::ValueEnum;
 
 use super::Context;
 use super::cluster;
-use super::deploy::{ResolveImage, stack_name};
+use super::deploy::ResolveImage;
+use super::records::{Reading, reading, remembered};
+use super::release_name::{ReleaseName, no_release, release_name};
 use super::render::plan;
 use super::render::table::align;
 use super::report::{self, Exit, Failure};
 use super::rollout::{self, Kind};
+use super::show::yaml;
 use super::stackfiles::Stackfiles;
 use super::template::json_line;
 use crate::compose::short;
-use crate::engine::{self, Request};
+use crate::engine::{self, Planned, Request};
 use crate::fleet::ConnectOptions;
-use crate::model::{NodeName, StackName};
-use crate::orchestrator::WhatIf;
+use crate::ledger::release::Release;
+use crate::model::NodeName;
 use crate::orchestrator::what_if::{Landing, NewNode, landings};
+use crate::orchestrator::{Plan, WhatIf};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("See what would change (status 2 if something would)", "stackctl diff -c docker-compose.yml shop"),
@@ -29,9 +33,13 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
 /// Arguments of `diff`.
 #[derive(Debug, clap::Args)]
 pub struct Diff {
-    /// Name of the stack [default: the stackfile's `name`]
-    #[arg(value_name = "STACK", value_parser = stack_name, add = super::complete::stacks())]
-    pub stack: Option<StackName>,
+    /// Name of the stack [default: the stackfile's `name`]; or one of its releases, STACK@N, to see what going
+    /// back to it would do
+    #[arg(value_name = "STACK[@N]", value_parser = release_name, add = super::complete::stacks_and_releases())]
+    pub stack: Option<ReleaseName>,
+    /// Another release: how it differs from the first
+    #[arg(value_name = "STACK@M", value_parser = release_name, add = super::complete::releases())]
+    pub other: Option<ReleaseName>,
     /// What to compare with.
     #[command(flatten)]
     pub stackfiles: Stackfiles,
@@ -113,7 +121,11 @@ fn table(landed: &[Landing], lost: &BTreeSet<NodeName>) -> String {
 }
 
 pub(super) fn run(args: &Diff, context: &Context) -> Result<Exit, Failure> {
-    let loaded = args.stackfiles.load(args.stack.as_ref(), context)?;
+    if let Some(release) = args.stack.as_ref().filter(|name| name.number.is_some() || args.other.is_some()) {
+        return of_release(args, release, context);
+    }
+    let stack = args.stack.as_ref().map(|name| &name.stack);
+    let loaded = args.stackfiles.load(stack, context)?;
     let connect = ConnectOptions { with_registry_auth: args.with_registry_auth, ..ConnectOptions::default() };
     cluster::with(context, connect, async |cluster| {
         let options = cluster.plan_options(args.prune);
@@ -122,35 +134,84 @@ pub(super) fn run(args: &Diff, context: &Context) -> Result<Exit, Failure> {
         let is_real = what_if.is_empty();
         let request = Request { options, resolve: args.resolve_image.into(), what_if };
         let planned = engine::plan(&cluster.observer, cluster.clock.now(), loaded.spec, request).await;
-        let ui = &context.ui;
         let landed = landings(&planned.observed, &planned.spec.name, &lost, &planned.plan);
-        let view = rollout::view(&planned, Kind::Deploy, ui.is_verbose());
-        if args.format == Format::Json {
-            let mut value = plan::to_json(&view);
-            value["problems"] =
-                planned.plan.problems.iter().map(|one| report::to_json(one)).collect::<Vec<_>>().into();
-            if !is_real {
-                let row = |one: &Landing| {
-                    serde_json::json!({
-                        "service": one.service, "node": one.node, "now": one.now, "then": one.then,
-                    })
-                };
-                value["landings"] = landed.iter().map(row).collect();
-            }
-            ui.data(&(json_line(&value) + "\n"));
+        show(args, context, &planned, (!is_real).then_some((&landed, &lost)))
+    })
+}
+
+/// Tasks on each node, in a world that is only imagined, and the nodes it lacks.
+type Imagined<'a> = (&'a [Landing], &'a BTreeSet<NodeName>);
+
+fn show(
+    args: &Diff,
+    context: &Context,
+    planned: &Planned,
+    imagined: Option<Imagined<'_>>,
+) -> Result<Exit, Failure> {
+    let ui = &context.ui;
+    let view = rollout::view(planned, Kind::Deploy, ui.is_verbose());
+    if args.format == Format::Json {
+        let mut value = plan::to_json(&view);
+        value["problems"] =
+            planned.plan.problems.iter().map(|one| report::to_json(one)).collect::<Vec<_>>().into();
+        if let Some((landed, _)) = imagined {
+            let row = |one: &Landing| {
+                serde_json::json!({
+                    "service": one.service, "node": one.node, "now": one.now, "then": one.then,
+                })
+            };
+            value["landings"] = landed.iter().map(row).collect();
         }
-        // What could run is told even where something could not.
+        ui.data(&(json_line(&value) + "\n"));
+    }
+    // What could run is told even where something could not.
+    if let Some((landed, lost)) = imagined {
         match args.format {
-            Format::Text if !is_real => ui.data(&(table(&landed, &lost) + "\n")),
-            Format::Markdown if !is_real => ui.data(&format!("```\n{}```\n\n", table(&landed, &lost))),
-            Format::Text | Format::Markdown | Format::Json => {}
-        }
-        rollout::refuse_problems(ui, &planned)?;
-        match args.format {
-            Format::Text => ui.data(&plan::text(&view)),
-            Format::Markdown => ui.data(&plan::markdown(&view)),
+            Format::Text => ui.data(&(table(landed, lost) + "\n")),
+            Format::Markdown => ui.data(&format!("```\n{}```\n\n", table(landed, lost))),
             Format::Json => {}
         }
-        Ok(if planned.plan.is_empty() { Exit::Done } else { Exit::Differs })
+    }
+    rollout::refuse_problems(ui, planned)?;
+    match args.format {
+        Format::Text => ui.data(&plan::text(&view)),
+        Format::Markdown => ui.data(&plan::markdown(&view)),
+        Format::Json => {}
+    }
+    Ok(if planned.plan.is_empty() { Exit::Done } else { Exit::Differs })
+}
+
+/// What a deploy of an old release would do; or how one release differs from another.
+fn of_release(args: &Diff, name: &ReleaseName, context: &Context) -> Result<Exit, Failure> {
+    cluster::with(context, ConnectOptions::default(), async |cluster| {
+        let ledger = reading(context, cluster);
+        let release = release(&ledger, name).await?;
+        if let Some(other) = &args.other {
+            return Ok(between(context, (name, &release), (other, &self::release(&ledger, other).await?)));
+        }
+        let observed = cluster.observer.observe(cluster.clock.now()).await;
+        let plan = Plan::make(&observed, &release.spec, cluster.plan_options(true));
+        show(args, context, &Planned { observed, spec: release.spec, plan }, None)
     })
+}
+
+async fn release(ledger: &Reading, name: &ReleaseName) -> Result<Release, Failure> {
+    let mut history = remembered(ledger, &name.stack).await?.history;
+    let number = name.number.or_else(|| history.last().map(|(number, ..)| number));
+    match number.and_then(|number| history.releases.remove(&number)) {
+        Some((release, _)) => Ok(release),
+        None => Err(Failure::refused(no_release(&name.stack, number, &history))),
+    }
+}
+
+/// Line by line, as `diff -u` has it.
+fn between(context: &Context, from: (&ReleaseName, &Release), to: (&ReleaseName, &Release)) -> Exit {
+    let (old, new) = (yaml(from.1), yaml(to.1));
+    if old == new {
+        return Exit::Done;
+    }
+    let lines = similar::TextDiff::from_lines(&old, &new);
+    let names = (from.0.to_string(), to.0.to_string());
+    context.ui.data(&lines.unified_diff().header(&names.0, &names.1).to_string());
+    Exit::Differs
 }

@@ -19,20 +19,27 @@ pub mod explain;
 pub mod explain_code;
 pub mod filter;
 pub mod format;
+pub mod history;
 pub mod logs;
 pub mod ls;
+mod machine;
 pub mod man;
 pub mod node;
 pub mod ps;
 pub mod rebalance;
+mod records;
+pub mod release_name;
 pub mod render;
 pub mod report;
 pub mod rm;
+pub mod rollback;
 mod rollout;
 pub mod services;
+pub mod show;
 pub mod stackfiles;
 pub mod template;
 pub mod ui;
+pub mod unlock;
 pub mod version;
 
 use std::ffi::OsString;
@@ -40,6 +47,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
 
+use crate::fleet::inventory::LedgerPlace;
 use report::{Exit, Failure};
 use ui::{Settings, Ui};
 
@@ -74,6 +82,10 @@ pub struct Globals {
     #[arg(short, long, global = true, value_name = "FILE", env = "STACKCTL_INVENTORY")]
     #[arg(value_hint = ValueHint::FilePath)]
     pub inventory: Option<PathBuf>,
+    /// Where the cluster's records are: `volumes` of the managers, or `file:///path` [default: what the
+    /// inventory says, or else volumes]
+    #[arg(long, global = true, value_name = "PLACE", env = "STACKCTL_LEDGER", value_parser = records::place)]
+    pub ledger: Option<LedgerPlace>,
     /// No colours (as with NO_COLOR set)
     #[arg(long, global = true)]
     pub no_color: bool,
@@ -97,6 +109,18 @@ pub enum Command {
     /// Remove stacks: their tasks and networks, never their volumes
     #[command(visible_aliases = ["remove", "down"], after_help = examples(rm::EXAMPLES))]
     Rm(rm::Rm),
+    /// Deploy an older release of a stack
+    #[command(after_help = examples(rollback::EXAMPLES))]
+    Rollback(rollback::Rollback),
+    /// List the releases of a stack: what was deployed when, by whom and from what
+    #[command(after_help = examples(history::EXAMPLES))]
+    History(history::Arguments),
+    /// Show what a release consists of
+    #[command(after_help = examples(show::EXAMPLES))]
+    Show(show::Show),
+    /// End the lease of somebody who deploys no more
+    #[command(after_help = examples(unlock::EXAMPLES))]
+    Unlock(unlock::Unlock),
     /// List the stacks of the cluster
     #[command(visible_alias = "list", after_help = examples(ls::EXAMPLES))]
     Ls(ls::Ls),
@@ -190,6 +214,10 @@ fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Deploy(args) => deploy::run(&args, context),
         Command::Diff(args) => diff::run(&args, context),
         Command::Rm(args) => rm::run(&args, context),
+        Command::Rollback(args) => rollback::run(&args, context),
+        Command::History(args) => history::run(&args, context),
+        Command::Show(args) => show::run(&args, context),
+        Command::Unlock(args) => unlock::run(&args, context),
         Command::Ls(args) => ls::run(&args, context),
         Command::Ps(args) => ps::run(&args, context),
         Command::Services(args) => services::run(&args, context),

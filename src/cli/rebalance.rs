@@ -3,8 +3,9 @@
 use super::Context;
 use super::cluster;
 use super::deploy::{Format, duration, stack_name};
+use super::machine;
 use super::report::{Exit, Failure};
-use super::rollout::{self, Kind, Wish};
+use super::rollout::{self, Draft, Job, Kind, Record, Wish};
 use super::stackfiles::Stackfiles;
 use crate::engine::Planned;
 use crate::fleet::ConnectOptions;
@@ -37,6 +38,9 @@ pub struct Rebalance {
     /// Show the plan and stop
     #[arg(long)]
     pub dry_run: bool,
+    /// Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub lock_timeout: Option<GoDuration>,
     /// Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<GoDuration>,
@@ -61,6 +65,15 @@ pub(super) fn run(args: &Rebalance, context: &Context) -> Result<Exit, Failure> 
     cluster::with(context, ConnectOptions::default(), async |cluster| {
         let mut spec = loaded.spec;
         let mut options = cluster.plan_options(false);
+        // Who is at work is looked at before the hosts are.
+        let record = if args.dry_run {
+            None
+        } else {
+            let files = args.stackfiles.names()?;
+            let git = Some(tokio::spawn(machine::git(args.stackfiles.directory()?)));
+            let draft = Draft { verb: "rebalance".to_owned(), files, message: None, git };
+            Some(Record::of(context, cluster, &spec.name, draft).await)
+        };
         let observed = cluster.observer.observe(cluster.clock.now()).await;
         // What runs stays as it is, digests too.
         let stack = spec.name.clone();
@@ -84,8 +97,10 @@ pub(super) fn run(args: &Rebalance, context: &Context) -> Result<Exit, Failure> 
             dry_run: args.dry_run,
             detach: false,
             timeout: args.timeout,
+            lock_timeout: args.lock_timeout,
             options,
         };
-        rollout::carry_out(context, cluster, &[Planned { observed, spec, plan }], wish).await
+        let job = Job { planned: Planned { observed, spec, plan }, record };
+        rollout::carry_out(context, cluster, vec![job], wish).await
     })
 }

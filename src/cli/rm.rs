@@ -1,10 +1,12 @@
 //! `stackctl rm`: a deploy of nothing.
 
+use std::collections::BTreeMap;
+
 use super::Context;
 use super::cluster;
 use super::deploy::{Format, duration, stack_name};
 use super::report::{Exit, Failure};
-use super::rollout::{self, Kind, Wish};
+use super::rollout::{self, Draft, Job, Kind, Record, Wish};
 use crate::engine::Planned;
 use crate::fleet::ConnectOptions;
 use crate::model::{GoDuration, StackName, StackSpec};
@@ -28,6 +30,9 @@ pub struct Rm {
     /// Show what would go and stop
     #[arg(long)]
     pub dry_run: bool,
+    /// Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub lock_timeout: Option<GoDuration>,
     /// Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<GoDuration>,
@@ -40,6 +45,14 @@ pub(super) fn run(args: &Rm, context: &Context) -> Result<Exit, Failure> {
     let ui = &context.ui;
     cluster::with(context, ConnectOptions::default(), async |cluster| {
         let options = cluster.plan_options(true);
+        // Who is at work is looked at before the hosts are.
+        let mut records: BTreeMap<&StackName, _> = BTreeMap::new();
+        if !args.dry_run {
+            for name in &args.stacks {
+                let draft = || Draft { verb: "rm".to_owned(), ..Draft::default() };
+                records.insert(name, Record::of(context, cluster, name, draft()).await);
+            }
+        }
         let observed = cluster.observer.observe(cluster.clock.now()).await;
         let mut all = Vec::new();
         for (at, name) in args.stacks.iter().enumerate() {
@@ -52,7 +65,8 @@ pub(super) fn run(args: &Rm, context: &Context) -> Result<Exit, Failure> {
                 ui.talk(&format!("nothing found in stack: {name}\n"));
                 rollout::volumes_kept(ui, &observed, name.as_str());
             } else {
-                all.push(Planned { observed: observed.clone(), spec, plan });
+                let planned = Planned { observed: observed.clone(), spec, plan };
+                all.push(Job { planned, record: records.remove(name) });
             }
         }
         let wish = Wish {
@@ -62,8 +76,9 @@ pub(super) fn run(args: &Rm, context: &Context) -> Result<Exit, Failure> {
             dry_run: args.dry_run,
             detach: false,
             timeout: args.timeout,
+            lock_timeout: args.lock_timeout,
             options,
         };
-        rollout::carry_out(context, cluster, &all, wish).await
+        rollout::carry_out(context, cluster, all, wish).await
     })
 }

@@ -3,6 +3,7 @@
 
 mod ending;
 mod interrupt;
+mod lease;
 mod screen;
 
 use std::path::PathBuf;
@@ -15,13 +16,15 @@ use super::render::style::{STRONG, paint};
 use super::render::text::{clean, count, pad, some_of, width};
 use super::report::{self, Exit, Failure};
 use super::{Context, ui::Ui};
-use crate::engine::{self, Crew, End, Journal, Planned, RunOptions};
+use crate::engine::{self, Crew, End, Journal, Planned, RunOptions, Validity};
+use crate::ledger::LedgerError;
 use crate::model::{ClusterName, GoDuration, StackName, Timestamp};
 use crate::orchestrator::{Assignment, Ending, Plan, PlanOptions, Problem, assign};
 
 use ending::Told;
 pub(super) use ending::volumes_kept;
 use interrupt::Interrupt;
+pub(super) use lease::{Draft, Record};
 use screen::Screen;
 
 /// How long a run is watched unless `--timeout` says otherwise.
@@ -37,7 +40,17 @@ pub(super) struct Wish {
     pub(super) dry_run: bool,
     pub(super) detach: bool,
     pub(super) timeout: Option<GoDuration>,
+    /// How long to wait for somebody else who is at work on the stack.
+    pub(super) lock_timeout: Option<GoDuration>,
     pub(super) options: PlanOptions,
+}
+
+/// A plan that is to be carried out.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) planned: Planned,
+    /// The ledger's part of it, or why there is none; `None` for those that only look.
+    pub(super) record: Option<Result<Record, LedgerError>>,
 }
 
 /// What is to become of a stack.
@@ -107,14 +120,14 @@ pub(super) fn refuse_problems(ui: &Ui, planned: &Planned) -> Result<(), Failure>
 pub(super) async fn carry_out(
     context: &Context,
     cluster: &Cluster,
-    all: &[Planned],
+    all: Vec<Job>,
     wish: Wish,
 ) -> Result<Exit, Failure> {
     let ui = &context.ui;
     if wish.format == Format::Json {
         say_json(ui, &progress::version(cluster.clock.now()));
     }
-    for planned in all {
+    for Job { planned, .. } in &all {
         if wish.format == Format::Json {
             for problem in &planned.plan.problems {
                 let at = cluster.clock.now();
@@ -123,7 +136,7 @@ pub(super) async fn carry_out(
         }
         refuse_problems(ui, planned)?;
     }
-    for planned in all {
+    for Job { planned, .. } in &all {
         show_plan(ui, planned, wish.clone(), cluster.clock.now());
     }
     if wish.dry_run {
@@ -131,8 +144,8 @@ pub(super) async fn carry_out(
     }
     let to_do: Vec<&str> = all
         .iter()
-        .filter(|planned| !planned.plan.forecast.waves.is_empty())
-        .map(|planned| planned.spec.name.as_str())
+        .filter(|job| !job.planned.plan.forecast.waves.is_empty())
+        .map(|job| job.planned.spec.name.as_str())
         .collect();
     if !to_do.is_empty() && !wish.yes {
         let question = question(wish.kind, &to_do, &cluster.inventory.cluster);
@@ -142,8 +155,17 @@ pub(super) async fn carry_out(
     }
     let interrupt = Interrupt::listen();
     let mut exit = Exit::Done;
-    for planned in all {
-        exit = run(context, cluster, planned, wish.clone(), &interrupt).await;
+    for Job { mut planned, record } in all {
+        let Some(record) = record else { continue };
+        let begun = lease::begin(context, cluster, &mut planned, record?, &wish).await?;
+        let validity = begun.as_ref().map_or_else(Validity::always, lease::Begun::validity);
+        if let Some(begun) = &begun {
+            said_begun(ui, &planned.spec.name, begun.number(), &wish, cluster.clock.now());
+        }
+        exit = run(context, cluster, &planned, wish.clone(), &interrupt, &validity).await;
+        if let Some(begun) = begun {
+            begun.end(context, exit, &planned.spec).await;
+        }
         if exit != Exit::Done {
             break;
         }
@@ -178,6 +200,17 @@ fn show_plan(ui: &Ui, planned: &Planned, wish: Wish, now: Timestamp) {
     }
 }
 
+/// Under which number this is remembered.
+fn said_begun(ui: &Ui, stack: &StackName, number: u64, wish: &Wish, now: Timestamp) {
+    match wish.format {
+        Format::Text => ui.detail(&format!("Release {number} of stack {stack}")),
+        Format::Json => {
+            let about = serde_json::json!({ "stack": stack, "release": number });
+            say_json(ui, &progress::stamped(now, "release", about));
+        }
+    }
+}
+
 fn say_json(ui: &Ui, line: &serde_json::Value) {
     ui.data(&(super::template::json_line(line) + "\n"));
 }
@@ -190,13 +223,14 @@ async fn run(
     planned: &Planned,
     wish: Wish,
     interrupt: &Interrupt,
+    lease: &Validity,
 ) -> Exit {
     let ui = &context.ui;
     let clock = &cluster.clock;
     let stack = &planned.spec.name;
     let begun = clock.now();
     let mut journal = journal(ui, cluster, planned, begun);
-    let executor = cluster.fleet.executor(stack);
+    let executor = cluster.fleet.executor(stack).fenced(lease.fence());
     let assignment = assign(&planned.observed, &planned.spec, wish.options.clone());
     let timeout_ms = wish
         .timeout
@@ -210,7 +244,8 @@ async fn run(
     let board = Board::new(stack.as_str(), &planned.plan.forecast, begun);
     let mut screen = Screen::new(ui, board, wish.format, is_busy);
     interrupt.begin();
-    let crew = Crew { observer: &cluster.observer, executor: &executor, clock, journal: &mut journal };
+    let observer = &cluster.observer;
+    let crew = Crew { observer, executor: &executor, clock, journal: &mut journal, lease };
     let stop = async {
         interrupt.wait().await;
         // Below what is drawn, and below the terminal's own `^C`.
@@ -227,6 +262,7 @@ async fn run(
         End::Detached => told.detached(),
         End::TimedOut(tasks) => told.timed_out(tasks),
         End::Interrupted => told.interrupted(),
+        End::LeaseLost => told.lease_lost(),
     };
     if let Some(path) = journal.path() {
         ui.detail(&format!("Journal of this run: {}", path.display()));

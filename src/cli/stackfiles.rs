@@ -183,9 +183,14 @@ impl Stackfiles {
         Ok(self.chosen()?.paths.iter().map(|path| name(path)).collect())
     }
 
+    /// Where relative paths start from.
+    pub(super) fn directory(&self) -> Result<PathBuf, Failure> {
+        project_dir(&self.chosen()?.paths[0])
+    }
+
     /// A name for what has none: that of the directory the files are in.
     fn directory_name(&self) -> Result<StackName, Failure> {
-        let dir = project_dir(&self.chosen()?.paths[0])?;
+        let dir = self.directory()?;
         let name = dir.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
         let name: String =
             name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();

@@ -6,10 +6,14 @@
 
 pub mod clock;
 pub mod journal;
+pub mod lease;
 pub mod plan;
+pub mod records;
 pub mod run;
 
 pub use clock::Clock;
 pub use journal::Journal;
+pub use lease::{Lease, Validity};
 pub use plan::{Planned, Request, plan};
+pub use records::Store;
 pub use run::{Crew, End, Progress, RunOptions, run};

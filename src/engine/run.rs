@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use super::{Clock, Journal};
+use super::{Clock, Journal, Validity};
 use crate::fleet::events::{Fall, Falls};
 use crate::fleet::{Executor, Observer};
 use crate::model::{NodeName, StackName, TaskId, TaskStatus, Timestamp, Unreachable};
@@ -42,6 +42,8 @@ pub enum End {
     TimedOut(Vec<(NodeName, TaskHandle)>),
     /// The person said stop. Actions that were on their way have ended.
     Interrupted,
+    /// Somebody else may be at work on the stack by now. Actions that were on their way have ended.
+    LeaseLost,
 }
 
 /// What happens, for whoever watches.
@@ -72,6 +74,8 @@ pub struct Crew<'a> {
     pub clock: &'a Clock,
     /// Writes it down.
     pub journal: &'a mut Journal,
+    /// Whether there is still a right to act.
+    pub lease: &'a Validity,
 }
 
 /// Carries an assignment out. `interrupt` ends it early: actions on their way are awaited, none is begun.
@@ -83,7 +87,7 @@ pub async fn run(
     interrupt: impl Future<Output = ()>,
     mut tell: impl FnMut(Timestamp, Progress<'_>),
 ) -> End {
-    let Crew { observer, executor, clock, journal } = crew;
+    let Crew { observer, executor, clock, journal, lease } = crew;
     let begun = clock.now();
     let deadline = options.timeout_ms.map(|ms| begun.plus_ms(ms));
     let mut watch = Watch::of(&assignment);
@@ -106,12 +110,12 @@ pub async fn run(
                 journal.noticed(now, notice);
                 tell(now, Progress::Noticed(notice));
             }
-            if let Some(verdict) = step.verdict {
+            if let Some(verdict) = step.verdict.filter(|_| lease.is_valid()) {
                 journal.verdict(now, &verdict);
                 return End::Verdict(verdict);
             }
             for action in step.actions {
-                if interrupted {
+                if interrupted || !lease.is_valid() {
                     continue;
                 }
                 journal.began(now, &action);
@@ -129,6 +133,10 @@ pub async fn run(
         if interrupted && on_the_way.is_empty() {
             journal.said(now, "interrupted");
             return End::Interrupted;
+        }
+        if !lease.is_valid() && on_the_way.is_empty() {
+            journal.said(now, "lease lost");
+            return End::LeaseLost;
         }
         if deadline.is_some_and(|deadline| now >= deadline) {
             journal.said(now, "timed out");

@@ -10,17 +10,25 @@ use super::docker::execute::{self, Context};
 use super::docker::failure::ActionError;
 use super::error::HostError;
 use super::host::AskError;
+use super::transport::Fence;
 
 /// Carries out the actions of one stack.
 #[derive(Debug, Clone)]
 pub struct Executor {
     inner: Arc<Inner>,
     stack: StackName,
+    fence: Option<Fence>,
 }
 
 impl Executor {
     pub(super) fn new(inner: Arc<Inner>, stack: StackName) -> Self {
-        Self { inner, stack }
+        Self { inner, stack, fence: None }
+    }
+
+    /// One that sends what changes something only while the fence is open.
+    #[must_use]
+    pub fn fenced(self, fence: Fence) -> Self {
+        Self { fence: Some(fence), ..self }
     }
 
     /// Carries out an action. May be called many times at once: each host takes so many at a time.
@@ -47,7 +55,14 @@ impl Executor {
         let context = &context;
         // Asked again after a broken conversation: every action may be repeated.
         let asked = host
-            .ask(Arc::clone(&up), |up| async move { execute::run(&up.engine, context, &action.what).await })
+            .ask(Arc::clone(&up), |up| async move {
+                match &self.fence {
+                    None => execute::run(&up.engine, context, &action.what).await,
+                    Some(fence) => {
+                        execute::run(&up.engine.fenced(fence.clone())?, context, &action.what).await
+                    }
+                }
+            })
             .await;
         match asked {
             Ok(outcome) => outcome,

@@ -4,7 +4,8 @@
 //! Inventory ─▶ Fleet::connect ─▶ one Host each ─▶ ssh master ─▶ forwarded socket ─▶ pooled HTTP
 //!                  │
 //!                  ├─▶ Observer: asks (observe, look, resolve, logs), cannot write
-//!                  └─▶ Executor: carries out the orchestrator's actions
+//!                  ├─▶ Executor: carries out the orchestrator's actions
+//!                  └─▶ RegisterReader, RegisterWriter: the ledger's records, as volumes of the managers
 //! ```
 //!
 //! Knows nothing of stackfiles, plans or terminals, and takes no decisions: the time is handed in, what
@@ -22,6 +23,7 @@ mod host;
 pub mod inventory;
 pub mod logs;
 pub mod observer;
+pub mod registers;
 pub mod registry;
 mod runtime_dir;
 mod ssh;
@@ -40,6 +42,8 @@ pub use error::HostError;
 pub use executor::Executor;
 pub use inventory::Inventory;
 pub use observer::Observer;
+pub use registers::{RegisterReader, RegisterWriter};
+pub use transport::Fence;
 
 use host::Host;
 
@@ -118,6 +122,18 @@ impl Fleet {
     #[must_use]
     pub fn executor(&self, stack: &StackName) -> Executor {
         Executor::new(Arc::clone(&self.inner), stack.clone())
+    }
+
+    /// The ledger's registers, for those who only read them.
+    #[must_use]
+    pub fn register_reader(&self) -> RegisterReader {
+        RegisterReader::new(Arc::clone(&self.inner))
+    }
+
+    /// The ledger's registers, to be written.
+    #[must_use]
+    pub fn register_writer(&self) -> RegisterWriter {
+        RegisterWriter::new(Arc::clone(&self.inner))
     }
 
     /// How often each call was made.

@@ -55,6 +55,9 @@ pub enum TransportError {
     /// The stream broke, or what came over it was not HTTP.
     #[error("the conversation with the engine broke off")]
     Http(#[source] hyper::Error),
+    /// Whoever sends it may no longer write.
+    #[error("not sent: the lease is lost")]
+    Fenced,
     /// The request itself is not one.
     #[error("not a request: {0}")]
     Malformed(String),
@@ -77,10 +80,28 @@ impl CallCounts {
     }
 }
 
+/// Says whether its holder may still write.
+#[derive(Clone)]
+pub struct Fence(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl Fence {
+    /// A fence that asks each time.
+    pub fn new(is_open: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(is_open))
+    }
+}
+
+impl fmt::Debug for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fence")
+    }
+}
+
 /// A pool of connections to one engine.
 #[derive(Clone, Debug)]
 pub struct Transport {
     pool: Arc<Pool>,
+    fence: Option<Fence>,
 }
 
 struct Pool {
@@ -103,7 +124,13 @@ impl Transport {
     pub fn new(opener: Arc<dyn Open>, counts: Arc<CallCounts>) -> Self {
         let slots = Arc::new(Semaphore::new(opener.streams_max()));
         let pool = Pool { opener, idle: Mutex::default(), slots, prefix: OnceLock::new(), counts };
-        Self { pool: Arc::new(pool) }
+        Self { pool: Arc::new(pool), fence: None }
+    }
+
+    /// The same pool for one who sends what may change something only while the fence is open.
+    #[must_use]
+    pub fn fenced(&self, fence: Fence) -> Self {
+        Self { pool: Arc::clone(&self.pool), fence: Some(fence) }
     }
 
     /// From now on every path begins with `/v<version>`. The first call decides.
@@ -130,6 +157,10 @@ impl Transport {
                 Some(sender) => sender,
                 None => self.pool.open().await?,
             };
+            // At the last moment: a turn, a stream or a connection may have been waited for.
+            if self.fence.as_ref().is_some_and(|fence| !request.method().is_safe() && !(fence.0)()) {
+                return Err(TransportError::Fenced);
+            }
             match sender.try_send_request(request).await {
                 Ok(response) => {
                     self.pool.give_back(sender, permit);

@@ -11,6 +11,7 @@ mod config;
 mod files;
 mod help;
 mod hosts;
+mod ledger;
 mod stack;
 mod stacks;
 mod version;

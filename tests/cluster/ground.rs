@@ -105,9 +105,27 @@ impl Ground {
         self.start(&self.dir.join("stackctl.yml").display().to_string(), words)
     }
 
+    /// The same on another inventory.
+    pub fn begin_on(&self, inventory: &str, words: &str) -> Running {
+        self.start(inventory, words)
+    }
+
+    /// Starts it where nobody here sees its process: in a process namespace of its own.
+    pub fn begin_elsewhere(&self, inventory: &str, words: &str) -> Running {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--pid", "--fork", "--kill-child=KILL", "--mount-proc"])
+            .arg(env!("CARGO_BIN_EXE_stackctl"));
+        self.start_as(command, inventory, words)
+    }
+
     fn start(&self, inventory: &str, words: &str) -> Running {
+        self.start_as(Command::new(env!("CARGO_BIN_EXE_stackctl")), inventory, words)
+    }
+
+    fn start_as(&self, mut command: Command, inventory: &str, words: &str) -> Running {
         let room = self.path().display().to_string();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_stackctl"))
+        let mut child = command
             .args(["-i", inventory])
             .args(words.split_whitespace())
             .env_clear()

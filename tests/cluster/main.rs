@@ -10,6 +10,7 @@ mod containers;
 mod failures;
 mod ground;
 mod killed;
+mod ledger;
 mod lives;
 mod plans;
 mod refusals;

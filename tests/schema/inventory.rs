@@ -23,6 +23,9 @@ struct Inventory {
     /// How many ended tasks of a slot are kept for a look at their logs.
     #[schemars(range(min = 0))]
     task_history: Option<u32>,
+    /// Where releases and leases are kept: `volumes` of the managers, or `file:///path`. `volumes` without it.
+    #[schemars(regex(pattern = "^(volumes|file:///.*)$"))]
+    ledger: Option<String>,
     /// Hosts by the names they have in the cluster.
     #[schemars(extend("minProperties" = 1))]
     hosts: BTreeMap<String, Host>,

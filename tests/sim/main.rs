@@ -11,6 +11,7 @@ mod builder;
 mod checks;
 mod faults;
 mod generate;
+mod ledger;
 mod losses;
 #[path = "../support/splitmix.rs"]
 mod splitmix;

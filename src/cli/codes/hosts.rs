@@ -37,6 +37,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["inventory"],
+        "bad_ledger",
+        "a ledger that is nowhere",
+        "The cluster's records are kept in volumes of the managers, or in a directory. This is neither.",
+        "Write `volumes`, or `file://` and an absolute path.",
+        "ledger: file:///srv/stackctl",
+    ),
+    row(
+        &["inventory"],
         "same_host",
         "one host under two names",
         "Two entries lead to the same engine. Its tasks would be counted twice.",

@@ -14,6 +14,7 @@ mod compose;
 mod engine;
 mod files;
 mod hosts;
+mod ledger;
 mod projects;
 mod values;
 
@@ -68,6 +69,7 @@ pub fn all() -> impl Iterator<Item = &'static Code> {
         projects::CODES,
         hosts::CODES,
         engine::CODES,
+        ledger::CODES,
         commands::CODES,
     ]
     .into_iter()

@@ -182,7 +182,7 @@ pub fn ports(ports: &[Port]) -> String {
     shown.chain(unfixed).collect::<Vec<_>>().join(", ")
 }
 
-pub(super) fn into_row(value: Value) -> Row {
+pub(in crate::cli) fn into_row(value: Value) -> Row {
     match value {
         Value::Object(row) => row,
         _ => unreachable!("rows are written as objects"),

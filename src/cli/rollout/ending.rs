@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
+use super::lease::Lost;
 use super::{Kind, Wish, look_again};
 use crate::cli::cluster::Cluster;
 use crate::cli::render::age::elapsed;
@@ -262,6 +263,13 @@ impl Told<'_> {
         Exit::Interrupted
     }
 
+    /// Somebody else may be at work by now.
+    pub(super) fn lease_lost(&self) -> Exit {
+        let lost = Lost { stack: self.planned.spec.name.clone() };
+        self.ui.talk(&draw(&lost, self.ui.look()));
+        Exit::Locked
+    }
+
     /// The last line for programs.
     pub(super) fn json(&self, end: &End, exit: Exit, now: Timestamp) -> Value {
         let mut value = json!({
@@ -288,6 +296,7 @@ impl Told<'_> {
                 "timed_out".into()
             }
             End::Interrupted => "interrupted".into(),
+            End::LeaseLost => "lease_lost".into(),
         };
         stamped(now, "end", value)
     }

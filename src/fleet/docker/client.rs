@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::fleet::error::HostError;
-use crate::fleet::transport::{Body, Transport, TransportError};
+use crate::fleet::transport::{Body, Fence, Transport, TransportError};
 
 use super::wire;
 
@@ -107,7 +107,7 @@ impl From<TransportError> for CallError {
         match &error {
             TransportError::Open(source) => Self::Transport(format!("{error}: {source}")),
             TransportError::Http(source) => Self::Transport(format!("{error}: {source}")),
-            TransportError::Malformed(_) => Self::Decode(error.to_string()),
+            TransportError::Malformed(_) | TransportError::Fenced => Self::Decode(error.to_string()),
         }
     }
 }
@@ -202,7 +202,7 @@ impl Engine {
             let response = transport.send(hello).await.map_err(|error| {
                 GreetError::Silent(match &error {
                     TransportError::Open(source) => Some(source.kind()),
-                    TransportError::Http(_) | TransportError::Malformed(_) => None,
+                    TransportError::Http(_) | TransportError::Malformed(_) | TransportError::Fenced => None,
                 })
             })?;
             collect(response).await.map_err(|error| match error {
@@ -242,6 +242,26 @@ impl Engine {
             collect(send(&self.reader.transport, request).await?).await
         });
         decode(&answer.await?)
+    }
+
+    /// `DELETE path`; what is not there is removed already.
+    pub async fn delete(&self, path: &str, limit: Duration) -> Result<(), CallError> {
+        let answer = within(limit, async {
+            let request = request(Method::DELETE, path, &[], Bytes::new())?;
+            collect(send(&self.reader.transport, request).await?).await
+        });
+        match answer.await {
+            Err(error) if error.status() != Some(404) => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// The same engine for writers that may lose their right to write: nothing that could change anything
+    /// is sent once `fence` says no.
+    pub(in crate::fleet) fn fenced(&self, fence: Fence) -> Result<Self, CallError> {
+        let transport = self.reader.transport.fenced(fence);
+        let docker = bollard_over(transport.clone(), self.reader.api)?;
+        Ok(Self { reader: Reader { transport, api: self.reader.api }, docker })
     }
 
     /// `POST path` without a body, as a stream; the limit is for its beginning.

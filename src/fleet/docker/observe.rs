@@ -99,7 +99,10 @@ pub(in crate::fleet) fn facts(
         },
         swarm_active: !matches!(info.swarm.local_node_state.as_str(), "" | "inactive"),
         networks: networks_by_name(networks),
-        volumes: volumes.volumes.into_iter().map(|volume| volume.name).collect(),
+        // The ledger's are no business of any stack.
+        volumes: (volumes.volumes.into_iter().map(|volume| volume.name))
+            .filter(|name| !name.starts_with(crate::fleet::registers::PREFIX))
+            .collect(),
         images: image_names(&images),
         ..NodeFacts::default()
     };

@@ -142,6 +142,9 @@ pub(in crate::fleet) struct Volumes {
 #[serde(rename_all = "PascalCase", default)]
 pub(in crate::fleet) struct Volume {
     pub name: String,
+    pub created_at: String,
+    #[serde(deserialize_with = "or_default")]
+    pub labels: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -34,6 +34,8 @@ pub struct Inventory {
     pub known_hosts_file: Option<PathBuf>,
     /// Ended tasks kept for each slot, where set.
     pub task_history: Option<u32>,
+    /// Where the ledger is.
+    pub ledger: LedgerPlace,
     /// The hosts by node name.
     pub hosts: BTreeMap<NodeName, HostEntry>,
 }
@@ -49,6 +51,41 @@ pub enum KnownHosts {
     /// Believe everybody, remember nothing.
     Off,
 }
+
+/// Where the cluster's records are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum LedgerPlace {
+    /// In volumes of the managers.
+    #[default]
+    Volumes,
+    /// In a directory of this machine, or one that several share.
+    Directory(PathBuf),
+}
+
+impl LedgerPlace {
+    /// Reads `volumes` or `file:///path`.
+    pub fn parse(text: &str) -> Result<Self, BadLedger> {
+        match text.strip_prefix("file://") {
+            Some(path) if path.starts_with('/') => Ok(Self::Directory(PathBuf::from(path))),
+            None if text == "volumes" => Ok(Self::Volumes),
+            Some(_) | None => Err(BadLedger(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for LedgerPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Volumes => f.write_str("volumes"),
+            Self::Directory(path) => write!(f, "file://{}", path.display()),
+        }
+    }
+}
+
+/// No place for a ledger.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no place for a ledger: write `volumes`, or `file:///path/to/a/directory`")]
+pub struct BadLedger(String);
 
 /// One host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,6 +233,7 @@ impl Inventory {
             known_hosts: KnownHosts::default(),
             known_hosts_file: None,
             task_history: None,
+            ledger: LedgerPlace::default(),
             hosts: BTreeMap::from([(name, entry)]),
         }
     }

@@ -9,9 +9,10 @@ use crate::yaml::{
     self, Diagnostic, Drawn, Entry, Fields, Node, Report, Sink, SourceText, Sources, Span, Value,
 };
 
-use super::{Address, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts};
+use super::{Address, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts, LedgerPlace};
 
-const KEYS: [&str; 6] = ["cluster", "ssh_config", "known_hosts", "known_hosts_file", "task_history", "hosts"];
+const KEYS: [&str; 7] =
+    ["cluster", "ssh_config", "known_hosts", "known_hosts_file", "task_history", "ledger", "hosts"];
 const HOST_KEYS: [&str; 5] = ["address", "role", "labels", "availability", "docker_socket"];
 
 const AN_ADDRESS: &str = "an address such as `ssh://root@10.0.0.1` or an alias of the ssh config";
@@ -56,6 +57,8 @@ fn read(sink: &Sink<'_>, root: Option<Node>, start: Span, path: &Path) -> Invent
         [("strict", KnownHosts::Strict), ("accept-new", KnownHosts::AcceptNew), ("off", KnownHosts::Off)];
     inventory.known_hosts = top.choice("known_hosts", &checks).map(|word| word.value).unwrap_or_default();
     inventory.task_history = top.integer("task_history", 0).map(|number| number.value);
+    let place = top.parsed("ledger", "bad_ledger", "`volumes` or `file:///path`", LedgerPlace::parse);
+    inventory.ledger = place.map(|place| place.value).unwrap_or_default();
     inventory.hosts = hosts(sink, &top);
     top.deny_unknown(&KEYS);
     inventory
@@ -225,6 +228,7 @@ ssh_config: ./ssh_config
 known_hosts: accept-new
 known_hosts_file: /etc/ssh/known
 task_history: 2
+ledger: file:///var/lib/stackctl
 x-note: ours
 hosts:
   h1: ssh://root@10.0.0.1:22
@@ -242,6 +246,7 @@ hosts:
         assert_eq!(inventory.ssh_config.as_deref(), Some(Path::new("/etc/stack/./ssh_config")));
         assert_eq!(inventory.known_hosts_file.as_deref(), Some(Path::new("/etc/ssh/known")));
         assert_eq!((inventory.known_hosts, inventory.task_history), (KnownHosts::AcceptNew, Some(2)));
+        assert_eq!(inventory.ledger, LedgerPlace::Directory("/var/lib/stackctl".into()));
         let host = |name: &str| &inventory.hosts[name];
         assert_eq!(host("h1").member.address, "ssh://root@10.0.0.1:22");
         assert_eq!(host("h1").member.role, Role::Worker);
@@ -259,6 +264,7 @@ hosts:
 clutser: prod
 known_hosts: stict
 task_history: -1
+ledger: file://here
 hosts:
   h1: tcp://10.0.0.1:2375
   h2: {address: h2, role: boss, labels: [a], availability: off, adress: x}
@@ -277,18 +283,19 @@ hosts:
                 "1:1 stackctl::inventory::unknown_key unknown key `clutser` at the top of the file",
                 "2:14 stackctl::inventory::unknown_word `known_hosts` cannot be `stict`",
                 "3:15 stackctl::inventory::out_of_range `task_history` is out of range",
-                "5:7 stackctl::inventory::bad_address the address of host `h1` cannot be used",
-                "6:27 stackctl::inventory::unknown_word `role` of host `h2` cannot be `boss`",
-                "6:41 stackctl::inventory::wrong_type `labels` of host `h2` must be a mapping",
-                "6:60 stackctl::inventory::unknown_word `availability` of host `h2` cannot be `off`",
-                "6:65 stackctl::inventory::unknown_key unknown key `adress` in host `h2`",
-                "7:3 stackctl::inventory::missing_key host `h3` has no `address`",
-                "8:3 stackctl::inventory::missing_key host `h4` has no address",
-                "9:3 stackctl::inventory::bad_name host `h 5` cannot be called so",
-                "10:48 stackctl::inventory::two_sockets host `h6` has two sockets",
-                "11:36 stackctl::inventory::bad_socket `docker_socket` of host `h7` is not an absolute path",
-                "13:7 stackctl::inventory::same_host `h8` and `h9` are the same host",
-                "14:8 stackctl::inventory::wrong_type host `h10` must be a mapping",
+                "4:9 stackctl::inventory::bad_ledger `ledger` is not `volumes` or `file:///path`",
+                "6:7 stackctl::inventory::bad_address the address of host `h1` cannot be used",
+                "7:27 stackctl::inventory::unknown_word `role` of host `h2` cannot be `boss`",
+                "7:41 stackctl::inventory::wrong_type `labels` of host `h2` must be a mapping",
+                "7:60 stackctl::inventory::unknown_word `availability` of host `h2` cannot be `off`",
+                "7:65 stackctl::inventory::unknown_key unknown key `adress` in host `h2`",
+                "8:3 stackctl::inventory::missing_key host `h3` has no `address`",
+                "9:3 stackctl::inventory::missing_key host `h4` has no address",
+                "10:3 stackctl::inventory::bad_name host `h 5` cannot be called so",
+                "11:48 stackctl::inventory::two_sockets host `h6` has two sockets",
+                "12:36 stackctl::inventory::bad_socket `docker_socket` of host `h7` is not an absolute path",
+                "14:7 stackctl::inventory::same_host `h8` and `h9` are the same host",
+                "15:8 stackctl::inventory::wrong_type host `h10` must be a mapping",
             ]
         );
     }

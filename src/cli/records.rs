@@ -1,0 +1,120 @@
+//! The ledger as commands use it.
+
+use std::sync::Arc;
+
+use super::Context;
+use super::cluster::Cluster;
+use super::report::{Blame, Failure};
+use crate::engine::Store;
+use crate::engine::records::value;
+use crate::fleet::inventory::{BadLedger, LedgerPlace};
+use crate::fleet::{RegisterReader, RegisterWriter};
+use crate::ledger::release::{History, Outcome, Release, outcomes, releases};
+use crate::ledger::{Appended, FileRegisters, Ledger, LedgerError, Limits, Log, ReadRegisters};
+use crate::model::StackName;
+
+/// A ledger that cannot be written.
+pub(super) type Reading = Ledger<Store<RegisterReader>>;
+/// One that can.
+pub(super) type Writing = Ledger<Store<RegisterWriter>>;
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        let blame = if error.is_silence() { Blame::Unreachable } else { Blame::Refused };
+        Self::new(blame, error)
+    }
+}
+
+/// The ledger to look into.
+pub(super) fn reading(context: &Context, cluster: &Cluster) -> Reading {
+    place_of(chosen(context, cluster), cluster)
+}
+
+/// The ledger of that place, to look into.
+pub(super) fn place_of(place: &LedgerPlace, cluster: &Cluster) -> Reading {
+    Ledger::new(store(place, cluster, cluster.fleet.register_reader()), Limits::default())
+}
+
+/// The ledger to write to.
+pub(super) fn writing(context: &Context, cluster: &Cluster) -> Arc<Writing> {
+    let store = store(chosen(context, cluster), cluster, cluster.fleet.register_writer());
+    Arc::new(Ledger::new(store, Limits::default()))
+}
+
+fn chosen<'a>(context: &'a Context, cluster: &'a Cluster) -> &'a LedgerPlace {
+    context.globals.ledger.as_ref().unwrap_or(&cluster.inventory.ledger)
+}
+
+fn store<V>(place: &LedgerPlace, cluster: &Cluster, volumes: V) -> Store<V> {
+    match place {
+        LedgerPlace::Volumes => Store::Volumes(volumes),
+        LedgerPlace::Directory(dir) => Store::Files(FileRegisters::new(dir, &cluster.inventory.cluster)),
+    }
+}
+
+/// A ledger's place on the command line.
+pub(super) fn place(text: &str) -> Result<LedgerPlace, BadLedger> {
+    LedgerPlace::parse(text)
+}
+
+/// What is remembered of a stack, and the streams it comes from.
+#[derive(Debug, Default)]
+pub(super) struct Remembered {
+    pub(super) history: History,
+    releases: Log,
+    outcomes: Log,
+}
+
+/// Reads the releases of a stack.
+pub(super) async fn remembered<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+) -> Result<Remembered, LedgerError> {
+    let streams = (releases(stack), outcomes(stack));
+    // What is wrong with both is said of the first, whichever answers first.
+    let (releases, outcomes) = tokio::join!(ledger.read(&streams.0), ledger.read(&streams.1));
+    let (releases, outcomes) = (releases?, outcomes?);
+    let history = History::of(&releases, &outcomes).map_err(|(seq, detail)| LedgerError::Unreadable {
+        stream: streams.0.to_string(),
+        seq,
+        detail,
+    })?;
+    Ok(Remembered { history, releases, outcomes })
+}
+
+impl Remembered {
+    /// Whether a deploy of this that has nothing to do is no news: it is what was deployed last, and well.
+    pub(super) fn is_last(&self, spec: &crate::model::StackSpec) -> bool {
+        self.history
+            .last()
+            .is_some_and(|(_, last, outcome)| last.spec == *spec && outcome == Some(&Outcome::Deployed))
+    }
+
+    /// Writes a release down; its number.
+    pub(super) async fn begin(&self, ledger: &Writing, release: &Release) -> Result<u64, LedgerError> {
+        let stream = releases(&release.spec.name);
+        let ours = value(ledger.registers(), serde_json::json!(release));
+        let mut number = self.releases.undecided.first().copied().unwrap_or_else(|| self.releases.next());
+        while ledger.append(&stream, number, &ours).await? != Appended::Won {
+            number += 1;
+        }
+        Ok(number)
+    }
+
+    /// Writes down how it ended, and puts the streams in order.
+    pub(super) async fn end(
+        &self,
+        ledger: &Writing,
+        stack: &StackName,
+        number: u64,
+        outcome: &Outcome,
+    ) -> Result<(), LedgerError> {
+        let ours = value(ledger.registers(), serde_json::json!(outcome));
+        ledger.append(&outcomes(stack), number, &ours).await?;
+        for (stream, log) in [(releases(stack), &self.releases), (outcomes(stack), &self.outcomes)] {
+            ledger.mend(&stream, log).await;
+            ledger.trim(&stream, log).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! Releases as they are named: `shop@3`.
+
+use std::fmt;
+
+use crate::ledger::release::History;
+use crate::model::StackName;
+
+/// A stack, and perhaps one of its releases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseName {
+    /// The stack.
+    pub stack: StackName,
+    /// The number.
+    pub number: Option<u64>,
+}
+
+/// No such release.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
+#[error("no release {number} of stack `{stack}` is remembered")]
+#[diagnostic(code(stackctl::history::no_release), help("{help}"))]
+pub(super) struct NoRelease {
+    stack: StackName,
+    number: String,
+    help: String,
+}
+
+impl fmt::Display for ReleaseName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.stack)?;
+        self.number.map_or(Ok(()), |number| write!(f, "@{number}"))
+    }
+}
+
+/// `shop` or `shop@3`.
+pub(super) fn release_name(text: &str) -> Result<ReleaseName, String> {
+    let (stack, number) = match text.split_once('@') {
+        Some((stack, number)) => match number.parse() {
+            Ok(number) if number > 0 => (stack, Some(number)),
+            Ok(_) | Err(_) => return Err(format!("`{number}` is no number of a release, as in shop@3")),
+        },
+        None => (text, None),
+    };
+    let stack = StackName::new(stack).map_err(|error| error.to_string())?;
+    Ok(ReleaseName { stack, number })
+}
+
+/// That there is none, and which there are.
+pub(super) fn no_release(stack: &StackName, number: Option<u64>, history: &History) -> NoRelease {
+    let help = match (history.releases.first_key_value(), history.releases.last_key_value()) {
+        (Some((first, _)), Some((last, _))) if first != last => {
+            format!("there are {first} to {last}: `stackctl history {stack}`")
+        }
+        (Some((only, _)), _) => format!("there is {only}: `stackctl history {stack}`"),
+        _ => "there is none; `stackctl ls` lists what runs".to_owned(),
+    };
+    let number = number.map_or_else(|| "to go back to".to_owned(), |number| number.to_string());
+    NoRelease { stack: stack.clone(), number, help }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_read() {
+        let read = |text: &str| release_name(text).map(|name| (name.stack.to_string(), name.number));
+        assert_eq!(read("shop@3"), Ok(("shop".to_owned(), Some(3))));
+        assert_eq!(read("shop"), Ok(("shop".to_owned(), None)));
+        for wrong in ["shop@", "shop@0", "shop@x", "@3", "a b@1"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}

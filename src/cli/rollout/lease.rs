@@ -1,0 +1,293 @@
+//! A deploy's way through the ledger: nobody else at work, the plan still true, the release written down,
+//! and at the end how it came out.
+
+use std::sync::Arc;
+
+use super::{Job, Kind, Wish, look_again, question, refuse_problems, show_plan};
+use crate::cli::Context;
+use crate::cli::cluster::Cluster;
+use crate::cli::machine;
+use crate::cli::records::{Remembered, Writing, remembered, writing};
+use crate::cli::render::age::human_duration;
+use crate::cli::report::{Blame, Exit, Failure};
+use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
+use crate::engine::records::fresh_id;
+use crate::engine::{Lease, Planned, Store, Validity};
+use crate::fleet::RegisterWriter;
+use crate::ledger::LedgerError;
+use crate::ledger::lease::Holder;
+use crate::ledger::release::{Git, Outcome, Release};
+use crate::model::{StackName, StackSpec};
+
+/// While somebody else is waited for, a line says so this often.
+const WORD_EVERY_MS: i64 = 10_000;
+/// Characters of a lease's id behind the stack's name.
+const ID_CHARS: usize = 8;
+
+/// Somebody else is at work.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("stack `{stack}` is taken by {who} (process {pid}, `{verb}`), whose last sign of life {age}")]
+#[diagnostic(
+    code(stackctl::lease::held),
+    help(
+        "wait for it with `--lock-timeout 5m`; should its process be gone, its lease ends by itself within a \
+         minute, and at once with `stackctl unlock {id}`"
+    )
+)]
+struct Held {
+    stack: StackName,
+    who: String,
+    pid: u32,
+    verb: String,
+    age: String,
+    id: String,
+}
+
+/// The lease is gone.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("the lease on stack `{stack}` was lost on the way: nothing more was done")]
+#[diagnostic(
+    code(stackctl::lease::lost),
+    help(
+        "a majority of the managers was out of reach for some seconds, or somebody ended the lease; run the command \
+         again: it continues from what it finds"
+    )
+)]
+pub(super) struct Lost {
+    pub(super) stack: StackName,
+}
+
+/// What is said of a release beside its spec.
+#[derive(Debug, Default)]
+pub(in crate::cli) struct Draft {
+    /// `deploy`.
+    pub(in crate::cli) verb: String,
+    pub(in crate::cli) files: Vec<String>,
+    pub(in crate::cli) message: Option<String>,
+    /// Being found out.
+    pub(in crate::cli) git: Option<tokio::task::JoinHandle<Option<Git>>>,
+}
+
+/// What has to be known of the ledger before a plan is made.
+#[derive(Debug)]
+pub(in crate::cli) struct Record {
+    ledger: Arc<Writing>,
+    /// The place in the lease's stream that was free before the hosts were looked at: whoever gets that
+    /// one knows that nobody was at work meanwhile.
+    free: u64,
+    remembered: Remembered,
+    draft: Draft,
+}
+
+impl Record {
+    /// Looks who is at work, and what is remembered.
+    pub(in crate::cli) async fn of(
+        context: &Context,
+        cluster: &Cluster,
+        stack: &StackName,
+        draft: Draft,
+    ) -> Result<Self, LedgerError> {
+        let ledger = writing(context, cluster);
+        let (log, _) = look(&ledger, stack).await?;
+        let remembered = remembered(&ledger, stack).await?;
+        Ok(Self { ledger, free: log.next(), remembered, draft })
+    }
+
+    /// Looks who is at work, then plans, and reads at the same time what is remembered.
+    pub(in crate::cli) async fn with_plan(
+        context: &Context,
+        cluster: &Cluster,
+        stack: &StackName,
+        draft: Draft,
+        plan: impl Future<Output = Planned>,
+    ) -> Job {
+        let ledger = writing(context, cluster);
+        let before = look(&ledger, stack).await;
+        let (planned, remembered) = tokio::join!(plan, remembered(&ledger, stack));
+        let record = before.and_then(|(log, _)| {
+            remembered.map(|remembered| Self { ledger, free: log.next(), remembered, draft })
+        });
+        Job { planned, record: Some(record) }
+    }
+}
+
+/// A lease that is held, and the release that is being made.
+pub(super) struct Begun {
+    ledger: Arc<Writing>,
+    lease: Lease<Store<RegisterWriter>>,
+    remembered: Remembered,
+    number: u64,
+    stack: StackName,
+}
+
+/// Takes the lease, looks whether the plan still holds, and writes the release down. `None` if there is
+/// nothing to be done that would need it.
+pub(super) async fn begin(
+    context: &Context,
+    cluster: &Cluster,
+    planned: &mut Planned,
+    mut record: Record,
+    wish: &Wish,
+) -> Result<Option<Begun>, Failure> {
+    if is_idle(planned, &record.remembered, wish) {
+        return Ok(None);
+    }
+    let stack = planned.spec.name.clone();
+    let lease = lock(context, cluster, &record.ledger, &stack, &record.draft.verb, wish).await?;
+    if lease.epoch() != record.free {
+        let checked = check_again(context, cluster, planned, &mut record, wish).await;
+        if !matches!(checked, Ok(false)) {
+            give_back(context, lease).await;
+            return checked.map(|_| None);
+        }
+    }
+    let draft = &mut record.draft;
+    let git = match draft.git.take() {
+        Some(git) => git.await.ok().flatten(),
+        None => None,
+    };
+    let release = Release {
+        files: std::mem::take(&mut draft.files),
+        message: draft.message.take(),
+        git,
+        ..Release::of(planned.spec.clone(), draft.verb.clone(), machine::who(), cluster.clock.now())
+    };
+    match record.remembered.begin(&record.ledger, &release).await {
+        Ok(number) => {
+            let Record { ledger, remembered, .. } = record;
+            Ok(Some(Begun { ledger, lease, remembered, number, stack }))
+        }
+        Err(error) => {
+            give_back(context, lease).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// Whether nothing has to be done and nothing is news.
+fn is_idle(planned: &Planned, remembered: &Remembered, wish: &Wish) -> bool {
+    planned.plan.forecast.waves.is_empty() && (wish.kind == Kind::Remove || remembered.is_last(&planned.spec))
+}
+
+/// Somebody else was at work between the plan and the lease. Whether there is nothing left to do.
+async fn check_again(
+    context: &Context,
+    cluster: &Cluster,
+    planned: &mut Planned,
+    record: &mut Record,
+    wish: &Wish,
+) -> Result<bool, Failure> {
+    let ui = &context.ui;
+    record.remembered = remembered(&record.ledger, &planned.spec.name).await?;
+    let again = look_again(cluster, planned, wish.options.clone()).await;
+    refuse_problems(ui, &again)?;
+    let is_same = again.plan.forecast == planned.plan.forecast;
+    *planned = again;
+    if is_same {
+        return Ok(false);
+    }
+    if is_idle(planned, &record.remembered, wish) {
+        ui.say("Somebody else has done it meanwhile.");
+        return Ok(true);
+    }
+    ui.say("Somebody else was at work meanwhile. The plan is now:");
+    show_plan(ui, planned, wish.clone(), cluster.clock.now());
+    if !wish.yes && !planned.plan.forecast.waves.is_empty() {
+        let question = question(wish.kind, &[planned.spec.name.as_str()], &cluster.inventory.cluster);
+        if !ui.confirm(&question).map_err(Failure::refused)? {
+            return Err(Failure::refused(super::NotConfirmed));
+        }
+    }
+    Ok(false)
+}
+
+/// Takes the lease of a stack, and says for whom it waits.
+pub(super) async fn lock(
+    context: &Context,
+    cluster: &Cluster,
+    ledger: &Arc<Writing>,
+    stack: &StackName,
+    verb: &str,
+    wish: &Wish,
+) -> Result<Lease<Store<RegisterWriter>>, Failure> {
+    let ui = &context.ui;
+    let holder = Holder {
+        id: format!("{stack}-{}", &fresh_id()[..ID_CHARS]),
+        who: machine::who(),
+        pid: std::process::id(),
+        process: machine::process(),
+        verb: verb.to_owned(),
+    };
+    let patience_ms = wish
+        .lock_timeout
+        .map_or(0, |timeout| i64::try_from(timeout.to_std().as_millis()).unwrap_or(i64::MAX));
+    let wanted = Wanted { stack, holder, patience_ms };
+    let mut said: Option<crate::model::Timestamp> = None;
+    let tell = |busy: &Busy| {
+        let now = cluster.clock.now();
+        if said.is_none_or(|at| now.since_ms(at) >= WORD_EVERY_MS) {
+            said = Some(now);
+            let Holder { who, pid, verb, .. } = &busy.held.holder;
+            ui.say(&format!("Waiting for {who} (process {pid}, `{verb}`) to be done with stack {stack}."));
+        }
+    };
+    let is_gone = |holder: &Holder| machine::is_gone(&holder.process);
+    match take(ledger, cluster.clock, wanted, is_gone, tell).await {
+        Ok(lease) => Ok(lease),
+        Err(NotTaken::Ledger(error)) => Err(error.into()),
+        Err(NotTaken::Held(Busy { held, age_ms })) => {
+            let age = age_ms.map_or("has no age that can be told".to_owned(), |ms| {
+                format!("was {} ago", human_duration(ms).to_lowercase())
+            });
+            let Holder { id, who, pid, verb, .. } = held.holder;
+            Err(Failure::new(Blame::Locked, Held { stack: stack.clone(), who, pid, verb, age, id }))
+        }
+    }
+}
+
+async fn give_back(context: &Context, lease: Lease<Store<RegisterWriter>>) {
+    if let Err(error) = lease.release().await {
+        context.ui.detail(&format!("The lease ends by itself within a minute: {error}"));
+    }
+}
+
+impl Begun {
+    /// Whether we may act.
+    pub(super) fn validity(&self) -> Validity {
+        self.lease.validity().clone()
+    }
+
+    /// The number of the release.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Writes down how it ended, and gives the lease back.
+    pub(super) async fn end(self, context: &Context, exit: Exit, spec: &StackSpec) {
+        let outcome = self.outcome(exit, spec);
+        if let Some(outcome) = outcome
+            && let Err(error) = self.remembered.end(&self.ledger, &self.stack, self.number, &outcome).await
+        {
+            context.ui.warn(&format!("release {} was not written to its end: {error}", self.number));
+        }
+        give_back(context, self.lease).await;
+    }
+
+    fn outcome(&self, exit: Exit, spec: &StackSpec) -> Option<Outcome> {
+        Some(match exit {
+            Exit::Done if spec.services.is_empty() => Outcome::Removed,
+            Exit::Done | Exit::Differs => Outcome::Deployed,
+            Exit::RolledBack => {
+                let good = |outcome: &Option<Outcome>| *outcome == Some(Outcome::Deployed);
+                let mut all = self.remembered.history.releases.iter().rev();
+                let to = all.find(|(_, (_, outcome))| good(outcome)).map_or(0, |(number, _)| *number);
+                Outcome::RolledBack { to }
+            }
+            Exit::Paused => Outcome::Paused,
+            Exit::Refused | Exit::Unreachable | Exit::Usage => Outcome::Failed,
+            Exit::Deadline | Exit::Interrupted => Outcome::Interrupted,
+            // Whoever has the lease now writes.
+            Exit::Locked => return None,
+        })
+    }
+}

@@ -1,0 +1,51 @@
+//! `stackctl unlock`: ends a lease whose holder is known to be gone.
+
+use super::Context;
+use super::cluster::{self, Cluster};
+use super::machine;
+use super::records::writing;
+use super::report::{Exit, Failure};
+use crate::engine::lease::unlock;
+use crate::fleet::ConnectOptions;
+use crate::model::StackName;
+
+pub(super) const EXAMPLES: &[(&str, &str)] = &[
+    ("After `stackctl deploy` has said who holds the lease", "stackctl unlock shop-1f0c3a9e"),
+    ("Leases in a directory", "stackctl --ledger file:///srv/stackctl unlock shop-1f0c3a9e"),
+];
+
+/// Arguments of `unlock`.
+#[derive(Debug, clap::Args)]
+pub struct Unlock {
+    /// The lease, as the refused command named it
+    #[arg(value_name = "ID")]
+    pub id: String,
+}
+
+/// No such lease.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("nobody has the lease `{id}`")]
+#[diagnostic(
+    code(stackctl::lease::unknown),
+    help("it may have ended by itself: run the command again that was refused")
+)]
+struct Unknown {
+    id: String,
+}
+
+pub(super) fn run(args: &Unlock, context: &Context) -> Result<Exit, Failure> {
+    let unknown = || Failure::refused(Unknown { id: args.id.clone() });
+    // An id begins with the name of its stack.
+    let stack = args.id.rsplit_once('-').and_then(|(stack, _)| StackName::new(stack).ok());
+    let stack = stack.ok_or_else(unknown)?;
+    cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
+        let ledger = writing(context, cluster);
+        let held = unlock(&ledger, &stack, &args.id, &machine::who()).await?.ok_or_else(unknown)?;
+        let holder = held.holder;
+        context.ui.say(&format!(
+            "The lease of {} (process {}, `{}`) on stack {stack} is ended.",
+            holder.who, holder.pid, holder.verb
+        ));
+        Ok(Exit::Done)
+    })
+}

@@ -1,0 +1,401 @@
+//! Holding a lease: taking it, giving signs of life in the background, stopping when they do not get
+//! through, giving it back. What a lease is, and why it is safe, is in [`ledger::lease`](crate::ledger::lease).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::Deserialize as _;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use super::Clock;
+use super::records::value;
+use crate::ledger::lease::{Held, Holder, MARGIN_MS, Note, RENEW_MS, TTL_MS, held, stream};
+use crate::ledger::{Appended, Ledger, LedgerError, Log, Stream, WriteRegisters};
+use crate::model::{StackName, Timestamp};
+
+/// Between two looks at a lease that somebody else has.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// After a renewal that did not get through.
+const TRY_AGAIN: Duration = Duration::from_millis(300);
+
+/// Whether a lease may still be relied upon, by this machine's own clock. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Validity(Option<(Clock, Arc<AtomicI64>)>);
+
+impl Validity {
+    /// Of those who need no lease.
+    #[must_use]
+    pub fn always() -> Self {
+        Self(None)
+    }
+
+    /// Whether what needs the lease may be done now.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        match &self.0 {
+            None => true,
+            Some((clock, until)) => clock.now() < Timestamp(until.load(Ordering::SeqCst)),
+        }
+    }
+
+    fn extend(&self, from: Timestamp) {
+        if let Some((_, until)) = &self.0 {
+            until.store(from.plus_ms(TTL_MS - MARGIN_MS).0, Ordering::SeqCst);
+        }
+    }
+
+    fn end(&self) {
+        if let Some((_, until)) = &self.0 {
+            until.store(i64::MIN, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Why a lease was not had.
+#[derive(Debug)]
+pub enum NotTaken {
+    /// The ledger cannot be used.
+    Ledger(LedgerError),
+    /// Somebody else has it, and the wait is over.
+    Held(Busy),
+}
+
+impl From<LedgerError> for NotTaken {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error)
+    }
+}
+
+/// A lease that somebody else has, at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Busy {
+    /// Who, and since which place.
+    pub held: Held,
+    /// Time since the last sign of life, by the managers' own clocks.
+    pub age_ms: Option<i64>,
+}
+
+/// A lease we have.
+#[derive(Debug)]
+pub struct Lease<R> {
+    ledger: Arc<Ledger<R>>,
+    stream: Stream,
+    holder: Holder,
+    epoch: u64,
+    validity: Validity,
+    next: Arc<AtomicU64>,
+    keeper: JoinHandle<()>,
+}
+
+/// How a lease is to be had.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    /// Of which stack.
+    pub stack: &'a StackName,
+    /// Who we are.
+    pub holder: Holder,
+    /// How long to wait for somebody else.
+    pub patience_ms: i64,
+}
+
+/// Reads a stream to its end: places that somebody left half written are closed first.
+async fn settled<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Result<Log, LedgerError> {
+    loop {
+        let log = ledger.read(stream).await?;
+        if log.undecided.is_empty() {
+            return Ok(log);
+        }
+        ledger.settle(stream, &log, || value(ledger.registers(), serde_json::Value::Null)).await?;
+    }
+}
+
+fn holder_in(log: &Log, stream: &Stream) -> Result<Option<Held>, LedgerError> {
+    held(log).map_err(|detail| LedgerError::Unreadable {
+        stream: stream.to_string(),
+        seq: log.last().map_or(0, |(seq, _)| seq),
+        detail,
+    })
+}
+
+/// Who has the lease now, if anybody; only looks.
+pub async fn look<R: crate::ledger::ReadRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+) -> Result<(Log, Option<Held>), LedgerError> {
+    let stream = stream(stack);
+    let log = ledger.read(&stream).await?;
+    let held = holder_in(&log, &stream)?;
+    Ok((log, held))
+}
+
+/// Takes the lease, waiting for whoever has it. `is_gone` says of a holder whether it can be seen from here
+/// that it is no more; `tell` hears whom we wait for.
+pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
+    ledger: &Arc<Ledger<R>>,
+    clock: Clock,
+    wanted: Wanted<'_>,
+    is_gone: impl Fn(&Holder) -> bool,
+    mut tell: impl FnMut(&Busy),
+) -> Result<Lease<R>, NotTaken> {
+    let stream = stream(wanted.stack);
+    let begun = clock.now();
+    loop {
+        let log = settled(ledger, &stream).await?;
+        if let Some(held) = holder_in(&log, &stream)?
+            && !is_gone(&held.holder)
+        {
+            let clocks = ledger.clocks().await?;
+            let age_ms = held.age_ms(&log, &clocks);
+            if !held.is_over(age_ms) {
+                let busy = Busy { held, age_ms };
+                if clock.now().since_ms(begun) >= wanted.patience_ms {
+                    return Err(NotTaken::Held(busy));
+                }
+                tell(&busy);
+                sleep(LOOK_EVERY).await;
+                continue;
+            }
+        }
+        let validity = Validity(Some((clock, Arc::default())));
+        let (epoch, sent) = (log.next(), clock.now());
+        let note = Note::Acquire { holder: wanted.holder.clone(), ttl_ms: TTL_MS };
+        let ours = value(ledger.registers(), serde_json::json!(note));
+        if ledger.append(&stream, epoch, &ours).await? == Appended::Won {
+            validity.extend(sent);
+            let next = Arc::new(AtomicU64::new(epoch + 1));
+            let keeper = Keeper {
+                ledger: Arc::clone(ledger),
+                stream: stream.clone(),
+                holder: wanted.holder.clone(),
+                epoch,
+                clock,
+                validity: validity.clone(),
+                next: Arc::clone(&next),
+            };
+            let keeper = tokio::spawn(keeper.keep(log));
+            let holder = wanted.holder;
+            return Ok(Lease { ledger: Arc::clone(ledger), stream, holder, epoch, validity, next, keeper });
+        }
+    }
+}
+
+impl<R: WriteRegisters + Send + Sync + 'static> Lease<R> {
+    /// The place at which it was taken: only grows from one holder to the next.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Whether it still holds.
+    #[must_use]
+    pub fn validity(&self) -> &Validity {
+        &self.validity
+    }
+
+    /// Gives it back. If that does not get through, it ends by itself in time.
+    pub async fn release(self) -> Result<(), LedgerError> {
+        self.keeper.abort();
+        self.validity.end();
+        // A renewal that was cut off may be in the next place.
+        let next = self.next.load(Ordering::SeqCst);
+        end(&self.ledger, &self.stream, next, &self.holder.id, None).await
+    }
+}
+
+/// Ends a lease in the name of somebody who knows that its holder does nothing any more.
+pub async fn unlock<R: WriteRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+    id: &str,
+    by: &str,
+) -> Result<Option<Held>, LedgerError> {
+    let stream = stream(stack);
+    let log = settled(ledger, &stream).await?;
+    let Some(held) = holder_in(&log, &stream)?.filter(|held| held.holder.id == id) else { return Ok(None) };
+    end(ledger, &stream, log.next(), id, Some(by)).await?;
+    Ok(Some(held))
+}
+
+async fn end<R: WriteRegisters>(
+    ledger: &Ledger<R>,
+    stream: &Stream,
+    mut next: u64,
+    id: &str,
+    by: Option<&str>,
+) -> Result<(), LedgerError> {
+    let note = Note::Release { id: id.to_owned(), by: by.map(str::to_owned) };
+    let ours = value(ledger.registers(), serde_json::json!(note));
+    loop {
+        match ledger.append(stream, next, &ours).await? {
+            Appended::Won => return Ok(()),
+            Appended::Lost(other) => match Note::deserialize(&other.data) {
+                Ok(Note::Renew { holder, .. }) if holder.id == id => next += 1,
+                // Somebody else's since: there is nothing to end.
+                Ok(_) => return Ok(()),
+                // A place that was closed.
+                Err(_) => next += 1,
+            },
+        }
+    }
+}
+
+/// Gives signs of life.
+struct Keeper<R> {
+    ledger: Arc<Ledger<R>>,
+    stream: Stream,
+    holder: Holder,
+    epoch: u64,
+    clock: Clock,
+    validity: Validity,
+    next: Arc<AtomicU64>,
+}
+
+impl<R: WriteRegisters + Send + Sync + 'static> Keeper<R> {
+    async fn keep(self, log: Log) {
+        self.tidy(&log).await;
+        sleep(Duration::from_millis(RENEW_MS as u64)).await;
+        while self.validity.is_valid() {
+            let sent = self.clock.now();
+            let note = Note::Renew { holder: self.holder.clone(), epoch: self.epoch, ttl_ms: TTL_MS };
+            let ours = value(self.ledger.registers(), serde_json::json!(note));
+            let place = self.next.load(Ordering::SeqCst);
+            match self.ledger.append(&self.stream, place, &ours).await {
+                Ok(Appended::Won) => {
+                    self.validity.extend(sent);
+                    self.next.store(place + 1, Ordering::SeqCst);
+                    if let Ok(log) = self.ledger.read(&self.stream).await {
+                        self.tidy(&log).await;
+                    }
+                    sleep(Duration::from_millis(RENEW_MS as u64)).await;
+                }
+                Ok(Appended::Lost(other)) => match Note::deserialize(&other.data) {
+                    Ok(Note::Renew { holder, .. }) if holder.id == self.holder.id => {
+                        // Our own, sent before, whose answer was lost.
+                        self.next.store(place + 1, Ordering::SeqCst);
+                    }
+                    Ok(_) => return self.validity.end(),
+                    Err(_) => self.next.store(place + 1, Ordering::SeqCst),
+                },
+                Err(LedgerError::Overtaken { .. }) => return self.validity.end(),
+                Err(_) => sleep(TRY_AGAIN).await,
+            }
+        }
+    }
+
+    async fn tidy(&self, log: &Log) {
+        self.ledger.mend(&self.stream, log).await;
+        self.ledger.trim(&self.stream, log).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::ledger::{FileRegisters, Limits};
+    use crate::model::ClusterName;
+
+    fn ledger(dir: &Path) -> Arc<Ledger<FileRegisters>> {
+        let registers = FileRegisters::new(dir, &ClusterName::unchecked("test"));
+        Arc::new(Ledger::new(registers, Limits::default()))
+    }
+
+    fn holder(id: &str) -> Holder {
+        Holder { id: id.into(), who: "a@m".into(), pid: 1, process: String::new(), verb: "deploy".into() }
+    }
+
+    async fn take_it(
+        ledger: &Arc<Ledger<FileRegisters>>,
+        id: &str,
+        patience_ms: i64,
+        is_gone: bool,
+    ) -> Result<Lease<FileRegisters>, NotTaken> {
+        let stack = StackName::unchecked("shop");
+        let wanted = Wanted { stack: &stack, holder: holder(id), patience_ms };
+        take(ledger, Clock::start(None).unwrap(), wanted, |_| is_gone, |_| ()).await
+    }
+
+    #[tokio::test]
+    async fn one_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = ledger(dir.path());
+        let first = take_it(&ledger, "a", 0, false).await.unwrap();
+        assert!(first.validity().is_valid());
+        let Err(NotTaken::Held(busy)) = take_it(&ledger, "b", 0, false).await else { panic!() };
+        assert_eq!((busy.held.holder.id.as_str(), busy.held.epoch), ("a", first.epoch()));
+        assert!(busy.age_ms.unwrap() < 5_000);
+        let validity = first.validity().clone();
+        first.release().await.unwrap();
+        assert!(!validity.is_valid());
+        let second = take_it(&ledger, "b", 0, false).await.unwrap();
+        // Its holder can be seen to be gone.
+        let third = take_it(&ledger, "c", 0, true).await.unwrap();
+        assert!(third.epoch() > second.epoch());
+        // What the one that was taken over gives back ends nothing.
+        second.release().await.unwrap();
+        assert!(matches!(take_it(&ledger, "d", 0, false).await, Err(NotTaken::Held(_))));
+        let stack = StackName::unchecked("shop");
+        assert_eq!(unlock(&ledger, &stack, "b", "op").await.unwrap(), None);
+        assert_eq!(unlock(&ledger, &stack, "c", "op").await.unwrap().unwrap().holder.id, "c");
+        take_it(&ledger, "d", 0, false).await.unwrap().release().await.unwrap();
+        drop(third);
+    }
+
+    #[tokio::test]
+    async fn a_holder_that_is_taken_over_learns_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = ledger(dir.path());
+        let first = take_it(&ledger, "a", 0, false).await.unwrap();
+        let stack = StackName::unchecked("shop");
+        unlock(&ledger, &stack, "a", "op").await.unwrap().unwrap();
+        sleep(Duration::from_millis(RENEW_MS as u64 + 1_000)).await;
+        assert!(!first.validity().is_valid());
+    }
+
+    #[tokio::test]
+    async fn many_want_it_and_never_two_have_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let inside = Arc::new(AtomicU64::new(0));
+        let all = (0..6).map(|n| {
+            let (ledger, inside) = (ledger(dir.path()), Arc::clone(&inside));
+            tokio::spawn(async move {
+                for round in 0..3 {
+                    let id = format!("{n}.{round}");
+                    let lease = loop {
+                        if let Ok(lease) = take_it(&ledger, &id, 0, false).await {
+                            break lease;
+                        }
+                        sleep(Duration::from_millis(3)).await;
+                    };
+                    assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                    sleep(Duration::from_millis(2)).await;
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                    lease.release().await.unwrap();
+                }
+            })
+        });
+        for one in futures_util::future::join_all(all).await {
+            one.unwrap();
+        }
+        let log = ledger(dir.path()).read(&stream(&StackName::unchecked("shop"))).await.unwrap();
+        assert_eq!(log.next(), 37);
+    }
+
+    #[tokio::test]
+    async fn signs_of_life_keep_it_and_trim_what_is_old() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = ledger(dir.path());
+        for _ in 0..6 {
+            take_it(&ledger, "a", 0, false).await.unwrap().release().await.unwrap();
+        }
+        let lease = take_it(&ledger, "a", 0, false).await.unwrap();
+        sleep(Duration::from_millis(RENEW_MS as u64 + 1_000)).await;
+        let (log, held) = look(&ledger, &StackName::unchecked("shop")).await.unwrap();
+        assert_eq!((held.unwrap().epoch, lease.epoch()), (13, 13));
+        assert!(log.entries.len() <= 8, "{:?}", log.entries.keys());
+        lease.release().await.unwrap();
+    }
+}

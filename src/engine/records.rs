@@ -1,0 +1,84 @@
+//! Where the ledger's registers are, for whoever does not care.
+
+use crate::fleet::Fence;
+use crate::ledger::{
+    Content, FileRegisters, Found, Place, ReadRegisters, Silent, Stream, Value, WriteRegisters,
+};
+use crate::model::Timestamp;
+
+/// Registers on hosts, or in a directory. Writes only if those on hosts do: a reader's type holds for both.
+#[derive(Debug)]
+pub enum Store<V> {
+    /// Volumes of the managers.
+    Volumes(V),
+    /// Files.
+    Files(FileRegisters),
+}
+
+impl<V: ReadRegisters> ReadRegisters for Store<V> {
+    fn managers(&self) -> &[String] {
+        match self {
+            Self::Volumes(volumes) => volumes.managers(),
+            Self::Files(files) => files.managers(),
+        }
+    }
+
+    async fn list(&self, manager: usize, stream: &Stream) -> Result<Vec<Found>, Silent> {
+        match self {
+            Self::Volumes(volumes) => volumes.list(manager, stream).await,
+            Self::Files(files) => files.list(manager, stream).await,
+        }
+    }
+
+    async fn clock(&self, manager: usize) -> Result<Timestamp, Silent> {
+        match self {
+            Self::Volumes(volumes) => volumes.clock(manager).await,
+            Self::Files(files) => files.clock(manager).await,
+        }
+    }
+}
+
+impl<V: WriteRegisters> WriteRegisters for Store<V> {
+    async fn create(
+        &self,
+        manager: usize,
+        stream: &Stream,
+        place: Place,
+        content: &Content,
+    ) -> Result<Content, Silent> {
+        match self {
+            Self::Volumes(volumes) => volumes.create(manager, stream, place, content).await,
+            Self::Files(files) => files.create(manager, stream, place, content).await,
+        }
+    }
+
+    async fn remove(&self, manager: usize, stream: &Stream, place: Place) -> Result<(), Silent> {
+        match self {
+            Self::Volumes(volumes) => volumes.remove(manager, stream, place).await,
+            Self::Files(files) => files.remove(manager, stream, place).await,
+        }
+    }
+}
+
+/// A name nobody else comes up with.
+#[must_use]
+pub fn fresh_id() -> String {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    // Seeded by the system's randomness; a new one for each is what makes ids differ within a process.
+    let number = std::hash::RandomState::new().build_hasher().finish();
+    format!("{number:016x}")
+}
+
+/// A value of this append alone.
+pub fn value(registers: &impl ReadRegisters, data: serde_json::Value) -> Value {
+    Value { id: fresh_id(), managers: registers.managers().to_vec(), data }
+}
+
+impl super::lease::Validity {
+    /// What the fleet asks before it sends anything that may change something.
+    #[must_use]
+    pub fn fence(&self) -> Fence {
+        let this = self.clone();
+        Fence::new(move || this.is_valid())
+    }
+}

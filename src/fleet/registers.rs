@@ -1,0 +1,293 @@
+//! The ledger's registers as docker volumes of the managers.
+//!
+//! `POST /volumes/create` of a name that is there answers with the first one's labels: a volume is a
+//! register that can be written once (docker `volume/service/store.go`, `create`, which holds a lock on
+//! the name). The volumes are empty and never mounted; what is in the register is in their labels.
+//!
+//! An engine that dies between making a volume and noting its labels leaves one without: that is a
+//! register with nothing in it, for good. Records that somebody prunes are gone from that host; the next
+//! writer puts what is decided back (see [`Ledger::mend`](crate::ledger::register)).
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::Inner;
+use super::docker::client::{CallError, DEFAULT_LIMIT, escaped, with_query};
+use super::docker::wire;
+use super::host::{Host, Up};
+use crate::ledger::register::{Content, Found, Place, ReadRegisters, Silent, Stream, WriteRegisters};
+use crate::model::Timestamp;
+use crate::model::ids::sha256_hex;
+use crate::model::node::Role;
+
+/// What names of our volumes begin with.
+pub(super) const PREFIX: &str = "stackctl-ledger-";
+/// The cluster; whoever carries it is a register.
+const CLUSTER: &str = "io.stackctl.ledger";
+/// The stream.
+const STREAM: &str = "io.stackctl.ledger.stream";
+/// The place in the stream.
+const SEQ: &str = "io.stackctl.ledger.seq";
+/// The attempt to agree on it.
+const ROUND: &str = "io.stackctl.ledger.round";
+/// What is in it; not there if there will be nothing.
+const DATA: &str = "io.stackctl.ledger.data";
+
+/// One call. A renewal has to get through to the others well before its time is over.
+const CALL_LIMIT: Duration = Duration::from_secs(3);
+/// A name of a volume is a name of a directory: of a stream's name so much can be read in it.
+const READABLE_MAX: usize = 80;
+
+/// Reads registers, and cannot write any.
+#[derive(Debug, Clone)]
+pub struct RegisterReader {
+    inner: Arc<Inner>,
+    names: Vec<String>,
+    hosts: Vec<Arc<Host>>,
+}
+
+/// Reads and writes registers.
+#[derive(Debug, Clone)]
+pub struct RegisterWriter(RegisterReader);
+
+impl RegisterReader {
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
+        let is_manager = |host: &Arc<Host>| host.entry.member.role == Role::Manager;
+        let has_managers = inner.hosts.values().any(is_manager);
+        // By name: the map is in that order.
+        let (names, hosts) = (inner.hosts.iter())
+            .filter(|(_, host)| !has_managers || is_manager(host))
+            .map(|(name, host)| (name.to_string(), Arc::clone(host)))
+            .unzip();
+        Self { inner, names, hosts }
+    }
+
+    fn filter(&self, stream: &Stream) -> String {
+        let wanted = [format!("{CLUSTER}={}", self.inner.cluster), format!("{STREAM}={stream}")];
+        with_query("/volumes", &[("filters", &json!({ "label": wanted }).to_string())])
+    }
+
+    fn name(&self, stream: &Stream, place: Place) -> String {
+        let whole = format!("{}\n{stream}", self.inner.cluster);
+        let readable: String = format!("{}.{}.{}", self.inner.cluster, stream.kind.word(), stream.of)
+            .chars()
+            .take(READABLE_MAX)
+            .collect();
+        format!("{PREFIX}{readable}-{}-{}.{}", &sha256_hex(whole.as_bytes())[..12], place.seq, place.round)
+    }
+
+    fn labels(&self, stream: &Stream, place: Place, content: &Content) -> BTreeMap<String, String> {
+        let mut labels = BTreeMap::from([
+            (CLUSTER.to_owned(), self.inner.cluster.to_string()),
+            (STREAM.to_owned(), stream.to_string()),
+            (SEQ.to_owned(), place.seq.to_string()),
+            (ROUND.to_owned(), place.round.to_string()),
+        ]);
+        labels.extend(content.clone().map(|text| (DATA.to_owned(), text)));
+        labels
+    }
+
+    /// Has a manager answer. A call that takes too long goes on by itself: all of them may be made twice,
+    /// and may come late.
+    async fn ask<T, F, A>(&self, manager: usize, question: F) -> Result<T, Silent>
+    where
+        T: Send + 'static,
+        F: Fn(Arc<Up>) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<T, CallError>> + Send,
+    {
+        let host = Arc::clone(&self.hosts[manager]);
+        let up = match host.up() {
+            Ok(up) => up,
+            Err(error) => {
+                host.revive_later();
+                return Err(Silent(error.to_string()));
+            }
+        };
+        let asking = tokio::spawn(async move { host.read(up, question).await });
+        match timeout(CALL_LIMIT, asking).await {
+            Ok(Ok(Ok(answer))) => Ok(answer),
+            Ok(Ok(Err(error))) => Err(Silent(error.to_string())),
+            Ok(Err(_)) => Err(Silent("the call was given up".to_owned())),
+            Err(_) => Err(Silent(format!("no answer within {} s", CALL_LIMIT.as_secs()))),
+        }
+    }
+}
+
+fn place(labels: &BTreeMap<String, String>) -> Option<Place> {
+    Some(Place { seq: labels.get(SEQ)?.parse().ok()?, round: labels.get(ROUND)?.parse().ok()? })
+}
+
+/// What cannot be read is as young as can be: nobody is thought dead because of it.
+fn created(text: &str) -> Timestamp {
+    let at = text.parse::<jiff::Timestamp>().map_or(i64::MAX, jiff::Timestamp::as_millisecond);
+    Timestamp(at)
+}
+
+impl ReadRegisters for RegisterReader {
+    fn managers(&self) -> &[String] {
+        &self.names
+    }
+
+    async fn list(&self, manager: usize, stream: &Stream) -> Result<Vec<Found>, Silent> {
+        let path = self.filter(stream);
+        let question = move |up: Arc<Up>| {
+            let path = path.clone();
+            async move { up.engine.reader.get::<wire::Volumes>(&path, DEFAULT_LIMIT).await }
+        };
+        let volumes = self.ask(manager, question).await?.volumes.into_iter();
+        let register = |mut volume: wire::Volume| {
+            let place = place(&volume.labels)?;
+            let content = volume.labels.remove(DATA);
+            Some(Found { place, content, created: created(&volume.created_at) })
+        };
+        Ok(volumes.filter_map(register).collect())
+    }
+
+    async fn clock(&self, manager: usize) -> Result<Timestamp, Silent> {
+        let question =
+            |up: Arc<Up>| async move { up.engine.reader.get::<wire::Info>("/info", DEFAULT_LIMIT).await };
+        let info = self.ask(manager, question).await?;
+        let at = info.system_time.parse::<jiff::Timestamp>();
+        at.map(|at| Timestamp(at.as_millisecond()))
+            .map_err(|_| Silent(format!("its time `{}` cannot be read", info.system_time)))
+    }
+}
+
+impl RegisterWriter {
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
+        Self(RegisterReader::new(inner))
+    }
+}
+
+impl ReadRegisters for RegisterWriter {
+    fn managers(&self) -> &[String] {
+        self.0.managers()
+    }
+
+    async fn list(&self, manager: usize, stream: &Stream) -> Result<Vec<Found>, Silent> {
+        self.0.list(manager, stream).await
+    }
+
+    async fn clock(&self, manager: usize) -> Result<Timestamp, Silent> {
+        self.0.clock(manager).await
+    }
+}
+
+impl WriteRegisters for RegisterWriter {
+    async fn create(
+        &self,
+        manager: usize,
+        stream: &Stream,
+        place: Place,
+        content: &Content,
+    ) -> Result<Content, Silent> {
+        let (name, labels) = (self.0.name(stream, place), self.0.labels(stream, place, content));
+        let body = json!({ "Name": name, "Driver": "local", "Labels": labels });
+        let question = move |up: Arc<Up>| {
+            let body = body.clone();
+            async move { up.engine.post::<wire::Volume>("/volumes/create", &body, DEFAULT_LIMIT).await }
+        };
+        let mut there = self.0.ask(manager, question).await?.labels;
+        let is_ours = |key: &str| there.get(key).is_none_or(|value| *value == labels[key]);
+        if ![CLUSTER, STREAM, SEQ, ROUND].into_iter().all(is_ours) {
+            return Err(Silent(format!("its volume `{name}` belongs to somebody else")));
+        }
+        Ok(there.remove(DATA))
+    }
+
+    async fn remove(&self, manager: usize, stream: &Stream, place: Place) -> Result<(), Silent> {
+        let path = format!("/volumes/{}", escaped(&self.0.name(stream, place)));
+        let question = move |up: Arc<Up>| {
+            let path = path.clone();
+            async move { up.engine.delete(&path, DEFAULT_LIMIT).await }
+        };
+        self.0.ask(manager, question).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::Value;
+
+    use super::super::fake::{Answer, FakeEngine, ok};
+    use super::super::{ConnectOptions, Fleet, inventory};
+    use super::*;
+    use crate::ledger::register::Kind;
+
+    /// An engine that keeps volumes as docker does, with a clock of its own.
+    fn engine() -> FakeEngine {
+        let volumes: Mutex<BTreeMap<String, Value>> = Mutex::default();
+        FakeEngine::start(move |line, body| {
+            let mut volumes = volumes.lock().unwrap();
+            match line.split('?').next().unwrap_or_default() {
+                "POST /volumes/create" => {
+                    let name = body["Name"].as_str().unwrap().to_owned();
+                    let made = json!({"Name": name, "Labels": body["Labels"], "CreatedAt": "2020-01-01T00:00:00+01:00"});
+                    Some(Answer::Json(201, volumes.entry(name).or_insert(made).clone()))
+                }
+                "GET /volumes" => Some(ok(json!({ "Volumes": volumes.values().collect::<Vec<_>>() }))),
+                "GET /info" => Some(ok(json!({ "SystemTime": "2020-01-01T00:00:07.5Z" }))),
+                path => {
+                    let name = path.strip_prefix("DELETE /volumes/")?;
+                    volumes.remove(name)?;
+                    Some(Answer::Json(204, Value::Null))
+                }
+            }
+        })
+    }
+
+    #[tokio::test]
+    async fn a_volume_is_a_register_that_is_written_once() {
+        let engine = engine();
+        let text =
+            format!("hosts: {{h1: {{address: \"unix://{}\", role: manager}}}}", engine.socket.display());
+        let (inventory, _) = inventory::parse(&text, "stackctl.yml").unwrap();
+        let fleet = Fleet::connect(&inventory, ConnectOptions::default()).await;
+        let registers = RegisterWriter::new(Arc::clone(&fleet.inner));
+        assert_eq!(registers.managers(), ["h1"]);
+        let stream = Stream::new(Kind::Releases, "shop");
+        let place = Place { seq: 3, round: 1 };
+        let value = |text: &str| Some(text.to_owned());
+        let first = registers.create(0, &stream, place, &value("a")).await.unwrap();
+        assert_eq!(first, value("a"));
+        assert_eq!(registers.create(0, &stream, place, &value("b")).await.unwrap(), value("a"));
+        assert_eq!(registers.create(0, &stream, place, &None).await.unwrap(), value("a"));
+        let nil = Place { seq: 3, round: 0 };
+        assert_eq!(registers.create(0, &stream, nil, &None).await.unwrap(), None);
+        assert_eq!(registers.create(0, &stream, nil, &value("b")).await.unwrap(), None);
+
+        let created = Timestamp(1_577_833_200_000);
+        let found = registers.list(0, &stream).await.unwrap();
+        assert!(found.contains(&Found { place, content: value("a"), created }), "{found:?}");
+        assert!(found.contains(&Found { place: nil, content: None, created }), "{found:?}");
+        assert_eq!(registers.clock(0).await.unwrap().since_ms(created), 3_607_500);
+        registers.remove(0, &stream, place).await.unwrap();
+        assert_eq!(registers.list(0, &stream).await.unwrap().len(), 1);
+        registers.remove(0, &stream, place).await.unwrap();
+
+        engine.die();
+        assert!(registers.list(0, &stream).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn names_are_docker_s_and_no_two_streams_share_one() {
+        let (inventory, _) =
+            inventory::parse("cluster: a.b\nhosts: {h1: unix:///nowhere, h2: unix:///nohow}", "x").unwrap();
+        let fleet = Fleet::connect(&inventory, ConnectOptions::default()).await;
+        let reader = RegisterReader::new(Arc::clone(&fleet.inner));
+        assert_eq!(reader.managers(), ["h1", "h2"], "without a manager all are");
+        let place = Place { seq: 12, round: 0 };
+        let name = |of: &str| reader.name(&Stream::new(Kind::Lease, of), place);
+        assert_eq!(name("shop"), "stackctl-ledger-a.b.lease.shop-83ee5c7284d6-12.0");
+        let long = "x".repeat(63);
+        assert!(name(&long).len() < 140);
+        assert_ne!(name(&format!("{long}a")), name(&format!("{long}b")));
+    }
+}

@@ -1,0 +1,380 @@
+//! How managers agree on what is in a place, though each can only keep the first thing it is told.
+//!
+//! This is Paxos over write-once registers. Simply creating a record on a majority would not do: two
+//! writers can split the votes, and with a manager down nobody can say who won. So each place has rounds,
+//! and each round has an *arbiter*, the manager whose register of that round decides which value the
+//! round may have: round `r` has the arbiter `managers[r % n]`. For `r` = 0, 1, …:
+//!
+//! 1. Close the rounds before: on a majority, every register of an earlier round must hold something; an
+//!    empty one is given *nil*. The value of the highest earlier round in which any value was seen is the
+//!    candidate, else our own.
+//! 2. Create the candidate at the arbiter. What is there afterwards is the round's value; nil, or a silent
+//!    arbiter, and the next round begins.
+//! 3. Create that value on the others, all at once. If a majority holds it in this round, it is decided.
+//!
+//! Why at most one value is decided: a round has one value at most, since only its arbiter's register
+//! brings one into it, and registers do not change. If round `k` has decided `v`, every later round closed
+//! `k` on a majority, which overlaps the majority that holds `v`: whoever closed it saw `v` there, since
+//! a register that was closed with nil could not have been part of the decision. Rounds between hold
+//! nothing but `v`, by the same reasoning, so `v` is the candidate. Requests that arrive late change
+//! nothing in this: they find a register that is taken, or fill one with the value of its round.
+//!
+//! Contention costs nothing: all meet at the arbiter of round 0 and spread what they find. Only a silent
+//! manager leads to a second round.
+//!
+//! Trimming removes places that are far behind. A writer that slept meanwhile could fill such a place
+//! anew, so after the arbiter has answered it looks whether the stream has gone on beyond what is kept:
+//! whatever was removed was removed after a later place was decided, and a majority shows that one.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{sleep, timeout};
+
+use super::LedgerError;
+use super::log::Log;
+use super::payload::Value;
+use super::register::{Content, Place, ReadRegisters, Silent, Stream, WriteRegisters};
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// One append, all its rounds.
+    pub append: Duration,
+    /// For the last managers once a majority has answered.
+    pub grace: Duration,
+    /// Before a round that follows a whole turn of arbiters in vain.
+    pub pause: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            append: Duration::from_secs(10),
+            grace: Duration::from_millis(300),
+            pause: Duration::from_millis(50),
+        }
+    }
+}
+
+/// Records of streams, on registers of one kind or another.
+#[derive(Debug)]
+pub struct Ledger<R> {
+    registers: R,
+    limits: Limits,
+    /// Managers that were silent when last asked, and why: the last to be asked next time.
+    silent: Mutex<BTreeMap<usize, String>>,
+}
+
+/// What became of an append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Appended {
+    /// The value is in its place.
+    Won,
+    /// Another one is.
+    Lost(Value),
+}
+
+impl<R: ReadRegisters> Ledger<R> {
+    /// A ledger on these registers.
+    pub fn new(registers: R, limits: Limits) -> Self {
+        Self { registers, limits, silent: Mutex::default() }
+    }
+
+    /// Below it.
+    pub fn registers(&self) -> &R {
+        &self.registers
+    }
+
+    /// Managers that must answer.
+    #[must_use]
+    pub fn majority(&self) -> usize {
+        self.registers.managers().len() / 2 + 1
+    }
+
+    /// What is decided, and what is not. Changes nothing.
+    pub async fn read(&self, stream: &Stream) -> Result<Log, LedgerError> {
+        let answers = self.ask_all(|manager| self.registers.list(manager, stream)).await?;
+        let log = Log::of(stream, answers, self.majority())?;
+        self.check_managers(stream, &log)?;
+        Ok(log)
+    }
+
+    /// What the managers' clocks say.
+    pub async fn clocks(&self) -> Result<BTreeMap<usize, crate::model::Timestamp>, LedgerError> {
+        self.ask_all(|manager| self.registers.clock(manager)).await
+    }
+
+    /// Two sets that differ by one have no majorities apart from each other.
+    fn check_managers(&self, stream: &Stream, log: &Log) -> Result<(), LedgerError> {
+        // Decided or not: with other managers what was decided may look as if it were not.
+        let written = log.registers.iter().filter_map(|((_, place), text)| Some((place, text.as_ref()?)));
+        let Some((_, text)) = written.max_by_key(|(place, _)| **place) else { return Ok(()) };
+        let Ok(Value { managers: then, .. }) = Value::unpack(text) else { return Ok(()) };
+        let now = self.registers.managers();
+        let gone = then.iter().filter(|name| !now.contains(name)).count();
+        let new = now.iter().filter(|name| !then.contains(name)).count();
+        if gone + new > 1 {
+            return Err(LedgerError::ManagersChanged {
+                stream: stream.to_string(),
+                then: then.join(", "),
+                now: now.join(", "),
+            });
+        }
+        Ok(())
+    }
+
+    /// Asks every manager at once. The last are waited for only a moment once a majority has answered.
+    async fn ask_all<T, F>(&self, ask: impl Fn(usize) -> F) -> Result<BTreeMap<usize, T>, LedgerError>
+    where
+        F: Future<Output = Result<T, Silent>>,
+    {
+        let (all, majority) = (self.registers.managers().len(), self.majority());
+        let asked = (0..all).map(|manager| self.asked(manager, ask(manager)));
+        let answers = some(asked, majority, self.limits.grace).await;
+        if answers.len() < majority {
+            return Err(self.no_majority(answers.len()));
+        }
+        Ok(answers)
+    }
+
+    /// Remembers who is silent.
+    async fn asked<T>(
+        &self,
+        manager: usize,
+        ask: impl Future<Output = Result<T, Silent>>,
+    ) -> (usize, Option<T>) {
+        match ask.await {
+            Ok(answer) => {
+                self.silent().remove(&manager);
+                (manager, Some(answer))
+            }
+            Err(Silent(why)) => {
+                self.silent().insert(manager, why);
+                (manager, None)
+            }
+        }
+    }
+
+    fn silent(&self) -> MutexGuard<'_, BTreeMap<usize, String>> {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn no_majority(&self, answering: usize) -> LedgerError {
+        let names = self.registers.managers();
+        let silent: Vec<String> =
+            self.silent().iter().map(|(manager, why)| format!("{}: {why}", names[*manager])).collect();
+        LedgerError::NoMajority {
+            answering,
+            managers: names.len(),
+            needed: self.majority(),
+            silent: silent.join("; "),
+        }
+    }
+}
+
+impl<R: WriteRegisters> Ledger<R> {
+    /// Puts a value into a place unless another is there. Asked again with the same value, it wins again.
+    pub async fn append(&self, stream: &Stream, seq: u64, value: &Value) -> Result<Appended, LedgerError> {
+        let limit = self.limits.append;
+        let rounds = self.rounds(stream, seq, value.pack());
+        let decided = match timeout(limit, rounds).await {
+            Ok(decided) => decided?,
+            Err(_) => return Err(self.late(stream, seq)),
+        };
+        let decided = Value::unpack(&decided).map_err(|detail| LedgerError::Unreadable {
+            stream: stream.to_string(),
+            seq,
+            detail,
+        })?;
+        Ok(if decided.id == value.id { Appended::Won } else { Appended::Lost(decided) })
+    }
+
+    /// Settles every place that was left half written, so that all of the stream is decided.
+    pub async fn settle(
+        &self,
+        stream: &Stream,
+        log: &Log,
+        mut nothing: impl FnMut() -> Value,
+    ) -> Result<(), LedgerError> {
+        for seq in &log.undecided {
+            self.append(stream, *seq, &nothing()).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives managers that answered what they lack of what is decided.
+    pub async fn mend(&self, stream: &Stream, log: &Log) -> usize {
+        let lacking: Vec<(usize, Place, Content)> = log
+            .entries
+            .iter()
+            .flat_map(|(&seq, entry)| {
+                let place = Place { seq, round: entry.round };
+                let lacks = |manager: &&usize| !log.registers.contains_key(&(**manager, place));
+                let text = entry.text.clone();
+                let managers: Vec<usize> = log.answered.iter().filter(lacks).copied().collect();
+                managers.into_iter().map(move |manager| (manager, place, Some(text.clone())))
+            })
+            .collect();
+        let mut mended = 0;
+        for (manager, place, content) in &lacking {
+            let create = self.registers.create(*manager, stream, *place, content);
+            mended += usize::from(self.asked(*manager, create).await.1.is_some());
+        }
+        mended
+    }
+
+    /// Removes what lies further behind the last decided place than is kept.
+    pub async fn trim(&self, stream: &Stream, log: &Log) {
+        let Some((last, _)) = log.last() else { return };
+        let old = log.registers.keys().filter(|(_, place)| place.seq + stream.kind.kept() < last);
+        let mut removals: FuturesUnordered<_> = old
+            .map(|(manager, place)| self.asked(*manager, self.registers.remove(*manager, stream, *place)))
+            .collect();
+        while removals.next().await.is_some() {}
+    }
+
+    async fn rounds(&self, stream: &Stream, seq: u64, ours: String) -> Result<String, LedgerError> {
+        let (all, majority) = (self.registers.managers().len(), self.majority());
+        let mut known: Vec<BTreeMap<u32, Content>> = vec![BTreeMap::new(); all];
+        let first = {
+            let silent = self.silent();
+            (0..all).find(|manager| !silent.contains_key(manager)).unwrap_or(0)
+        };
+        let mut round = u32::try_from(first).expect("few managers");
+        loop {
+            let arbiter = round as usize % all;
+            let place = Place { seq, round };
+            let Ok(seen) = self.close(stream, place, &mut known).await else {
+                // Whoever reads first learns at once that there is no majority; here some requests may have
+                // been lost, and the limit of the append is the end of it.
+                sleep(self.limits.pause * 4).await;
+                continue;
+            };
+            let candidate = Some(seen.unwrap_or_else(|| ours.clone()));
+            let create = self.registers.create(arbiter, stream, place, &candidate);
+            if let (_, Some(content)) = self.asked(arbiter, create).await {
+                known[arbiter].insert(round, content.clone());
+                if let Some(value) = content
+                    && self.spread(stream, place, arbiter, &value).await? >= majority
+                {
+                    return Ok(value);
+                }
+            }
+            round += 1;
+            if round as usize % all == first {
+                sleep(self.limits.pause * round.min(16)).await;
+            }
+        }
+    }
+
+    /// Closes every round before this one on a majority; the value of the highest in which there is one.
+    async fn close(
+        &self,
+        stream: &Stream,
+        place: Place,
+        known: &mut [BTreeMap<u32, Content>],
+    ) -> Result<Option<String>, LedgerError> {
+        if place.round == 0 {
+            return Ok(None);
+        }
+        let majority = self.majority();
+        let closing = known.iter().enumerate().map(|(manager, known)| {
+            let missing: Vec<u32> = (0..place.round).filter(|round| !known.contains_key(round)).collect();
+            let close = async move {
+                let mut found = BTreeMap::new();
+                for round in missing {
+                    let place = Place { round, ..place };
+                    found.insert(round, self.registers.create(manager, stream, place, &None).await?);
+                }
+                Ok(found)
+            };
+            self.asked(manager, close)
+        });
+        let closed = some(closing, majority, Duration::ZERO).await;
+        if closed.len() < majority {
+            return Err(self.no_majority(closed.len()));
+        }
+        let mut highest: Option<(u32, String)> = None;
+        for (manager, found) in closed {
+            known[manager].extend(found);
+        }
+        for (round, content) in known.iter().flatten() {
+            if let Some(value) = content
+                && *round < place.round
+                && highest.as_ref().is_none_or(|(best, _)| round > best)
+            {
+                highest = Some((*round, value.clone()));
+            }
+        }
+        Ok(highest.map(|(_, value)| value))
+    }
+
+    /// Tells the others the value of a round; how many hold it. Looks at the same time whether the stream
+    /// has gone on so far that the place may have been removed.
+    async fn spread(
+        &self,
+        stream: &Stream,
+        place: Place,
+        arbiter: usize,
+        value: &str,
+    ) -> Result<usize, LedgerError> {
+        let content = Some(value.to_owned());
+        let (all, majority) = (self.registers.managers().len(), self.majority());
+        let others = (0..all).filter(|manager| *manager != arbiter).map(|manager| {
+            let create = self.registers.create(manager, stream, place, &content);
+            self.asked(manager, create)
+        });
+        let ends = (0..all).map(|manager| async move {
+            let listed = self.registers.list(manager, stream).await;
+            (manager, listed.ok().map(|all| all.iter().map(|found| found.place.seq).max()))
+        });
+        let (held, ends) =
+            tokio::join!(some(others, majority - 1, self.limits.grace), some(ends, majority, Duration::ZERO));
+        if ends.len() < majority {
+            return Ok(0);
+        }
+        if ends.values().flatten().any(|end| *end > place.seq + stream.kind.kept()) {
+            return Err(LedgerError::Overtaken { stream: stream.to_string() });
+        }
+        Ok(1 + held.values().filter(|held| held.as_deref() == Some(value)).count())
+    }
+
+    fn late(&self, stream: &Stream, seq: u64) -> LedgerError {
+        let LedgerError::NoMajority { silent, .. } = self.no_majority(0) else { unreachable!() };
+        LedgerError::Late {
+            stream: stream.to_string(),
+            seq,
+            seconds: self.limits.append.as_secs(),
+            silent: if silent.is_empty() { silent } else { format!(": {silent}") },
+        }
+    }
+}
+
+/// Answers, until all are there, or `enough` and a moment more.
+async fn some<T>(
+    asked: impl Iterator<Item = impl Future<Output = (usize, Option<T>)>>,
+    enough: usize,
+    grace: Duration,
+) -> BTreeMap<usize, T> {
+    let mut asked: FuturesUnordered<_> = asked.collect();
+    let mut answers = BTreeMap::new();
+    while answers.len() < enough {
+        match asked.next().await {
+            Some((manager, answer)) => answers.extend(answer.map(|answer| (manager, answer))),
+            None => return answers,
+        }
+    }
+    let rest = async {
+        while let Some((manager, answer)) = asked.next().await {
+            answers.extend(answer.map(|answer| (manager, answer)));
+        }
+    };
+    // Those that are late are not missed: a majority is there.
+    let _ = timeout(grace, rest).await;
+    answers
+}

@@ -1,0 +1,94 @@
+//! Why the ledger cannot be read or written.
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+/// Why the ledger cannot be read or written.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
+pub enum LedgerError {
+    /// Too few managers.
+    #[error("ledger: {answering} of {managers} {} answers, {needed} {} needed: {silent}",
+        if *managers == 1 { "manager" } else { "managers" },
+        if *needed == 1 { "is" } else { "are" })]
+    #[diagnostic(
+        code(stackctl::ledger::no_majority),
+        help(
+            "see `stackctl node ls`; a manager that is gone for good is taken out of the inventory, one at a time"
+        )
+    )]
+    NoMajority {
+        /// How many answer.
+        answering: usize,
+        /// How many there are.
+        managers: usize,
+        /// How many must answer.
+        needed: usize,
+        /// Those that do not, each with its reason.
+        silent: String,
+    },
+    /// No agreement in time.
+    #[error("ledger: no agreement on {stream} number {seq} within {seconds} s{silent}")]
+    #[diagnostic(
+        code(stackctl::ledger::no_agreement),
+        help("run the command again; if it stays so, see `stackctl node ls`")
+    )]
+    Late {
+        /// Which stream.
+        stream: String,
+        /// Which place.
+        seq: u64,
+        /// How long was tried.
+        seconds: u64,
+        /// Managers that do not answer, if any.
+        silent: String,
+    },
+    /// Others have written so much meanwhile that the place may be gone.
+    #[error("ledger: {stream} went on while this program was held up")]
+    #[diagnostic(code(stackctl::ledger::overtaken), help("run the command again"))]
+    Overtaken {
+        /// Which stream.
+        stream: String,
+    },
+    /// The managers are others than those that wrote.
+    #[error("ledger: {stream} was written by {then}, and the inventory's managers are {now}")]
+    #[diagnostic(
+        code(stackctl::ledger::managers_changed),
+        help(
+            "change one manager at a time and run a deploy between two changes, so that each new one is given the \
+             records; put the roles back as they were, and begin with the first change"
+        )
+    )]
+    ManagersChanged {
+        /// Which stream.
+        stream: String,
+        /// Who wrote.
+        then: String,
+        /// Who there is.
+        now: String,
+    },
+    /// A record that makes no sense.
+    #[error("ledger: {stream} number {seq} cannot be read: {detail}")]
+    #[diagnostic(
+        code(stackctl::ledger::unreadable),
+        help("was it written by a newer stackctl? `stackctl version`")
+    )]
+    Unreadable {
+        /// Which stream.
+        stream: String,
+        /// Which place.
+        seq: u64,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+impl LedgerError {
+    /// Whether hosts are to blame.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::NoMajority { .. } | Self::Late { .. } => true,
+            Self::Overtaken { .. } | Self::ManagersChanged { .. } | Self::Unreadable { .. } => false,
+        }
+    }
+}

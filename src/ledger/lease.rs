@@ -1,0 +1,214 @@
+//! Who may act on a stack: a stream in which taking, renewing and giving back the lease compete for one
+//! place, so that exactly one of them happens.
+//!
+//! - The *epoch* of a lease is the place of its [`Note::Acquire`]: it only grows.
+//! - The lease is free when the last note gives it back, or when no sign of life has come for so long
+//!   that the holder has stopped by itself. That is judged on every manager that holds the last sign, by
+//!   that manager's own clock alone: two machines' clocks are never compared.
+//! - The holder judges itself by its own clock, from before it sent the renewal that won: [`MARGIN_MS`]
+//!   before the time is over it sends nothing more.
+//!
+//! # Why a holder that was cut off does no harm
+//!
+//! What it had sent by then may still be on its way, for as long as the connection lives: ssh ends a
+//! connection whose other side has not answered three times in a row, five seconds apart, and with it the
+//! forwarded socket and what was to go through it (`ALIVE_INTERVAL_S` and `ALIVE_COUNT_MAX` in
+//! `fleet::ssh`). That is [`LATE_MS`], and the next holder waits for it too. A request that an engine has
+//! taken up by then goes on to its end: stopping a task with its grace period, say. It was sent by the
+//! holder in its own time; the names of containers come from what they are, so that the next holder finds
+//! what was made and does not make it twice.
+//!
+//! A manager whose clock is set forward makes the lease look old there. Since every manager that holds the
+//! last sign has to agree, one such clock steals nothing; and the holder learns at its next renewal, a few
+//! seconds later, that it has lost.
+
+use serde::{Deserialize, Serialize};
+
+use super::log::Log;
+use super::register::{Kind, Stream};
+use crate::model::{StackName, Timestamp};
+
+/// How long a sign of life counts.
+pub const TTL_MS: i64 = 15_000;
+/// Between two signs of life.
+pub const RENEW_MS: i64 = 4_500;
+/// So long before the end the holder stops by itself.
+pub const MARGIN_MS: i64 = 2_000;
+/// How long what was sent may be on its way: ssh's keep-alive, three times five seconds and one more.
+pub const LATE_MS: i64 = 20_000;
+/// What engines tell about the age of a volume is cut to seconds.
+const ROUNDING_MS: i64 = 1_000;
+
+/// Who holds a lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Of this lease alone; what `unlock` takes.
+    pub id: String,
+    /// `user@machine`.
+    pub who: String,
+    /// Process id.
+    pub pid: u32,
+    /// Which process of which start of which machine, for those who can look whether it is still there.
+    #[serde(default)]
+    pub process: String,
+    /// What it does.
+    pub verb: String,
+}
+
+/// A place of the stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "note", rename_all = "snake_case")]
+pub enum Note {
+    /// The lease is taken.
+    Acquire {
+        /// By whom.
+        holder: Holder,
+        /// How long this counts.
+        ttl_ms: i64,
+    },
+    /// A sign of life. Holds all that a lease is, since what came before is trimmed.
+    Renew {
+        /// Whose.
+        holder: Holder,
+        /// Since when it has the lease.
+        epoch: u64,
+        /// How long this counts.
+        ttl_ms: i64,
+    },
+    /// The lease is given back.
+    Release {
+        /// Which.
+        id: String,
+        /// By whom, if not by the holder.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+}
+
+/// A lease that somebody has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Who.
+    pub holder: Holder,
+    /// Since which place.
+    pub epoch: u64,
+    /// How long a sign of life counts.
+    pub ttl_ms: i64,
+    /// The place of the last sign of life.
+    pub sign: u64,
+}
+
+impl Held {
+    /// Time since the last sign of life, as the manager says on whose clock the least has passed; `None`
+    /// if a manager that holds it tells no time.
+    #[must_use]
+    pub fn age_ms(&self, log: &Log, clocks: &std::collections::BTreeMap<usize, Timestamp>) -> Option<i64> {
+        let copies = &log.entries.get(&self.sign)?.copies;
+        let ages = copies.iter().map(|(manager, created)| Some(clocks.get(manager)?.since_ms(*created)));
+        ages.collect::<Option<Vec<i64>>>()?.into_iter().min()
+    }
+
+    /// Whether the holder has stopped, and all it sent has arrived or will not.
+    #[must_use]
+    pub fn is_over(&self, age_ms: Option<i64>) -> bool {
+        age_ms.is_some_and(|age| age - ROUNDING_MS >= self.ttl_ms + LATE_MS)
+    }
+}
+
+/// The stream of a stack's lease.
+#[must_use]
+pub fn stream(stack: &StackName) -> Stream {
+    Stream::new(Kind::Lease, stack)
+}
+
+/// Who has the lease as far as is decided; `None` if nobody.
+pub fn held(log: &Log) -> Result<Option<Held>, String> {
+    let mut held: Option<Held> = None;
+    for (&seq, entry) in &log.entries {
+        if entry.value.data.is_null() {
+            continue;
+        }
+        let note = Note::deserialize(&entry.value.data).map_err(|error| error.to_string())?;
+        held = match note {
+            Note::Acquire { holder, ttl_ms } => Some(Held { holder, epoch: seq, ttl_ms, sign: seq }),
+            // A renewal that comes after the lease was given back or taken over renews nothing.
+            Note::Renew { holder, epoch, ttl_ms } => match held {
+                Some(other) if other.epoch != epoch => Some(other),
+                Some(_) => Some(Held { holder, epoch, ttl_ms, sign: seq }),
+                None if log.entries.keys().next() == Some(&seq) => {
+                    Some(Held { holder, epoch, ttl_ms, sign: seq })
+                }
+                None => None,
+            },
+            Note::Release { id, .. } => held.filter(|held| held.holder.id != id),
+        };
+    }
+    Ok(held)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::log::Entry;
+    use super::super::payload::Value;
+    use super::*;
+
+    fn holder(id: &str) -> Holder {
+        Holder { id: id.into(), who: "a@m".into(), pid: 1, process: String::new(), verb: "deploy".into() }
+    }
+
+    fn log(first: u64, notes: Vec<Option<Note>>) -> Log {
+        let entries = (first..).zip(notes).map(|(seq, note)| {
+            let data = note.map_or(serde_json::Value::Null, |note| serde_json::json!(note));
+            let value = Value { id: seq.to_string(), managers: Vec::new(), data };
+            let copies = vec![(0, Timestamp(1_000)), (2, Timestamp(50_000))];
+            (seq, Entry { text: value.pack(), value, round: 0, copies })
+        });
+        Log { entries: entries.collect(), ..Log::default() }
+    }
+
+    fn acquire(id: &str) -> Option<Note> {
+        Some(Note::Acquire { holder: holder(id), ttl_ms: TTL_MS })
+    }
+
+    fn renew(id: &str, epoch: u64) -> Option<Note> {
+        Some(Note::Renew { holder: holder(id), epoch, ttl_ms: TTL_MS })
+    }
+
+    fn release(id: &str) -> Option<Note> {
+        Some(Note::Release { id: id.into(), by: None })
+    }
+
+    fn who(log: &Log) -> Option<(String, u64, u64)> {
+        held(log).unwrap().map(|held| (held.holder.id, held.epoch, held.sign))
+    }
+
+    #[test]
+    fn the_last_note_that_counts_says_who_has_it() {
+        let is = |id: &str, epoch, sign| Some((id.to_owned(), epoch, sign));
+        assert_eq!(who(&log(1, vec![])), None);
+        assert_eq!(who(&log(1, vec![acquire("a")])), is("a", 1, 1));
+        assert_eq!(who(&log(1, vec![acquire("a"), renew("a", 1), None])), is("a", 1, 2));
+        assert_eq!(who(&log(1, vec![acquire("a"), release("a")])), None);
+        assert_eq!(who(&log(1, vec![acquire("a"), release("b")])), is("a", 1, 1));
+        // Taken over: what the first one writes afterwards counts for nothing.
+        let late = vec![acquire("a"), acquire("b"), renew("a", 1), release("a")];
+        assert_eq!(who(&log(1, late)), is("b", 2, 2));
+        assert_eq!(who(&log(1, vec![acquire("a"), release("a"), renew("a", 1)])), None);
+        // What came before is trimmed.
+        assert_eq!(who(&log(7, vec![renew("a", 1), renew("a", 1)])), is("a", 1, 8));
+    }
+
+    #[test]
+    fn age_is_told_by_each_host_alone_and_the_youngest_counts() {
+        let log = log(1, vec![acquire("a")]);
+        let held = held(&log).unwrap().unwrap();
+        let clocks = |a, b| BTreeMap::from([(0, Timestamp(a)), (2, Timestamp(b))]);
+        assert_eq!(held.age_ms(&log, &clocks(90_000, 60_000)), Some(10_000));
+        assert_eq!(held.age_ms(&log, &BTreeMap::from([(0, Timestamp(90_000))])), None);
+        assert!(!held.is_over(None));
+        assert!(!held.is_over(Some(TTL_MS + LATE_MS)), "an age may be a second too great");
+        assert!(held.is_over(Some(TTL_MS + LATE_MS + 1_000)));
+    }
+}

@@ -1,0 +1,40 @@
+//! What the cluster remembers besides what runs: releases, how they ended, and who is deploying.
+//!
+//! One meaning carries all of it, *create if absent*: [`Ledger::append`] puts a value into place number
+//! `seq` of a stream, and says whether it won the place or lost it to another value, which is then there
+//! for good. Below it are write-once registers on the managers of the cluster ([`register`]); above it
+//! the [lease](lease) and the [releases](release).
+//!
+//! ```text
+//! lease, release ─▶ Ledger::append / read / trim ─▶ ReadRegisters, WriteRegisters
+//!                        (decide, log)                  ├ volumes of the managers (fleet)
+//!                                                       └ files of a directory (files)
+//! ```
+//!
+//! Losing the ledger loses history, never the cluster: what runs is read from the containers' labels.
+//!
+//! # Which managers
+//!
+//! Those of the inventory, by name; where it has none, every host. A change of the managers is safe if
+//! one is added or removed at a time, and nobody works with the old inventory any more: of two such sets
+//! every two majorities overlap, so that nothing decided can be missed. Each record names the managers
+//! it was written under; a jump by more is refused (see [`LedgerError::ManagersChanged`]). A manager
+//! that is new, or was away, is given what it lacks by the next writer ([`Ledger::mend`]).
+//!
+//! Knows nothing of Docker, ssh or terminals, and reads no clock but for waiting.
+
+mod decide;
+mod error;
+pub mod files;
+pub mod lease;
+mod log;
+pub mod payload;
+pub mod register;
+pub mod release;
+
+pub use decide::{Appended, Ledger, Limits};
+pub use error::LedgerError;
+pub use files::FileRegisters;
+pub use log::{Entry, Log};
+pub use payload::Value;
+pub use register::{Content, Found, Kind, Place, ReadRegisters, Silent, Stream, WriteRegisters};

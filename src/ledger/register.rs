@@ -1,0 +1,125 @@
+//! Write-once registers: what the ledger asks of whoever keeps its records.
+
+use std::fmt;
+use std::future::Future;
+
+use crate::model::Timestamp;
+
+/// What a stream is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Who may act on a stack.
+    Lease,
+    /// What was deployed.
+    Releases,
+    /// What became of it, under the same numbers.
+    Outcomes,
+}
+
+impl Kind {
+    /// The word in names and labels.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Lease => "lease",
+            Self::Releases => "releases",
+            Self::Outcomes => "outcomes",
+        }
+    }
+
+    /// Places at the end of the stream that are kept when it is trimmed.
+    #[must_use]
+    pub const fn kept(self) -> u64 {
+        match self {
+            // A holder that sleeps through so many renewals has lost the lease long ago.
+            Self::Lease => 6,
+            Self::Releases | Self::Outcomes => 49,
+        }
+    }
+}
+
+/// A sequence of places, each with one value or none yet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stream {
+    /// What it is for.
+    pub kind: Kind,
+    /// Whose it is: the stack's name.
+    pub of: String,
+}
+
+impl Stream {
+    /// A stack's stream.
+    #[must_use]
+    pub fn new(kind: Kind, of: impl fmt::Display) -> Self {
+        Self { kind, of: of.to_string() }
+    }
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind.word(), self.of)
+    }
+}
+
+/// A register of a stream: each place has one for every round, on every manager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Which place; the first is 1.
+    pub seq: u64,
+    /// Which attempt to agree on its value.
+    pub round: u32,
+}
+
+/// What is in a register for ever: a value, or the note that there will be none in this round.
+pub type Content = Option<String>;
+
+/// A register that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Which.
+    pub place: Place,
+    /// What is in it.
+    pub content: Content,
+    /// When it was made, by the clock of whoever keeps it.
+    pub created: Timestamp,
+}
+
+/// Why a manager does not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Silent(pub String);
+
+/// Reads registers, and can do nothing else.
+pub trait ReadRegisters: Sync {
+    /// Who keeps registers, by name, in order.
+    fn managers(&self) -> &[String];
+
+    /// Every register of a stream on a manager that holds anything.
+    fn list(
+        &self,
+        manager: usize,
+        stream: &Stream,
+    ) -> impl Future<Output = Result<Vec<Found>, Silent>> + Send;
+
+    /// What a manager's clock says: the one that [`Found::created`] is read from.
+    fn clock(&self, manager: usize) -> impl Future<Output = Result<Timestamp, Silent>> + Send;
+}
+
+/// Reads and writes registers.
+pub trait WriteRegisters: ReadRegisters {
+    /// Makes a register with this content, or finds it made; what is in it now, and from now on.
+    fn create(
+        &self,
+        manager: usize,
+        stream: &Stream,
+        place: Place,
+        content: &Content,
+    ) -> impl Future<Output = Result<Content, Silent>> + Send;
+
+    /// Removes a register of a place that nobody asks for any more.
+    fn remove(
+        &self,
+        manager: usize,
+        stream: &Stream,
+        place: Place,
+    ) -> impl Future<Output = Result<(), Silent>> + Send;
+}

@@ -1,0 +1,243 @@
+//! What was deployed, by whom and from what, and how it ended.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::log::Log;
+use super::register::{Kind, Stream};
+use crate::model::{StackName, StackSpec, Timestamp};
+
+/// A numbered record of what was deployed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Release {
+    /// What was to run: images pinned, variables filled in.
+    pub spec: StackSpec,
+    /// Contents of configs, by key, in base64. Never of secrets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub contents: BTreeMap<String, String>,
+    /// `deploy`, `rollback to 3`, `rm`.
+    pub verb: String,
+    /// `user@machine`.
+    pub who: String,
+    /// When, by the clock of whoever deployed.
+    pub at: Timestamp,
+    /// Stackfiles, as they were named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    /// The commit they were at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<Git>,
+    /// Of stackctl.
+    pub version: String,
+    /// What the person said about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// Where a stackfile stands in a git work tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Git {
+    /// Hash of the commit.
+    pub commit: String,
+    /// Branch, unless the head is detached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// Whether there was more than what is committed.
+    pub dirty: bool,
+    /// First line of the commit's message.
+    pub subject: String,
+}
+
+impl Git {
+    /// `1a2b3c4`, with a mark if there was more than that.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let end = self.commit.len().min(7);
+        format!("{}{}", &self.commit[..end], if self.dirty { "+" } else { "" })
+    }
+}
+
+/// How a release ended. One without is under way, or was interrupted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// As wanted.
+    Deployed,
+    /// The stack is gone.
+    Removed,
+    /// Not as wanted.
+    Failed,
+    /// Stopped half way, by a person or because the time was over.
+    Interrupted,
+    /// Failed and taken back.
+    RolledBack {
+        /// To which release.
+        to: u64,
+    },
+    /// Failed, and waits.
+    Paused,
+}
+
+impl Outcome {
+    /// In a word or two.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Deployed => "deployed".to_owned(),
+            Self::Removed => "removed".to_owned(),
+            Self::Failed => "failed".to_owned(),
+            Self::Interrupted => "interrupted".to_owned(),
+            Self::RolledBack { to } => format!("rolled back to {to}"),
+            Self::Paused => "paused".to_owned(),
+        }
+    }
+}
+
+impl Release {
+    /// Puts the contents of configs beside the spec, which leaves them out.
+    #[must_use]
+    pub fn of(spec: StackSpec, verb: String, who: String, at: Timestamp) -> Self {
+        let contents = (spec.configs.iter())
+            .filter(|(_, config)| !config.external)
+            .map(|(key, config)| (key.clone(), STANDARD.encode(&config.content)))
+            .collect();
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Self { spec, contents, verb, who, at, files: Vec::new(), git: None, version, message: None }
+    }
+
+    /// Reads a record, and puts the contents of configs back into their places.
+    fn read(data: &serde_json::Value) -> Result<Self, String> {
+        let mut release = Self::deserialize(data).map_err(|error| error.to_string())?;
+        for (key, text) in &release.contents {
+            let bytes = STANDARD.decode(text).map_err(|error| format!("config {key}: {error}"))?;
+            if let Some(config) = release.spec.configs.get_mut(key) {
+                config.content = Arc::from(bytes);
+            }
+        }
+        Ok(release)
+    }
+
+    /// Whether it took the stack away.
+    #[must_use]
+    pub fn is_removal(&self) -> bool {
+        self.verb == "rm"
+    }
+}
+
+/// The releases of a stack that are remembered.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct History {
+    /// By number.
+    pub releases: BTreeMap<u64, (Release, Option<Outcome>)>,
+    /// Numbers under which something is written that cannot be made out with the managers that answer.
+    pub undecided: Vec<u64>,
+}
+
+/// The stream of a stack's releases.
+#[must_use]
+pub fn releases(stack: &StackName) -> Stream {
+    Stream::new(Kind::Releases, stack)
+}
+
+/// The stream of how they ended.
+#[must_use]
+pub fn outcomes(stack: &StackName) -> Stream {
+    Stream::new(Kind::Outcomes, stack)
+}
+
+impl History {
+    /// From the two streams; the number of a record that cannot be read, and why.
+    pub fn of(releases: &Log, outcomes: &Log) -> Result<Self, (u64, String)> {
+        let mut history = Self { undecided: releases.undecided.iter().copied().collect(), ..Self::default() };
+        for (&seq, entry) in &releases.entries {
+            if entry.value.data.is_null() {
+                continue;
+            }
+            let release = Release::read(&entry.value.data).map_err(|why| (seq, why))?;
+            let outcome = match outcomes.entries.get(&seq).map(|entry| &entry.value.data) {
+                None | Some(serde_json::Value::Null) => None,
+                Some(data) => Some(Outcome::deserialize(data).map_err(|e| (seq, e.to_string()))?),
+            };
+            history.releases.insert(seq, (release, outcome));
+        }
+        Ok(history)
+    }
+
+    /// The newest.
+    #[must_use]
+    pub fn last(&self) -> Option<(u64, &Release, Option<&Outcome>)> {
+        let (number, (release, outcome)) = self.releases.last_key_value()?;
+        Some((*number, release, outcome.as_ref()))
+    }
+
+    /// Where a rollback goes that is not told where to: the last release before the newest that was
+    /// deployed well.
+    #[must_use]
+    pub fn before_last(&self) -> Option<u64> {
+        let good = |(_, (_, outcome)): &(&u64, &(Release, Option<Outcome>))| {
+            matches!(outcome, Some(Outcome::Deployed))
+        };
+        self.releases.iter().rev().skip(1).find(good).map(|(number, _)| *number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Entry, Value};
+    use crate::model::spec::ConfigSpec;
+
+    fn log(all: &[(u64, serde_json::Value)]) -> Log {
+        let entries = all.iter().map(|(seq, data)| {
+            let value = Value { id: seq.to_string(), managers: Vec::new(), data: data.clone() };
+            (*seq, Entry::of(value))
+        });
+        Log { entries: entries.collect(), ..Log::default() }
+    }
+
+    fn release(verb: &str) -> Release {
+        let mut spec = StackSpec::empty(StackName::unchecked("shop"));
+        let config = ConfigSpec {
+            name: "shop_page".into(),
+            external: false,
+            digest: "d".into(),
+            content: Arc::from(&b"<p>\xff"[..]),
+            labels: BTreeMap::new(),
+            template_driver: None,
+        };
+        spec.configs.insert("page".into(), config);
+        Release::of(spec, verb.to_owned(), "ann@mill".to_owned(), Timestamp(5))
+    }
+
+    #[test]
+    fn a_release_comes_back_with_its_configs() {
+        let data = serde_json::json!(release("deploy"));
+        assert_eq!(data["contents"]["page"], "PHA+/w==");
+        let history = History::of(&log(&[(1, data)]), &Log::default()).unwrap();
+        assert_eq!(history.releases[&1], (release("deploy"), None));
+        let bad = History::of(&log(&[(1, serde_json::json!({"x": 1}))]), &Log::default());
+        assert!(bad.unwrap_err().1.contains("missing field"));
+    }
+
+    #[test]
+    fn a_rollback_goes_to_the_last_good_one_before_the_newest() {
+        let json = |verb| serde_json::json!(release(verb));
+        let releases =
+            log(&[(1, json("deploy")), (2, json("deploy")), (4, json("deploy")), (5, json("deploy"))]);
+        let ended = |outcome: &Outcome| serde_json::json!(outcome);
+        let outcomes = log(&[
+            (1, ended(&Outcome::Deployed)),
+            (2, ended(&Outcome::Deployed)),
+            (4, ended(&Outcome::Failed)),
+            (5, ended(&Outcome::Deployed)),
+        ]);
+        let history = History::of(&releases, &outcomes).unwrap();
+        assert_eq!(history.before_last(), Some(2));
+        assert_eq!(history.last().unwrap().0, 5);
+        assert_eq!(History::default().before_last(), None);
+    }
+}

@@ -1,0 +1,291 @@
+//! History, rollback and leases, on fake engines.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::engine::{FakeEngine, Wrong};
+use crate::hosts::Hosts;
+
+const WEB: &str = "\
+services:
+  web:
+    image: nginx:1.25
+    configs: [{source: page, target: /page}]
+    deploy:
+      replicas: 2
+      update_config: {parallelism: 2, monitor: 50ms}
+configs:
+  page: {content: one}
+";
+
+/// What the machine is called differs from run to run.
+fn masked(text: &str) -> String {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a machine has a name");
+    text.replace(machine.trim(), "mill")
+}
+
+/// So many hosts, of which so many are managers.
+fn cluster(hosts: usize, managers: usize) -> Hosts {
+    let mut cluster = Hosts::new(hosts);
+    cluster.room.env("USER", "ann").env("STACKCTL_NOW", "2026-01-31T12:00:00Z");
+    let mut text = "cluster: test\nhosts:\n".to_owned();
+    for (at, engine) in cluster.engines.iter().enumerate() {
+        let role = if at < managers { "manager" } else { "worker" };
+        text += &format!("  {}: {{address: \"{}\", role: {role}}}\n", engine.name(), engine.address());
+    }
+    cluster.room.file("stackctl.yml", &text);
+    cluster.stackfile(WEB);
+    cluster
+}
+
+fn records(engine: &FakeEngine) -> Vec<String> {
+    let is_record = |name: &&String| name.starts_with("stackctl-ledger-");
+    engine.with(|world| world.volumes.keys().filter(is_record).cloned().collect())
+}
+
+fn outcomes(cluster: &Hosts) -> String {
+    cluster.expect(0, "history --format {{.Release}}:{{.Outcome}}:{{.What}} shop").stdout
+}
+
+#[test]
+fn every_deploy_is_remembered_and_can_be_gone_back_to() {
+    let cluster = cluster(4, 3);
+    cluster.expect(0, "deploy --yes -m first shop");
+    cluster.stackfile(&WEB.replace("1.25", "1.26").replace("one", "two"));
+    cluster.expect(0, "deploy --yes shop");
+    cluster.expect(0, "deploy --yes shop");
+    let columns = r"table {{.Release}}\t{{.When}}\t{{.Outcome}}\t{{.What}}\t{{.Files}}\t{{.Message}}";
+    insta::assert_snapshot!(
+        "history",
+        cluster.run_with(&["history", "--format", columns, "shop"], "").show()
+    );
+    let table = masked(&cluster.expect(0, "history shop").stdout);
+    assert!(table.starts_with("RELEASE   WHEN") && table.contains("ann@mill "), "{table}");
+    assert_eq!(outcomes(&cluster), "2:deployed:deploy\n1:deployed:deploy\n", "nothing to do is no release");
+
+    insta::assert_snapshot!("show", cluster.expect(0, "show shop@1").show());
+    let shown: Value = serde_json::from_str(&cluster.expect(0, "show --format json shop").stdout).unwrap();
+    assert_eq!((&shown["release"], &shown["outcome"]), (&2.into(), &"deployed".into()));
+    assert_eq!(shown["spec"]["services"]["web"]["task"]["image"], "nginx:1.26");
+    assert!(shown["spec"]["services"]["web"]["task"]["digest"].is_string(), "{shown}");
+
+    cluster.engines.iter().for_each(FakeEngine::forget_calls);
+    insta::assert_snapshot!("diff_of_a_release", cluster.expect(2, "diff shop@1").show());
+    insta::assert_snapshot!("diff_between_releases", cluster.expect(2, "diff shop@1 shop@2").show());
+    cluster.expect(0, "diff shop@2");
+    cluster.expect(0, "rollback --dry-run shop");
+    assert_eq!(cluster.writes(), [""; 0]);
+
+    cluster.expect(0, "rollback --yes shop");
+    let images = |at: &FakeEngine| -> Vec<String> {
+        at.with(|world| {
+            let running = world.running();
+            let all = world.containers.values().filter(|one| running.contains(&one.name));
+            all.map(|one| one.image().split('@').next().unwrap_or_default().to_owned()).collect()
+        })
+    };
+    let running: Vec<String> = cluster.engines.iter().flat_map(images).collect();
+    assert_eq!(running, ["nginx:1.25", "nginx:1.25"]);
+    let pages = |at: &FakeEngine| {
+        at.with(|world| {
+            let all = world.containers.values().flat_map(|one| &one.archives);
+            all.filter(|(_, bytes)| bytes.windows(3).any(|part| part == b"one")).count()
+        })
+    };
+    assert!(cluster.engines.iter().map(pages).sum::<usize>() >= 2, "the config's content came back");
+    cluster.expect(0, "rm --yes shop");
+    let all = "4:removed:rm\n3:deployed:rollback to 1\n2:deployed:deploy\n1:deployed:deploy\n";
+    assert_eq!(outcomes(&cluster), all);
+    cluster.expect(0, "rollback --yes --to 2 shop");
+    assert_eq!(cluster.running().len(), 2);
+    insta::assert_snapshot!("no_such_release", cluster.expect(1, "show shop@9").show());
+    insta::assert_snapshot!("no_history", cluster.expect(1, "history blog").show());
+    cluster.expect(1, "rollback --yes blog");
+    // A handful of volumes stays of all the leases, and the workers have none.
+    let leases = records(&cluster.engines[0]).iter().filter(|name| name.contains(".lease.")).count();
+    assert!((1..=12).contains(&leases), "{leases}");
+    assert_eq!(records(&cluster.engines[3]), [""; 0]);
+    for engine in &cluster.engines {
+        let node = cluster.expect(0, &format!("node inspect {}", engine.name())).stdout;
+        assert!(!node.contains("stackctl-ledger"), "{node}");
+    }
+}
+
+#[test]
+fn what_is_in_git_is_remembered_with_its_commit() {
+    let cluster = cluster(1, 1);
+    let git = |args: &[&str]| {
+        let mut command = std::process::Command::new("git");
+        command.args(["-c", "user.name=a", "-c", "user.email=a@b", "-C"]).arg(cluster.path()).args(args);
+        assert!(command.env("HOME", cluster.path()).status().expect("git").success(), "{args:?}");
+    };
+    git(&["init", "-q", "-b", "main"]);
+    git(&["add", "compose.yaml"]);
+    git(&["commit", "-q", "-m", "a page"]);
+    cluster.expect(0, "deploy --yes shop");
+    cluster.stackfile(&WEB.replace("one", "two"));
+    cluster.expect(0, "deploy --yes shop");
+    let shown =
+        cluster.expect(0, "history --format {{.Commit}}:{{.Branch}}:{{.Subject}}:{{.Files}} shop").stdout;
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines.len(), 2, "{shown}");
+    assert!(lines[0].ends_with("+:main:a page:compose.yaml"), "{shown}");
+    assert_eq!(lines[1][7..], *":main:a page:compose.yaml", "{shown}");
+}
+
+/// A deploy that is at work until it is let go.
+fn slow(cluster: &Hosts) {
+    for engine in &cluster.engines {
+        engine.fail("POST /containers/create", 100, Wrong::Slow(Duration::from_millis(2_500)));
+    }
+}
+
+#[test]
+fn who_comes_second_is_told_or_waits() {
+    let cluster = cluster(3, 3);
+    slow(&cluster);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| cluster.run("deploy --yes shop"));
+        while !cluster.engines.iter().any(|engine| !records(engine).is_empty()) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        let second = cluster.run("rm --yes shop");
+        // Nothing runs yet: there is nothing to remove.
+        assert!(matches!(second.status, 0 | 5), "{}", second.show());
+        let second = cluster.run("deploy --yes shop");
+        assert_eq!(second.status, 5, "{}", second.show());
+        assert!(
+            masked(&second.stderr).contains("stack `shop` is taken by ann@mill (process"),
+            "{}",
+            second.show()
+        );
+        assert!(second.stderr.contains("stackctl unlock shop-"), "{}", second.show());
+        let dry = cluster.expect(0, "deploy --yes --dry-run shop");
+        assert!(dry.stdout.contains("shop"), "{}", dry.show());
+        let third = cluster.run("deploy --yes --lock-timeout 60s shop");
+        assert_eq!(third.status, 0, "{}", third.show());
+        assert!(third.stderr.contains("Waiting for ann@"), "{}", third.show());
+        assert!(third.stderr.contains("Somebody else has done it meanwhile."), "{}", third.show());
+        let first = first.join().expect("no panic");
+        assert_eq!(first.status, 0, "{}", first.show());
+    });
+    assert_eq!(outcomes(&cluster), "1:deployed:deploy\n");
+}
+
+#[test]
+fn a_lease_that_was_ended_stops_its_holder() {
+    let cluster = cluster(3, 3);
+    // One by one, two seconds each.
+    let slowly =
+        WEB.replace("replicas: 2", "replicas: 6").replace("parallelism: 2", "parallelism: 1, delay: 2s");
+    cluster.stackfile(&slowly);
+    cluster.expect(0, "deploy --yes shop");
+    cluster.stackfile(&slowly.replace("1.25", "1.26"));
+    let made =
+        || cluster.engines.iter().map(|engine| engine.with(|world| world.containers.len())).sum::<usize>();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| cluster.run("deploy --yes shop"));
+        while made() < 7 && !first.is_finished() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let second = cluster.expect(5, "deploy --yes shop");
+        let (_, rest) = second.stderr.split_once("unlock ").expect("what to type");
+        let id = rest.split('`').next().expect("an id");
+        let run = cluster.expect(0, &format!("unlock {id}"));
+        assert!(masked(&run.stderr).starts_with("The lease of ann@mill (process"), "{}", run.show());
+        cluster.expect(1, &format!("unlock {id}"));
+        cluster.expect(1, "unlock nonsense");
+        let first = first.join().expect("no panic");
+        assert_eq!(first.status, 5, "{}", first.show());
+        assert!(first.stderr.contains("stackctl::lease::lost"), "{}", first.show());
+    });
+    cluster.stackfile(&WEB.replace("1.25", "1.26"));
+    cluster.expect(0, "deploy --yes shop");
+    assert_eq!(outcomes(&cluster), "3:deployed:deploy\n2:unfinished:deploy\n1:deployed:deploy\n");
+}
+
+#[test]
+fn a_minority_of_managers_may_be_down_and_a_majority_may_not() {
+    // The stack is bound to the worker: managers that are down are no hosts it needs.
+    let cluster = cluster(4, 3);
+    let bound = WEB.replace("deploy:", "deploy:\n      placement: {constraints: [node.hostname == h4]}");
+    let only = |managers: &[usize]| {
+        let mut text = "cluster: test\nhosts:\n".to_owned();
+        for (at, engine) in cluster.engines.iter().enumerate() {
+            let role = if managers.contains(&at) { "manager" } else { "worker" };
+            text += &format!(
+                "  {}: {{address: \"{}\", role: {role}, availability: {}}}\n",
+                engine.name(),
+                engine.address(),
+                if at < 3 { "drain" } else { "active" }
+            );
+        }
+        cluster.room.file("stackctl.yml", &text);
+    };
+    only(&[0, 1, 2]);
+    cluster.stackfile(&bound);
+    cluster.expect(0, "deploy --yes shop");
+    cluster.engines[0].kill();
+    assert_eq!(outcomes(&cluster), "1:deployed:deploy\n");
+    cluster.engines[1].kill();
+    insta::assert_snapshot!("no_majority", cluster.expect(6, "history shop").show());
+    cluster.engines[0].revive();
+    cluster.engines[1].revive();
+    // Two managers at once are others.
+    only(&[2, 3]);
+    insta::assert_snapshot!("managers_changed", cluster.expect(1, "history shop").show());
+    // One at a time, a deploy in between.
+    only(&[1, 2]);
+    cluster.stackfile(&bound.replace("one", "two"));
+    cluster.expect(0, "deploy --yes shop");
+    only(&[1, 2, 3]);
+    cluster.stackfile(&bound.replace("one", "three"));
+    cluster.expect(0, "deploy --yes shop");
+    assert_eq!(outcomes(&cluster), "3:deployed:deploy\n2:deployed:deploy\n1:deployed:deploy\n");
+    // The new one was given what it lacked.
+    let of =
+        |at: usize| records(&cluster.engines[at]).iter().filter(|name| name.contains(".releases.")).count();
+    assert_eq!((of(2), of(3)), (3, 3));
+}
+
+#[test]
+fn losing_the_ledger_loses_history_alone() {
+    let cluster = cluster(3, 3);
+    cluster.expect(0, "deploy --yes shop");
+    for engine in &cluster.engines {
+        engine.with(|world| world.volumes.clear());
+    }
+    cluster.expect(1, "history shop");
+    assert_eq!(cluster.running().len(), 2);
+    cluster.expect(0, "diff shop");
+    // What runs is what is wanted, and from now on that is remembered again.
+    cluster.engines.iter().for_each(FakeEngine::forget_calls);
+    cluster.expect(0, "deploy --yes shop");
+    assert!(cluster.writes().iter().all(|call| call == "POST /volumes/create"), "{:?}", cluster.writes());
+    assert_eq!(outcomes(&cluster), "1:deployed:deploy\n");
+}
+
+#[test]
+fn records_can_be_in_a_directory() {
+    let cluster = cluster(2, 1);
+    let place = format!("file://{}/records", cluster.path().display());
+    cluster.expect(0, &format!("deploy --yes --ledger {place} shop"));
+    assert_eq!(records(&cluster.engines[0]), [""; 0]);
+    cluster.expect(1, "history shop");
+    let shown = cluster.expect(0, &format!("history --ledger {place} --format {{{{.Release}}}} shop")).stdout;
+    assert_eq!(shown, "1\n");
+    cluster.expect(64, "history --ledger here shop");
+}
+
+#[test]
+fn an_interrupted_deploy_gives_its_lease_back() {
+    let cluster = cluster(2, 1);
+    slow(&cluster);
+    let run = cluster.interrupt("deploy --yes shop", 1_200);
+    assert_eq!(run.status, 130, "{}", run.show());
+    cluster.engines.iter().for_each(FakeEngine::heal);
+    cluster.expect(0, "deploy --yes shop");
+    assert_eq!(outcomes(&cluster), "2:deployed:deploy\n1:interrupted:deploy\n");
+}
