@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use super::Context;
 use super::cluster;
 use super::deploy::ResolveImage;
-use super::records::{Reading, reading, remembered};
+use super::records::{Reading, drifted, reading, remembered};
 use super::release_name::{ReleaseName, no_release, release_name};
 use super::render::plan;
 use super::render::table::align;
@@ -133,7 +133,17 @@ pub(super) fn run(args: &Diff, context: &Context) -> Result<Exit, Failure> {
         let lost = what_if.lose.clone();
         let is_real = what_if.is_empty();
         let request = Request { options, resolve: args.resolve_image.into(), what_if };
-        let planned = engine::plan(&cluster.observer, cluster.clock.now(), loaded.spec, request).await;
+        let stack = loaded.spec.name.clone();
+        let ledger = reading(context, cluster);
+        let plan = engine::plan(&cluster.observer, cluster.clock.now(), loaded.spec, request);
+        let (mut planned, remembered) = tokio::join!(plan, remembered(&ledger, &stack));
+        match remembered {
+            Ok(remembered) if is_real => {
+                planned.plan.drift = drifted(&planned.observed, &remembered.history);
+            }
+            Ok(_) => {}
+            Err(error) => context.ui.detail(&format!("No drift is told: {error}")),
+        }
         let landed = landings(&planned.observed, &planned.spec.name, &lost, &planned.plan);
         show(args, context, &planned, (!is_real).then_some((&landed, &lost)))
     })

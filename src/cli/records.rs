@@ -11,7 +11,8 @@ use crate::fleet::inventory::{BadLedger, LedgerPlace};
 use crate::fleet::{RegisterReader, RegisterWriter};
 use crate::ledger::release::{History, Outcome, Release, outcomes, releases};
 use crate::ledger::{Appended, FileRegisters, Ledger, LedgerError, Limits, Log, ReadRegisters};
-use crate::model::StackName;
+use crate::model::{Observed, StackName};
+use crate::orchestrator::{Drifted, PlanOptions, drift};
 
 /// A ledger that cannot be written.
 pub(super) type Reading = Ledger<Store<RegisterReader>>;
@@ -63,6 +64,13 @@ pub(super) struct Remembered {
     pub(super) history: History,
     releases: Log,
     outcomes: Log,
+}
+
+/// What happened to a stack behind the back of its last release.
+pub(super) fn drifted(observed: &Observed, history: &History) -> Drifted {
+    let Some((number, release)) = history.applied() else { return Drifted::default() };
+    let found = drift(observed, &release.spec, &PlanOptions::default());
+    Drifted { release: Some(number), found }
 }
 
 /// Reads the releases of a stack.

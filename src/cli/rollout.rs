@@ -90,6 +90,7 @@ pub(super) fn view<'a>(planned: &'a Planned, kind: Kind, is_whole: bool) -> Plan
         tasks: planned.observed.tasks().filter(|task| task.stack == *stack && task.is_live()).count(),
         diff: &planned.plan.diff,
         forecast: &planned.plan.forecast,
+        drift: &planned.plan.drift,
         notes: &planned.plan.notes,
         wanted: (kind == Kind::Deploy).then_some(&planned.spec),
         is_whole,
@@ -192,7 +193,7 @@ fn show_plan(ui: &Ui, planned: &Planned, wish: Wish, now: Timestamp) {
                 say_json(ui, &progress::planned(now, action));
             }
             let whole = plan::to_json(&view);
-            let fields = ["stack", "cluster", "changes", "notes", "summary"];
+            let fields = ["stack", "cluster", "changes", "drift", "notes", "summary"];
             let about: serde_json::Map<_, _> =
                 fields.iter().map(|&key| (key.to_owned(), whole[key].clone())).collect();
             say_json(ui, &progress::stamped(now, "plan", about.into()));

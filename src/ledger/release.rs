@@ -174,6 +174,18 @@ impl History {
         Some((*number, release, outcome.as_ref()))
     }
 
+    /// The release that was last applied as a whole, if the newest was, or was taken back to one: after a
+    /// failure, or half way, there is none that the cluster could have drifted from.
+    #[must_use]
+    pub fn applied(&self) -> Option<(u64, &Release)> {
+        let (newest, (release, outcome)) = self.releases.last_key_value()?;
+        match outcome {
+            Some(Outcome::Deployed) => Some((*newest, release)),
+            Some(Outcome::RolledBack { to }) => Some((*to, &self.releases.get(to)?.0)),
+            Some(Outcome::Removed | Outcome::Failed | Outcome::Interrupted | Outcome::Paused) | None => None,
+        }
+    }
+
     /// Where a rollback goes that is not told where to: the last release before the newest that was
     /// deployed well.
     #[must_use]

@@ -32,6 +32,15 @@ pub struct Drift {
     pub kind: DriftKind,
 }
 
+/// How the live cluster differs from a release.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Drifted {
+    /// Number of the release; none if none is known to have been applied as a whole.
+    pub release: Option<u64>,
+    /// What was found.
+    pub found: Vec<Drift>,
+}
+
 /// What is different.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "drift", rename_all = "snake_case")]

@@ -6,6 +6,7 @@
 use super::action::{Action, Outcome, What};
 use super::assign::{Assignment, assign};
 use super::converge::Converger;
+use super::drift::Drifted;
 use super::event::Event;
 use super::note::Note;
 use super::options::PlanOptions;
@@ -24,6 +25,8 @@ pub struct Plan {
     pub notes: Vec<Note>,
     /// What stops it. With any of these nothing may be done.
     pub problems: Vec<Problem>,
+    /// What happened to the stack behind the file's back, where a last release is known.
+    pub drift: Drifted,
 }
 
 /// Actions in waves: all actions of a wave may be done at the same time, and the next wave begins when
@@ -79,7 +82,7 @@ impl Plan {
         if forecast.waves.is_empty() && problems.is_empty() {
             notes.retain(|note| !note.is_about_doing());
         }
-        Self { diff, forecast, notes, problems }
+        Self { diff, forecast, notes, problems, drift: Drifted::default() }
     }
 
     /// Whether there is nothing to do and nothing to say no to.

@@ -39,7 +39,7 @@ pub mod what_if;
 pub use action::{Action, ActionId, Failure, FailureKind, Outcome, TaskHandle, TaskPlan, What};
 pub use assign::{Assignment, assign};
 pub use converge::{Converger, Ending, ServiceEnding, ServiceVerdict, Step, TaskFailure, Verdict};
-pub use drift::{Drift, DriftKind, drift};
+pub use drift::{Drift, DriftKind, Drifted, drift};
 pub use event::Event;
 pub use forecast::{Forecast, Plan, Summary};
 pub use note::Note;

@@ -129,3 +129,27 @@ configs:
     ground.stackctl(&format!("deploy --yes -c {good} app")).ends(0);
     assert_eq!((ids(&ground, "db"), ids(&ground, "web")), before, "nothing was left to do for the tasks");
 }
+
+#[test]
+fn what_happened_behind_the_file_s_back_is_told_as_drift() {
+    let Some(ground) = Ground::new() else { return };
+    let good = file(&ground, &service("web:1", ""));
+    ground.stackctl(&format!("deploy --yes -c {good} app")).ends(0);
+    let run = ground.stackctl(&format!("diff -c {good} app")).ends(0);
+    assert!(!run.whole().contains("Drift"), "{}", run.whole());
+    let victim = ground.live("app", "web").remove(0);
+    let host = &victim.host;
+    ground.docker(host, &["stop", "-t", "0", victim.name()]);
+    // Drift alone, and drift beside a change of the file.
+    let stopped = format!("{} on {host}: stopped (status 137)", victim.slot());
+    ground.stackctl(&format!("diff -c {good} app")).ends(2).says(&["Drift since release 1:", &stopped]);
+    let new = ground.file("new.yml", &format!("version: '3.8'\nservices:\n{}", service("web:2", "")));
+    ground.stackctl(&format!("diff --format json -c {new} app")).ends(2).says(&[
+        "\"drift\":\"stopped\"",
+        "\"release\":1",
+        "\"exit_code\":137",
+    ]);
+    ground.stackctl(&format!("deploy --yes -c {good} app")).ends(0);
+    ground.stackctl(&format!("diff -c {good} app")).ends(0);
+    ground.assert_is("app", &["web.1", "web.2", "web.3"]);
+}

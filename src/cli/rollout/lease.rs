@@ -7,7 +7,7 @@ use super::{Job, Kind, Wish, look_again, question, refuse_problems, show_plan};
 use crate::cli::Context;
 use crate::cli::cluster::Cluster;
 use crate::cli::machine;
-use crate::cli::records::{Remembered, Writing, remembered, writing};
+use crate::cli::records::{Remembered, Writing, drifted, remembered, writing};
 use crate::cli::render::age::human_duration;
 use crate::cli::report::{Blame, Exit, Failure};
 use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
@@ -103,7 +103,10 @@ impl Record {
     ) -> Job {
         let ledger = writing(context, cluster);
         let before = look(&ledger, stack).await;
-        let (planned, remembered) = tokio::join!(plan, remembered(&ledger, stack));
+        let (mut planned, remembered) = tokio::join!(plan, remembered(&ledger, stack));
+        if let Ok(remembered) = &remembered {
+            planned.plan.drift = drifted(&planned.observed, &remembered.history);
+        }
         let record = before.and_then(|(log, _)| {
             remembered.map(|remembered| Self { ledger, free: log.next(), remembered, draft })
         });

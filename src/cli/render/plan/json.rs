@@ -40,6 +40,7 @@ pub fn plan(view: &PlanView<'_>) -> Value {
         "cluster": view.cluster,
         "changes": changes,
         "actions": actions,
+        "drift": view.drift,
         "notes": notes,
         "summary": summary,
     })

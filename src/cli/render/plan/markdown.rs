@@ -7,7 +7,7 @@ use anstream::adapter::strip_str;
 
 use super::PlanView;
 use super::moves::Moves;
-use super::text::{Depth, Mark, sections, summary};
+use super::text::{Depth, Mark, drift_lines, sections, summary};
 
 /// A comment on GitHub holds 65,536 characters; this leaves room for what is around.
 const BLOCK_CHARS_MAX: usize = 60_000;
@@ -59,6 +59,12 @@ pub fn markdown(view: &PlanView<'_>) -> String {
             out,
             "\n<details><summary>Details</summary>\n\n{fence}diff\n{block}{fence}\n\n</details>\n"
         );
+    }
+    if let Some(lines) = drift_lines(view) {
+        let _ = writeln!(out, "\n**{}**\n", lines.heading);
+        for line in &lines.found {
+            let _ = writeln!(out, "- 🔧 {}", escaped(line));
+        }
     }
     if !view.notes.is_empty() {
         out.push('\n');

@@ -13,7 +13,7 @@ mod text;
 
 use crate::diff::StackDiff;
 use crate::model::{ClusterName, StackName, StackSpec};
-use crate::orchestrator::{Forecast, Note};
+use crate::orchestrator::{Drifted, Forecast, Note};
 
 pub use json::{action as action_json, plan as to_json};
 pub use markdown::markdown;
@@ -35,6 +35,8 @@ pub struct PlanView<'a> {
     pub diff: &'a StackDiff,
     /// Action by action.
     pub forecast: &'a Forecast,
+    /// What happened behind the file's back.
+    pub drift: &'a Drifted,
     /// What one should know.
     pub notes: &'a [Note],
     /// What is wanted, for a word on new services; there is none when a stack is removed.

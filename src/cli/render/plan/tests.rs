@@ -113,6 +113,7 @@ fn show(observed: &Observed, wanted: &StackSpec, render: impl FnOnce(&PlanView<'
         tasks: observed.tasks().filter(|task| task.stack == wanted.name).count(),
         diff: &plan.diff,
         forecast: &plan.forecast,
+        drift: &plan.drift,
         notes: &plan.notes,
         wanted: Some(wanted),
         is_whole: false,

@@ -6,7 +6,7 @@ use anstyle::Style;
 
 use super::super::age::elapsed;
 use super::super::services::ports;
-use super::super::style::{ADD, CHANGE, FAINT, GOOD, REMOVE, STRONG, paint};
+use super::super::style::{ADD, BAD, CHANGE, FAINT, GOOD, REMOVE, STRONG, paint};
 use super::super::text::{clean, count, pad, some_of, width};
 use super::moves::{Move, MoveKind, Moves};
 use super::shown::short_digest;
@@ -101,6 +101,12 @@ pub fn text(view: &PlanView<'_>) -> String {
             };
         }
     }
+    if let Some(lines) = drift_lines(view) {
+        let _ = writeln!(out, "\n{}", paint(STRONG, &lines.heading));
+        for line in &lines.found {
+            let _ = writeln!(out, "  {} {line}", paint(BAD, "*"));
+        }
+    }
     if !view.notes.is_empty() {
         let _ = writeln!(out, "\n{}", paint(STRONG, "Notes:"));
         for note in view.notes {
@@ -109,6 +115,21 @@ pub fn text(view: &PlanView<'_>) -> String {
     }
     let _ = writeln!(out, "\n{}", summary(view));
     out
+}
+
+/// Drift in words.
+pub(super) struct DriftLines {
+    pub(super) heading: String,
+    pub(super) found: Vec<String>,
+}
+
+/// What happened behind the file's back, if anything did.
+pub(super) fn drift_lines(view: &PlanView<'_>) -> Option<DriftLines> {
+    let release = view.drift.release.filter(|_| !view.drift.found.is_empty())?;
+    let found = view.drift.found.iter().map(|one| {
+        clean(&format!("{}.{} on {}: {}", one.service, one.slot, one.node, one.kind)).into_owned()
+    });
+    Some(DriftLines { heading: format!("Drift since release {release}:"), found: found.collect() })
 }
 
 pub(super) fn heading(view: &PlanView<'_>) -> String {
