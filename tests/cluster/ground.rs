@@ -237,6 +237,15 @@ impl Ground {
         hosts.iter().map(look).collect()
     }
 
+    /// The same, but for what the ledger remembers: a deploy that failed is remembered as well.
+    pub fn everything_but_records(&self, hosts: &[&str]) -> BTreeMap<String, Vec<String>> {
+        let mut all = self.everything(hosts);
+        for lines in all.values_mut() {
+            lines.retain(|line| !line.starts_with("volume stackctl-ledger-"));
+        }
+        all
+    }
+
     /// What the engines did to containers, networks and volumes since then, by time.
     pub fn events(&self, hosts: &[&str], since: Duration) -> Vec<Happened> {
         let mut all = Vec::new();
