@@ -174,16 +174,13 @@ impl History {
         Some((*number, release, outcome.as_ref()))
     }
 
-    /// The release that was last applied as a whole, if the newest was, or was taken back to one: after a
-    /// failure, or half way, there is none that the cluster could have drifted from.
+    /// The release that was last applied as a whole, if the newest was. After a failure, or half way, there
+    /// is none that the cluster could have drifted from; nor after a rollback, which may have been one
+    /// service's while the others are at the new release.
     #[must_use]
     pub fn applied(&self) -> Option<(u64, &Release)> {
         let (newest, (release, outcome)) = self.releases.last_key_value()?;
-        match outcome {
-            Some(Outcome::Deployed) => Some((*newest, release)),
-            Some(Outcome::RolledBack { to }) => Some((*to, &self.releases.get(to)?.0)),
-            Some(Outcome::Removed | Outcome::Failed | Outcome::Interrupted | Outcome::Paused) | None => None,
-        }
+        matches!(outcome, Some(Outcome::Deployed)).then_some((*newest, release))
     }
 
     /// Where a rollback goes that is not told where to: the last release before the newest that was
@@ -251,5 +248,21 @@ mod tests {
         assert_eq!(history.before_last(), Some(2));
         assert_eq!(history.last().unwrap().0, 5);
         assert_eq!(History::default().before_last(), None);
+    }
+
+    #[test]
+    fn only_what_was_deployed_well_can_be_drifted_from() {
+        let releases = log(&[(7, serde_json::json!(release("deploy")))]);
+        for (outcome, applied) in [
+            (Some(Outcome::Deployed), Some(7)),
+            (Some(Outcome::RolledBack { to: 7 }), None),
+            (Some(Outcome::Failed), None),
+            (Some(Outcome::Paused), None),
+            (None, None),
+        ] {
+            let ended = outcome.iter().map(|outcome| (7, serde_json::json!(outcome))).collect::<Vec<_>>();
+            let history = History::of(&releases, &log(&ended)).unwrap();
+            assert_eq!(history.applied().map(|(number, _)| number), applied, "{outcome:?}");
+        }
     }
 }
