@@ -309,7 +309,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -s c -l compo
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: those of $COMPOSE_ENV_FILES, or the .env beside the first stackfile]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l format -d 'How to show it' -r -f -a "text\t'For people'
-json\t'For programs: one JSON object'"
+json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'

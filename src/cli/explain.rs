@@ -1,9 +1,8 @@
 //! `stackctl explain`: why the tasks of a service are where they are, and why not elsewhere.
 
-use clap::ValueEnum;
-
 use super::Context;
 use super::cluster;
+use super::format::Format;
 use super::render::table::align;
 use super::render::text::{clean, count};
 use super::report::{Exit, Failure};
@@ -29,16 +28,6 @@ pub struct Explain {
     /// How to show it
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
-}
-
-/// How an explanation is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs: one JSON object.
-    Json,
 }
 
 pub(super) fn run(args: &Explain, context: &Context) -> Result<Exit, Failure> {

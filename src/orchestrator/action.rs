@@ -145,6 +145,12 @@ impl TaskPlan {
         container_name(&self.service.stack, &self.service.service, &self.slot, &self.id)
     }
 
+    /// Its stop, with its own grace period.
+    #[must_use]
+    pub fn stop(&self) -> What {
+        What::StopTask { task: self.handle(), grace: self.spec.stop_grace_period }
+    }
+
     /// What later actions on this task need.
     #[must_use]
     pub fn handle(&self) -> TaskHandle {

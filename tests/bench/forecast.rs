@@ -7,6 +7,8 @@
 #[path = "../support/builder.rs"]
 #[allow(dead_code, reason = "shared with the tests, which need more of it")]
 mod builder;
+#[path = "../support/stackfile.rs"]
+mod stackfile;
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -14,10 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use stackctl::compose::{self, Files, SourceText};
 use stackctl::model::node::NodeView;
 use stackctl::model::spec::{ConfigSpec, FileMount, NetworkSpec, UpdateOrder};
-use stackctl::model::{Health, Observed, StackName, StackSpec, Task, TaskStatus, Timestamp};
+use stackctl::model::{Health, Observed, StackSpec, Task, TaskStatus, Timestamp};
 use stackctl::orchestrator::{Plan, PlanOptions, What};
 
 const ZONES: usize = 7;
@@ -175,14 +176,6 @@ fn plans(c: &mut Criterion) {
     group.finish();
 }
 
-struct NoFiles;
-
-impl Files for NoFiles {
-    fn read(&self, path: &str) -> std::io::Result<Vec<u8>> {
-        Err(std::io::Error::new(std::io::ErrorKind::NotFound, path.to_owned()))
-    }
-}
-
 /// Text to spec: a stackfile of a thousand services.
 fn stackfiles(c: &mut Criterion) {
     use std::fmt::Write as _;
@@ -195,22 +188,7 @@ fn stackfiles(c: &mut Criterion) {
         .expect("text takes text");
     }
     text.push_str("networks:\n  back: {}\n");
-    let stack = StackName::unchecked("app");
-    let options = compose::Options {
-        stack: compose::Stack::Given(&stack),
-        project_dir: "/srv/app",
-        home: None,
-        env: &|_| None,
-        files: &NoFiles,
-        env_files: None,
-        profiles: &[],
-        reading: compose::Reading::Ours,
-        variables: compose::Variables::Fill,
-    };
-    let load = || {
-        let source = SourceText { name: "app.yml".into(), bytes: text.clone().into_bytes() };
-        compose::load(vec![source], &options).map_err(|_| "refused").expect("a stackfile without mistakes")
-    };
+    let load = || stackfile::load(&text);
     assert_eq!(load().spec.services.len(), 1_000);
     let mut group = c.benchmark_group("compose");
     group.sample_size(10).measurement_time(Duration::from_secs(3));

@@ -6,6 +6,8 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures time, reads files and runs programs")]
 #![allow(missing_docs, reason = "criterion's macros make functions without them")]
 
+#[path = "../support/stackfile.rs"]
+mod stackfile;
 #[path = "../corpus/world.rs"]
 #[allow(dead_code, reason = "shared with the tests, which need more of it")]
 mod world;
@@ -18,9 +20,9 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use peak_alloc::PeakAlloc;
-use stackctl::compose::{self, Files, Loaded, Reading, SourceText};
-use stackctl::model::StackName;
+use stackctl::compose::Reading;
 
+use stackfile::load;
 use world::{Case, Corpus};
 
 #[global_allocator]
@@ -30,14 +32,6 @@ static HEAP: PeakAlloc = PeakAlloc;
 const SERVICES: usize = 2_000;
 /// The file's size times this is what reading it may take of the heap.
 const HEAP_FACTOR: usize = 20;
-
-struct NoFiles;
-
-impl Files for NoFiles {
-    fn read(&self, path: &str) -> std::io::Result<Vec<u8>> {
-        Err(std::io::Error::new(std::io::ErrorKind::NotFound, path.to_owned()))
-    }
-}
 
 /// A stackfile as people write them, only longer. The services of the real ones have 33 values on the
 /// average, half of them fewer than 26, and 430 bytes; so have these.
@@ -94,24 +88,6 @@ fn dense() -> String {
     text
 }
 
-/// Text to spec.
-fn load(text: &str) -> Loaded {
-    let stack = StackName::unchecked("app");
-    let options = compose::Options {
-        stack: compose::Stack::Given(&stack),
-        project_dir: "/srv/app",
-        home: None,
-        env: &|_| None,
-        files: &NoFiles,
-        env_files: None,
-        profiles: &[],
-        reading: compose::Reading::Ours,
-        variables: compose::Variables::Fill,
-    };
-    let source = SourceText { name: "app.yml".into(), bytes: black_box(text).as_bytes().to_vec() };
-    compose::load(vec![source], &options).map_err(|_| "refused").expect("a stackfile without mistakes")
-}
-
 /// Large files: time, and what they take of the heap at most.
 fn large_files(c: &mut Criterion) {
     let mut too_much = Vec::new();
@@ -135,7 +111,7 @@ fn large_files(c: &mut Criterion) {
         }
         let mut group = c.benchmark_group("large");
         group.sample_size(20).measurement_time(Duration::from_secs(4));
-        group.bench_function(name, |b| b.iter_with_large_drop(|| load(&text)));
+        group.bench_function(name, |b| b.iter_with_large_drop(|| load(black_box(&text))));
         group.finish();
     }
     assert!(too_much.is_empty(), "more than {HEAP_FACTOR} times the file: {too_much:?}");

@@ -61,11 +61,10 @@ impl Converger {
     /// Whether the old task is up before the fresh one goes.
     fn is_side_by_side(&self, slot: usize) -> bool {
         let run = &self.slots[slot];
-        let has_port = |old: &super::OldTask| old.has_ports;
         self.services[run.service].rollback.order == UpdateOrder::StartFirst
             && run.old_touched
             && run.fresh == Fresh::Started
-            && run.serving().is_some_and(|old| !has_port(old))
+            && run.serving().is_some_and(|old| !old.has_ports)
     }
 
     fn stop_fresh(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
@@ -75,9 +74,7 @@ impl Converger {
         let run = &mut self.slots[slot];
         run.stage = Stage::Back(Back::StoppingFresh);
         let what = match (&run.work.fresh, run.fresh) {
-            (Some(fresh), Fresh::Started) => {
-                What::StopTask { task: fresh.handle(), grace: fresh.spec.stop_grace_period }
-            }
+            (Some(fresh), Fresh::Started) => fresh.stop(),
             // Never ran: nothing to ask about it later, and a start on its way must find nothing.
             (Some(fresh), Fresh::Created) => What::RemoveTask { task: fresh.handle() },
             (Some(_), Fresh::No) | (None, _) => return self.fresh_gone(now, slot, step),

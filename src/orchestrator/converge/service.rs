@@ -149,8 +149,18 @@ impl ServiceRun {
         }
     }
 
-    fn parallelism(&self) -> u32 {
-        if self.update.parallelism == 0 { u32::MAX } else { self.update.parallelism }
+    /// Whether those that depend on it wait in vain.
+    fn is_in_vain(&self) -> bool {
+        matches!(self.state, State::Returning { .. }) || (self.is_over() && self.state != State::Up)
+    }
+
+    /// Leaves alone what was not begun; how many slots that are.
+    pub(super) fn leave_rest(&mut self) -> usize {
+        let left = self.replaces.len() + self.creates.len();
+        self.untouched += u32::try_from(left).unwrap_or(u32::MAX);
+        self.replaces.clear();
+        self.creates.clear();
+        left
     }
 
     /// Whether failures stop slots that have not been touched: with an update, more than its
@@ -164,6 +174,11 @@ impl ServiceRun {
         let ratio = if self.is_update { self.update.max_failure_ratio } else { 0.0 };
         exceeds(self.failures.len(), self.total, ratio)
     }
+}
+
+/// Slots that may be in motion at a time; 0 stands for all.
+pub(super) fn parallelism(config: &UpdateConfig) -> u32 {
+    if config.parallelism == 0 { u32::MAX } else { config.parallelism }
 }
 
 /// Whether so many failures are more than this share of the whole.
@@ -188,24 +203,13 @@ impl Converger {
         if self.services[service].state != State::Waiting {
             return;
         }
-        let states = || self.services[service].depends_on.iter().map(|(on, _)| self.services[*on].state);
-        let in_vain = |state| {
-            matches!(
-                state,
-                State::Failed
-                    | State::Paused
-                    | State::Skipped
-                    | State::Returning { .. }
-                    | State::Returned
-                    | State::Stuck
-            )
-        };
-        if self.is_turning || states().any(in_vain) {
+        let needed = || self.services[service].depends_on.iter().map(|(on, _)| &self.services[*on]);
+        if self.is_turning || needed().any(ServiceRun::is_in_vain) {
             self.skip(service);
             self.tell_dependents(now, service, step);
             return;
         }
-        if states().any(|state| state != State::Up) {
+        if needed().any(|other| other.state != State::Up) {
             return;
         }
         let run = &mut self.services[service];
@@ -235,21 +239,18 @@ impl Converger {
                     self.want_turn(service);
                     break;
                 }
-                let left = run.replaces.len() + run.creates.len();
+                let left = run.leave_rest();
+                run.open -= left;
                 if left > 0 && run.is_update {
                     step.notices.push(Notice::Paused { service: run.name.clone(), cause: run.cause() });
                 }
-                run.untouched += u32::try_from(left).unwrap_or(u32::MAX);
-                run.open -= left;
-                run.replaces.clear();
-                run.creates.clear();
             }
             // What an earlier run changed must prove itself before more is changed.
             let may_replace = run.keeps_open == 0;
             let next = if run.creating < run.max_concurrent && !run.creates.is_empty() {
                 run.creating += 1;
                 run.creates.pop_front()
-            } else if may_replace && run.in_motion < run.parallelism() && !run.replaces.is_empty() {
+            } else if may_replace && run.in_motion < parallelism(&run.update) && !run.replaces.is_empty() {
                 run.in_motion += 1;
                 run.replaces.pop_front()
             } else {

@@ -547,7 +547,7 @@ impl Converger {
         if let (Fresh::Started, true, Some(fresh)) = (run.fresh, serves_on, &run.work.fresh)
             && !self.touches_silent(slot)
         {
-            let what = What::StopTask { task: fresh.handle(), grace: fresh.spec.stop_grace_period };
+            let what = fresh.stop();
             let node = run.work.node;
             self.slots[slot].stage = Stage::Withdrawing;
             self.slots[slot].in_flight = 1;

@@ -5,7 +5,7 @@
 //! back stops there and is told.
 
 use super::super::notice::Notice;
-use super::service::State;
+use super::service::{ServiceRun, State, exceeds, parallelism};
 use super::slot::{Fresh, Leg, Stage};
 use super::{Converger, Step, Timer};
 use crate::model::Timestamp;
@@ -72,10 +72,7 @@ impl Converger {
     /// Nothing of this service moves forward any more.
     fn halt(&mut self, service: usize) {
         let run = &mut self.services[service];
-        let left = run.replaces.len() + run.creates.len();
-        run.untouched += u32::try_from(left).unwrap_or(u32::MAX);
-        run.replaces.clear();
-        run.creates.clear();
+        run.leave_rest();
         run.state = State::Returning { begun: false };
         for slot in run.slots.clone() {
             let slot_run = &mut self.slots[slot];
@@ -130,7 +127,7 @@ impl Converger {
                 run.open -= left;
                 run.backs.clear();
             }
-            if run.in_motion >= run.rollback_parallelism() {
+            if run.in_motion >= parallelism(&run.rollback) {
                 break;
             }
             let Some(slot) = run.backs.pop_front() else { break };
@@ -186,7 +183,7 @@ impl Converger {
     }
 }
 
-impl super::service::ServiceRun {
+impl ServiceRun {
     /// Whether a failed update of this service goes back by itself.
     pub(super) fn rolls_back(&self) -> bool {
         self.is_update && self.update.failure_action == FailureAction::Rollback
@@ -196,20 +193,12 @@ impl super::service::ServiceRun {
     /// `continue` stops it.
     fn is_stuck(&self) -> bool {
         self.rollback.failure_action != FailureAction::Continue
-            && super::service::exceeds(
-                self.return_failures.len(),
-                self.returns,
-                self.rollback.max_failure_ratio,
-            )
+            && exceeds(self.return_failures.len(), self.returns, self.rollback.max_failure_ratio)
     }
 
     /// Slots that are as they were before the run.
     pub(super) fn returned(&self) -> u32 {
         let failed = u32::try_from(self.return_failures.len()).unwrap_or(u32::MAX);
         self.returns.saturating_sub(failed).saturating_sub(self.not_returned)
-    }
-
-    fn rollback_parallelism(&self) -> u32 {
-        if self.rollback.parallelism == 0 { u32::MAX } else { self.rollback.parallelism }
     }
 }
