@@ -31,6 +31,7 @@ mod log;
 pub mod payload;
 pub mod register;
 pub mod release;
+pub mod settings;
 
 pub use decide::{Appended, Ledger, Limits};
 pub use error::LedgerError;

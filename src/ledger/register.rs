@@ -14,6 +14,8 @@ pub enum Kind {
     Releases,
     /// What became of it, under the same numbers.
     Outcomes,
+    /// What the loop is told about a stack.
+    Settings,
 }
 
 impl Kind {
@@ -24,6 +26,7 @@ impl Kind {
             Self::Lease => "lease",
             Self::Releases => "releases",
             Self::Outcomes => "outcomes",
+            Self::Settings => "settings",
         }
     }
 
@@ -33,6 +36,8 @@ impl Kind {
         match self {
             // A holder that sleeps through so many renewals has lost the lease long ago.
             Self::Lease => 6,
+            // The newest holds all there is.
+            Self::Settings => 4,
             Self::Releases | Self::Outcomes => 49,
         }
     }

@@ -15,7 +15,7 @@ use crate::engine::records::fresh_id;
 use crate::engine::{Lease, Planned, Store, Validity};
 use crate::fleet::RegisterWriter;
 use crate::ledger::LedgerError;
-use crate::ledger::lease::Holder;
+use crate::ledger::lease::{Holder, stream};
 use crate::ledger::release::{Git, Outcome, Release};
 use crate::model::{StackName, StackSpec};
 
@@ -224,7 +224,7 @@ pub(super) async fn lock(
     let patience_ms = wish
         .lock_timeout
         .map_or(0, |timeout| i64::try_from(timeout.to_std().as_millis()).unwrap_or(i64::MAX));
-    let wanted = Wanted { stack, holder, patience_ms };
+    let wanted = Wanted { stream: stream(stack), holder, patience_ms };
     let mut said: Option<crate::model::Timestamp> = None;
     let tell = |busy: &Busy| {
         let now = cluster.clock.now();
