@@ -23,7 +23,7 @@ pub mod drift;
 pub mod event;
 pub mod explain;
 pub mod forecast;
-pub mod lookout;
+pub mod liveness;
 pub mod note;
 pub mod notice;
 pub mod options;
@@ -44,7 +44,7 @@ pub use converge::{Converger, Ending, ServiceEnding, ServiceVerdict, Step, TaskF
 pub use drift::{Drift, DriftKind, Drifted, drift};
 pub use event::Event;
 pub use forecast::{Forecast, Plan, Summary};
-pub use lookout::{Lookout, NodeNews};
+pub use liveness::{Liveness, NodeNews};
 pub use note::Note;
 pub use notice::Notice;
 pub use options::PlanOptions;

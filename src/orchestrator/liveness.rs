@@ -1,7 +1,7 @@
 //! Which nodes are lost: judged by direct probes, in a time that is handed in.
 //!
 //! One lost packet is no news and one slow answer is no death. A node counts as lost when nothing was
-//! heard of it for [`Lookout::patience_ms`] *and* several probes in a row were in vain meanwhile; the first
+//! heard of it for [`Liveness::patience_ms`] *and* several probes in a row were in vain meanwhile; the first
 //! sign of life takes that back. Silence counts only while we were awake ourselves: whoever was suspended,
 //! or starved of processor time, has not listened, and must not blame the others for it.
 //!
@@ -23,7 +23,7 @@ const ASLEEP_MS: i64 = 2_500;
 
 /// Listens to every node.
 #[derive(Debug, Clone)]
-pub struct Lookout {
+pub struct Liveness {
     patience_ms: i64,
     nodes: BTreeMap<NodeName, Ear>,
     last_tick: Option<Timestamp>,
@@ -60,7 +60,7 @@ pub enum NodeNews {
     },
 }
 
-impl Lookout {
+impl Liveness {
     /// Begins to listen. `patience_ms` is how long a node may be silent.
     #[must_use]
     pub fn new(nodes: impl IntoIterator<Item = NodeName>, patience_ms: i64, now: Timestamp) -> Self {
@@ -146,17 +146,17 @@ mod tests {
         NodeName::unchecked(name)
     }
 
-    fn lookout(names: &[&str]) -> Lookout {
-        Lookout::new(names.iter().map(|name| node(name)), 5_000, Timestamp(0))
+    fn liveness(names: &[&str]) -> Liveness {
+        Liveness::new(names.iter().map(|name| node(name)), 5_000, Timestamp(0))
     }
 
     /// A second after the other in which one node is silent; when it was lost.
-    fn silence(lookout: &mut Lookout, from: i64, to: i64) -> Option<i64> {
+    fn silence(liveness: &mut Liveness, from: i64, to: i64) -> Option<i64> {
         for second in from..=to {
             let now = Timestamp(second * 1000);
-            lookout.missed(&node("a"), "no answer");
-            lookout.heard(now, &node("b"));
-            if !lookout.tick(now).is_empty() {
+            liveness.missed(&node("a"), "no answer");
+            liveness.heard(now, &node("b"));
+            if !liveness.tick(now).is_empty() {
                 return Some(second);
             }
         }
@@ -165,68 +165,68 @@ mod tests {
 
     #[test]
     fn silence_counts_after_a_while_and_a_word_ends_it() {
-        let mut lookout = lookout(&["a", "b"]);
-        assert_eq!(silence(&mut lookout, 1, 4), None);
-        assert_eq!(lookout.silent(), BTreeSet::from([node("a")]));
-        assert_eq!(silence(&mut lookout, 5, 9), Some(5));
-        assert_eq!((lookout.lost(), lookout.is_more_likely_us()), (BTreeSet::from([node("a")]), false));
-        assert_eq!(silence(&mut lookout, 6, 9), None, "told once");
-        assert_eq!(lookout.heard(Timestamp(9_500), &node("a")), Some(NodeNews::Back { node: node("a") }));
-        assert_eq!(lookout.lost(), BTreeSet::new());
-        assert_eq!(silence(&mut lookout, 10, 14), None);
+        let mut liveness = liveness(&["a", "b"]);
+        assert_eq!(silence(&mut liveness, 1, 4), None);
+        assert_eq!(liveness.silent(), BTreeSet::from([node("a")]));
+        assert_eq!(silence(&mut liveness, 5, 9), Some(5));
+        assert_eq!((liveness.lost(), liveness.is_more_likely_us()), (BTreeSet::from([node("a")]), false));
+        assert_eq!(silence(&mut liveness, 6, 9), None, "told once");
+        assert_eq!(liveness.heard(Timestamp(9_500), &node("a")), Some(NodeNews::Back { node: node("a") }));
+        assert_eq!(liveness.lost(), BTreeSet::new());
+        assert_eq!(silence(&mut liveness, 10, 14), None);
     }
 
     #[test]
     fn slow_probes_are_no_death() {
-        let mut lookout = lookout(&["a"]);
+        let mut liveness = liveness(&["a"]);
         for second in 1..60 {
             if second % 4 == 0 {
-                lookout.heard(Timestamp(second * 1000), &node("a"));
+                liveness.heard(Timestamp(second * 1000), &node("a"));
             } else {
-                lookout.missed(&node("a"), "no answer");
+                liveness.missed(&node("a"), "no answer");
             }
-            assert_eq!(lookout.tick(Timestamp(second * 1000)), []);
+            assert_eq!(liveness.tick(Timestamp(second * 1000)), []);
         }
         // Long, but asked only twice.
-        lookout.heard(Timestamp(59_500), &node("a"));
-        lookout.missed(&node("a"), "no answer");
-        lookout.missed(&node("a"), "no answer");
+        liveness.heard(Timestamp(59_500), &node("a"));
+        liveness.missed(&node("a"), "no answer");
+        liveness.missed(&node("a"), "no answer");
         for second in 60..70 {
-            assert_eq!(lookout.tick(Timestamp(second * 1000)), []);
+            assert_eq!(liveness.tick(Timestamp(second * 1000)), []);
         }
     }
 
     #[test]
     fn an_engine_is_given_longer_than_a_machine() {
-        let mut lookout = lookout(&["a"]);
+        let mut liveness = liveness(&["a"]);
         let lost = (1..100).find(|second| {
-            lookout.machine_heard(Timestamp(second * 1000), &node("a"));
-            !lookout.tick(Timestamp(second * 1000)).is_empty()
+            liveness.machine_heard(Timestamp(second * 1000), &node("a"));
+            !liveness.tick(Timestamp(second * 1000)).is_empty()
         });
         assert_eq!(lost, Some(30));
-        lookout.machine_heard(Timestamp(40_000), &node("a"));
-        assert_eq!(lookout.lost(), BTreeSet::from([node("a")]));
+        liveness.machine_heard(Timestamp(40_000), &node("a"));
+        assert_eq!(liveness.lost(), BTreeSet::from([node("a")]));
     }
 
     #[test]
     fn who_slept_has_not_listened() {
-        let mut lookout = lookout(&["a", "b"]);
-        assert_eq!(silence(&mut lookout, 1, 3), None);
-        assert_eq!(lookout.tick(Timestamp(100_000)), [], "nobody is lost because we were suspended");
-        assert_eq!(silence(&mut lookout, 101, 104), None);
-        assert_eq!(silence(&mut lookout, 105, 106), Some(105));
+        let mut liveness = liveness(&["a", "b"]);
+        assert_eq!(silence(&mut liveness, 1, 3), None);
+        assert_eq!(liveness.tick(Timestamp(100_000)), [], "nobody is lost because we were suspended");
+        assert_eq!(silence(&mut liveness, 101, 104), None);
+        assert_eq!(silence(&mut liveness, 105, 106), Some(105));
     }
 
     #[test]
     fn when_most_are_silent_it_is_us() {
-        let mut lookout = lookout(&["a", "b", "c"]);
+        let mut liveness = liveness(&["a", "b", "c"]);
         for second in 1..=6 {
             for name in ["a", "b"] {
-                lookout.missed(&node(name), "no answer");
+                liveness.missed(&node(name), "no answer");
             }
-            lookout.heard(Timestamp(second * 1000), &node("c"));
-            lookout.tick(Timestamp(second * 1000));
+            liveness.heard(Timestamp(second * 1000), &node("c"));
+            liveness.tick(Timestamp(second * 1000));
         }
-        assert!(lookout.is_more_likely_us());
+        assert!(liveness.is_more_likely_us());
     }
 }
