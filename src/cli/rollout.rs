@@ -1,5 +1,5 @@
-//! From a plan to the proof that it came true: what `deploy` and `rm` have in common, and `diff` its
-//! beginning.
+//! From a plan to the proof that it came true: what all commands have in common that change what runs,
+//! and `diff` its beginning.
 
 mod ending;
 mod interrupt;
@@ -9,7 +9,7 @@ mod screen;
 use std::path::PathBuf;
 
 use super::cluster::{Cluster, blame, env};
-use super::deploy::Format;
+use super::format::Format;
 use super::render::plan::{self, PlanView};
 use super::render::progress::{self, Board};
 use super::render::style::{STRONG, paint};
@@ -33,6 +33,8 @@ const TIMEOUT_MS: i64 = 10 * 60 * 1000;
 /// What was asked for besides the stack itself.
 #[derive(Debug, Clone)]
 pub(super) struct Wish {
+    /// What was typed behind `stackctl`: `deploy`.
+    pub(super) command: &'static str,
     /// What is to become of the stack.
     pub(super) kind: Kind,
     pub(super) format: Format,
