@@ -3,9 +3,8 @@
 use super::Context;
 use super::cluster::{self, Cluster};
 use super::deploy::stack_name;
-use super::history::warn_of_undecided;
 use super::records::{reading, remembered};
-use super::release_name::no_release;
+use super::release_name::find;
 use super::report::{Exit, Failure};
 use super::rollout::{self, Draft, Job, Record};
 use super::rollout_args::StartArgs;
@@ -37,10 +36,7 @@ pub(super) fn run(args: &Rollback, context: &Context) -> Result<Exit, Failure> {
         let stack = &args.stack;
         let history = remembered(&reading(context, cluster), stack).await?.history;
         let to = args.to.or_else(|| history.before_last());
-        let Some((release, _)) = to.and_then(|to| history.releases.get(&to)) else {
-            warn_of_undecided(&context.ui, &history);
-            return Err(Failure::refused(no_release(stack, to, &history)));
-        };
+        let (to, release, _) = find(&context.ui, stack, to, &history)?;
         // The images are those of the release: pinned then, and not looked up again.
         let spec = release.spec.clone();
         let options = cluster.plan_options(true);
@@ -51,7 +47,7 @@ pub(super) fn run(args: &Rollback, context: &Context) -> Result<Exit, Failure> {
         };
         let wish = args.start.wish("rollback", options.clone());
         let draft = Draft {
-            verb: format!("rollback to {}", to.unwrap_or_default()),
+            verb: format!("rollback to {to}"),
             files: release.files.clone(),
             message: args.start.rollout.message.clone(),
             git: release.git.clone().map(|git| tokio::spawn(async { Some(git) })),

@@ -23,6 +23,7 @@
 //!
 //! Knows nothing of Docker, ssh or terminals, and reads no clock but for waiting.
 
+pub mod current;
 mod decide;
 mod error;
 pub mod files;
@@ -32,6 +33,7 @@ pub mod payload;
 pub mod register;
 pub mod release;
 
+pub use current::{Current, NoCurrent};
 pub use decide::{Appended, Ledger, Limits};
 pub use error::LedgerError;
 pub use files::FileRegisters;
