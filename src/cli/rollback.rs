@@ -57,7 +57,7 @@ pub(super) fn run(args: &Rollback, context: &Context) -> Result<Exit, Failure> {
     let connect = ConnectOptions { with_registry_auth: args.with_registry_auth, ..ConnectOptions::default() };
     cluster::with(context, connect, async |cluster: &Cluster| {
         let stack = &args.stack;
-        let history = remembered(&reading(context, cluster), stack).await?.history;
+        let history = remembered(reading(cluster), stack).await?.history;
         let to = args.to.or_else(|| history.before_last());
         let Some((release, _)) = to.and_then(|to| history.releases.get(&to)) else {
             warn_of_undecided(&context.ui, &history);
@@ -67,7 +67,7 @@ pub(super) fn run(args: &Rollback, context: &Context) -> Result<Exit, Failure> {
         let spec = release.spec.clone();
         let options = cluster.plan_options(true);
         let plan = async {
-            let observed = cluster.observer.observe(cluster.clock.now()).await;
+            let observed = cluster.observe().await;
             let plan = Plan::make(&observed, &spec, options.clone());
             Planned { observed, spec, plan }
         };

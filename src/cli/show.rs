@@ -42,7 +42,7 @@ pub enum Format {
 pub(super) fn run(args: &Show, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let ReleaseName { stack, number } = &args.release;
-        let history = remembered(&reading(context, cluster), stack).await?.history;
+        let history = remembered(reading(cluster), stack).await?.history;
         let number = number.or_else(|| history.last().map(|(number, ..)| number));
         let Some((at, (release, outcome))) = number.and_then(|n| history.releases.get_key_value(&n)) else {
             warn_of_undecided(&context.ui, &history);
