@@ -43,7 +43,8 @@ impl Observer {
         Self { inner: Arc::clone(&self.inner), is_brisk: true }
     }
 
-    /// One look at every host, all at once. Connects again to those that were lost.
+    /// One look at every host, all at once. Connects again to those that were lost. Members are as the
+    /// inventory has them.
     pub async fn observe(&self, now: Timestamp) -> Observed {
         let looks = self.inner.hosts.iter().map(|(name, host)| async move {
             let view = match self.facts(name, host).await {
@@ -53,7 +54,7 @@ impl Observer {
             (name.clone(), ObservedNode { member: host.entry.member.clone(), view })
         });
         let nodes = join_all(looks).await.into_iter().collect();
-        Observed { cluster: self.inner.cluster.clone(), at: now, nodes }
+        Observed { cluster: self.inner.cluster.clone(), at: now, nodes, records_unknown: None }
     }
 
     async fn facts(&self, name: &NodeName, host: &Arc<Host>) -> Result<crate::model::NodeFacts, HostError> {

@@ -16,6 +16,8 @@ pub enum Kind {
     Outcomes,
     /// What the loop is told about a stack.
     Settings,
+    /// What is remembered of nodes over the inventory; one stream for the whole cluster.
+    Nodes,
 }
 
 impl Kind {
@@ -27,6 +29,7 @@ impl Kind {
             Self::Releases => "releases",
             Self::Outcomes => "outcomes",
             Self::Settings => "settings",
+            Self::Nodes => "nodes",
         }
     }
 
@@ -38,6 +41,8 @@ impl Kind {
             Self::Lease => 6,
             // The newest holds all there is.
             Self::Settings => 4,
+            // The newest says everything; a few more, to see who did what.
+            Self::Nodes => 9,
             Self::Releases | Self::Outcomes => 49,
         }
     }
@@ -48,12 +53,12 @@ impl Kind {
 pub struct Stream {
     /// What it is for.
     pub kind: Kind,
-    /// Whose it is: the stack's name.
+    /// Whose it is: the stack's name, or `cluster`.
     pub of: String,
 }
 
 impl Stream {
-    /// A stack's stream.
+    /// The stream of a stack, or of the cluster.
     #[must_use]
     pub fn new(kind: Kind, of: impl fmt::Display) -> Self {
         Self { kind, of: of.to_string() }

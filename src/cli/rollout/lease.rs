@@ -11,6 +11,7 @@ use crate::cli::records::{Remembered, Writing, drifted, remembered, writing};
 use crate::cli::render::age::human_duration;
 use crate::cli::report::{Blame, Exit, Failure};
 use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
+use crate::engine::members::tend;
 use crate::engine::records::fresh_id;
 use crate::engine::{Lease, Planned, Store, Validity};
 use crate::fleet::RegisterWriter;
@@ -88,7 +89,9 @@ impl Record {
         draft: Draft,
     ) -> Result<Self, LedgerError> {
         let ledger = writing(context, cluster);
-        let (log, _) = look(&ledger, stack).await?;
+        let (looked, tended) = tokio::join!(look(&ledger, stack), tend(&ledger));
+        let (log, _) = looked?;
+        tended?;
         let remembered = remembered(&ledger, stack).await?;
         Ok(Self { ledger, free: log.next(), remembered, draft })
     }
@@ -102,7 +105,9 @@ impl Record {
         plan: impl Future<Output = Planned>,
     ) -> Job {
         let ledger = writing(context, cluster);
-        let before = look(&ledger, stack).await;
+        // What of the nodes is left half written would stop the plan.
+        let (before, tended) = tokio::join!(look(&ledger, stack), tend(&ledger));
+        let before = before.and_then(|looked| tended.map(|()| looked));
         let (mut planned, remembered) = tokio::join!(plan, remembered(&ledger, stack));
         if let Ok(remembered) = &remembered {
             planned.plan.drift = drifted(&planned.observed, &remembered.history);
