@@ -1,10 +1,12 @@
 //! Where the ledger's registers are, for whoever does not care.
 
+use std::collections::BTreeSet;
+
 use crate::fleet::Fence;
 use crate::ledger::{
     Content, FileRegisters, Found, Place, ReadRegisters, Silent, Stream, Value, WriteRegisters,
 };
-use crate::model::Timestamp;
+use crate::model::{StackName, Timestamp};
 
 /// Registers on hosts, or in a directory. Writes only if those on hosts do: a reader's type holds for both.
 #[derive(Debug)]
@@ -27,6 +29,13 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
         match self {
             Self::Volumes(volumes) => volumes.list(manager, stream).await,
             Self::Files(files) => files.list(manager, stream).await,
+        }
+    }
+
+    async fn stacks(&self, manager: usize) -> Result<BTreeSet<StackName>, Silent> {
+        match self {
+            Self::Volumes(volumes) => volumes.stacks(manager).await,
+            Self::Files(files) => files.stacks(manager).await,
         }
     }
 
