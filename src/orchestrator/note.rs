@@ -67,6 +67,30 @@ pub enum Note {
         /// Why it is not made elsewhere.
         why: String,
     },
+    /// A task stays on a drained node.
+    StaysOnDrained {
+        /// Which service.
+        service: ServiceName,
+        /// Which slot.
+        slot: Slot,
+        /// Where it is.
+        node: NodeName,
+        /// Why.
+        why: String,
+        /// It is not as wanted, and is not replaced.
+        is_outdated: bool,
+    },
+    /// A slot waits for a drained node, where its data may be.
+    WaitsForDrained {
+        /// Which service.
+        service: ServiceName,
+        /// Which slot.
+        slot: Slot,
+        /// The node it waits for.
+        node: NodeName,
+        /// Why it is not made elsewhere.
+        why: String,
+    },
     /// A node runs in swarm mode.
     SwarmModeActive {
         /// Which.
@@ -104,6 +128,9 @@ pub enum Note {
     },
 }
 
+/// How a task with local data leaves a drained node.
+const LET_GO: &str = "`on_node_loss: reschedule`, or a drain with --force, gives that data up";
+
 impl Note {
     /// Whether it matters only to those who are about to change something: with nothing to do, it would
     /// be said again and again to people who know.
@@ -120,6 +147,8 @@ impl Note {
             | Self::SilentNodeIgnored { .. }
             | Self::NodeLost { .. }
             | Self::Held { .. }
+            | Self::StaysOnDrained { .. }
+            | Self::WaitsForDrained { .. }
             | Self::SwarmModeActive { .. }
             | Self::UnreadableContainer { .. }
             | Self::PinKept { .. } => false,
@@ -156,6 +185,13 @@ impl fmt::Display for Note {
             }
             Self::Held { service, slot, node, why } => {
                 write!(f, "{service}.{slot} waits for lost node {node}: {why}")
+            }
+            Self::StaysOnDrained { service, slot, node, why, is_outdated } => {
+                let outdated = if *is_outdated { " and is not replaced" } else { "" };
+                write!(f, "{service}.{slot} stays on drained node {node}{outdated}: {why}; {LET_GO}")
+            }
+            Self::WaitsForDrained { service, slot, node, why } => {
+                write!(f, "{service}.{slot} waits for drained node {node}: {why}; {LET_GO}")
             }
             Self::SwarmModeActive { node } => {
                 write!(f, "node {node} is in swarm mode: its own scheduler may run tasks beside these")
