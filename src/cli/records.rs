@@ -6,7 +6,7 @@ use super::Context;
 use super::cluster::Cluster;
 use super::report::{Blame, Failure};
 use crate::engine::Store;
-use crate::engine::records::value;
+use crate::engine::records::{history, value};
 use crate::fleet::inventory::{BadLedger, LedgerPlace};
 use crate::fleet::{Fleet, Inventory, RegisterReader, RegisterWriter};
 use crate::ledger::nodes;
@@ -80,15 +80,7 @@ pub(super) async fn remembered<R: ReadRegisters>(
     ledger: &Ledger<R>,
     stack: &StackName,
 ) -> Result<Remembered, LedgerError> {
-    let streams = (releases(stack), outcomes(stack));
-    // What is wrong with both is said of the first, whichever answers first.
-    let (releases, outcomes) = tokio::join!(ledger.read(&streams.0), ledger.read(&streams.1));
-    let (releases, outcomes) = (releases?, outcomes?);
-    let history = History::of(&releases, &outcomes).map_err(|(seq, detail)| LedgerError::Unreadable {
-        stream: streams.0.to_string(),
-        seq,
-        detail,
-    })?;
+    let (history, releases, outcomes) = history(ledger, stack).await?;
     Ok(Remembered { history, releases, outcomes })
 }
 

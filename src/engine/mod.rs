@@ -9,6 +9,7 @@ pub mod journal;
 pub mod lease;
 pub mod members;
 pub mod plan;
+pub mod reconcile;
 pub mod records;
 pub mod run;
 

@@ -1,10 +1,14 @@
 //! Where the ledger's registers are, for whoever does not care.
 
+use std::collections::BTreeSet;
+
 use crate::fleet::Fence;
+use crate::ledger::release::{History, outcomes, releases};
 use crate::ledger::{
-    Content, FileRegisters, Found, Place, ReadRegisters, Silent, Stream, Value, WriteRegisters,
+    Content, FileRegisters, Found, Ledger, LedgerError, Log, Place, ReadRegisters, Silent, Stream, Value,
+    WriteRegisters,
 };
-use crate::model::Timestamp;
+use crate::model::{StackName, Timestamp};
 
 /// Registers on hosts, or in a directory. Writes only if those on hosts do: a reader's type holds for both.
 #[derive(Debug)]
@@ -27,6 +31,13 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
         match self {
             Self::Volumes(volumes) => volumes.list(manager, stream).await,
             Self::Files(files) => files.list(manager, stream).await,
+        }
+    }
+
+    async fn stacks(&self, manager: usize) -> Result<BTreeSet<StackName>, Silent> {
+        match self {
+            Self::Volumes(volumes) => volumes.stacks(manager).await,
+            Self::Files(files) => files.stacks(manager).await,
         }
     }
 
@@ -58,6 +69,23 @@ impl<V: WriteRegisters> WriteRegisters for Store<V> {
             Self::Files(files) => files.remove(manager, stream, place).await,
         }
     }
+}
+
+/// The releases of a stack, and the streams they come from: releases, and how they ended.
+pub async fn history<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+) -> Result<(History, Log, Log), LedgerError> {
+    let streams = (releases(stack), outcomes(stack));
+    // What is wrong with both is said of the first, whichever answers first.
+    let (releases, outcomes) = tokio::join!(ledger.read(&streams.0), ledger.read(&streams.1));
+    let (releases, outcomes) = (releases?, outcomes?);
+    let history = History::of(&releases, &outcomes).map_err(|(seq, detail)| LedgerError::Unreadable {
+        stream: streams.0.to_string(),
+        seq,
+        detail,
+    })?;
+    Ok((history, releases, outcomes))
 }
 
 /// A name nobody else comes up with.

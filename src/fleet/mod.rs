@@ -76,8 +76,8 @@ impl Default for ConnectOptions {
 /// How often each call was made, by node and by `METHOD /path/{}`.
 pub type Calls = BTreeMap<NodeName, BTreeMap<String, u64>>;
 
-/// The hosts of an inventory and the connections to them.
-#[derive(Debug)]
+/// The hosts of an inventory and the connections to them. A clone is the same connections.
+#[derive(Debug, Clone)]
 pub struct Fleet {
     inner: Arc<Inner>,
 }
@@ -112,6 +112,12 @@ impl Fleet {
     pub fn errors(&self) -> BTreeMap<NodeName, HostError> {
         let silent = |(name, host): (&NodeName, &Arc<Host>)| Some((name.clone(), host.up().err()?));
         self.inner.hosts.iter().filter_map(silent).collect()
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<NodeName> {
+        self.inner.hosts.keys().cloned().collect()
     }
 
     /// What asks. Cheap to clone, and unable to write.

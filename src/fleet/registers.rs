@@ -8,7 +8,7 @@
 //! register with nothing in it, for good. Records that somebody prunes are gone from that host; the next
 //! writer puts what is decided back (see [`Ledger::mend`](crate::ledger::register)).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +20,10 @@ use super::Inner;
 use super::docker::client::{CallError, DEFAULT_LIMIT, escaped, with_query};
 use super::docker::wire;
 use super::host::{Host, Up};
-use crate::ledger::register::{Content, Found, Place, ReadRegisters, Silent, Stream, WriteRegisters};
+use crate::ledger::register::{Content, Found, Kind, Place, ReadRegisters, Silent, Stream, WriteRegisters};
 use crate::model::ids::sha256_hex;
 use crate::model::node::Role;
-use crate::model::{ClusterName, Timestamp};
+use crate::model::{ClusterName, StackName, Timestamp};
 
 /// What names of our volumes begin with.
 pub(super) const PREFIX: &str = "stackctl-ledger-";
@@ -74,11 +74,13 @@ impl RegisterReader {
 
     fn name(&self, stream: &Stream, place: Place) -> String {
         let whole = format!("{}\n{stream}", self.inner.cluster);
-        let readable: String = format!("{}.{}.{}", self.inner.cluster, stream.kind.word(), stream.of)
-            .chars()
-            .take(READABLE_MAX)
-            .collect();
-        format!("{PREFIX}{readable}-{}-{}.{}", &sha256_hex(whole.as_bytes())[..12], place.seq, place.round)
+        let (readable, hash) = (self.readable(stream), sha256_hex(whole.as_bytes()));
+        format!("{PREFIX}{readable}-{}-{}.{}", &hash[..12], place.seq, place.round)
+    }
+
+    fn readable(&self, stream: &Stream) -> String {
+        let whole = format!("{}.{}.{}", self.inner.cluster, stream.kind.word(), stream.of);
+        whole.chars().take(READABLE_MAX).collect()
     }
 
     fn labels(&self, stream: &Stream, place: Place, content: &Content) -> BTreeMap<String, String> {
@@ -128,6 +130,11 @@ pub(super) fn named(volume: &str, cluster: &ClusterName) -> Option<(String, Stri
     Some((kind.to_owned(), of.to_owned()))
 }
 
+/// Names are letters, digits and these.
+fn escaped_in_pattern(c: char) -> String {
+    if c == '.' { "\\.".to_owned() } else { c.to_string() }
+}
+
 fn place(labels: &BTreeMap<String, String>) -> Option<Place> {
     Some(Place { seq: labels.get(SEQ)?.parse().ok()?, round: labels.get(ROUND)?.parse().ok()? })
 }
@@ -158,6 +165,27 @@ impl ReadRegisters for RegisterReader {
         Ok(volumes.filter_map(register).collect())
     }
 
+    /// Told by the names of leases' volumes: they are few and small, where releases are large. Labels can
+    /// only be asked for whole.
+    async fn stacks(&self, manager: usize) -> Result<BTreeSet<StackName>, Silent> {
+        let stream = Stream::new(Kind::Lease, "");
+        let start: String = self.readable(&stream).chars().map(escaped_in_pattern).collect();
+        let filters = json!({
+            "label": [format!("{CLUSTER}={}", self.inner.cluster)], "name": [format!("^{PREFIX}{start}")],
+        });
+        let path = with_query("/volumes", &[("filters", &filters.to_string())]);
+        let question = move |up: Arc<Up>| {
+            let path = path.clone();
+            async move { up.engine.reader.get::<wire::Volumes>(&path, DEFAULT_LIMIT).await }
+        };
+        let volumes = self.ask(manager, question).await?.volumes;
+        let of = |volume: &wire::Volume| {
+            let name = volume.labels.get(STREAM)?.strip_prefix(&stream.to_string())?;
+            StackName::new(name).ok()
+        };
+        Ok(volumes.iter().filter_map(of).collect())
+    }
+
     async fn clock(&self, manager: usize) -> Result<Timestamp, Silent> {
         let question =
             |up: Arc<Up>| async move { up.engine.reader.get::<wire::Info>("/info", DEFAULT_LIMIT).await };
@@ -181,6 +209,10 @@ impl ReadRegisters for RegisterWriter {
 
     async fn list(&self, manager: usize, stream: &Stream) -> Result<Vec<Found>, Silent> {
         self.0.list(manager, stream).await
+    }
+
+    async fn stacks(&self, manager: usize) -> Result<BTreeSet<StackName>, Silent> {
+        self.0.stacks(manager).await
     }
 
     async fn clock(&self, manager: usize) -> Result<Timestamp, Silent> {
@@ -229,7 +261,6 @@ mod tests {
     use super::super::fake::{Answer, FakeEngine, ok};
     use super::super::{ConnectOptions, Fleet, inventory};
     use super::*;
-    use crate::ledger::register::Kind;
 
     /// An engine that keeps volumes as docker does, with a clock of its own.
     fn engine() -> FakeEngine {

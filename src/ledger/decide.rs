@@ -26,7 +26,7 @@
 //! anew, so after the arbiter has answered it looks whether the stream has gone on beyond what is kept:
 //! whatever was removed was removed after a later place was decided, and a majority shows that one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -39,6 +39,7 @@ use super::LedgerError;
 use super::log::Log;
 use super::payload::Value;
 use super::register::{Content, Place, ReadRegisters, Silent, Stream, WriteRegisters};
+use crate::model::StackName;
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
@@ -102,6 +103,12 @@ impl<R: ReadRegisters> Ledger<R> {
         let log = Log::of(stream, answers, self.majority())?;
         self.check_managers(stream, &log)?;
         Ok(log)
+    }
+
+    /// Stacks of which anything is remembered: what a majority holds is seen on any other majority.
+    pub async fn stacks(&self) -> Result<BTreeSet<StackName>, LedgerError> {
+        let answers = self.ask_all(|manager| self.registers.stacks(manager)).await?;
+        Ok(answers.into_values().flatten().collect())
     }
 
     /// What the managers' clocks say.

@@ -4,13 +4,14 @@
 //! reads it sees all of it or nothing, after a crash too. Age is told by the file system's own clock: the
 //! time it gives to a new file.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::register::{Content, Found, Place, ReadRegisters, Silent, Stream, WriteRegisters};
-use crate::model::{ClusterName, Timestamp};
+use super::register::{Content, Found, Kind, Place, ReadRegisters, Silent, Stream, WriteRegisters};
+use crate::model::{ClusterName, StackName, Timestamp};
 
 /// Before names that are not registers yet.
 const UNFINISHED: &str = ".tmp-";
@@ -96,6 +97,17 @@ impl FileRegisters {
     }
 
     #[expect(clippy::disallowed_methods, reason = "registers are files")]
+    fn leased(&self) -> io::Result<BTreeSet<StackName>> {
+        let entries = match fs::read_dir(self.dir.join(Kind::Lease.word())) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+            entries => entries?,
+        };
+        let names = entries.map(|entry| Ok(entry?.file_name()));
+        let names = names.collect::<io::Result<Vec<_>>>()?;
+        Ok(names.iter().filter_map(|name| StackName::new(name.to_str()?).ok()).collect())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "registers are files")]
     fn time(&self) -> io::Result<Timestamp> {
         fs::create_dir_all(&self.dir)?;
         let path = self.finished(&self.dir, "")?;
@@ -129,6 +141,10 @@ impl ReadRegisters for FileRegisters {
         self.found(stream).map_err(|error| silent(&error))
     }
 
+    async fn stacks(&self, _: usize) -> Result<BTreeSet<StackName>, Silent> {
+        self.leased().map_err(|error| silent(&error))
+    }
+
     async fn clock(&self, _: usize) -> Result<Timestamp, Silent> {
         self.time().map_err(|error| silent(&error))
     }
@@ -159,7 +175,7 @@ impl WriteRegisters for FileRegisters {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Appended, Kind, Ledger, Limits, Value};
+    use super::super::{Appended, Ledger, Limits, Value};
     use super::*;
 
     fn value(id: &str) -> Value {
@@ -198,6 +214,10 @@ mod tests {
         won.sort_unstable();
         assert_eq!(won, (1..=20).collect::<Vec<_>>());
         let ledger = one.unwrap();
+        assert!(ledger.stacks().await.unwrap().is_empty(), "nothing is written without a lease");
+        let lease = Value { managers: ledger.registers().managers().to_vec(), ..value("a") };
+        ledger.append(&Stream::new(Kind::Lease, "shop"), 1, &lease).await.unwrap();
+        assert_eq!(ledger.stacks().await.unwrap(), [StackName::unchecked("shop")].into());
         // What a crash leaves behind is no register.
         fs::write(dir.path().join("test/releases/shop/.tmp-1-1"), "half").unwrap();
         let log = ledger.read(&stream).await.unwrap();

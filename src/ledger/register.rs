@@ -1,9 +1,10 @@
 //! Write-once registers: what the ledger asks of whoever keeps its records.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 
-use crate::model::Timestamp;
+use crate::model::{StackName, Timestamp};
 
 /// What a stream is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,6 +110,10 @@ pub trait ReadRegisters: Sync {
         manager: usize,
         stream: &Stream,
     ) -> impl Future<Output = Result<Vec<Found>, Silent>> + Send;
+
+    /// Stacks of which a manager remembers anything: those whose lease was ever taken, since nothing is
+    /// written of a stack without it.
+    fn stacks(&self, manager: usize) -> impl Future<Output = Result<BTreeSet<StackName>, Silent>> + Send;
 
     /// What a manager's clock says: the one that [`Found::created`] is read from.
     fn clock(&self, manager: usize) -> impl Future<Output = Result<Timestamp, Silent>> + Send;

@@ -76,6 +76,30 @@ pub enum Note {
         /// Why, and how long.
         why: String,
     },
+    /// A task stays on a drained node.
+    StaysOnDrained {
+        /// Which service.
+        service: ServiceName,
+        /// Which slot.
+        slot: Slot,
+        /// Where it is.
+        node: NodeName,
+        /// Why.
+        why: String,
+        /// It is not as wanted, and is not replaced.
+        is_outdated: bool,
+    },
+    /// A slot waits for a drained node, where its data may be.
+    WaitsForDrained {
+        /// Which service.
+        service: ServiceName,
+        /// Which slot.
+        slot: Slot,
+        /// The node it waits for.
+        node: NodeName,
+        /// Why it is not made elsewhere.
+        why: String,
+    },
     /// A node runs in swarm mode.
     SwarmModeActive {
         /// Which.
@@ -113,6 +137,9 @@ pub enum Note {
     },
 }
 
+/// How a task with local data leaves a drained node.
+const LET_GO: &str = "`on_node_loss: reschedule`, or a drain with --force, gives that data up";
+
 impl Note {
     /// Whether it matters only to those who are about to change something: with nothing to do, it would
     /// be said again and again to people who know.
@@ -130,6 +157,8 @@ impl Note {
             | Self::NodeLost { .. }
             | Self::Held { .. }
             | Self::Resting { .. }
+            | Self::StaysOnDrained { .. }
+            | Self::WaitsForDrained { .. }
             | Self::SwarmModeActive { .. }
             | Self::UnreadableContainer { .. }
             | Self::PinKept { .. } => false,
@@ -168,6 +197,13 @@ impl fmt::Display for Note {
                 write!(f, "{service}.{slot} waits for lost node {node}: {why}")
             }
             Self::Resting { service, slot, why } => write!(f, "{service}.{slot} is left as it is: {why}"),
+            Self::StaysOnDrained { service, slot, node, why, is_outdated } => {
+                let outdated = if *is_outdated { " and is not replaced" } else { "" };
+                write!(f, "{service}.{slot} stays on drained node {node}{outdated}: {why}; {LET_GO}")
+            }
+            Self::WaitsForDrained { service, slot, node, why } => {
+                write!(f, "{service}.{slot} waits for drained node {node}: {why}; {LET_GO}")
+            }
             Self::SwarmModeActive { node } => {
                 write!(f, "node {node} is in swarm mode: its own scheduler may run tasks beside these")
             }

@@ -24,8 +24,8 @@ pub struct PlanOptions {
     /// A caller who still has the last look at such a node should leave it in the observation: what is
     /// known to have run there can be told from what never ran.
     pub lost: BTreeSet<NodeName>,
-    /// Slots that are to move, and where to; see [`rebalance`](super::rebalance()). A move that has become
-    /// impossible is left out.
+    /// Slots that are to move, and where to; see [`rebalance`](super::rebalance()). A move that is
+    /// not possible is left out: the same rules hold as for a task that is new on a node.
     pub moves: BTreeMap<(ServiceName, Slot), NodeName>,
     /// For a loop that keeps a stack as it is declared: sick tasks are replaced, and what stays is not
     /// waited for.

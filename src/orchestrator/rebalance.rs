@@ -17,7 +17,7 @@ use super::site::{Demand, Site, sites};
 use crate::model::Observed;
 use crate::model::ids::{NodeName, ServiceName};
 use crate::model::spec::{ServiceMode, ServiceSpec, StackSpec, Strategy};
-use crate::model::task::{Slot, Task};
+use crate::model::task::{Slot, Task, TaskStatus};
 
 /// One task to move.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -114,10 +114,7 @@ impl<'o> Balance<'o> {
             sites.iter().enumerate().map(|(at, site)| (&site.member.name, at)).collect();
         let wanted = service.task.hash();
         let mut tasks: BTreeMap<usize, Vec<&Task>> = BTreeMap::new();
-        for task in observed.tasks().filter(|task| task.stack == spec.name && task.service == service.name) {
-            if !task.is_live() {
-                continue;
-            }
+        for task in one_of_each_slot(observed, spec, service) {
             let at = index[&task.node];
             tally.counts[at] += 1;
             // What is not as wanted yet is the next deploy's to replace.
@@ -214,8 +211,8 @@ impl<'o> Balance<'o> {
         let task = self.tasks.get_mut(&from).and_then(Vec::pop).expect("a giver has a task");
         sites[from].load.remove(&Demand::of(&task.spec));
         sites[to].load.add(&self.request.demand);
-        self.tally.counts[from] -= 1;
-        self.tally.counts[to] += 1;
+        self.tally.remove(from);
+        self.tally.add(to);
         let depth = self.service.placement.spread.len();
         Move {
             service: self.service.name.clone(),
@@ -231,11 +228,32 @@ impl<'o> Balance<'o> {
     }
 }
 
+/// The task of each slot that will stay: a run that was killed may have left others beside it, which the
+/// next one removes.
+fn one_of_each_slot<'o>(
+    observed: &'o Observed,
+    spec: &StackSpec,
+    service: &ServiceSpec,
+) -> impl Iterator<Item = &'o Task> {
+    let ours = |task: &&Task| task.stack == spec.name && task.service == service.name && task.is_live();
+    let mut by_slot: BTreeMap<&Slot, &Task> = BTreeMap::new();
+    let rank = |task: &Task| {
+        (task.status == TaskStatus::Created, !task.status.is_up(), task.created_at, task.id.clone())
+    };
+    for task in observed.tasks().filter(ours) {
+        let best = by_slot.entry(&task.slot).or_insert(task);
+        if rank(task) < rank(best) {
+            *best = task;
+        }
+    }
+    by_slot.into_values()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::builder::*;
-    use crate::model::{Health, NodeView, TaskStatus, Timestamp};
+    use crate::model::{Health, NodeView, Timestamp};
 
     /// The stack's tasks on these nodes, in order of slot.
     fn placed(mut observed: Observed, spec: &StackSpec, at: &[(&str, &[&str])]) -> Observed {

@@ -54,13 +54,7 @@ fn alone_in_slot(world: &World, task: &stackctl::orchestrator::TaskPlan, spec: &
 
 /// Under start-first a task that does its work goes only once another in its slot does.
 fn none_missed(world: &World, task: &TaskHandle, spec: &StackSpec, why: &Reason) {
-    let slot_goes = matches!(
-        why,
-        Reason::ServiceRemoved
-            | Reason::ScaledDown { .. }
-            | Reason::NoLongerFits { .. }
-            | Reason::NodeDrained { .. }
-    );
+    let slot_goes = matches!(why, Reason::ServiceRemoved | Reason::ScaledDown { .. });
     let Some(service) = spec.services.get(&task.service) else { return };
     let order =
         if *why == Reason::RolledBack { service.rollback_config.order } else { service.update_config.order };

@@ -9,7 +9,7 @@ use stackctl::ledger::{
     Appended, Content, Found, Kind, Ledger, LedgerError, Limits, Place, ReadRegisters, Silent, Stream, Value,
     WriteRegisters,
 };
-use stackctl::model::Timestamp;
+use stackctl::model::{StackName, Timestamp};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::splitmix::SplitMix64;
@@ -142,6 +142,10 @@ impl ReadRegisters for Registers {
                 .collect()
         })
         .await
+    }
+
+    async fn stacks(&self, _: usize) -> Result<BTreeSet<StackName>, Silent> {
+        Ok(BTreeSet::new())
     }
 
     async fn clock(&self, _: usize) -> Result<Timestamp, Silent> {

@@ -9,6 +9,7 @@
 #[allow(dead_code)]
 mod builder;
 mod checks;
+mod drains;
 mod faults;
 mod generate;
 mod ledger;

@@ -4,6 +4,10 @@
 //! behind, and if the node is only cut off, two of them would write at once. Such a slot is *held*: it
 //! waits for its node, with a note that says so, unless its service has opted in to
 //! [`OnNodeLoss::Reschedule`].
+//!
+//! So with a node that is drained: Swarm takes every task away and leaves the data behind, without a word.
+//! Here a task with local data stays, or waits if it has ended or the node is silent, unless its service
+//! has opted in or the node was drained by force.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +25,8 @@ pub(super) struct Lost {
     tasks: BTreeMap<(ServiceName, Slot), Task>,
     /// Nodes of which nothing is known: anything may have run there.
     dark: Vec<Member>,
+    /// Silent nodes that are drained: what has local data may have stayed there.
+    drained: Vec<Member>,
 }
 
 /// The observation without what was seen on lost nodes, and what that was.
@@ -56,6 +62,18 @@ pub(super) fn give_up(observed: &Observed, lost: &BTreeSet<NodeName>, stack: &St
 }
 
 impl Lost {
+    /// With the nodes that are silent and drained, lost or not.
+    pub(super) fn and_drained(mut self, observed: &Observed) -> Self {
+        let may_keep = |member: &&Member| member.availability == Availability::Drain && !member.abandons_data;
+        self.drained = observed.silent().map(|(member, _)| member).filter(may_keep).cloned().collect();
+        self
+    }
+
+    /// A drained node that is silent, where a task of the service may have stayed.
+    pub(super) fn may_have_kept(&self, service: &ServiceSpec) -> Option<&NodeName> {
+        could_be_on(&self.drained, service)
+    }
+
     /// The task that was last seen in a slot, on a lost node.
     pub(super) fn task(&self, service: &ServiceName, slot: &Slot) -> Option<&Task> {
         self.tasks.get(&(service.clone(), slot.clone()))
@@ -68,17 +86,32 @@ impl Lost {
 
     /// A lost node of which nothing is known, where a task of the service may be.
     pub(super) fn may_hide(&self, service: &ServiceSpec) -> Option<&NodeName> {
-        let may = |member: &&Member| {
-            let constraints = service.placement.constraints.iter();
-            let mut read = constraints.filter_map(|text| Constraint::parse(text).ok());
-            read.all(|constraint| constraint.may_hold(member))
-        };
-        self.dark.iter().find(may).map(|member| &member.name)
+        could_be_on(&self.dark, service)
     }
 
     /// Whether nothing is lost.
     pub(super) fn is_empty(&self) -> bool {
         self.tasks.is_empty() && self.dark.is_empty()
+    }
+}
+
+fn could_be_on<'m>(members: &'m [Member], service: &ServiceSpec) -> Option<&'m NodeName> {
+    let may = |member: &&Member| {
+        let constraints = service.placement.constraints.iter();
+        let mut read = constraints.filter_map(|text| Constraint::parse(text).ok());
+        read.all(|constraint| constraint.may_hold(member))
+    };
+    members.iter().find(may).map(|member| &member.name)
+}
+
+/// Why a service's tasks stay on a node that is drained, if they do. A wish to wait for a lost node is
+/// none to stay on one that is given up in good order.
+pub(super) fn stays(service: &ServiceSpec, stack: &StackSpec) -> Option<String> {
+    match service.placement.on_node_loss {
+        Some(OnNodeLoss::Reschedule) => None,
+        Some(OnNodeLoss::Hold) | None => {
+            local_data(service, stack).map(|what| format!("{what} is on that node only"))
+        }
     }
 }
 

@@ -160,9 +160,10 @@ pub struct OldTask {
 #[must_use]
 pub fn assign(observed: &Observed, spec: &StackSpec, options: PlanOptions) -> Assignment {
     if options.lost.is_empty() {
-        return assign_to(observed, &Lost::default(), spec, options);
+        return assign_to(observed, &Lost::default().and_drained(observed), spec, options);
     }
     let (left, lost) = loss::give_up(observed, &options.lost, &spec.name);
+    let lost = lost.and_drained(&left);
     assign_to(&left, &lost, spec, options)
 }
 

@@ -23,6 +23,8 @@ struct Table<'p> {
     plan: Arc<ServicePlan>,
     request: Request,
     templated: bool,
+    /// Why its tasks stay on a drained node, if they do.
+    stays: Option<String>,
     /// Old spec hash to the fields that differ from the wanted one.
     fields: BTreeMap<SpecHash, Arc<[String]>>,
     /// Slots with at least one task before this run.
@@ -100,6 +102,7 @@ impl<'o> Planner<'o> {
             plan,
             request,
             templated: template::is_templated(&service.task),
+            stays: loss::stays(service, self.spec),
             fields: BTreeMap::new(),
             slots_before: 0,
             slots_wanted: 0,
@@ -146,7 +149,8 @@ impl<'o> Planner<'o> {
             let namesakes = other_kind.iter().filter(|found| found.slot == fresh.slot);
             slot.after = namesakes.flat_map(|found| &found.live).map(|task| task.id.clone()).collect();
         }
-        let replaces = work.slots.iter().any(|slot| slot.kind == SlotKind::Replace);
+        let in_place = |slot: &SlotWork| slot.old.iter().any(|old| !old.idle && old.node == slot.node);
+        let replaces = work.slots.iter().any(|slot| slot.kind == SlotKind::Replace && in_place(slot));
         let start_first = service.update_config.order == UpdateOrder::StartFirst;
         if start_first && replaces && !table.request.demand.ports.is_empty() {
             let port = table.request.demand.ports[0];
@@ -198,15 +202,35 @@ impl<'o> Planner<'o> {
             self.remove_slot(work, &found, Reason::ScaledDown { from: table.slots_before, to: wanted });
         }
         let mut tally = self.tally(table);
-        let mut open = Vec::new();
+        let (mut open, mut moving) = (Vec::new(), Vec::new());
         let mut taken: std::collections::BTreeSet<u32> = std::collections::BTreeSet::new();
         for found in kept {
             if let Slot::Replica(number) = found.slot {
                 taken.insert(number);
             }
-            if let Some(at) = self.settle(table, work, found, &mut open) {
+            if let Some((home, target)) = self.move_asked_for(table, &found) {
+                tally.counts[home] += 1;
+                moving.push((found, home, target));
+            } else if let Some(at) = self.settle(table, work, found, &mut open) {
                 tally.counts[at] += 1;
             }
+        }
+        // Once it is known where all the others are: the same rules hold as for a task that is new there.
+        for (found, home, target) in moving {
+            tally.counts[home] -= 1;
+            if refusal(&table.request, &self.sites[target], &tally, target).is_ok() {
+                let [from, to] = [home, target].map(|at| self.sites[at].member.name.clone());
+                self.sites[target].load.add(&table.request.demand);
+                tally.add(target);
+                let why = Reason::Rebalanced { from, to };
+                open.push(Open { found, adopt: None, target: Some(target), why });
+            } else if let Some(at) = self.settle(table, work, found, &mut open) {
+                tally.counts[at] += 1;
+            }
+        }
+        // Counted again where they are placed, with all that come.
+        for target in open.iter().filter_map(|open| open.target) {
+            tally.counts[target] -= 1;
         }
         let missing = wanted.saturating_sub(u32::try_from(taken.len()).unwrap_or(u32::MAX));
         let new = if table.slots_before == 0 {
@@ -316,7 +340,7 @@ impl<'o> Planner<'o> {
     /// Whether a task must leave its node, and why.
     fn lasts(&self, table: &Table<'_>, task: &Task) -> Option<Reason> {
         let site = &self.sites[self.node_index(&task.node)];
-        if site.member.availability == Availability::Drain {
+        if site.member.availability == Availability::Drain && !self.keeps(table, task) {
             return Some(Reason::NodeDrained { node: task.node.clone() });
         }
         let kind = table.request.check_lasting(site).err()?;
@@ -345,14 +369,10 @@ impl<'o> Planner<'o> {
                 self.expire_kept(work, &found);
                 None
             }
-            Fate::Keep(task) if let Some(target) = self.move_target(table, task) => {
-                let (from, to) = (task.node.clone(), self.sites[target].member.name.clone());
-                self.sites[target].load.add(&table.request.demand);
-                let why = Reason::Rebalanced { from, to };
-                open.push(Open { found, adopt: None, target: Some(target), why });
-                None
-            }
             Fate::Keep(task) => {
+                if self.keeps(table, task) {
+                    self.note_kept(table, task, false);
+                }
                 let others = self.retired(&found, Some(task), &Reason::Duplicate, false);
                 for other in found.live.iter().filter(|other| other.id != task.id) {
                     self.release(other);
@@ -385,6 +405,12 @@ impl<'o> Planner<'o> {
                 }
                 Some(self.node_index(&task.node))
             }
+            // Its successor could not be placed where the data is.
+            Fate::Adopt(_) | Fate::Fresh if let Some(task) = self.kept_by_drain(table, &found) => {
+                self.note_kept(table, task, true);
+                self.keep(work, task);
+                Some(self.node_index(&task.node))
+            }
             Fate::Adopt(task) => {
                 let why = self.reason_for(table, &found, true);
                 open.push(Open { found, adopt: Some(task), target: None, why });
@@ -409,12 +435,48 @@ impl<'o> Planner<'o> {
         Tally::of(request, service, &self.spec.name, self.residents.as_ref(), &self.sites)
     }
 
-    /// Whether an empty slot has to wait for a lost node; if so, it is said.
+    /// Whether a task is on a drained node and stays there because of its data.
+    fn keeps(&self, table: &Table<'_>, task: &Task) -> bool {
+        let member = self.sites[self.node_index(&task.node)].member;
+        table.stays.is_some() && member.availability == Availability::Drain && !member.abandons_data
+    }
+
+    /// A task that stays on its drained node though it is not as wanted; none if another one of its slot
+    /// runs elsewhere.
+    fn kept_by_drain(&self, table: &Table<'_>, found: &Found<'o>) -> Option<&'o Task> {
+        let mut started = found.live.iter().filter(|task| task.status != TaskStatus::Created);
+        let first = *started.next()?;
+        let all_stay = self.keeps(table, first) && started.all(|task| self.keeps(table, task));
+        (all_stay && self.lasts(table, first).is_none()).then_some(first)
+    }
+
+    fn note_kept(&mut self, table: &Table<'_>, task: &Task, is_outdated: bool) {
+        self.notes.push(Note::StaysOnDrained {
+            service: table.service.name.clone(),
+            slot: task.slot.clone(),
+            node: task.node.clone(),
+            why: table.stays.clone().unwrap_or_default(),
+            is_outdated,
+        });
+    }
+
+    /// Whether an empty slot has to wait for a lost or drained node; if so, it is said.
     fn held(&mut self, table: &Table<'_>, found: &Found<'o>) -> bool {
-        if self.lost.is_empty() || !found.live.is_empty() {
+        if !found.live.is_empty() {
             return false;
         }
         let service = table.service;
+        if let Some(why) = &table.stays {
+            let left = found.ended.first().filter(|task| self.keeps(table, task)).map(|task| &task.node);
+            if let Some(node) = left.or_else(|| self.lost.may_have_kept(service)).cloned() {
+                let (service, slot, why) = (service.name.clone(), found.slot.clone(), why.clone());
+                self.notes.push(Note::WaitsForDrained { service, slot, node, why });
+                return true;
+            }
+        }
+        if self.lost.is_empty() {
+            return false;
+        }
         let Some(why) = loss::holds(service, self.spec) else { return false };
         let node = found.lost.map(|task| &task.node).or_else(|| self.lost.may_hide(service));
         let Some(node) = node.cloned() else { return false };
@@ -429,14 +491,16 @@ impl<'o> Planner<'o> {
         self.options.resting.get(&key).map(ToString::to_string)
     }
 
-    /// Where a task is to be moved, if that was asked for and can be done.
-    fn move_target(&self, table: &Table<'_>, task: &Task) -> Option<usize> {
-        let key = (table.service.name.clone(), task.slot.clone());
-        let target = self.options.moves.get(&key).filter(|node| **node != task.node)?;
-        let at = *self.index.get(target)?;
-        let site = &self.sites[at];
-        let request = &table.request;
-        (request.check_fixed(site).is_ok() && request.check_room(site, 0).is_ok()).then_some(at)
+    /// From where to where the task of a slot is to be moved, if that was asked for and it would stay
+    /// otherwise.
+    fn move_asked_for(&self, table: &Table<'_>, found: &Found<'o>) -> Option<(usize, usize)> {
+        let key = (table.service.name.clone(), found.slot.clone());
+        let target = *self.index.get(self.options.moves.get(&key)?)?;
+        let (policy, is_job) = (&table.service.task.restart_policy, table.plan.is_job);
+        let stays = |task: &Task| self.lasts(table, task).is_none();
+        let Fate::Keep(task) = found.fate(&table.plan.spec_hash, policy, is_job, stays) else { return None };
+        let home = self.node_index(&task.node);
+        (home != target).then_some((home, target))
     }
 
     fn keep(&self, work: &mut ServiceWork, task: &Task) {

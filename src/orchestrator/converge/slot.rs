@@ -175,8 +175,13 @@ impl Converger {
     fn is_start_first(&self, slot: usize) -> bool {
         let run = &self.slots[slot];
         // Two tasks cannot publish one port of a node: then the old one goes first, whatever the order.
+        let shares_node = run.work.old.iter().any(|old| !old.idle && old.node == run.work.node);
         self.services[run.service].update.order == UpdateOrder::StartFirst
-            && run.work.fresh.as_ref().is_some_and(|fresh| fresh.spec.host_ports().next().is_none())
+            && run
+                .work
+                .fresh
+                .as_ref()
+                .is_some_and(|fresh| !shares_node || fresh.spec.host_ports().next().is_none())
     }
 
     /// First action of a slot that gets a task.

@@ -101,10 +101,19 @@ pub(super) fn volume_json(world: &World, name: &str) -> Value {
     })
 }
 
+/// Docker takes what is asked for as a pattern; here only what a beginning needs of that is known.
+fn is_named(name: &str, pattern: &str) -> bool {
+    let plain = pattern.replace("\\.", ".");
+    match plain.strip_prefix('^') {
+        Some(start) => name.starts_with(start),
+        None => name.contains(&plain),
+    }
+}
+
 pub(super) fn list_volumes(world: &World, request: &Request) -> Reply {
     let wanted = filters(request);
     let names = world.volumes.values().filter(|volume| {
-        let others: [Filter<'_>; 1] = [("name", &|name| volume.name.contains(name))];
+        let others: [Filter<'_>; 1] = [("name", &|name| is_named(&volume.name, name))];
         fits(&wanted, &volume.asked["Labels"], &others)
     });
     let volumes: Vec<Value> = names.map(|volume| volume_json(world, &volume.name)).collect();

@@ -1,0 +1,257 @@
+//! One stack brought back to what was declared: under its lease, so that no deploy is at work beside it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc::UnboundedSender, watch};
+
+use super::known::{Desired, known};
+use super::news::{Deed, News};
+use crate::engine::lease::{NotTaken, Wanted, take};
+use crate::engine::records::{fresh_id, value};
+use crate::engine::run::{Crew, End, Progress, RunOptions, run};
+use crate::engine::{Clock, Journal, Lease, Lookout, Store};
+use crate::fleet::{Fleet, RegisterReader, RegisterWriter};
+use crate::ledger::lease::{self, Holder};
+use crate::ledger::release::{Outcome, outcomes};
+use crate::ledger::{Ledger, LedgerError};
+use crate::model::{NodeFacts, NodeName, NodeView, Observed, StackName, StackSpec, Timestamp};
+use crate::orchestrator::{self, Assignment, Ending, Plan, PlanOptions, Verdict, assign};
+
+/// How long one stack is worked at before it is looked at anew.
+const TIMEOUT_MS: i64 = 10 * 60 * 1000;
+/// Characters of a lease's id behind the stack's name.
+const ID_CHARS: usize = 8;
+
+/// What a loop works with. Hands: without [`Hands::writing`] they cannot change anything.
+#[derive(Debug)]
+pub struct Hands {
+    /// The hosts.
+    pub fleet: Fleet,
+    /// The one clock.
+    pub clock: Clock,
+    /// What is remembered.
+    pub reading: Ledger<Store<RegisterReader>>,
+    /// The same to be written; `None` for a loop that only reports.
+    pub writing: Option<Arc<Ledger<Store<RegisterWriter>>>>,
+    /// Who we are.
+    pub me: Me,
+    /// Where runs are written down.
+    pub journals: Option<PathBuf>,
+}
+
+/// Who we are, for those who find our lease.
+#[derive(Debug, Clone)]
+pub struct Me {
+    /// `user@machine`.
+    pub who: String,
+    /// Process id.
+    pub pid: u32,
+    /// Which process of which start of which machine.
+    pub process: String,
+    /// Whether the holder of a lease can be seen from here to be no more.
+    pub is_gone: fn(&Holder) -> bool,
+}
+
+impl Me {
+    /// As the holder of a lease.
+    pub(super) fn holder(&self, of: &str) -> Holder {
+        Holder {
+            id: format!("{of}-{}", &fresh_id()[..ID_CHARS]),
+            who: self.who.clone(),
+            pid: self.pid,
+            process: self.process.clone(),
+            verb: "reconcile".to_owned(),
+        }
+    }
+}
+
+/// A stack that is to be healed.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub stack: StackName,
+    /// The release as it was when this was decided.
+    pub number: u64,
+    pub options: PlanOptions,
+    /// What was last seen of nodes that are lost.
+    pub last_seen: Arc<BTreeMap<NodeName, NodeFacts>>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Healed {
+    /// It is as declared.
+    Done,
+    /// Somebody else is at work on it.
+    Busy(String),
+    /// It was no longer what it was when this was decided.
+    Outdated,
+    /// Told to stop on the way.
+    Stopped,
+    /// It could not be done.
+    Failed(String),
+}
+
+/// Puts what was last seen of lost nodes into an observation, so that what ran there can be told from what
+/// never ran; a node that answers is not lost, whatever was thought.
+pub(super) fn remember_lost(
+    observed: &mut Observed,
+    lost: &mut BTreeSet<NodeName>,
+    last_seen: &BTreeMap<NodeName, NodeFacts>,
+) {
+    lost.retain(|node| observed.nodes.get(node).is_some_and(|node| node.view.facts().is_none()));
+    for node in lost.iter() {
+        if let (Some(node), Some(facts)) = (observed.nodes.get_mut(node), last_seen.get(node)) {
+            node.view = NodeView::Facts(Box::new(facts.clone()));
+        }
+    }
+}
+
+/// Heals one stack.
+pub(super) async fn heal(
+    hands: Arc<Hands>,
+    job: Job,
+    stop: watch::Receiver<bool>,
+    tell: UnboundedSender<(Timestamp, News)>,
+) -> Healed {
+    let Some(writing) = &hands.writing else { return Healed::Outdated };
+    let wanted = Wanted {
+        stream: lease::stream(&job.stack),
+        holder: hands.me.holder(job.stack.as_str()),
+        patience_ms: 0,
+    };
+    let lease = match take(writing, hands.clock, wanted, hands.me.is_gone, |_| {}).await {
+        Ok(lease) => lease,
+        Err(NotTaken::Ledger(error)) => return Healed::Failed(error.to_string()),
+        Err(NotTaken::Held(busy)) => {
+            let Holder { who, pid, verb, .. } = busy.held.holder;
+            return Healed::Busy(format!("{who} (process {pid}, `{verb}`)"));
+        }
+    };
+    let healed = with_lease(&hands, writing, job, &lease, stop, tell).await;
+    // If this does not get through, the lease ends by itself.
+    let _ends_by_itself = lease.release().await;
+    healed.unwrap_or_else(|error| Healed::Failed(error.to_string()))
+}
+
+async fn with_lease(
+    hands: &Hands,
+    writing: &Arc<Ledger<Store<RegisterWriter>>>,
+    job: Job,
+    lease: &Lease<Store<RegisterWriter>>,
+    stop: watch::Receiver<bool>,
+    tell: UnboundedSender<(Timestamp, News)>,
+) -> Result<Healed, LedgerError> {
+    let Job { stack, number, mut options, last_seen } = job;
+    // Whoever had the lease before us may have deployed something, or have been told to leave it.
+    let known = known(&hands.reading, &stack).await?;
+    if known.number() != Some(number) || known.settings.suspended.is_some() {
+        return Ok(Healed::Outdated);
+    }
+    let is_unfinished = matches!(known.desired, Desired::Unfinished { .. });
+    let Some((spec, prune)) = known.spec() else { return Ok(Healed::Outdated) };
+    options.prune = prune;
+    let observer = hands.fleet.observer().brisk();
+    let lookout = Lookout { observer: &observer, ledger: &hands.reading };
+    let mut observed = lookout.observe(hands.clock.now()).await;
+    remember_lost(&mut observed, &mut options.lost, &last_seen);
+    let plan = Plan::make(&observed, spec, options.clone());
+    if !plan.problems.is_empty() {
+        return Ok(Healed::Failed(problems(&plan)));
+    }
+    let mut healed = Healed::Done;
+    let mut outcome = Some(if spec.services.is_empty() { Outcome::Removed } else { Outcome::Deployed });
+    if !plan.forecast.waves.is_empty() || is_unfinished {
+        let actions = plan.forecast.actions().count();
+        let _nobody_listens = tell
+            .send((hands.clock.now(), News::HealBegan { stack: stack.clone(), release: number, actions }));
+        let end = carry_out(hands, assign(&observed, spec, options), &stack, lease, stop, &tell).await;
+        (healed, outcome) = ended(&end);
+    }
+    if is_unfinished && let Some(outcome) = outcome.filter(|_| lease.validity().is_valid()) {
+        let ours = value(writing.registers(), serde_json::json!(outcome));
+        writing.append(&outcomes(&stack), number, &ours).await?;
+    }
+    Ok(healed)
+}
+
+async fn carry_out(
+    hands: &Hands,
+    assignment: Assignment,
+    stack: &StackName,
+    lease: &Lease<Store<RegisterWriter>>,
+    mut stop: watch::Receiver<bool>,
+    tell: &UnboundedSender<(Timestamp, News)>,
+) -> End {
+    let observer = hands.fleet.observer().brisk();
+    let executor = hands.fleet.executor(stack).fenced(lease.validity().fence());
+    // A run without a journal is still a run.
+    let mut journal = (hands.journals.as_ref())
+        .and_then(|dir| Journal::create(dir, stack, hands.clock.now()).ok())
+        .unwrap_or_else(Journal::none);
+    let crew = Crew {
+        observer: &observer,
+        executor: &executor,
+        clock: &hands.clock,
+        journal: &mut journal,
+        lease: lease.validity(),
+    };
+    let stopped = async move {
+        // An error is a loop that is gone.
+        let _gone = stop.wait_for(|stop| *stop).await;
+    };
+    let options = RunOptions { timeout_ms: Some(TIMEOUT_MS), detach: false };
+    run(crew, stack, assignment, options, stopped, |now, progress| {
+        if let Progress::Ended(action, outcome) = progress {
+            let deed = Deed::of(stack, action, outcome);
+            let _nobody_listens = tell.send((now, News::Acted(deed)));
+        }
+    })
+    .await
+}
+
+/// What came of a run, and what is to be remembered of it if it finished somebody else's release.
+fn ended(end: &End) -> (Healed, Option<Outcome>) {
+    match end {
+        End::Verdict(verdict) => match verdict.ending {
+            Ending::Converged => (Healed::Done, Some(Outcome::Deployed)),
+            Ending::Paused | Ending::RollbackPaused => {
+                (Healed::Failed(reason(verdict)), Some(Outcome::Paused))
+            }
+            // What is back and what is not is told by whoever looks next; it is not as declared.
+            Ending::NotPrepared | Ending::Failed | Ending::RolledBack => {
+                (Healed::Failed(reason(verdict)), Some(Outcome::Failed))
+            }
+            Ending::HostSilent => (Healed::Failed(reason(verdict)), None),
+        },
+        End::Detached => (Healed::Done, None),
+        End::TimedOut(_) => (Healed::Failed("not as declared after 10 minutes".to_owned()), None),
+        End::Interrupted => (Healed::Stopped, None),
+        End::LeaseLost => (Healed::Failed("the stack's lease was lost on the way".to_owned()), None),
+    }
+}
+
+/// The first thing that went wrong, and how many more did.
+fn reason(verdict: &Verdict) -> String {
+    let of_services = verdict.services.iter().flat_map(|one| one.failures.iter().chain(&one.return_failures));
+    let mut all = verdict.failures.iter().chain(of_services);
+    let Some(first) = all.next() else { return "not as declared".to_owned() };
+    let orchestrator::TaskFailure { node, what, failure, .. } = first;
+    let more = match all.count() {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    format!("{what} on {node}: {}{more}", failure.message)
+}
+
+/// What stands in the way of a plan.
+pub(super) fn problems(plan: &Plan) -> String {
+    let all: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
+    all.join("; ")
+}
+
+/// A stack that is to be gone.
+pub(super) fn is_removal(spec: &StackSpec) -> bool {
+    spec.services.is_empty()
+}

@@ -1,0 +1,67 @@
+//! What the ledger says a stack should be, for a loop that keeps it so.
+
+use crate::engine::records::history;
+use crate::ledger::settings::{Settings, settings};
+use crate::ledger::{Current, Ledger, LedgerError, NoCurrent, ReadRegisters};
+use crate::model::{StackName, StackSpec};
+
+/// What is remembered of a stack.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Known {
+    pub desired: Desired,
+    pub settings: Settings,
+}
+
+/// What a stack should be.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Desired {
+    /// As declared.
+    Current(Box<Current>),
+    /// As a release says whose run did not come to its end. Nobody said that it should stop there: it is
+    /// finished once nobody is at work on it any more.
+    Unfinished { number: u64, spec: Box<StackSpec>, is_removal: bool },
+    /// Nothing that could be kept.
+    Nothing(NoCurrent),
+}
+
+impl Known {
+    /// Of which release.
+    pub(super) fn number(&self) -> Option<u64> {
+        match &self.desired {
+            Desired::Current(current) => Some(current.number),
+            Desired::Unfinished { number, .. } => Some(*number),
+            Desired::Nothing(_) => None,
+        }
+    }
+
+    /// What is to run, and whether what is not named there is to go. A deploy leaves such services unless it
+    /// is told to prune, and so does the loop.
+    pub(super) fn spec(&self) -> Option<(&StackSpec, bool)> {
+        match &self.desired {
+            Desired::Current(current) => Some((&current.spec, false)),
+            Desired::Unfinished { spec, is_removal, .. } => Some((spec, *is_removal)),
+            Desired::Nothing(_) => None,
+        }
+    }
+}
+
+/// Reads it.
+pub(super) async fn known<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+) -> Result<Known, LedgerError> {
+    let (history, settings) = tokio::join!(history(ledger, stack), settings(ledger, stack));
+    let (mut history, settings) = (history?.0, settings?);
+    let desired = match history.current() {
+        Ok(current) => Desired::Current(Box::new(current)),
+        Err(NoCurrent::Unfinished(number)) => match history.releases.remove(&number) {
+            Some((release, _)) => {
+                let is_removal = release.is_removal();
+                Desired::Unfinished { number, spec: Box::new(release.spec), is_removal }
+            }
+            None => Desired::Nothing(NoCurrent::Unfinished(number)),
+        },
+        Err(why) => Desired::Nothing(why),
+    };
+    Ok(Known { desired, settings })
+}

@@ -1,0 +1,580 @@
+//! The loop that keeps every stack of the ledger as it was declared.
+//!
+//! ```text
+//! probes, events of engines ─▶ Watch ─▶ one look at all hosts ─▶ each stack: as declared?
+//! (senses)                       │                                  │ no, and nothing speaks against it
+//!      ledger ─▶ what each stack │                                  ▼
+//!                should be (known)                      heal: its lease, plan, engine::run
+//! ```
+//!
+//! Decides little itself: which node is lost is [`Liveness`], which slot is left alone is
+//! [`Upkeep`](crate::orchestrator::Upkeep), what is to be done is the same plan a deploy makes. What it does
+//! is under the lease of the stack, so that it never works beside a person; of several loops one has the lead.
+//!
+//! Nothing waits for a host that is silent: looks are given up when one of their hosts is lost, and
+//! everything that is asked meanwhile is told so at once.
+
+mod heal;
+mod known;
+pub mod news;
+mod senses;
+mod stack;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::lease::{NotTaken, Validity, Wanted, take};
+use super::{Lease, Lookout, Store};
+use crate::fleet::events::Happening;
+use crate::fleet::{RegisterWriter, Sign};
+use crate::ledger::lease::leader_stream;
+use crate::ledger::{Ledger, LedgerError};
+use crate::model::{NodeFacts, NodeName, Observed, StackName, Timestamp};
+use crate::orchestrator::{Liveness, NodeNews, PlanOptions};
+
+pub use heal::{Hands, Me};
+pub use news::{Counts, Deed, News, NodeStanding, Snapshot, Standing};
+
+use heal::{Healed, heal};
+use known::{Known, known};
+use senses::Heard;
+use stack::{Judgement, Stack};
+
+/// What happened is looked into after this long: several things often happen together.
+const SETTLE_MS: i64 = 150;
+/// A look in which some host does not answer is given up after this long, and begun anew.
+const LOOK_LIMIT: Duration = Duration::from_secs(20);
+/// Between two turns without anything heard.
+const TURN: Duration = Duration::from_millis(500);
+/// After a question that the ledger did not answer.
+const ASK_AGAIN_MS: i64 = 2_000;
+/// All that is remembered is read anew after this long, whatever was heard.
+const READ_AGAIN_MS: i64 = 5 * 60 * 1000;
+/// Stacks that are worked on at a time: more only queue at the engines.
+const HEALS_MAX: usize = 8;
+/// Stacks whose records are read at a time.
+const READS_MAX: usize = 8;
+/// What is under way when the loop is told to stop is finished, within this.
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+/// What to do about a stack that is not as declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// Bring it back.
+    Heal,
+    /// Say so. Such a loop writes nothing anywhere.
+    Report,
+}
+
+/// How a loop is to go.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What to do about drift.
+    pub policy: Policy,
+    /// From one full look to the next, in milliseconds, if nothing happens.
+    pub interval_ms: i64,
+    /// How long a node may be silent before it counts as lost, in milliseconds.
+    pub patience_ms: i64,
+    /// Only these stacks; all if there is none.
+    pub only: BTreeSet<StackName>,
+    /// The choices of plans.
+    pub plan: PlanOptions,
+    /// End once every stack was looked at and whatever could be done is done.
+    pub once: bool,
+}
+
+/// Goes round until it is told to stop. What happens is told to `tell`, and shown to whoever holds the other
+/// end of `show`.
+pub async fn reconcile(
+    hands: Hands,
+    options: Options,
+    stop: impl Future<Output = ()>,
+    show: watch::Sender<Snapshot>,
+    mut tell: impl FnMut(Timestamp, &News),
+) -> Snapshot {
+    let hands = Arc::new(hands);
+    let (news, mut heard) = unbounded_channel();
+    let (stopping, stopped) = watch::channel(false);
+    let mut round = std::pin::pin!(rounds(Arc::clone(&hands), options, &show, stopped, news));
+    let mut stop = std::pin::pin!(stop);
+    let mut is_stopping = false;
+    loop {
+        tokio::select! {
+            // What was said before the end is told before it.
+            biased;
+            Some((at, what)) = heard.recv() => tell(at, &what),
+            () = &mut stop, if !is_stopping => {
+                is_stopping = true;
+                tell(hands.clock.now(), &News::Stopping);
+                let _nobody_waits = stopping.send(true);
+            }
+            () = &mut round => break,
+        }
+    }
+    while let Ok((at, what)) = heard.try_recv() {
+        tell(at, &what);
+    }
+    let last = show.borrow().clone();
+    last
+}
+
+type Tell = UnboundedSender<(Timestamp, News)>;
+
+/// Takes the lead and keeps it as long as it can, again and again.
+async fn rounds(
+    hands: Arc<Hands>,
+    options: Options,
+    show: &watch::Sender<Snapshot>,
+    mut stopped: watch::Receiver<bool>,
+    tell: Tell,
+) {
+    while !*stopped.borrow() {
+        let lead = match &hands.writing {
+            None => None,
+            Some(writing) => {
+                let lead = tokio::select! {
+                    lead = take_lead(&hands, writing, show, &tell) => lead,
+                    _ = stopped.wait_for(|stop| *stop) => return,
+                };
+                say(&hands, &tell, News::Leading);
+                Some(lead)
+            }
+        };
+        let validity = lead.as_ref().map_or_else(Validity::always, |lead| lead.validity().clone());
+        let mut watch = Watch::new(Arc::clone(&hands), options.clone(), tell.clone());
+        watch.run(show, &mut stopped, &validity).await;
+        show.send_modify(|snapshot| snapshot.is_leading = false);
+        if let Some(lead) = lead {
+            if !validity.is_valid() {
+                say(&hands, &tell, News::LeadLost);
+            }
+            // If this does not get through, the lead ends by itself.
+            let _ends_by_itself = lead.release().await;
+        }
+        if options.once {
+            return;
+        }
+    }
+}
+
+fn say(hands: &Hands, tell: &Tell, news: News) {
+    let _nobody_listens = tell.send((hands.clock.now(), news));
+}
+
+/// Waits until this loop is the one that acts.
+async fn take_lead(
+    hands: &Hands,
+    writing: &Arc<Ledger<Store<RegisterWriter>>>,
+    show: &watch::Sender<Snapshot>,
+    tell: &Tell,
+) -> Lease<Store<RegisterWriter>> {
+    let mut told = None;
+    let mut trouble = None;
+    loop {
+        let wanted =
+            Wanted { stream: leader_stream(), holder: hands.me.holder("reconcile"), patience_ms: i64::MAX };
+        let waiting = |busy: &super::lease::Busy| {
+            show.send_modify(|snapshot| snapshot.at = hands.clock.now());
+            let holder = &busy.held.holder;
+            if told.as_ref() != Some(&holder.id) {
+                told = Some(holder.id.clone());
+                let leader = format!("{} (process {})", holder.who, holder.pid);
+                say(hands, tell, News::StandingBy { leader });
+            }
+        };
+        match take(writing, hands.clock, wanted, hands.me.is_gone, waiting).await {
+            Ok(lease) => return lease,
+            Err(NotTaken::Held(_)) => {}
+            Err(NotTaken::Ledger(error)) => {
+                let why = error.to_string();
+                show.send_modify(|snapshot| snapshot.counts.ledger_failed += 1);
+                if trouble.as_ref() != Some(&why) {
+                    trouble = Some(why.clone());
+                    say(hands, tell, News::LedgerTrouble { why });
+                }
+                sleep(Duration::from_millis(ASK_AGAIN_MS as u64)).await;
+            }
+        }
+    }
+}
+
+/// All that a loop knows while it has the lead.
+struct Watch {
+    hands: Arc<Hands>,
+    options: Options,
+    tell: Tell,
+    liveness: Liveness,
+    stacks: BTreeMap<StackName, Stack>,
+    /// What was last seen of each node that answered.
+    last_seen: Arc<BTreeMap<NodeName, NodeFacts>>,
+    looks: JoinSet<Option<(Observed, i64)>>,
+    look_at: Timestamp,
+    has_looked: bool,
+    /// The names of all stacks.
+    lists: JoinSet<Result<BTreeSet<StackName>, LedgerError>>,
+    list_at: Timestamp,
+    has_listed: bool,
+    reads: JoinSet<(StackName, Result<Known, LedgerError>)>,
+    heals: JoinSet<(StackName, Timestamp, Healed)>,
+    heal_news: (Tell, UnboundedReceiver<(Timestamp, News)>),
+    stopped: watch::Sender<bool>,
+    trouble: Option<String>,
+    was_cut_off: bool,
+    counts: Counts,
+}
+
+impl Watch {
+    fn new(hands: Arc<Hands>, options: Options, tell: Tell) -> Self {
+        let now = hands.clock.now();
+        let nodes = hands.fleet.nodes();
+        Self {
+            liveness: Liveness::new(nodes, options.patience_ms, now),
+            hands,
+            options,
+            tell,
+            stacks: BTreeMap::new(),
+            last_seen: Arc::default(),
+            looks: JoinSet::new(),
+            look_at: now,
+            has_looked: false,
+            lists: JoinSet::new(),
+            list_at: now,
+            has_listed: false,
+            reads: JoinSet::new(),
+            heals: JoinSet::new(),
+            heal_news: unbounded_channel(),
+            stopped: watch::Sender::new(false),
+            trouble: None,
+            was_cut_off: false,
+            counts: Counts::default(),
+        }
+    }
+
+    async fn run(
+        &mut self,
+        show: &watch::Sender<Snapshot>,
+        stopped: &mut watch::Receiver<bool>,
+        lead: &Validity,
+    ) {
+        self.counts = show.borrow().counts;
+        let (heard, mut hears) = unbounded_channel();
+        let _senses = senses::open(&self.hands.fleet.observer().brisk(), &heard);
+        while lead.is_valid() && !*stopped.borrow() {
+            self.begin_what_is_due();
+            self.show(show);
+            if self.options.once && self.is_settled() {
+                break;
+            }
+            tokio::select! {
+                Some(what) = hears.recv() => self.hear(what),
+                Some(seen) = self.looks.join_next() => self.seen(seen.ok().flatten()),
+                Some(listed) = self.lists.join_next() => self.listed(listed),
+                Some(read) = self.reads.join_next() => if let Ok((stack, known)) = read {
+                    self.known(&stack, known);
+                },
+                Some(healed) = self.heals.join_next() => if let Ok((stack, begun, healed)) = healed {
+                    self.healed(&stack, begun, healed);
+                },
+                Some((at, news)) = self.heal_news.1.recv() => self.heal_said(at, news),
+                _ = stopped.wait_for(|stop| *stop) => break,
+                () = sleep(TURN) => {}
+            }
+            for news in self.liveness.tick(self.now()) {
+                self.node_news(news);
+            }
+        }
+        self.finish().await;
+        self.show(show);
+    }
+
+    fn now(&self) -> Timestamp {
+        self.hands.clock.now()
+    }
+
+    fn say(&self, news: News) {
+        say(&self.hands, &self.tell, news);
+    }
+
+    /// Lets what is under way come to a stop between two actions, and gives the leases back.
+    async fn finish(&mut self) {
+        let _nobody_waits = self.stopped.send(true);
+        let finish = async {
+            while let Some(healed) = self.heals.join_next().await {
+                if let Ok((stack, begun, healed)) = healed {
+                    self.healed(&stack, begun, healed);
+                }
+                while let Ok((at, news)) = self.heal_news.1.try_recv() {
+                    self.heal_said(at, news);
+                }
+            }
+        };
+        // What takes longer is cut off: leases end by themselves, and the next run finds what is there.
+        let _cut_off = timeout(STOP_LIMIT, finish).await;
+    }
+
+    /// Whether there is nothing left to wait for.
+    fn is_settled(&self) -> bool {
+        self.has_listed
+            && self.has_looked
+            && self.lists.is_empty()
+            && self.reads.is_empty()
+            && self.heals.is_empty()
+            && self.looks.is_empty()
+            && self.look_at > self.now()
+            && self.stacks.values().all(|stack| stack.is_judged())
+    }
+
+    fn begin_what_is_due(&mut self) {
+        let now = self.now();
+        if now >= self.list_at && self.lists.is_empty() {
+            let hands = Arc::clone(&self.hands);
+            self.lists.spawn(async move { hands.reading.stacks().await });
+            self.list_at = now.plus_ms(READ_AGAIN_MS);
+        }
+        let due = self.stacks.iter_mut().filter(|(_, stack)| stack.is_due_to_be_read(now));
+        for (name, stack) in due.take(READS_MAX.saturating_sub(self.reads.len())) {
+            stack.is_being_read = true;
+            let (hands, name) = (Arc::clone(&self.hands), name.clone());
+            self.reads.spawn(async move {
+                let known = known(&hands.reading, &name).await;
+                (name, known)
+            });
+        }
+        if now >= self.look_at && self.looks.is_empty() {
+            let hands = Arc::clone(&self.hands);
+            self.looks.spawn(async move {
+                let observer = hands.fleet.observer().brisk();
+                let lookout = Lookout { observer: &observer, ledger: &hands.reading };
+                let begun = hands.clock.now();
+                let observed = timeout(LOOK_LIMIT, lookout.observe(begun)).await.ok()?;
+                Some((observed, hands.clock.now().since_ms(begun)))
+            });
+            self.look_at = now.plus_ms(self.options.interval_ms);
+        }
+    }
+
+    /// Looks again soon: something happened.
+    fn look_soon(&mut self) {
+        self.look_at = self.look_at.min(self.now().plus_ms(SETTLE_MS));
+    }
+
+    fn hear(&mut self, what: Heard) {
+        let now = self.now();
+        match what {
+            Heard::Sign(node, Ok(Sign::Engine)) => {
+                if let Some(news) = self.liveness.heard(now, &node) {
+                    self.node_news(news);
+                }
+            }
+            Heard::Sign(node, Ok(Sign::Machine)) => self.liveness.machine_heard(now, &node),
+            Heard::Sign(node, Err(why)) => self.liveness.missed(&node, &why),
+            Heard::Listening => self.look_soon(),
+            Heard::Happened(Happening::Container { stack, .. }) => {
+                // What we do ourselves is looked into when it is done.
+                if self.stacks.get(&stack).is_none_or(|stack| !stack.is_healing) {
+                    self.look_soon();
+                }
+            }
+            Heard::Happened(Happening::Record { kind, of }) => self.recorded(&kind, &of),
+        }
+    }
+
+    /// Something was written into the ledger.
+    fn recorded(&mut self, kind: &str, of: &str) {
+        match kind {
+            "releases" | "outcomes" | "settings" => {
+                let mut known = false;
+                for (name, stack) in &mut self.stacks {
+                    if name.as_str().starts_with(of) {
+                        stack.read_soon();
+                        known |= name.as_str() == of;
+                    }
+                }
+                if !known {
+                    self.list_at = self.now();
+                }
+            }
+            "nodes" => self.look_soon(),
+            // Signs of life of deploys, ours among them.
+            _ => {}
+        }
+    }
+
+    fn node_news(&mut self, news: NodeNews) {
+        match news {
+            NodeNews::Lost { node, silent_ms, why } => {
+                self.counts.nodes_lost += 1;
+                // Whoever asks it from now on is told at once; and nobody waits for an answer any more.
+                self.hands.fleet.sever(&node);
+                self.looks.abort_all();
+                self.look_at = self.now();
+                self.say(News::NodeLost { node, silent_ms, why });
+            }
+            NodeNews::Back { node } => {
+                self.look_soon();
+                self.say(News::NodeBack { node });
+            }
+        }
+        let is_cut_off = self.liveness.is_more_likely_us();
+        if is_cut_off && !self.was_cut_off {
+            self.say(News::CutOff);
+        }
+        self.was_cut_off = is_cut_off;
+    }
+
+    fn trouble(&mut self, error: &LedgerError) {
+        self.counts.ledger_failed += 1;
+        let why = error.to_string();
+        if self.trouble.as_ref() != Some(&why) {
+            self.trouble = Some(why.clone());
+            self.say(News::LedgerTrouble { why });
+        }
+    }
+
+    fn listed(&mut self, listed: Result<Result<BTreeSet<StackName>, LedgerError>, tokio::task::JoinError>) {
+        match listed {
+            Ok(Ok(names)) => {
+                self.has_listed = true;
+                let only = &self.options.only;
+                for name in names.into_iter().filter(|name| only.is_empty() || only.contains(name)) {
+                    self.stacks.entry(name).or_default().read_soon();
+                }
+            }
+            Ok(Err(error)) => {
+                self.trouble(&error);
+                self.list_at = self.now().plus_ms(ASK_AGAIN_MS);
+            }
+            Err(_) => self.list_at = self.now(),
+        }
+    }
+
+    fn known(&mut self, name: &StackName, known: Result<Known, LedgerError>) {
+        let now = self.now();
+        let Some(stack) = self.stacks.get_mut(name) else { return };
+        stack.is_being_read = false;
+        match known {
+            Ok(known) => {
+                self.trouble = None;
+                if stack.learn(known) {
+                    self.look_soon();
+                }
+            }
+            Err(error) => {
+                stack.read_at = Some(now.plus_ms(ASK_AGAIN_MS));
+                self.trouble(&error);
+            }
+        }
+    }
+
+    fn seen(&mut self, seen: Option<(Observed, i64)>) {
+        let Some((mut observed, took_ms)) = seen else {
+            // Given up. Whoever did not answer is soon lost, or answers.
+            self.look_soon();
+            return;
+        };
+        self.has_looked = true;
+        self.counts.looks += 1;
+        self.counts.looks_ms += u64::try_from(took_ms).unwrap_or(0);
+        let mut lost = self.liveness.lost();
+        heal::remember_lost(&mut observed, &mut lost, &self.last_seen);
+        let answered = observed.nodes.iter().filter(|(name, _)| !lost.contains(*name));
+        let seen = answered.filter_map(|(name, node)| Some((name.clone(), node.view.facts()?.clone())));
+        Arc::make_mut(&mut self.last_seen).extend(seen);
+        let base = PlanOptions { lost, upkeep: true, ..self.options.plan.clone() };
+        let is_cut_off = self.liveness.is_more_likely_us();
+        let may_heal = self.options.policy == Policy::Heal && !is_cut_off;
+        let mut news = Vec::new();
+        let mut jobs = Vec::new();
+        for (name, stack) in &mut self.stacks {
+            let before = stack.standing.clone();
+            let judgement = stack.judge(name, &observed, &base);
+            if let Judgement::Heal { number, options } = judgement
+                && may_heal
+                && self.heals.len() + jobs.len() < HEALS_MAX
+            {
+                stack.is_healing = true;
+                stack.standing = Standing::Healing;
+                jobs.push((name.clone(), number, options));
+            }
+            if stack.standing != before {
+                let (stack_name, release) = (name.clone(), stack.number());
+                news.push(News::Stack { stack: stack_name, release, standing: stack.standing.clone() });
+            }
+            if let Some(at) = stack.wakes_at() {
+                self.look_at = self.look_at.min(at.max(observed.at.plus_ms(SETTLE_MS)));
+            }
+        }
+        for one in news {
+            self.say(one);
+        }
+        for (stack, number, options) in jobs {
+            let last_seen = Arc::clone(&self.last_seen);
+            let job = heal::Job { stack: stack.clone(), number, options, last_seen };
+            let (hands, begun) = (Arc::clone(&self.hands), self.now());
+            let (stop, tell) = (self.stopped.subscribe(), self.heal_news.0.clone());
+            self.heals.spawn(async move { (stack, begun, heal(hands, job, stop, tell).await) });
+        }
+    }
+
+    fn heal_said(&mut self, at: Timestamp, news: News) {
+        if let News::Acted(deed) = &news {
+            self.counts.actions += 1;
+            self.counts.actions_failed += u64::from(deed.failed.is_some());
+        }
+        let _nobody_listens = self.tell.send((at, news));
+    }
+
+    fn healed(&mut self, name: &StackName, begun: Timestamp, healed: Healed) {
+        // What it did is told before that it is done.
+        while let Ok((at, news)) = self.heal_news.1.try_recv() {
+            self.heal_said(at, news);
+        }
+        let now = self.now();
+        let Some(stack) = self.stacks.get_mut(name) else { return };
+        let took_ms = now.since_ms(begun);
+        let failed = match &healed {
+            Healed::Done => {
+                self.counts.heals += 1;
+                None
+            }
+            Healed::Failed(why) => {
+                self.counts.heals_failed += 1;
+                Some(why.clone())
+            }
+            Healed::Busy(_) | Healed::Outdated | Healed::Stopped => {
+                stack.after(now, healed);
+                self.look_soon();
+                return;
+            }
+        };
+        stack.after(now, healed);
+        self.look_soon();
+        self.say(News::HealEnded { stack: name.clone(), failed, took_ms });
+    }
+
+    /// What those outside see.
+    fn show(&self, show: &watch::Sender<Snapshot>) {
+        let (lost, silent) = (self.liveness.lost(), self.liveness.silent());
+        let standing = |node: NodeName| {
+            let standing = match (lost.contains(&node), silent.contains(&node)) {
+                (true, _) => NodeStanding::Lost,
+                (false, true) => NodeStanding::Silent,
+                (false, false) => NodeStanding::Up,
+            };
+            (node, standing)
+        };
+        show.send_replace(Snapshot {
+            is_leading: self.hands.writing.is_some(),
+            at: self.now(),
+            nodes: self.hands.fleet.nodes().into_iter().map(standing).collect(),
+            stacks: self.stacks.iter().map(|(name, stack)| (name.clone(), stack.standing.clone())).collect(),
+            counts: self.counts,
+        });
+    }
+}

@@ -1,0 +1,249 @@
+//! What a loop tells: its log, line by line, as data.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::model::{NodeName, StackName, Timestamp};
+use crate::orchestrator::{Action, Drift, Outcome, Reason};
+
+/// Something to log.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum News {
+    /// This loop is the one that acts.
+    Leading,
+    /// Another loop has the lead.
+    StandingBy {
+        /// Which.
+        leader: String,
+    },
+    /// The lead is lost: a majority of the managers was out of reach, or somebody took it away.
+    LeadLost,
+    /// A node counts as lost.
+    NodeLost {
+        /// Which.
+        node: NodeName,
+        /// Since its last sign of life.
+        silent_ms: i64,
+        /// What its last probe said.
+        why: String,
+    },
+    /// A lost node is back.
+    NodeBack {
+        /// Which.
+        node: NodeName,
+    },
+    /// So many nodes are lost that it is more likely us: nothing is done until that changes.
+    CutOff,
+    /// A stack stands otherwise than before.
+    Stack {
+        /// Which.
+        stack: StackName,
+        /// Of which release.
+        release: Option<u64>,
+        /// How it stands.
+        #[serde(flatten)]
+        standing: Standing,
+    },
+    /// Work on a stack began.
+    HealBegan {
+        /// Which.
+        stack: StackName,
+        /// The release it is brought back to.
+        release: u64,
+        /// How many actions are planned.
+        actions: usize,
+    },
+    /// An action was done, or failed.
+    Acted(Deed),
+    /// Work on a stack ended.
+    HealEnded {
+        /// Which.
+        stack: StackName,
+        /// Why it is not as declared, if so.
+        failed: Option<String>,
+        /// From its begin.
+        took_ms: i64,
+    },
+    /// The ledger cannot be read or written.
+    LedgerTrouble {
+        /// Its words.
+        why: String,
+    },
+    /// All loops of the process end.
+    Stopping,
+}
+
+/// One action that was carried out.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Deed {
+    /// For which stack.
+    pub stack: StackName,
+    /// Where.
+    pub node: NodeName,
+    /// `start`.
+    pub verb: &'static str,
+    /// `web.1`.
+    pub object: String,
+    /// Why it was done.
+    pub why: Reason,
+    /// Why it was not, if it failed.
+    pub failed: Option<String>,
+}
+
+impl Deed {
+    pub(super) fn of(stack: &StackName, action: &Action, outcome: &Outcome) -> Self {
+        Self {
+            stack: stack.clone(),
+            node: action.node.clone(),
+            verb: action.what.verb(),
+            object: action.what.object(),
+            why: action.why.clone(),
+            failed: match outcome {
+                Outcome::Failed(failure) => Some(failure.message.clone()),
+                Outcome::Done | Outcome::Started(_) => None,
+            },
+        }
+    }
+}
+
+/// How a stack stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "standing", rename_all = "snake_case")]
+pub enum Standing {
+    /// Not looked at yet.
+    Unknown,
+    /// As declared.
+    InSync,
+    /// As declared but for slots that wait: for a lost node, or after failures.
+    Degraded {
+        /// Each, in words.
+        waiting: Vec<String>,
+    },
+    /// Not as declared.
+    Drifted {
+        /// What is different; empty if only the cluster itself is, as after the loss of a node.
+        found: Vec<Drift>,
+        /// Actions that would mend it.
+        actions: usize,
+    },
+    /// Being brought back.
+    Healing,
+    /// Somebody else is at work on it.
+    Busy {
+        /// Who.
+        who: String,
+    },
+    /// A person said to leave it as it is.
+    Suspended {
+        /// Who.
+        who: String,
+        /// What they said.
+        why: Option<String>,
+        /// Actions that would bring it back.
+        actions: usize,
+    },
+    /// There is nothing it could be kept at.
+    Held {
+        /// Why.
+        why: String,
+    },
+    /// Something is in the way.
+    Blocked {
+        /// What.
+        why: String,
+    },
+    /// It could not be brought back; it is tried again.
+    Failed {
+        /// Why.
+        why: String,
+        /// When it is tried again.
+        again_at: Timestamp,
+    },
+    /// It was removed.
+    Removed,
+}
+
+impl Standing {
+    /// In a word, for metrics.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::InSync => "in_sync",
+            Self::Degraded { .. } => "degraded",
+            Self::Drifted { .. } => "drifted",
+            Self::Healing => "healing",
+            Self::Busy { .. } => "busy",
+            Self::Suspended { .. } => "suspended",
+            Self::Held { .. } => "held",
+            Self::Blocked { .. } => "blocked",
+            Self::Failed { .. } => "failed",
+            Self::Removed => "removed",
+        }
+    }
+
+    /// All words there are.
+    pub const WORDS: [&'static str; 11] = [
+        "unknown",
+        "in_sync",
+        "degraded",
+        "drifted",
+        "healing",
+        "busy",
+        "suspended",
+        "held",
+        "blocked",
+        "failed",
+        "removed",
+    ];
+}
+
+/// How a node stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeStanding {
+    /// Its last probe was answered.
+    Up,
+    /// Its last probe was in vain.
+    Silent,
+    /// It counts as lost.
+    Lost,
+}
+
+/// All that a loop knows of itself, for those who watch it from outside.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Snapshot {
+    /// Whether this loop is the one that acts.
+    pub is_leading: bool,
+    /// The last time it went round.
+    pub at: Timestamp,
+    /// Every node.
+    pub nodes: BTreeMap<NodeName, NodeStanding>,
+    /// Every stack.
+    pub stacks: BTreeMap<StackName, Standing>,
+    /// What happened since the start.
+    pub counts: Counts,
+}
+
+/// What happened since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Full looks at all hosts.
+    pub looks: u64,
+    /// Time they took, in milliseconds.
+    pub looks_ms: u64,
+    /// Times a stack was brought back.
+    pub heals: u64,
+    /// Times that was tried in vain.
+    pub heals_failed: u64,
+    /// Actions that were carried out.
+    pub actions: u64,
+    /// Actions that failed.
+    pub actions_failed: u64,
+    /// Nodes that were lost.
+    pub nodes_lost: u64,
+    /// Questions that the ledger did not answer.
+    pub ledger_failed: u64,
+}

@@ -1,0 +1,72 @@
+//! What a loop hears of its hosts without asking twice: probes, and the engines' own events.
+//!
+//! Each host has two tasks of its own, so that a slow one keeps nobody else waiting. They end with the
+//! set they were put into.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval, sleep};
+
+use crate::fleet::events::Happening;
+use crate::fleet::{Observer, Probe, Sign};
+use crate::model::NodeName;
+
+/// From one probe of a host to the next.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// How long one probe may take: a few of them have to fit into the time after which a node is lost.
+const PROBE_LIMIT: Duration = Duration::from_millis(1_500);
+/// Before a host is listened to again.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+
+/// What was heard.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// A probe's answer, or why there was none.
+    Sign(NodeName, Result<Sign, String>),
+    /// A host is listened to from now on: what happened before has to be looked for.
+    Listening,
+    /// Something happened.
+    Happened(Happening),
+}
+
+/// Begins to listen to every host.
+pub(super) fn open(observer: &Observer, heard: &UnboundedSender<Heard>) -> JoinSet<()> {
+    let mut all = JoinSet::new();
+    for (node, probe) in observer.probes() {
+        all.spawn(probing(node.clone(), probe, heard.clone()));
+        all.spawn(listening(node, observer.clone(), heard.clone()));
+    }
+    all
+}
+
+async fn probing(node: NodeName, mut probe: Probe, heard: UnboundedSender<Heard>) {
+    let mut next = interval(PROBE_EVERY);
+    // A probe that took longer than its turn is followed by the next one at once, and by no others.
+    next.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let _: Instant = next.tick().await;
+        let sign = probe.sign(PROBE_LIMIT).await;
+        if heard.send(Heard::Sign(node.clone(), sign)).is_err() {
+            return;
+        }
+    }
+}
+
+async fn listening(node: NodeName, observer: Observer, heard: UnboundedSender<Heard>) {
+    loop {
+        if let Some(mut happenings) = observer.happenings(&node).await {
+            if heard.send(Heard::Listening).is_err() {
+                return;
+            }
+            while let Some(happening) = happenings.next().await {
+                if heard.send(Heard::Happened(happening)).is_err() {
+                    return;
+                }
+            }
+        }
+        sleep(LISTEN_AGAIN).await;
+    }
+}
