@@ -27,6 +27,7 @@ pub mod man;
 pub mod node;
 pub mod ps;
 pub mod rebalance;
+pub mod reconcile;
 mod records;
 pub mod release_name;
 pub mod render;
@@ -38,6 +39,7 @@ pub mod rollout_args;
 pub mod services;
 pub mod show;
 pub mod stackfiles;
+pub mod suspend;
 pub mod template;
 pub mod ui;
 pub mod unlock;
@@ -119,6 +121,15 @@ pub enum Command {
     /// Show what a release consists of
     #[command(after_help = examples(show::EXAMPLES))]
     Show(show::Show),
+    /// Keep every stack as it was declared: heal what drifts, move what a lost node ran
+    #[command(after_help = examples(reconcile::EXAMPLES))]
+    Reconcile(reconcile::Reconcile),
+    /// Have the reconcile loop leave stacks as they are
+    #[command(after_help = examples(suspend::EXAMPLES_OF_SUSPEND))]
+    Suspend(suspend::Suspend),
+    /// Have the reconcile loop look after stacks again
+    #[command(after_help = examples(suspend::EXAMPLES_OF_RESUME))]
+    Resume(suspend::Resume),
     /// End the lease of somebody who deploys no more
     #[command(after_help = examples(unlock::EXAMPLES))]
     Unlock(unlock::Unlock),
@@ -218,6 +229,9 @@ fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Rollback(args) => rollback::run(&args, context),
         Command::History(args) => history::run(&args, context),
         Command::Show(args) => show::run(&args, context),
+        Command::Reconcile(args) => reconcile::run(&args, context),
+        Command::Suspend(args) => suspend::suspend(&args, context),
+        Command::Resume(args) => suspend::resume(&args, context),
         Command::Unlock(args) => unlock::run(&args, context),
         Command::Ls(args) => ls::run(&args, context),
         Command::Ps(args) => ps::run(&args, context),

@@ -37,6 +37,11 @@ pub(super) fn place_of(place: &LedgerPlace, inventory: &Inventory, fleet: &Fleet
     Ledger::new(store(place, inventory, fleet.register_reader()), Limits::default())
 }
 
+/// Another hold of the ledger to look into, for those who outlive a borrow.
+pub(super) fn another_reading(context: &Context, cluster: &Cluster) -> Reading {
+    place_of(chosen(context, cluster), &cluster.inventory, &cluster.fleet)
+}
+
 /// The ledger to write to.
 pub(super) fn writing(context: &Context, cluster: &Cluster) -> Arc<Writing> {
     let store = store(chosen(context, cluster), &cluster.inventory, cluster.fleet.register_writer());

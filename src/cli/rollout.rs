@@ -26,7 +26,7 @@ use crate::orchestrator::{
 
 use ending::Told;
 pub(super) use ending::volumes_kept;
-use interrupt::Interrupt;
+pub(super) use interrupt::Interrupt;
 pub(super) use lease::{Draft, Record};
 use screen::Screen;
 
@@ -324,15 +324,19 @@ async fn look_again(cluster: &Cluster, planned: &Planned, options: PlanOptions) 
     Planned { observed, spec, plan }
 }
 
+/// Where journals of runs go, if this machine has a place for such things.
+pub(super) fn journals(cluster: &Cluster) -> Option<PathBuf> {
+    let set = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let state = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")))?;
+    Some(state.join("stackctl").join(cluster.inventory.cluster.as_str()))
+}
+
 /// A run without a journal is still a run.
 fn journal(ui: &Ui, cluster: &Cluster, planned: &Planned, now: Timestamp) -> Journal {
     if planned.plan.forecast.waves.is_empty() {
         return Journal::none();
     }
-    let set = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let state = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")));
-    let Some(state) = state else { return Journal::none() };
-    let dir = state.join("stackctl").join(cluster.inventory.cluster.as_str());
+    let Some(dir) = journals(cluster) else { return Journal::none() };
     match Journal::create(&dir, &planned.spec.name, now) {
         Ok(journal) => journal,
         Err(error) => {

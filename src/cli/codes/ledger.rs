@@ -91,4 +91,20 @@ pub(super) static CODES: &[Code] = &[
         "Bring the stack to a known state first: deploy its file, or roll back.",
         "stackctl rollback shop",
     ),
+    row(
+        &["reconcile"],
+        "too_short",
+        "a time that would make the loop nervous",
+        "Nodes are probed once a second, and a few probes in a row have to fail before one counts as lost.",
+        "Give it a little more time.",
+        "stackctl reconcile --node-timeout 5s --interval 30s",
+    ),
+    row(
+        &["reconcile"],
+        "listen",
+        "an address that cannot be listened at",
+        "Another program may be there, or the address is none of this machine's.",
+        "Choose another port or address.",
+        "stackctl reconcile --listen 127.0.0.1:9181",
+    ),
 ];

@@ -10,7 +10,7 @@ use crate::cli::report::Exit;
 
 /// Listens for SIGINT and SIGTERM while a run goes on.
 #[derive(Debug)]
-pub(super) struct Interrupt {
+pub(in crate::cli) struct Interrupt {
     asked: Arc<Notify>,
     /// Whether nobody is there to stop any more.
     is_over: Arc<AtomicBool>,
@@ -18,7 +18,7 @@ pub(super) struct Interrupt {
 
 impl Interrupt {
     /// Signals go on ending the process until a run begins.
-    pub(super) fn listen() -> Self {
+    pub(in crate::cli) fn listen() -> Self {
         let this = Self { asked: Arc::default(), is_over: Arc::new(AtomicBool::new(true)) };
         let (asked, is_over) = (Arc::clone(&this.asked), Arc::clone(&this.is_over));
         if let (Ok(mut int), Ok(mut term)) =
@@ -42,17 +42,17 @@ impl Interrupt {
     }
 
     /// A run begins: the first signal asks it to stop.
-    pub(super) fn begin(&self) {
+    pub(in crate::cli) fn begin(&self) {
         self.is_over.store(false, Ordering::SeqCst);
     }
 
     /// Until somebody wants the run to stop.
-    pub(super) async fn wait(&self) {
+    pub(in crate::cli) async fn wait(&self) {
         self.asked.notified().await;
     }
 
     /// The run is over: the next signal ends the process.
-    pub(super) fn over(&self) {
+    pub(in crate::cli) fn over(&self) {
         self.is_over.store(true, Ordering::SeqCst);
     }
 }

@@ -120,8 +120,7 @@ pub async fn reconcile(
     while let Ok((at, what)) = heard.try_recv() {
         tell(at, &what);
     }
-    let last = show.borrow().clone();
-    last
+    show.borrow().clone()
 }
 
 type Tell = UnboundedSender<(Timestamp, News)>;

@@ -1,0 +1,170 @@
+//! `stackctl reconcile`: keeps every stack of the ledger as it was declared.
+
+mod lines;
+mod metrics;
+mod serve;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use tokio::sync::watch;
+
+use super::Context;
+use super::cluster::{self, Cluster};
+use super::deploy::{duration, stack_name};
+use super::format::Format;
+use super::machine;
+use super::records::{another_reading, writing};
+use super::report::{Exit, Failure};
+use super::rollout::{Interrupt, journals};
+use crate::engine::reconcile::{self, Hands, Me, NodeStanding, Options, Snapshot, Standing};
+use crate::fleet::ConnectOptions;
+use crate::model::{GoDuration, StackName};
+
+pub(super) const EXAMPLES: &[(&str, &str)] = &[
+    ("Keep every stack of the cluster as it was deployed", "stackctl reconcile --listen 127.0.0.1:9180"),
+    ("Look once, mend what can be mended, and end", "stackctl reconcile --once"),
+    ("Only say what has drifted, as JSON lines", "stackctl reconcile --policy report --format json"),
+];
+
+/// Arguments of `reconcile`.
+#[derive(Debug, clap::Args)]
+pub struct Reconcile {
+    /// Only these stacks [default: all that were deployed]
+    #[arg(value_name = "STACK", value_parser = stack_name, add = super::complete::stacks())]
+    pub stacks: Vec<StackName>,
+    /// What to do about a stack that is not as it was declared
+    #[arg(long, value_enum, value_name = "POLICY", default_value_t, env = "STACKCTL_RECONCILE_POLICY")]
+    pub policy: Policy,
+    /// From one full look to the next, if nothing happens meanwhile
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s")]
+    pub interval: GoDuration,
+    /// How long a node may be silent before its tasks are run elsewhere
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5s")]
+    pub node_timeout: GoDuration,
+    /// Serve /healthz and /metrics (Prometheus) at this address
+    #[arg(long, value_name = "ADDRESS", env = "STACKCTL_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// End after one round: status 2 if something has drifted and is left so, 1 if something is in the way
+    #[arg(long)]
+    pub once: bool,
+    /// How to log: text, or json for one JSON object a line
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+}
+
+/// What to do about a stack that is not as it was declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Policy {
+    /// Bring it back.
+    #[default]
+    Heal,
+    /// Say so, and write nothing anywhere.
+    Report,
+}
+
+/// A time that makes no sense.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("{flag} is {given}, and must be {least} at least")]
+#[diagnostic(
+    code(stackctl::reconcile::too_short),
+    help("probes are made once a second: whoever is given less time is lost at every hiccup")
+)]
+struct TooShort {
+    flag: &'static str,
+    given: GoDuration,
+    least: &'static str,
+}
+
+/// The address cannot be listened at.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("cannot listen at {address}: {why}")]
+#[diagnostic(
+    code(stackctl::reconcile::listen),
+    help("another program may be there: choose another port with `--listen`")
+)]
+struct CannotListen {
+    address: SocketAddr,
+    why: std::io::Error,
+}
+
+pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> {
+    let ms = |duration: &GoDuration| i64::try_from(duration.to_std().as_millis()).unwrap_or(i64::MAX);
+    for (flag, given, least_ms, least) in
+        [("--interval", &args.interval, 1_000, "1s"), ("--node-timeout", &args.node_timeout, 3_000, "3s")]
+    {
+        if ms(given) < least_ms {
+            return Err(Failure::usage(TooShort { flag, given: *given, least }));
+        }
+    }
+    cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
+        let options = Options {
+            policy: match args.policy {
+                Policy::Heal => reconcile::Policy::Heal,
+                Policy::Report => reconcile::Policy::Report,
+            },
+            interval_ms: ms(&args.interval),
+            patience_ms: ms(&args.node_timeout),
+            only: args.stacks.iter().cloned().collect::<BTreeSet<_>>(),
+            plan: cluster.plan_options(false),
+            once: args.once,
+        };
+        let hands = Hands {
+            fleet: cluster.fleet.clone(),
+            clock: cluster.clock,
+            reading: another_reading(context, cluster),
+            writing: (args.policy == Policy::Heal).then(|| writing(context, cluster)),
+            me: Me {
+                who: machine::who(),
+                pid: std::process::id(),
+                process: machine::process(),
+                is_gone: |holder| machine::is_gone(&holder.process),
+            },
+            journals: journals(cluster),
+        };
+        let show = watch::Sender::new(Snapshot { at: cluster.clock.now(), ..Snapshot::default() });
+        let _server = match args.listen {
+            None => None,
+            Some(address) => {
+                let seen = show.subscribe();
+                let served = serve::serve(address, cluster.clock, seen).await;
+                let (at, server) = served.map_err(|why| Failure::refused(CannotListen { address, why }))?;
+                context.ui.say(&format!("Listening at http://{at}: /healthz and /metrics"));
+                Some(server)
+            }
+        };
+        let interrupt = Arc::new(Interrupt::listen());
+        interrupt.begin();
+        let stop = {
+            let interrupt = Arc::clone(&interrupt);
+            async move { interrupt.wait().await }
+        };
+        let last = reconcile::reconcile(hands, options, stop, show, |at, news| {
+            context.ui.data(&match args.format {
+                Format::Text => lines::text(at, news),
+                Format::Json => lines::json(at, news),
+            });
+        })
+        .await;
+        interrupt.over();
+        Ok(if args.once { exit(&last) } else { Exit::Done })
+    })
+}
+
+/// How a single round ended.
+fn exit(last: &Snapshot) -> Exit {
+    let any = |is: fn(&Standing) -> bool| last.stacks.values().any(is);
+    if last.nodes.values().any(|node| *node == NodeStanding::Lost) {
+        Exit::Unreachable
+    } else if any(|standing| {
+        matches!(standing, Standing::Failed { .. } | Standing::Blocked { .. } | Standing::Held { .. })
+    }) {
+        Exit::Refused
+    } else if any(|standing| matches!(standing, Standing::Drifted { .. } | Standing::Degraded { .. })) {
+        Exit::Differs
+    } else {
+        Exit::Done
+    }
+}
