@@ -388,6 +388,12 @@ impl Running {
         None
     }
 
+    /// SIGTERM: it may end in its own way.
+    pub fn terminate(&self) {
+        let ended = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill");
+        assert!(ended.success());
+    }
+
     /// SIGKILL. Returns what was its process id.
     pub fn kill(mut self) -> u32 {
         self.child.kill().expect("a process to kill");

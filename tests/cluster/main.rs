@@ -13,6 +13,7 @@ mod killed;
 mod ledger;
 mod lives;
 mod plans;
+mod reconcile;
 mod refusals;
 mod rollouts;
 mod updates;

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::cli::render::age::elapsed;
+use crate::cli::render::progress::stamped;
 use crate::cli::render::style::{BAD, CHANGE, FAINT, paint};
 use crate::cli::render::text::{clean, count, some_of};
 use crate::cli::template::json_line;
@@ -15,9 +16,9 @@ const NAMES_MAX: usize = 8;
 /// As a JSON object.
 pub(super) fn json(at: Timestamp, news: &News) -> String {
     let mut value = json!(news);
-    value["at"] = json!(at.to_string());
     value["level"] = json!(level(news));
-    json_line(&value) + "\n"
+    let kind = value["type"].as_str().unwrap_or_default().to_owned();
+    json_line(&stamped(at, &kind, value)) + "\n"
 }
 
 /// As a line for people.
@@ -147,7 +148,7 @@ mod tests {
         );
         let value: serde_json::Value = serde_json::from_str(&json(Timestamp(0), &lost)).unwrap();
         assert_eq!(
-            (&value["event"], &value["level"], &value["node"]),
+            (&value["type"], &value["level"], &value["node"]),
             (&json!("node_lost"), &json!("error"), &json!("h3"))
         );
         let stack = News::Stack {

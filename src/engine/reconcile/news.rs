@@ -9,7 +9,7 @@ use crate::orchestrator::{Action, Drift, Outcome, Reason};
 
 /// Something to log.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum News {
     /// This loop is the one that acts.
     Leading,
