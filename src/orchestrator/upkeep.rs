@@ -1,7 +1,7 @@
 //! What the loop remembers of failures between two looks, so that healing neither storms nor sleeps.
 //!
-//! A slot whose task keeps failing is given a new one after a delay that doubles up to a cap, and starts
-//! afresh once a task has stayed up for a while. The engine has its own, quicker way of restarting a
+//! A slot whose task failed is given another one at once; if that fails as well, after a delay that doubles
+//! up to a cap. Once a task has stayed up for a while, all is forgotten. The engine has its own, quicker way of restarting a
 //! container in place; this counts tasks, which are replaced when that is exhausted, or when a health
 //! check says so. A policy with `max_attempts` has had its attempts by then: such a slot waits for a person
 //! (SwarmKit's restart supervisor gives up in the same way, `agent/../restart.go`, `shouldRestart`).
@@ -83,7 +83,6 @@ pub enum Rest {
 impl fmt::Display for Rest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Until { failures: 1, .. } => f.write_str("its task failed, and another one follows soon"),
             Self::Until { failures, .. } => {
                 write!(f, "its tasks failed {failures} times in a row, and the wait grows with each")
             }
@@ -103,6 +102,8 @@ pub struct Upkeep {
 #[derive(Debug, Clone)]
 struct Memory {
     backoff: Backoff,
+    /// No failure is remembered.
+    is_well: bool,
     /// The task whose failure was counted last.
     counted: Option<TaskId>,
     /// Since when a task is up.
@@ -130,6 +131,7 @@ impl Upkeep {
             let key = (name.clone(), slot.clone());
             let memory = self.slots.entry(key.clone()).or_insert_with(|| Memory {
                 backoff: Backoff::new(ms(policy.delay.to_std())),
+                is_well: true,
                 counted: None,
                 up_since: None,
             });
@@ -137,6 +139,7 @@ impl Upkeep {
                 let since = *memory.up_since.get_or_insert(now);
                 if now.since_ms(since) >= WELL_MS.max(window_ms) {
                     memory.backoff.well();
+                    memory.is_well = true;
                 }
                 continue;
             }
@@ -152,10 +155,13 @@ impl Upkeep {
             }
             if memory.counted.as_ref() != Some(&task.id) {
                 memory.counted = Some(task.id.clone());
-                memory.backoff.failed(now);
+                // The engine has restarted it in its own way before, or somebody stopped it: no reason to wait.
+                if !std::mem::take(&mut memory.is_well) {
+                    memory.backoff.failed(now);
+                }
             }
             if let Some(at) = memory.backoff.waits(now) {
-                rest.insert(key, Rest::Until { at, failures: memory.backoff.failures() });
+                rest.insert(key, Rest::Until { at, failures: memory.backoff.failures() + 1 });
             }
         }
         rest
@@ -240,17 +246,20 @@ mod tests {
         let until = |at, failures| Some(Rest::Until { at: Timestamp(at), failures });
         let ended = S::Exited { exit_code: 1 };
         assert_eq!(rests(&mut upkeep, UP, 1, 0), None);
-        assert_eq!(rests(&mut upkeep, ended, 1, 1_000), until(6_000, 1));
-        assert_eq!(rests(&mut upkeep, ended, 1, 5_999), until(6_000, 1));
-        assert_eq!(rests(&mut upkeep, ended, 1, 6_000), None);
-        assert_eq!(rests(&mut upkeep, S::Running { health: Health::Unhealthy }, 2, 7_000), until(17_000, 2));
+        assert_eq!(rests(&mut upkeep, ended, 1, 1_000), None, "the first is replaced at once");
+        assert_eq!(rests(&mut upkeep, ended, 1, 2_000), None);
+        assert_eq!(rests(&mut upkeep, ended, 2, 3_000), until(8_000, 2));
+        assert_eq!(rests(&mut upkeep, ended, 2, 7_999), until(8_000, 2));
+        assert_eq!(rests(&mut upkeep, ended, 2, 8_000), None);
+        assert_eq!(rests(&mut upkeep, S::Running { health: Health::Unhealthy }, 3, 9_000), until(19_000, 3));
         // Up for a moment only.
-        assert_eq!(rests(&mut upkeep, UP, 3, 20_000), None);
-        assert_eq!(rests(&mut upkeep, ended, 3, 21_000), until(41_000, 3));
+        assert_eq!(rests(&mut upkeep, UP, 4, 20_000), None);
+        assert_eq!(rests(&mut upkeep, ended, 4, 21_000), until(41_000, 4));
         // Up for long.
-        assert_eq!(rests(&mut upkeep, UP, 4, 50_000), None);
-        assert_eq!(rests(&mut upkeep, UP, 4, 120_000), None);
-        assert_eq!(rests(&mut upkeep, ended, 4, 121_000), until(126_000, 1));
+        assert_eq!(rests(&mut upkeep, UP, 5, 50_000), None);
+        assert_eq!(rests(&mut upkeep, UP, 5, 120_000), None);
+        assert_eq!(rests(&mut upkeep, ended, 5, 121_000), None);
+        assert_eq!(rests(&mut upkeep, ended, 6, 122_000), until(127_000, 2));
     }
 
     #[test]

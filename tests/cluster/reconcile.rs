@@ -178,7 +178,7 @@ fn another_loop_takes_over_and_finishes_what_was_cut_off() {
     );
     let mut deploy =
         ground.begin_on(&inventory, &format!("deploy --yes --lock-timeout 60s --format json -c {file} app"));
-    deploy.line_of("action_start", |line| line["verb"] == "start").expect("an action");
+    deploy.line_of("action_start", |line| line["verb"] == "start task").expect("an action");
     deploy.kill();
     until(SOON, "the deploy is finished", || {
         let tasks = ground.live("app", "web");

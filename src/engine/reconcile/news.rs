@@ -82,7 +82,7 @@ pub struct Deed {
     pub stack: StackName,
     /// Where.
     pub node: NodeName,
-    /// `start`.
+    /// `start task`.
     pub verb: &'static str,
     /// `web.1`.
     pub object: String,

@@ -156,8 +156,7 @@ impl Stack {
             return Judgement::Leave;
         }
         self.not_before = None;
-        let found =
-            if is_unfinished || is_removal(spec) { Vec::new() } else { drift(observed, spec, &options) };
+        let found = if is_unfinished || is_removal(spec) { Vec::new() } else { drift(observed, spec, base) };
         self.standing = Standing::Drifted { found, actions };
         let number = known.number().unwrap_or_default();
         Judgement::Heal { number, options }
