@@ -33,7 +33,7 @@ pub mod payload;
 pub mod register;
 pub mod release;
 
-pub use current::{Current, NoCurrent};
+pub use current::{Current, NoCurrent, put_back};
 pub use decide::{Appended, Ledger, Limits};
 pub use error::LedgerError;
 pub use files::FileRegisters;

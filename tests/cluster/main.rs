@@ -16,3 +16,4 @@ mod plans;
 mod refusals;
 mod rollouts;
 mod updates;
+mod verbs;
