@@ -124,7 +124,9 @@ fn services_are_listed_and_inspected_in_docker_s_words() {
     cluster.expect(0, "service update --yes --env-add MODE=fast shop_web");
     insta::assert_snapshot!("service_ls", cluster.expect(0, "service ls").show());
     let names = cluster.expect(0, "service ps --format {{.Name}} shop_web shop_agent").stdout;
-    assert_eq!(names.lines().count(), 5, "{names}");
+    let mut names: Vec<&str> = names.lines().collect();
+    names.dedup();
+    assert_eq!(names.len(), 5, "ended tasks are below their successors: {names:?}");
     let shown = cluster.expect(0, "service inspect --pretty shop_web").show();
     // The clock goes on from where it was set.
     let shown: Vec<&str> = shown.lines().filter(|line| !line.starts_with("Updated:")).collect();
