@@ -91,7 +91,7 @@ pub(super) fn run(args: &Deploy, context: &Context) -> Result<Exit, Failure> {
         let request =
             Request { options: options.clone(), resolve: args.resolve_image.into(), ..Request::default() };
         let stack = loaded.spec.name.clone();
-        let plan = engine::plan(&cluster.observer, cluster.clock.now(), loaded.spec, request);
+        let plan = engine::plan(cluster.lookout(), cluster.clock.now(), loaded.spec, request);
         let wish = args.start.wish("deploy", options);
         let job = if wish.dry_run {
             Job { planned: plan.await, record: None }

@@ -134,9 +134,9 @@ pub(super) fn run(args: &Diff, context: &Context) -> Result<Exit, Failure> {
         let is_real = what_if.is_empty();
         let request = Request { options, resolve: args.resolve_image.into(), what_if };
         let stack = loaded.spec.name.clone();
-        let ledger = reading(context, cluster);
-        let plan = engine::plan(&cluster.observer, cluster.clock.now(), loaded.spec, request);
-        let (mut planned, remembered) = tokio::join!(plan, remembered(&ledger, &stack));
+        let ledger = reading(cluster);
+        let plan = engine::plan(cluster.lookout(), cluster.clock.now(), loaded.spec, request);
+        let (mut planned, remembered) = tokio::join!(plan, remembered(ledger, &stack));
         match remembered {
             Ok(remembered) if is_real => {
                 planned.plan.drift = drifted(&planned.observed, &remembered.history);
@@ -194,13 +194,13 @@ fn show(
 /// What a deploy of an old release would do; or how one release differs from another.
 fn of_release(args: &Diff, name: &ReleaseName, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster| {
-        let ledger = reading(context, cluster);
-        let release = release(context, &ledger, name).await?;
+        let ledger = reading(cluster);
+        let release = release(context, ledger, name).await?;
         if let Some(other) = &args.other {
-            let to = self::release(context, &ledger, other).await?;
+            let to = self::release(context, ledger, other).await?;
             return Ok(between(context, (name, &release), (other, &to)));
         }
-        let observed = cluster.observer.observe(cluster.clock.now()).await;
+        let observed = cluster.observe().await;
         let mut spec = release.spec;
         pin::keep_forced(&mut spec, observed.tasks().filter(|task| task.stack == name.stack));
         let plan = Plan::make(&observed, &spec, cluster.plan_options(true));

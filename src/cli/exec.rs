@@ -104,7 +104,7 @@ pub(super) fn run(args: &Exec, context: &Context) -> Result<Exit, Failure> {
         stdin: args.interactive,
     };
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
-        let observed = cluster.observer.observe(cluster.clock.now()).await;
+        let observed = cluster.observe().await;
         let task = find(&args.task, &observed)?;
         let (session, input) = cluster.fleet.exec(&task.node, &task.container, &command).await?;
         attend(context, session, input, &command).await

@@ -64,7 +64,7 @@ pub(super) fn run(args: &Rebalance, context: &Context) -> Result<Exit, Failure> 
                 Draft { verb: "rebalance".to_owned(), files, message: args.rollout.message.clone(), git };
             Some(Record::of(context, cluster, &spec.name, draft).await)
         };
-        let observed = cluster.observer.observe(cluster.clock.now()).await;
+        let observed = cluster.observe().await;
         // What runs stays as it is, digests too.
         let stack = spec.name.clone();
         let running = observed.tasks().filter(|task| task.stack == stack);

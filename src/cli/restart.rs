@@ -30,7 +30,7 @@ pub struct Restart {
 
 pub(super) fn run(args: &Restart, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, args.start.connect(), async |cluster: &Cluster| {
-        let observed = cluster.observer.observe(cluster.clock.now()).await;
+        let observed = cluster.observe().await;
         let (stack, service) = meant(&args.what, &observed)?;
         let verb = match &service {
             Some(service) => format!("restart {service}"),

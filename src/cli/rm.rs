@@ -46,7 +46,7 @@ pub(super) fn run(args: &Rm, context: &Context) -> Result<Exit, Failure> {
                 records.insert(name, Record::of(context, cluster, name, draft()).await);
             }
         }
-        let observed = cluster.observer.observe(cluster.clock.now()).await;
+        let observed = cluster.observe().await;
         let mut all = Vec::new();
         for (at, name) in args.stacks.iter().enumerate() {
             if args.stacks[..at].contains(name) {

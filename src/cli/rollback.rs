@@ -34,14 +34,14 @@ pub struct Rollback {
 pub(super) fn run(args: &Rollback, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, args.start.connect(), async |cluster: &Cluster| {
         let stack = &args.stack;
-        let history = remembered(&reading(context, cluster), stack).await?.history;
+        let history = remembered(reading(cluster), stack).await?.history;
         let to = args.to.or_else(|| history.before_last());
         let (to, release, _) = find(&context.ui, stack, to, &history)?;
         // The images are those of the release: pinned then, and not looked up again.
         let mut spec = release.spec.clone();
         let options = cluster.plan_options(true);
         let plan = async {
-            let observed = cluster.observer.observe(cluster.clock.now()).await;
+            let observed = cluster.observe().await;
             pin::keep_forced(&mut spec, observed.tasks().filter(|task| task.stack == *stack));
             let plan = Plan::make(&observed, &spec, options.clone());
             Planned { observed, spec, plan }

@@ -117,7 +117,7 @@ pub(super) fn refuse_problems(ui: &Ui, planned: &Planned) -> Result<(), Failure>
             }
         }
     }
-    let is_silent = problems.iter().any(|problem| matches!(problem, Problem::Silent { .. }));
+    let is_silent = problems.iter().any(Problem::is_silence);
     let stack = planned.spec.name.clone();
     Err(Failure::new(blame(is_silent), Refused { stack, problems }))
 }
@@ -318,7 +318,7 @@ fn watched(assignment: &Assignment) -> Option<String> {
 
 /// Whether a plan that is made now has nothing left to do.
 async fn look_again(cluster: &Cluster, planned: &Planned, options: PlanOptions) -> Planned {
-    let observed = cluster.observer.observe(cluster.clock.now()).await;
+    let observed = cluster.observe().await;
     let spec = planned.spec.clone();
     let plan = Plan::make(&observed, &spec, options);
     Planned { observed, spec, plan }

@@ -40,7 +40,7 @@ pub enum Format {
 
 pub(super) fn run(args: &Show, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
-        let history = remembered(&reading(context, cluster), &args.release.stack).await?.history;
+        let history = remembered(reading(cluster), &args.release.stack).await?.history;
         let (at, release, outcome) = find_named(&context.ui, &args.release, &history)?;
         match args.format {
             Format::Yaml => context.ui.data(&yaml(release)),

@@ -84,7 +84,7 @@ pub(super) async fn carry_out(
         // The first one may have taken room that the second one was to have.
         let observed = match observed.filter(|_| at == 0) {
             Some(observed) => observed,
-            None => cluster.observer.observe(cluster.clock.now()).await,
+            None => cluster.observe().await,
         };
         let mut plan = Plan::make(&observed, &spec, options.clone());
         plan.notes.splice(0..0, small.notes);
@@ -109,22 +109,22 @@ async fn prepare(
 ) -> Result<Ready, Failure> {
     let stack = &small.stack;
     if start.rollout.dry_run {
-        let ledger = reading(context, cluster);
-        let look = cluster.observer.observe(cluster.clock.now());
-        let (observed, remembered) = tokio::join!(look, remembered(&ledger, stack));
+        let ledger = reading(cluster);
+        let look = cluster.observe();
+        let (observed, remembered) = tokio::join!(look, remembered(ledger, stack));
         let history = remembered?.history;
         let spec = (small.edit)(&history)?;
         return Ok(Ready { small, observed: Some(observed), spec, record: None, history });
     }
     let message = &start.rollout.message;
     let draft = || Draft { verb: small.verb.clone(), message: message.clone(), ..Draft::default() };
-    let look = cluster.observer.observe(cluster.clock.now());
+    let look = cluster.observe();
     let (mut observed, record) = Record::beside(context, cluster, stack, draft(), look).await;
     let mut record = record?;
     if let Err(NoCurrent::Unfinished(_)) = record.history().current() {
         let wish = start.wish(command, options.clone());
         record.wait_for_others(context, cluster, stack, &wish).await?;
-        let look = cluster.observer.observe(cluster.clock.now());
+        let look = cluster.observe();
         let (again, fresh) = Record::beside(context, cluster, stack, draft(), look).await;
         (observed, record) = (again, fresh?);
     }

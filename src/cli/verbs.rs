@@ -52,6 +52,6 @@ pub(super) async fn full_names<'n>(
     if let Some(all) = names.iter().map(|name| name.only().cloned()).collect() {
         return Ok(all);
     }
-    let observed = cluster.observer.observe(cluster.clock.now()).await;
+    let observed = cluster.observe().await;
     names.iter().map(|name| name.find(&observed).map_err(Failure::refused)).collect()
 }

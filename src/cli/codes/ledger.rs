@@ -21,6 +21,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["ledger"],
+        "undecided",
+        "a record that is half written",
+        "Its writer was cut off, or the managers that hold it do not answer. Whether it is written cannot be told, and it is not guessed at.",
+        "Run a command that writes: it settles what was begun.",
+        "stackctl node update --availability active h1",
+    ),
+    row(
+        &["ledger"],
         "overtaken",
         "the records went on without this program",
         "It was held up for so long, asleep or stopped, that what it was about to write is out of date.",

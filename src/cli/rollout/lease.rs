@@ -12,10 +12,11 @@ use crate::cli::records::{Remembered, Writing, drifted, remembered, writing};
 use crate::cli::render::age::human_duration;
 use crate::cli::report::{Blame, Exit, Failure};
 use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
+use crate::engine::members::tend;
 use crate::engine::records::fresh_id;
 use crate::engine::{Lease, Planned, Store, Validity};
 use crate::fleet::RegisterWriter;
-use crate::ledger::lease::Holder;
+use crate::ledger::lease::{Holder, stream};
 use crate::ledger::release::{Git, History, Outcome, Release};
 use crate::ledger::{LedgerError, NoCurrent};
 use crate::model::{StackName, StackSpec};
@@ -111,7 +112,9 @@ impl Record {
         other: impl Future<Output = T>,
     ) -> (T, Result<Self, LedgerError>) {
         let ledger = writing(context, cluster);
-        let before = look(&ledger, stack).await;
+        // What of the nodes is left half written would stop the plan.
+        let (before, tended) = tokio::join!(look(&ledger, stack), tend(&ledger));
+        let before = before.and_then(|looked| tended.map(|()| looked));
         let (done, remembered) = tokio::join!(other, remembered(&ledger, stack));
         let record = before.and_then(|(log, _)| {
             remembered.map(|remembered| Self { ledger, free: log.next(), remembered, draft, edit: None })
@@ -271,7 +274,7 @@ pub(super) async fn lock(
     let patience_ms = wish
         .lock_timeout
         .map_or(0, |timeout| i64::try_from(timeout.to_std().as_millis()).unwrap_or(i64::MAX));
-    let wanted = Wanted { stack, holder, patience_ms };
+    let wanted = Wanted { stream: stream(stack), holder, patience_ms };
     let mut said: Option<crate::model::Timestamp> = None;
     let tell = |busy: &Busy| {
         let now = cluster.clock.now();

@@ -38,7 +38,7 @@ pub(super) fn run(args: &Inspect, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let mut values = Vec::new();
         for name in full_names(cluster, args.services.iter()).await? {
-            let history = remembered(&reading(context, cluster), &name.stack).await?.history;
+            let history = remembered(reading(cluster), &name.stack).await?.history;
             values.push(inspect(&context.ui, &name, &history)?);
         }
         let text = match &template {
