@@ -45,6 +45,10 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "ls" -d 'List the 
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "list" -d 'List the stacks of the cluster'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "ps" -d 'List the tasks of a stack, ended ones below their successors'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "services" -d 'List the services of a stack'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "scale" -d 'Set the number of tasks of services'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "restart" -d 'Replace the tasks of a stack or a service, though nothing changed'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "service" -d 'Change, inspect and list single services'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "exec" -d 'Run a command in a task\'s container'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "logs" -d 'Show the output of a stack\'s tasks, merged by time'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "node" -d 'Look at the nodes of the cluster'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "check" -d 'Look for mistakes in the stackfile without asking any host'
@@ -230,6 +234,211 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand services" -l no-color 
 complete -c stackctl -n "__fish_stackctl_using_subcommand services" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand services" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand services" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -s m -l message -d 'What to remember about it, shown by `history`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -l lock-timeout -d 'Wait so long for somebody else who is at work on the stack, e.g. 5m [default: not at all]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -s y -l yes -d 'Do not ask for confirmation'
+complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -s d -l detach -d 'Do not wait until the tasks have proved stable'
+complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
+complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -s m -l message -d 'What to remember about it, shown by `history`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -l lock-timeout -d 'Wait so long for somebody else who is at work on the stack, e.g. 5m [default: not at all]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -s y -l yes -d 'Do not ask for confirmation'
+complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -s d -l detach -d 'Do not wait until the tasks have proved stable'
+complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
+complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and not __fish_seen_subcommand_from update rollback scale inspect ls list ps logs" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and not __fish_seen_subcommand_from update rollback scale inspect ls list ps logs" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and not __fish_seen_subcommand_from update rollback scale inspect ls list ps logs" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and not __fish_seen_subcommand_from update rollback scale inspect ls list ps logs" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and not __fish_seen_subcommand_from update rollback scale inspect ls list ps logs" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and not __fish_seen_subcommand_from update rollback scale inspect ls list ps logs" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and not __fish_seen_subcommand_from update rollback scale inspect ls list ps logs" -f -a "update" -d 'Change a service and replace its tasks by its update policy'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and not __fish_seen_subcommand_from update rollback scale inspect ls list ps logs" -f -a "rollback" -d 'Take a service back to what it was before it was changed last'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and not __fish_seen_subcommand_from update rollback scale inspect ls list ps logs" -f -a "scale" -d 'Set the number of tasks of services'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and not __fish_seen_subcommand_from update rollback scale inspect ls list ps logs" -f -a "inspect" -d 'Show how services are declared'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and not __fish_seen_subcommand_from update rollback scale inspect ls list ps logs" -f -a "ls" -d 'List the services of all stacks'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and not __fish_seen_subcommand_from update rollback scale inspect ls list ps logs" -f -a "list" -d 'List the services of all stacks'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and not __fish_seen_subcommand_from update rollback scale inspect ls list ps logs" -f -a "ps" -d 'List the tasks of services'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and not __fish_seen_subcommand_from update rollback scale inspect ls list ps logs" -f -a "logs" -d 'Show the output of a service\'s tasks, merged by time'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l image -d 'Run this image' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l args -d 'Arguments of the image\'s entrypoint' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l entrypoint -d 'In place of the image\'s entrypoint' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l env-add -d 'Add or change a variable; a name alone takes the value it has here' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l env-rm -d 'Remove a variable' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l label-add -d 'Add or change a label of the service' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l label-rm -d 'Remove a label of the service' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l container-label-add -d 'Add or change a label of the containers' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l container-label-rm -d 'Remove a label of the containers' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -s u -l user -d 'User, or uid:gid' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -s w -l workdir -d 'Working directory in the container' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l hostname -d 'Host name of the containers' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l replicas -d 'Number of tasks' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l replicas-max-per-node -d 'No more tasks than this on one node; 0 is without limit' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l constraint-add -d 'Add a constraint' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l constraint-rm -d 'Remove a constraint, as it is written' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l placement-pref-add -d 'Spread over the values of a label' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l placement-pref-rm -d 'Spread no more over a label' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l publish-add -d 'Publish a port: 8080:80, or published=8080,target=80,mode=host' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l publish-rm -d 'Publish no more a port of the container: 80, or 53/udp' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l mount-add -d 'Add or change a mount: type=volume,source=data,target=/data' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l mount-rm -d 'Remove a mount by its path in the container' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l config-add -d 'Add a config of the stack: site, or source=site,target=/etc/site' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l config-rm -d 'Remove a config' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l network-add -d 'Join a network of the stack: back, or name=back,alias=db' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l network-rm -d 'Leave a network' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l limit-cpu -d 'No more than so many cores; 0 is without limit' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l limit-memory -d 'No more than so much memory; 0 is without limit' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l limit-pids -d 'No more than so many processes; 0 is without limit' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l reserve-cpu -d 'Keep so many cores free for each task' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l reserve-memory -d 'Keep so much memory free for each task' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l health-cmd -d 'Command that tells whether a task is healthy' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l health-interval -d 'Between two checks' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l health-timeout -d 'For one check' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l health-retries -d 'Failed checks until a task counts as unhealthy' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l health-start-period -d 'Time at the start in which failed checks do not count' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l restart-condition -d 'When an ended task is started again: none, on-failure or any' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l restart-delay -d 'Before it is started again' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l restart-max-attempts -d 'How often at most; 0 is without limit' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l restart-window -d 'Only restarts within this time count' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l stop-grace-period -d 'Before a task that does not stop is killed' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l stop-signal -d 'Signal that asks a task to stop' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l update-parallelism -d 'Tasks replaced at a time in an update; 0 is all at once' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l update-delay -d 'Between two batches' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l update-monitor -d 'How long a new task is watched' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l update-order -d 'start-first or stop-first' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l update-failure-action -d 'What a failure leads to: pause, continue or rollback' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l update-max-failure-ratio -d 'Share of failed tasks that is tolerated, 0 to 1' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l rollback-parallelism -d 'Tasks replaced at a time in a rollback; 0 is all at once' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l rollback-delay -d 'Between two batches' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l rollback-monitor -d 'How long a new task is watched' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l rollback-order -d 'start-first or stop-first' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l rollback-failure-action -d 'What a failure leads to: pause or continue' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l rollback-max-failure-ratio -d 'Share of failed tasks that is tolerated, 0 to 1' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -s m -l message -d 'What to remember about it, shown by `history`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l lock-timeout -d 'Wait so long for somebody else who is at work on the stack, e.g. 5m [default: not at all]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l no-healthcheck -d 'Check nothing, whatever the image says'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l force -d 'Replace all tasks though nothing changed'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l no-resolve-image -d 'Do not ask the registry which image the tag of --image stands for'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l rollback -d 'Take the service back to what it was before it was changed last'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -s y -l yes -d 'Do not ask for confirmation'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -s d -l detach -d 'Do not wait until the tasks have proved stable'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -s m -l message -d 'What to remember about it, shown by `history`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -l lock-timeout -d 'Wait so long for somebody else who is at work on the stack, e.g. 5m [default: not at all]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -s y -l yes -d 'Do not ask for confirmation'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -s d -l detach -d 'Do not wait until the tasks have proved stable'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -s m -l message -d 'What to remember about it, shown by `history`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -l lock-timeout -d 'Wait so long for somebody else who is at work on the stack, e.g. 5m [default: not at all]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -s y -l yes -d 'Do not ask for confirmation'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -s d -l detach -d 'Do not wait until the tasks have proved stable'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from inspect" -s f -l format -d 'A Go template such as \'{{.Spec.Mode}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from inspect" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from inspect" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from inspect" -l pretty -d 'For people rather than programs'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from inspect" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from inspect" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Only services that fit: id=, label=, mode=replicated|global, name=' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ls" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ls" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ls" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ls" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ls" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from list" -s f -l filter -d 'Only services that fit: id=, label=, mode=replicated|global, name=' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from list" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from list" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from list" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from list" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ps" -s f -l filter -d 'Only tasks that fit: id=, name=, node=, desired-state=running|shutdown' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ps" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ps" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ps" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ps" -l no-trunc -d 'Whole ids, images with digests, and whole errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ps" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ps" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ps" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ps" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -s n -l tail -d 'How many lines to show of each task' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -l since -d 'Only lines since then: 10m, 2026-01-31T12:00:00Z, or seconds since 1970' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -l until -d 'Only lines until then' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -s f -l follow -d 'Go on showing what is written'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -s t -l timestamps -d 'Show when each line was written'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -l no-trunc -d 'Whole task ids in front of the lines'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -l raw -d 'The lines alone, without the task in front'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -l inventory -d 'The hosts of the cluster; `-i` is something else here' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -s e -l env -d 'Set a variable; a name alone takes the value it has here' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -s u -l user -d 'As this user, or uid:gid' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -s w -l workdir -d 'In this directory of the container' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -s i -l interactive -d 'Pass this command\'s input on'
+complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -s t -l tty -d 'With a terminal'
+complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -l privileged -d 'With all capabilities'
+complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s n -l tail -d 'How many lines to show of each task' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -l since -d 'Only lines since then: 10m, 2026-01-31T12:00:00Z, or seconds since 1970' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -l until -d 'Only lines until then' -r

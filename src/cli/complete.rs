@@ -53,6 +53,15 @@ pub(super) fn services() -> ArgValueCandidates {
     })
 }
 
+/// Services that run, as `shop_web`.
+pub(super) fn full_services() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let observed = observed();
+        let tasks = observed.iter().flat_map(Observed::tasks);
+        names(tasks.map(|task| format!("{}_{}", task.stack, task.service)))
+    })
+}
+
 /// Nodes of the inventory.
 pub(super) fn nodes() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
@@ -75,6 +84,10 @@ fn named_inventory(args: impl Iterator<Item = OsString>) -> Option<PathBuf> {
     let mut args = args.peekable();
     while let Some(arg) = args.next() {
         let text = arg.to_str()?;
+        // Docker's `-i` has another meaning.
+        if text == "exec" {
+            return args.skip_while(|arg| arg != "--inventory").nth(1).map(PathBuf::from);
+        }
         if text == "-i" || text == "--inventory" {
             return args.next().map(PathBuf::from);
         }
@@ -156,5 +169,8 @@ mod tests {
         for line in ["-i a.yml ps", "ps -ia.yml", "ps --inventory a.yml", "--inventory=a.yml ps"] {
             assert_eq!(named(line), Some("a.yml".into()), "{line}");
         }
+        assert_eq!(named("stackctl exec -it shop_web"), None);
+        assert_eq!(named("-i a.yml exec -it shop_web"), Some("a.yml".into()));
+        assert_eq!(named("exec --inventory a.yml -it shop_web"), Some("a.yml".into()));
     }
 }

@@ -22,7 +22,7 @@ use crate::fleet::ConnectOptions;
 use crate::ledger::release::Release;
 use crate::model::NodeName;
 use crate::orchestrator::what_if::{Landing, NewNode, landings};
-use crate::orchestrator::{Plan, WhatIf};
+use crate::orchestrator::{Plan, WhatIf, pin};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("See what would change (status 2 if something would)", "stackctl diff -c docker-compose.yml shop"),
@@ -201,8 +201,10 @@ fn of_release(args: &Diff, name: &ReleaseName, context: &Context) -> Result<Exit
             return Ok(between(context, (name, &release), (other, &to)));
         }
         let observed = cluster.observe().await;
-        let plan = Plan::make(&observed, &release.spec, cluster.plan_options(true));
-        show(args, context, &Planned { observed, spec: release.spec, plan }, None)
+        let mut spec = release.spec;
+        pin::keep_forced(&mut spec, observed.tasks().filter(|task| task.stack == name.stack));
+        let plan = Plan::make(&observed, &spec, cluster.plan_options(true));
+        show(args, context, &Planned { observed, spec, plan }, None)
     })
 }
 

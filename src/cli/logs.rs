@@ -12,6 +12,7 @@ use super::cluster::{self, Cluster};
 use super::render::ps;
 use super::render::text::{pad, width};
 use super::report::{Exit, Failure};
+use super::service_name::{Named, named};
 use super::ui::Ui;
 use crate::fleet::logs::{LogLine, LogOptions, LogStream};
 use crate::fleet::{ConnectOptions, HostError};
@@ -22,14 +23,14 @@ use merge::Merge;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("The last hundred lines of each task of a stack", "stackctl logs --tail 100 shop"),
-    ("Follow one service", "stackctl logs -f shop/web"),
+    ("Follow one service", "stackctl logs -f shop_web"),
     ("The last ten minutes, with times", "stackctl logs --since 10m -t shop web"),
 ];
 
 /// Arguments of `logs`.
 #[derive(Debug, clap::Args)]
 pub struct Logs {
-    /// Name of the stack, or STACK/SERVICE
+    /// Name of the stack, or of one service of it: STACK_SERVICE or STACK/SERVICE
     #[arg(value_name = "STACK", add = super::complete::stacks())]
     pub stack: String,
     /// One service of it
@@ -63,6 +64,8 @@ pub struct Logs {
 struct Wanted {
     stack: StackName,
     service: Option<ServiceName>,
+    /// What the stack's name is if no such stack runs.
+    or_service: Option<Named>,
     options: LogOptions,
 }
 
@@ -123,6 +126,7 @@ fn understand(args: &Logs, now: Timestamp) -> Result<Wanted, LogsError> {
         let text = text.to_owned();
         |why| LogsError::BadName { text, why }
     };
+    let or_service = if service.is_none() { named(stack).ok() } else { None };
     let stack = StackName::new(stack).map_err(bad(stack))?;
     // As docker names services too: `shop_web`.
     let short = service.map(|name| name.strip_prefix(&format!("{stack}_")).unwrap_or(name));
@@ -139,7 +143,7 @@ fn understand(args: &Logs, now: Timestamp) -> Result<Wanted, LogsError> {
         follow: args.follow,
         details: false,
     };
-    Ok(Wanted { stack, service, options })
+    Ok(Wanted { stack, service, or_service, options })
 }
 
 /// Nanoseconds since 1970: how long ago, a time, or seconds.
@@ -202,14 +206,22 @@ async fn show(args: &Logs, wanted: &Wanted, context: &Context, cluster: &Cluster
 
 /// The tasks whose logs are wanted, the ended ones too.
 fn tasks<'o>(wanted: &Wanted, observed: &'o Observed) -> Result<Vec<&'o Task>, Failure> {
-    let stack = wanted.stack.clone();
+    let (mut stack, mut service) = (wanted.stack.clone(), wanted.service.clone());
+    // `shop_web` is a stack if there is one of that name, and else docker's name of a service.
+    if let Some(named) = &wanted.or_service
+        && !observed.tasks().any(|task| task.stack == stack)
+        && let Ok(full) = named.find(observed)
+        && observed.tasks().any(|task| task.stack == full.stack)
+    {
+        (stack, service) = (full.stack, Some(full.service));
+    }
     let all: Vec<&Task> = observed.tasks().filter(|task| task.stack == stack).collect();
     // A host that is silent may have what was asked for.
     let failure = |error| Failure::new(cluster::blame(observed.silent_and_needed().next().is_some()), error);
     if all.is_empty() {
         return Err(failure(LogsError::NoStack { stack }));
     }
-    let Some(service) = wanted.service.clone() else { return Ok(all) };
+    let Some(service) = service else { return Ok(all) };
     let mut known: Vec<String> = all.iter().map(|task| task.service.to_string()).collect();
     let tasks: Vec<&Task> = all.into_iter().filter(|task| task.service == service).collect();
     if tasks.is_empty() {

@@ -15,6 +15,7 @@ pub mod completions;
 pub mod config;
 pub mod deploy;
 pub mod diff;
+pub mod exec;
 pub mod explain;
 pub mod explain_code;
 pub mod filter;
@@ -32,17 +33,23 @@ mod records;
 pub mod release_name;
 pub mod render;
 pub mod report;
+pub mod restart;
 pub mod rm;
 pub mod rollback;
 mod rollout;
 pub mod rollout_args;
+pub mod scale;
+pub mod service;
+pub mod service_name;
 pub mod services;
 pub mod show;
+mod small_release;
 pub mod stackfiles;
 pub mod suspend;
 pub mod template;
 pub mod ui;
 pub mod unlock;
+mod verbs;
 pub mod version;
 
 use std::ffi::OsString;
@@ -142,6 +149,18 @@ pub enum Command {
     /// List the services of a stack
     #[command(after_help = examples(services::EXAMPLES))]
     Services(services::Services),
+    /// Set the number of tasks of services
+    #[command(after_help = examples(scale::EXAMPLES))]
+    Scale(scale::Scale),
+    /// Replace the tasks of a stack or a service, though nothing changed
+    #[command(after_help = examples(restart::EXAMPLES))]
+    Restart(restart::Restart),
+    /// Change, inspect and list single services
+    #[command(after_help = examples(service::EXAMPLES))]
+    Service(service::Service),
+    /// Run a command in a task's container
+    #[command(after_help = examples(exec::EXAMPLES))]
+    Exec(exec::Exec),
     /// Show the output of a stack's tasks, merged by time
     #[command(after_help = examples(logs::EXAMPLES))]
     Logs(logs::Logs),
@@ -236,6 +255,10 @@ fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Ls(args) => ls::run(&args, context),
         Command::Ps(args) => ps::run(&args, context),
         Command::Services(args) => services::run(&args, context),
+        Command::Scale(args) => scale::run(&args, context),
+        Command::Restart(args) => restart::run(&args, context),
+        Command::Service(args) => service::run(&args, context),
+        Command::Exec(args) => exec::run(&args, context),
         Command::Logs(args) => logs::run(&args, context),
         Command::Node(args) => node::run(&args, context),
         Command::Check(args) => check::run(&args, context),

@@ -20,6 +20,14 @@ pub struct Ps {
     /// Name of the stack
     #[arg(value_name = "STACK", value_parser = stack_name, add = super::complete::stacks())]
     pub stack: StackName,
+    /// Which tasks, and how they are shown.
+    #[command(flatten)]
+    pub shape: PsShape,
+}
+
+/// Which tasks are listed, and how.
+#[derive(Debug, clap::Args)]
+pub struct PsShape {
     /// Only tasks that fit: id=, name=, node=, desired-state=running|shutdown
     #[arg(short, long = "filter", value_name = "KEY=VALUE")]
     pub filters: Vec<String>,
@@ -31,10 +39,18 @@ pub struct Ps {
     pub no_trunc: bool,
 }
 
+impl PsShape {
+    /// The filters, understood.
+    pub(super) fn filters(&self) -> Result<Filters, Failure> {
+        let filters = Filters::parse(&self.filters, &["id", "name", "node", "desired-state"])?;
+        filters.check_values("desired-state", &["running", "shutdown"])?;
+        Ok(filters)
+    }
+}
+
 pub(super) fn run(args: &Ps, context: &Context) -> Result<Exit, Failure> {
-    let filters = Filters::parse(&args.filters, &["id", "name", "node", "desired-state"])?;
-    filters.check_values("desired-state", &["running", "shutdown"])?;
-    let format = args.format.as_deref();
+    let filters = args.shape.filters()?;
+    let format = args.shape.format.as_deref();
     COLUMNS.render(format, &[])?;
     cluster::look(context, |now, observed| {
         let all: Vec<&Task> = observed.tasks().filter(|task| task.stack == args.stack).collect();
@@ -42,16 +58,16 @@ pub(super) fn run(args: &Ps, context: &Context) -> Result<Exit, Failure> {
             context.ui.talk(&format!("nothing found in stack: {}\n", args.stack));
             return Ok(Exit::Refused);
         }
-        let tasks: Vec<&Task> = all.into_iter().filter(|task| fits(task, &filters)).collect();
+        let tasks: Vec<&Task> = all.into_iter().filter(|task| fits_task(task, &filters)).collect();
         let is_table = format.is_none_or(|format| format.trim().starts_with("table"));
-        let shape = Shape { is_whole: args.no_trunc, is_indented: is_table };
+        let shape = Shape { is_whole: args.shape.no_trunc, is_indented: is_table };
         context.ui.data(&COLUMNS.render(format, &rows(now, &tasks, shape))?);
         Ok(Exit::Done)
     })
 }
 
 /// As docker: ids and names by their beginning, the service's short name too.
-fn fits(task: &Task, filters: &Filters) -> bool {
+pub(super) fn fits_task(task: &Task, filters: &Filters) -> bool {
     let full = name(task);
     filters.allows("id", |id| task.id.as_str().starts_with(id))
         && filters.allows("name", |name| {

@@ -92,9 +92,7 @@ pub(super) async fn remembered<R: ReadRegisters>(
 impl Remembered {
     /// Whether a deploy of this that has nothing to do is no news: it is what was deployed last, and well.
     pub(super) fn is_last(&self, spec: &crate::model::StackSpec) -> bool {
-        self.history
-            .last()
-            .is_some_and(|(_, last, outcome)| last.spec == *spec && outcome == Some(&Outcome::Deployed))
+        self.history.current().is_ok_and(|current| current.spec == *spec)
     }
 
     /// Writes a release down; its number.

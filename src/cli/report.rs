@@ -12,32 +12,33 @@ use super::render::text;
 
 /// Exit statuses. The table in `stackctl --help` is made from these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
 pub enum Exit {
     /// Done, or nothing to do.
-    Done = 0,
+    Done,
     /// The file or the cluster said no.
-    Refused = 1,
+    Refused,
     /// `diff` found changes.
-    Differs = 2,
+    Differs,
     /// An update failed and was rolled back.
-    RolledBack = 3,
+    RolledBack,
     /// The time given ran out.
-    Deadline = 4,
+    Deadline,
     /// Somebody else is deploying.
-    Locked = 5,
+    Locked,
     /// A host that is needed does not answer.
-    Unreachable = 6,
+    Unreachable,
     /// An update failed and is paused.
-    Paused = 7,
+    Paused,
     /// The command line makes no sense.
-    Usage = 64,
+    Usage,
     /// Ctrl-C.
-    Interrupted = 130,
+    Interrupted,
+    /// That of a command in a container, which is the command's to choose.
+    Command(u8),
 }
 
 impl Exit {
-    /// All of them, in order.
+    /// All of ours, in order.
     pub const ALL: [Self; 10] = [
         Self::Done,
         Self::Refused,
@@ -54,7 +55,19 @@ impl Exit {
     /// The number.
     #[must_use]
     pub fn code(self) -> u8 {
-        self as u8
+        match self {
+            Self::Done => 0,
+            Self::Refused => 1,
+            Self::Differs => 2,
+            Self::RolledBack => 3,
+            Self::Deadline => 4,
+            Self::Locked => 5,
+            Self::Unreachable => 6,
+            Self::Paused => 7,
+            Self::Usage => 64,
+            Self::Interrupted => 130,
+            Self::Command(status) => status,
+        }
     }
 
     /// For the table.
@@ -71,6 +84,7 @@ impl Exit {
             Self::Paused => "an update failed and is paused",
             Self::Usage => "wrong usage",
             Self::Interrupted => "interrupted",
+            Self::Command(_) => "exec: the command's own",
         }
     }
 

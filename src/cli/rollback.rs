@@ -10,7 +10,7 @@ use super::rollout::{self, Draft, Job, Record};
 use super::rollout_args::StartArgs;
 use crate::engine::Planned;
 use crate::model::StackName;
-use crate::orchestrator::Plan;
+use crate::orchestrator::{Plan, pin};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("Back to the last release that was deployed well before this one", "stackctl rollback shop"),
@@ -38,10 +38,11 @@ pub(super) fn run(args: &Rollback, context: &Context) -> Result<Exit, Failure> {
         let to = args.to.or_else(|| history.before_last());
         let (to, release, _) = find(&context.ui, stack, to, &history)?;
         // The images are those of the release: pinned then, and not looked up again.
-        let spec = release.spec.clone();
+        let mut spec = release.spec.clone();
         let options = cluster.plan_options(true);
         let plan = async {
             let observed = cluster.observe().await;
+            pin::keep_forced(&mut spec, observed.tasks().filter(|task| task.stack == *stack));
             let plan = Plan::make(&observed, &spec, options.clone());
             Planned { observed, spec, plan }
         };

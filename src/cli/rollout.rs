@@ -27,7 +27,7 @@ use crate::orchestrator::{
 use ending::Told;
 pub(super) use ending::volumes_kept;
 pub(super) use interrupt::Interrupt;
-pub(super) use lease::{Draft, Record};
+pub(super) use lease::{Draft, Edit, Record};
 use screen::Screen;
 
 /// How long a run is watched unless `--timeout` says otherwise.

@@ -47,7 +47,7 @@ pub(super) fn run(args: &Services, context: &Context) -> Result<Exit, Failure> {
 }
 
 /// As docker: ids and names by their beginning, the short name too.
-fn fits(view: &ServiceView<'_>, filters: &Filters) -> bool {
+pub(super) fn fits(view: &ServiceView<'_>, filters: &Filters) -> bool {
     filters.allows("id", |id| view.id().starts_with(id))
         && filters
             .allows("name", |name| view.full_name().starts_with(name) || view.name.as_str().starts_with(name))

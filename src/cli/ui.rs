@@ -142,6 +142,11 @@ impl Ui {
         self.err.lock().expect("no panic while writing").write(text);
     }
 
+    /// Bytes to stderr that need not be text: what a command in a container wrote there.
+    pub fn talk_bytes(&self, bytes: &[u8]) {
+        self.err.lock().expect("no panic while writing").write_bytes(bytes);
+    }
+
     /// Asks a question on stderr; anything but yes is no. An error where nobody can answer.
     pub fn confirm(&self, question: &str) -> Result<bool, NoTerminal> {
         let stdin = io::stdin();

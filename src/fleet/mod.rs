@@ -5,6 +5,7 @@
 //!                  │
 //!                  ├─▶ Observer: asks (observe, look, resolve, logs), cannot write
 //!                  ├─▶ Executor: carries out the orchestrator's actions
+//!                  ├─▶ exec: commands in running containers
 //!                  └─▶ RegisterReader, RegisterWriter: the ledger's records, as volumes of the managers
 //! ```
 //!
@@ -16,6 +17,7 @@ pub mod auth;
 pub mod docker;
 pub mod error;
 pub mod events;
+pub mod exec;
 pub mod executor;
 #[cfg(test)]
 mod fake;
@@ -130,6 +132,16 @@ impl Fleet {
     #[must_use]
     pub fn executor(&self, stack: &StackName) -> Executor {
         Executor::new(Arc::clone(&self.inner), stack.clone())
+    }
+
+    /// Runs a command in a container. No part of a deploy, and not in the journal of one.
+    pub async fn exec(
+        &self,
+        node: &NodeName,
+        container: &str,
+        command: &exec::Command,
+    ) -> Result<(exec::Session, exec::Input), exec::ExecError> {
+        exec::run(&self.inner, node, container, command).await
     }
 
     /// The ledger's registers, for those who only read them.

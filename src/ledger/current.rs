@@ -5,6 +5,7 @@
 //! nor the other. Looks at records only; what really runs is read from the hosts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use miette::Diagnostic;
 use thiserror::Error;
@@ -100,6 +101,23 @@ impl History {
         }
     }
 
+    /// What a service was the last time it was something else than now, and in which stack. How often it
+    /// was restarted does not count, nor do releases of which it cannot be told what ran.
+    #[must_use]
+    pub fn previous_of(&self, current: &Current, service: &str) -> Option<Current> {
+        let plain = |spec: &ServiceSpec| {
+            let mut spec = spec.clone();
+            Arc::make_mut(&mut spec.task).force_update = 0;
+            spec
+        };
+        let now = plain(current.spec.services.get(service)?);
+        self.releases.range(..current.number).rev().find_map(|(&number, _)| {
+            let then = self.current_at(number).ok()?;
+            let differs = then.spec.services.get(service).is_some_and(|spec| plain(spec) != now);
+            differs.then_some(then)
+        })
+    }
+
     fn current_at(&self, number: u64) -> Result<Current, NoCurrent> {
         let Some((release, outcome)) = self.releases.get(&number) else { return Err(NoCurrent::NoRelease) };
         let unknown = |how| Err(NoCurrent::Unknown { number, how });
@@ -139,27 +157,37 @@ impl History {
         if before.is_none() && to != 0 {
             return Err(NoCurrent::Forgotten { number, to });
         }
-        let mut spec = release.spec.clone();
-        let mut older = BTreeMap::new();
-        for name in services {
-            let of = before.as_ref().map_or(0, |before| before.release_of(name.as_str()));
-            older.insert(name.clone(), of);
-            match before.as_ref().and_then(|before| before.spec.services.get(name)) {
-                Some(service) => drop(spec.services.insert(name.clone(), service.clone())),
-                None => drop(spec.services.remove(name)),
-            }
-        }
-        if let Some(before) = &before {
-            let (back, ahead): (Vec<&ServiceSpec>, Vec<&ServiceSpec>) =
-                spec.services.values().partition(|service| services.contains(&service.name));
-            let parts = merged(&spec, &before.spec, &ahead, &back);
-            let parts = parts.map_err(|config| NoCurrent::TwoContents { number, config })?;
-            spec = StackSpec { services: spec.services, ..parts };
-        }
-        let used = |name: &str| spec.services.values().any(|one| one.task.networks.contains_key(name));
-        spec.networks.retain(|_, network| used(&network.name));
+        let of = |name: &ServiceName| before.as_ref().map_or(0, |before| before.release_of(name.as_str()));
+        let older = services.iter().map(|name| (name.clone(), of(name))).collect();
+        let spec = put_back(&release.spec, before.as_ref().map(|before| &before.spec), services);
+        let spec = spec.map_err(|config| NoCurrent::TwoContents { number, config })?;
         Ok(Current { number, spec, older })
     }
+}
+
+/// A stack with some of its services as they are in an older one, and what those need beside. The key of
+/// a config that would have to have two contents, if there is one.
+pub fn put_back(
+    new: &StackSpec,
+    old: Option<&StackSpec>,
+    services: &BTreeSet<ServiceName>,
+) -> Result<StackSpec, String> {
+    let mut spec = new.clone();
+    for name in services {
+        match old.and_then(|old| old.services.get(name)) {
+            Some(service) => drop(spec.services.insert(name.clone(), service.clone())),
+            None => drop(spec.services.remove(name)),
+        }
+    }
+    if let Some(old) = old {
+        let (back, ahead): (Vec<&ServiceSpec>, Vec<&ServiceSpec>) =
+            spec.services.values().partition(|service| services.contains(&service.name));
+        let parts = merged(&spec, old, &ahead, &back)?;
+        spec = StackSpec { services: spec.services, ..parts };
+    }
+    let used = |name: &str| spec.services.values().any(|one| one.task.networks.contains_key(name));
+    spec.networks.retain(|_, network| used(&network.name));
+    Ok(spec)
 }
 
 /// Networks, volumes and configs of `new`, and of `old` what only the services need that went back. The
@@ -207,8 +235,6 @@ fn merged(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::builder::{replicated, stack, with_image};
     use crate::model::spec::FileMount;
@@ -264,6 +290,23 @@ mod tests {
         let whole = Some(Outcome::RolledBack { to: 2, services: None });
         let history = history(&[("web:1 db:1", good()), ("web:2 db:2", back(1, &["web"])), ("web:3", whole)]);
         assert_eq!(images(&history.current().unwrap()), ["db:2", "web:1"]);
+    }
+
+    #[test]
+    fn the_previous_of_a_service_is_the_last_that_was_another() {
+        let good = || Some(Outcome::Deployed);
+        let mut history = history(&[
+            ("web:1 db:1", good()),
+            ("web:2 db:1", Some(Outcome::Failed)),
+            ("web:3 db:2", good()),
+            ("web:3 db:3", good()),
+            ("web:3 db:4", good()),
+        ]);
+        let spec = &mut history.releases.get_mut(&4).unwrap().0.spec;
+        Arc::make_mut(&mut spec.services.get_mut("web").unwrap().task).force_update = 1;
+        let current = history.current().unwrap();
+        let of = |name| history.previous_of(&current, name).map(|one| one.number);
+        assert_eq!((of("web"), of("db"), of("none")), (Some(1), Some(4), None));
     }
 
     #[test]

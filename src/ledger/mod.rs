@@ -35,7 +35,7 @@ pub mod register;
 pub mod release;
 pub mod settings;
 
-pub use current::{Current, NoCurrent};
+pub use current::{Current, NoCurrent, put_back};
 pub use decide::{Appended, Ledger, Limits};
 pub use error::LedgerError;
 pub use files::FileRegisters;

@@ -306,6 +306,10 @@ pub struct TaskSpec {
     /// Secrets as files, by absolute target path.
     #[serde(skip_serializing_if = "is_default")]
     pub secrets: BTreeMap<String, FileMount>,
+    /// How often all tasks were to be replaced though nothing changed: SwarmKit's `TaskSpec.ForceUpdate`.
+    /// No stackfile has it; a deploy takes it over from what runs.
+    #[serde(skip_serializing_if = "is_default")]
+    pub force_update: u64,
 }
 
 impl TaskSpec {

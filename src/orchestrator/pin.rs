@@ -70,6 +70,7 @@ pub fn pin<'t>(
     answers: &Resolutions,
 ) -> Vec<Note> {
     let deployed = deployed(running);
+    take_over_forced(spec, &deployed);
     // One note for all images with the same trouble: a registry that is down is one piece of news.
     let (mut kept_pins, mut unpinned) = (Troubles::new(), Troubles::new());
     for service in spec.services.values_mut() {
@@ -107,12 +108,28 @@ pub fn pin<'t>(
         .collect()
 }
 
+/// Takes over from what runs how often its tasks were replaced by force, as `docker stack deploy` does: a
+/// restart is no change that a later deploy, or a rollback, would have to undo.
+pub fn keep_forced<'t>(spec: &mut StackSpec, running: impl Iterator<Item = &'t Task>) {
+    take_over_forced(spec, &deployed(running));
+}
+
+fn take_over_forced(spec: &mut StackSpec, deployed: &BTreeMap<&ServiceName, &Task>) {
+    for service in spec.services.values_mut() {
+        let forced = deployed.get(&service.name).map_or(0, |task| task.spec.force_update);
+        if service.task.force_update != forced {
+            Arc::make_mut(&mut service.task).force_update = forced;
+        }
+    }
+}
+
 /// What went wrong, and the images it went wrong for.
 type Troubles = BTreeMap<String, BTreeSet<String>>;
 
 /// An engine's account of a registry it cannot reach names sockets that differ each time; equal
 /// circumstances must make equal plans. What a registry itself says is left as it is.
-fn brief(why: &str) -> String {
+#[must_use]
+pub fn brief(why: &str) -> String {
     let Some((_, after)) = why.split_once("dial tcp") else { return why.to_owned() };
     let last = after.rsplit(": ").next().unwrap_or(after).trim();
     format!("the registry cannot be reached: {last}")
@@ -149,6 +166,32 @@ mod tests {
         let mut spec = stack(vec![replicated("web", 1)]);
         assert!(pin(&mut spec, ResolveImage::Always, std::iter::empty(), &answer("aa")).is_empty());
         assert_eq!(spec.services["web"].task.digest.as_deref(), Some("sha256:aa"));
+    }
+
+    #[test]
+    fn a_restart_is_nothing_that_a_deploy_would_undo() {
+        let restarted = with_task(replicated("web", 1), |task| task.force_update = 3);
+        let task = Task {
+            id: crate::model::TaskId::unchecked("t1"),
+            stack: crate::model::StackName::unchecked(STACK),
+            service: service_name("web"),
+            slot: crate::model::task::Slot::Replica(1),
+            node: node_name("n1"),
+            attempt: 1,
+            is_job: false,
+            spec_hash: restarted.task.hash(),
+            spec: Arc::clone(&restarted.task),
+            container: "app_web.1.t1".into(),
+            status: crate::model::TaskStatus::Running { health: crate::model::Health::None },
+            created_at: crate::model::Timestamp(0),
+            since: None,
+            published: Vec::new(),
+        };
+        let mut spec = stack(vec![replicated("web", 1), replicated("new", 1)]);
+        pin(&mut spec, ResolveImage::Never, [&task].into_iter(), &Resolutions::new());
+        let forced = |name: &str| spec.services[name].task.force_update;
+        assert_eq!((forced("web"), forced("new")), (3, 0));
+        assert_eq!(spec.services["web"].task.hash(), restarted.task.hash());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::model::StackSpec;
 use crate::model::ids::STACK_LABEL;
-use crate::model::spec::VolumeSpec;
+use crate::model::spec::{ServiceSpec, VolumeSpec};
 use crate::yaml::{Node, Value as Yaml};
 
 /// The bodies of all requests, in four lists: `services`, `networks`, `secrets`, `configs`.
@@ -24,8 +24,8 @@ use crate::yaml::{Node, Value as Yaml};
 #[must_use]
 pub fn bodies(spec: &StackSpec, merged: &Node) -> Value {
     let stack = Stack::new(spec);
-    let written: BTreeMap<&str, Written<'_>> = Written(Some(merged)).at("services").entries().collect();
-    let written = |name: &str| written.get(name).copied().unwrap_or(Written(None));
+    let written: BTreeMap<&str, Written<'_>> = Written::File(Some(merged)).at("services").entries().collect();
+    let written = |name: &str| written.get(name).copied().unwrap_or(Written::File(None));
     let services = spec.services.values();
     let services: Vec<Value> =
         services.map(|service| service::body(&stack, service, written(service.name.as_str()))).collect();
@@ -35,6 +35,13 @@ pub fn bodies(spec: &StackSpec, merged: &Node) -> Value {
     all.insert("secrets".to_owned(), resources::secrets(spec).into());
     all.insert("configs".to_owned(), resources::configs(spec).into());
     Value::Object(all)
+}
+
+/// A service as an engine would show it, with every default filled in: there is no file that could tell
+/// what somebody wrote.
+#[must_use]
+pub fn settled(spec: &StackSpec, service: &ServiceSpec) -> Value {
+    service::body(&Stack::new(spec), service, Written::Settled)
 }
 
 /// A spec, and what is looked up in it again and again.
@@ -104,18 +111,44 @@ impl From<Body> for Value {
     }
 }
 
-/// A part of the merged file, or the lack of it.
+/// What was written.
 #[derive(Clone, Copy)]
-struct Written<'a>(Option<&'a Node>);
+enum Written<'a> {
+    /// A part of the merged file, or the lack of it.
+    File(Option<&'a Node>),
+    /// No file is known: every setting counts as written, and its words are those of the spec.
+    Settled,
+}
 
 impl<'a> Written<'a> {
+    fn node(self) -> Option<&'a Node> {
+        match self {
+            Self::File(node) => node,
+            Self::Settled => None,
+        }
+    }
+
     fn at(self, key: &str) -> Self {
-        Self(self.0.and_then(Node::as_map).and_then(|map| map.get(key)))
+        match self {
+            Self::File(node) => Self::File(node.and_then(Node::as_map).and_then(|map| map.get(key))),
+            Self::Settled => Self::Settled,
+        }
     }
 
     /// Whether somebody wrote something here.
     fn is_there(self) -> bool {
-        self.0.is_some_and(|node| !node.is_null())
+        match self {
+            Self::File(node) => node.is_some_and(|node| !node.is_null()),
+            Self::Settled => true,
+        }
+    }
+
+    /// The word that somebody wrote, or that of the spec where there is no file.
+    fn word(self, settled: Value) -> Value {
+        match self {
+            Self::File(node) => node.and_then(Node::as_text).map_or(Value::Null, Value::from),
+            Self::Settled => settled,
+        }
     }
 
     /// The value if somebody wrote one.
@@ -124,29 +157,29 @@ impl<'a> Written<'a> {
     }
 
     fn text(self) -> Option<&'a str> {
-        self.0.and_then(Node::as_text)
+        self.node().and_then(Node::as_text)
     }
 
     fn number(self, key: &str) -> Option<i128> {
-        match self.at(key).0.map(|node| &node.value) {
+        match self.at(key).node().map(|node| &node.value) {
             Some(Yaml::Int(number)) => Some(number.get()),
             _ => None,
         }
     }
 
     fn entries(self) -> impl Iterator<Item = (&'a str, Self)> {
-        let entries = match self.0.and_then(Node::as_map) {
+        let entries = match self.node().and_then(Node::as_map) {
             Some(map) => map.entries.as_slice(),
             None => &[],
         };
-        entries.iter().map(|entry| (entry.key.as_str(), Self(Some(&entry.value))))
+        entries.iter().map(|entry| (entry.key.as_str(), Self::File(Some(&entry.value))))
     }
 
     fn items(self) -> impl Iterator<Item = Self> {
-        let list = match self.0.map(|node| &node.value) {
+        let list = match self.node().map(|node| &node.value) {
             Some(Yaml::List(list)) => list.as_slice(),
             _ => &[],
         };
-        list.iter().map(|node| Self(Some(node)))
+        list.iter().map(|node| Self::File(Some(node)))
     }
 }

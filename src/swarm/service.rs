@@ -43,6 +43,7 @@ fn task(stack: &Stack<'_>, service: &ServiceSpec, written: Written<'_>) -> Body 
         .with("Resources", resources)
         .with("RestartPolicy", restart(task, written))
         .with("Placement", placement(&service.placement))
+        .with("ForceUpdate", (task.force_update != 0).then_some(task.force_update))
         .with("Networks", networks(stack, service, written.at("networks")))
 }
 
@@ -100,7 +101,7 @@ fn networks(stack: &Stack<'_>, service: &ServiceSpec, written: Written<'_>) -> V
     let attachment = |target: &String, attachment: &Attachment| {
         let mut aliases = attachment.aliases.clone();
         let key = stack.networks.get(target.as_str());
-        let own = key.map_or(Written(None), |key| written.at(key).at("aliases"));
+        let own = key.map_or(Written::File(None), |key| written.at(key).at("aliases"));
         // Docker puts the service's name behind what is written, even where it is among that.
         if own.items().any(|alias| alias.text() == Some(name)) {
             aliases.push(name.to_owned());
@@ -147,7 +148,7 @@ fn update(config: &UpdateConfig, written: Written<'_>) -> Body {
         .with("Parallelism", config.parallelism)
         .with("Delay", nanos("delay", config.delay.as_nanos()))
         // As written: a rollback that is to be rolled back is taken for a pause by us and by the engine.
-        .with("FailureAction", written.at("failure_action").text())
+        .with("FailureAction", written.at("failure_action").word(json!(config.failure_action)))
         .with("Monitor", nanos("monitor", config.monitor.as_nanos()))
         .with("MaxFailureRatio", ratio)
         .with("Order", written.at("order").then(json!(config.order)))

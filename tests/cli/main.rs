@@ -14,4 +14,5 @@ mod hosts;
 mod ledger;
 mod stack;
 mod stacks;
+mod verbs;
 mod version;

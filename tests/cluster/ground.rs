@@ -123,16 +123,28 @@ impl Ground {
         self.start_as(Command::new(env!("CARGO_BIN_EXE_stackctl")), inventory, words)
     }
 
-    fn start_as(&self, mut command: Command, inventory: &str, words: &str) -> Running {
+    /// The binary, to be fed and read by hand.
+    pub fn command(&self, words: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stackctl"));
+        self.prepare(&mut command, &self.dir.join("stackctl.yml").display().to_string(), words);
+        command
+    }
+
+    fn prepare(&self, command: &mut Command, inventory: &str, words: &str) {
         let room = self.path().display().to_string();
-        let mut child = command
+        command
             .args(["-i", inventory])
             .args(words.split_whitespace())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("COLUMNS", "160")
             .envs([("HOME", &room), ("XDG_RUNTIME_DIR", &room), ("XDG_STATE_HOME", &room)])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
+    }
+
+    fn start_as(&self, mut command: Command, inventory: &str, words: &str) -> Running {
+        self.prepare(&mut command, inventory, words);
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

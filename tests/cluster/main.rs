@@ -17,3 +17,4 @@ mod reconcile;
 mod refusals;
 mod rollouts;
 mod updates;
+mod verbs;

@@ -16,6 +16,7 @@ mod files;
 mod hosts;
 mod ledger;
 mod projects;
+mod services;
 mod values;
 
 use crate::yaml::closest;
@@ -71,6 +72,7 @@ pub fn all() -> impl Iterator<Item = &'static Code> {
         engine::CODES,
         ledger::CODES,
         commands::CODES,
+        services::CODES,
     ]
     .into_iter()
     .flatten()

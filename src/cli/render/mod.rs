@@ -9,6 +9,7 @@ pub mod nodes;
 pub mod plan;
 pub mod progress;
 pub mod ps;
+pub mod service;
 pub mod services;
 pub mod style;
 pub mod table;

@@ -50,8 +50,7 @@ impl ServiceView<'_> {
     /// A stable id, since docker's list has one: services have no existence of their own on plain hosts.
     #[must_use]
     pub fn id(&self) -> String {
-        let hash = SpecHash::of(self.full_name().as_bytes());
-        hash.as_str().chars().filter(char::is_ascii_alphanumeric).take(ID_CHARS).collect()
+        service_id(&self.full_name())
     }
 
     /// `shop_web`.
@@ -65,6 +64,13 @@ impl ServiceView<'_> {
     pub fn mode(&self) -> &'static str {
         if self.is_global { "global" } else { "replicated" }
     }
+}
+
+/// The id of a service, by its full name.
+#[must_use]
+pub fn service_id(full_name: &str) -> String {
+    let hash = SpecHash::of(full_name.as_bytes());
+    hash.as_str().chars().filter(char::is_ascii_alphanumeric).take(ID_CHARS).collect()
 }
 
 /// The services that `tasks` belong to, in natural order.

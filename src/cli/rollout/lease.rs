@@ -1,6 +1,7 @@
 //! A deploy's way through the ledger: nobody else at work, the plan still true, the release written down,
 //! and at the end how it came out.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::{Job, Kind, Ran, Wish, look_again, question, refuse_problems, show_plan};
@@ -16,7 +17,7 @@ use crate::engine::records::fresh_id;
 use crate::engine::{Lease, Planned, Store, Validity};
 use crate::fleet::RegisterWriter;
 use crate::ledger::lease::{Holder, stream};
-use crate::ledger::release::{Git, Outcome, Release};
+use crate::ledger::release::{Git, History, Outcome, Release};
 use crate::ledger::{LedgerError, NoCurrent};
 use crate::model::{StackName, StackSpec};
 
@@ -70,7 +71,6 @@ pub(in crate::cli) struct Draft {
 }
 
 /// What has to be known of the ledger before a plan is made.
-#[derive(Debug)]
 pub(in crate::cli) struct Record {
     ledger: Arc<Writing>,
     /// The place in the lease's stream that was free before the hosts were looked at: whoever gets that
@@ -78,6 +78,18 @@ pub(in crate::cli) struct Record {
     free: u64,
     remembered: Remembered,
     draft: Draft,
+    /// How the plan's spec was made from what is remembered, if it was.
+    edit: Option<Edit>,
+}
+
+/// Makes a spec from what is remembered. Done again if others were at work meanwhile: what they have
+/// changed must not be undone by one who changes something else.
+pub(in crate::cli) type Edit = Arc<dyn Fn(&History) -> Result<StackSpec, Failure> + Send + Sync>;
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record").field("free", &self.free).field("draft", &self.draft).finish_non_exhaustive()
+    }
 }
 
 impl Record {
@@ -88,12 +100,49 @@ impl Record {
         stack: &StackName,
         draft: Draft,
     ) -> Result<Self, LedgerError> {
+        Self::beside(context, cluster, stack, draft, async {}).await.1
+    }
+
+    /// Looks who is at work, then does something else, and reads at the same time what is remembered.
+    pub(in crate::cli) async fn beside<T>(
+        context: &Context,
+        cluster: &Cluster,
+        stack: &StackName,
+        draft: Draft,
+        other: impl Future<Output = T>,
+    ) -> (T, Result<Self, LedgerError>) {
         let ledger = writing(context, cluster);
-        let (looked, tended) = tokio::join!(look(&ledger, stack), tend(&ledger));
-        let (log, _) = looked?;
-        tended?;
-        let remembered = remembered(&ledger, stack).await?;
-        Ok(Self { ledger, free: log.next(), remembered, draft })
+        // What of the nodes is left half written would stop the plan.
+        let (before, tended) = tokio::join!(look(&ledger, stack), tend(&ledger));
+        let before = before.and_then(|looked| tended.map(|()| looked));
+        let (done, remembered) = tokio::join!(other, remembered(&ledger, stack));
+        let record = before.and_then(|(log, _)| {
+            remembered.map(|remembered| Self { ledger, free: log.next(), remembered, draft, edit: None })
+        });
+        (done, record)
+    }
+
+    /// What is remembered.
+    pub(in crate::cli) fn history(&self) -> &History {
+        &self.remembered.history
+    }
+
+    /// With the way in which its spec is made.
+    pub(in crate::cli) fn edited_by(self, edit: Edit) -> Self {
+        Self { edit: Some(edit), ..self }
+    }
+
+    /// Waits until nobody is at work on the stack, as long as was wished.
+    pub(in crate::cli) async fn wait_for_others(
+        &self,
+        context: &Context,
+        cluster: &Cluster,
+        stack: &StackName,
+        wish: &Wish,
+    ) -> Result<(), Failure> {
+        let lease = lock(context, cluster, &self.ledger, stack, &self.draft.verb, wish).await?;
+        give_back(context, lease).await;
+        Ok(())
     }
 
     /// Looks who is at work, then plans, and reads at the same time what is remembered.
@@ -104,17 +153,10 @@ impl Record {
         draft: Draft,
         plan: impl Future<Output = Planned>,
     ) -> Job {
-        let ledger = writing(context, cluster);
-        // What of the nodes is left half written would stop the plan.
-        let (before, tended) = tokio::join!(look(&ledger, stack), tend(&ledger));
-        let before = before.and_then(|looked| tended.map(|()| looked));
-        let (mut planned, remembered) = tokio::join!(plan, remembered(&ledger, stack));
-        if let Ok(remembered) = &remembered {
-            planned.plan.drift = drifted(&planned.observed, &remembered.history);
+        let (mut planned, record) = Self::beside(context, cluster, stack, draft, plan).await;
+        if let Ok(record) = &record {
+            planned.plan.drift = drifted(&planned.observed, record.history());
         }
-        let record = before.and_then(|(log, _)| {
-            remembered.map(|remembered| Self { ledger, free: log.next(), remembered, draft })
-        });
         Job { planned, record: Some(record) }
     }
 }
@@ -187,6 +229,9 @@ async fn check_again(
 ) -> Result<bool, Failure> {
     let ui = &context.ui;
     record.remembered = remembered(&record.ledger, &planned.spec.name).await?;
+    if let Some(edit) = &record.edit {
+        planned.spec = edit(record.history())?;
+    }
     let again = look_again(cluster, planned, wish.options.clone()).await;
     refuse_problems(ui, &again)?;
     let is_same = again.plan.forecast == planned.plan.forecast;
@@ -304,7 +349,7 @@ impl Begun {
             Exit::Refused | Exit::Unreachable | Exit::Usage => Outcome::Failed,
             Exit::Deadline | Exit::Interrupted => Outcome::Interrupted,
             // Whoever has the lease now writes.
-            Exit::Locked => return None,
+            Exit::Locked | Exit::Command(_) => return None,
         })
     }
 }

@@ -203,6 +203,7 @@ fn task(context: &Context<'_>, service: &Service, configs: &BTreeMap<String, Con
         networks,
         configs: mounts::configs(context, service, configs),
         secrets: mounts::secrets(context, service),
+        force_update: 0,
     }
 }
 

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{Method, Request, Response};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, UPGRADE};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Incoming;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -244,6 +246,26 @@ impl Engine {
         decode(&answer.await?)
     }
 
+    /// `POST path`, after which the connection is a stream to whatever was started.
+    pub async fn upgrade(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+        limit: Duration,
+    ) -> Result<TokioIo<Upgraded>, CallError> {
+        let call = async {
+            let headers = [
+                (CONNECTION, HeaderValue::from_static("Upgrade")),
+                (UPGRADE, HeaderValue::from_static("tcp")),
+            ];
+            let request = request(Method::POST, path, &headers, Bytes::from(body.to_string()))?;
+            let response = send(&self.reader.transport, request).await?;
+            let upgraded = hyper::upgrade::on(response).await.map_err(TransportError::Http)?;
+            Ok(TokioIo::new(upgraded))
+        };
+        within(limit, call).await
+    }
+
     /// `DELETE path`; what is not there is removed already.
     pub async fn delete(&self, path: &str, limit: Duration) -> Result<(), CallError> {
         let answer = within(limit, async {
@@ -333,7 +355,8 @@ fn request(
 async fn send(transport: &Transport, request: Request<Body>) -> Result<Response<Incoming>, CallError> {
     let response = transport.send(request).await?;
     let status = response.status();
-    if status.is_success() || status == http::StatusCode::NOT_MODIFIED {
+    let is_good = status == StatusCode::NOT_MODIFIED || status == StatusCode::SWITCHING_PROTOCOLS;
+    if status.is_success() || is_good {
         return Ok(response);
     }
     let body = bytes(response).await?;

@@ -203,6 +203,14 @@ pub(in crate::fleet) struct InspectConfig {
     pub labels: BTreeMap<String, String>,
 }
 
+/// A command in a container.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(in crate::fleet) struct Exec {
+    pub running: bool,
+    pub exit_code: Option<i64>,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(in crate::fleet) struct Created {

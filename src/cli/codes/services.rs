@@ -1,0 +1,86 @@
+//! The verbs on services, and commands in their containers.
+
+use super::{Code, row};
+
+pub(super) static CODES: &[Code] = &[
+    row(
+        &["service"],
+        "not_replicated",
+        "a number of tasks for a service that has none",
+        "A global service has a task on each node that fits, and a job runs to its end: only the number of a replicated service's tasks can be set.",
+        "Change the constraints of a global service; deploy a job to run it again.",
+        "stackctl scale shop_web=5",
+    ),
+    row(
+        &["service"],
+        "not_in_stack",
+        "something that the stack does not have",
+        "A service can use the networks, volumes and configs of its stack. What they are is said in the stackfile, and a flag is no room for it.",
+        "Declare it in the stackfile and deploy that, or name one of those there are.",
+        concat!("networks:\n", "  back: {}"),
+    ),
+    row(
+        &["service"],
+        "bad_change",
+        "a change that the service has no room for",
+        "Taken together, the flags and what the service is already make no sense: a port twice, or a network that it is on.",
+        "Take away what is in the way with the flag that ends in `-rm`.",
+        "stackctl service update --publish-rm 80 --publish-add 8080:80 shop_web",
+    ),
+    row(
+        &["service"],
+        "no_previous",
+        "nothing to go back to",
+        "In every release that is remembered the service is as it is now, or was not there.",
+        "Look at the releases, and change the service with flags.",
+        "stackctl history shop",
+    ),
+    row(
+        &["usage"],
+        "rollback_alone",
+        "a rollback and another change at once",
+        "`--rollback` brings the service back to what it was; what the other flags are to change is then another service.",
+        "Roll back, then change.",
+        "stackctl service update --rollback shop_web",
+    ),
+    row(
+        &["cli"],
+        "ambiguous_service",
+        "a name that may be two services",
+        "Names of stacks and services may hold underscores, so that one full name can be divided in two ways, and both services run.",
+        "Put a slash between stack and service.",
+        "stackctl service ps my_shop/web",
+    ),
+    row(
+        &["cli"],
+        "no_running_task",
+        "no container to run a command in",
+        "The service is there, and none of its tasks runs; or the one that was named does not.",
+        "Look what became of them.",
+        "stackctl ps shop",
+    ),
+    row(
+        &["cli"],
+        "not_a_terminal",
+        "a terminal that is none",
+        "`-t` gives the command a terminal and passes ours on to it; the input is a pipe or a file.",
+        "Leave out `-t`.",
+        "stackctl exec -i shop_db psql shop <dump.sql",
+    ),
+    row(
+        &["docker"],
+        "exec_refused",
+        "an engine that does not run a command",
+        "The container stopped meanwhile, or the engine cannot make sense of the command, the user or the directory.",
+        "Read the engine's words, and look at the task.",
+        "stackctl ps shop",
+    ),
+    row(
+        &["docker"],
+        "exec_broken",
+        "a command that was cut off from us",
+        "The connection to the host broke while a command ran in a container. What it does there goes on.",
+        "Look for it in the container.",
+        "stackctl exec shop_web ps",
+    ),
+];
