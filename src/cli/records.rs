@@ -69,9 +69,10 @@ pub(super) struct Remembered {
 
 /// What happened to a stack behind the back of its last release.
 pub(super) fn drifted(observed: &Observed, history: &History) -> Drifted {
-    let Some((number, release)) = history.applied() else { return Drifted::default() };
-    let found = drift(observed, &release.spec, &PlanOptions::default());
-    Drifted { release: Some(number), found }
+    // What is not known cannot have been drifted from.
+    let Ok(current) = history.current() else { return Drifted::default() };
+    let found = drift(observed, &current.spec, &PlanOptions::default());
+    Drifted { release: Some(current.number), found }
 }
 
 /// Reads the releases of a stack.

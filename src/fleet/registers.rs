@@ -23,7 +23,7 @@ use super::host::{Host, Up};
 use crate::ledger::register::{Content, Found, Kind, Place, ReadRegisters, Silent, Stream, WriteRegisters};
 use crate::model::ids::sha256_hex;
 use crate::model::node::Role;
-use crate::model::{StackName, Timestamp};
+use crate::model::{ClusterName, StackName, Timestamp};
 
 /// What names of our volumes begin with.
 pub(super) const PREFIX: &str = "stackctl-ledger-";
@@ -123,6 +123,16 @@ impl RegisterReader {
 /// Names are letters, digits and these.
 fn escaped_in_pattern(c: char) -> String {
     if c == '.' { "\\.".to_owned() } else { c.to_string() }
+}
+
+/// Of which stream a record's volume is, by its name: the word of its kind, and whose it is. A long name
+/// is cut in the volume's: then it is only how it begins.
+pub(super) fn named(volume: &str, cluster: &ClusterName) -> Option<(String, String)> {
+    let rest = volume.strip_prefix(PREFIX)?.strip_prefix(cluster.as_str())?.strip_prefix('.')?;
+    let (rest, _place) = rest.rsplit_once('-')?;
+    let (readable, _hash) = rest.rsplit_once('-')?;
+    let (kind, of) = readable.split_once('.')?;
+    Some((kind.to_owned(), of.to_owned()))
 }
 
 fn place(labels: &BTreeMap<String, String>) -> Option<Place> {
@@ -317,6 +327,9 @@ mod tests {
         let place = Place { seq: 12, round: 0 };
         let name = |of: &str| reader.name(&Stream::new(Kind::Lease, of), place);
         assert_eq!(name("shop"), "stackctl-ledger-a.b.lease.shop-83ee5c7284d6-12.0");
+        let read = |volume: &str| named(volume, &inventory.cluster);
+        assert_eq!(read(&name("my-shop")), Some(("lease".to_owned(), "my-shop".to_owned())));
+        assert_eq!(read("stackctl-ledger-a.c.lease.shop-83ee5c7284d6-12.0"), None);
         let long = "x".repeat(63);
         assert!(name(&long).len() < 140);
         assert_ne!(name(&format!("{long}a")), name(&format!("{long}b")));

@@ -23,6 +23,7 @@
 //!
 //! Knows nothing of Docker, ssh or terminals, and reads no clock but for waiting.
 
+pub mod current;
 mod decide;
 mod error;
 pub mod files;
@@ -32,7 +33,9 @@ pub mod nodes;
 pub mod payload;
 pub mod register;
 pub mod release;
+pub mod settings;
 
+pub use current::{Current, NoCurrent};
 pub use decide::{Appended, Ledger, Limits};
 pub use error::LedgerError;
 pub use files::FileRegisters;

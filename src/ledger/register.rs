@@ -15,6 +15,8 @@ pub enum Kind {
     Releases,
     /// What became of it, under the same numbers.
     Outcomes,
+    /// What the loop is told about a stack.
+    Settings,
     /// What is remembered of nodes over the inventory; one stream for the whole cluster.
     Nodes,
 }
@@ -27,6 +29,7 @@ impl Kind {
             Self::Lease => "lease",
             Self::Releases => "releases",
             Self::Outcomes => "outcomes",
+            Self::Settings => "settings",
             Self::Nodes => "nodes",
         }
     }
@@ -37,6 +40,8 @@ impl Kind {
         match self {
             // A holder that sleeps through so many renewals has lost the lease long ago.
             Self::Lease => 6,
+            // The newest holds all there is.
+            Self::Settings => 4,
             // The newest says everything; a few more, to see who did what.
             Self::Nodes => 9,
             Self::Releases | Self::Outcomes => 49,

@@ -91,6 +91,15 @@ pub enum Note {
         /// Why it is not made elsewhere.
         why: String,
     },
+    /// A slot that failed is left as it is for now.
+    Resting {
+        /// Which service.
+        service: ServiceName,
+        /// Which slot.
+        slot: Slot,
+        /// Why, and how long.
+        why: String,
+    },
     /// A node runs in swarm mode.
     SwarmModeActive {
         /// Which.
@@ -149,6 +158,7 @@ impl Note {
             | Self::Held { .. }
             | Self::StaysOnDrained { .. }
             | Self::WaitsForDrained { .. }
+            | Self::Resting { .. }
             | Self::SwarmModeActive { .. }
             | Self::UnreadableContainer { .. }
             | Self::PinKept { .. } => false,
@@ -193,6 +203,7 @@ impl fmt::Display for Note {
             Self::WaitsForDrained { service, slot, node, why } => {
                 write!(f, "{service}.{slot} waits for drained node {node}: {why}; {LET_GO}")
             }
+            Self::Resting { service, slot, why } => write!(f, "{service}.{slot} is left as it is: {why}"),
             Self::SwarmModeActive { node } => {
                 write!(f, "node {node} is in swarm mode: its own scheduler may run tasks beside these")
             }

@@ -83,4 +83,12 @@ pub(super) static CODES: &[Code] = &[
         "Choose one of those there are.",
         "stackctl history shop",
     ),
+    row(
+        &["history"],
+        "no_current",
+        "it cannot be told what is to run",
+        "What changes one service begins from what runs as it was last declared. After a release that failed, was paused or was cut off, some of the stack is as that release has it and some is not.",
+        "Bring the stack to a known state first: deploy its file, or roll back.",
+        "stackctl rollback shop",
+    ),
 ];

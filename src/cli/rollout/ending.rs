@@ -306,11 +306,7 @@ impl Told<'_> {
     }
 
     fn command(&self) -> String {
-        let verb = match self.wish.kind {
-            Kind::Deploy => "deploy",
-            Kind::Remove => "rm",
-        };
-        format!("stackctl {verb} … {}", self.planned.spec.name)
+        format!("stackctl {} … {}", self.wish.command, self.planned.spec.name)
     }
 
     fn tasks_before(&self) -> usize {

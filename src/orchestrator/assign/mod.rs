@@ -10,6 +10,7 @@ mod order;
 mod resources;
 mod service;
 mod slot;
+mod stay;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
