@@ -51,7 +51,7 @@ pub(super) fn run(args: &Ps, context: &Context) -> Result<Exit, Failure> {
 }
 
 /// As docker: ids and names by their beginning, the service's short name too.
-fn fits(task: &Task, filters: &Filters) -> bool {
+pub(super) fn fits(task: &Task, filters: &Filters) -> bool {
     let full = name(task);
     filters.allows("id", |id| task.id.as_str().starts_with(id))
         && filters.allows("name", |name| {

@@ -91,4 +91,12 @@ pub(super) static CODES: &[Code] = &[
         "Bring the stack to a known state first: deploy its file, or roll back.",
         "stackctl rollback shop",
     ),
+    row(
+        &["history"],
+        "left_as_it_is",
+        "a stack whose tasks were not moved",
+        "A drain or a rebalance works from what is to run, and of this stack that cannot be told. The other stacks were seen to.",
+        "Bring the stack to a known state, then run the command again.",
+        "stackctl rollback shop",
+    ),
 ];

@@ -16,7 +16,7 @@ use crate::engine::records::fresh_id;
 use crate::engine::{Lease, Planned, Store, Validity};
 use crate::fleet::RegisterWriter;
 use crate::ledger::lease::{Holder, stream};
-use crate::ledger::release::{Git, Outcome, Release};
+use crate::ledger::release::{Git, History, Outcome, Release};
 use crate::ledger::{LedgerError, NoCurrent};
 use crate::model::{StackName, StackSpec};
 
@@ -94,6 +94,11 @@ impl Record {
         tended?;
         let remembered = remembered(&ledger, stack).await?;
         Ok(Self { ledger, free: log.next(), remembered, draft })
+    }
+
+    /// What is remembered.
+    pub(in crate::cli) fn history(&self) -> &History {
+        &self.remembered.history
     }
 
     /// Looks who is at work, then plans, and reads at the same time what is remembered.
