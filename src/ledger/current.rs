@@ -304,6 +304,18 @@ mod tests {
     }
 
     #[test]
+    fn a_release_that_declares_nothing_new_leaves_it_known_whatever_became_of_it() {
+        let good = || Some(Outcome::Deployed);
+        let all = [("web:1", good()), ("web:2", good()), ("web:2", None), ("web:2", Some(Outcome::Failed))];
+        let moved = history(&all);
+        assert_eq!(images(&moved.current().unwrap()), ["web:2"]);
+        let changed = history(&[&all[..], &[("web:3", None)]].concat());
+        assert_eq!(changed.current(), Err(NoCurrent::Unfinished(5)));
+        let never = history(&[("web:1", good()), ("web:2", None), ("web:2", None)]);
+        assert_eq!(never.current(), Err(NoCurrent::Unfinished(3)));
+    }
+
+    #[test]
     fn a_config_goes_back_with_its_service_and_cannot_be_two_things() {
         let with_page = |history: &mut History, number: u64, content: &str, users: &[&str]| {
             let spec = &mut history.releases.get_mut(&number).unwrap().0.spec;

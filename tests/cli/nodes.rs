@@ -165,6 +165,49 @@ fn what_cannot_be_read_is_not_taken_for_nothing() {
 }
 
 #[test]
+fn what_was_left_half_written_stops_a_look_and_is_settled_by_a_deploy() {
+    let cluster = three();
+    cluster.expect(0, "deploy --yes shop");
+    cluster.expect(0, "node update --availability pause h2");
+    // A writer that was cut off when one of three managers had it.
+    cluster.engines[0].with(|world| {
+        let nodes = |name: &&String| name.contains(".nodes.") && name.ends_with("-1.0");
+        let first = world.volumes.keys().find(nodes).cloned().expect("the record");
+        let mut body = world.volumes[&first].asked.clone();
+        body["Labels"]["io.stackctl.ledger.seq"] = "2".into();
+        world.add_volume(&first.replace("-1.0", "-2.0"), &body);
+    });
+    let run = cluster.expect(1, "diff shop");
+    assert!(run.stderr.contains("nodes/cluster number 2 is half"), "{}", run.show());
+    cluster.stackfile(&WEB.replace("1.25", "1.26"));
+    cluster.expect(0, "deploy --yes shop");
+    cluster.expect(0, "diff shop");
+    let shown = cluster.expect(0, "node ls --format {{.Name}}:{{.Availability}}").stdout;
+    assert_eq!(shown, "h1:Active\nh2:Pause\nh3:Active\n");
+}
+
+#[test]
+fn what_is_remembered_goes_with_the_managers() {
+    let cluster = three();
+    let managers = |which: [bool; 3]| {
+        let mut text = "cluster: test\nhosts:\n".to_owned();
+        for (engine, manager) in cluster.engines.iter().zip(which) {
+            let role = if manager { "manager" } else { "worker" };
+            text += &format!("  {}: {{address: \"{}\", role: {role}}}\n", engine.name(), engine.address());
+        }
+        cluster.room.file("stackctl.yml", &text);
+    };
+    managers([true, false, false]);
+    cluster.expect(0, "node update --availability drain --yes h3");
+    for (n, which) in [[true, true, false], [false, true, false]].into_iter().enumerate() {
+        managers(which);
+        cluster.stackfile(&WEB.replace("1.25", &format!("1.3{n}")));
+        cluster.expect(0, "deploy --yes shop");
+        assert_eq!(running(&cluster, 2), 0, "{which:?}");
+    }
+}
+
+#[test]
 fn stacks_that_cannot_be_told_are_named_and_the_others_moved() {
     let cluster = three();
     cluster.expect(0, "deploy --yes shop");
