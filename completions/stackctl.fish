@@ -40,6 +40,9 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "down" -d 'Remove 
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "rollback" -d 'Deploy an older release of a stack'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "history" -d 'List the releases of a stack: what was deployed when, by whom and from what'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "show" -d 'Show what a release consists of'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "reconcile" -d 'Keep every stack as it was declared: heal what drifts, move what a lost node ran'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "suspend" -d 'Have the reconcile loop leave stacks as they are'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "resume" -d 'Have the reconcile loop look after stacks again'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "unlock" -d 'End the lease of somebody who deploys no more'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "ls" -d 'List the stacks of the cluster'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "list" -d 'List the stacks of the cluster'
@@ -50,7 +53,7 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "restart" -d 'Repl
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "service" -d 'Change, inspect and list single services'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "exec" -d 'Run a command in a task\'s container'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "logs" -d 'Show the output of a stack\'s tasks, merged by time'
-complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "node" -d 'Look at the nodes of the cluster'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "node" -d 'Look at the nodes of the cluster, drain them, label them'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "check" -d 'Look for mistakes in the stackfile without asking any host'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "config" -d 'Print the stackfile with its variables filled in and its files merged'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "explain" -d 'Tell why a service\'s tasks are where they are, and why not elsewhere'
@@ -197,6 +200,33 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand show" -l no-color -d '
 complete -c stackctl -n "__fish_stackctl_using_subcommand show" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand show" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l policy -d 'What to do about a stack that is not as it was declared' -r -f -a "heal\t'Bring it back'
+report\t'Say so, and write nothing anywhere'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l interval -d 'From one full look to the next, if nothing happens meanwhile' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l node-timeout -d 'How long a node may be silent before its tasks are run elsewhere' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l listen -d 'Serve /healthz and /metrics (Prometheus) at this address' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l format -d 'How to log: text, or json for one JSON object a line' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l once -d 'End after one round: status 2 if something has drifted and is left so, 1 if something is in the way'
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand suspend" -s m -l message -d 'Why, for those who wonder' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand suspend" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand suspend" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand suspend" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand suspend" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand suspend" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand suspend" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand resume" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand resume" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand resume" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand resume" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand resume" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand resume" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -l no-color -d 'No colours (as with NO_COLOR set)'
@@ -452,15 +482,19 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -l no-color -d '
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s h -l help -d 'Print help'
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect" -l no-color -d 'No colours (as with NO_COLOR set)'
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect" -s q -l quiet -d 'Only data, warnings and errors'
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect" -s v -l verbose -d 'Say more about what is done'
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect" -s h -l help -d 'Print help'
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect" -f -a "ls" -d 'List the nodes of the cluster'
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect" -f -a "list" -d 'List the nodes of the cluster'
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect" -f -a "inspect" -d 'Show all that is known of nodes'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -f -a "ls" -d 'List the nodes of the cluster'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -f -a "list" -d 'List the nodes of the cluster'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -f -a "inspect" -d 'Show all that is known of nodes'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -f -a "ps" -d 'List the tasks of nodes, of all stacks'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -f -a "update" -d 'Change availability, role or labels of nodes, over what the inventory says'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -f -a "promote" -d 'Let constraints see nodes as managers'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -f -a "demote" -d 'Let constraints see nodes as workers'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Only nodes that fit: id=, name=, role=manager|worker, node.label=' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Hostname}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -s i -l inventory -d 'The hosts of the cluster' -r -F
@@ -485,6 +519,50 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ps" -s f -l filter -d 'Only tasks that fit: id=, name=, desired-state=running|shutdown' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ps" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ps" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ps" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ps" -l no-trunc -d 'Whole ids, images with digests, and whole errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ps" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ps" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ps" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ps" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l availability -d 'Whether it takes tasks: `pause` keeps those it has and takes no new ones, `drain` gives them away' -r -f -a "active\t'Takes new tasks'
+pause\t'Keeps its tasks, takes no new ones'
+drain\t'Gives its tasks away'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l role -d 'What constraints see as `node.role`. The ledger\'s managers stay those of the inventory' -r -f -a "manager\t'A manager'
+worker\t'A worker'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l label-add -d 'Add or change a label, seen by constraints as `node.labels.KEY`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l label-rm -d 'Take a label away, one of the inventory too' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -s m -l message -d 'What to remember about it, shown by `history`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l lock-timeout -d 'Wait so long for somebody else who is at work on the stack, e.g. 5m [default: not at all]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l force -d 'With `--availability drain`: also move tasks whose data is on that node only, and leave the data behind'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -s d -l detach -l no-wait -d 'Only remember it: tasks move with the next deploy of their stack'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -s y -l yes -d 'Do not ask for confirmation'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from promote" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from promote" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from promote" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from promote" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from promote" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from promote" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from demote" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from demote" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from demote" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from demote" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from demote" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from demote" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: those of $COMPOSE_FILE, or the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: those of $COMPOSE_ENV_FILES, or the .env beside the first stackfile]' -r -F
@@ -532,7 +610,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -s h -l help 
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: those of $COMPOSE_FILE, or the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: those of $COMPOSE_ENV_FILES, or the .env beside the first stackfile]' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l max-moves -d 'Move no more tasks than this' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l max-moves -d 'Move no more tasks than this, of all stacks together' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s m -l message -d 'What to remember about it, shown by `history`' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l lock-timeout -d 'Wait so long for somebody else who is at work on the stack, e.g. 5m [default: not at all]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r

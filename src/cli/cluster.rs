@@ -99,6 +99,11 @@ pub(super) fn warn_of_silent(ui: &Ui, observed: &Observed) {
             ui.detail(&format!("  help: {help}"));
         }
     }
+    warn_of_records(ui, observed);
+}
+
+/// A node that was drained may look active.
+pub(super) fn warn_of_records(ui: &Ui, observed: &Observed) {
     if let Some(why) = &observed.records_unknown {
         ui.warn(&format!("nodes are shown as the inventory has them: {}", why.reason));
     }
@@ -145,6 +150,7 @@ impl Cluster {
     pub fn plan_options(&self, prune: bool) -> PlanOptions {
         PlanOptions {
             prune,
+            strategy: self.inventory.strategy.unwrap_or_default(),
             task_history: self.inventory.task_history.unwrap_or(TASK_HISTORY),
             ..PlanOptions::default()
         }

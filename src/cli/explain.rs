@@ -8,6 +8,7 @@ use super::render::text::{clean, count};
 use super::report::{Exit, Failure};
 use super::stackfiles::Stackfiles;
 use super::template::json_line;
+use crate::fleet::ConnectOptions;
 use crate::model::{Observed, ServiceMode, ServiceName, StackName, StackSpec};
 use crate::orchestrator::explain::{Explanation, explain};
 
@@ -44,7 +45,9 @@ pub(super) fn run(args: &Explain, context: &Context) -> Result<Exit, Failure> {
         false => Some(args.stackfiles.load(guess.as_ref(), context)?.spec),
     };
     let service = ServiceName::unchecked(args.service.get(1).map_or(rest, String::as_str));
-    cluster::look(context, |_, observed| {
+    cluster::with(context, ConnectOptions::default(), async |cluster| {
+        let observed = &cluster.observe().await;
+        cluster::warn_of_silent(&context.ui, observed);
         let (spec, service, is_live) = match (loaded, guess) {
             (Some(spec), _) => (spec, service, false),
             (None, Some(stack)) if args.service.len() == 2 => (running(observed, &stack), service, true),
@@ -53,7 +56,7 @@ pub(super) fn run(args: &Explain, context: &Context) -> Result<Exit, Failure> {
                 None => (StackSpec::empty(StackName::unchecked(first)), service, true),
             },
         };
-        let options = crate::orchestrator::PlanOptions::default();
+        let options = cluster.plan_options(false);
         let Some(explained) = explain(observed, &spec, &options, &service) else {
             context.ui.talk(&format!("no such service: {}\n", clean(&args.service.join(" "))));
             return Ok(Exit::Refused);
@@ -69,7 +72,7 @@ pub(super) fn run(args: &Explain, context: &Context) -> Result<Exit, Failure> {
                 context.ui.data(&(json_line(&value) + "\n"));
             }
         }
-        Ok(Exit::Done)
+        Ok(cluster::or_silent(Exit::Done, observed))
     })
 }
 

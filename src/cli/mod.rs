@@ -45,6 +45,7 @@ pub mod services;
 pub mod show;
 mod small_release;
 pub mod stackfiles;
+mod standing;
 pub mod suspend;
 pub mod template;
 pub mod ui;
@@ -164,7 +165,7 @@ pub enum Command {
     /// Show the output of a stack's tasks, merged by time
     #[command(after_help = examples(logs::EXAMPLES))]
     Logs(logs::Logs),
-    /// Look at the nodes of the cluster
+    /// Look at the nodes of the cluster, drain them, label them
     #[command(after_help = examples(node::EXAMPLES))]
     Node(node::Node),
     /// Look for mistakes in the stackfile without asking any host

@@ -1,19 +1,30 @@
 //! `stackctl node`: the members of the cluster.
 
+mod drain;
+mod ps;
+mod update;
+
+use std::collections::BTreeSet;
+
 use clap::Subcommand;
 
 use super::Context;
-use super::cluster;
+use super::cluster::{self, Cluster};
 use super::filter::Filters;
-use super::render::nodes::{COLUMNS, inspect, pretty, rows};
+use super::render::nodes::{COLUMNS, WITH_LEDGER, inspect, pretty, rows};
 use super::report::{Exit, Failure};
 use super::template::{Template, json_line, json_lines};
 use crate::fleet::ConnectOptions;
+use crate::model::NodeName;
+use crate::model::node::Role;
 use crate::model::observed::ObservedNode;
+pub use ps::NodePs;
+pub use update::{NodeRole, NodeUpdate};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("All nodes, and whether they answer", "stackctl node ls"),
-    ("One node, for people", "stackctl node inspect --pretty h1"),
+    ("Empty a node before its maintenance, and take it back", "stackctl node update --availability drain h1"),
+    ("A label that constraints can ask for", "stackctl node update --label-add zone=b h2 h3"),
 ];
 
 /// Arguments of `node`.
@@ -32,6 +43,23 @@ pub enum NodeCommand {
     Ls(NodeLs),
     /// Show all that is known of nodes
     Inspect(NodeInspect),
+    /// List the tasks of nodes, of all stacks
+    Ps(NodePs),
+    /// Change availability, role or labels of nodes, over what the inventory says
+    ///
+    /// What is changed is kept in the ledger, and every later command sees it. The ledger's own managers
+    /// stay those of the inventory, whatever the roles here. A node that is drained gives its tasks away
+    /// stack by stack, by the update policy of each service. Tasks whose data is on that node only stay,
+    /// unless their service has `on_node_loss: reschedule`, or with `--force`.
+    Update(NodeUpdate),
+    /// Let constraints see nodes as managers
+    ///
+    /// The ledger's managers stay those of the inventory.
+    Promote(NodeRole),
+    /// Let constraints see nodes as workers
+    ///
+    /// The ledger's managers stay those of the inventory.
+    Demote(NodeRole),
 }
 
 /// Arguments of `node ls`.
@@ -63,6 +91,10 @@ pub(super) fn run(args: &Node, context: &Context) -> Result<Exit, Failure> {
     match &args.command {
         NodeCommand::Ls(args) => ls(args, context),
         NodeCommand::Inspect(args) => inspect_nodes(args, context),
+        NodeCommand::Ps(args) => ps::run(args, context),
+        NodeCommand::Update(args) => update::run(args, context),
+        NodeCommand::Promote(args) => update::role(args, Role::Manager, context),
+        NodeCommand::Demote(args) => update::role(args, Role::Worker, context),
     }
 }
 
@@ -73,10 +105,12 @@ fn ls(args: &NodeLs, context: &Context) -> Result<Exit, Failure> {
     let format = args.format.as_deref();
     COLUMNS.render(format, &[])?;
     cluster::with(context, ConnectOptions::default(), async |cluster| {
-        let mut observed = cluster.observe().await;
+        let (mut observed, records) = cluster.lookout().observe_with_records(cluster.clock.now()).await;
         cluster::warn_of_silent(&context.ui, &observed);
         observed.nodes.retain(|_, node| fits(node, &filters));
-        context.ui.data(&COLUMNS.render(format, &rows(&observed))?);
+        // Only where there is anything to tell by it.
+        let format = format.or_else(|| (!records.nodes.is_empty()).then_some(WITH_LEDGER));
+        context.ui.data(&COLUMNS.render(format, &rows(&observed, &keepers(cluster), &records))?);
         Ok(Exit::Done)
     })
 }
@@ -98,22 +132,45 @@ struct NoSuchNode {
     known: Vec<String>,
 }
 
+/// The names as nodes of the inventory.
+fn check_names(cluster: &Cluster, names: &[String]) -> Result<Vec<NodeName>, Failure> {
+    let hosts = &cluster.inventory.hosts;
+    let known = || hosts.keys().map(ToString::to_string).collect::<Vec<_>>();
+    let mut found = Vec::new();
+    for name in names {
+        let Some((known, _)) = hosts.get_key_value(name.as_str()) else {
+            return Err(Failure::refused(NoSuchNode { name: name.clone(), known: known() }));
+        };
+        if !found.contains(known) {
+            found.push(known.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// Nodes that keep the ledger: managers of the inventory, whatever their role is now.
+fn keepers(cluster: &Cluster) -> BTreeSet<NodeName> {
+    let managers = cluster.inventory.members().filter(|member| member.role == Role::Manager);
+    managers.map(|member| member.name.clone()).collect()
+}
+
 fn inspect_nodes(args: &NodeInspect, context: &Context) -> Result<Exit, Failure> {
     let template =
         args.format.as_deref().filter(|&format| format != "json").map(Template::parse).transpose()?;
     cluster::with(context, ConnectOptions::default(), async |cluster| {
-        let known = || cluster.inventory.hosts.keys().map(ToString::to_string).collect::<Vec<_>>();
-        for name in &args.nodes {
-            if !cluster.inventory.hosts.contains_key(name.as_str()) {
-                return Err(Failure::refused(NoSuchNode { name: name.clone(), known: known() }));
-            }
-        }
-        let observed = cluster.observe().await;
+        check_names(cluster, &args.nodes)?;
+        let (observed, records) = cluster.lookout().observe_with_records(cluster.clock.now()).await;
+        cluster::warn_of_records(&context.ui, &observed);
         let nodes: Vec<&ObservedNode> =
             args.nodes.iter().filter_map(|name| observed.nodes.get(name.as_str())).collect();
-        let values: Vec<serde_json::Value> = nodes.iter().map(|node| inspect(node)).collect();
+        let values: Vec<serde_json::Value> =
+            nodes.iter().map(|node| inspect(node, records.nodes.get(&node.member.name))).collect();
         let text = match &template {
-            _ if args.pretty => nodes.iter().map(|node| pretty(node)).collect::<Vec<_>>().join("\n"),
+            _ if args.pretty => nodes
+                .iter()
+                .map(|node| pretty(node, records.nodes.get(&node.member.name)))
+                .collect::<Vec<_>>()
+                .join("\n"),
             Some(template) => {
                 let lines = values.iter().map(|value| Ok(template.render(value)? + "\n"));
                 lines.collect::<Result<String, Failure>>()?

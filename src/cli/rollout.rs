@@ -6,7 +6,7 @@ mod interrupt;
 mod lease;
 mod screen;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::cluster::{Cluster, blame, env};
@@ -19,7 +19,7 @@ use super::report::{self, Exit, Failure};
 use super::{Context, ui::Ui};
 use crate::engine::{self, Crew, End, Journal, Planned, RunOptions, Validity};
 use crate::ledger::LedgerError;
-use crate::model::{ClusterName, GoDuration, ServiceName, StackName, Timestamp};
+use crate::model::{ClusterName, GoDuration, NodeName, ServiceName, Slot, StackName, Timestamp};
 use crate::orchestrator::{
     Assignment, Ending, Plan, PlanOptions, Problem, ServiceEnding, ServiceVerdict, Verdict, assign,
 };
@@ -48,6 +48,17 @@ pub(super) struct Wish {
     /// How long to wait for somebody else who is at work on the stack.
     pub(super) lock_timeout: Option<GoDuration>,
     pub(super) options: PlanOptions,
+    /// Slots of each stack that are to move, besides those of the options.
+    pub(super) moves: BTreeMap<StackName, BTreeMap<(ServiceName, Slot), NodeName>>,
+}
+
+impl Wish {
+    /// What is wished of one stack.
+    fn of(&self, stack: &StackName) -> Self {
+        let mut wish = self.clone();
+        wish.options.moves.extend(wish.moves.remove(stack).unwrap_or_default());
+        wish
+    }
 }
 
 /// A plan that is to be carried out.
@@ -63,6 +74,8 @@ pub(super) struct Job {
 pub(super) enum Kind {
     Deploy,
     Remove,
+    /// Only its tasks go to other nodes.
+    Move,
 }
 
 /// What stops a plan, all of it.
@@ -97,7 +110,7 @@ pub(super) fn view<'a>(planned: &'a Planned, kind: Kind, is_whole: bool) -> Plan
         forecast: &planned.plan.forecast,
         drift: &planned.plan.drift,
         notes: &planned.plan.notes,
-        wanted: (kind == Kind::Deploy).then_some(&planned.spec),
+        wanted: (kind != Kind::Remove).then_some(&planned.spec),
         is_whole,
     }
 }
@@ -129,6 +142,18 @@ pub(super) async fn carry_out(
     all: Vec<Job>,
     wish: Wish,
 ) -> Result<Exit, Failure> {
+    carry_out_after(context, cluster, all, wish, async || Ok(())).await
+}
+
+/// The same, with something that is done once it is known that plans will be carried out, and before the
+/// first of them is.
+pub(super) async fn carry_out_after(
+    context: &Context,
+    cluster: &Cluster,
+    all: Vec<Job>,
+    wish: Wish,
+    first: impl AsyncFnOnce() -> Result<(), Failure>,
+) -> Result<Exit, Failure> {
     let ui = &context.ui;
     if wish.format == Format::Json {
         say_json(ui, &progress::version(cluster.clock.now()));
@@ -159,10 +184,12 @@ pub(super) async fn carry_out(
             return Err(Failure::refused(NotConfirmed));
         }
     }
+    first().await?;
     let interrupt = Interrupt::listen();
     let mut exit = Exit::Done;
     for Job { mut planned, record } in all {
         let Some(record) = record else { continue };
+        let wish = wish.of(&planned.spec.name);
         let begun = lease::begin(context, cluster, &mut planned, record?, &wish).await?;
         let validity = begun.as_ref().map_or_else(Validity::always, lease::Begun::validity);
         if let Some(begun) = &begun {
@@ -182,6 +209,7 @@ pub(super) async fn carry_out(
 
 fn question(kind: Kind, stacks: &[&str], cluster: &ClusterName) -> String {
     match (kind, stacks) {
+        (Kind::Move, all) => format!("Move tasks of {} in cluster {cluster}?", all.join(", ")),
         (Kind::Deploy, _) => format!("Deploy {} to cluster {cluster}?", stacks.join(", ")),
         (Kind::Remove, [one]) => format!("Remove stack {one} from cluster {cluster}?"),
         (Kind::Remove, all) => {

@@ -2,6 +2,8 @@
 //!
 //! The arguments, and the [`Wish`] they make. Knows nothing of what is planned.
 
+use std::collections::BTreeMap;
+
 use super::deploy::duration;
 use super::format::Format;
 use super::rollout::{Kind, Wish};
@@ -62,6 +64,7 @@ impl RolloutArgs {
             timeout: self.timeout,
             lock_timeout: self.lock_timeout,
             options,
+            moves: BTreeMap::new(),
         }
     }
 }

@@ -120,6 +120,11 @@ impl RegisterReader {
     }
 }
 
+/// Names are letters, digits and these.
+fn escaped_in_pattern(c: char) -> String {
+    if c == '.' { "\\.".to_owned() } else { c.to_string() }
+}
+
 /// Of which stream a record's volume is, by its name: the word of its kind, and whose it is. A long name
 /// is cut in the volume's: then it is only how it begins.
 pub(super) fn named(volume: &str, cluster: &ClusterName) -> Option<(String, String)> {
@@ -128,11 +133,6 @@ pub(super) fn named(volume: &str, cluster: &ClusterName) -> Option<(String, Stri
     let (readable, _hash) = rest.rsplit_once('-')?;
     let (kind, of) = readable.split_once('.')?;
     Some((kind.to_owned(), of.to_owned()))
-}
-
-/// Names are letters, digits and these.
-fn escaped_in_pattern(c: char) -> String {
-    if c == '.' { "\\.".to_owned() } else { c.to_string() }
 }
 
 fn place(labels: &BTreeMap<String, String>) -> Option<Place> {

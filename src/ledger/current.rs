@@ -85,8 +85,16 @@ impl Current {
 impl History {
     /// What runs now, as it was declared.
     pub fn current(&self) -> Result<Current, NoCurrent> {
-        let (newest, ..) = self.last().ok_or(NoCurrent::NoRelease)?;
-        self.current_at(newest)
+        let (newest, release, _) = self.last().ok_or(NoCurrent::NoRelease)?;
+        self.current_at(newest).or_else(|why| self.unchanged(release).ok_or(why))
+    }
+
+    /// What ran before releases that declare nothing new: whatever became of them, as of a drain that was
+    /// cut off, they only moved tasks or made up for drift.
+    fn unchanged(&self, newest: &Release) -> Option<Current> {
+        let same = self.releases.iter().rev().take_while(|(_, (release, _))| release.spec == newest.spec);
+        let mut known = same.filter_map(|(number, _)| self.current_at(*number).ok());
+        known.find(|current| current.spec == newest.spec)
     }
 
     /// What ran before the newest release, as it was declared; an empty stack before the first.
@@ -336,6 +344,18 @@ mod tests {
         // One that went back to what is not known is not known either.
         let history = history(&[("web:1", Some(Outcome::Failed)), ("web:2", back(1, &["web"]))]);
         assert_eq!(history.current(), Err(NoCurrent::Unknown { number: 1, how: "failed" }));
+    }
+
+    #[test]
+    fn a_release_that_declares_nothing_new_leaves_it_known_whatever_became_of_it() {
+        let good = || Some(Outcome::Deployed);
+        let all = [("web:1", good()), ("web:2", good()), ("web:2", None), ("web:2", Some(Outcome::Failed))];
+        let moved = history(&all);
+        assert_eq!(images(&moved.current().unwrap()), ["web:2"]);
+        let changed = history(&[&all[..], &[("web:3", None)]].concat());
+        assert_eq!(changed.current(), Err(NoCurrent::Unfinished(5)));
+        let never = history(&[("web:1", good()), ("web:2", None), ("web:2", None)]);
+        assert_eq!(never.current(), Err(NoCurrent::Unfinished(3)));
     }
 
     #[test]

@@ -67,15 +67,6 @@ pub enum Note {
         /// Why it is not made elsewhere.
         why: String,
     },
-    /// A slot that failed is left as it is for now.
-    Resting {
-        /// Which service.
-        service: ServiceName,
-        /// Which slot.
-        slot: Slot,
-        /// Why, and how long.
-        why: String,
-    },
     /// A task stays on a drained node.
     StaysOnDrained {
         /// Which service.
@@ -98,6 +89,15 @@ pub enum Note {
         /// The node it waits for.
         node: NodeName,
         /// Why it is not made elsewhere.
+        why: String,
+    },
+    /// A slot that failed is left as it is for now.
+    Resting {
+        /// Which service.
+        service: ServiceName,
+        /// Which slot.
+        slot: Slot,
+        /// Why, and how long.
         why: String,
     },
     /// A node runs in swarm mode.
@@ -156,9 +156,9 @@ impl Note {
             | Self::SilentNodeIgnored { .. }
             | Self::NodeLost { .. }
             | Self::Held { .. }
-            | Self::Resting { .. }
             | Self::StaysOnDrained { .. }
             | Self::WaitsForDrained { .. }
+            | Self::Resting { .. }
             | Self::SwarmModeActive { .. }
             | Self::UnreadableContainer { .. }
             | Self::PinKept { .. } => false,
@@ -196,7 +196,6 @@ impl fmt::Display for Note {
             Self::Held { service, slot, node, why } => {
                 write!(f, "{service}.{slot} waits for lost node {node}: {why}")
             }
-            Self::Resting { service, slot, why } => write!(f, "{service}.{slot} is left as it is: {why}"),
             Self::StaysOnDrained { service, slot, node, why, is_outdated } => {
                 let outdated = if *is_outdated { " and is not replaced" } else { "" };
                 write!(f, "{service}.{slot} stays on drained node {node}{outdated}: {why}; {LET_GO}")
@@ -204,6 +203,7 @@ impl fmt::Display for Note {
             Self::WaitsForDrained { service, slot, node, why } => {
                 write!(f, "{service}.{slot} waits for drained node {node}: {why}; {LET_GO}")
             }
+            Self::Resting { service, slot, why } => write!(f, "{service}.{slot} is left as it is: {why}"),
             Self::SwarmModeActive { node } => {
                 write!(f, "node {node} is in swarm mode: its own scheduler may run tasks beside these")
             }

@@ -157,7 +157,7 @@ impl Problem {
 fn silent_help(node: &NodeName, why: &Unreachable) -> String {
     let remedy = why.help.as_deref().map(|help| format!("{help}; ")).unwrap_or_default();
     format!(
-        "{remedy}to go on without it, set `availability: drain` for `{node}` in the inventory: what runs there stays \
+        "{remedy}to go on without it, `stackctl node update --availability drain {node}`: what runs there stays \
          unknown until it is back"
     )
 }

@@ -15,7 +15,9 @@ use super::options::PlanOptions;
 use super::scheduler::{Request, Residents, Tally, refusal};
 use super::site::{Demand, Site, sites};
 use crate::model::Observed;
-use crate::model::ids::{NodeName, ServiceName};
+use crate::model::ids::{NodeName, ServiceName, StackName};
+use crate::model::node::NodeView;
+use crate::model::observed::ObservedNode;
 use crate::model::spec::{ServiceMode, ServiceSpec, StackSpec, Strategy};
 use crate::model::task::{Slot, Task, TaskStatus};
 
@@ -82,6 +84,27 @@ pub fn rebalance(
         moves.push(services[at].carry_out(&mut sites, level, excess, from, to));
     }
     moves
+}
+
+/// The world once a move is made, for whoever moves tasks of another stack next.
+pub fn carry(observed: &mut Observed, stack: &StackName, one: &Move) {
+    let view = |observed: &mut Observed, name: &NodeName| match observed.nodes.get_mut(name) {
+        Some(ObservedNode { view: NodeView::Facts(facts), .. }) => Some(std::mem::take(&mut facts.tasks)),
+        Some(_) | None => None,
+    };
+    let Some(there) = view(observed, &one.from) else { return };
+    let goes = |task: &Task| {
+        task.stack == *stack && task.service == one.service && task.slot == one.slot && task.is_live()
+    };
+    let (gone, stayed): (Vec<Task>, Vec<Task>) = there.into_iter().partition(goes);
+    let put = |observed: &mut Observed, name: &NodeName, tasks: Vec<Task>| {
+        if let Some(ObservedNode { view: NodeView::Facts(facts), .. }) = observed.nodes.get_mut(name) {
+            facts.tasks.extend(tasks);
+        }
+    };
+    put(observed, &one.from, stayed);
+    let moved = gone.into_iter().map(|task| Task { node: one.to.clone(), ..task }).collect();
+    put(observed, &one.to, moved);
 }
 
 /// One service and where its tasks are.
@@ -253,7 +276,7 @@ fn one_of_each_slot<'o>(
 mod tests {
     use super::*;
     use crate::builder::*;
-    use crate::model::{Health, NodeView, Timestamp};
+    use crate::model::{Health, Timestamp};
 
     /// The stack's tasks on these nodes, in order of slot.
     fn placed(mut observed: Observed, spec: &StackSpec, at: &[(&str, &[&str])]) -> Observed {

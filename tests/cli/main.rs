@@ -12,6 +12,7 @@ mod files;
 mod help;
 mod hosts;
 mod ledger;
+mod nodes;
 mod stack;
 mod stacks;
 mod verbs;

@@ -193,13 +193,21 @@ impl Ground {
     /// Containers of a stack on one host.
     pub fn tasks_on(&self, host: &str, stack: &str) -> Vec<Task> {
         let filter = format!("label=com.docker.stack.namespace={stack}");
-        let ids = self.docker(host, &["ps", "-aq", "--no-trunc", "--filter", &filter]);
-        let mut args = vec!["container", "inspect"];
-        args.extend(ids.split_whitespace());
-        if args.len() == 2 {
-            return Vec::new();
-        }
-        let list: Vec<Value> = serde_json::from_str(&self.docker(host, &args)).expect("JSON of docker");
+        let list: Vec<Value> = loop {
+            let ids = self.docker(host, &["ps", "-aq", "--no-trunc", "--filter", &filter]);
+            let mut args = vec!["container", "inspect"];
+            args.extend(ids.split_whitespace());
+            if args.len() == 2 {
+                return Vec::new();
+            }
+            let output = self.try_docker(host, &args);
+            // Removed between the list and the look: a loop may be at work.
+            if !output.status.success() && text(&output.stderr).contains("No such container") {
+                continue;
+            }
+            assert!(output.status.success(), "{host}: {}", text(&output.stderr));
+            break serde_json::from_slice(&output.stdout).expect("JSON of docker");
+        };
         list.into_iter().map(|inspect| Task { host: (*host).to_owned(), inspect }).collect()
     }
 

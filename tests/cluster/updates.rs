@@ -17,7 +17,7 @@ services:
 
 /// The fewest tasks that served at a time, and the most containers that ran, from what the engines say:
 /// one serves from when it is healthy until it is told to stop.
-fn fewest_and_most(ground: &Ground, since: std::time::Duration, before: i32) -> (i32, i32) {
+pub fn fewest_and_most(ground: &Ground, since: std::time::Duration, before: i32) -> (i32, i32) {
     let (mut serving, mut running) = (before, before);
     let (mut fewest, mut most) = (before, before);
     for happened in ground.events(&HOSTS, since) {

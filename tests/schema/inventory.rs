@@ -23,12 +23,34 @@ struct Inventory {
     /// How many ended tasks of a slot are kept for a look at their logs.
     #[schemars(range(min = 0))]
     task_history: Option<u32>,
+    /// How nodes are chosen for services that do not say.
+    placement: Option<Placement>,
     /// Where releases and leases are kept: `volumes` of the managers, or `file:///path`. `volumes` without it.
     #[schemars(regex(pattern = "^(volumes|file:///.*)$"))]
     ledger: Option<String>,
     /// Hosts by the names they have in the cluster.
     #[schemars(extend("minProperties" = 1))]
     hosts: BTreeMap<String, Host>,
+}
+
+/// How nodes are chosen for services that do not say.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Placement {
+    /// Which node is best. `spread` without it.
+    strategy: Option<Strategy>,
+}
+
+/// Which node is best.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+enum Strategy {
+    /// The one with the fewest tasks.
+    Spread,
+    /// The fullest that has room.
+    Binpack,
+    /// Any, the same each time.
+    Random,
 }
 
 /// What to think of host keys that are not known yet.

@@ -220,7 +220,7 @@ fn the_inventory_s_schema_and_its_reader_agree() {
             true,
         ),
         (
-            "ssh_config: c\nknown_hosts: accept-new\nknown_hosts_file: k\ntask_history: 0\nledger: volumes\nhosts: {h1: alias}\n",
+            "ssh_config: c\nknown_hosts: accept-new\nknown_hosts_file: k\ntask_history: 0\nplacement: {strategy: binpack}\nledger: volumes\nhosts: {h1: alias}\n",
             true,
         ),
         ("hosts: {h1: {address: alias, labels: [zone=a]}}\n", false),
@@ -231,6 +231,7 @@ fn the_inventory_s_schema_and_its_reader_agree() {
         ("known_hosts: maybe\nhosts: {h1: alias}\n", false),
         ("ledger: file:///srv\nhosts: {h1: alias}\n", true),
         ("ledger: file://srv\nhosts: {h1: alias}\n", false),
+        ("placement: {strategy: best}\nhosts: {h1: alias}\n", false),
         ("task_history: -1\nhosts: {h1: alias}\n", false),
         ("clusters: prod\nhosts: {h1: alias}\n", false),
     ] {

@@ -81,6 +81,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["compose"],
+        "no_such_company",
+        "company that is not there",
+        "A service wants to be where a task of another service is, and the stack has no such service. No node will do.",
+        "Correct the name. A service of another stack is written with that stack's name.",
+        concat!("deploy:\n", "  placement:\n", "    constraints: [\"affinity:service == shop_db\"]"),
+    ),
+    row(
+        &["compose"],
         "too_few_nodes",
         "more tasks than the only node can hold",
         "A constraint leaves one node, and the tasks cannot share it: they are more than `max_replicas_per_node`, or each needs the same port of the node.",

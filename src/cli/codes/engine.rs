@@ -176,8 +176,8 @@ pub(super) static CODES: &[Code] = &[
         "node_unreachable",
         "a node that is needed and does not answer",
         "Tasks may run there, so the plan cannot be made, or not be carried on.",
-        "Bring the node back. To go on without it, set `availability: drain` in the inventory.",
-        concat!("hosts:\n", "  h3: {address: h3, availability: drain}"),
+        "Bring the node back. To go on without it, drain it.",
+        "stackctl node update --availability drain h3",
     ),
     row(
         &["cluster"],

@@ -76,6 +76,22 @@ pub(super) static CODES: &[Code] = &[
         "stackctl node inspect h1",
     ),
     row(
+        &["node"],
+        "bad_label",
+        "a label of a node that makes no sense",
+        "A label has a name without blanks, and is either added or taken away.",
+        "Write it as `KEY=VALUE`.",
+        "stackctl node update --label-add zone=a h1",
+    ),
+    row(
+        &["node"],
+        "not_drained",
+        "force without a drain",
+        "`--force` gives up the data of tasks that leave a node, and here none leaves.",
+        "Write it together with `--availability drain`, or leave it out.",
+        "stackctl node update --availability drain --force h1",
+    ),
+    row(
         &["ssh"],
         "client_missing",
         "no ssh on this machine",

@@ -107,4 +107,12 @@ pub(super) static CODES: &[Code] = &[
         "Choose another port or address.",
         "stackctl reconcile --listen 127.0.0.1:9181",
     ),
+    row(
+        &["history"],
+        "left_as_it_is",
+        "a stack whose tasks were not moved",
+        "A drain or a rebalance works from what is to run, and of this stack that cannot be told. The other stacks were seen to.",
+        "Bring the stack to a known state, then run the command again.",
+        "stackctl rollback shop",
+    ),
 ];

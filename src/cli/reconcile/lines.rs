@@ -143,7 +143,7 @@ mod tests {
         let line = anstream::adapter::strip_str(&text(Timestamp(0), &lost)).to_string();
         assert!(line.starts_with("1970-01-01T00:00:00"), "{line}");
         assert!(
-            line.contains("node h3 is lost: silent for 5.2 s (no answer") && !line.contains('\x1b'),
+            line.contains("node h3 is lost: silent for 5.2s (no answer") && !line.contains('\x1b'),
             "{line}"
         );
         let value: serde_json::Value = serde_json::from_str(&json(Timestamp(0), &lost)).unwrap();

@@ -1,12 +1,16 @@
 //! Nodes as docker's `node ls` and `node inspect` show them, and what is ours besides.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::list::{Columns, Row};
 use super::ps::{ID_CHARS, natural};
 use super::services::into_row;
 use super::text::clean;
-use crate::model::node::{NodeView, Role};
+use crate::ledger::nodes::{NodeRecord, NodeRecords};
+use crate::model::NodeName;
+use crate::model::node::NodeView;
 use crate::model::observed::{Observed, ObservedNode};
 
 /// Docker's columns, and the inventory's name and labels.
@@ -24,13 +28,23 @@ pub const COLUMNS: Columns = Columns {
         ("Labels", "LABELS"),
         ("Tasks", "TASKS"),
         ("Error", "ERROR"),
+        ("Ledger", "FROM LEDGER"),
     ],
     table: &["ID", "Name", "Hostname", "Status", "Availability", "ManagerStatus", "EngineVersion", "Labels"],
 };
 
-/// One row for each node, in natural order.
+/// The table where the ledger has something to say of nodes.
+pub const WITH_LEDGER: &str = "table {{.ID}}\t{{.Name}}\t{{.Hostname}}\t{{.Status}}\t{{.Availability}}\t{{.Role}}\t\
+    {{.ManagerStatus}}\t{{.EngineVersion}}\t{{.Labels}}\t{{.Ledger}}";
+
+/// One row for each node, in natural order. `keepers` keep the ledger: that is what a manager's status is
+/// about, where docker's is about Raft.
 #[must_use]
-pub fn rows(observed: &Observed) -> Vec<Row> {
+pub fn rows(observed: &Observed, keepers: &BTreeSet<NodeName>, records: &NodeRecords) -> Vec<Row> {
+    let row = |node: &ObservedNode| {
+        let name = &node.member.name;
+        row(node, keepers.contains(name), records.nodes.get(name))
+    };
     in_order(observed).into_iter().map(row).collect()
 }
 
@@ -40,17 +54,17 @@ fn in_order(observed: &Observed) -> Vec<&ObservedNode> {
     nodes
 }
 
-fn row(node: &ObservedNode) -> Row {
+fn row(node: &ObservedNode, keeps: bool, record: Option<&NodeRecord>) -> Row {
     let member = &node.member;
     let labels: Vec<String> = member.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let (facts, error) = match &node.view {
         NodeView::Facts(facts) => (Some(facts), ""),
         NodeView::Unreachable(why) => (None, why.reason.as_str()),
     };
-    let manager = match (member.role, facts.is_some()) {
-        (Role::Worker, _) => "",
-        (Role::Manager, true) => "Reachable",
-        (Role::Manager, false) => "Unreachable",
+    let manager = match (keeps, facts.is_some()) {
+        (false, _) => "",
+        (true, true) => "Reachable",
+        (true, false) => "Unreachable",
     };
     into_row(json!({
         "ID": facts.map_or("", |facts| facts.id.get(..ID_CHARS).unwrap_or(&facts.id)),
@@ -65,7 +79,20 @@ fn row(node: &ObservedNode) -> Row {
         "Labels": labels.join(","),
         "Tasks": facts.map_or(0, |facts| facts.tasks.iter().filter(|task| task.is_live()).count()).to_string(),
         "Error": error,
+        "Ledger": record.map(recorded).unwrap_or_default().join(","),
     }))
+}
+
+/// What of a node comes from the ledger: `availability`, `label zone`.
+fn recorded(record: &NodeRecord) -> Vec<String> {
+    let mut all = Vec::new();
+    all.extend(record.availability.map(|_| "availability".to_owned()));
+    all.extend(record.role.map(|_| "role".to_owned()));
+    all.extend(record.labels.iter().map(|(key, value)| match value {
+        Some(_) => format!("label {key}"),
+        None => format!("no label {key}"),
+    }));
+    all
 }
 
 fn capital(word: &str) -> String {
@@ -75,7 +102,7 @@ fn capital(word: &str) -> String {
 
 /// All that is known of a node, in the shape of docker's `node inspect` where that has a place for it.
 #[must_use]
-pub fn inspect(node: &ObservedNode) -> Value {
+pub fn inspect(node: &ObservedNode, record: Option<&NodeRecord>) -> Value {
     let member = &node.member;
     let mut value = json!({
         "ID": "",
@@ -86,6 +113,7 @@ pub fn inspect(node: &ObservedNode) -> Value {
             "Role": member.role.to_string(),
             "Availability": member.availability.to_string(),
         },
+        "FromLedger": record.map_or(Value::Null, |record| json!(record)),
         "Description": Value::Null,
         "Status": { "State": "ready", "Addr": "" },
     });
@@ -132,7 +160,7 @@ pub fn inspect(node: &ObservedNode) -> Value {
 
 /// The same for people, as `docker node inspect --pretty`.
 #[must_use]
-pub fn pretty(node: &ObservedNode) -> String {
+pub fn pretty(node: &ObservedNode, record: Option<&NodeRecord>) -> String {
     let member = &node.member;
     let mut lines: Vec<(usize, String, String)> = Vec::new();
     let mut add = |depth: usize, name: &str, value: String| lines.push((depth, name.to_owned(), value));
@@ -144,6 +172,13 @@ pub fn pretty(node: &ObservedNode) -> String {
         add(0, "Labels", String::new());
         for (name, value) in &member.labels {
             add(1, name, value.clone());
+        }
+    }
+    if let Some(record) = record {
+        add(0, "From the ledger", recorded(record).join(", "));
+        add(1, "Changed by", format!("{} at {}", record.who, record.at));
+        if member.abandons_data {
+            add(1, "Local data", "left behind by tasks that leave".to_owned());
         }
     }
     match &node.view {
@@ -215,9 +250,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::model::node::{Availability, Member, NodeFacts, Unreachable};
+    use crate::model::node::{Availability, Member, NodeFacts, Role, Unreachable};
     use crate::model::spec::Platform;
-    use crate::model::{ClusterName, NodeName, Timestamp};
+    use crate::model::{ClusterName, Timestamp};
 
     fn observed() -> Observed {
         let member = |name: &str, role, availability| Member {
@@ -264,7 +299,8 @@ mod tests {
 
     #[test]
     fn a_silent_node_is_down_and_still_listed() {
-        insta::assert_snapshot!(COLUMNS.render(None, &rows(&observed())).unwrap(), @r#"
+        let keepers = ["h2", "h10"].map(NodeName::unchecked).into();
+        insta::assert_snapshot!(COLUMNS.render(None, &rows(&observed(), &keepers, &NodeRecords::default())).unwrap(), @r#"
         ID             NAME      HOSTNAME   STATUS    AVAILABILITY   MANAGER STATUS   ENGINE VERSION   LABELS
         7TRN:IPZB:QY   h2        host-2     Ready     Active         Reachable        20.10.24         zone=a
                        h10                  Down      Drain          Unreachable                       zone=a
@@ -274,7 +310,7 @@ mod tests {
     #[test]
     fn pretty_tells_all() {
         let observed = observed();
-        let text: Vec<String> = observed.nodes.values().map(pretty).collect();
+        let text: Vec<String> = observed.nodes.values().map(|node| pretty(node, None)).collect();
         insta::assert_snapshot!(text.join("\n"), @r#"
         Name:          h10
         Address:       ssh://root@h10

@@ -100,12 +100,13 @@ impl Told<'_> {
                 self.ui.say(&format!("Stack {stack} is {}: {gone} in {took}", paint(GOOD, "removed")));
                 self.volumes_kept(&again.observed);
             }
-            Kind::Deploy => {
+            Kind::Deploy | Kind::Move => {
+                let word = if self.wish.kind == Kind::Move { "as wanted" } else { "deployed" };
                 let stands = stands(&again);
                 let (up, all) = sums(&stands);
                 self.ui.say(&format!(
                     "Stack {stack} is {}: {up} of {} up in {took}",
-                    paint(GOOD, "deployed"),
+                    paint(GOOD, word),
                     count(all, "task")
                 ));
                 let column = stands.iter().map(|stand| width(stand.service.as_str())).max().unwrap_or(0);

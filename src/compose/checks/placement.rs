@@ -2,8 +2,8 @@
 
 use super::{Scene, host_port, is_global, replicas};
 use crate::compose::stackfile::Service;
-use crate::orchestrator::constraint::Constraint;
-use crate::yaml::Spanned;
+use crate::orchestrator::constraint::{Beside, Constraint};
+use crate::yaml::{Diagnostic, Spanned};
 
 /// Constraints of a service that are held against each other.
 const CONSTRAINTS_MAX: usize = 200;
@@ -37,9 +37,29 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
             );
         }
     }
+    for (span, constraint) in &constraints {
+        lonely(scene, service, *span, constraint);
+    }
     if let Some((pin, _)) = constraints.iter().find(|(_, constraint)| constraint.names_one_node()) {
         share_one_node(scene, service, *pin);
     }
+}
+
+/// Company of a service that is not here. A name with `_` may be one of another stack.
+fn lonely(scene: &Scene<'_>, service: &Service, span: crate::yaml::Span, constraint: &Constraint) {
+    let Some((Beside::Service, true)) = constraint.company() else { return };
+    let Some(name) = constraint.plain_value().filter(|name| !name.contains('_')) else { return };
+    if constraint.is_soft() || scene.file.services.keys().any(|key| constraint.matches(key)) {
+        return;
+    }
+    scene.sink.push(
+        Diagnostic::warning(
+            "no_such_company",
+            format!("service `{}` looks for the company of `{name}`, which is not here", service.key.value),
+        )
+        .at(span, "no service of this stack is called so")
+        .help("correct the name; a service of another stack is written with the stack's name: `shop_db`"),
+    );
 }
 
 /// Several tasks, one node, and something of which a node has one.

@@ -15,6 +15,7 @@ use crate::orchestrator::action::TaskHandle;
 use super::client::{ApiVersion, CallError, Reader, with_query};
 use super::labels::{self, Reading, SpecCache};
 use super::wire;
+use crate::fleet::registers;
 
 /// For a whole look. `/info` of an engine with many containers on a slow disk takes seconds.
 pub const OBSERVE_LIMIT: Duration = Duration::from_secs(20);
@@ -33,12 +34,14 @@ pub(in crate::fleet) struct Answers {
 
 /// Everything a plan needs to know of a host.
 pub(in crate::fleet) async fn ask(reader: &Reader) -> Result<Answers, CallError> {
+    let wanted = serde_json::json!({ "name": [not_beginning_with(registers::PREFIX)] }).to_string();
+    let volumes = with_query("/volumes", &[("filters", &wanted)]);
     let (info, containers, networks, volumes, images) = tokio::try_join!(
         reader.get("/info", OBSERVE_LIMIT),
         // All of them: others' containers take ports as well.
         reader.get("/containers/json?all=1", OBSERVE_LIMIT),
         reader.get::<Option<_>>("/networks", OBSERVE_LIMIT),
-        reader.get("/volumes", OBSERVE_LIMIT),
+        reader.get(&volumes, OBSERVE_LIMIT),
         reader.get::<Option<_>>("/images/json", OBSERVE_LIMIT),
     )?;
     Ok(Answers {
@@ -48,6 +51,17 @@ pub(in crate::fleet) async fn ask(reader: &Reader) -> Result<Answers, CallError>
         volumes,
         images: images.unwrap_or_default(),
     })
+}
+
+/// A pattern for names that do not begin so; docker's have no way to say that. The ledger's volumes carry
+/// whole releases in their labels: sixty of a stack of fifty services are 200 KB for each manager at each
+/// look, with large configs a hundred times that.
+fn not_beginning_with(prefix: &str) -> String {
+    let escaped = |text: &str| text.replace('.', "\\.");
+    let other = |(at, c): (usize, char)| format!("{}[^{c}]", escaped(&prefix[..at]));
+    let ends_within = |(at, _): (usize, char)| format!("{}$", escaped(&prefix[..at]));
+    let all = prefix.char_indices().map(other).chain(prefix.char_indices().skip(1).map(ends_within));
+    format!("^(?:{})", all.collect::<Vec<_>>().join("|"))
 }
 
 /// What the tasks of one stack do, in one small call.
@@ -101,7 +115,7 @@ pub(in crate::fleet) fn facts(
         networks: networks_by_name(networks),
         // The ledger's are no business of any stack.
         volumes: (volumes.volumes.into_iter().map(|volume| volume.name))
-            .filter(|name| !name.starts_with(crate::fleet::registers::PREFIX))
+            .filter(|name| !name.starts_with(registers::PREFIX))
             .collect(),
         images: image_names(&images),
         ..NodeFacts::default()

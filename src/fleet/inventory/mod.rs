@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::model::node::{Availability, Member, Role};
+use crate::model::spec::Strategy;
 use crate::model::{ClusterName, NodeName};
 
 mod find;
@@ -34,6 +35,8 @@ pub struct Inventory {
     pub known_hosts_file: Option<PathBuf>,
     /// Ended tasks kept for each slot, where set.
     pub task_history: Option<u32>,
+    /// Which node is best, for services that do not say.
+    pub strategy: Option<Strategy>,
     /// Where the ledger is.
     pub ledger: LedgerPlace,
     /// The hosts by node name.
@@ -234,6 +237,7 @@ impl Inventory {
             known_hosts: KnownHosts::default(),
             known_hosts_file: None,
             task_history: None,
+            strategy: None,
             ledger: LedgerPlace::default(),
             hosts: BTreeMap::from([(name, entry)]),
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::model::node::{Availability, Member, Role};
+use crate::model::spec::Strategy;
 use crate::model::{ClusterName, NodeName};
 use crate::yaml::{
     self, Diagnostic, Drawn, Entry, Fields, Node, Report, Sink, SourceText, Sources, Span, Value,
@@ -11,8 +12,16 @@ use crate::yaml::{
 
 use super::{Address, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts, LedgerPlace};
 
-const KEYS: [&str; 7] =
-    ["cluster", "ssh_config", "known_hosts", "known_hosts_file", "task_history", "ledger", "hosts"];
+const KEYS: [&str; 8] = [
+    "cluster",
+    "ssh_config",
+    "known_hosts",
+    "known_hosts_file",
+    "task_history",
+    "placement",
+    "ledger",
+    "hosts",
+];
 const HOST_KEYS: [&str; 5] = ["address", "role", "labels", "availability", "docker_socket"];
 
 const AN_ADDRESS: &str = "an address such as `ssh://root@10.0.0.1` or an alias of the ssh config";
@@ -57,6 +66,12 @@ fn read(sink: &Sink<'_>, root: Option<Node>, start: Span, path: &Path) -> Invent
         [("strict", KnownHosts::Strict), ("accept-new", KnownHosts::AcceptNew), ("off", KnownHosts::Off)];
     inventory.known_hosts = top.choice("known_hosts", &checks).map(|word| word.value).unwrap_or_default();
     inventory.task_history = top.integer("task_history", 0).map(|number| number.value);
+    if let Some(placement) = top.fields("placement") {
+        let words =
+            [("spread", Strategy::Spread), ("binpack", Strategy::Binpack), ("random", Strategy::Random)];
+        inventory.strategy = placement.choice("strategy", &words).map(|word| word.value);
+        placement.deny_unknown(&["strategy"]);
+    }
     let place = top.parsed("ledger", "bad_ledger", "`volumes` or `file:///path`", LedgerPlace::parse);
     inventory.ledger = place.map(|place| place.value).unwrap_or_default();
     inventory.hosts = hosts(sink, &top);
@@ -229,6 +244,7 @@ ssh_config: ./ssh_config
 known_hosts: accept-new
 known_hosts_file: /etc/ssh/known
 task_history: 2
+placement: {strategy: binpack}
 ledger: file:///var/lib/stackctl
 x-note: ours
 hosts:
@@ -247,6 +263,7 @@ hosts:
         assert_eq!(inventory.ssh_config.as_deref(), Some(Path::new("/etc/stack/./ssh_config")));
         assert_eq!(inventory.known_hosts_file.as_deref(), Some(Path::new("/etc/ssh/known")));
         assert_eq!((inventory.known_hosts, inventory.task_history), (KnownHosts::AcceptNew, Some(2)));
+        assert_eq!(inventory.strategy, Some(Strategy::Binpack));
         assert_eq!(inventory.ledger, LedgerPlace::Directory("/var/lib/stackctl".into()));
         let host = |name: &str| &inventory.hosts[name];
         assert_eq!(host("h1").member.address, "ssh://root@10.0.0.1:22");

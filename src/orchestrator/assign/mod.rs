@@ -10,6 +10,7 @@ mod order;
 mod resources;
 mod service;
 mod slot;
+mod stay;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -238,11 +239,11 @@ impl<'o> Planner<'o> {
             let why = why.reason.clone();
             self.notes.push(Note::NodeLost { node: member.name.clone(), why });
         }
-        for (member, why) in self.observed.silent_and_needed().filter(|(member, _)| !is_lost(member)) {
-            self.problems.push(Problem::Silent { node: member.name.clone(), why: why.clone() });
-        }
         if let Some(why) = &self.observed.records_unknown {
             self.problems.push(Problem::RecordsUnknown { why: why.clone() });
+        }
+        for (member, why) in self.observed.silent_and_needed().filter(|(member, _)| !is_lost(member)) {
+            self.problems.push(Problem::Silent { node: member.name.clone(), why: why.clone() });
         }
         for (member, why) in self.observed.silent().filter(|(member, _)| !is_lost(member)) {
             if member.availability == crate::model::Availability::Drain {

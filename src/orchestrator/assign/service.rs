@@ -18,13 +18,13 @@ use crate::model::task::{Slot, Task};
 use crate::model::{ServiceName, SpecHash, TaskId, TaskStatus};
 
 /// What is known of one service while its slots are decided.
-struct Table<'p> {
-    service: &'p ServiceSpec,
-    plan: Arc<ServicePlan>,
+pub(super) struct Table<'p> {
+    pub(super) service: &'p ServiceSpec,
+    pub(super) plan: Arc<ServicePlan>,
     request: Request,
     templated: bool,
     /// Why its tasks stay on a drained node, if they do.
-    stays: Option<String>,
+    pub(super) stays: Option<String>,
     /// Old spec hash to the fields that differ from the wanted one.
     fields: BTreeMap<SpecHash, Arc<[String]>>,
     /// Slots with at least one task before this run.
@@ -338,7 +338,7 @@ impl<'o> Planner<'o> {
     }
 
     /// Whether a task must leave its node, and why.
-    fn lasts(&self, table: &Table<'_>, task: &Task) -> Option<Reason> {
+    pub(super) fn lasts(&self, table: &Table<'_>, task: &Task) -> Option<Reason> {
         let site = &self.sites[self.node_index(&task.node)];
         if site.member.availability == Availability::Drain && !self.keeps(table, task) {
             return Some(Reason::NodeDrained { node: task.node.clone() });
@@ -433,74 +433,6 @@ impl<'o> Planner<'o> {
     fn tally(&self, table: &Table<'_>) -> Tally {
         let (request, service) = (&table.request, table.service);
         Tally::of(request, service, &self.spec.name, self.residents.as_ref(), &self.sites)
-    }
-
-    /// Whether a task is on a drained node and stays there because of its data.
-    fn keeps(&self, table: &Table<'_>, task: &Task) -> bool {
-        let member = self.sites[self.node_index(&task.node)].member;
-        table.stays.is_some() && member.availability == Availability::Drain && !member.abandons_data
-    }
-
-    /// A task that stays on its drained node though it is not as wanted; none if another one of its slot
-    /// runs elsewhere.
-    fn kept_by_drain(&self, table: &Table<'_>, found: &Found<'o>) -> Option<&'o Task> {
-        let mut started = found.live.iter().filter(|task| task.status != TaskStatus::Created);
-        let first = *started.next()?;
-        let all_stay = self.keeps(table, first) && started.all(|task| self.keeps(table, task));
-        (all_stay && self.lasts(table, first).is_none()).then_some(first)
-    }
-
-    fn note_kept(&mut self, table: &Table<'_>, task: &Task, is_outdated: bool) {
-        self.notes.push(Note::StaysOnDrained {
-            service: table.service.name.clone(),
-            slot: task.slot.clone(),
-            node: task.node.clone(),
-            why: table.stays.clone().unwrap_or_default(),
-            is_outdated,
-        });
-    }
-
-    /// Whether an empty slot has to wait for a lost or drained node; if so, it is said.
-    fn held(&mut self, table: &Table<'_>, found: &Found<'o>) -> bool {
-        if !found.live.is_empty() {
-            return false;
-        }
-        let service = table.service;
-        if let Some(why) = &table.stays {
-            let left = found.ended.first().filter(|task| self.keeps(table, task)).map(|task| &task.node);
-            if let Some(node) = left.or_else(|| self.lost.may_have_kept(service)).cloned() {
-                let (service, slot, why) = (service.name.clone(), found.slot.clone(), why.clone());
-                self.notes.push(Note::WaitsForDrained { service, slot, node, why });
-                return true;
-            }
-        }
-        if self.lost.is_empty() {
-            return false;
-        }
-        let Some(why) = loss::holds(service, self.spec) else { return false };
-        let node = found.lost.map(|task| &task.node).or_else(|| self.lost.may_hide(service));
-        let Some(node) = node.cloned() else { return false };
-        let (service, slot) = (service.name.clone(), found.slot.clone());
-        self.notes.push(Note::Held { service, slot, node, why });
-        true
-    }
-
-    /// Why a slot that failed is not given another task now, if so.
-    fn rest(&self, table: &Table<'_>, slot: &Slot) -> Option<String> {
-        let key = (table.service.name.clone(), slot.clone());
-        self.options.resting.get(&key).map(ToString::to_string)
-    }
-
-    /// From where to where the task of a slot is to be moved, if that was asked for and it would stay
-    /// otherwise.
-    fn move_asked_for(&self, table: &Table<'_>, found: &Found<'o>) -> Option<(usize, usize)> {
-        let key = (table.service.name.clone(), found.slot.clone());
-        let target = *self.index.get(self.options.moves.get(&key)?)?;
-        let (policy, is_job) = (&table.service.task.restart_policy, table.plan.is_job);
-        let stays = |task: &Task| self.lasts(table, task).is_none();
-        let Fate::Keep(task) = found.fate(&table.plan.spec_hash, policy, is_job, stays) else { return None };
-        let home = self.node_index(&task.node);
-        (home != target).then_some((home, target))
     }
 
     fn keep(&self, work: &mut ServiceWork, task: &Task) {

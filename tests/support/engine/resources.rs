@@ -101,13 +101,9 @@ pub(super) fn volume_json(world: &World, name: &str) -> Value {
     })
 }
 
-/// Docker takes what is asked for as a pattern; here only what a beginning needs of that is known.
+/// Docker takes what is asked for as a pattern (`api/types/filters`, `Match`).
 fn is_named(name: &str, pattern: &str) -> bool {
-    let plain = pattern.replace("\\.", ".");
-    match plain.strip_prefix('^') {
-        Some(start) => name.starts_with(start),
-        None => name.contains(&plain),
-    }
+    name == pattern || regex_lite::Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(name))
 }
 
 pub(super) fn list_volumes(world: &World, request: &Request) -> Reply {

@@ -1,0 +1,47 @@
+//! `stackctl node ps`: the tasks of nodes, of all stacks.
+
+use super::super::Context;
+use super::super::cluster;
+use super::super::filter::Filters;
+use super::super::ps::fits_task;
+use super::super::render::ps::{COLUMNS, Shape, rows};
+use super::super::report::{Exit, Failure};
+use super::check_names;
+use crate::fleet::ConnectOptions;
+use crate::model::Task;
+
+/// Arguments of `node ps`.
+#[derive(Debug, clap::Args)]
+pub struct NodePs {
+    /// Names of the nodes [default: all]
+    #[arg(value_name = "NODE", add = super::super::complete::nodes())]
+    pub nodes: Vec<String>,
+    /// Only tasks that fit: id=, name=, desired-state=running|shutdown
+    #[arg(short, long = "filter", value_name = "KEY=VALUE")]
+    pub filters: Vec<String>,
+    /// `table`, `table TEMPLATE`, `json`, or a Go template such as '{{.Name}}'
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Whole ids, images with digests, and whole errors
+    #[arg(long)]
+    pub no_trunc: bool,
+}
+
+pub(super) fn run(args: &NodePs, context: &Context) -> Result<Exit, Failure> {
+    let filters = Filters::parse(&args.filters, &["id", "name", "desired-state"])?;
+    filters.check_values("desired-state", &["running", "shutdown"])?;
+    let format = args.format.as_deref();
+    COLUMNS.render(format, &[])?;
+    cluster::with(context, ConnectOptions::default(), async |cluster| {
+        let names = check_names(cluster, &args.nodes)?;
+        let now = cluster.clock.now();
+        let mut observed = cluster.observe().await;
+        observed.nodes.retain(|name, _| names.is_empty() || names.contains(name));
+        let tasks: Vec<&Task> = observed.tasks().filter(|task| fits_task(task, &filters)).collect();
+        let is_table = format.is_none_or(|format| format.trim().starts_with("table"));
+        let shape = Shape { is_whole: args.no_trunc, is_indented: is_table };
+        context.ui.data(&COLUMNS.render(format, &rows(now, &tasks, shape))?);
+        cluster::warn_of_silent(&context.ui, &observed);
+        Ok(cluster::or_silent(Exit::Done, &observed))
+    })
+}
