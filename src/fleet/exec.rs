@@ -189,12 +189,21 @@ impl Session {
 }
 
 impl Resizer {
-    /// Sets the size. A command that has ended has none, which is no news.
+    /// Sets the size. The stream is there a moment before the command, which the engine then does not know
+    /// yet: as docker's client does, it is tried again. A command that has ended has none, which is no news.
     pub async fn resize(&self, columns: u16, lines: u16) {
+        const TRIES: u32 = 10;
+        const PAUSE: Duration = Duration::from_millis(20);
         let (columns, lines) = (columns.to_string(), lines.to_string());
         let path = with_query(&format!("/exec/{}/resize", self.id), &[("h", &lines), ("w", &columns)]);
-        let _: Result<Option<serde_json::Value>, CallError> =
-            self.up.engine.post(&path, &json!({}), CALL_LIMIT).await;
+        for again in 1..=TRIES {
+            let answer =
+                self.up.engine.post::<Option<serde_json::Value>>(&path, &json!({}), CALL_LIMIT).await;
+            if answer.is_ok() {
+                return;
+            }
+            tokio::time::sleep(PAUSE * again).await;
+        }
     }
 }
 
