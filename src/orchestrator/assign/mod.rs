@@ -7,7 +7,9 @@
 mod history;
 pub(crate) mod loss;
 mod order;
+mod place;
 mod resources;
+mod room;
 mod service;
 mod slot;
 
@@ -98,13 +100,17 @@ pub struct SlotWork {
     pub fresh: Option<Arc<TaskPlan>>,
     /// Whether the fresh task's container is there already.
     pub adopt: Adopt,
-    /// Live tasks that go; the first of them serves on until the fresh one is up, under start-first.
+    /// Live tasks that go; the first of them serves on until the fresh one is up, if that is `beside`.
     pub old: Vec<OldTask>,
     /// Ended tasks to remove once the slot is settled.
     pub expired: Vec<OldTask>,
     /// A task that stays, and is not up yet or has not completed.
     pub watch: Option<(TaskHandle, TaskStatus)>,
-    /// Tasks elsewhere in the stack that hold a port the fresh one needs; they go first.
+    /// Start-first, where that can be had: the fresh task is up before the old one goes.
+    pub beside: bool,
+    /// The old task can be started again while the fresh one still runs.
+    pub may_return_beside: bool,
+    /// Tasks elsewhere in the stack that hold a port or the room that the fresh one needs; they go first.
     pub after: Vec<TaskId>,
     /// Why.
     pub why: Reason,
@@ -146,8 +152,6 @@ pub struct OldTask {
     pub idle: bool,
     /// It does its work.
     pub is_up: bool,
-    /// It publishes a port of its node.
-    pub has_ports: bool,
     /// Its own grace period.
     pub grace: Option<GoDuration>,
     /// Why, where it differs from the slot's reason.
@@ -187,7 +191,7 @@ fn assign_to(observed: &Observed, lost: &Lost, spec: &StackSpec, options: PlanOp
     plan.look_around();
     let mut services = plan.removed_services();
     services.extend(plan.wanted_services());
-    plan.hand_over_ports(&mut services);
+    plan.hand_over_room(&mut services);
     let prepare = plan.prepare(&services);
     let unused_networks = plan.unused_networks(&services);
     plan.notes.sort();
@@ -290,7 +294,6 @@ impl<'o> Planner<'o> {
             node: self.node_index(&task.node),
             idle: !task.is_live() || never_ran,
             is_up: task.status.is_up(),
-            has_ports: task.spec.host_ports().next().is_some(),
             grace: task.spec.stop_grace_period,
             why,
             discard: discard || never_ran,
@@ -347,6 +350,8 @@ impl<'o> Planner<'o> {
             old: live.iter().map(old).collect(),
             expired: ended.iter().map(old).collect(),
             watch: None,
+            beside: false,
+            may_return_beside: false,
             after: Vec::new(),
             why: why.clone(),
         }

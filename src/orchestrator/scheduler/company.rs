@@ -112,6 +112,15 @@ impl Tally {
         }
     }
 
+    /// A task of the service is placed elsewhere after all.
+    pub(crate) fn remove(&mut self, at: usize) {
+        self.counts[at] -= 1;
+        for want in self.wants.iter_mut().filter(|want| want.is_own) {
+            want.found[at] -= 1;
+            want.total -= 1;
+        }
+    }
+
     /// Whether placing a task may change what an affinity finds elsewhere.
     pub(crate) fn draws_its_own(&self) -> bool {
         self.wants.iter().any(|want| want.is_own)
