@@ -160,6 +160,18 @@ pub struct OldTask {
     pub discard: bool,
 }
 
+impl SlotWork {
+    /// Its turn among the slots of a service that get another task. What an earlier run has begun is
+    /// brought to its end first; then broken slots, which have nothing to lose. SwarmKit takes slots in
+    /// random order.
+    pub(super) fn turn(&self) -> u8 {
+        match self.adopt {
+            Adopt::Started(_) => 0,
+            Adopt::No | Adopt::Created => 1 + u8::from(self.old.iter().any(|old| old.is_up)),
+        }
+    }
+}
+
 /// Decides about every slot of a stack.
 #[must_use]
 pub fn assign(observed: &Observed, spec: &StackSpec, options: PlanOptions) -> Assignment {

@@ -49,12 +49,12 @@ impl<'o> Planner<'o> {
             .map(|there| Hands { everybody: there.clone(), present: there, ..Hands::default() })
             .collect();
         for service in 0..services.len() {
-            // As they will move: who goes for good, then who is replaced, broken ones first. Who comes
-            // waits for any of these.
+            // As they will move: who goes for good, then who is replaced. Who comes waits for any of
+            // these.
             let rank = |slot: &SlotWork| match slot.kind {
                 SlotKind::Remove => 0,
-                SlotKind::Replace => 1 + u8::from(slot.old.iter().any(|old| old.is_up)),
-                SlotKind::Keep | SlotKind::Create => 3,
+                SlotKind::Replace => 1 + slot.turn(),
+                SlotKind::Keep | SlotKind::Create => u8::MAX,
             };
             let slots = &services[service].slots;
             let mut order: Vec<usize> = (0..slots.len()).collect();

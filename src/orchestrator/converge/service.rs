@@ -135,8 +135,7 @@ impl ServiceRun {
         let count = run.keeps.len() + run.creates.len() + run.replaces.len();
         run.total = u32::try_from(count).unwrap_or(u32::MAX);
         run.keeps_open = u32::try_from(run.keeps.len()).unwrap_or(u32::MAX);
-        // Broken slots first: they have nothing to lose. SwarmKit takes slots in random order.
-        run.replaces.make_contiguous().sort_by_key(|slot| slots[*slot].work.old.iter().any(|old| old.is_up));
+        run.replaces.make_contiguous().sort_by_key(|slot| slots[*slot].work.turn());
         run
     }
 
