@@ -121,12 +121,25 @@ fn fell_by_itself(world: &World, id: &TaskId) -> bool {
 /// A start that finds its port taken was sent too early, unless something came late.
 pub fn port_taken(world: &World, node: &stackctl::model::NodeName, id: &TaskId) {
     let there = &world.containers[node];
-    let late = there.keys().chain([id]).any(|id| world.unlucky.contains(id));
-    // What runs in silence, or on another's account, cannot be waited for.
-    let gone_back =
-        there.values().any(|c| world.gone_back.contains(&(c.task.service.clone(), c.task.slot.clone())));
-    if !late && !gone_back && !world.excused.contains(node) && world.told_silent.is_empty() {
-        fail(world, &format!("{id} is started on {node}, and its port is taken"));
+    let late = there.keys().any(|id| world.unlucky.contains(id));
+    if late || world.excused.contains(node) || !world.told_silent.is_empty() {
+        return;
+    }
+    let ours = &there[id].task;
+    let wanted: Vec<_> = ours.spec.host_ports().collect();
+    let clashes =
+        |task: &Task| task.spec.host_ports().any(|port| wanted.iter().any(|one| one.clashes_with(&port)));
+    let goes_back = world.gone_back.contains(&(ours.service.clone(), ours.slot.clone()));
+    for holder in there.values().map(|c| &c.task).filter(|task| task.id != *id && runs(task.status)) {
+        // What could not go back itself, or has no need to, keeps the port from others that go back.
+        let stays = world.gone_back.contains(&(holder.service.clone(), holder.slot.clone()))
+            || (goes_back && holder.service != ours.service);
+        if clashes(holder) && !stays {
+            fail(
+                world,
+                &format!("{} is started on {node}, and {} has its port", ours.container, holder.container),
+            );
+        }
     }
 }
 

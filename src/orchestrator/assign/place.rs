@@ -52,7 +52,7 @@ impl<'o> Planner<'o> {
             tally.counts = counts;
         }
         let (mut placed, mut moving, mut swaps) = (Vec::new(), Vec::new(), Vec::new());
-        for mut open in open {
+        for open in open {
             let home = open
                 .found
                 .live
