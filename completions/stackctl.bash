@@ -410,7 +410,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__deploy)
-            opts="-c -y -d -m -i -q -v -h --compose-file --profile --env-file --strict-docker --yes --dry-run --detach --prune --message --lock-timeout --atomic --timeout --resolve-image --with-registry-auth --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-c -y -m -d -i -q -v -h --compose-file --profile --env-file --strict-docker --prune --atomic --resolve-image --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -465,6 +465,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --resolve-image)
+                    COMPREPLY=($(compgen -W "always changed never" -- "${cur}"))
+                    return 0
+                    ;;
                 --message)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -479,10 +483,6 @@ _stackctl() {
                     ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --resolve-image)
-                    COMPREPLY=($(compgen -W "always changed never" -- "${cur}"))
                     return 0
                     ;;
                 --format)
@@ -1244,7 +1244,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__rebalance)
-            opts="-c -y -i -q -v -h --compose-file --profile --env-file --strict-docker --max-moves --yes --dry-run --lock-timeout --timeout --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-c -y -m -i -q -v -h --compose-file --profile --env-file --strict-docker --max-moves --yes --dry-run --message --lock-timeout --timeout --format --inventory --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1303,6 +1303,14 @@ _stackctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --message)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --lock-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1357,12 +1365,20 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__rm)
-            opts="-y -i -q -v -h --yes --dry-run --lock-timeout --timeout --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --format --inventory --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --message)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --lock-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1417,7 +1433,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__rollback)
-            opts="-y -d -m -i -q -v -h --to --yes --dry-run --detach --message --lock-timeout --timeout --with-registry-auth --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -d -i -q -v -h --to --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -58,22 +58,22 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "man" -d 'Print th
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: those of $COMPOSE_FILE, or the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: those of $COMPOSE_ENV_FILES, or the .env beside the first stackfile]' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s m -l message -d 'What to remember about it, shown by `history`' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l lock-timeout -d 'Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l resolve-image -d 'When to ask the registry which image a tag stands for' -r -f -a "always\t'Each time'
 changed\t'Only if the image is written otherwise than in what runs'
 never\t'Never: each host decides by itself'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s m -l message -d 'What to remember about it, shown by `history`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l lock-timeout -d 'Wait so long for somebody else who is at work on the stack, e.g. 5m [default: not at all]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
-json\t'For programs: JSON lines'"
+json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
+complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l prune -d 'Also remove services that are no longer in the stackfile'
+complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l atomic -d 'All or nothing: if a service fails, take the whole stack back to what ran before'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s d -l detach -d 'Do not wait until the tasks have proved stable'
-complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l prune -d 'Also remove services that are no longer in the stackfile'
-complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l atomic -d 'All or nothing: if a service fails, take the whole stack back to what ran before'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s q -l quiet -d 'Only data, warnings and errors'
@@ -82,22 +82,22 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s h -l help -
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: those of $COMPOSE_FILE, or the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: those of $COMPOSE_ENV_FILES, or the .env beside the first stackfile]' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s m -l message -d 'What to remember about it, shown by `history`' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l lock-timeout -d 'Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l resolve-image -d 'When to ask the registry which image a tag stands for' -r -f -a "always\t'Each time'
 changed\t'Only if the image is written otherwise than in what runs'
 never\t'Never: each host decides by itself'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s m -l message -d 'What to remember about it, shown by `history`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l lock-timeout -d 'Wait so long for somebody else who is at work on the stack, e.g. 5m [default: not at all]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
-json\t'For programs: JSON lines'"
+json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
+complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l prune -d 'Also remove services that are no longer in the stackfile'
+complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l atomic -d 'All or nothing: if a service fails, take the whole stack back to what ran before'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s d -l detach -d 'Do not wait until the tasks have proved stable'
-complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l prune -d 'Also remove services that are no longer in the stackfile'
-complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l atomic -d 'All or nothing: if a service fails, take the whole stack back to what ran before'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s q -l quiet -d 'Only data, warnings and errors'
@@ -123,48 +123,51 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l no-color -d '
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l lock-timeout -d 'Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s m -l message -d 'What to remember about it, shown by `history`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l lock-timeout -d 'Wait so long for somebody else who is at work on the stack, e.g. 5m [default: not at all]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
-json\t'For programs: JSON lines'"
+json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s y -l yes -d 'Do not ask for confirmation'
-complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l dry-run -d 'Show what would go and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l lock-timeout -d 'Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -s m -l message -d 'What to remember about it, shown by `history`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l lock-timeout -d 'Wait so long for somebody else who is at work on the stack, e.g. 5m [default: not at all]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
-json\t'For programs: JSON lines'"
+json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -s y -l yes -d 'Do not ask for confirmation'
-complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l dry-run -d 'Show what would go and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l lock-timeout -d 'Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand down" -s m -l message -d 'What to remember about it, shown by `history`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l lock-timeout -d 'Wait so long for somebody else who is at work on the stack, e.g. 5m [default: not at all]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
-json\t'For programs: JSON lines'"
+json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -s y -l yes -d 'Do not ask for confirmation'
-complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l dry-run -d 'Show what would go and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l to -d 'Number of the release [default: the last that was deployed well before the newest]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -s m -l message -d 'What to remember about it, shown by `history`' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l lock-timeout -d 'Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l lock-timeout -d 'Wait so long for somebody else who is at work on the stack, e.g. 5m [default: not at all]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
-json\t'For programs: JSON lines'"
+json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -s y -l yes -d 'Do not ask for confirmation'
@@ -321,10 +324,11 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s c -l com
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: those of $COMPOSE_ENV_FILES, or the .env beside the first stackfile]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l max-moves -d 'Move no more tasks than this' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l lock-timeout -d 'Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s m -l message -d 'What to remember about it, shown by `history`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l lock-timeout -d 'Wait so long for somebody else who is at work on the stack, e.g. 5m [default: not at all]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
-json\t'For programs: JSON lines'"
+json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'

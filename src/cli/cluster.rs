@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
+use super::records::{Reading, place_of};
 use super::report::{Blame, Exit, Failure, draw};
 use super::{Context, ui::Ui};
-use crate::engine::{Clock, clock};
-use crate::fleet::{ConnectOptions, Fleet, Inventory, Observer, inventory};
+use crate::engine::{Clock, Lookout, Store, clock};
+use crate::fleet::inventory::LedgerPlace;
+use crate::fleet::{ConnectOptions, Fleet, Inventory, Observer, RegisterReader, inventory};
 use crate::model::{Observed, Timestamp};
 use crate::orchestrator::PlanOptions;
 use crate::orchestrator::options::TASK_HISTORY;
@@ -28,6 +30,8 @@ pub struct Cluster {
     pub fleet: Fleet,
     /// What asks through them.
     pub observer: Observer,
+    /// What is remembered, to be read.
+    pub(super) ledger: Reading,
 }
 
 /// The machine cannot give what every command needs.
@@ -62,8 +66,8 @@ pub(super) fn with<T>(
         .map_err(|error| Failure::refused(NoRuntime(error)))?;
     let result = runtime.block_on(async {
         let fleet = Fleet::connect(&inventory, options).await;
-        let observer = fleet.observer();
-        let cluster = Cluster { inventory, clock, fleet, observer };
+        let place = context.globals.ledger.clone().unwrap_or_else(|| inventory.ledger.clone());
+        let cluster = Cluster::new(inventory, &place, clock, fleet);
         let result = work(&cluster).await;
         cluster.fleet.close().await;
         result
@@ -80,7 +84,7 @@ pub(super) fn look(
 ) -> Result<Exit, Failure> {
     with(context, ConnectOptions::default(), async |cluster| {
         let now = cluster.clock.now();
-        let observed = cluster.observer.observe(now).await;
+        let observed = cluster.observe().await;
         let exit = show(now, &observed)?;
         warn_of_silent(&context.ui, &observed);
         Ok(or_silent(exit, &observed))
@@ -94,6 +98,9 @@ pub(super) fn warn_of_silent(ui: &Ui, observed: &Observed) {
         if let Some(help) = &why.help {
             ui.detail(&format!("  help: {help}"));
         }
+    }
+    if let Some(why) = &observed.records_unknown {
+        ui.warn(&format!("nodes are shown as the inventory has them: {}", why.reason));
     }
 }
 
@@ -116,6 +123,23 @@ pub(super) fn env(name: &str) -> Option<String> {
 }
 
 impl Cluster {
+    /// What a command works with, once the hosts are connected.
+    pub(super) fn new(inventory: Inventory, place: &LedgerPlace, clock: Clock, fleet: Fleet) -> Self {
+        let observer = fleet.observer();
+        let ledger = place_of(place, &inventory, &fleet);
+        Self { inventory, clock, fleet, observer, ledger }
+    }
+
+    /// What looks at hosts, and at what is remembered of them.
+    pub(super) fn lookout(&self) -> Lookout<'_, Store<RegisterReader>> {
+        Lookout { observer: &self.observer, ledger: &self.ledger }
+    }
+
+    /// One look at every host, with what the ledger says of it.
+    pub async fn observe(&self) -> Observed {
+        self.lookout().observe(self.clock.now()).await
+    }
+
     /// The choices of a plan that are made by the inventory.
     #[must_use]
     pub fn plan_options(&self, prune: bool) -> PlanOptions {

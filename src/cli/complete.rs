@@ -13,7 +13,6 @@ use clap_complete::engine::CompletionCandidate;
 use clap_complete::{ArgValueCandidates, CompleteEnv};
 
 use super::cluster::{Cluster, clock, env};
-use super::records::place_of as place;
 use crate::fleet::{ConnectOptions, Fleet, Inventory, inventory};
 use crate::model::Observed;
 
@@ -108,9 +107,8 @@ fn remembered(with_stacks: bool) -> Option<Vec<String>> {
     asked(async |cluster| {
         let observed = cluster.observer.observe(cluster.clock.now()).await;
         let stacks: BTreeSet<_> = observed.tasks().map(|task| task.stack.clone()).collect();
-        let ledger = place(&cluster.inventory.ledger, cluster);
         let all = stacks.into_iter().map(|stack| {
-            let ledger = &ledger;
+            let ledger = &cluster.ledger;
             async move {
                 let stream = crate::ledger::release::releases(&stack);
                 let log = ledger.read(&stream).await.ok();
@@ -132,8 +130,8 @@ fn asked<T>(ask: impl AsyncFnOnce(&Cluster) -> T) -> Option<T> {
     let answer = runtime.block_on(async {
         let look = async {
             let fleet = Fleet::connect(&inventory, options).await;
-            let observer = fleet.observer();
-            let cluster = Cluster { inventory, clock, fleet, observer };
+            let place = inventory.ledger.clone();
+            let cluster = Cluster::new(inventory, &place, clock, fleet);
             let answer = ask(&cluster).await;
             cluster.fleet.close().await;
             answer

@@ -6,10 +6,10 @@ use super::Context;
 use super::cluster;
 use super::machine;
 use super::report::{Exit, Failure};
-use super::rollout::{self, Draft, Job, Kind, Record, Wish};
+use super::rollout::{self, Draft, Job, Record};
+use super::rollout_args::StartArgs;
 use super::stackfiles::Stackfiles;
 use crate::engine::{self, Request};
-use crate::fleet::ConnectOptions;
 use crate::model::{GoDuration, StackName};
 use crate::orchestrator::{PlanOptions, pin};
 
@@ -38,39 +38,18 @@ pub struct Deploy {
     /// What to deploy.
     #[command(flatten)]
     pub stackfiles: Stackfiles,
-    /// Do not ask for confirmation
-    #[arg(short, long, env = "STACKCTL_YES", value_parser = clap::builder::FalseyValueParser::new())]
-    pub yes: bool,
-    /// Show the plan and stop
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do not wait until the tasks have proved stable
-    #[arg(short, long)]
-    pub detach: bool,
     /// Also remove services that are no longer in the stackfile
     #[arg(long)]
     pub prune: bool,
-    /// What to remember about it, shown by `history`
-    #[arg(short, long, value_name = "TEXT")]
-    pub message: Option<String>,
-    /// Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub lock_timeout: Option<GoDuration>,
     /// All or nothing: if a service fails, take the whole stack back to what ran before
     #[arg(long, env = "STACKCTL_ATOMIC", value_parser = clap::builder::FalseyValueParser::new())]
     pub atomic: bool,
-    /// Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub timeout: Option<GoDuration>,
     /// When to ask the registry which image a tag stands for
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     pub resolve_image: ResolveImage,
-    /// Send this machine's registry credentials to the hosts for their pulls
-    #[arg(long)]
-    pub with_registry_auth: bool,
-    /// How to report: text, or json for one JSON object a line
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    pub format: Format,
+    /// How it is carried out.
+    #[command(flatten)]
+    pub start: StartArgs,
 }
 
 /// When a tag is resolved to a digest.
@@ -95,16 +74,6 @@ impl From<ResolveImage> for pin::ResolveImage {
     }
 }
 
-/// How a deploy reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs: JSON lines.
-    Json,
-}
-
 /// A stack's name, checked.
 pub(super) fn stack_name(text: &str) -> Result<StackName, crate::model::ids::NameError> {
     StackName::new(text)
@@ -117,30 +86,20 @@ pub(super) fn duration(text: &str) -> Result<GoDuration, String> {
 
 pub(super) fn run(args: &Deploy, context: &Context) -> Result<Exit, Failure> {
     let loaded = args.stackfiles.load(args.stack.as_ref(), context)?;
-    let connect = ConnectOptions { with_registry_auth: args.with_registry_auth, ..ConnectOptions::default() };
-    cluster::with(context, connect, async |cluster| {
+    cluster::with(context, args.start.connect(), async |cluster| {
         let options = PlanOptions { atomic: args.atomic, ..cluster.plan_options(args.prune) };
         let request =
             Request { options: options.clone(), resolve: args.resolve_image.into(), ..Request::default() };
         let stack = loaded.spec.name.clone();
-        let plan = engine::plan(&cluster.observer, cluster.clock.now(), loaded.spec, request);
-        let wish = Wish {
-            kind: Kind::Deploy,
-            format: args.format,
-            yes: args.yes,
-            dry_run: args.dry_run,
-            detach: args.detach,
-            timeout: args.timeout,
-            lock_timeout: args.lock_timeout,
-            options,
-        };
-        let job = if args.dry_run {
+        let plan = engine::plan(cluster.lookout(), cluster.clock.now(), loaded.spec, request);
+        let wish = args.start.wish("deploy", options);
+        let job = if wish.dry_run {
             Job { planned: plan.await, record: None }
         } else {
             let draft = Draft {
                 verb: "deploy".to_owned(),
                 files: args.stackfiles.names()?,
-                message: args.message.clone(),
+                message: args.start.rollout.message.clone(),
                 git: Some(tokio::spawn(machine::git(args.stackfiles.directory()?))),
             };
             Record::with_plan(context, cluster, &stack, draft, plan).await

@@ -8,7 +8,7 @@ use super::Context;
 use super::cluster;
 use super::deploy::ResolveImage;
 use super::records::{Reading, drifted, reading, remembered};
-use super::release_name::{ReleaseName, no_release, release_name};
+use super::release_name::{ReleaseName, find_named, release_name};
 use super::render::plan;
 use super::render::table::align;
 use super::report::{self, Exit, Failure};
@@ -134,9 +134,9 @@ pub(super) fn run(args: &Diff, context: &Context) -> Result<Exit, Failure> {
         let is_real = what_if.is_empty();
         let request = Request { options, resolve: args.resolve_image.into(), what_if };
         let stack = loaded.spec.name.clone();
-        let ledger = reading(context, cluster);
-        let plan = engine::plan(&cluster.observer, cluster.clock.now(), loaded.spec, request);
-        let (mut planned, remembered) = tokio::join!(plan, remembered(&ledger, &stack));
+        let ledger = reading(cluster);
+        let plan = engine::plan(cluster.lookout(), cluster.clock.now(), loaded.spec, request);
+        let (mut planned, remembered) = tokio::join!(plan, remembered(ledger, &stack));
         match remembered {
             Ok(remembered) if is_real => {
                 planned.plan.drift = drifted(&planned.observed, &remembered.history);
@@ -194,24 +194,21 @@ fn show(
 /// What a deploy of an old release would do; or how one release differs from another.
 fn of_release(args: &Diff, name: &ReleaseName, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster| {
-        let ledger = reading(context, cluster);
-        let release = release(&ledger, name).await?;
+        let ledger = reading(cluster);
+        let release = release(context, ledger, name).await?;
         if let Some(other) = &args.other {
-            return Ok(between(context, (name, &release), (other, &self::release(&ledger, other).await?)));
+            let to = self::release(context, ledger, other).await?;
+            return Ok(between(context, (name, &release), (other, &to)));
         }
-        let observed = cluster.observer.observe(cluster.clock.now()).await;
+        let observed = cluster.observe().await;
         let plan = Plan::make(&observed, &release.spec, cluster.plan_options(true));
         show(args, context, &Planned { observed, spec: release.spec, plan }, None)
     })
 }
 
-async fn release(ledger: &Reading, name: &ReleaseName) -> Result<Release, Failure> {
-    let mut history = remembered(ledger, &name.stack).await?.history;
-    let number = name.number.or_else(|| history.last().map(|(number, ..)| number));
-    match number.and_then(|number| history.releases.remove(&number)) {
-        Some((release, _)) => Ok(release),
-        None => Err(Failure::refused(no_release(&name.stack, number, &history))),
-    }
+async fn release(context: &Context, ledger: &Reading, name: &ReleaseName) -> Result<Release, Failure> {
+    let history = remembered(ledger, &name.stack).await?.history;
+    find_named(&context.ui, name, &history).map(|(_, release, _)| release.clone())
 }
 
 /// Line by line, as `diff -u` has it.

@@ -52,7 +52,7 @@ pub struct Arguments {
 pub(super) fn run(args: &Arguments, context: &Context) -> Result<Exit, Failure> {
     COLUMNS.render(args.format.as_deref(), &[])?;
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
-        let history = remembered(&reading(context, cluster), &args.stack).await?.history;
+        let history = remembered(reading(cluster), &args.stack).await?.history;
         warn_of_undecided(&context.ui, &history);
         if history.releases.is_empty() {
             context.ui.talk(&format!("no releases are remembered of stack: {}\n", args.stack));

@@ -34,6 +34,7 @@ pub mod report;
 pub mod rm;
 pub mod rollback;
 mod rollout;
+pub mod rollout_args;
 pub mod services;
 pub mod show;
 pub mod stackfiles;

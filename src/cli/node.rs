@@ -73,7 +73,7 @@ fn ls(args: &NodeLs, context: &Context) -> Result<Exit, Failure> {
     let format = args.format.as_deref();
     COLUMNS.render(format, &[])?;
     cluster::with(context, ConnectOptions::default(), async |cluster| {
-        let mut observed = cluster.observer.observe(cluster.clock.now()).await;
+        let mut observed = cluster.observe().await;
         cluster::warn_of_silent(&context.ui, &observed);
         observed.nodes.retain(|_, node| fits(node, &filters));
         context.ui.data(&COLUMNS.render(format, &rows(&observed))?);
@@ -108,7 +108,7 @@ fn inspect_nodes(args: &NodeInspect, context: &Context) -> Result<Exit, Failure>
                 return Err(Failure::refused(NoSuchNode { name: name.clone(), known: known() }));
             }
         }
-        let observed = cluster.observer.observe(cluster.clock.now()).await;
+        let observed = cluster.observe().await;
         let nodes: Vec<&ObservedNode> =
             args.nodes.iter().filter_map(|name| observed.nodes.get(name.as_str())).collect();
         let values: Vec<serde_json::Value> = nodes.iter().map(|node| inspect(node)).collect();

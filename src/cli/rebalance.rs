@@ -2,14 +2,15 @@
 
 use super::Context;
 use super::cluster;
-use super::deploy::{Format, duration, stack_name};
+use super::deploy::stack_name;
 use super::machine;
 use super::report::{Exit, Failure};
-use super::rollout::{self, Draft, Job, Kind, Record, Wish};
+use super::rollout::{self, Draft, Job, Kind, Record};
+use super::rollout_args::RolloutArgs;
 use super::stackfiles::Stackfiles;
 use crate::engine::Planned;
 use crate::fleet::ConnectOptions;
-use crate::model::{GoDuration, StackName};
+use crate::model::StackName;
 use crate::orchestrator::{Plan, pin, rebalance};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
@@ -32,21 +33,9 @@ pub struct Rebalance {
     /// Move no more tasks than this
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub max_moves: usize,
-    /// Do not ask for confirmation
-    #[arg(short, long, env = "STACKCTL_YES", value_parser = clap::builder::FalseyValueParser::new())]
-    pub yes: bool,
-    /// Show the plan and stop
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub lock_timeout: Option<GoDuration>,
-    /// Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub timeout: Option<GoDuration>,
-    /// How to report: text, or json for one JSON object a line
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    pub format: Format,
+    /// How it is carried out.
+    #[command(flatten)]
+    pub rollout: RolloutArgs,
 }
 
 /// The stack is not what the file says.
@@ -66,15 +55,16 @@ pub(super) fn run(args: &Rebalance, context: &Context) -> Result<Exit, Failure> 
         let mut spec = loaded.spec;
         let mut options = cluster.plan_options(false);
         // Who is at work is looked at before the hosts are.
-        let record = if args.dry_run {
+        let record = if args.rollout.dry_run {
             None
         } else {
             let files = args.stackfiles.names()?;
             let git = Some(tokio::spawn(machine::git(args.stackfiles.directory()?)));
-            let draft = Draft { verb: "rebalance".to_owned(), files, message: None, git };
+            let draft =
+                Draft { verb: "rebalance".to_owned(), files, message: args.rollout.message.clone(), git };
             Some(Record::of(context, cluster, &spec.name, draft).await)
         };
-        let observed = cluster.observer.observe(cluster.clock.now()).await;
+        let observed = cluster.observe().await;
         // What runs stays as it is, digests too.
         let stack = spec.name.clone();
         let running = observed.tasks().filter(|task| task.stack == stack);
@@ -90,16 +80,7 @@ pub(super) fn run(args: &Rebalance, context: &Context) -> Result<Exit, Failure> 
         let moves = rebalance(&observed, &spec, &options, args.max_moves);
         options.moves = moves.into_iter().map(|one| ((one.service, one.slot), one.to)).collect();
         let plan = Plan::make(&observed, &spec, options.clone());
-        let wish = Wish {
-            kind: Kind::Deploy,
-            format: args.format,
-            yes: args.yes,
-            dry_run: args.dry_run,
-            detach: false,
-            timeout: args.timeout,
-            lock_timeout: args.lock_timeout,
-            options,
-        };
+        let wish = args.rollout.wish("rebalance", Kind::Deploy, options);
         let job = Job { planned: Planned { observed, spec, plan }, record };
         rollout::carry_out(context, cluster, vec![job], wish).await
     })

@@ -8,7 +8,8 @@ use super::report::{Blame, Failure};
 use crate::engine::Store;
 use crate::engine::records::value;
 use crate::fleet::inventory::{BadLedger, LedgerPlace};
-use crate::fleet::{RegisterReader, RegisterWriter};
+use crate::fleet::{Fleet, Inventory, RegisterReader, RegisterWriter};
+use crate::ledger::nodes;
 use crate::ledger::release::{History, Outcome, Release, outcomes, releases};
 use crate::ledger::{Appended, FileRegisters, Ledger, LedgerError, Limits, Log, ReadRegisters};
 use crate::model::{Observed, StackName};
@@ -27,18 +28,18 @@ impl From<LedgerError> for Failure {
 }
 
 /// The ledger to look into.
-pub(super) fn reading(context: &Context, cluster: &Cluster) -> Reading {
-    place_of(chosen(context, cluster), cluster)
+pub(super) fn reading(cluster: &Cluster) -> &Reading {
+    &cluster.ledger
 }
 
 /// The ledger of that place, to look into.
-pub(super) fn place_of(place: &LedgerPlace, cluster: &Cluster) -> Reading {
-    Ledger::new(store(place, cluster, cluster.fleet.register_reader()), Limits::default())
+pub(super) fn place_of(place: &LedgerPlace, inventory: &Inventory, fleet: &Fleet) -> Reading {
+    Ledger::new(store(place, inventory, fleet.register_reader()), Limits::default())
 }
 
 /// The ledger to write to.
 pub(super) fn writing(context: &Context, cluster: &Cluster) -> Arc<Writing> {
-    let store = store(chosen(context, cluster), cluster, cluster.fleet.register_writer());
+    let store = store(chosen(context, cluster), &cluster.inventory, cluster.fleet.register_writer());
     Arc::new(Ledger::new(store, Limits::default()))
 }
 
@@ -46,10 +47,10 @@ fn chosen<'a>(context: &'a Context, cluster: &'a Cluster) -> &'a LedgerPlace {
     context.globals.ledger.as_ref().unwrap_or(&cluster.inventory.ledger)
 }
 
-fn store<V>(place: &LedgerPlace, cluster: &Cluster, volumes: V) -> Store<V> {
+fn store<V>(place: &LedgerPlace, inventory: &Inventory, volumes: V) -> Store<V> {
     match place {
         LedgerPlace::Volumes => Store::Volumes(volumes),
-        LedgerPlace::Directory(dir) => Store::Files(FileRegisters::new(dir, &cluster.inventory.cluster)),
+        LedgerPlace::Directory(dir) => Store::Files(FileRegisters::new(dir, &inventory.cluster)),
     }
 }
 
@@ -68,9 +69,10 @@ pub(super) struct Remembered {
 
 /// What happened to a stack behind the back of its last release.
 pub(super) fn drifted(observed: &Observed, history: &History) -> Drifted {
-    let Some((number, release)) = history.applied() else { return Drifted::default() };
-    let found = drift(observed, &release.spec, &PlanOptions::default());
-    Drifted { release: Some(number), found }
+    // What is not known cannot have been drifted from.
+    let Ok(current) = history.current() else { return Drifted::default() };
+    let found = drift(observed, &current.spec, &PlanOptions::default());
+    Drifted { release: Some(current.number), found }
 }
 
 /// Reads the releases of a stack.
@@ -119,10 +121,19 @@ impl Remembered {
     ) -> Result<(), LedgerError> {
         let ours = value(ledger.registers(), serde_json::json!(outcome));
         ledger.append(&outcomes(stack), number, &ours).await?;
-        for (stream, log) in [(releases(stack), &self.releases), (outcomes(stack), &self.outcomes)] {
-            ledger.mend(&stream, log).await;
-            ledger.trim(&stream, log).await;
-        }
+        let of_stack = async {
+            for (stream, log) in [(releases(stack), &self.releases), (outcomes(stack), &self.outcomes)] {
+                ledger.mend(&stream, log).await;
+                ledger.trim(&stream, log).await;
+            }
+        };
+        // Nobody writes of nodes for months: a manager that is new gets it from whoever deploys.
+        let of_nodes = async {
+            if let Ok(log) = ledger.read(&nodes::stream()).await {
+                ledger.mend(&nodes::stream(), &log).await;
+            }
+        };
+        tokio::join!(of_stack, of_nodes);
         Ok(())
     }
 }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::ledger::release::History;
+use super::history::warn_of_undecided;
+use super::report::Failure;
+use super::ui::Ui;
+use crate::ledger::release::{History, Outcome, Release};
 use crate::model::StackName;
 
 /// A stack, and perhaps one of its releases.
@@ -18,7 +21,7 @@ pub struct ReleaseName {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 #[error("no release {number} of stack `{stack}` is remembered")]
 #[diagnostic(code(stackctl::history::no_release), help("{help}"))]
-pub(super) struct NoRelease {
+struct NoRelease {
     stack: StackName,
     number: String,
     help: String,
@@ -44,8 +47,34 @@ pub(super) fn release_name(text: &str) -> Result<ReleaseName, String> {
     Ok(ReleaseName { stack, number })
 }
 
+/// The release of that number, if one was named and is remembered.
+pub(super) fn find<'h>(
+    ui: &Ui,
+    stack: &StackName,
+    number: Option<u64>,
+    history: &'h History,
+) -> Result<(u64, &'h Release, Option<&'h Outcome>), Failure> {
+    match number.and_then(|number| history.releases.get_key_value(&number)) {
+        Some((number, (release, outcome))) => Ok((*number, release, outcome.as_ref())),
+        None => {
+            warn_of_undecided(ui, history);
+            Err(Failure::refused(no_release(stack, number, history)))
+        }
+    }
+}
+
+/// That of a name, which without a number is the newest.
+pub(super) fn find_named<'h>(
+    ui: &Ui,
+    name: &ReleaseName,
+    history: &'h History,
+) -> Result<(u64, &'h Release, Option<&'h Outcome>), Failure> {
+    let number = name.number.or_else(|| history.last().map(|(number, ..)| number));
+    find(ui, &name.stack, number, history)
+}
+
 /// That there is none, and which there are.
-pub(super) fn no_release(stack: &StackName, number: Option<u64>, history: &History) -> NoRelease {
+fn no_release(stack: &StackName, number: Option<u64>, history: &History) -> NoRelease {
     let help = match (history.releases.first_key_value(), history.releases.last_key_value()) {
         (Some((first, _)), Some((last, _))) if first != last => {
             format!("there are {first} to {last}: `stackctl history {stack}`")

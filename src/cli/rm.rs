@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::Context;
 use super::cluster;
-use super::deploy::{Format, duration, stack_name};
+use super::deploy::stack_name;
 use super::report::{Exit, Failure};
-use super::rollout::{self, Draft, Job, Kind, Record, Wish};
+use super::rollout::{self, Draft, Job, Kind, Record};
+use super::rollout_args::RolloutArgs;
 use crate::engine::Planned;
 use crate::fleet::ConnectOptions;
-use crate::model::{GoDuration, StackName, StackSpec};
+use crate::model::{StackName, StackSpec};
 use crate::orchestrator::Plan;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
@@ -24,21 +25,9 @@ pub struct Rm {
     #[arg(value_name = "STACK", required = true, value_parser = stack_name)]
     #[arg(add = super::complete::stacks())]
     pub stacks: Vec<StackName>,
-    /// Do not ask for confirmation
-    #[arg(short, long, env = "STACKCTL_YES", value_parser = clap::builder::FalseyValueParser::new())]
-    pub yes: bool,
-    /// Show what would go and stop
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Wait so long for somebody else who deploys the stack, e.g. 5m [default: not at all]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub lock_timeout: Option<GoDuration>,
-    /// Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub timeout: Option<GoDuration>,
-    /// How to report: text, or json for one JSON object a line
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    pub format: Format,
+    /// How it is carried out.
+    #[command(flatten)]
+    pub rollout: RolloutArgs,
 }
 
 pub(super) fn run(args: &Rm, context: &Context) -> Result<Exit, Failure> {
@@ -47,13 +36,17 @@ pub(super) fn run(args: &Rm, context: &Context) -> Result<Exit, Failure> {
         let options = cluster.plan_options(true);
         // Who is at work is looked at before the hosts are.
         let mut records: BTreeMap<&StackName, _> = BTreeMap::new();
-        if !args.dry_run {
+        if !args.rollout.dry_run {
             for name in &args.stacks {
-                let draft = || Draft { verb: "rm".to_owned(), ..Draft::default() };
+                let draft = || Draft {
+                    verb: "rm".to_owned(),
+                    message: args.rollout.message.clone(),
+                    ..Draft::default()
+                };
                 records.insert(name, Record::of(context, cluster, name, draft()).await);
             }
         }
-        let observed = cluster.observer.observe(cluster.clock.now()).await;
+        let observed = cluster.observe().await;
         let mut all = Vec::new();
         for (at, name) in args.stacks.iter().enumerate() {
             if args.stacks[..at].contains(name) {
@@ -69,16 +62,7 @@ pub(super) fn run(args: &Rm, context: &Context) -> Result<Exit, Failure> {
                 all.push(Job { planned, record: records.remove(name) });
             }
         }
-        let wish = Wish {
-            kind: Kind::Remove,
-            format: args.format,
-            yes: args.yes,
-            dry_run: args.dry_run,
-            detach: false,
-            timeout: args.timeout,
-            lock_timeout: args.lock_timeout,
-            options,
-        };
+        let wish = args.rollout.wish("rm", Kind::Remove, options);
         rollout::carry_out(context, cluster, all, wish).await
     })
 }

@@ -1,15 +1,16 @@
-//! From a plan to the proof that it came true: what `deploy` and `rm` have in common, and `diff` its
-//! beginning.
+//! From a plan to the proof that it came true: what all commands have in common that change what runs,
+//! and `diff` its beginning.
 
 mod ending;
 mod interrupt;
 mod lease;
 mod screen;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::cluster::{Cluster, blame, env};
-use super::deploy::Format;
+use super::format::Format;
 use super::render::plan::{self, PlanView};
 use super::render::progress::{self, Board};
 use super::render::style::{STRONG, paint};
@@ -18,8 +19,10 @@ use super::report::{self, Exit, Failure};
 use super::{Context, ui::Ui};
 use crate::engine::{self, Crew, End, Journal, Planned, RunOptions, Validity};
 use crate::ledger::LedgerError;
-use crate::model::{ClusterName, GoDuration, StackName, Timestamp};
-use crate::orchestrator::{Assignment, Ending, Plan, PlanOptions, Problem, assign};
+use crate::model::{ClusterName, GoDuration, ServiceName, StackName, Timestamp};
+use crate::orchestrator::{
+    Assignment, Ending, Plan, PlanOptions, Problem, ServiceEnding, ServiceVerdict, Verdict, assign,
+};
 
 use ending::Told;
 pub(super) use ending::volumes_kept;
@@ -33,6 +36,8 @@ const TIMEOUT_MS: i64 = 10 * 60 * 1000;
 /// What was asked for besides the stack itself.
 #[derive(Debug, Clone)]
 pub(super) struct Wish {
+    /// What was typed behind `stackctl`: `deploy`.
+    pub(super) command: &'static str,
     /// What is to become of the stack.
     pub(super) kind: Kind,
     pub(super) format: Format,
@@ -112,7 +117,7 @@ pub(super) fn refuse_problems(ui: &Ui, planned: &Planned) -> Result<(), Failure>
             }
         }
     }
-    let is_silent = problems.iter().any(|problem| matches!(problem, Problem::Silent { .. }));
+    let is_silent = problems.iter().any(Problem::is_silence);
     let stack = planned.spec.name.clone();
     Err(Failure::new(blame(is_silent), Refused { stack, problems }))
 }
@@ -163,9 +168,10 @@ pub(super) async fn carry_out(
         if let Some(begun) = &begun {
             said_begun(ui, &planned.spec.name, begun.number(), &wish, cluster.clock.now());
         }
-        exit = run(context, cluster, &planned, wish.clone(), &interrupt, &validity).await;
+        let ran = run(context, cluster, &planned, wish.clone(), &interrupt, &validity).await;
+        exit = ran.exit;
         if let Some(begun) = begun {
-            begun.end(context, exit, &planned.spec).await;
+            begun.end(context, ran, &planned.spec).await;
         }
         if exit != Exit::Done {
             break;
@@ -225,7 +231,7 @@ async fn run(
     wish: Wish,
     interrupt: &Interrupt,
     lease: &Validity,
-) -> Exit {
+) -> Ran {
     let ui = &context.ui;
     let clock = &cluster.clock;
     let stack = &planned.spec.name;
@@ -271,7 +277,27 @@ async fn run(
     if wish.format == Format::Json {
         say_json(ui, &told.json(&end, exit, clock.now()));
     }
-    exit
+    let as_before = match &end {
+        End::Verdict(verdict) if !wish.options.atomic => Some(as_before(verdict)),
+        _ => None,
+    };
+    Ran { exit, as_before }
+}
+
+/// How a run ended.
+struct Ran {
+    exit: Exit,
+    /// If it was rolled back, the services that are as they were before it: those that went back, and
+    /// those that were not begun because of them. `None` is all of them.
+    as_before: Option<BTreeSet<ServiceName>>,
+}
+
+fn as_before(verdict: &Verdict) -> BTreeSet<ServiceName> {
+    let is_as_before = |one: &&ServiceVerdict| match one.ending {
+        ServiceEnding::RolledBack | ServiceEnding::Skipped => true,
+        ServiceEnding::Failed | ServiceEnding::Paused | ServiceEnding::RollbackPaused => false,
+    };
+    verdict.services.iter().filter(is_as_before).map(|one| one.service.clone()).collect()
 }
 
 /// Tasks that stay and are not as they should be yet, in words.
@@ -292,7 +318,7 @@ fn watched(assignment: &Assignment) -> Option<String> {
 
 /// Whether a plan that is made now has nothing left to do.
 async fn look_again(cluster: &Cluster, planned: &Planned, options: PlanOptions) -> Planned {
-    let observed = cluster.observer.observe(cluster.clock.now()).await;
+    let observed = cluster.observe().await;
     let spec = planned.spec.clone();
     let plan = Plan::make(&observed, &spec, options);
     Planned { observed, spec, plan }

@@ -5,9 +5,8 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::cluster::{self, Cluster};
-use super::history::warn_of_undecided;
 use super::records::{reading, remembered};
-use super::release_name::{ReleaseName, no_release, release_name};
+use super::release_name::{ReleaseName, find_named, release_name};
 use super::report::{Exit, Failure};
 use super::template::json_lines;
 use crate::fleet::ConnectOptions;
@@ -41,19 +40,14 @@ pub enum Format {
 
 pub(super) fn run(args: &Show, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
-        let ReleaseName { stack, number } = &args.release;
-        let history = remembered(&reading(context, cluster), stack).await?.history;
-        let number = number.or_else(|| history.last().map(|(number, ..)| number));
-        let Some((at, (release, outcome))) = number.and_then(|n| history.releases.get_key_value(&n)) else {
-            warn_of_undecided(&context.ui, &history);
-            return Err(Failure::refused(no_release(stack, number, &history)));
-        };
+        let history = remembered(reading(cluster), &args.release.stack).await?.history;
+        let (at, release, outcome) = find_named(&context.ui, &args.release, &history)?;
         match args.format {
             Format::Yaml => context.ui.data(&yaml(release)),
             Format::Json => {
                 let mut value = json!(release);
                 value["release"] = json!(at);
-                value["outcome"] = outcome.as_ref().map_or(Value::Null, |one| json!(one)["outcome"].clone());
+                value["outcome"] = outcome.map_or(Value::Null, |one| json!(one)["outcome"].clone());
                 context.ui.data(&(json_lines(&value) + "\n"));
             }
         }

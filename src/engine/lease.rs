@@ -91,9 +91,9 @@ pub struct Lease<R> {
 
 /// How a lease is to be had.
 #[derive(Debug)]
-pub struct Wanted<'a> {
-    /// Of which stack.
-    pub stack: &'a StackName,
+pub struct Wanted {
+    /// Which.
+    pub stream: Stream,
     /// Who we are.
     pub holder: Holder,
     /// How long to wait for somebody else.
@@ -135,11 +135,11 @@ pub async fn look<R: crate::ledger::ReadRegisters>(
 pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
     ledger: &Arc<Ledger<R>>,
     clock: Clock,
-    wanted: Wanted<'_>,
+    wanted: Wanted,
     is_gone: impl Fn(&Holder) -> bool,
     mut tell: impl FnMut(&Busy),
 ) -> Result<Lease<R>, NotTaken> {
-    let stream = stream(wanted.stack);
+    let stream = wanted.stream.clone();
     let begun = clock.now();
     loop {
         let log = settled(ledger, &stream).await?;
@@ -314,7 +314,7 @@ mod tests {
         is_gone: bool,
     ) -> Result<Lease<FileRegisters>, NotTaken> {
         let stack = StackName::unchecked("shop");
-        let wanted = Wanted { stack: &stack, holder: holder(id), patience_ms };
+        let wanted = Wanted { stream: stream(&stack), holder: holder(id), patience_ms };
         take(ledger, Clock::start(None).unwrap(), wanted, |_| is_gone, |_| ()).await
     }
 

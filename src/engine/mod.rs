@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod journal;
 pub mod lease;
+pub mod members;
 pub mod plan;
 pub mod records;
 pub mod run;
@@ -14,6 +15,7 @@ pub mod run;
 pub use clock::Clock;
 pub use journal::Journal;
 pub use lease::{Lease, Validity};
+pub use members::Lookout;
 pub use plan::{Planned, Request, plan};
 pub use records::Store;
 pub use run::{Crew, End, Progress, RunOptions, run};

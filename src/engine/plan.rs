@@ -1,9 +1,10 @@
 //! One look at every host, one question to the registries at the same time, and the plan that follows.
-//! Holds an [`Observer`], which cannot write: neither can anything that only plans.
+//! Holds a [`Lookout`], which cannot write: neither can anything that only plans.
 
 use std::collections::BTreeSet;
 
-use crate::fleet::Observer;
+use super::Lookout;
+use crate::ledger::ReadRegisters;
 use crate::model::{Observed, StackSpec, Timestamp};
 use crate::orchestrator::pin::{ResolveImage, images_to_resolve, pin};
 use crate::orchestrator::{Plan, PlanOptions, WhatIf};
@@ -31,14 +32,20 @@ pub struct Planned {
 }
 
 /// Looks and plans. Writes nothing anywhere.
-pub async fn plan(observer: &Observer, now: Timestamp, mut spec: StackSpec, request: Request) -> Planned {
+pub async fn plan<R: ReadRegisters>(
+    lookout: Lookout<'_, R>,
+    now: Timestamp,
+    mut spec: StackSpec,
+    request: Request,
+) -> Planned {
+    let observer = lookout.observer;
     // What does not depend on what runs is asked while the hosts are: one round, not two.
     let nothing = std::iter::empty;
     let early: BTreeSet<String> = match request.resolve {
         ResolveImage::Always => images_to_resolve(&spec, request.resolve, nothing()).into_iter().collect(),
         ResolveImage::Changed | ResolveImage::Never => BTreeSet::new(),
     };
-    let (mut observed, mut answers) = tokio::join!(observer.observe(now), observer.resolve(&early));
+    let (mut observed, mut answers) = tokio::join!(lookout.observe(now), observer.resolve(&early));
     let mut options = request.options.clone();
     request.what_if.apply(&mut observed, &mut options);
     let running = || observed.tasks().filter(|task| task.stack == spec.name);

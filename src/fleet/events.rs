@@ -13,11 +13,12 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde::Deserialize;
 
-use crate::model::{NodeName, StackName, TaskId};
+use crate::model::{ClusterName, NodeName, StackName, TaskId};
 
 use super::docker::client::with_query;
 use super::docker::labels;
 use super::host::{Host, Up};
+use super::registers;
 
 /// For the beginning of the answer.
 const EVENTS_LIMIT: Duration = Duration::from_secs(30);
@@ -32,6 +33,28 @@ pub struct Fall {
     /// With which status.
     pub exit_code: i64,
 }
+
+/// Something happened on a host that a loop wants to look into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happening {
+    /// A container of this stack began, ended, went away, or changed its health.
+    Container {
+        /// Of which stack.
+        stack: StackName,
+        /// The engine's word.
+        what: String,
+    },
+    /// A record was written into the ledger.
+    Record {
+        /// The word of its [kind](crate::ledger::register::Kind).
+        kind: String,
+        /// Whose it is; of a very long name only the beginning.
+        of: String,
+    },
+}
+
+/// What happens on one host, until the connection ends.
+pub type Happenings = Pin<Box<dyn Stream<Item = Happening> + Send>>;
 
 /// Falls as they happen, of all hosts. Ends for a host when the connection to it does.
 pub type Falls = SelectAll<Pin<Box<dyn Stream<Item = Fall> + Send>>>;
@@ -74,6 +97,60 @@ async fn open(up: &Up, stack: &StackName) -> Option<Incoming> {
     up.engine.reader.stream(&path, EVENTS_LIMIT).await.ok()
 }
 
+/// Listens to one host for whatever concerns any stack of a cluster. `None` if it cannot be listened to.
+///
+/// Volumes carry no labels in events, so that containers cannot be asked for by label in the same
+/// stream: what is not ours is left out here.
+pub(super) async fn happenings(up: &Arc<Up>, cluster: &ClusterName) -> Option<Happenings> {
+    let turn = Arc::clone(&up.turns).try_acquire_owned().ok()?;
+    let filters = serde_json::json!({
+        "type": ["container", "volume"],
+        "event": ["create", "start", "die", "destroy", "pause", "unpause", "health_status"],
+    });
+    let path = with_query("/events", &[("filters", &filters.to_string())]);
+    let body = up.engine.reader.stream(&path, EVENTS_LIMIT).await.ok()?;
+    let cluster = cluster.clone();
+    let read = lines(Some(body)).filter_map(move |line| {
+        // Held as long as the stream.
+        let _ = &turn;
+        let happening = happening(&line, &cluster);
+        async move { happening }
+    });
+    Some(Box::pin(read))
+}
+
+fn happening(line: &[u8], cluster: &ClusterName) -> Option<Happening> {
+    let message = serde_json::from_slice::<Message>(line).ok()?;
+    if message.kind == "volume" {
+        let (kind, of) = registers::named(&message.actor.id, cluster)?;
+        return (message.action == "create").then_some(Happening::Record { kind, of });
+    }
+    let attributes = message.actor.attributes;
+    if attributes.get(labels::CLUSTER)? != cluster.as_str() {
+        return None;
+    }
+    let stack = StackName::new(attributes.get(labels::STACK)?).ok()?;
+    Some(Happening::Container { stack, what: message.action })
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(rename = "Type", default)]
+    kind: String,
+    #[serde(rename = "Action", default)]
+    action: String,
+    #[serde(rename = "Actor")]
+    actor: Actor,
+}
+
+#[derive(Deserialize)]
+struct Actor {
+    #[serde(rename = "ID", default)]
+    id: String,
+    #[serde(rename = "Attributes", default)]
+    attributes: std::collections::BTreeMap<String, String>,
+}
+
 /// Lines of a body, one JSON object each; none if there is no body.
 fn lines(body: Option<Incoming>) -> impl Stream<Item = Vec<u8>> + Send {
     stream::unfold((body, Vec::new()), |(mut body, mut bytes)| async move {
@@ -89,16 +166,6 @@ fn lines(body: Option<Incoming>) -> impl Stream<Item = Vec<u8>> + Send {
 }
 
 fn read(line: &[u8], node: &NodeName) -> Option<Fall> {
-    #[derive(Deserialize)]
-    struct Message {
-        #[serde(rename = "Actor")]
-        actor: Actor,
-    }
-    #[derive(Deserialize)]
-    struct Actor {
-        #[serde(rename = "Attributes")]
-        attributes: std::collections::BTreeMap<String, String>,
-    }
     let attributes = serde_json::from_slice::<Message>(line).ok()?.actor.attributes;
     let task = attributes.get(labels::TASK)?;
     let exit_code = attributes.get("exitCode")?.parse().ok()?;
@@ -118,5 +185,33 @@ mod tests {
         for bad in ["", "{}", "not json", r#"{"Actor":{"Attributes":{"exitCode":"1"}}}"#] {
             assert_eq!(read(bad.as_bytes(), &node), None, "{bad}");
         }
+    }
+    #[test]
+    fn what_concerns_the_cluster_is_heard() {
+        let cluster = ClusterName::unchecked("prod");
+        let heard = |text: &str| happening(text.as_bytes(), &cluster);
+        let container = |cluster: &str, action: &str| {
+            format!(
+                r#"{{"Type":"container","Action":"{action}","Actor":{{"ID":"0a","Attributes":{{"io.stackctl.cluster":"{cluster}","com.docker.stack.namespace":"shop"}}}}}}"#
+            )
+        };
+        let shop = StackName::unchecked("shop");
+        let what = "health_status: unhealthy".to_owned();
+        let expected = Happening::Container { stack: shop, what: what.clone() };
+        assert_eq!(heard(&container("prod", &what)), Some(expected));
+        assert_eq!(heard(&container("test", "die")), None);
+        let volume = |name: &str, action: &str| {
+            format!(
+                r#"{{"Type":"volume","Action":"{action}","Actor":{{"ID":"{name}","Attributes":{{"driver":"local"}}}}}}"#
+            )
+        };
+        let name = "stackctl-ledger-prod.releases.shop-0123456789ab-3.0";
+        assert_eq!(
+            heard(&volume(name, "create")),
+            Some(Happening::Record { kind: "releases".to_owned(), of: "shop".to_owned() })
+        );
+        assert_eq!(heard(&volume(name, "destroy")), None);
+        assert_eq!(heard(&volume("shop_data", "create")), None);
+        assert_eq!(heard("{}"), None);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -51,8 +51,8 @@ pub(super) struct Host {
 #[derive(Debug)]
 pub(super) struct Up {
     pub engine: Engine,
-    /// The address we reach it at.
-    pub ip: Option<IpAddr>,
+    /// The address we reach it at, by ssh.
+    pub address: Option<SocketAddr>,
     /// A turn for whatever holds a stream for long. `dial-stdio` has few streams, and a look that waits
     /// for one in vain would take its host for dead.
     pub turns: Arc<Semaphore>,
@@ -119,6 +119,14 @@ impl Host {
         }
     }
 
+    /// Looks into why a conversation broke off, and mends it where that is quick, without anybody waiting.
+    pub(super) fn recover_later(self: &Arc<Self>, up: Arc<Up>, error: CallError) {
+        if self.dialing.try_lock().is_ok() {
+            let host = Arc::clone(self);
+            tokio::spawn(async move { host.recover(&up, &error).await.is_ok() });
+        }
+    }
+
     /// Has a question answered. Should the conversation break off, it is taken up once more: whatever
     /// is asked through here may be asked twice.
     pub(super) async fn ask<T, F, A>(&self, up: Arc<Up>, question: F) -> Result<T, AskError>
@@ -157,6 +165,16 @@ impl Host {
                 HostError::Unexpected { host: self.called(), detail: error.to_string() }
             }
         })
+    }
+
+    /// Takes the host for gone, at once: whoever asks from now on learns that it is lost rather than wait
+    /// for it. The connection is ended behind the caller's back; a dead one takes its time.
+    pub(super) fn sever(self: &Arc<Self>) {
+        let was = self.up();
+        self.set(Err(HostError::ConnectionLost { host: self.called() }));
+        if let Ok(up) = was {
+            tokio::spawn(async move { up.close().await });
+        }
     }
 
     /// Ends the connection.
@@ -222,7 +240,7 @@ impl Host {
         match up.link.master() {
             Some(master) if !master.is_alive().await => Err(HostError::ConnectionLost { host }),
             // Over the link that stands: a second forward to the same socket would find the first.
-            Some(_) | None => self.over(up.link.clone(), up.ip).await,
+            Some(_) | None => self.over(up.link.clone(), up.address).await,
         }
     }
 
@@ -254,23 +272,27 @@ impl Host {
     async fn through(&self, master: &Arc<Master>) -> Result<Up, HostError> {
         let local = master.forward(self.socket()).await?;
         let link = Link::Forwarded(Arc::clone(master), local);
-        let (up, ip) = tokio::join!(self.over(link, None), master.address());
-        up.map(|up| Up { ip, ..up })
+        let (up, address) = tokio::join!(self.over(link, None), master.address());
+        up.map(|up| Up { address, ..up })
     }
 
     /// Greets the engine at the end of a link, and finds out why it says nothing if it does not.
-    async fn over(&self, link: Link, ip: Option<IpAddr>) -> Result<Up, HostError> {
+    async fn over(&self, link: Link, address: Option<SocketAddr>) -> Result<Up, HostError> {
         match (self.greet(&link).await, link.master()) {
-            (Ok(engine), _) => Ok(Up::new(engine, ip, link)),
+            (Ok(engine), _) => Ok(Up::new(engine, address, link)),
             (Err(GreetError::Known(error)), _) => Err(error),
-            (Err(GreetError::Silent(_)), Some(master)) => self.after_silence(master, ip).await,
+            (Err(GreetError::Silent(_)), Some(master)) => self.after_silence(master, address).await,
             (Err(GreetError::Silent(kind)), None) => Err(self.why_silent_here(kind)),
         }
     }
 
     /// The forward stands, and nobody answered through it: sshd resets a connection for four reasons
     /// and tells us none, so we look from over there.
-    async fn after_silence(&self, master: &Arc<Master>, ip: Option<IpAddr>) -> Result<Up, HostError> {
+    async fn after_silence(
+        &self,
+        master: &Arc<Master>,
+        address: Option<SocketAddr>,
+    ) -> Result<Up, HostError> {
         let (host, socket) = (self.called(), self.socket());
         let Some(probe) = master.probe(socket).await else {
             if !master.is_alive().await {
@@ -299,7 +321,7 @@ impl Host {
         if probe.has_cli {
             let link = Link::Stdio(Arc::clone(master), socket.to_owned());
             match self.greet(&link).await {
-                Ok(engine) => return Ok(Up::new(engine, ip, link)),
+                Ok(engine) => return Ok(Up::new(engine, address, link)),
                 Err(GreetError::Known(error)) => return Err(error),
                 Err(GreetError::Silent(_)) => {}
             }
@@ -341,9 +363,9 @@ fn down(host: String, detail: String) -> HostError {
 }
 
 impl Up {
-    fn new(engine: Engine, ip: Option<IpAddr>, link: Link) -> Self {
+    fn new(engine: Engine, address: Option<SocketAddr>, link: Link) -> Self {
         let turns = link.streams_max().saturating_sub(STREAMS_SPARED).max(1);
-        Self { engine, ip, turns: Arc::new(Semaphore::new(turns)), link }
+        Self { engine, address, turns: Arc::new(Semaphore::new(turns)), link }
     }
 
     async fn close(&self) {

@@ -23,6 +23,7 @@ mod host;
 pub mod inventory;
 pub mod logs;
 pub mod observer;
+pub mod probe;
 pub mod registers;
 pub mod registry;
 mod runtime_dir;
@@ -42,6 +43,7 @@ pub use error::HostError;
 pub use executor::Executor;
 pub use inventory::Inventory;
 pub use observer::Observer;
+pub use probe::{Probe, Sign};
 pub use registers::{RegisterReader, RegisterWriter};
 pub use transport::Fence;
 
@@ -134,6 +136,14 @@ impl Fleet {
     #[must_use]
     pub fn register_writer(&self) -> RegisterWriter {
         RegisterWriter::new(Arc::clone(&self.inner))
+    }
+
+    /// Takes a host for gone: whoever asks it from now on learns so at once. It is called anew whenever
+    /// somebody asks for it.
+    pub fn sever(&self, node: &NodeName) {
+        if let Some(host) = self.inner.hosts.get(node) {
+            host.sever();
+        }
     }
 
     /// How often each call was made.

@@ -13,9 +13,10 @@ use super::Inner;
 use super::docker::inspect::{self, TaskDetails};
 use super::docker::observe;
 use super::error::HostError;
-use super::events::{self, Falls};
+use super::events::{self, Falls, Happenings};
 use super::host::{AskError, Host};
 use super::logs::{self, LogOptions, LogStream};
+use super::probe::Probe;
 use super::registry;
 use crate::orchestrator::pin::Resolved;
 
@@ -26,14 +27,24 @@ pub type Looks = BTreeMap<NodeName, Result<Vec<(TaskId, TaskStatus)>, Unreachabl
 #[derive(Debug, Clone)]
 pub struct Observer {
     inner: Arc<Inner>,
+    /// Hosts that are not connected are silent, rather than waited for.
+    is_brisk: bool,
 }
 
 impl Observer {
     pub(super) fn new(inner: Arc<Inner>) -> Self {
-        Self { inner }
+        Self { inner, is_brisk: false }
     }
 
-    /// One look at every host, all at once. Connects again to those that were lost.
+    /// The same, for those who cannot wait: a host to which there is no connection now is silent, and
+    /// called anew behind the caller's back.
+    #[must_use]
+    pub fn brisk(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), is_brisk: true }
+    }
+
+    /// One look at every host, all at once. Connects again to those that were lost. Members are as the
+    /// inventory has them.
     pub async fn observe(&self, now: Timestamp) -> Observed {
         let looks = self.inner.hosts.iter().map(|(name, host)| async move {
             let view = match self.facts(name, host).await {
@@ -43,12 +54,18 @@ impl Observer {
             (name.clone(), ObservedNode { member: host.entry.member.clone(), view })
         });
         let nodes = join_all(looks).await.into_iter().collect();
-        Observed { cluster: self.inner.cluster.clone(), at: now, nodes }
+        Observed { cluster: self.inner.cluster.clone(), at: now, nodes, records_unknown: None }
     }
 
-    async fn facts(&self, name: &NodeName, host: &Host) -> Result<crate::model::NodeFacts, HostError> {
-        let up = host.up_or_revived().await?;
-        let (api, ip) = (up.engine.reader.api, up.ip);
+    async fn facts(&self, name: &NodeName, host: &Arc<Host>) -> Result<crate::model::NodeFacts, HostError> {
+        let up = match host.up() {
+            Err(error) if self.is_brisk => {
+                host.revive_later();
+                return Err(error);
+            }
+            _ => host.up_or_revived().await?,
+        };
+        let (api, ip) = (up.engine.reader.api, up.address.map(|address| address.ip()));
         let answers = host.read(up, |up| async move { observe::ask(&up.engine.reader).await }).await?;
         Ok(observe::facts(answers, &self.inner.cluster, name, api, ip))
     }
@@ -72,6 +89,19 @@ impl Observer {
             (name.clone(), seen.map_err(|error| error.to_unreachable(now)))
         });
         join_all(looks).await.into_iter().collect()
+    }
+
+    /// What asks each host for signs of life, by node.
+    pub fn probes(&self) -> BTreeMap<NodeName, Probe> {
+        let hosts = self.inner.hosts.iter();
+        hosts.map(|(name, host)| (name.clone(), Probe::new(Arc::clone(host)))).collect()
+    }
+
+    /// Whatever happens to stacks of the cluster on one host, as it happens; `None` if there is no
+    /// connection, or no room in it.
+    pub async fn happenings(&self, node: &NodeName) -> Option<Happenings> {
+        let up = self.inner.hosts.get(node)?.up().ok()?;
+        events::happenings(&up, &self.inner.cluster).await
     }
 
     /// Containers of a stack that end, as it happens, on every host that answers.

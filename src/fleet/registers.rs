@@ -21,9 +21,9 @@ use super::docker::client::{CallError, DEFAULT_LIMIT, escaped, with_query};
 use super::docker::wire;
 use super::host::{Host, Up};
 use crate::ledger::register::{Content, Found, Place, ReadRegisters, Silent, Stream, WriteRegisters};
-use crate::model::Timestamp;
 use crate::model::ids::sha256_hex;
 use crate::model::node::Role;
+use crate::model::{ClusterName, Timestamp};
 
 /// What names of our volumes begin with.
 pub(super) const PREFIX: &str = "stackctl-ledger-";
@@ -116,6 +116,16 @@ impl RegisterReader {
             Err(_) => Err(Silent(format!("no answer within {} s", CALL_LIMIT.as_secs()))),
         }
     }
+}
+
+/// Of which stream a record's volume is, by its name: the word of its kind, and whose it is. A long name
+/// is cut in the volume's: then it is only how it begins.
+pub(super) fn named(volume: &str, cluster: &ClusterName) -> Option<(String, String)> {
+    let rest = volume.strip_prefix(PREFIX)?.strip_prefix(cluster.as_str())?.strip_prefix('.')?;
+    let (rest, _place) = rest.rsplit_once('-')?;
+    let (readable, _hash) = rest.rsplit_once('-')?;
+    let (kind, of) = readable.split_once('.')?;
+    Some((kind.to_owned(), of.to_owned()))
 }
 
 fn place(labels: &BTreeMap<String, String>) -> Option<Place> {
@@ -286,6 +296,9 @@ mod tests {
         let place = Place { seq: 12, round: 0 };
         let name = |of: &str| reader.name(&Stream::new(Kind::Lease, of), place);
         assert_eq!(name("shop"), "stackctl-ledger-a.b.lease.shop-83ee5c7284d6-12.0");
+        let read = |volume: &str| named(volume, &inventory.cluster);
+        assert_eq!(read(&name("my-shop")), Some(("lease".to_owned(), "my-shop".to_owned())));
+        assert_eq!(read("stackctl-ledger-a.c.lease.shop-83ee5c7284d6-12.0"), None);
         let long = "x".repeat(63);
         assert!(name(&long).len() < 140);
         assert_ne!(name(&format!("{long}a")), name(&format!("{long}b")));

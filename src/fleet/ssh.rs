@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Stdio;
@@ -238,10 +238,13 @@ impl Master {
         }
     }
 
-    /// The address at which the host sees us arrive: what others call it by, for `node.ip`.
-    pub(super) async fn address(&self) -> Option<IpAddr> {
+    /// The address at which the host sees us arrive: what others call it by, for `node.ip`, and the port
+    /// its sshd listens on.
+    pub(super) async fn address(&self) -> Option<SocketAddr> {
         let text = self.shell("echo $SSH_CONNECTION").await?;
-        text.split_whitespace().nth(2)?.parse().ok()
+        let mut words = text.split_whitespace().skip(2);
+        let ip: IpAddr = words.next()?.parse().ok()?;
+        Some(SocketAddr::new(ip, words.next()?.parse().ok()?))
     }
 
     /// Looks at the engine's socket from over there.

@@ -66,6 +66,21 @@ pub enum LedgerError {
         /// Who there is.
         now: String,
     },
+    /// Somebody has begun to write, and it cannot be told whether it is written.
+    #[error("ledger: {stream} number {seq} is half written, and nobody is writing it")]
+    #[diagnostic(
+        code(stackctl::ledger::undecided),
+        help(
+            "its writer was cut off, or managers that hold it do not answer; the next command that writes settles it: \
+             a deploy, or `stackctl node update`"
+        )
+    )]
+    Undecided {
+        /// Which stream.
+        stream: String,
+        /// Which place.
+        seq: u64,
+    },
     /// A record that makes no sense.
     #[error("ledger: {stream} number {seq} cannot be read: {detail}")]
     #[diagnostic(
@@ -88,7 +103,10 @@ impl LedgerError {
     pub fn is_silence(&self) -> bool {
         match self {
             Self::NoMajority { .. } | Self::Late { .. } => true,
-            Self::Overtaken { .. } | Self::ManagersChanged { .. } | Self::Unreadable { .. } => false,
+            Self::Overtaken { .. }
+            | Self::ManagersChanged { .. }
+            | Self::Undecided { .. }
+            | Self::Unreadable { .. } => false,
         }
     }
 }

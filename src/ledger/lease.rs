@@ -121,6 +121,13 @@ pub fn stream(stack: &StackName) -> Stream {
     Stream::new(Kind::Lease, stack)
 }
 
+/// The stream of the lease that the cluster's reconcile loops share: who has it is their leader. No stack's
+/// name begins with a dot.
+#[must_use]
+pub fn leader_stream() -> Stream {
+    Stream::new(Kind::Lease, ".reconcile")
+}
+
 /// Who has the lease as far as is decided; `None` if nobody.
 pub fn held(log: &Log) -> Result<Option<Held>, String> {
     let mut held: Option<Held> = None;

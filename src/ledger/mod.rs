@@ -3,7 +3,7 @@
 //! One meaning carries all of it, *create if absent*: [`Ledger::append`] puts a value into place number
 //! `seq` of a stream, and says whether it won the place or lost it to another value, which is then there
 //! for good. Below it are write-once registers on the managers of the cluster ([`register`]); above it
-//! the [lease](lease) and the [releases](release).
+//! the [lease](lease), the [releases](release) and what is remembered of [nodes](nodes).
 //!
 //! ```text
 //! lease, release ─▶ Ledger::append / read / trim ─▶ ReadRegisters, WriteRegisters
@@ -23,15 +23,19 @@
 //!
 //! Knows nothing of Docker, ssh or terminals, and reads no clock but for waiting.
 
+pub mod current;
 mod decide;
 mod error;
 pub mod files;
 pub mod lease;
 mod log;
+pub mod nodes;
 pub mod payload;
 pub mod register;
 pub mod release;
+pub mod settings;
 
+pub use current::{Current, NoCurrent};
 pub use decide::{Appended, Ledger, Limits};
 pub use error::LedgerError;
 pub use files::FileRegisters;

@@ -14,6 +14,10 @@ pub enum Kind {
     Releases,
     /// What became of it, under the same numbers.
     Outcomes,
+    /// What the loop is told about a stack.
+    Settings,
+    /// What is remembered of nodes over the inventory; one stream for the whole cluster.
+    Nodes,
 }
 
 impl Kind {
@@ -24,6 +28,8 @@ impl Kind {
             Self::Lease => "lease",
             Self::Releases => "releases",
             Self::Outcomes => "outcomes",
+            Self::Settings => "settings",
+            Self::Nodes => "nodes",
         }
     }
 
@@ -33,6 +39,10 @@ impl Kind {
         match self {
             // A holder that sleeps through so many renewals has lost the lease long ago.
             Self::Lease => 6,
+            // The newest holds all there is.
+            Self::Settings => 4,
+            // The newest says everything; a few more, to see who did what.
+            Self::Nodes => 9,
             Self::Releases | Self::Outcomes => 49,
         }
     }
@@ -43,12 +53,12 @@ impl Kind {
 pub struct Stream {
     /// What it is for.
     pub kind: Kind,
-    /// Whose it is: the stack's name.
+    /// Whose it is: the stack's name, or `cluster`.
     pub of: String,
 }
 
 impl Stream {
-    /// A stack's stream.
+    /// The stream of a stack, or of the cluster.
     #[must_use]
     pub fn new(kind: Kind, of: impl fmt::Display) -> Self {
         Self { kind, of: of.to_string() }

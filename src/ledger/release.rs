@@ -1,6 +1,6 @@
 //! What was deployed, by whom and from what, and how it ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::log::Log;
 use super::register::{Kind, Stream};
-use crate::model::{StackName, StackSpec, Timestamp};
+use crate::model::{ServiceName, StackName, StackSpec, Timestamp};
 
 /// A numbered record of what was deployed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,8 +75,12 @@ pub enum Outcome {
     Interrupted,
     /// Failed and taken back.
     RolledBack {
-        /// To which release.
+        /// To which release: what ran before this one; 0 if that was nothing.
         to: u64,
+        /// The services that are as they were then; the others are as this release has them. Without it
+        /// that holds of the whole stack.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        services: Option<BTreeSet<ServiceName>>,
     },
     /// Failed, and waits.
     Paused,
@@ -91,9 +95,23 @@ impl Outcome {
             Self::Removed => "removed".to_owned(),
             Self::Failed => "failed".to_owned(),
             Self::Interrupted => "interrupted".to_owned(),
-            Self::RolledBack { to } => format!("rolled back to {to}"),
+            Self::RolledBack { to, services } => {
+                let who = services.as_ref().map_or_else(String::new, some_names);
+                let to = if *to == 0 { "nothing".to_owned() } else { to.to_string() };
+                format!("{who}rolled back to {to}")
+            }
             Self::Paused => "paused".to_owned(),
         }
+    }
+}
+
+/// `db, web `: a word or two.
+fn some_names(names: &BTreeSet<ServiceName>) -> String {
+    const MAX: usize = 3;
+    let shown: Vec<&str> = names.iter().take(MAX).map(ServiceName::as_str).collect();
+    match names.len().saturating_sub(MAX) {
+        0 => shown.join(", ") + " ",
+        more => format!("{} and {more} more ", shown.join(", ")),
     }
 }
 
@@ -174,15 +192,6 @@ impl History {
         Some((*number, release, outcome.as_ref()))
     }
 
-    /// The release that was last applied as a whole, if the newest was. After a failure, or half way, there
-    /// is none that the cluster could have drifted from; nor after a rollback, which may have been one
-    /// service's while the others are at the new release.
-    #[must_use]
-    pub fn applied(&self) -> Option<(u64, &Release)> {
-        let (newest, (release, outcome)) = self.releases.last_key_value()?;
-        matches!(outcome, Some(Outcome::Deployed)).then_some((*newest, release))
-    }
-
     /// Where a rollback goes that is not told where to: the last release before the newest that was
     /// deployed well.
     #[must_use]
@@ -251,18 +260,20 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_deployed_well_can_be_drifted_from() {
-        let releases = log(&[(7, serde_json::json!(release("deploy")))]);
-        for (outcome, applied) in [
-            (Some(Outcome::Deployed), Some(7)),
-            (Some(Outcome::RolledBack { to: 7 }), None),
-            (Some(Outcome::Failed), None),
-            (Some(Outcome::Paused), None),
-            (None, None),
+    fn an_outcome_is_told_in_words_and_an_old_record_is_of_the_whole_stack() {
+        let part =
+            |names: &[&str]| Some(names.iter().copied().map(ServiceName::unchecked).collect::<BTreeSet<_>>());
+        for (to, services, words) in [
+            (3, part(&["web"]), "web rolled back to 3"),
+            (3, part(&["a", "b", "c", "d", "e"]), "a, b, c and 2 more rolled back to 3"),
+            (0, part(&["web"]), "web rolled back to nothing"),
+            (3, None, "rolled back to 3"),
         ] {
-            let ended = outcome.iter().map(|outcome| (7, serde_json::json!(outcome))).collect::<Vec<_>>();
-            let history = History::of(&releases, &log(&ended)).unwrap();
-            assert_eq!(history.applied().map(|(number, _)| number), applied, "{outcome:?}");
+            let outcome = Outcome::RolledBack { to, services };
+            assert_eq!(outcome.words(), words);
+            assert_eq!(Outcome::deserialize(serde_json::json!(outcome)).unwrap(), outcome);
         }
+        let old = serde_json::json!({"outcome": "rolled_back", "to": 3});
+        assert_eq!(Outcome::deserialize(old).unwrap(), Outcome::RolledBack { to: 3, services: None });
     }
 }

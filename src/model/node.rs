@@ -11,7 +11,7 @@ use super::spec::{HostPort, Platform};
 use super::task::Task;
 use super::time::Timestamp;
 
-/// What the inventory says of a node.
+/// What is declared of a node: by the inventory, and over it by what the ledger remembers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// Name in the inventory.
@@ -24,6 +24,9 @@ pub struct Member {
     pub labels: BTreeMap<String, String>,
     /// Whether it takes tasks.
     pub availability: Availability,
+    /// Drained by force: its tasks leave it, even those whose data is on this node only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub abandons_data: bool,
 }
 
 /// What constraints call `node.role`.

@@ -16,12 +16,15 @@ pub struct Observed {
     pub at: Timestamp,
     /// Every member of the inventory, silent ones too.
     pub nodes: BTreeMap<NodeName, ObservedNode>,
+    /// Why it is not known what the ledger says of nodes, if so: members are then as the inventory has
+    /// them, and one that was drained since looks active. Nothing is planned on that.
+    pub records_unknown: Option<Unreachable>,
 }
 
 /// A member and what was seen of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ObservedNode {
-    /// What the inventory says.
+    /// What is declared of it.
     pub member: Member,
     /// What the engine said.
     pub view: NodeView,

@@ -130,6 +130,12 @@ impl TaskStatus {
         matches!(self, Self::Running { health: Health::None | Health::Healthy })
     }
 
+    /// Whether it runs, and its health check says no.
+    #[must_use]
+    pub fn is_unhealthy(self) -> bool {
+        matches!(self, Self::Running { health: Health::Unhealthy })
+    }
+
     /// Docker's word for the observed state of a task (`docker service ps`).
     #[must_use]
     pub fn swarm_word(self) -> &'static str {

@@ -23,6 +23,7 @@ pub mod drift;
 pub mod event;
 pub mod explain;
 pub mod forecast;
+pub mod liveness;
 pub mod note;
 pub mod notice;
 pub mod options;
@@ -34,6 +35,7 @@ pub mod restart;
 pub mod scheduler;
 mod site;
 pub mod template;
+pub mod upkeep;
 pub mod what_if;
 
 pub use action::{Action, ActionId, Failure, FailureKind, Outcome, TaskHandle, TaskPlan, What};
@@ -42,10 +44,12 @@ pub use converge::{Converger, Ending, ServiceEnding, ServiceVerdict, Step, TaskF
 pub use drift::{Drift, DriftKind, Drifted, drift};
 pub use event::Event;
 pub use forecast::{Forecast, Plan, Summary};
+pub use liveness::{Liveness, NodeNews};
 pub use note::Note;
 pub use notice::Notice;
 pub use options::PlanOptions;
 pub use problem::Problem;
 pub use reason::Reason;
 pub use rebalance::rebalance;
+pub use upkeep::{Backoff, Rest, Upkeep};
 pub use what_if::WhatIf;

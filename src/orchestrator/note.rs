@@ -80,6 +80,15 @@ pub enum Note {
         /// Why it is not made elsewhere.
         why: String,
     },
+    /// A slot that failed is left as it is for now.
+    Resting {
+        /// Which service.
+        service: ServiceName,
+        /// Which slot.
+        slot: Slot,
+        /// Why, and how long.
+        why: String,
+    },
     /// A node runs in swarm mode.
     SwarmModeActive {
         /// Which.
@@ -134,6 +143,7 @@ impl Note {
             | Self::SilentNodeIgnored { .. }
             | Self::NodeLost { .. }
             | Self::Held { .. }
+            | Self::Resting { .. }
             | Self::SwarmModeActive { .. }
             | Self::UnreadableContainer { .. }
             | Self::PinKept { .. } => false,
@@ -182,6 +192,7 @@ impl fmt::Display for Note {
             Self::Held { service, slot, node, why } => {
                 write!(f, "{service}.{slot} waits for lost node {node}: {why}")
             }
+            Self::Resting { service, slot, why } => write!(f, "{service}.{slot} is left as it is: {why}"),
             Self::SwarmModeActive { node } => {
                 write!(f, "node {node} is in swarm mode: its own scheduler may run tasks beside these")
             }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::upkeep::Rest;
 use crate::model::ids::{NodeName, ServiceName};
 use crate::model::spec::Strategy;
 use crate::model::task::Slot;
@@ -26,6 +27,11 @@ pub struct PlanOptions {
     /// Slots that are to move, and where to; see [`rebalance`](super::rebalance()). A move that has become
     /// impossible is left out.
     pub moves: BTreeMap<(ServiceName, Slot), NodeName>,
+    /// For a loop that keeps a stack as it is declared: sick tasks are replaced, and what stays is not
+    /// waited for.
+    pub upkeep: bool,
+    /// Slots that are left as they are for now; see [`Upkeep`](super::Upkeep).
+    pub resting: BTreeMap<(ServiceName, Slot), Rest>,
 }
 
 impl Default for PlanOptions {
@@ -37,6 +43,8 @@ impl Default for PlanOptions {
             strategy: Strategy::default(),
             lost: BTreeSet::new(),
             moves: BTreeMap::new(),
+            upkeep: false,
+            resting: BTreeMap::new(),
         }
     }
 }

@@ -21,6 +21,13 @@ pub enum Problem {
         /// Why.
         why: Unreachable,
     },
+    /// What the ledger says of nodes cannot be read: a drained node would look active.
+    #[error("what is remembered of the nodes cannot be read: {}", why.reason)]
+    #[diagnostic(code(stackctl::cluster::records_unknown), help("{}", records_help(why)))]
+    RecordsUnknown {
+        /// Why.
+        why: Unreachable,
+    },
     /// No node for some tasks.
     #[error("no suitable node for {} of service `{}`: {}", tasks(.0.tasks), .0.service, .0.summary())]
     #[diagnostic(
@@ -116,6 +123,35 @@ fn used_by(services: &[ServiceName]) -> String {
         return String::new();
     }
     format!(" (used by {})", services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", "))
+}
+
+fn records_help(why: &Unreachable) -> String {
+    let remedy = why.help.as_deref().map(|help| format!("{help}; ")).unwrap_or_default();
+    format!("{remedy}without it nothing is planned: a node that was drained would be given tasks")
+}
+
+impl Problem {
+    /// Whether hosts that do not answer are to blame.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::Silent { .. } => true,
+            Self::RecordsUnknown { why } => {
+                matches!(
+                    why.code.as_str(),
+                    "stackctl::ledger::no_majority" | "stackctl::ledger::no_agreement"
+                )
+            }
+            Self::Unplaced(_)
+            | Self::BadConstraint { .. }
+            | Self::NetworkConflict { .. }
+            | Self::Secrets { .. }
+            | Self::BadFileOwner { .. }
+            | Self::NoContent { .. }
+            | Self::AffinityCycle { .. }
+            | Self::DependencyCycle { .. } => false,
+        }
+    }
 }
 
 fn silent_help(node: &NodeName, why: &Unreachable) -> String {

@@ -65,6 +65,8 @@ pub enum Reason {
         /// Status, where known.
         exit_code: Option<i64>,
     },
+    /// Its health check says that it is sick.
+    Unhealthy,
     /// Made by an earlier run, never started.
     NeverStarted,
     /// A second live task in a slot.
@@ -109,6 +111,7 @@ impl fmt::Display for Reason {
             Self::Rebalanced { from, to } => write!(f, "moved from {from} to {to} for balance"),
             Self::TaskEnded { exit_code: Some(code) } => write!(f, "last task ended with status {code}"),
             Self::TaskEnded { exit_code: None } => f.write_str("last task ended"),
+            Self::Unhealthy => f.write_str("unhealthy"),
             Self::NeverStarted => f.write_str("made by an earlier run, never started"),
             Self::Duplicate => f.write_str("second task in its slot"),
             Self::NeededBy { service } => write!(f, "needed by {service}"),

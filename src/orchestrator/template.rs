@@ -171,6 +171,7 @@ mod tests {
             role: Role::Worker,
             labels: Default::default(),
             availability: Availability::Active,
+            abandons_data: false,
         };
         let facts = NodeFacts {
             id: "ID".into(),

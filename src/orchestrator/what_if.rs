@@ -69,6 +69,7 @@ impl NewNode {
                 role: Role::Worker,
                 labels: self.labels.clone(),
                 availability: Availability::Active,
+                abandons_data: false,
             },
             view: NodeView::Facts(Box::new(NodeFacts {
                 id: self.name.to_string(),

@@ -31,6 +31,7 @@ pub fn node(name: &str) -> ObservedNode {
             role: Role::Worker,
             labels: BTreeMap::new(),
             availability: Availability::Active,
+            abandons_data: false,
         },
         view: NodeView::Facts(Box::new(NodeFacts {
             id: format!("ID-{name}"),
@@ -72,6 +73,7 @@ pub fn cluster(nodes: Vec<ObservedNode>) -> Observed {
         cluster: ClusterName::unchecked("test"),
         at: Timestamp(0),
         nodes: nodes.into_iter().map(|node| (node.member.name.clone(), node)).collect(),
+        records_unknown: None,
     }
 }
 

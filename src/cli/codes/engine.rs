@@ -179,4 +179,12 @@ pub(super) static CODES: &[Code] = &[
         "Bring the node back. To go on without it, set `availability: drain` in the inventory.",
         concat!("hosts:\n", "  h3: {address: h3, availability: drain}"),
     ),
+    row(
+        &["cluster"],
+        "records_unknown",
+        "what is remembered of the nodes cannot be read",
+        "Availability, roles and labels of nodes can be changed by `stackctl node update`, and the ledger keeps that. Without it a node that was drained looks active and would be given tasks, so nothing is planned.",
+        "Bring back a majority of the managers.",
+        "stackctl node ls",
+    ),
 ];

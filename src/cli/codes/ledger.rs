@@ -21,6 +21,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["ledger"],
+        "undecided",
+        "a record that is half written",
+        "Its writer was cut off, or the managers that hold it do not answer. Whether it is written cannot be told, and it is not guessed at.",
+        "Run a command that writes: it settles what was begun.",
+        "stackctl node update --availability active h1",
+    ),
+    row(
+        &["ledger"],
         "overtaken",
         "the records went on without this program",
         "It was held up for so long, asleep or stopped, that what it was about to write is out of date.",
@@ -74,5 +82,13 @@ pub(super) static CODES: &[Code] = &[
         "The newest fifty releases of a stack are remembered, and this is none of them.",
         "Choose one of those there are.",
         "stackctl history shop",
+    ),
+    row(
+        &["history"],
+        "no_current",
+        "it cannot be told what is to run",
+        "What changes one service begins from what runs as it was last declared. After a release that failed, was paused or was cut off, some of the stack is as that release has it and some is not.",
+        "Bring the stack to a known state first: deploy its file, or roll back.",
+        "stackctl rollback shop",
     ),
 ];

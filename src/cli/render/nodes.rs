@@ -226,6 +226,7 @@ mod tests {
             role,
             labels: BTreeMap::from([("zone".to_owned(), "a".to_owned())]),
             availability,
+            abandons_data: false,
         };
         let facts = NodeFacts {
             id: "7TRN:IPZB:QYBB:VPBQ".into(),
@@ -257,6 +258,7 @@ mod tests {
             cluster: ClusterName::unchecked("test"),
             at: Timestamp(0),
             nodes: nodes.into_iter().map(|node| (node.member.name.clone(), node)).collect(),
+            records_unknown: None,
         }
     }
 

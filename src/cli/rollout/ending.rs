@@ -91,7 +91,7 @@ impl Told<'_> {
                 self.ui.talk(&plan_text(&super::view(&again, self.wish.kind, self.ui.is_verbose())));
             }
             self.next(&format!("run `{}` again: it continues from there", self.command()));
-            let is_silent = again.plan.problems.iter().any(|one| matches!(one, Problem::Silent { .. }));
+            let is_silent = again.plan.problems.iter().any(Problem::is_silence);
             return if is_silent { Exit::Unreachable } else { Exit::Refused };
         }
         match self.wish.kind {
@@ -306,11 +306,7 @@ impl Told<'_> {
     }
 
     fn command(&self) -> String {
-        let verb = match self.wish.kind {
-            Kind::Deploy => "deploy",
-            Kind::Remove => "rm",
-        };
-        format!("stackctl {verb} … {}", self.planned.spec.name)
+        format!("stackctl {} … {}", self.wish.command, self.planned.spec.name)
     }
 
     fn tasks_before(&self) -> usize {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Job, Kind, Wish, look_again, question, refuse_problems, show_plan};
+use super::{Job, Kind, Ran, Wish, look_again, question, refuse_problems, show_plan};
 use crate::cli::Context;
 use crate::cli::cluster::Cluster;
 use crate::cli::machine;
@@ -11,12 +11,13 @@ use crate::cli::records::{Remembered, Writing, drifted, remembered, writing};
 use crate::cli::render::age::human_duration;
 use crate::cli::report::{Blame, Exit, Failure};
 use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
+use crate::engine::members::tend;
 use crate::engine::records::fresh_id;
 use crate::engine::{Lease, Planned, Store, Validity};
 use crate::fleet::RegisterWriter;
-use crate::ledger::LedgerError;
-use crate::ledger::lease::Holder;
+use crate::ledger::lease::{Holder, stream};
 use crate::ledger::release::{Git, Outcome, Release};
+use crate::ledger::{LedgerError, NoCurrent};
 use crate::model::{StackName, StackSpec};
 
 /// While somebody else is waited for, a line says so this often.
@@ -88,7 +89,9 @@ impl Record {
         draft: Draft,
     ) -> Result<Self, LedgerError> {
         let ledger = writing(context, cluster);
-        let (log, _) = look(&ledger, stack).await?;
+        let (looked, tended) = tokio::join!(look(&ledger, stack), tend(&ledger));
+        let (log, _) = looked?;
+        tended?;
         let remembered = remembered(&ledger, stack).await?;
         Ok(Self { ledger, free: log.next(), remembered, draft })
     }
@@ -102,7 +105,9 @@ impl Record {
         plan: impl Future<Output = Planned>,
     ) -> Job {
         let ledger = writing(context, cluster);
-        let before = look(&ledger, stack).await;
+        // What of the nodes is left half written would stop the plan.
+        let (before, tended) = tokio::join!(look(&ledger, stack), tend(&ledger));
+        let before = before.and_then(|looked| tended.map(|()| looked));
         let (mut planned, remembered) = tokio::join!(plan, remembered(&ledger, stack));
         if let Ok(remembered) = &remembered {
             planned.plan.drift = drifted(&planned.observed, &remembered.history);
@@ -224,7 +229,7 @@ pub(super) async fn lock(
     let patience_ms = wish
         .lock_timeout
         .map_or(0, |timeout| i64::try_from(timeout.to_std().as_millis()).unwrap_or(i64::MAX));
-    let wanted = Wanted { stack, holder, patience_ms };
+    let wanted = Wanted { stream: stream(stack), holder, patience_ms };
     let mut said: Option<crate::model::Timestamp> = None;
     let tell = |busy: &Busy| {
         let now = cluster.clock.now();
@@ -266,8 +271,8 @@ impl Begun {
     }
 
     /// Writes down how it ended, and gives the lease back.
-    pub(super) async fn end(self, context: &Context, exit: Exit, spec: &StackSpec) {
-        let outcome = self.outcome(exit, spec);
+    pub(super) async fn end(self, context: &Context, ran: Ran, spec: &StackSpec) {
+        let outcome = self.outcome(ran, spec);
         if let Some(outcome) = outcome
             && let Err(error) = self.remembered.end(&self.ledger, &self.stack, self.number, &outcome).await
         {
@@ -276,15 +281,24 @@ impl Begun {
         give_back(context, self.lease).await;
     }
 
-    fn outcome(&self, exit: Exit, spec: &StackSpec) -> Option<Outcome> {
-        Some(match exit {
+    fn outcome(&self, ran: Ran, spec: &StackSpec) -> Option<Outcome> {
+        Some(match ran.exit {
             Exit::Done if spec.services.is_empty() => Outcome::Removed,
             Exit::Done | Exit::Differs => Outcome::Deployed,
             Exit::RolledBack => {
-                let good = |outcome: &Option<Outcome>| *outcome == Some(Outcome::Deployed);
-                let mut all = self.remembered.history.releases.iter().rev();
-                let to = all.find(|(_, (_, outcome))| good(outcome)).map_or(0, |(number, _)| *number);
-                Outcome::RolledBack { to }
+                let history = &self.remembered.history;
+                let to = match (history.current(), &ran.as_before) {
+                    (Ok(before), Some(services)) => services
+                        .iter()
+                        .map(|name| before.release_of(name.as_str()))
+                        .max()
+                        .unwrap_or(before.number),
+                    (Ok(before), None) => before.number,
+                    (Err(NoCurrent::Removed(_)), _) => 0,
+                    // Something ran, and it cannot be told what: the same is true again.
+                    (Err(_), _) => history.last().map_or(0, |(number, ..)| number),
+                };
+                Outcome::RolledBack { to, services: ran.as_before }
             }
             Exit::Paused => Outcome::Paused,
             Exit::Refused | Exit::Unreachable | Exit::Usage => Outcome::Failed,

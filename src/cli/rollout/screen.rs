@@ -1,6 +1,6 @@
 //! What a run looks like while it goes on.
 
-use crate::cli::deploy::Format;
+use crate::cli::format::Format;
 use crate::cli::render::progress::{Board, Happened, json_line};
 use crate::cli::ui::{Live, Ui};
 use crate::engine::Progress;

@@ -224,6 +224,7 @@ impl Inventory {
             role: Role::Manager,
             labels: BTreeMap::new(),
             availability: Availability::Active,
+            abandons_data: false,
         };
         let entry = HostEntry { member, address, docker_socket: PathBuf::from(DEFAULT_SOCKET) };
         Self {

@@ -124,6 +124,7 @@ fn host(sink: &Sink<'_>, entry: &Entry) -> Option<(HostEntry, Span)> {
             role,
             labels,
             availability,
+            abandons_data: false,
         },
         &entry.value,
     );

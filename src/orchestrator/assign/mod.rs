@@ -256,6 +256,9 @@ impl<'o> Planner<'o> {
         for (member, why) in self.observed.silent_and_needed().filter(|(member, _)| !is_lost(member)) {
             self.problems.push(Problem::Silent { node: member.name.clone(), why: why.clone() });
         }
+        if let Some(why) = &self.observed.records_unknown {
+            self.problems.push(Problem::RecordsUnknown { why: why.clone() });
+        }
         for (member, why) in self.observed.silent().filter(|(member, _)| !is_lost(member)) {
             if member.availability == crate::model::Availability::Drain {
                 let why = why.reason.clone();

@@ -336,8 +336,12 @@ impl<'o> Planner<'o> {
         open: &mut Vec<Open<'o>>,
     ) -> Option<usize> {
         let (policy, is_job) = (&table.service.task.restart_policy, table.plan.is_job);
-        let fate =
-            found.fate(&table.plan.spec_hash, policy, is_job, |task| self.lasts(table, task).is_none());
+        let rests = self.rest(table, &found.slot);
+        let stays = |task: &Task| {
+            let is_sick = self.options.upkeep && task.status.is_unhealthy();
+            self.lasts(table, task).is_none() && (!is_sick || rests.is_some())
+        };
+        let fate = found.fate(&table.plan.spec_hash, policy, is_job, stays);
         match fate {
             Fate::Complete => {
                 work.kept += 1;
@@ -393,6 +397,11 @@ impl<'o> Planner<'o> {
                 None
             }
             Fate::Fresh if self.held(table, &found) => None,
+            Fate::Fresh if let Some(why) = rests.filter(|_| found.live.is_empty()) => {
+                let (service, slot) = (table.service.name.clone(), found.slot.clone());
+                self.notes.push(Note::Resting { service, slot, why });
+                None
+            }
             Fate::Fresh => {
                 let why = self.reason_for(table, &found, false);
                 open.push(Open::new(found, why));
@@ -420,6 +429,12 @@ impl<'o> Planner<'o> {
         true
     }
 
+    /// Why a slot that failed is not given another task now, if so.
+    fn rest(&self, table: &Table<'_>, slot: &Slot) -> Option<String> {
+        let key = (table.service.name.clone(), slot.clone());
+        self.options.resting.get(&key).map(ToString::to_string)
+    }
+
     /// Where a task is to be moved, if that was asked for and can be done.
     fn move_target(&self, table: &Table<'_>, task: &Task) -> Option<usize> {
         let key = (table.service.name.clone(), task.slot.clone());
@@ -431,7 +446,7 @@ impl<'o> Planner<'o> {
     }
 
     fn keep(&self, work: &mut ServiceWork, task: &Task) {
-        if !work.must_complete && task.status.is_up() {
+        if !work.must_complete && (task.status.is_up() || self.options.upkeep) {
             work.kept += 1;
             return;
         }
@@ -470,6 +485,7 @@ impl<'o> Planner<'o> {
                 Reason::SpecChanged { fields: table.fields_changed(task) }
             }
             (false, None, _) if adopt => Reason::NeverStarted,
+            (false, None, _) if found.live.iter().any(|task| task.status.is_unhealthy()) => Reason::Unhealthy,
             (false, None, _) => Reason::TaskEnded { exit_code: None },
             (true, _, _) if let Some(task) = found.lost => Reason::NodeLost { node: task.node.clone() },
             (true, _, _) => {

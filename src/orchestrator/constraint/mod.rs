@@ -386,6 +386,7 @@ mod tests {
             role: Role::Worker,
             labels: [("zone".to_owned(), "A".to_owned())].into(),
             availability: Availability::Active,
+            abandons_data: false,
         };
         let facts = NodeFacts {
             id: "ABCD:EF".into(),

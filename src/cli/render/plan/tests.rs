@@ -97,10 +97,11 @@ fn observed(nodes: usize, running: &StackSpec) -> Observed {
             role: Role::Manager,
             labels: BTreeMap::new(),
             availability: Availability::Active,
+            abandons_data: false,
         };
         (name, ObservedNode { member, view: NodeView::Facts(Box::new(facts)) })
     };
-    Observed { cluster, at: Timestamp(0), nodes: (0..nodes).map(node).collect() }
+    Observed { cluster, at: Timestamp(0), nodes: (0..nodes).map(node).collect(), records_unknown: None }
 }
 
 fn show(observed: &Observed, wanted: &StackSpec, render: impl FnOnce(&PlanView<'_>) -> String) -> String {

@@ -1,0 +1,216 @@
+//! One look at every host, and at the same time at what the ledger says of them: without the second, a
+//! node that was drained would be given tasks.
+//!
+//! What is remembered is laid over the inventory here and nowhere else. If it cannot be read, the
+//! observation says so ([`Observed::records_unknown`]), and nothing is planned on it.
+
+use std::time::Duration;
+
+use miette::Diagnostic as _;
+use tokio::time::sleep;
+
+use super::records::value;
+use crate::fleet::Observer;
+use crate::ledger::nodes::{NodeRecords, stream};
+use crate::ledger::{Appended, Ledger, LedgerError, Log, ReadRegisters, WriteRegisters};
+use crate::model::{Observed, Timestamp, Unreachable};
+
+/// Between two looks at a place that somebody is about to write.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// So many looks, before whoever writes it is thought to have been cut off.
+const LOOKS_MAX: u32 = 4;
+
+/// What looks at a cluster, and cannot change it.
+#[derive(Debug)]
+pub struct Lookout<'a, R> {
+    /// Asks the hosts.
+    pub observer: &'a Observer,
+    /// Where nodes are remembered.
+    pub ledger: &'a Ledger<R>,
+}
+
+impl<R: ReadRegisters> Lookout<'_, R> {
+    /// One look.
+    pub async fn observe(&self, now: Timestamp) -> Observed {
+        self.observe_with_records(now).await.0
+    }
+
+    /// One look, and what of it comes from the ledger.
+    pub async fn observe_with_records(&self, now: Timestamp) -> (Observed, NodeRecords) {
+        let (mut observed, mut read) = tokio::join!(self.observer.observe(now), read(self.ledger));
+        // A connection that broke unnoticed is made anew by the look at the hosts, not by the ledger.
+        if let Err(error) = &read
+            && error.is_silence()
+            && self.would_answer(&observed)
+        {
+            read = self::read(self.ledger).await;
+        }
+        match read {
+            Ok((_, records)) => {
+                apply(&records, &mut observed);
+                (observed, records)
+            }
+            Err(error) => {
+                observed.records_unknown = Some(unknown(&error, now));
+                (observed, NodeRecords::default())
+            }
+        }
+    }
+
+    /// Whether a majority of the managers has just answered as hosts.
+    fn would_answer(&self, observed: &Observed) -> bool {
+        let is_up = |name: &&String| {
+            observed.nodes.get(name.as_str()).is_some_and(|node| node.view.facts().is_some())
+        };
+        let up = self.ledger.registers().managers().iter().filter(is_up).count();
+        up >= self.ledger.majority()
+    }
+}
+
+/// Lays what is remembered over what the inventory says.
+pub fn apply(records: &NodeRecords, observed: &mut Observed) {
+    for node in observed.nodes.values_mut() {
+        records.apply(&mut node.member);
+    }
+}
+
+fn unknown(error: &LedgerError, now: Timestamp) -> Unreachable {
+    Unreachable {
+        since: now,
+        code: error.code().map(|code| code.to_string()).unwrap_or_default(),
+        reason: error.to_string(),
+        help: error.help().map(|help| help.to_string()),
+    }
+}
+
+fn records_in(log: &Log) -> Result<NodeRecords, LedgerError> {
+    NodeRecords::of(log).map_err(|(seq, detail)| LedgerError::Unreadable {
+        stream: stream().to_string(),
+        seq,
+        detail,
+    })
+}
+
+/// Places behind the newest that is decided; one of them may be the newest in truth.
+fn in_doubt(log: &Log) -> Option<u64> {
+    let last = log.last().map_or(0, |(seq, _)| seq);
+    log.undecided.iter().copied().find(|seq| *seq > last)
+}
+
+/// What is remembered. Somebody who is writing just now is waited for; what was left half written is not
+/// guessed at.
+pub async fn read<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<(Log, NodeRecords), LedgerError> {
+    let mut looks = 1;
+    loop {
+        let log = ledger.read(&stream()).await?;
+        match in_doubt(&log) {
+            None => {
+                let records = records_in(&log)?;
+                return Ok((log, records));
+            }
+            Some(seq) if looks == LOOKS_MAX => {
+                return Err(LedgerError::Undecided { stream: stream().to_string(), seq });
+            }
+            Some(_) => sleep(LOOK_AGAIN).await,
+        }
+        looks += 1;
+    }
+}
+
+/// Settles what somebody left half written, and writes it anew where the managers are others by one, so
+/// that the next change of managers finds it written under these. In other cases only reads.
+pub async fn tend<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<(), LedgerError> {
+    loop {
+        let log = ledger.read(&stream()).await?;
+        let managers = ledger.registers().managers();
+        let is_ours = log.last().is_none_or(|(_, entry)| entry.value.managers == managers);
+        let place = match in_doubt(&log) {
+            Some(seq) => seq,
+            None if is_ours => return Ok(()),
+            None => log.next(),
+        };
+        let ours = value(ledger.registers(), serde_json::json!(records_in(&log)?));
+        ledger.append(&stream(), place, &ours).await?;
+        ledger.mend(&stream(), &ledger.read(&stream()).await?).await;
+    }
+}
+
+/// Changes what is remembered; what it was before and is now. Nothing is written if nothing changes. Of
+/// two who change it at once, the second makes its change to what the first has written.
+pub async fn change<R: WriteRegisters, E: From<LedgerError>>(
+    ledger: &Ledger<R>,
+    mut with: impl FnMut(&mut NodeRecords) -> Result<(), E>,
+) -> Result<(NodeRecords, NodeRecords), E> {
+    loop {
+        tend(ledger).await?;
+        let (log, before) = read(ledger).await?;
+        let mut after = before.clone();
+        with(&mut after)?;
+        if after == before {
+            return Ok((before, after));
+        }
+        let ours = value(ledger.registers(), serde_json::json!(after));
+        match ledger.append(&stream(), log.next(), &ours).await {
+            Ok(Appended::Won) => {
+                let log = ledger.read(&stream()).await?;
+                ledger.mend(&stream(), &log).await;
+                ledger.trim(&stream(), &log).await;
+                return Ok((before, after));
+            }
+            // Held up for so long that others have written many times: the change is made to their last.
+            Ok(Appended::Lost(_)) | Err(LedgerError::Overtaken { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::ledger::nodes::NodeRecord;
+    use crate::ledger::{FileRegisters, Limits};
+    use crate::model::{ClusterName, NodeName};
+
+    fn ledger(dir: &Path) -> Ledger<FileRegisters> {
+        Ledger::new(FileRegisters::new(dir, &ClusterName::unchecked("test")), Limits::default())
+    }
+
+    fn label(records: &mut NodeRecords, name: &str) -> Result<(), LedgerError> {
+        let fresh = || NodeRecord {
+            availability: None,
+            role: None,
+            labels: Default::default(),
+            abandons_data: false,
+            who: "ann@mill".into(),
+            at: Timestamp(0),
+        };
+        let node = records.nodes.entry(NodeName::unchecked("h1")).or_insert_with(fresh);
+        node.labels.insert(name.to_owned(), Some(String::new()));
+        Ok(())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_many_who_change_it_at_once_nobody_s_change_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let writers = (0..6).map(|writer| {
+            let ledger = ledger(dir.path());
+            tokio::spawn(async move {
+                for n in 0..5 {
+                    change(&ledger, |records| label(records, &format!("{writer}.{n}"))).await.unwrap();
+                }
+            })
+        });
+        for writer in futures_util::future::join_all(writers).await {
+            writer.unwrap();
+        }
+        let ledger = ledger(dir.path());
+        let (log, records) = read(&ledger).await.unwrap();
+        assert_eq!(records.nodes[&NodeName::unchecked("h1")].labels.len(), 30);
+        assert_eq!(log.next(), 31);
+        assert!(log.entries.len() <= 11, "{:?}", log.entries.keys());
+        let (before, after) = change(&ledger, |records| label(records, "0.0")).await.unwrap();
+        assert_eq!((before, read(&ledger).await.unwrap().0.next()), (after, 31), "the second time nothing");
+    }
+}

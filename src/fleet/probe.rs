@@ -1,0 +1,101 @@
+//! Signs of life of one host.
+//!
+//! The engine is asked for its version. Where it is slow to answer, its machine is asked as well: a TCP
+//! connection to where its sshd listens is taken by the kernel, however busy everything above it is. That
+//! tells a machine that is overloaded from one that is dead.
+//!
+//! Knows nothing of what follows from silence.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use super::docker::client::CallError;
+use super::docker::wire;
+use super::host::Host;
+
+/// After this long without a word of the engine, its machine is asked.
+const ENGINE_FIRST: Duration = Duration::from_millis(500);
+/// Whether the machine can be asked at all is found out while it answers.
+const CHECK_LIMIT: Duration = Duration::from_millis(1_000);
+
+/// Asks one host.
+#[derive(Debug)]
+pub struct Probe {
+    host: Arc<Host>,
+    /// Where its kernel answers us directly; not so behind a jump host. `None`: not found out yet.
+    direct: Option<Option<SocketAddr>>,
+}
+
+/// Who gave a sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// The engine answered.
+    Engine,
+    /// The machine is there; its engine has not answered.
+    Machine,
+}
+
+impl Probe {
+    pub(super) fn new(host: Arc<Host>) -> Self {
+        Self { host, direct: None }
+    }
+
+    /// One sign of life within the limit, or why there was none. A connection that is gone is made again
+    /// behind the caller's back.
+    pub async fn sign(&mut self, limit: Duration) -> Result<Sign, String> {
+        let up = self.host.up();
+        let address = up.as_ref().ok().and_then(|up| up.address);
+        let known = self.direct.flatten();
+        let engine = async {
+            let up = match up {
+                Ok(up) => up,
+                Err(error) => {
+                    self.host.revive_later();
+                    return Err(error.to_string());
+                }
+            };
+            match up.engine.reader.get::<wire::Version>("/version", limit).await {
+                Ok(_) | Err(CallError::Status { .. } | CallError::Decode(_)) => Ok(()),
+                Err(error) => {
+                    let text = error.to_string();
+                    self.host.recover_later(up, error);
+                    Err(text)
+                }
+            }
+        };
+        let machine = async {
+            let Some(address) = known else { return false };
+            sleep(ENGINE_FIRST).await;
+            matches!(
+                timeout(limit.saturating_sub(ENGINE_FIRST), TcpStream::connect(address)).await,
+                Ok(Ok(_))
+            )
+        };
+        tokio::pin!(engine, machine);
+        let (mut engine_said, mut machine_said) = (None, None);
+        let sign = loop {
+            tokio::select! {
+                said = &mut engine, if engine_said.is_none() => engine_said = Some(said),
+                said = &mut machine, if machine_said.is_none() => machine_said = Some(said),
+            }
+            match (&engine_said, machine_said) {
+                (Some(Ok(())), _) => break Ok(Sign::Engine),
+                (Some(Err(_)), Some(true)) => break Ok(Sign::Machine),
+                (Some(Err(why)), Some(false)) => break Err(why.clone()),
+                (None, _) | (Some(Err(_)), None) => {}
+            }
+        };
+        if sign == Ok(Sign::Engine)
+            && self.direct.is_none()
+            && let Some(address) = address
+        {
+            let answers = timeout(CHECK_LIMIT, TcpStream::connect(address)).await;
+            self.direct = Some(matches!(answers, Ok(Ok(_))).then_some(address));
+        }
+        sign
+    }
+}

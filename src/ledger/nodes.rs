@@ -1,0 +1,185 @@
+//! What is remembered of nodes over the inventory: availability, role and labels that were changed by a
+//! command rather than in the file.
+//!
+//! One stream of the cluster, whose newest place holds all of it: whatever is trimmed before it was
+//! overtaken. A writer reads, changes, and appends at the next place; who loses that place reads again.
+//! A place that was left half written is closed with what was there before, so that the newest place
+//! always says everything.
+//!
+//! The ledger's own managers stay those of the inventory, whatever the roles here: a record that changed
+//! who must agree on records could not be read by whoever does not know it yet.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::log::Log;
+use super::register::{Kind, Stream};
+use crate::model::node::{Availability, Member, Role};
+use crate::model::{NodeName, Timestamp};
+
+/// What is remembered of all nodes. Nodes that the inventory does not have may be among them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct NodeRecords {
+    /// By name.
+    pub nodes: BTreeMap<NodeName, NodeRecord>,
+}
+
+/// What is remembered of one node. What is not set is as the inventory has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRecord {
+    /// Whether it takes tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub availability: Option<Availability>,
+    /// What constraints call its role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// Labels that were added, and those that were taken away.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, Option<String>>,
+    /// Drained by force: data that is on this node only is given up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub abandons_data: bool,
+    /// `user@machine` that changed it last.
+    pub who: String,
+    /// When, by the clock of whoever changed it.
+    pub at: Timestamp,
+}
+
+impl NodeRecord {
+    /// Applies it to what the inventory says. Whatever is not recorded stays.
+    pub fn apply(&self, member: &mut Member) {
+        member.availability = self.availability.unwrap_or(member.availability);
+        member.role = self.role.unwrap_or(member.role);
+        for (name, value) in &self.labels {
+            match value {
+                Some(value) => member.labels.insert(name.clone(), value.clone()),
+                None => member.labels.remove(name),
+            };
+        }
+        member.abandons_data = self.abandons_data && member.availability == Availability::Drain;
+    }
+
+    /// Whether it says anything beyond what the inventory does.
+    #[must_use]
+    pub fn is_news(&self, inventory: &Member) -> bool {
+        let mut member = inventory.clone();
+        self.apply(&mut member);
+        member != *inventory
+    }
+}
+
+/// The one stream.
+#[must_use]
+pub fn stream() -> Stream {
+    Stream::new(Kind::Nodes, "cluster")
+}
+
+impl NodeRecords {
+    /// The newest of a stream; the number of a place that cannot be read, and why.
+    pub fn of(log: &Log) -> Result<Self, (u64, String)> {
+        let mut newest = log.entries.iter().rev().filter(|(_, entry)| !entry.value.data.is_null());
+        let Some((seq, entry)) = newest.next() else { return Ok(Self::default()) };
+        Self::deserialize(&entry.value.data).map_err(|error| (*seq, error.to_string()))
+    }
+
+    /// What the inventory says of a node, with what is remembered of it.
+    pub fn apply(&self, member: &mut Member) {
+        if let Some(record) = self.nodes.get(&member.name) {
+            record.apply(member);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Entry, Value};
+
+    fn member() -> Member {
+        Member {
+            name: NodeName::unchecked("h1"),
+            address: "ssh://h1".into(),
+            role: Role::Manager,
+            labels: [("zone", "a"), ("disk", "ssd")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+            availability: Availability::Pause,
+            abandons_data: false,
+        }
+    }
+
+    fn record() -> NodeRecord {
+        NodeRecord {
+            availability: None,
+            role: None,
+            labels: BTreeMap::new(),
+            abandons_data: false,
+            who: "ann@mill".into(),
+            at: Timestamp(5),
+        }
+    }
+
+    fn of(record: NodeRecord) -> NodeRecords {
+        NodeRecords { nodes: [(NodeName::unchecked("h1"), record)].into() }
+    }
+
+    #[test]
+    fn what_is_not_recorded_is_as_in_the_inventory() {
+        let mut after = member();
+        of(record()).apply(&mut after);
+        assert_eq!(after, member());
+        assert!(!record().is_news(&member()));
+        let labels = BTreeMap::from([
+            ("zone".to_owned(), Some("b".to_owned())),
+            ("disk".to_owned(), None),
+            ("gone".to_owned(), None),
+            ("new".to_owned(), Some(String::new())),
+        ]);
+        let changed = NodeRecord {
+            availability: Some(Availability::Active),
+            role: Some(Role::Worker),
+            labels,
+            ..record()
+        };
+        assert!(changed.is_news(&member()));
+        of(changed).apply(&mut after);
+        assert_eq!((after.availability, after.role), (Availability::Active, Role::Worker));
+        let labels: Vec<String> = after.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        assert_eq!(labels, ["new=", "zone=b"]);
+    }
+
+    #[test]
+    fn a_node_that_the_inventory_lacks_harms_nobody() {
+        let mut after = Member { name: NodeName::unchecked("h2"), ..member() };
+        let before = after.clone();
+        of(NodeRecord { availability: Some(Availability::Drain), ..record() }).apply(&mut after);
+        assert_eq!(after, before);
+    }
+
+    #[test]
+    fn data_is_given_up_only_where_a_node_is_drained() {
+        for (availability, abandons) in
+            [(Availability::Drain, true), (Availability::Active, false), (Availability::Pause, false)]
+        {
+            let mut after = member();
+            let record = NodeRecord { availability: Some(availability), abandons_data: true, ..record() };
+            record.apply(&mut after);
+            assert_eq!(after.abandons_data, abandons);
+        }
+    }
+
+    #[test]
+    fn the_newest_place_says_everything() {
+        let entry = |data: serde_json::Value| Entry::of(Value { id: "a".into(), managers: Vec::new(), data });
+        let drained = of(NodeRecord { availability: Some(Availability::Drain), ..record() });
+        let entries = [
+            (3, entry(serde_json::json!(of(record())))),
+            (4, entry(serde_json::json!(drained))),
+            (5, entry(serde_json::Value::Null)),
+        ];
+        let log = Log { entries: entries.into(), ..Log::default() };
+        assert_eq!(NodeRecords::of(&log), Ok(drained));
+        assert_eq!(NodeRecords::of(&Log::default()), Ok(NodeRecords::default()));
+        let odd = Log { entries: [(7, entry(serde_json::json!({ "nodes": 1 })))].into(), ..Log::default() };
+        assert_eq!(NodeRecords::of(&odd).unwrap_err().0, 7);
+    }
+}
