@@ -174,7 +174,7 @@ fn a_killed_update_and_a_killed_rollback_are_finished_by_the_next_run() {
     let arrives = |text: &str, round: u64| {
         ground.stackctl(&words(text)).ends(0);
         let slots = ["web.1", "web.2", "web.3", "web.4"];
-        ground.assert_is("app", &slots[..if round % 2 == 0 { 3 } else { 4 }]);
+        ground.assert_is("app", &slots[..if round.is_multiple_of(2) { 3 } else { 4 }]);
         let again = ground.stackctl(&words(text)).ends(0);
         assert_eq!(again.actions("planned_action"), [""; 0], "{}", again.whole());
     };
