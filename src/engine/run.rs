@@ -171,6 +171,10 @@ pub async fn run(
                 events.push(Event::Tick);
             }
             Some(fall) = next(&mut falls) => {
+                // Told now, not at the next look: what follows from it is told at once.
+                let now = clock.now();
+                let status = TaskStatus::Exited { exit_code: fall.exit_code };
+                watch.fell(&fall.task, status, converger.awaited(), |progress| tell(now, progress));
                 events.push(Event::TaskFell { task: fall.task, exit_code: fall.exit_code });
             }
             () = &mut interrupt, if !interrupted => {
@@ -216,6 +220,23 @@ impl Watch {
     fn know(&mut self, action: &Action) {
         if let Some(handle) = action.what.task() {
             self.handles.insert(handle.id.clone(), handle);
+        }
+    }
+
+    /// A task that is waited for came to an end; whether its engine starts it again will be seen.
+    fn fell(
+        &mut self,
+        task: &TaskId,
+        status: TaskStatus,
+        awaited: Vec<(NodeName, TaskId, bool)>,
+        mut tell: impl FnMut(Progress<'_>),
+    ) {
+        let node = awaited.into_iter().find_map(|(node, id, _)| (id == *task).then_some(node));
+        if let Some(node) = node
+            && let Some(handle) = self.handles.get(task)
+            && self.last.insert(task.clone(), status) != Some(status)
+        {
+            tell(Progress::Seen(&node, handle, Some(status)));
         }
     }
 

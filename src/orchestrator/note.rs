@@ -30,6 +30,19 @@ pub enum Note {
     ForcedStopFirst {
         /// Which service.
         service: ServiceName,
+        /// How many of its tasks.
+        tasks: u32,
+        /// Of how many that are replaced.
+        of: u32,
+        /// Why.
+        why: String,
+    },
+    /// `start-first` can be had on other nodes only.
+    StartsElsewhere {
+        /// Which service.
+        service: ServiceName,
+        /// How many of its tasks.
+        tasks: u32,
         /// Why.
         why: String,
     },
@@ -149,6 +162,7 @@ impl Note {
             Self::NetworksAreLocal { .. }
             | Self::IngressIsLocal { .. }
             | Self::ForcedStopFirst { .. }
+            | Self::StartsElsewhere { .. }
             | Self::NodeLeftOut { .. }
             | Self::NotPinned { .. }
             | Self::RestartPolicyApproximated { .. } => true,
@@ -182,7 +196,18 @@ impl fmt::Display for Note {
             Self::NotInStackfile { service } => {
                 write!(f, "service {service} runs but is not in the stackfile; --prune removes it")
             }
-            Self::ForcedStopFirst { service, why } => write!(f, "{service} is replaced stop-first: {why}"),
+            Self::ForcedStopFirst { service, tasks, of, why } if tasks == of => {
+                write!(f, "{service} is replaced stop-first: {why}")
+            }
+            Self::ForcedStopFirst { service, tasks, of, why } => {
+                write!(f, "{service}: {tasks} of {of} tasks are replaced stop-first: {why}")
+            }
+            Self::StartsElsewhere { service, tasks: 1, why } => {
+                write!(f, "{service}: 1 task moves to another host to be replaced start-first: {why}")
+            }
+            Self::StartsElsewhere { service, tasks, why } => {
+                write!(f, "{service}: {tasks} tasks move to other hosts to be replaced start-first: {why}")
+            }
             Self::NodeLeftOut { service, node, why } => write!(f, "{service} leaves out node {node}: {why}"),
             Self::SilentNodeIgnored { node, why } => {
                 write!(

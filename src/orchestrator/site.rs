@@ -57,6 +57,13 @@ impl Demand {
     }
 }
 
+impl Demand {
+    /// Whether it asks for a share of what a node has, ports apart.
+    pub(crate) fn reserves(&self) -> bool {
+        self.nano_cpus > 0 || self.memory > 0 || !self.generic.is_empty()
+    }
+}
+
 impl Load {
     pub(crate) fn add(&mut self, demand: &Demand) {
         self.tasks += 1;
@@ -87,6 +94,31 @@ impl Load {
             {
                 ips.swap_remove(at);
             }
+        }
+    }
+
+    /// The part of it that is reserved, without ports.
+    pub(crate) fn reserved(self) -> Self {
+        Self { tasks: 0, ports: BTreeMap::new(), ..self }
+    }
+
+    /// Whether more is reserved than a node has.
+    pub(crate) fn exceeds(&self, site: &Site<'_>) -> bool {
+        site.view.is_ok_and(|facts| {
+            let there = |kind| *facts.generic.get(kind).unwrap_or(&0);
+            self.nano_cpus > facts.nano_cpus
+                || self.memory > facts.memory
+                || self.generic.iter().any(|(kind, n)| *n > there(kind))
+        })
+    }
+
+    /// At least as much of everything that can be reserved.
+    pub(crate) fn raise_to(&mut self, other: &Self) {
+        self.nano_cpus = self.nano_cpus.max(other.nano_cpus);
+        self.memory = self.memory.max(other.memory);
+        for (kind, n) in &other.generic {
+            let mine = self.generic.entry(kind.clone()).or_default();
+            *mine = (*mine).max(*n);
         }
     }
 

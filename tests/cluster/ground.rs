@@ -59,6 +59,14 @@ impl Ground {
         self.dir.join("hosts/h1/docker.ext4").exists()
     }
 
+    /// The address of a host in the playground's network.
+    pub fn address(&self, host: &str) -> std::net::IpAddr {
+        let config = self.given("ssh_config");
+        let mut lines = config.lines().map(str::trim).skip_while(|line| *line != format!("Host {host}"));
+        let address = lines.find_map(|line| line.strip_prefix("HostName ")).expect("an address");
+        address.parse().expect("an address")
+    }
+
     /// A file of the playground as text.
     pub fn given(&self, name: &str) -> String {
         std::fs::read_to_string(self.dir.join(name)).expect("a file of the playground")
@@ -323,7 +331,6 @@ fn text(bytes: &[u8]) -> String {
 
 /// Something an engine did.
 #[derive(Debug)]
-#[expect(dead_code, reason = "all of it is shown where a test fails")]
 pub struct Happened {
     pub at: i64,
     pub host: String,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::ground::{Ground, HOSTS};
+use crate::ground::{Ground, HOSTS, Running};
 
 const KILLS: u64 = 20;
 
@@ -118,4 +118,77 @@ fn a_killed_deploy_is_finished_by_the_next_one() {
         let left: Vec<&String> = lines.iter().filter(|line| line.contains(&own)).collect();
         assert!(at.elapsed() < CONNECTIONS_LIVE_MAX || left.is_empty(), "{left:#?}");
     }
+}
+
+/// Four tasks that publish a port of each of three hosts or none, by turns: moved or replaced in place.
+fn updating(image: &str, round: u64) -> String {
+    let (ports, replicas) = match round % 2 {
+        0 => ("    ports: [{target: 80, published: 8080, mode: host}]\n", 3),
+        _ => ("", 4),
+    };
+    format!(
+        "version: '3.8'
+services:
+  web:
+    image: {image}
+    healthcheck: {{interval: 400ms, retries: 2}}
+    environment: {{ROUND: '{round}'}}
+{ports}    deploy:
+      replicas: {replicas}
+      update_config: {{parallelism: 2, order: start-first, failure_action: rollback, max_failure_ratio: 0.3}}
+      rollback_config: {{parallelism: 1}}
+"
+    )
+}
+
+/// Reads until the run has begun what is to be cut short, and so many actions and a moment more.
+fn kill_within(mut running: Running, begins: &str, most: u64, seed: &mut u64) -> bool {
+    let mut left = None;
+    while let Some(line) = running.line() {
+        if left.is_none() && line.contains(begins) {
+            left = Some(random(seed) % most);
+        }
+        if let Some(left) = left.as_mut().filter(|_| line.contains("\"action_")) {
+            if *left == 0 {
+                break;
+            }
+            *left -= 1;
+        }
+    }
+    std::thread::sleep(Duration::from_millis(random(seed) % 300));
+    running.kill();
+    left.is_some()
+}
+
+#[test]
+fn a_killed_update_and_a_killed_rollback_are_finished_by_the_next_run() {
+    let Some(ground) = Ground::new() else { return };
+    let rounds = std::env::var("STACKCTL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
+    let mut seed =
+        std::env::var("STACKCTL_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1_u64);
+    eprintln!("STACKCTL_TEST_SEED={seed}");
+    let words = |text: &str| {
+        let file = ground.file("app.yml", text);
+        format!("deploy --yes --format json -c {file} app")
+    };
+    let arrives = |text: &str, round: u64| {
+        ground.stackctl(&words(text)).ends(0);
+        let slots = ["web.1", "web.2", "web.3", "web.4"];
+        ground.assert_is("app", &slots[..if round.is_multiple_of(2) { 3 } else { 4 }]);
+        let again = ground.stackctl(&words(text)).ends(0);
+        assert_eq!(again.actions("planned_action"), [""; 0], "{}", again.whole());
+    };
+    let (mut updates, mut rollbacks) = (0, 0);
+    for round in 0..rounds {
+        arrives(&updating("webhc:1", round), round);
+        let next = updating("webhc:2", round);
+        updates += u32::from(kill_within(ground.begin(&words(&next)), "\"action_start\"", 16, &mut seed));
+        arrives(&next, round);
+        let bad = updating("webhc:sick", round);
+        let begun = kill_within(ground.begin(&words(&bad)), "\"rolling_back\"", 6, &mut seed);
+        rollbacks += u32::from(begun);
+        arrives(&next, round);
+    }
+    eprintln!("{rounds} rounds: {updates} updates and {rollbacks} rollbacks killed on their way");
+    assert_eq!((u64::from(updates), u64::from(rollbacks)), (rounds, rounds));
 }

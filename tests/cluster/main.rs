@@ -12,6 +12,7 @@ mod ground;
 mod killed;
 mod ledger;
 mod lives;
+mod load;
 mod nodes;
 mod plans;
 mod reconcile;

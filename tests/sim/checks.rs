@@ -9,7 +9,7 @@ use stackctl::orchestrator::{Action, Ending, Reason, ServiceEnding, TaskHandle, 
 
 use crate::world::World;
 
-fn fail(world: &World, what: &str) -> ! {
+pub fn fail(world: &World, what: &str) -> ! {
     panic!("{what}\n--- what happened\n{}", world.trace.join("\n"));
 }
 
@@ -29,6 +29,20 @@ pub fn hosts(world: &World) {
                 ports.push(port);
             }
         }
+        reservations(world, node);
+    }
+}
+
+/// What runs on a node has reserved no more than there is.
+fn reservations(world: &World, node: &stackctl::model::NodeName) {
+    let containers = world.containers[node].values().filter(|c| runs(c.task.status));
+    let reserved: i64 = containers.clone().map(|c| c.task.spec.resources.reservations.memory).sum();
+    let stackctl::model::node::NodeView::Facts(facts) = &world.base.nodes[node].view else { return };
+    // Started late, for a run that was killed, or where nobody could look.
+    let is_excused =
+        world.excused.contains(node) || containers.clone().any(|c| world.unlucky.contains(&c.task.id));
+    if reserved > facts.memory && !is_excused {
+        fail(world, &format!("{} of {} MiB reserved on {node}", reserved >> 20, facts.memory >> 20));
     }
 }
 
@@ -54,7 +68,9 @@ fn alone_in_slot(world: &World, task: &stackctl::orchestrator::TaskPlan, spec: &
 
 /// Under start-first a task that does its work goes only once another in its slot does.
 fn none_missed(world: &World, task: &TaskHandle, spec: &StackSpec, why: &Reason) {
-    let slot_goes = matches!(why, Reason::ServiceRemoved | Reason::ScaledDown { .. });
+    let slot_goes = matches!(why, Reason::ServiceRemoved | Reason::ScaledDown { .. })
+        || (matches!(why, Reason::NoLongerFits { .. } | Reason::NodeDrained { .. })
+            && !has_successor(world, task));
     let Some(service) = spec.services.get(&task.service) else { return };
     let order =
         if *why == Reason::RolledBack { service.rollback_config.order } else { service.update_config.order };
@@ -64,11 +80,20 @@ fn none_missed(world: &World, task: &TaskHandle, spec: &StackSpec, why: &Reason)
     }
     let mut tasks = world.tasks().filter(|other| other.service == task.service && other.slot == task.slot);
     let Some(going) = world.tasks().find(|other| other.id == task.id) else { return };
-    let has_ports = service.task.host_ports().next().is_some() || going.spec.host_ports().next().is_some();
+    let in_place =
+        |other: &Task| other.service == task.service && other.slot == task.slot && other.id != task.id;
+    let in_place = world.tasks().any(|other| {
+        in_place(other) && other.node == going.node && (other.is_live() || *why == Reason::RolledBack)
+    });
+    // Two tasks cannot publish one port of a node, nor reserve what is there once.
+    let is_scarce = |spec: &stackctl::model::TaskSpec| {
+        spec.host_ports().next().is_some() || spec.resources.reservations.memory > 0
+    };
+    let must_go_first = in_place && (is_scarce(&service.task) || is_scarce(&going.spec));
     let changes_kind = going.is_job || service.mode.is_job() || service.mode.is_global();
     if slot_goes
         || order != UpdateOrder::StartFirst
-        || has_ports
+        || must_go_first
         || changes_kind
         || !going.status.is_up()
         || fell_by_itself(world, &task.id)
@@ -81,14 +106,69 @@ fn none_missed(world: &World, task: &TaskHandle, spec: &StackSpec, why: &Reason)
     }
 }
 
+/// Whether another task was made for the slot.
+fn has_successor(world: &World, task: &TaskHandle) -> bool {
+    let mut others = world.tasks().filter(|other| other.service == task.service && other.slot == task.slot);
+    others.any(|other| other.id != task.id && other.is_live())
+}
+
 /// Whether a task may be down without anybody's doing.
 fn fell_by_itself(world: &World, id: &TaskId) -> bool {
     let is_bad = |task: &&Task| task.id == *id && task.spec.image.ends_with(":bad");
     world.unlucky.contains(id) || world.tasks().any(|task| is_bad(&task))
 }
 
+/// A start that finds its port taken was sent too early, unless something came late.
+pub fn port_taken(world: &World, node: &stackctl::model::NodeName, id: &TaskId) {
+    let there = &world.containers[node];
+    let late = there.keys().any(|id| world.unlucky.contains(id));
+    if late || world.excused.contains(node) || !world.told_silent.is_empty() {
+        return;
+    }
+    let ours = &there[id].task;
+    let wanted: Vec<_> = ours.spec.host_ports().collect();
+    let clashes =
+        |task: &Task| task.spec.host_ports().any(|port| wanted.iter().any(|one| one.clashes_with(&port)));
+    let goes_back = world.gone_back.contains(&(ours.service.clone(), ours.slot.clone()));
+    for holder in there.values().map(|c| &c.task).filter(|task| task.id != *id && runs(task.status)) {
+        // What could not go back itself, or has no need to, keeps the port from others that go back.
+        let stays = world.gone_back.contains(&(holder.service.clone(), holder.slot.clone()))
+            || (goes_back && holder.service != ours.service);
+        if clashes(holder) && !stays {
+            fail(
+                world,
+                &format!("{} is started on {node}, and {} has its port", ours.container, holder.container),
+            );
+        }
+    }
+}
+
+/// Whoever did its work before the run, and was not replaced by one who does, has the slot for itself.
+fn alone_at_the_end(world: &World, spec: &StackSpec) {
+    if !world.told_silent.is_empty() {
+        return;
+    }
+    let mut running: BTreeMap<(&ServiceName, &Slot), Vec<&Task>> = BTreeMap::new();
+    let counts = |task: &&Task| {
+        runs(task.status) && !world.unlucky.contains(&task.id) && !world.excused.contains(&task.node)
+    };
+    for task in world.tasks().filter(counts).filter(|task| spec.services.contains_key(&task.service)) {
+        running.entry((&task.service, &task.slot)).or_default().push(task);
+    }
+    for ((service, slot), tasks) in running {
+        if tasks.len() > 1 && tasks.iter().any(|task| world.watch.has_started(&task.id)) {
+            fail(world, &format!("{service}.{slot} is left with {} running tasks", tasks.len()));
+        }
+    }
+}
+
 /// What must hold when a run says how it ended.
 pub fn ended(world: &World, verdict: &Verdict, spec: &StackSpec) {
+    if verdict.failures.is_empty()
+        && verdict.services.iter().all(|service| service.return_failures.is_empty())
+    {
+        alone_at_the_end(world, spec);
+    }
     for service in &verdict.services {
         let in_peace = service.return_failures.is_empty() && world.told_silent.is_empty();
         if service.ending != ServiceEnding::RolledBack || !in_peace {

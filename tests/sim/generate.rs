@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use stackctl::model::node::Availability;
 use stackctl::model::spec::{
-    DependencyCondition, FailureAction, Healthcheck, NetworkSpec, ServiceMode, StackSpec, UpdateOrder,
-    VolumeSpec,
+    DependencyCondition, FailureAction, Healthcheck, NetworkSpec, ServiceMode, ServiceSpec, StackSpec,
+    UpdateOrder, VolumeSpec,
 };
 use stackctl::model::{GoDuration, Observed};
 
@@ -64,7 +64,12 @@ pub fn stack(luck: &mut Luck, observed: &Observed) -> StackSpec {
             if let ServiceMode::Replicated { replicas } = &mut service.mode {
                 *replicas = (*replicas).min(nodes);
             }
+            // Now and then two services want one port, and then not one node.
+            let at = if luck.once_in(3) { 0 } else { at };
             service = builder::with_port(service, 8000 + u16::try_from(at).expect("small"));
+        }
+        if luck.once_in(4) {
+            reserve(luck, &mut service, observed);
         }
         if at > 0 && luck.once_in(3) {
             service = builder::depends(service, names[at - 1], DependencyCondition::ServiceStarted);
@@ -81,6 +86,16 @@ pub fn stack(luck: &mut Luck, observed: &Observed) -> StackSpec {
     spec
 }
 
+/// So much that a node of 8 GiB has room for few, seldom for both tasks of a slot at a time.
+fn reserve(luck: &mut Luck, service: &mut ServiceSpec, observed: &Observed) {
+    let nodes = u32::try_from(observed.nodes.len()).expect("small");
+    if let ServiceMode::Replicated { replicas } = &mut service.mode {
+        *replicas = (*replicas).min(nodes);
+    }
+    let memory = *luck.pick(&[1_i64, 2, 3, 5]) << 30;
+    Arc::make_mut(&mut service.task).resources.reservations.memory = memory;
+}
+
 /// One edit of the stackfile.
 pub fn change(luck: &mut Luck, spec: &mut StackSpec) {
     let names: Vec<_> = spec.services.keys().cloned().collect();
@@ -93,10 +108,15 @@ pub fn change(luck: &mut Luck, spec: &mut StackSpec) {
         return;
     }
     let service = spec.services.get_mut(&name).expect("picked from it");
-    let has_port = service.task.host_ports().next().is_some();
-    match luck.between(0, 2) {
+    let is_scarce =
+        service.task.host_ports().next().is_some() || service.task.resources.reservations.memory > 0;
+    match luck.between(0, 3) {
         0 => {
-            let image = if luck.once_in(2) {
+            let has_check = service.task.healthcheck.is_some();
+            let image = if has_check && luck.once_in(6) {
+                // Neither healthy nor unhealthy.
+                format!("{name}:undecided")
+            } else if luck.once_in(2) {
                 format!("{name}:bad")
             } else {
                 format!("{name}:{}", luck.between(1, 3))
@@ -105,9 +125,15 @@ pub fn change(luck: &mut Luck, spec: &mut StackSpec) {
         }
         1 => {
             if let ServiceMode::Replicated { replicas } = &mut service.mode
-                && !has_port
+                && !is_scarce
             {
                 *replicas = u32::try_from(luck.between(0, 6)).expect("small");
+            }
+        }
+        2 if is_scarce => {
+            // One more or fewer, as far as there may be room.
+            if let ServiceMode::Replicated { replicas } = &mut service.mode {
+                *replicas = replicas.saturating_add_signed(i32::from(luck.once_in(2)) * 2 - 1).min(6);
             }
         }
         _ => {
@@ -119,7 +145,8 @@ pub fn change(luck: &mut Luck, spec: &mut StackSpec) {
 
 /// Whoever wrote a bad image writes a good one.
 pub fn mend(spec: &mut StackSpec) {
-    for service in spec.services.values_mut().filter(|service| service.task.image.ends_with(":bad")) {
+    let is_bad = |image: &str| image.ends_with(":bad") || image.ends_with(":undecided");
+    for service in spec.services.values_mut().filter(|service| is_bad(&service.task.image)) {
         let image = format!("{}:1", service.name);
         Arc::make_mut(&mut service.task).image = image;
     }

@@ -18,6 +18,7 @@ mod losses;
 mod splitmix;
 mod steps;
 mod stories;
+mod watch;
 mod world;
 
 use faults::{Faults, Luck};

@@ -18,6 +18,7 @@ use stackctl::orchestrator::{
 
 use crate::checks;
 use crate::faults::{Faults, Luck};
+use crate::watch::Watch;
 
 /// A container as its host knows it.
 #[derive(Debug, Clone)]
@@ -49,6 +50,8 @@ pub struct World {
     pub lost: BTreeSet<NodeName>,
     /// Whether the last look at a silent host is kept.
     pub remembers: bool,
+    /// What the present run has done so far, for what must hold between its actions.
+    pub watch: Watch,
     pub luck: Luck,
     pub faults: Faults,
     /// What will happen, by time and order of scheduling.
@@ -128,6 +131,7 @@ impl World {
             unlucky: BTreeSet::new(),
             lost: BTreeSet::new(),
             remembers: false,
+            watch: Watch::default(),
             luck: Luck::new(seed),
             faults,
             queue: BTreeMap::new(),
@@ -191,8 +195,10 @@ impl World {
             ));
             return RunEnd::Refused;
         }
+        self.watch = Watch::of(&plan, &observed, spec, &options);
         let killed_at = kill_after.map(|ms| self.now.plus_ms(ms));
-        let give_up = self.now.plus_ms(3_600_000);
+        // A service of many tasks may wait for each in turn as long as for one that never gets healthy.
+        let give_up = self.now.plus_ms(6 * 3_600_000);
         let mut converger = Converger::new(assign(&observed, spec, options));
         let mut looking = false;
         let mut inbox = VecDeque::new();
@@ -201,6 +207,9 @@ impl World {
             let step = converger.step(self.now, event);
             for action in step.actions {
                 checks::action_allowed(self, &action, spec);
+                if let Err(what) = self.watch.sent(self.now, &action, spec, self.told_silent.is_empty()) {
+                    checks::fail(self, &what);
+                }
                 if let What::StartTask { task } = &action.what {
                     self.started.insert(task.service.service.clone());
                 }
@@ -229,6 +238,9 @@ impl World {
             if let Some(verdict) = step.verdict {
                 self.say(format!("verdict {:?}", verdict.ending));
                 checks::ended(self, &verdict, spec);
+                if let Err(what) = self.watch.ended(&verdict, spec) {
+                    checks::fail(self, &what);
+                }
                 return RunEnd::Verdict(verdict);
             }
             if let Some(at) = step.wake_at {
@@ -252,7 +264,7 @@ impl World {
                     return RunEnd::Killed;
                 }
                 self.now = self.now.max(at);
-                assert!(self.now < give_up, "no verdict within an hour\n{}", self.trace.join("\n"));
+                assert!(self.now < give_up, "no verdict within six hours\n{}", self.trace.join("\n"));
                 if let Happening::Look { run: of } = happening {
                     looking = false;
                     if of == run {
@@ -497,6 +509,7 @@ impl World {
                 && other.task.spec.host_ports().any(|port| wanted.iter().any(|w| w.clashes_with(&port)))
         });
         if taken {
+            checks::port_taken(self, node, id);
             return Outcome::Failed(refused("port is already allocated"));
         }
         if self.luck.once_in(self.faults.failed_start_in) {
@@ -512,11 +525,14 @@ impl World {
         let container = self.container(node, id).expect("it is about to run");
         let has_check = container.task.spec.healthcheck.is_some();
         let is_bad = container.task.spec.image.ends_with(":bad");
+        let is_undecided = container.task.spec.image.ends_with(":undecided");
         let health = if has_check { Health::Starting } else { Health::None };
         let status = TaskStatus::Running { health };
         container.task.status = status;
         let (node_name, task) = (node.clone(), id.clone());
-        if has_check {
+        if has_check && is_undecided {
+            self.say(format!("{id} on {node} will never make up its mind"));
+        } else if has_check {
             let delay = self.luck.between(200, 3_000);
             let health = if is_bad { Health::Unhealthy } else { Health::Healthy };
             self.at(delay, Happening::Judged { node: node_name, task, health });

@@ -166,8 +166,8 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["task"],
         "port_not_freed",
-        "a port that was not freed",
-        "The task that holds the port could not be stopped, so the one in its place could not start.",
+        "a port or room that was not freed",
+        "The task that holds the port, or what the new one reserves, could not be stopped or was left where it is, so the one in its place could not start.",
         "Look at that node, and deploy again.",
         "stackctl ps shop",
     ),

@@ -56,6 +56,8 @@ impl<'o> Planner<'o> {
                 old: Vec::new(),
                 expired,
                 watch: None,
+                beside: false,
+                may_return_beside: false,
                 after: Vec::new(),
                 why: Reason::History,
             });

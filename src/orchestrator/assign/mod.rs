@@ -7,7 +7,9 @@
 mod history;
 pub(crate) mod loss;
 mod order;
+mod place;
 mod resources;
+mod room;
 mod service;
 mod slot;
 mod stay;
@@ -99,13 +101,17 @@ pub struct SlotWork {
     pub fresh: Option<Arc<TaskPlan>>,
     /// Whether the fresh task's container is there already.
     pub adopt: Adopt,
-    /// Live tasks that go; the first of them serves on until the fresh one is up, under start-first.
+    /// Live tasks that go; the first of them serves on until the fresh one is up, if that is `beside`.
     pub old: Vec<OldTask>,
     /// Ended tasks to remove once the slot is settled.
     pub expired: Vec<OldTask>,
     /// A task that stays, and is not up yet or has not completed.
     pub watch: Option<(TaskHandle, TaskStatus)>,
-    /// Tasks elsewhere in the stack that hold a port the fresh one needs; they go first.
+    /// Start-first, where that can be had: the fresh task is up before the old one goes.
+    pub beside: bool,
+    /// The old task can be started again while the fresh one still runs.
+    pub may_return_beside: bool,
+    /// Tasks elsewhere in the stack that hold a port or the room that the fresh one needs; they go first.
     pub after: Vec<TaskId>,
     /// Why.
     pub why: Reason,
@@ -147,14 +153,24 @@ pub struct OldTask {
     pub idle: bool,
     /// It does its work.
     pub is_up: bool,
-    /// It publishes a port of its node.
-    pub has_ports: bool,
     /// Its own grace period.
     pub grace: Option<GoDuration>,
     /// Why, where it differs from the slot's reason.
     pub why: Reason,
     /// Goes for good rather than staying for post-mortem.
     pub discard: bool,
+}
+
+impl SlotWork {
+    /// Its turn among the slots of a service that get another task. What an earlier run has begun is
+    /// brought to its end first; then broken slots, which have nothing to lose. SwarmKit takes slots in
+    /// random order.
+    pub(super) fn turn(&self) -> u8 {
+        match self.adopt {
+            Adopt::Started(_) => 0,
+            Adopt::No | Adopt::Created => 1 + u8::from(self.old.iter().any(|old| old.is_up)),
+        }
+    }
 }
 
 /// Decides about every slot of a stack.
@@ -189,7 +205,7 @@ fn assign_to(observed: &Observed, lost: &Lost, spec: &StackSpec, options: PlanOp
     plan.look_around();
     let mut services = plan.removed_services();
     services.extend(plan.wanted_services());
-    plan.hand_over_ports(&mut services);
+    plan.hand_over_room(&mut services);
     let prepare = plan.prepare(&services);
     let unused_networks = plan.unused_networks(&services);
     plan.notes.sort();
@@ -295,7 +311,6 @@ impl<'o> Planner<'o> {
             node: self.node_index(&task.node),
             idle: !task.is_live() || never_ran,
             is_up: task.status.is_up(),
-            has_ports: task.spec.host_ports().next().is_some(),
             grace: task.spec.stop_grace_period,
             why,
             discard: discard || never_ran,
@@ -352,6 +367,8 @@ impl<'o> Planner<'o> {
             old: live.iter().map(old).collect(),
             expired: ended.iter().map(old).collect(),
             watch: None,
+            beside: false,
+            may_return_beside: false,
             after: Vec::new(),
             why: why.clone(),
         }

@@ -1,4 +1,4 @@
-//! What tasks need of a node besides room: networks, volumes, images; and ports that change hands.
+//! What tasks need of a node besides room: networks, volumes, images.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use super::super::note::Note;
 use super::super::problem::Problem;
 use super::super::reason::Reason;
 use super::super::site::{Site, name_on_node};
-use super::{Adopt, Planner, ServiceWork, SlotKind, Step};
+use super::{Adopt, Planner, ServiceWork, Step};
 use crate::model::node::ObservedNetwork;
-use crate::model::spec::{HostPort, NetworkSpec, VolumeSpec};
+use crate::model::spec::{NetworkSpec, VolumeSpec};
 use crate::model::{ServiceName, TaskId};
 
 impl Planner<'_> {
@@ -184,39 +184,6 @@ impl Planner<'_> {
             }
         }
         steps
-    }
-
-    /// Fresh tasks that need a port which a task that goes still holds start after it has stopped.
-    ///
-    /// Only tasks of removed slots were counted as gone while placing, so this cannot become a circle:
-    /// removals wait for nothing.
-    pub(super) fn hand_over_ports(&self, services: &mut [ServiceWork]) {
-        let mut leaving: BTreeMap<usize, Vec<(HostPort, TaskId)>> = BTreeMap::new();
-        let removed: BTreeMap<TaskId, usize> = services
-            .iter()
-            .flat_map(|work| &work.slots)
-            .filter(|slot| slot.kind == SlotKind::Remove)
-            .flat_map(|slot| &slot.old)
-            .map(|old| (old.handle.id.clone(), old.node))
-            .collect();
-        if removed.is_empty() {
-            return;
-        }
-        for task in self.observed.tasks().filter(|task| task.stack == self.spec.name) {
-            if let Some(node) = removed.get(&task.id) {
-                let ports = task.spec.host_ports().map(|port| (port, task.id.clone()));
-                leaving.entry(*node).or_default().extend(ports);
-            }
-        }
-        for slot in services.iter_mut().flat_map(|work| &mut work.slots) {
-            let (Some(fresh), Some(leaving)) = (&slot.fresh, leaving.get(&slot.node)) else { continue };
-            let wanted: Vec<HostPort> = fresh.spec.host_ports().collect();
-            let holders =
-                leaving.iter().filter(|(port, _)| wanted.iter().any(|wanted| wanted.clashes_with(port)));
-            slot.after.extend(holders.map(|(_, id)| id.clone()));
-            slot.after.sort();
-            slot.after.dedup();
-        }
     }
 }
 

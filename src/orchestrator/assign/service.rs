@@ -7,13 +7,13 @@ use super::super::action::{ServicePlan, TaskPlan};
 use super::super::note::Note;
 use super::super::problem::Problem;
 use super::super::reason::Reason;
-use super::super::scheduler::{FilterKind, Request, Spread, Tally, Unplaced, refusal};
+use super::super::scheduler::{FilterKind, Request, Tally, Unplaced, refusal};
 use super::super::template;
 use super::slot::{Fate, Found, keep_lowest};
 use super::{Adopt, Planner, ServiceWork, SlotKind, SlotWork, handle, loss, service_plan};
 use crate::diff::task_changes;
 use crate::model::node::Availability;
-use crate::model::spec::{Healthcheck, RestartCondition, ServiceMode, ServiceSpec, Strategy, UpdateOrder};
+use crate::model::spec::{Healthcheck, RestartCondition, ServiceMode, ServiceSpec};
 use crate::model::task::{Slot, Task};
 use crate::model::{ServiceName, SpecHash, TaskId, TaskStatus};
 
@@ -21,7 +21,7 @@ use crate::model::{ServiceName, SpecHash, TaskId, TaskStatus};
 pub(super) struct Table<'p> {
     pub(super) service: &'p ServiceSpec,
     pub(super) plan: Arc<ServicePlan>,
-    request: Request,
+    pub(super) request: Request,
     templated: bool,
     /// Why its tasks stay on a drained node, if they do.
     pub(super) stays: Option<String>,
@@ -33,13 +33,21 @@ pub(super) struct Table<'p> {
 }
 
 /// A slot that needs a task, before it is known where.
-struct Open<'o> {
-    found: Found<'o>,
+pub(super) struct Open<'o> {
+    pub(super) found: Found<'o>,
     /// A container of an earlier run that only needs to be started.
-    adopt: Option<&'o Task>,
+    pub(super) adopt: Option<&'o Task>,
     /// Where it is to go; room is taken there.
-    target: Option<usize>,
+    pub(super) target: Option<usize>,
+    /// Its fresh task runs beside the old one until it is up.
+    pub(super) beside: bool,
     why: Reason,
+}
+
+impl<'o> Open<'o> {
+    fn new(found: Found<'o>, why: Reason) -> Self {
+        Self { found, adopt: None, target: None, beside: false, why }
+    }
 }
 
 impl<'o> Planner<'o> {
@@ -147,16 +155,9 @@ impl<'o> Planner<'o> {
         for slot in work.slots.iter_mut().filter(|_| !other_kind.is_empty()) {
             let Some(fresh) = &slot.fresh else { continue };
             let namesakes = other_kind.iter().filter(|found| found.slot == fresh.slot);
-            slot.after = namesakes.flat_map(|found| &found.live).map(|task| task.id.clone()).collect();
+            slot.after.extend(namesakes.flat_map(|found| &found.live).map(|task| task.id.clone()));
         }
-        let in_place = |slot: &SlotWork| slot.old.iter().any(|old| !old.idle && old.node == slot.node);
-        let replaces = work.slots.iter().any(|slot| slot.kind == SlotKind::Replace && in_place(slot));
-        let start_first = service.update_config.order == UpdateOrder::StartFirst;
-        if start_first && replaces && !table.request.demand.ports.is_empty() {
-            let port = table.request.demand.ports[0];
-            let why = format!("two tasks cannot publish port {port} on one host");
-            self.notes.push(Note::ForcedStopFirst { service: service.name.clone(), why });
-        }
+        self.note_order(&table, &work);
         work.slots.sort_by_cached_key(|slot| (slot.kind, slot.slot()));
         work
     }
@@ -223,7 +224,7 @@ impl<'o> Planner<'o> {
                 self.sites[target].load.add(&table.request.demand);
                 tally.add(target);
                 let why = Reason::Rebalanced { from, to };
-                open.push(Open { found, adopt: None, target: Some(target), why });
+                open.push(Open { target: Some(target), ..Open::new(found, why) });
             } else if let Some(at) = self.settle(table, work, found, &mut open) {
                 tally.counts[at] += 1;
             }
@@ -242,7 +243,7 @@ impl<'o> Planner<'o> {
         for number in free {
             let found = Found::empty(Slot::Replica(number));
             if !self.held(table, &found) {
-                open.push(Open { found, adopt: None, target: None, why: new.clone() });
+                open.push(Open::new(found, new.clone()));
             }
         }
         self.place(table, work, open, tally);
@@ -296,10 +297,11 @@ impl<'o> Planner<'o> {
                 None => {
                     let why =
                         if table.slots_before == 0 { Reason::NewService } else { Reason::NodeWithoutTask };
-                    open.push(Open { found: Found::empty(slot), adopt: None, target: None, why });
+                    open.push(Open::new(Found::empty(slot), why));
                 }
             }
-            for open in open {
+            for mut open in open {
+                open.beside = table.is_start_first() && table.request.check_room(&self.sites[at], 0).is_ok();
                 for task in &open.found.live {
                     self.release(task);
                 }
@@ -384,7 +386,8 @@ impl<'o> Planner<'o> {
                     // The one it was to replace goes once it has proved itself, not before.
                     let why = self.surplus_reason(table, &found, task);
                     let at = self.node_index(&task.node);
-                    let slot = self.fresh(table, Open { found, adopt: Some(task), target: None, why }, at);
+                    let open = Open { adopt: Some(task), ..Open::new(found, why) };
+                    let slot = self.fresh(table, open, at);
                     work.slots.push(slot);
                     return Some(at);
                 } else {
@@ -398,6 +401,8 @@ impl<'o> Planner<'o> {
                         old: others,
                         expired,
                         watch: None,
+                        beside: false,
+                        may_return_beside: false,
                         after: Vec::new(),
                         why,
                     });
@@ -413,7 +418,7 @@ impl<'o> Planner<'o> {
             }
             Fate::Adopt(task) => {
                 let why = self.reason_for(table, &found, true);
-                open.push(Open { found, adopt: Some(task), target: None, why });
+                open.push(Open { adopt: Some(task), ..Open::new(found, why) });
                 None
             }
             Fate::Fresh if self.held(table, &found) => None,
@@ -424,13 +429,13 @@ impl<'o> Planner<'o> {
             }
             Fate::Fresh => {
                 let why = self.reason_for(table, &found, false);
-                open.push(Open { found, adopt: None, target: None, why });
+                open.push(Open::new(found, why));
                 None
             }
         }
     }
 
-    fn tally(&self, table: &Table<'_>) -> Tally {
+    pub(super) fn tally(&self, table: &Table<'_>) -> Tally {
         let (request, service) = (&table.request, table.service);
         Tally::of(request, service, &self.spec.name, self.residents.as_ref(), &self.sites)
     }
@@ -448,6 +453,8 @@ impl<'o> Planner<'o> {
             old: Vec::new(),
             expired: Vec::new(),
             watch: Some((handle(task), task.status)),
+            beside: false,
+            may_return_beside: false,
             after: Vec::new(),
             why: Reason::NeverStarted,
         });
@@ -506,108 +513,9 @@ impl<'o> Planner<'o> {
         work.slots.push(slot);
     }
 
-    /// Finds a node for every open slot: the one it is on where that still fits, the best otherwise.
-    ///
-    /// Staying put is ours: SwarmKit ranks all nodes anew for a replacement, which carries tasks away
-    /// from their local volumes and images for no gain.
-    fn place(
-        &mut self,
-        table: &mut Table<'_>,
-        work: &mut ServiceWork,
-        open: Vec<Open<'o>>,
-        mut tally: Tally,
-    ) {
-        let start_first = table.service.update_config.order == UpdateOrder::StartFirst;
-        let (mut staying, mut moving) = (Vec::new(), Vec::new());
-        // Who goes is no company for who comes, though side by side they meet.
-        if self.residents.is_some() {
-            for task in open.iter().flat_map(|open| &open.found.live) {
-                self.leaves(task);
-            }
-            let counts = std::mem::take(&mut tally.counts);
-            tally = self.tally(table);
-            tally.counts = counts;
-        }
-        for open in open {
-            // What is replaced makes room for its successor, unless both live side by side for a while.
-            let side_by_side = start_first && table.request.demand.ports.is_empty();
-            if !side_by_side {
-                for task in &open.found.live {
-                    self.release(task);
-                }
-            }
-            if let Some(at) = open.target {
-                tally.add(at);
-                staying.push((open, at));
-                continue;
-            }
-            let home = open
-                .found
-                .live
-                .iter()
-                .find(|task| self.lasts(table, task).is_none())
-                .map(|task| self.node_index(&task.node));
-            // A container that was made already is taken where it is: its room is its own.
-            let home = open.adopt.map(|task| self.node_index(&task.node)).or(home);
-            let fits = home.is_some_and(|at| {
-                let site = &self.sites[at];
-                table.request.check_fixed(site).is_ok()
-                    && (side_by_side || table.request.check_room(site, tally.counts[at]).is_ok())
-                    && !tally.refuses(at)
-            });
-            match home.filter(|_| fits) {
-                Some(at) => {
-                    self.sites[at].load.add(&table.request.demand);
-                    tally.add(at);
-                    staying.push((open, at));
-                }
-                None => moving.push(open),
-            }
-        }
-        for (open, at) in staying {
-            let slot = self.fresh(table, open, at);
-            work.slots.push(slot);
-        }
-        if moving.is_empty() {
-            return;
-        }
-        let division = self.divisions.of(&table.request, &table.service.placement.spread, &self.sites);
-        let strategy = table.service.placement.strategy.unwrap_or(self.options.strategy);
-        let mut spread = Spread::new(&table.request, strategy, &division, &self.sites, &tally);
-        let mut left_over = 0u32;
-        let mut placed = Vec::with_capacity(moving.len());
-        for open in moving {
-            let seed = match strategy {
-                Strategy::Random => self.seed(table, &open.found.slot),
-                Strategy::Spread | Strategy::Binpack => 0,
-            };
-            match spread.place(&mut self.sites, &mut tally, seed) {
-                Some(at) => placed.push((open, at)),
-                None => left_over += 1,
-            }
-        }
-        drop(spread);
-        for (open, at) in placed {
-            let slot = self.fresh(table, open, at);
-            work.slots.push(slot);
-        }
-        if left_over > 0 {
-            let name = &table.service.name;
-            let unplaced = Unplaced::explain(name, left_over, &table.request, &self.sites, &tally);
-            self.problems.push(Problem::Unplaced(unplaced));
-        }
-    }
-
-    /// What a slot draws its node with: the same each time.
-    fn seed(&self, table: &Table<'_>, slot: &Slot) -> u64 {
-        let text = format!("{}/{}/{slot}", self.spec.name, table.service.name);
-        let digest = crate::model::ids::sha256_hex(text.as_bytes());
-        u64::from_str_radix(&digest[..16], 16).expect("sixteen digits")
-    }
-
     /// The decision for a slot that gets a task on a node.
-    fn fresh(&mut self, table: &mut Table<'_>, open: Open<'o>, at: usize) -> SlotWork {
-        let Open { found, adopt, why, target: _ } = open;
+    pub(super) fn fresh(&mut self, table: &mut Table<'_>, open: Open<'o>, at: usize) -> SlotWork {
+        let Open { found, adopt, why, beside, target: _ } = open;
         let node = self.sites[at].member.name.clone();
         let adopted = adopt.filter(|task| task.node == node);
         let (id, attempt) = match adopted {
@@ -654,6 +562,8 @@ impl<'o> Planner<'o> {
             old,
             expired,
             watch: None,
+            beside,
+            may_return_beside: false,
             after: Vec::new(),
             why,
         }

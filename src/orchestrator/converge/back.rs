@@ -64,7 +64,8 @@ impl Converger {
         self.services[run.service].rollback.order == UpdateOrder::StartFirst
             && run.old_touched
             && run.fresh == Fresh::Started
-            && run.serving().is_some_and(|old| !old.has_ports || old.node != run.work.node)
+            && run.work.may_return_beside
+            && run.serving().is_some()
     }
 
     fn stop_fresh(&mut self, now: Timestamp, slot: usize, step: &mut Step) {

@@ -135,8 +135,7 @@ impl ServiceRun {
         let count = run.keeps.len() + run.creates.len() + run.replaces.len();
         run.total = u32::try_from(count).unwrap_or(u32::MAX);
         run.keeps_open = u32::try_from(run.keeps.len()).unwrap_or(u32::MAX);
-        // Broken slots first: they have nothing to lose. SwarmKit takes slots in random order.
-        run.replaces.make_contiguous().sort_by_key(|slot| slots[*slot].work.old.iter().any(|old| old.is_up));
+        run.replaces.make_contiguous().sort_by_key(|slot| slots[*slot].work.turn());
         run
     }
 
@@ -154,12 +153,10 @@ impl ServiceRun {
         matches!(self.state, State::Returning { .. }) || (self.is_over() && self.state != State::Up)
     }
 
-    /// Leaves alone what was not begun; how many slots that are.
-    pub(super) fn leave_rest(&mut self) -> usize {
-        let left = self.replaces.len() + self.creates.len();
-        self.untouched += u32::try_from(left).unwrap_or(u32::MAX);
-        self.replaces.clear();
-        self.creates.clear();
+    /// Leaves alone what was not begun; which slots that are.
+    pub(super) fn leave_rest(&mut self) -> Vec<usize> {
+        let left: Vec<usize> = self.replaces.drain(..).chain(self.creates.drain(..)).collect();
+        self.untouched += u32::try_from(left.len()).unwrap_or(u32::MAX);
         left
     }
 
@@ -205,7 +202,7 @@ impl Converger {
         }
         let needed = || self.services[service].depends_on.iter().map(|(on, _)| &self.services[*on]);
         if self.is_turning || needed().any(ServiceRun::is_in_vain) {
-            self.skip(service);
+            self.skip(now, service, step);
             self.tell_dependents(now, service, step);
             return;
         }
@@ -240,11 +237,15 @@ impl Converger {
                     break;
                 }
                 let left = run.leave_rest();
-                run.open -= left;
-                if left > 0 && run.is_update {
+                run.open -= left.len();
+                if !left.is_empty() && run.is_update {
                     step.notices.push(Notice::Paused { service: run.name.clone(), cause: run.cause() });
                 }
+                for slot in left {
+                    self.disappoint_waiting(now, slot, step);
+                }
             }
+            let run = &mut self.services[service];
             // What an earlier run changed must prove itself before more is changed.
             let may_replace = run.keeps_open == 0;
             let next = if run.creating < run.max_concurrent && !run.creates.is_empty() {
@@ -276,7 +277,8 @@ impl Converger {
             SlotKind::Create => run.creating -= 1,
             SlotKind::Replace => {
                 // Counted from when it ran, as SwarmKit does.
-                let delay = run.update.delay.as_millis() - self.slots[slot].held_ms;
+                let held = self.slots[slot].held_since.map_or(0, |since| now.since_ms(since));
+                let delay = run.update.delay.as_millis() - held;
                 if delay > 0 && !run.replaces.is_empty() && !run.is_halted() {
                     // The slot stays in motion until the delay is over (SwarmKit sleeps in its worker).
                     self.timers.insert((now.plus_ms(delay), Timer::Delay { slot, leg: Leg::Forward }));

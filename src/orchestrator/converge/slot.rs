@@ -20,7 +20,7 @@
 //! A newcomer that failed is stopped if the task it was to replace still serves: SwarmKit lets the two
 //! live on side by side, and goes on restarting the broken one.
 
-use super::super::action::{Failure, FailureKind, Outcome, What};
+use super::super::action::{Failure, FailureKind, Outcome, TaskHandle, What};
 use super::super::assign::{Adopt, OldTask, SlotKind, SlotWork};
 use super::super::reason::Reason;
 use super::back::Back;
@@ -29,7 +29,6 @@ use super::service::State;
 use super::verdict::TaskFailure;
 use super::{Converger, Purpose, RESTART_PATIENCE_MS, SETTLE_MS, Step, Timer};
 use crate::model::ids::TaskId;
-use crate::model::spec::UpdateOrder;
 use crate::model::{Health, TaskStatus, Timestamp};
 
 /// A slot on its way.
@@ -41,14 +40,18 @@ pub(super) struct SlotRun {
     pub(super) leg: Leg,
     /// Actions of this stage still in flight.
     pub(super) in_flight: u32,
-    /// Old tasks elsewhere that still hold a port.
+    /// Old tasks elsewhere that still hold a port or room.
     blocked_by: usize,
+    /// One of them, which will not go: this slot cannot start.
+    blocked_for_good: Option<String>,
+    /// Which of its old tasks were asked to go last.
+    going: Which,
     /// The fresh task was seen up.
     was_up: bool,
     /// Until when a fall counts as a failure of this run.
     watched_until: Option<Timestamp>,
-    /// How long it was held after that, in milliseconds.
-    pub(super) held_ms: i64,
+    /// Since when it is being held, or was.
+    pub(super) held_since: Option<Timestamp>,
     /// How far the fresh task's container came.
     pub(super) fresh: Fresh,
     /// The old task that serves was asked to go.
@@ -120,6 +123,8 @@ impl SlotRun {
         Self {
             service,
             blocked_by: work.after.len(),
+            blocked_for_good: None,
+            going: Which::Rest,
             fresh: match work.adopt {
                 Adopt::No => Fresh::No,
                 Adopt::Created => Fresh::Created,
@@ -131,7 +136,7 @@ impl SlotRun {
             in_flight: 0,
             was_up: false,
             watched_until: None,
-            held_ms: 0,
+            held_since: None,
             old_touched: false,
             has_failed: false,
             fresh_gone: false,
@@ -166,24 +171,23 @@ impl SlotRun {
         self.work.old.first().filter(|old| !old.idle && !is_duplicate)
     }
 
+    /// Old tasks that were asked to go last.
+    fn asked_to_go(&self) -> &[OldTask] {
+        let old = &self.work.old;
+        let first = old.len().min(1);
+        match self.going {
+            Which::All => old,
+            Which::First => &old[..first],
+            Which::Rest => &old[first..],
+        }
+    }
+
     fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Up | Stage::Failed)
     }
 }
 
 impl Converger {
-    fn is_start_first(&self, slot: usize) -> bool {
-        let run = &self.slots[slot];
-        // Two tasks cannot publish one port of a node: then the old one goes first, whatever the order.
-        let shares_node = run.work.old.iter().any(|old| !old.idle && old.node == run.work.node);
-        self.services[run.service].update.order == UpdateOrder::StartFirst
-            && run
-                .work
-                .fresh
-                .as_ref()
-                .is_some_and(|fresh| !shares_node || fresh.spec.host_ports().next().is_none())
-    }
-
     /// First action of a slot that gets a task.
     pub(super) fn begin_slot(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
         if self.touches_silent(slot) {
@@ -224,7 +228,7 @@ impl Converger {
 
     fn created(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
         // Start-first keeps one old task serving, not two: runs that were killed may have left more.
-        let going = if self.is_start_first(slot) { Which::Rest } else { Which::All };
+        let going = if self.slots[slot].work.beside { Which::Rest } else { Which::All };
         self.stop_old(now, slot, going, step);
     }
 
@@ -235,14 +239,8 @@ impl Converger {
             return self.fail_slot(now, slot, silent_failure(), step);
         }
         self.slots[slot].stage = Stage::Stopping;
-        let old = &self.slots[slot].work.old;
-        let (first, rest) = old.split_at(old.len().min(1));
-        let chosen = match which {
-            Which::All => [first, rest],
-            Which::First => [first, &[]],
-            Which::Rest => [rest, &[]],
-        };
-        let going: Vec<OldTask> = chosen.into_iter().flatten().cloned().collect();
+        self.slots[slot].going = which;
+        let going = self.slots[slot].asked_to_go().to_vec();
         self.slots[slot].old_touched |= !matches!(which, Which::Rest);
         self.slots[slot].in_flight = u32::try_from(going.len()).expect("few tasks a slot");
         for old in &going {
@@ -258,7 +256,8 @@ impl Converger {
     }
 
     fn old_stopped(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
-        let ids: Vec<TaskId> = self.slots[slot].work.old.iter().map(|old| old.handle.id.clone()).collect();
+        let gone = self.slots[slot].asked_to_go().iter();
+        let ids: Vec<TaskId> = gone.map(|old| old.handle.id.clone()).collect();
         for id in ids {
             for waiting in self.waiting_for_stop.remove(&id).unwrap_or_default() {
                 self.slots[waiting].blocked_by -= 1;
@@ -279,6 +278,10 @@ impl Converger {
             return self.fail_slot(now, slot, silent_failure(), step);
         }
         let run = &mut self.slots[slot];
+        if let Some(blocker) = &run.blocked_for_good {
+            let failure = not_freed(blocker);
+            return self.fail_slot(now, slot, failure, step);
+        }
         if run.blocked_by > 0 {
             run.stage = Stage::AwaitingPorts;
             return;
@@ -295,6 +298,7 @@ impl Converger {
     pub(super) fn await_up(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
         self.slots[slot].stage = Stage::AwaitingUp;
         self.watched.insert(slot);
+        self.expect_progress(now, slot);
         let status = self.slots[slot].work.watch.as_ref().map(|(_, status)| *status);
         self.task_seen(now, slot, status, step);
     }
@@ -412,7 +416,7 @@ impl Converger {
                 run.watched_until = Some(now.plus_ms(hold.max(SETTLE_MS)));
                 if unchecked && run.work.kind == SlotKind::Replace && hold > 0 {
                     run.stage = Stage::Holding;
-                    run.held_ms = hold;
+                    run.held_since = Some(now);
                     self.timers.insert((now.plus_ms(hold), Timer::Hold { slot, leg: Leg::Forward }));
                 } else {
                     self.up(now, slot, step);
@@ -459,7 +463,7 @@ impl Converger {
         // Beside one that an earlier run has started, all old ones are still there, whatever the order.
         let which = match self.slots[slot].work.adopt {
             Adopt::Started(_) => Some(Which::All),
-            Adopt::No | Adopt::Created => self.is_start_first(slot).then_some(Which::First),
+            Adopt::No | Adopt::Created => self.slots[slot].work.beside.then_some(Which::First),
         };
         if let Some(which) = which.filter(|_| !self.slots[slot].work.old.is_empty()) {
             self.stop_old(now, slot, which, step);
@@ -561,20 +565,17 @@ impl Converger {
         self.finish(now, slot, Stage::Failed, step);
     }
 
-    /// Whoever waits for the ports of this slot's old tasks will not get them.
+    /// Whoever waits for the ports or the room of this slot's old tasks will not get them.
     pub(super) fn disappoint_waiting(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
-        let ids: Vec<TaskId> = self.slots[slot].work.old.iter().map(|old| old.handle.id.clone()).collect();
-        let waiting: Vec<usize> =
-            ids.iter().flat_map(|id| self.waiting_for_stop.remove(id).unwrap_or_default()).collect();
-        for slot in waiting {
-            if self.slots[slot].stage == Stage::AwaitingPorts {
-                let failure = Failure {
-                    kind: FailureKind::Refused,
-                    code: "stackctl::task::port_not_freed".to_owned(),
-                    message: "the task that holds its port could not be stopped".to_owned(),
-                    help: None,
-                };
-                self.fail_slot(now, slot, failure, step);
+        let old = self.slots[slot].work.old.iter();
+        let old: Vec<TaskHandle> = old.map(|old| old.handle.clone()).collect();
+        for task in old {
+            for waiting in self.waiting_for_stop.remove(&task.id).unwrap_or_default() {
+                // One that has not come so far finds out when it does.
+                self.slots[waiting].blocked_for_good.get_or_insert_with(|| task.to_string());
+                if self.slots[waiting].stage == Stage::AwaitingPorts {
+                    self.fail_slot(now, waiting, not_freed(&task.to_string()), step);
+                }
             }
         }
     }
@@ -584,7 +585,8 @@ impl Converger {
         self.slots[slot].stage = Stage::Failed;
         self.record_failure(slot, ended(why));
         let service = self.slots[slot].service;
-        if self.services[service].state == State::Up {
+        // It may be the one that makes too many of a few that were tolerated.
+        if matches!(self.services[service].state, State::Up | State::Failed) {
             self.services[service].state = State::Rolling;
         }
         self.pump(now, service, step);
@@ -612,6 +614,16 @@ pub(super) fn ended(why: &str) -> Failure {
         kind: FailureKind::Refused,
         code: "stackctl::task::not_up".to_owned(),
         message: why.to_owned(),
+        help: None,
+    }
+}
+
+/// A slot cannot start, because another's old task will not go.
+fn not_freed(blocker: &str) -> Failure {
+    Failure {
+        kind: FailureKind::Refused,
+        code: "stackctl::task::port_not_freed".to_owned(),
+        message: format!("{blocker}, whose port or room it needs, stays where it is"),
         help: None,
     }
 }

@@ -40,7 +40,7 @@ impl Converger {
     fn turn_service(&mut self, now: Timestamp, service: usize, step: &mut Step) {
         let run = &self.services[service];
         step.notices.push(Notice::RollingBack { service: run.name.clone(), cause: run.cause() });
-        self.halt(service);
+        self.halt(now, service, step);
         self.begin_return(now, service, step);
     }
 
@@ -53,9 +53,9 @@ impl Converger {
         step.notices.push(Notice::RollingBackStack { service: run.name.clone(), cause: run.cause() });
         for service in 0..self.services.len() {
             if self.services[service].state == State::Waiting {
-                self.skip(service);
+                self.skip(now, service, step);
             } else if self.services[service].state != State::Skipped {
-                self.halt(service);
+                self.halt(now, service, step);
             }
         }
         for service in (0..self.services.len()).rev() {
@@ -63,17 +63,24 @@ impl Converger {
         }
     }
 
-    pub(super) fn skip(&mut self, service: usize) {
+    pub(super) fn skip(&mut self, now: Timestamp, service: usize, step: &mut Step) {
         let run = &mut self.services[service];
         run.state = State::Skipped;
         run.untouched = u32::try_from(run.open).unwrap_or(u32::MAX);
+        for slot in run.slots.clone() {
+            self.disappoint_waiting(now, slot, step);
+        }
     }
 
     /// Nothing of this service moves forward any more.
-    fn halt(&mut self, service: usize) {
+    fn halt(&mut self, now: Timestamp, service: usize, step: &mut Step) {
         let run = &mut self.services[service];
-        run.leave_rest();
+        let left = run.leave_rest();
         run.state = State::Returning { begun: false };
+        for slot in left {
+            self.disappoint_waiting(now, slot, step);
+        }
+        let run = &mut self.services[service];
         for slot in run.slots.clone() {
             let slot_run = &mut self.slots[slot];
             slot_run.leg = slot_run.leg.max(Leg::Halted);

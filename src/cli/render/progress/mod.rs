@@ -272,10 +272,10 @@ impl Board {
     ) -> Option<(String, String)> {
         let (_, stand) = self.stand(task)?;
         let (before, after) = (stand.phase.clone(), phase(status));
-        // An old task on its way out is of no interest, nor is one that is still being moved.
-        if stand.is_removal
-            || matches!(&before, Phase::Moving(word) if word == "stopping" || word == "creating")
-        {
+        // An old task on its way out is of no interest, nor is one that is still being moved, nor the
+        // failed one once its slot goes back.
+        let passes = ["stopping", "creating", "rolling back"];
+        if stand.is_removal || matches!(&before, Phase::Moving(word) if passes.contains(&word.as_str())) {
             return None;
         }
         self.settle(now, task, after.clone());

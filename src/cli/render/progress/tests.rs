@@ -149,6 +149,28 @@ fn rows_show_each_service_once() {
     "#);
 }
 
+/// Why a service goes back is said before that it does, and not again when the failed task is seen later.
+#[test]
+fn a_failed_task_is_told_before_the_rollback_it_causes() {
+    let (actions, mut board) = run();
+    let (start, task) = (&actions[2], actions[2].what.task().unwrap());
+    board.take(Timestamp(0), Happened::Began(start));
+    board.take(Timestamp(10), Happened::Ended(start, &Outcome::Started(UP)));
+    let gone = Some(TaskStatus::Exited { exit_code: 1 });
+    let fell = plain(board.take(Timestamp(20), Happened::Seen(&start.node, &task, gone)));
+    assert!(fell.ends_with("ended with status 1 on h1"), "{fell}");
+    let grace = None;
+    let stop = Action {
+        what: What::StopTask { task: task.clone(), grace },
+        why: Reason::RolledBack,
+        ..start.clone()
+    };
+    board.take(Timestamp(30), Happened::Began(&stop));
+    assert_eq!(board.take(Timestamp(40), Happened::Seen(&start.node, &task, gone)), None);
+    let again = Some(TaskStatus::Restarting { exit_code: 1 });
+    assert_eq!(board.take(Timestamp(50), Happened::Seen(&start.node, &task, again)), None);
+}
+
 #[test]
 fn silence_is_never_long() {
     let (actions, mut board) = run();
