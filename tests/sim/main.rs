@@ -17,6 +17,7 @@ mod losses;
 mod splitmix;
 mod steps;
 mod stories;
+mod swaps;
 mod watch;
 mod world;
 
