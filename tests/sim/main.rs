@@ -18,6 +18,7 @@ mod losses;
 mod splitmix;
 mod steps;
 mod stories;
+mod swaps;
 mod watch;
 mod world;
 
