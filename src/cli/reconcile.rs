@@ -162,6 +162,8 @@ fn exit(last: &Snapshot) -> Exit {
         matches!(standing, Standing::Failed { .. } | Standing::Blocked { .. } | Standing::Held { .. })
     }) {
         Exit::Refused
+    } else if any(|standing| matches!(standing, Standing::Busy { .. })) {
+        Exit::Locked
     } else if any(|standing| matches!(standing, Standing::Drifted { .. } | Standing::Degraded { .. })) {
         Exit::Differs
     } else {

@@ -13,6 +13,7 @@ mod help;
 mod hosts;
 mod ledger;
 mod nodes;
+mod reconcile;
 mod stack;
 mod stacks;
 mod verbs;

@@ -19,6 +19,7 @@ mod splitmix;
 mod steps;
 mod stories;
 mod swaps;
+mod upkeep;
 mod watch;
 mod world;
 

@@ -493,6 +493,10 @@ impl Watch {
         for (name, stack) in &mut self.stacks {
             let before = stack.standing.clone();
             let judgement = stack.judge(name, &observed, &base);
+            if stack.standing != before {
+                let (stack_name, release) = (name.clone(), stack.number());
+                news.push(News::Stack { stack: stack_name, release, standing: stack.standing.clone() });
+            }
             if let Judgement::Heal { number, options } = judgement
                 && may_heal
                 && self.heals.len() + jobs.len() < HEALS_MAX
@@ -500,10 +504,6 @@ impl Watch {
                 stack.is_healing = true;
                 stack.standing = Standing::Healing;
                 jobs.push((name.clone(), number, options));
-            }
-            if stack.standing != before {
-                let (stack_name, release) = (name.clone(), stack.number());
-                news.push(News::Stack { stack: stack_name, release, standing: stack.standing.clone() });
             }
             if let Some(at) = stack.wakes_at() {
                 self.look_at = self.look_at.min(at.max(observed.at.plus_ms(SETTLE_MS)));

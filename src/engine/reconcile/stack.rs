@@ -78,7 +78,7 @@ impl Stack {
         !self.is_healing
             && !self.is_being_read
             && self.read_at.is_none()
-            && self.standing != Standing::Unknown
+            && !matches!(self.standing, Standing::Unknown | Standing::Healing)
     }
 
     /// Takes what is remembered; whether it is news.

@@ -1,0 +1,90 @@
+//! One round of the loop on fake engines: what it says, what it mends, and that who reports writes nothing.
+
+use crate::hosts::Hosts;
+
+const WEB: &str = "\
+services:
+  web:
+    image: nginx:1.25
+    deploy: {replicas: 3, update_config: {parallelism: 0, monitor: 50ms}}
+";
+
+fn deployed() -> Hosts {
+    let mut cluster = Hosts::new(3);
+    cluster.room.env("USER", "ann").env("STACKCTL_NOW", "2026-01-31T12:00:00Z");
+    cluster.stackfile(WEB);
+    cluster.expect(0, "deploy --yes shop");
+    cluster
+}
+
+/// One of its containers is gone, and one was stopped.
+fn damage(cluster: &Hosts) {
+    cluster.engines[0].with(|world| world.containers.clear());
+    cluster.engines[1].with(|world| {
+        let now = world.clock.now();
+        world.containers.values_mut().for_each(|container| container.life.stop(now, 137));
+    });
+}
+
+#[test]
+fn one_round_mends_what_has_drifted() {
+    let cluster = deployed();
+    let run = cluster.expect(0, "reconcile --once");
+    assert!(run.stdout.ends_with("stack shop (release 1) is as declared\n"), "{}", run.show());
+    damage(&cluster);
+    cluster.forget_calls();
+    let run = cluster.expect(2, "reconcile --once --policy report");
+    assert!(run.stdout.contains("stack shop (release 1) has drifted: "), "{}", run.show());
+    assert!(
+        run.stdout.contains(": removed") && run.stdout.contains(": stopped (status 137)"),
+        "{}",
+        run.show()
+    );
+    assert_eq!(cluster.writes(), [""; 0], "who reports writes nothing");
+    let run = cluster.expect(0, "reconcile --once --format json");
+    let lines: Vec<serde_json::Value> =
+        run.stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let types: Vec<&str> = lines.iter().filter_map(|line| line["type"].as_str()).collect();
+    assert!(types.starts_with(&["leading", "stack", "heal_began", "acted"]), "{types:?}");
+    assert_eq!(lines.last().map(|line| &line["standing"]), Some(&"in_sync".into()), "{}", run.show());
+    assert_eq!(cluster.running().len(), 3);
+    let history = cluster.expect(0, "history --format {{.Release}}:{{.Outcome}} shop").stdout;
+    assert_eq!(history, "1:deployed\n", "healing is no release");
+    // Its lease is given back, and so is the lead: the second round finds nothing to do.
+    cluster.expect(0, "reconcile --once");
+}
+
+#[test]
+fn a_suspended_stack_is_left_as_it_is() {
+    let cluster = deployed();
+    let run = cluster.expect(0, "suspend -m repairs shop");
+    assert!(run.stderr.contains("Stack shop is suspended: the loop leaves it as it is."), "{}", run.show());
+    cluster.forget_calls();
+    let again = cluster.expect(0, "suspend shop");
+    assert!(again.stderr.contains("has been suspended by ann@"), "{}", again.show());
+    assert_eq!(cluster.writes(), [""; 0], "the second time nothing is written");
+    damage(&cluster);
+    let run = cluster.expect(0, "reconcile --once");
+    assert!(
+        run.stdout.contains("is suspended by ann@") && run.stdout.contains("(repairs)"),
+        "{}",
+        run.show()
+    );
+    assert_eq!(cluster.running().len(), 1);
+    cluster.expect(0, "resume shop");
+    cluster.expect(0, "reconcile --once");
+    assert_eq!(cluster.running().len(), 3);
+    let unknown = cluster.expect(1, "suspend nothing");
+    assert!(unknown.stderr.contains("stackctl::history::no_release"), "{}", unknown.show());
+}
+
+#[test]
+fn times_and_places_that_make_no_sense_are_refused() {
+    let cluster = deployed();
+    let run = cluster.expect(64, "reconcile --node-timeout 1s");
+    assert!(run.stderr.contains("--node-timeout is 1s, and must be 3s at least"), "{}", run.show());
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let at = taken.local_addr().expect("an address");
+    let run = cluster.expect(1, &format!("reconcile --once --listen {at}"));
+    assert!(run.stderr.contains("stackctl::reconcile::listen"), "{}", run.show());
+}
