@@ -13,7 +13,7 @@ use super::age::elapsed;
 use super::plan::moves::{MoveKind, Moves};
 use super::style::{ADD, BAD, CHANGE, FAINT, paint};
 use super::text::{clean, count, pad};
-use crate::model::{Health, NodeName, ServiceName, Slot, TaskStatus, Timestamp};
+use crate::model::{Health, NodeName, ServiceName, Slot, TaskId, TaskStatus, Timestamp};
 use crate::orchestrator::{Action, ActionId, Failure, Forecast, Notice, Outcome, Reason, TaskHandle, What};
 
 pub use json::{line as json_line, planned, stamped, version};
@@ -60,6 +60,8 @@ struct Stand {
     is_removal: bool,
     phase: Phase,
     node: Option<NodeName>,
+    /// Which task was started in it last: what becomes of another is not the slot's story any more.
+    task: Option<TaskId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +96,8 @@ impl Board {
             let row = services.entry(service.clone()).or_default();
             for one in moves {
                 let is_removal = one.kind == MoveKind::Remove;
-                let stand = Stand { is_removal, phase: Phase::Waiting, node: one.to.or(one.from) };
+                let node = one.to.or(one.from);
+                let stand = Stand { is_removal, phase: Phase::Waiting, node, task: None };
                 row.slots.insert(one.slot, stand);
             }
         }
@@ -186,6 +189,9 @@ impl Board {
             row.get_or_insert(now);
             stand.phase = Phase::Moving(word);
             stand.node = Some(action.node.clone());
+            if matches!(action.what, What::StartTask { .. } | What::StartAgain { .. }) {
+                stand.task = Some(task.id.clone());
+            }
         }
     }
 
@@ -271,6 +277,9 @@ impl Board {
         status: Option<TaskStatus>,
     ) -> Option<(String, String)> {
         let (_, stand) = self.stand(task)?;
+        if stand.task.as_ref().is_some_and(|started| *started != task.id) {
+            return None;
+        }
         let (before, after) = (stand.phase.clone(), phase(status));
         // An old task on its way out is of no interest, nor is one that is still being moved, nor the
         // failed one once its slot goes back.

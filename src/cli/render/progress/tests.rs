@@ -169,6 +169,14 @@ fn a_failed_task_is_told_before_the_rollback_it_causes() {
     assert_eq!(board.take(Timestamp(40), Happened::Seen(&start.node, &task, gone)), None);
     let again = Some(TaskStatus::Restarting { exit_code: 1 });
     assert_eq!(board.take(Timestamp(50), Happened::Seen(&start.node, &task, again)), None);
+    let old = TaskHandle { id: TaskId::unchecked("web.1.old"), ..task.clone() };
+    let back =
+        Action { what: What::StartAgain { task: old.clone() }, why: Reason::RolledBack, ..start.clone() };
+    board.take(Timestamp(60), Happened::Began(&back));
+    board.take(Timestamp(70), Happened::Ended(&back, &Outcome::Started(UP)));
+    assert_eq!(board.take(Timestamp(80), Happened::Seen(&start.node, &task, gone)), None);
+    let fell = plain(board.take(Timestamp(90), Happened::Seen(&start.node, &old, gone)));
+    assert!(fell.ends_with("ended with status 1 on h1"), "{fell}");
 }
 
 #[test]
