@@ -16,11 +16,12 @@ use super::cluster::{self, Cluster};
 use super::deploy::{duration, stack_name};
 use super::format::Format;
 use super::machine;
-use super::records::{another_reading, writing};
+use super::records::{another_reading, ledger_place, writing};
 use super::report::{Exit, Failure};
 use super::rollout::{Interrupt, journals};
 use crate::engine::reconcile::{self, Hands, Me, NodeStanding, Options, Snapshot, Standing};
 use crate::fleet::ConnectOptions;
+use crate::fleet::inventory::LedgerPlace;
 use crate::model::{GoDuration, StackName};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
@@ -28,6 +29,9 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("Look once, mend what can be mended, and end", "stackctl reconcile --once"),
     ("Only say what has drifted, as JSON lines", "stackctl reconcile --policy report --format json"),
 ];
+
+/// From one reading of all records to the next, where engines tell of new ones.
+const RECORDS_MS: i64 = 5 * 60 * 1000;
 
 /// Arguments of `reconcile`.
 #[derive(Debug, clap::Args)]
@@ -47,7 +51,8 @@ pub struct Reconcile {
     /// Serve /healthz and /metrics (Prometheus) at this address
     #[arg(long, value_name = "ADDRESS", env = "STACKCTL_LISTEN")]
     pub listen: Option<SocketAddr>,
-    /// End after one round: status 2 if something has drifted and is left so, 1 if something is in the way
+    /// End after one round: status 2 if something has drifted and is left so, 1 if something is in the way,
+    /// 5 if another loop is at work
     #[arg(long)]
     pub once: bool,
     /// How to log: text, or json for one JSON object a line
@@ -106,6 +111,10 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
                 Policy::Report => reconcile::Policy::Report,
             },
             interval_ms: ms(&args.interval),
+            records_ms: match ledger_place(context, cluster) {
+                LedgerPlace::Volumes => RECORDS_MS,
+                LedgerPlace::Directory(_) => ms(&args.interval),
+            },
             patience_ms: ms(&args.node_timeout),
             only: args.stacks.iter().cloned().collect::<BTreeSet<_>>(),
             plan: cluster.plan_options(false),
@@ -156,6 +165,9 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
 /// How a single round ended.
 fn exit(last: &Snapshot) -> Exit {
     let any = |is: fn(&Standing) -> bool| last.stacks.values().any(is);
+    if last.is_standing_by {
+        return Exit::Locked;
+    }
     if last.nodes.values().any(|node| *node == NodeStanding::Lost) {
         Exit::Unreachable
     } else if any(|standing| {

@@ -39,16 +39,17 @@ pub(super) fn place_of(place: &LedgerPlace, inventory: &Inventory, fleet: &Fleet
 
 /// Another hold of the ledger to look into, for those who outlive a borrow.
 pub(super) fn another_reading(context: &Context, cluster: &Cluster) -> Reading {
-    place_of(chosen(context, cluster), &cluster.inventory, &cluster.fleet)
+    place_of(ledger_place(context, cluster), &cluster.inventory, &cluster.fleet)
 }
 
 /// The ledger to write to.
 pub(super) fn writing(context: &Context, cluster: &Cluster) -> Arc<Writing> {
-    let store = store(chosen(context, cluster), &cluster.inventory, cluster.fleet.register_writer());
+    let store = store(ledger_place(context, cluster), &cluster.inventory, cluster.fleet.register_writer());
     Arc::new(Ledger::new(store, Limits::default()))
 }
 
-fn chosen<'a>(context: &'a Context, cluster: &'a Cluster) -> &'a LedgerPlace {
+/// Where the ledger is.
+pub(super) fn ledger_place<'a>(context: &'a Context, cluster: &'a Cluster) -> &'a LedgerPlace {
     context.globals.ledger.as_ref().unwrap_or(&cluster.inventory.ledger)
 }
 

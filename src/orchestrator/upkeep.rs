@@ -1,10 +1,11 @@
 //! What the loop remembers of failures between two looks, so that healing neither storms nor sleeps.
 //!
 //! A slot whose task failed is given another one at once; if that fails as well, after a delay that doubles
-//! up to a cap. Once a task has stayed up for a while, all is forgotten. The engine has its own, quicker way of restarting a
-//! container in place; this counts tasks, which are replaced when that is exhausted, or when a health
-//! check says so. A policy with `max_attempts` has had its attempts by then: such a slot waits for a person
-//! (SwarmKit's restart supervisor gives up in the same way, `agent/../restart.go`, `shouldRestart`).
+//! up to a cap. Once a task has stayed up for a while, all is forgotten. The engine has its own, quicker way
+//! of restarting a container in place; this counts tasks, which are replaced when that is exhausted, or when
+//! a health check says so. A policy with `max_attempts` allows as many new tasks in a row; then the slot waits
+//! for a person (SwarmKit's restart supervisor gives up in the same way, `orchestrator/restart/restart.go`,
+//! `shouldRestart`).
 //!
 //! Pure: time is handed in.
 
@@ -13,7 +14,7 @@ use std::fmt;
 
 use super::restart::is_complete;
 use crate::model::ids::ServiceName;
-use crate::model::spec::{RestartCondition, StackSpec};
+use crate::model::spec::StackSpec;
 use crate::model::task::{Slot, Task};
 use crate::model::{Observed, SpecHash, TaskId, TaskStatus, Timestamp};
 
@@ -86,9 +87,7 @@ impl fmt::Display for Rest {
             Self::Until { failures, .. } => {
                 write!(f, "its tasks failed {failures} times in a row, and the wait grows with each")
             }
-            Self::Exhausted => {
-                f.write_str("all attempts of its restart policy are used up; a deploy begins anew")
-            }
+            Self::Exhausted => f.write_str("all attempts of its restart policy are used up"),
         }
     }
 }
@@ -149,10 +148,6 @@ impl Upkeep {
             if task.spec_hash != *wanted || !has_failed(task, policy, service.mode.is_job()) {
                 continue;
             }
-            if policy.max_attempts > 0 && policy.condition != RestartCondition::None && !task.is_live() {
-                rest.insert(key, Rest::Exhausted);
-                continue;
-            }
             if memory.counted.as_ref() != Some(&task.id) {
                 memory.counted = Some(task.id.clone());
                 // The engine has restarted it in its own way before, or somebody stopped it: no reason to wait.
@@ -160,8 +155,11 @@ impl Upkeep {
                     memory.backoff.failed(now);
                 }
             }
-            if let Some(at) = memory.backoff.waits(now) {
-                rest.insert(key, Rest::Until { at, failures: memory.backoff.failures() + 1 });
+            let failures = memory.backoff.failures() + 1;
+            if policy.max_attempts > 0 && failures > policy.max_attempts {
+                rest.insert(key, Rest::Exhausted);
+            } else if let Some(at) = memory.backoff.waits(now) {
+                rest.insert(key, Rest::Until { at, failures });
             }
         }
         rest
@@ -264,18 +262,25 @@ mod tests {
 
     #[test]
     fn who_had_all_attempts_waits_for_a_person() {
-        let limited = |task: &mut crate::model::TaskSpec| task.restart_policy.max_attempts = 3;
-        let (observed, spec) = world(S::Exited { exit_code: 1 }, 1, 0, limited);
-        let rest = Upkeep::default().look(&observed, &spec);
-        assert_eq!(rest.into_values().next(), Some(Rest::Exhausted));
-        let (observed, spec) = world(S::Restarting { exit_code: 1 }, 1, 0, limited);
-        assert!(Upkeep::default().look(&observed, &spec).is_empty(), "the engine is at it");
+        let limited = |task: &mut crate::model::TaskSpec| task.restart_policy.max_attempts = 2;
+        let mut upkeep = Upkeep::default();
+        let mut rest = |status, attempt, at| {
+            let (observed, spec) = world(status, attempt, at, limited);
+            upkeep.look(&observed, &spec).into_values().next()
+        };
+        let ended = S::Exited { exit_code: 1 };
+        assert_eq!(rest(ended, 1, 0), None);
+        assert!(matches!(rest(ended, 2, 1_000), Some(Rest::Until { failures: 2, .. })));
+        assert_eq!(rest(S::Restarting { exit_code: 1 }, 3, 20_000), None, "the engine is at it");
+        assert_eq!(rest(ended, 3, 30_000), Some(Rest::Exhausted));
+        assert_eq!(rest(ended, 3, 900_000), Some(Rest::Exhausted));
     }
 
     #[test]
     fn what_has_done_its_work_or_is_of_another_spec_has_not_failed() {
-        let once =
-            |task: &mut crate::model::TaskSpec| task.restart_policy.condition = RestartCondition::OnFailure;
+        let once = |task: &mut crate::model::TaskSpec| {
+            task.restart_policy.condition = crate::model::spec::RestartCondition::OnFailure
+        };
         let (observed, spec) = world(S::Exited { exit_code: 0 }, 1, 0, once);
         assert!(Upkeep::default().look(&observed, &spec).is_empty());
         let (observed, mut spec) = world(S::Exited { exit_code: 1 }, 1, 0, once);

@@ -157,6 +157,7 @@ fn another_loop_takes_over_and_finishes_what_was_cut_off() {
     let first = a_loop(&ground, &inventory, "");
     let mut second = ground.begin_on(&inventory, "reconcile --format json --listen 127.0.0.1:0");
     second.line_of("standing_by", |_| true).expect("the other has the lead");
+    ground.stackctl_on(&inventory, "reconcile --once").ends(5).says(&["standing by"]);
     let begun = Instant::now();
     first.terminate();
     first.wait().ends(0);
@@ -197,4 +198,61 @@ fn a_loop_that_stands_by(ground: &Ground, inventory: &str) -> Running {
     let mut watch = ground.begin_on(inventory, "reconcile --format json");
     watch.line_of("standing_by", |_| true).expect("another has the lead");
     watch
+}
+
+/// One service that is sick as long as there is a file, and one that ends at once when told to.
+const FRAIL: &str = "version: '3.8'
+services:
+  hc:
+    image: web:1
+    healthcheck: {test: [CMD-SHELL, 'test ! -e /sick'], interval: 500ms, retries: 2}
+    deploy: {update_config: {monitor: 100ms}}
+  weak:
+    image: web:1
+    configs: [{source: run, target: /run.sh}]
+    command: [sh, /run.sh]
+    deploy:
+      restart_policy: {condition: on-failure, delay: 1s, max_attempts: 2}
+configs:
+  run: {content: 'while test ! -e /end; do sleep 0.2; done; exit 3'}
+";
+
+#[test]
+fn sick_tasks_are_replaced_and_hopeless_ones_are_given_up() {
+    let Some(ground) = Ground::new() else { return };
+    let inventory = managers(&ground);
+    let file = ground.file("frail.yml", FRAIL);
+    ground.stackctl_on(&inventory, &format!("deploy --yes -c {file} app")).ends(0);
+    let mut watch = a_loop(&ground, &inventory, "");
+    let first = ground.live("app", "hc").remove(0);
+    ground.exec(&first, &["touch", "/sick"]);
+    let took = until(SOON, "a healthy task", || {
+        let tasks = ground.live("app", "hc");
+        tasks.len() == 1 && tasks[0].id() != first.id() && tasks[0].state() == "running"
+    });
+    eprintln!("a sick task is replaced after {took:.1?}");
+    let acted = watch.line_of("acted", |line| line["why"]["reason"] == "unhealthy").expect("an action");
+    assert_eq!(acted["stack"], "app");
+
+    // Each of its tasks ends as soon as it may; three in a row is one more than the policy allows.
+    let seen = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    until(SOON, "the slot is given up", || {
+        for task in ground.live("app", "weak") {
+            seen.borrow_mut().insert(task.id().to_owned());
+            ground.try_docker(&task.host, &["exec", task.id(), "touch", "/end"]);
+        }
+        ground.live("app", "weak").is_empty() && seen.borrow().len() > 2
+    });
+    let line = watch.line_of("stack", |line| {
+        line["standing"] == "degraded"
+            && line["waiting"][0].as_str().is_some_and(|why| why.contains("all attempts"))
+    });
+    assert!(line.is_some());
+    std::thread::sleep(Duration::from_secs(5));
+    assert!(ground.live("app", "weak").is_empty(), "it is left until somebody looks after it");
+    assert!(seen.borrow().len() <= 3, "{} tasks", seen.borrow().len());
+    ground.stackctl_on(&inventory, &format!("deploy --yes --lock-timeout 60s -c {file} app")).ends(0);
+    ground.assert_is("app", &["hc.1", "weak.1"]);
+    watch.terminate();
+    watch.wait().ends(0);
 }

@@ -86,6 +86,7 @@ mod tests {
     fn every_line_is_one_that_prometheus_reads() {
         let snapshot = Snapshot {
             is_leading: true,
+            is_standing_by: false,
             at: Timestamp(1_500),
             nodes: [(NodeName::unchecked("h\"1"), NodeStanding::Lost)].into(),
             stacks: [(StackName::unchecked("shop"), Standing::InSync)].into(),

@@ -54,8 +54,6 @@ const LOOK_LIMIT: Duration = Duration::from_secs(20);
 const TURN: Duration = Duration::from_millis(500);
 /// After a question that the ledger did not answer.
 const ASK_AGAIN_MS: i64 = 2_000;
-/// All that is remembered is read anew after this long, whatever was heard.
-const READ_AGAIN_MS: i64 = 5 * 60 * 1000;
 /// Stacks that are worked on at a time: more only queue at the engines.
 const HEALS_MAX: usize = 8;
 /// Stacks whose records are read at a time.
@@ -79,6 +77,9 @@ pub struct Options {
     pub policy: Policy,
     /// From one full look to the next, in milliseconds, if nothing happens.
     pub interval_ms: i64,
+    /// From one reading of all that is remembered to the next, in milliseconds, whatever was heard: engines
+    /// tell of records that are written, and a directory does not.
+    pub records_ms: i64,
     /// How long a node may be silent before it counts as lost, in milliseconds.
     pub patience_ms: i64,
     /// Only these stacks; all if there is none.
@@ -138,9 +139,11 @@ async fn rounds(
             None => None,
             Some(writing) => {
                 let lead = tokio::select! {
-                    lead = take_lead(&hands, writing, show, &tell) => lead,
+                    lead = take_lead(&hands, writing, options.once, show, &tell) => lead,
                     _ = stopped.wait_for(|stop| *stop) => return,
                 };
+                let Some(lead) = lead else { return };
+                show.send_modify(|snapshot| snapshot.is_standing_by = false);
                 say(&hands, &tell, News::Leading);
                 Some(lead)
             }
@@ -166,20 +169,24 @@ fn say(hands: &Hands, tell: &Tell, news: News) {
     let _nobody_listens = tell.send((hands.clock.now(), news));
 }
 
-/// Waits until this loop is the one that acts.
+/// Waits until this loop is the one that acts. One that goes round only once does not wait for another.
 async fn take_lead(
     hands: &Hands,
     writing: &Arc<Ledger<Store<RegisterWriter>>>,
+    once: bool,
     show: &watch::Sender<Snapshot>,
     tell: &Tell,
-) -> Lease<Store<RegisterWriter>> {
+) -> Option<Lease<Store<RegisterWriter>>> {
     let mut told = None;
     let mut trouble = None;
+    let patience_ms = if once { 0 } else { i64::MAX };
     loop {
-        let wanted =
-            Wanted { stream: leader_stream(), holder: hands.me.holder("reconcile"), patience_ms: i64::MAX };
-        let waiting = |busy: &super::lease::Busy| {
-            show.send_modify(|snapshot| snapshot.at = hands.clock.now());
+        let wanted = Wanted { stream: leader_stream(), holder: hands.me.holder("reconcile"), patience_ms };
+        let mut waiting = |busy: &super::lease::Busy| {
+            show.send_modify(|snapshot| {
+                snapshot.at = hands.clock.now();
+                snapshot.is_standing_by = true;
+            });
             let holder = &busy.held.holder;
             if told.as_ref() != Some(&holder.id) {
                 told = Some(holder.id.clone());
@@ -187,9 +194,12 @@ async fn take_lead(
                 say(hands, tell, News::StandingBy { leader });
             }
         };
-        match take(writing, hands.clock, wanted, hands.me.is_gone, waiting).await {
-            Ok(lease) => return lease,
-            Err(NotTaken::Held(_)) => {}
+        match take(writing, hands.clock, wanted, hands.me.is_gone, &mut waiting).await {
+            Ok(lease) => return Some(lease),
+            Err(NotTaken::Held(busy)) => {
+                waiting(&busy);
+                return None;
+            }
             Err(NotTaken::Ledger(error)) => {
                 let why = error.to_string();
                 show.send_modify(|snapshot| snapshot.counts.ledger_failed += 1);
@@ -334,7 +344,7 @@ impl Watch {
         if now >= self.list_at && self.lists.is_empty() {
             let hands = Arc::clone(&self.hands);
             self.lists.spawn(async move { hands.reading.stacks().await });
-            self.list_at = now.plus_ms(READ_AGAIN_MS);
+            self.list_at = now.plus_ms(self.options.records_ms);
         }
         let due = self.stacks.iter_mut().filter(|(_, stack)| stack.is_due_to_be_read(now));
         for (name, stack) in due.take(READS_MAX.saturating_sub(self.reads.len())) {
@@ -570,6 +580,7 @@ impl Watch {
         };
         show.send_replace(Snapshot {
             is_leading: self.hands.writing.is_some(),
+            is_standing_by: false,
             at: self.now(),
             nodes: self.hands.fleet.nodes().into_iter().map(standing).collect(),
             stacks: self.stacks.iter().map(|(name, stack)| (name.clone(), stack.standing.clone())).collect(),

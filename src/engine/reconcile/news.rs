@@ -217,6 +217,8 @@ pub enum NodeStanding {
 pub struct Snapshot {
     /// Whether this loop is the one that acts.
     pub is_leading: bool,
+    /// Whether another one is.
+    pub is_standing_by: bool,
     /// The last time it went round.
     pub at: Timestamp,
     /// Every node.
