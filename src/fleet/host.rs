@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::docker::client::{CallError, Engine, GreetError};
 use super::error::HostError;
@@ -26,6 +26,9 @@ const NUDGE_LIMIT: Duration = Duration::from_secs(2);
 const ACTIONS_MAX: usize = 8;
 /// Pulls at a time on one host: each loads several layers at once by itself.
 const PULLS_MAX: usize = 3;
+
+/// A host that has let a dial time out is not waited for again within this.
+const SILENT_FOR: Duration = Duration::from_secs(60);
 
 /// Streams that are left for questions when actions and logs have taken theirs.
 const STREAMS_SPARED: usize = 3;
@@ -45,6 +48,8 @@ pub(super) struct Host {
     dialing: Mutex<()>,
     /// The last dial failed, and nobody has heard of it yet.
     is_news: AtomicBool,
+    /// When the last dial failed.
+    failed_at: std::sync::Mutex<Option<Instant>>,
 }
 
 /// A host that answers.
@@ -71,6 +76,7 @@ impl Host {
             state: RwLock::new(Err(never)),
             dialing: Mutex::new(()),
             is_news: AtomicBool::new(false),
+            failed_at: std::sync::Mutex::default(),
         }
     }
 
@@ -97,18 +103,32 @@ impl Host {
         let result = self.connect().await.map(Arc::new);
         self.set(result.clone());
         self.is_news.store(result.is_err(), Ordering::Relaxed);
+        let failed_at = result.is_err().then(Instant::now);
+        *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = failed_at;
         result
     }
 
-    /// The connection, made now if there is none; but what a dial has just found out is told first. A
-    /// dead host takes its ten seconds once in a command, not once for each question.
-    pub(super) async fn up_or_revived(&self) -> Result<Arc<Up>, HostError> {
+    /// The connection, made now if there is none; but what a dial has just found out is told first, and
+    /// a host that did not answer a while ago is called again behind the caller's back. A dead host takes
+    /// its ten seconds once in a command, not once for each question.
+    pub(super) async fn up_or_revived(self: &Arc<Self>) -> Result<Arc<Up>, HostError> {
         if self.is_news.swap(false, Ordering::Relaxed) {
             return self.up();
+        }
+        if let Err(error @ HostError::Timeout { .. }) = self.up()
+            && self.has_just_failed()
+        {
+            self.revive_later();
+            return Err(error);
         }
         let result = self.revive().await;
         self.is_news.store(false, Ordering::Relaxed);
         result
+    }
+
+    fn has_just_failed(&self) -> bool {
+        let failed_at = *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        failed_at.is_some_and(|at| at.elapsed() < SILENT_FOR)
     }
 
     /// Tries to make the connection again, without anybody waiting for it.
@@ -177,9 +197,9 @@ impl Host {
         }
     }
 
-    /// Ends the connection.
+    /// Ends the connection. One that is being made is not waited for: it ends with this process.
     pub(super) async fn close(&self) {
-        let _turn = self.dialing.lock().await;
+        let Ok(_turn) = self.dialing.try_lock() else { return };
         let was = self.up();
         self.set(Err(HostError::ConnectionLost { host: self.called() }));
         if let Ok(up) = was {

@@ -94,12 +94,13 @@ pub fn drift(observed: &Observed, last: &StackSpec, options: &PlanOptions) -> Ve
 }
 
 fn place(slot: &SlotWork, nodes: &[NodeName]) -> Option<(String, NodeName)> {
-    let name = match (&slot.fresh, slot.old.first().or(slot.expired.first())) {
-        (Some(fresh), _) => fresh.slot.to_string(),
-        (None, Some(old)) => old.handle.slot.to_string(),
+    let (name, at) = match (&slot.fresh, slot.old.first().or(slot.expired.first())) {
+        (Some(fresh), _) => (fresh.slot.to_string(), slot.node),
+        // Where the one is that goes, not the one that stays.
+        (None, Some(old)) => (old.handle.slot.to_string(), old.node),
         (None, None) => return None,
     };
-    Some((name, nodes[slot.node].clone()))
+    Some((name, nodes[at].clone()))
 }
 
 fn kind(slot: &SlotWork) -> Option<DriftKind> {

@@ -33,9 +33,9 @@ fn refused(ground: &Ground, inventory: Option<&str>, up: &[&str], texts: &[&str]
 fn a_host_that_is_off_stops_a_deploy_before_it_begins_unless_it_is_not_needed() {
     let Some(ground) = Ground::new() else { return };
     ground.playground("kill h3");
-    let texts = ["node `h3` is unreachable", "check that the machine is on", "availability: drain"];
+    let texts = ["node `h3` is unreachable", "check that the machine is on", "--availability drain h3"];
     refused(&ground, None, &["h1", "h2", "h4"], &texts);
-    // As the help says.
+    // What the help says, in the inventory: it is the same.
     let inventory = ground.inventory(|text| text.replace("h3:\n", "h3:\n    availability: drain\n"));
     let file = ground.file("every.yml", EVERY);
     ground.stackctl_on(&inventory, &format!("deploy --yes -c {file} every")).ends(0);
