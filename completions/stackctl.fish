@@ -209,7 +209,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l format -
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l once -d 'End after one round: status 2 if something has drifted and is left so, 1 if something is in the way'
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l once -d 'End after one round: status 2 if something has drifted and is left so, 1 if something is in the way, 5 if another loop is at work'
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -s v -l verbose -d 'Say more about what is done'
