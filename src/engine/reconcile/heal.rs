@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc::UnboundedSender, watch};
 
-use super::known::{Desired, known};
+use super::known::known;
 use super::news::{Deed, News};
 use crate::engine::lease::{NotTaken, Wanted, take};
 use crate::engine::records::{fresh_id, value};
@@ -149,7 +149,7 @@ async fn with_lease(
     if known.number() != Some(number) || known.settings.suspended.is_some() {
         return Ok(Healed::Outdated);
     }
-    let is_unfinished = matches!(known.desired, Desired::Unfinished { .. });
+    let is_unfinished = known.is_unfinished();
     let Some((spec, prune)) = known.spec() else { return Ok(Healed::Outdated) };
     options.prune = prune;
     let observer = hands.fleet.observer().brisk();

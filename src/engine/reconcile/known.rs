@@ -34,6 +34,11 @@ impl Known {
         }
     }
 
+    /// Whether it is of a run that did not come to its end.
+    pub(super) fn is_unfinished(&self) -> bool {
+        matches!(self.desired, Desired::Unfinished { .. })
+    }
+
     /// What is to run, and whether what is not named there is to go. A deploy leaves such services unless it
     /// is told to prune, and so does the loop.
     pub(super) fn spec(&self) -> Option<(&StackSpec, bool)> {

@@ -132,7 +132,7 @@ impl Stack {
             self.standing = Standing::Blocked { why: problems(&plan) };
             return Judgement::Leave;
         }
-        let is_unfinished = matches!(known.desired, Desired::Unfinished { .. });
+        let is_unfinished = known.is_unfinished();
         let actions = plan.forecast.actions().count();
         if let Some(suspended) = &known.settings.suspended {
             let (who, why) = (suspended.who.clone(), suspended.why.clone());
@@ -170,8 +170,7 @@ impl Stack {
                 self.backoff.well();
                 self.failure = None;
                 self.not_before = None;
-                if matches!(self.known.as_ref().map(|known| &known.desired), Some(Desired::Unfinished { .. }))
-                {
+                if self.known.as_ref().is_some_and(Known::is_unfinished) {
                     self.read_soon();
                 }
             }
@@ -183,10 +182,7 @@ impl Stack {
                 self.read_soon();
             }
             Healed::Busy(who) => {
-                let is_unfinished = matches!(
-                    self.known.as_ref().map(|known| &known.desired),
-                    Some(Desired::Unfinished { .. })
-                );
+                let is_unfinished = self.known.as_ref().is_some_and(Known::is_unfinished);
                 self.not_before = Some(now.plus_ms(if is_unfinished { UNFINISHED_MS } else { BUSY_MS }));
                 self.standing = Standing::Busy { who };
                 self.failure = None;

@@ -68,17 +68,9 @@ impl<'o> Planner<'o> {
                 open.found.live.iter().filter(|task| !ran(task)).for_each(|task| self.release(task));
                 tally.add(at);
                 swaps.push((open, at));
-            } else if let Some(at) = open.adopted_at(self) {
-                // A container that was made already is taken where it is: its room is its own.
-                self.release_all(&open);
-                if self.fits(table, &tally, at) {
-                    self.take(table, &mut tally, at);
-                    placed.push((open, at));
-                } else {
-                    moving.push(open);
-                }
-            } else if let Some(at) = home {
-                // What is replaced makes room for its successor.
+            } else if let Some(at) = open.adopted_at(self).or(home) {
+                // A container that was made already is taken where it is: its room is its own. Else what is
+                // replaced makes room for its successor.
                 self.release_all(&open);
                 if self.fits(table, &tally, at) {
                     self.take(table, &mut tally, at);
