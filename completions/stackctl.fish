@@ -34,6 +34,7 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -s V -l version -d 'Prin
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "deploy" -d 'Make the cluster run what the stackfile says'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "up" -d 'Make the cluster run what the stackfile says'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "diff" -d 'Show what a deploy would change, and change nothing'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "snapshot" -d 'Keep what runs in a file, to compare with where no host can be reached'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "rm" -d 'Remove stacks: their tasks and networks, never their volumes'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "remove" -d 'Remove stacks: their tasks and networks, never their volumes'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "down" -d 'Remove stacks: their tasks and networks, never their volumes'
@@ -118,6 +119,7 @@ changed\t'Only if the image is written otherwise than in what runs'
 never\t'Never: each host decides by itself'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l simulate-loss -d 'Plan as if these nodes were lost' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l simulate-add -d 'Plan as if this node were there too: NAME[:label=VALUE,…][:cpus=N,memory=SIZE]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l against -d 'Compare with what `stackctl snapshot` wrote to this file, and ask no host: tags whose digest is not known from there stay tags' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l format -d 'How to show it' -r -f -a "text\t'For people'
 json\t'For programs: one JSON object'
 markdown\t'For pull requests'"
@@ -130,6 +132,13 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l no-color -d '
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand snapshot" -s o -l output -d 'Write it to this file [default: stdout]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand snapshot" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand snapshot" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand snapshot" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand snapshot" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand snapshot" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand snapshot" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s m -l message -d 'What to remember about it, shown by `history`' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l lock-timeout -d 'Wait so long for somebody else who is at work on the stack, e.g. 5m [default: not at all]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r

@@ -1,8 +1,11 @@
 //! `stackctl diff`: what a deploy would do, and nothing done.
 
-use std::collections::BTreeSet;
+mod against;
 
-use clap::ValueEnum;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use clap::{ValueEnum, ValueHint};
 
 use super::Context;
 use super::cluster;
@@ -26,8 +29,11 @@ use crate::orchestrator::{Plan, WhatIf, pin};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("See what would change (status 2 if something would)", "stackctl diff -c docker-compose.yml shop"),
+    (
+        "As a comment on a pull request, without a way to the hosts",
+        "stackctl diff --against snapshot.json --format markdown -c app.yml shop",
+    ),
     ("Where would tasks go if a node were lost?", "stackctl diff --simulate-loss h2 -c app.yml shop"),
-    ("As a comment on a pull request", "stackctl diff --format markdown -c docker-compose.yml shop"),
 ];
 
 /// Arguments of `diff`.
@@ -58,6 +64,11 @@ pub struct Diff {
     /// Plan as if this node were there too: NAME[:label=VALUE,…][:cpus=N,memory=SIZE]
     #[arg(long, value_name = "NODE", value_parser = new_node)]
     pub simulate_add: Vec<NewNode>,
+    /// Compare with what `stackctl snapshot` wrote to this file, and ask no host: tags whose digest is not
+    /// known from there stay tags
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with_all = ["other", "with_registry_auth"])]
+    pub against: Option<PathBuf>,
     /// How to show it
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
@@ -81,13 +92,23 @@ pub enum Format {
 #[diagnostic(code(stackctl::inventory::no_such_node), help("`stackctl node ls` lists them"))]
 struct NoSuchNode(String);
 
-fn what_if(args: &Diff, cluster: &cluster::Cluster) -> Result<WhatIf, Failure> {
+/// A release is in the ledger, and a snapshot has only what runs.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("a snapshot holds no releases: `{0}` cannot be compared with it")]
+#[diagnostic(
+    code(stackctl::saved::no_releases),
+    help("leave `--against` out to compare a release with what runs, or name the stack alone")
+)]
+struct NoReleases(ReleaseName);
+
+fn what_if<'n>(args: &Diff, nodes: impl Iterator<Item = &'n NodeName>) -> Result<WhatIf, Failure> {
+    let nodes: Vec<&NodeName> = nodes.collect();
     let mut what_if = WhatIf { add: args.simulate_add.clone(), ..WhatIf::default() };
     for name in &args.simulate_loss {
-        let Some((known, _)) = cluster.inventory.hosts.get_key_value(name.as_str()) else {
+        let Some(known) = nodes.iter().find(|node| node.as_str() == name) else {
             return Err(Failure::usage(NoSuchNode(name.clone())));
         };
-        what_if.lose.insert(known.clone());
+        what_if.lose.insert(NodeName::clone(known));
     }
     Ok(what_if)
 }
@@ -122,14 +143,20 @@ fn table(landed: &[Landing], lost: &BTreeSet<NodeName>) -> String {
 
 pub(super) fn run(args: &Diff, context: &Context) -> Result<Exit, Failure> {
     if let Some(release) = args.stack.as_ref().filter(|name| name.number.is_some() || args.other.is_some()) {
+        if args.against.is_some() {
+            return Err(Failure::usage(NoReleases(release.clone())));
+        }
         return of_release(args, release, context);
+    }
+    if let Some(path) = &args.against {
+        return against::run(args, path, context);
     }
     let stack = args.stack.as_ref().map(|name| &name.stack);
     let loaded = args.stackfiles.load(stack, context)?;
     let connect = ConnectOptions { with_registry_auth: args.with_registry_auth, ..ConnectOptions::default() };
     cluster::with(context, connect, async |cluster| {
         let options = cluster.plan_options(args.prune);
-        let what_if = what_if(args, cluster)?;
+        let what_if = what_if(args, cluster.inventory.hosts.keys())?;
         let lost = what_if.lose.clone();
         let is_real = what_if.is_empty();
         let request = Request { options, resolve: args.resolve_image.into(), what_if };

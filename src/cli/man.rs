@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn every_command_has_a_page_with_its_flags_and_examples() {
         let pages = pages();
-        for name in ["stackctl", "stackctl-deploy", "stackctl-node-inspect"] {
+        for name in ["stackctl", "stackctl-deploy", "stackctl-snapshot", "stackctl-node-inspect"] {
             assert!(pages.iter().any(|(known, _)| known == name), "{name}");
         }
         let (_, deploy) = pages.iter().find(|(name, _)| name == "stackctl-deploy").unwrap();

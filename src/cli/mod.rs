@@ -39,11 +39,13 @@ pub mod rollback;
 mod rollout;
 pub mod rollout_args;
 pub mod scale;
+mod sealed;
 pub mod service;
 pub mod service_name;
 pub mod services;
 pub mod show;
 mod small_release;
+pub mod snapshot;
 pub mod stackfiles;
 mod standing;
 pub mod suspend;
@@ -117,6 +119,9 @@ pub enum Command {
     /// Show what a deploy would change, and change nothing
     #[command(after_help = examples(diff::EXAMPLES))]
     Diff(diff::Diff),
+    /// Keep what runs in a file, to compare with where no host can be reached
+    #[command(after_help = examples(snapshot::EXAMPLES))]
+    Snapshot(snapshot::Snapshot),
     /// Remove stacks: their tasks and networks, never their volumes
     #[command(visible_aliases = ["remove", "down"], after_help = examples(rm::EXAMPLES))]
     Rm(rm::Rm),
@@ -245,6 +250,7 @@ fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
     match command {
         Command::Deploy(args) => deploy::run(&args, context),
         Command::Diff(args) => diff::run(&args, context),
+        Command::Snapshot(args) => snapshot::run(&args, context),
         Command::Rm(args) => rm::run(&args, context),
         Command::Rollback(args) => rollback::run(&args, context),
         Command::History(args) => history::run(&args, context),

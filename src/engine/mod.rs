@@ -17,6 +17,6 @@ pub use clock::Clock;
 pub use journal::Journal;
 pub use lease::{Lease, Validity};
 pub use members::Lookout;
-pub use plan::{Planned, Request, plan};
+pub use plan::{Planned, Request, plan, plan_without_hosts};
 pub use records::Store;
 pub use run::{Crew, End, Progress, RunOptions, run};

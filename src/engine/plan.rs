@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::Lookout;
 use crate::ledger::ReadRegisters;
 use crate::model::{Observed, StackSpec, Timestamp};
-use crate::orchestrator::pin::{ResolveImage, images_to_resolve, pin};
+use crate::orchestrator::pin::{Resolutions, ResolveImage, images_to_resolve, pin};
 use crate::orchestrator::{Plan, PlanOptions, WhatIf};
 
 /// What is asked for besides the stackfile.
@@ -35,7 +35,7 @@ pub struct Planned {
 pub async fn plan<R: ReadRegisters>(
     lookout: Lookout<'_, R>,
     now: Timestamp,
-    mut spec: StackSpec,
+    spec: StackSpec,
     request: Request,
 ) -> Planned {
     let observer = lookout.observer;
@@ -46,17 +46,42 @@ pub async fn plan<R: ReadRegisters>(
         ResolveImage::Changed | ResolveImage::Never => BTreeSet::new(),
     };
     let (mut observed, mut answers) = tokio::join!(lookout.observe(now), observer.resolve(&early));
-    let mut options = request.options.clone();
+    let mut options = request.options;
     request.what_if.apply(&mut observed, &mut options);
-    let running = || observed.tasks().filter(|task| task.stack == spec.name);
     if request.resolve == ResolveImage::Changed {
-        let late: BTreeSet<String> =
-            images_to_resolve(&spec, request.resolve, running()).into_iter().collect();
+        let running = observed.tasks().filter(|task| task.stack == spec.name);
+        let late: BTreeSet<String> = images_to_resolve(&spec, request.resolve, running).into_iter().collect();
         answers = observer.resolve(&late).await;
     }
+    plan_on(observed, spec, options, request.resolve, &answers)
+}
+
+/// Plans on what was seen, without a host to ask: tags of which no digest runs stay tags, and a note says so.
+#[must_use]
+pub fn plan_without_hosts(mut observed: Observed, spec: StackSpec, request: Request) -> Planned {
+    const WHY: &str = "no registry is asked without hosts";
+    let mut options = request.options;
+    request.what_if.apply(&mut observed, &mut options);
+    let resolve = match request.resolve {
+        ResolveImage::Always | ResolveImage::Changed => ResolveImage::Changed,
+        ResolveImage::Never => ResolveImage::Never,
+    };
+    let running = observed.tasks().filter(|task| task.stack == spec.name);
+    let open = images_to_resolve(&spec, resolve, running);
+    let answers = open.into_iter().map(|image| (image, Err(WHY.to_owned()))).collect();
+    plan_on(observed, spec, options, resolve, &answers)
+}
+
+fn plan_on(
+    observed: Observed,
+    mut spec: StackSpec,
+    options: PlanOptions,
+    resolve: ResolveImage,
+    answers: &Resolutions,
+) -> Planned {
     let stack = spec.name.clone();
     let running = observed.tasks().filter(|task| task.stack == stack);
-    let mut notes = pin(&mut spec, request.resolve, running, &answers);
+    let mut notes = pin(&mut spec, resolve, running, answers);
     let mut plan = Plan::make(&observed, &spec, options);
     if plan.is_empty() {
         notes.retain(|note| !note.is_about_doing());

@@ -17,6 +17,7 @@ pub struct Member {
     /// Name in the inventory.
     pub name: NodeName,
     /// Address as written, for people: `ssh://root@h1`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub address: String,
     /// Role.
     pub role: Role,
@@ -95,7 +96,8 @@ pub struct Unreachable {
 }
 
 /// What an engine says of itself.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct NodeFacts {
     /// The engine's own id, for `node.id`.
     pub id: String,
@@ -121,7 +123,9 @@ pub struct NodeFacts {
     pub plugins: Plugins,
     /// Part of a swarm: worth a warning, since its own scheduler runs beside us.
     pub swarm_active: bool,
-    /// Tasks of this cluster, all stacks.
+    /// Tasks of this cluster, all stacks. Not serialised: their specs hold what people hide in variables, and
+    /// whoever writes them down decides what becomes of it.
+    #[serde(skip)]
     pub tasks: Vec<Task>,
     /// Containers that are not ours.
     pub foreign: Vec<ForeignContainer>,
@@ -136,7 +140,8 @@ pub struct NodeFacts {
 }
 
 /// Names of plug-ins, by kind.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Plugins {
     /// Volume drivers.
     pub volume: BTreeSet<String>,
@@ -147,7 +152,7 @@ pub struct Plugins {
 }
 
 /// A container that belongs to somebody else: it counts only through what it takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForeignContainer {
     /// Name.
     pub name: String,
@@ -158,7 +163,8 @@ pub struct ForeignContainer {
 }
 
 /// A network on a node.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ObservedNetwork {
     /// The engine's id.
     pub id: String,

@@ -10,7 +10,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::assign::{SlotKind, SlotWork, assign};
 use super::options::PlanOptions;
@@ -19,7 +19,7 @@ use crate::model::ids::{NodeName, ServiceName};
 use crate::model::{Observed, StackSpec};
 
 /// One difference between what was last applied and what lives.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Drift {
     /// Short name.
     pub service: ServiceName,
@@ -33,7 +33,7 @@ pub struct Drift {
 }
 
 /// How the live cluster differs from a release.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drifted {
     /// Number of the release; none if none is known to have been applied as a whole.
     pub release: Option<u64>,
@@ -42,7 +42,7 @@ pub struct Drifted {
 }
 
 /// What is different.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "drift", rename_all = "snake_case")]
 pub enum DriftKind {
     /// Its container is there and does not run.

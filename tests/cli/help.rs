@@ -15,6 +15,7 @@ fn every_command_has_a_page() {
     for command in [
         "deploy",
         "diff",
+        "snapshot",
         "explain",
         "rebalance",
         "rm",
