@@ -120,6 +120,7 @@ never\t'Never: each host decides by itself'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l simulate-loss -d 'Plan as if these nodes were lost' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l simulate-add -d 'Plan as if this node were there too: NAME[:label=VALUE,…][:cpus=N,memory=SIZE]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l against -d 'Compare with what `stackctl snapshot` wrote to this file, and ask no host: tags whose digest is not known from there stay tags' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l out -d 'Also keep the plan in this file: `stackctl deploy FILE` carries out that plan or none' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l format -d 'How to show it' -r -f -a "text\t'For people'
 json\t'For programs: one JSON object'
 markdown\t'For pull requests'"

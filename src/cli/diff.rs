@@ -16,6 +16,7 @@ use super::render::plan;
 use super::render::table::align;
 use super::report::{self, Exit, Failure};
 use super::rollout::{self, Kind};
+use super::saved_plan::{SavedPlan, SavedPlanError};
 use super::show::yaml;
 use super::stackfiles::Stackfiles;
 use super::template::json_line;
@@ -33,7 +34,10 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
         "As a comment on a pull request, without a way to the hosts",
         "stackctl diff --against snapshot.json --format markdown -c app.yml shop",
     ),
-    ("Where would tasks go if a node were lost?", "stackctl diff --simulate-loss h2 -c app.yml shop"),
+    (
+        "Keep the plan, carry it out later, or nothing if it is not true any more",
+        "stackctl diff --out plan.bin -c app.yml shop; stackctl deploy plan.bin",
+    ),
 ];
 
 /// Arguments of `diff`.
@@ -69,6 +73,10 @@ pub struct Diff {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["other", "with_registry_auth"])]
     pub against: Option<PathBuf>,
+    /// Also keep the plan in this file: `stackctl deploy FILE` carries out that plan or none
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with_all = ["other", "against", "simulate_loss", "simulate_add"])]
+    pub out: Option<PathBuf>,
     /// How to show it
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
@@ -146,13 +154,16 @@ pub(super) fn run(args: &Diff, context: &Context) -> Result<Exit, Failure> {
         if args.against.is_some() {
             return Err(Failure::usage(NoReleases(release.clone())));
         }
+        if args.out.is_some() {
+            return Err(Failure::usage(SavedPlanError::OfRelease { stack: release.stack.clone() }));
+        }
         return of_release(args, release, context);
     }
     if let Some(path) = &args.against {
         return against::run(args, path, context);
     }
     let stack = args.stack.as_ref().map(|name| &name.stack);
-    let loaded = args.stackfiles.load(stack, context)?;
+    let (loaded, inputs) = args.stackfiles.load_recorded(stack, context)?;
     let connect = ConnectOptions { with_registry_auth: args.with_registry_auth, ..ConnectOptions::default() };
     cluster::with(context, connect, async |cluster| {
         let options = cluster.plan_options(args.prune);
@@ -160,6 +171,7 @@ pub(super) fn run(args: &Diff, context: &Context) -> Result<Exit, Failure> {
         let lost = what_if.lose.clone();
         let is_real = what_if.is_empty();
         let request = Request { options, resolve: args.resolve_image.into(), what_if };
+        let given = stack;
         let stack = loaded.spec.name.clone();
         let ledger = reading(cluster);
         let plan = engine::plan(cluster.lookout(), cluster.clock.now(), loaded.spec, request);
@@ -172,7 +184,15 @@ pub(super) fn run(args: &Diff, context: &Context) -> Result<Exit, Failure> {
             Err(error) => context.ui.detail(&format!("No drift is told: {error}")),
         }
         let landed = landings(&planned.observed, &planned.spec.name, &lost, &planned.plan);
-        show(args, context, &planned, (!is_real).then_some((&landed, &lost)))
+        let exit = show(args, context, &planned, (!is_real).then_some((&landed, &lost)))?;
+        if let Some(path) = &args.out {
+            SavedPlan::of(&planned, &args.stackfiles, given, inputs, args.prune)?.write(path)?;
+            let path = path.display();
+            context
+                .ui
+                .say(&format!("The plan is in {path}: `stackctl deploy` carries out that plan or none."));
+        }
+        Ok(exit)
     })
 }
 

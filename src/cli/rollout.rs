@@ -43,6 +43,8 @@ pub(super) struct Wish {
     pub(super) format: Format,
     pub(super) yes: bool,
     pub(super) dry_run: bool,
+    /// The plan that was shown is carried out or none: it is not made anew should others come between.
+    pub(super) is_exact: bool,
     pub(super) detach: bool,
     pub(super) timeout: Option<GoDuration>,
     /// How long to wait for somebody else who is at work on the stack.

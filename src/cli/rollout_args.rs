@@ -60,6 +60,7 @@ impl RolloutArgs {
             format: self.format,
             yes: self.yes,
             dry_run: self.dry_run,
+            is_exact: false,
             detach: false,
             timeout: self.timeout,
             lock_timeout: self.lock_timeout,

@@ -26,19 +26,22 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(super) enum Kind {
     /// What was seen of a cluster.
     Snapshot,
+    /// What is to be done about one.
+    Plan,
 }
 
 impl Kind {
     const fn word(self) -> &'static str {
         match self {
             Self::Snapshot => "snapshot",
+            Self::Plan => "plan",
         }
     }
 
     /// Grows when what is in it changes its meaning.
     const fn format(self) -> u64 {
         match self {
-            Self::Snapshot => 1,
+            Self::Snapshot | Self::Plan => 1,
         }
     }
 
@@ -46,6 +49,15 @@ impl Kind {
     const fn maker(self) -> &'static str {
         match self {
             Self::Snapshot => "stackctl snapshot -o FILE",
+            Self::Plan => "stackctl diff --out FILE …",
+        }
+    }
+
+    /// Whether another version, even of the same format, may come to something else with it.
+    const fn needs_our_version(self) -> bool {
+        match self {
+            Self::Snapshot => false,
+            Self::Plan => true,
         }
     }
 }
@@ -74,6 +86,12 @@ pub(super) enum SealError {
         by: String,
         maker: &'static str,
     },
+    #[error("the {what} {path} was made by stackctl {by}, and this is {VERSION}")]
+    #[diagnostic(
+        code(stackctl::saved::other_version),
+        help("another version may plan otherwise: make it anew with this one (`{maker}`), or use that one")
+    )]
+    OtherVersion { what: &'static str, path: String, by: String, maker: &'static str },
     #[error("the {what} {path} is damaged: {words}")]
     #[diagnostic(
         code(stackctl::saved::damaged),
@@ -140,6 +158,10 @@ fn unseal<T: DeserializeOwned>(kind: Kind, path: &str, text: &[u8]) -> Result<T,
         let words = "its checksum is not that of its content".to_owned();
         return Err(SealError::Damaged { what, path, words, maker });
     }
+    if kind.needs_our_version() && value["version"] != VERSION {
+        let by = value["version"].as_str().unwrap_or("of another version").to_owned();
+        return Err(SealError::OtherVersion { what, path, by, maker });
+    }
     T::deserialize(&value["content"]).map_err(|error| SealError::Damaged {
         what,
         path,
@@ -176,7 +198,7 @@ fn checksum(whole: &Value) -> String {
 }
 
 /// With keys by name, however this was built.
-fn in_order(value: Value) -> Value {
+pub(super) fn in_order(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
             let mut fields: Vec<(String, Value)> = fields.into_iter().collect();

@@ -3,7 +3,6 @@
 //! A pull request's job that may not reach the hosts compares with it: `diff --against FILE`.
 
 mod document;
-mod mask;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -17,7 +16,9 @@ use super::records::{drifted, reading, remembered};
 use super::report::{Exit, Failure};
 use super::sealed::{self, Kind};
 use crate::fleet::{ConnectOptions, inventory};
-use crate::model::{Observed, StackName};
+use crate::model::ids::sha256_hex;
+use crate::model::{Observed, StackName, Timestamp};
+use crate::orchestrator::PlanOptions;
 
 pub(super) use document::Document;
 use document::Stack;
@@ -69,6 +70,14 @@ async fn stacks(cluster: &Cluster, observed: &Observed) -> (BTreeMap<StackName, 
         (stack.clone(), seen)
     });
     (join_all(all).await.into_iter().collect(), None)
+}
+
+/// Equal for two looks at a cluster that is the same but for the time of the look.
+pub(super) fn fingerprint(observed: &Observed) -> String {
+    let still = Observed { at: Timestamp(0), ..observed.clone() };
+    let document = Document::of(&still, &PlanOptions::default(), BTreeMap::new(), None);
+    let value = serde_json::to_value(document).expect("string keys and finite numbers");
+    format!("sha256:{}", sha256_hex(sealed::in_order(value).to_string().as_bytes()))
 }
 
 /// Reads a snapshot. Asks no host; but an inventory that is at hand must be of the same cluster.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 
+use super::inputs::{Inputs, Recorder};
 use super::render::text::clean;
 use super::report::Failure;
 use super::ui::Ui;
@@ -28,7 +29,7 @@ const BYTES_MAX: u64 = 32 << 20;
 const STDIN: &str = "-";
 
 /// The stackfiles of a command.
-#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
 pub struct Stackfiles {
     /// Stackfile; `-` is stdin. Several are merged, later ones win [default: those of $COMPOSE_FILE, or
     /// the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]
@@ -134,9 +135,36 @@ impl Stackfiles {
         self.load_as(stack.map_or(Stack::Otherwise(Some(&directory)), Stack::Given), variables, context)
     }
 
+    /// The same with what they were read from.
+    pub(super) fn load_recorded(
+        &self,
+        stack: Option<&StackName>,
+        context: &Context,
+    ) -> Result<(Loaded, Inputs), Failure> {
+        let recorder = Recorder::new(&Disk, &cluster::env);
+        let stack = stack.map_or(Stack::Otherwise(None), Stack::Given);
+        let loaded = self.load_from(&recorder, stack, Variables::Fill, context)?;
+        Ok((loaded, recorder.inputs()))
+    }
+
+    /// Whether one of them is stdin, which can be read once.
+    pub(super) fn reads_stdin(&self) -> bool {
+        self.files.iter().any(|path| path == Path::new(STDIN))
+    }
+
     fn load_as(&self, stack: Stack<'_>, variables: Variables, context: &Context) -> Result<Loaded, Failure> {
+        self.load_from(&Recorder::new(&Disk, &cluster::env), stack, variables, context)
+    }
+
+    fn load_from(
+        &self,
+        recorder: &Recorder<'_>,
+        stack: Stack<'_>,
+        variables: Variables,
+        context: &Context,
+    ) -> Result<Loaded, Failure> {
         self.tell(&context.ui)?;
-        match self.read_as(stack, variables)? {
+        match self.read_from(recorder, stack, variables)? {
             Ok(loaded) => {
                 cluster::show_notes(&context.ui, &loaded.notes);
                 Ok(loaded)
@@ -158,9 +186,21 @@ impl Stackfiles {
     }
 
     fn read_as(&self, stack: Stack<'_>, variables: Variables) -> Result<Result<Loaded, Report>, Failure> {
+        self.read_from(&Recorder::new(&Disk, &cluster::env), stack, variables)
+    }
+
+    fn read_from(
+        &self,
+        recorder: &Recorder<'_>,
+        stack: Stack<'_>,
+        variables: Variables,
+    ) -> Result<Result<Loaded, Report>, Failure> {
         let chosen = self.chosen()?;
         let project_dir = project_dir(&chosen.paths[0])?;
         let sources = read_all(&chosen).map_err(Failure::refused)?;
+        for source in &sources {
+            recorder.saw(&source.name, Some(&source.bytes));
+        }
         let home = cluster::env("HOME");
         let env_files = self.env_files();
         let env_files = env_files.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
@@ -168,8 +208,8 @@ impl Stackfiles {
             stack,
             project_dir: &project_dir.to_string_lossy(),
             home: home.as_deref(),
-            env: &cluster::env,
-            files: &Disk,
+            env: &|name| recorder.variable(name),
+            files: recorder,
             env_files: (!env_files.is_empty()).then_some(env_files.as_slice()),
             profiles: &self.profiles,
             reading: if self.strict_docker { Reading::Docker } else { Reading::Ours },

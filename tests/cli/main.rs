@@ -14,6 +14,7 @@ mod hosts;
 mod ledger;
 mod nodes;
 mod reconcile;
+mod saved_plans;
 mod snapshot;
 mod stack;
 mod stacks;

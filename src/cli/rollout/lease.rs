@@ -11,6 +11,7 @@ use crate::cli::machine;
 use crate::cli::records::{Remembered, Writing, drifted, remembered, writing};
 use crate::cli::render::age::human_duration;
 use crate::cli::report::{Blame, Exit, Failure};
+use crate::cli::saved_plan::SavedPlanError;
 use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
 use crate::engine::members::tend;
 use crate::engine::records::fresh_id;
@@ -245,6 +246,11 @@ async fn check_again(
     }
     ui.say("Somebody else was at work meanwhile. The plan is now:");
     show_plan(ui, planned, wish.clone(), cluster.clock.now());
+    if wish.is_exact {
+        return Err(Failure::refused(SavedPlanError::Stale {
+            why: "somebody else was at work meanwhile".to_owned(),
+        }));
+    }
     if !wish.yes && !planned.plan.forecast.waves.is_empty() {
         let question = question(wish.kind, &[planned.spec.name.as_str()], &cluster.inventory.cluster);
         if !ui.confirm(&question).map_err(Failure::refused)? {

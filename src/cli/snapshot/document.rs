@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::mask::Salt;
+use super::super::mask::Salt;
 use crate::model::ids::{TaskId, sha256_hex};
 use crate::model::node::{NodeFacts, NodeView, Unreachable};
 use crate::model::observed::ObservedNode;

@@ -9,11 +9,14 @@
 //! list of ten likely passwords it tells which is the one. Whoever keeps weak ones in variables should keep
 //! snapshots as they keep their stackfiles.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use sha2::{Digest as _, Sha256};
 
 use crate::model::ids::hex;
 use crate::model::spec::{Attachment, FileMount, Healthcheck, Logging};
-use crate::model::{ClusterName, Task, TaskSpec};
+use crate::model::{ClusterName, StackSpec, Task, TaskSpec};
 
 /// Bytes of a mark.
 const BYTES: usize = 4;
@@ -23,6 +26,11 @@ const BYTES: usize = 4;
 pub(super) struct Salt(String);
 
 impl Salt {
+    /// For values of one place: `prod/shop`.
+    pub(super) fn new(place: &str) -> Self {
+        Self(place.to_owned())
+    }
+
     pub(super) fn of(cluster: &ClusterName, task: &Task) -> Self {
         Self(format!("{cluster}/{}/{}", task.stack, task.service))
     }
@@ -30,7 +38,7 @@ impl Salt {
     /// `(hidden:1a2b3c4d)`: reads as what it is wherever it is shown.
     pub(super) fn mark(&self, place: &str, value: &str) -> String {
         let mut hash = Sha256::new();
-        for part in ["stackctl snapshot", &self.0, place, value] {
+        for part in ["stackctl", &self.0, place, value] {
             hash.update(part.len().to_le_bytes());
             hash.update(part.as_bytes());
         }
@@ -46,7 +54,7 @@ impl Salt {
 
     /// The spec with the values of `wanted` wherever they are the ones that were masked.
     pub(super) fn unmasked(&self, masked: &TaskSpec, wanted: &TaskSpec) -> TaskSpec {
-        let mut known = std::collections::BTreeMap::new();
+        let mut known = BTreeMap::new();
         each_value(&mut wanted.clone(), &mut |place, value| {
             known.insert((place.to_owned(), self.mark(place, value)), value.clone());
         });
@@ -58,6 +66,48 @@ impl Salt {
         });
         spec
     }
+}
+
+/// Whether a field, by its path in a diff, holds such a value.
+pub(super) fn is_masked(path: &str) -> bool {
+    let first = path.split(['.', '[']).next().unwrap_or_default();
+    matches!(first, "environment" | "labels" | "command" | "entrypoint" | "configs" | "secrets")
+        || ["logging.options", "healthcheck.test"].iter().any(|begin| path.starts_with(begin))
+        || (first == "networks" && path.contains("driver_opts"))
+}
+
+/// A whole stack with marks for values, and without the contents of its configs.
+pub(super) fn masked_stack(cluster: &ClusterName, spec: &StackSpec) -> StackSpec {
+    let mut spec = spec.clone();
+    let StackSpec { name, services, networks, volumes, configs, secrets } = &mut spec;
+    let salt = Salt(format!("{cluster}/{name}"));
+    let all = |place: &str, values: &mut BTreeMap<String, String>| {
+        for (key, value) in values {
+            *value = salt.mark(&format!("{place} {key}"), value);
+        }
+    };
+    for (service, spec) in services {
+        spec.task = Arc::new(Salt(format!("{cluster}/{name}/{service}")).masked(&spec.task));
+        all(&format!("services {service}"), &mut spec.labels);
+    }
+    for (key, network) in networks {
+        all(&format!("networks {key} labels"), &mut network.labels);
+        all(&format!("networks {key}"), &mut network.driver_opts);
+    }
+    for (key, volume) in volumes {
+        all(&format!("volumes {key} labels"), &mut volume.labels);
+        all(&format!("volumes {key}"), &mut volume.driver_opts);
+    }
+    for (key, config) in configs {
+        all(&format!("configs {key} labels"), &mut config.labels);
+        config.digest = salt.mark(&format!("configs {key}"), &config.digest);
+        config.content = Arc::default();
+    }
+    for (key, secret) in secrets {
+        all(&format!("secrets {key} labels"), &mut secret.labels);
+        all(&format!("secrets {key}"), &mut secret.driver_opts);
+    }
+    spec
 }
 
 /// Every value that may be anything, with its place. Whoever gives a spec a field decides here what it may
@@ -188,6 +238,16 @@ mod tests {
         assert!(!text.contains("hunter") && text.contains("5s") && text.contains("GONE"), "{text}");
         assert_eq!(salt.unmasked(&masked, &spec()), spec());
         assert_eq!(salt.unmasked(&masked, &spec()).hash(), spec().hash());
+    }
+
+    #[test]
+    fn what_is_masked_in_a_spec_is_masked_in_a_diff() {
+        let mut after = spec();
+        each_value(&mut after, &mut |_, value| value.push('!'));
+        let changes = crate::diff::task_changes(&spec(), &after);
+        assert!(changes.len() > 8, "{changes:?}");
+        assert!(changes.iter().all(|change| is_masked(&change.path)), "{changes:?}");
+        assert!(!is_masked("image") && !is_masked("healthcheck.interval") && !is_masked("deploy.replicas"));
     }
 
     #[test]
