@@ -689,7 +689,7 @@ _stackctl() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "text json markdown" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "text json markdown github gitlab" -- "${cur}"))
                     return 0
                     ;;
                 --inventory)

@@ -123,7 +123,9 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l against -d 'C
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l out -d 'Also keep the plan in this file: `stackctl deploy FILE` carries out that plan or none' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l format -d 'How to show it' -r -f -a "text\t'For people'
 json\t'For programs: one JSON object'
-markdown\t'For pull requests'"
+markdown\t'For the comment on a pull request: the marker by which to find it again names the stack'
+github\t'For the lines of a pull request on GitHub: workflow commands'
+gitlab\t'For the lines of a merge request on GitLab: a code quality report'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, or `file:///path` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'

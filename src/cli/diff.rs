@@ -1,6 +1,7 @@
 //! `stackctl diff`: what a deploy would do, and nothing done.
 
 mod against;
+mod told;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -20,13 +21,14 @@ use super::saved_plan::{SavedPlan, SavedPlanError};
 use super::show::yaml;
 use super::stackfiles::Stackfiles;
 use super::template::json_line;
-use crate::compose::short;
+use crate::compose::{Written, short};
 use crate::engine::{self, Planned, Request};
 use crate::fleet::ConnectOptions;
 use crate::ledger::release::Release;
 use crate::model::NodeName;
 use crate::orchestrator::what_if::{Landing, NewNode, landings};
 use crate::orchestrator::{Plan, WhatIf, pin};
+use told::FromFiles;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("See what would change (status 2 if something would)", "stackctl diff -c docker-compose.yml shop"),
@@ -90,8 +92,22 @@ pub enum Format {
     Text,
     /// For programs: one JSON object.
     Json,
-    /// For pull requests.
+    /// For the comment on a pull request: the marker by which to find it again names the stack.
     Markdown,
+    /// For the lines of a pull request on GitHub: workflow commands.
+    Github,
+    /// For the lines of a merge request on GitLab: a code quality report.
+    Gitlab,
+}
+
+impl Format {
+    /// Whether what cannot be planned is told in this form, too.
+    fn is_for_pull_requests(self) -> bool {
+        match self {
+            Self::Markdown | Self::Github | Self::Gitlab => true,
+            Self::Text | Self::Json => false,
+        }
+    }
 }
 
 /// A node that was named and is not there.
@@ -150,6 +166,14 @@ fn table(landed: &[Landing], lost: &BTreeSet<NodeName>) -> String {
 }
 
 pub(super) fn run(args: &Diff, context: &Context) -> Result<Exit, Failure> {
+    let result = diff(args, context);
+    if let Err(failure) = &result {
+        told::failure(args, context, failure);
+    }
+    result
+}
+
+fn diff(args: &Diff, context: &Context) -> Result<Exit, Failure> {
     if let Some(release) = args.stack.as_ref().filter(|name| name.number.is_some() || args.other.is_some()) {
         if args.against.is_some() {
             return Err(Failure::usage(NoReleases(release.clone())));
@@ -184,7 +208,12 @@ pub(super) fn run(args: &Diff, context: &Context) -> Result<Exit, Failure> {
             Err(error) => context.ui.detail(&format!("No drift is told: {error}")),
         }
         let landed = landings(&planned.observed, &planned.spec.name, &lost, &planned.plan);
-        let exit = show(args, context, &planned, (!is_real).then_some((&landed, &lost)))?;
+        let files = FromFiles {
+            written: Written { sources: &loaded.sources, merged: &loaded.merged },
+            notes: &loaded.notes,
+        };
+        let imagined = (!is_real).then_some((&landed[..], &lost));
+        let exit = show(args, context, &planned, imagined, Some(&files))?;
         if let Some(path) = &args.out {
             SavedPlan::of(&planned, &args.stackfiles, given, inputs, args.prune)?.write(path)?;
             let path = path.display();
@@ -204,6 +233,7 @@ fn show(
     context: &Context,
     planned: &Planned,
     imagined: Option<Imagined<'_>>,
+    files: Option<&FromFiles<'_>>,
 ) -> Result<Exit, Failure> {
     let ui = &context.ui;
     let view = rollout::view(planned, Kind::Deploy, ui.is_verbose());
@@ -226,14 +256,15 @@ fn show(
         match args.format {
             Format::Text => ui.data(&(table(landed, lost) + "\n")),
             Format::Markdown => ui.data(&format!("```\n{}```\n\n", table(landed, lost))),
-            Format::Json => {}
+            Format::Json | Format::Github | Format::Gitlab => {}
         }
     }
+    if args.format.is_for_pull_requests() {
+        ui.data(&told::plan(args, &view, &planned.plan.problems, files));
+    }
     rollout::refuse_problems(ui, planned)?;
-    match args.format {
-        Format::Text => ui.data(&plan::text(&view)),
-        Format::Markdown => ui.data(&plan::markdown(&view)),
-        Format::Json => {}
+    if args.format == Format::Text {
+        ui.data(&plan::text(&view));
     }
     Ok(if planned.plan.is_empty() { Exit::Done } else { Exit::Differs })
 }
@@ -251,7 +282,7 @@ fn of_release(args: &Diff, name: &ReleaseName, context: &Context) -> Result<Exit
         let mut spec = release.spec;
         pin::keep_forced(&mut spec, observed.tasks().filter(|task| task.stack == name.stack));
         let plan = Plan::make(&observed, &spec, cluster.plan_options(true));
-        show(args, context, &Planned { observed, spec, plan }, None)
+        show(args, context, &Planned { observed, spec, plan }, None, None)
     })
 }
 

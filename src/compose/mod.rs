@@ -36,6 +36,7 @@ mod moved;
 mod normal;
 mod overrides;
 mod paths;
+mod places;
 mod platform;
 mod profiles;
 mod project;
@@ -54,6 +55,7 @@ use crate::model::{StackName, StackSpec};
 use crate::yaml::{self, Diagnostic, Drawn, Node, Sink, Sources};
 
 pub use crate::yaml::{Report, SourceText};
+pub use places::Written;
 
 /// Files beside the stackfile: environment files, contents of configs. Paths are absolute.
 pub trait Files {
@@ -148,7 +150,7 @@ pub struct Options<'a> {
 }
 
 /// What became of the files.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Loaded {
     /// What to deploy.
     pub spec: StackSpec,
@@ -156,6 +158,8 @@ pub struct Loaded {
     pub merged: Node,
     /// Warnings and notes, in the order of the files.
     pub notes: Vec<Drawn>,
+    /// The files themselves.
+    pub sources: Sources,
 }
 
 /// Reads stackfiles, the later ones over the earlier.
@@ -231,7 +235,7 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
     );
     environments.note_found();
     let notes = sink.finish()?;
-    Ok(Loaded { spec, merged, notes })
+    Ok(Loaded { spec, merged, notes, sources })
 }
 
 fn read(tree: &Node, reading: Reading, sink: &Sink<'_>) -> stackfile::Stackfile {

@@ -131,6 +131,21 @@ fn records_help(why: &Unreachable) -> String {
 }
 
 impl Problem {
+    /// The one service it is about, if it is about one.
+    #[must_use]
+    pub fn service(&self) -> Option<&ServiceName> {
+        match self {
+            Self::Unplaced(unplaced) => Some(&unplaced.service),
+            Self::BadConstraint { service, .. }
+            | Self::BadFileOwner { service, .. }
+            | Self::NoContent { service, .. } => Some(service),
+            Self::Secrets { services, .. }
+            | Self::AffinityCycle { services }
+            | Self::DependencyCycle { services } => services.first(),
+            Self::Silent { .. } | Self::RecordsUnknown { .. } | Self::NetworkConflict { .. } => None,
+        }
+    }
+
     /// Whether hosts that do not answer are to blame.
     #[must_use]
     pub fn is_silence(&self) -> bool {

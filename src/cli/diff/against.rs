@@ -4,9 +4,11 @@ use std::path::Path;
 
 use super::super::sealed::{self, Kind};
 use super::super::snapshot;
+use super::told::FromFiles;
 use super::{Diff, show, what_if};
 use crate::cli::Context;
 use crate::cli::report::{Exit, Failure};
+use crate::compose::Written;
 use crate::engine::{Request, plan_without_hosts};
 use crate::orchestrator::what_if::landings;
 
@@ -32,5 +34,9 @@ pub(super) fn run(args: &Diff, path: &Path, context: &Context) -> Result<Exit, F
         (None, _) => {}
     }
     let landed = landings(&planned.observed, &planned.spec.name, &lost, &planned.plan);
-    show(args, context, &planned, (!is_real).then_some((&landed, &lost)))
+    let files = FromFiles {
+        written: Written { sources: &loaded.sources, merged: &loaded.merged },
+        notes: &loaded.notes,
+    };
+    show(args, context, &planned, (!is_real).then_some((&landed[..], &lost)), Some(&files))
 }

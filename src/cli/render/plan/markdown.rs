@@ -1,26 +1,32 @@
 //! A plan for a pull request: the sum in sight, the rest folded, one marker so that a later run finds
 //! its comment again.
+//!
+//! Nothing in a value can end the block it is in or become Markdown or HTML of its own, and the whole is
+//! short enough for a comment: what does not fit is cut, and says so.
 
 use std::fmt::Write as _;
 
 use anstream::adapter::strip_str;
 
+use super::super::annotations::{Finding, Level};
 use super::PlanView;
 use super::moves::Moves;
 use super::text::{Depth, Mark, drift_lines, sections, summary};
 
-/// A comment on GitHub holds 65,536 characters; this leaves room for what is around.
-const BLOCK_CHARS_MAX: usize = 60_000;
+/// A comment on GitHub holds 65,536 characters. The parts below come to less, in bytes even.
+const BLOCK_BYTES_MAX: usize = 45_000;
+/// Of drift, of notes, and of findings each.
+const LIST_BYTES_MAX: usize = 6_000;
+/// Of one line in a list.
+const ITEM_BYTES_MAX: usize = 1_000;
 
 /// The plan as GitHub's Markdown.
 #[must_use]
 pub fn markdown(view: &PlanView<'_>) -> String {
     let plain = |text: &str| strip_str(text).to_string();
     let sum = plain(&summary(view));
-    let mut out = format!(
-        "<!-- stackctl:diff:{}:{} -->\n### Stack `{}` on cluster `{}`\n\n**{sum}**\n",
-        view.cluster, view.stack, view.stack, view.cluster
-    );
+    let mut out = head(view.stack.as_str(), &format!("Stack `{}` on cluster `{}`", view.stack, view.cluster));
+    let _ = writeln!(out, "**{sum}**");
     let moves = Moves::of(view.forecast);
     let mut block = String::new();
     for (at, section) in sections(view, &moves).iter().enumerate() {
@@ -48,11 +54,11 @@ pub fn markdown(view: &PlanView<'_>) -> String {
         }
     }
     if !block.is_empty() {
-        let cut = (0..=BLOCK_CHARS_MAX.min(block.len())).rev().find(|&at| block.is_char_boundary(at));
-        let cut = cut.unwrap_or(0);
-        if cut < block.len() {
-            block.truncate(cut);
-            block.push_str("\n… cut: too long for a comment\n");
+        let whole = block.len();
+        block.truncate(floor(&block, BLOCK_BYTES_MAX));
+        if block.len() < whole {
+            let kilobytes = (whole - block.len()).div_ceil(1000);
+            let _ = write!(block, "\n… cut: {kilobytes} kB more are too long for a comment\n");
         }
         let fence = fence(&block);
         let _ = write!(
@@ -62,17 +68,70 @@ pub fn markdown(view: &PlanView<'_>) -> String {
     }
     if let Some(lines) = drift_lines(view) {
         let _ = writeln!(out, "\n**{}**\n", lines.heading);
-        for line in &lines.found {
-            let _ = writeln!(out, "- 🔧 {}", escaped(line));
-        }
+        list(&mut out, lines.found.iter().map(|line| ("🔧", line.clone())));
     }
     if !view.notes.is_empty() {
         out.push('\n');
-        for note in view.notes {
-            let _ = writeln!(out, "- ⚠️ {}", escaped(&note.to_string()));
-        }
+        list(&mut out, view.notes.iter().map(|note| ("⚠️", note.to_string())));
     }
     out
+}
+
+/// That there is no plan, and why: the same comment, should there be one already.
+#[must_use]
+pub fn no_plan(stack: &str, found: &[Finding]) -> String {
+    let mut out = head(stack, &format!("Stack `{stack}`"));
+    let errors = found.iter().filter(|one| one.level == Level::Error).count();
+    let _ = writeln!(out, "**No plan: {}**\n", super::super::text::count(errors.max(1), "problem"));
+    out.push_str(&findings(found));
+    out
+}
+
+/// Findings, one a line.
+#[must_use]
+pub fn findings(found: &[Finding]) -> String {
+    let mut out = String::new();
+    list(
+        &mut out,
+        found.iter().map(|one| {
+            let sign = match one.level {
+                Level::Error => "❌",
+                Level::Warning => "⚠️",
+                Level::Notice => "ℹ️",
+            };
+            let place = one.place().map(|place| format!("{place}: ")).unwrap_or_default();
+            (sign, format!("{place}{}", one.message.replace('\n', "; ")))
+        }),
+    );
+    out
+}
+
+/// The marker by which a later run finds the comment, and a heading.
+fn head(stack: &str, title: &str) -> String {
+    format!("<!-- stackctl:diff:{stack} -->\n### {title}\n\n")
+}
+
+/// Items until there is no room, and how many were left out.
+fn list(out: &mut String, items: impl Iterator<Item = (&'static str, String)>) {
+    let begin = out.len();
+    let mut left_out = 0;
+    for (sign, text) in items {
+        let text = escaped(&text);
+        if out.len() - begin + text.len().min(ITEM_BYTES_MAX) > LIST_BYTES_MAX {
+            left_out += 1;
+            continue;
+        }
+        let end = floor(&text, ITEM_BYTES_MAX);
+        let _ = writeln!(out, "- {sign} {}{}", &text[..end], if end < text.len() { "…" } else { "" });
+    }
+    if left_out > 0 {
+        let _ = writeln!(out, "- … and {left_out} more: too many for a comment");
+    }
+}
+
+/// The last place for a cut that is not beyond `max`.
+fn floor(text: &str, max: usize) -> usize {
+    (0..=max.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
 /// Longer than any run of backticks inside, which could end the block.
@@ -88,7 +147,8 @@ fn escaped(text: &str) -> String {
     for c in text.chars() {
         match c {
             '<' => out.push_str("&lt;"),
-            '*' | '_' | '`' | '[' | ']' | '\\' | '|' | '@' | '#' => {
+            '&' => out.push_str("&amp;"),
+            '*' | '_' | '`' | '[' | ']' | '\\' | '|' | '@' | '#' | '~' | '!' | '>' => {
                 out.push('\\');
                 out.push(c);
             }
@@ -96,4 +156,26 @@ fn escaped(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_text_is_markdown() {
+        assert_eq!(
+            escaped("a <b> @all [x](y) `c` #1 &lt;"),
+            "a &lt;b\\> \\@all \\[x\\](y) \\`c\\` \\#1 &amp;lt;"
+        );
+        assert_eq!(fence("a ```` b"), "`````");
+    }
+
+    #[test]
+    fn lists_are_cut_and_say_so() {
+        let mut out = String::new();
+        list(&mut out, (0..100).map(|_| ("x", "é".repeat(600))));
+        assert!(out.len() < LIST_BYTES_MAX + 200 && out.ends_with("more: too many for a comment\n"), "{out}");
+        assert!(out.lines().next().is_some_and(|line| line.ends_with("é…")), "{out}");
+    }
 }

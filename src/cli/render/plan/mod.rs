@@ -11,12 +11,12 @@ pub(super) mod moves;
 mod shown;
 mod text;
 
-use crate::diff::StackDiff;
+use crate::diff::{Change, StackDiff};
 use crate::model::{ClusterName, StackName, StackSpec};
 use crate::orchestrator::{Drifted, Forecast, Note};
 
 pub use json::{action as action_json, plan as to_json};
-pub use markdown::markdown;
+pub use markdown::{findings, markdown, no_plan};
 pub(in crate::cli) use shown::short_digest;
 pub use text::{summary, text};
 
@@ -43,6 +43,11 @@ pub struct PlanView<'a> {
     pub wanted: Option<&'a StackSpec>,
     /// Nothing folded, nothing cut.
     pub is_whole: bool,
+}
+
+/// A changed field in lines, the first of which begins with its path.
+pub(super) fn change_lines(change: &Change) -> Vec<String> {
+    shown::change(change, false)
 }
 
 #[cfg(test)]

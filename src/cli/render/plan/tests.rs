@@ -213,7 +213,7 @@ fn a_change_of_everything() {
 #[test]
 fn a_change_of_everything_in_a_pull_request() {
     insta::assert_snapshot!(show(&observed(4, &before()), &after(), markdown), @r#"
-    <!-- stackctl:diff:prod:shop -->
+    <!-- stackctl:diff:shop -->
     ### Stack `shop` on cluster `prod`
 
     **Plan: 5 to create, 3 to replace, 1 to remove on 4 nodes; 3 images to pull; takes at least 15s**
