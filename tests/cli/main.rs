@@ -6,6 +6,7 @@ mod engine;
 mod run;
 
 mod check;
+mod ci;
 mod completions;
 mod config;
 mod files;

@@ -49,6 +49,11 @@ impl Room {
         self
     }
 
+    /// What a command is given of an environment.
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        &self.env
+    }
+
     /// Runs `stackctl` with arguments as a shell would part them: no quotes.
     pub fn run(&self, args: &str) -> Run {
         self.run_with(&args.split_whitespace().collect::<Vec<_>>(), "")

@@ -85,3 +85,69 @@ volumes: {{data: }}
     assert_eq!(ground.everything(&HOSTS), before);
     assert!(as_planned(&ground, "rm app") > 0);
 }
+
+#[test]
+fn a_kept_plan_is_what_is_done_and_a_stale_one_is_not() {
+    let Some(ground) = Ground::new() else { return };
+    let stack = |image: &str| {
+        let file = format!(
+            "services:
+  web:
+    image: {image}
+    environment: {{PASSWORD: hunter2, DSN: 'me:hunter2@db'}}
+    deploy:
+      replicas: 3
+      update_config: {{parallelism: 0, monitor: 300ms}}
+"
+        );
+        ground.file("app.yml", &file)
+    };
+    let kept = |name: &str| ground.path().join(name).display().to_string();
+    let (plan, snapshot) = (kept("plan.bin"), kept("snapshot.json"));
+    let images = || ground.live("app", "web").iter().map(|task| task.image().to_owned()).collect::<Vec<_>>();
+    let file = stack("web:1");
+    ground.stackctl(&format!("deploy --yes -c {file} app")).ends(0);
+
+    // What a plan says, what a snapshot says of it elsewhere, and what is done, are the same.
+    stack("web:2");
+    let before = ground.everything(&HOSTS);
+    ground.stackctl(&format!("snapshot -o {snapshot}")).ends(0);
+    ground.stackctl(&format!("diff --out {plan} -c {file} app")).ends(2);
+    assert_eq!(ground.everything(&HOSTS), before, "looking changes nothing");
+    for name in [&plan, &snapshot] {
+        let text = std::fs::read_to_string(name).expect("it was written");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    let planned = |words: &str| -> Vec<String> {
+        let run = ground.stackctl(&format!("diff --format json {words} -c {file} app")).ends(2);
+        let plan: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
+        let line = |one: &serde_json::Value| format!("{} {} {}", one["node"], one["verb"], one["object"]);
+        plan["actions"].as_array().expect("actions").iter().map(line).collect()
+    };
+    assert_eq!(planned(""), planned(&format!("--against {snapshot}")));
+    let run = ground.stackctl(&format!("deploy --yes --format json {plan}")).ends(0);
+    assert_eq!(run.actions("planned_action"), run.actions("action_done"), "{}", run.whole());
+    assert_eq!(images(), ["web:2", "web:2", "web:2"]);
+    ground.stackctl(&format!("deploy --yes {plan}")).ends(0);
+
+    // Somebody else has changed the stack since; a container was taken away; the file is another one.
+    stack("web:3");
+    ground.stackctl(&format!("diff --out {plan} -c {file} app")).ends(2);
+    ground.stackctl("scale --yes app_web=2").ends(0);
+    let before = ground.everything_but_records(&HOSTS);
+    let both = ["The plan of ", "It would now be:", "deploy.replicas: 2 -> 3", "stackctl::plan::stale"];
+    ground.stackctl(&format!("deploy --yes {plan}")).ends(1).says(&both);
+    ground.stackctl(&format!("diff --out {plan} -c {file} app")).ends(2);
+    let gone = ground.live("app", "web").remove(0);
+    ground.docker(&gone.host, &["rm", "-f", gone.id()]);
+    ground.stackctl(&format!("deploy --yes {plan}")).ends(1).says(&["stackctl::plan::stale"]);
+    ground.stackctl(&format!("diff --out {plan} -c {file} app")).ends(2);
+    stack("web:4");
+    ground.stackctl(&format!("deploy --yes {plan}")).ends(1).says(&["app.yml has changed"]);
+    let lost =
+        before.values().flatten().count() - ground.everything_but_records(&HOSTS).values().flatten().count();
+    assert!(lost <= 1, "nothing but what was taken away by hand: {lost}");
+    stack("web:3");
+    ground.stackctl(&format!("deploy --yes {plan}")).ends(0);
+    assert_eq!(images(), ["web:3", "web:3", "web:3"]);
+}
