@@ -160,14 +160,14 @@ async fn with_lease(
     if !plan.problems.is_empty() {
         return Ok(Healed::Failed(problems(&plan)));
     }
-    let mut healed = Healed::Done;
-    let mut outcome = Some(if spec.services.is_empty() { Outcome::Removed } else { Outcome::Deployed });
+    let done = if spec.services.is_empty() { Outcome::Removed } else { Outcome::Deployed };
+    let (mut healed, mut outcome) = (Healed::Done, Some(done.clone()));
     if !plan.forecast.waves.is_empty() || is_unfinished {
         let actions = plan.forecast.actions().count();
         let _nobody_listens = tell
             .send((hands.clock.now(), News::HealBegan { stack: stack.clone(), release: number, actions }));
         let end = carry_out(hands, assign(&observed, spec, options), &stack, lease, stop, &tell).await;
-        (healed, outcome) = ended(&end);
+        (healed, outcome) = ended(&end, done);
     }
     if is_unfinished && let Some(outcome) = outcome.filter(|_| lease.validity().is_valid()) {
         let ours = value(writing.registers(), serde_json::json!(outcome));
@@ -211,11 +211,12 @@ async fn carry_out(
     .await
 }
 
-/// What came of a run, and what is to be remembered of it if it finished somebody else's release.
-fn ended(end: &End) -> (Healed, Option<Outcome>) {
+/// What came of a run, and what is to be remembered of it if it finished somebody else's release: `done` if
+/// it did.
+fn ended(end: &End, done: Outcome) -> (Healed, Option<Outcome>) {
     match end {
         End::Verdict(verdict) => match verdict.ending {
-            Ending::Converged => (Healed::Done, Some(Outcome::Deployed)),
+            Ending::Converged => (Healed::Done, Some(done)),
             Ending::Paused | Ending::RollbackPaused => {
                 (Healed::Failed(reason(verdict)), Some(Outcome::Paused))
             }
