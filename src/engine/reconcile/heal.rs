@@ -9,20 +9,18 @@ use tokio::sync::{mpsc::UnboundedSender, watch};
 use super::known::known;
 use super::news::{Deed, News};
 use crate::engine::lease::{NotTaken, Wanted, take};
-use crate::engine::records::{fresh_id, value};
+use crate::engine::records::value;
 use crate::engine::run::{Crew, End, Progress, RunOptions, run};
-use crate::engine::{Clock, Journal, Lease, Lookout, Store};
+use crate::engine::{Clock, Journal, Lease, Lookout, Me, Store};
 use crate::fleet::{Fleet, RegisterReader, RegisterWriter};
 use crate::ledger::lease::{self, Holder};
 use crate::ledger::release::{Outcome, outcomes};
 use crate::ledger::{Ledger, LedgerError};
-use crate::model::{NodeFacts, NodeName, NodeView, Observed, StackName, StackSpec, Timestamp};
+use crate::model::{NodeFacts, NodeName, NodeView, Observed, StackName, Timestamp};
 use crate::orchestrator::{self, Assignment, Ending, Plan, PlanOptions, Verdict, assign};
 
 /// How long one stack is worked at before it is looked at anew.
 const TIMEOUT_MS: i64 = 10 * 60 * 1000;
-/// Characters of a lease's id behind the stack's name.
-const ID_CHARS: usize = 8;
 
 /// What a loop works with. Hands: without [`Hands::writing`] they cannot change anything.
 #[derive(Debug)]
@@ -39,32 +37,6 @@ pub struct Hands {
     pub me: Me,
     /// Where runs are written down.
     pub journals: Option<PathBuf>,
-}
-
-/// Who we are, for those who find our lease.
-#[derive(Debug, Clone)]
-pub struct Me {
-    /// `user@machine`.
-    pub who: String,
-    /// Process id.
-    pub pid: u32,
-    /// Which process of which start of which machine.
-    pub process: String,
-    /// Whether the holder of a lease can be seen from here to be no more.
-    pub is_gone: fn(&Holder) -> bool,
-}
-
-impl Me {
-    /// As the holder of a lease.
-    pub(super) fn holder(&self, of: &str) -> Holder {
-        Holder {
-            id: format!("{of}-{}", &fresh_id()[..ID_CHARS]),
-            who: self.who.clone(),
-            pid: self.pid,
-            process: self.process.clone(),
-            verb: "reconcile".to_owned(),
-        }
-    }
 }
 
 /// A stack that is to be healed.
@@ -118,7 +90,7 @@ pub(super) async fn heal(
     let Some(writing) = &hands.writing else { return Healed::Outdated };
     let wanted = Wanted {
         stream: lease::stream(&job.stack),
-        holder: hands.me.holder(job.stack.as_str()),
+        holder: hands.me.holder(job.stack.as_str(), "reconcile"),
         patience_ms: 0,
     };
     let lease = match take(writing, hands.clock, wanted, hands.me.is_gone, |_| {}).await {
@@ -250,9 +222,4 @@ fn reason(verdict: &Verdict) -> String {
 pub(super) fn problems(plan: &Plan) -> String {
     let all: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
     all.join("; ")
-}
-
-/// A stack that is to be gone.
-pub(super) fn is_removal(spec: &StackSpec) -> bool {
-    spec.services.is_empty()
 }
