@@ -1,5 +1,6 @@
 //! What a loop knows of one stack, and what it makes of a look at the hosts.
 
+use super::declared::Wish;
 use super::heal::{Healed, problems};
 use super::known::{Desired, Known};
 use super::news::Standing;
@@ -18,6 +19,8 @@ const UNFINISHED_MS: i64 = 10_000;
 #[derive(Debug)]
 pub(super) struct Stack {
     known: Option<Known>,
+    /// What a repository wishes of it.
+    pub(super) wish: Option<Wish>,
     pub(super) standing: Standing,
     /// Being worked on.
     pub(super) is_healing: bool,
@@ -37,6 +40,7 @@ impl Default for Stack {
     fn default() -> Self {
         Self {
             known: None,
+            wish: None,
             standing: Standing::Unknown,
             is_healing: false,
             is_being_read: false,
@@ -57,6 +61,8 @@ pub(super) enum Judgement {
     Leave,
     /// To be brought back.
     Heal { number: u64, options: PlanOptions },
+    /// To be released as a repository declares it.
+    Release(Wish),
 }
 
 impl Stack {
@@ -78,7 +84,7 @@ impl Stack {
         !self.is_healing
             && !self.is_being_read
             && self.read_at.is_none()
-            && !matches!(self.standing, Standing::Unknown | Standing::Healing)
+            && !matches!(self.standing, Standing::Unknown | Standing::Healing | Standing::Releasing { .. })
     }
 
     /// Takes what is remembered; whether it is news.
@@ -106,12 +112,41 @@ impl Stack {
         [self.not_before, self.rests_until].into_iter().flatten().min()
     }
 
-    /// How it stands by this look, and what follows.
-    pub(super) fn judge(&mut self, name: &StackName, observed: &Observed, base: &PlanOptions) -> Judgement {
+    /// What is known of it.
+    pub(super) fn known(&self) -> Option<&Known> {
+        self.known.as_ref()
+    }
+
+    /// The wish that is to be fulfilled, if there is any and nobody said that the stack is to be left alone.
+    fn due(&self) -> Option<&Wish> {
+        let known = self.known.as_ref().filter(|known| known.settings.suspended.is_none())?;
+        self.wish.as_ref().filter(|wish| wish.is_due(known))
+    }
+
+    /// Its place among those that are to be released now.
+    pub(super) fn order(&self, now: Timestamp) -> Option<u32> {
+        if matches!(self.standing, Standing::Releasing { .. }) {
+            return self.wish.as_ref().map(Wish::order);
+        }
+        let rests = self.not_before.is_some_and(|at| at > now);
+        self.due().filter(|_| !rests && !self.is_healing).map(Wish::order)
+    }
+
+    /// How it stands by this look, and what follows. Stacks of an order above `turn` are not released yet.
+    pub(super) fn judge(
+        &mut self,
+        name: &StackName,
+        observed: &Observed,
+        base: &PlanOptions,
+        turn: u32,
+    ) -> Judgement {
         if self.is_healing {
             return Judgement::Leave;
         }
         self.rests_until = None;
+        if let Some(wish) = self.due().cloned() {
+            return self.judge_wish(observed.at, wish, turn);
+        }
         let Some(known) = &self.known else { return Judgement::Leave };
         let nothing = match &known.desired {
             Desired::Nothing(NoCurrent::Removed(_) | NoCurrent::NoRelease) => Some(Standing::Removed),
@@ -164,6 +199,19 @@ impl Stack {
         Judgement::Heal { number, options }
     }
 
+    /// What to do about a wish that is due.
+    fn judge_wish(&mut self, now: Timestamp, wish: Wish, turn: u32) -> Judgement {
+        if let Some(at) = self.not_before.filter(|at| *at > now) {
+            if let Some(why) = &self.failure {
+                self.standing = Standing::Failed { why: why.clone(), again_at: at };
+            }
+            return Judgement::Leave;
+        }
+        self.not_before = None;
+        self.standing = Standing::Behind { commit: wish.commit.short() };
+        if wish.order() > turn { Judgement::Leave } else { Judgement::Release(wish) }
+    }
+
     /// What became of the work on it.
     pub(super) fn after(&mut self, now: Timestamp, healed: Healed) {
         self.is_healing = false;
@@ -172,9 +220,7 @@ impl Stack {
                 self.backoff.well();
                 self.failure = None;
                 self.not_before = None;
-                if self.known.as_ref().is_some_and(Known::is_unfinished) {
-                    self.read_soon();
-                }
+                self.read_soon();
             }
             Healed::Failed(why) => {
                 let again_at = self.backoff.failed(now);
@@ -194,7 +240,7 @@ impl Stack {
                 self.not_before = Some(now.plus_ms(BUSY_MS));
                 self.read_soon();
             }
-            Healed::Stopped => {}
+            Healed::Stopped => self.read_soon(),
         }
     }
 }
