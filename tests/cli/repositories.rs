@@ -255,3 +255,26 @@ fn a_release_that_fails_is_taken_back_and_not_tried_twice() {
     assert_eq!(place.history("shop"), history);
     assert_eq!(place.cluster.running(), before);
 }
+
+#[test]
+fn stacks_are_released_in_their_order_and_one_that_fails_holds_up_nobody() {
+    let place = Place::new();
+    place.write(
+        "stackctl.yml",
+        "stacks:\n- {stack: app, files: [app.yaml], order: 2}\n- {stack: db, files: [db.yaml], order: 1}\n\
+         - {stack: never, files: [never.yaml], order: 1}\n",
+    );
+    for name in ["app", "db"] {
+        place.write(&format!("{name}.yaml"), &stack("nginx:1.25"));
+    }
+    let nowhere =
+        "services: {web: {image: nginx, deploy: {placement: {constraints: [node.hostname == h9]}}}}\n";
+    place.write("never.yaml", nowhere);
+    place.push("three stacks");
+    let run = place.follows(1);
+    let at = |text: &str| run.stdout.find(text).unwrap_or_else(|| panic!("{text}\n{}", run.show()));
+    assert!(at("stack db: release 1 is deployed") < at("stack app: release 1 from"), "{}", run.show());
+    at("stack app: release 1 is deployed");
+    at("stack never: not as declared after");
+    assert_eq!(place.cluster.running().len(), 4);
+}

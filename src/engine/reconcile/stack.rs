@@ -25,6 +25,8 @@ pub(super) struct Stack {
     /// Being worked on.
     pub(super) is_healing: bool,
     pub(super) is_being_read: bool,
+    /// Passed over by a look, because its records were being read.
+    is_passed_over: bool,
     /// When its records are to be read again.
     pub(super) read_at: Option<Timestamp>,
     upkeep: Upkeep,
@@ -44,6 +46,7 @@ impl Default for Stack {
             standing: Standing::Unknown,
             is_healing: false,
             is_being_read: false,
+            is_passed_over: false,
             read_at: Some(Timestamp(i64::MIN)),
             upkeep: Upkeep::default(),
             backoff: Backoff::new(FIRST_WAIT_MS),
@@ -83,15 +86,17 @@ impl Stack {
     pub(super) fn is_judged(&self) -> bool {
         !self.is_healing
             && !self.is_being_read
+            && !self.is_passed_over
             && self.read_at.is_none()
             && !matches!(self.standing, Standing::Unknown | Standing::Healing | Standing::Releasing { .. })
     }
 
-    /// Takes what is remembered; whether it is news.
+    /// Takes what is remembered; whether it calls for a look.
     pub(super) fn learn(&mut self, known: Known) -> bool {
         self.read_at = None;
+        let was_passed_over = std::mem::take(&mut self.is_passed_over);
         if self.known.as_ref() == Some(&known) {
-            return false;
+            return was_passed_over;
         }
         if self.number() != known.number() {
             // Another release is another story.
@@ -144,6 +149,11 @@ impl Stack {
             return Judgement::Leave;
         }
         self.rests_until = None;
+        // By what was known before, a wish that was just fulfilled is due.
+        if self.wish.is_some() && (self.is_being_read || self.read_at.is_some()) {
+            self.is_passed_over = true;
+            return Judgement::Leave;
+        }
         if let Some(wish) = self.due().cloned() {
             return self.judge_wish(observed.at, wish, turn);
         }
