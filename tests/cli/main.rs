@@ -15,6 +15,7 @@ mod hosts;
 mod ledger;
 mod nodes;
 mod reconcile;
+mod repositories;
 mod saved_plans;
 mod snapshot;
 mod stack;

@@ -16,6 +16,7 @@ mod files;
 mod hosts;
 mod ledger;
 mod projects;
+mod repositories;
 mod saved;
 mod services;
 mod values;
@@ -72,6 +73,7 @@ pub fn all() -> impl Iterator<Item = &'static Code> {
         hosts::CODES,
         engine::CODES,
         ledger::CODES,
+        repositories::CODES,
         saved::CODES,
         commands::CODES,
         services::CODES,

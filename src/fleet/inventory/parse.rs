@@ -12,7 +12,7 @@ use crate::yaml::{
 
 use super::{Address, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts, LedgerPlace};
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "cluster",
     "ssh_config",
     "known_hosts",
@@ -21,6 +21,8 @@ const KEYS: [&str; 8] = [
     "placement",
     "ledger",
     "hosts",
+    // For `reconcile --repo`: which stacks a repository has.
+    "stacks",
 ];
 const HOST_KEYS: [&str; 5] = ["address", "role", "labels", "availability", "docker_socket"];
 
