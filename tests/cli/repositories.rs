@@ -241,7 +241,9 @@ fn a_release_that_fails_is_taken_back_and_not_tried_twice() {
     for engine in &place.cluster.engines {
         engine.fail("POST /containers/{id}/start", 1, Wrong::Refuse(400, "no such thing".to_owned()));
     }
-    let bad = stack("nginx:1.26").replace("monitor: 50ms", "monitor: 50ms, failure_action: rollback");
+    // One by one: which of two is begun before the first fails is a matter of chance.
+    let bad = stack("nginx:1.26")
+        .replace("parallelism: 0, monitor: 50ms", "parallelism: 1, monitor: 50ms, failure_action: rollback");
     place.write("stacks/shop/compose.yaml", &bad);
     place.push("bad");
     let run = place.follows(1);
