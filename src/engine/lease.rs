@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::Clock;
-use super::records::value;
 use crate::ledger::lease::{Held, Holder, MARGIN_MS, Note, RENEW_MS, TTL_MS, held, stream};
+use crate::ledger::payload::value;
 use crate::ledger::{Appended, Ledger, LedgerError, Log, Stream, WriteRegisters};
 use crate::model::{StackName, Timestamp};
 

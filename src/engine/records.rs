@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::fleet::Fence;
 use crate::ledger::release::{History, outcomes, releases};
 use crate::ledger::{
-    Content, FileRegisters, Found, Ledger, LedgerError, Log, Place, ReadRegisters, Silent, Stream, Value,
+    Content, FileRegisters, Found, Ledger, LedgerError, Log, Place, ReadRegisters, Silent, Stream,
     WriteRegisters,
 };
 use crate::model::{StackName, Timestamp};
@@ -86,20 +86,6 @@ pub async fn history<R: ReadRegisters>(
         detail,
     })?;
     Ok((history, releases, outcomes))
-}
-
-/// A name nobody else comes up with.
-#[must_use]
-pub fn fresh_id() -> String {
-    use std::hash::{BuildHasher as _, Hasher as _};
-    // Seeded by the system's randomness; a new one for each is what makes ids differ within a process.
-    let number = std::hash::RandomState::new().build_hasher().finish();
-    format!("{number:016x}")
-}
-
-/// A value of this append alone.
-pub fn value(registers: &impl ReadRegisters, data: serde_json::Value) -> Value {
-    Value { id: fresh_id(), managers: registers.managers().to_vec(), data }
 }
 
 impl super::lease::Validity {

@@ -25,6 +25,7 @@
 
 pub mod current;
 mod decide;
+pub mod document;
 mod error;
 pub mod files;
 pub mod lease;

@@ -13,12 +13,12 @@ use crate::cli::render::age::human_duration;
 use crate::cli::report::{Blame, Exit, Failure};
 use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
 use crate::engine::members::tend;
-use crate::engine::records::fresh_id;
 use crate::engine::{Lease, Planned, Store, Validity};
 use crate::fleet::RegisterWriter;
 use crate::ledger::lease::{Holder, stream};
+use crate::ledger::payload::fresh_id;
 use crate::ledger::release::{Git, History, Outcome, Release};
-use crate::ledger::{LedgerError, NoCurrent};
+use crate::ledger::{LedgerError, NoCurrent, document, settings};
 use crate::model::{StackName, StackSpec};
 
 /// While somebody else is waited for, a line says so this often.
@@ -112,9 +112,11 @@ impl Record {
         other: impl Future<Output = T>,
     ) -> (T, Result<Self, LedgerError>) {
         let ledger = writing(context, cluster);
-        // What of the nodes is left half written would stop the plan.
-        let (before, tended) = tokio::join!(look(&ledger, stack), tend(&ledger));
-        let before = before.and_then(|looked| tended.map(|()| looked));
+        // What of the nodes is left half written would stop the plan, and what of the settings the loop.
+        let settings = settings::stream(stack);
+        let tended = async { tokio::try_join!(tend(&ledger), document::tend(&ledger, &settings)) };
+        let (before, tended) = tokio::join!(look(&ledger, stack), tended);
+        let before = before.and_then(|looked| tended.map(|_| looked));
         let (done, remembered) = tokio::join!(other, remembered(&ledger, stack));
         let record = before.and_then(|(log, _)| {
             remembered.map(|remembered| Self { ledger, free: log.next(), remembered, draft, edit: None })

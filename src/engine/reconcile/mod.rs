@@ -42,7 +42,7 @@ pub use heal::{Hands, Me};
 pub use news::{Counts, Deed, News, NodeStanding, Snapshot, Standing};
 
 use heal::{Healed, heal};
-use known::{Known, known};
+use known::Known;
 use senses::Heard;
 use stack::{Judgement, Stack};
 
@@ -343,7 +343,10 @@ impl Watch {
         let now = self.now();
         if now >= self.list_at && self.lists.is_empty() {
             let hands = Arc::clone(&self.hands);
-            self.lists.spawn(async move { hands.reading.stacks().await });
+            self.lists.spawn(async move {
+                known::tend_nodes(&hands).await;
+                hands.reading.stacks().await
+            });
             self.list_at = now.plus_ms(self.options.records_ms);
         }
         let due = self.stacks.iter_mut().filter(|(_, stack)| stack.is_due_to_be_read(now));
@@ -351,7 +354,7 @@ impl Watch {
             stack.is_being_read = true;
             let (hands, name) = (Arc::clone(&self.hands), name.clone());
             self.reads.spawn(async move {
-                let known = known(&hands.reading, &name).await;
+                let known = known::settled(&hands, &name).await;
                 (name, known)
             });
         }
