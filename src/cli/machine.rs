@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::cluster::env;
 use super::render::text::clean;
+use crate::engine::Me;
 use crate::ledger::release::Git;
 
 /// Git is asked for a label, not for the deploy: it may not hold it up.
@@ -43,7 +44,7 @@ fn user() -> Option<String> {
 /// Which process we are, of all that this machine runs from one start to the next: its start, the
 /// namespace in which the number counts (containers count for themselves), the number, and when the
 /// process began. Empty where the system does not tell: nobody will then think to know that we are gone.
-pub(super) fn process() -> String {
+fn process() -> String {
     let pid = std::process::id();
     match (place(), began(pid)) {
         (Some(place), Some(began)) => format!("{place} {pid} {began}"),
@@ -52,7 +53,7 @@ pub(super) fn process() -> String {
 }
 
 /// Whether a process of that name is surely no more. One elsewhere may be there: that is not known.
-pub(super) fn is_gone(process: &str) -> bool {
+fn is_gone(process: &str) -> bool {
     let Some(here) = place() else { return false };
     let Some(rest) = process.strip_prefix(&here).and_then(|rest| rest.strip_prefix(' ')) else {
         return false;
@@ -76,6 +77,11 @@ fn began(pid: u32) -> Option<String> {
     let mut fields = stat.rsplit_once(") ")?.1.split(' ');
     let state = fields.next()?;
     (!matches!(state, "Z" | "X")).then(|| fields.nth(18).map(str::to_owned)).flatten()
+}
+
+/// This process, for those who find its leases.
+pub(super) fn me() -> Me {
+    Me { who: who(), pid: std::process::id(), process: process(), is_gone: |holder| is_gone(&holder.process) }
 }
 
 /// The commit a directory is at, if it is in a git work tree and there is a git.

@@ -11,9 +11,9 @@ use clap::Subcommand;
 use super::Context;
 use super::cluster::{self, Cluster};
 use super::filter::Filters;
+use super::inspected::Inspected;
 use super::render::nodes::{COLUMNS, WITH_LEDGER, inspect, pretty, rows};
 use super::report::{Exit, Failure};
-use super::template::{Template, json_line, json_lines};
 use crate::fleet::ConnectOptions;
 use crate::model::NodeName;
 use crate::model::node::Role;
@@ -155,8 +155,7 @@ fn keepers(cluster: &Cluster) -> BTreeSet<NodeName> {
 }
 
 fn inspect_nodes(args: &NodeInspect, context: &Context) -> Result<Exit, Failure> {
-    let template =
-        args.format.as_deref().filter(|&format| format != "json").map(Template::parse).transpose()?;
+    let inspected = Inspected::of(args.format.as_deref(), args.pretty)?;
     cluster::with(context, ConnectOptions::default(), async |cluster| {
         check_names(cluster, &args.nodes)?;
         let (observed, records) = cluster.lookout().observe_with_records(cluster.clock.now()).await;
@@ -165,19 +164,8 @@ fn inspect_nodes(args: &NodeInspect, context: &Context) -> Result<Exit, Failure>
             args.nodes.iter().filter_map(|name| observed.nodes.get(name.as_str())).collect();
         let values: Vec<serde_json::Value> =
             nodes.iter().map(|node| inspect(node, records.nodes.get(&node.member.name))).collect();
-        let text = match &template {
-            _ if args.pretty => nodes
-                .iter()
-                .map(|node| pretty(node, records.nodes.get(&node.member.name)))
-                .collect::<Vec<_>>()
-                .join("\n"),
-            Some(template) => {
-                let lines = values.iter().map(|value| Ok(template.render(value)? + "\n"));
-                lines.collect::<Result<String, Failure>>()?
-            }
-            None if args.format.is_some() => json_line(&values.into()) + "\n",
-            None => json_lines(&values.into()) + "\n",
-        };
+        let text =
+            inspected.print(values, |at| pretty(nodes[at], records.nodes.get(&nodes[at].member.name)))?;
         context.ui.data(&text);
         Ok(Exit::Done)
     })

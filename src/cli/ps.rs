@@ -6,7 +6,8 @@ use super::deploy::stack_name;
 use super::filter::Filters;
 use super::render::ps::{COLUMNS, Shape, desired_state, name, rows};
 use super::report::{Exit, Failure};
-use crate::model::{StackName, Task};
+use super::template::TemplateError;
+use crate::model::{StackName, Task, Timestamp};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("What runs where, and what ended before it", "stackctl ps shop"),
@@ -59,11 +60,20 @@ pub(super) fn run(args: &Ps, context: &Context) -> Result<Exit, Failure> {
             return Ok(Exit::Refused);
         }
         let tasks: Vec<&Task> = all.into_iter().filter(|task| fits_task(task, &filters)).collect();
-        let is_table = format.is_none_or(|format| format.trim().starts_with("table"));
-        let shape = Shape { is_whole: args.shape.no_trunc, is_indented: is_table };
-        context.ui.data(&COLUMNS.render(format, &rows(now, &tasks, shape))?);
+        context.ui.data(&listed(now, &tasks, format, args.shape.no_trunc)?);
         Ok(Exit::Done)
     })
+}
+
+/// A list of tasks, in the format that was asked for.
+pub(super) fn listed(
+    now: Timestamp,
+    tasks: &[&Task],
+    format: Option<&str>,
+    is_whole: bool,
+) -> Result<String, TemplateError> {
+    let is_indented = format.is_none_or(|format| format.trim().starts_with("table"));
+    COLUMNS.render(format, &rows(now, tasks, Shape { is_whole, is_indented }))
 }
 
 /// As docker: ids and names by their beginning, the service's short name too.

@@ -19,7 +19,7 @@ use super::machine;
 use super::records::{another_reading, ledger_place, writing};
 use super::report::{Exit, Failure};
 use super::rollout::{Interrupt, journals};
-use crate::engine::reconcile::{self, Hands, Me, NodeStanding, Options, Snapshot, Standing};
+use crate::engine::reconcile::{self, Hands, NodeStanding, Options, Snapshot, Standing};
 use crate::fleet::ConnectOptions;
 use crate::fleet::inventory::LedgerPlace;
 use crate::model::{GoDuration, StackName};
@@ -125,12 +125,7 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             clock: cluster.clock,
             reading: another_reading(context, cluster),
             writing: (args.policy == Policy::Heal).then(|| writing(context, cluster)),
-            me: Me {
-                who: machine::who(),
-                pid: std::process::id(),
-                process: machine::process(),
-                is_gone: |holder| machine::is_gone(&holder.process),
-            },
+            me: machine::me(),
             journals: journals(cluster),
         };
         let show = watch::Sender::new(Snapshot { at: cluster.clock.now(), ..Snapshot::default() });

@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod journal;
 pub mod lease;
+pub mod me;
 pub mod members;
 pub mod plan;
 pub mod reconcile;
@@ -16,6 +17,7 @@ pub mod run;
 pub use clock::Clock;
 pub use journal::Journal;
 pub use lease::{Lease, Validity};
+pub use me::Me;
 pub use members::Lookout;
 pub use plan::{Planned, Request, plan};
 pub use records::Store;

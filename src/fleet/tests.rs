@@ -100,6 +100,28 @@ async fn a_plain_start_takes_two_calls() {
 }
 
 #[tokio::test]
+async fn a_start_that_the_runtime_stumbles_over_is_tried_again() {
+    let tries = AtomicUsize::new(0);
+    let world = world(move |line, _| match line {
+        _ if line.ends_with("/start") => Some(match tries.fetch_add(1, Ordering::SeqCst) {
+            0 | 1 => {
+                no(500, "error mounting \"cgroup\" to rootfs at \"/sys/fs/cgroup\": stat /x: no such file")
+            }
+            2 => Answer::Json(204, Value::Null),
+            _ => no(500, "error mounting \"/nope\" to rootfs at \"/x\": no such file"),
+        }),
+        _ if line.contains("/containers/") => Some(running()),
+        _ => None,
+    })
+    .await;
+    assert!(matches!(world.run(What::StartTask { task: task() }).await, Outcome::Started(_)));
+    assert_eq!(world.engine.asked().len(), 4);
+    let failure = world.failure(What::StartTask { task: task() }).await;
+    assert_eq!(failure.code, "stackctl::docker::bad_mount");
+    assert_eq!(world.engine.asked().len(), 1, "a mount of the stackfile's is not tried again");
+}
+
+#[tokio::test]
 async fn a_start_joins_networks_and_uploads_files_before_it() {
     let file =
         FilePlan { target: "/etc/x".into(), uid: 0, gid: 0, mode: 0o444, content: Arc::from(&b"x"[..]) };

@@ -1,5 +1,8 @@
 //! One round of the loop on fake engines: what it says, what it mends, and that who reports writes nothing.
 
+use std::time::Duration;
+
+use crate::engine::Wrong;
 use crate::hosts::Hosts;
 
 const WEB: &str = "\
@@ -51,6 +54,25 @@ fn one_round_mends_what_has_drifted() {
     let history = cluster.expect(0, "history --format {{.Release}}:{{.Outcome}} shop").stdout;
     assert_eq!(history, "1:deployed\n", "healing is no release");
     // Its lease is given back, and so is the lead: the second round finds nothing to do.
+    cluster.expect(0, "reconcile --once");
+}
+
+#[test]
+fn a_removal_that_was_killed_half_way_is_finished_as_one() {
+    let cluster = deployed();
+    // One is quick, so that the removal is killed between its tasks.
+    for engine in &cluster.engines[1..] {
+        engine.fail("POST /containers/{id}/stop", 1, Wrong::Slow(Duration::from_secs(5)));
+    }
+    cluster.kill_when("rm --yes shop", || cluster.running().len() < 3);
+    let left = cluster.running().len();
+    assert!((1..3).contains(&left), "{left}");
+    let history = || cluster.expect(0, "history --format {{.Release}}:{{.Outcome}} shop").stdout;
+    assert_eq!(history(), "2:unfinished\n1:deployed\n");
+    cluster.expect(0, "reconcile --once");
+    assert_eq!(cluster.running(), [""; 0]);
+    assert_eq!(history(), "2:removed\n1:deployed\n");
+    cluster.forget_calls();
     cluster.expect(0, "reconcile --once");
 }
 

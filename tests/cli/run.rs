@@ -70,6 +70,17 @@ impl Room {
         self.end(child, "")
     }
 
+    /// Runs `stackctl` and kills it, as a machine that goes down does, as soon as it has come so far.
+    pub fn kill_when(&self, args: &str, has_come: impl Fn() -> bool) {
+        let mut child = self.start(&args.split_whitespace().collect::<Vec<_>>());
+        while !has_come() {
+            assert!(child.try_wait().expect("a child").is_none(), "{args} came to its end");
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        child.kill().expect("a child that runs");
+        child.wait().expect("it is gone");
+    }
+
     fn start(&self, args: &[&str]) -> Child {
         Command::new(env!("CARGO_BIN_EXE_stackctl"))
             .args(args)

@@ -53,6 +53,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["docker"],
+        "runtime",
+        "a container runtime that failed",
+        "The runtime stumbled over what it sets up for every container; a start was tried four times.",
+        "Run the command again. If it stays so, look into the host's log, and at its kernel and cgroups.",
+        "ssh root@h1 journalctl -u docker -u containerd",
+    ),
+    row(
+        &["docker"],
         "bad_command",
         "a command that cannot be run",
         "The image has no such program, or it may not be executed.",

@@ -3,8 +3,8 @@
 use super::super::Context;
 use super::super::cluster;
 use super::super::filter::Filters;
-use super::super::ps::fits_task;
-use super::super::render::ps::{COLUMNS, Shape, rows};
+use super::super::ps::{fits_task, listed};
+use super::super::render::ps::COLUMNS;
 use super::super::report::{Exit, Failure};
 use super::check_names;
 use crate::fleet::ConnectOptions;
@@ -38,9 +38,7 @@ pub(super) fn run(args: &NodePs, context: &Context) -> Result<Exit, Failure> {
         let mut observed = cluster.observe().await;
         observed.nodes.retain(|name, _| names.is_empty() || names.contains(name));
         let tasks: Vec<&Task> = observed.tasks().filter(|task| fits_task(task, &filters)).collect();
-        let is_table = format.is_none_or(|format| format.trim().starts_with("table"));
-        let shape = Shape { is_whole: args.no_trunc, is_indented: is_table };
-        context.ui.data(&COLUMNS.render(format, &rows(now, &tasks, shape))?);
+        context.ui.data(&listed(now, &tasks, format, args.no_trunc)?);
         cluster::warn_of_silent(&context.ui, &observed);
         Ok(cluster::or_silent(Exit::Done, &observed))
     })

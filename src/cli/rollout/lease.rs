@@ -16,15 +16,12 @@ use crate::engine::members::tend;
 use crate::engine::{Lease, Planned, Store, Validity};
 use crate::fleet::RegisterWriter;
 use crate::ledger::lease::{Holder, stream};
-use crate::ledger::payload::fresh_id;
 use crate::ledger::release::{Git, History, Outcome, Release};
 use crate::ledger::{LedgerError, NoCurrent, document, settings};
 use crate::model::{StackName, StackSpec};
 
 /// While somebody else is waited for, a line says so this often.
 const WORD_EVERY_MS: i64 = 10_000;
-/// Characters of a lease's id behind the stack's name.
-const ID_CHARS: usize = 8;
 
 /// Somebody else is at work.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -266,17 +263,11 @@ pub(super) async fn lock(
     wish: &Wish,
 ) -> Result<Lease<Store<RegisterWriter>>, Failure> {
     let ui = &context.ui;
-    let holder = Holder {
-        id: format!("{stack}-{}", &fresh_id()[..ID_CHARS]),
-        who: machine::who(),
-        pid: std::process::id(),
-        process: machine::process(),
-        verb: verb.to_owned(),
-    };
     let patience_ms = wish
         .lock_timeout
         .map_or(0, |timeout| i64::try_from(timeout.to_std().as_millis()).unwrap_or(i64::MAX));
-    let wanted = Wanted { stream: stream(stack), holder, patience_ms };
+    let me = machine::me();
+    let wanted = Wanted { stream: stream(stack), holder: me.holder(stack.as_str(), verb), patience_ms };
     let mut said: Option<crate::model::Timestamp> = None;
     let tell = |busy: &Busy| {
         let now = cluster.clock.now();
@@ -286,8 +277,7 @@ pub(super) async fn lock(
             ui.say(&format!("Waiting for {who} (process {pid}, `{verb}`) to be done with stack {stack}."));
         }
     };
-    let is_gone = |holder: &Holder| machine::is_gone(&holder.process);
-    match take(ledger, cluster.clock, wanted, is_gone, tell).await {
+    match take(ledger, cluster.clock, wanted, me.is_gone, tell).await {
         Ok(lease) => Ok(lease),
         Err(NotTaken::Ledger(error)) => Err(error.into()),
         Err(NotTaken::Held(Busy { held, age_ms })) => {

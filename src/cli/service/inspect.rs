@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use crate::cli::Context;
 use crate::cli::cluster::{self, Cluster};
+use crate::cli::inspected::Inspected;
 use crate::cli::records::{reading, remembered};
 use crate::cli::render::service::pretty;
 use crate::cli::render::services::service_id;
 use crate::cli::report::{Exit, Failure};
 use crate::cli::service_name::{FullName, Named, named};
-use crate::cli::template::{Template, json_line, json_lines};
 use crate::cli::ui::Ui;
 use crate::cli::verbs::{ServiceError, full_names};
 use crate::fleet::ConnectOptions;
@@ -33,23 +33,15 @@ pub struct Inspect {
 }
 
 pub(super) fn run(args: &Inspect, context: &Context) -> Result<Exit, Failure> {
-    let template =
-        args.format.as_deref().filter(|&format| format != "json").map(Template::parse).transpose()?;
+    let inspected = Inspected::of(args.format.as_deref(), args.pretty)?;
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let mut values = Vec::new();
         for name in full_names(cluster, args.services.iter()).await? {
             let history = remembered(reading(cluster), &name.stack).await?.history;
             values.push(inspect(&context.ui, &name, &history)?);
         }
-        let text = match &template {
-            _ if args.pretty => values.iter().map(pretty).collect::<Vec<_>>().join("\n"),
-            Some(template) => {
-                let lines = values.iter().map(|value| Ok(template.render(value)? + "\n"));
-                lines.collect::<Result<String, Failure>>()?
-            }
-            None if args.format.is_some() => json_line(&values.into()) + "\n",
-            None => json_lines(&values.into()) + "\n",
-        };
+        let texts: Vec<String> = values.iter().map(pretty).collect();
+        let text = inspected.print(values, |at| texts[at].clone())?;
         context.ui.data(&text);
         Ok(Exit::Done)
     })

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use crate::cli::Context;
 use crate::cli::cluster;
 use crate::cli::filter::Filters;
-use crate::cli::ps::{PsShape, fits_task};
-use crate::cli::render::ps::{COLUMNS as TASK_COLUMNS, Shape, rows as task_rows};
+use crate::cli::ps::{PsShape, fits_task, listed};
+use crate::cli::render::ps::COLUMNS as TASK_COLUMNS;
 use crate::cli::render::services::{COLUMNS, ServiceView, rows, views};
 use crate::cli::report::{Exit, Failure};
 use crate::cli::service_name::{FullName, Named, named};
@@ -69,9 +69,7 @@ pub(super) fn ps(args: &Ps, context: &Context) -> Result<Exit, Failure> {
         };
         let tasks: Vec<&Task> =
             observed.tasks().filter(is_wanted).filter(|task| fits_task(task, &filters)).collect();
-        let is_indented = format.is_none_or(|format| format.trim().starts_with("table"));
-        let shape = Shape { is_whole: args.shape.no_trunc, is_indented };
-        context.ui.data(&TASK_COLUMNS.render(format, &task_rows(now, &tasks, shape))?);
+        context.ui.data(&listed(now, &tasks, format, args.shape.no_trunc)?);
         Ok(Exit::Done)
     })
 }

@@ -10,19 +10,17 @@ use super::known::known;
 use super::news::{Deed, News};
 use crate::engine::lease::{NotTaken, Wanted, take};
 use crate::engine::run::{Crew, End, Progress, RunOptions, run};
-use crate::engine::{Clock, Journal, Lease, Lookout, Store};
+use crate::engine::{Clock, Journal, Lease, Lookout, Me, Store};
 use crate::fleet::{Fleet, RegisterReader, RegisterWriter};
 use crate::ledger::lease::{self, Holder};
-use crate::ledger::payload::{fresh_id, value};
+use crate::ledger::payload::value;
 use crate::ledger::release::{Outcome, outcomes};
 use crate::ledger::{Ledger, LedgerError};
-use crate::model::{NodeFacts, NodeName, NodeView, Observed, StackName, StackSpec, Timestamp};
+use crate::model::{NodeFacts, NodeName, NodeView, Observed, StackName, Timestamp};
 use crate::orchestrator::{self, Assignment, Ending, Plan, PlanOptions, Verdict, assign};
 
 /// How long one stack is worked at before it is looked at anew.
 const TIMEOUT_MS: i64 = 10 * 60 * 1000;
-/// Characters of a lease's id behind the stack's name.
-const ID_CHARS: usize = 8;
 
 /// What a loop works with. Hands: without [`Hands::writing`] they cannot change anything.
 #[derive(Debug)]
@@ -39,32 +37,6 @@ pub struct Hands {
     pub me: Me,
     /// Where runs are written down.
     pub journals: Option<PathBuf>,
-}
-
-/// Who we are, for those who find our lease.
-#[derive(Debug, Clone)]
-pub struct Me {
-    /// `user@machine`.
-    pub who: String,
-    /// Process id.
-    pub pid: u32,
-    /// Which process of which start of which machine.
-    pub process: String,
-    /// Whether the holder of a lease can be seen from here to be no more.
-    pub is_gone: fn(&Holder) -> bool,
-}
-
-impl Me {
-    /// As the holder of a lease.
-    pub(super) fn holder(&self, of: &str) -> Holder {
-        Holder {
-            id: format!("{of}-{}", &fresh_id()[..ID_CHARS]),
-            who: self.who.clone(),
-            pid: self.pid,
-            process: self.process.clone(),
-            verb: "reconcile".to_owned(),
-        }
-    }
 }
 
 /// A stack that is to be healed.
@@ -118,7 +90,7 @@ pub(super) async fn heal(
     let Some(writing) = &hands.writing else { return Healed::Outdated };
     let wanted = Wanted {
         stream: lease::stream(&job.stack),
-        holder: hands.me.holder(job.stack.as_str()),
+        holder: hands.me.holder(job.stack.as_str(), "reconcile"),
         patience_ms: 0,
     };
     let lease = match take(writing, hands.clock, wanted, hands.me.is_gone, |_| {}).await {
@@ -160,14 +132,14 @@ async fn with_lease(
     if !plan.problems.is_empty() {
         return Ok(Healed::Failed(problems(&plan)));
     }
-    let mut healed = Healed::Done;
-    let mut outcome = Some(if spec.services.is_empty() { Outcome::Removed } else { Outcome::Deployed });
+    let done = if spec.services.is_empty() { Outcome::Removed } else { Outcome::Deployed };
+    let (mut healed, mut outcome) = (Healed::Done, Some(done.clone()));
     if !plan.forecast.waves.is_empty() || is_unfinished {
         let actions = plan.forecast.actions().count();
         let _nobody_listens = tell
             .send((hands.clock.now(), News::HealBegan { stack: stack.clone(), release: number, actions }));
         let end = carry_out(hands, assign(&observed, spec, options), &stack, lease, stop, &tell).await;
-        (healed, outcome) = ended(&end);
+        (healed, outcome) = ended(&end, done);
     }
     if is_unfinished && let Some(outcome) = outcome.filter(|_| lease.validity().is_valid()) {
         let ours = value(writing.registers(), serde_json::json!(outcome));
@@ -211,11 +183,12 @@ async fn carry_out(
     .await
 }
 
-/// What came of a run, and what is to be remembered of it if it finished somebody else's release.
-fn ended(end: &End) -> (Healed, Option<Outcome>) {
+/// What came of a run, and what is to be remembered of it if it finished somebody else's release: `done` if
+/// it did.
+fn ended(end: &End, done: Outcome) -> (Healed, Option<Outcome>) {
     match end {
         End::Verdict(verdict) => match verdict.ending {
-            Ending::Converged => (Healed::Done, Some(Outcome::Deployed)),
+            Ending::Converged => (Healed::Done, Some(done)),
             Ending::Paused | Ending::RollbackPaused => {
                 (Healed::Failed(reason(verdict)), Some(Outcome::Paused))
             }
@@ -249,9 +222,4 @@ fn reason(verdict: &Verdict) -> String {
 pub(super) fn problems(plan: &Plan) -> String {
     let all: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
     all.join("; ")
-}
-
-/// A stack that is to be gone.
-pub(super) fn is_removal(spec: &StackSpec) -> bool {
-    spec.services.is_empty()
 }

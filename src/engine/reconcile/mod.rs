@@ -38,7 +38,7 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::model::{NodeFacts, NodeName, Observed, StackName, Timestamp};
 use crate::orchestrator::{Liveness, NodeNews, PlanOptions};
 
-pub use heal::{Hands, Me};
+pub use heal::Hands;
 pub use news::{Counts, Deed, News, NodeStanding, Snapshot, Standing};
 
 use heal::{Healed, heal};
@@ -181,7 +181,11 @@ async fn take_lead(
     let mut trouble = None;
     let patience_ms = if once { 0 } else { i64::MAX };
     loop {
-        let wanted = Wanted { stream: leader_stream(), holder: hands.me.holder("reconcile"), patience_ms };
+        let wanted = Wanted {
+            stream: leader_stream(),
+            holder: hands.me.holder("reconcile", "reconcile"),
+            patience_ms,
+        };
         let mut waiting = |busy: &super::lease::Busy| {
             show.send_modify(|snapshot| {
                 snapshot.at = hands.clock.now();

@@ -1,6 +1,6 @@
 //! What a loop knows of one stack, and what it makes of a look at the hosts.
 
-use super::heal::{Healed, is_removal, problems};
+use super::heal::{Healed, problems};
 use super::known::{Desired, Known};
 use super::news::Standing;
 use crate::ledger::NoCurrent;
@@ -156,7 +156,9 @@ impl Stack {
             return Judgement::Leave;
         }
         self.not_before = None;
-        let found = if is_unfinished || is_removal(spec) { Vec::new() } else { drift(observed, spec, base) };
+        // What was to be gone, and what is not there yet, did not drift.
+        let drifts = !is_unfinished && !spec.services.is_empty();
+        let found = if drifts { drift(observed, spec, base) } else { Vec::new() };
         self.standing = Standing::Drifted { found, actions };
         let number = known.number().unwrap_or_default();
         Judgement::Heal { number, options }

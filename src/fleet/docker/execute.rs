@@ -19,7 +19,7 @@ use crate::model::{ClusterName, GoDuration, StackName};
 use crate::orchestrator::action::{FilePlan, Outcome, TaskHandle, TaskPlan, What};
 
 use super::client::{CallError, DEFAULT_LIMIT, Engine, with_query, within};
-use super::failure::ActionError;
+use super::failure::{self, ActionError};
 use super::{create, inspect, labels, network, tar, wire};
 
 /// Over the grace period: the engine waits that long, and then still has work to do.
@@ -30,6 +30,9 @@ const STOP_DEFAULT_S: u64 = 10;
 const PULL_SILENCE_MAX: Duration = Duration::from_secs(120);
 /// A start with many layers to mount on a busy disk.
 const START_LIMIT: Duration = Duration::from_secs(120);
+/// What a start stumbles over that is none of its own doing is over in a moment.
+const START_TRIES_MAX: u32 = 4;
+const START_PAUSE: Duration = Duration::from_millis(400);
 /// A network whose last container has just left is still busy for a moment.
 const NETWORK_TRIES_MAX: u32 = 10;
 const NETWORK_PAUSE: Duration = Duration::from_millis(300);
@@ -244,8 +247,20 @@ async fn start(engine: &Engine, plan: &TaskPlan) -> Result<Outcome, Stop> {
 
 /// Starts a container that lacks nothing, and looks what came of it.
 async fn start_again(engine: &Engine, name: &str) -> Result<Outcome, Stop> {
-    let options = None::<StartContainerOptions>;
-    engine.call(START_LIMIT, async |docker| docker.start_container(name, options).await).await?;
+    let mut tries = 1;
+    loop {
+        let options = None::<StartContainerOptions>;
+        match engine.call(START_LIMIT, async |docker| docker.start_container(name, options).await).await {
+            Ok(()) => break,
+            Err(CallError::Status { message, .. })
+                if tries < START_TRIES_MAX && failure::is_runtimes_own(&message.to_lowercase()) =>
+            {
+                sleep(START_PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tries += 1;
+    }
     let missing = ActionError::ContainerMissing { name: name.to_owned() };
     let found = inspect::container(&engine.reader, name).await?.ok_or(missing)?;
     Ok(Outcome::Started(inspect::status(&found)?))

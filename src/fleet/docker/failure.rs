@@ -80,6 +80,18 @@ pub enum ActionError {
         /// The engine's words.
         words: String,
     },
+    /// Nothing that the task asks for: the runtime stumbled over its own setting up.
+    #[error("the container runtime failed: {words}")]
+    #[diagnostic(
+        code(stackctl::docker::runtime),
+        help(
+            "run the command again; if it stays so, look on that host with `journalctl -u docker -u containerd`"
+        )
+    )]
+    Runtime {
+        /// The engine's words.
+        words: String,
+    },
     /// What should run is not in the image.
     #[error("the command cannot be run: {words}")]
     #[diagnostic(
@@ -236,6 +248,7 @@ impl ActionError {
             _ if has(&["executable file not found", "exec:", "unable to find user", "chdir to cwd"]) => {
                 Self::BadCommand { words }
             }
+            _ if is_runtimes_own(&lower) => Self::Runtime { words },
             _ if has(&["mount", "bind source path", "invalid volume specification"]) => {
                 Self::BadMount { words }
             }
@@ -281,6 +294,17 @@ fn pull(image: &str, code: u16, has: &dyn Fn(&[&str]) -> bool, words: String) ->
         return ActionError::RegistryUnreachable { image, words };
     }
     ActionError::Refused { words }
+}
+
+/// Whether words of the runtime, in small letters, are of a mount that every container has (`cgroup`,
+/// `proc`, …) and not of one that a stackfile names, which is a path.
+///
+/// With cgroup v1, runc looks for the cgroups among the mounts that it sees. An engine that is filling the
+/// files of one container has that one's volumes mounted for the moment; where these hold the host's
+/// `/sys/fs/cgroup`, a start beside it takes them for the real ones, and finds them gone.
+pub(super) fn is_runtimes_own(words: &str) -> bool {
+    let source = words.split_once("error mounting \"").map(|(_, rest)| rest);
+    source.is_some_and(|source| !source.starts_with('/'))
 }
 
 /// Without the frames that wrap around what matters.
@@ -357,6 +381,18 @@ mod tests {
                 400,
                 "invalid mount config for type \"bind\": bind source path does not exist: /nope",
                 "bad_mount",
+            ),
+            (
+                &other,
+                500,
+                "OCI runtime create failed: runc create failed: unable to start container process: error during container init: error mounting \"/nope\" to rootfs at \"/x\": mount /nope:/x: no such file or directory: unknown",
+                "bad_mount",
+            ),
+            (
+                &other,
+                500,
+                "OCI runtime create failed: runc create failed: unable to start container process: error during container init: error mounting \"cgroup\" to rootfs at \"/sys/fs/cgroup\": stat /var/lib/docker/overlay2/a8/merged/hostfs/sys/fs/cgroup/cpu/docker/49: no such file or directory: unknown",
+                "runtime",
             ),
             (&other, 404, "network efk_default not found", "network_missing"),
             (&other, 403, "Pool overlaps with other one on this address space", "address_pool"),

@@ -1,0 +1,34 @@
+//! Who we are, for those who find our lease. Finds nothing out: the edge that knows the machine says it.
+
+use crate::ledger::lease::Holder;
+use crate::ledger::payload::fresh_id;
+
+/// Characters of a lease's id behind the name of what it is of.
+const ID_CHARS: usize = 8;
+
+/// A process of stackctl.
+#[derive(Debug, Clone)]
+pub struct Me {
+    /// `user@machine`.
+    pub who: String,
+    /// Process id.
+    pub pid: u32,
+    /// Which process of which start of which machine.
+    pub process: String,
+    /// Whether the holder of a lease can be seen from here to be no more.
+    pub is_gone: fn(&Holder) -> bool,
+}
+
+impl Me {
+    /// As the holder of a new lease of `of`, for a `verb`.
+    #[must_use]
+    pub fn holder(&self, of: &str, verb: &str) -> Holder {
+        Holder {
+            id: format!("{of}-{}", &fresh_id()[..ID_CHARS]),
+            who: self.who.clone(),
+            pid: self.pid,
+            process: self.process.clone(),
+            verb: verb.to_owned(),
+        }
+    }
+}
