@@ -102,7 +102,7 @@ pub(super) fn run(args: &Deploy, context: &Context) -> Result<Exit, Failure> {
                 message: args.start.rollout.message.clone(),
                 git: Some(tokio::spawn(machine::git(args.stackfiles.directory()?))),
             };
-            Record::with_plan(context, cluster, &stack, draft, plan).await
+            Record::with_plan(cluster, &stack, draft, plan).await
         };
         rollout::carry_out(context, cluster, vec![job], wish).await
     })

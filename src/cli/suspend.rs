@@ -68,7 +68,7 @@ fn set(
                 return Err(Failure::refused(NotKnown(stack.clone())));
             }
         }
-        let ledger = writing(context, cluster);
+        let ledger = writing(cluster);
         let wanted = wanted(cluster);
         for stack in stacks {
             let (before, after) = change(&ledger, stack, |settings| {

@@ -2,21 +2,25 @@
 
 use std::collections::BTreeSet;
 
+use tokio::sync::mpsc::Receiver;
+
 use crate::fleet::Fence;
 use crate::ledger::release::{History, outcomes, releases};
 use crate::ledger::{
-    Content, FileRegisters, Found, Ledger, LedgerError, Log, Place, ReadRegisters, Silent, Stream,
-    WriteRegisters,
+    Content, EtcdRegisters, FileRegisters, Found, Ledger, LedgerError, Log, Place, ReadRegisters, Silent,
+    Stream, WriteRegisters, Written,
 };
 use crate::model::{StackName, Timestamp};
 
-/// Registers on hosts, or in a directory. Writes only if those on hosts do: a reader's type holds for both.
+/// Registers on hosts, in a directory, or in etcd. Writes only if those on hosts do: a reader's type holds for both.
 #[derive(Debug)]
 pub enum Store<V> {
     /// Volumes of the managers.
     Volumes(V),
     /// Files.
     Files(FileRegisters),
+    /// Keys.
+    Etcd(EtcdRegisters),
 }
 
 impl<V: ReadRegisters> ReadRegisters for Store<V> {
@@ -24,6 +28,7 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
         match self {
             Self::Volumes(volumes) => volumes.managers(),
             Self::Files(files) => files.managers(),
+            Self::Etcd(etcd) => etcd.managers(),
         }
     }
 
@@ -31,6 +36,7 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
         match self {
             Self::Volumes(volumes) => volumes.list(manager, stream).await,
             Self::Files(files) => files.list(manager, stream).await,
+            Self::Etcd(etcd) => etcd.list(manager, stream).await,
         }
     }
 
@@ -38,6 +44,7 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
         match self {
             Self::Volumes(volumes) => volumes.stacks(manager).await,
             Self::Files(files) => files.stacks(manager).await,
+            Self::Etcd(etcd) => etcd.stacks(manager).await,
         }
     }
 
@@ -45,6 +52,15 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
         match self {
             Self::Volumes(volumes) => volumes.clock(manager).await,
             Self::Files(files) => files.clock(manager).await,
+            Self::Etcd(etcd) => etcd.clock(manager).await,
+        }
+    }
+
+    fn listen(&self) -> Option<Receiver<Written>> {
+        match self {
+            Self::Volumes(volumes) => volumes.listen(),
+            Self::Files(files) => files.listen(),
+            Self::Etcd(etcd) => etcd.listen(),
         }
     }
 }
@@ -60,6 +76,7 @@ impl<V: WriteRegisters> WriteRegisters for Store<V> {
         match self {
             Self::Volumes(volumes) => volumes.create(manager, stream, place, content).await,
             Self::Files(files) => files.create(manager, stream, place, content).await,
+            Self::Etcd(etcd) => etcd.create(manager, stream, place, content).await,
         }
     }
 
@@ -67,6 +84,7 @@ impl<V: WriteRegisters> WriteRegisters for Store<V> {
         match self {
             Self::Volumes(volumes) => volumes.remove(manager, stream, place).await,
             Self::Files(files) => files.remove(manager, stream, place).await,
+            Self::Etcd(etcd) => etcd.remove(manager, stream, place).await,
         }
     }
 }

@@ -91,6 +91,7 @@ pub(super) async fn heal(
     let wanted = Wanted {
         stream: lease::stream(&job.stack),
         holder: hands.me.holder(job.stack.as_str(), "reconcile"),
+        terms: lease::Terms::STACK,
         patience_ms: 0,
     };
     let lease = match take(writing, hands.clock, wanted, hands.me.is_gone, |_| {}).await {

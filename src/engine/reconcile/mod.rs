@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -33,8 +33,8 @@ use super::lease::{NotTaken, Validity, Wanted, take};
 use super::{Lease, Lookout, Store};
 use crate::fleet::events::Happening;
 use crate::fleet::{RegisterWriter, Sign};
-use crate::ledger::lease::leader_stream;
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::lease::{Terms, leader_stream};
+use crate::ledger::{Ledger, LedgerError, ReadRegisters as _, Written};
 use crate::model::{NodeFacts, NodeName, Observed, StackName, Timestamp};
 use crate::orchestrator::{Liveness, NodeNews, PlanOptions};
 
@@ -165,6 +165,14 @@ async fn rounds(
     }
 }
 
+/// What a ledger tells that tells anything.
+async fn told(written: &mut Option<Receiver<Written>>) -> Option<Written> {
+    match written {
+        Some(written) => written.recv().await,
+        None => None,
+    }
+}
+
 fn say(hands: &Hands, tell: &Tell, news: News) {
     let _nobody_listens = tell.send((hands.clock.now(), news));
 }
@@ -181,11 +189,8 @@ async fn take_lead(
     let mut trouble = None;
     let patience_ms = if once { 0 } else { i64::MAX };
     loop {
-        let wanted = Wanted {
-            stream: leader_stream(),
-            holder: hands.me.holder("reconcile", "reconcile"),
-            patience_ms,
-        };
+        let (stream, holder) = (leader_stream(), hands.me.holder("reconcile", "reconcile"));
+        let wanted = Wanted { stream, holder, terms: Terms::LEADER, patience_ms };
         let mut waiting = |busy: &super::lease::Busy| {
             show.send_modify(|snapshot| {
                 snapshot.at = hands.clock.now();
@@ -278,6 +283,7 @@ impl Watch {
         self.counts = show.borrow().counts;
         let (heard, mut hears) = unbounded_channel();
         let _senses = senses::open(&self.hands.fleet.observer().brisk(), &heard);
+        let mut written = self.hands.reading.registers().listen();
         while lead.is_valid() && !*stopped.borrow() {
             self.begin_what_is_due();
             self.show(show);
@@ -286,6 +292,7 @@ impl Watch {
             }
             tokio::select! {
                 Some(what) = hears.recv() => self.hear(what),
+                Some(what) = told(&mut written) => self.written(&what),
                 Some(seen) = self.looks.join_next() => self.seen(seen.ok().flatten()),
                 Some(listed) = self.lists.join_next() => self.listed(listed),
                 Some(read) = self.reads.join_next() => if let Ok((stack, known)) = read {
@@ -398,6 +405,17 @@ impl Watch {
                 }
             }
             Heard::Happened(Happening::Record { kind, of }) => self.recorded(&kind, &of),
+        }
+    }
+
+    /// The ledger itself tells.
+    fn written(&mut self, what: &Written) {
+        match what {
+            Written::In(stream) => self.recorded(stream.kind.word(), &stream.of),
+            Written::Perhaps => {
+                self.list_at = self.now();
+                self.look_soon();
+            }
         }
     }
 
