@@ -205,6 +205,11 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l policy -
 report\t'Say so, and write nothing anywhere'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l interval -d 'From one full look to the next, if nothing happens meanwhile' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l node-timeout -d 'How long a node may be silent before its tasks are run elsewhere' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l repo -d 'Release what this git repository declares, and keep releasing what it comes to declare: its branch or tag stands behind a `#`. The stacks are those of its stackctl.yml (`stacks:`), or else each folder of stacks/ that has a stackfile. A token belongs into git\'s credential helper or into this variable' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l repo-path -d 'Where in the repository stackctl.yml or stacks/ is [default: its top]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l poll -d 'How often a repository is asked where it stands' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l allowed-signers -d 'Release only commits that one of these has signed by an ssh key: a file as ssh-keygen(1) has it under ALLOWED SIGNERS' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l variable -d 'A variable of this process\'s environment that stackfiles of repositories may use; they see no other' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l listen -d 'Serve /healthz and /metrics (Prometheus) at this address' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l format -d 'How to log: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs'"

@@ -67,6 +67,7 @@ pub mod compose;
 pub mod diff;
 pub mod engine;
 pub mod fleet;
+pub mod gitops;
 pub mod ledger;
 pub mod model;
 pub mod orchestrator;

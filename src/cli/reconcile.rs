@@ -2,6 +2,7 @@
 
 mod lines;
 mod metrics;
+mod repositories;
 mod serve;
 
 use std::collections::BTreeSet;
@@ -22,11 +23,18 @@ use super::rollout::{Interrupt, journals};
 use crate::engine::reconcile::{self, Hands, NodeStanding, Options, Snapshot, Standing};
 use crate::fleet::ConnectOptions;
 use crate::model::{GoDuration, StackName};
+use repositories::Repositories;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("Keep every stack of the cluster as it was deployed", "stackctl reconcile --listen 127.0.0.1:9180"),
-    ("Look once, mend what can be mended, and end", "stackctl reconcile --once"),
-    ("Only say what has drifted, as JSON lines", "stackctl reconcile --policy report --format json"),
+    (
+        "Release what a repository declares, and keep it so",
+        "stackctl reconcile --repo https://git.example.com/ops/stacks.git#main",
+    ),
+    (
+        "Look once and only say what has drifted, as JSON lines",
+        "stackctl reconcile --once --policy report --format json",
+    ),
 ];
 
 /// From one reading of all records to the next, where engines tell of new ones.
@@ -47,6 +55,9 @@ pub struct Reconcile {
     /// How long a node may be silent before its tasks are run elsewhere
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5s")]
     pub node_timeout: GoDuration,
+    /// What is released, besides.
+    #[command(flatten)]
+    pub repositories: Repositories,
     /// Serve /healthz and /metrics (Prometheus) at this address
     #[arg(long, value_name = "ADDRESS", env = "STACKCTL_LISTEN")]
     pub listen: Option<SocketAddr>,
@@ -96,9 +107,11 @@ struct CannotListen {
 
 pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> {
     let ms = |duration: &GoDuration| i64::try_from(duration.to_std().as_millis()).unwrap_or(i64::MAX);
-    for (flag, given, least_ms, least) in
-        [("--interval", &args.interval, 1_000, "1s"), ("--node-timeout", &args.node_timeout, 3_000, "3s")]
-    {
+    for (flag, given, least_ms, least) in [
+        ("--interval", &args.interval, 1_000, "1s"),
+        ("--node-timeout", &args.node_timeout, 3_000, "3s"),
+        ("--poll", &args.repositories.poll, 1_000, "1s"),
+    ] {
         if ms(given) < least_ms {
             return Err(Failure::usage(TooShort { flag, given: *given, least }));
         }
@@ -119,6 +132,7 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             plan: cluster.plan_options(false),
             once: args.once,
         };
+        let followed = args.repositories.follow(cluster)?;
         let hands = Hands {
             fleet: cluster.fleet.clone(),
             clock: cluster.clock,
@@ -126,6 +140,7 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             writing: (args.policy == Policy::Heal).then(|| writing(cluster)),
             me: machine::me(),
             journals: journals(cluster),
+            declarations: followed.as_ref().map(|followed| followed.declarations.clone()),
         };
         let show = watch::Sender::new(Snapshot { at: cluster.clock.now(), ..Snapshot::default() });
         let _server = match args.listen {
@@ -162,7 +177,9 @@ fn exit(last: &Snapshot) -> Exit {
     if last.is_standing_by {
         return Exit::Locked;
     }
-    if last.nodes.values().any(|node| *node == NodeStanding::Lost) {
+    if last.repository_faults > 0 || last.counts.releases_failed > 0 {
+        Exit::Refused
+    } else if last.nodes.values().any(|node| *node == NodeStanding::Lost) {
         Exit::Unreachable
     } else if any(|standing| {
         matches!(standing, Standing::Failed { .. } | Standing::Blocked { .. } | Standing::Held { .. })
@@ -170,7 +187,9 @@ fn exit(last: &Snapshot) -> Exit {
         Exit::Refused
     } else if any(|standing| matches!(standing, Standing::Busy { .. })) {
         Exit::Locked
-    } else if any(|standing| matches!(standing, Standing::Drifted { .. } | Standing::Degraded { .. })) {
+    } else if any(|standing| {
+        matches!(standing, Standing::Drifted { .. } | Standing::Degraded { .. } | Standing::Behind { .. })
+    }) {
         Exit::Differs
     } else {
         Exit::Done

@@ -6,7 +6,7 @@ mod interrupt;
 mod lease;
 mod screen;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::cluster::{Cluster, blame, env};
@@ -20,9 +20,7 @@ use super::{Context, ui::Ui};
 use crate::engine::{self, Crew, End, Journal, Planned, RunOptions, Validity};
 use crate::ledger::LedgerError;
 use crate::model::{ClusterName, GoDuration, NodeName, ServiceName, Slot, StackName, Timestamp};
-use crate::orchestrator::{
-    Assignment, Ending, Plan, PlanOptions, Problem, ServiceEnding, ServiceVerdict, Verdict, assign,
-};
+use crate::orchestrator::{Assignment, Ending, Plan, PlanOptions, Problem, assign};
 
 use ending::Told;
 pub(super) use ending::volumes_kept;
@@ -198,7 +196,7 @@ pub(super) async fn carry_out_after(
         let ran = run(context, cluster, &planned, wish.clone(), &interrupt, &validity).await;
         exit = ran.exit;
         if let Some(begun) = begun {
-            begun.end(context, ran, &planned.spec).await;
+            begun.end(context, &ran, &planned.spec, wish.options.atomic).await;
         }
         if exit != Exit::Done {
             break;
@@ -305,27 +303,13 @@ async fn run(
     if wish.format == Format::Json {
         say_json(ui, &told.json(&end, exit, clock.now()));
     }
-    let as_before = match &end {
-        End::Verdict(verdict) if !wish.options.atomic => Some(as_before(verdict)),
-        _ => None,
-    };
-    Ran { exit, as_before }
+    Ran { exit, end }
 }
 
-/// How a run ended.
+/// How a run ended, and how that was told.
 struct Ran {
     exit: Exit,
-    /// If it was rolled back, the services that are as they were before it: those that went back, and
-    /// those that were not begun because of them. `None` is all of them.
-    as_before: Option<BTreeSet<ServiceName>>,
-}
-
-fn as_before(verdict: &Verdict) -> BTreeSet<ServiceName> {
-    let is_as_before = |one: &&ServiceVerdict| match one.ending {
-        ServiceEnding::RolledBack | ServiceEnding::Skipped => true,
-        ServiceEnding::Failed | ServiceEnding::Paused | ServiceEnding::RollbackPaused => false,
-    };
-    verdict.services.iter().filter(is_as_before).map(|one| one.service.clone()).collect()
+    end: End,
 }
 
 /// Tasks that stay and are not as they should be yet, in words.

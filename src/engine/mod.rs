@@ -9,6 +9,7 @@ pub mod journal;
 pub mod lease;
 pub mod me;
 pub mod members;
+pub mod outcome;
 pub mod plan;
 pub mod reconcile;
 pub mod records;

@@ -1,18 +1,21 @@
-//! Where the ledger's registers are, for whoever does not care.
+//! Where the ledger's registers are, for whoever does not care; and the releases in them, read and written.
 
 use std::collections::BTreeSet;
 
 use tokio::sync::mpsc::Receiver;
 
 use crate::fleet::Fence;
-use crate::ledger::release::{History, outcomes, releases};
+use crate::ledger::nodes;
+use crate::ledger::payload::value;
+use crate::ledger::release::{History, Outcome, Release, outcomes, releases};
 use crate::ledger::{
-    Content, EtcdRegisters, FileRegisters, Found, Ledger, LedgerError, Log, Place, ReadRegisters, Silent,
-    Stream, WriteRegisters, Written,
+    Appended, Content, EtcdRegisters, FileRegisters, Found, Ledger, LedgerError, Log, Place, ReadRegisters,
+    Silent, Stream, WriteRegisters, Written,
 };
-use crate::model::{StackName, Timestamp};
+use crate::model::{StackName, StackSpec, Timestamp};
 
-/// Registers on hosts, in a directory, or in etcd. Writes only if those on hosts do: a reader's type holds for both.
+/// Registers on hosts, in a directory, or in etcd. Writes only if those on hosts do: a reader's type holds
+/// for all.
 #[derive(Debug)]
 pub enum Store<V> {
     /// Volumes of the managers.
@@ -104,6 +107,72 @@ pub async fn history<R: ReadRegisters>(
         detail,
     })?;
     Ok((history, releases, outcomes))
+}
+
+/// What is remembered of a stack, and the streams it comes from.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    /// Its releases.
+    pub history: History,
+    releases: Log,
+    outcomes: Log,
+}
+
+/// Reads the releases of a stack.
+pub async fn remembered<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+) -> Result<Remembered, LedgerError> {
+    let (history, releases, outcomes) = history(ledger, stack).await?;
+    Ok(Remembered { history, releases, outcomes })
+}
+
+impl Remembered {
+    /// Whether a deploy of this that has nothing to do is no news: it is what was deployed last, and well.
+    pub fn is_last(&self, spec: &StackSpec) -> bool {
+        self.history.current().is_ok_and(|current| current.spec == *spec)
+    }
+
+    /// Writes a release down; its number.
+    pub async fn begin(
+        &self,
+        ledger: &Ledger<impl WriteRegisters>,
+        release: &Release,
+    ) -> Result<u64, LedgerError> {
+        let stream = releases(&release.spec.name);
+        let ours = value(ledger.registers(), serde_json::json!(release));
+        let mut number = self.releases.undecided.first().copied().unwrap_or_else(|| self.releases.next());
+        while ledger.append(&stream, number, &ours).await? != Appended::Won {
+            number += 1;
+        }
+        Ok(number)
+    }
+
+    /// Writes down how it ended, and puts the streams in order.
+    pub async fn end(
+        &self,
+        ledger: &Ledger<impl WriteRegisters>,
+        stack: &StackName,
+        number: u64,
+        outcome: &Outcome,
+    ) -> Result<(), LedgerError> {
+        let ours = value(ledger.registers(), serde_json::json!(outcome));
+        ledger.append(&outcomes(stack), number, &ours).await?;
+        let of_stack = async {
+            for (stream, log) in [(releases(stack), &self.releases), (outcomes(stack), &self.outcomes)] {
+                ledger.mend(&stream, log).await;
+                ledger.trim(&stream, log).await;
+            }
+        };
+        // Nobody writes of nodes for months: a manager that is new gets it from whoever deploys.
+        let of_nodes = async {
+            if let Ok(log) = ledger.read(&nodes::stream()).await {
+                ledger.mend(&nodes::stream(), &log).await;
+            }
+        };
+        tokio::join!(of_stack, of_nodes);
+        Ok(())
+    }
 }
 
 impl super::lease::Validity {

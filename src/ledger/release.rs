@@ -31,6 +31,9 @@ pub struct Release {
     /// The commit they were at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git: Option<Git>,
+    /// The repository that declares it, if no person deployed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
     /// Of stackctl.
     pub version: String,
     /// What the person said about it.
@@ -50,6 +53,18 @@ pub struct Git {
     pub dirty: bool,
     /// First line of the commit's message.
     pub subject: String,
+}
+
+/// What the loop made a release from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Name of the repository, as it may be read by everybody.
+    pub repository: String,
+    /// One word for all that the stack was made from: the same inputs are released once.
+    pub inputs: String,
+    /// Whether the stack is to be removed once the repository no longer has it.
+    #[serde(default)]
+    pub removes: bool,
 }
 
 impl Git {
@@ -124,7 +139,18 @@ impl Release {
             .map(|(key, config)| (key.clone(), STANDARD.encode(&config.content)))
             .collect();
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        Self { spec, contents, verb, who, at, files: Vec::new(), git: None, version, message: None }
+        Self {
+            spec,
+            contents,
+            verb,
+            who,
+            at,
+            files: Vec::new(),
+            git: None,
+            source: None,
+            version,
+            message: None,
+        }
     }
 
     /// Reads a record, and puts the contents of configs back into their places.

@@ -14,6 +14,7 @@ mod hosts;
 mod ledger;
 mod nodes;
 mod reconcile;
+mod repositories;
 mod stack;
 mod stacks;
 mod verbs;

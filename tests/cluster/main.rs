@@ -17,6 +17,7 @@ mod nodes;
 mod plans;
 mod reconcile;
 mod refusals;
+mod repositories;
 mod rollouts;
 mod updates;
 mod verbs;

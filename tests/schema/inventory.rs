@@ -32,6 +32,32 @@ struct Inventory {
     /// Hosts by the names they have in the cluster.
     #[schemars(extend("minProperties" = 1))]
     hosts: BTreeMap<String, Host>,
+    /// The stacks of a repository that holds this file, for `stackctl reconcile --repo`.
+    stacks: Option<Vec<Stack>>,
+}
+
+/// A stack of a repository.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Stack {
+    /// Its name. That in the stackfiles without it.
+    stack: Option<String>,
+    /// Stackfiles, from the folder of this file; later ones win.
+    #[schemars(length(min = 1))]
+    files: Vec<String>,
+    /// Files of variables. The `.env` beside the first stackfile without it.
+    env_files: Option<Vec<String>>,
+    /// Variables that win over those of files.
+    variables: Option<BTreeMap<String, Scalar>>,
+    /// Profiles that are deployed as well.
+    profiles: Option<Vec<String>>,
+    /// Stacks of a lower number are released first. 0 without it.
+    #[schemars(range(min = 0))]
+    order: Option<u32>,
+    /// Whether services go that are no longer in the stackfiles. They stay without it.
+    prune: Option<bool>,
+    /// Whether the stack is removed once it is no longer listed. It stays without it.
+    remove: Option<bool>,
 }
 
 /// How nodes are chosen for services that do not say.

@@ -16,6 +16,7 @@ mod files;
 mod hosts;
 mod ledger;
 mod projects;
+mod repositories;
 mod services;
 mod values;
 
@@ -71,6 +72,7 @@ pub fn all() -> impl Iterator<Item = &'static Code> {
         hosts::CODES,
         engine::CODES,
         ledger::CODES,
+        repositories::CODES,
         commands::CODES,
         services::CODES,
     ]

@@ -37,6 +37,8 @@ fn level(news: &News) -> &'static str {
         | News::StandingBy { .. }
         | News::NodeBack { .. }
         | News::HealBegan { .. }
+        | News::Commit { .. }
+        | News::ReleaseBegan { .. }
         | News::Stopping
         | News::Acted(Deed { failed: None, .. })
         | News::HealEnded { failed: None, .. } => "info",
@@ -46,10 +48,14 @@ fn level(news: &News) -> &'static str {
             _ => "info",
         },
         News::Acted(_) => "warning",
+        News::ReleaseEnded { outcome, .. } if matches!(outcome.as_str(), "deployed" | "removed") => "info",
         News::NodeLost { .. }
         | News::CutOff
         | News::LeadLost
         | News::LedgerTrouble { .. }
+        | News::RepositoryTrouble { .. }
+        | News::Declined { .. }
+        | News::ReleaseEnded { .. }
         | News::HealEnded { .. } => "error",
     }
 }
@@ -85,6 +91,21 @@ fn words(news: &News) -> String {
         News::HealEnded { stack, failed: Some(why), took_ms } => {
             format!("stack {stack}: not as declared after {}: {why}", elapsed(*took_ms))
         }
+        News::Commit { repository, commit, subject, stacks } => {
+            format!("{repository} is at {commit} ({subject}): {}", count(*stacks, "stack"))
+        }
+        News::Declined { repository, commit, stack, why } => {
+            format!("stack {stack} of {repository} at {commit} cannot be used, and stays as it is: {why}")
+        }
+        News::RepositoryTrouble { repository, why } => {
+            format!("{repository} cannot be followed, and what it declared stands: {why}")
+        }
+        News::ReleaseBegan { stack, release, commit, actions } => {
+            format!("stack {stack}: release {release} from {commit}, {}", count(*actions, "action"))
+        }
+        News::ReleaseEnded { stack, release, outcome } => {
+            format!("stack {stack}: release {release} is {outcome}")
+        }
         News::LedgerTrouble { why } => why.clone(),
         News::Stopping => "stopping: what was begun is being finished".to_owned(),
     }
@@ -105,6 +126,8 @@ fn standing_words(standing: &Standing) -> String {
                 .collect();
             format!("has drifted: {}", some(&found))
         }
+        Standing::Behind { commit } => format!("is behind {commit}"),
+        Standing::Releasing { commit } => format!("is being released from {commit}"),
         Standing::Healing => "is being brought back".to_owned(),
         Standing::Busy { who } => format!("is left to {who}"),
         Standing::Suspended { who, why, actions } => {

@@ -14,7 +14,7 @@ pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 pub(super) fn text(snapshot: &Snapshot) -> String {
     let mut out = String::new();
     let counts = &snapshot.counts;
-    let plain: [(&str, &str, &str, f64); 10] = [
+    let plain: [(&str, &str, &str, f64); 13] = [
         (
             "leading",
             "gauge",
@@ -31,6 +31,14 @@ pub(super) fn text(snapshot: &Snapshot) -> String {
         ("looks_seconds_total", "counter", "Time they took.", counts.looks_ms as f64 / 1000.0),
         ("heals_total", "counter", "Times a stack was brought back.", counts.heals as f64),
         ("heals_failed_total", "counter", "Times that was tried in vain.", counts.heals_failed as f64),
+        ("releases_total", "counter", "Releases of what repositories declare.", counts.releases as f64),
+        ("releases_failed_total", "counter", "Those that did not end well.", counts.releases_failed as f64),
+        (
+            "repository_faults",
+            "gauge",
+            "Repositories, and stacks of them, that cannot be used as they are.",
+            snapshot.repository_faults as f64,
+        ),
         ("actions_total", "counter", "Actions that were carried out.", counts.actions as f64),
         ("actions_failed_total", "counter", "Actions that failed.", counts.actions_failed as f64),
         ("nodes_lost_total", "counter", "Times a node was lost.", counts.nodes_lost as f64),
@@ -85,6 +93,7 @@ mod tests {
     #[test]
     fn every_line_is_one_that_prometheus_reads() {
         let snapshot = Snapshot {
+            repository_faults: 1,
             is_leading: true,
             is_standing_by: false,
             at: Timestamp(1_500),

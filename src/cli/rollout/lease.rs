@@ -13,11 +13,11 @@ use crate::cli::render::age::human_duration;
 use crate::cli::report::{Blame, Exit, Failure};
 use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
 use crate::engine::members::tend;
-use crate::engine::{Lease, Planned, Store, Validity};
+use crate::engine::{Lease, Planned, Store, Validity, outcome};
 use crate::fleet::RegisterWriter;
 use crate::ledger::lease::{Holder, Terms, stream};
 use crate::ledger::release::{Git, History, Outcome, Release};
-use crate::ledger::{LedgerError, NoCurrent, document, settings};
+use crate::ledger::{LedgerError, document, settings};
 use crate::model::{StackName, StackSpec};
 
 /// While somebody else is waited for, a line says so this often.
@@ -306,40 +306,21 @@ impl Begun {
     }
 
     /// Writes down how it ended, and gives the lease back.
-    pub(super) async fn end(self, context: &Context, ran: Ran, spec: &StackSpec) {
-        let outcome = self.outcome(ran, spec);
+    pub(super) async fn end(self, context: &Context, ran: &Ran, spec: &StackSpec, is_atomic: bool) {
+        // Every step was done, and another look shows that it is not as wanted.
+        let is_there = !matches!(ran.exit, Exit::Refused | Exit::Unreachable);
+        let outcome =
+            outcome::of_run(&ran.end, spec, &self.remembered.history, is_atomic).map(
+                |outcome| match outcome {
+                    Outcome::Deployed | Outcome::Removed if !is_there => Outcome::Failed,
+                    outcome => outcome,
+                },
+            );
         if let Some(outcome) = outcome
             && let Err(error) = self.remembered.end(&self.ledger, &self.stack, self.number, &outcome).await
         {
             context.ui.warn(&format!("release {} was not written to its end: {error}", self.number));
         }
         give_back(context, self.lease).await;
-    }
-
-    fn outcome(&self, ran: Ran, spec: &StackSpec) -> Option<Outcome> {
-        Some(match ran.exit {
-            Exit::Done if spec.services.is_empty() => Outcome::Removed,
-            Exit::Done | Exit::Differs => Outcome::Deployed,
-            Exit::RolledBack => {
-                let history = &self.remembered.history;
-                let to = match (history.current(), &ran.as_before) {
-                    (Ok(before), Some(services)) => services
-                        .iter()
-                        .map(|name| before.release_of(name.as_str()))
-                        .max()
-                        .unwrap_or(before.number),
-                    (Ok(before), None) => before.number,
-                    (Err(NoCurrent::Removed(_)), _) => 0,
-                    // Something ran, and it cannot be told what: the same is true again.
-                    (Err(_), _) => history.last().map_or(0, |(number, ..)| number),
-                };
-                Outcome::RolledBack { to, services: ran.as_before }
-            }
-            Exit::Paused => Outcome::Paused,
-            Exit::Refused | Exit::Unreachable | Exit::Usage => Outcome::Failed,
-            Exit::Deadline | Exit::Interrupted => Outcome::Interrupted,
-            // Whoever has the lease now writes.
-            Exit::Locked | Exit::Command(_) => return None,
-        })
     }
 }

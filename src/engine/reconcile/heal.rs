@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc::UnboundedSender, watch};
 
+use super::declared::Declarations;
 use super::known::known;
 use super::news::{Deed, News};
 use crate::engine::lease::{NotTaken, Wanted, take};
@@ -37,6 +38,8 @@ pub struct Hands {
     pub me: Me,
     /// Where runs are written down.
     pub journals: Option<PathBuf>,
+    /// What repositories declare; `None` if none is followed.
+    pub declarations: Option<watch::Receiver<Declarations>>,
 }
 
 /// A stack that is to be healed.
@@ -80,6 +83,24 @@ pub(super) fn remember_lost(
     }
 }
 
+/// Takes the lease of a stack; whoever else has it is not waited for.
+pub(super) async fn hold(
+    hands: &Hands,
+    writing: &Arc<Ledger<Store<RegisterWriter>>>,
+    stack: &StackName,
+) -> Result<Lease<Store<RegisterWriter>>, Healed> {
+    let holder = hands.me.holder(stack.as_str(), "reconcile");
+    let terms = lease::Terms::STACK;
+    let wanted = Wanted { stream: lease::stream(stack), holder, terms, patience_ms: 0 };
+    take(writing, hands.clock, wanted, hands.me.is_gone, |_| {}).await.map_err(|why| match why {
+        NotTaken::Ledger(error) => Healed::Failed(error.to_string()),
+        NotTaken::Held(busy) => {
+            let Holder { who, pid, verb, .. } = busy.held.holder;
+            Healed::Busy(format!("{who} (process {pid}, `{verb}`)"))
+        }
+    })
+}
+
 /// Heals one stack.
 pub(super) async fn heal(
     hands: Arc<Hands>,
@@ -88,19 +109,9 @@ pub(super) async fn heal(
     tell: UnboundedSender<(Timestamp, News)>,
 ) -> Healed {
     let Some(writing) = &hands.writing else { return Healed::Outdated };
-    let wanted = Wanted {
-        stream: lease::stream(&job.stack),
-        holder: hands.me.holder(job.stack.as_str(), "reconcile"),
-        terms: lease::Terms::STACK,
-        patience_ms: 0,
-    };
-    let lease = match take(writing, hands.clock, wanted, hands.me.is_gone, |_| {}).await {
+    let lease = match hold(&hands, writing, &job.stack).await {
         Ok(lease) => lease,
-        Err(NotTaken::Ledger(error)) => return Healed::Failed(error.to_string()),
-        Err(NotTaken::Held(busy)) => {
-            let Holder { who, pid, verb, .. } = busy.held.holder;
-            return Healed::Busy(format!("{who} (process {pid}, `{verb}`)"));
-        }
+        Err(why) => return why,
     };
     let healed = with_lease(&hands, writing, job, &lease, stop, tell).await;
     // If this does not get through, the lease ends by itself.
@@ -149,7 +160,7 @@ async fn with_lease(
     Ok(healed)
 }
 
-async fn carry_out(
+pub(super) async fn carry_out(
     hands: &Hands,
     assignment: Assignment,
     stack: &StackName,
@@ -207,7 +218,7 @@ fn ended(end: &End, done: Outcome) -> (Healed, Option<Outcome>) {
 }
 
 /// The first thing that went wrong, and how many more did.
-fn reason(verdict: &Verdict) -> String {
+pub(super) fn reason(verdict: &Verdict) -> String {
     let of_services = verdict.services.iter().flat_map(|one| one.failures.iter().chain(&one.return_failures));
     let mut all = verdict.failures.iter().chain(of_services);
     let Some(first) = all.next() else { return "not as declared".to_owned() };

@@ -3,6 +3,7 @@
 use super::heal::Hands;
 use crate::engine::members;
 use crate::engine::records::history;
+use crate::ledger::release::{History, Source};
 use crate::ledger::settings::{self, Settings};
 use crate::ledger::{Current, Ledger, LedgerError, NoCurrent, ReadRegisters, document};
 use crate::model::{StackName, StackSpec};
@@ -12,6 +13,10 @@ use crate::model::{StackName, StackSpec};
 pub(super) struct Known {
     pub desired: Desired,
     pub settings: Settings,
+    /// From which repository it was last released, and what from; persons may have done more since.
+    pub source: Option<Source>,
+    /// Whether the newest release took it away.
+    pub is_removed: bool,
 }
 
 /// What a stack should be.
@@ -27,6 +32,24 @@ pub(super) enum Desired {
 }
 
 impl Known {
+    /// From what is remembered.
+    pub(super) fn of(mut history: History, settings: Settings) -> Self {
+        let source = history.releases.values().rev().find_map(|(release, _)| release.source.clone());
+        let is_removed = history.last().is_some_and(|(_, release, _)| release.is_removal());
+        let desired = match history.current() {
+            Ok(current) => Desired::Current(Box::new(current)),
+            Err(NoCurrent::Unfinished(number)) => match history.releases.remove(&number) {
+                Some((release, _)) => {
+                    let is_removal = release.is_removal();
+                    Desired::Unfinished { number, spec: Box::new(release.spec), is_removal }
+                }
+                None => Desired::Nothing(NoCurrent::Unfinished(number)),
+            },
+            Err(why) => Desired::Nothing(why),
+        };
+        Self { desired, settings, source, is_removed }
+    }
+
     /// Of which release.
     pub(super) fn number(&self) -> Option<u64> {
         match &self.desired {
@@ -58,19 +81,7 @@ pub(super) async fn known<R: ReadRegisters>(
     stack: &StackName,
 ) -> Result<Known, LedgerError> {
     let (history, settings) = tokio::join!(history(ledger, stack), settings::settings(ledger, stack));
-    let (mut history, settings) = (history?.0, settings?);
-    let desired = match history.current() {
-        Ok(current) => Desired::Current(Box::new(current)),
-        Err(NoCurrent::Unfinished(number)) => match history.releases.remove(&number) {
-            Some((release, _)) => {
-                let is_removal = release.is_removal();
-                Desired::Unfinished { number, spec: Box::new(release.spec), is_removal }
-            }
-            None => Desired::Nothing(NoCurrent::Unfinished(number)),
-        },
-        Err(why) => Desired::Nothing(why),
-    };
-    Ok(Known { desired, settings })
+    Ok(Known::of(history?.0, settings?))
 }
 
 /// Reads it for a loop. What somebody left half written of its settings would stay so until the next

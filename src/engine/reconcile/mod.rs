@@ -14,9 +14,11 @@
 //! Nothing waits for a host that is silent: looks are given up when one of their hosts is lost, and
 //! everything that is asked meanwhile is told so at once.
 
+pub mod declared;
 mod heal;
 mod known;
 pub mod news;
+mod release;
 mod senses;
 mod stack;
 
@@ -24,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -38,6 +40,7 @@ use crate::ledger::{Ledger, LedgerError, ReadRegisters as _, Written};
 use crate::model::{NodeFacts, NodeName, Observed, StackName, Timestamp};
 use crate::orchestrator::{Liveness, NodeNews, PlanOptions};
 
+pub use declared::Declarations;
 pub use heal::Hands;
 pub use news::{Counts, Deed, News, NodeStanding, Snapshot, Standing};
 
@@ -165,14 +168,6 @@ async fn rounds(
     }
 }
 
-/// What a ledger tells that tells anything.
-async fn told(written: &mut Option<Receiver<Written>>) -> Option<Written> {
-    match written {
-        Some(written) => written.recv().await,
-        None => None,
-    }
-}
-
 fn say(hands: &Hands, tell: &Tell, news: News) {
     let _nobody_listens = tell.send((hands.clock.now(), news));
 }
@@ -222,6 +217,16 @@ async fn take_lead(
     }
 }
 
+/// What repositories say, once they say something else; never, where none is followed.
+async fn changed(declarations: &mut Option<watch::Receiver<Declarations>>) -> Declarations {
+    if let Some(receiver) = declarations
+        && receiver.changed().await.is_ok()
+    {
+        return receiver.borrow_and_update().clone();
+    }
+    std::future::pending().await
+}
+
 /// All that a loop knows while it has the lead.
 struct Watch {
     hands: Arc<Hands>,
@@ -240,6 +245,7 @@ struct Watch {
     has_listed: bool,
     reads: JoinSet<(StackName, Result<Known, LedgerError>)>,
     heals: JoinSet<(StackName, Timestamp, Healed)>,
+    declarations: Declarations,
     heal_news: (Tell, UnboundedReceiver<(Timestamp, News)>),
     stopped: watch::Sender<bool>,
     trouble: Option<String>,
@@ -266,6 +272,7 @@ impl Watch {
             has_listed: false,
             reads: JoinSet::new(),
             heals: JoinSet::new(),
+            declarations: Declarations::default(),
             heal_news: unbounded_channel(),
             stopped: watch::Sender::new(false),
             trouble: None,
@@ -284,6 +291,10 @@ impl Watch {
         let (heard, mut hears) = unbounded_channel();
         let _senses = senses::open(&self.hands.fleet.observer().brisk(), &heard);
         let mut written = self.hands.reading.registers().listen();
+        let mut declarations = self.hands.declarations.clone();
+        if let Some(declarations) = &mut declarations {
+            declarations.mark_changed();
+        }
         while lead.is_valid() && !*stopped.borrow() {
             self.begin_what_is_due();
             self.show(show);
@@ -292,7 +303,7 @@ impl Watch {
             }
             tokio::select! {
                 Some(what) = hears.recv() => self.hear(what),
-                Some(what) = told(&mut written) => self.written(&what),
+                Some(what) = senses::told(&mut written) => self.written(&what),
                 Some(seen) = self.looks.join_next() => self.seen(seen.ok().flatten()),
                 Some(listed) = self.lists.join_next() => self.listed(listed),
                 Some(read) = self.reads.join_next() => if let Ok((stack, known)) = read {
@@ -302,6 +313,7 @@ impl Watch {
                     self.healed(&stack, begun, healed);
                 },
                 Some((at, news)) = self.heal_news.1.recv() => self.heal_said(at, news),
+                declared = changed(&mut declarations) => self.declared(declared),
                 _ = stopped.wait_for(|stop| *stop) => break,
                 () = sleep(TURN) => {}
             }
@@ -347,6 +359,7 @@ impl Watch {
             && self.heals.is_empty()
             && self.looks.is_empty()
             && self.look_at > self.now()
+            && self.declarations.is_complete()
             && self.stacks.values().all(|stack| stack.is_judged())
     }
 
@@ -379,6 +392,33 @@ impl Watch {
                 Some((observed, hands.clock.now().since_ms(begun)))
             });
             self.look_at = now.plus_ms(self.options.interval_ms);
+        }
+    }
+
+    /// Repositories say something else.
+    fn declared(&mut self, declared: Declarations) {
+        for news in declared.news(&self.declarations) {
+            self.say(news);
+        }
+        self.declarations = declared;
+        let only = &self.options.only;
+        for name in self.declarations.wishes().into_keys() {
+            if (only.is_empty() || only.contains(&name)) && !self.stacks.contains_key(&name) {
+                self.stacks.insert(name, Stack::default());
+            }
+        }
+        self.wish();
+        // Nothing was judged by this yet.
+        self.has_looked = false;
+        self.look_soon();
+    }
+
+    /// Tells every stack what repositories wish of it.
+    fn wish(&mut self) {
+        let mut wishes = self.declarations.wishes();
+        for (name, stack) in &mut self.stacks {
+            stack.wish = (wishes.remove(name))
+                .or_else(|| stack.known().and_then(|known| self.declarations.farewell(known)));
         }
     }
 
@@ -496,6 +536,7 @@ impl Watch {
             Ok(known) => {
                 self.trouble = None;
                 if stack.learn(known) {
+                    self.wish();
                     self.look_soon();
                 }
             }
@@ -525,20 +566,29 @@ impl Watch {
         let may_heal = self.options.policy == Policy::Heal && !is_cut_off;
         let mut news = Vec::new();
         let mut jobs = Vec::new();
+        let turn =
+            self.stacks.values().filter_map(|stack| stack.order(observed.at)).min().unwrap_or(u32::MAX);
+        let mut releases = Vec::new();
         for (name, stack) in &mut self.stacks {
             let before = stack.standing.clone();
-            let judgement = stack.judge(name, &observed, &base);
+            let judgement = stack.judge(name, &observed, &base, turn);
             if stack.standing != before {
                 let (stack_name, release) = (name.clone(), stack.number());
                 news.push(News::Stack { stack: stack_name, release, standing: stack.standing.clone() });
             }
-            if let Judgement::Heal { number, options } = judgement
-                && may_heal
-                && self.heals.len() + jobs.len() < HEALS_MAX
-            {
-                stack.is_healing = true;
-                stack.standing = Standing::Healing;
-                jobs.push((name.clone(), number, options));
+            let has_room = self.heals.len() + jobs.len() + releases.len() < HEALS_MAX;
+            match judgement {
+                Judgement::Heal { number, options } if may_heal && has_room => {
+                    stack.is_healing = true;
+                    stack.standing = Standing::Healing;
+                    jobs.push((name.clone(), number, options));
+                }
+                Judgement::Release(wish) if may_heal && has_room => {
+                    stack.is_healing = true;
+                    stack.standing = Standing::Releasing { commit: wish.commit.short() };
+                    releases.push((name.clone(), wish));
+                }
+                Judgement::Leave | Judgement::Heal { .. } | Judgement::Release(_) => {}
             }
             if let Some(at) = stack.wakes_at() {
                 self.look_at = self.look_at.min(at.max(observed.at.plus_ms(SETTLE_MS)));
@@ -553,6 +603,15 @@ impl Watch {
             let (hands, begun) = (Arc::clone(&self.hands), self.now());
             let (stop, tell) = (self.stopped.subscribe(), self.heal_news.0.clone());
             self.heals.spawn(async move { (stack, begun, heal(hands, job, stop, tell).await) });
+        }
+        // What a deploy does is not what upkeep does: it starts what was given up on, too.
+        let base = PlanOptions { upkeep: false, ..base };
+        for (stack, wish) in releases {
+            let (options, last_seen) = (base.clone(), Arc::clone(&self.last_seen));
+            let task = release::Task { stack: stack.clone(), wish, options, last_seen };
+            let (hands, begun) = (Arc::clone(&self.hands), self.now());
+            let (stop, tell) = (self.stopped.subscribe(), self.heal_news.0.clone());
+            self.heals.spawn(async move { (stack, begun, release::release(hands, task, stop, tell).await) });
         }
     }
 
@@ -572,6 +631,24 @@ impl Watch {
         let now = self.now();
         let Some(stack) = self.stacks.get_mut(name) else { return };
         let took_ms = now.since_ms(begun);
+        if matches!(stack.standing, Standing::Releasing { .. }) {
+            match &healed {
+                Healed::Done => self.counts.releases += 1,
+                Healed::Failed(_) => self.counts.releases_failed += 1,
+                Healed::Busy(_) | Healed::Outdated | Healed::Stopped => {}
+            }
+            let failed = match &healed {
+                Healed::Failed(why) => Some(why.clone()),
+                _ => None,
+            };
+            stack.standing = Standing::Unknown;
+            stack.after(now, healed);
+            self.look_soon();
+            if failed.is_some() {
+                self.say(News::HealEnded { stack: name.clone(), failed, took_ms });
+            }
+            return;
+        }
         let failed = match &healed {
             Healed::Done => {
                 self.counts.heals += 1;
@@ -609,6 +686,7 @@ impl Watch {
             at: self.now(),
             nodes: self.hands.fleet.nodes().into_iter().map(standing).collect(),
             stacks: self.stacks.iter().map(|(name, stack)| (name.clone(), stack.standing.clone())).collect(),
+            repository_faults: self.declarations.faults(),
             counts: self.counts,
         });
     }

@@ -66,6 +66,55 @@ pub enum News {
         /// From its begin.
         took_ms: i64,
     },
+    /// A repository stands at a commit that was read.
+    Commit {
+        /// Which repository.
+        repository: String,
+        /// Its hash, short.
+        commit: String,
+        /// First line of its message.
+        subject: String,
+        /// How many stacks it declares.
+        stacks: usize,
+    },
+    /// A stack of a commit that cannot be used; what runs of it stays.
+    Declined {
+        /// Which repository.
+        repository: String,
+        /// The commit, short.
+        commit: String,
+        /// How the stack is called there.
+        stack: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A repository cannot be read; what it declared before stands.
+    RepositoryTrouble {
+        /// Which.
+        repository: String,
+        /// Why.
+        why: String,
+    },
+    /// A release of what a repository declares began.
+    ReleaseBegan {
+        /// Of which stack.
+        stack: StackName,
+        /// Its number.
+        release: u64,
+        /// From which commit.
+        commit: String,
+        /// How many actions are planned.
+        actions: usize,
+    },
+    /// It ended.
+    ReleaseEnded {
+        /// Of which stack.
+        stack: StackName,
+        /// Its number.
+        release: u64,
+        /// How, in the words of the history.
+        outcome: String,
+    },
     /// The ledger cannot be read or written.
     LedgerTrouble {
         /// Its words.
@@ -128,6 +177,16 @@ pub enum Standing {
         /// Actions that would mend it.
         actions: usize,
     },
+    /// A repository declares something else; that is to be released.
+    Behind {
+        /// The commit.
+        commit: String,
+    },
+    /// Being released as a repository declares it.
+    Releasing {
+        /// The commit.
+        commit: String,
+    },
     /// Being brought back.
     Healing,
     /// Somebody else is at work on it.
@@ -174,6 +233,8 @@ impl Standing {
             Self::InSync => "in_sync",
             Self::Degraded { .. } => "degraded",
             Self::Drifted { .. } => "drifted",
+            Self::Behind { .. } => "behind",
+            Self::Releasing { .. } => "releasing",
             Self::Healing => "healing",
             Self::Busy { .. } => "busy",
             Self::Suspended { .. } => "suspended",
@@ -185,11 +246,13 @@ impl Standing {
     }
 
     /// All words there are.
-    pub const WORDS: [&'static str; 11] = [
+    pub const WORDS: [&'static str; 13] = [
         "unknown",
         "in_sync",
         "degraded",
         "drifted",
+        "behind",
+        "releasing",
         "healing",
         "busy",
         "suspended",
@@ -225,6 +288,8 @@ pub struct Snapshot {
     pub nodes: BTreeMap<NodeName, NodeStanding>,
     /// Every stack.
     pub stacks: BTreeMap<StackName, Standing>,
+    /// Repositories, and stacks of them, that cannot be used as they are.
+    pub repository_faults: usize,
     /// What happened since the start.
     pub counts: Counts,
 }
@@ -240,6 +305,10 @@ pub struct Counts {
     pub heals: u64,
     /// Times that was tried in vain.
     pub heals_failed: u64,
+    /// Releases of what repositories declare.
+    pub releases: u64,
+    /// Those that did not end well.
+    pub releases_failed: u64,
     /// Actions that were carried out.
     pub actions: u64,
     /// Actions that failed.

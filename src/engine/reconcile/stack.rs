@@ -1,5 +1,6 @@
 //! What a loop knows of one stack, and what it makes of a look at the hosts.
 
+use super::declared::Wish;
 use super::heal::{Healed, problems};
 use super::known::{Desired, Known};
 use super::news::Standing;
@@ -18,10 +19,14 @@ const UNFINISHED_MS: i64 = 10_000;
 #[derive(Debug)]
 pub(super) struct Stack {
     known: Option<Known>,
+    /// What a repository wishes of it.
+    pub(super) wish: Option<Wish>,
     pub(super) standing: Standing,
     /// Being worked on.
     pub(super) is_healing: bool,
     pub(super) is_being_read: bool,
+    /// Passed over by a look, because its records were being read.
+    is_passed_over: bool,
     /// When its records are to be read again.
     pub(super) read_at: Option<Timestamp>,
     upkeep: Upkeep,
@@ -37,9 +42,11 @@ impl Default for Stack {
     fn default() -> Self {
         Self {
             known: None,
+            wish: None,
             standing: Standing::Unknown,
             is_healing: false,
             is_being_read: false,
+            is_passed_over: false,
             read_at: Some(Timestamp(i64::MIN)),
             upkeep: Upkeep::default(),
             backoff: Backoff::new(FIRST_WAIT_MS),
@@ -57,6 +64,8 @@ pub(super) enum Judgement {
     Leave,
     /// To be brought back.
     Heal { number: u64, options: PlanOptions },
+    /// To be released as a repository declares it.
+    Release(Wish),
 }
 
 impl Stack {
@@ -77,15 +86,17 @@ impl Stack {
     pub(super) fn is_judged(&self) -> bool {
         !self.is_healing
             && !self.is_being_read
+            && !self.is_passed_over
             && self.read_at.is_none()
-            && !matches!(self.standing, Standing::Unknown | Standing::Healing)
+            && !matches!(self.standing, Standing::Unknown | Standing::Healing | Standing::Releasing { .. })
     }
 
-    /// Takes what is remembered; whether it is news.
+    /// Takes what is remembered; whether it calls for a look.
     pub(super) fn learn(&mut self, known: Known) -> bool {
         self.read_at = None;
+        let was_passed_over = std::mem::take(&mut self.is_passed_over);
         if self.known.as_ref() == Some(&known) {
-            return false;
+            return was_passed_over;
         }
         if self.number() != known.number() {
             // Another release is another story.
@@ -106,12 +117,46 @@ impl Stack {
         [self.not_before, self.rests_until].into_iter().flatten().min()
     }
 
-    /// How it stands by this look, and what follows.
-    pub(super) fn judge(&mut self, name: &StackName, observed: &Observed, base: &PlanOptions) -> Judgement {
+    /// What is known of it.
+    pub(super) fn known(&self) -> Option<&Known> {
+        self.known.as_ref()
+    }
+
+    /// The wish that is to be fulfilled, if there is any and nobody said that the stack is to be left alone.
+    fn due(&self) -> Option<&Wish> {
+        let known = self.known.as_ref().filter(|known| known.settings.suspended.is_none())?;
+        self.wish.as_ref().filter(|wish| wish.is_due(known))
+    }
+
+    /// Its place among those that are to be released now.
+    pub(super) fn order(&self, now: Timestamp) -> Option<u32> {
+        if matches!(self.standing, Standing::Releasing { .. }) {
+            return self.wish.as_ref().map(Wish::order);
+        }
+        let rests = self.not_before.is_some_and(|at| at > now);
+        self.due().filter(|_| !rests && !self.is_healing).map(Wish::order)
+    }
+
+    /// How it stands by this look, and what follows. Stacks of an order above `turn` are not released yet.
+    pub(super) fn judge(
+        &mut self,
+        name: &StackName,
+        observed: &Observed,
+        base: &PlanOptions,
+        turn: u32,
+    ) -> Judgement {
         if self.is_healing {
             return Judgement::Leave;
         }
         self.rests_until = None;
+        // By what was known before, a wish that was just fulfilled is due.
+        if self.wish.is_some() && (self.is_being_read || self.read_at.is_some()) {
+            self.is_passed_over = true;
+            return Judgement::Leave;
+        }
+        if let Some(wish) = self.due().cloned() {
+            return self.judge_wish(observed.at, wish, turn);
+        }
         let Some(known) = &self.known else { return Judgement::Leave };
         let nothing = match &known.desired {
             Desired::Nothing(NoCurrent::Removed(_) | NoCurrent::NoRelease) => Some(Standing::Removed),
@@ -164,6 +209,19 @@ impl Stack {
         Judgement::Heal { number, options }
     }
 
+    /// What to do about a wish that is due.
+    fn judge_wish(&mut self, now: Timestamp, wish: Wish, turn: u32) -> Judgement {
+        if let Some(at) = self.not_before.filter(|at| *at > now) {
+            if let Some(why) = &self.failure {
+                self.standing = Standing::Failed { why: why.clone(), again_at: at };
+            }
+            return Judgement::Leave;
+        }
+        self.not_before = None;
+        self.standing = Standing::Behind { commit: wish.commit.short() };
+        if wish.order() > turn { Judgement::Leave } else { Judgement::Release(wish) }
+    }
+
     /// What became of the work on it.
     pub(super) fn after(&mut self, now: Timestamp, healed: Healed) {
         self.is_healing = false;
@@ -172,9 +230,7 @@ impl Stack {
                 self.backoff.well();
                 self.failure = None;
                 self.not_before = None;
-                if self.known.as_ref().is_some_and(Known::is_unfinished) {
-                    self.read_soon();
-                }
+                self.read_soon();
             }
             Healed::Failed(why) => {
                 let again_at = self.backoff.failed(now);
@@ -194,7 +250,7 @@ impl Stack {
                 self.not_before = Some(now.plus_ms(BUSY_MS));
                 self.read_soon();
             }
-            Healed::Stopped => {}
+            Healed::Stopped => self.read_soon(),
         }
     }
 }

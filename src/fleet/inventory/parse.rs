@@ -13,7 +13,7 @@ use crate::yaml::{
 
 use super::{Address, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts};
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "cluster",
     "ssh_config",
     "known_hosts",
@@ -22,6 +22,8 @@ const KEYS: [&str; 8] = [
     "placement",
     "ledger",
     "hosts",
+    // For `reconcile --repo`: which stacks a repository has.
+    "stacks",
 ];
 const HOST_KEYS: [&str; 5] = ["address", "role", "labels", "availability", "docker_socket"];
 

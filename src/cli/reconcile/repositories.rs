@@ -1,0 +1,117 @@
+//! The repositories a loop follows: which, and how what is heard of them comes to the loop.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::ValueHint;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use crate::cli::cluster::{Cluster, env};
+use crate::cli::deploy::duration;
+use crate::cli::report::Failure;
+use crate::cli::rollout::journals;
+use crate::engine::reconcile::Declarations;
+use crate::gitops::{Following, Heard, Repository, follow};
+use crate::model::GoDuration;
+
+/// Arguments about repositories.
+#[derive(Debug, clap::Args)]
+pub struct Repositories {
+    /// Release what this git repository declares, and keep releasing what it comes to declare: its
+    /// branch or tag stands behind a `#`. The stacks are those of its stackctl.yml (`stacks:`), or else each
+    /// folder of stacks/ that has a stackfile. A token belongs into git's credential helper or into
+    /// this variable
+    #[arg(long = "repo", value_name = "URL[#REF]", env = "STACKCTL_REPO", hide_env_values = true)]
+    pub repositories: Vec<String>,
+    /// Where in the repository stackctl.yml or stacks/ is [default: its top]
+    #[arg(long = "repo-path", value_name = "DIR", requires = "repositories", value_parser = folder)]
+    pub root: Option<String>,
+    /// How often a repository is asked where it stands
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s")]
+    pub poll: GoDuration,
+    /// Release only commits that one of these has signed by an ssh key: a file as ssh-keygen(1) has it
+    /// under ALLOWED SIGNERS
+    #[arg(long, value_name = "FILE", requires = "repositories", value_hint = ValueHint::FilePath)]
+    pub allowed_signers: Option<PathBuf>,
+    /// A variable of this process's environment that stackfiles of repositories may use; they see no other
+    #[arg(long = "variable", value_name = "NAME", requires = "repositories")]
+    pub variables: Vec<String>,
+}
+
+fn folder(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    if parts.contains(&"..") {
+        return Err("it must not lead out of the repository".to_owned());
+    }
+    Ok(parts.join("/"))
+}
+
+/// There is no place for a mirror.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("there is no place on this machine for a mirror of the repository")]
+#[diagnostic(
+    code(stackctl::repository::no_place),
+    help("set XDG_STATE_HOME or HOME to a directory that can be written")
+)]
+struct NoPlace;
+
+/// A variable that is not there.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("the environment has no variable `{0}`")]
+#[diagnostic(code(stackctl::repository::no_variable), help("set it, or leave `--variable {0}` out"))]
+struct NoVariable(String);
+
+/// Repositories that are being followed, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Followed {
+    pub(super) declarations: watch::Receiver<Declarations>,
+    _following: JoinSet<()>,
+}
+
+impl Repositories {
+    /// Begins to follow them; `None` if there are none.
+    pub(super) fn follow(&self, cluster: &Cluster) -> Result<Option<Followed>, Failure> {
+        if self.repositories.is_empty() {
+            return Ok(None);
+        }
+        let state = journals(cluster).ok_or_else(|| Failure::refused(NoPlace))?;
+        let mut variables = BTreeMap::new();
+        for name in &self.variables {
+            let value = env(name).ok_or_else(|| Failure::refused(NoVariable(name.clone())))?;
+            variables.insert(name.clone(), value);
+        }
+        let variables = Arc::new(variables);
+        // Git looks for it from elsewhere.
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        let signers = self.allowed_signers.as_ref().map(absolute);
+        let all: BTreeSet<&String> = self.repositories.iter().collect();
+        let all: Vec<Repository> =
+            all.into_iter().map(|text| Repository::new(text, &state, signers.clone())).collect();
+        let expected = all.iter().map(Repository::name).collect();
+        let (say, declarations) = watch::channel(Declarations { expected, ..Declarations::default() });
+        let say = Arc::new(say);
+        let mut following = JoinSet::new();
+        for repository in all {
+            let (say, name) = (Arc::clone(&say), repository.name());
+            let one = Following {
+                repository,
+                root: self.root.clone().unwrap_or_default(),
+                poll: self.poll.to_std(),
+                variables: Arc::clone(&variables),
+            };
+            following.spawn(follow(one, Arc::new(Notify::new()), move |heard| {
+                say.send_modify(|all| match heard {
+                    Heard::Declared(declaration) => {
+                        all.trouble.remove(&name);
+                        all.declared.insert(name.clone(), declaration);
+                    }
+                    Heard::Trouble(why) => drop(all.trouble.insert(name.clone(), why)),
+                });
+                !say.is_closed()
+            }));
+        }
+        Ok(Some(Followed { declarations, _following: following }))
+    }
+}

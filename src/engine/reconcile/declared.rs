@@ -1,0 +1,223 @@
+//! What repositories declare, for a loop that releases it: which stack is due, and which is to go.
+//!
+//! The same inputs are released once. What a person does afterwards stands until the repository declares
+//! something else, and a release that failed is not tried again with the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::known::Known;
+use super::news::News;
+use crate::gitops::{Declaration, Declared};
+use crate::ledger::release::{Git, Source};
+use crate::model::StackName;
+
+/// What is known of all repositories that are followed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Declarations {
+    /// Every repository, by the name it is called.
+    pub expected: BTreeSet<String>,
+    /// What each declares, as far as it was ever read.
+    pub declared: BTreeMap<String, Arc<Declaration>>,
+    /// What is wrong with those that cannot be read now.
+    pub trouble: BTreeMap<String, String>,
+}
+
+impl Declarations {
+    /// Whether something was heard of each.
+    pub(super) fn is_complete(&self) -> bool {
+        let is_heard = |name: &String| self.declared.contains_key(name) || self.trouble.contains_key(name);
+        self.expected.iter().all(is_heard)
+    }
+
+    /// How many things cannot be used as they are.
+    pub(super) fn faults(&self) -> usize {
+        self.trouble.len() + self.declared.values().map(|one| one.faults.len()).sum::<usize>()
+    }
+
+    /// What is new since `before`.
+    pub(super) fn news(&self, before: &Self) -> Vec<News> {
+        let mut news = Vec::new();
+        for (repository, declaration) in &self.declared {
+            let old = before.declared.get(repository);
+            if old == Some(declaration) {
+                continue;
+            }
+            news.push(News::Commit {
+                repository: repository.clone(),
+                commit: declaration.commit.short(),
+                subject: declaration.commit.subject.clone(),
+                stacks: declaration.stacks.len(),
+            });
+            for (stack, why) in &declaration.faults {
+                let (repository, stack, why) = (repository.clone(), stack.clone(), why.clone());
+                news.push(News::Declined { repository, commit: declaration.commit.short(), stack, why });
+            }
+        }
+        for (repository, why) in &self.trouble {
+            if before.trouble.get(repository) != Some(why) {
+                news.push(News::RepositoryTrouble { repository: repository.clone(), why: why.clone() });
+            }
+        }
+        news
+    }
+
+    /// What is wished of each stack. Of two repositories that declare the same one, the first has it.
+    pub(super) fn wishes(&self) -> BTreeMap<StackName, Wish> {
+        let mut all = BTreeMap::new();
+        for (repository, declaration) in self.declared.iter().rev() {
+            for (name, declared) in &declaration.stacks {
+                let wanted = Wanted::Stack(Arc::clone(declared));
+                let (repository, commit) = (repository.clone(), declaration.commit.clone());
+                all.insert(name.clone(), Wish { repository, commit, wanted });
+            }
+        }
+        all
+    }
+
+    /// What is wished of a stack that no repository declares: that it goes, if the one it is from has
+    /// said so while it had it.
+    pub(super) fn farewell(&self, known: &Known) -> Option<Wish> {
+        let source = known.source.as_ref().filter(|source| source.removes)?;
+        let declaration = self.declared.get(&source.repository)?;
+        // A stack that cannot be read may be this one. And a repository without any stack is more likely a
+        // mistake than a wish: a wrong branch, a moved folder.
+        let is_sure = declaration.faults.is_empty()
+            && !declaration.stacks.is_empty()
+            && !self.trouble.contains_key(&source.repository);
+        let (repository, commit) = (source.repository.clone(), declaration.commit.clone());
+        is_sure.then_some(Wish { repository, commit, wanted: Wanted::Gone })
+    }
+}
+
+/// What a repository wishes of one stack.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Wish {
+    pub repository: String,
+    pub commit: Git,
+    pub wanted: Wanted,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Wanted {
+    /// That it is so.
+    Stack(Arc<Declared>),
+    /// That it is no more.
+    Gone,
+}
+
+impl Wish {
+    /// Whether it is not fulfilled yet, and was not tried either.
+    pub(super) fn is_due(&self, known: &Known) -> bool {
+        match &self.wanted {
+            Wanted::Stack(_) => known.source.as_ref().is_none_or(|last| {
+                let ours = self.source();
+                (&last.repository, &last.inputs) != (&ours.repository, &ours.inputs)
+            }),
+            Wanted::Gone => !known.is_removed,
+        }
+    }
+
+    /// As the ledger remembers it.
+    pub(super) fn source(&self) -> Source {
+        let (inputs, removes) = match &self.wanted {
+            Wanted::Stack(declared) => (declared.digest.clone(), declared.policy.remove),
+            Wanted::Gone => (String::new(), false),
+        };
+        Source { repository: self.repository.clone(), inputs, removes }
+    }
+
+    pub(super) fn order(&self) -> u32 {
+        match &self.wanted {
+            Wanted::Stack(declared) => declared.policy.order,
+            // Whoever is used is removed after those that use it.
+            Wanted::Gone => u32::MAX,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gitops::inputs::Inputs;
+    use crate::gitops::list::Policy;
+    use crate::ledger::NoCurrent;
+    use crate::ledger::settings::Settings;
+    use crate::model::StackSpec;
+
+    use super::super::known::Desired;
+
+    fn commit() -> Git {
+        Git { commit: "c0ffee00".into(), branch: None, dirty: false, subject: String::new() }
+    }
+
+    fn declaration(stacks: &[(&str, &str)], faults: &[&str]) -> Arc<Declaration> {
+        let declared = |name: &str, digest: &str| {
+            let spec = StackSpec::empty(StackName::unchecked(name));
+            Arc::new(Declared::new(spec, Vec::new(), Inputs::default(), digest.to_owned(), Policy::default()))
+        };
+        let stacks = stacks.iter().map(|(name, digest)| (StackName::unchecked(name), declared(name, digest)));
+        let faults = faults.iter().map(|name| ((*name).to_owned(), "no".to_owned()));
+        Arc::new(Declaration { commit: commit(), stacks: stacks.collect(), faults: faults.collect() })
+    }
+
+    fn known(source: Option<(&str, &str, bool)>, is_removed: bool) -> Known {
+        let source = source.map(|(repository, inputs, removes)| Source {
+            repository: repository.to_owned(),
+            inputs: inputs.to_owned(),
+            removes,
+        });
+        Known {
+            desired: Desired::Nothing(NoCurrent::NoRelease),
+            settings: Settings::default(),
+            source,
+            is_removed,
+        }
+    }
+
+    fn all(declared: &[(&str, Arc<Declaration>)]) -> Declarations {
+        let declared = declared.iter().map(|(name, one)| ((*name).to_owned(), Arc::clone(one)));
+        Declarations { declared: declared.collect(), ..Declarations::default() }
+    }
+
+    #[test]
+    fn the_same_inputs_are_due_once() {
+        let wishes = all(&[("a", declaration(&[("shop", "1")], &[]))]).wishes();
+        let wish = &wishes["shop"];
+        for (source, is_due) in [
+            (None, true),
+            (Some(("a", "1", false)), false),
+            (Some(("a", "2", false)), true),
+            (Some(("b", "1", false)), true),
+        ] {
+            assert_eq!(wish.is_due(&known(source, false)), is_due, "{source:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_repositories_the_first_has_the_stack() {
+        let both =
+            all(&[("b", declaration(&[("shop", "2")], &[])), ("a", declaration(&[("shop", "1")], &[]))]);
+        assert_eq!(both.wishes()["shop"].repository, "a");
+    }
+
+    #[test]
+    fn a_stack_goes_only_if_nothing_speaks_against_it() {
+        let from_a = |removes| known(Some(("a", "1", removes)), false);
+        let others = declaration(&[("blog", "1")], &[]);
+        let is_told = |declarations: &Declarations, known: &Known| declarations.farewell(known).is_some();
+        let sure = all(&[("a", Arc::clone(&others))]);
+        assert!(is_told(&sure, &from_a(true)));
+        assert!(!is_told(&sure, &from_a(false)), "its policy does not say so");
+        assert!(!is_told(&sure, &known(None, false)), "a person's stack");
+        assert!(!is_told(&all(&[("b", others)]), &from_a(true)), "its repository was not read");
+        assert!(!is_told(&all(&[("a", declaration(&[], &[]))]), &from_a(true)), "nothing is left at all");
+        let faulty = declaration(&[("blog", "1")], &["some-folder"]);
+        assert!(!is_told(&all(&[("a", faulty)]), &from_a(true)), "it may be the one that cannot be read");
+        let mut silent = sure.clone();
+        silent.trouble.insert("a".into(), "no answer".into());
+        assert!(!is_told(&silent, &from_a(true)), "its repository is in trouble");
+        let wish = sure.farewell(&from_a(true)).unwrap();
+        assert!(wish.is_due(&from_a(true)) && !wish.is_due(&known(Some(("a", "1", true)), true)));
+    }
+}

@@ -1,0 +1,126 @@
+//! One stack released as a repository declares it: a deploy like a person's, under the same lease, checked
+//! by health and taken back the same way, and remembered with the commit it is from.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc::UnboundedSender, watch};
+
+use super::declared::{Wanted, Wish};
+use super::heal::{Hands, Healed, carry_out, hold, problems, reason, remember_lost};
+use super::known::Known;
+use super::news::News;
+use crate::engine::records::remembered;
+use crate::engine::{End, Lease, Lookout, Store, outcome};
+use crate::fleet::RegisterWriter;
+use crate::ledger::release::{Outcome, Release};
+use crate::ledger::settings::settings;
+use crate::ledger::{Ledger, LedgerError};
+use crate::model::{NodeFacts, NodeName, StackName, StackSpec, Timestamp};
+use crate::orchestrator::pin::{ResolveImage, images_to_resolve, pin};
+use crate::orchestrator::{Ending, Plan, PlanOptions, assign};
+
+/// A stack that is to be released.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub stack: StackName,
+    pub wish: Wish,
+    pub options: PlanOptions,
+    /// What was last seen of nodes that are lost.
+    pub last_seen: Arc<BTreeMap<NodeName, NodeFacts>>,
+}
+
+/// Releases one stack.
+pub(super) async fn release(
+    hands: Arc<Hands>,
+    task: Task,
+    stop: watch::Receiver<bool>,
+    tell: UnboundedSender<(Timestamp, News)>,
+) -> Healed {
+    let Some(writing) = &hands.writing else { return Healed::Outdated };
+    let lease = match hold(&hands, writing, &task.stack).await {
+        Ok(lease) => lease,
+        Err(why) => return why,
+    };
+    let released = with_lease(&hands, writing, task, &lease, stop, tell).await;
+    // If this does not get through, the lease ends by itself.
+    let _ends_by_itself = lease.release().await;
+    released.unwrap_or_else(|error| Healed::Failed(error.to_string()))
+}
+
+async fn with_lease(
+    hands: &Hands,
+    writing: &Arc<Ledger<Store<RegisterWriter>>>,
+    task: Task,
+    lease: &Lease<Store<RegisterWriter>>,
+    stop: watch::Receiver<bool>,
+    tell: UnboundedSender<(Timestamp, News)>,
+) -> Result<Healed, LedgerError> {
+    let Task { stack, wish, mut options, last_seen } = task;
+    // Whoever had the lease before us may have done it, or have been told to leave the stack.
+    let (before, settings) =
+        tokio::join!(remembered(&hands.reading, &stack), settings(&hands.reading, &stack));
+    let (before, settings) = (before?, settings?);
+    if settings.suspended.is_some() || !wish.is_due(&Known::of(before.history.clone(), settings)) {
+        return Ok(Healed::Outdated);
+    }
+    let (mut spec, files) = match &wish.wanted {
+        Wanted::Stack(declared) => {
+            options.prune = declared.policy.prune;
+            (declared.spec.clone(), declared.files.clone())
+        }
+        Wanted::Gone => {
+            options.prune = true;
+            (StackSpec::empty(stack.clone()), Vec::new())
+        }
+    };
+    let observer = hands.fleet.observer().brisk();
+    let lookout = Lookout { observer: &observer, ledger: &hands.reading };
+    let images = images_to_resolve(&spec, ResolveImage::Always, std::iter::empty()).into_iter().collect();
+    let (mut observed, answers) = tokio::join!(lookout.observe(hands.clock.now()), observer.resolve(&images));
+    remember_lost(&mut observed, &mut options.lost, &last_seen);
+    let running = observed.tasks().filter(|task| task.stack == stack);
+    pin(&mut spec, ResolveImage::Always, running, &answers);
+    let plan = Plan::make(&observed, &spec, options.clone());
+    if !plan.problems.is_empty() {
+        return Ok(Healed::Failed(problems(&plan)));
+    }
+    let verb = if matches!(wish.wanted, Wanted::Gone) { "rm" } else { "reconcile" };
+    let release = Release {
+        files,
+        git: Some(wish.commit.clone()),
+        source: Some(wish.source()),
+        ..Release::of(spec.clone(), verb.to_owned(), hands.me.who.clone(), hands.clock.now())
+    };
+    let number = before.begin(writing, &release).await?;
+    let (commit, actions) = (wish.commit.short(), plan.forecast.actions().count());
+    let began = News::ReleaseBegan { stack: stack.clone(), release: number, commit, actions };
+    let _nobody_listens = tell.send((hands.clock.now(), began));
+    let is_atomic = options.atomic;
+    let end = carry_out(hands, assign(&observed, &spec, options), &stack, lease, stop, &tell).await;
+    let outcome = match &end {
+        // Finished by the loop as soon as that can be done.
+        End::TimedOut(_) | End::Interrupted => None,
+        End::Verdict(verdict) if verdict.ending == Ending::HostSilent => None,
+        // Nothing was stopped and nothing was started.
+        End::Verdict(verdict) if verdict.ending == Ending::NotPrepared => {
+            Some(outcome::rolled_back(&before.history, None))
+        }
+        end => outcome::of_run(end, &spec, &before.history, is_atomic),
+    };
+    let healed = match &end {
+        End::Verdict(verdict) if verdict.ending == Ending::Converged => Healed::Done,
+        End::Verdict(verdict) => Healed::Failed(reason(verdict)),
+        End::Detached => Healed::Done,
+        End::TimedOut(_) => Healed::Failed("not as declared after 10 minutes".to_owned()),
+        End::Interrupted => Healed::Stopped,
+        End::LeaseLost => Healed::Failed("the stack's lease was lost on the way".to_owned()),
+    };
+    let words = outcome.as_ref().map_or_else(|| "unfinished".to_owned(), Outcome::words);
+    if let Some(outcome) = outcome.filter(|_| lease.validity().is_valid()) {
+        before.end(writing, &stack, number, &outcome).await?;
+    }
+    let ended = News::ReleaseEnded { stack, release: number, outcome: words };
+    let _nobody_listens = tell.send((hands.clock.now(), ended));
+    Ok(healed)
+}

@@ -1,0 +1,414 @@
+//! The git program, kept on a short leash: a bare mirror of its own with one ref, no configuration but
+//! ours, no prompts, no hooks, no transports that run commands, and an end to everything it does.
+//!
+//! The address of a repository goes into the mirror's configuration and not onto a command line: it may
+//! hold a token.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command as Blocking, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use super::inputs::{Blobs, digest};
+use super::tree::Tree;
+use crate::ledger::release::Git;
+
+/// For a fetch; everything else is local.
+const FETCH_LIMIT: Duration = Duration::from_secs(120);
+const ASK_LIMIT: Duration = Duration::from_secs(30);
+/// The one ref of a mirror.
+const REF: &str = "refs/stackctl/head";
+/// Of a commit's first line so much is kept.
+const SUBJECT_CHARS: usize = 120;
+/// The most that is read of any file.
+const BYTES_MAX: usize = 32 << 20;
+/// The most that is kept of what git says.
+const WORDS_MAX: usize = 600;
+
+/// What went wrong with a repository.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
+pub enum GitError {
+    /// There is no git here.
+    #[error("the git program cannot be started: {0}")]
+    #[diagnostic(code(stackctl::repository::no_git), help("install git on this machine"))]
+    NoGit(String),
+    /// The mirror's directory.
+    #[error("{} cannot be written: {words}", path.display())]
+    #[diagnostic(
+        code(stackctl::repository::no_mirror),
+        help("set XDG_STATE_HOME to a directory that can be written")
+    )]
+    NoMirror {
+        /// Where.
+        path: PathBuf,
+        /// The system's words.
+        words: String,
+    },
+    /// It was told something it cannot do.
+    #[error("{what}: {words}")]
+    #[diagnostic(
+        code(stackctl::repository::git_failed),
+        help("what was deployed from it stays as it is; it is asked again")
+    )]
+    Failed {
+        /// What was asked for.
+        what: String,
+        /// Git's words.
+        words: String,
+    },
+    /// It took too long.
+    #[error("{what}: no answer within {seconds} s")]
+    #[diagnostic(
+        code(stackctl::repository::git_silent),
+        help("what was deployed from it stays as it is; it is asked again")
+    )]
+    Silent {
+        /// What was asked for.
+        what: String,
+        /// How long we waited.
+        seconds: u64,
+    },
+    /// Nobody who may has signed the commit.
+    #[error("commit {commit} is not signed by any of the allowed signers: {words}")]
+    #[diagnostic(
+        code(stackctl::repository::not_signed),
+        help("what was deployed before stays as it is; sign the commit, or let a signed one follow")
+    )]
+    NotSigned {
+        /// Its hash, short.
+        commit: String,
+        /// Git's words.
+        words: String,
+    },
+}
+
+/// A repository that is followed.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    /// Where it is, as git takes it.
+    url: String,
+    /// Branch, tag or full ref; its head if there is none.
+    reference: Option<String>,
+    /// The mirror.
+    dir: PathBuf,
+    /// Who may sign; `None` asks for no signature.
+    signers: Option<PathBuf>,
+}
+
+impl Repository {
+    /// One that is mirrored somewhere below `state`. `text` is `URL` or `URL#REF`.
+    #[must_use]
+    pub fn new(text: &str, state: &Path, signers: Option<PathBuf>) -> Self {
+        let (url, reference) = match text.rsplit_once('#') {
+            Some((url, reference)) if !reference.is_empty() => (url, Some(reference.to_owned())),
+            Some((url, _)) => (url, None),
+            None => (text, None),
+        };
+        let dir = state.join("repositories").join(&digest(text)[..16]);
+        Self { url: url.to_owned(), reference, dir, signers }
+    }
+
+    /// How it is called where everybody may read: without what goes before an `@` in its address.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let url = match self.url.split_once("://") {
+            Some((scheme, rest)) => {
+                let (host, path) =
+                    rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
+                let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+                path.map_or_else(|| format!("{scheme}://{host}"), |path| format!("{scheme}://{host}/{path}"))
+            }
+            None => self.url.clone(),
+        };
+        match &self.reference {
+            Some(reference) => format!("{url}#{reference}"),
+            None => url,
+        }
+    }
+
+    /// Asks the repository where it stands now, and checks who signed it.
+    pub async fn fetch(&self) -> Result<Git, GitError> {
+        self.prepare()?;
+        let reference = self.reference.as_deref().unwrap_or("HEAD");
+        let what = format!("{} cannot be fetched", self.name());
+        let wanted = format!("+{reference}:{REF}");
+        let flags = [
+            "fetch",
+            "--quiet",
+            "--depth=1",
+            "--no-tags",
+            "--no-recurse-submodules",
+            "--no-write-fetch-head",
+        ];
+        let mut args = flags.to_vec();
+        args.extend(["origin", &wanted]);
+        self.ask(&what, FETCH_LIMIT, &args).await?;
+        let format = "--format=%H%n%s";
+        let what = format!("{} cannot be read", self.name());
+        let said = self.ask(&what, ASK_LIMIT, &["log", "-1", "--no-show-signature", format, REF]).await?;
+        let said = String::from_utf8_lossy(&said).trim_end().to_owned();
+        let (commit, subject) = said.split_once('\n').unwrap_or((&said, ""));
+        self.check_signature(commit).await?;
+        let subject = subject.chars().filter(|c| !c.is_control()).take(SUBJECT_CHARS).collect();
+        Ok(Git { commit: commit.to_owned(), branch: self.reference.clone(), dirty: false, subject })
+    }
+
+    async fn check_signature(&self, commit: &str) -> Result<(), GitError> {
+        let Some(signers) = &self.signers else { return Ok(()) };
+        let allowed = format!("gpg.ssh.allowedSignersFile={}", signers.display());
+        let args = ["-c", "gpg.format=ssh", "-c", &allowed, "verify-commit", commit];
+        match self.ask("", ASK_LIMIT, &args).await {
+            Ok(_) => Ok(()),
+            Err(GitError::Failed { words, .. }) => {
+                let words = if words.is_empty() { "it has no signature".to_owned() } else { words };
+                Err(GitError::NotSigned { commit: short(commit), words })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The files of a commit.
+    pub async fn tree(&self, commit: &str) -> Result<Tree, GitError> {
+        let what = format!("{} cannot be read", self.name());
+        let listed = self.ask(&what, ASK_LIMIT, &["ls-tree", "-r", "-z", "--full-tree", commit]).await?;
+        Tree::parse(&listed).map_err(|words| GitError::Failed { what, words })
+    }
+
+    /// The contents of files, one after the other. Blocks.
+    pub fn blobs(&self) -> Result<Contents, GitError> {
+        Contents::open(&self.dir)
+    }
+
+    /// Makes the mirror, or makes it as it should be.
+    #[expect(clippy::disallowed_methods, reason = "a mirror is a directory of files")]
+    fn prepare(&self) -> Result<(), GitError> {
+        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+        let bad = |path: &Path| {
+            let path = path.to_owned();
+            move |error: io::Error| GitError::NoMirror { path, words: error.to_string() }
+        };
+        for folder in ["objects", "refs", "info"] {
+            let folder = self.dir.join(folder);
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(bad(&folder))?;
+        }
+        // A quoted value of git's configuration knows these two.
+        let url = self.url.replace('\\', "\\\\").replace('"', "\\\"");
+        let config = format!(
+            "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\thooksPath = /dev/null\n\tfsmonitor = false\n\
+             [remote \"origin\"]\n\turl = \"{url}\"\n[gc]\n\tauto = 0\n[transfer]\n\tfsckObjects = true\n\
+             [protocol]\n\tallow = never\n[protocol \"https\"]\n\tallow = always\n[protocol \"http\"]\n\tallow = always\n\
+             [protocol \"ssh\"]\n\tallow = always\n[protocol \"git\"]\n\tallow = always\n[protocol \"file\"]\n\tallow = always\n"
+        );
+        let (path, new) = (self.dir.join("config"), self.dir.join("config.new"));
+        if std::fs::read_to_string(&path).is_ok_and(|there| there == config) {
+            return Ok(());
+        }
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        options.open(&new).and_then(|mut file| file.write_all(config.as_bytes())).map_err(bad(&new))?;
+        std::fs::rename(&new, &path).map_err(bad(&path))?;
+        // Last: with it the directory is a repository.
+        let head = self.dir.join("HEAD");
+        std::fs::write(&head, format!("ref: {REF}\n")).map_err(bad(&head))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "git alone knows its repositories")]
+    async fn ask(&self, what: &str, limit: Duration, args: &[&str]) -> Result<Vec<u8>, GitError> {
+        let mut command = Command::new("git");
+        command.arg("--git-dir").arg(&self.dir).arg("--no-pager").args(args).kill_on_drop(true);
+        command.envs(ENVIRONMENT);
+        for name in NOT_OURS {
+            command.env_remove(name);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let Ok(output) = tokio::time::timeout(limit, command.output()).await else {
+            return Err(GitError::Silent { what: what.to_owned(), seconds: limit.as_secs() });
+        };
+        let output = output.map_err(|error| GitError::NoGit(error.to_string()))?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        Err(GitError::Failed { what: what.to_owned(), words: self.harmless(&output.stderr) })
+    }
+
+    /// What git says, on one line, without what may be secret in the address it repeats.
+    fn harmless(&self, said: &[u8]) -> String {
+        let said = String::from_utf8_lossy(said).replace(&self.url, &self.name());
+        let lines = said.lines().map(|line| line.trim().trim_start_matches("fatal: "));
+        let lines: Vec<&str> = lines.filter(|line| !line.is_empty() && !line.starts_with("hint:")).collect();
+        lines.join("; ").chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect()
+    }
+}
+
+/// What git must not be led astray by, or wait for.
+const ENVIRONMENT: [(&str, &str); 8] = [
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("GIT_ASKPASS", "true"),
+    ("SSH_ASKPASS", "true"),
+    ("GIT_OPTIONAL_LOCKS", "0"),
+    ("GIT_CONFIG_NOSYSTEM", "1"),
+    ("GIT_ATTR_NOSYSTEM", "1"),
+    ("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=15"),
+    ("LC_ALL", "C"),
+];
+
+/// What a hook or a caller within git has set for its own repository.
+const NOT_OURS: [&str; 9] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_QUARANTINE_PATH",
+    "GIT_NAMESPACE",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+];
+
+fn short(commit: &str) -> String {
+    commit.chars().take(7).collect()
+}
+
+/// Contents of a mirror's files.
+#[derive(Debug)]
+pub struct Contents {
+    talk: Mutex<(Child, ChildStdin, BufReader<ChildStdout>)>,
+}
+
+impl Contents {
+    #[expect(clippy::disallowed_methods, reason = "git alone knows its repositories")]
+    fn open(dir: &Path) -> Result<Self, GitError> {
+        let mut command = Blocking::new("git");
+        command.arg("--git-dir").arg(dir).args(["cat-file", "--batch"]).envs(ENVIRONMENT);
+        for name in NOT_OURS {
+            command.env_remove(name);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().map_err(|error| GitError::NoGit(error.to_string()))?;
+        let ask = child.stdin.take().expect("stdin is piped");
+        let hear = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        Ok(Self { talk: Mutex::new((child, ask, hear)) })
+    }
+}
+
+impl Blobs for Contents {
+    fn content(&self, id: &str) -> io::Result<Vec<u8>> {
+        let mut talk = self.talk.lock().expect("nobody panics while talking to git");
+        let (_, ask, hear) = &mut *talk;
+        writeln!(ask, "{id}")?;
+        let mut head = String::new();
+        hear.read_line(&mut head)?;
+        let size = match head.trim_end().split(' ').collect::<Vec<_>>()[..] {
+            [_, "blob", size] => size.parse().map_err(io::Error::other)?,
+            _ => return Err(io::Error::other(format!("git has no such content: {}", head.trim_end()))),
+        };
+        if size > BYTES_MAX {
+            // Others come after it.
+            io::copy(&mut hear.by_ref().take(size as u64 + 1), &mut io::sink())?;
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("it is larger than {} MiB", BYTES_MAX >> 20),
+            ));
+        }
+        // A line feed follows the content.
+        let mut bytes = vec![0; size + 1];
+        hear.read_exact(&mut bytes)?;
+        bytes.truncate(size);
+        Ok(bytes)
+    }
+}
+
+impl Drop for Contents {
+    fn drop(&mut self) {
+        let (child, ..) = self.talk.get_mut().expect("nobody panics while talking to git");
+        let _gone = child.kill();
+        let _gone = child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_no_secret() {
+        for (text, name) in [
+            ("https://ann:token@git.example.com/ops.git#main", "https://git.example.com/ops.git#main"),
+            ("https://token@git.example.com", "https://git.example.com"),
+            ("ssh://git@h1:2222/ops.git#", "ssh://h1:2222/ops.git"),
+            ("git@h1:ops.git#v1", "git@h1:ops.git#v1"),
+            ("/srv/ops.git", "/srv/ops.git"),
+        ] {
+            assert_eq!(Repository::new(text, Path::new("/s"), None).name(), name);
+        }
+        let repository = Repository::new("https://token@git.example.com/x", Path::new("/s"), None);
+        let said = repository
+            .harmless(b"fatal: unable to access 'https://token@git.example.com/x/':\nhint: no\n\x1b[2J");
+        assert_eq!(said, "unable to access 'https://git.example.com/x/':; [2J");
+        assert_ne!(
+            repository.dir,
+            Repository::new("https://token@git.example.com/x#b", Path::new("/s"), None).dir
+        );
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a repository is made by git")]
+    fn git(dir: &Path, args: &[&str]) {
+        let mut command = Blocking::new("git");
+        command.arg("-C").arg(dir).args(["-c", "user.name=a", "-c", "user.email=a@b"]).args(args);
+        command.env("GIT_CONFIG_GLOBAL", "/dev/null").envs(ENVIRONMENT);
+        let done = command.output().unwrap();
+        assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a repository is a directory of files")]
+    async fn a_repository_is_read_without_being_checked_out() {
+        let room = tempfile::tempdir().unwrap();
+        let work = room.path().join("work \\ \"quoted\"");
+        std::fs::create_dir(&work).unwrap();
+        git(&work, &["init", "-q", "-b", "main"]);
+        std::fs::write(work.join("a.yml"), "one\n").unwrap();
+        std::fs::write(work.join("b"), b"\xff\x00").unwrap();
+        std::fs::write(work.join("empty"), "").unwrap();
+        git(&work, &["add", "-A"]);
+        git(&work, &["commit", "-q", "-m", "first\n\nmore"]);
+        let state = room.path().join("state");
+        let of = |reference: &str| Repository::new(&format!("{}#{reference}", work.display()), &state, None);
+        let repository = of("main");
+        let first = repository.fetch().await.unwrap();
+        assert_eq!((first.subject.as_str(), first.branch.as_deref()), ("first", Some("main")));
+        let tree = repository.tree(&first.commit).await.unwrap();
+        let contents = repository.blobs().unwrap();
+        let content = |path: &str| contents.content(&tree.files[path].id).unwrap();
+        assert_eq!(
+            (content("a.yml"), content("b"), content("empty")),
+            (b"one\n".to_vec(), b"\xff\x00".to_vec(), vec![])
+        );
+        assert!(contents.content("0123456789012345678901234567890123456789").is_err());
+        assert_eq!(content("a.yml"), b"one\n", "one that is not there spoils nothing");
+        // Tags, another past, and what is not there.
+        git(&work, &["tag", "-a", "v1", "-m", "x"]);
+        assert_eq!(of("v1").fetch().await.unwrap().commit, first.commit);
+        git(&work, &["commit", "-q", "--amend", "-m", "other"]);
+        let other = repository.fetch().await.unwrap();
+        assert_eq!(other.subject, "other");
+        assert_ne!(other.commit, first.commit);
+        let error = of("nothing").fetch().await.unwrap_err().to_string();
+        assert!(error.contains("cannot be fetched: couldn't find remote ref nothing"), "{error}");
+        let signed = Repository { signers: Some(room.path().join("nobody")), ..repository };
+        assert!(matches!(signed.fetch().await, Err(GitError::NotSigned { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_transport_that_runs_a_command_runs_nothing() {
+        let room = tempfile::tempdir().unwrap();
+        let mark = room.path().join("mark");
+        let text = format!("ext::touch {}", mark.display());
+        let error = Repository::new(&text, room.path(), None).fetch().await.unwrap_err();
+        assert!(error.to_string().contains("not allowed"), "{error}");
+        assert!(!mark.exists());
+    }
+}
