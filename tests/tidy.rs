@@ -17,6 +17,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
         "fleet",
         &[
             "model",
+            "ledger::place",
             "ledger::register",
             "yaml",
             "orchestrator::action",

@@ -5,11 +5,10 @@
 
 use std::time::Duration;
 
-use super::records::{Reading, place_of};
+use super::records::{Home, Reading};
 use super::report::{Blame, Exit, Failure, draw};
 use super::{Context, ui::Ui};
 use crate::engine::{Clock, Lookout, Store, clock};
-use crate::fleet::inventory::LedgerPlace;
 use crate::fleet::{ConnectOptions, Fleet, Inventory, Observer, RegisterReader, inventory};
 use crate::model::{Observed, Timestamp};
 use crate::orchestrator::PlanOptions;
@@ -32,6 +31,8 @@ pub struct Cluster {
     pub observer: Observer,
     /// What is remembered, to be read.
     pub(super) ledger: Reading,
+    /// Where it is.
+    pub(super) home: Home,
 }
 
 /// The machine cannot give what every command needs.
@@ -59,6 +60,8 @@ pub(super) fn with<T>(
         Some(file) => context.ui.detail(&format!("Inventory: {}", file.display())),
         None => context.ui.detail("No inventory: the one engine of this machine"),
     }
+    let home = Home::of(context.globals.ledger.as_ref().unwrap_or(&inventory.ledger));
+    let home = home.map_err(Failure::refused)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -66,8 +69,7 @@ pub(super) fn with<T>(
         .map_err(|error| Failure::refused(NoRuntime(error)))?;
     let result = runtime.block_on(async {
         let fleet = Fleet::connect(&inventory, options).await;
-        let place = context.globals.ledger.clone().unwrap_or_else(|| inventory.ledger.clone());
-        let cluster = Cluster::new(inventory, &place, clock, fleet);
+        let cluster = Cluster::new(inventory, home, clock, fleet);
         let result = work(&cluster).await;
         cluster.fleet.close().await;
         result
@@ -129,10 +131,10 @@ pub(super) fn env(name: &str) -> Option<String> {
 
 impl Cluster {
     /// What a command works with, once the hosts are connected.
-    pub(super) fn new(inventory: Inventory, place: &LedgerPlace, clock: Clock, fleet: Fleet) -> Self {
+    pub(super) fn new(inventory: Inventory, home: Home, clock: Clock, fleet: Fleet) -> Self {
         let observer = fleet.observer();
-        let ledger = place_of(place, &inventory, &fleet);
-        Self { inventory, clock, fleet, observer, ledger }
+        let ledger = home.reading(&inventory, &fleet);
+        Self { inventory, clock, fleet, observer, ledger, home }
     }
 
     /// What looks at hosts, and at what is remembered of them.

@@ -13,6 +13,7 @@ use clap_complete::engine::CompletionCandidate;
 use clap_complete::{ArgValueCandidates, CompleteEnv};
 
 use super::cluster::{Cluster, clock, env};
+use super::records::Home;
 use crate::fleet::{ConnectOptions, Fleet, Inventory, inventory};
 use crate::model::Observed;
 
@@ -138,13 +139,13 @@ fn remembered(with_stacks: bool) -> Option<Vec<String>> {
 /// Asks the hosts, within the time there is.
 fn asked<T>(ask: impl AsyncFnOnce(&Cluster) -> T) -> Option<T> {
     let (inventory, clock) = (hosts()?, clock().ok()?);
+    let home = Home::of(&inventory.ledger).ok()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let options = ConnectOptions { handshake: PATIENCE, ..ConnectOptions::default() };
     let answer = runtime.block_on(async {
         let look = async {
             let fleet = Fleet::connect(&inventory, options).await;
-            let place = inventory.ledger.clone();
-            let cluster = Cluster::new(inventory, &place, clock, fleet);
+            let cluster = Cluster::new(inventory, home, clock, fleet);
             let answer = ask(&cluster).await;
             cluster.fleet.close().await;
             answer

@@ -129,7 +129,7 @@ pub(super) fn run(args: &Deploy, context: &Context) -> Result<Exit, Failure> {
             Job { planned: plan.await, record: None }
         } else {
             let draft = draft(args, &args.stackfiles)?;
-            Record::with_plan(context, cluster, &stack, draft, plan).await
+            Record::with_plan(cluster, &stack, draft, plan).await
         };
         rollout::carry_out(context, cluster, vec![job], wish).await
     })
@@ -162,7 +162,7 @@ fn of_plan(args: &Deploy, path: &Path, context: &Context) -> Result<Exit, Failur
             Job { planned: plan.await, record: None }
         } else {
             let draft = draft(args, &stackfiles)?;
-            Record::with_plan(context, cluster, &saved.stack, draft, plan).await
+            Record::with_plan(cluster, &saved.stack, draft, plan).await
         };
         // What stands in the way is told by whoever carries plans out.
         if job.planned.plan.problems.is_empty() {

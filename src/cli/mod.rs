@@ -23,6 +23,7 @@ pub mod format;
 pub mod history;
 mod inputs;
 mod inspected;
+mod ledger;
 mod logs;
 pub mod ls;
 mod machine;
@@ -64,7 +65,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
 
-use crate::fleet::inventory::LedgerPlace;
+use crate::ledger::place::LedgerPlace;
 use report::{Exit, Failure};
 use ui::{Settings, Ui};
 
@@ -99,8 +100,8 @@ pub struct Globals {
     #[arg(short, long, global = true, value_name = "FILE", env = "STACKCTL_INVENTORY")]
     #[arg(value_hint = ValueHint::FilePath)]
     pub inventory: Option<PathBuf>,
-    /// Where the cluster's records are: `volumes` of the managers, or `file:///path` [default: what the
-    /// inventory says, or else volumes]
+    /// Where the cluster's records are: `volumes` of the managers, `file:///path`, or
+    /// `etcd://h1,h2,h3/prefix` [default: what the inventory says, or else volumes]
     #[arg(long, global = true, value_name = "PLACE", env = "STACKCTL_LEDGER", value_parser = records::place)]
     pub ledger: Option<LedgerPlace>,
     /// No colours (as with NO_COLOR set)
@@ -150,6 +151,9 @@ pub enum Command {
     /// End the lease of somebody who deploys no more
     #[command(after_help = examples(unlock::EXAMPLES))]
     Unlock(unlock::Unlock),
+    /// Move all records to another place, keep them in a file, bring them back
+    #[command(after_help = examples(ledger::EXAMPLES))]
+    Ledger(ledger::LedgerArgs),
     /// List the stacks of the cluster
     #[command(visible_alias = "list", after_help = examples(ls::EXAMPLES))]
     Ls(ls::Ls),
@@ -263,6 +267,7 @@ fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Suspend(args) => suspend::suspend(&args, context),
         Command::Resume(args) => suspend::resume(&args, context),
         Command::Unlock(args) => unlock::run(&args, context),
+        Command::Ledger(args) => ledger::run(&args, context),
         Command::Ls(args) => ls::run(&args, context),
         Command::Ps(args) => ps::run(&args, context),
         Command::Services(args) => services::run(&args, context),

@@ -64,8 +64,7 @@ fn from_ledger(args: &Rebalance, context: &Context) -> Result<Exit, Failure> {
             None => running(&cluster.observe().await),
         };
         let message = rollout.message.as_ref();
-        let (standing, left) =
-            standing(context, cluster, stacks, "rebalance", message, rollout.dry_run).await?;
+        let (standing, left) = standing(cluster, stacks, "rebalance", message, rollout.dry_run).await?;
         let observed = cluster.observe().await;
         let base = cluster.plan_options(false);
         let mut wish = rollout.wish("rebalance", Kind::Move, base.clone());
@@ -111,7 +110,7 @@ fn from_file(args: &Rebalance, context: &Context) -> Result<Exit, Failure> {
             let git = Some(tokio::spawn(machine::git(args.stackfiles.directory()?)));
             let draft =
                 Draft { verb: "rebalance".to_owned(), files, message: args.rollout.message.clone(), git };
-            Some(Record::of(context, cluster, &spec.name, draft).await)
+            Some(Record::of(cluster, &spec.name, draft).await)
         };
         let observed = cluster.observe().await;
         // What runs stays as it is, digests too.

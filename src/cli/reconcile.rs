@@ -17,12 +17,11 @@ use super::cluster::{self, Cluster};
 use super::deploy::{duration, stack_name};
 use super::format::Format;
 use super::machine;
-use super::records::{another_reading, ledger_place, writing};
+use super::records::{Home, another_reading, writing};
 use super::report::{Exit, Failure};
 use super::rollout::{Interrupt, journals};
 use crate::engine::reconcile::{self, Hands, NodeStanding, Options, Snapshot, Standing};
 use crate::fleet::ConnectOptions;
-use crate::fleet::inventory::LedgerPlace;
 use crate::model::{GoDuration, StackName};
 use repositories::Repositories;
 
@@ -124,9 +123,9 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
                 Policy::Report => reconcile::Policy::Report,
             },
             interval_ms: ms(&args.interval),
-            records_ms: match ledger_place(context, cluster) {
-                LedgerPlace::Volumes => RECORDS_MS,
-                LedgerPlace::Directory(_) => ms(&args.interval),
+            records_ms: match cluster.home {
+                Home::Volumes | Home::Etcd(_) => RECORDS_MS,
+                Home::Directory(_) => ms(&args.interval),
             },
             patience_ms: ms(&args.node_timeout),
             only: args.stacks.iter().cloned().collect::<BTreeSet<_>>(),
@@ -137,8 +136,8 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
         let hands = Hands {
             fleet: cluster.fleet.clone(),
             clock: cluster.clock,
-            reading: another_reading(context, cluster),
-            writing: (args.policy == Policy::Heal).then(|| writing(context, cluster)),
+            reading: another_reading(cluster),
+            writing: (args.policy == Policy::Heal).then(|| writing(cluster)),
             me: machine::me(),
             journals: journals(cluster),
             declarations: followed.as_ref().map(|followed| followed.declarations.clone()),

@@ -1,16 +1,17 @@
 //! The ledger as commands use it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Context;
-use super::cluster::Cluster;
+use super::cluster::{Cluster, env};
 use super::report::{Blame, Failure};
 use crate::engine::Store;
 pub(super) use crate::engine::records::{Remembered, remembered};
-use crate::fleet::inventory::{BadLedger, LedgerPlace};
 use crate::fleet::{Fleet, Inventory, RegisterReader, RegisterWriter};
+use crate::ledger::etcd::{self, Client, EtcdError};
+use crate::ledger::place::{BadLedger, LedgerPlace};
 use crate::ledger::release::History;
-use crate::ledger::{FileRegisters, Ledger, LedgerError, Limits};
+use crate::ledger::{EtcdRegisters, FileRegisters, Ledger, LedgerError, Limits};
 use crate::model::Observed;
 use crate::orchestrator::{Drifted, PlanOptions, drift};
 
@@ -31,32 +32,54 @@ pub(super) fn reading(cluster: &Cluster) -> &Reading {
     &cluster.ledger
 }
 
-/// The ledger of that place, to look into.
-pub(super) fn place_of(place: &LedgerPlace, inventory: &Inventory, fleet: &Fleet) -> Reading {
-    Ledger::new(store(place, inventory, fleet.register_reader()), Limits::default())
+/// Where the ledger is, and what is needed to speak with whoever keeps it.
+#[derive(Debug, Clone)]
+pub(super) enum Home {
+    /// Volumes of the managers.
+    Volumes,
+    /// Files.
+    Directory(PathBuf),
+    /// Keys of etcd.
+    Etcd(Arc<Client>),
+}
+
+impl Home {
+    /// Makes a place ready to be asked.
+    pub(super) fn of(place: &LedgerPlace) -> Result<Self, EtcdError> {
+        Ok(match place {
+            LedgerPlace::Volumes => Self::Volumes,
+            LedgerPlace::Directory(dir) => Self::Directory(dir.clone()),
+            LedgerPlace::Etcd(place) => Self::Etcd(etcd::open(place, env)?),
+        })
+    }
+
+    /// The ledger there, to look into.
+    pub(super) fn reading(&self, inventory: &Inventory, fleet: &Fleet) -> Reading {
+        Ledger::new(self.store(inventory, fleet.register_reader()), Limits::default())
+    }
+
+    /// The ledger there, to write to.
+    pub(super) fn writing(&self, inventory: &Inventory, fleet: &Fleet) -> Arc<Writing> {
+        Arc::new(Ledger::new(self.store(inventory, fleet.register_writer()), Limits::default()))
+    }
+
+    fn store<V>(&self, inventory: &Inventory, volumes: V) -> Store<V> {
+        match self {
+            Self::Volumes => Store::Volumes(volumes),
+            Self::Directory(dir) => Store::Files(FileRegisters::new(dir, &inventory.cluster)),
+            Self::Etcd(client) => Store::Etcd(EtcdRegisters::new(Arc::clone(client), &inventory.cluster)),
+        }
+    }
 }
 
 /// Another hold of the ledger to look into, for those who outlive a borrow.
-pub(super) fn another_reading(context: &Context, cluster: &Cluster) -> Reading {
-    place_of(ledger_place(context, cluster), &cluster.inventory, &cluster.fleet)
+pub(super) fn another_reading(cluster: &Cluster) -> Reading {
+    cluster.home.reading(&cluster.inventory, &cluster.fleet)
 }
 
 /// The ledger to write to.
-pub(super) fn writing(context: &Context, cluster: &Cluster) -> Arc<Writing> {
-    let store = store(ledger_place(context, cluster), &cluster.inventory, cluster.fleet.register_writer());
-    Arc::new(Ledger::new(store, Limits::default()))
-}
-
-/// Where the ledger is.
-pub(super) fn ledger_place<'a>(context: &'a Context, cluster: &'a Cluster) -> &'a LedgerPlace {
-    context.globals.ledger.as_ref().unwrap_or(&cluster.inventory.ledger)
-}
-
-fn store<V>(place: &LedgerPlace, inventory: &Inventory, volumes: V) -> Store<V> {
-    match place {
-        LedgerPlace::Volumes => Store::Volumes(volumes),
-        LedgerPlace::Directory(dir) => Store::Files(FileRegisters::new(dir, &inventory.cluster)),
-    }
+pub(super) fn writing(cluster: &Cluster) -> Arc<Writing> {
+    cluster.home.writing(&cluster.inventory, &cluster.fleet)
 }
 
 /// A ledger's place on the command line.

@@ -43,7 +43,7 @@ pub(super) fn run(args: &Rm, context: &Context) -> Result<Exit, Failure> {
                     message: args.rollout.message.clone(),
                     ..Draft::default()
                 };
-                records.insert(name, Record::of(context, cluster, name, draft()).await);
+                records.insert(name, Record::of(cluster, name, draft()).await);
             }
         }
         let observed = cluster.observe().await;

@@ -56,7 +56,7 @@ pub(super) fn run(args: &Rollback, context: &Context) -> Result<Exit, Failure> {
         let job = if wish.dry_run {
             Job { planned: plan.await, record: None }
         } else {
-            Record::with_plan(context, cluster, stack, draft, plan).await
+            Record::with_plan(cluster, stack, draft, plan).await
         };
         rollout::carry_out(context, cluster, vec![job], wish).await
     })

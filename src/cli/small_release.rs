@@ -119,13 +119,13 @@ async fn prepare(
     let message = &start.rollout.message;
     let draft = || Draft { verb: small.verb.clone(), message: message.clone(), ..Draft::default() };
     let look = cluster.observe();
-    let (mut observed, record) = Record::beside(context, cluster, stack, draft(), look).await;
+    let (mut observed, record) = Record::beside(cluster, stack, draft(), look).await;
     let mut record = record?;
     if let Err(NoCurrent::Unfinished(_)) = record.history().current() {
         let wish = start.wish(command, options.clone());
         record.wait_for_others(context, cluster, stack, &wish).await?;
         let look = cluster.observe();
-        let (again, fresh) = Record::beside(context, cluster, stack, draft(), look).await;
+        let (again, fresh) = Record::beside(cluster, stack, draft(), look).await;
         (observed, record) = (again, fresh?);
     }
     let history = record.history().clone();

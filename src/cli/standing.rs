@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 
-use super::Context;
 use super::cluster::Cluster;
 use super::records::{reading, remembered};
 use super::rollout::{Draft, Record};
@@ -35,7 +34,6 @@ pub(super) struct Left {
 /// What is to run of each stack, and those of which that cannot be told. Nothing but these is asked of the
 /// ledger: it may know many.
 pub(super) async fn standing(
-    context: &Context,
     cluster: &Cluster,
     stacks: BTreeSet<StackName>,
     verb: &str,
@@ -47,7 +45,7 @@ pub(super) async fn standing(
             (remembered(reading(cluster), &stack).await?.history, None)
         } else {
             let draft = Draft { verb: verb.to_owned(), message: message.cloned(), ..Draft::default() };
-            let record = Record::of(context, cluster, &stack, draft).await?;
+            let record = Record::of(cluster, &stack, draft).await?;
             (record.history().clone(), Some(record))
         };
         let is_settled = history.last().is_some_and(|(.., outcome)| outcome.is_some());

@@ -6,7 +6,6 @@ use super::deploy::stack_name;
 use super::machine;
 use super::records::{reading, remembered, writing};
 use super::report::{Exit, Failure};
-use crate::engine::records::value;
 use crate::fleet::ConnectOptions;
 use crate::ledger::settings::{Suspended, change};
 use crate::model::StackName;
@@ -69,11 +68,10 @@ fn set(
                 return Err(Failure::refused(NotKnown(stack.clone())));
             }
         }
-        let ledger = writing(context, cluster);
+        let ledger = writing(cluster);
         let wanted = wanted(cluster);
         for stack in stacks {
-            let ours = |data| value(ledger.registers(), data);
-            let (before, after) = change(&ledger, stack, ours, |settings| {
+            let (before, after) = change(&ledger, stack, |settings| {
                 // Who was first to say so stays the one to ask.
                 if settings.suspended.is_some() != wanted.is_some() {
                     settings.suspended.clone_from(&wanted);

@@ -39,7 +39,7 @@ pub(super) fn run(args: &Unlock, context: &Context) -> Result<Exit, Failure> {
     let stack = args.id.rsplit_once('-').and_then(|(stack, _)| StackName::new(stack).ok());
     let stack = stack.ok_or_else(unknown)?;
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
-        let ledger = writing(context, cluster);
+        let ledger = writing(cluster);
         let held = unlock(&ledger, &stack, &args.id, &machine::who()).await?.ok_or_else(unknown)?;
         let holder = held.holder;
         context.ui.say(&format!(

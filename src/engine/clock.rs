@@ -1,6 +1,7 @@
 //! The one clock. Everything else is handed the time.
 
-use std::time::Instant;
+// The system's own, but in tests that simulate time.
+use tokio::time::Instant;
 
 use crate::model::Timestamp;
 

@@ -6,17 +6,21 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::Deserialize as _;
+use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::Clock;
-use super::records::value;
-use crate::ledger::lease::{Held, Holder, MARGIN_MS, Note, RENEW_MS, TTL_MS, held, stream};
-use crate::ledger::{Appended, Ledger, LedgerError, Log, Stream, WriteRegisters};
+use crate::ledger::lease::{Held, Holder, Note, Terms, held, stream};
+use crate::ledger::payload::value;
+use crate::ledger::{Appended, Ledger, LedgerError, Log, Stream, WriteRegisters, Written};
 use crate::model::{StackName, Timestamp};
 
 /// Between two looks at a lease that somebody else has.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The same where we are told of what is written: only in case a word is lost.
+const LISTEN_MAX: Duration = Duration::from_secs(2);
+const LISTEN_MIN: Duration = Duration::from_millis(20);
 /// After a renewal that did not get through.
 const TRY_AGAIN: Duration = Duration::from_millis(300);
 
@@ -40,9 +44,9 @@ impl Validity {
         }
     }
 
-    fn extend(&self, from: Timestamp) {
+    fn extend(&self, from: Timestamp, terms: Terms) {
         if let Some((_, until)) = &self.0 {
-            until.store(from.plus_ms(TTL_MS - MARGIN_MS).0, Ordering::SeqCst);
+            until.store(from.plus_ms(terms.ttl_ms - terms.margin_ms).0, Ordering::SeqCst);
         }
     }
 
@@ -96,6 +100,8 @@ pub struct Wanted {
     pub stream: Stream,
     /// Who we are.
     pub holder: Holder,
+    /// How long it is to count.
+    pub terms: Terms,
     /// How long to wait for somebody else.
     pub patience_ms: i64,
 }
@@ -139,8 +145,11 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
     is_gone: impl Fn(&Holder) -> bool,
     mut tell: impl FnMut(&Busy),
 ) -> Result<Lease<R>, NotTaken> {
-    let stream = wanted.stream.clone();
+    let (stream, terms) = (wanted.stream.clone(), wanted.terms);
     let begun = clock.now();
+    // The last sign of life, and when we first saw it.
+    let mut seen: Option<(u64, Timestamp)> = None;
+    let mut heard = None;
     loop {
         let log = settled(ledger, &stream).await?;
         if let Some(held) = holder_in(&log, &stream)?
@@ -148,27 +157,40 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
         {
             let clocks = ledger.clocks().await?;
             let age_ms = held.age_ms(&log, &clocks);
-            if !held.is_over(age_ms) {
+            let first = seen.filter(|(sign, _)| *sign == held.sign).map_or(clock.now(), |(_, first)| first);
+            seen = Some((held.sign, first));
+            let left_ms = held.left_ms(age_ms, clock.now().since_ms(first));
+            if left_ms > 0 {
                 let busy = Busy { held, age_ms };
                 if clock.now().since_ms(begun) >= wanted.patience_ms {
                     return Err(NotTaken::Held(busy));
                 }
                 tell(&busy);
-                sleep(LOOK_EVERY).await;
+                // What is written before it is heard is seen by the look that follows the first word.
+                match heard.get_or_insert_with(|| ledger.registers().listen()) {
+                    None => sleep(LOOK_EVERY).await,
+                    Some(heard) => {
+                        let left = Duration::from_millis(left_ms.unsigned_abs()).min(LISTEN_MAX);
+                        // A keeper that tells nothing more is asked in time all the same.
+                        let _in_time = timeout(left.max(LISTEN_MIN), news_of(&stream, heard)).await;
+                    }
+                }
                 continue;
             }
         }
         let validity = Validity(Some((clock, Arc::default())));
         let (epoch, sent) = (log.next(), clock.now());
-        let note = Note::Acquire { holder: wanted.holder.clone(), ttl_ms: TTL_MS };
+        let Terms { ttl_ms, late_ms, .. } = terms;
+        let note = Note::Acquire { holder: wanted.holder.clone(), ttl_ms, late_ms };
         let ours = value(ledger.registers(), serde_json::json!(note));
         if ledger.append(&stream, epoch, &ours).await? == Appended::Won {
-            validity.extend(sent);
+            validity.extend(sent, terms);
             let next = Arc::new(AtomicU64::new(epoch + 1));
             let keeper = Keeper {
                 ledger: Arc::clone(ledger),
                 stream: stream.clone(),
                 holder: wanted.holder.clone(),
+                terms,
                 epoch,
                 clock,
                 validity: validity.clone(),
@@ -177,6 +199,17 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
             let keeper = tokio::spawn(keeper.keep(log));
             let holder = wanted.holder;
             return Ok(Lease { ledger: Arc::clone(ledger), stream, holder, epoch, validity, next, keeper });
+        }
+    }
+}
+
+/// Waits until something may have been written into a stream.
+async fn news_of(stream: &Stream, heard: &mut Receiver<Written>) {
+    loop {
+        match heard.recv().await {
+            Some(Written::In(other)) if other != *stream => {}
+            Some(_) => return,
+            None => std::future::pending().await,
         }
     }
 }
@@ -246,6 +279,7 @@ struct Keeper<R> {
     ledger: Arc<Ledger<R>>,
     stream: Stream,
     holder: Holder,
+    terms: Terms,
     epoch: u64,
     clock: Clock,
     validity: Validity,
@@ -254,21 +288,23 @@ struct Keeper<R> {
 
 impl<R: WriteRegisters + Send + Sync + 'static> Keeper<R> {
     async fn keep(self, log: Log) {
+        let Terms { ttl_ms, renew_ms, late_ms, .. } = self.terms;
+        let rest = Duration::from_millis(renew_ms.unsigned_abs());
         self.tidy(&log).await;
-        sleep(Duration::from_millis(RENEW_MS as u64)).await;
+        sleep(rest).await;
         while self.validity.is_valid() {
             let sent = self.clock.now();
-            let note = Note::Renew { holder: self.holder.clone(), epoch: self.epoch, ttl_ms: TTL_MS };
+            let note = Note::Renew { holder: self.holder.clone(), epoch: self.epoch, ttl_ms, late_ms };
             let ours = value(self.ledger.registers(), serde_json::json!(note));
             let place = self.next.load(Ordering::SeqCst);
             match self.ledger.append(&self.stream, place, &ours).await {
                 Ok(Appended::Won) => {
-                    self.validity.extend(sent);
+                    self.validity.extend(sent, self.terms);
                     self.next.store(place + 1, Ordering::SeqCst);
                     if let Ok(log) = self.ledger.read(&self.stream).await {
                         self.tidy(&log).await;
                     }
-                    sleep(Duration::from_millis(RENEW_MS as u64)).await;
+                    sleep(rest).await;
                 }
                 Ok(Appended::Lost(other)) => match Note::deserialize(&other.data) {
                     Ok(Note::Renew { holder, .. }) if holder.id == self.holder.id => {
@@ -314,7 +350,8 @@ mod tests {
         is_gone: bool,
     ) -> Result<Lease<FileRegisters>, NotTaken> {
         let stack = StackName::unchecked("shop");
-        let wanted = Wanted { stream: stream(&stack), holder: holder(id), patience_ms };
+        let terms = Terms::STACK;
+        let wanted = Wanted { stream: stream(&stack), holder: holder(id), terms, patience_ms };
         take(ledger, Clock::start(None).unwrap(), wanted, |_| is_gone, |_| ()).await
     }
 
@@ -351,7 +388,7 @@ mod tests {
         let first = take_it(&ledger, "a", 0, false).await.unwrap();
         let stack = StackName::unchecked("shop");
         unlock(&ledger, &stack, "a", "op").await.unwrap().unwrap();
-        sleep(Duration::from_millis(RENEW_MS as u64 + 1_000)).await;
+        sleep(Duration::from_millis(5_500)).await;
         assert!(!first.validity().is_valid());
     }
 
@@ -392,10 +429,74 @@ mod tests {
             take_it(&ledger, "a", 0, false).await.unwrap().release().await.unwrap();
         }
         let lease = take_it(&ledger, "a", 0, false).await.unwrap();
-        sleep(Duration::from_millis(RENEW_MS as u64 + 1_000)).await;
+        sleep(Duration::from_millis(5_500)).await;
         let (log, held) = look(&ledger, &StackName::unchecked("shop")).await.unwrap();
         assert_eq!((held.unwrap().epoch, lease.epoch()), (13, 13));
         assert!(log.entries.len() <= 8, "{:?}", log.entries.keys());
         lease.release().await.unwrap();
+    }
+
+    /// Dies: no more signs of life, and nothing is given back.
+    fn kill(lease: Lease<FileRegisters>) -> Validity {
+        lease.keeper.abort();
+        lease.validity.clone()
+    }
+
+    /// In simulated time. What the files' clock says of ages does not move with it, so that this is what one
+    /// knows who has waited for himself.
+    #[tokio::test(start_paused = true)]
+    async fn a_leader_that_dies_is_followed_within_ten_seconds_and_not_before_it_has_stopped() {
+        for (terms, bound_ms) in [(Terms::LEADER, 10_000), (Terms::STACK, 36_000)] {
+            for lived_ms in (0..9_000).step_by(450) {
+                let dir = tempfile::tempdir().unwrap();
+                let ledger = ledger(dir.path());
+                let clock = Clock::start(None).unwrap();
+                let wanted = |id: &str, patience_ms| Wanted {
+                    stream: crate::ledger::lease::leader_stream(),
+                    holder: holder(id),
+                    terms,
+                    patience_ms,
+                };
+                let first = take(&ledger, clock, wanted("a", 0), |_| false, |_| ()).await.unwrap();
+                let standby = {
+                    let (ledger, wanted) = (Arc::clone(&ledger), wanted("b", i64::MAX));
+                    tokio::spawn(
+                        async move { take(&ledger, clock, wanted, |_| false, |_| ()).await.unwrap() },
+                    )
+                };
+                sleep(Duration::from_millis(lived_ms)).await;
+                assert!(first.validity().is_valid());
+                let (epoch, validity, died) = (first.epoch(), kill(first), clock.now());
+                let second = standby.await.unwrap();
+                let took_ms = clock.now().since_ms(died);
+                assert!(took_ms <= bound_ms, "{took_ms} ms after a life of {lived_ms} ms");
+                assert!(!validity.is_valid(), "two lead after {lived_ms} ms");
+                assert!(second.epoch() > epoch);
+                second.release().await.unwrap();
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leader_that_lives_keeps_the_lead_and_one_that_leaves_is_followed_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = ledger(dir.path());
+        let clock = Clock::start(None).unwrap();
+        let wanted = |id: &str| Wanted {
+            stream: crate::ledger::lease::leader_stream(),
+            holder: holder(id),
+            terms: Terms::LEADER,
+            patience_ms: i64::MAX,
+        };
+        let first = take(&ledger, clock, wanted("a"), |_| false, |_| ()).await.unwrap();
+        let (standby, wanted) = (Arc::clone(&ledger), wanted("b"));
+        let standby =
+            tokio::spawn(async move { take(&standby, clock, wanted, |_| false, |_| ()).await.unwrap() });
+        sleep(Duration::from_secs(3_600)).await;
+        assert!(first.validity().is_valid() && !standby.is_finished());
+        let left = clock.now();
+        first.release().await.unwrap();
+        standby.await.unwrap();
+        assert!(clock.now().since_ms(left) <= 1_000);
     }
 }

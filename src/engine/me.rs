@@ -1,7 +1,7 @@
 //! Who we are, for those who find our lease. Finds nothing out: the edge that knows the machine says it.
 
-use super::records::fresh_id;
 use crate::ledger::lease::Holder;
+use crate::ledger::payload::fresh_id;
 
 /// Characters of a lease's id behind the name of what it is of.
 const ID_CHARS: usize = 8;

@@ -4,21 +4,12 @@
 //! What is remembered is laid over the inventory here and nowhere else. If it cannot be read, the
 //! observation says so ([`Observed::records_unknown`]), and nothing is planned on it.
 
-use std::time::Duration;
-
 use miette::Diagnostic as _;
-use tokio::time::sleep;
 
-use super::records::value;
 use crate::fleet::Observer;
 use crate::ledger::nodes::{NodeRecords, stream};
-use crate::ledger::{Appended, Ledger, LedgerError, Log, ReadRegisters, WriteRegisters};
+use crate::ledger::{Ledger, LedgerError, Log, ReadRegisters, WriteRegisters, document};
 use crate::model::{Observed, Timestamp, Unreachable};
-
-/// Between two looks at a place that somebody is about to write.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// So many looks, before whoever writes it is thought to have been cut off.
-const LOOKS_MAX: u32 = 4;
 
 /// What looks at a cluster, and cannot change it.
 #[derive(Debug)]
@@ -83,85 +74,22 @@ fn unknown(error: &LedgerError, now: Timestamp) -> Unreachable {
     }
 }
 
-fn records_in(log: &Log) -> Result<NodeRecords, LedgerError> {
-    NodeRecords::of(log).map_err(|(seq, detail)| LedgerError::Unreadable {
-        stream: stream().to_string(),
-        seq,
-        detail,
-    })
-}
-
-/// Places behind the newest that is decided; one of them may be the newest in truth.
-fn in_doubt(log: &Log) -> Option<u64> {
-    let last = log.last().map_or(0, |(seq, _)| seq);
-    log.undecided.iter().copied().find(|seq| *seq > last)
-}
-
-/// What is remembered. Somebody who is writing just now is waited for; what was left half written is not
-/// guessed at.
+/// What is remembered of the nodes.
 pub async fn read<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<(Log, NodeRecords), LedgerError> {
-    let mut looks = 1;
-    loop {
-        let log = ledger.read(&stream()).await?;
-        match in_doubt(&log) {
-            None => {
-                let records = records_in(&log)?;
-                return Ok((log, records));
-            }
-            Some(seq) if looks == LOOKS_MAX => {
-                return Err(LedgerError::Undecided { stream: stream().to_string(), seq });
-            }
-            Some(_) => sleep(LOOK_AGAIN).await,
-        }
-        looks += 1;
-    }
+    document::read(ledger, &stream()).await
 }
 
-/// Settles what somebody left half written, and writes it anew where the managers are others by one, so
-/// that the next change of managers finds it written under these. In other cases only reads.
+/// Puts what is remembered of the nodes in order, if need be.
 pub async fn tend<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<(), LedgerError> {
-    loop {
-        let log = ledger.read(&stream()).await?;
-        let managers = ledger.registers().managers();
-        let is_ours = log.last().is_none_or(|(_, entry)| entry.value.managers == managers);
-        let place = match in_doubt(&log) {
-            Some(seq) => seq,
-            None if is_ours => return Ok(()),
-            None => log.next(),
-        };
-        let ours = value(ledger.registers(), serde_json::json!(records_in(&log)?));
-        ledger.append(&stream(), place, &ours).await?;
-        ledger.mend(&stream(), &ledger.read(&stream()).await?).await;
-    }
+    document::tend(ledger, &stream()).await
 }
 
-/// Changes what is remembered; what it was before and is now. Nothing is written if nothing changes. Of
-/// two who change it at once, the second makes its change to what the first has written.
+/// Changes what is remembered of the nodes; what it was before and is now.
 pub async fn change<R: WriteRegisters, E: From<LedgerError>>(
     ledger: &Ledger<R>,
-    mut with: impl FnMut(&mut NodeRecords) -> Result<(), E>,
+    with: impl FnMut(&mut NodeRecords) -> Result<(), E>,
 ) -> Result<(NodeRecords, NodeRecords), E> {
-    loop {
-        tend(ledger).await?;
-        let (log, before) = read(ledger).await?;
-        let mut after = before.clone();
-        with(&mut after)?;
-        if after == before {
-            return Ok((before, after));
-        }
-        let ours = value(ledger.registers(), serde_json::json!(after));
-        match ledger.append(&stream(), log.next(), &ours).await {
-            Ok(Appended::Won) => {
-                let log = ledger.read(&stream()).await?;
-                ledger.mend(&stream(), &log).await;
-                ledger.trim(&stream(), &log).await;
-                return Ok((before, after));
-            }
-            // Held up for so long that others have written many times: the change is made to their last.
-            Ok(Appended::Lost(_)) | Err(LedgerError::Overtaken { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    document::change(ledger, &stream(), with).await
 }
 
 #[cfg(test)]

@@ -2,22 +2,28 @@
 
 use std::collections::BTreeSet;
 
+use tokio::sync::mpsc::Receiver;
+
 use crate::fleet::Fence;
 use crate::ledger::nodes;
+use crate::ledger::payload::value;
 use crate::ledger::release::{History, Outcome, Release, outcomes, releases};
 use crate::ledger::{
-    Appended, Content, FileRegisters, Found, Ledger, LedgerError, Log, Place, ReadRegisters, Silent, Stream,
-    Value, WriteRegisters,
+    Appended, Content, EtcdRegisters, FileRegisters, Found, Ledger, LedgerError, Log, Place, ReadRegisters,
+    Silent, Stream, WriteRegisters, Written,
 };
 use crate::model::{StackName, StackSpec, Timestamp};
 
-/// Registers on hosts, or in a directory. Writes only if those on hosts do: a reader's type holds for both.
+/// Registers on hosts, in a directory, or in etcd. Writes only if those on hosts do: a reader's type holds
+/// for all.
 #[derive(Debug)]
 pub enum Store<V> {
     /// Volumes of the managers.
     Volumes(V),
     /// Files.
     Files(FileRegisters),
+    /// Keys.
+    Etcd(EtcdRegisters),
 }
 
 impl<V: ReadRegisters> ReadRegisters for Store<V> {
@@ -25,6 +31,7 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
         match self {
             Self::Volumes(volumes) => volumes.managers(),
             Self::Files(files) => files.managers(),
+            Self::Etcd(etcd) => etcd.managers(),
         }
     }
 
@@ -32,6 +39,7 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
         match self {
             Self::Volumes(volumes) => volumes.list(manager, stream).await,
             Self::Files(files) => files.list(manager, stream).await,
+            Self::Etcd(etcd) => etcd.list(manager, stream).await,
         }
     }
 
@@ -39,6 +47,7 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
         match self {
             Self::Volumes(volumes) => volumes.stacks(manager).await,
             Self::Files(files) => files.stacks(manager).await,
+            Self::Etcd(etcd) => etcd.stacks(manager).await,
         }
     }
 
@@ -46,6 +55,15 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
         match self {
             Self::Volumes(volumes) => volumes.clock(manager).await,
             Self::Files(files) => files.clock(manager).await,
+            Self::Etcd(etcd) => etcd.clock(manager).await,
+        }
+    }
+
+    fn listen(&self) -> Option<Receiver<Written>> {
+        match self {
+            Self::Volumes(volumes) => volumes.listen(),
+            Self::Files(files) => files.listen(),
+            Self::Etcd(etcd) => etcd.listen(),
         }
     }
 }
@@ -61,6 +79,7 @@ impl<V: WriteRegisters> WriteRegisters for Store<V> {
         match self {
             Self::Volumes(volumes) => volumes.create(manager, stream, place, content).await,
             Self::Files(files) => files.create(manager, stream, place, content).await,
+            Self::Etcd(etcd) => etcd.create(manager, stream, place, content).await,
         }
     }
 
@@ -68,6 +87,7 @@ impl<V: WriteRegisters> WriteRegisters for Store<V> {
         match self {
             Self::Volumes(volumes) => volumes.remove(manager, stream, place).await,
             Self::Files(files) => files.remove(manager, stream, place).await,
+            Self::Etcd(etcd) => etcd.remove(manager, stream, place).await,
         }
     }
 }
@@ -153,20 +173,6 @@ impl Remembered {
         tokio::join!(of_stack, of_nodes);
         Ok(())
     }
-}
-
-/// A name nobody else comes up with.
-#[must_use]
-pub fn fresh_id() -> String {
-    use std::hash::{BuildHasher as _, Hasher as _};
-    // Seeded by the system's randomness; a new one for each is what makes ids differ within a process.
-    let number = std::hash::RandomState::new().build_hasher().finish();
-    format!("{number:016x}")
-}
-
-/// A value of this append alone.
-pub fn value(registers: &impl ReadRegisters, data: serde_json::Value) -> Value {
-    Value { id: fresh_id(), managers: registers.managers().to_vec(), data }
 }
 
 impl super::lease::Validity {

@@ -22,15 +22,17 @@ pub struct FileRegisters {
     dir: PathBuf,
     /// The directory stands for the one manager there is.
     names: [String; 1],
-    made: AtomicU64,
 }
+
+/// Files that this process has made: two that write into one directory share it.
+static MADE: AtomicU64 = AtomicU64::new(0);
 
 impl FileRegisters {
     /// The registers of a cluster below a directory, which is made when something is written.
     #[must_use]
     pub fn new(dir: &Path, cluster: &ClusterName) -> Self {
         let names = [format!("file://{}", dir.display())];
-        Self { dir: dir.join(cluster.as_str()), names, made: AtomicU64::new(0) }
+        Self { dir: dir.join(cluster.as_str()), names }
     }
 
     fn dir(&self, stream: &Stream) -> PathBuf {
@@ -49,7 +51,7 @@ impl FileRegisters {
     /// A finished file under a name of its own.
     #[expect(clippy::disallowed_methods, reason = "registers are files")]
     fn finished(&self, dir: &Path, text: &str) -> io::Result<PathBuf> {
-        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
         let path = dir.join(format!("{UNFINISHED}{}-{number}", std::process::id()));
         // Left by a process of this number that died.
         let _ = fs::remove_file(&path);

@@ -4,16 +4,19 @@
 //! - The *epoch* of a lease is the place of its [`Note::Acquire`]: it only grows.
 //! - The lease is free when the last note gives it back, or when no sign of life has come for so long
 //!   that the holder has stopped by itself. That is judged on every manager that holds the last sign, by
-//!   that manager's own clock alone: two machines' clocks are never compared.
-//! - The holder judges itself by its own clock, from before it sent the renewal that won: [`MARGIN_MS`]
-//!   before the time is over it sends nothing more.
+//!   that manager's own clock alone; or by whoever has waited for so long himself and seen no newer one.
+//!   Two machines' clocks are never compared.
+//! - The holder judges itself by its own clock, from before it sent the renewal that won: a margin before
+//!   the time is over it sends nothing more.
+//!
+//! How long all this takes are the lease's [terms](Terms).
 //!
 //! # Why a holder that was cut off does no harm
 //!
 //! What it had sent by then may still be on its way, for as long as the connection lives: ssh ends a
 //! connection whose other side has not answered three times in a row, five seconds apart, and with it the
 //! forwarded socket and what was to go through it (`ALIVE_INTERVAL_S` and `ALIVE_COUNT_MAX` in
-//! `fleet::ssh`). That is [`LATE_MS`], and the next holder waits for it too. A request that an engine has
+//! `fleet::ssh`). That is [`Terms::late_ms`], and the next holder waits for it too. A request that an engine has
 //! taken up by then goes on to its end: stopping a task with its grace period, say. It was sent by the
 //! holder in its own time; the names of containers come from what they are, so that the next holder finds
 //! what was made and does not make it twice.
@@ -21,6 +24,12 @@
 //! A manager whose clock is set forward makes the lease look old there. Since every manager that holds the
 //! last sign has to agree, one such clock steals nothing; and the holder learns at its next renewal, a few
 //! seconds later, that it has lost.
+//!
+//! # Why the lead of the loops changes faster
+//!
+//! Under the lead nothing is sent to any host: a loop that heals a stack does so under that stack's own
+//! lease, and waits for it like anybody else. Should two loops think for a moment that they lead, each
+//! stack still has one writer. So nothing of the last leader's can be late ([`Terms::LEADER`]).
 
 use serde::{Deserialize, Serialize};
 
@@ -28,14 +37,29 @@ use super::log::Log;
 use super::register::{Kind, Stream};
 use crate::model::{StackName, Timestamp};
 
-/// How long a sign of life counts.
-pub const TTL_MS: i64 = 15_000;
-/// Between two signs of life.
-pub const RENEW_MS: i64 = 4_500;
-/// So long before the end the holder stops by itself.
-pub const MARGIN_MS: i64 = 2_000;
-/// How long what was sent may be on its way: ssh's keep-alive, three times five seconds and one more.
-pub const LATE_MS: i64 = 20_000;
+/// How long a lease counts, and what else its holder keeps to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// How long a sign of life counts.
+    pub ttl_ms: i64,
+    /// Between two signs of life.
+    pub renew_ms: i64,
+    /// So long before the end the holder stops by itself.
+    pub margin_ms: i64,
+    /// How long what was sent may be on its way.
+    pub late_ms: i64,
+}
+
+impl Terms {
+    /// Of the lease of a stack. What is late: ssh's keep-alive, three times five seconds and one more.
+    pub const STACK: Self = Self { ttl_ms: 15_000, renew_ms: 4_500, margin_ms: 2_000, late_ms: LATE_MS };
+    /// Of the lead of the loops: whoever follows a dead leader does so within ten seconds or so. One manager
+    /// that dies costs a renewal three seconds, which the lead outlives.
+    pub const LEADER: Self = Self { ttl_ms: 9_000, renew_ms: 2_500, margin_ms: 1_500, late_ms: 0 };
+}
+
+/// Of leases that do not say.
+const LATE_MS: i64 = 20_000;
 /// What engines tell about the age of a volume is cut to seconds.
 const ROUNDING_MS: i64 = 1_000;
 
@@ -65,6 +89,9 @@ pub enum Note {
         holder: Holder,
         /// How long this counts.
         ttl_ms: i64,
+        /// How long after it something sent may arrive.
+        #[serde(default = "late_ms")]
+        late_ms: i64,
     },
     /// A sign of life. Holds all that a lease is, since what came before is trimmed.
     Renew {
@@ -74,6 +101,9 @@ pub enum Note {
         epoch: u64,
         /// How long this counts.
         ttl_ms: i64,
+        /// How long after it something sent may arrive.
+        #[serde(default = "late_ms")]
+        late_ms: i64,
     },
     /// The lease is given back.
     Release {
@@ -94,6 +124,8 @@ pub struct Held {
     pub epoch: u64,
     /// How long a sign of life counts.
     pub ttl_ms: i64,
+    /// How long after it something sent may arrive.
+    pub late_ms: i64,
     /// The place of the last sign of life.
     pub sign: u64,
 }
@@ -108,11 +140,17 @@ impl Held {
         ages.collect::<Option<Vec<i64>>>()?.into_iter().min()
     }
 
-    /// Whether the holder has stopped, and all it sent has arrived or will not.
+    /// How long it is until the holder has stopped, and all it sent has arrived or will not: for one who
+    /// knows that the last sign of life is so old, and has waited so long himself since he saw it first.
     #[must_use]
-    pub fn is_over(&self, age_ms: Option<i64>) -> bool {
-        age_ms.is_some_and(|age| age - ROUNDING_MS >= self.ttl_ms + LATE_MS)
+    pub fn left_ms(&self, age_ms: Option<i64>, waited_ms: i64) -> i64 {
+        let age_ms = age_ms.map_or(0, |age| age - ROUNDING_MS);
+        self.ttl_ms + self.late_ms - age_ms.max(waited_ms)
     }
+}
+
+fn late_ms() -> i64 {
+    LATE_MS
 }
 
 /// The stream of a stack's lease.
@@ -137,13 +175,15 @@ pub fn held(log: &Log) -> Result<Option<Held>, String> {
         }
         let note = Note::deserialize(&entry.value.data).map_err(|error| error.to_string())?;
         held = match note {
-            Note::Acquire { holder, ttl_ms } => Some(Held { holder, epoch: seq, ttl_ms, sign: seq }),
+            Note::Acquire { holder, ttl_ms, late_ms } => {
+                Some(Held { holder, epoch: seq, ttl_ms, late_ms, sign: seq })
+            }
             // A renewal that comes after the lease was given back or taken over renews nothing.
-            Note::Renew { holder, epoch, ttl_ms } => match held {
+            Note::Renew { holder, epoch, ttl_ms, late_ms } => match held {
                 Some(other) if other.epoch != epoch => Some(other),
-                Some(_) => Some(Held { holder, epoch, ttl_ms, sign: seq }),
+                Some(_) => Some(Held { holder, epoch, ttl_ms, late_ms, sign: seq }),
                 None if log.entries.keys().next() == Some(&seq) => {
-                    Some(Held { holder, epoch, ttl_ms, sign: seq })
+                    Some(Held { holder, epoch, ttl_ms, late_ms, sign: seq })
                 }
                 None => None,
             },
@@ -176,11 +216,11 @@ mod tests {
     }
 
     fn acquire(id: &str) -> Option<Note> {
-        Some(Note::Acquire { holder: holder(id), ttl_ms: TTL_MS })
+        Some(Note::Acquire { holder: holder(id), ttl_ms: 15_000, late_ms: LATE_MS })
     }
 
     fn renew(id: &str, epoch: u64) -> Option<Note> {
-        Some(Note::Renew { holder: holder(id), epoch, ttl_ms: TTL_MS })
+        Some(Note::Renew { holder: holder(id), epoch, ttl_ms: 15_000, late_ms: LATE_MS })
     }
 
     fn release(id: &str) -> Option<Note> {
@@ -214,8 +254,27 @@ mod tests {
         let clocks = |a, b| BTreeMap::from([(0, Timestamp(a)), (2, Timestamp(b))]);
         assert_eq!(held.age_ms(&log, &clocks(90_000, 60_000)), Some(10_000));
         assert_eq!(held.age_ms(&log, &BTreeMap::from([(0, Timestamp(90_000))])), None);
-        assert!(!held.is_over(None));
-        assert!(!held.is_over(Some(TTL_MS + LATE_MS)), "an age may be a second too great");
-        assert!(held.is_over(Some(TTL_MS + LATE_MS + 1_000)));
+        assert_eq!(held.left_ms(None, 0), 35_000);
+        assert_eq!(held.left_ms(Some(35_000), 0), 1_000, "an age may be a second too great");
+        assert_eq!(held.left_ms(Some(36_000), 0), 0);
+        assert_eq!(held.left_ms(Some(-3_600_000), 34_000), 1_000, "one's own waiting is not");
+    }
+
+    #[test]
+    fn a_lease_that_was_taken_by_an_older_program_has_its_terms() {
+        let note = |text: &str| Note::deserialize(&serde_json::from_str::<serde_json::Value>(text).unwrap());
+        let old =
+            r#"{"note":"acquire","holder":{"id":"a","who":"a@m","pid":1,"verb":"deploy"},"ttl_ms":15000}"#;
+        assert!(matches!(note(old), Ok(Note::Acquire { late_ms: 20_000, .. })));
+    }
+
+    #[test]
+    fn a_holder_renews_in_time_and_stops_in_time() {
+        for terms in [Terms::STACK, Terms::LEADER] {
+            let valid_ms = terms.ttl_ms - terms.margin_ms;
+            assert!(terms.margin_ms > ROUNDING_MS);
+            // One renewal of which nothing is heard, for as long as an answer may take, and another one.
+            assert!(valid_ms > terms.renew_ms + 4_500, "{terms:?}");
+        }
     }
 }

@@ -91,9 +91,11 @@ impl Log {
                 log.entries.insert(seq, Entry { value, text, round, copies });
             }
         }
-        // What lies behind all that is kept is of no use to anybody, and trimmed with the rest.
+        // What lies behind all that is kept is of no use to anybody, and trimmed with the rest. Nor is it to
+        // be believed: a request that comes late may have filled a place anew that was trimmed.
         let end = log.end();
         log.undecided.retain(|seq| seq + stream.kind.kept() >= end);
+        log.entries.retain(|seq, _| seq + stream.kind.kept() >= end);
         Ok(log)
     }
 }

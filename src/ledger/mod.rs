@@ -8,7 +8,8 @@
 //! ```text
 //! lease, release ─▶ Ledger::append / read / trim ─▶ ReadRegisters, WriteRegisters
 //!                        (decide, log)                  ├ volumes of the managers (fleet)
-//!                                                       └ files of a directory (files)
+//!                                                       ├ files of a directory (files)
+//!                                                       └ keys of etcd (etcd)
 //! ```
 //!
 //! Losing the ledger loses history, never the cluster: what runs is read from the containers' labels.
@@ -23,14 +24,18 @@
 //!
 //! Knows nothing of Docker, ssh or terminals, and reads no clock but for waiting.
 
+pub mod archive;
 pub mod current;
 mod decide;
+pub mod document;
 mod error;
+pub mod etcd;
 pub mod files;
 pub mod lease;
 mod log;
 pub mod nodes;
 pub mod payload;
+pub mod place;
 pub mod register;
 pub mod release;
 pub mod settings;
@@ -38,7 +43,8 @@ pub mod settings;
 pub use current::{Current, NoCurrent, put_back};
 pub use decide::{Appended, Ledger, Limits};
 pub use error::LedgerError;
+pub use etcd::EtcdRegisters;
 pub use files::FileRegisters;
 pub use log::{Entry, Log};
 pub use payload::Value;
-pub use register::{Content, Found, Kind, Place, ReadRegisters, Silent, Stream, WriteRegisters};
+pub use register::{Content, Found, Kind, Place, ReadRegisters, Silent, Stream, WriteRegisters, Written};

@@ -1,10 +1,7 @@
 //! What is remembered of nodes over the inventory: availability, role and labels that were changed by a
 //! command rather than in the file.
 //!
-//! One stream of the cluster, whose newest place holds all of it: whatever is trimmed before it was
-//! overtaken. A writer reads, changes, and appends at the next place; who loses that place reads again.
-//! A place that was left half written is closed with what was there before, so that the newest place
-//! always says everything.
+//! One [document](super::document) of the cluster.
 //!
 //! The ledger's own managers stay those of the inventory, whatever the roles here: a record that changed
 //! who must agree on records could not be read by whoever does not know it yet.
@@ -13,7 +10,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::log::Log;
 use super::register::{Kind, Stream};
 use crate::model::node::{Availability, Member, Role};
 use crate::model::{NodeName, Timestamp};
@@ -76,13 +72,6 @@ pub fn stream() -> Stream {
 }
 
 impl NodeRecords {
-    /// The newest of a stream; the number of a place that cannot be read, and why.
-    pub fn of(log: &Log) -> Result<Self, (u64, String)> {
-        let mut newest = log.entries.iter().rev().filter(|(_, entry)| !entry.value.data.is_null());
-        let Some((seq, entry)) = newest.next() else { return Ok(Self::default()) };
-        Self::deserialize(&entry.value.data).map_err(|error| (*seq, error.to_string()))
-    }
-
     /// What the inventory says of a node, with what is remembered of it.
     pub fn apply(&self, member: &mut Member) {
         if let Some(record) = self.nodes.get(&member.name) {
@@ -94,7 +83,6 @@ impl NodeRecords {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::{Entry, Value};
 
     fn member() -> Member {
         Member {
@@ -165,21 +153,5 @@ mod tests {
             record.apply(&mut after);
             assert_eq!(after.abandons_data, abandons);
         }
-    }
-
-    #[test]
-    fn the_newest_place_says_everything() {
-        let entry = |data: serde_json::Value| Entry::of(Value { id: "a".into(), managers: Vec::new(), data });
-        let drained = of(NodeRecord { availability: Some(Availability::Drain), ..record() });
-        let entries = [
-            (3, entry(serde_json::json!(of(record())))),
-            (4, entry(serde_json::json!(drained))),
-            (5, entry(serde_json::Value::Null)),
-        ];
-        let log = Log { entries: entries.into(), ..Log::default() };
-        assert_eq!(NodeRecords::of(&log), Ok(drained));
-        assert_eq!(NodeRecords::of(&Log::default()), Ok(NodeRecords::default()));
-        let odd = Log { entries: [(7, entry(serde_json::json!({ "nodes": 1 })))].into(), ..Log::default() };
-        assert_eq!(NodeRecords::of(&odd).unwrap_err().0, 7);
     }
 }

@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use super::register::ReadRegisters;
+
 /// Texts longer than this are compressed.
 const PLAIN_MAX: usize = 1024;
 /// Before a compressed text.
@@ -35,6 +37,20 @@ impl Value {
     pub fn unpack(text: &str) -> Result<Self, String> {
         serde_json::from_str(&unpack(text)?).map_err(|error| error.to_string())
     }
+}
+
+/// A name nobody else comes up with.
+#[must_use]
+pub fn fresh_id() -> String {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    // Seeded by the system's randomness; a new one for each is what makes ids differ within a process.
+    let number = std::hash::RandomState::new().build_hasher().finish();
+    format!("{number:016x}")
+}
+
+/// A value of this append alone.
+pub fn value(registers: &impl ReadRegisters, data: serde_json::Value) -> Value {
+    Value { id: fresh_id(), managers: registers.managers().to_vec(), data }
 }
 
 fn pack(json: &str) -> String {

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 
+use tokio::sync::mpsc::Receiver;
+
 use crate::model::{StackName, Timestamp};
 
 /// What a stream is for.
@@ -32,6 +34,13 @@ impl Kind {
             Self::Settings => "settings",
             Self::Nodes => "nodes",
         }
+    }
+
+    /// Back from the word.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        let all = [Self::Lease, Self::Releases, Self::Outcomes, Self::Settings, Self::Nodes];
+        all.into_iter().find(|kind| kind.word() == word)
     }
 
     /// Places at the end of the stream that are kept when it is trimmed.
@@ -99,6 +108,15 @@ pub struct Found {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Silent(pub String);
 
+/// What some keepers tell of by themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// Something was written into a stream.
+    In(Stream),
+    /// From now on it is told; what was written before may not have been.
+    Perhaps,
+}
+
 /// Reads registers, and can do nothing else.
 pub trait ReadRegisters: Sync {
     /// Who keeps registers, by name, in order.
@@ -117,6 +135,12 @@ pub trait ReadRegisters: Sync {
 
     /// What a manager's clock says: the one that [`Found::created`] is read from.
     fn clock(&self, manager: usize) -> impl Future<Output = Result<Timestamp, Silent>> + Send;
+
+    /// Hears of what is written from now on, where the keeper can tell; nobody else need be asked as often
+    /// then. Ends when nobody listens.
+    fn listen(&self) -> Option<Receiver<Written>> {
+        None
+    }
 }
 
 /// Reads and writes registers.

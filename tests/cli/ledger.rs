@@ -279,6 +279,128 @@ fn records_can_be_in_a_directory() {
     cluster.expect(64, "history --ledger here shop");
 }
 
+/// A backup's lines, without its first and last.
+fn backed_up(cluster: &Hosts, file: &str, more: &str) -> Vec<String> {
+    cluster.expect(0, &format!("ledger backup {file} {more}"));
+    let text = std::fs::read_to_string(cluster.path().join(file)).unwrap();
+    // Leases go on with their places.
+    let lines = text.lines().skip(1).filter(|line| !line.contains("\"stream\":\"lease\""));
+    let mut lines: Vec<String> = lines.map(str::to_owned).collect();
+    lines.pop();
+    lines
+}
+
+#[test]
+fn records_move_to_another_place() {
+    let cluster = cluster(3, 3);
+    cluster.expect(0, "deploy --yes -m first shop");
+    cluster.expect(0, "deploy --yes -m first blog");
+    cluster.stackfile(&WEB.replace("1.25", "1.26"));
+    cluster.expect(0, "deploy --yes shop");
+    cluster.expect(0, "suspend blog");
+    cluster.expect(0, "node update --label-add zone=b h2");
+    let place = format!("file://{}/records", cluster.path().display());
+    let run = cluster.expect(0, &format!("ledger migrate volumes {place}"));
+    insta::assert_snapshot!("migrate", run.show());
+    let before = backed_up(&cluster, "one", "");
+    assert_eq!(before, backed_up(&cluster, "two", &format!("--ledger {place}")));
+    assert_eq!(before.len(), 2 + 2 + 1 + 1 + 1 + 1, "{before:#?}");
+    // Again: there is nothing left to do. Half way: it is finished.
+    cluster.expect(0, &format!("ledger migrate volumes {place}"));
+    std::fs::remove_dir_all(cluster.path().join("records/test/outcomes")).unwrap();
+    cluster.expect(0, &format!("ledger migrate volumes {place}"));
+    assert_eq!(before, backed_up(&cluster, "three", &format!("--ledger {place}")));
+    // It is lived in from now on, and nothing may be mixed into it.
+    let deploy = format!("deploy --yes --ledger {place} blog");
+    cluster.expect(0, &deploy);
+    let history = format!("history --ledger {place} --format {{{{.Release}}}}:{{{{.Outcome}}}} blog");
+    assert_eq!(cluster.expect(0, &history).stdout, "2:deployed\n1:deployed\n");
+    let run = cluster.expect(1, &format!("ledger migrate volumes {place}"));
+    assert!(run.stderr.contains("stackctl::ledger::not_empty"), "{}", run.show());
+    cluster.expect(64, &format!("ledger migrate {place} {place}"));
+    // And back, into other managers' volumes.
+    let other = Hosts::new(3);
+    other.expect(0, &format!("ledger migrate {place} volumes"));
+    let lines = backed_up(&other, "four", "");
+    assert_eq!(lines, backed_up(&cluster, "five", &format!("--ledger {place}")));
+}
+
+#[test]
+fn records_do_not_move_while_somebody_is_at_work() {
+    let cluster = cluster(2, 1);
+    cluster.expect(0, "deploy --yes shop");
+    slow(&cluster);
+    cluster.stackfile(&WEB.replace("1.25", "1.26"));
+    let place = format!("file://{}/records", cluster.path().display());
+    let at_work = |engines: &[FakeEngine]| {
+        let names = engines[0].with(|world| world.volumes.keys().cloned().collect::<Vec<_>>());
+        names.iter().any(|name| name.contains("releases") && name.ends_with("-2.0")).then_some(())
+    };
+    std::thread::scope(|scope| {
+        let deploy = scope.spawn(|| cluster.room.run("deploy --yes shop"));
+        while at_work(&cluster.engines).is_none() {
+            assert!(!deploy.is_finished(), "{}", deploy.join().unwrap().show());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let run = cluster.expect(5, &format!("ledger migrate volumes {place}"));
+        assert!(run.stderr.contains("stackctl::ledger::in_use"), "{}", run.show());
+        assert!(!cluster.path().join("records/test/releases").exists(), "nothing was copied");
+        cluster.engines.iter().for_each(FakeEngine::heal);
+        deploy.join().unwrap();
+    });
+}
+
+#[test]
+fn a_backup_brings_a_lost_ledger_back() {
+    let cluster = cluster(3, 3);
+    cluster.expect(0, "deploy --yes shop");
+    insta::assert_snapshot!("backup", cluster.expect(0, "ledger backup all").show());
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(cluster.path().join("all")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "releases hold what stackfiles say");
+    let run = cluster.expect(1, "ledger backup all");
+    assert!(run.stderr.contains("stackctl::ledger::backup_file"), "{}", run.show());
+    // Lost, on all managers.
+    for engine in &cluster.engines {
+        engine.with(|world| world.volumes.retain(|name, _| !name.starts_with("stackctl-ledger-")));
+    }
+    cluster.expect(1, "history shop");
+    let told = cluster.expect(0, "ledger restore all").stderr;
+    assert!(told.starts_with("2 records of 1 stack are in the ledger, as of 2026-01-31T12:00:"), "{told}");
+    assert_eq!(outcomes(&cluster), "1:deployed:deploy\n");
+    cluster.expect(0, "ledger restore all");
+    assert!(!cluster.expect(0, "deploy --yes shop").stdout.contains("release"));
+    // What is newer is not overwritten, but by force.
+    cluster.stackfile(&WEB.replace("1.25", "1.26"));
+    cluster.expect(0, "deploy --yes shop");
+    let run = cluster.expect(1, "ledger restore all");
+    assert!(run.stderr.contains("stackctl::ledger::not_empty"), "{}", run.show());
+    assert_eq!(outcomes(&cluster), "2:deployed:deploy\n1:deployed:deploy\n");
+    cluster.engines[2].kill();
+    let run = cluster.expect(6, "ledger restore --force all");
+    assert!(
+        run.stderr.contains("h3"),
+        "a manager that is away would bring the old ones back: {}",
+        run.show()
+    );
+    cluster.engines[2].revive();
+    cluster.expect(0, "ledger restore --force all");
+    assert_eq!(outcomes(&cluster), "1:deployed:deploy\n");
+    // Changed, cut off, of another cluster.
+    let text = std::fs::read_to_string(cluster.path().join("all")).unwrap();
+    for (name, text) in [("odd", text.replace("1.25", "1.24")), ("half", text[..text.len() / 2].to_owned())] {
+        cluster.room.file(name, &text);
+        let run = cluster.expect(1, &format!("ledger restore --force {name}"));
+        assert!(run.stderr.contains("stackctl::ledger::bad_backup"), "{}", run.show());
+    }
+    let inventory = std::fs::read_to_string(cluster.path().join("stackctl.yml")).unwrap();
+    cluster.room.file("stackctl.yml", &inventory.replace("cluster: test", "cluster: prod"));
+    let run = cluster.expect(1, "ledger restore all");
+    assert!(run.stderr.contains("stackctl::ledger::other_cluster"), "{}", run.show());
+    cluster.expect(0, "ledger restore --force all");
+    assert_eq!(outcomes(&cluster), "1:deployed:deploy\n");
+}
+
 #[test]
 fn an_interrupted_deploy_gives_its_lease_back() {
     let cluster = cluster(2, 1);

@@ -25,8 +25,9 @@ struct Inventory {
     task_history: Option<u32>,
     /// How nodes are chosen for services that do not say.
     placement: Option<Placement>,
-    /// Where releases and leases are kept: `volumes` of the managers, or `file:///path`. `volumes` without it.
-    #[schemars(regex(pattern = "^(volumes|file:///.*)$"))]
+    /// Where releases and leases are kept: `volumes` of the managers, `file:///path`, or
+    /// `etcd://h1,h2,h3/prefix?ca=/path`. `volumes` without it.
+    #[schemars(regex(pattern = "^(volumes|file:///.*|etcd://.+)$"))]
     ledger: Option<String>,
     /// Hosts by the names they have in the cluster.
     #[schemars(extend("minProperties" = 1))]

@@ -230,6 +230,7 @@ fn the_inventory_s_schema_and_its_reader_agree() {
         ("hosts: {h1: {address: alias, color: red}}\n", false),
         ("known_hosts: maybe\nhosts: {h1: alias}\n", false),
         ("ledger: file:///srv\nhosts: {h1: alias}\n", true),
+        ("ledger: etcd://h1:2379,h2/prod?ca=/etc/ca.pem\nhosts: {h1: alias}\n", true),
         ("ledger: file://srv\nhosts: {h1: alias}\n", false),
         ("placement: {strategy: best}\nhosts: {h1: alias}\n", false),
         ("task_history: -1\nhosts: {h1: alias}\n", false),

@@ -39,8 +39,8 @@ pub(super) static CODES: &[Code] = &[
         &["inventory"],
         "bad_ledger",
         "a ledger that is nowhere",
-        "The cluster's records are kept in volumes of the managers, or in a directory. This is neither.",
-        "Write `volumes`, or `file://` and an absolute path.",
+        "The cluster's records are kept in volumes of the managers, in a directory, or in etcd. This is none of them.",
+        "Write `volumes`, `file://` and an absolute path, or `etcd://` with the members and a prefix.",
         "ledger: file:///srv/stackctl",
     ),
     row(

@@ -26,7 +26,7 @@ pub(super) async fn run(args: &NodeUpdate, context: &Context, wanted: &Wanted<'_
     let names: Vec<&str> = wanted.nodes.iter().map(|name| name.as_str()).collect();
     let verb = format!("drain {}", names.join(" "));
     let (standing, left) =
-        standing(context, cluster, stacks, &verb, rollout.message.as_ref(), rollout.dry_run).await?;
+        standing(cluster, stacks, &verb, rollout.message.as_ref(), rollout.dry_run).await?;
     let mut observed = cluster.observe().await;
     if observed.records_unknown.is_none() {
         lay(&after, wanted, &mut observed);
@@ -49,7 +49,7 @@ pub(super) async fn run(args: &NodeUpdate, context: &Context, wanted: &Wanted<'_
     if rollout.dry_run {
         wanted.tell(context, &before, &after);
     }
-    let remember = async || wanted.remember(context, &writing(context, cluster)).await;
+    let remember = async || wanted.remember(context, &writing(cluster)).await;
     let exit = rollout::carry_out_after(context, cluster, jobs, wish, remember).await?;
     for one in &left {
         ui.talk(&draw(one, ui.look()));

@@ -285,7 +285,7 @@ pub(super) fn run(args: &NodeUpdate, context: &Context) -> Result<Exit, Failure>
             wanted.apply(&mut after);
             wanted.tell(context, &before, &after);
         } else {
-            wanted.remember(context, &writing(context, cluster)).await?;
+            wanted.remember(context, &writing(cluster)).await?;
         }
         Ok(Exit::Done)
     })
@@ -297,7 +297,7 @@ pub(super) fn role(args: &NodeRole, role: Role, context: &Context) -> Result<Exi
         let nodes = check_names(cluster, &args.nodes)?;
         let change = Change { role: Some(role), ..Change::default() };
         let wanted = Wanted { cluster, nodes, change, format: Format::Text };
-        wanted.remember(context, &writing(context, cluster)).await?;
+        wanted.remember(context, &writing(cluster)).await?;
         Ok(Exit::Done)
     })
 }

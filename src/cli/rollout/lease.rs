@@ -16,9 +16,9 @@ use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
 use crate::engine::members::tend;
 use crate::engine::{Lease, Planned, Store, Validity, outcome};
 use crate::fleet::RegisterWriter;
-use crate::ledger::LedgerError;
-use crate::ledger::lease::{Holder, stream};
+use crate::ledger::lease::{Holder, Terms, stream};
 use crate::ledger::release::{Git, History, Outcome, Release};
+use crate::ledger::{LedgerError, document, settings};
 use crate::model::{StackName, StackSpec};
 
 /// While somebody else is waited for, a line says so this often.
@@ -93,26 +93,26 @@ impl fmt::Debug for Record {
 impl Record {
     /// Looks who is at work, and what is remembered.
     pub(in crate::cli) async fn of(
-        context: &Context,
         cluster: &Cluster,
         stack: &StackName,
         draft: Draft,
     ) -> Result<Self, LedgerError> {
-        Self::beside(context, cluster, stack, draft, async {}).await.1
+        Self::beside(cluster, stack, draft, async {}).await.1
     }
 
     /// Looks who is at work, then does something else, and reads at the same time what is remembered.
     pub(in crate::cli) async fn beside<T>(
-        context: &Context,
         cluster: &Cluster,
         stack: &StackName,
         draft: Draft,
         other: impl Future<Output = T>,
     ) -> (T, Result<Self, LedgerError>) {
-        let ledger = writing(context, cluster);
-        // What of the nodes is left half written would stop the plan.
-        let (before, tended) = tokio::join!(look(&ledger, stack), tend(&ledger));
-        let before = before.and_then(|looked| tended.map(|()| looked));
+        let ledger = writing(cluster);
+        // What of the nodes is left half written would stop the plan, and what of the settings the loop.
+        let settings = settings::stream(stack);
+        let tended = async { tokio::try_join!(tend(&ledger), document::tend(&ledger, &settings)) };
+        let (before, tended) = tokio::join!(look(&ledger, stack), tended);
+        let before = before.and_then(|looked| tended.map(|_| looked));
         let (done, remembered) = tokio::join!(other, remembered(&ledger, stack));
         let record = before.and_then(|(log, _)| {
             remembered.map(|remembered| Self { ledger, free: log.next(), remembered, draft, edit: None })
@@ -145,13 +145,12 @@ impl Record {
 
     /// Looks who is at work, then plans, and reads at the same time what is remembered.
     pub(in crate::cli) async fn with_plan(
-        context: &Context,
         cluster: &Cluster,
         stack: &StackName,
         draft: Draft,
         plan: impl Future<Output = Planned>,
     ) -> Job {
-        let (mut planned, record) = Self::beside(context, cluster, stack, draft, plan).await;
+        let (mut planned, record) = Self::beside(cluster, stack, draft, plan).await;
         if let Ok(record) = &record {
             planned.plan.drift = drifted(&planned.observed, record.history());
         }
@@ -271,7 +270,8 @@ pub(super) async fn lock(
         .lock_timeout
         .map_or(0, |timeout| i64::try_from(timeout.to_std().as_millis()).unwrap_or(i64::MAX));
     let me = machine::me();
-    let wanted = Wanted { stream: stream(stack), holder: me.holder(stack.as_str(), verb), patience_ms };
+    let holder = me.holder(stack.as_str(), verb);
+    let wanted = Wanted { stream: stream(stack), holder, terms: Terms::STACK, patience_ms };
     let mut said: Option<crate::model::Timestamp> = None;
     let tell = |busy: &Busy| {
         let now = cluster.clock.now();

@@ -10,11 +10,11 @@ use super::declared::Declarations;
 use super::known::known;
 use super::news::{Deed, News};
 use crate::engine::lease::{NotTaken, Wanted, take};
-use crate::engine::records::value;
 use crate::engine::run::{Crew, End, Progress, RunOptions, run};
 use crate::engine::{Clock, Journal, Lease, Lookout, Me, Store};
 use crate::fleet::{Fleet, RegisterReader, RegisterWriter};
 use crate::ledger::lease::{self, Holder};
+use crate::ledger::payload::value;
 use crate::ledger::release::{Outcome, outcomes};
 use crate::ledger::{Ledger, LedgerError};
 use crate::model::{NodeFacts, NodeName, NodeView, Observed, StackName, Timestamp};
@@ -90,7 +90,8 @@ pub(super) async fn hold(
     stack: &StackName,
 ) -> Result<Lease<Store<RegisterWriter>>, Healed> {
     let holder = hands.me.holder(stack.as_str(), "reconcile");
-    let wanted = Wanted { stream: lease::stream(stack), holder, patience_ms: 0 };
+    let terms = lease::Terms::STACK;
+    let wanted = Wanted { stream: lease::stream(stack), holder, terms, patience_ms: 0 };
     take(writing, hands.clock, wanted, hands.me.is_gone, |_| {}).await.map_err(|why| match why {
         NotTaken::Ledger(error) => Healed::Failed(error.to_string()),
         NotTaken::Held(busy) => {

@@ -1,9 +1,11 @@
 //! What the ledger says a stack should be, for a loop that keeps it so.
 
+use super::heal::Hands;
+use crate::engine::members;
 use crate::engine::records::history;
 use crate::ledger::release::{History, Source};
-use crate::ledger::settings::{Settings, settings};
-use crate::ledger::{Current, Ledger, LedgerError, NoCurrent, ReadRegisters};
+use crate::ledger::settings::{self, Settings};
+use crate::ledger::{Current, Ledger, LedgerError, NoCurrent, ReadRegisters, document};
 use crate::model::{StackName, StackSpec};
 
 /// What is remembered of a stack.
@@ -78,6 +80,25 @@ pub(super) async fn known<R: ReadRegisters>(
     ledger: &Ledger<R>,
     stack: &StackName,
 ) -> Result<Known, LedgerError> {
-    let (history, settings) = tokio::join!(history(ledger, stack), settings(ledger, stack));
+    let (history, settings) = tokio::join!(history(ledger, stack), settings::settings(ledger, stack));
     Ok(Known::of(history?.0, settings?))
+}
+
+/// Reads it for a loop. What somebody left half written of its settings would stay so until the next
+/// command: a loop that may write settles it.
+pub(super) async fn settled(hands: &Hands, stack: &StackName) -> Result<Known, LedgerError> {
+    match (known(&hands.reading, stack).await, &hands.writing) {
+        (Err(LedgerError::Undecided { .. }), Some(writing)) => {
+            document::tend(writing, &settings::stream(stack)).await?;
+            known(&hands.reading, stack).await
+        }
+        (known, _) => known,
+    }
+}
+
+/// The same for what is remembered of the nodes. Whether it can be read is told by the look at them.
+pub(super) async fn tend_nodes(hands: &Hands) {
+    if let Some(writing) = &hands.writing {
+        let _is_told = members::tend(writing).await;
+    }
 }

@@ -35,8 +35,8 @@ use super::lease::{NotTaken, Validity, Wanted, take};
 use super::{Lease, Lookout, Store};
 use crate::fleet::events::Happening;
 use crate::fleet::{RegisterWriter, Sign};
-use crate::ledger::lease::leader_stream;
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::lease::{Terms, leader_stream};
+use crate::ledger::{Ledger, LedgerError, ReadRegisters as _, Written};
 use crate::model::{NodeFacts, NodeName, Observed, StackName, Timestamp};
 use crate::orchestrator::{Liveness, NodeNews, PlanOptions};
 
@@ -45,7 +45,7 @@ pub use heal::Hands;
 pub use news::{Counts, Deed, News, NodeStanding, Snapshot, Standing};
 
 use heal::{Healed, heal};
-use known::{Known, known};
+use known::Known;
 use senses::Heard;
 use stack::{Judgement, Stack};
 
@@ -184,11 +184,8 @@ async fn take_lead(
     let mut trouble = None;
     let patience_ms = if once { 0 } else { i64::MAX };
     loop {
-        let wanted = Wanted {
-            stream: leader_stream(),
-            holder: hands.me.holder("reconcile", "reconcile"),
-            patience_ms,
-        };
+        let (stream, holder) = (leader_stream(), hands.me.holder("reconcile", "reconcile"));
+        let wanted = Wanted { stream, holder, terms: Terms::LEADER, patience_ms };
         let mut waiting = |busy: &super::lease::Busy| {
             show.send_modify(|snapshot| {
                 snapshot.at = hands.clock.now();
@@ -293,6 +290,7 @@ impl Watch {
         self.counts = show.borrow().counts;
         let (heard, mut hears) = unbounded_channel();
         let _senses = senses::open(&self.hands.fleet.observer().brisk(), &heard);
+        let mut written = self.hands.reading.registers().listen();
         let mut declarations = self.hands.declarations.clone();
         if let Some(declarations) = &mut declarations {
             declarations.mark_changed();
@@ -305,6 +303,7 @@ impl Watch {
             }
             tokio::select! {
                 Some(what) = hears.recv() => self.hear(what),
+                Some(what) = senses::told(&mut written) => self.written(&what),
                 Some(seen) = self.looks.join_next() => self.seen(seen.ok().flatten()),
                 Some(listed) = self.lists.join_next() => self.listed(listed),
                 Some(read) = self.reads.join_next() => if let Ok((stack, known)) = read {
@@ -368,7 +367,10 @@ impl Watch {
         let now = self.now();
         if now >= self.list_at && self.lists.is_empty() {
             let hands = Arc::clone(&self.hands);
-            self.lists.spawn(async move { hands.reading.stacks().await });
+            self.lists.spawn(async move {
+                known::tend_nodes(&hands).await;
+                hands.reading.stacks().await
+            });
             self.list_at = now.plus_ms(self.options.records_ms);
         }
         let due = self.stacks.iter_mut().filter(|(_, stack)| stack.is_due_to_be_read(now));
@@ -376,7 +378,7 @@ impl Watch {
             stack.is_being_read = true;
             let (hands, name) = (Arc::clone(&self.hands), name.clone());
             self.reads.spawn(async move {
-                let known = known(&hands.reading, &name).await;
+                let known = known::settled(&hands, &name).await;
                 (name, known)
             });
         }
@@ -443,6 +445,17 @@ impl Watch {
                 }
             }
             Heard::Happened(Happening::Record { kind, of }) => self.recorded(&kind, &of),
+        }
+    }
+
+    /// The ledger itself tells.
+    fn written(&mut self, what: &Written) {
+        match what {
+            Written::In(stream) => self.recorded(stream.kind.word(), &stream.of),
+            Written::Perhaps => {
+                self.list_at = self.now();
+                self.look_soon();
+            }
         }
     }
 

@@ -6,12 +6,13 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{Receiver, UnboundedSender};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep};
 
 use crate::fleet::events::Happening;
 use crate::fleet::{Observer, Probe, Sign};
+use crate::ledger::Written;
 use crate::model::NodeName;
 
 /// From one probe of a host to the next.
@@ -68,5 +69,13 @@ async fn listening(node: NodeName, observer: Observer, heard: UnboundedSender<He
             }
         }
         sleep(LISTEN_AGAIN).await;
+    }
+}
+
+/// What a ledger tells that tells anything.
+pub(super) async fn told(written: &mut Option<Receiver<Written>>) -> Option<Written> {
+    match written {
+        Some(written) => written.recv().await,
+        None => None,
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::ledger::place::LedgerPlace;
 use crate::model::node::{Availability, Member, Role};
 use crate::model::spec::Strategy;
 use crate::model::{ClusterName, NodeName};
@@ -54,41 +55,6 @@ pub enum KnownHosts {
     /// Believe everybody, remember nothing.
     Off,
 }
-
-/// Where the cluster's records are kept.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum LedgerPlace {
-    /// In volumes of the managers.
-    #[default]
-    Volumes,
-    /// In a directory of this machine, or one that several share.
-    Directory(PathBuf),
-}
-
-impl LedgerPlace {
-    /// Reads `volumes` or `file:///path`.
-    pub fn parse(text: &str) -> Result<Self, BadLedger> {
-        match text.strip_prefix("file://") {
-            Some(path) if path.starts_with('/') => Ok(Self::Directory(PathBuf::from(path))),
-            None if text == "volumes" => Ok(Self::Volumes),
-            Some(_) | None => Err(BadLedger(text.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for LedgerPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Volumes => f.write_str("volumes"),
-            Self::Directory(path) => write!(f, "file://{}", path.display()),
-        }
-    }
-}
-
-/// No place for a ledger.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no place for a ledger: write `volumes`, or `file:///path/to/a/directory`")]
-pub struct BadLedger(String);
 
 /// One host.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::ledger::place::LedgerPlace;
 use crate::model::node::{Availability, Member, Role};
 use crate::model::spec::Strategy;
 use crate::model::{ClusterName, NodeName};
@@ -10,7 +11,7 @@ use crate::yaml::{
     self, Diagnostic, Drawn, Entry, Fields, Node, Report, Sink, SourceText, Sources, Span, Value,
 };
 
-use super::{Address, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts, LedgerPlace};
+use super::{Address, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts};
 
 const KEYS: [&str; 9] = [
     "cluster",
@@ -74,7 +75,12 @@ fn read(sink: &Sink<'_>, root: Option<Node>, start: Span, path: &Path) -> Invent
         inventory.strategy = placement.choice("strategy", &words).map(|word| word.value);
         placement.deny_unknown(&["strategy"]);
     }
-    let place = top.parsed("ledger", "bad_ledger", "`volumes` or `file:///path`", LedgerPlace::parse);
+    let place = top.parsed(
+        "ledger",
+        "bad_ledger",
+        "`volumes`, `file:///path` or `etcd://host/prefix`",
+        LedgerPlace::parse,
+    );
     inventory.ledger = place.map(|place| place.value).unwrap_or_default();
     inventory.hosts = hosts(sink, &top);
     top.deny_unknown(&KEYS);
@@ -303,7 +309,7 @@ hosts:
                 "1:1 stackctl::inventory::unknown_key unknown key `clutser` at the top of the file",
                 "2:14 stackctl::inventory::unknown_word `known_hosts` cannot be `stict`",
                 "3:15 stackctl::inventory::out_of_range `task_history` is out of range",
-                "4:9 stackctl::inventory::bad_ledger `ledger` is not `volumes` or `file:///path`",
+                "4:9 stackctl::inventory::bad_ledger `ledger` is not `volumes`, `file:///path` or `etcd://host/prefix`",
                 "6:7 stackctl::inventory::bad_address the address of host `h1` cannot be used",
                 "7:27 stackctl::inventory::unknown_word `role` of host `h2` cannot be `boss`",
                 "7:41 stackctl::inventory::wrong_type `labels` of host `h2` must be a mapping",

@@ -1,0 +1,423 @@
+//! All that a ledger holds, to be put into another one: copied, or kept in a file meanwhile.
+//!
+//! Only what is decided, place by place. Of leases there is only that they are free, and how far their
+//! places have come: epochs go on growing in the copy.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use miette::Diagnostic;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::decide::{Appended, Ledger};
+use super::error::LedgerError;
+use super::lease::{self, Held, Note};
+use super::payload::Value;
+use super::register::{Kind, ReadRegisters, Stream, WriteRegisters};
+use super::{document, nodes, settings};
+use crate::model::ids::sha256_hex;
+use crate::model::{StackName, Timestamp};
+
+/// What a backup's first line says it is.
+const FORMAT: &str = "stackctl ledger backup";
+/// Of the form of the file.
+const VERSION: u32 = 1;
+
+/// Places of streams.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Archive {
+    streams: BTreeMap<Stream, BTreeMap<u64, Value>>,
+}
+
+/// How a backup begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    format: String,
+    version: u32,
+    /// The cluster it is of.
+    pub cluster: String,
+    /// When it was made.
+    pub at: Timestamp,
+}
+
+/// A place in a backup.
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    stream: String,
+    of: String,
+    seq: u64,
+    id: String,
+    data: serde_json::Value,
+}
+
+/// How a backup ends.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct End {
+    records: usize,
+    /// Of every line before this one.
+    sha256: String,
+}
+
+/// Why a file is no backup that could be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
+#[error("this is no backup of a ledger that could be restored: {0}")]
+#[diagnostic(
+    code(stackctl::ledger::bad_backup),
+    help("nothing was changed; make one with `stackctl ledger backup FILE`")
+)]
+pub struct BadBackup(pub String);
+
+/// Why one ledger cannot be made like another.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
+pub enum NotCopied {
+    /// It cannot be read or written.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Ledger(#[from] LedgerError),
+    /// It holds something else.
+    #[error("the ledger that is to be written holds records already: {stream} number {seq}")]
+    #[diagnostic(
+        code(stackctl::ledger::not_empty),
+        help("nothing was changed; choose an empty place: another prefix, another directory")
+    )]
+    NotEmpty {
+        /// Where something was found.
+        stream: String,
+        /// In which place.
+        seq: u64,
+    },
+    /// What was read back is not what was written.
+    #[error("{stream} was not read back as it was written")]
+    #[diagnostic(
+        code(stackctl::ledger::copy_differs),
+        help("somebody is writing there, or changed the records meanwhile: run the command again")
+    )]
+    Differs {
+        /// Which stream.
+        stream: String,
+    },
+}
+
+/// Streams that a ledger with these stacks may have.
+fn streams(stacks: &BTreeSet<StackName>) -> Vec<Stream> {
+    let kinds = [Kind::Releases, Kind::Outcomes, Kind::Settings, Kind::Lease];
+    let of_stacks = stacks.iter().flat_map(|stack| kinds.map(|kind| Stream::new(kind, stack)));
+    of_stacks.chain([nodes::stream(), lease::leader_stream()]).collect()
+}
+
+/// Settles what was left half written in all that a ledger holds.
+pub async fn settle<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<(), LedgerError> {
+    for stack in ledger.stacks().await? {
+        document::tend(ledger, &settings::stream(&stack)).await?;
+        for kind in [Kind::Releases, Kind::Outcomes] {
+            let stream = Stream::new(kind, &stack);
+            let log = ledger.read(&stream).await?;
+            let nothing = || super::payload::value(ledger.registers(), serde_json::Value::Null);
+            ledger.settle(&stream, &log, nothing).await?;
+        }
+    }
+    document::tend(ledger, &nodes::stream()).await
+}
+
+/// Whoever has a lease.
+pub async fn holders<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Vec<Held>, LedgerError> {
+    let mut all = Vec::new();
+    for stream in streams(&ledger.stacks().await?).into_iter().filter(|stream| stream.kind == Kind::Lease) {
+        let log = ledger.read(&stream).await?;
+        let unreadable =
+            |detail| LedgerError::Unreadable { stream: stream.to_string(), seq: log.end(), detail };
+        all.extend(lease::held(&log).map_err(unreadable)?);
+    }
+    Ok(all)
+}
+
+impl Archive {
+    /// All that is decided in a ledger.
+    pub async fn of<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Self, LedgerError> {
+        let mut archive = Self::default();
+        for stream in streams(&ledger.stacks().await?) {
+            let log = ledger.read(&stream).await?;
+            let mut places: BTreeMap<u64, Value> =
+                log.entries.into_iter().map(|(seq, entry)| (seq, entry.value)).collect();
+            if stream.kind == Kind::Lease {
+                places = places.pop_last().map(|(seq, _)| (seq, free(seq))).into_iter().collect();
+            }
+            if !places.is_empty() {
+                archive.streams.insert(stream, places);
+            }
+        }
+        Ok(archive)
+    }
+
+    /// Records in it: leases are none.
+    #[must_use]
+    pub fn records(&self) -> usize {
+        self.kept().map(|(_, places)| places.len()).sum()
+    }
+
+    /// Stacks of which there is something in it.
+    #[must_use]
+    pub fn stacks(&self) -> BTreeSet<StackName> {
+        let of_stacks = self.streams.keys().filter(|stream| stream.kind != Kind::Nodes);
+        of_stacks.filter_map(|stream| StackName::new(&stream.of).ok()).collect()
+    }
+
+    fn kept(&self) -> impl Iterator<Item = (&Stream, &BTreeMap<u64, Value>)> {
+        self.streams.iter().filter(|(stream, _)| stream.kind != Kind::Lease)
+    }
+
+    /// Whether a ledger holds nothing but what is in here: it is empty, or a copy that was cut off.
+    pub async fn fits<R: ReadRegisters>(&self, ledger: &Ledger<R>) -> Result<(), NotCopied> {
+        let mut stacks = ledger.stacks().await?;
+        stacks.extend(self.stacks());
+        for stream in streams(&stacks).into_iter().filter(|stream| stream.kind != Kind::Lease) {
+            let log = ledger.read(&stream).await?;
+            let ours = self.streams.get(&stream);
+            // What lies before all that is here was trimmed since it was copied.
+            let first = ours.and_then(|places| places.keys().next()).copied().unwrap_or(0);
+            for (seq, entry) in log.entries.range(first..) {
+                let same = ours
+                    .and_then(|places| places.get(seq))
+                    .is_some_and(|value| value.id == entry.value.id && value.data == entry.value.data);
+                if !same {
+                    return Err(NotCopied::NotEmpty { stream: stream.to_string(), seq: *seq });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what a ledger lacks of it, and reads all of it back. Done again, it writes nothing.
+    pub async fn write<R: WriteRegisters>(&self, ledger: &Ledger<R>) -> Result<(), NotCopied> {
+        for (stream, places) in &self.streams {
+            let log = ledger.read(stream).await?;
+            for (seq, value) in places {
+                // A lease that has been taken there has an epoch of its own.
+                let is_there = log.entries.contains_key(seq);
+                if is_there || (stream.kind == Kind::Lease && log.end() >= *seq) {
+                    continue;
+                }
+                let value = Value { managers: ledger.registers().managers().to_vec(), ..value.clone() };
+                if ledger.append(stream, *seq, &value).await? != Appended::Won {
+                    return Err(NotCopied::Differs { stream: stream.to_string() });
+                }
+            }
+        }
+        for (stream, places) in self.kept() {
+            let log = ledger.read(stream).await?;
+            let is_there = |(seq, value): (&u64, &Value)| {
+                log.entries
+                    .get(seq)
+                    .is_some_and(|entry| (&entry.value.id, &entry.value.data) == (&value.id, &value.data))
+            };
+            if log.last().map(|(seq, _)| seq) != places.keys().next_back().copied()
+                || !places.iter().all(is_there)
+            {
+                return Err(NotCopied::Differs { stream: stream.to_string() });
+            }
+        }
+        Ok(())
+    }
+
+    /// As the text of a file.
+    #[must_use]
+    pub fn text(&self, cluster: &str, at: Timestamp) -> String {
+        let head = Head { format: FORMAT.to_owned(), version: VERSION, cluster: cluster.to_owned(), at };
+        let mut text = serde_json::json!(head).to_string() + "\n";
+        let mut records = 0;
+        for (stream, places) in &self.streams {
+            for (seq, value) in places {
+                let Value { id, data, .. } = value.clone();
+                let line = Line {
+                    stream: stream.kind.word().to_owned(),
+                    of: stream.of.clone(),
+                    seq: *seq,
+                    id,
+                    data,
+                };
+                text += &(serde_json::json!(line).to_string() + "\n");
+                records += 1;
+            }
+        }
+        let end = End { records, sha256: sha256_hex(text.as_bytes()) };
+        text + &serde_json::json!(end).to_string() + "\n"
+    }
+
+    /// Back from the text of a file.
+    pub fn parse(text: &str) -> Result<(Head, Self), BadBackup> {
+        let bad = |why: &str| BadBackup(why.to_owned());
+        let mut lines = text.lines();
+        let head: Head = lines
+            .next()
+            .and_then(|line| serde_json::from_str(line).ok())
+            .filter(|head: &Head| head.format == FORMAT)
+            .ok_or_else(|| bad("its first line does not say that it is one"))?;
+        if head.version != VERSION {
+            return Err(BadBackup(format!(
+                "its version is {}, and this program knows {VERSION}",
+                head.version
+            )));
+        }
+        let body =
+            text.trim_end_matches('\n').rsplit_once('\n').map(|(body, end)| (format!("{body}\n"), end));
+        let (body, end) = body.ok_or_else(|| bad("it has no end"))?;
+        let end: End = serde_json::from_str(end).map_err(|_| bad("it has no end: it was cut off"))?;
+        if end.sha256 != sha256_hex(body.as_bytes()) {
+            return Err(bad("its checksum is not that of what is in it: it was changed or damaged"));
+        }
+        let mut archive = Self::default();
+        for (at, line) in body.lines().enumerate().skip(1) {
+            let line: Line =
+                serde_json::from_str(line).map_err(|error| BadBackup(format!("line {}: {error}", at + 1)))?;
+            let kind = Kind::of_word(&line.stream)
+                .ok_or_else(|| BadBackup(format!("line {}: there are no `{}`", at + 1, line.stream)))?;
+            let value = Value { id: line.id, managers: Vec::new(), data: line.data };
+            archive.streams.entry(Stream::new(kind, line.of)).or_default().insert(line.seq, value);
+        }
+        if archive.streams.values().map(BTreeMap::len).sum::<usize>() != end.records {
+            return Err(bad("it does not have as many records as it says"));
+        }
+        Ok((head, archive))
+    }
+
+    /// Without leases: for a ledger in which they are being held.
+    #[must_use]
+    pub fn without_leases(mut self) -> Self {
+        self.streams.retain(|stream, _| stream.kind != Kind::Lease);
+        self
+    }
+}
+
+/// Removes all records of a ledger but leases. Every manager has to answer: what one of them kept would
+/// come back with it.
+pub async fn wipe<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<(), LedgerError> {
+    let all = ledger.registers().managers().len();
+    for stream in streams(&ledger.stacks().await?).into_iter().filter(|stream| stream.kind != Kind::Lease) {
+        // The second look finds what the first one's removals left.
+        for _ in 0..2 {
+            let log = ledger.read(&stream).await?;
+            if log.answered.len() < all {
+                let names = ledger.registers().managers().iter().enumerate();
+                let silent: Vec<&str> = names
+                    .filter(|(at, _)| !log.answered.contains(at))
+                    .map(|(_, name)| name.as_str())
+                    .collect();
+                return Err(LedgerError::NoMajority {
+                    answering: log.answered.len(),
+                    managers: all,
+                    needed: all,
+                    silent: format!("no answer from {}", silent.join(", ")),
+                });
+            }
+            for (manager, place) in log.registers.keys() {
+                let removed = ledger.registers().remove(*manager, &stream, *place).await;
+                removed.map_err(|silent| LedgerError::NoMajority {
+                    answering: all - 1,
+                    managers: all,
+                    needed: all,
+                    silent: silent.0,
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// That a lease is free, as the place it had come to. The same each time.
+fn free(seq: u64) -> Value {
+    let note = Note::Release { id: String::new(), by: Some("stackctl ledger".to_owned()) };
+    Value { id: format!("free-{seq}"), managers: Vec::new(), data: serde_json::json!(note) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::payload::value;
+    use super::super::{FileRegisters, Limits};
+    use super::*;
+    use crate::model::ClusterName;
+
+    fn ledger(dir: &Path, name: &str) -> Ledger<FileRegisters> {
+        Ledger::new(FileRegisters::new(&dir.join(name), &ClusterName::unchecked("test")), Limits::default())
+    }
+
+    async fn filled(dir: &Path) -> Ledger<FileRegisters> {
+        let ledger = ledger(dir, "one");
+        for (kind, of, places) in [
+            (Kind::Lease, "shop", 9..=11),
+            (Kind::Releases, "shop", 3..=5),
+            (Kind::Outcomes, "shop", 3..=4),
+            (Kind::Nodes, "cluster", 1..=2),
+        ] {
+            for seq in places {
+                let data = match kind {
+                    Kind::Lease => serde_json::json!(Note::Release { id: "a".into(), by: None }),
+                    _ => serde_json::json!({ "text": format!("{of} {seq}") }),
+                };
+                let ours = value(ledger.registers(), data);
+                ledger.append(&Stream::new(kind, of), seq, &ours).await.unwrap();
+            }
+        }
+        ledger
+    }
+
+    #[tokio::test]
+    async fn a_copy_that_was_cut_off_is_finished_and_another_s_records_are_not_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        let one = filled(dir.path()).await;
+        let archive = Archive::of(&one).await.unwrap();
+        assert_eq!((archive.records(), archive.stacks().len()), (7, 1));
+        let two = ledger(dir.path(), "two");
+        archive.fits(&two).await.unwrap();
+        // Half of it.
+        let (head, all) = Archive::parse(&archive.text("test", Timestamp(7))).unwrap();
+        assert_eq!((head.cluster.as_str(), head.at, &all.streams.len()), ("test", Timestamp(7), &4));
+        let mut half = archive.clone();
+        half.streams.retain(|stream, _| stream.kind == Kind::Releases);
+        half.streams.values_mut().for_each(|places| drop(places.pop_last()));
+        half.write(&two).await.unwrap();
+        archive.fits(&two).await.unwrap();
+        archive.write(&two).await.unwrap();
+        archive.write(&two).await.unwrap();
+        let copy = Archive::of(&two).await.unwrap();
+        let plain = |archive: &Archive| archive.text("test", Timestamp(0));
+        assert_eq!(plain(&copy), plain(&archive));
+        assert!(holders(&two).await.unwrap().is_empty());
+        // Written under its own managers.
+        let log = two.read(&Stream::new(Kind::Releases, "shop")).await.unwrap();
+        assert_eq!(log.last().unwrap().1.value.managers, two.registers().managers());
+        // Somebody has worked with it since.
+        let theirs = value(two.registers(), serde_json::json!({ "text": "theirs" }));
+        two.append(&Stream::new(Kind::Releases, "shop"), 6, &theirs).await.unwrap();
+        let error = archive.fits(&two).await.unwrap_err();
+        assert_eq!(error, NotCopied::NotEmpty { stream: "releases/shop".into(), seq: 6 });
+        assert_eq!(archive.write(&two).await, Err(NotCopied::Differs { stream: "releases/shop".into() }));
+        wipe(&two).await.unwrap();
+        archive.fits(&two).await.unwrap();
+        archive.write(&two).await.unwrap();
+        assert_eq!(plain(&Archive::of(&two).await.unwrap()), plain(&archive));
+    }
+
+    #[tokio::test]
+    async fn a_backup_that_was_changed_or_cut_off_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = Archive::of(&filled(dir.path()).await).await.unwrap();
+        let text = archive.text("test", Timestamp(7));
+        assert_eq!(Archive::parse(&text).unwrap().1.records(), 7);
+        let refused = |text: &str| Archive::parse(text).unwrap_err().0;
+        let last = text.trim_end().rfind('\n').unwrap();
+        for (text, word) in [
+            (String::new(), "first line"),
+            ("{}\n".to_owned(), "first line"),
+            (text[..last + 1].to_owned(), "cut off"),
+            (text[..last - 5].to_owned(), "cut off"),
+            (text.replace("shop 3", "shop 4"), "checksum"),
+            (text.replace("\"version\":1", "\"version\":2"), "version is 2"),
+            (text.replacen("\"seq\":3", "\"seq\":13", 1), "checksum"),
+        ] {
+            let why = refused(&text);
+            assert!(why.contains(word), "{word}: {why}");
+        }
+    }
+}

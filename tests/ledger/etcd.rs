@@ -1,0 +1,223 @@
+//! What is etcd's alone: members that die or are cut off, a majority that is lost, certificates and logins.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stackctl::ledger::etcd::open;
+use stackctl::ledger::payload::value;
+use stackctl::ledger::place::LedgerPlace;
+use stackctl::ledger::{
+    Appended, EtcdRegisters, Kind, Ledger, LedgerError, Limits, ReadRegisters as _, Stream, Written,
+};
+use stackctl::model::ClusterName;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::hosts::Hosts;
+use crate::laws::{Backend, all_hold};
+use crate::server::{Server, is_there};
+
+const WEB: &str =
+    "services: {web: {image: 'nginx:1.25', deploy: {replicas: 2, update_config: {monitor: 50ms}}}}\n";
+
+impl Backend for Server {
+    type Registers = EtcdRegisters;
+
+    fn open(&self, cluster: &ClusterName) -> Arc<Ledger<EtcdRegisters>> {
+        let Ok(LedgerPlace::Etcd(place)) = LedgerPlace::parse(&self.place("stackctl")) else { panic!() };
+        let client = open(&place, |_| None).unwrap();
+        Arc::new(Ledger::new(EtcdRegisters::new(client, cluster), Limits::default()))
+    }
+}
+
+fn cluster() -> ClusterName {
+    ClusterName::new("test").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_law_holds_on_etcd() {
+    if is_there() {
+        all_hold(&Arc::new(Server::start())).await;
+    }
+}
+
+/// Somebody who writes all the time, through whatever happens to a minority.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_dies_or_is_cut_off_costs_a_moment() {
+    if !is_there() {
+        return;
+    }
+    let server = Arc::new(Server::start());
+    let ledger = server.open(&cluster());
+    let stream = Stream::new(Kind::Releases, "shop");
+    let mut heard = ledger.registers().listen().unwrap();
+    assert_eq!(timeout(Duration::from_secs(5), heard.recv()).await.unwrap(), Some(Written::Perhaps));
+    let mut seq = 0;
+    let mut write_for = async |time: Duration| {
+        let (begun, mut worst) = (Instant::now(), Duration::ZERO);
+        while begun.elapsed() < time {
+            let one = Instant::now();
+            seq += 1;
+            let ours = value(ledger.registers(), seq.into());
+            assert_eq!(ledger.append(&stream, seq, &ours).await.unwrap(), Appended::Won);
+            worst = worst.max(one.elapsed());
+            sleep(Duration::from_millis(20)).await;
+        }
+        worst
+    };
+    let with = |act: fn(&Server, usize), member: usize| {
+        let server = Arc::clone(&server);
+        tokio::task::spawn_blocking(move || act(&server, member))
+    };
+    let leader = || {
+        let server = Arc::clone(&server);
+        tokio::task::spawn_blocking(move || server.leader())
+    };
+    let mut worst = vec![("nothing", write_for(Duration::from_secs(1)).await)];
+    // Member 0 is the one that is asked first.
+    for (what, act, back) in [
+        ("a dead member", Server::kill as fn(&Server, usize), Server::start_again as fn(&Server, usize)),
+        ("a cut member", Server::cut, Server::join),
+    ] {
+        with(act, 0).await.unwrap();
+        worst.push((what, write_for(Duration::from_secs(3)).await));
+        with(back, 0).await.unwrap();
+        write_for(Duration::from_millis(500)).await;
+        let member = leader().await.unwrap();
+        with(act, member).await.unwrap();
+        worst.push((what, write_for(Duration::from_secs(4)).await));
+        with(back, member).await.unwrap();
+        write_for(Duration::from_secs(1)).await;
+    }
+    for (what, took) in &worst {
+        eprintln!("{what}: the slowest of all appends took {} ms", took.as_millis());
+        assert!(*took < Duration::from_secs(4), "{worst:?}");
+    }
+    let log = ledger.read(&stream).await.unwrap();
+    assert_eq!(log.next(), seq + 1, "nothing is lost, nothing is twice");
+    // Whoever listens heard of it to the end.
+    let mut words = 0;
+    while let Ok(Some(word)) = timeout(Duration::from_secs(1), heard.recv()).await {
+        words += u64::from(word == Written::In(stream.clone()));
+    }
+    assert!(words > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_majority_it_is_said_and_with_it_all_goes_on() {
+    if !is_there() {
+        return;
+    }
+    let server = Arc::new(Server::start());
+    let ledger = server.open(&cluster());
+    let stream = Stream::new(Kind::Releases, "shop");
+    let ours = value(ledger.registers(), 1.into());
+    assert_eq!(ledger.append(&stream, 1, &ours).await.unwrap(), Appended::Won);
+    let with = |act: fn(&Server, usize), member: usize| {
+        let server = Arc::clone(&server);
+        tokio::task::spawn_blocking(move || act(&server, member))
+    };
+    with(Server::kill, 1).await.unwrap();
+    with(Server::kill, 2).await.unwrap();
+    let begun = Instant::now();
+    let error = ledger.read(&stream).await.unwrap_err();
+    let said = error.to_string();
+    assert!(matches!(error, LedgerError::NoMajority { .. }) && error.is_silence(), "{said}");
+    assert!(
+        said.contains("1 of its 3 members answers, and none of them leads: etcd has lost its majority"),
+        "{said}"
+    );
+    assert!(begun.elapsed() < Duration::from_secs(7), "{:?}", begun.elapsed());
+    with(Server::start_again, 1).await.unwrap();
+    assert_eq!(ledger.read(&stream).await.unwrap().entries.len(), 1);
+    with(Server::kill, 0).await.unwrap();
+    with(Server::kill, 1).await.unwrap();
+    let said = ledger.read(&stream).await.unwrap_err().to_string();
+    assert!(said.contains("none of its 3 members answers"), "{said}");
+}
+
+/// The real binary, with a certificate, as a user with a password.
+#[test]
+fn with_certificates_and_a_login_all_of_it_works_and_no_password_is_told() {
+    if !is_there() {
+        return;
+    }
+    let server = Server::secure();
+    let mut hosts = Hosts::new(2);
+    hosts.room.env("USER", "ann").env("STACKCTL_NOW", "2026-01-31T12:00:00Z").env("PW", "hush");
+    hosts.stackfile(WEB);
+    let file = |name: &str| server.path(name).display().to_string();
+    let tls = format!("ca={}&cert={}&key={}", file("ca.pem"), file("ann.pem"), file("ann.key"));
+    let at = |prefix: &str, rest: &str| format!("etcd://ann@{}/{prefix}?{tls}&{rest}", server.members());
+    let place = at("prod", "password-env=PW");
+    let run = |status: i32, place: &str, args: &str| {
+        let run = hosts.room.run(&format!("{args} --ledger {place}"));
+        assert_eq!(run.status, status, "{args}\n{}", run.show());
+        assert!(!run.show().contains("hush"), "{}", run.show());
+        run
+    };
+    run(0, &place, "deploy --yes --verbose shop");
+    let history = ["history", "--format", "{{.Release}}:{{.Outcome}}", "shop", "--ledger", &place];
+    assert_eq!(hosts.run_with(&history, "").stdout, "1:deployed\n");
+    hosts.room.file("pw", "hush\n");
+    let from_file = at("prod", &format!("password-file={}", hosts.path().join("pw").display()));
+    run(0, &from_file, "suspend shop");
+    // A member that comes back knows of no login any more: it is asked for anew.
+    server.kill(0);
+    server.start_again(0);
+    run(0, &from_file, "resume shop");
+
+    let said = run(6, &at("elsewhere", "password-env=PW"), "history shop").stderr;
+    assert!(said.contains("permission denied"), "{said}");
+    hosts.room.file("wrong", "hushhush\n");
+    let wrong = at("prod", &format!("password-file={}", hosts.path().join("wrong").display()));
+    let said = run(6, &wrong, "history shop").stderr;
+    assert!(said.contains("as ann: authentication failed"), "{said}");
+    let said = run(1, &at("prod", "password-env=NONE"), "history shop").stderr;
+    assert!(said.contains("password (variable NONE) cannot be used"), "{said}");
+    let plain = format!("etcd://{}/prod", server.members());
+    run(6, &plain, "history shop");
+    // Whose certificate is it?
+    let stranger = format!("etcd://{}/prod?ca={}", server.members(), file("ann.pem"));
+    run(6, &stranger, "history shop");
+    let inline = format!("etcd://ann:hush@{}/prod?{tls}", server.members());
+    let said = run(1, &inline, "history shop").stderr;
+    assert!(said.contains("stackctl::ledger::password_in_address"), "{said}");
+    let text = std::fs::read_to_string(hosts.path().join("stackctl.yml")).unwrap();
+    hosts.room.file("stackctl.yml", &format!("ledger: {inline}\n{text}"));
+    let refused = hosts.room.run("history shop");
+    assert_eq!(refused.status, 1);
+    assert!(!refused.show().contains("hush"), "{}", refused.show());
+}
+
+/// A ledger that is open for long outlives its login: a member that was started again knows of none.
+#[test]
+fn who_is_logged_in_logs_in_again_when_need_be() {
+    if !is_there() {
+        return;
+    }
+    let server = Server::secure();
+    let file = |name: &str| server.path(name).display().to_string();
+    let place = format!(
+        "etcd://ann@{}/prod?ca={}&cert={}&key={}&password-env=PW",
+        server.members(),
+        file("ca.pem"),
+        file("ann.pem"),
+        file("ann.key"),
+    );
+    let Ok(LedgerPlace::Etcd(place)) = LedgerPlace::parse(&place) else { panic!() };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let ledger = runtime.block_on(async {
+        let client = open(&place, |_| Some("hush".to_owned())).unwrap();
+        Ledger::new(EtcdRegisters::new(client, &cluster()), Limits::default())
+    });
+    let stream = Stream::new(Kind::Lease, "shop");
+    let append = |seq: u64| {
+        let ours = value(ledger.registers(), seq.into());
+        runtime.block_on(ledger.append(&stream, seq, &ours)).unwrap()
+    };
+    assert_eq!(append(1), Appended::Won);
+    server.kill(0);
+    server.start_again(0);
+    assert_eq!(append(2), Appended::Won);
+    assert_eq!(runtime.block_on(ledger.read(&stream)).unwrap().entries.len(), 2);
+}

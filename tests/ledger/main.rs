@@ -1,0 +1,24 @@
+//! The ledger on those who really keep it: the same laws on files and on etcd, and what becomes of them
+//! when members of etcd are killed or stopped.
+//!
+//! Starts etcd itself. Where there is none these tests say so and pass; with `STACKCTL_TEST_ETCD` set, as
+//! `.ci/run` sets it, they fail.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test starts programs, reads files and measures time"
+)]
+
+#[path = "../support/engine/mod.rs"]
+mod engine;
+#[path = "../cli/hosts.rs"]
+#[allow(dead_code)]
+mod hosts;
+#[path = "../cli/run.rs"]
+#[allow(dead_code)]
+mod run;
+
+mod controllers;
+mod etcd;
+mod laws;
+mod server;

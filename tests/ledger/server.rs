@@ -1,0 +1,235 @@
+//! Three members of etcd on this machine, which can be killed, stopped and started again.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// How long all may take to begin.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// A running etcd. Ends with the test.
+pub struct Server {
+    dir: tempfile::TempDir,
+    ports: Vec<(u16, u16)>,
+    running: Mutex<Vec<Option<Child>>>,
+    is_secure: bool,
+}
+
+/// Whether there is an etcd to be tested with.
+pub fn is_there() -> bool {
+    let is_there = |program| {
+        let run = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        run.is_ok_and(|status| status.success())
+    };
+    if is_there("etcd") {
+        return true;
+    }
+    assert!(
+        std::env::var_os("STACKCTL_TEST_ETCD").is_none(),
+        "STACKCTL_TEST_ETCD is set, and there is no etcd"
+    );
+    eprintln!("skipped: there is no etcd on this machine (Debian: etcd-server, etcd-client)");
+    false
+}
+
+impl Server {
+    /// Three members.
+    pub fn start() -> Self {
+        Self::with(3, false)
+    }
+
+    /// One member that wants certificates and a login: user `ann`, who may use keys below `prod/`.
+    pub fn secure() -> Self {
+        let server = Self::with(1, true);
+        for words in [
+            "user add root:toor",
+            "user grant-role root root",
+            "user add ann:hush",
+            "role add stacks",
+            "role grant-permission stacks --prefix=true readwrite prod/",
+            "user grant-role ann stacks",
+            "auth enable",
+        ] {
+            server.etcdctl(words);
+        }
+        server
+    }
+
+    fn with(members: usize, is_secure: bool) -> Self {
+        let dir = tempfile::Builder::new().prefix("etcd").tempdir().expect("a temporary directory");
+        // All at once, so that no two are the same.
+        let listen = || TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let listeners: Vec<_> = (0..members).map(|_| (listen(), listen())).collect();
+        let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
+        let ports = listeners.iter().map(|(one, other)| (port(one), port(other))).collect();
+        drop(listeners);
+        if is_secure {
+            certificates(dir.path());
+        }
+        let running = Mutex::new((0..members).map(|_| None).collect());
+        let server = Self { dir, ports, running, is_secure };
+        (0..members).for_each(|member| server.start_again(member));
+        server
+    }
+
+    /// Where a file of it is.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.is_secure { "https" } else { "http" }
+    }
+
+    fn client_url(&self, member: usize) -> String {
+        format!("{}://127.0.0.1:{}", self.scheme(), self.ports[member].0)
+    }
+
+    /// `127.0.0.1:1,127.0.0.1:2`.
+    pub fn members(&self) -> String {
+        let all: Vec<String> = self.ports.iter().map(|(port, _)| format!("127.0.0.1:{port}")).collect();
+        all.join(",")
+    }
+
+    /// The address of a ledger in it.
+    pub fn place(&self, prefix: &str) -> String {
+        format!("etcd://{}/{prefix}", self.members())
+    }
+
+    /// Starts a member, with what it has on disk, and waits until it is one of a majority that answers.
+    pub fn start_again(&self, member: usize) {
+        let peers: Vec<String> = (self.ports.iter().enumerate())
+            .map(|(at, (_, peer))| format!("m{at}=http://127.0.0.1:{peer}"))
+            .collect();
+        let peer = format!("http://127.0.0.1:{}", self.ports[member].1);
+        let client = self.client_url(member);
+        let mut command = Command::new("etcd");
+        command
+            .args(["--name", &format!("m{member}"), "--logger", "zap", "--log-level", "error"])
+            .arg("--data-dir")
+            .arg(self.path(&format!("m{member}")))
+            .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+            .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+            .args(["--initial-cluster", &peers.join(",")]);
+        if self.is_secure {
+            command.arg("--client-cert-auth").arg("--trusted-ca-file").arg(self.path("ca.pem"));
+            command.arg("--cert-file").arg(self.path("member.pem"));
+            command.arg("--key-file").arg(self.path("member.key"));
+        }
+        let log = std::fs::File::create(self.path(&format!("m{member}.log"))).expect("a log");
+        let log_too = log.try_clone().expect("a log");
+        let child = command.stdin(Stdio::null()).stdout(log).stderr(log_too).spawn().expect("etcd starts");
+        let mut running = self.running.lock().expect("no panic");
+        running[member] = Some(child);
+        let is_majority = running.iter().flatten().count() > self.ports.len() / 2;
+        drop(running);
+        let begun = Instant::now();
+        while is_majority && !self.is_up(member) {
+            assert!(begun.elapsed() < START_LIMIT, "etcd does not begin: {}", self.log(member));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn log(&self, member: usize) -> String {
+        std::fs::read_to_string(self.path(&format!("m{member}.log"))).unwrap_or_default()
+    }
+
+    fn is_up(&self, member: usize) -> bool {
+        self.client(&self.client_url(member), &["endpoint", "health"]).0
+    }
+
+    fn client(&self, endpoints: &str, words: &[&str]) -> (bool, String) {
+        let mut command = Command::new("etcdctl");
+        command.env("ETCDCTL_API", "3").args(["--endpoints", endpoints, "--command-timeout", "2s"]);
+        if self.is_secure {
+            command.arg("--cacert").arg(self.path("ca.pem"));
+            command.arg("--cert").arg(self.path("ann.pem")).arg("--key").arg(self.path("ann.key"));
+        }
+        let done = command.args(words).output().expect("etcdctl is there, as etcd is");
+        (done.status.success(), String::from_utf8_lossy(&done.stdout).into_owned())
+    }
+
+    fn etcdctl(&self, words: &str) {
+        let words: Vec<&str> = words.split(' ').collect();
+        let (is_done, told) = self.client(&self.client_url(0), &words);
+        assert!(is_done, "{words:?}: {told}");
+    }
+
+    /// Which member leads.
+    pub fn leader(&self) -> usize {
+        let begun = Instant::now();
+        loop {
+            for member in 0..self.ports.len() {
+                let (_, told) = self.client(&self.client_url(member), &["endpoint", "status"]);
+                // Endpoint, id, version, size, whether it leads.
+                if told.split(", ").nth(4) == Some("true") {
+                    return member;
+                }
+            }
+            assert!(begun.elapsed() < START_LIMIT, "nobody leads");
+        }
+    }
+
+    /// Kills a member.
+    pub fn kill(&self, member: usize) {
+        let child = self.running.lock().expect("no panic")[member].take();
+        if let Some(mut child) = child {
+            child.kill().expect("it can be killed");
+            child.wait().expect("it ends");
+        }
+    }
+
+    /// Cuts a member off: it takes connections, and answers nothing.
+    pub fn cut(&self, member: usize) {
+        self.signal(member, "-STOP");
+    }
+
+    /// Lets it go on.
+    pub fn join(&self, member: usize) {
+        self.signal(member, "-CONT");
+    }
+
+    fn signal(&self, member: usize, signal: &str) {
+        if let Some(child) = &self.running.lock().expect("no panic")[member] {
+            super::server::signal(child, signal);
+        }
+    }
+}
+
+/// Sends a signal to a program that a test has started.
+pub fn signal(child: &Child, signal: &str) {
+    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()), "kill {signal}");
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        for mut child in self.running.lock().expect("no panic").drain(..).flatten() {
+            let _ended = child.kill();
+            let _ended = child.wait();
+        }
+    }
+}
+
+/// An authority, a member's certificate and `ann`'s.
+fn certificates(dir: &Path) {
+    let openssl = |words: &[&str]| {
+        let done = Command::new("openssl").args(words).current_dir(dir).output().expect("openssl is there");
+        assert!(done.status.success(), "openssl {words:?}: {}", String::from_utf8_lossy(&done.stderr));
+    };
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    let request = |rest: &[&str]| openssl(&[&["req"], &key[..], rest].concat());
+    request(&["-x509", "-days", "2", "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem"]);
+    let uses = "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n";
+    std::fs::write(dir.join("uses"), uses).expect("a file");
+    for name in ["member", "ann"] {
+        let file = |ending: &str| format!("{name}.{ending}");
+        let (private, wish, cert) = (file("key"), file("csr"), file("pem"));
+        request(&["-subj", &format!("/O={name}"), "-keyout", &private, "-out", &wish]);
+        let authority = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
+        let rest = ["-days", "2", "-extfile", "uses", "-in", &wish, "-out", &cert];
+        openssl(&[&["x509", "-req"], &authority[..], &rest[..]].concat());
+    }
+}
