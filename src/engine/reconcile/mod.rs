@@ -17,6 +17,7 @@
 pub mod declared;
 mod heal;
 mod known;
+mod lead;
 pub mod news;
 mod release;
 mod senses;
@@ -31,12 +32,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::lease::{NotTaken, Validity, Wanted, take};
-use super::{Lease, Lookout, Store};
+use super::Lookout;
+use super::lease::Validity;
+use crate::fleet::Sign;
 use crate::fleet::events::Happening;
-use crate::fleet::{RegisterWriter, Sign};
-use crate::ledger::lease::{Terms, leader_stream};
-use crate::ledger::{Ledger, LedgerError, ReadRegisters as _, Written};
+use crate::ledger::{LedgerError, ReadRegisters as _, Written};
 use crate::model::{NodeFacts, NodeName, Observed, StackName, Timestamp};
 use crate::orchestrator::{Liveness, NodeNews, PlanOptions};
 
@@ -46,6 +46,7 @@ pub use news::{Counts, Deed, News, NodeStanding, Snapshot, Standing};
 
 use heal::{Healed, heal};
 use known::Known;
+use lead::take_lead;
 use senses::Heard;
 use stack::{Judgement, Stack};
 
@@ -170,51 +171,6 @@ async fn rounds(
 
 fn say(hands: &Hands, tell: &Tell, news: News) {
     let _nobody_listens = tell.send((hands.clock.now(), news));
-}
-
-/// Waits until this loop is the one that acts. One that goes round only once does not wait for another.
-async fn take_lead(
-    hands: &Hands,
-    writing: &Arc<Ledger<Store<RegisterWriter>>>,
-    once: bool,
-    show: &watch::Sender<Snapshot>,
-    tell: &Tell,
-) -> Option<Lease<Store<RegisterWriter>>> {
-    let mut told = None;
-    let mut trouble = None;
-    let patience_ms = if once { 0 } else { i64::MAX };
-    loop {
-        let (stream, holder) = (leader_stream(), hands.me.holder("reconcile", "reconcile"));
-        let wanted = Wanted { stream, holder, terms: Terms::LEADER, patience_ms };
-        let mut waiting = |busy: &super::lease::Busy| {
-            show.send_modify(|snapshot| {
-                snapshot.at = hands.clock.now();
-                snapshot.is_standing_by = true;
-            });
-            let holder = &busy.held.holder;
-            if told.as_ref() != Some(&holder.id) {
-                told = Some(holder.id.clone());
-                let leader = format!("{} (process {})", holder.who, holder.pid);
-                say(hands, tell, News::StandingBy { leader });
-            }
-        };
-        match take(writing, hands.clock, wanted, hands.me.is_gone, &mut waiting).await {
-            Ok(lease) => return Some(lease),
-            Err(NotTaken::Held(busy)) => {
-                waiting(&busy);
-                return None;
-            }
-            Err(NotTaken::Ledger(error)) => {
-                let why = error.to_string();
-                show.send_modify(|snapshot| snapshot.counts.ledger_failed += 1);
-                if trouble.as_ref() != Some(&why) {
-                    trouble = Some(why.clone());
-                    say(hands, tell, News::LedgerTrouble { why });
-                }
-                sleep(Duration::from_millis(ASK_AGAIN_MS as u64)).await;
-            }
-        }
-    }
 }
 
 /// What repositories say, once they say something else; never, where none is followed.
