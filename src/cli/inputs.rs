@@ -1,7 +1,8 @@
 //! What a stack is read from: every file and every variable that the reading asked for, so that it can be
 //! told later whether any of them is another one.
 //!
-//! Files by their digest. Of variables only a mark: what they hold is often a password.
+//! Files by their digest. What is kept has only marks of these and of variables: what they hold is often a
+//! password.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,8 +70,14 @@ impl Files for Recorder<'_> {
 }
 
 impl Inputs {
-    /// With marks for the values of variables.
+    /// With marks for the values of variables and for the digests of files, which may hold passwords too: a
+    /// whole digest would prove a guess.
     pub(super) fn masked(mut self, salt: &Salt) -> Self {
+        for (path, digest) in &mut self.files {
+            if let Some(digest) = digest {
+                *digest = salt.mark(&format!("file {path}"), digest);
+            }
+        }
         for (name, value) in &mut self.variables {
             if let Some(value) = value {
                 *value = salt.mark(&format!("variable {name}"), value);

@@ -198,7 +198,7 @@ impl Repository {
         let url = self.url.replace('\\', "\\\\").replace('"', "\\\"");
         let config = format!(
             "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\thooksPath = /dev/null\n\tfsmonitor = false\n\
-             [remote \"origin\"]\n\turl = \"{url}\"\n[gc]\n\tauto = 0\n[transfer]\n\tfsckObjects = true\n\
+             [remote \"origin\"]\n\turl = \"{url}\"\n[gc]\n\tautoDetach = false\n[transfer]\n\tfsckObjects = true\n\
              [protocol]\n\tallow = never\n[protocol \"https\"]\n\tallow = always\n[protocol \"http\"]\n\tallow = always\n\
              [protocol \"ssh\"]\n\tallow = always\n[protocol \"git\"]\n\tallow = always\n[protocol \"file\"]\n\tallow = always\n"
         );
