@@ -53,6 +53,7 @@ mod small_release;
 pub mod snapshot;
 pub mod stackfiles;
 mod standing;
+pub mod status;
 pub mod suspend;
 pub mod template;
 pub mod ui;
@@ -157,6 +158,13 @@ pub enum Command {
     /// List the stacks of the cluster
     #[command(visible_alias = "list", after_help = examples(ls::EXAMPLES))]
     Ls(ls::Ls),
+    /// Show how every stack stands: as declared or not, well or not, and what came of the last operation
+    ///
+    /// Sync is `in sync`, `behind` (the newest release was not reached), `drifted`, `suspended` or `unknown`;
+    /// health is `healthy`, `progressing`, `degraded` or `unknown`; the last operation is told in the words of
+    /// `history`, or `under way`, or `cut off`. `--format '{{.Why}}'` says why a stack is not in sync.
+    #[command(after_help = examples(status::EXAMPLES))]
+    Status(status::Status),
     /// List the tasks of a stack, ended ones below their successors
     #[command(after_help = examples(ps::EXAMPLES))]
     Ps(ps::Ps),
@@ -269,6 +277,7 @@ fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Unlock(args) => unlock::run(&args, context),
         Command::Ledger(args) => ledger::run(&args, context),
         Command::Ls(args) => ls::run(&args, context),
+        Command::Status(args) => status::run(&args, context),
         Command::Ps(args) => ps::run(&args, context),
         Command::Services(args) => services::run(&args, context),
         Command::Scale(args) => scale::run(&args, context),

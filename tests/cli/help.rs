@@ -31,6 +31,7 @@ fn every_command_has_a_page() {
         "ledger backup",
         "ledger restore",
         "ls",
+        "status",
         "ps",
         "services",
         "logs",

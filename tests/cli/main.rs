@@ -20,5 +20,6 @@ mod saved_plans;
 mod snapshot;
 mod stack;
 mod stacks;
+mod status;
 mod verbs;
 mod version;

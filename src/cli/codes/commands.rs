@@ -85,6 +85,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["cli"],
+        "no_such_stack",
+        "a stack that nobody knows",
+        "Nothing runs under that name, and the ledger has no release of it.",
+        "Look at its name.",
+        "stackctl status",
+    ),
+    row(
+        &["cli"],
         "unknown_code",
         "a code that does not exist",
         "`explain-code` was given something that is no diagnostic code.",

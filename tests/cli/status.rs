@@ -1,0 +1,93 @@
+//! How stacks stand, on fake engines: three words, each for itself.
+
+use std::time::Duration;
+
+use crate::engine::Wrong;
+use crate::hosts::Hosts;
+
+const WEB: &str = "\
+services:
+  web:
+    image: nginx:1.25
+    deploy: {replicas: 3, update_config: {parallelism: 1, monitor: 50ms, failure_action: pause}}
+";
+const WORDS: &str = "{{.Sync}}/{{.Health}}/{{.Operation}}/{{.Release}}";
+
+fn cluster() -> Hosts {
+    let mut cluster = Hosts::new(3);
+    cluster.room.env("USER", "ann").env("STACKCTL_NOW", "2026-01-31T12:00:00Z");
+    cluster.stackfile(WEB);
+    cluster.expect(0, "deploy --yes shop");
+    cluster
+}
+
+fn words(cluster: &Hosts) -> String {
+    cluster.expect(0, &format!("status --format {WORDS} shop")).stdout.trim_end().to_owned()
+}
+
+fn why(cluster: &Hosts) -> String {
+    cluster.expect(0, "status --format {{.Why}} shop").stdout.trim_end().to_owned()
+}
+
+#[test]
+fn a_stack_is_in_sync_drifted_suspended_behind_and_gone() {
+    let cluster = cluster();
+    assert_eq!(words(&cluster), "in sync/healthy/deployed/1");
+    let run = cluster.expect(0, "status");
+    assert!(run.stdout.starts_with("STACK   SYNC      HEALTH    LAST OPERATION"), "{}", run.show());
+
+    cluster.engines[0].with(|world| world.containers.clear());
+    assert_eq!(words(&cluster), "drifted/degraded/deployed/1");
+    assert_eq!(why(&cluster), "web.1 on h1: removed");
+    cluster.expect(0, "suspend -m repairs shop");
+    assert_eq!(words(&cluster), "suspended/degraded/deployed/1");
+    assert!(
+        why(&cluster).starts_with("by ann@") && why(&cluster).ends_with(": repairs"),
+        "{}",
+        why(&cluster)
+    );
+    cluster.expect(0, "resume shop");
+    cluster.expect(0, "reconcile --once");
+    assert_eq!(words(&cluster), "in sync/healthy/deployed/1");
+
+    // An update that is paused half way.
+    cluster.stackfile(&WEB.replace("1.25", "1.26"));
+    for engine in &cluster.engines {
+        engine.fail("POST /containers/{id}/start", 1, Wrong::Refuse(400, "no such thing".to_owned()));
+    }
+    cluster.expect(7, "deploy --yes shop");
+    cluster.engines.iter().for_each(|engine| engine.heal());
+    assert_eq!(words(&cluster), "behind/healthy/paused/2");
+    cluster.expect(0, "deploy --yes shop");
+    assert_eq!(words(&cluster), "in sync/healthy/deployed/3");
+
+    // Killed half way.
+    for engine in &cluster.engines[1..] {
+        engine.fail("POST /containers/{id}/stop", 1, Wrong::Slow(Duration::from_secs(5)));
+    }
+    cluster.kill_when("rm --yes shop", || cluster.running().len() < 3);
+    assert_eq!(words(&cluster), "behind/healthy/cut off/4");
+    cluster.engines.iter().for_each(|engine| engine.heal());
+    cluster.expect(0, "rm --yes shop");
+    assert_eq!(words(&cluster), "in sync/-/removed/5");
+    assert_eq!(
+        cluster.expect(0, "status --format {{.Stack}}").stdout,
+        "",
+        "what is gone as it should is no news"
+    );
+
+    let run = cluster.expect(1, "status nothing");
+    assert!(run.stderr.contains("stackctl::cli::no_such_stack"), "{}", run.show());
+}
+
+#[test]
+fn what_is_not_known_is_not_said_to_be_well() {
+    let cluster = cluster();
+    cluster.engines[2].kill();
+    let run = cluster.run(&format!("status --format {WORDS} shop"));
+    assert_eq!(run.status, 6, "{}", run.show());
+    assert_eq!(run.stdout, "unknown/unknown/deployed/1\n", "{}", run.show());
+    let format = "status --format json shop";
+    let value: serde_json::Value = serde_json::from_str(&cluster.run(format).stdout).expect("a JSON object");
+    assert_eq!((&value["Stack"], &value["Sync"]), (&"shop".into(), &"unknown".into()));
+}
