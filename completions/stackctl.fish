@@ -48,6 +48,7 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "unlock" -d 'End t
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "ledger" -d 'Move all records to another place, keep them in a file, bring them back'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "ls" -d 'List the stacks of the cluster'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "list" -d 'List the stacks of the cluster'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "status" -d 'Show how every stack stands: as declared or not, well or not, and what came of the last operation'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "ps" -d 'List the tasks of a stack, ended ones below their successors'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "services" -d 'List the services of a stack'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "scale" -d 'Set the number of tasks of services'
@@ -293,6 +294,13 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand list" -l no-color -d '
 complete -c stackctl -n "__fish_stackctl_using_subcommand list" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand list" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand list" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Stack}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand status" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand status" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand status" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ps" -s f -l filter -d 'Only tasks that fit: id=, name=, node=, desired-state=running|shutdown' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ps" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ps" -s i -l inventory -d 'The hosts of the cluster' -r -F
