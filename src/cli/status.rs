@@ -75,7 +75,7 @@ struct NoSuchStack {
 /// Whether what runs is what was declared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sync {
-    InSync,
+    AsDeclared,
     /// The newest release was not reached, or not yet.
     Behind,
     /// Something happened behind the back of the newest release.
@@ -102,7 +102,7 @@ enum Health {
 impl Sync {
     const fn word(self) -> &'static str {
         match self {
-            Self::InSync => "in sync",
+            Self::AsDeclared => "in sync",
             Self::Behind => "behind",
             Self::Drifted => "drifted",
             Self::Suspended => "suspended",
@@ -200,7 +200,7 @@ fn sync(observed: &Observed, remembered: &Remembered, options: &PlanOptions) -> 
     let current = match remembered.history.current() {
         Ok(current) => current,
         Err(why @ NoCurrent::NoRelease) => return (Sync::Unknown, why.to_string()),
-        Err(NoCurrent::Removed(_)) => return (Sync::InSync, String::new()),
+        Err(NoCurrent::Removed(_)) => return (Sync::AsDeclared, String::new()),
         Err(why) => return (Sync::Behind, why.to_string()),
     };
     let plan = Plan::make(observed, &current.spec, options.clone());
@@ -224,7 +224,7 @@ fn sync(observed: &Observed, remembered: &Remembered, options: &PlanOptions) -> 
     }
     match plan.problems.first() {
         Some(problem) => (Sync::Drifted, problem.to_string()),
-        None if plan.forecast.waves.is_empty() => (Sync::InSync, String::new()),
+        None if plan.forecast.waves.is_empty() => (Sync::AsDeclared, String::new()),
         None => (Sync::Drifted, format!("{} actions would mend it", plan.forecast.actions().count())),
     }
 }
