@@ -25,7 +25,9 @@ pub fn of_run(end: &End, spec: &StackSpec, before: &History, is_atomic: bool) ->
     })
 }
 
-fn done(spec: &StackSpec) -> Outcome {
+/// All is as `spec` wants it.
+#[must_use]
+pub fn done(spec: &StackSpec) -> Outcome {
     if spec.services.is_empty() { Outcome::Removed } else { Outcome::Deployed }
 }
 

@@ -11,13 +11,13 @@ use super::known::known;
 use super::news::{Deed, News};
 use crate::engine::lease::{NotTaken, Wanted, take};
 use crate::engine::run::{Crew, End, Progress, RunOptions, run};
-use crate::engine::{Clock, Journal, Lease, Lookout, Me, Store};
+use crate::engine::{Clock, Journal, Lease, Lookout, Me, Store, outcome};
 use crate::fleet::{Fleet, RegisterReader, RegisterWriter};
 use crate::ledger::lease::{self, Holder};
 use crate::ledger::payload::value;
 use crate::ledger::release::{Outcome, outcomes};
 use crate::ledger::{Ledger, LedgerError};
-use crate::model::{NodeFacts, NodeName, NodeView, Observed, StackName, Timestamp};
+use crate::model::{NodeFacts, NodeName, NodeView, Observed, StackName, StackSpec, Timestamp};
 use crate::orchestrator::{self, Assignment, Ending, Plan, PlanOptions, Verdict, assign};
 
 /// How long one stack is worked at before it is looked at anew.
@@ -144,14 +144,13 @@ async fn with_lease(
     if !plan.problems.is_empty() {
         return Ok(Healed::Failed(problems(&plan)));
     }
-    let done = if spec.services.is_empty() { Outcome::Removed } else { Outcome::Deployed };
-    let (mut healed, mut outcome) = (Healed::Done, Some(done.clone()));
+    let (mut healed, mut outcome) = (Healed::Done, Some(outcome::done(spec)));
     if !plan.forecast.waves.is_empty() || is_unfinished {
         let actions = plan.forecast.actions().count();
         let _nobody_listens = tell
             .send((hands.clock.now(), News::HealBegan { stack: stack.clone(), release: number, actions }));
         let end = carry_out(hands, assign(&observed, spec, options), &stack, lease, stop, &tell).await;
-        (healed, outcome) = ended(&end, done);
+        (healed, outcome) = (Healed::of(&end), finished(&end, spec));
     }
     if is_unfinished && let Some(outcome) = outcome.filter(|_| lease.validity().is_valid()) {
         let ours = value(writing.registers(), serde_json::json!(outcome));
@@ -195,30 +194,34 @@ pub(super) async fn carry_out(
     .await
 }
 
-/// What came of a run, and what is to be remembered of it if it finished somebody else's release: `done` if
-/// it did.
-fn ended(end: &End, done: Outcome) -> (Healed, Option<Outcome>) {
-    match end {
-        End::Verdict(verdict) => match verdict.ending {
-            Ending::Converged => (Healed::Done, Some(done)),
-            Ending::Paused | Ending::RollbackPaused => {
-                (Healed::Failed(reason(verdict)), Some(Outcome::Paused))
-            }
-            // What is back and what is not is told by whoever looks next; it is not as declared.
-            Ending::NotPrepared | Ending::Failed | Ending::RolledBack => {
-                (Healed::Failed(reason(verdict)), Some(Outcome::Failed))
-            }
-            Ending::HostSilent => (Healed::Failed(reason(verdict)), None),
-        },
-        End::Detached => (Healed::Done, None),
-        End::TimedOut(_) => (Healed::Failed("not as declared after 10 minutes".to_owned()), None),
-        End::Interrupted => (Healed::Stopped, None),
-        End::LeaseLost => (Healed::Failed("the stack's lease was lost on the way".to_owned()), None),
+impl Healed {
+    /// What came of a run.
+    pub(super) fn of(end: &End) -> Self {
+        match end {
+            End::Verdict(verdict) if verdict.ending == Ending::Converged => Self::Done,
+            End::Verdict(verdict) => Self::Failed(reason(verdict)),
+            End::Detached => Self::Done,
+            End::TimedOut(_) => Self::Failed("not as declared after 10 minutes".to_owned()),
+            End::Interrupted => Self::Stopped,
+            End::LeaseLost => Self::Failed("the stack's lease was lost on the way".to_owned()),
+        }
+    }
+}
+
+/// What is to be remembered of a run that was to finish somebody else's release of `spec`.
+fn finished(end: &End, spec: &StackSpec) -> Option<Outcome> {
+    let End::Verdict(verdict) = end else { return None };
+    match verdict.ending {
+        Ending::Converged => Some(outcome::done(spec)),
+        Ending::Paused | Ending::RollbackPaused => Some(Outcome::Paused),
+        // What is back and what is not is told by whoever looks next; it is not as declared.
+        Ending::NotPrepared | Ending::Failed | Ending::RolledBack => Some(Outcome::Failed),
+        Ending::HostSilent => None,
     }
 }
 
 /// The first thing that went wrong, and how many more did.
-pub(super) fn reason(verdict: &Verdict) -> String {
+fn reason(verdict: &Verdict) -> String {
     let of_services = verdict.services.iter().flat_map(|one| one.failures.iter().chain(&one.return_failures));
     let mut all = verdict.failures.iter().chain(of_services);
     let Some(first) = all.next() else { return "not as declared".to_owned() };

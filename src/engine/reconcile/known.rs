@@ -33,15 +33,15 @@ pub(super) enum Desired {
 
 impl Known {
     /// From what is remembered.
-    pub(super) fn of(mut history: History, settings: Settings) -> Self {
+    pub(super) fn of(history: &History, settings: Settings) -> Self {
         let source = history.releases.values().rev().find_map(|(release, _)| release.source.clone());
         let is_removed = history.last().is_some_and(|(_, release, _)| release.is_removal());
         let desired = match history.current() {
             Ok(current) => Desired::Current(Box::new(current)),
-            Err(NoCurrent::Unfinished(number)) => match history.releases.remove(&number) {
+            Err(NoCurrent::Unfinished(number)) => match history.releases.get(&number) {
                 Some((release, _)) => {
                     let is_removal = release.is_removal();
-                    Desired::Unfinished { number, spec: Box::new(release.spec), is_removal }
+                    Desired::Unfinished { number, spec: Box::new(release.spec.clone()), is_removal }
                 }
                 None => Desired::Nothing(NoCurrent::Unfinished(number)),
             },
@@ -81,7 +81,7 @@ pub(super) async fn known<R: ReadRegisters>(
     stack: &StackName,
 ) -> Result<Known, LedgerError> {
     let (history, settings) = tokio::join!(history(ledger, stack), settings::settings(ledger, stack));
-    Ok(Known::of(history?.0, settings?))
+    Ok(Known::of(&history?.0, settings?))
 }
 
 /// Reads it for a loop. What somebody left half written of its settings would stay so until the next

@@ -587,42 +587,30 @@ impl Watch {
         let now = self.now();
         let Some(stack) = self.stacks.get_mut(name) else { return };
         let took_ms = now.since_ms(begun);
-        if matches!(stack.standing, Standing::Releasing { .. }) {
-            match &healed {
-                Healed::Done => self.counts.releases += 1,
-                Healed::Failed(_) => self.counts.releases_failed += 1,
-                Healed::Busy(_) | Healed::Outdated | Healed::Stopped => {}
-            }
-            let failed = match &healed {
-                Healed::Failed(why) => Some(why.clone()),
-                _ => None,
-            };
+        let is_release = matches!(stack.standing, Standing::Releasing { .. });
+        let (well, badly) = if is_release {
             stack.standing = Standing::Unknown;
-            stack.after(now, healed);
-            self.look_soon();
-            if failed.is_some() {
-                self.say(News::HealEnded { stack: name.clone(), failed, took_ms });
-            }
-            return;
-        }
-        let failed = match &healed {
+            (&mut self.counts.releases, &mut self.counts.releases_failed)
+        } else {
+            (&mut self.counts.heals, &mut self.counts.heals_failed)
+        };
+        // What came to nothing is no news; of a release its own end is told, and here only what was wrong.
+        let (failed, is_news) = match &healed {
             Healed::Done => {
-                self.counts.heals += 1;
-                None
+                *well += 1;
+                (None, !is_release)
             }
             Healed::Failed(why) => {
-                self.counts.heals_failed += 1;
-                Some(why.clone())
+                *badly += 1;
+                (Some(why.clone()), true)
             }
-            Healed::Busy(_) | Healed::Outdated | Healed::Stopped => {
-                stack.after(now, healed);
-                self.look_soon();
-                return;
-            }
+            Healed::Busy(_) | Healed::Outdated | Healed::Stopped => (None, false),
         };
         stack.after(now, healed);
         self.look_soon();
-        self.say(News::HealEnded { stack: name.clone(), failed, took_ms });
+        if is_news {
+            self.say(News::HealEnded { stack: name.clone(), failed, took_ms });
+        }
     }
 
     /// What those outside see.

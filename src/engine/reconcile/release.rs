@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc::UnboundedSender, watch};
 
 use super::declared::{Wanted, Wish};
-use super::heal::{Hands, Healed, carry_out, hold, problems, reason, remember_lost};
+use super::heal::{Hands, Healed, carry_out, hold, problems, remember_lost};
 use super::known::Known;
 use super::news::News;
 use crate::engine::records::remembered;
@@ -61,7 +61,7 @@ async fn with_lease(
     let (before, settings) =
         tokio::join!(remembered(&hands.reading, &stack), settings(&hands.reading, &stack));
     let (before, settings) = (before?, settings?);
-    if settings.suspended.is_some() || !wish.is_due(&Known::of(before.history.clone(), settings)) {
+    if settings.suspended.is_some() || !wish.is_due(&Known::of(&before.history, settings)) {
         return Ok(Healed::Outdated);
     }
     let (mut spec, files) = match &wish.wanted {
@@ -108,14 +108,7 @@ async fn with_lease(
         }
         end => outcome::of_run(end, &spec, &before.history, is_atomic),
     };
-    let healed = match &end {
-        End::Verdict(verdict) if verdict.ending == Ending::Converged => Healed::Done,
-        End::Verdict(verdict) => Healed::Failed(reason(verdict)),
-        End::Detached => Healed::Done,
-        End::TimedOut(_) => Healed::Failed("not as declared after 10 minutes".to_owned()),
-        End::Interrupted => Healed::Stopped,
-        End::LeaseLost => Healed::Failed("the stack's lease was lost on the way".to_owned()),
-    };
+    let healed = Healed::of(&end);
     let words = outcome.as_ref().map_or_else(|| "unfinished".to_owned(), Outcome::words);
     if let Some(outcome) = outcome.filter(|_| lease.validity().is_valid()) {
         before.end(writing, &stack, number, &outcome).await?;
