@@ -10,7 +10,7 @@ use super::render::text::clean;
 use super::report::Failure;
 use super::ui::Ui;
 use super::{Context, cluster};
-use crate::compose::{self, Files, Loaded, Options, Reading, Report, SourceText, Stack, Variables};
+use crate::compose::{self, Files, Loaded, NAMES, Options, Reading, Report, SourceText, Stack, Variables};
 use crate::model::StackName;
 
 /// Names the stackfiles where the command line does not, as with `docker compose`.
@@ -21,8 +21,6 @@ const SEPARATOR_VARIABLE: &str = "COMPOSE_PATH_SEPARATOR";
 const ENV_FILES_VARIABLE: &str = "COMPOSE_ENV_FILES";
 /// The file of variables that is looked into where none is named.
 const DOTENV: &str = ".env";
-/// Looked for in this order where no file is named.
-const NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
 /// The most that is read of any file; more than a stackfile, an environment file or a config may have.
 const BYTES_MAX: u64 = 32 << 20;
 /// The name that stands for stdin.

@@ -57,6 +57,9 @@ use crate::yaml::{self, Diagnostic, Drawn, Node, Sink, Sources};
 pub use crate::yaml::{Report, SourceText};
 pub use places::Written;
 
+/// What a stackfile is called where nobody names it; looked for in this order.
+pub const NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+
 /// Files beside the stackfile: environment files, contents of configs. Paths are absolute.
 pub trait Files {
     /// The bytes of a file.

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::tree::Tree;
 use crate::compose::Files;
+use crate::model::ids::{hex, sha256_hex};
 
 /// Contents by their names.
 pub trait Blobs {
@@ -64,11 +65,7 @@ impl Inputs {
 /// A digest of some text, in hex.
 #[must_use]
 pub fn digest(text: &str) -> String {
-    hex(&Sha256::digest(text))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256_hex(text.as_bytes())
 }
 
 /// Lends the files of a commit, and notes down which were asked for.

@@ -6,14 +6,13 @@ use std::io;
 
 use super::inputs::{Noting, digest};
 use super::tree::Tree;
+use crate::compose::NAMES;
 use crate::model::StackName;
 use crate::yaml::{self, Fields, Report, Sink, SourceText, Sources};
 
 /// The list, at the top of the repository. The inventory may be in the same file, and mistakes have the
 /// codes of an inventory's.
 pub const LIST: &str = "stackctl.yml";
-/// Looked for in this order in the folder of a stack.
-const NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
 const KEYS: [&str; 8] = ["stack", "files", "env_files", "variables", "profiles", "order", "prune", "remove"];
 
 /// A stack of a repository, not read yet.

@@ -3,6 +3,8 @@
 
 #[path = "../support/engine/mod.rs"]
 mod engine;
+#[path = "../support/git.rs"]
+mod git;
 mod run;
 
 mod check;

@@ -1,10 +1,11 @@
 //! The loop that follows a git repository, on fake engines: what a commit brings about, and what it must not.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::engine::Wrong;
+use crate::git::git;
 use crate::hosts::Hosts;
 use crate::run::Run;
 
@@ -14,19 +15,6 @@ const FOLLOW: &str = "reconcile --once --repo ops.git#main";
 struct Place {
     cluster: Hosts,
     work: PathBuf,
-}
-
-fn git(dir: &Path, args: &[&str]) {
-    let done = Command::new("git")
-        .arg("-C")
-        .arg(dir)
-        .args(["-c", "user.name=ann", "-c", "user.email=ann@mill"])
-        .args(args)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .output()
-        .expect("git starts");
-    assert!(done.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
 fn stack(image: &str) -> String {

@@ -6,6 +6,9 @@
     reason = "a test starts programs and reads files"
 )]
 
+#[path = "../support/git.rs"]
+mod git;
+
 mod containers;
 mod failures;
 mod ground;

@@ -1,23 +1,9 @@
 //! A git push on real hosts: the loop releases it, a bad one is taken back, and what is declared stays so.
 
-use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
 
+use crate::git::git;
 use crate::ground::{Ground, HOSTS};
-
-fn git(dir: &Path, args: &[&str]) {
-    let done = Command::new("git")
-        .arg("-C")
-        .arg(dir)
-        .args(["-c", "user.name=ann", "-c", "user.email=ann@mill"])
-        .args(args)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .output()
-        .expect("git starts");
-    assert!(done.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&done.stderr));
-}
 
 fn stackfile(image: &str) -> String {
     format!(
