@@ -1,5 +1,6 @@
 //! `stackctl node`: the members of the cluster.
 
+mod back;
 mod drain;
 mod ps;
 mod update;
@@ -18,6 +19,7 @@ use crate::fleet::ConnectOptions;
 use crate::model::NodeName;
 use crate::model::node::Role;
 use crate::model::observed::ObservedNode;
+pub(super) use back::{otherwise, put_back};
 pub use ps::NodePs;
 pub use update::{NodeRole, NodeUpdate};
 

@@ -1,11 +1,12 @@
 //! `stackctl reconcile`: keeps every stack of the ledger as it was declared.
 
-mod lines;
+pub(super) mod lines;
 mod metrics;
 mod repositories;
 mod serve;
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use super::cluster::{self, Cluster};
 use super::deploy::{duration, stack_name};
 use super::format::Format;
 use super::machine;
+use super::notify::Notifier;
 use super::records::{Home, another_reading, writing};
 use super::report::{Exit, Failure};
 use super::rollout::{Interrupt, journals};
@@ -142,12 +144,14 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             journals: journals(cluster),
             declarations: followed.as_ref().map(|followed| followed.declarations.clone()),
         };
+        let mut notifier = Notifier::start(cluster, &BTreeSet::new());
+        let mut complaints = notifier.complaints();
         let show = watch::Sender::new(Snapshot { at: cluster.clock.now(), ..Snapshot::default() });
         let _server = match args.listen {
             None => None,
             Some(address) => {
                 let seen = show.subscribe();
-                let served = serve::serve(address, cluster.clock, seen).await;
+                let served = serve::serve(address, cluster.clock, seen, notifier.counts()).await;
                 let (at, server) = served.map_err(|why| Failure::refused(CannotListen { address, why }))?;
                 context.ui.say(&format!("Listening at http://{at}: /healthz and /metrics"));
                 Some(server)
@@ -159,14 +163,25 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             let interrupt = Arc::clone(&interrupt);
             async move { interrupt.wait().await }
         };
-        let last = reconcile::reconcile(hands, options, stop, show, |at, news| {
+        let work = reconcile::reconcile(hands, options, stop, show, |at, news| {
             context.ui.data(&match args.format {
                 Format::Text => lines::text(at, news),
                 Format::Json => lines::json(at, news),
             });
-        })
-        .await;
+            notifier.tell(news);
+        });
+        let complain = async {
+            while let Some(why) = complaints.recv().await {
+                context.ui.warn(&why);
+            }
+            std::future::pending::<Infallible>().await
+        };
+        let last = tokio::select! {
+            last = work => last,
+            never = complain => match never {},
+        };
         interrupt.over();
+        notifier.finish(&mut complaints, |why| context.ui.warn(why)).await;
         Ok(if args.once { exit(&last) } else { Exit::Done })
     })
 }

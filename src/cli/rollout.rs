@@ -6,19 +6,22 @@ mod interrupt;
 mod lease;
 mod screen;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::cluster::{Cluster, blame, env};
 use super::format::Format;
+use super::notify::Notifier;
 use super::render::plan::{self, PlanView};
 use super::render::progress::{self, Board};
 use super::render::style::{STRONG, paint};
 use super::render::text::{clean, count, pad, some_of, width};
 use super::report::{self, Exit, Failure};
 use super::{Context, ui::Ui};
+use crate::engine::reconcile::News;
 use crate::engine::{self, Crew, End, Journal, Planned, RunOptions, Validity};
 use crate::ledger::LedgerError;
+use crate::ledger::release::Outcome;
 use crate::model::{ClusterName, GoDuration, NodeName, ServiceName, Slot, StackName, Timestamp};
 use crate::orchestrator::{Assignment, Ending, Plan, PlanOptions, Problem, assign};
 
@@ -96,7 +99,7 @@ fn problems_are(problems: &[Problem]) -> String {
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("not confirmed: nothing was changed")]
 #[diagnostic(code(stackctl::cli::not_confirmed))]
-struct NotConfirmed;
+pub(super) struct NotConfirmed;
 
 /// A plan as it is shown.
 pub(super) fn view<'a>(planned: &'a Planned, kind: Kind, is_whole: bool) -> PlanView<'a> {
@@ -187,6 +190,8 @@ pub(super) async fn carry_out_after(
     first().await?;
     let interrupt = Interrupt::listen();
     let mut exit = Exit::Done;
+    let mut notifier = Notifier::start(cluster, &ill(&all));
+    let mut complaints = notifier.complaints();
     for Job { mut planned, record } in all {
         let Some(record) = record else { continue };
         let wish = wish.of(&planned.spec.name);
@@ -194,17 +199,41 @@ pub(super) async fn carry_out_after(
         let validity = begun.as_ref().map_or_else(Validity::always, lease::Begun::validity);
         if let Some(begun) = &begun {
             said_begun(ui, &planned.spec.name, begun.number(), &wish, cluster.clock.now());
+            notifier.tell(&News::ReleaseBegan {
+                stack: planned.spec.name.clone(),
+                release: begun.number(),
+                commit: begun.commit(),
+                actions: Some(planned.plan.forecast.actions().count()),
+            });
         }
         let ran = run(context, cluster, &planned, wish.clone(), &interrupt, &validity).await;
         exit = ran.exit;
         if let Some(begun) = begun {
-            begun.end(context, &ran, &planned.spec, wish.options.atomic).await;
+            let now = cluster.clock.now();
+            let release = begun.number();
+            let outcome = begun.end(context, now, &ran, &planned.spec, wish.options.atomic).await;
+            let outcome = outcome.map_or_else(|| "unfinished".to_owned(), |outcome| outcome.words());
+            let stack = planned.spec.name.clone();
+            notifier.tell(&News::ReleaseEnded { stack, release, outcome });
         }
         if exit != Exit::Done {
             break;
         }
     }
+    notifier.finish(&mut complaints, |why| ui.warn(why)).await;
     Ok(exit)
+}
+
+/// What is in trouble by what is remembered: whoever is told of troubles is told that it ended.
+fn ill(all: &[Job]) -> BTreeSet<String> {
+    let is_ill = |record: &Record| {
+        let last = record.history().last().and_then(|(.., outcome)| outcome.cloned());
+        !matches!(last, None | Some(Outcome::Deployed | Outcome::Removed))
+    };
+    all.iter()
+        .filter(|job| matches!(&job.record, Some(Ok(record)) if is_ill(record)))
+        .map(|job| format!("stack {}", job.planned.spec.name))
+        .collect()
 }
 
 fn question(kind: Kind, stacks: &[&str], cluster: &ClusterName) -> String {

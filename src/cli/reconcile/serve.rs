@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::metrics;
+use crate::cli::notify::Counts;
 use crate::engine::Clock;
 use crate::engine::reconcile::Snapshot;
 
@@ -32,6 +34,7 @@ pub(super) async fn serve(
     address: SocketAddr,
     clock: Clock,
     seen: watch::Receiver<Snapshot>,
+    told: Arc<Counts>,
 ) -> io::Result<(SocketAddr, JoinSet<()>)> {
     let listener = TcpListener::bind(address).await?;
     let at = listener.local_addr()?;
@@ -48,10 +51,10 @@ pub(super) async fn serve(
                 continue;
             };
             while connections.try_join_next().is_some() {}
-            let seen = seen.clone();
+            let (seen, told) = (seen.clone(), Arc::clone(&told));
             connections.spawn(async move {
                 let answer = service_fn(|request: Request<Incoming>| {
-                    let answer = answer(request.method(), request.uri().path(), &seen.borrow(), clock);
+                    let answer = answer(request.method(), request.uri().path(), &seen.borrow(), &told, clock);
                     async move { Ok::<_, Infallible>(answer) }
                 });
                 let mut http = http1::Builder::new();
@@ -64,7 +67,13 @@ pub(super) async fn serve(
     Ok((at, server))
 }
 
-fn answer(method: &Method, path: &str, seen: &Snapshot, clock: Clock) -> Response<Full<Bytes>> {
+fn answer(
+    method: &Method,
+    path: &str,
+    seen: &Snapshot,
+    told: &Counts,
+    clock: Clock,
+) -> Response<Full<Bytes>> {
     let plain = |status, text: String| made(status, "text/plain; charset=utf-8", text);
     if !matches!(*method, Method::GET | Method::HEAD) {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n".to_owned());
@@ -78,7 +87,7 @@ fn answer(method: &Method, path: &str, seen: &Snapshot, clock: Clock) -> Respons
             _ if seen.is_leading => plain(StatusCode::OK, "ok\n".to_owned()),
             _ => plain(StatusCode::OK, "ok, without the lead\n".to_owned()),
         },
-        "/metrics" => made(StatusCode::OK, metrics::CONTENT_TYPE, metrics::text(seen)),
+        "/metrics" => made(StatusCode::OK, metrics::CONTENT_TYPE, metrics::text(seen, told)),
         _ => plain(StatusCode::NOT_FOUND, "there are /healthz and /metrics\n".to_owned()),
     }
 }

@@ -13,6 +13,7 @@ use crate::model::spec::Strategy;
 use crate::model::{ClusterName, NodeName};
 
 mod find;
+pub mod notifications;
 mod parse;
 
 pub use find::{Env, FILE, InventoryError, VARIABLE, find, load};
@@ -40,6 +41,8 @@ pub struct Inventory {
     pub strategy: Option<Strategy>,
     /// Where the ledger is.
     pub ledger: LedgerPlace,
+    /// Who is told of what happens.
+    pub notifications: Vec<notifications::Notification>,
     /// The hosts by node name.
     pub hosts: BTreeMap<NodeName, HostEntry>,
 }
@@ -205,6 +208,7 @@ impl Inventory {
             task_history: None,
             strategy: None,
             ledger: LedgerPlace::default(),
+            notifications: Vec::new(),
             hosts: BTreeMap::from([(name, entry)]),
         }
     }

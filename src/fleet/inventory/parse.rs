@@ -11,9 +11,9 @@ use crate::yaml::{
     self, Diagnostic, Drawn, Entry, Fields, Node, Report, Sink, SourceText, Sources, Span, Value,
 };
 
-use super::{Address, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts};
+use super::{Address, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts, notifications};
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "cluster",
     "ssh_config",
     "known_hosts",
@@ -21,6 +21,7 @@ const KEYS: [&str; 9] = [
     "task_history",
     "placement",
     "ledger",
+    "notifications",
     "hosts",
     // For `reconcile --repo`: which stacks a repository has.
     "stacks",
@@ -82,6 +83,7 @@ fn read(sink: &Sink<'_>, root: Option<Node>, start: Span, path: &Path) -> Invent
         LedgerPlace::parse,
     );
     inventory.ledger = place.map(|place| place.value).unwrap_or_default();
+    inventory.notifications = notifications::read(&top, folder);
     inventory.hosts = hosts(sink, &top);
     top.deny_unknown(&KEYS);
     inventory
