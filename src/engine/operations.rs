@@ -6,9 +6,9 @@
 //!
 //! # When
 //!
-//! The earlier of what the writer's clock said and what the clock of its keeper says: a writer whose clock
-//! is ahead does not stand before those that came later, and records that were copied to another place keep
-//! their time. Within one stream the order is that of its places, whatever the clocks said.
+//! What the writer's clock said, unless the clock of its keeper says that it was earlier: a writer whose
+//! clock is ahead does not stand before those that came later, and records that were copied to another place
+//! keep their time. Within one stream the order is that of its places, whatever the clocks said.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -24,6 +24,8 @@ use crate::ledger::release::{Git, History, Outcome};
 use crate::ledger::{Entry, Ledger, LedgerError, Log, ReadRegisters};
 use crate::model::{ServiceName, StackName, StackSpec, Timestamp};
 
+/// What engines tell of when a volume was made is cut to seconds.
+const ROUNDING_MS: i64 = 1_000;
 /// Stacks whose records are read at a time.
 const READS_MAX: usize = 16;
 
@@ -199,9 +201,10 @@ pub fn touched(before: Option<&StackSpec>, after: &StackSpec) -> BTreeMap<Servic
     all
 }
 
-/// The earlier of two clocks, and within a stream not before the one before.
+/// By two clocks, and within a stream not before the one before.
 fn when(at: Timestamp, written: Option<Timestamp>, last: &mut Timestamp) -> Timestamp {
-    let at = written.map_or(at, |written| written.min(at)).max(*last);
+    let is_ahead = |written: &Timestamp| at.since_ms(*written) > ROUNDING_MS;
+    let at = written.filter(is_ahead).unwrap_or(at).max(*last);
     *last = at;
     at
 }
@@ -221,8 +224,9 @@ pub fn of_releases(
         let at = when(release.at, written(releases), &mut last);
         let ended_at = outcomes.entries.get(number).and_then(|entry| {
             let said = entry.value.data.get("at").and_then(|at| Timestamp::deserialize(at).ok());
-            let all = [said, entry.written()];
-            all.into_iter().flatten().min().map(|ended| ended.max(at))
+            let ended = said
+                .map_or(entry.written(), |said| Some(when(said, entry.written(), &mut Timestamp(i64::MIN))));
+            ended.map(|ended| ended.max(at))
         });
         let state = match outcome {
             Some(outcome @ (Outcome::Deployed | Outcome::Removed)) => State::Well(outcome.words()),
@@ -358,6 +362,7 @@ mod tests {
         let mut last = Timestamp(i64::MIN);
         let mut at = |said, written: Option<i64>| when(Timestamp(said), written.map(Timestamp), &mut last).0;
         assert_eq!(at(10, Some(11)), 10);
+        assert_eq!(at(13, Some(0)), 13, "its keeper tells whole seconds");
         assert_eq!(at(3_600_000, Some(20)), 20, "its writer's clock was ahead");
         assert_eq!(at(30, Some(9_000_000)), 30, "it was copied later");
         assert_eq!(at(5, None), 30, "it came after the one before");

@@ -34,6 +34,11 @@ impl Event {
         value["who"] = json!(who);
         let words = crate::cli::render::text::clean(&lines::words(news)).into_owned();
         value["text"] = json!(words);
+        let mut level = match lines::level(news) {
+            "error" => Level::Error,
+            "warning" => Level::Warning,
+            _ => Level::Info,
+        };
         let of_stack = |stack: &StackName| format!("stack {stack}");
         let (mut trouble, mut recovered, mut stack) = (None, None, None);
         match news {
@@ -54,6 +59,8 @@ impl Event {
                 stack = Some(of.clone());
                 match standing {
                     Standing::InSync | Standing::Removed => recovered = Some(of_stack(of)),
+                    // A deploy is half way, or a node was lost, which is told by itself.
+                    Standing::Drifted { found, .. } if found.is_empty() => level = Level::Info,
                     standing => {
                         let release = release.map(|number| number.to_string()).unwrap_or_default();
                         trouble = Some((of_stack(of), format!("{} {release}", standing.word())));
@@ -82,11 +89,6 @@ impl Event {
             | News::OperationEnded { .. }
             | News::Stopping => {}
         }
-        let level = match lines::level(news) {
-            "error" => Level::Error,
-            "warning" => Level::Warning,
-            _ => Level::Info,
-        };
         let kind = value["type"].as_str().unwrap_or_default().to_owned();
         Self { at, kind, level, stack, trouble, recovered, value, text: format!("[{cluster}] {words}") }
     }
@@ -210,6 +212,18 @@ mod tests {
         assert!(!passes(72, &ended("blog", 4, "deployed")));
         assert!(passes(73, &ended("shop", 5, "deployed")));
         assert!(!passes(74, &ended("shop", 6, "deployed")));
+    }
+
+    #[test]
+    fn a_deploy_that_is_half_way_is_no_trouble_for_those_who_hear_of_trouble() {
+        let stack =
+            |standing| News::Stack { stack: StackName::unchecked("shop"), release: Some(2), standing };
+        let mut gate = Gate::new(rule(), &BTreeSet::new());
+        let mut passes = |standing| gate.passes(&event(0, &stack(standing)));
+        assert!(!passes(Standing::Drifted { found: Vec::new(), actions: 3 }));
+        assert!(!passes(Standing::InSync));
+        assert!(passes(Standing::Held { why: "release 2 failed".into() }));
+        assert!(passes(Standing::InSync));
     }
 
     #[test]
