@@ -129,7 +129,7 @@ struct NoBranch(PathBuf);
 
 /// It belongs elsewhere.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("a hook takes the place of the records from its inventory, not from --ledger")]
+#[error("a hook takes the place of the records from its inventory, not from --ledger or STACKCTL_LEDGER")]
 #[diagnostic(
     code(stackctl::hook::ledger),
     help("set `ledger:` in the inventory: the hook holds nothing that may be secret")

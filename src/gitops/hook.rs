@@ -163,8 +163,10 @@ const ENDS_PUSH: &str = r#"status=$?
 if [ "$status" -ne 0 ]; then
   # What was said goes first.
   sleep 0.3 2>/dev/null || sleep 1
-  case $(tr '\0' ' ' <"/proc/$PPID/cmdline" 2>/dev/null) in
-    *receive-pack*) kill -TERM "$PPID" ;;
+  # Only our own parent, and only if it is still there.
+  parent=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$$/status" 2>/dev/null)
+  case $(tr '\0' ' ' <"/proc/$parent/cmdline" 2>/dev/null) in
+    *receive-pack*) kill -TERM "$parent" ;;
   esac
 fi
 exit "$status"

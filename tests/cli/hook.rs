@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::engine::Wrong;
 use crate::git::git;
 use crate::repositories::{Place, stack};
+use crate::webhook::Loop;
 
 const INSTALL: &str = "hook install ops.git";
 
@@ -363,4 +364,24 @@ fn of_two_pushes_the_newer_is_what_runs_and_who_hangs_up_loses_nothing() {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(place.images(), ["shop_web=nginx:1.28"]);
+}
+
+#[test]
+fn a_loop_that_has_not_heard_of_a_push_takes_nothing_back() {
+    let place = Place::new();
+    place.write("stacks/shop/compose.yaml", &stack("nginx:1.25"));
+    place.commit("first");
+    place.pushes(&["main"]);
+    let mut running = Loop::begin(&place);
+    assert_eq!(running.line_of("commit")["subject"], "first");
+    assert_eq!(running.line_of("release_ended")["outcome"], "deployed");
+    place.cluster.expect(0, INSTALL);
+    place.write("stacks/shop/compose.yaml", &stack("nginx:1.26"));
+    let push = place.releases("second");
+    assert!(push.last().starts_with("stackctl: released shop from "), "{}", push.text);
+    // What the loop knows is older than what was released: it asks, and has nothing to do.
+    assert_eq!(running.line_of("commit")["subject"], "second");
+    while running.line_of("stack")["standing"] != "in_sync" {}
+    assert_eq!(place.images(), ["shop_web=nginx:1.26"]);
+    assert_eq!(place.history("shop"), "2:deployed:push:second\n1:deployed:reconcile:first\n");
 }

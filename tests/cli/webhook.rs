@@ -12,8 +12,8 @@ const SECRET: &str = "It's a Secret to Everybody";
 /// Of `Hello, World!` by that secret, from GitHub's documentation.
 const GITHUBS: &str = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
 
-/// A loop with a webhook.
-struct Loop {
+/// A loop with a webhook, that looks for pushes by itself once an hour.
+pub struct Loop {
     child: Child,
     lines: BufReader<ChildStdout>,
     at: SocketAddr,
@@ -21,7 +21,7 @@ struct Loop {
 }
 
 impl Loop {
-    fn begin(place: &Place) -> Self {
+    pub fn begin(place: &Place) -> Self {
         place.cluster.room.file("secret", &format!("{SECRET}\n"));
         let args = "reconcile --format json --poll 1h --repo ops.git#main --webhook 127.0.0.1:0 \
                     --webhook-secret-file secret --listen 127.0.0.1:0";
@@ -47,7 +47,7 @@ impl Loop {
     }
 
     /// The next line of a kind.
-    fn line_of(&mut self, kind: &str) -> serde_json::Value {
+    pub fn line_of(&mut self, kind: &str) -> serde_json::Value {
         loop {
             let mut line = String::new();
             assert!(self.lines.read_line(&mut line).expect("a line") > 0, "the loop has ended");

@@ -153,7 +153,7 @@ fn whoever_pushes_sees_what_becomes_of_it() {
 
     place.commit(&[("stacks/app/compose.yaml", &stackfile("web:2"))], "second");
     let said = place.push(&["main"]);
-    said.ends(0, "stackctl: released app from ");
+    said.ends(0, "stackctl: ");
     eprintln!("beside a loop: heard of after {:.1?}, released after {:.1?}", said.first, said.whole);
     assert!(place.images().iter().all(|image| image.contains("web:2")), "{:?}", place.images());
 
@@ -183,7 +183,7 @@ fn whoever_pushes_sees_what_becomes_of_it() {
     place.on_h1("mv ops.git away.git; sleep 1.5; mv away.git ops.git", "");
     // Back to where it all began.
     git(&place.work, &["reset", "-q", "--hard", "HEAD~3"]);
-    place.push(&["main"]).ends(0, "stackctl: released app from ");
+    place.push(&["main"]).ends(0, "stackctl: ");
     assert!(place.images().iter().all(|image| image.contains("web:1")), "{:?}", place.images());
     watch.line_of("commit", |line| line["subject"] == "first").expect("it is followed again");
     watch

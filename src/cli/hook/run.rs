@@ -310,7 +310,7 @@ impl Push<'_> {
                             "stackctl: {}: release {number} of this commit is {words}",
                             call.stack
                         ));
-                        Became::Released
+                        Became::Settled
                     }
                     (false, true) if *is_last => {
                         Became::Failed(format!("release {number} of this commit is {words}"), Exit::Refused)
@@ -383,7 +383,11 @@ impl Push<'_> {
         .await?;
         Ok(match (ran, seen) {
             (Some(ran), _) => became(&ran),
-            (None, Some(state)) => self.settled(call, &state),
+            (None, Some(state)) => match (self.settled(call, &state), state) {
+                // Somebody else came first, while whoever pushed looked on.
+                (Became::Settled, State::Released(_)) => Became::Released,
+                (became, _) => became,
+            },
             (None, None) => Became::Stale,
         })
     }
