@@ -180,29 +180,28 @@ pub fn quoted(text: &str) -> String {
 
 impl Bare {
     /// The repository at a path, if it is one into which people push.
+    #[expect(clippy::disallowed_methods, reason = "a repository is a directory")]
     pub fn at(path: &Path) -> Result<Self, HookError> {
+        let no = |words: String| HookError::NoRepository { path: path.to_owned(), words };
+        let at = std::fs::canonicalize(path).map_err(|error| no(error.to_string()))?;
+        if !at.is_dir() {
+            return Err(no("it is a file".to_owned()));
+        }
+        // As git sees it that receives a push: from within the repository.
         let asked = |dir: &Path| {
-            let args = [
-                "rev-parse",
-                "--is-bare-repository",
-                "--path-format=absolute",
-                "--git-dir",
-                "--git-path",
-                "hooks",
-            ];
-            git(dir, &args)
+            git(&at, dir, &["rev-parse", "--is-bare-repository", "--absolute-git-dir", "--git-path", "hooks"])
         };
-        let said = match asked(path)? {
+        let said = match asked(&at)? {
             Ok(said) => said,
-            Err(_) if matches!(asked(&path.join(".git")), Ok(Ok(_))) => {
-                return Err(HookError::NotBare { path: path.to_owned() });
+            Err(_) if matches!(asked(&at.join(".git")), Ok(Ok(_))) => {
+                return Err(HookError::NotBare { path: at });
             }
-            Err(words) => return Err(HookError::NoRepository { path: path.to_owned(), words }),
+            Err(words) => return Err(no(words)),
         };
         let [is_bare, dir, hooks] = said.lines().collect::<Vec<_>>()[..] else {
-            return Err(HookError::NoRepository { path: path.to_owned(), words: said });
+            return Err(no(said));
         };
-        let this = Self { dir: resolved(Path::new(dir)), hooks: resolved(Path::new(hooks)) };
+        let this = Self { dir: resolved(Path::new(dir)), hooks: resolved(&at.join(hooks)) };
         if is_bare != "true" {
             return Err(HookError::NotBare { path: this.dir });
         }
@@ -215,7 +214,7 @@ impl Bare {
     /// The branch that its head names, in full; it need not be there yet.
     #[must_use]
     pub fn head(&self) -> Option<String> {
-        git(&self.dir, &["symbolic-ref", "--quiet", "HEAD"]).ok()?.ok()
+        git(&self.dir, &self.dir, &["symbolic-ref", "--quiet", "HEAD"]).ok()?.ok()
     }
 
     /// Puts the hook there. Somebody else's is kept beside it if that was asked for, or else stays.
@@ -317,9 +316,9 @@ fn resolved(path: &Path) -> PathBuf {
 
 /// What git says of a repository as those see it who push into it, or why it says nothing.
 #[expect(clippy::disallowed_methods, reason = "git alone knows its repositories")]
-fn git(dir: &Path, args: &[&str]) -> Result<Result<String, String>, HookError> {
+fn git(from: &Path, dir: &Path, args: &[&str]) -> Result<Result<String, String>, HookError> {
     let mut command = Command::new("git");
-    command.arg("--git-dir").arg(dir).args(args).env("LC_ALL", "C").stdin(Stdio::null());
+    command.current_dir(from).arg("--git-dir").arg(dir).args(args).env("LC_ALL", "C").stdin(Stdio::null());
     for name in super::git::NOT_OURS {
         command.env_remove(name);
     }

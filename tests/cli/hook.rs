@@ -125,6 +125,7 @@ fn what_is_no_place_for_a_hook_is_told() {
     for (args, status, code) in [
         ("hook install work", 1, "stackctl::hook::not_bare"),
         ("hook install nowhere", 1, "stackctl::hook::no_repository"),
+        ("hook install stackctl.yml", 1, "stackctl::hook::no_repository"),
         ("hook install https://h1/x", 64, "stackctl::hook::bad_place"),
         ("hook install --env-file nothing ops.git", 1, "stackctl::hook::unreadable"),
         ("hook install --ledger volumes ops.git", 64, "stackctl::hook::ledger"),
@@ -136,6 +137,10 @@ fn what_is_no_place_for_a_hook_is_told() {
     git(&bare, &["config", "core.hooksPath", "/etc"]);
     let run = place.cluster.expect(1, INSTALL);
     assert!(run.stderr.contains("stackctl::hook::shared_hooks"), "{}", run.show());
+    // Within the repository, and relative to it: its own.
+    git(&bare, &["config", "core.hooksPath", "hooks"]);
+    place.cluster.expect(0, INSTALL);
+    place.cluster.expect(0, "hook remove ops.git");
     git(&bare, &["config", "--unset", "core.hooksPath"]);
     fs::rename(bare.join("hooks"), bare.join("samples")).expect("a rename");
     fs::write(bare.join("hooks"), "in the way").expect("a file");

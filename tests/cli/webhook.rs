@@ -112,6 +112,7 @@ fn a_push_that_a_forge_tells_of_is_released_at_once() {
     assert_eq!(running.line_of("webhook")["ref"], "refs/heads/main");
     let ended = running.line_of("release_ended");
     assert_eq!((&ended["release"], &ended["outcome"]), (&2.into(), &"deployed".into()), "{ended}");
+    eprintln!("released {:.1?} after it was told", told.elapsed());
     assert!(told.elapsed() < Duration::from_secs(60), "{:?}", told.elapsed());
 
     // What brings about nothing.

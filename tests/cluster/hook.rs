@@ -70,10 +70,10 @@ impl Place<'_> {
     }
 
     fn install(&self) -> String {
-        let mut command =
-            self.ground.command("hook install --stackctl /root/sc/stackctl --fail-push h1:ops.git");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stackctl"));
         // The inventory is a file there.
-        command.env("GIT_SSH_COMMAND", &self.ssh).env("STACKCTL_INVENTORY", "/root/sc/stackctl.yml");
+        command.args(["-i", "/root/sc/stackctl.yml", "hook", "install", "--fail-push"]);
+        command.args(["--stackctl", "/root/sc/stackctl", "h1:ops.git"]).env("GIT_SSH_COMMAND", &self.ssh);
         let output = command.output().expect("the binary");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stderr).into_owned()

@@ -435,6 +435,9 @@ impl Tally {
             let besides = if names.is_empty() { String::new() } else { format!(" ({released})") };
             return format!("{} {}{besides}\n", paint(BAD, "stackctl: FAILED:"), failures.join("; "));
         }
+        if self.commit.is_empty() {
+            return format!("stackctl: nothing to release, in {took}\n");
+        }
         if names.is_empty() {
             let stacks = count(self.stacks, "stack");
             return format!("stackctl: nothing to release at {} ({stacks}), in {took}\n", self.commit);
