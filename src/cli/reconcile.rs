@@ -2,8 +2,9 @@
 
 pub(super) mod lines;
 mod metrics;
-mod repositories;
+pub(super) mod repositories;
 mod serve;
+mod webhook;
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -26,6 +27,7 @@ use crate::engine::reconcile::{self, Hands, NodeStanding, Options, Snapshot, Sta
 use crate::fleet::ConnectOptions;
 use crate::model::{GoDuration, StackName};
 use repositories::Repositories;
+use webhook::Webhook;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("Keep every stack of the cluster as it was deployed", "stackctl reconcile --listen 127.0.0.1:9180"),
@@ -60,6 +62,9 @@ pub struct Reconcile {
     /// What is released, besides.
     #[command(flatten)]
     pub repositories: Repositories,
+    /// Who tells of pushes.
+    #[command(flatten)]
+    pub webhook: Webhook,
     /// Serve /healthz and /metrics (Prometheus) at this address
     #[arg(long, value_name = "ADDRESS", env = "STACKCTL_LISTEN")]
     pub listen: Option<SocketAddr>,
@@ -98,10 +103,7 @@ struct TooShort {
 /// The address cannot be listened at.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("cannot listen at {address}: {why}")]
-#[diagnostic(
-    code(stackctl::reconcile::listen),
-    help("another program may be there: choose another port with `--listen`")
-)]
+#[diagnostic(code(stackctl::reconcile::listen), help("another program may be there: choose another port"))]
 struct CannotListen {
     address: SocketAddr,
     why: std::io::Error,
@@ -118,6 +120,7 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             return Err(Failure::usage(TooShort { flag, given: *given, least }));
         }
     }
+    let secrets = args.webhook.webhook_secret_file.as_deref().map(webhook::secrets).transpose()?;
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let options = Options {
             policy: match args.policy {
@@ -143,16 +146,26 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             me: machine::me(),
             journals: journals(cluster),
             declarations: followed.as_ref().map(|followed| followed.declarations.clone()),
+            followed: followed.as_ref().map(|followed| followed.asked.clone()).unwrap_or_default(),
         };
         let mut notifier = Notifier::start(cluster, &BTreeSet::new());
         let mut complaints = notifier.complaints();
         let show = watch::Sender::new(Snapshot { at: cluster.clock.now(), ..Snapshot::default() });
+        let cannot = |address| move |why| Failure::refused(CannotListen { address, why });
+        let mut endpoint = None;
+        if let (Some(address), Some(secrets), Some(followed)) = (args.webhook.webhook, secrets, &followed) {
+            let listening = webhook::listen(address, secrets, followed.asked.clone(), cluster.clock).await;
+            let listening = listening.map_err(cannot(address))?;
+            context.ui.say(&format!("Listening at http://{}{}", listening.at, webhook::PATH));
+            endpoint = Some(listening);
+        }
         let _server = match args.listen {
             None => None,
             Some(address) => {
                 let seen = show.subscribe();
-                let served = serve::serve(address, cluster.clock, seen, notifier.counts()).await;
-                let (at, server) = served.map_err(|why| Failure::refused(CannotListen { address, why }))?;
+                let deliveries = endpoint.as_ref().map(|endpoint| Arc::clone(&endpoint.counts));
+                let served = serve::serve(address, cluster.clock, seen, notifier.counts(), deliveries).await;
+                let (at, server) = served.map_err(cannot(address))?;
                 context.ui.say(&format!("Listening at http://{at}: /healthz and /metrics"));
                 Some(server)
             }
@@ -163,7 +176,7 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             let interrupt = Arc::clone(&interrupt);
             async move { interrupt.wait().await }
         };
-        let work = reconcile::reconcile(hands, options, stop, show, |at, news| {
+        let round = reconcile::reconcile(hands, options, stop, show, |at, news| {
             context.ui.data(&match args.format {
                 Format::Text => lines::text(at, news),
                 Format::Json => lines::json(at, news),
@@ -176,9 +189,18 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             }
             std::future::pending::<Infallible>().await
         };
+        let told = async {
+            while let Some(endpoint) = &mut endpoint
+                && let Some((at, word)) = endpoint.words.recv().await
+            {
+                context.ui.data(&word.line(at, args.format));
+            }
+            std::future::pending::<Infallible>().await
+        };
         let last = tokio::select! {
-            last = work => last,
+            last = round => last,
             never = complain => match never {},
+            never = told => match never {},
         };
         interrupt.over();
         notifier.finish(&mut complaints, |why| context.ui.warn(why)).await;

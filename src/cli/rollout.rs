@@ -6,7 +6,7 @@ mod interrupt;
 mod lease;
 mod screen;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::cluster::{Cluster, blame, env};
@@ -21,23 +21,27 @@ use super::{Context, ui::Ui};
 use crate::engine::reconcile::News;
 use crate::engine::{self, Crew, End, Journal, Planned, RunOptions, Validity};
 use crate::ledger::LedgerError;
-use crate::ledger::release::Outcome;
+use crate::ledger::release::{History, Outcome};
 use crate::model::{ClusterName, GoDuration, NodeName, ServiceName, Slot, StackName, Timestamp};
 use crate::orchestrator::{Assignment, Ending, Plan, PlanOptions, Problem, assign};
 
 use ending::Told;
 pub(super) use ending::volumes_kept;
 pub(super) use interrupt::Interrupt;
+use lease::Beginning;
 pub(super) use lease::{Draft, Edit, Record};
 use screen::Screen;
 
 /// How long a run is watched unless `--timeout` says otherwise.
 const TIMEOUT_MS: i64 = 10 * 60 * 1000;
 
+/// The command of those who push.
+pub(super) const PUSH: &str = "git push";
+
 /// What was asked for besides the stack itself.
 #[derive(Debug, Clone)]
 pub(super) struct Wish {
-    /// What was typed behind `stackctl`: `deploy`.
+    /// What was typed behind `stackctl`: `deploy`; or [`PUSH`].
     pub(super) command: &'static str,
     /// What is to become of the stack.
     pub(super) kind: Kind,
@@ -190,32 +194,12 @@ pub(super) async fn carry_out_after(
     first().await?;
     let interrupt = Interrupt::listen();
     let mut exit = Exit::Done;
-    let mut notifier = Notifier::start(cluster, &ill(&all));
+    let ill = all.iter().filter_map(ill).collect();
+    let mut notifier = Notifier::start(cluster, &ill);
     let mut complaints = notifier.complaints();
-    for Job { mut planned, record } in all {
-        let Some(record) = record else { continue };
-        let wish = wish.of(&planned.spec.name);
-        let begun = lease::begin(context, cluster, &mut planned, record?, &wish).await?;
-        let validity = begun.as_ref().map_or_else(Validity::always, lease::Begun::validity);
-        if let Some(begun) = &begun {
-            said_begun(ui, &planned.spec.name, begun.number(), &wish, cluster.clock.now());
-            notifier.tell(&News::ReleaseBegan {
-                stack: planned.spec.name.clone(),
-                release: begun.number(),
-                commit: begun.commit(),
-                actions: Some(planned.plan.forecast.actions().count()),
-            });
-        }
-        let ran = run(context, cluster, &planned, wish.clone(), &interrupt, &validity).await;
-        exit = ran.exit;
-        if let Some(begun) = begun {
-            let now = cluster.clock.now();
-            let release = begun.number();
-            let outcome = begun.end(context, now, &ran, &planned.spec, wish.options.atomic).await;
-            let outcome = outcome.map_or_else(|| "unfinished".to_owned(), |outcome| outcome.words());
-            let stack = planned.spec.name.clone();
-            notifier.tell(&News::ReleaseEnded { stack, release, outcome });
-        }
+    for job in all {
+        let ran = one(context, cluster, job, wish.clone(), &interrupt, &notifier, async |_| Ok(true)).await?;
+        exit = ran.map_or(exit, |ran| ran.exit);
         if exit != Exit::Done {
             break;
         }
@@ -224,16 +208,74 @@ pub(super) async fn carry_out_after(
     Ok(exit)
 }
 
-/// What is in trouble by what is remembered: whoever is told of troubles is told that it ended.
-fn ill(all: &[Job]) -> BTreeSet<String> {
-    let is_ill = |record: &Record| {
-        let last = record.history().last().and_then(|(.., outcome)| outcome.cloned());
-        !matches!(last, None | Some(Outcome::Deployed | Outcome::Removed))
+/// A stack that is in trouble by what is remembered: whoever is told of troubles is told that it ended.
+fn ill(job: &Job) -> Option<String> {
+    let record = job.record.as_ref()?.as_ref().ok()?;
+    let last = record.history().last().and_then(|(.., outcome)| outcome);
+    let is_ill = !matches!(last, None | Some(Outcome::Deployed | Outcome::Removed));
+    is_ill.then(|| format!("stack {}", job.planned.spec.name))
+}
+
+/// Shows one plan and carries it out without a question, unless `still` says, once the lease is held and the
+/// history is the newest, that it is not to be done any more. `None` if there was nothing to be done.
+pub(super) async fn carry_out_unasked(
+    context: &Context,
+    cluster: &Cluster,
+    job: Job,
+    wish: Wish,
+    interrupt: &Interrupt,
+    still: impl AsyncFnOnce(&History) -> Result<bool, Failure>,
+) -> Result<Option<Ran>, Failure> {
+    let ui = &context.ui;
+    refuse_problems(ui, &job.planned)?;
+    show_plan(ui, &job.planned, wish.clone(), cluster.clock.now());
+    let mut notifier = Notifier::start(cluster, &ill(&job).into_iter().collect());
+    let mut complaints = notifier.complaints();
+    let ran = one(context, cluster, job, wish, interrupt, &notifier, still).await;
+    notifier.finish(&mut complaints, |why| ui.warn(why)).await;
+    ran
+}
+
+/// Carries one plan out, and remembers how that went.
+async fn one(
+    context: &Context,
+    cluster: &Cluster,
+    job: Job,
+    wish: Wish,
+    interrupt: &Interrupt,
+    notifier: &Notifier,
+    still: impl AsyncFnOnce(&History) -> Result<bool, Failure>,
+) -> Result<Option<Ran>, Failure> {
+    let Job { mut planned, record } = job;
+    let Some(record) = record else { return Ok(None) };
+    let ui = &context.ui;
+    let wish = wish.of(&planned.spec.name);
+    let begun = match lease::begin(context, cluster, &mut planned, record?, &wish, still).await? {
+        Beginning::Begun(begun) => Some(begun),
+        Beginning::Idle => None,
+        Beginning::NoMore => return Ok(None),
     };
-    all.iter()
-        .filter(|job| matches!(&job.record, Some(Ok(record)) if is_ill(record)))
-        .map(|job| format!("stack {}", job.planned.spec.name))
-        .collect()
+    let validity = begun.as_ref().map_or_else(Validity::always, |begun| begun.validity());
+    let stack = planned.spec.name.clone();
+    if let Some(begun) = &begun {
+        said_begun(ui, &stack, begun.number(), &wish, cluster.clock.now());
+        notifier.tell(&News::ReleaseBegan {
+            stack: stack.clone(),
+            release: begun.number(),
+            commit: begun.commit(),
+            actions: Some(planned.plan.forecast.actions().count()),
+        });
+    }
+    let mut ran = run(context, cluster, &planned, wish.clone(), interrupt, &validity).await;
+    if let Some(begun) = begun {
+        let release = begun.number();
+        ran.number = Some(release);
+        let now = cluster.clock.now();
+        let outcome = begun.end(context, now, &ran, &planned.spec, wish.options.atomic).await;
+        let outcome = outcome.map_or_else(|| "unfinished".to_owned(), |outcome| outcome.words());
+        notifier.tell(&News::ReleaseEnded { stack, release, outcome });
+    }
+    Ok(Some(ran))
 }
 
 fn question(kind: Kind, stacks: &[&str], cluster: &ClusterName) -> String {
@@ -334,13 +376,15 @@ async fn run(
     if wish.format == Format::Json {
         say_json(ui, &told.json(&end, exit, clock.now()));
     }
-    Ran { exit, end }
+    Ran { exit, end, number: None }
 }
 
 /// How a run ended, and how that was told.
-struct Ran {
-    exit: Exit,
-    end: End,
+pub(super) struct Ran {
+    pub(super) exit: Exit,
+    pub(super) end: End,
+    /// The number under which it is remembered.
+    pub(super) number: Option<u64>,
 }
 
 /// Tasks that stay and are not as they should be yet, in words.

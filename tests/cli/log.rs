@@ -60,8 +60,7 @@ fn everything_that_was_done_is_told_the_newest_first() {
     cluster.expect(0, "rm --yes shop");
     at(&mut cluster, 30);
     cluster.forget_calls();
-    let columns =
-        r"table {{.ID}}\t{{.What}}\t{{.Outcome}}\t{{.Changed}}\t{{.Commit}}\t{{.Message}}";
+    let columns = r"table {{.ID}}\t{{.What}}\t{{.Outcome}}\t{{.Changed}}\t{{.Commit}}\t{{.Message}}";
     insta::assert_snapshot!("log", cluster.run_with(&["log", "--format", columns], "").show());
     let table = cluster.expect(0, "log").stdout;
     assert!(table.starts_with("ID ") && table.contains("ann@"), "{table}");

@@ -19,6 +19,7 @@ mod heal;
 mod known;
 mod lead;
 pub mod news;
+pub mod once;
 mod release;
 pub(super) mod senses;
 mod stack;
@@ -41,7 +42,7 @@ use crate::model::{NodeFacts, NodeName, Observed, StackName, Timestamp};
 use crate::orchestrator::{Liveness, NodeNews, PlanOptions};
 
 pub use declared::Declarations;
-pub use heal::Hands;
+pub use heal::{Hands, reason};
 pub use news::{Counts, Deed, News, NodeStanding, Snapshot, Standing};
 
 use heal::{Healed, heal};
