@@ -60,6 +60,11 @@ pub enum BadLedger {
          `etcd://host1,host2,host3/prefix`"
     )]
     Unknown(String),
+    /// Something that people keep such records in, and we cannot.
+    #[error(
+        "{0} is not supported: there are `volumes`, `file:///path/to/a/directory` and `etcd://host1,host2,host3/prefix`"
+    )]
+    NotSupported(&'static str),
     /// An address of etcd with something wrong in it.
     #[error("in `etcd://`: {0}")]
     Etcd(String),
@@ -71,6 +76,9 @@ impl LedgerPlace {
         if let Some(rest) = text.strip_prefix("etcd://") {
             return EtcdPlace::parse(rest).map(Self::Etcd).map_err(BadLedger::Etcd);
         }
+        if text.starts_with("consul:") {
+            return Err(BadLedger::NotSupported("Consul"));
+        }
         match text.strip_prefix("file://") {
             Some(path) if path.starts_with('/') => Ok(Self::Directory(PathBuf::from(path))),
             None if text == "volumes" => Ok(Self::Volumes),
@@ -80,6 +88,17 @@ impl LedgerPlace {
 }
 
 impl EtcdPlace {
+    /// Reads an address below which hosts are named: a whole one, with a prefix of its own.
+    pub fn of_hosts(text: &str) -> Result<Self, String> {
+        let rest = text.strip_prefix("etcd://").ok_or("an address of etcd begins with `etcd://`")?;
+        let place = Self::parse(rest)?;
+        let is_said = rest.split('?').next().is_some_and(|rest| rest.trim_end_matches('/').contains('/'));
+        match is_said || place.tells_password {
+            true => Ok(place),
+            false => Err("below which prefix? write `etcd://h1,h2,h3/hosts`".to_owned()),
+        }
+    }
+
     fn parse(text: &str) -> Result<Self, String> {
         let (place, query) = text.split_once('?').unwrap_or((text, ""));
         let (user, place) = match place.rsplit_once('@') {
@@ -225,6 +244,7 @@ mod tests {
     fn what_makes_no_sense_is_said() {
         for (text, word) in [
             ("file://here", "no place"),
+            ("consul://h1:8500/prod", "Consul is not supported"),
             ("etcd:h1", "no place"),
             ("etcd://", "no member"),
             ("etcd://h1,,h2", "no member"),

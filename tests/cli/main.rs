@@ -11,6 +11,7 @@ mod check;
 mod ci;
 mod completions;
 mod config;
+mod discover;
 mod files;
 mod help;
 mod hosts;

@@ -314,6 +314,7 @@ mod tests {
             labels: [("zone".to_owned(), "a".to_owned())].into(),
             availability: Availability::Active,
             abandons_data: false,
+            found_by: None,
         }
     }
 

@@ -36,6 +36,7 @@ fn level(news: &News) -> &'static str {
         News::Leading
         | News::StandingBy { .. }
         | News::NodeBack { .. }
+        | News::NodeJoined { .. }
         | News::HealBegan { .. }
         | News::Commit { .. }
         | News::ReleaseBegan { .. }
@@ -49,7 +50,9 @@ fn level(news: &News) -> &'static str {
         },
         News::Acted(_) => "warning",
         News::ReleaseEnded { outcome, .. } if matches!(outcome.as_str(), "deployed" | "removed") => "info",
+        News::NodeLeft { .. } => "warning",
         News::NodeLost { .. }
+        | News::HostsUnknown { .. }
         | News::CutOff
         | News::LeadLost
         | News::LedgerTrouble { .. }
@@ -69,6 +72,9 @@ fn words(news: &News) -> String {
             format!("node {node} is lost: silent for {} ({why})", elapsed(*silent_ms))
         }
         News::NodeBack { node } => format!("node {node} is back"),
+        News::NodeJoined { node, source } => format!("node {node} joined ({source})"),
+        News::NodeLeft { node } => format!("node {node} left the inventory"),
+        News::HostsUnknown { why } => format!("the hosts stay those that were known: {why}"),
         News::CutOff => {
             "most nodes are silent: it is more likely this machine that is cut off; nothing is done until \
                          they answer"

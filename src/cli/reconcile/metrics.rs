@@ -14,7 +14,7 @@ pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 pub(super) fn text(snapshot: &Snapshot) -> String {
     let mut out = String::new();
     let counts = &snapshot.counts;
-    let plain: [(&str, &str, &str, f64); 13] = [
+    let plain: [(&str, &str, &str, f64); 14] = [
         (
             "leading",
             "gauge",
@@ -47,6 +47,12 @@ pub(super) fn text(snapshot: &Snapshot) -> String {
             "counter",
             "Questions that the ledger did not answer.",
             counts.ledger_failed as f64,
+        ),
+        (
+            "discoveries_failed_total",
+            "counter",
+            "Times that the sources of hosts could not be asked, or were not believed.",
+            counts.discoveries_failed as f64,
         ),
     ];
     for (name, kind, help, value) in plain {

@@ -13,7 +13,7 @@ use crate::cli::render::age::human_duration;
 use crate::cli::report::{Blame, Exit, Failure};
 use crate::cli::saved_plan::SavedPlanError;
 use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
-use crate::engine::members::tend;
+use crate::engine::members::{remember_found, tend};
 use crate::engine::{Lease, Planned, Store, Validity, outcome};
 use crate::fleet::RegisterWriter;
 use crate::ledger::lease::{Holder, Terms, stream};
@@ -187,6 +187,12 @@ pub(super) async fn begin(
             give_back(context, lease).await;
             return checked.map(|_| None);
         }
+    }
+    if cluster.discovery.is_some()
+        && let Err(error) = remember_found(&record.ledger, &cluster.fleet.found()).await
+    {
+        give_back(context, lease).await;
+        return Err(error.into());
     }
     let draft = &mut record.draft;
     let git = match draft.git.take() {

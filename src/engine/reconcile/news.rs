@@ -34,6 +34,23 @@ pub enum News {
         /// Which.
         node: NodeName,
     },
+    /// A host was discovered.
+    NodeJoined {
+        /// Which.
+        node: NodeName,
+        /// Who named it.
+        source: String,
+    },
+    /// A host is not discovered any more: nobody dials it, and its tasks are run elsewhere in a while.
+    NodeLeft {
+        /// Which.
+        node: NodeName,
+    },
+    /// Who names hosts cannot be asked or is not believed; the hosts stay those that were known.
+    HostsUnknown {
+        /// Why.
+        why: String,
+    },
     /// So many nodes are lost that it is more likely us: nothing is done until that changes.
     CutOff,
     /// A stack stands otherwise than before.
@@ -317,4 +334,6 @@ pub struct Counts {
     pub nodes_lost: u64,
     /// Questions that the ledger did not answer.
     pub ledger_failed: u64,
+    /// Times that the sources of hosts could not be asked, or were not believed.
+    pub discoveries_failed: u64,
 }

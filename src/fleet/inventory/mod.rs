@@ -13,10 +13,14 @@ use crate::model::spec::Strategy;
 use crate::model::{ClusterName, NodeName};
 
 mod find;
+mod hosts;
 mod parse;
+pub mod range;
+mod sources;
 
 pub use find::{Env, FILE, InventoryError, VARIABLE, find, load};
-pub use parse::parse;
+pub use parse::{parse, parse_found};
+pub use sources::{Source, SourceKind};
 
 /// The engine's socket unless the inventory says otherwise.
 pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
@@ -42,6 +46,8 @@ pub struct Inventory {
     pub ledger: LedgerPlace,
     /// The hosts by node name.
     pub hosts: BTreeMap<NodeName, HostEntry>,
+    /// Who is asked for more.
+    pub discover: Vec<Source>,
 }
 
 /// What to do about host keys.
@@ -194,6 +200,7 @@ impl Inventory {
             labels: BTreeMap::new(),
             availability: Availability::Active,
             abandons_data: false,
+            found_by: None,
         };
         let entry = HostEntry { member, address, docker_socket: PathBuf::from(DEFAULT_SOCKET) };
         Self {
@@ -206,6 +213,7 @@ impl Inventory {
             strategy: None,
             ledger: LedgerPlace::default(),
             hosts: BTreeMap::from([(name, entry)]),
+            discover: Vec::new(),
         }
     }
 
