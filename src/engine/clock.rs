@@ -47,3 +47,25 @@ impl Clock {
         self.base.plus_ms(ms)
     }
 }
+
+/// How long this machine has been suspended since it was started, in milliseconds. A [`Clock`] stands still
+/// meanwhile; what others count as time did not.
+///
+/// Where the system does not say (it is Linux's to say), 0: there a machine that wakes up relies on a lease
+/// for a moment too long, until its next sign of life.
+#[must_use]
+pub fn slept_ms() -> i64 {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::time::{ClockId, clock_gettime};
+        let ms = |clock| {
+            let time = clock_gettime(clock);
+            time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
+        };
+        // In this order what passes between the two readings makes it longer, not shorter.
+        let waking = ms(ClockId::Monotonic);
+        (ms(ClockId::Boottime) - waking).max(0)
+    }
+    #[cfg(not(target_os = "linux"))]
+    0
+}

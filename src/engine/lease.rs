@@ -10,7 +10,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::Clock;
+use super::clock::{self, Clock};
 use crate::ledger::lease::{Held, Holder, Note, Terms, held, stream};
 use crate::ledger::payload::value;
 use crate::ledger::{Appended, Ledger, LedgerError, Log, Stream, WriteRegisters, Written};
@@ -26,7 +26,17 @@ const TRY_AGAIN: Duration = Duration::from_millis(300);
 
 /// Whether a lease may still be relied upon, by this machine's own clock. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Validity(Option<(Clock, Arc<AtomicI64>)>);
+pub struct Validity(Option<Arc<Term>>);
+
+/// How long a lease counts, and which.
+#[derive(Debug)]
+struct Term {
+    clock: Clock,
+    token: String,
+    /// By a clock that stands still while the machine is suspended, and how long it had been by then.
+    until: AtomicI64,
+    slept_ms: AtomicI64,
+}
 
 impl Validity {
     /// Of those who need no lease.
@@ -35,25 +45,50 @@ impl Validity {
         Self(None)
     }
 
+    fn of(stream: &Stream, epoch: u64, clock: Clock) -> Self {
+        let (until, slept_ms) = (AtomicI64::new(0), AtomicI64::new(0));
+        Self(Some(Arc::new(Term { clock, token: format!("{}/{epoch}", stream.of), until, slept_ms })))
+    }
+
     /// Whether what needs the lease may be done now.
     #[must_use]
     pub fn is_valid(&self) -> bool {
-        match &self.0 {
-            None => true,
-            Some((clock, until)) => clock.now() < Timestamp(until.load(Ordering::SeqCst)),
-        }
+        let Some(term) = &self.0 else { return true };
+        // A laptop that was closed wakes up with connections that live and a clock that has not moved.
+        let slept_ms = clock::slept_ms() - term.slept_ms.load(Ordering::SeqCst);
+        term.clock.now().plus_ms(slept_ms.max(0)) < Timestamp(term.until.load(Ordering::SeqCst))
     }
 
-    fn extend(&self, from: Timestamp, terms: Terms) {
-        if let Some((_, until)) = &self.0 {
-            until.store(from.plus_ms(terms.ttl_ms - terms.margin_ms).0, Ordering::SeqCst);
+    /// `stack/epoch`, where there is a lease.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.0.as_ref().map(|term| term.token.as_str())
+    }
+
+    fn extend(&self, from: Sent, terms: Terms) {
+        if let Some(term) = &self.0 {
+            term.slept_ms.store(from.slept_ms, Ordering::SeqCst);
+            term.until.store(from.at.plus_ms(terms.ttl_ms - terms.margin_ms).0, Ordering::SeqCst);
         }
     }
 
     fn end(&self) {
-        if let Some((_, until)) = &self.0 {
-            until.store(i64::MIN, Ordering::SeqCst);
+        if let Some(term) = &self.0 {
+            term.until.store(i64::MIN, Ordering::SeqCst);
         }
+    }
+}
+
+/// When a sign of life was sent.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    at: Timestamp,
+    slept_ms: i64,
+}
+
+impl Sent {
+    fn now(clock: Clock) -> Self {
+        Self { at: clock.now(), slept_ms: clock::slept_ms() }
     }
 }
 
@@ -178,8 +213,8 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
                 continue;
             }
         }
-        let validity = Validity(Some((clock, Arc::default())));
-        let (epoch, sent) = (log.next(), clock.now());
+        let (epoch, sent) = (log.next(), Sent::now(clock));
+        let validity = Validity::of(&stream, epoch, clock);
         let Terms { ttl_ms, late_ms, .. } = terms;
         let note = Note::Acquire { holder: wanted.holder.clone(), ttl_ms, late_ms };
         let ours = value(ledger.registers(), serde_json::json!(note));
@@ -293,7 +328,7 @@ impl<R: WriteRegisters + Send + Sync + 'static> Keeper<R> {
         self.tidy(&log).await;
         sleep(rest).await;
         while self.validity.is_valid() {
-            let sent = self.clock.now();
+            let sent = Sent::now(self.clock);
             let note = Note::Renew { holder: self.holder.clone(), epoch: self.epoch, ttl_ms, late_ms };
             let ours = value(self.ledger.registers(), serde_json::json!(note));
             let place = self.next.load(Ordering::SeqCst);
@@ -379,6 +414,20 @@ mod tests {
         assert_eq!(unlock(&ledger, &stack, "c", "op").await.unwrap().unwrap().holder.id, "c");
         take_it(&ledger, "d", 0, false).await.unwrap().release().await.unwrap();
         drop(third);
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_was_suspended_relies_on_nothing_until_its_next_sign_of_life() {
+        let dir = tempfile::tempdir().unwrap();
+        let lease = take_it(&ledger(dir.path()), "a", 0, false).await.unwrap();
+        let validity = lease.validity();
+        assert_eq!(validity.token(), Some(&*format!("shop/{}", lease.epoch())));
+        // As if it had slept since.
+        let term = validity.0.as_ref().unwrap();
+        term.slept_ms.fetch_sub(3_600_000, Ordering::SeqCst);
+        assert!(!validity.is_valid());
+        validity.extend(Sent::now(term.clock), Terms::STACK);
+        assert!(validity.is_valid());
     }
 
     #[tokio::test]

@@ -180,6 +180,6 @@ impl super::lease::Validity {
     #[must_use]
     pub fn fence(&self) -> Fence {
         let this = self.clone();
-        Fence::new(move || this.is_valid())
+        Fence::new(self.token().map(str::to_owned), move || this.is_valid())
     }
 }

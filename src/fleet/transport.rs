@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use futures_util::Stream;
-use http::header::{HOST, HeaderValue};
+use http::header::{HOST, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Uri};
 use http_body_util::{Either, Full, StreamBody};
@@ -80,14 +80,23 @@ impl CallCounts {
     }
 }
 
+/// With what changes something on a host goes the lease under which it is done, as `stack/epoch`. Engines
+/// take no notice; whoever looks at what was sent (a proxy, a test) sees which holder sent it, and that no
+/// earlier one sent anything after it.
+const LEASE: HeaderName = HeaderName::from_static("x-stackctl-lease");
+
 /// Says whether its holder may still write.
 #[derive(Clone)]
-pub struct Fence(Arc<dyn Fn() -> bool + Send + Sync>);
+pub struct Fence {
+    lease: Option<HeaderValue>,
+    is_open: Arc<dyn Fn() -> bool + Send + Sync>,
+}
 
 impl Fence {
-    /// A fence that asks each time.
-    pub fn new(is_open: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(is_open))
+    /// A fence that asks each time, and the lease that it is about.
+    pub fn new(lease: Option<String>, is_open: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        let lease = lease.and_then(|lease| HeaderValue::try_from(lease).ok());
+        Self { lease, is_open: Arc::new(is_open) }
     }
 }
 
@@ -146,6 +155,10 @@ impl Transport {
     /// Sends a request and waits for the head of the answer.
     pub async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, TransportError> {
         let mut request = self.pool.addressed(request)?;
+        let fence = self.fence.as_ref().filter(|_| !request.method().is_safe());
+        if let Some(lease) = fence.and_then(|fence| fence.lease.clone()) {
+            request.headers_mut().insert(LEASE, lease);
+        }
         self.pool.counts.add(request.method(), request.uri().path());
         let mut spare = repeatable(&request);
         let slots = Arc::clone(&self.pool.slots);
@@ -158,7 +171,7 @@ impl Transport {
                 None => self.pool.open().await?,
             };
             // At the last moment: a turn, a stream or a connection may have been waited for.
-            if self.fence.as_ref().is_some_and(|fence| !request.method().is_safe() && !(fence.0)()) {
+            if fence.is_some_and(|fence| !(fence.is_open)()) {
                 return Err(TransportError::Fenced);
             }
             match sender.try_send_request(request).await {

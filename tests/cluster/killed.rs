@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::ground::{Ground, HOSTS, Running};
 
-const KILLS: u64 = 20;
+/// Where `STACKCTL_TEST_KILLS` does not say: all three looks, and once from nothing again.
+const KILLS: u64 = 7;
 
 /// ssh keeps a connection for a minute.
 const CONNECTIONS_LIVE_MAX: Duration = Duration::from_secs(70);
@@ -70,8 +71,9 @@ fn a_killed_deploy_is_finished_by_the_next_one() {
     let mut seed =
         std::env::var("STACKCTL_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1_u64);
     eprintln!("STACKCTL_TEST_SEED={seed}");
+    let kills = std::env::var("STACKCTL_TEST_KILLS").ok().and_then(|count| count.parse().ok());
     let mut killed = Vec::new();
-    for kill in 0..KILLS {
+    for kill in 0..kills.unwrap_or(KILLS) {
         if kill % 6 == 5 {
             ground.stackctl("rm --yes app").ends(0);
         }

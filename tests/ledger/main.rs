@@ -18,7 +18,12 @@ mod hosts;
 #[allow(dead_code)]
 mod run;
 
+mod controller;
 mod controllers;
 mod etcd;
+mod faults;
 mod laws;
 mod server;
+#[path = "../support/splitmix.rs"]
+mod splitmix;
+mod wire;

@@ -87,6 +87,11 @@ impl Server {
         format!("{}://127.0.0.1:{}", self.scheme(), self.ports[member].0)
     }
 
+    /// The ports for clients, by member.
+    pub fn ports(&self) -> Vec<u16> {
+        self.ports.iter().map(|(port, _)| *port).collect()
+    }
+
     /// `127.0.0.1:1,127.0.0.1:2`.
     pub fn members(&self) -> String {
         let all: Vec<String> = self.ports.iter().map(|(port, _)| format!("127.0.0.1:{port}")).collect();

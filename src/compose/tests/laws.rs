@@ -105,3 +105,12 @@ proptest! {
         prop_assert_eq!(&extended.services["s"], &laid.services["s"]);
     }
 }
+
+/// What chance has found once.
+#[test]
+fn a_list_of_constraints_over_itself_is_itself() {
+    let file = "services:\n  s:\n    hostname: h\n    deploy: {replicas: 2, placement: {constraints: [node.role == worker]}}\n\
+                networks: {n: , m: }\nvolumes: {v: }\nconfigs: {c: {content: x}}\n";
+    assert_eq!(spec(&[file, file]), spec(&[file]));
+    assert_eq!(spec(&[file, "services: {s: }\n"]), spec(&[file]));
+}

@@ -55,7 +55,9 @@ fn answer(stream: &UnixStream, shared: &Shared, request: &Request) -> io::Result
     let began = Instant::now();
     let route = api::route(request);
     let record = |ended| {
-        lock(&shared.calls).push(Call { call: route.clone(), target: request.target.clone(), began, ended });
+        let lease = request.headers.get("x-stackctl-lease").cloned();
+        let (call, target) = (route.clone(), request.target.clone());
+        lock(&shared.calls).push(Call { call, target, lease, began, ended });
     };
     let latency = *lock(&shared.latency);
     thread::sleep(latency);

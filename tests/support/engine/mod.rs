@@ -60,6 +60,8 @@ pub struct Call {
     pub call: String,
     /// Path and query as sent, without the API version.
     pub target: String,
+    /// Under which lease, as `stack/epoch`; of what changes something.
+    pub lease: Option<String>,
     /// When it arrived.
     pub began: Instant,
     /// When it was answered.
