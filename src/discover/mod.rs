@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! command (command) ─┐ text   ┌────────┐ entries   ┌───────┐
-//! etcd (ledger::etcd)├──────▶ │ answer │─────────▶ │ merge │──▶ hosts beside those of the inventory
+//! etcd, zookeeper     ├──────▶ │ answer │─────────▶ │ merge │──▶ hosts beside those of the inventory
 //!                    ┘        └────────┘           └───────┘
 //! ```
 //!
@@ -30,7 +30,8 @@ pub use error::DiscoverError;
 pub use merge::missing;
 
 use crate::fleet::inventory::{HostEntry, Inventory, Source, SourceKind, parse_found};
-use crate::ledger::etcd::{self, Client};
+use crate::ledger::etcd::{self, Client, EtcdError};
+use crate::ledger::zookeeper::{self, Session};
 use crate::model::NodeName;
 
 /// Asks for hosts. Nothing it does changes anything.
@@ -47,7 +48,15 @@ pub struct Discovery {
 #[derive(Debug)]
 struct Ready {
     source: Source,
-    etcd: Option<Arc<Client>>,
+    keeper: Keeper,
+}
+
+/// With whom a source is spoken.
+#[derive(Debug)]
+enum Keeper {
+    Nobody,
+    Etcd(Arc<Client>),
+    Zookeeper(Arc<Session>),
 }
 
 /// Hosts that were found.
@@ -67,13 +76,18 @@ impl Discovery {
             return Err(DiscoverError::NoKeeper);
         }
         let ready = |source: &Source| {
-            let etcd = match &source.kind {
-                SourceKind::Etcd(place) => Some(etcd::open(place, env).map_err(|error| {
-                    DiscoverError::Unusable { source_name: source.name.clone(), why: error.to_string() }
-                })?),
-                SourceKind::Command { .. } => None,
+            let unusable = |error: EtcdError| DiscoverError::Unusable {
+                source_name: source.name.clone(),
+                why: error.to_string(),
             };
-            Ok(Ready { source: source.clone(), etcd })
+            let keeper = match &source.kind {
+                SourceKind::Command { .. } => Keeper::Nobody,
+                SourceKind::Etcd(place) => Keeper::Etcd(etcd::open(place, env).map_err(unusable)?),
+                SourceKind::Zookeeper(place) => {
+                    Keeper::Zookeeper(Arc::new(zookeeper::open(place, env).map_err(unusable)?))
+                }
+            };
+            Ok(Ready { source: source.clone(), keeper })
         };
         let sources = inventory.discover.iter().map(ready).collect::<Result<_, DiscoverError>>()?;
         Ok(Some(Self { named: inventory.hosts.clone(), sources, is_in_volumes }))
@@ -100,18 +114,25 @@ impl Ready {
     async fn hosts(&self) -> Result<Found, DiscoverError> {
         let Source { name, kind, timeout: limit } = &self.source;
         let late = || DiscoverError::Late { source_name: name.clone(), seconds: limit.as_secs() };
-        let text = match (kind, &self.etcd) {
-            (SourceKind::Etcd(place), Some(client)) => {
+        let silent = |why| DiscoverError::Silent { source_name: name.clone(), why };
+        let text = match (kind, &self.keeper) {
+            (SourceKind::Etcd(place), Keeper::Etcd(client)) => {
                 let below = format!("{}/", place.prefix);
-                let asked = timeout(*limit, etcd::values_below(client, &below)).await.map_err(|_| late())?;
-                let values = asked.map_err(|why| DiscoverError::Silent { source_name: name.clone(), why })?;
-                answer::of_values(values)
+                let asked = timeout(*limit, etcd::values_below(client, &below)).await;
+                answer::of_values(asked.map_err(|_| late())?.map_err(silent)?)
+            }
+            (SourceKind::Zookeeper(place), Keeper::Zookeeper(session)) => {
+                let below = format!("/{}", place.prefix);
+                let asked = timeout(*limit, zookeeper::values_below(session, &below)).await;
+                answer::of_values(asked.map_err(|_| late())?.map_err(silent)?)
             }
             (SourceKind::Command { argv, folder }, _) => {
                 let printed = timeout(*limit, command::output(name, argv, folder)).await;
                 answer::of_text(&printed.map_err(|_| late())??)
             }
-            (SourceKind::Etcd(_), None) => unreachable!("a source is made ready with what it needs"),
+            (SourceKind::Etcd(_) | SourceKind::Zookeeper(_), _) => {
+                unreachable!("a source is made ready with what it needs")
+            }
         };
         let bad = |why| DiscoverError::BadAnswer { source_name: name.clone(), why };
         let text = text.map_err(bad)?;

@@ -190,11 +190,7 @@ fn few_hosts_of_many_are_not_believed_until_a_person_says_so() {
     named(&cluster, &[1]);
     cluster.forget_calls();
     let run = cluster.expect(6, "deploy --yes shop");
-    assert!(
-        run.stderr.contains("names 1 of the 4 hosts it named before: without"),
-        "{}",
-        run.show()
-    );
+    assert!(run.stderr.contains("names 1 of the 4 hosts it named before: without"), "{}", run.show());
     assert!(run.stderr.contains("stackctl node forget h3"), "{}", run.show());
     named(&cluster, &[]);
     let run = cluster.expect(6, "diff shop");

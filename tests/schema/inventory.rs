@@ -30,8 +30,8 @@ struct Inventory {
     /// How nodes are chosen for services that do not say.
     placement: Option<Placement>,
     /// Where releases and leases are kept: `volumes` of the managers, `file:///path`, or
-    /// `etcd://h1,h2,h3/prefix?ca=/path`. `volumes` without it.
-    #[schemars(regex(pattern = "^(volumes|file:///.*|etcd://.+)$"))]
+    /// `etcd://h1,h2,h3/prefix?ca=/path`, or `zookeeper://h1,h2,h3/prefix`. `volumes` without it.
+    #[schemars(regex(pattern = "^(volumes|file:///.*|(etcd|zookeeper)://.+)$"))]
     ledger: Option<String>,
     /// Hosts by the names they have in the cluster. A range in name or address, `web[01:20]`, is many.
     #[schemars(extend("minProperties" = 1))]
@@ -42,9 +42,9 @@ struct Inventory {
     stacks: Option<Vec<Stack>>,
 }
 
-/// Somebody who names hosts: one of `command` and `etcd`.
+/// Somebody who names hosts: one of `command`, `etcd` and `zookeeper`.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, extend("oneOf" = [{"required": ["command"]}, {"required": ["etcd"]}]))]
+#[schemars(deny_unknown_fields, extend("oneOf" = [{"required": ["command"]}, {"required": ["etcd"]}, {"required": ["zookeeper"]}]))]
 struct Source {
     /// A program and its arguments; prints `{"hosts": {…}}`, or what Ansible takes from `--list`.
     #[schemars(length(min = 1))]
@@ -52,6 +52,9 @@ struct Source {
     /// Keys below a prefix, each of which holds a host as JSON.
     #[schemars(regex(pattern = "^etcd://[^/]+/.+$"))]
     etcd: Option<String>,
+    /// Nodes below a path of ZooKeeper, each of which holds a host as JSON.
+    #[schemars(regex(pattern = "^zookeeper://[^/]+/.+$"))]
+    zookeeper: Option<String>,
     /// How long it may take. `10s` without it.
     timeout: Option<String>,
 }

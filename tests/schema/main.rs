@@ -234,6 +234,7 @@ fn the_inventory_s_schema_and_its_reader_agree() {
         ("discover: [{command: [./hosts.py]}]\n", true),
         ("discover: [{command: []}]\n", false),
         ("discover: [{command: [a], etcd: 'etcd://h1/hosts'}]\n", false),
+        ("ledger: zookeeper://h1/prod\ndiscover: [{zookeeper: 'zookeeper://h1/hosts'}]\n", true),
         ("discover: [{timeout: 2s}]\n", false),
         ("discover: [{etcd: 'etcd://h1'}]\n", false),
         ("hosts: {h1: {address: alias, labels: [zone=a]}}\n", false),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::ledger::place::EtcdPlace;
+use crate::ledger::place::{EtcdPlace, ZookeeperPlace};
 use crate::model::GoDuration;
 use crate::yaml::{Diagnostic, Fields, Sink, decode};
 
@@ -13,7 +13,7 @@ use crate::yaml::{Diagnostic, Fields, Sink, decode};
 const TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT_MAX: Duration = Duration::from_secs(5 * 60);
 /// The kinds there are.
-const KINDS: [&str; 2] = ["command", "etcd"];
+const KINDS: [&str; 3] = ["command", "etcd", "zookeeper"];
 
 /// Something that names hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub enum SourceKind {
     },
     /// Keys of etcd, one for each host.
     Etcd(EtcdPlace),
+    /// Nodes of ZooKeeper, one for each host.
+    Zookeeper(ZookeeperPlace),
 }
 
 impl fmt::Display for Source {
@@ -51,7 +53,7 @@ pub(super) fn sources(sink: &Sink<'_>, top: &Fields<'_>, folder: &Path) -> Vec<S
     let mut sources: Vec<Source> = decode::each(top.list("discover"), |node| {
         let fields = Fields::of(sink, node, node.span, "source of `discover`")?;
         let source = source(&fields, folder);
-        fields.deny_unknown(&[KINDS[0], KINDS[1], "timeout"]);
+        fields.deny_unknown(&[KINDS[0], KINDS[1], KINDS[2], "timeout"]);
         source
     });
     // Arguments are not part of a name: people hide things in them.
@@ -71,9 +73,12 @@ fn source(fields: &Fields<'_>, folder: &Path) -> Option<Source> {
     let sink = fields.sink();
     if KINDS.iter().filter(|kind| fields.has(kind)).count() != 1 {
         sink.push(
-            Diagnostic::error("bad_source", "a source of `discover` has one of `command` and `etcd`")
-                .at(fields.span(), "this source")
-                .help("write `- command: [./hosts.py, --list]`, or `- etcd: etcd://h1,h2,h3/hosts`"),
+            Diagnostic::error(
+                "bad_source",
+                "a source of `discover` has one of `command`, `etcd` and `zookeeper`",
+            )
+            .at(fields.span(), "this source")
+            .help("write `- command: [./hosts.py, --list]`, or `- etcd: etcd://h1,h2,h3/hosts`"),
         );
         KINDS.iter().for_each(|kind| fields.skip(kind));
         fields.skip("timeout");
@@ -92,6 +97,10 @@ fn source(fields: &Fields<'_>, folder: &Path) -> Option<Source> {
             EtcdPlace::of_hosts,
         )?;
         (place.value.to_string(), SourceKind::Etcd(place.value))
+    } else if fields.has("zookeeper") {
+        let example = "an address such as `zookeeper://h1,h2,h3/hosts`";
+        let place = fields.parsed("zookeeper", "bad_source", example, ZookeeperPlace::of_hosts)?;
+        (place.value.to_string(), SourceKind::Zookeeper(place.value))
     } else {
         let argv: Vec<String> = fields.texts("command")?.into_iter().map(|text| text.value).collect();
         let Some(program) = argv.first().filter(|program| !program.is_empty()) else {

@@ -35,6 +35,7 @@ use super::register::{Content, Found, Kind, Place, ReadRegisters, Silent, Stream
 use crate::model::{ClusterName, StackName, Timestamp};
 
 pub use client::Client;
+pub(super) use open::password;
 pub use open::{EtcdError, open};
 
 use client::Failure;
