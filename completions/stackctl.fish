@@ -42,6 +42,7 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "rollback" -d 'Dep
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "history" -d 'List the releases of a stack: what was deployed when, by whom and from what'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "show" -d 'Show what a release consists of'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "reconcile" -d 'Keep every stack as it was declared: heal what drifts, move what a lost node ran'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "hook" -d 'Release what is pushed into a repository, while whoever pushes looks on'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "suspend" -d 'Have the reconcile loop leave stacks as they are'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "resume" -d 'Have the reconcile loop look after stacks again'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "unlock" -d 'End the lease of somebody who deploys no more'
@@ -219,11 +220,13 @@ report\t'Say so, and write nothing anywhere'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l interval -d 'From one full look to the next, if nothing happens meanwhile' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l node-timeout -d 'How long a node may be silent before its tasks are run elsewhere' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l discover-interval -d 'From one question for hosts to the next, where the inventory has `discover:`' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l repo -d 'Release what this git repository declares, and keep releasing what it comes to declare: its branch or tag stands behind a `#`. The stacks are those of its stackctl.yml (`stacks:`), or else each folder of stacks/ that has a stackfile. A token belongs into git\'s credential helper or into this variable' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l repo -d 'A git repository that declares what is to run; its branch or tag stands behind a `#`. The stacks are those of its stackctl.yml (`stacks:`), or else each folder of stacks/ that has a stackfile. A token belongs into git\'s credential helper or into this variable' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l repo-path -d 'Where in the repository stackctl.yml or stacks/ is [default: its top]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l poll -d 'How often a repository is asked where it stands' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l allowed-signers -d 'Release only commits that one of these has signed by an ssh key: a file as ssh-keygen(1) has it under ALLOWED SIGNERS' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l allowed-signers -d 'Only commits count that one of these has signed by an ssh key: a file as ssh-keygen(1) has it under ALLOWED SIGNERS' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l variable -d 'A variable of this process\'s environment that stackfiles of repositories may use; they see no other' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l poll -d 'How often a repository is asked where it stands' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l webhook -d 'Serve /webhook at this address, for GitHub, GitLab, Gitea and Forgejo: a push they tell of is looked for at once, without waiting for --poll. TLS is a reverse proxy\'s' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l webhook-secret-file -d 'A file with the secret of the webhook; with several lines, any of them' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l listen -d 'Serve /healthz and /metrics (Prometheus) at this address' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l format -d 'How to log: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs'"
@@ -234,6 +237,47 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l no-color
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and not __fish_seen_subcommand_from install remove run" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and not __fish_seen_subcommand_from install remove run" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and not __fish_seen_subcommand_from install remove run" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and not __fish_seen_subcommand_from install remove run" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and not __fish_seen_subcommand_from install remove run" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and not __fish_seen_subcommand_from install remove run" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and not __fish_seen_subcommand_from install remove run" -f -a "install" -d 'Write a post-receive hook that releases what is pushed'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and not __fish_seen_subcommand_from install remove run" -f -a "remove" -d 'Take the hook away, and put back what was there before it'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and not __fish_seen_subcommand_from install remove run" -f -a "run" -d 'Release what was pushed, as the hook does: reads `OLD NEW REF` lines'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l repo-path -d 'Where in the repository stackctl.yml or stacks/ is [default: its top]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l allowed-signers -d 'Release only commits that one of these has signed by an ssh key: a file as ssh-keygen(1) has it under ALLOWED SIGNERS' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l env-file -d 'A file of variables that stackfiles may use, read anew at each push' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l variable -d 'A variable of the hook\'s environment that stackfiles may use; they see no other' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l ref -d 'The branch to follow, or the full name of a ref; of `refs/tags/v*`, the highest version [default: the branch of the repository\'s HEAD]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l stackctl -d 'Where stackctl is on the machine of the repository' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l fail-push -d 'End `git push` with status 1 if something is not released, though the commit is in the repository'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l force -d 'Put it in the place of a hook that stackctl did not write; that one is kept beside it'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from remove" -l stackctl -d 'Where stackctl is on the machine of the repository' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from remove" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from remove" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from remove" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -l ref -d 'The branch to follow, or the full name of a ref; of `refs/tags/v*`, the highest version' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -l repo-path -d 'Where in the repository stackctl.yml or stacks/ is [default: its top]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -l allowed-signers -d 'Release only commits that one of these has signed by an ssh key: a file as ssh-keygen(1) has it under ALLOWED SIGNERS' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -l env-file -d 'A file of variables that stackfiles may use, read anew at each push' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -l variable -d 'A variable of the hook\'s environment that stackfiles may use; they see no other' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand suspend" -s m -l message -d 'Why, for those who wonder' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand suspend" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand suspend" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix` [default: what the inventory says, or else volumes]' -r
@@ -295,6 +339,10 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand list" -l no-color -d '
 complete -c stackctl -n "__fish_stackctl_using_subcommand list" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand list" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand list" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l repo -d 'A git repository that declares what is to run; its branch or tag stands behind a `#`. The stacks are those of its stackctl.yml (`stacks:`), or else each folder of stacks/ that has a stackfile. A token belongs into git\'s credential helper or into this variable' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l repo-path -d 'Where in the repository stackctl.yml or stacks/ is [default: its top]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l allowed-signers -d 'Only commits count that one of these has signed by an ssh key: a file as ssh-keygen(1) has it under ALLOWED SIGNERS' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l variable -d 'A variable of this process\'s environment that stackfiles of repositories may use; they see no other' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Stack}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand status" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix` [default: what the inventory says, or else volumes]' -r

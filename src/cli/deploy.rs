@@ -142,6 +142,7 @@ fn draft(args: &Deploy, stackfiles: &Stackfiles) -> Result<Draft, Failure> {
         files: stackfiles.names()?,
         message: args.start.rollout.message.clone(),
         git: Some(tokio::spawn(machine::git(stackfiles.directory()?))),
+        ..Draft::default()
     })
 }
 

@@ -21,6 +21,7 @@ pub mod explain_code;
 pub mod filter;
 pub mod format;
 pub mod history;
+pub mod hook;
 mod inputs;
 mod inspected;
 mod ledger;
@@ -143,6 +144,9 @@ pub enum Command {
     /// Keep every stack as it was declared: heal what drifts, move what a lost node ran
     #[command(after_help = examples(reconcile::EXAMPLES))]
     Reconcile(reconcile::Reconcile),
+    /// Release what is pushed into a repository, while whoever pushes looks on
+    #[command(after_help = examples(hook::EXAMPLES))]
+    Hook(hook::Hook),
     /// Have the reconcile loop leave stacks as they are
     #[command(after_help = examples(suspend::EXAMPLES_OF_SUSPEND))]
     Suspend(suspend::Suspend),
@@ -162,7 +166,8 @@ pub enum Command {
     ///
     /// Sync is `in sync`, `behind` (the newest release was not reached), `drifted`, `suspended` or `unknown`;
     /// health is `healthy`, `progressing`, `degraded` or `unknown`; the last operation is told in the words of
-    /// `history`, or `under way`, or `cut off`. `--format '{{.Why}}'` says why a stack is not in sync.
+    /// `history`, or `under way`, or `cut off`. `--format '{{.Why}}'` says why a stack is not in sync. With
+    /// `--repo` a stack is `behind`, too, if the repository declares something else than was released.
     #[command(after_help = examples(status::EXAMPLES))]
     Status(status::Status),
     /// List the tasks of a stack, ended ones below their successors
@@ -272,6 +277,7 @@ fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::History(args) => history::run(&args, context),
         Command::Show(args) => show::run(&args, context),
         Command::Reconcile(args) => reconcile::run(&args, context),
+        Command::Hook(args) => hook::answer(&args, context),
         Command::Suspend(args) => suspend::suspend(&args, context),
         Command::Resume(args) => suspend::resume(&args, context),
         Command::Unlock(args) => unlock::run(&args, context),

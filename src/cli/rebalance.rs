@@ -108,8 +108,13 @@ fn from_file(args: &Rebalance, context: &Context) -> Result<Exit, Failure> {
         } else {
             let files = args.stackfiles.names()?;
             let git = Some(tokio::spawn(machine::git(args.stackfiles.directory()?)));
-            let draft =
-                Draft { verb: "rebalance".to_owned(), files, message: args.rollout.message.clone(), git };
+            let draft = Draft {
+                verb: "rebalance".to_owned(),
+                files,
+                message: args.rollout.message.clone(),
+                git,
+                source: None,
+            };
             Some(Record::of(cluster, &spec.name, draft).await)
         };
         let observed = cluster.observe().await;

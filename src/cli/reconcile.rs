@@ -2,8 +2,9 @@
 
 mod lines;
 mod metrics;
-mod repositories;
+pub(super) mod repositories;
 mod serve;
+mod webhook;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use crate::engine::reconcile::{self, Hands, NodeStanding, Options, Snapshot, Sta
 use crate::fleet::ConnectOptions;
 use crate::model::{GoDuration, StackName};
 use repositories::Repositories;
+use webhook::Webhook;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("Keep every stack of the cluster as it was deployed", "stackctl reconcile --listen 127.0.0.1:9180"),
@@ -61,6 +63,9 @@ pub struct Reconcile {
     /// What is released, besides.
     #[command(flatten)]
     pub repositories: Repositories,
+    /// Who tells of pushes.
+    #[command(flatten)]
+    pub webhook: Webhook,
     /// Serve /healthz and /metrics (Prometheus) at this address
     #[arg(long, value_name = "ADDRESS", env = "STACKCTL_LISTEN")]
     pub listen: Option<SocketAddr>,
@@ -99,10 +104,7 @@ struct TooShort {
 /// The address cannot be listened at.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("cannot listen at {address}: {why}")]
-#[diagnostic(
-    code(stackctl::reconcile::listen),
-    help("another program may be there: choose another port with `--listen`")
-)]
+#[diagnostic(code(stackctl::reconcile::listen), help("another program may be there: choose another port"))]
 struct CannotListen {
     address: SocketAddr,
     why: std::io::Error,
@@ -120,6 +122,7 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             return Err(Failure::usage(TooShort { flag, given: *given, least }));
         }
     }
+    let secrets = args.webhook.webhook_secret_file.as_deref().map(webhook::secrets).transpose()?;
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let options = Options {
             policy: match args.policy {
@@ -147,14 +150,24 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             journals: journals(cluster),
             discovery: cluster.discovery.clone(),
             declarations: followed.as_ref().map(|followed| followed.declarations.clone()),
+            followed: followed.as_ref().map(|followed| followed.asked.clone()).unwrap_or_default(),
         };
         let show = watch::Sender::new(Snapshot { at: cluster.clock.now(), ..Snapshot::default() });
+        let cannot = |address| move |why| Failure::refused(CannotListen { address, why });
+        let mut endpoint = None;
+        if let (Some(address), Some(secrets), Some(followed)) = (args.webhook.webhook, secrets, &followed) {
+            let listening = webhook::listen(address, secrets, followed.asked.clone(), cluster.clock).await;
+            let listening = listening.map_err(cannot(address))?;
+            context.ui.say(&format!("Listening at http://{}{}", listening.at, webhook::PATH));
+            endpoint = Some(listening);
+        }
         let _server = match args.listen {
             None => None,
             Some(address) => {
                 let seen = show.subscribe();
-                let served = serve::serve(address, cluster.clock, seen).await;
-                let (at, server) = served.map_err(|why| Failure::refused(CannotListen { address, why }))?;
+                let deliveries = endpoint.as_ref().map(|endpoint| Arc::clone(&endpoint.counts));
+                let served = serve::serve(address, cluster.clock, seen, deliveries).await;
+                let (at, server) = served.map_err(cannot(address))?;
                 context.ui.say(&format!("Listening at http://{at}: /healthz and /metrics"));
                 Some(server)
             }
@@ -165,13 +178,24 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             let interrupt = Arc::clone(&interrupt);
             async move { interrupt.wait().await }
         };
-        let last = reconcile::reconcile(hands, options, stop, show, |at, news| {
+        let round = reconcile::reconcile(hands, options, stop, show, |at, news| {
             context.ui.data(&match args.format {
                 Format::Text => lines::text(at, news),
                 Format::Json => lines::json(at, news),
             });
-        })
-        .await;
+        });
+        let told = async {
+            while let Some(endpoint) = &mut endpoint
+                && let Some((at, word)) = endpoint.words.recv().await
+            {
+                context.ui.data(&word.line(at, args.format));
+            }
+            std::future::pending().await
+        };
+        let last = tokio::select! {
+            last = round => last,
+            () = told => unreachable!("it is pending for ever"),
+        };
         interrupt.over();
         Ok(if args.once { exit(&last) } else { Exit::Done })
     })

@@ -52,6 +52,7 @@ pub(super) fn run(args: &Rollback, context: &Context) -> Result<Exit, Failure> {
             files: release.files.clone(),
             message: args.start.rollout.message.clone(),
             git: release.git.clone().map(|git| tokio::spawn(async { Some(git) })),
+            ..Draft::default()
         };
         let job = if wish.dry_run {
             Job { planned: plan.await, record: None }

@@ -19,22 +19,27 @@ use super::report::{self, Exit, Failure};
 use super::{Context, ui::Ui};
 use crate::engine::{self, Crew, End, Journal, Planned, RunOptions, Validity};
 use crate::ledger::LedgerError;
+use crate::ledger::release::History;
 use crate::model::{ClusterName, GoDuration, NodeName, ServiceName, Slot, StackName, Timestamp};
 use crate::orchestrator::{Assignment, Ending, Plan, PlanOptions, Problem, assign};
 
 use ending::Told;
 pub(super) use ending::volumes_kept;
 pub(super) use interrupt::Interrupt;
+use lease::Beginning;
 pub(super) use lease::{Draft, Edit, Record};
 use screen::Screen;
 
 /// How long a run is watched unless `--timeout` says otherwise.
 const TIMEOUT_MS: i64 = 10 * 60 * 1000;
 
+/// The command of those who push.
+pub(super) const PUSH: &str = "git push";
+
 /// What was asked for besides the stack itself.
 #[derive(Debug, Clone)]
 pub(super) struct Wish {
-    /// What was typed behind `stackctl`: `deploy`.
+    /// What was typed behind `stackctl`: `deploy`; or [`PUSH`].
     pub(super) command: &'static str,
     /// What is to become of the stack.
     pub(super) kind: Kind,
@@ -187,24 +192,59 @@ pub(super) async fn carry_out_after(
     first().await?;
     let interrupt = Interrupt::listen();
     let mut exit = Exit::Done;
-    for Job { mut planned, record } in all {
-        let Some(record) = record else { continue };
-        let wish = wish.of(&planned.spec.name);
-        let begun = lease::begin(context, cluster, &mut planned, record?, &wish).await?;
-        let validity = begun.as_ref().map_or_else(Validity::always, lease::Begun::validity);
-        if let Some(begun) = &begun {
-            said_begun(ui, &planned.spec.name, begun.number(), &wish, cluster.clock.now());
-        }
-        let ran = run(context, cluster, &planned, wish.clone(), &interrupt, &validity).await;
-        exit = ran.exit;
-        if let Some(begun) = begun {
-            begun.end(context, &ran, &planned.spec, wish.options.atomic).await;
-        }
+    for job in all {
+        let ran = one(context, cluster, job, wish.clone(), &interrupt, async |_| Ok(true)).await?;
+        exit = ran.map_or(exit, |ran| ran.exit);
         if exit != Exit::Done {
             break;
         }
     }
     Ok(exit)
+}
+
+/// Shows one plan and carries it out without a question, unless `still` says, once the lease is held and the
+/// history is the newest, that it is not to be done any more. `None` if there was nothing to be done.
+pub(super) async fn carry_out_unasked(
+    context: &Context,
+    cluster: &Cluster,
+    job: Job,
+    wish: Wish,
+    interrupt: &Interrupt,
+    still: impl AsyncFnOnce(&History) -> Result<bool, Failure>,
+) -> Result<Option<Ran>, Failure> {
+    refuse_problems(&context.ui, &job.planned)?;
+    show_plan(&context.ui, &job.planned, wish.clone(), cluster.clock.now());
+    one(context, cluster, job, wish, interrupt, still).await
+}
+
+/// Carries one plan out, and remembers how that went.
+async fn one(
+    context: &Context,
+    cluster: &Cluster,
+    job: Job,
+    wish: Wish,
+    interrupt: &Interrupt,
+    still: impl AsyncFnOnce(&History) -> Result<bool, Failure>,
+) -> Result<Option<Ran>, Failure> {
+    let Job { mut planned, record } = job;
+    let Some(record) = record else { return Ok(None) };
+    let ui = &context.ui;
+    let wish = wish.of(&planned.spec.name);
+    let begun = match lease::begin(context, cluster, &mut planned, record?, &wish, still).await? {
+        Beginning::Begun(begun) => Some(begun),
+        Beginning::Idle => None,
+        Beginning::NoMore => return Ok(None),
+    };
+    let validity = begun.as_ref().map_or_else(Validity::always, |begun| begun.validity());
+    if let Some(begun) = &begun {
+        said_begun(ui, &planned.spec.name, begun.number(), &wish, cluster.clock.now());
+    }
+    let mut ran = run(context, cluster, &planned, wish.clone(), interrupt, &validity).await;
+    if let Some(begun) = begun {
+        ran.number = Some(begun.number());
+        begun.end(context, &ran, &planned.spec, wish.options.atomic).await;
+    }
+    Ok(Some(ran))
 }
 
 fn question(kind: Kind, stacks: &[&str], cluster: &ClusterName) -> String {
@@ -305,13 +345,15 @@ async fn run(
     if wish.format == Format::Json {
         say_json(ui, &told.json(&end, exit, clock.now()));
     }
-    Ran { exit, end }
+    Ran { exit, end, number: None }
 }
 
 /// How a run ended, and how that was told.
-struct Ran {
-    exit: Exit,
-    end: End,
+pub(super) struct Ran {
+    pub(super) exit: Exit,
+    pub(super) end: End,
+    /// The number under which it is remembered.
+    pub(super) number: Option<u64>,
 }
 
 /// Tasks that stay and are not as they should be yet, in words.

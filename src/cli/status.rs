@@ -1,6 +1,8 @@
 //! `stackctl status`: how every stack stands, in three words that are never made into one: is it as
 //! declared, are its tasks well, and what came of the last thing that was done to it.
 
+mod declared;
+
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
@@ -10,6 +12,7 @@ use super::Context;
 use super::cluster::{self, Cluster, or_silent, warn_of_silent};
 use super::deploy::stack_name;
 use super::machine;
+use super::reconcile::repositories::Declared;
 use super::records::{reading, remembered};
 use super::render::age::ago;
 use super::render::list::{Columns, Row};
@@ -19,15 +22,20 @@ use super::standing::running;
 use crate::engine::lease;
 use crate::fleet::ConnectOptions;
 use crate::ledger::lease::Held;
-use crate::ledger::release::{Git, History, Outcome};
+use crate::ledger::release::{Git, History, Outcome, Source};
 use crate::ledger::settings::{Settings, settings};
 use crate::ledger::{LedgerError, NoCurrent};
 use crate::model::{self, Observed, StackName, StackSpec, Task, TaskStatus, Timestamp};
 use crate::orchestrator::assign::SlotKind;
 use crate::orchestrator::{Plan, PlanOptions, Problem, assign, drift};
+use declared::Found;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("How every stack of the cluster stands", "stackctl status"),
+    (
+        "Whether what a repository declares was released",
+        "stackctl status --repo https://git.example.com/ops/stacks.git#main",
+    ),
     (
         "For a script: what is not as declared",
         r"stackctl status --format '{{.Stack}}\t{{.Sync}}' | grep -v 'in sync'",
@@ -48,6 +56,8 @@ const COLUMNS: Columns = Columns {
         ("Commit", "COMMIT"),
         ("At", "AT"),
         ("Why", "WHY"),
+        ("Repository", "REPOSITORY"),
+        ("Declared", "DECLARED"),
     ],
     table: &["Stack", "Sync", "Health", "Operation", "Release", "When", "Who", "What", "Commit"],
 };
@@ -58,6 +68,9 @@ pub struct Status {
     /// Only these stacks [default: all that run or were deployed]
     #[arg(value_name = "STACK", value_parser = stack_name, add = super::complete::stacks())]
     pub stacks: Vec<StackName>,
+    /// What should run.
+    #[command(flatten)]
+    pub declared: Declared,
     /// `table`, `table TEMPLATE`, `json`, or a Go template such as '{{.Stack}}'
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
@@ -76,7 +89,7 @@ struct NoSuchStack {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sync {
     AsDeclared,
-    /// The newest release was not reached, or not yet.
+    /// The newest release was not reached, or not yet; or a repository declares another.
     Behind,
     /// Something happened behind the back of the newest release.
     Drifted,
@@ -133,8 +146,14 @@ struct Remembered {
 pub(super) fn run(args: &Status, context: &Context) -> Result<Exit, Failure> {
     COLUMNS.render(args.format.as_deref(), &[])?;
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
-        let (observed, known) = tokio::join!(cluster.observe(), reading(cluster).stacks());
-        let known: BTreeSet<StackName> = known?.union(&running(&observed)).cloned().collect();
+        let (observed, known, declared) = tokio::join!(
+            cluster.observe(),
+            reading(cluster).stacks(),
+            declared::look(context, cluster, &args.declared)
+        );
+        let declared = declared?;
+        let mut known: BTreeSet<StackName> = known?.union(&running(&observed)).cloned().collect();
+        known.extend(declared.stacks());
         if let Some(stack) = args.stacks.iter().find(|stack| !known.contains(*stack)) {
             let known = known.iter().map(ToString::to_string).collect();
             return Err(Failure::refused(NoSuchStack { stack: stack.clone(), known }));
@@ -147,14 +166,16 @@ pub(super) fn run(args: &Status, context: &Context) -> Result<Exit, Failure> {
         for (stack, remembered) in wanted.into_iter().zip(remembered) {
             let remembered = remembered?;
             // What was removed as it should is no news, unless it is asked for.
-            let is_gone = matches!(remembered.history.current(), Err(NoCurrent::Removed(_)));
+            let is_gone = matches!(remembered.history.current(), Err(NoCurrent::Removed(_)))
+                && declared.behind(stack).is_none();
             if !is_gone || !args.stacks.is_empty() || tasks(&observed, stack).next().is_some() {
-                rows.push(row(now, stack, &observed, &remembered, &options));
+                rows.push(row(now, stack, &observed, &remembered, &options, &declared));
             }
         }
         context.ui.data(&COLUMNS.render(args.format.as_deref(), &rows)?);
         warn_of_silent(&context.ui, &observed);
-        Ok(or_silent(Exit::Done, &observed))
+        let exit = if declared.is_whole { Exit::Done } else { Exit::Refused };
+        Ok(or_silent(exit, &observed))
     })
 }
 
@@ -172,8 +193,21 @@ fn row(
     observed: &Observed,
     remembered: &Remembered,
     options: &PlanOptions,
+    declared: &Found,
 ) -> Row {
-    let (sync, why) = sync(observed, remembered, options);
+    let (mut sync, mut why) = sync(observed, remembered, options);
+    // What is to come is told before what has slipped; what is not known, or is left alone, stays so.
+    let is_new = matches!(remembered.history.current(), Err(NoCurrent::NoRelease));
+    if let Some(behind) = declared.behind(stack)
+        && (matches!(sync, Sync::AsDeclared | Sync::Drifted | Sync::Behind) || is_new)
+    {
+        (sync, why) = (Sync::Behind, behind);
+    }
+    if let Some(fault) = declared.fault(stack)
+        && why.is_empty()
+    {
+        why = fault;
+    }
     let health = health(stack, observed, &remembered.history, options);
     let last = remembered.history.last();
     let git = last.and_then(|(_, release, _)| release.git.as_ref());
@@ -192,7 +226,14 @@ fn row(
         "Commit": git.map(Git::short).unwrap_or_default(),
         "At": of_release(|release| release.at.to_string()),
         "Why": why,
+        "Repository": source(&remembered.history).map(|source| source.repository.clone()).unwrap_or_default(),
+        "Declared": declared.commit(stack).unwrap_or_default(),
     }))
+}
+
+/// What it was last released from, if that was a repository.
+fn source(history: &History) -> Option<&Source> {
+    history.releases.values().rev().find_map(|(release, _)| release.source.as_ref())
 }
 
 /// Whether it is as declared, and why not.

@@ -48,6 +48,8 @@ pub mod templates;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use environment::{EnvId, Environments};
 use project::{Reader, Unit};
 
@@ -289,6 +291,20 @@ pub fn variable_in(file: &[u8], name: &str, env: &dyn Fn(&str) -> Option<String>
     let text = std::str::from_utf8(file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file)).ok()?;
     let found = dotenv::parse(text, env).ok()?;
     found.into_iter().rev().find(|variable| variable.name == name).map(|variable| variable.value)
+}
+
+/// All variables of such a file, the last of a name; or the line that cannot be read, and why. Nothing of
+/// the file is quoted.
+pub fn variables_of(
+    file: &[u8],
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<BTreeMap<String, String>, (usize, &'static str)> {
+    let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+    let line_of = |at: usize| file[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let text =
+        std::str::from_utf8(file).map_err(|error| (line_of(error.valid_up_to()), "it is not UTF-8"))?;
+    let found = dotenv::parse(text, env).map_err(|fault| (line_of(fault.at), fault.why))?;
+    Ok(found.into_iter().map(|variable| (variable.name, variable.value)).collect())
 }
 
 /// The name that is chosen: the command line's, the last file's, or what stands in for both.

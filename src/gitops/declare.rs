@@ -22,7 +22,35 @@ pub struct Declaration {
     /// Every stack that could be read.
     pub stacks: BTreeMap<StackName, Arc<Declared>>,
     /// Those that could not, and why. What runs of them stays as it is.
-    pub faults: BTreeMap<String, String>,
+    pub faults: BTreeMap<String, Fault>,
+}
+
+/// Why a stack could not be read.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// In words, all of it.
+    pub why: String,
+    /// The mistakes of its files, to be drawn.
+    pub report: Option<Arc<compose::Report>>,
+}
+
+impl PartialEq for Fault {
+    fn eq(&self, other: &Self) -> bool {
+        // The words tell every place and every mistake.
+        self.why == other.why
+    }
+}
+
+impl From<String> for Fault {
+    fn from(why: String) -> Self {
+        Self { why, report: None }
+    }
+}
+
+impl From<compose::Report> for Fault {
+    fn from(report: compose::Report) -> Self {
+        Self { why: told(&report), report: Some(Arc::new(report)) }
+    }
 }
 
 /// A stack as a commit declares it.
@@ -69,7 +97,7 @@ pub fn declare(
                 let name = declared.spec.name.clone();
                 if let Some(other) = all.stacks.get(&name) {
                     let why = format!("{} and {} are both of that name", files(other), files(&declared));
-                    all.faults.insert(name.to_string(), why);
+                    all.faults.insert(name.to_string(), why.into());
                 } else {
                     all.stacks.insert(name, declared);
                 }
@@ -110,7 +138,7 @@ fn read(
     tree: &Tree,
     blobs: &dyn Blobs,
     env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Declared, String> {
+) -> Result<Declared, Fault> {
     let listed = one.digest();
     let env = |name: &str| variable(one, env, name);
     let noting = Noting::new(tree, blobs, &env, &listed);
@@ -135,7 +163,7 @@ fn read(
         reading: Reading::Ours,
         variables: Variables::Fill,
     };
-    let spec = compose::load(sources, &options).map_err(|report| told(&report))?.spec;
+    let spec = compose::load(sources, &options)?.spec;
     nothing_relative(&spec)?;
     let inputs = noting.inputs();
     let digest = inputs.digest();
@@ -231,18 +259,18 @@ mod tests {
         let all = declared(&files, None);
         assert_eq!(all.stacks.keys().map(StackName::as_str).collect::<Vec<_>>(), ["a"]);
         assert_eq!(all.faults.keys().map(String::as_str).collect::<Vec<_>>(), ["b", "d", "e", "f"]);
-        assert!(all.faults["b"].starts_with("stacks/b/compose.yaml:1:12: "), "{}", all.faults["b"]);
+        assert!(all.faults["b"].why.starts_with("stacks/b/compose.yaml:1:12: "), "{}", all.faults["b"].why);
         assert!(
-            all.faults["d"].contains("stacks/c/compose.yaml and stacks/d/compose.yaml"),
+            all.faults["d"].why.contains("stacks/c/compose.yaml and stacks/d/compose.yaml"),
             "{}",
-            all.faults["d"]
+            all.faults["d"].why
         );
         assert!(
-            all.faults["e"].contains("mounts `./stacks/e/data` of the repository"),
+            all.faults["e"].why.contains("mounts `./stacks/e/data` of the repository"),
             "{}",
-            all.faults["e"]
+            all.faults["e"].why
         );
-        assert!(all.faults["f"].contains("cannot read `../../../x`"), "{}", all.faults["f"]);
+        assert!(all.faults["f"].why.contains("cannot read `../../../x`"), "{:?}", all.faults["f"]);
     }
 
     #[test]

@@ -1,25 +1,61 @@
 //! Follows a repository: asks it again and again where it stands, and tells when it declares something else.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::declare::{Declaration, declare};
-use super::git::Repository;
+use super::git::{GitError, Repository};
+use super::list::ListError;
+use crate::ledger::release::Git;
 
 /// How a repository is followed.
 #[derive(Debug, Clone)]
 pub struct Following {
     /// Which.
-    pub repository: Repository,
+    pub asked: Asked,
     /// Where in it the list or the `stacks` folder is; `""` is the top.
     pub root: String,
     /// From one question to the next.
     pub poll: Duration,
     /// Variables that stackfiles may use, from outside of the repository.
-    pub variables: Arc<std::collections::BTreeMap<String, String>>,
+    pub variables: Arc<BTreeMap<String, String>>,
+}
+
+/// A repository that is being followed, for those who want to know more of it, and sooner.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    repository: Repository,
+    sooner: Arc<Notify>,
+    /// The commit that it is at and that cannot be used.
+    refused: Arc<Mutex<Option<String>>>,
+}
+
+impl Asked {
+    /// Of a repository that is going to be followed.
+    #[must_use]
+    pub fn new(repository: Repository) -> Self {
+        Self { repository, sooner: Arc::default(), refused: Arc::default() }
+    }
+
+    /// There is a reason to ask it before its next turn.
+    pub fn sooner(&self) {
+        self.sooner.notify_one();
+    }
+
+    /// Whether a commit is still what it declares: it is there now, or what is there now cannot be used.
+    pub async fn is_at(&self, commit: &str) -> Result<bool, String> {
+        let head = self.repository.head().await.map_err(|error| error.to_string())?;
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(head == commit || Some(head) == refused)
+    }
+
+    fn refuse(&self, commit: Option<String>) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = commit;
+    }
 }
 
 /// What is heard of a repository.
@@ -31,10 +67,11 @@ pub enum Heard {
     Trouble(String),
 }
 
-/// Follows until `hear` says that nobody listens any more. `asked` is a reason not to wait for the next turn.
-pub async fn follow(following: Following, asked: Arc<Notify>, mut hear: impl FnMut(Heard) -> bool) {
+/// Follows until `hear` says that nobody listens any more.
+pub async fn follow(following: Following, mut hear: impl FnMut(Heard) -> bool) {
     let mut last: Option<Arc<Declaration>> = None;
     let mut trouble: Option<String> = None;
+    let sooner = Arc::clone(&following.asked.sooner);
     loop {
         let heard = match look(&following, last.as_ref()).await {
             Ok(None) => {
@@ -59,9 +96,9 @@ pub async fn follow(following: Following, asked: Arc<Notify>, mut hear: impl FnM
         }
         tokio::select! {
             () = sleep(following.poll) => {}
-            () = asked.notified() => {
+            () = sooner.notified() => {
                 // Pushes come in flocks.
-                let _quiet = timeout(Duration::from_millis(50), asked.notified()).await;
+                let _quiet = timeout(Duration::from_millis(50), sooner.notified()).await;
             }
         }
     }
@@ -72,26 +109,62 @@ async fn look(
     following: &Following,
     last: Option<&Arc<Declaration>>,
 ) -> Result<Option<Arc<Declaration>>, String> {
-    let Following { repository, root, variables, .. } = following;
-    let commit = repository.fetch().await.map_err(|error| error.to_string())?;
+    let Following { asked, root, variables, .. } = following;
+    let commit = asked.repository.fetch().await.map_err(|error| error.to_string())?;
     if last.is_some_and(|last| last.commit.commit == commit.commit) {
+        asked.refuse(None);
         return Ok(None);
     }
-    let tree = repository.tree(&commit.commit).await.map_err(|error| error.to_string())?;
-    let (repository, root, variables) = (repository.clone(), root.clone(), Arc::clone(variables));
-    let (before, id) = (last.cloned(), commit.short());
-    let read = tokio::task::spawn_blocking(move || {
-        let blobs = repository.blobs().map_err(|error| error.to_string())?;
-        let env = |name: &str| variables.get(name).cloned();
-        declare(commit, &tree, &blobs, &env, &root, before.as_deref()).map_err(|error| in_words(&error))
-    });
-    let declaration = read.await.map_err(|error| error.to_string())?;
-    declaration.map(|all| Some(Arc::new(all))).map_err(|why| format!("commit {id}: {why}"))
+    let id = commit.commit.clone();
+    let read = read(&asked.repository, commit, root, variables, last.cloned()).await;
+    asked.refuse(read.is_err().then_some(id));
+    read.map(|all| Some(Arc::new(all))).map_err(|why| why.to_string())
 }
 
-fn in_words(error: &super::list::ListError) -> String {
+/// Why nothing of a commit can be used.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum Unusable {
+    /// Git says so.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Git(#[from] GitError),
+    /// Its list of stacks.
+    #[error("commit {commit}: {}", in_words(list))]
+    List {
+        /// Its hash, short.
+        commit: String,
+        /// What is wrong with it.
+        list: Box<ListError>,
+    },
+    /// Whoever read it is gone.
+    #[error("it cannot be read: {0}")]
+    Gone(String),
+}
+
+/// Reads a commit, if it is signed by whoever has to.
+pub async fn read(
+    repository: &Repository,
+    commit: Git,
+    root: &str,
+    variables: &Arc<BTreeMap<String, String>>,
+    before: Option<Arc<Declaration>>,
+) -> Result<Declaration, Unusable> {
+    repository.check_signature(&commit.commit).await?;
+    let tree = repository.tree(&commit.commit).await?;
+    let (repository, root, variables) = (repository.clone(), root.to_owned(), Arc::clone(variables));
+    let read = tokio::task::spawn_blocking(move || {
+        let blobs = repository.blobs()?;
+        let env = |name: &str| variables.get(name).cloned();
+        let id = commit.short();
+        declare(commit, &tree, &blobs, &env, &root, before.as_deref())
+            .map_err(|list| Unusable::List { commit: id, list })
+    });
+    read.await.map_err(|error| Unusable::Gone(error.to_string()))?
+}
+
+fn in_words(error: &ListError) -> String {
     match error {
-        super::list::ListError::Bad(report) => super::declare::told(report),
-        super::list::ListError::Unreadable { .. } => error.to_string(),
+        ListError::Bad(report) => super::declare::told(report),
+        ListError::Unreadable { .. } => error.to_string(),
     }
 }

@@ -4,6 +4,7 @@
 //! The address of a repository goes into the mirror's configuration and not onto a command line: it may
 //! hold a token.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command as Blocking, Stdio};
@@ -21,6 +22,8 @@ const FETCH_LIMIT: Duration = Duration::from_secs(120);
 const ASK_LIMIT: Duration = Duration::from_secs(30);
 /// The one ref of a mirror.
 const REF: &str = "refs/stackctl/head";
+/// What the full name of a branch begins with.
+const HEADS: &str = "refs/heads/";
 /// Of a commit's first line so much is kept.
 const SUBJECT_CHARS: usize = 120;
 /// The most that is read of any file.
@@ -92,10 +95,12 @@ pub struct Repository {
     url: String,
     /// Branch, tag or full ref; its head if there is none.
     reference: Option<String>,
-    /// The mirror.
+    /// The mirror, or the repository itself.
     dir: PathBuf,
     /// Who may sign; `None` asks for no signature.
     signers: Option<PathBuf>,
+    /// Whether `dir` is the repository itself: nothing is fetched then, and nothing written.
+    is_here: bool,
 }
 
 impl Repository {
@@ -108,7 +113,14 @@ impl Repository {
             None => (text, None),
         };
         let dir = state.join("repositories").join(&digest(text)[..16]);
-        Self { url: url.to_owned(), reference, dir, signers }
+        Self { url: url.to_owned(), reference, dir, signers, is_here: false }
+    }
+
+    /// One that is on this machine, read where it is and without a mirror; `url` is how others call it. What
+    /// its configuration says counts: it is that of whoever asks.
+    #[must_use]
+    pub fn here(dir: &Path, url: String, reference: String, signers: Option<PathBuf>) -> Self {
+        Self { url, reference: Some(reference), dir: dir.to_owned(), signers, is_here: true }
     }
 
     /// How it is called where everybody may read: without what goes before an `@` in its address.
@@ -124,15 +136,46 @@ impl Repository {
             None => self.url.clone(),
         };
         match &self.reference {
-            Some(reference) => format!("{url}#{reference}"),
+            Some(reference) => format!("{url}#{}", reference.strip_prefix(HEADS).unwrap_or(reference)),
             None => url,
         }
     }
 
-    /// Asks the repository where it stands now, and checks who signed it.
-    pub async fn fetch(&self) -> Result<Git, GitError> {
-        self.prepare()?;
+    /// Which commit it stands at, without fetching it. A tag's own name is not taken for its commit's.
+    pub async fn head(&self) -> Result<String, GitError> {
+        let what = format!("{} cannot be asked where it stands", self.name());
         let reference = self.reference.as_deref().unwrap_or("HEAD");
+        if self.is_here {
+            let commit = format!("{reference}^{{commit}}");
+            let said = self.ask(&what, ASK_LIMIT, &["rev-parse", "--verify", "--quiet", &commit]).await?;
+            return Ok(String::from_utf8_lossy(&said).trim_end().to_owned());
+        }
+        self.prepare()?;
+        let peeled = format!("{reference}^{{}}");
+        let said =
+            self.ask(&what, ASK_LIMIT, &["ls-remote", "--quiet", "origin", reference, &peeled]).await?;
+        stands_at(&String::from_utf8_lossy(&said), reference)
+            .ok_or_else(|| GitError::Failed { what, words: format!("it has no ref {reference}") })
+    }
+
+    /// The refs of a repository on this machine that match, in full; of several the one that sorts last as
+    /// a version, such as `refs/tags/v1.10` after `v1.9`.
+    pub async fn newest(dir: &Path, pattern: &str) -> Result<Option<String>, GitError> {
+        let this = Self::here(dir, dir.display().to_string(), pattern.to_owned(), None);
+        let what = format!("{} cannot be read", this.name());
+        let args = ["for-each-ref", "--count=1", "--sort=-version:refname", "--format=%(refname)", pattern];
+        let said = this.ask(&what, ASK_LIMIT, &args).await?;
+        let name = String::from_utf8_lossy(&said).trim_end().to_owned();
+        Ok((!name.is_empty()).then_some(name))
+    }
+
+    /// Asks the repository where it stands now.
+    pub async fn fetch(&self) -> Result<Git, GitError> {
+        let reference = self.reference.as_deref().unwrap_or("HEAD");
+        if self.is_here {
+            return self.about(reference).await;
+        }
+        self.prepare()?;
         let what = format!("{} cannot be fetched", self.name());
         let wanted = format!("+{reference}:{REF}");
         let flags = [
@@ -146,17 +189,24 @@ impl Repository {
         let mut args = flags.to_vec();
         args.extend(["origin", &wanted]);
         self.ask(&what, FETCH_LIMIT, &args).await?;
-        let format = "--format=%H%n%s";
-        let what = format!("{} cannot be read", self.name());
-        let said = self.ask(&what, ASK_LIMIT, &["log", "-1", "--no-show-signature", format, REF]).await?;
-        let said = String::from_utf8_lossy(&said).trim_end().to_owned();
-        let (commit, subject) = said.split_once('\n').unwrap_or((&said, ""));
-        self.check_signature(commit).await?;
-        let subject = subject.chars().filter(|c| !c.is_control()).take(SUBJECT_CHARS).collect();
-        Ok(Git { commit: commit.to_owned(), branch: self.reference.clone(), dirty: false, subject })
+        self.about(REF).await
     }
 
-    async fn check_signature(&self, commit: &str) -> Result<(), GitError> {
+    /// The commit a ref is at.
+    async fn about(&self, reference: &str) -> Result<Git, GitError> {
+        let what = format!("{} cannot be read", self.name());
+        let args = ["log", "-1", "--no-show-signature", "--format=%H%n%s", reference, "--"];
+        let said = self.ask(&what, ASK_LIMIT, &args).await?;
+        let said = String::from_utf8_lossy(&said).trim_end().to_owned();
+        let (commit, subject) = said.split_once('\n').unwrap_or((&said, ""));
+        let subject = subject.chars().filter(|c| !c.is_control()).take(SUBJECT_CHARS).collect();
+        let branch =
+            self.reference.as_deref().map(|name| name.strip_prefix(HEADS).unwrap_or(name).to_owned());
+        Ok(Git { commit: commit.to_owned(), branch, dirty: false, subject })
+    }
+
+    /// Checks who signed a commit.
+    pub async fn check_signature(&self, commit: &str) -> Result<(), GitError> {
         let Some(signers) = &self.signers else { return Ok(()) };
         let allowed = format!("gpg.ssh.allowedSignersFile={}", signers.display());
         let args = ["-c", "gpg.format=ssh", "-c", &allowed, "verify-commit", commit];
@@ -256,7 +306,7 @@ const ENVIRONMENT: [(&str, &str); 8] = [
 ];
 
 /// What a hook or a caller within git has set for its own repository.
-const NOT_OURS: [&str; 9] = [
+pub(super) const NOT_OURS: [&str; 9] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -272,7 +322,18 @@ fn short(commit: &str) -> String {
     commit.chars().take(7).collect()
 }
 
-/// Contents of a mirror's files.
+/// What `git ls-remote` says a ref is at, by the rules of `git rev-parse` about names that are not full.
+fn stands_at(said: &str, reference: &str) -> Option<String> {
+    let all: BTreeMap<&str, &str> =
+        said.lines().filter_map(|line| line.split_once('\t')).map(|(id, name)| (name, id)).collect();
+    ["", "refs/", "refs/tags/", HEADS].into_iter().find_map(|before| {
+        let name = format!("{before}{reference}");
+        let id = all.get(format!("{name}^{{}}").as_str()).or_else(|| all.get(name.as_str()))?;
+        Some((*id).to_owned())
+    })
+}
+
+/// Contents of a repository's files.
 #[derive(Debug)]
 pub struct Contents {
     talk: Mutex<(Child, ChildStdin, BufReader<ChildStdout>)>,
@@ -392,14 +453,30 @@ mod tests {
         // Tags, another past, and what is not there.
         git(&work, &["tag", "-a", "v1", "-m", "x"]);
         assert_eq!(of("v1").fetch().await.unwrap().commit, first.commit);
+        assert_eq!(of("v1").head().await.unwrap(), first.commit, "the commit, not the tag");
+        let here = Repository::here(&work.join(".git"), "mill:x".into(), "refs/heads/main".into(), None);
+        assert_eq!((here.name().as_str(), here.head().await.unwrap()), ("mill:x#main", first.commit.clone()));
+        assert_eq!(here.fetch().await.unwrap(), first);
+        assert_eq!(here.tree(&first.commit).await.unwrap(), tree);
         git(&work, &["commit", "-q", "--amend", "-m", "other"]);
         let other = repository.fetch().await.unwrap();
         assert_eq!(other.subject, "other");
         assert_ne!(other.commit, first.commit);
+        let newest = async |pattern| Repository::newest(&work.join(".git"), pattern).await.unwrap();
+        git(&work, &["tag", "v1.9"]);
+        git(&work, &["tag", "v1.10"]);
+        assert_eq!(newest("refs/tags/v*").await.as_deref(), Some("refs/tags/v1.10"));
+        assert_eq!(newest("refs/heads/main").await.as_deref(), Some("refs/heads/main"));
+        assert_eq!(newest("refs/heads/other").await, None);
+        for (one, commit) in [(&repository, &other), (&of("v1"), &first), (&here, &other)] {
+            assert_eq!(one.head().await.unwrap(), commit.commit);
+        }
+        assert!(of("nothing").head().await.is_err());
         let error = of("nothing").fetch().await.unwrap_err().to_string();
         assert!(error.contains("cannot be fetched: couldn't find remote ref nothing"), "{error}");
         let signed = Repository { signers: Some(room.path().join("nobody")), ..repository };
-        assert!(matches!(signed.fetch().await, Err(GitError::NotSigned { .. })));
+        let unsigned = signed.fetch().await.unwrap();
+        assert!(matches!(signed.check_signature(&unsigned.commit).await, Err(GitError::NotSigned { .. })));
     }
 
     #[tokio::test]

@@ -12,10 +12,12 @@
 pub mod declare;
 pub mod follow;
 pub mod git;
+pub mod hook;
 pub mod inputs;
 pub mod list;
 pub mod tree;
+pub mod webhook;
 
-pub use declare::{Declaration, Declared};
-pub use follow::{Following, Heard, follow};
+pub use declare::{Declaration, Declared, Fault};
+pub use follow::{Asked, Following, Heard, Unusable, follow, read};
 pub use git::{GitError, Repository};

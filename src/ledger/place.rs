@@ -81,7 +81,7 @@ pub enum BadLedger {
     Unknown(String),
     /// Something that people keep such records in, and we cannot.
     #[error(
-        "{0} is not supported: there are `volumes`, `file:///path/to/a/directory` `etcd://host1,host2,host3/prefix` and `zookeeper://`"
+        "{0} is not supported: there are `volumes`, `file:///path/to/a/directory`, `etcd://…` and `zookeeper://…`"
     )]
     NotSupported(&'static str),
     /// An address of etcd with something wrong in it.

@@ -12,19 +12,19 @@ use crate::run::Run;
 const FOLLOW: &str = "reconcile --once --repo ops.git#main";
 
 /// A cluster, and a repository with a work tree to push from.
-struct Place {
-    cluster: Hosts,
-    work: PathBuf,
+pub struct Place {
+    pub cluster: Hosts,
+    pub work: PathBuf,
 }
 
-fn stack(image: &str) -> String {
+pub fn stack(image: &str) -> String {
     format!(
         "services: {{web: {{image: '{image}', deploy: {{replicas: 2, update_config: {{parallelism: 0, monitor: 50ms}}}}}}}}\n"
     )
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut cluster = Hosts::new(3);
         let home = cluster.room.path().display().to_string();
         let path = std::env::var("PATH").expect("a path");
@@ -38,7 +38,7 @@ impl Place {
         Self { cluster, work }
     }
 
-    fn write(&self, path: &str, text: &str) {
+    pub fn write(&self, path: &str, text: &str) {
         let path = self.work.join(path);
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         fs::write(path, text).expect("a file");
@@ -50,16 +50,16 @@ impl Place {
         git(&self.work, &["push", "-q", "--force", "origin", "main"]);
     }
 
-    fn history(&self, stack: &str) -> String {
+    pub fn history(&self, stack: &str) -> String {
         let format = "history --format {{.Release}}:{{.Outcome}}:{{.What}}:{{.Subject}}";
         self.cluster.run(&format!("{format} {stack}")).stdout
     }
 
-    fn follows(&self, status: i32) -> Run {
+    pub fn follows(&self, status: i32) -> Run {
         self.cluster.expect(status, FOLLOW)
     }
 
-    fn images(&self) -> Vec<String> {
+    pub fn images(&self) -> Vec<String> {
         let all = self.cluster.expect(0, "service ls --format {{.Name}}={{.Image}}").stdout;
         all.lines().map(str::to_owned).collect()
     }
@@ -267,4 +267,50 @@ fn stacks_are_released_in_their_order_and_one_that_fails_holds_up_nobody() {
     at("stack app: release 1 is deployed");
     at("stack never: not as declared after");
     assert_eq!(place.cluster.running().len(), 4);
+}
+
+#[test]
+fn status_tells_what_a_repository_declares_and_was_not_released() {
+    let place = Place::new();
+    place.write("stacks/shop/compose.yaml", &stack("nginx:1.25"));
+    place.write("stacks/blog/compose.yaml", &stack("nginx:1.25"));
+    place.push("two stacks");
+    let status = |more: &str| {
+        let format = "{{.Stack}}:{{.Sync}}:{{.Health}}:{{.Repository}}";
+        let args = ["status", "--format", format, "--repo", "ops.git#main"];
+        let all: Vec<&str> = args.into_iter().chain(more.split_whitespace()).collect();
+        place.cluster.room.run_with(&all, "")
+    };
+    place.cluster.forget_calls();
+    assert_eq!(status("").stdout, "blog:behind:unknown:\nshop:behind:unknown:\n");
+    assert_eq!(place.cluster.writes(), [""; 0], "it only looks");
+    place.follows(0);
+    let run = status("");
+    assert_eq!(run.stdout, "blog:in sync:healthy:ops.git#main\nshop:in sync:healthy:ops.git#main\n");
+
+    place.write("stacks/shop/compose.yaml", &stack("nginx:1.26"));
+    place.write("stacks/blog/compose.yaml", "services: {web: {imag: nginx}}\n");
+    place.push("one is new and one is bad");
+    let run = status("");
+    assert_eq!(run.stdout, "blog:in sync:healthy:ops.git#main\nshop:behind:healthy:ops.git#main\n");
+    let why = "status --repo ops.git#main --format {{.Why}}";
+    let run = place.cluster.expect(0, why);
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert!(
+        lines[0].starts_with("it cannot be read at ") && lines[0].contains("compose.yaml:1:"),
+        "{run}",
+        run = run.show()
+    );
+    assert!(lines[1].ends_with(" of ops.git#main is not released"), "{}", run.show());
+    place.cluster.expect(0, "suspend shop");
+    assert!(status("").stdout.contains("shop:suspended:"));
+    assert_eq!(
+        place.cluster.expect(0, "status --format {{.Sync}} blog").stdout,
+        "in sync\n",
+        "without a repository"
+    );
+    // One that cannot be asked.
+    let run = place.cluster.expect(1, "status --repo nowhere.git --format {{.Stack}}");
+    assert_eq!(run.stdout, "blog\nshop\n");
+    assert!(run.stderr.contains("what nowhere.git declares is not known"), "{}", run.show());
 }

@@ -12,6 +12,7 @@ mod git;
 mod containers;
 mod failures;
 mod ground;
+mod hook;
 mod killed;
 mod ledger;
 mod lives;

@@ -13,6 +13,7 @@ mod commands;
 mod compose;
 mod engine;
 mod files;
+mod hooks;
 mod hosts;
 mod ledger;
 mod projects;
@@ -74,6 +75,7 @@ pub fn all() -> impl Iterator<Item = &'static Code> {
         engine::CODES,
         ledger::CODES,
         repositories::CODES,
+        hooks::CODES,
         saved::CODES,
         commands::CODES,
         services::CODES,

@@ -60,6 +60,14 @@ pub(super) const CODES: &[Code] = &[
         "git -c gpg.format=ssh -c user.signingkey=~/.ssh/id_ed25519 commit -S",
     ),
     row(
+        &["reconcile"],
+        "webhook_secret",
+        "no secret for a webhook",
+        "Without a secret that the forge shares, anybody could have repositories asked. The file is not there, or empty.",
+        "Write a secret into the file, and the same at the forge.",
+        "openssl rand -hex 32 >/etc/stackctl/webhook",
+    ),
+    row(
         &["repository"],
         "unreadable_list",
         "a list of stacks that cannot be read",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::ValueHint;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::cli::cluster::{Cluster, env};
@@ -13,26 +13,33 @@ use crate::cli::deploy::duration;
 use crate::cli::report::Failure;
 use crate::cli::rollout::journals;
 use crate::engine::reconcile::Declarations;
-use crate::gitops::{Following, Heard, Repository, follow};
+use crate::gitops::{Asked, Following, Heard, Repository, follow};
 use crate::model::GoDuration;
 
 /// Arguments about repositories.
 #[derive(Debug, clap::Args)]
 pub struct Repositories {
-    /// Release what this git repository declares, and keep releasing what it comes to declare: its
-    /// branch or tag stands behind a `#`. The stacks are those of its stackctl.yml (`stacks:`), or else each
-    /// folder of stacks/ that has a stackfile. A token belongs into git's credential helper or into
-    /// this variable
+    /// Which, and what of them may be used.
+    #[command(flatten)]
+    pub declared: Declared,
+    /// How often a repository is asked where it stands
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s")]
+    pub poll: GoDuration,
+}
+
+/// Which repositories, and what of them may be used.
+#[derive(Debug, clap::Args)]
+pub struct Declared {
+    /// A git repository that declares what is to run; its branch or tag stands behind a `#`. The stacks are
+    /// those of its stackctl.yml (`stacks:`), or else each folder of stacks/ that has a stackfile. A token
+    /// belongs into git's credential helper or into this variable
     #[arg(long = "repo", value_name = "URL[#REF]", env = "STACKCTL_REPO", hide_env_values = true)]
     pub repositories: Vec<String>,
     /// Where in the repository stackctl.yml or stacks/ is [default: its top]
     #[arg(long = "repo-path", value_name = "DIR", requires = "repositories", value_parser = folder)]
     pub root: Option<String>,
-    /// How often a repository is asked where it stands
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s")]
-    pub poll: GoDuration,
-    /// Release only commits that one of these has signed by an ssh key: a file as ssh-keygen(1) has it
-    /// under ALLOWED SIGNERS
+    /// Only commits count that one of these has signed by an ssh key: a file as ssh-keygen(1) has it under
+    /// ALLOWED SIGNERS
     #[arg(long, value_name = "FILE", requires = "repositories", value_hint = ValueHint::FilePath)]
     pub allowed_signers: Option<PathBuf>,
     /// A variable of this process's environment that stackfiles of repositories may use; they see no other
@@ -40,7 +47,7 @@ pub struct Repositories {
     pub variables: Vec<String>,
 }
 
-fn folder(text: &str) -> Result<String, String> {
+pub(in crate::cli) fn folder(text: &str) -> Result<String, String> {
     let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     if parts.contains(&"..") {
         return Err("it must not lead out of the repository".to_owned());
@@ -67,41 +74,60 @@ struct NoVariable(String);
 #[derive(Debug)]
 pub(super) struct Followed {
     pub(super) declarations: watch::Receiver<Declarations>,
+    /// By the names they are called.
+    pub(super) asked: BTreeMap<String, Asked>,
     _following: JoinSet<()>,
+}
+
+impl Declared {
+    /// The repositories that were named, each once.
+    pub(in crate::cli) fn repositories(&self, cluster: &Cluster) -> Result<Vec<Repository>, Failure> {
+        let state = journals(cluster).ok_or_else(|| Failure::refused(NoPlace))?;
+        // Git looks for it from elsewhere.
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        let signers = self.allowed_signers.as_ref().map(absolute);
+        let all: BTreeSet<&String> = self.repositories.iter().collect();
+        Ok(all.into_iter().map(|text| Repository::new(text, &state, signers.clone())).collect())
+    }
+
+    /// What stackfiles see of the environment.
+    pub(in crate::cli) fn variables(&self) -> Result<Arc<BTreeMap<String, String>>, Failure> {
+        variables(&self.variables).map(Arc::new)
+    }
+}
+
+/// Variables of the environment, all of which must be set.
+pub(in crate::cli) fn variables(names: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let value = |name: &String| {
+        let value = env(name).ok_or_else(|| Failure::refused(NoVariable(name.clone())))?;
+        Ok((name.clone(), value))
+    };
+    names.iter().map(value).collect()
 }
 
 impl Repositories {
     /// Begins to follow them; `None` if there are none.
     pub(super) fn follow(&self, cluster: &Cluster) -> Result<Option<Followed>, Failure> {
-        if self.repositories.is_empty() {
+        if self.declared.repositories.is_empty() {
             return Ok(None);
         }
-        let state = journals(cluster).ok_or_else(|| Failure::refused(NoPlace))?;
-        let mut variables = BTreeMap::new();
-        for name in &self.variables {
-            let value = env(name).ok_or_else(|| Failure::refused(NoVariable(name.clone())))?;
-            variables.insert(name.clone(), value);
-        }
-        let variables = Arc::new(variables);
-        // Git looks for it from elsewhere.
-        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
-        let signers = self.allowed_signers.as_ref().map(absolute);
-        let all: BTreeSet<&String> = self.repositories.iter().collect();
-        let all: Vec<Repository> =
-            all.into_iter().map(|text| Repository::new(text, &state, signers.clone())).collect();
+        let variables = self.declared.variables()?;
+        let all = self.declared.repositories(cluster)?;
         let expected = all.iter().map(Repository::name).collect();
         let (say, declarations) = watch::channel(Declarations { expected, ..Declarations::default() });
         let say = Arc::new(say);
         let mut following = JoinSet::new();
+        let mut asked = BTreeMap::new();
         for repository in all {
             let (say, name) = (Arc::clone(&say), repository.name());
             let one = Following {
-                repository,
-                root: self.root.clone().unwrap_or_default(),
+                asked: Asked::new(repository),
+                root: self.declared.root.clone().unwrap_or_default(),
                 poll: self.poll.to_std(),
                 variables: Arc::clone(&variables),
             };
-            following.spawn(follow(one, Arc::new(Notify::new()), move |heard| {
+            asked.insert(name.clone(), one.asked.clone());
+            following.spawn(follow(one, move |heard| {
                 say.send_modify(|all| match heard {
                     Heard::Declared(declaration) => {
                         all.trouble.remove(&name);
@@ -112,6 +138,6 @@ impl Repositories {
                 !say.is_closed()
             }));
         }
-        Ok(Some(Followed { declarations, _following: following }))
+        Ok(Some(Followed { declarations, asked, _following: following }))
     }
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,11 +13,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::metrics;
+use super::{metrics, webhook};
 use crate::engine::Clock;
 use crate::engine::reconcile::Snapshot;
 
@@ -27,11 +28,38 @@ const CONNECTIONS_MAX: usize = 32;
 /// For the head of a request.
 const HEAD_LIMIT: Duration = Duration::from_secs(5);
 
+/// What is answered.
+pub(super) type Answer = Response<Full<Bytes>>;
+
 /// Begins to serve; where, and the task that ends it when dropped.
 pub(super) async fn serve(
     address: SocketAddr,
     clock: Clock,
     seen: watch::Receiver<Snapshot>,
+    deliveries: Option<Arc<webhook::Counts>>,
+) -> io::Result<(SocketAddr, JoinSet<()>)> {
+    accept(address, CONNECTIONS_MAX, move |stream| {
+        let (seen, deliveries) = (seen.clone(), deliveries.clone());
+        async move {
+            let answer = service_fn(|request: Request<Incoming>| {
+                let more = deliveries.as_deref().map(webhook::metrics).unwrap_or_default();
+                let answer = answer(request.method(), request.uri().path(), &seen.borrow(), &more, clock);
+                async move { Ok::<_, Infallible>(answer) }
+            });
+            let mut http = http1::Builder::new();
+            http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
+            // Whoever hangs up has heard enough.
+            let _gone = http.serve_connection(TokioIo::new(stream), answer).await;
+        }
+    })
+    .await
+}
+
+/// Listens, and has every connection served, so many at a time.
+pub(super) async fn accept<F: Future<Output = ()> + Send + 'static>(
+    address: SocketAddr,
+    connections_max: usize,
+    served: impl Fn(TcpStream) -> F + Send + 'static,
 ) -> io::Result<(SocketAddr, JoinSet<()>)> {
     let listener = TcpListener::bind(address).await?;
     let at = listener.local_addr()?;
@@ -39,7 +67,7 @@ pub(super) async fn serve(
     server.spawn(async move {
         let mut connections = JoinSet::new();
         loop {
-            while connections.len() >= CONNECTIONS_MAX {
+            while connections.len() >= connections_max {
                 connections.join_next().await;
             }
             // Out of files, say: whoever asks may come again.
@@ -48,24 +76,13 @@ pub(super) async fn serve(
                 continue;
             };
             while connections.try_join_next().is_some() {}
-            let seen = seen.clone();
-            connections.spawn(async move {
-                let answer = service_fn(|request: Request<Incoming>| {
-                    let answer = answer(request.method(), request.uri().path(), &seen.borrow(), clock);
-                    async move { Ok::<_, Infallible>(answer) }
-                });
-                let mut http = http1::Builder::new();
-                http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
-                // Whoever hangs up has heard enough.
-                let _gone = http.serve_connection(TokioIo::new(stream), answer).await;
-            });
+            connections.spawn(served(stream));
         }
     });
     Ok((at, server))
 }
 
-fn answer(method: &Method, path: &str, seen: &Snapshot, clock: Clock) -> Response<Full<Bytes>> {
-    let plain = |status, text: String| made(status, "text/plain; charset=utf-8", text);
+fn answer(method: &Method, path: &str, seen: &Snapshot, more: &str, clock: Clock) -> Answer {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n".to_owned());
     }
@@ -78,12 +95,17 @@ fn answer(method: &Method, path: &str, seen: &Snapshot, clock: Clock) -> Respons
             _ if seen.is_leading => plain(StatusCode::OK, "ok\n".to_owned()),
             _ => plain(StatusCode::OK, "ok, without the lead\n".to_owned()),
         },
-        "/metrics" => made(StatusCode::OK, metrics::CONTENT_TYPE, metrics::text(seen)),
+        "/metrics" => made(StatusCode::OK, metrics::CONTENT_TYPE, metrics::text(seen) + more),
         _ => plain(StatusCode::NOT_FOUND, "there are /healthz and /metrics\n".to_owned()),
     }
 }
 
-fn made(status: StatusCode, kind: &'static str, text: String) -> Response<Full<Bytes>> {
+/// An answer of words.
+pub(super) fn plain(status: StatusCode, text: String) -> Answer {
+    made(status, "text/plain; charset=utf-8", text)
+}
+
+fn made(status: StatusCode, kind: &'static str, text: String) -> Answer {
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));

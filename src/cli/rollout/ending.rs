@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::lease::Lost;
-use super::{Kind, Wish, look_again};
+use super::{Kind, PUSH, Wish, look_again};
 use crate::cli::cluster::Cluster;
 use crate::cli::render::age::elapsed;
 use crate::cli::render::plan::{short_digest, text as plan_text};
@@ -307,7 +307,11 @@ impl Told<'_> {
     }
 
     fn command(&self) -> String {
-        format!("stackctl {} … {}", self.wish.command, self.planned.spec.name)
+        match self.wish.command {
+            // The stackfile is in a repository, and nobody there types our commands.
+            PUSH => PUSH.to_owned(),
+            command => format!("stackctl {command} … {}", self.planned.spec.name),
+        }
     }
 
     fn tasks_before(&self) -> usize {

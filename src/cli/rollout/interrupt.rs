@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::cli::report::Exit;
@@ -19,15 +19,22 @@ pub(in crate::cli) struct Interrupt {
 impl Interrupt {
     /// Signals go on ending the process until a run begins.
     pub(in crate::cli) fn listen() -> Self {
+        Self::listen_to(signal(SignalKind::interrupt()).ok())
+    }
+
+    /// Only to SIGTERM: Ctrl-C is somebody else's.
+    pub(in crate::cli) fn listen_to_term() -> Self {
+        Self::listen_to(None)
+    }
+
+    fn listen_to(mut int: Option<Signal>) -> Self {
         let this = Self { asked: Arc::default(), is_over: Arc::new(AtomicBool::new(true)) };
         let (asked, is_over) = (Arc::clone(&this.asked), Arc::clone(&this.is_over));
-        if let (Ok(mut int), Ok(mut term)) =
-            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        {
+        if let Ok(mut term) = signal(SignalKind::terminate()) {
             tokio::spawn(async move {
                 loop {
                     tokio::select! {
-                        _ = int.recv() => {}
+                        () = heard(&mut int) => {}
                         _ = term.recv() => {}
                     }
                     if is_over.swap(true, Ordering::SeqCst) {
@@ -54,5 +61,13 @@ impl Interrupt {
     /// The run is over: the next signal ends the process.
     pub(in crate::cli) fn over(&self) {
         self.is_over.store(true, Ordering::SeqCst);
+    }
+}
+
+/// The next one; never, where nobody listens.
+async fn heard(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
     }
 }

@@ -17,7 +17,7 @@ use crate::engine::members::{remember_found, tend};
 use crate::engine::{Lease, Planned, Store, Validity, outcome};
 use crate::fleet::RegisterWriter;
 use crate::ledger::lease::{Holder, Terms, stream};
-use crate::ledger::release::{Git, History, Outcome, Release};
+use crate::ledger::release::{Git, History, Outcome, Release, Source};
 use crate::ledger::{LedgerError, document, settings};
 use crate::model::{StackName, StackSpec};
 
@@ -66,6 +66,9 @@ pub(in crate::cli) struct Draft {
     pub(in crate::cli) message: Option<String>,
     /// Being found out.
     pub(in crate::cli) git: Option<tokio::task::JoinHandle<Option<Git>>>,
+    /// The repository that declares it. Such a release is written down even if nothing is to be done: the
+    /// same inputs are then known.
+    pub(in crate::cli) source: Option<Source>,
 }
 
 /// What has to be known of the ledger before a plan is made.
@@ -167,17 +170,27 @@ pub(super) struct Begun {
     stack: StackName,
 }
 
-/// Takes the lease, looks whether the plan still holds, and writes the release down. `None` if there is
-/// nothing to be done that would need it.
+/// What there is to be done.
+pub(super) enum Beginning {
+    /// The plan.
+    Begun(Box<Begun>),
+    /// Nothing that would need a lease.
+    Idle,
+    /// Nothing at all any more.
+    NoMore,
+}
+
+/// Takes the lease, looks whether the plan still holds and is `still` wanted, and writes the release down.
 pub(super) async fn begin(
     context: &Context,
     cluster: &Cluster,
     planned: &mut Planned,
     mut record: Record,
     wish: &Wish,
-) -> Result<Option<Begun>, Failure> {
-    if is_idle(planned, &record.remembered, wish) {
-        return Ok(None);
+    still: impl AsyncFnOnce(&History) -> Result<bool, Failure>,
+) -> Result<Beginning, Failure> {
+    if is_idle(planned, &record, wish) {
+        return Ok(Beginning::Idle);
     }
     let stack = planned.spec.name.clone();
     let lease = lock(context, cluster, &record.ledger, &stack, &record.draft.verb, wish).await?;
@@ -185,8 +198,13 @@ pub(super) async fn begin(
         let checked = check_again(context, cluster, planned, &mut record, wish).await;
         if !matches!(checked, Ok(false)) {
             give_back(context, lease).await;
-            return checked.map(|_| None);
+            return checked.map(|_| Beginning::Idle);
         }
+    }
+    let is_still = still(record.history()).await;
+    if !matches!(is_still, Ok(true)) {
+        give_back(context, lease).await;
+        return is_still.map(|_| Beginning::NoMore);
     }
     if cluster.discovery.is_some()
         && let Err(error) = remember_found(&record.ledger, &cluster.fleet.found()).await
@@ -203,12 +221,13 @@ pub(super) async fn begin(
         files: std::mem::take(&mut draft.files),
         message: draft.message.take(),
         git,
+        source: draft.source.take(),
         ..Release::of(planned.spec.clone(), draft.verb.clone(), machine::who(), cluster.clock.now())
     };
     match record.remembered.begin(&record.ledger, &release).await {
         Ok(number) => {
             let Record { ledger, remembered, .. } = record;
-            Ok(Some(Begun { ledger, lease, remembered, number, stack }))
+            Ok(Beginning::Begun(Box::new(Begun { ledger, lease, remembered, number, stack })))
         }
         Err(error) => {
             give_back(context, lease).await;
@@ -218,8 +237,10 @@ pub(super) async fn begin(
 }
 
 /// Whether nothing has to be done and nothing is news.
-fn is_idle(planned: &Planned, remembered: &Remembered, wish: &Wish) -> bool {
-    planned.plan.forecast.waves.is_empty() && (wish.kind == Kind::Remove || remembered.is_last(&planned.spec))
+fn is_idle(planned: &Planned, record: &Record, wish: &Wish) -> bool {
+    planned.plan.forecast.waves.is_empty()
+        && record.draft.source.is_none()
+        && (wish.kind == Kind::Remove || record.remembered.is_last(&planned.spec))
 }
 
 /// Somebody else was at work between the plan and the lease. Whether there is nothing left to do.
@@ -242,7 +263,7 @@ async fn check_again(
     if is_same {
         return Ok(false);
     }
-    if is_idle(planned, &record.remembered, wish) {
+    if is_idle(planned, record, wish) {
         ui.say("Somebody else has done it meanwhile.");
         return Ok(true);
     }

@@ -10,7 +10,7 @@ use super::known::Known;
 use super::news::News;
 use crate::gitops::{Declaration, Declared};
 use crate::ledger::release::{Git, Source};
-use crate::model::StackName;
+use crate::model::{StackName, StackSpec};
 
 /// What is known of all repositories that are followed.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -49,8 +49,8 @@ impl Declarations {
                 subject: declaration.commit.subject.clone(),
                 stacks: declaration.stacks.len(),
             });
-            for (stack, why) in &declaration.faults {
-                let (repository, stack, why) = (repository.clone(), stack.clone(), why.clone());
+            for (stack, fault) in &declaration.faults {
+                let (repository, stack, why) = (repository.clone(), stack.clone(), fault.why.clone());
                 news.push(News::Declined { repository, commit: declaration.commit.short(), stack, why });
             }
         }
@@ -90,6 +90,17 @@ impl Declarations {
     }
 }
 
+/// What is to run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Contents {
+    /// Images are not pinned yet.
+    pub spec: StackSpec,
+    /// Its stackfiles, from the repository's top.
+    pub files: Vec<String>,
+    /// Whether services go that are not in it.
+    pub prune: bool,
+}
+
 /// What a repository wishes of one stack.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wish {
@@ -107,13 +118,13 @@ pub(super) enum Wanted {
 }
 
 impl Wish {
-    /// Whether it is not fulfilled yet, and was not tried either.
+    /// Whether it is not fulfilled yet, and was not tried either. By whom does not matter: a hook within the
+    /// repository calls it otherwise than a loop that reaches it from afar.
     pub(super) fn is_due(&self, known: &Known) -> bool {
         match &self.wanted {
-            Wanted::Stack(_) => known.source.as_ref().is_none_or(|last| {
-                let ours = self.source();
-                (&last.repository, &last.inputs) != (&ours.repository, &ours.inputs)
-            }),
+            Wanted::Stack(declared) => {
+                known.source.as_ref().is_none_or(|last| last.inputs != declared.digest)
+            }
             Wanted::Gone => !known.is_removed,
         }
     }
@@ -125,6 +136,24 @@ impl Wish {
             Wanted::Gone => (String::new(), false),
         };
         Source { repository: self.repository.clone(), inputs, removes }
+    }
+
+    /// What is to run then.
+    pub(super) fn contents(&self, stack: &StackName) -> Contents {
+        match &self.wanted {
+            Wanted::Stack(declared) => Contents {
+                spec: declared.spec.clone(),
+                files: declared.files.clone(),
+                prune: declared.policy.prune,
+            },
+            Wanted::Gone => {
+                Contents { spec: StackSpec::empty(stack.clone()), files: Vec::new(), prune: true }
+            }
+        }
+    }
+
+    pub(super) fn is_removal(&self) -> bool {
+        matches!(self.wanted, Wanted::Gone)
     }
 
     pub(super) fn order(&self) -> u32 {
@@ -143,7 +172,6 @@ mod tests {
     use crate::gitops::list::Policy;
     use crate::ledger::NoCurrent;
     use crate::ledger::settings::Settings;
-    use crate::model::StackSpec;
 
     use super::super::known::Desired;
 
@@ -157,7 +185,7 @@ mod tests {
             Arc::new(Declared::new(spec, Vec::new(), Inputs::default(), digest.to_owned(), Policy::default()))
         };
         let stacks = stacks.iter().map(|(name, digest)| (StackName::unchecked(name), declared(name, digest)));
-        let faults = faults.iter().map(|name| ((*name).to_owned(), "no".to_owned()));
+        let faults = faults.iter().map(|name| ((*name).to_owned(), "no".to_owned().into()));
         Arc::new(Declaration { commit: commit(), stacks: stacks.collect(), faults: faults.collect() })
     }
 
@@ -188,7 +216,8 @@ mod tests {
             (None, true),
             (Some(("a", "1", false)), false),
             (Some(("a", "2", false)), true),
-            (Some(("b", "1", false)), true),
+            (Some(("b", "1", false)), false),
+            (Some(("b", "2", false)), true),
         ] {
             assert_eq!(wish.is_due(&known(source, false)), is_due, "{source:?}");
         }

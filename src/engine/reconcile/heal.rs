@@ -14,6 +14,7 @@ use crate::engine::lease::{NotTaken, Wanted, take};
 use crate::engine::run::{Crew, End, Progress, RunOptions, run};
 use crate::engine::{Clock, Journal, Lease, Lookout, Me, Store, outcome};
 use crate::fleet::{Fleet, RegisterReader, RegisterWriter};
+use crate::gitops::Asked;
 use crate::ledger::lease::{self, Holder};
 use crate::ledger::payload::value;
 use crate::ledger::release::{Outcome, outcomes};
@@ -43,6 +44,8 @@ pub struct Hands {
     pub discovery: Option<Arc<Discovery>>,
     /// What repositories declare; `None` if none is followed.
     pub declarations: Option<watch::Receiver<Declarations>>,
+    /// The same repositories, by the names they are called.
+    pub followed: BTreeMap<String, Asked>,
 }
 
 /// A stack that is to be healed.
@@ -224,7 +227,8 @@ fn finished(end: &End, spec: &StackSpec) -> Option<Outcome> {
 }
 
 /// The first thing that went wrong, and how many more did.
-fn reason(verdict: &Verdict) -> String {
+#[must_use]
+pub fn reason(verdict: &Verdict) -> String {
     let of_services = verdict.services.iter().flat_map(|one| one.failures.iter().chain(&one.return_failures));
     let mut all = verdict.failures.iter().chain(of_services);
     let Some(first) = all.next() else { return "not as declared".to_owned() };

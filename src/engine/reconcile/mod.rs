@@ -20,6 +20,7 @@ mod hosts;
 mod known;
 mod lead;
 pub mod news;
+pub mod once;
 mod release;
 mod senses;
 mod stack;
@@ -43,7 +44,7 @@ use crate::model::{NodeFacts, NodeName, Observed, StackName, Timestamp};
 use crate::orchestrator::{Liveness, NodeNews, PlanOptions};
 
 pub use declared::Declarations;
-pub use heal::Hands;
+pub use heal::{Hands, reason};
 pub use news::{Counts, Deed, News, NodeStanding, Snapshot, Standing};
 
 use heal::{Healed, heal};

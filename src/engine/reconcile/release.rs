@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc::UnboundedSender, watch};
 
-use super::declared::{Wanted, Wish};
+use super::declared::{Contents, Wish};
 use super::heal::{Hands, Healed, carry_out, hold, problems, remember_lost};
 use super::known::Known;
 use super::news::News;
@@ -16,7 +16,7 @@ use crate::fleet::RegisterWriter;
 use crate::ledger::release::{Outcome, Release};
 use crate::ledger::settings::settings;
 use crate::ledger::{Ledger, LedgerError};
-use crate::model::{NodeFacts, NodeName, StackName, StackSpec, Timestamp};
+use crate::model::{NodeFacts, NodeName, StackName, Timestamp};
 use crate::orchestrator::pin::{ResolveImage, images_to_resolve, pin};
 use crate::orchestrator::{Ending, Plan, PlanOptions, assign};
 
@@ -64,16 +64,20 @@ async fn with_lease(
     if settings.suspended.is_some() || !wish.is_due(&Known::of(&before.history, settings)) {
         return Ok(Healed::Outdated);
     }
-    let (mut spec, files) = match &wish.wanted {
-        Wanted::Stack(declared) => {
-            options.prune = declared.policy.prune;
-            (declared.spec.clone(), declared.files.clone())
+    // What is released here may be older than what a hook has released from the same repository: that must
+    // not be taken back.
+    if let Some(asked) = hands.followed.get(&wish.repository) {
+        match asked.is_at(&wish.commit.commit).await {
+            Ok(true) => {}
+            Ok(false) => {
+                asked.sooner();
+                return Ok(Healed::Outdated);
+            }
+            Err(why) => return Ok(Healed::Failed(why)),
         }
-        Wanted::Gone => {
-            options.prune = true;
-            (StackSpec::empty(stack.clone()), Vec::new())
-        }
-    };
+    }
+    let Contents { mut spec, files, prune } = wish.contents(&stack);
+    options.prune = prune;
     let observer = hands.fleet.observer().brisk();
     let lookout = Lookout { observer: &observer, ledger: &hands.reading };
     let images = images_to_resolve(&spec, ResolveImage::Always, std::iter::empty()).into_iter().collect();
@@ -85,7 +89,7 @@ async fn with_lease(
     if !plan.problems.is_empty() {
         return Ok(Healed::Failed(problems(&plan)));
     }
-    let verb = if matches!(wish.wanted, Wanted::Gone) { "rm" } else { "reconcile" };
+    let verb = if wish.is_removal() { "rm" } else { "reconcile" };
     let release = Release {
         files,
         git: Some(wish.commit.clone()),

@@ -1,0 +1,104 @@
+//! What repositories declare, for `status`: which stacks were released otherwise, or not at all. Asks, and
+//! writes nothing but the mirror.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cli::Context;
+use crate::cli::cluster::Cluster;
+use crate::cli::reconcile::repositories::Declared;
+use crate::cli::records::reading;
+use crate::cli::report::Failure;
+use crate::engine::reconcile::once::{Call, State, calls};
+use crate::gitops::{Declaration, Repository, Unusable, read};
+use crate::model::StackName;
+
+/// A mirror may be in use by a loop of this machine.
+const AGAIN: Duration = Duration::from_millis(300);
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// What each stack's repository calls for; of two repositories the first has the stack.
+    calls: BTreeMap<StackName, Call>,
+    /// Stacks that cannot be read, with the commit.
+    faults: BTreeMap<String, (String, String)>,
+    /// Whether every repository could be read.
+    pub(super) is_whole: bool,
+}
+
+/// Asks every repository that was named.
+pub(super) async fn look(context: &Context, cluster: &Cluster, args: &Declared) -> Result<Found, Failure> {
+    let mut found = Found { is_whole: true, ..Found::default() };
+    if args.repositories.is_empty() {
+        return Ok(found);
+    }
+    let variables = args.variables()?;
+    let root = args.root.as_deref().unwrap_or_default();
+    for repository in args.repositories(cluster)? {
+        let name = repository.name();
+        match declaration(&repository, root, &variables).await {
+            Ok(declaration) => {
+                let declaration = Arc::new(declaration);
+                let commit = declaration.commit.short();
+                for (stack, fault) in &declaration.faults {
+                    found.faults.entry(stack.clone()).or_insert((commit.clone(), fault.why.clone()));
+                }
+                for call in calls(reading(cluster), &name, declaration).await? {
+                    found.calls.entry(call.stack.clone()).or_insert(call);
+                }
+            }
+            Err(why) => {
+                found.is_whole = false;
+                context.ui.warn(&format!("what {name} declares is not known: {why}"));
+            }
+        }
+    }
+    Ok(found)
+}
+
+async fn declaration(
+    repository: &Repository,
+    root: &str,
+    variables: &Arc<BTreeMap<String, String>>,
+) -> Result<Declaration, Unusable> {
+    let commit = match repository.fetch().await {
+        Ok(commit) => commit,
+        Err(_) => {
+            tokio::time::sleep(AGAIN).await;
+            repository.fetch().await?
+        }
+    };
+    read(repository, commit, root, variables, None).await
+}
+
+impl Found {
+    /// Stacks that are declared, whether they were ever deployed or not.
+    pub(super) fn stacks(&self) -> impl Iterator<Item = StackName> + '_ {
+        self.calls.keys().cloned()
+    }
+
+    /// In which way a stack is not as its repository declares it.
+    pub(super) fn behind(&self, stack: &StackName) -> Option<String> {
+        let call = self.calls.get(stack)?;
+        let State::Due = call.state else { return None };
+        let commit = call.commit().short();
+        Some(if call.is_removal() {
+            format!("{commit} of {} has it no more", call.source().repository)
+        } else {
+            format!("{commit} of {} is not released", call.source().repository)
+        })
+    }
+
+    /// Why it cannot be read in its repository.
+    pub(super) fn fault(&self, stack: &StackName) -> Option<String> {
+        let (commit, why) = self.faults.get(stack.as_str())?;
+        Some(format!("it cannot be read at {commit}: {why}"))
+    }
+
+    /// The commit that declares it.
+    pub(super) fn commit(&self, stack: &StackName) -> Option<String> {
+        self.calls.get(stack).map(|call| call.commit().short())
+    }
+}
