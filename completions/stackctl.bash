@@ -151,6 +151,9 @@ _stackctl() {
             stackctl__subcmd__node,demote)
                 cmd="stackctl__subcmd__node__subcmd__demote"
                 ;;
+            stackctl__subcmd__node,forget)
+                cmd="stackctl__subcmd__node__subcmd__forget"
+                ;;
             stackctl__subcmd__node,inspect)
                 cmd="stackctl__subcmd__node__subcmd__inspect"
                 ;;
@@ -1803,7 +1806,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__node)
-            opts="-i -q -v -h --inventory --ledger --no-color --quiet --verbose --help ls list inspect ps update promote demote"
+            opts="-i -q -v -h --inventory --ledger --no-color --quiet --verbose --help ls list inspect ps update promote demote forget"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1851,6 +1854,54 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__node__subcmd__demote)
+            opts="-i -q -v -h --inventory --ledger --no-color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --inventory)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -i)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        stackctl__subcmd__node__subcmd__forget)
             opts="-i -q -v -h --inventory --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2388,7 +2439,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__reconcile)
-            opts="-i -q -v -h --policy --interval --node-timeout --repo --repo-path --allowed-signers --variable --poll --webhook --webhook-secret-file --listen --once --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --policy --interval --node-timeout --discover-interval --repo --repo-path --allowed-signers --variable --poll --webhook --webhook-secret-file --listen --once --format --inventory --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2403,6 +2454,10 @@ _stackctl() {
                     return 0
                     ;;
                 --node-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --discover-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -258,6 +258,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l policy -
 report\t'Say so, and write nothing anywhere'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l interval -d 'From one full look to the next, if nothing happens meanwhile' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l node-timeout -d 'How long a node may be silent before its tasks are run elsewhere' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l discover-interval -d 'From one question for hosts to the next, where the inventory has `discover:`' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l repo -d 'A git repository that declares what is to run; its branch or tag stands behind a `#`. The stacks are those of its stackctl.yml (`stacks:`), or else each folder of stacks/ that has a stackfile. A token belongs into git\'s credential helper or into this variable' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l repo-path -d 'Where in the repository stackctl.yml or stacks/ is [default: its top]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l allowed-signers -d 'Only commits count that one of these has signed by an ssh key: a file as ssh-keygen(1) has it under ALLOWED SIGNERS' -r -F
@@ -623,19 +624,20 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -l no-color -d '
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s h -l help -d 'Print help'
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix` [default: what the inventory says, or else volumes]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -l no-color -d 'No colours (as with NO_COLOR set)'
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -s q -l quiet -d 'Only data, warnings and errors'
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -s v -l verbose -d 'Say more about what is done'
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -s h -l help -d 'Print help'
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -f -a "ls" -d 'List the nodes of the cluster'
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -f -a "list" -d 'List the nodes of the cluster'
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -f -a "inspect" -d 'Show all that is known of nodes'
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -f -a "ps" -d 'List the tasks of nodes, of all stacks'
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -f -a "update" -d 'Change availability, role or labels of nodes, over what the inventory says'
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -f -a "promote" -d 'Let constraints see nodes as managers'
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote" -f -a "demote" -d 'Let constraints see nodes as workers'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -f -a "ls" -d 'List the nodes of the cluster'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -f -a "list" -d 'List the nodes of the cluster'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -f -a "inspect" -d 'Show all that is known of nodes'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -f -a "ps" -d 'List the tasks of nodes, of all stacks'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -f -a "update" -d 'Change availability, role or labels of nodes, over what the inventory says'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -f -a "promote" -d 'Let constraints see nodes as managers'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -f -a "demote" -d 'Let constraints see nodes as workers'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -f -a "forget" -d 'Forget discovered hosts that are gone for good'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Only nodes that fit: id=, name=, role=manager|worker, node.label=' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Hostname}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -s i -l inventory -d 'The hosts of the cluster' -r -F
@@ -704,6 +706,12 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from demote" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from demote" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from demote" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s c -l compose-file -d 'Stackfile; `-` is stdin. Several are merged, later ones win [default: those of $COMPOSE_FILE, or the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l profile -d 'Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l env-file -d 'Read variables from this file, the later over the earlier; those of the environment win [default: those of $COMPOSE_ENV_FILES, or the .env beside the first stackfile]' -r -F

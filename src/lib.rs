@@ -65,6 +65,7 @@
 pub mod cli;
 pub mod compose;
 pub mod diff;
+pub mod discover;
 pub mod engine;
 pub mod fleet;
 pub mod gitops;

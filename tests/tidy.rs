@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 /// Who may name whom. A path of `crate::` must begin with one of these, or with the room's own name.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("yaml", &["model"]),
     ("diff", &["model"]),
@@ -26,11 +26,24 @@ const ARROWS: [(&str, &[&str]); 11] = [
             "orchestrator::restart",
         ],
     ),
+    ("discover", &["model", "fleet::inventory", "ledger"]),
     ("gitops", &["model", "yaml", "compose", "ledger::release"]),
-    ("engine", &["model", "orchestrator", "fleet", "ledger", "gitops"]),
+    ("engine", &["model", "orchestrator", "fleet", "ledger", "discover", "gitops"]),
     (
         "cli",
-        &["model", "yaml", "diff", "orchestrator", "compose", "swarm", "fleet", "ledger", "gitops", "engine"],
+        &[
+            "model",
+            "yaml",
+            "diff",
+            "orchestrator",
+            "compose",
+            "swarm",
+            "fleet",
+            "ledger",
+            "discover",
+            "gitops",
+            "engine",
+        ],
     ),
 ];
 

@@ -3,11 +3,13 @@
 //! Only commands that need hosts come here: reading the inventory, making the runtime and the
 //! connections is what their first half second goes into.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::records::{Home, Reading};
 use super::report::{Blame, Exit, Failure, draw};
 use super::{Context, ui::Ui};
+use crate::discover::{DiscoverError, Discovery};
 use crate::engine::{Clock, Lookout, Store, clock};
 use crate::fleet::{ConnectOptions, Fleet, Inventory, Observer, RegisterReader, inventory};
 use crate::model::{Observed, Timestamp};
@@ -33,6 +35,8 @@ pub struct Cluster {
     pub(super) ledger: Reading,
     /// Where it is.
     pub(super) home: Home,
+    /// Whom to ask for hosts, where there is somebody.
+    pub(super) discovery: Option<Arc<Discovery>>,
 }
 
 /// The machine cannot give what every command needs.
@@ -53,7 +57,7 @@ pub(super) fn with<T>(
     work: impl AsyncFnOnce(&Cluster) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let clock = clock()?;
-    let (inventory, notes) =
+    let (mut inventory, notes) =
         inventory::load(context.globals.inventory.as_deref(), &env).map_err(Failure::refused)?;
     show_notes(&context.ui, &notes);
     match &inventory.file {
@@ -62,20 +66,35 @@ pub(super) fn with<T>(
     }
     let home = Home::of(context.globals.ledger.as_ref().unwrap_or(&inventory.ledger));
     let home = home.map_err(Failure::refused)?;
+    let discovery =
+        Discovery::of(&inventory, matches!(home, Home::Volumes), env).map_err(Failure::refused)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|error| Failure::refused(NoRuntime(error)))?;
     let result = runtime.block_on(async {
+        let unknown = match &discovery {
+            None => None,
+            Some(discovery) => discover(&mut inventory, discovery).await.err(),
+        };
         let fleet = Fleet::connect(&inventory, options).await;
-        let cluster = Cluster::new(inventory, home, clock, fleet);
+        // What the inventory itself names is there to be looked at; nothing is planned on it.
+        fleet.set_unknown(unknown.map(|error| error.to_unreachable(clock.now())));
+        let discovery = discovery.map(Arc::new);
+        let cluster = Cluster { discovery, ..Cluster::new(inventory, home, clock, fleet) };
         let result = work(&cluster).await;
         cluster.fleet.close().await;
         result
     });
     runtime.shutdown_timeout(SHUTDOWN);
     result
+}
+
+/// Adds what is found to the inventory.
+async fn discover(inventory: &mut Inventory, discovery: &Discovery) -> Result<(), DiscoverError> {
+    inventory.hosts.extend(discovery.look().await?);
+    Ok(())
 }
 
 /// One look at every host for a command that only reads: silent hosts are warned of, and make the exit
@@ -106,6 +125,12 @@ pub(super) fn warn_of_silent(ui: &Ui, observed: &Observed) {
 
 /// A node that was drained may look active.
 pub(super) fn warn_of_records(ui: &Ui, observed: &Observed) {
+    if let Some(why) = &observed.hosts_unknown {
+        ui.warn(&format!("there may be more hosts than these: {}", why.reason));
+        if let Some(help) = &why.help {
+            ui.detail(&format!("  help: {help}"));
+        }
+    }
     if let Some(why) = &observed.records_unknown {
         ui.warn(&format!("nodes are shown as the inventory has them: {}", why.reason));
     }
@@ -113,7 +138,8 @@ pub(super) fn warn_of_records(ui: &Ui, observed: &Observed) {
 
 /// The exit status of a command that has told all it could see.
 pub(super) fn or_silent(exit: Exit, observed: &Observed) -> Exit {
-    if observed.silent_and_needed().next().is_some() { Exit::Unreachable } else { exit }
+    let is_silent = observed.hosts_unknown.is_some() || observed.silent_and_needed().next().is_some();
+    if is_silent { Exit::Unreachable } else { exit }
 }
 
 /// Warnings and notes of a file that was read.
@@ -134,7 +160,7 @@ impl Cluster {
     pub(super) fn new(inventory: Inventory, home: Home, clock: Clock, fleet: Fleet) -> Self {
         let observer = fleet.observer();
         let ledger = home.reading(&inventory, &fleet);
-        Self { inventory, clock, fleet, observer, ledger, home }
+        Self { inventory, clock, fleet, observer, ledger, home, discovery: None }
     }
 
     /// What looks at hosts, and at what is remembered of them.

@@ -85,6 +85,7 @@ pub(super) fn run(args: &Events, context: &Context) -> Result<Exit, Failure> {
             return Ok(Exit::Done);
         }
         let watching = Watching {
+            nodes: cluster.fleet.nodes(),
             stack: args.stack.clone(),
             patience_ms: PATIENCE_MS,
             records_ms: if matches!(cluster.home, Home::Directory(_)) { LOOK_MS } else { RECORDS_MS },

@@ -2,6 +2,7 @@
 
 mod back;
 mod drain;
+mod forget;
 mod ps;
 mod update;
 
@@ -13,13 +14,14 @@ use super::Context;
 use super::cluster::{self, Cluster};
 use super::filter::Filters;
 use super::inspected::Inspected;
-use super::render::nodes::{COLUMNS, WITH_LEDGER, inspect, pretty, rows};
+use super::render::nodes::{COLUMNS, WITH_BOTH, WITH_LEDGER, WITH_SOURCE, inspect, pretty, rows};
 use super::report::{Exit, Failure};
 use crate::fleet::ConnectOptions;
 use crate::model::NodeName;
-use crate::model::node::Role;
+use crate::model::node::{Member, Role};
 use crate::model::observed::ObservedNode;
 pub(super) use back::{otherwise, put_back};
+pub use forget::NodeForget;
 pub use ps::NodePs;
 pub use update::{NodeRole, NodeUpdate};
 
@@ -62,6 +64,11 @@ pub enum NodeCommand {
     ///
     /// The ledger's managers stay those of the inventory.
     Demote(NodeRole),
+    /// Forget discovered hosts that are gone for good
+    ///
+    /// A source under `discover:` that suddenly names none of its hosts, or less than half of them, is not
+    /// believed: nothing is planned until it names them again, or a person says by this that they are gone.
+    Forget(NodeForget),
 }
 
 /// Arguments of `node ls`.
@@ -96,6 +103,7 @@ pub(super) fn run(args: &Node, context: &Context) -> Result<Exit, Failure> {
         NodeCommand::Ps(args) => ps::run(args, context),
         NodeCommand::Update(args) => update::run(args, context),
         NodeCommand::Promote(args) => update::role(args, Role::Manager, context),
+        NodeCommand::Forget(args) => forget::run(args, context),
         NodeCommand::Demote(args) => update::role(args, Role::Worker, context),
     }
 }
@@ -111,7 +119,13 @@ fn ls(args: &NodeLs, context: &Context) -> Result<Exit, Failure> {
         cluster::warn_of_silent(&context.ui, &observed);
         observed.nodes.retain(|_, node| fits(node, &filters));
         // Only where there is anything to tell by it.
-        let format = format.or_else(|| (!records.nodes.is_empty()).then_some(WITH_LEDGER));
+        let is_found = observed.nodes.values().any(|node| node.member.found_by.is_some());
+        let format = format.or(match (!records.nodes.is_empty(), is_found) {
+            (false, false) => None,
+            (true, false) => Some(WITH_LEDGER),
+            (false, true) => Some(WITH_SOURCE),
+            (true, true) => Some(WITH_BOTH),
+        });
         context.ui.data(&COLUMNS.render(format, &rows(&observed, &keepers(cluster), &records))?);
         Ok(Exit::Done)
     })
@@ -152,7 +166,8 @@ fn check_names(cluster: &Cluster, names: &[String]) -> Result<Vec<NodeName>, Fai
 
 /// Nodes that keep the ledger: managers of the inventory, whatever their role is now.
 fn keepers(cluster: &Cluster) -> BTreeSet<NodeName> {
-    let managers = cluster.inventory.members().filter(|member| member.role == Role::Manager);
+    let is_keeper = |member: &&Member| member.role == Role::Manager && member.found_by.is_none();
+    let managers = cluster.inventory.members().filter(is_keeper);
     managers.map(|member| member.name.clone()).collect()
 }
 

@@ -59,6 +59,9 @@ pub struct Reconcile {
     /// How long a node may be silent before its tasks are run elsewhere
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5s")]
     pub node_timeout: GoDuration,
+    /// From one question for hosts to the next, where the inventory has `discover:`
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s")]
+    pub discover_interval: GoDuration,
     /// What is released, besides.
     #[command(flatten)]
     pub repositories: Repositories,
@@ -114,6 +117,7 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
     for (flag, given, least_ms, least) in [
         ("--interval", &args.interval, 1_000, "1s"),
         ("--node-timeout", &args.node_timeout, 3_000, "3s"),
+        ("--discover-interval", &args.discover_interval, 1_000, "1s"),
         ("--poll", &args.repositories.poll, 1_000, "1s"),
     ] {
         if ms(given) < least_ms {
@@ -129,9 +133,10 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             },
             interval_ms: ms(&args.interval),
             records_ms: match cluster.home {
-                Home::Volumes | Home::Etcd(_) => RECORDS_MS,
+                Home::Volumes | Home::Etcd(_) | Home::Zookeeper(_) => RECORDS_MS,
                 Home::Directory(_) => ms(&args.interval),
             },
+            discover_ms: ms(&args.discover_interval),
             patience_ms: ms(&args.node_timeout),
             only: args.stacks.iter().cloned().collect::<BTreeSet<_>>(),
             plan: cluster.plan_options(false),
@@ -145,6 +150,7 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             writing: (args.policy == Policy::Heal).then(|| writing(cluster)),
             me: machine::me(),
             journals: journals(cluster),
+            discovery: cluster.discovery.clone(),
             declarations: followed.as_ref().map(|followed| followed.declarations.clone()),
             followed: followed.as_ref().map(|followed| followed.asked.clone()).unwrap_or_default(),
         };

@@ -11,7 +11,9 @@ use crate::fleet::{Fleet, Inventory, RegisterReader, RegisterWriter};
 use crate::ledger::etcd::{self, Client, EtcdError};
 use crate::ledger::place::{BadLedger, LedgerPlace};
 use crate::ledger::release::History;
-use crate::ledger::{EtcdRegisters, FileRegisters, Ledger, LedgerError, Limits};
+use crate::ledger::{
+    EtcdRegisters, FileRegisters, Ledger, LedgerError, Limits, ZookeeperRegisters, zookeeper,
+};
 use crate::model::Observed;
 use crate::orchestrator::{Drifted, PlanOptions, drift};
 
@@ -41,6 +43,8 @@ pub(super) enum Home {
     Directory(PathBuf),
     /// Keys of etcd.
     Etcd(Arc<Client>),
+    /// Nodes of ZooKeeper.
+    Zookeeper(Arc<zookeeper::Session>),
 }
 
 impl Home {
@@ -50,6 +54,7 @@ impl Home {
             LedgerPlace::Volumes => Self::Volumes,
             LedgerPlace::Directory(dir) => Self::Directory(dir.clone()),
             LedgerPlace::Etcd(place) => Self::Etcd(etcd::open(place, env)?),
+            LedgerPlace::Zookeeper(place) => Self::Zookeeper(Arc::new(zookeeper::open(place, env)?)),
         })
     }
 
@@ -68,6 +73,9 @@ impl Home {
             Self::Volumes => Store::Volumes(volumes),
             Self::Directory(dir) => Store::Files(FileRegisters::new(dir, &inventory.cluster)),
             Self::Etcd(client) => Store::Etcd(EtcdRegisters::new(Arc::clone(client), &inventory.cluster)),
+            Self::Zookeeper(session) => {
+                Store::Zookeeper(ZookeeperRegisters::new(Arc::clone(session), &inventory.cluster))
+            }
         }
     }
 }

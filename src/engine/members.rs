@@ -4,12 +4,15 @@
 //! What is remembered is laid over the inventory here and nowhere else. If it cannot be read, the
 //! observation says so ([`Observed::records_unknown`]), and nothing is planned on it.
 
+use std::collections::BTreeMap;
+
 use miette::Diagnostic as _;
 
+use crate::discover::missing;
 use crate::fleet::Observer;
 use crate::ledger::nodes::{NodeRecords, stream};
 use crate::ledger::{Ledger, LedgerError, Log, ReadRegisters, WriteRegisters, document};
-use crate::model::{Observed, Timestamp, Unreachable};
+use crate::model::{NodeName, Observed, Timestamp, Unreachable};
 
 /// What looks at a cluster, and cannot change it.
 #[derive(Debug)]
@@ -39,6 +42,11 @@ impl<R: ReadRegisters> Lookout<'_, R> {
         match read {
             Ok((_, records)) => {
                 apply(&records, &mut observed);
+                let is_there = |name: &NodeName| observed.nodes.contains_key(name);
+                let judged = missing(&records.discovered, &self.observer.sources(), is_there);
+                if let (Err(error), None) = (judged, &observed.hosts_unknown) {
+                    observed.hosts_unknown = Some(error.to_unreachable(now));
+                }
                 (observed, records)
             }
             Err(error) => {
@@ -90,6 +98,19 @@ pub async fn change<R: WriteRegisters, E: From<LedgerError>>(
     with: impl FnMut(&mut NodeRecords) -> Result<(), E>,
 ) -> Result<(NodeRecords, NodeRecords), E> {
     document::change(ledger, &stream(), with).await
+}
+
+/// Remembers which hosts are discovered, before anything is done to them: others, who have not found them
+/// yet, learn that they are not all there are.
+pub async fn remember_found<R: WriteRegisters>(
+    ledger: &Ledger<R>,
+    found: &BTreeMap<NodeName, String>,
+) -> Result<(), LedgerError> {
+    let with = |records: &mut NodeRecords| {
+        records.discovered.clone_from(found);
+        Ok::<(), LedgerError>(())
+    };
+    change(ledger, with).await.map(|_| ())
 }
 
 #[cfg(test)]

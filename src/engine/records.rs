@@ -10,11 +10,12 @@ use crate::ledger::payload::value;
 use crate::ledger::release::{History, Outcome, Release, outcomes, releases};
 use crate::ledger::{
     Appended, Content, EtcdRegisters, FileRegisters, Found, Ledger, LedgerError, Log, Place, ReadRegisters,
-    Silent, Stream, WriteRegisters, Written,
+    Silent, Stream, WriteRegisters, Written, ZookeeperRegisters,
 };
 use crate::model::{StackName, StackSpec, Timestamp};
 
-/// Registers on hosts, in a directory, or in etcd. Writes only if those on hosts do: a reader's type holds
+/// Registers on hosts, in a directory, in etcd or in ZooKeeper. Writes only if those on hosts do: a reader's type
+/// holds
 /// for all.
 #[derive(Debug)]
 pub enum Store<V> {
@@ -24,6 +25,8 @@ pub enum Store<V> {
     Files(FileRegisters),
     /// Keys.
     Etcd(EtcdRegisters),
+    /// Nodes.
+    Zookeeper(ZookeeperRegisters),
 }
 
 impl<V: ReadRegisters> ReadRegisters for Store<V> {
@@ -32,6 +35,7 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
             Self::Volumes(volumes) => volumes.managers(),
             Self::Files(files) => files.managers(),
             Self::Etcd(etcd) => etcd.managers(),
+            Self::Zookeeper(zookeeper) => zookeeper.managers(),
         }
     }
 
@@ -40,6 +44,7 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
             Self::Volumes(volumes) => volumes.list(manager, stream).await,
             Self::Files(files) => files.list(manager, stream).await,
             Self::Etcd(etcd) => etcd.list(manager, stream).await,
+            Self::Zookeeper(zookeeper) => zookeeper.list(manager, stream).await,
         }
     }
 
@@ -48,6 +53,7 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
             Self::Volumes(volumes) => volumes.stacks(manager).await,
             Self::Files(files) => files.stacks(manager).await,
             Self::Etcd(etcd) => etcd.stacks(manager).await,
+            Self::Zookeeper(zookeeper) => zookeeper.stacks(manager).await,
         }
     }
 
@@ -56,6 +62,7 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
             Self::Volumes(volumes) => volumes.clock(manager).await,
             Self::Files(files) => files.clock(manager).await,
             Self::Etcd(etcd) => etcd.clock(manager).await,
+            Self::Zookeeper(zookeeper) => zookeeper.clock(manager).await,
         }
     }
 
@@ -64,6 +71,7 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
             Self::Volumes(volumes) => volumes.listen(),
             Self::Files(files) => files.listen(),
             Self::Etcd(etcd) => etcd.listen(),
+            Self::Zookeeper(zookeeper) => zookeeper.listen(),
         }
     }
 }
@@ -80,6 +88,7 @@ impl<V: WriteRegisters> WriteRegisters for Store<V> {
             Self::Volumes(volumes) => volumes.create(manager, stream, place, content).await,
             Self::Files(files) => files.create(manager, stream, place, content).await,
             Self::Etcd(etcd) => etcd.create(manager, stream, place, content).await,
+            Self::Zookeeper(zookeeper) => zookeeper.create(manager, stream, place, content).await,
         }
     }
 
@@ -88,6 +97,7 @@ impl<V: WriteRegisters> WriteRegisters for Store<V> {
             Self::Volumes(volumes) => volumes.remove(manager, stream, place).await,
             Self::Files(files) => files.remove(manager, stream, place).await,
             Self::Etcd(etcd) => etcd.remove(manager, stream, place).await,
+            Self::Zookeeper(zookeeper) => zookeeper.remove(manager, stream, place).await,
         }
     }
 }

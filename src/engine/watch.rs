@@ -4,7 +4,7 @@
 //! Nodes and tasks are heard of their engines, operations are read from the ledger when it says that
 //! something was written, and every so often.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::mpsc::unbounded_channel;
@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::Clock;
 use super::operations::{Id, Operation, State, What, operations};
 use super::reconcile::News;
-use super::reconcile::senses::{self, Heard};
+use super::reconcile::senses::{self, Heard, Senses};
 use crate::fleet::events::Happening;
 use crate::fleet::{Observer, Sign};
 use crate::ledger::lease::Holder;
@@ -30,6 +30,8 @@ const SETTLE_MS: i64 = 200;
 /// How to watch.
 #[derive(Debug, Clone)]
 pub struct Watching {
+    /// The hosts there are. One that is discovered later is not heard: whoever watches begins again.
+    pub nodes: Vec<NodeName>,
     /// Only this stack, and the cluster itself.
     pub stack: Option<StackName>,
     /// How long a node may be silent before it counts as lost, in milliseconds.
@@ -47,7 +49,7 @@ pub fn began(one: &Operation) -> News {
         (Id::Release(stack, release), What::Release { git, .. }) => News::ReleaseBegan {
             stack: stack.clone(),
             release: *release,
-            commit: git.as_ref().map(crate::ledger::release::Git::short).unwrap_or_default(),
+            commit: git.as_ref().map(crate::ledger::release::Git::short),
             actions: None,
         },
         (Id::Heal(stack, _), What::Values(changes)) => {
@@ -97,12 +99,11 @@ pub async fn watch<R: ReadRegisters>(
     known: &[Operation],
     mut tell: impl FnMut(Timestamp, &News, Option<&Operation>),
 ) {
-    let observer = observer.brisk();
     let (say, mut heard) = unbounded_channel();
-    let _senses = senses::open(&observer, &say);
+    let mut senses = Senses::new(observer.brisk(), say);
+    watching.nodes.iter().for_each(|node| senses.listen(node));
     let mut written = ledger.registers().listen();
-    let nodes: BTreeSet<NodeName> = observer.probes().into_keys().collect();
-    let mut liveness = Liveness::new(nodes, watching.patience_ms, clock.now());
+    let mut liveness = Liveness::new(watching.nodes.iter().cloned(), watching.patience_ms, clock.now());
     let mut told: BTreeMap<Id, bool> =
         known.iter().map(|one| (one.id.clone(), one.state.is_over())).collect();
     let mut trouble: Option<String> = None;

@@ -107,7 +107,7 @@ pub(super) async fn run(
     command: &Command,
 ) -> Result<(Session, Input), ExecError> {
     let unknown = || HostError::NameNotResolved { host: node.to_string() };
-    let host = inner.hosts.get(node).ok_or_else(unknown)?;
+    let host = inner.host(node).ok_or_else(unknown)?;
     let up = host.up()?;
     let full = |_| HostError::StreamsTaken { host: host.called() };
     let turn = Arc::clone(&up.turns).try_acquire_owned().map_err(full)?;

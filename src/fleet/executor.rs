@@ -33,7 +33,7 @@ impl Executor {
 
     /// Carries out an action. May be called many times at once: each host takes so many at a time.
     pub async fn execute(&self, action: &Action) -> Outcome {
-        let Some(host) = self.inner.hosts.get(&action.node) else {
+        let Some(host) = self.inner.host(&action.node) else {
             return silent(HostError::NameNotResolved { host: action.node.to_string() });
         };
         // A pull takes long and does not load the engine much; it must not hold up a start.

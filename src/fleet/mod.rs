@@ -29,6 +29,7 @@ pub mod probe;
 pub mod registers;
 pub mod registry;
 mod runtime_dir;
+mod seats;
 mod ssh;
 pub mod transport;
 
@@ -39,7 +40,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::model::{ClusterName, NodeName, StackName};
+use crate::model::{ClusterName, Member, NodeName, StackName, Unreachable};
 
 pub use error::HostError;
 pub use executor::Executor;
@@ -47,9 +48,12 @@ pub use inventory::Inventory;
 pub use observer::Observer;
 pub use probe::{Probe, Sign};
 pub use registers::{RegisterReader, RegisterWriter};
+pub use seats::Movement;
 pub use transport::Fence;
 
 use host::Host;
+use inventory::HostEntry;
+use seats::{Seats, Table};
 
 /// How to connect.
 #[derive(Debug, Clone)]
@@ -87,7 +91,9 @@ pub struct Fleet {
 #[derive(Debug)]
 struct Inner {
     cluster: ClusterName,
-    hosts: BTreeMap<NodeName, Arc<Host>>,
+    seats: Table,
+    /// For those that join.
+    dialer: Arc<ssh::Dialer>,
     credentials: Arc<auth::Credentials>,
 }
 
@@ -105,7 +111,22 @@ impl Fleet {
             .collect::<BTreeMap<_, _>>();
         // What is wrong with a host is kept in the host.
         join_all(hosts.values().map(|host| async { host.revive().await.is_ok() })).await;
-        let inner = Inner { cluster: inventory.cluster.clone(), hosts, credentials: Arc::new(credentials) };
+        let seats = Seats {
+            hosts,
+            members: inventory
+                .hosts
+                .iter()
+                .map(|(name, entry)| (name.clone(), entry.member.clone()))
+                .collect(),
+            sources: inventory.discover.iter().map(|source| source.name.clone()).collect(),
+            ..Seats::default()
+        };
+        let inner = Inner {
+            cluster: inventory.cluster.clone(),
+            seats: Table::new(seats),
+            dialer,
+            credentials: Arc::new(credentials),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -113,13 +134,47 @@ impl Fleet {
     #[must_use]
     pub fn errors(&self) -> BTreeMap<NodeName, HostError> {
         let silent = |(name, host): (&NodeName, &Arc<Host>)| Some((name.clone(), host.up().err()?));
-        self.inner.hosts.iter().filter_map(silent).collect()
+        self.inner.seats().hosts.iter().filter_map(silent).collect()
     }
 
     /// All of them.
     #[must_use]
     pub fn nodes(&self) -> Vec<NodeName> {
-        self.inner.hosts.keys().cloned().collect()
+        self.inner.seats().hosts.keys().cloned().collect()
+    }
+
+    /// Those that are discovered, and by whom.
+    #[must_use]
+    pub fn found(&self) -> BTreeMap<NodeName, String> {
+        let seats = self.inner.seats();
+        let found = seats.members.values();
+        found.filter_map(|member| Some((member.name.clone(), member.found_by.clone()?))).collect()
+    }
+
+    /// Hosts that left, and are still told of.
+    #[must_use]
+    pub fn left(&self) -> Vec<NodeName> {
+        self.inner.seats().left.keys().cloned().collect()
+    }
+
+    /// Says why it is not known who else belongs to the cluster; or that it is known.
+    pub fn set_unknown(&self, unknown: Option<Unreachable>) {
+        self.inner.set_unknown(unknown);
+    }
+
+    /// Takes these, and only these, as the hosts that are discovered. Whoever is gone is told of as silent,
+    /// in the words of `why_left`, until it [is forgotten](Self::forget_left).
+    pub fn set_found(
+        &self,
+        found: &BTreeMap<NodeName, HostEntry>,
+        why_left: impl Fn(&Member) -> Unreachable,
+    ) -> Movement {
+        self.inner.set_found(found, why_left)
+    }
+
+    /// Says no more of a host that left.
+    pub fn forget_left(&self, node: &NodeName) {
+        self.inner.forget_left(node);
     }
 
     /// What asks. Cheap to clone, and unable to write.
@@ -159,7 +214,7 @@ impl Fleet {
     /// Takes a host for gone: whoever asks it from now on learns so at once. It is called anew whenever
     /// somebody asks for it.
     pub fn sever(&self, node: &NodeName) {
-        if let Some(host) = self.inner.hosts.get(node) {
+        if let Some(host) = self.inner.host(node) {
             host.sever();
         }
     }
@@ -167,12 +222,12 @@ impl Fleet {
     /// How often each call was made.
     #[must_use]
     pub fn calls(&self) -> Calls {
-        self.inner.hosts.iter().map(|(name, host)| (name.clone(), host.calls())).collect()
+        self.inner.seats().hosts.iter().map(|(name, host)| (name.clone(), host.calls())).collect()
     }
 
     /// Ends the connections. Without this the ssh masters end by themselves a minute later.
     pub async fn close(self) {
-        join_all(self.inner.hosts.values().map(|host| host.close())).await;
+        join_all(self.inner.seats().hosts.values().map(|host| host.close())).await;
     }
 }
 

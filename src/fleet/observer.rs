@@ -46,15 +46,30 @@ impl Observer {
     /// One look at every host, all at once. Connects again to those that were lost. Members are as the
     /// inventory has them.
     pub async fn observe(&self, now: Timestamp) -> Observed {
-        let looks = self.inner.hosts.iter().map(|(name, host)| async move {
+        let seats = self.inner.seats();
+        let looks = seats.hosts.iter().map(|(name, host)| async move {
             let view = match self.facts(name, host).await {
                 Ok(facts) => NodeView::Facts(Box::new(facts)),
                 Err(error) => NodeView::Unreachable(error.to_unreachable(now)),
             };
-            (name.clone(), ObservedNode { member: host.entry.member.clone(), view })
+            (name.clone(), view)
         });
-        let nodes = join_all(looks).await.into_iter().collect();
-        Observed { cluster: self.inner.cluster.clone(), at: now, nodes, records_unknown: None }
+        let looks = join_all(looks).await.into_iter();
+        let there = looks.map(|(name, view)| {
+            let member = seats.members[&name].clone();
+            (name, ObservedNode { member, view })
+        });
+        let left = seats.left.iter().map(|(name, (member, why))| {
+            let view = NodeView::Unreachable(why.clone());
+            (name.clone(), ObservedNode { member: member.clone(), view })
+        });
+        Observed {
+            cluster: self.inner.cluster.clone(),
+            at: now,
+            nodes: there.chain(left).collect(),
+            records_unknown: None,
+            hosts_unknown: seats.unknown.clone(),
+        }
     }
 
     async fn facts(&self, name: &NodeName, host: &Arc<Host>) -> Result<crate::model::NodeFacts, HostError> {
@@ -73,7 +88,8 @@ impl Observer {
     /// What the tasks of a stack do: one small call for each host. A host that was lost is connected to
     /// again behind this look's back, so that the others are not kept waiting.
     pub async fn look(&self, now: Timestamp, stack: &StackName) -> Looks {
-        let looks = self.inner.hosts.iter().map(|(name, host)| async move {
+        let seats = self.inner.seats();
+        let looks = seats.hosts.iter().map(|(name, host)| async move {
             let seen = match host.up() {
                 Ok(up) => {
                     let question = |up: Arc<super::host::Up>| async move {
@@ -88,30 +104,37 @@ impl Observer {
             }
             (name.clone(), seen.map_err(|error| error.to_unreachable(now)))
         });
-        join_all(looks).await.into_iter().collect()
+        let left = seats.left.iter().map(|(name, (_, why))| (name.clone(), Err(why.clone())));
+        join_all(looks).await.into_iter().chain(left).collect()
     }
 
-    /// What asks each host for signs of life, by node.
-    pub fn probes(&self) -> BTreeMap<NodeName, Probe> {
-        let hosts = self.inner.hosts.iter();
-        hosts.map(|(name, host)| (name.clone(), Probe::new(Arc::clone(host)))).collect()
+    /// Whom the inventory asks for hosts.
+    #[must_use]
+    pub fn sources(&self) -> BTreeSet<String> {
+        self.inner.seats().sources.clone()
+    }
+
+    /// What asks one host for signs of life.
+    #[must_use]
+    pub fn probe(&self, node: &NodeName) -> Option<Probe> {
+        self.inner.host(node).map(Probe::new)
     }
 
     /// Whatever happens to stacks of the cluster on one host, as it happens; `None` if there is no
     /// connection, or no room in it.
     pub async fn happenings(&self, node: &NodeName) -> Option<Happenings> {
-        let up = self.inner.hosts.get(node)?.up().ok()?;
+        let up = self.inner.host(node)?.up().ok()?;
         events::happenings(&up, &self.inner.cluster).await
     }
 
     /// Containers of a stack that end, as it happens, on every host that answers.
     pub fn falls(&self, stack: &StackName) -> Falls {
-        events::falls(self.inner.hosts.iter(), stack)
+        events::falls(self.inner.seats().hosts.iter(), stack)
     }
 
     /// Digests and platforms of images, asked of a registry through an engine.
     pub async fn resolve(&self, images: &BTreeSet<String>) -> BTreeMap<String, Result<Resolved, String>> {
-        let engines: Vec<_> = self.inner.hosts.values().filter_map(|host| host.up().ok()).collect();
+        let engines: Vec<_> = self.inner.seats().hosts.values().filter_map(|host| host.up().ok()).collect();
         let readers: Vec<_> = engines.iter().map(|up| &up.engine.reader).collect();
         registry::resolve(&readers, &self.inner.credentials, images).await
     }
@@ -175,8 +198,8 @@ impl Observer {
         all.into_iter().skip(skipped).collect()
     }
 
-    fn host(&self, node: &NodeName) -> Result<&Arc<Host>, HostError> {
+    fn host(&self, node: &NodeName) -> Result<Arc<Host>, HostError> {
         let unknown = || HostError::NameNotResolved { host: node.to_string() };
-        self.inner.hosts.get(node).ok_or_else(unknown)
+        self.inner.host(node).ok_or_else(unknown)
     }
 }

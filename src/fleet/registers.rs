@@ -58,9 +58,12 @@ pub struct RegisterWriter(RegisterReader);
 impl RegisterReader {
     pub(super) fn new(inner: Arc<Inner>) -> Self {
         let is_manager = |host: &Arc<Host>| host.entry.member.role == Role::Manager;
-        let has_managers = inner.hosts.values().any(is_manager);
+        let seats = inner.seats();
+        // Whoever is discovered may be gone tomorrow: who must agree on records stands in the inventory.
+        let named = || seats.hosts.iter().filter(|(_, host)| host.entry.member.found_by.is_none());
+        let has_managers = named().any(|(_, host)| is_manager(host));
         // By name: the map is in that order.
-        let (names, hosts) = (inner.hosts.iter())
+        let (names, hosts) = named()
             .filter(|(_, host)| !has_managers || is_manager(host))
             .map(|(name, host)| (name.to_string(), Arc::clone(host)))
             .unzip();

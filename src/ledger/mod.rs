@@ -9,7 +9,8 @@
 //! lease, release ─▶ Ledger::append / read / trim ─▶ ReadRegisters, WriteRegisters
 //!                        (decide, log)                  ├ volumes of the managers (fleet)
 //!                                                       ├ files of a directory (files)
-//!                                                       └ keys of etcd (etcd)
+//!                                                       ├ keys of etcd (etcd)
+//!                                                       └ nodes of ZooKeeper (zookeeper)
 //! ```
 //!
 //! Losing the ledger loses history, never the cluster: what runs is read from the containers' labels.
@@ -40,6 +41,7 @@ pub mod place;
 pub mod register;
 pub mod release;
 pub mod settings;
+pub mod zookeeper;
 
 pub use current::{Current, NoCurrent, put_back};
 pub use decide::{Appended, Ledger, Limits};
@@ -49,3 +51,4 @@ pub use files::FileRegisters;
 pub use log::{Entry, Log};
 pub use payload::Value;
 pub use register::{Content, Found, Kind, Place, ReadRegisters, Silent, Stream, WriteRegisters, Written};
+pub use zookeeper::ZookeeperRegisters;

@@ -19,6 +19,10 @@ use crate::model::{NodeName, Timestamp};
 pub struct NodeRecords {
     /// By name.
     pub nodes: BTreeMap<NodeName, NodeRecord>,
+    /// Hosts that were discovered when somebody last acted, and the sources that named them: whoever misses
+    /// most of them now does not trust the source.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub discovered: BTreeMap<NodeName, String>,
 }
 
 /// What is remembered of one node. What is not set is as the inventory has it.
@@ -92,6 +96,7 @@ mod tests {
             labels: [("zone", "a"), ("disk", "ssd")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
             availability: Availability::Pause,
             abandons_data: false,
+            found_by: None,
         }
     }
 
@@ -107,7 +112,7 @@ mod tests {
     }
 
     fn of(record: NodeRecord) -> NodeRecords {
-        NodeRecords { nodes: [(NodeName::unchecked("h1"), record)].into() }
+        NodeRecords { nodes: [(NodeName::unchecked("h1"), record)].into(), ..NodeRecords::default() }
     }
 
     #[test]

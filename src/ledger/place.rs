@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 /// The port of etcd's clients.
 const ETCD_PORT: u16 = 2379;
+/// The port of ZooKeeper's.
+const ZOOKEEPER_PORT: u16 = 2181;
 /// What keys begin with unless something else is said.
 const ETCD_PREFIX: &str = "stackctl";
 
@@ -18,6 +20,23 @@ pub enum LedgerPlace {
     Directory(PathBuf),
     /// In etcd.
     Etcd(EtcdPlace),
+    /// In ZooKeeper.
+    Zookeeper(ZookeeperPlace),
+}
+
+/// A ZooKeeper, and who we are to it. Holds no password: only where there is one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ZookeeperPlace {
+    /// Names and ports of its members.
+    pub members: Vec<(String, u16)>,
+    /// What paths begin with, without slashes at the ends.
+    pub prefix: String,
+    /// Who we are to it, by its scheme `digest`.
+    pub user: Option<String>,
+    /// Where their password is.
+    pub password: Option<PasswordFrom>,
+    /// As of an etcd.
+    pub tells_password: bool,
 }
 
 /// An etcd, and how it is spoken to. Holds no password: only where there is one.
@@ -56,20 +75,34 @@ pub enum PasswordFrom {
 pub enum BadLedger {
     /// Of no known kind.
     #[error(
-        "`{0}` is no place for a ledger: write `volumes`, `file:///path/to/a/directory`, or \
-         `etcd://host1,host2,host3/prefix`"
+        "`{0}` is no place for a ledger: write `volumes`, `file:///path/to/a/directory`, \
+         `etcd://host1,host2,host3/prefix` or `zookeeper://host1,host2,host3/prefix`"
     )]
     Unknown(String),
+    /// Something that people keep such records in, and we cannot.
+    #[error(
+        "{0} is not supported: there are `volumes`, `file:///path/to/a/directory`, `etcd://…` and `zookeeper://…`"
+    )]
+    NotSupported(&'static str),
     /// An address of etcd with something wrong in it.
     #[error("in `etcd://`: {0}")]
     Etcd(String),
+    /// An address of ZooKeeper with something wrong in it.
+    #[error("in `zookeeper://`: {0}")]
+    Zookeeper(String),
 }
 
 impl LedgerPlace {
-    /// Reads `volumes`, `file:///path` or `etcd://host,…/prefix?…`.
+    /// Reads `volumes`, `file:///path`, `etcd://host,…/prefix?…` or `zookeeper://…`.
     pub fn parse(text: &str) -> Result<Self, BadLedger> {
         if let Some(rest) = text.strip_prefix("etcd://") {
-            return EtcdPlace::parse(rest).map(Self::Etcd).map_err(BadLedger::Etcd);
+            return EtcdPlace::parse(rest, ETCD_PORT).map(Self::Etcd).map_err(BadLedger::Etcd);
+        }
+        if let Some(rest) = text.strip_prefix("zookeeper://") {
+            return ZookeeperPlace::parse(rest).map(Self::Zookeeper).map_err(BadLedger::Zookeeper);
+        }
+        if text.starts_with("consul:") {
+            return Err(BadLedger::NotSupported("Consul"));
         }
         match text.strip_prefix("file://") {
             Some(path) if path.starts_with('/') => Ok(Self::Directory(PathBuf::from(path))),
@@ -80,7 +113,13 @@ impl LedgerPlace {
 }
 
 impl EtcdPlace {
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Reads an address below which hosts are named: a whole one, with a prefix of its own.
+    pub fn of_hosts(text: &str) -> Result<Self, String> {
+        let rest = text.strip_prefix("etcd://").ok_or("an address of etcd begins with `etcd://`")?;
+        with_prefix(rest, Self::parse(rest, ETCD_PORT)?)
+    }
+
+    fn parse(text: &str, port: u16) -> Result<Self, String> {
         let (place, query) = text.split_once('?').unwrap_or((text, ""));
         let (user, place) = match place.rsplit_once('@') {
             Some((user, place)) => (Some(user), place),
@@ -99,7 +138,7 @@ impl EtcdPlace {
             return Err(format!("the prefix `{prefix}` is not made of letters, digits, `-`, `_` and `.`"));
         }
         let mut etcd = Self {
-            members: members.split(',').map(member).collect::<Result<_, _>>()?,
+            members: members.split(',').map(|text| member(text, port)).collect::<Result<_, _>>()?,
             prefix: if prefix.is_empty() { ETCD_PREFIX.to_owned() } else { prefix.to_owned() },
             user: user.map(str::to_owned),
             ..Self::default()
@@ -143,15 +182,53 @@ impl EtcdPlace {
             (Some(_), _, None, ..) => "`cert` needs `ca`: whom are we to believe?",
             (.., Some(user), _) if user.is_empty() => "there is no user before `@`",
             (.., Some(_), None) => "a user needs `password-env=VARIABLE` or `password-file=/path`",
-            (.., None, Some(_)) => "a password needs a user: `etcd://USER@host…`",
+            (.., None, Some(_)) => "a password needs a user: `USER@host…`",
             _ => return Ok(()),
         };
         Err(why.to_owned())
     }
 }
 
+impl ZookeeperPlace {
+    /// Reads an address below which hosts are named: a whole one, with a prefix of its own.
+    pub fn of_hosts(text: &str) -> Result<Self, String> {
+        let rest = text.strip_prefix("zookeeper://");
+        let rest = rest.ok_or("an address of ZooKeeper begins with `zookeeper://`")?;
+        with_prefix(rest, Self::parse(rest)?)
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let place = EtcdPlace::parse(text, ZOOKEEPER_PORT)?;
+        if place.ca.is_some() {
+            return Err("TLS is not spoken to ZooKeeper: there are password-env and password-file".to_owned());
+        }
+        let EtcdPlace { members, prefix, user, password, tells_password, .. } = place;
+        Ok(Self { members, prefix, user, password, tells_password })
+    }
+
+    /// `h1:2181,h2:2181`.
+    #[must_use]
+    pub fn members_text(&self) -> String {
+        self.members.iter().map(shown).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// The place, if the address says itself below which prefix it is.
+fn with_prefix<P>(rest: &str, place: P) -> Result<P, String> {
+    let place_text = rest.split('?').next().unwrap_or(rest);
+    let is_said = place_text.trim_end_matches('/').contains('/');
+    // Of one with a password in it another error is told.
+    let tells_password =
+        place_text.split('@').next().is_some_and(|user| user.contains(':')) && place_text.contains('@');
+    if is_said || tells_password {
+        Ok(place)
+    } else {
+        Err("below which prefix? write `host1,host2,host3/hosts`".to_owned())
+    }
+}
+
 /// `name`, `name:port`, `[address]:port`.
-fn member(text: &str) -> Result<(String, u16), String> {
+fn member(text: &str, default: u16) -> Result<(String, u16), String> {
     let bad = || format!("`{text}` is no member: write `host` or `host:port`, with commas between several");
     let (host, rest) = match text.strip_prefix('[') {
         Some(text) => text.split_once(']').ok_or_else(bad)?,
@@ -159,7 +236,7 @@ fn member(text: &str) -> Result<(String, u16), String> {
     };
     let port = match rest.strip_prefix(':') {
         Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or_else(bad)?,
-        None if rest.is_empty() => ETCD_PORT,
+        None if rest.is_empty() => default,
         None => return Err(bad()),
     };
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '%');
@@ -175,6 +252,7 @@ impl fmt::Display for LedgerPlace {
             Self::Volumes => f.write_str("volumes"),
             Self::Directory(path) => write!(f, "file://{}", path.display()),
             Self::Etcd(etcd) => etcd.fmt(f),
+            Self::Zookeeper(zookeeper) => zookeeper.fmt(f),
         }
     }
 }
@@ -184,6 +262,12 @@ impl fmt::Display for EtcdPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let members: Vec<String> = self.members.iter().map(shown).collect();
         write!(f, "etcd://{}/{}", members.join(","), self.prefix)
+    }
+}
+
+impl fmt::Display for ZookeeperPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "zookeeper://{}/{}", self.members_text(), self.prefix)
     }
 }
 
@@ -212,6 +296,7 @@ mod tests {
             ("etcd://h1", "etcd://h1:2379/stackctl"),
             ("etcd://h1:1,h2,[fe80::1]:3/a/b/", "etcd://h1:1,h2:2379,[fe80::1]:3/a/b"),
             ("etcd://ann@h1/x?ca=/ca.pem&password-env=PW", "etcd://h1:2379/x"),
+            ("zookeeper://ann@h1,h2:1/x?password-env=PW", "zookeeper://h1:2181,h2:1/x"),
         ] {
             assert_eq!(LedgerPlace::parse(text).unwrap().to_string(), told, "{text}");
         }
@@ -225,6 +310,9 @@ mod tests {
     fn what_makes_no_sense_is_said() {
         for (text, word) in [
             ("file://here", "no place"),
+            ("zookeeper://h1/a?ca=/ca.pem", "TLS is not spoken"),
+            ("zookeeper://ann@h1/a", "a user needs"),
+            ("consul://h1:8500/prod", "Consul is not supported"),
             ("etcd:h1", "no place"),
             ("etcd://", "no member"),
             ("etcd://h1,,h2", "no member"),

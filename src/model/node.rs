@@ -28,6 +28,9 @@ pub struct Member {
     /// Drained by force: its tasks leave it, even those whose data is on this node only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub abandons_data: bool,
+    /// The source of discovery that named it; `None` if it stands in the inventory itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_by: Option<String>,
 }
 
 /// What constraints call `node.role`.

@@ -19,6 +19,9 @@ pub struct Observed {
     /// Why it is not known what the ledger says of nodes, if so: members are then as the inventory has
     /// them, and one that was drained since looks active. Nothing is planned on that.
     pub records_unknown: Option<Unreachable>,
+    /// Why it is not known which members there are, if so: a source of discovery fails, or names so few
+    /// that it is more likely at fault. Nothing is planned on that.
+    pub hosts_unknown: Option<Unreachable>,
 }
 
 /// A member and what was seen of it.

@@ -72,6 +72,17 @@ impl Liveness {
         }
     }
 
+    /// Listens to one more, or to one that is there again, from now on.
+    pub fn join(&mut self, node: &NodeName, now: Timestamp) {
+        let ear = Ear { heard: now, engine: now, missed: 0, is_lost: false, why: None };
+        self.nodes.insert(node.clone(), ear);
+    }
+
+    /// Listens to it no more: what it does not say is no news.
+    pub fn leave(&mut self, node: &NodeName) {
+        self.nodes.remove(node);
+    }
+
     /// The machine is there, and its engine has not answered. Does not bring a lost node back: nothing can
     /// be known of what runs there.
     pub fn machine_heard(&mut self, now: Timestamp, node: &NodeName) {
@@ -174,6 +185,20 @@ mod tests {
         assert_eq!(liveness.heard(Timestamp(9_500), &node("a")), Some(NodeNews::Back { node: node("a") }));
         assert_eq!(liveness.lost(), BTreeSet::new());
         assert_eq!(silence(&mut liveness, 10, 14), None);
+    }
+
+    #[test]
+    fn nodes_come_and_go() {
+        let mut liveness = liveness(&["a", "b"]);
+        assert_eq!(silence(&mut liveness, 1, 4), None);
+        liveness.leave(&node("a"));
+        assert_eq!(silence(&mut liveness, 5, 20), None, "nobody listens to it");
+        assert_eq!(liveness.silent(), BTreeSet::new());
+        liveness.join(&node("a"), Timestamp(20_000));
+        assert_eq!(silence(&mut liveness, 21, 24), None, "its silence counts from when it came");
+        assert_eq!(silence(&mut liveness, 25, 26), Some(25));
+        liveness.leave(&node("a"));
+        assert!(liveness.lost().is_empty() && !liveness.is_more_likely_us());
     }
 
     #[test]

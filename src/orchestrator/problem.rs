@@ -21,6 +21,13 @@ pub enum Problem {
         /// Why.
         why: Unreachable,
     },
+    /// Which hosts there are is not known: on those that are not named, tasks may run.
+    #[error("which hosts there are is not known: {}", why.reason)]
+    #[diagnostic(code(stackctl::cluster::hosts_unknown), help("{}", hosts_help(why)))]
+    HostsUnknown {
+        /// Why.
+        why: Unreachable,
+    },
     /// What the ledger says of nodes cannot be read: a drained node would look active.
     #[error("what is remembered of the nodes cannot be read: {}", why.reason)]
     #[diagnostic(code(stackctl::cluster::records_unknown), help("{}", records_help(why)))]
@@ -142,7 +149,10 @@ impl Problem {
             Self::Secrets { services, .. }
             | Self::AffinityCycle { services }
             | Self::DependencyCycle { services } => services.first(),
-            Self::Silent { .. } | Self::RecordsUnknown { .. } | Self::NetworkConflict { .. } => None,
+            Self::Silent { .. }
+            | Self::HostsUnknown { .. }
+            | Self::RecordsUnknown { .. }
+            | Self::NetworkConflict { .. } => None,
         }
     }
 
@@ -150,7 +160,7 @@ impl Problem {
     #[must_use]
     pub fn is_silence(&self) -> bool {
         match self {
-            Self::Silent { .. } => true,
+            Self::Silent { .. } | Self::HostsUnknown { .. } => true,
             Self::RecordsUnknown { why } => {
                 matches!(
                     why.code.as_str(),
@@ -167,6 +177,11 @@ impl Problem {
             | Self::DependencyCycle { .. } => false,
         }
     }
+}
+
+fn hosts_help(why: &Unreachable) -> String {
+    let remedy = why.help.as_deref().map(|help| format!("{help}; ")).unwrap_or_default();
+    format!("{remedy}nothing is planned meanwhile: tasks may run on hosts that are not named now")
 }
 
 fn silent_help(node: &NodeName, why: &Unreachable) -> String {

@@ -172,6 +172,7 @@ mod tests {
             labels: Default::default(),
             availability: Availability::Active,
             abandons_data: false,
+            found_by: None,
         };
         let facts = NodeFacts {
             id: "ID".into(),

@@ -70,6 +70,7 @@ impl NewNode {
                 labels: self.labels.clone(),
                 availability: Availability::Active,
                 abandons_data: false,
+                found_by: None,
             },
             view: NodeView::Facts(Box::new(NodeFacts {
                 id: self.name.to_string(),

@@ -11,6 +11,7 @@ mod check;
 mod ci;
 mod completions;
 mod config;
+mod discover;
 mod events;
 mod files;
 mod help;

@@ -256,3 +256,52 @@ fn sick_tasks_are_replaced_and_hopeless_ones_are_given_up() {
     watch.terminate();
     watch.wait().ends(0);
 }
+
+/// `h3` and `h4` are named by a program, and then `h4` is not.
+#[test]
+fn a_host_that_joins_gets_tasks_and_one_that_leaves_loses_them() {
+    let Some(ground) = Ground::new() else { return };
+    let inventory = ground.inventory(|text| {
+        let (named, _) = text.split_once("  h3:").expect("four hosts");
+        format!("{named}discover: [{{command: [cat, hosts.json]}}]\n")
+    });
+    let name = |hosts: &[&str]| {
+        let all = hosts.iter().map(|host| format!("\"{host}\": \"ssh://root@{}:22\"", ground.address(host)));
+        let all: Vec<String> = all.collect();
+        let new = ground.file("hosts.new", &format!("{{\"hosts\": {{{}}}}}", all.join(", ")));
+        std::fs::rename(new, ground.path().join("hosts.json")).expect("a file of the test");
+    };
+    name(&["h3"]);
+    let file = ground.file(
+        "app.yml",
+        &STACKFILE.replace("  db:\n", "  agent:\n    image: web:1\n    deploy: {mode: global}\n  db:\n"),
+    );
+    ground.stackctl_on(&inventory, &format!("deploy --yes -c {file} app")).ends(0);
+    let mut watch = a_loop(&ground, &inventory, " --discover-interval 1s");
+    let agents = |hosts: &[&str]| live_on(&ground, hosts, "agent").len();
+    assert_eq!((agents(&HOSTS), agents(&["h4"])), (3, 0));
+
+    name(&["h3", "h4"]);
+    let took = until(SOON, "the global service is on h4", || agents(&["h4"]) == 1);
+    eprintln!("a task runs on a host {took:.1?} after it was named");
+    watch.line_of("node_joined", |line| line["node"] == "h4").expect("a node that joined");
+    watch.line_of("stack", |line| line["standing"] == "in_sync").expect("a stack in sync");
+    // Something that can go elsewhere.
+    ground.stackctl_on(&inventory, "node update --availability pause h1 h2 h3").ends(0);
+    ground.stackctl_on(&inventory, "scale --yes app_web=5").ends(0);
+    ground.stackctl_on(&inventory, "node update --availability active h1 h2 h3").ends(0);
+    assert!(!live_on(&ground, &["h4"], "web").is_empty());
+
+    name(&["h3"]);
+    let others = ["h1", "h2", "h3"];
+    let took =
+        until(ELSEWHERE_MAX, "its tasks run elsewhere", || live_on(&ground, &others, "web").len() == 5);
+    eprintln!("its tasks run elsewhere {took:.1?} after a host was named no more");
+    watch.line_of("node_left", |line| line["node"] == "h4").expect("a node that left");
+    assert_eq!(agents(&["h4"]), 1, "nobody touches a host that left");
+
+    name(&["h3", "h4"]);
+    until(SOON, "each slot once", || live_on(&ground, &HOSTS, "web").len() == 5 && agents(&HOSTS) == 4);
+    watch.terminate();
+    watch.wait().ends(0);
+}

@@ -221,3 +221,44 @@ fn who_is_logged_in_logs_in_again_when_need_be() {
     assert_eq!(append(2), Appended::Won);
     assert_eq!(runtime.block_on(ledger.read(&stream)).unwrap().entries.len(), 2);
 }
+
+/// Hosts are keys below a prefix; what another prefix holds, the ledger's among it, is none of theirs.
+#[test]
+fn hosts_are_found_in_etcd() {
+    if !is_there() {
+        return;
+    }
+    let server = Server::start();
+    let cluster = Hosts::new(3);
+    let engines = &cluster.engines;
+    cluster.room.file(
+        "stackctl.yml",
+        &format!(
+            "cluster: test\nledger: {}\nhosts: {{h1: \"{}\"}}\ndiscover: [{{etcd: '{}', timeout: 5s}}]\n",
+            server.place("prod"),
+            engines[0].address(),
+            server.place("hosts")
+        ),
+    );
+    cluster.stackfile(&WEB.replace("replicas: 2", "mode: global"));
+    let put = |at: usize| {
+        let entry = format!(r#"{{"address":"{}","role":"manager"}}"#, engines[at].address());
+        server.put(&format!("hosts/{}", engines[at].name()), &entry);
+    };
+    put(1);
+    server.put("hosts-of-others/h9", "nonsense");
+    let nodes = || cluster.expect(0, "node ls --format {{.Name}}:{{.Role}}").stdout;
+    assert_eq!(nodes(), "h1:worker\nh2:manager\n");
+    put(2);
+    cluster.expect(0, "deploy --yes shop");
+    assert_eq!(cluster.running().len(), 3);
+    server.put("hosts/h4", "nonsense");
+    let run = cluster.expect(6, "diff shop");
+    assert!(run.stderr.contains("what is at `h4` is not JSON"), "{}", run.show());
+    server.etcdctl("del hosts/ --prefix");
+    let run = cluster.expect(6, "deploy --yes shop");
+    assert!(run.stderr.contains("names 0 of the 2 hosts it named before"), "{}", run.show());
+    (0..3).for_each(|member| server.kill(member));
+    let run = cluster.expect(6, "diff shop");
+    assert!(run.stderr.contains("stackctl::cluster::hosts_unknown"), "{}", run.show());
+}

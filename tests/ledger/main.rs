@@ -27,3 +27,5 @@ mod server;
 #[path = "../support/splitmix.rs"]
 mod splitmix;
 mod wire;
+mod zoo;
+mod zookeeper;

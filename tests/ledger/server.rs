@@ -156,7 +156,14 @@ impl Server {
         (done.status.success(), String::from_utf8_lossy(&done.stdout).into_owned())
     }
 
-    fn etcdctl(&self, words: &str) {
+    /// Writes a key, as somebody else would.
+    pub fn put(&self, key: &str, value: &str) {
+        let (is_done, told) = self.client(&self.client_url(0), &["put", key, value]);
+        assert!(is_done, "{key}: {told}");
+    }
+
+    /// Has etcd's own program do something.
+    pub fn etcdctl(&self, words: &str) {
         let words: Vec<&str> = words.split(' ').collect();
         let (is_done, told) = self.client(&self.client_url(0), &words);
         assert!(is_done, "{words:?}: {told}");

@@ -9,12 +9,16 @@ use stackctl::model::{NodeName, StackName};
 use stackctl::orchestrator::Reason;
 
 /// Each type of event, and its own fields: `?` behind a name may be missing or null.
-pub const TYPES: [(&str, &str, &[&str]); 20] = [
+pub const TYPES: [(&str, &str, &[&str]); 24] = [
     ("leading", "This loop is the one that acts.", &[]),
     ("standing_by", "Another loop has the lead.", &["leader"]),
     ("lead_lost", "The lead is lost.", &[]),
     ("node_lost", "A node counts as lost.", &["node", "silent_ms", "why"]),
     ("node_back", "A lost node is back.", &["node"]),
+    ("node_joined", "A host was discovered.", &["node", "source"]),
+    ("node_left", "A host is not discovered any more.", &["node"]),
+    ("hosts_unknown", "Who names hosts cannot be asked or is not believed.", &["why"]),
+    ("hosts_known", "They are asked and believed again.", &[]),
     ("cut_off", "So many nodes are silent that it is more likely this machine.", &[]),
     ("stack", "A stack stands otherwise than before.", &["stack", "release?", "standing"]),
     ("heal_began", "The loop brings a stack back.", &["stack", "release", "actions"]),
@@ -27,7 +31,7 @@ pub const TYPES: [(&str, &str, &[&str]); 20] = [
     ),
     ("declined", "A stack of a commit cannot be used.", &["repository", "commit", "stack", "why"]),
     ("repository_trouble", "A repository cannot be read.", &["repository", "why"]),
-    ("release_began", "A release began.", &["stack", "release", "commit", "actions?"]),
+    ("release_began", "A release began.", &["stack", "release", "commit?", "actions?"]),
     ("release_ended", "A release ended.", &["stack", "release", "outcome"]),
     ("operation_began", "Something else was begun: see `stackctl log`.", &["operation", "verb", "who"]),
     ("operation_ended", "It ended.", &["operation", "verb", "failed?"]),
@@ -60,6 +64,7 @@ fn field(name: &str) -> Value {
         "standing" => ("string", "How it stands, in a word."),
         "task" => ("string", "Service and slot."),
         "what" => ("string", "The engine's word: `start`, `die`, `health_status: healthy`."),
+        "source" => ("string", "Who named it."),
         "leader" => ("string", "Which."),
         "object" => ("string", "What was acted upon."),
         "repository" => ("string", "Its name, as everybody may read it."),
@@ -119,6 +124,10 @@ pub fn samples() -> Vec<News> {
         News::LeadLost,
         News::NodeLost { node: node(), silent_ms: 5_000, why: text() },
         News::NodeBack { node: node() },
+        News::NodeJoined { node: node(), source: text() },
+        News::NodeLeft { node: node() },
+        News::HostsUnknown { why: text() },
+        News::HostsKnown,
         News::CutOff,
         News::Stack { stack: stack(), release: Some(3), standing: Standing::InSync },
         News::Stack {
@@ -139,8 +148,8 @@ pub fn samples() -> Vec<News> {
         News::Commit { repository: text(), commit: text(), subject: text(), stacks: 2 },
         News::Declined { repository: text(), commit: text(), stack: text(), why: text() },
         News::RepositoryTrouble { repository: text(), why: text() },
-        News::ReleaseBegan { stack: stack(), release: 3, commit: text(), actions: Some(2) },
-        News::ReleaseBegan { stack: stack(), release: 3, commit: String::new(), actions: None },
+        News::ReleaseBegan { stack: stack(), release: 3, commit: Some(text()), actions: Some(2) },
+        News::ReleaseBegan { stack: stack(), release: 3, commit: None, actions: None },
         News::ReleaseEnded { stack: stack(), release: 3, outcome: text() },
         News::OperationBegan { operation: text(), verb: text(), who: text() },
         News::OperationEnded { operation: text(), verb: text(), failed: None },

@@ -10,7 +10,11 @@ use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 
 /// The hosts of a cluster.
 #[derive(JsonSchema)]
-#[schemars(title = "stackctl inventory", deny_unknown_fields)]
+#[schemars(
+    title = "stackctl inventory",
+    deny_unknown_fields,
+    extend("anyOf" = [{"required": ["hosts"]}, {"required": ["discover"]}])
+)]
 struct Inventory {
     /// Name of the cluster. It is part of the labels of everything that is deployed.
     cluster: Option<String>,
@@ -26,14 +30,16 @@ struct Inventory {
     /// How nodes are chosen for services that do not say.
     placement: Option<Placement>,
     /// Where releases and leases are kept: `volumes` of the managers, `file:///path`, or
-    /// `etcd://h1,h2,h3/prefix?ca=/path`. `volumes` without it.
-    #[schemars(regex(pattern = "^(volumes|file:///.*|etcd://.+)$"))]
+    /// `etcd://h1,h2,h3/prefix?ca=/path`, or `zookeeper://h1,h2,h3/prefix`. `volumes` without it.
+    #[schemars(regex(pattern = "^(volumes|file:///.*|(etcd|zookeeper)://.+)$"))]
     ledger: Option<String>,
     /// Who is told of what happens: by the loop, and by deploys.
     notifications: Option<Vec<Notification>>,
-    /// Hosts by the names they have in the cluster.
+    /// Hosts by the names they have in the cluster. A range in name or address, `web[01:20]`, is many.
     #[schemars(extend("minProperties" = 1))]
-    hosts: BTreeMap<String, Host>,
+    hosts: Option<BTreeMap<String, Host>>,
+    /// Who is asked for more hosts.
+    discover: Option<Vec<Source>>,
     /// The stacks of a repository that holds this file, for `stackctl reconcile --repo`.
     stacks: Option<Vec<Stack>>,
 }
@@ -83,6 +89,23 @@ enum Level {
     Info,
     Warning,
     Error,
+}
+
+/// Somebody who names hosts: one of `command`, `etcd` and `zookeeper`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, extend("oneOf" = [{"required": ["command"]}, {"required": ["etcd"]}, {"required": ["zookeeper"]}]))]
+struct Source {
+    /// A program and its arguments; prints `{"hosts": {…}}`, or what Ansible takes from `--list`.
+    #[schemars(length(min = 1))]
+    command: Option<Vec<String>>,
+    /// Keys below a prefix, each of which holds a host as JSON.
+    #[schemars(regex(pattern = "^etcd://[^/]+/.+$"))]
+    etcd: Option<String>,
+    /// Nodes below a path of ZooKeeper, each of which holds a host as JSON.
+    #[schemars(regex(pattern = "^zookeeper://[^/]+/.+$"))]
+    zookeeper: Option<String>,
+    /// How long it may take. `10s` without it.
+    timeout: Option<String>,
 }
 
 /// A stack of a repository.

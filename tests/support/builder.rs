@@ -32,6 +32,7 @@ pub fn node(name: &str) -> ObservedNode {
             labels: BTreeMap::new(),
             availability: Availability::Active,
             abandons_data: false,
+            found_by: None,
         },
         view: NodeView::Facts(Box::new(NodeFacts {
             id: format!("ID-{name}"),
@@ -74,6 +75,7 @@ pub fn cluster(nodes: Vec<ObservedNode>) -> Observed {
         at: Timestamp(0),
         nodes: nodes.into_iter().map(|node| (node.member.name.clone(), node)).collect(),
         records_unknown: None,
+        hosts_unknown: None,
     }
 }
 

@@ -189,6 +189,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["cluster"],
+        "hosts_unknown",
+        "it is not known which hosts there are",
+        "A source under `discover:` fails, does not answer in time, or names so few hosts that it is more likely at fault. Tasks may run on hosts that it does not name now, so nothing is planned.",
+        "See what the message says of the source. Hosts that are gone for good are forgotten by name.",
+        "stackctl node forget h5 h6",
+    ),
+    row(
+        &["cluster"],
         "records_unknown",
         "what is remembered of the nodes cannot be read",
         "Availability, roles and labels of nodes can be changed by `stackctl node update`, and the ledger keeps that. Without it a node that was drained looks active and would be given tasks, so nothing is planned.",

@@ -361,6 +361,7 @@ mod tests {
             labels: [("zone".to_owned(), "a".to_owned())].into(),
             availability: Availability::Active,
             abandons_data: false,
+            found_by: None,
         }
     }
 

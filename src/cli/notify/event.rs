@@ -46,6 +46,10 @@ impl Event {
             News::NodeBack { node } => recovered = Some(format!("node {node}")),
             News::LeadLost => trouble = Some(("lead".to_owned(), String::new())),
             News::Leading => recovered = Some("lead".to_owned()),
+            News::HostsUnknown { .. } => trouble = Some(("hosts".to_owned(), String::new())),
+            News::HostsKnown => recovered = Some("hosts".to_owned()),
+            // It comes by choice of whoever names hosts, as it went.
+            News::NodeJoined { node, .. } => recovered = Some(format!("node {node}")),
             News::CutOff => trouble = Some(("network".to_owned(), String::new())),
             News::LedgerTrouble { .. } => trouble = Some(("ledger".to_owned(), String::new())),
             News::RepositoryTrouble { repository, .. } => {
@@ -85,6 +89,7 @@ impl Event {
             News::Acted(deed) => stack = Some(deed.stack.clone()),
             News::Task { stack: of, .. } => stack = Some(of.clone()),
             News::StandingBy { .. }
+            | News::NodeLeft { .. }
             | News::OperationBegan { .. }
             | News::OperationEnded { .. }
             | News::Stopping => {}

@@ -40,8 +40,10 @@ pub(in crate::cli) fn text(at: Timestamp, news: &News) -> String {
 pub(in crate::cli) fn level(news: &News) -> &'static str {
     match news {
         News::Leading
+        | News::HostsKnown
         | News::StandingBy { .. }
         | News::NodeBack { .. }
+        | News::NodeJoined { .. }
         | News::HealBegan { .. }
         | News::Commit { .. }
         | News::ReleaseBegan { .. }
@@ -58,7 +60,9 @@ pub(in crate::cli) fn level(news: &News) -> &'static str {
         },
         News::Acted(_) => "warning",
         News::ReleaseEnded { outcome, .. } if matches!(outcome.as_str(), "deployed" | "removed") => "info",
+        News::NodeLeft { .. } => "warning",
         News::NodeLost { .. }
+        | News::HostsUnknown { .. }
         | News::CutOff
         | News::LeadLost
         | News::LedgerTrouble { .. }
@@ -80,6 +84,10 @@ pub(in crate::cli) fn words(news: &News) -> String {
             format!("node {node} is lost: silent for {} ({why})", elapsed(*silent_ms))
         }
         News::NodeBack { node } => format!("node {node} is back"),
+        News::NodeJoined { node, source } => format!("node {node} joined ({source})"),
+        News::NodeLeft { node } => format!("node {node} left the inventory"),
+        News::HostsKnown => "those who name hosts answer again, and are believed".to_owned(),
+        News::HostsUnknown { why } => format!("the hosts stay those that were known: {why}"),
         News::CutOff => {
             "most nodes are silent: it is more likely this machine that is cut off; nothing is done until \
                          they answer"
@@ -112,7 +120,7 @@ pub(in crate::cli) fn words(news: &News) -> String {
             format!("{repository} cannot be followed, and what it declared stands: {why}")
         }
         News::ReleaseBegan { stack, release, commit, actions } => {
-            let from = if commit.is_empty() { String::new() } else { format!(" from {commit}") };
+            let from = commit.as_ref().map_or_else(String::new, |commit| format!(" from {commit}"));
             let actions =
                 actions.map_or_else(|| " began".to_owned(), |n| format!(", {}", count(n, "action")));
             format!("stack {stack}: release {release}{from}{actions}")

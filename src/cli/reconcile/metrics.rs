@@ -17,7 +17,7 @@ pub(super) fn text(snapshot: &Snapshot, told: &notify::Counts) -> String {
     let mut out = String::new();
     let counts = &snapshot.counts;
     let count = |of: &AtomicU64| of.load(Ordering::Relaxed) as f64;
-    let plain: [(&str, &str, &str, f64); 16] = [
+    let plain: [(&str, &str, &str, f64); 17] = [
         (
             "leading",
             "gauge",
@@ -63,6 +63,12 @@ pub(super) fn text(snapshot: &Snapshot, told: &notify::Counts) -> String {
             "counter",
             "Events that a notification does not tell, or told not long ago.",
             count(&told.held_back),
+        ),
+        (
+            "discoveries_failed_total",
+            "counter",
+            "Times that the sources of hosts could not be asked, or were not believed.",
+            counts.discoveries_failed as f64,
         ),
     ];
     for (name, kind, help, value) in plain {

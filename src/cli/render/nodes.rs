@@ -29,6 +29,7 @@ pub const COLUMNS: Columns = Columns {
         ("Tasks", "TASKS"),
         ("Error", "ERROR"),
         ("Ledger", "FROM LEDGER"),
+        ("Source", "FOUND BY"),
     ],
     table: &["ID", "Name", "Hostname", "Status", "Availability", "ManagerStatus", "EngineVersion", "Labels"],
 };
@@ -36,6 +37,14 @@ pub const COLUMNS: Columns = Columns {
 /// The table where the ledger has something to say of nodes.
 pub const WITH_LEDGER: &str = "table {{.ID}}\t{{.Name}}\t{{.Hostname}}\t{{.Status}}\t{{.Availability}}\t{{.Role}}\t\
     {{.ManagerStatus}}\t{{.EngineVersion}}\t{{.Labels}}\t{{.Ledger}}";
+
+/// The table where hosts are discovered.
+pub const WITH_SOURCE: &str = "table {{.ID}}\t{{.Name}}\t{{.Hostname}}\t{{.Status}}\t{{.Availability}}\t\
+    {{.ManagerStatus}}\t{{.EngineVersion}}\t{{.Labels}}\t{{.Source}}";
+
+/// The table where there is both.
+pub const WITH_BOTH: &str = "table {{.ID}}\t{{.Name}}\t{{.Hostname}}\t{{.Status}}\t{{.Availability}}\t{{.Role}}\t\
+    {{.ManagerStatus}}\t{{.EngineVersion}}\t{{.Labels}}\t{{.Ledger}}\t{{.Source}}";
 
 /// One row for each node, in natural order. `keepers` keep the ledger: that is what a manager's status is
 /// about, where docker's is about Raft.
@@ -80,6 +89,7 @@ fn row(node: &ObservedNode, keeps: bool, record: Option<&NodeRecord>) -> Row {
         "Tasks": facts.map_or(0, |facts| facts.tasks.iter().filter(|task| task.is_live()).count()).to_string(),
         "Error": error,
         "Ledger": record.map(recorded).unwrap_or_default().join(","),
+        "Source": member.found_by.as_deref().unwrap_or("inventory"),
     }))
 }
 
@@ -114,6 +124,7 @@ pub fn inspect(node: &ObservedNode, record: Option<&NodeRecord>) -> Value {
             "Availability": member.availability.to_string(),
         },
         "FromLedger": record.map_or(Value::Null, |record| json!(record)),
+        "FoundBy": member.found_by.as_deref().unwrap_or("inventory"),
         "Description": Value::Null,
         "Status": { "State": "ready", "Addr": "" },
     });
@@ -166,6 +177,9 @@ pub fn pretty(node: &ObservedNode, record: Option<&NodeRecord>) -> String {
     let mut add = |depth: usize, name: &str, value: String| lines.push((depth, name.to_owned(), value));
     add(0, "Name", member.name.to_string());
     add(0, "Address", member.address.clone());
+    if let Some(source) = &member.found_by {
+        add(0, "Found by", source.clone());
+    }
     add(0, "Role", member.role.to_string());
     add(0, "Availability", member.availability.to_string());
     if !member.labels.is_empty() {
@@ -262,6 +276,7 @@ mod tests {
             labels: BTreeMap::from([("zone".to_owned(), "a".to_owned())]),
             availability,
             abandons_data: false,
+            found_by: None,
         };
         let facts = NodeFacts {
             id: "7TRN:IPZB:QYBB:VPBQ".into(),
@@ -294,6 +309,7 @@ mod tests {
             at: Timestamp(0),
             nodes: nodes.into_iter().map(|node| (node.member.name.clone(), node)).collect(),
             records_unknown: None,
+            hosts_unknown: None,
         }
     }
 

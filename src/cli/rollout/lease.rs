@@ -13,7 +13,7 @@ use crate::cli::render::age::human_duration;
 use crate::cli::report::{Blame, Exit, Failure};
 use crate::cli::saved_plan::SavedPlanError;
 use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
-use crate::engine::members::tend;
+use crate::engine::members::{remember_found, tend};
 use crate::engine::{Lease, Planned, Store, Validity, outcome};
 use crate::fleet::RegisterWriter;
 use crate::ledger::lease::{Holder, Terms, stream};
@@ -167,7 +167,7 @@ pub(super) struct Begun {
     lease: Lease<Store<RegisterWriter>>,
     remembered: Remembered,
     number: u64,
-    commit: String,
+    commit: Option<String>,
     stack: StackName,
 }
 
@@ -207,6 +207,12 @@ pub(super) async fn begin(
         give_back(context, lease).await;
         return is_still.map(|_| Beginning::NoMore);
     }
+    if cluster.discovery.is_some()
+        && let Err(error) = remember_found(&record.ledger, &cluster.fleet.found()).await
+    {
+        give_back(context, lease).await;
+        return Err(error.into());
+    }
     let draft = &mut record.draft;
     let git = match draft.git.take() {
         Some(git) => git.await.ok().flatten(),
@@ -222,7 +228,7 @@ pub(super) async fn begin(
     match record.remembered.begin(&record.ledger, &release).await {
         Ok(number) => {
             let Record { ledger, remembered, .. } = record;
-            let commit = release.git.as_ref().map(Git::short).unwrap_or_default();
+            let commit = release.git.as_ref().map(Git::short);
             Ok(Beginning::Begun(Box::new(Begun { ledger, lease, remembered, number, commit, stack })))
         }
         Err(error) => {
@@ -334,8 +340,8 @@ impl Begun {
         self.number
     }
 
-    /// The commit it is from, short; empty if it is from none.
-    pub(super) fn commit(&self) -> String {
+    /// The commit it is from, short.
+    pub(super) fn commit(&self) -> Option<String> {
         self.commit.clone()
     }
 

@@ -35,6 +35,9 @@ pub(in crate::cli) struct Document {
     /// Why it is not known what the ledger says of nodes, if so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     records_unknown: Option<Unreachable>,
+    /// Why it is not known which hosts there are, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hosts_unknown: Option<Unreachable>,
     /// What tasks run, by a name that has no meaning: tasks of a service have one in common.
     specs: BTreeMap<String, TaskSpec>,
     /// What the ledger knows.
@@ -95,7 +98,7 @@ impl Document {
     ) -> Self {
         let mut specs = Specs { cluster: &observed.cluster, masked: BTreeMap::new(), known: BTreeMap::new() };
         let nodes = observed.nodes.iter().map(|(name, node)| {
-            let member = Member { address: String::new(), ..node.member.clone() };
+            let member = Member { address: String::new(), found_by: None, ..node.member.clone() };
             let seen = match &node.view {
                 NodeView::Facts(facts) => {
                     let tasks = facts.tasks.iter().map(|task| specs.task(task)).collect();
@@ -115,6 +118,7 @@ impl Document {
             task_history: options.task_history,
             nodes: nodes.collect(),
             records_unknown: observed.records_unknown.clone(),
+            hosts_unknown: observed.hosts_unknown.clone(),
             specs: specs.masked,
             stacks,
             ledger_unknown,
@@ -154,6 +158,7 @@ impl Document {
             at: self.at,
             nodes,
             records_unknown: self.records_unknown.clone(),
+            hosts_unknown: self.hosts_unknown.clone(),
         })
     }
 

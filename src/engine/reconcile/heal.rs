@@ -9,6 +9,7 @@ use tokio::sync::{mpsc::UnboundedSender, watch};
 use super::declared::Declarations;
 use super::known::known;
 use super::news::{Deed, News};
+use crate::discover::Discovery;
 use crate::engine::lease::{NotTaken, Wanted, take};
 use crate::engine::run::{Crew, End, Progress, RunOptions, run};
 use crate::engine::{Clock, Journal, Lease, Lookout, Me, Store, outcome};
@@ -40,6 +41,8 @@ pub struct Hands {
     pub me: Me,
     /// Where runs are written down.
     pub journals: Option<PathBuf>,
+    /// Whom to ask for hosts; `None` if all stand in the inventory.
+    pub discovery: Option<Arc<Discovery>>,
     /// What repositories declare; `None` if none is followed.
     pub declarations: Option<watch::Receiver<Declarations>>,
     /// The same repositories, by the names they are called.

@@ -16,6 +16,7 @@
 
 pub mod declared;
 mod heal;
+mod hosts;
 mod known;
 mod lead;
 pub mod news;
@@ -37,6 +38,7 @@ use super::Lookout;
 use super::lease::Validity;
 use crate::fleet::Sign;
 use crate::fleet::events::Happening;
+use crate::ledger::nodes::NodeRecords;
 use crate::ledger::{LedgerError, ReadRegisters as _, Written};
 use crate::model::{NodeFacts, NodeName, Observed, StackName, Timestamp};
 use crate::orchestrator::{Liveness, NodeNews, PlanOptions};
@@ -46,9 +48,10 @@ pub use heal::{Hands, reason};
 pub use news::{Counts, Deed, News, NodeStanding, Snapshot, Standing};
 
 use heal::{Healed, heal};
+use hosts::Hosts;
 use known::Known;
 use lead::take_lead;
-use senses::Heard;
+use senses::{Heard, Senses};
 use stack::{Judgement, Stack};
 
 /// What happened is looked into after this long: several things often happen together.
@@ -85,6 +88,8 @@ pub struct Options {
     /// From one reading of all that is remembered to the next, in milliseconds, whatever was heard: engines
     /// tell of records that are written, and a directory does not.
     pub records_ms: i64,
+    /// From one question for hosts to the next, in milliseconds, where they are discovered.
+    pub discover_ms: i64,
     /// How long a node may be silent before it counts as lost, in milliseconds.
     pub patience_ms: i64,
     /// Only these stacks; all if there is none.
@@ -190,10 +195,13 @@ struct Watch {
     options: Options,
     tell: Tell,
     liveness: Liveness,
+    senses: Senses,
+    hears: UnboundedReceiver<Heard>,
+    hosts: Hosts,
     stacks: BTreeMap<StackName, Stack>,
     /// What was last seen of each node that answered.
     last_seen: Arc<BTreeMap<NodeName, NodeFacts>>,
-    looks: JoinSet<Option<(Observed, i64)>>,
+    looks: JoinSet<Option<(Observed, NodeRecords, i64)>>,
     look_at: Timestamp,
     has_looked: bool,
     /// The names of all stacks.
@@ -214,8 +222,14 @@ impl Watch {
     fn new(hands: Arc<Hands>, options: Options, tell: Tell) -> Self {
         let now = hands.clock.now();
         let nodes = hands.fleet.nodes();
+        let (heard, hears) = unbounded_channel();
+        let mut senses = Senses::new(hands.fleet.observer().brisk(), heard);
+        nodes.iter().for_each(|node| senses.listen(node));
         Self {
             liveness: Liveness::new(nodes, options.patience_ms, now),
+            senses,
+            hears,
+            hosts: Hosts::new(&hands, now),
             hands,
             options,
             tell,
@@ -245,8 +259,6 @@ impl Watch {
         lead: &Validity,
     ) {
         self.counts = show.borrow().counts;
-        let (heard, mut hears) = unbounded_channel();
-        let _senses = senses::open(&self.hands.fleet.observer().brisk(), &heard);
         let mut written = self.hands.reading.registers().listen();
         let mut declarations = self.hands.declarations.clone();
         if let Some(declarations) = &mut declarations {
@@ -259,9 +271,10 @@ impl Watch {
                 break;
             }
             tokio::select! {
-                Some(what) = hears.recv() => self.hear(what),
+                Some(what) = self.hears.recv() => self.hear(what),
                 Some(what) = senses::told(&mut written) => self.written(&what),
                 Some(seen) = self.looks.join_next() => self.seen(seen.ok().flatten()),
+                Some(named) = self.hosts.answered() => self.hosts_named(named),
                 Some(listed) = self.lists.join_next() => self.listed(listed),
                 Some(read) = self.reads.join_next() => if let Ok((stack, known)) = read {
                     self.known(&stack, known);
@@ -317,6 +330,7 @@ impl Watch {
             && self.looks.is_empty()
             && self.look_at > self.now()
             && self.declarations.is_complete()
+            && self.hosts.is_settled()
             && self.stacks.values().all(|stack| stack.is_judged())
     }
 
@@ -339,14 +353,16 @@ impl Watch {
                 (name, known)
             });
         }
-        if now >= self.look_at && self.looks.is_empty() {
+        self.ask_for_hosts();
+        if now >= self.look_at && self.looks.is_empty() && self.hosts.is_asked() {
             let hands = Arc::clone(&self.hands);
             self.looks.spawn(async move {
                 let observer = hands.fleet.observer().brisk();
                 let lookout = Lookout { observer: &observer, ledger: &hands.reading };
                 let begun = hands.clock.now();
-                let observed = timeout(LOOK_LIMIT, lookout.observe(begun)).await.ok()?;
-                Some((observed, hands.clock.now().since_ms(begun)))
+                let (observed, records) =
+                    timeout(LOOK_LIMIT, lookout.observe_with_records(begun)).await.ok()?;
+                Some((observed, records, hands.clock.now().since_ms(begun)))
             });
             self.look_at = now.plus_ms(self.options.interval_ms);
         }
@@ -504,8 +520,8 @@ impl Watch {
         }
     }
 
-    fn seen(&mut self, seen: Option<(Observed, i64)>) {
-        let Some((mut observed, took_ms)) = seen else {
+    fn seen(&mut self, seen: Option<(Observed, NodeRecords, i64)>) {
+        let Some((mut observed, records, took_ms)) = seen else {
             // Given up. Whoever did not answer is soon lost, or answers.
             self.look_soon();
             return;
@@ -514,6 +530,7 @@ impl Watch {
         self.counts.looks += 1;
         self.counts.looks_ms += u64::try_from(took_ms).unwrap_or(0);
         let mut lost = self.liveness.lost();
+        self.with_hosts(&mut observed, &records, &mut lost);
         heal::remember_lost(&mut observed, &mut lost, &self.last_seen);
         let answered = observed.nodes.iter().filter(|(name, _)| !lost.contains(*name));
         let seen = answered.filter_map(|(name, node)| Some((name.clone(), node.view.facts()?.clone())));
@@ -561,6 +578,7 @@ impl Watch {
             let (stop, tell) = (self.stopped.subscribe(), self.heal_news.0.clone());
             self.heals.spawn(async move { (stack, begun, heal(hands, job, stop, tell).await) });
         }
+        self.forget_hosts();
         // What a deploy does is not what upkeep does: it starts what was given up on, too.
         let base = PlanOptions { upkeep: false, ..base };
         for (stack, wish) in releases {

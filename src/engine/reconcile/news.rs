@@ -34,6 +34,25 @@ pub enum News {
         /// Which.
         node: NodeName,
     },
+    /// A host was discovered.
+    NodeJoined {
+        /// Which.
+        node: NodeName,
+        /// Who named it.
+        source: String,
+    },
+    /// A host is not discovered any more: nobody dials it, and its tasks are run elsewhere in a while.
+    NodeLeft {
+        /// Which.
+        node: NodeName,
+    },
+    /// Who names hosts cannot be asked or is not believed; the hosts stay those that were known.
+    HostsUnknown {
+        /// Why.
+        why: String,
+    },
+    /// Those who name hosts are asked and believed again.
+    HostsKnown,
     /// So many nodes are lost that it is more likely us: nothing is done until that changes.
     CutOff,
     /// A stack stands otherwise than before.
@@ -101,8 +120,9 @@ pub enum News {
         stack: StackName,
         /// Its number.
         release: u64,
-        /// From which commit.
-        commit: String,
+        /// From which commit, if it is from one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        commit: Option<String>,
         /// How many actions are planned, where that is known.
         #[serde(skip_serializing_if = "Option::is_none")]
         actions: Option<usize>,
@@ -350,4 +370,6 @@ pub struct Counts {
     pub nodes_lost: u64,
     /// Questions that the ledger did not answer.
     pub ledger_failed: u64,
+    /// Times that the sources of hosts could not be asked, or were not believed.
+    pub discoveries_failed: u64,
 }

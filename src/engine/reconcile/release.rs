@@ -97,7 +97,7 @@ async fn with_lease(
         ..Release::of(spec.clone(), verb.to_owned(), hands.me.who.clone(), hands.clock.now())
     };
     let number = before.begin(writing, &release).await?;
-    let (commit, actions) = (wish.commit.short(), Some(plan.forecast.actions().count()));
+    let (commit, actions) = (Some(wish.commit.short()), Some(plan.forecast.actions().count()));
     let began = News::ReleaseBegan { stack: stack.clone(), release: number, commit, actions };
     let _nobody_listens = tell.send((hands.clock.now(), began));
     let is_atomic = options.atomic;

@@ -1,8 +1,9 @@
 //! What a loop hears of its hosts without asking twice: probes, and the engines' own events.
 //!
-//! Each host has two tasks of its own, so that a slow one keeps nobody else waiting. They end with the
-//! set they were put into.
+//! Each host has two tasks of its own, so that a slow one keeps nobody else waiting. They end when nobody
+//! listens to the host any more.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -33,14 +34,33 @@ pub(in crate::engine) enum Heard {
     Happened(NodeName, Happening),
 }
 
-/// Begins to listen to every host.
-pub(in crate::engine) fn open(observer: &Observer, heard: &UnboundedSender<Heard>) -> JoinSet<()> {
-    let mut all = JoinSet::new();
-    for (node, probe) in observer.probes() {
-        all.spawn(probing(node.clone(), probe, heard.clone()));
-        all.spawn(listening(node, observer.clone(), heard.clone()));
+/// Listens to hosts, to each for as long as it belongs to the cluster.
+#[derive(Debug)]
+pub(in crate::engine) struct Senses {
+    observer: Observer,
+    heard: UnboundedSender<Heard>,
+    each: BTreeMap<NodeName, JoinSet<()>>,
+}
+
+impl Senses {
+    /// Listens to nobody yet.
+    pub(in crate::engine) fn new(observer: Observer, heard: UnboundedSender<Heard>) -> Self {
+        Self { observer, heard, each: BTreeMap::new() }
     }
-    all
+
+    /// Begins to listen to a host.
+    pub(in crate::engine) fn listen(&mut self, node: &NodeName) {
+        let Some(probe) = self.observer.probe(node) else { return };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(probing(node.clone(), probe, self.heard.clone()));
+        tasks.spawn(listening(node.clone(), self.observer.clone(), self.heard.clone()));
+        self.each.insert(node.clone(), tasks);
+    }
+
+    /// Listens to it no more.
+    pub(super) fn leave(&mut self, node: &NodeName) {
+        self.each.remove(node);
+    }
 }
 
 async fn probing(node: NodeName, mut probe: Probe, heard: UnboundedSender<Heard>) {

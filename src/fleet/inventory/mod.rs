@@ -13,11 +13,15 @@ use crate::model::spec::Strategy;
 use crate::model::{ClusterName, NodeName};
 
 mod find;
+mod hosts;
 pub mod notifications;
 mod parse;
+pub mod range;
+mod sources;
 
 pub use find::{Env, FILE, InventoryError, VARIABLE, find, load};
-pub use parse::parse;
+pub use parse::{parse, parse_found};
+pub use sources::{Source, SourceKind};
 
 /// The engine's socket unless the inventory says otherwise.
 pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
@@ -45,6 +49,8 @@ pub struct Inventory {
     pub notifications: Vec<notifications::Notification>,
     /// The hosts by node name.
     pub hosts: BTreeMap<NodeName, HostEntry>,
+    /// Who is asked for more.
+    pub discover: Vec<Source>,
 }
 
 /// What to do about host keys.
@@ -197,6 +203,7 @@ impl Inventory {
             labels: BTreeMap::new(),
             availability: Availability::Active,
             abandons_data: false,
+            found_by: None,
         };
         let entry = HostEntry { member, address, docker_socket: PathBuf::from(DEFAULT_SOCKET) };
         Self {
@@ -210,6 +217,7 @@ impl Inventory {
             ledger: LedgerPlace::default(),
             notifications: Vec::new(),
             hosts: BTreeMap::from([(name, entry)]),
+            discover: Vec::new(),
         }
     }
 

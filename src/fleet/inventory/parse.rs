@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::ledger::place::LedgerPlace;
-use crate::model::node::{Availability, Member, Role};
 use crate::model::spec::Strategy;
 use crate::model::{ClusterName, NodeName};
-use crate::yaml::{
-    self, Diagnostic, Drawn, Entry, Fields, Node, Report, Sink, SourceText, Sources, Span, Value,
-};
+use crate::yaml::{self, Drawn, Fields, Node, Report, Sink, SourceText, Sources, Span, Value};
 
-use super::{Address, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts, notifications};
+use super::{Address, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts, hosts, notifications, sources};
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "cluster",
     "ssh_config",
     "known_hosts",
@@ -23,13 +20,10 @@ const KEYS: [&str; 10] = [
     "ledger",
     "notifications",
     "hosts",
+    "discover",
     // For `reconcile --repo`: which stacks a repository has.
     "stacks",
 ];
-const HOST_KEYS: [&str; 5] = ["address", "role", "labels", "availability", "docker_socket"];
-
-const AN_ADDRESS: &str = "an address such as `ssh://root@10.0.0.1` or an alias of the ssh config";
-
 /// Reads an inventory. `name` is its path, as messages call it and as relative paths in it start from.
 /// With it come warnings.
 pub fn parse(text: &str, name: &str) -> Result<(Inventory, Vec<Drawn>), Report> {
@@ -40,6 +34,24 @@ pub fn parse(text: &str, name: &str) -> Result<(Inventory, Vec<Drawn>), Report> 
     let sink = Sink::new("inventory", &sources);
     let inventory = read(&sink, yaml::parse(&sources, file, &sink), Span::new(file, 0..0), Path::new(name));
     sink.finish().map(|notes| (inventory, notes))
+}
+
+/// Reads `{"hosts": {…}}` as a source of discovery gives it: entries as in an inventory, and perhaps none.
+pub fn parse_found(text: &str, name: &str) -> Result<BTreeMap<NodeName, HostEntry>, Report> {
+    let sources = Sources::new();
+    let source = SourceText { name: name.to_owned(), bytes: text.into() };
+    let (Ok(file) | Err((file, _))) = sources.add(source);
+    let sink = Sink::new("inventory", &sources);
+    let root = yaml::parse(&sources, file, &sink);
+    let top = root.as_ref().and_then(|root| Fields::of(&sink, root, root.span, ""));
+    let mut found = BTreeMap::new();
+    if let Some(top) = top {
+        if let Some(listed) = top.fields("hosts") {
+            found = hosts::read(&sink, listed.entries());
+        }
+        top.deny_unknown(&["hosts"]);
+    }
+    sink.finish().map(|_| found)
 }
 
 /// What can be read. Where something is wrong, the sink knows, and what is returned is not used.
@@ -84,162 +96,16 @@ fn read(sink: &Sink<'_>, root: Option<Node>, start: Span, path: &Path) -> Invent
     );
     inventory.ledger = place.map(|place| place.value).unwrap_or_default();
     inventory.notifications = notifications::read(&top, folder);
-    inventory.hosts = hosts(sink, &top);
+    inventory.discover = sources::sources(sink, &top, folder);
+    inventory.hosts = hosts::hosts(sink, &top);
     top.deny_unknown(&KEYS);
     inventory
-}
-
-fn hosts(sink: &Sink<'_>, top: &Fields<'_>) -> BTreeMap<NodeName, HostEntry> {
-    let listed = top.fields("hosts");
-    let wrong = listed.is_none() && top.node("hosts").is_some();
-    let entries = listed.as_ref().map_or(&[][..], |hosts| hosts.entries());
-    if entries.is_empty() && !wrong {
-        sink.push(
-            Diagnostic::error("no_hosts", "the inventory names no hosts")
-                .at(top.span(), "there should be `hosts:` here")
-                .help("add `hosts: {h1: \"ssh://root@10.0.0.1\"}`"),
-        );
-    }
-    let mut hosts = BTreeMap::new();
-    let mut taken: BTreeMap<String, (String, Span)> = BTreeMap::new();
-    for entry in entries {
-        let Some((host, span)) = host(sink, entry) else { continue };
-        let name = host.member.name.clone();
-        let engine = format!("{} {}", host.address, host.docker_socket.display());
-        if let Some((other, place)) = taken.insert(engine, (name.to_string(), span)) {
-            sink.push(
-                Diagnostic::error("same_host", format!("`{other}` and `{name}` are the same host"))
-                    .at(span, "this address")
-                    .also(place, "is here already")
-                    .help("take one of the two out: its tasks would be counted twice"),
-            );
-        }
-        hosts.insert(name, host);
-    }
-    let managers = hosts.values().filter(|host| host.member.role == Role::Manager).count();
-    // After a mistake a manager may be there and not have been understood.
-    if managers == 0 && !hosts.is_empty() && sink.errors() == 0 {
-        sink.push(
-            Diagnostic::warning("no_manager", "no host is a manager")
-                .at(listed.as_ref().map_or(top.span(), Fields::span), "all of these are workers")
-                .help("set `role: manager` on one host, or on three: they keep the cluster's records"),
-        );
-    }
-    hosts
-}
-
-/// One host, and where its address is written.
-fn host(sink: &Sink<'_>, entry: &Entry) -> Option<(HostEntry, Span)> {
-    let called = format!("host `{}`", sink.clean(&entry.key));
-    let name = match NodeName::new(&entry.key) {
-        Ok(name) => name,
-        Err(error) => {
-            sink.push(
-                Diagnostic::error("bad_name", format!("{called} cannot be called so"))
-                    .at(entry.key.span, error.to_string())
-                    .help("letters, digits, `-`, `_` and `.`: the name becomes part of container names"),
-            );
-            return None;
-        }
-    };
-    let (member, address) = (
-        |role, labels, availability, address: &Address| Member {
-            name,
-            address: address.to_string(),
-            role,
-            labels,
-            availability,
-            abandons_data: false,
-        },
-        &entry.value,
-    );
-    if matches!(address.value, Value::Text(_)) {
-        let address = self::address(sink, address, &format!("address of {called}"))?;
-        let member = member(Role::default(), BTreeMap::new(), Availability::default(), &address);
-        let docker_socket = PathBuf::from(DEFAULT_SOCKET);
-        return Some((HostEntry { member, address, docker_socket }, entry.value.span));
-    }
-    let Some(fields) = Fields::of(sink, &entry.value, entry.key.span, called.clone()) else {
-        if entry.value.is_null() {
-            sink.push(
-                Diagnostic::error("missing_key", format!("{called} has no address"))
-                    .at(entry.key.span, "needs one")
-                    .help(format!("write {AN_ADDRESS}")),
-            );
-        }
-        return None;
-    };
-    let node = fields.node("address");
-    if node.is_none() {
-        fields.missing("address");
-    }
-    let address = node.and_then(|node| self::address(sink, node, &fields.name("address")));
-    let role = fields.choice("role", &[("manager", Role::Manager), ("worker", Role::Worker)]);
-    let words =
-        [("active", Availability::Active), ("pause", Availability::Pause), ("drain", Availability::Drain)];
-    let availability = fields.choice("availability", &words);
-    let pairs = fields.pairs("labels").unwrap_or_default();
-    let labels = pairs.into_iter().map(|(key, value)| (key, value.value.unwrap_or_default())).collect();
-    let docker_socket = socket(&fields, address.as_ref());
-    fields.deny_unknown(&HOST_KEYS);
-    let address = address?;
-    let member = member(
-        role.map(|word| word.value).unwrap_or_default(),
-        labels,
-        availability.map(|word| word.value).unwrap_or_default(),
-        &address,
-    );
-    Some((HostEntry { member, address, docker_socket }, node?.span))
-}
-
-fn address(sink: &Sink<'_>, node: &Node, name: &str) -> Option<Address> {
-    let text = yaml::text(sink, node, name)?;
-    match Address::parse(&text) {
-        Ok(address) => Some(address),
-        Err(error) => {
-            sink.push(
-                Diagnostic::error(
-                    "bad_address",
-                    format!("the {} cannot be used", name.trim_start_matches("the ")),
-                )
-                .on(node, error.to_string())
-                .help(format!("write {AN_ADDRESS}, or `unix:///var/run/docker.sock`")),
-            );
-            None
-        }
-    }
-}
-
-fn socket(fields: &Fields<'_>, address: Option<&Address>) -> PathBuf {
-    let default = PathBuf::from(DEFAULT_SOCKET);
-    let Some(node) = fields.node("docker_socket") else { return default };
-    let Some(text) = fields.text("docker_socket") else { return default };
-    let sink = fields.sink();
-    if let Some(Address::Unix(_)) = address {
-        sink.push(
-            Diagnostic::error("two_sockets", format!("{} has two sockets", fields.what()))
-                .on(node, "this is for hosts that are reached by ssh")
-                .help("take `docker_socket` out: the address names the socket already"),
-        );
-    }
-    // As docker writes it, too.
-    let path = text.strip_prefix("unix://").unwrap_or(&text);
-    if !path.starts_with('/') {
-        sink.push(
-            Diagnostic::error(
-                "bad_socket",
-                format!("{} is not an absolute path", fields.name("docker_socket")),
-            )
-            .on(node, "a path on that host")
-            .help(format!("for example `{DEFAULT_SOCKET}`")),
-        );
-    }
-    PathBuf::from(path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::node::{Availability, Role};
 
     fn faults(text: &str) -> Vec<String> {
         let report = parse(text, "stackctl.yml").unwrap_err();

@@ -19,7 +19,7 @@
 mod client;
 mod open;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +35,7 @@ use super::register::{Content, Found, Kind, Place, ReadRegisters, Silent, Stream
 use crate::model::{ClusterName, StackName, Timestamp};
 
 pub use client::Client;
+pub(super) use open::password;
 pub use open::{EtcdError, open};
 
 use client::Failure;
@@ -255,6 +256,17 @@ impl EtcdRegisters {
         let of = |pair: Pair| StackName::new(pair.key.strip_prefix(&below)?.split('/').next()?).ok();
         Ok(found.kvs.into_iter().filter_map(of).collect())
     }
+}
+
+/// Every key that begins with this, which ends with a slash, without it; and what is there. Asked of a
+/// majority, so that nothing is missed.
+pub async fn values_below(client: &Client, below: &str) -> Result<BTreeMap<String, String>, String> {
+    let found: Range = client.call("/v3/kv/range", &all_below(below)).await.map_err(Failure::why)?;
+    let pairs = found.kvs.into_iter().map(|pair| {
+        let name = pair.key.strip_prefix(below).unwrap_or(&pair.key).to_owned();
+        (name, pair.value)
+    });
+    Ok(pairs.collect())
 }
 
 fn place_named(name: &str) -> Option<Place> {

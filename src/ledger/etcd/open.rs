@@ -53,7 +53,10 @@ pub fn open(place: &EtcdPlace, env: impl Fn(&str) -> Option<String>) -> Result<A
     Ok(Arc::new(Client::new(place, tls(place)?, login)))
 }
 
-fn password(from: &PasswordFrom, env: impl Fn(&str) -> Option<String>) -> Result<String, EtcdError> {
+pub(in crate::ledger) fn password(
+    from: &PasswordFrom,
+    env: impl Fn(&str) -> Option<String>,
+) -> Result<String, EtcdError> {
     match from {
         PasswordFrom::Variable(name) => env(name)
             .filter(|text| !text.is_empty())

@@ -255,6 +255,9 @@ impl<'o> Planner<'o> {
             let why = why.reason.clone();
             self.notes.push(Note::NodeLost { node: member.name.clone(), why });
         }
+        if let Some(why) = &self.observed.hosts_unknown {
+            self.problems.push(Problem::HostsUnknown { why: why.clone() });
+        }
         if let Some(why) = &self.observed.records_unknown {
             self.problems.push(Problem::RecordsUnknown { why: why.clone() });
         }

@@ -387,6 +387,7 @@ mod tests {
             labels: [("zone".to_owned(), "A".to_owned())].into(),
             availability: Availability::Active,
             abandons_data: false,
+            found_by: None,
         };
         let facts = NodeFacts {
             id: "ABCD:EF".into(),

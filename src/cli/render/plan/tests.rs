@@ -98,10 +98,17 @@ fn observed(nodes: usize, running: &StackSpec) -> Observed {
             labels: BTreeMap::new(),
             availability: Availability::Active,
             abandons_data: false,
+            found_by: None,
         };
         (name, ObservedNode { member, view: NodeView::Facts(Box::new(facts)) })
     };
-    Observed { cluster, at: Timestamp(0), nodes: (0..nodes).map(node).collect(), records_unknown: None }
+    Observed {
+        cluster,
+        at: Timestamp(0),
+        nodes: (0..nodes).map(node).collect(),
+        records_unknown: None,
+        hosts_unknown: None,
+    }
 }
 
 fn show(observed: &Observed, wanted: &StackSpec, render: impl FnOnce(&PlanView<'_>) -> String) -> String {

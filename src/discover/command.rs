@@ -1,0 +1,67 @@
+//! A program that prints hosts.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::Command;
+
+use super::DiscoverError;
+
+/// More than the hosts of any cluster come to.
+const OUTPUT_MAX: u64 = 8 << 20;
+/// Of what it says beside them so much is read, and the end of it shown.
+const WORDS_READ: u64 = 1 << 20;
+const WORDS_MAX: usize = 600;
+
+/// What it prints. Whoever drops this ends it.
+#[expect(clippy::disallowed_methods, reason = "the inventory says which program to ask")]
+pub(super) async fn output(name: &str, argv: &[String], folder: &Path) -> Result<String, DiscoverError> {
+    let source_name = || name.to_owned();
+    let cannot_start = |why: String| DiscoverError::CannotStart { source_name: source_name(), why };
+    let (program, args) = argv.split_first().ok_or_else(|| cannot_start("there is no program".to_owned()))?;
+    // The folder of `stackctl.yml` has no name at all.
+    let folder =
+        std::path::absolute(Path::new(".").join(folder)).map_err(|error| cannot_start(error.to_string()))?;
+    let mut command = match program.contains('/') {
+        true => Command::new(folder.join(program)),
+        false => Command::new(program),
+    };
+    command.args(args).current_dir(&folder).kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| cannot_start(error.to_string()))?;
+    let (out, words) = (child.stdout.take(), child.stderr.take());
+    let (out, words) = tokio::join!(all(out, OUTPUT_MAX), all(words, WORDS_READ));
+    let bad = |why: &str| DiscoverError::BadAnswer { source_name: source_name(), why: why.to_owned() };
+    if out.len() as u64 > OUTPUT_MAX {
+        return Err(bad("it prints more than 8 MiB"));
+    }
+    let status = child.wait().await.map_err(|error| cannot_start(error.to_string()))?;
+    if !status.success() {
+        return Err(DiscoverError::Failed {
+            source_name: source_name(),
+            status: status.code().map_or_else(|| status.to_string(), |code| format!("status {code}")),
+            stderr: end_of(&String::from_utf8_lossy(&words)),
+        });
+    }
+    String::from_utf8(out).map_err(|_| bad("what it prints is not UTF-8"))
+}
+
+/// All of a stream, and one byte more than its limit at most.
+async fn all(stream: Option<impl AsyncRead + Unpin>, limit: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(stream) = stream {
+        // What came before it broke off is there.
+        let _broken = stream.take(limit + 1).read_to_end(&mut bytes).await;
+    }
+    bytes
+}
+
+/// The end of what was said, on one line.
+fn end_of(words: &str) -> String {
+    let lines: Vec<&str> = words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let line: String = lines.join("; ").chars().filter(|c| !c.is_control()).collect();
+    let skipped = line.chars().count().saturating_sub(WORDS_MAX);
+    let end: String = line.chars().skip(skipped).collect();
+    if skipped == 0 { end } else { format!("…{end}") }
+}

@@ -1,0 +1,313 @@
+//! Registers as nodes of ZooKeeper.
+//!
+//! ZooKeeper agrees with itself, as etcd does: it is one manager, and making a node that must not be there
+//! yet is making a register. What is read is read behind a check that a majority has taken part in: `sync`,
+//! ZooKeeper's own word for that, asks only whoever thinks it leads (ZOOKEEPER-1675).
+//!
+//! ```text
+//! /<prefix>/<cluster>/<kind>/<of>/<seq>.<round>    a register
+//! /<prefix>/<cluster>/clock                        written again and again: when, is what is asked for
+//! /<prefix>/<cluster>/signs/<of>/<seq>.<round>     beside one of a lease: there while its writer's session is
+//! ```
+//!
+//! # How old a sign of life is
+//!
+//! Times of nodes are read from the clock of whoever led when they were made, and a node that is written
+//! anew tells what that clock says now. Two members' clocks are not to be compared: where another leads by
+//! now, which the upper half of a transaction's number tells, a sign that is there counts as young. One that
+//! is not there is older than any lease counts, since its writer's session is over: ZooKeeper has not heard
+//! of it for 40 s. Whoever waits for a lease counts for himself as well
+//! ([`take`](crate::engine::lease::take)).
+
+mod session;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::sleep;
+use zookeeper_client::{AddWatchMode, Client, CreateMode, Error, EventType, SessionState};
+
+use super::register::{Content, Found, Kind, Place, ReadRegisters, Silent, Stream, WriteRegisters, Written};
+use crate::model::{ClusterName, StackName, Timestamp};
+
+use session::{SESSION, words};
+pub use session::{Session, open};
+
+/// What the nodes of signs of life have in place of a kind.
+const SIGNS: &str = "signs";
+/// The node that tells the time.
+const CLOCK: &str = "clock";
+/// Before a watch that broke is opened anew.
+const PAUSE: Duration = Duration::from_millis(300);
+/// What was heard and not yet taken up.
+const HEARD_MAX: usize = 64;
+
+/// Registers of a cluster in ZooKeeper.
+#[derive(Debug)]
+pub struct ZookeeperRegisters {
+    session: Arc<Session>,
+    /// Above every node of the cluster.
+    base: String,
+    /// The one manager there is.
+    names: [String; 1],
+}
+
+fn silent(error: &Error) -> Silent {
+    Silent(words(error))
+}
+
+/// A node that is not there has nothing below it.
+fn or_none<T: Default>(read: Result<T, Error>) -> Result<T, Error> {
+    match read {
+        Err(Error::NoNode) => Ok(T::default()),
+        read => read,
+    }
+}
+
+/// Waits until the member that we speak with has seen everything that was decided before.
+async fn barrier(client: &Client) -> Result<(), Error> {
+    let mut writer = client.new_multi_writer();
+    writer.add_check_version("/", -1)?;
+    writer.commit().await?;
+    Ok(())
+}
+
+/// The nodes below one, with what is in them. What is removed meanwhile is left out.
+async fn below(client: &Client, path: &str) -> Result<BTreeMap<String, String>, Error> {
+    let names = or_none(client.list_children(path).await)?;
+    let values = try_join_all(names.into_iter().map(|name| async move {
+        match client.get_data(&format!("{path}/{name}")).await {
+            Ok((bytes, _)) => {
+                let text = String::from_utf8(bytes)
+                    .map_err(|_| Error::UnexpectedError(format!("{path}/{name} is no text")))?;
+                Ok(Some((name, text)))
+            }
+            Err(Error::NoNode) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }));
+    Ok(values.await?.into_iter().flatten().collect())
+}
+
+/// Every node below a path, with what is in it.
+pub async fn values_below(session: &Session, path: &str) -> Result<BTreeMap<String, String>, String> {
+    let read = session.ask(async |client: Client| {
+        barrier(&client).await?;
+        below(&client, path).await
+    });
+    read.await.map_err(|error| words(&error))
+}
+
+impl ZookeeperRegisters {
+    /// The registers of a cluster.
+    #[must_use]
+    pub fn new(session: Arc<Session>, cluster: &ClusterName) -> Self {
+        let prefix = &session.place().prefix;
+        let (base, names) = (format!("/{prefix}/{cluster}"), [format!("zookeeper {prefix}")]);
+        Self { session, base, names }
+    }
+
+    fn folder(&self, stream: &Stream) -> String {
+        format!("{}/{}/{}", self.base, stream.kind.word(), stream.of)
+    }
+
+    fn clock_path(&self) -> String {
+        format!("{}/{CLOCK}", self.base)
+    }
+
+    fn signs(&self, stream: &Stream) -> String {
+        format!("{}/{SIGNS}/{}", self.base, stream.of)
+    }
+
+    async fn put(
+        &self,
+        client: &Client,
+        stream: &Stream,
+        place: Place,
+        content: &Content,
+    ) -> Result<Content, Error> {
+        let name = name_of(place);
+        let (folder, signs) = (self.folder(stream), self.signs(stream));
+        let path = format!("{folder}/{name}");
+        let mut writer = client.new_multi_writer();
+        let text = content.clone().unwrap_or_default();
+        writer.add_create(&path, text.as_bytes(), &self.session.options(CreateMode::Persistent))?;
+        if stream.kind == Kind::Lease {
+            let sign = format!("{signs}/{name}");
+            writer.add_create(&sign, b"", &self.session.options(CreateMode::Ephemeral))?;
+        }
+        match writer.commit().await.map_err(Error::from) {
+            Ok(_) => Ok(content.clone()),
+            Err(Error::NoNode) => {
+                let folders = self.session.options(CreateMode::Persistent);
+                // First: whoever finds a lease finds a clock.
+                client.mkdir(&self.clock_path(), &folders).await?;
+                client.mkdir(&folder, &folders).await?;
+                client.mkdir(&signs, &folders).await?;
+                // Where both are there now, it is not the way that is missing.
+                Box::pin(self.put(client, stream, place, content)).await
+            }
+            Err(Error::NodeExists) => {
+                let (bytes, _) = client.get_data(&path).await?;
+                let there = String::from_utf8(bytes).unwrap_or_default();
+                Ok((!there.is_empty()).then_some(there))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn found(&self, client: &Client, stream: &Stream) -> Result<Vec<Found>, Error> {
+        let now = if stream.kind == Kind::Lease {
+            // It does what a barrier does, too. Without the node nothing was ever written.
+            match client.set_data(&self.clock_path(), b"", None).await {
+                Err(Error::NoNode) => return Ok(Vec::new()),
+                stat => Some(stat?),
+            }
+        } else {
+            barrier(client).await?;
+            None
+        };
+        let registers = below(client, &self.folder(stream)).await?;
+        let mut found: Vec<Found> = Vec::new();
+        for (name, text) in registers {
+            let Some(place) = place_named(&name) else { continue };
+            found.push(Found { place, content: (!text.is_empty()).then_some(text), created: Timestamp(0) });
+        }
+        let newest = found.iter().map(|register| register.place).max();
+        if let (Some(now), Some(newest)) = (now, newest) {
+            let sign = format!("{}/{}", self.signs(stream), name_of(newest));
+            let age_ms = match client.check_stat(&sign).await? {
+                None => i64::try_from(SESSION.as_millis()).unwrap_or(i64::MAX),
+                Some(sign) if led_by(sign.czxid) == led_by(now.mzxid) => now.mtime - sign.ctime,
+                Some(_) => 0,
+            };
+            let created = Timestamp(0).plus_ms(-age_ms.max(0));
+            // Those before it are older: whoever thinks them younger waits longer.
+            found.iter_mut().for_each(|register| register.created = created);
+        }
+        Ok(found)
+    }
+}
+
+/// During whose lead a transaction was made.
+fn led_by(transaction: i64) -> i64 {
+    transaction >> 32
+}
+
+fn name_of(place: Place) -> String {
+    format!("{:010}.{}", place.seq, place.round)
+}
+
+fn place_named(name: &str) -> Option<Place> {
+    let (seq, round) = name.split_once('.')?;
+    Some(Place { seq: seq.parse().ok()?, round: round.parse().ok()? })
+}
+
+impl ReadRegisters for ZookeeperRegisters {
+    fn managers(&self) -> &[String] {
+        &self.names
+    }
+
+    async fn list(&self, _: usize, stream: &Stream) -> Result<Vec<Found>, Silent> {
+        self.session
+            .ask(|client| async move { self.found(&client, stream).await })
+            .await
+            .map_err(|e| silent(&e))
+    }
+
+    async fn stacks(&self, _: usize) -> Result<BTreeSet<StackName>, Silent> {
+        let folder = format!("{}/{}", self.base, Kind::Lease.word());
+        let folder = &folder;
+        let read = self.session.ask(|client| async move {
+            barrier(&client).await?;
+            or_none(client.list_children(folder).await)
+        });
+        let names = read.await.map_err(|error| silent(&error))?;
+        Ok(names.iter().filter_map(|name| StackName::new(name).ok()).collect())
+    }
+
+    /// The beginning of time: when something was made is told as how long before now.
+    async fn clock(&self, _: usize) -> Result<Timestamp, Silent> {
+        Ok(Timestamp(0))
+    }
+
+    fn listen(&self) -> Option<Receiver<Written>> {
+        let (tell, heard) = channel(HEARD_MAX);
+        let (session, base) = (Arc::clone(&self.session), self.base.clone());
+        tokio::spawn(async move {
+            let follow = async {
+                loop {
+                    follow(&session, &base, &tell).await;
+                    sleep(PAUSE).await;
+                }
+            };
+            tokio::select! {
+                () = follow => {}
+                () = tell.closed() => {}
+            }
+        });
+        Some(heard)
+    }
+}
+
+impl WriteRegisters for ZookeeperRegisters {
+    async fn create(
+        &self,
+        _: usize,
+        stream: &Stream,
+        place: Place,
+        content: &Content,
+    ) -> Result<Content, Silent> {
+        let put = self.session.ask(|client| async move { self.put(&client, stream, place, content).await });
+        put.await.map_err(|error| silent(&error))
+    }
+
+    async fn remove(&self, _: usize, stream: &Stream, place: Place) -> Result<(), Silent> {
+        let name = name_of(place);
+        let nodes = [format!("{}/{name}", self.folder(stream)), format!("{}/{name}", self.signs(stream))];
+        let nodes = &nodes;
+        let removed = self.session.ask(|client| async move {
+            for node in nodes {
+                or_none(client.delete(node, None).await)?;
+            }
+            Ok(())
+        });
+        removed.await.map_err(|error| silent(&error))
+    }
+}
+
+/// Tells what is written until the session is over.
+async fn follow(session: &Session, base: &str, tell: &Sender<Written>) {
+    let watching =
+        session.ask(|client| async move { client.watch(base, AddWatchMode::PersistentRecursive).await });
+    let Ok(mut watcher) = watching.await else { return };
+    // What happened before nobody has heard.
+    if tell.send(Written::Perhaps).await.is_err() {
+        return;
+    }
+    loop {
+        let event = watcher.changed().await;
+        let written = match (event.event_type, event.session_state) {
+            (EventType::NodeCreated, _) => stream_of(base, &event.path).map(Written::In),
+            // A watch may lose what happens while it goes from one member to another (ZOOKEEPER-4698).
+            (EventType::Session, SessionState::SyncConnected) => Some(Written::Perhaps),
+            (EventType::Session, SessionState::Disconnected) => None,
+            (EventType::Session, _) => return,
+            _ => None,
+        };
+        if let Some(written) = written
+            && tell.send(written).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn stream_of(base: &str, path: &str) -> Option<Stream> {
+    let mut parts = path.strip_prefix(base)?.strip_prefix('/')?.split('/');
+    let (kind, of, _place) = (Kind::of_word(parts.next()?)?, parts.next()?, parts.next()?);
+    Some(Stream::new(kind, of))
+}

@@ -1,0 +1,167 @@
+//! Three members of ZooKeeper on this machine, which can be killed, stopped and started again.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// How long all may take to begin.
+const START_LIMIT: Duration = Duration::from_secs(60);
+/// Where Debian's package has it.
+const JAR: &str = "/usr/share/java/zookeeper.jar";
+
+/// A running ZooKeeper. Ends with the test.
+pub struct Zoo {
+    dir: tempfile::TempDir,
+    /// Of clients, of followers, of elections.
+    ports: Vec<[u16; 3]>,
+    running: Mutex<Vec<Option<Child>>>,
+}
+
+/// Whether there is a ZooKeeper to be tested with. It wants Java and half a minute: it is tried where that
+/// was asked for.
+pub fn is_there() -> bool {
+    if std::env::var_os("STACKCTL_TEST_ZOOKEEPER").is_none() {
+        eprintln!("skipped: STACKCTL_TEST_ZOOKEEPER is not set (Debian: zookeeper)");
+        return false;
+    }
+    assert!(std::path::Path::new(JAR).exists(), "STACKCTL_TEST_ZOOKEEPER is set, and there is no {JAR}");
+    true
+}
+
+impl Zoo {
+    /// Three members, each of which answers.
+    pub fn start() -> Self {
+        let dir = tempfile::Builder::new().prefix("zoo").tempdir().expect("a temporary directory");
+        let listen = || TcpListener::bind("127.0.0.1:0").expect("a free port");
+        // All at once, so that no two are the same.
+        let listeners: Vec<_> = (0..3).map(|_| [listen(), listen(), listen()]).collect();
+        let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
+        let ports = listeners.iter().map(|all| [port(&all[0]), port(&all[1]), port(&all[2])]).collect();
+        drop(listeners);
+        let zoo = Self { dir, ports, running: Mutex::new((0..3).map(|_| None).collect()) };
+        (0..3).for_each(|member| zoo.spawn(member));
+        (0..3).for_each(|member| zoo.wait_for(member));
+        zoo
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// `127.0.0.1:1,127.0.0.1:2`.
+    pub fn members(&self) -> String {
+        let all: Vec<String> = self.ports.iter().map(|[port, ..]| format!("127.0.0.1:{port}")).collect();
+        all.join(",")
+    }
+
+    /// The address of something in it.
+    pub fn place(&self, prefix: &str) -> String {
+        format!("zookeeper://{}/{prefix}", self.members())
+    }
+
+    fn spawn(&self, member: usize) {
+        let data = self.path(&format!("m{member}"));
+        std::fs::create_dir_all(&data).expect("a directory");
+        std::fs::write(data.join("myid"), (member + 1).to_string()).expect("a file");
+        let mut text = format!(
+            "tickTime=2000\ninitLimit=10\nsyncLimit=2\ndataDir={}\nclientPort={}\nclientPortAddress=127.0.0.1\n\
+             admin.enableServer=false\n4lw.commands.whitelist=srvr\n",
+            data.display(),
+            self.ports[member][0]
+        );
+        for (at, [_, follow, elect]) in self.ports.iter().enumerate() {
+            text += &format!("server.{}=127.0.0.1:{follow}:{elect}\n", at + 1);
+        }
+        let config = self.path(&format!("m{member}.cfg"));
+        std::fs::write(&config, text).expect("a file");
+        let log = std::fs::File::create(self.path(&format!("m{member}.log"))).expect("a log");
+        let log_too = log.try_clone().expect("a log");
+        let child = Command::new("java")
+            .args(["-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", JAR])
+            .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
+            .arg(config)
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(log_too)
+            .spawn()
+            .expect("java starts");
+        self.running.lock().expect("no panic")[member] = Some(child);
+    }
+
+    /// Starts a member with what it has on disk, and waits until it is one of a majority that answers.
+    pub fn start_again(&self, member: usize) {
+        self.spawn(member);
+        if self.running.lock().expect("no panic").iter().flatten().count() > 1 {
+            self.wait_for(member);
+        }
+    }
+
+    fn wait_for(&self, member: usize) {
+        let begun = Instant::now();
+        while self.mode(member).is_none() {
+            assert!(begun.elapsed() < START_LIMIT, "ZooKeeper does not begin");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// `leader` or `follower`, of one that takes part.
+    fn mode(&self, member: usize) -> Option<String> {
+        let address = format!("127.0.0.1:{}", self.ports[member][0]).parse().expect("an address");
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_millis(500)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_millis(500))).ok()?;
+        stream.write_all(b"srvr").ok()?;
+        let mut told = String::new();
+        stream.read_to_string(&mut told).ok()?;
+        told.lines().find_map(|line| line.strip_prefix("Mode: ")).map(str::to_owned)
+    }
+
+    /// Which member leads.
+    pub fn leader(&self) -> usize {
+        let begun = Instant::now();
+        loop {
+            if let Some(leader) = (0..3).find(|member| self.mode(*member).as_deref() == Some("leader")) {
+                return leader;
+            }
+            assert!(begun.elapsed() < START_LIMIT, "nobody leads");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Kills a member.
+    pub fn kill(&self, member: usize) {
+        let child = self.running.lock().expect("no panic")[member].take();
+        if let Some(mut child) = child {
+            child.kill().expect("it can be killed");
+            child.wait().expect("it ends");
+        }
+    }
+
+    /// Cuts a member off: it takes connections, and answers nothing.
+    pub fn cut(&self, member: usize) {
+        self.signal(member, "-STOP");
+    }
+
+    /// Lets it go on.
+    pub fn join(&self, member: usize) {
+        self.signal(member, "-CONT");
+    }
+
+    fn signal(&self, member: usize, signal: &str) {
+        if let Some(child) = &self.running.lock().expect("no panic")[member] {
+            crate::server::signal(child, signal);
+        }
+    }
+}
+
+impl Drop for Zoo {
+    fn drop(&mut self) {
+        for mut child in self.running.lock().expect("no panic").drain(..).flatten() {
+            let _ended = child.kill();
+            let _ended = child.wait();
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What is ZooKeeper's alone: members that die or are cut off, a majority that is lost, logins, and hosts
+//! that are found there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stackctl::ledger::payload::value;
+use stackctl::ledger::place::LedgerPlace;
+use stackctl::ledger::zookeeper::open;
+use stackctl::ledger::{
+    Appended, Kind, Ledger, Limits, ReadRegisters as _, Stream, Written, ZookeeperRegisters,
+};
+use stackctl::model::ClusterName;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::hosts::Hosts;
+use crate::laws::{Backend, all_hold};
+use crate::zoo::{Zoo, is_there};
+
+const WEB: &str =
+    "services: {web: {image: 'nginx:1.25', deploy: {replicas: 2, update_config: {monitor: 50ms}}}}\n";
+
+fn ledger(place: &str, password: Option<&str>) -> Arc<Ledger<ZookeeperRegisters>> {
+    let Ok(LedgerPlace::Zookeeper(place)) = LedgerPlace::parse(place) else { panic!("{place}") };
+    let session = open(&place, |_| password.map(str::to_owned)).unwrap();
+    let cluster = ClusterName::new("test").unwrap();
+    Arc::new(Ledger::new(ZookeeperRegisters::new(Arc::new(session), &cluster), Limits::default()))
+}
+
+impl Backend for Zoo {
+    type Registers = ZookeeperRegisters;
+
+    fn open(&self, cluster: &ClusterName) -> Arc<Ledger<ZookeeperRegisters>> {
+        let Ok(LedgerPlace::Zookeeper(place)) = LedgerPlace::parse(&self.place("laws")) else { panic!() };
+        let session = Arc::new(open(&place, |_| None).unwrap());
+        Arc::new(Ledger::new(ZookeeperRegisters::new(session, cluster), Limits::default()))
+    }
+}
+
+/// One ZooKeeper for all of it: its members take their time to begin.
+#[test]
+fn a_ledger_in_zookeeper() {
+    if !is_there() {
+        return;
+    }
+    let zoo = Arc::new(Zoo::start());
+    let runtime =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime().block_on(all_hold(&zoo));
+    records_go_there_and_back(&zoo);
+    hosts_are_found_there(&zoo);
+    runtime().block_on(a_stranger_reads_nothing(&zoo));
+    runtime().block_on(a_member_that_dies_or_is_cut_off_costs_a_moment(&zoo));
+}
+
+/// The real binary: a deploy, and all records to ZooKeeper and back.
+fn records_go_there_and_back(zoo: &Zoo) {
+    let mut cluster = Hosts::new(2);
+    cluster.room.env("USER", "ann");
+    cluster.stackfile(WEB);
+    cluster.expect(0, "deploy --yes shop");
+    cluster.expect(0, "suspend -m repairs shop");
+    let there = zoo.place("prod");
+    cluster.expect(0, &format!("ledger migrate volumes {there}"));
+    let history = || {
+        cluster
+            .expect(0, &format!("--ledger {there} history --format {{{{.Release}}}}:{{{{.Outcome}}}} shop"))
+            .stdout
+    };
+    assert_eq!(history(), "1:deployed\n");
+    cluster.expect(0, &format!("--ledger {there} resume shop"));
+    cluster.expect(0, &format!("--ledger {there} scale --yes shop_web=1"));
+    assert_eq!(history(), "2:deployed\n1:deployed\n");
+    cluster.expect(0, &format!("--ledger {there} reconcile --once"));
+    cluster.expect(0, &format!("--ledger {there} ledger backup records.jsonl"));
+    cluster.expect(0, &format!("--ledger {} ledger restore records.jsonl", zoo.place("again")));
+    let dir = cluster.room.path().join("files");
+    cluster.expect(0, &format!("ledger migrate {} file://{}", zoo.place("again"), dir.display()));
+    let back = cluster
+        .expect(0, &format!("--ledger file://{} history --format {{{{.Release}}}} shop", dir.display()));
+    assert_eq!(back.stdout, "2\n1\n");
+}
+
+/// Hosts are nodes below a path.
+fn hosts_are_found_there(zoo: &Zoo) {
+    let cluster = Hosts::new(2);
+    let engines = &cluster.engines;
+    cluster.room.file(
+        "stackctl.yml",
+        &format!(
+            "cluster: test\nledger: {}\nhosts: {{h1: \"{}\"}}\ndiscover: [{{zookeeper: '{}', timeout: 8s}}]\n",
+            zoo.place("found"),
+            engines[0].address(),
+            zoo.place("hosts")
+        ),
+    );
+    let nodes = || cluster.expect(0, "node ls --format {{.Name}}").stdout;
+    assert_eq!(nodes(), "h1\n");
+    let entry = format!("\"{}\"", engines[1].address());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        use zookeeper_client::{Acls, Client, CreateMode};
+        let client = Client::connect(&zoo.members()).await.unwrap();
+        let options = CreateMode::Persistent.with_acls(Acls::anyone_all());
+        client.mkdir("/hosts", &options).await.unwrap();
+        client.create("/hosts/h2", entry.as_bytes(), &options).await.unwrap();
+    });
+    assert_eq!(nodes(), "h1\nh2\n");
+}
+
+async fn a_stranger_reads_nothing(zoo: &Zoo) {
+    let place = format!("zookeeper://ann@{}/closed?password-env=PW", zoo.members());
+    let stream = Stream::new(Kind::Releases, "shop");
+    let ours = ledger(&place, Some("hush"));
+    let word = value(ours.registers(), 1.into());
+    assert_eq!(ours.append(&stream, 1, &word).await.unwrap(), Appended::Won);
+    assert_eq!(ours.read(&stream).await.unwrap().next(), 2);
+    for stranger in [ledger(&place, Some("wrong")), ledger(&zoo.place("closed"), None)] {
+        let said = stranger.read(&stream).await.unwrap_err().to_string();
+        assert!(said.contains("we may not") && !said.contains("wrong"), "{said}");
+    }
+}
+
+/// Somebody who writes all the time, through whatever happens to a minority.
+async fn a_member_that_dies_or_is_cut_off_costs_a_moment(zoo: &Arc<Zoo>) {
+    let ledger = ledger(&zoo.place("moments"), None);
+    let stream = Stream::new(Kind::Releases, "shop");
+    let mut heard = ledger.registers().listen().unwrap();
+    assert_eq!(timeout(Duration::from_secs(8), heard.recv()).await.unwrap(), Some(Written::Perhaps));
+    let mut seq = 0;
+    let mut write_for = async |time: Duration| {
+        let (begun, mut worst) = (Instant::now(), Duration::ZERO);
+        while begun.elapsed() < time {
+            let one = Instant::now();
+            seq += 1;
+            let ours = value(ledger.registers(), seq.into());
+            loop {
+                match ledger.append(&stream, seq, &ours).await {
+                    Ok(appended) => break assert_eq!(appended, Appended::Won),
+                    Err(error) => {
+                        assert!(error.is_silence() && one.elapsed() < Duration::from_secs(30), "{error}")
+                    }
+                }
+            }
+            worst = worst.max(one.elapsed());
+            sleep(Duration::from_millis(20)).await;
+        }
+        worst
+    };
+    let with = |act: fn(&Zoo, usize), member: usize| {
+        let zoo = Arc::clone(zoo);
+        tokio::task::spawn_blocking(move || act(&zoo, member))
+    };
+    let leader = || {
+        let zoo = Arc::clone(zoo);
+        tokio::task::spawn_blocking(move || zoo.leader())
+    };
+    let mut worst = vec![("nothing", write_for(Duration::from_secs(1)).await)];
+    for (what, act, back) in [
+        ("a dead leader", Zoo::kill as fn(&Zoo, usize), Zoo::start_again as fn(&Zoo, usize)),
+        ("a cut leader", Zoo::cut, Zoo::join),
+    ] {
+        let member = leader().await.unwrap();
+        with(act, member).await.unwrap();
+        worst.push((what, write_for(Duration::from_secs(6)).await));
+        with(back, member).await.unwrap();
+        write_for(Duration::from_secs(1)).await;
+    }
+    for (what, took) in &worst {
+        eprintln!("{what}: the slowest of all appends took {} ms", took.as_millis());
+    }
+    let log = ledger.read(&stream).await.unwrap();
+    assert_eq!(log.next(), seq + 1, "nothing is lost, nothing is twice");
+    let mut words = 0;
+    while let Ok(Some(word)) = timeout(Duration::from_secs(1), heard.recv()).await {
+        words += u64::from(word == Written::In(stream.clone()));
+    }
+    assert!(words > 0);
+    with(Zoo::kill, 1).await.unwrap();
+    with(Zoo::kill, 2).await.unwrap();
+    let begun = Instant::now();
+    let error = ledger.read(&stream).await.unwrap_err();
+    assert!(error.is_silence() && begun.elapsed() < Duration::from_secs(9), "{error}");
+    with(Zoo::start_again, 1).await.unwrap();
+    assert_eq!(ledger.read(&stream).await.unwrap().next(), seq + 1);
+}
