@@ -35,10 +35,11 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// When it was written, by the clock of the keeper that says so first.
+    /// When it was written, by the clock of the keeper that says so first. Etcd does not tell: what it keeps
+    /// is as if made at the beginning of time.
     #[must_use]
     pub fn written(&self) -> Option<Timestamp> {
-        self.copies.iter().map(|(_, at)| *at).min()
+        self.copies.iter().map(|(_, at)| *at).filter(|at| at.0 > 0).min()
     }
 
     /// One that nobody holds, for tests.
@@ -103,5 +104,22 @@ impl Log {
         log.undecided.retain(|seq| seq + stream.kind.kept() >= end);
         log.entries.retain(|seq, _| seq + stream.kind.kept() >= end);
         Ok(log)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keeper_that_does_not_tell_when_is_not_believed() {
+        let value = Value { id: "a".into(), managers: Vec::new(), data: serde_json::Value::Null };
+        let of = |copies: &[i64]| {
+            let copies = copies.iter().enumerate().map(|(at, ms)| (at, Timestamp(*ms))).collect();
+            Entry { copies, ..Entry::of(value.clone()) }.written()
+        };
+        assert_eq!(of(&[0]), None);
+        assert_eq!(of(&[9, 0, 7]), Some(Timestamp(7)));
+        assert_eq!(of(&[]), None);
     }
 }
