@@ -40,6 +40,9 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "remove" -d 'Remov
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "down" -d 'Remove stacks: their tasks and networks, never their volumes'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "rollback" -d 'Deploy an older release of a stack'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "history" -d 'List the releases of a stack: what was deployed when, by whom and from what'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "log" -d 'List everything that was done to the cluster: what, when, by whom, and how it ended'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "events" -d 'Tell what happened, and with --follow what happens: operations, tasks, nodes'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "undo" -d 'Declare again what was declared before an operation'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "show" -d 'Show what a release consists of'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "reconcile" -d 'Keep every stack as it was declared: heal what drifts, move what a lost node ran'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "hook" -d 'Release what is pushed into a repository, while whoever pushes looks on'
@@ -200,6 +203,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l no-color 
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand history" -l at -d 'Only what was declared until then: a time, or an operation as `log` names it' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand history" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Release}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand history" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand history" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix` [default: what the inventory says, or else volumes]' -r
@@ -207,6 +211,41 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand history" -l no-color -
 complete -c stackctl -n "__fish_stackctl_using_subcommand history" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand history" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand history" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand log" -s n -l limit -d 'No more than this, the newest' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand log" -l since -d 'Only what began since then: 10m, 2026-01-31T12:00:00Z, or seconds since 1970' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand log" -l format -d '`table`, `table TEMPLATE`, `json` for all that is known, or a Go template such as \'{{.What}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand log" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand log" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand log" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand log" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand log" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand log" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand events" -l since -d 'Begin with what the log has since then: 10m, 2026-01-31T12:00:00Z, or seconds since 1970 [default: with all it has; with --follow: with now]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand events" -l format -d 'text, or json for one object a line [default: text at a terminal, else json]' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand events" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand events" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand events" -s f -l follow -d 'Go on with what happens: also tasks that begin and end, and nodes that are lost and come back'
+complete -c stackctl -n "__fish_stackctl_using_subcommand events" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand events" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand events" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand events" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -s m -l message -d 'What to remember about it, shown by `history`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -l lock-timeout -d 'Wait so long for somebody else who is at work on the stack, e.g. 5m [default: not at all]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -l timeout -d 'Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -s i -l inventory -d 'The hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -s y -l yes -d 'Do not ask for confirmation'
+complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -s d -l detach -d 'Do not wait until the tasks have proved stable'
+complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
+complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -s q -l quiet -d 'Only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -s v -l verbose -d 'Say more about what is done'
+complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand show" -l at -d 'The newest release then: a time, or an operation as `log` names it. It is what was declared, not what ran' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand show" -l format -d 'yaml for what was to run; json for that, and who deployed it when and from what' -r -f -a "yaml\t'What was to run'
 json\t'All of the record'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand show" -s i -l inventory -d 'The hosts of the cluster' -r -F

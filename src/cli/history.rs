@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::cluster::{self, Cluster};
 use super::deploy::stack_name;
+use super::moment;
 use super::records::{reading, remembered};
 use super::render::age::ago;
 use super::render::list::{Columns, Row};
@@ -44,6 +45,9 @@ pub struct Arguments {
     /// Name of the stack
     #[arg(value_name = "STACK", value_parser = stack_name, add = super::complete::stacks())]
     pub stack: StackName,
+    /// Only what was declared until then: a time, or an operation as `log` names it
+    #[arg(long, value_name = "ID|TIME")]
+    pub at: Option<String>,
     /// `table`, `table TEMPLATE`, `json`, or a Go template such as '{{.Release}}'
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
@@ -52,7 +56,10 @@ pub struct Arguments {
 pub(super) fn run(args: &Arguments, context: &Context) -> Result<Exit, Failure> {
     COLUMNS.render(args.format.as_deref(), &[])?;
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
-        let history = remembered(reading(cluster), &args.stack).await?.history;
+        let mut history = remembered(reading(cluster), &args.stack).await?.history;
+        if let Some(then) = &args.at {
+            moment::until(cluster, &args.stack, then, &mut history).await?;
+        }
         warn_of_undecided(&context.ui, &history);
         if history.releases.is_empty() {
             context.ui.talk(&format!("no releases are remembered of stack: {}\n", args.stack));

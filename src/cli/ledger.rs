@@ -10,6 +10,7 @@ use clap::{Subcommand, ValueHint};
 use super::Context;
 use super::cluster::{self, Cluster};
 use super::machine;
+use super::recorded::{Said, recorded};
 use super::records::{self, Home, Writing, reading, writing};
 use super::render::text::count;
 use super::report::{Blame, Exit, Failure};
@@ -160,7 +161,18 @@ fn migrate(args: &Migrate, context: &Context) -> Result<Exit, Failure> {
             return Err(in_use(holder.who, holder.pid, holder.verb));
         }
         let leases = hold(cluster, &from, from.stacks().await?, "ledger migrate").await?;
-        let copied = copy(&from, &to).await;
+        let copied = async {
+            let (copy, written) = copy(&from, &to).await?;
+            if written > 0 {
+                // In both: a copy is what it is a copy of.
+                let verb = format!("ledger migrate {} {}", args.from, args.to);
+                let said = Said { verb, ..Said::default() };
+                recorded(&context.ui, cluster, &from, said, async { Ok(()) }).await?;
+                Archive::of(&from).await?.operations().write(&to).await?;
+            }
+            Ok::<_, Failure>(copy)
+        };
+        let copied = copied.await;
         give_back(leases).await;
         let copy = copied?;
         context.ui.say(&format!("{} in {}, and read back the same.", told(&copy), args.to));
@@ -172,15 +184,16 @@ fn migrate(args: &Migrate, context: &Context) -> Result<Exit, Failure> {
     })
 }
 
-async fn copy(from: &Writing, to: &Writing) -> Result<Archive, NotCopied> {
+/// What was copied, and how many records of it were not there.
+async fn copy(from: &Writing, to: &Writing) -> Result<(Archive, usize), NotCopied> {
     archive::settle(from).await?;
     let all = Archive::of(from).await?;
     all.fits(to).await?;
-    all.write(to).await?;
+    let written = all.write(to).await?;
     // No lease stands for what is remembered of nodes, nor for what is said to the loop.
     let again = Archive::of(from).await?;
     match again.clone().without_leases() == all.without_leases() {
-        true => Ok(again),
+        true => Ok((again, written)),
         false => {
             Err(NotCopied::Differs { stream: "what is remembered of nodes, or of the loop,".to_owned() })
         }
@@ -221,7 +234,13 @@ fn restore(args: &Restore, context: &Context) -> Result<Exit, Failure> {
         };
         let restored = restored.await;
         give_back(leases).await;
-        restored?;
+        let written = restored?;
+        let force = if args.force { "--force " } else { "" };
+        let verb = format!("ledger restore {force}{}", args.file.display());
+        let said = Said { verb, message: Some(format!("as of {}", head.at)), ..Said::default() };
+        if written > 0 {
+            recorded(&context.ui, cluster, &ledger, said, async { Ok(()) }).await?;
+        }
         context.ui.say(&format!("{} in the ledger, as of {}.", told(&all), head.at));
         Ok(Exit::Done)
     })

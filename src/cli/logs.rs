@@ -71,7 +71,7 @@ struct Wanted {
 
 /// An argument that makes no sense.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-enum LogsError {
+pub(super) enum LogsError {
     #[error("`{text}` is not a number of lines")]
     #[diagnostic(code(stackctl::usage::bad_tail), help("write it as `--tail 100`, or `--tail all`"))]
     BadTail { text: String },
@@ -147,7 +147,7 @@ fn understand(args: &Logs, now: Timestamp) -> Result<Wanted, LogsError> {
 }
 
 /// Nanoseconds since 1970: how long ago, a time, or seconds.
-fn time(text: &str, now: Timestamp) -> Result<i64, LogsError> {
+pub(super) fn time(text: &str, now: Timestamp) -> Result<i64, LogsError> {
     const NANOS: i64 = 1_000_000_000;
     let bad = || LogsError::BadTime { text: text.to_owned() };
     if let Ok(ago) = text.parse::<GoDuration>() {

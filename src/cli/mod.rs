@@ -15,6 +15,7 @@ pub mod completions;
 pub mod config;
 pub mod deploy;
 pub mod diff;
+pub mod events;
 pub mod exec;
 pub mod explain;
 pub mod explain_code;
@@ -25,15 +26,19 @@ pub mod hook;
 mod inputs;
 mod inspected;
 mod ledger;
+pub mod log;
 mod logs;
 pub mod ls;
 mod machine;
 pub mod man;
 mod mask;
+mod moment;
 pub mod node;
+mod notify;
 pub mod ps;
 pub mod rebalance;
 pub mod reconcile;
+mod recorded;
 mod records;
 pub mod release_name;
 pub mod render;
@@ -58,6 +63,7 @@ pub mod status;
 pub mod suspend;
 pub mod template;
 pub mod ui;
+pub mod undo;
 pub mod unlock;
 mod verbs;
 pub mod version;
@@ -138,6 +144,22 @@ pub enum Command {
     /// List the releases of a stack: what was deployed when, by whom and from what
     #[command(after_help = examples(history::EXAMPLES))]
     History(history::Arguments),
+    /// List everything that was done to the cluster: what, when, by whom, and how it ended
+    #[command(after_help = examples(log::EXAMPLES))]
+    Log(log::Arguments),
+    /// Tell what happened, and with --follow what happens: operations, tasks, nodes
+    ///
+    /// In the words of `reconcile --format json`, described in schemas/events.json. How the loop finds each
+    /// stack is in the loop's own lines alone.
+    #[command(after_help = examples(events::EXAMPLES))]
+    Events(events::Events),
+    /// Declare again what was declared before an operation
+    ///
+    /// An undo is an operation of its own: planned, shown and confirmed, and undone by another one. Of a
+    /// release only what it changed goes back, and what came later stays. What only moved or replaced tasks
+    /// cannot be undone; a stack that was removed comes back with its volumes, which `rm` keeps.
+    #[command(after_help = examples(undo::EXAMPLES))]
+    Undo(undo::Undo),
     /// Show what a release consists of
     #[command(after_help = examples(show::EXAMPLES))]
     Show(show::Show),
@@ -275,6 +297,9 @@ fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Rm(args) => rm::run(&args, context),
         Command::Rollback(args) => rollback::run(&args, context),
         Command::History(args) => history::run(&args, context),
+        Command::Log(args) => log::run(&args, context),
+        Command::Events(args) => events::run(&args, context),
+        Command::Undo(args) => undo::run(&args, context),
         Command::Show(args) => show::run(&args, context),
         Command::Reconcile(args) => reconcile::run(&args, context),
         Command::Hook(args) => hook::answer(&args, context),

@@ -1,5 +1,6 @@
 //! `stackctl node`: the members of the cluster.
 
+mod back;
 mod drain;
 mod forget;
 mod ps;
@@ -19,6 +20,7 @@ use crate::fleet::ConnectOptions;
 use crate::model::NodeName;
 use crate::model::node::{Member, Role};
 use crate::model::observed::ObservedNode;
+pub(super) use back::{otherwise, put_back};
 pub use forget::NodeForget;
 pub use ps::NodePs;
 pub use update::{NodeRole, NodeUpdate};

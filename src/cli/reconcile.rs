@@ -1,12 +1,13 @@
 //! `stackctl reconcile`: keeps every stack of the ledger as it was declared.
 
-mod lines;
+pub(super) mod lines;
 mod metrics;
 pub(super) mod repositories;
 mod serve;
 mod webhook;
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use super::cluster::{self, Cluster};
 use super::deploy::{duration, stack_name};
 use super::format::Format;
 use super::machine;
+use super::notify::Notifier;
 use super::records::{Home, another_reading, writing};
 use super::report::{Exit, Failure};
 use super::rollout::{Interrupt, journals};
@@ -152,6 +154,8 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             declarations: followed.as_ref().map(|followed| followed.declarations.clone()),
             followed: followed.as_ref().map(|followed| followed.asked.clone()).unwrap_or_default(),
         };
+        let mut notifier = Notifier::start(cluster, &BTreeSet::new());
+        let mut complaints = notifier.complaints();
         let show = watch::Sender::new(Snapshot { at: cluster.clock.now(), ..Snapshot::default() });
         let cannot = |address| move |why| Failure::refused(CannotListen { address, why });
         let mut endpoint = None;
@@ -166,7 +170,7 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             Some(address) => {
                 let seen = show.subscribe();
                 let deliveries = endpoint.as_ref().map(|endpoint| Arc::clone(&endpoint.counts));
-                let served = serve::serve(address, cluster.clock, seen, deliveries).await;
+                let served = serve::serve(address, cluster.clock, seen, notifier.counts(), deliveries).await;
                 let (at, server) = served.map_err(cannot(address))?;
                 context.ui.say(&format!("Listening at http://{at}: /healthz and /metrics"));
                 Some(server)
@@ -183,20 +187,29 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
                 Format::Text => lines::text(at, news),
                 Format::Json => lines::json(at, news),
             });
+            notifier.tell(news);
         });
+        let complain = async {
+            while let Some(why) = complaints.recv().await {
+                context.ui.warn(&why);
+            }
+            std::future::pending::<Infallible>().await
+        };
         let told = async {
             while let Some(endpoint) = &mut endpoint
                 && let Some((at, word)) = endpoint.words.recv().await
             {
                 context.ui.data(&word.line(at, args.format));
             }
-            std::future::pending().await
+            std::future::pending::<Infallible>().await
         };
         let last = tokio::select! {
             last = round => last,
-            () = told => unreachable!("it is pending for ever"),
+            never = complain => match never {},
+            never = told => match never {},
         };
         interrupt.over();
+        notifier.finish(&mut complaints, |why| context.ui.warn(why)).await;
         Ok(if args.once { exit(&last) } else { Exit::Done })
     })
 }

@@ -11,15 +11,17 @@ use std::path::PathBuf;
 
 use super::cluster::{Cluster, blame, env};
 use super::format::Format;
+use super::notify::Notifier;
 use super::render::plan::{self, PlanView};
 use super::render::progress::{self, Board};
 use super::render::style::{STRONG, paint};
 use super::render::text::{clean, count, pad, some_of, width};
 use super::report::{self, Exit, Failure};
 use super::{Context, ui::Ui};
+use crate::engine::reconcile::News;
 use crate::engine::{self, Crew, End, Journal, Planned, RunOptions, Validity};
 use crate::ledger::LedgerError;
-use crate::ledger::release::History;
+use crate::ledger::release::{History, Outcome};
 use crate::model::{ClusterName, GoDuration, NodeName, ServiceName, Slot, StackName, Timestamp};
 use crate::orchestrator::{Assignment, Ending, Plan, PlanOptions, Problem, assign};
 
@@ -101,7 +103,7 @@ fn problems_are(problems: &[Problem]) -> String {
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("not confirmed: nothing was changed")]
 #[diagnostic(code(stackctl::cli::not_confirmed))]
-struct NotConfirmed;
+pub(super) struct NotConfirmed;
 
 /// A plan as it is shown.
 pub(super) fn view<'a>(planned: &'a Planned, kind: Kind, is_whole: bool) -> PlanView<'a> {
@@ -192,14 +194,26 @@ pub(super) async fn carry_out_after(
     first().await?;
     let interrupt = Interrupt::listen();
     let mut exit = Exit::Done;
+    let ill = all.iter().filter_map(ill).collect();
+    let mut notifier = Notifier::start(cluster, &ill);
+    let mut complaints = notifier.complaints();
     for job in all {
-        let ran = one(context, cluster, job, wish.clone(), &interrupt, async |_| Ok(true)).await?;
+        let ran = one(context, cluster, job, wish.clone(), &interrupt, &notifier, async |_| Ok(true)).await?;
         exit = ran.map_or(exit, |ran| ran.exit);
         if exit != Exit::Done {
             break;
         }
     }
+    notifier.finish(&mut complaints, |why| ui.warn(why)).await;
     Ok(exit)
+}
+
+/// A stack that is in trouble by what is remembered: whoever is told of troubles is told that it ended.
+fn ill(job: &Job) -> Option<String> {
+    let record = job.record.as_ref()?.as_ref().ok()?;
+    let last = record.history().last().and_then(|(.., outcome)| outcome);
+    let is_ill = !matches!(last, None | Some(Outcome::Deployed | Outcome::Removed));
+    is_ill.then(|| format!("stack {}", job.planned.spec.name))
 }
 
 /// Shows one plan and carries it out without a question, unless `still` says, once the lease is held and the
@@ -212,9 +226,14 @@ pub(super) async fn carry_out_unasked(
     interrupt: &Interrupt,
     still: impl AsyncFnOnce(&History) -> Result<bool, Failure>,
 ) -> Result<Option<Ran>, Failure> {
-    refuse_problems(&context.ui, &job.planned)?;
-    show_plan(&context.ui, &job.planned, wish.clone(), cluster.clock.now());
-    one(context, cluster, job, wish, interrupt, still).await
+    let ui = &context.ui;
+    refuse_problems(ui, &job.planned)?;
+    show_plan(ui, &job.planned, wish.clone(), cluster.clock.now());
+    let mut notifier = Notifier::start(cluster, &ill(&job).into_iter().collect());
+    let mut complaints = notifier.complaints();
+    let ran = one(context, cluster, job, wish, interrupt, &notifier, still).await;
+    notifier.finish(&mut complaints, |why| ui.warn(why)).await;
+    ran
 }
 
 /// Carries one plan out, and remembers how that went.
@@ -224,6 +243,7 @@ async fn one(
     job: Job,
     wish: Wish,
     interrupt: &Interrupt,
+    notifier: &Notifier,
     still: impl AsyncFnOnce(&History) -> Result<bool, Failure>,
 ) -> Result<Option<Ran>, Failure> {
     let Job { mut planned, record } = job;
@@ -236,13 +256,24 @@ async fn one(
         Beginning::NoMore => return Ok(None),
     };
     let validity = begun.as_ref().map_or_else(Validity::always, |begun| begun.validity());
+    let stack = planned.spec.name.clone();
     if let Some(begun) = &begun {
-        said_begun(ui, &planned.spec.name, begun.number(), &wish, cluster.clock.now());
+        said_begun(ui, &stack, begun.number(), &wish, cluster.clock.now());
+        notifier.tell(&News::ReleaseBegan {
+            stack: stack.clone(),
+            release: begun.number(),
+            commit: begun.commit(),
+            actions: Some(planned.plan.forecast.actions().count()),
+        });
     }
     let mut ran = run(context, cluster, &planned, wish.clone(), interrupt, &validity).await;
     if let Some(begun) = begun {
-        ran.number = Some(begun.number());
-        begun.end(context, &ran, &planned.spec, wish.options.atomic).await;
+        let release = begun.number();
+        ran.number = Some(release);
+        let now = cluster.clock.now();
+        let outcome = begun.end(context, now, &ran, &planned.spec, wish.options.atomic).await;
+        let outcome = outcome.map_or_else(|| "unfinished".to_owned(), |outcome| outcome.words());
+        notifier.tell(&News::ReleaseEnded { stack, release, outcome });
     }
     Ok(Some(ran))
 }

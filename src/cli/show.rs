@@ -1,31 +1,56 @@
-//! `stackctl show`: what a release was.
+//! `stackctl show`: what a release was, and what is known of an operation that was none.
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::Context;
 use super::cluster::{self, Cluster};
+use super::log::to_json;
+use super::moment;
 use super::records::{reading, remembered};
 use super::release_name::{ReleaseName, find_named, release_name};
 use super::report::{Exit, Failure};
 use super::template::json_lines;
+use crate::engine::operations::Id;
 use crate::fleet::ConnectOptions;
-use crate::ledger::release::Release;
+use crate::ledger::release::{Outcome, Release};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("What release 3 consists of", "stackctl show shop@3"),
     ("All that is known of the newest, for a program", "stackctl show --format json shop"),
+    ("What was declared yesterday at noon", "stackctl show --at 2026-01-30T12:00:00Z shop"),
 ];
 
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
 pub struct Show {
-    /// A release: the stack's name, @ and the number; without a number the newest
-    #[arg(value_name = "STACK@N", value_parser = release_name, add = super::complete::releases())]
-    pub release: ReleaseName,
+    /// A release: the stack's name, @ and the number; without a number the newest. Or another operation, as
+    /// `log` names it
+    #[arg(value_name = "STACK@N", value_parser = shown, add = super::complete::releases())]
+    pub shown: Shown,
+    /// The newest release then: a time, or an operation as `log` names it. It is what was declared, not
+    /// what ran
+    #[arg(long, value_name = "ID|TIME")]
+    pub at: Option<String>,
     /// yaml for what was to run; json for that, and who deployed it when and from what
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
+}
+
+/// What is to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// A release.
+    Release(ReleaseName),
+    /// Something that is none.
+    Operation(Id),
+}
+
+fn shown(text: &str) -> Result<Shown, String> {
+    match Id::parse(text) {
+        Some(id @ (Id::Cluster(_) | Id::Heal(..))) => Ok(Shown::Operation(id)),
+        Some(Id::Release(..)) | None => release_name(text).map(Shown::Release),
+    }
 }
 
 /// How a release is shown.
@@ -40,8 +65,22 @@ pub enum Format {
 
 pub(super) fn run(args: &Show, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
-        let history = remembered(reading(cluster), &args.release.stack).await?.history;
-        let (at, release, outcome) = find_named(&context.ui, &args.release, &history)?;
+        let name = match &args.shown {
+            Shown::Release(name) => name,
+            Shown::Operation(id) => return operation(args, context, cluster, id).await,
+        };
+        let mut history = remembered(reading(cluster), &name.stack).await?.history;
+        if let Some(then) = &args.at {
+            moment::until(cluster, &name.stack, then, &mut history).await?;
+        }
+        let (at, release, outcome) = find_named(&context.ui, name, &history)?;
+        if args.at.is_some() {
+            let how = outcome.map_or_else(|| "unfinished".to_owned(), Outcome::words);
+            context.ui.say(&format!(
+                "Release {at} of stack {} ({how}), as declared at {}:",
+                name.stack, release.at
+            ));
+        }
         match args.format {
             Format::Yaml => context.ui.data(&yaml(release)),
             Format::Json => {
@@ -53,6 +92,16 @@ pub(super) fn run(args: &Show, context: &Context) -> Result<Exit, Failure> {
         }
         Ok(Exit::Done)
     })
+}
+
+async fn operation(args: &Show, context: &Context, cluster: &Cluster, id: &Id) -> Result<Exit, Failure> {
+    let value = to_json(&moment::find(cluster, id).await?);
+    context.ui.data(&match args.format {
+        // JSON of our own making is never too much for YAML.
+        Format::Yaml => serde_saphyr::to_string(&value).unwrap_or_else(|error| format!("# {error}\n")),
+        Format::Json => json_lines(&value) + "\n",
+    });
+    Ok(Exit::Done)
 }
 
 /// A spec as YAML.

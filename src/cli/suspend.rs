@@ -4,10 +4,13 @@ use super::Context;
 use super::cluster::{self, Cluster};
 use super::deploy::stack_name;
 use super::machine;
-use super::records::{reading, remembered, writing};
+use super::recorded::{Said, recorded};
+use super::records::{Writing, reading, remembered, writing};
 use super::report::{Exit, Failure};
 use crate::fleet::ConnectOptions;
-use crate::ledger::settings::{Suspended, change};
+use crate::ledger::document;
+use crate::ledger::operation::Changed;
+use crate::ledger::settings::{Settings, Suspended, change, settings, stream};
 use crate::model::StackName;
 
 pub(super) const EXAMPLES_OF_SUSPEND: &[(&str, &str)] = &[
@@ -46,17 +49,19 @@ pub struct Resume {
 struct NotKnown(StackName);
 
 pub(super) fn suspend(args: &Suspend, context: &Context) -> Result<Exit, Failure> {
-    set(&args.stacks, context, |cluster| {
+    set(&args.stacks, "suspend", args.message.as_ref(), context, |cluster| {
         Some(Suspended { who: machine::who(), at: cluster.clock.now(), why: args.message.clone() })
     })
 }
 
 pub(super) fn resume(args: &Resume, context: &Context) -> Result<Exit, Failure> {
-    set(&args.stacks, context, |_| None)
+    set(&args.stacks, "resume", None, context, |_| None)
 }
 
 fn set(
     stacks: &[StackName],
+    verb: &str,
+    message: Option<&String>,
     context: &Context,
     wanted: impl Fn(&Cluster) -> Option<Suspended>,
 ) -> Result<Exit, Failure> {
@@ -71,13 +76,8 @@ fn set(
         let ledger = writing(cluster);
         let wanted = wanted(cluster);
         for stack in stacks {
-            let (before, after) = change(&ledger, stack, |settings| {
-                // Who was first to say so stays the one to ask.
-                if settings.suspended.is_some() != wanted.is_some() {
-                    settings.suspended.clone_from(&wanted);
-                }
-            })
-            .await?;
+            let verb = format!("{verb} {stack}");
+            let (before, after) = put(context, cluster, &ledger, stack, verb, message, &wanted).await?;
             context.ui.say(&match (before.suspended, after.suspended) {
                 (None, Some(_)) => format!("Stack {stack} is suspended: the loop leaves it as it is."),
                 (Some(_), None) => format!("Stack {stack} is looked after again."),
@@ -87,4 +87,34 @@ fn set(
         }
         Ok(Exit::Done)
     })
+}
+
+/// Puts it so, and writes that down, unless it is so; what the settings were, and what they are.
+pub(super) async fn put(
+    context: &Context,
+    cluster: &Cluster,
+    ledger: &Writing,
+    stack: &StackName,
+    verb: String,
+    message: Option<&String>,
+    wanted: &Option<Suspended>,
+) -> Result<(Settings, Settings), Failure> {
+    // Who was first to say so stays the one to ask.
+    let is_news = |settings: &Settings| settings.suspended.is_some() != wanted.is_some();
+    document::tend(ledger, &stream(stack)).await?;
+    let now = settings(ledger, stack).await?;
+    if !is_news(&now) {
+        return Ok((now.clone(), now));
+    }
+    let changed = Changed::Suspended { stack: stack.clone(), before: now.suspended, after: wanted.clone() };
+    let said = Said { verb, message: message.cloned(), stacks: vec![stack.clone()], changes: vec![changed] };
+    recorded(&context.ui, cluster, ledger, said, async {
+        let changed = change(ledger, stack, |settings| {
+            if is_news(settings) {
+                settings.suspended.clone_from(wanted);
+            }
+        });
+        Ok(changed.await?)
+    })
+    .await
 }

@@ -3,10 +3,13 @@
 use super::Context;
 use super::cluster::{self, Cluster};
 use super::machine;
+use super::recorded::{Said, recorded};
 use super::records::writing;
 use super::report::{Exit, Failure};
-use crate::engine::lease::unlock;
+use crate::engine::lease::{look, unlock};
 use crate::fleet::ConnectOptions;
+use crate::ledger::lease::Holder;
+use crate::ledger::operation::Changed;
 use crate::model::StackName;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
@@ -40,8 +43,21 @@ pub(super) fn run(args: &Unlock, context: &Context) -> Result<Exit, Failure> {
     let stack = stack.ok_or_else(unknown)?;
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let ledger = writing(cluster);
-        let held = unlock(&ledger, &stack, &args.id, &machine::who()).await?.ok_or_else(unknown)?;
-        let holder = held.holder;
+        let (_, held) = look(&ledger, &stack).await?;
+        let holder = held.filter(|held| held.holder.id == args.id).ok_or_else(unknown)?.holder;
+        let Holder { who, pid, verb, .. } = &holder;
+        let lease =
+            Changed::Lease { stack: stack.clone(), holder: format!("{who} (process {pid}, `{verb}`)") };
+        let said = Said {
+            verb: format!("unlock {}", args.id),
+            stacks: vec![stack.clone()],
+            changes: vec![lease],
+            ..Said::default()
+        };
+        recorded(&context.ui, cluster, &ledger, said, async {
+            unlock(&ledger, &stack, &args.id, &machine::who()).await?.ok_or_else(unknown)
+        })
+        .await?;
         context.ui.say(&format!(
             "The lease of {} (process {}, `{}`) on stack {stack} is ended.",
             holder.who, holder.pid, holder.verb

@@ -9,11 +9,13 @@ pub mod journal;
 pub mod lease;
 pub mod me;
 pub mod members;
+pub mod operations;
 pub mod outcome;
 pub mod plan;
 pub mod reconcile;
 pub mod records;
 pub mod run;
+pub mod watch;
 
 pub use clock::Clock;
 pub use journal::Journal;

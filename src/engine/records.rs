@@ -164,9 +164,10 @@ impl Remembered {
         ledger: &Ledger<impl WriteRegisters>,
         stack: &StackName,
         number: u64,
+        at: Timestamp,
         outcome: &Outcome,
     ) -> Result<(), LedgerError> {
-        let ours = value(ledger.registers(), serde_json::json!(outcome));
+        let ours = value(ledger.registers(), outcome.recorded(at));
         ledger.append(&outcomes(stack), number, &ours).await?;
         let of_stack = async {
             for (stream, log) in [(releases(stack), &self.releases), (outcomes(stack), &self.outcomes)] {

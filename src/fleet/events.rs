@@ -43,6 +43,10 @@ pub enum Happening {
         stack: StackName,
         /// The engine's word.
         what: String,
+        /// `web.1`: service and slot.
+        task: String,
+        /// With which status it ended, if it did.
+        exit_code: Option<i64>,
     },
     /// A record was written into the ledger.
     Record {
@@ -130,7 +134,12 @@ fn happening(line: &[u8], cluster: &ClusterName) -> Option<Happening> {
         return None;
     }
     let stack = StackName::new(attributes.get(labels::STACK)?).ok()?;
-    Some(Happening::Container { stack, what: message.action })
+    let label = |name| attributes.get(name).map_or("", String::as_str);
+    // A slot that is a node says so before its name.
+    let slot = label(labels::SLOT).rsplit(':').next().unwrap_or_default();
+    let task = format!("{}.{slot}", label(labels::SERVICE));
+    let exit_code = attributes.get("exitCode").and_then(|code| code.parse().ok());
+    Some(Happening::Container { stack, what: message.action, task, exit_code })
 }
 
 #[derive(Deserialize)]
@@ -192,12 +201,13 @@ mod tests {
         let heard = |text: &str| happening(text.as_bytes(), &cluster);
         let container = |cluster: &str, action: &str| {
             format!(
-                r#"{{"Type":"container","Action":"{action}","Actor":{{"ID":"0a","Attributes":{{"io.stackctl.cluster":"{cluster}","com.docker.stack.namespace":"shop"}}}}}}"#
+                r#"{{"Type":"container","Action":"{action}","Actor":{{"ID":"0a","Attributes":{{"io.stackctl.cluster":"{cluster}","com.docker.stack.namespace":"shop","io.stackctl.service":"web","io.stackctl.slot":"node:h1","exitCode":"3"}}}}}}"#
             )
         };
         let shop = StackName::unchecked("shop");
         let what = "health_status: unhealthy".to_owned();
-        let expected = Happening::Container { stack: shop, what: what.clone() };
+        let task = "web.h1".to_owned();
+        let expected = Happening::Container { stack: shop, what: what.clone(), task, exit_code: Some(3) };
         assert_eq!(heard(&container("prod", &what)), Some(expected));
         assert_eq!(heard(&container("test", "die")), None);
         let volume = |name: &str, action: &str| {

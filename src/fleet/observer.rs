@@ -114,6 +114,12 @@ impl Observer {
         self.inner.seats().sources.clone()
     }
 
+    /// What asks each host for signs of life, by node.
+    pub fn probes(&self) -> BTreeMap<NodeName, Probe> {
+        let seats = self.inner.seats();
+        seats.hosts.iter().map(|(name, host)| (name.clone(), Probe::new(Arc::clone(host)))).collect()
+    }
+
     /// What asks one host for signs of life.
     #[must_use]
     pub fn probe(&self, node: &NodeName) -> Option<Probe> {

@@ -14,7 +14,7 @@ use super::error::LedgerError;
 use super::lease::{self, Held, Note};
 use super::payload::Value;
 use super::register::{Kind, ReadRegisters, Stream, WriteRegisters};
-use super::{document, nodes, settings};
+use super::{document, nodes, operation, settings};
 use crate::model::ids::sha256_hex;
 use crate::model::{StackName, Timestamp};
 
@@ -100,9 +100,15 @@ pub enum NotCopied {
 
 /// Streams that a ledger with these stacks may have.
 fn streams(stacks: &BTreeSet<StackName>) -> Vec<Stream> {
-    let kinds = [Kind::Releases, Kind::Outcomes, Kind::Settings, Kind::Lease];
+    let kinds = [Kind::Releases, Kind::Outcomes, Kind::Settings, Kind::Heals, Kind::Lease];
     let of_stacks = stacks.iter().flat_map(|stack| kinds.map(|kind| Stream::new(kind, stack)));
-    of_stacks.chain([nodes::stream(), lease::leader_stream()]).collect()
+    of_stacks.chain([nodes::stream(), operation::stream(), lease::leader_stream()]).collect()
+}
+
+/// Whether a stream may have gone on behind what is copied without being another one: it only tells what
+/// was done.
+fn goes_on(stream: &Stream) -> bool {
+    matches!(stream.kind, Kind::Operations | Kind::Heals)
 }
 
 /// Settles what was left half written in all that a ledger holds.
@@ -158,7 +164,8 @@ impl Archive {
     /// Stacks of which there is something in it.
     #[must_use]
     pub fn stacks(&self) -> BTreeSet<StackName> {
-        let of_stacks = self.streams.keys().filter(|stream| stream.kind != Kind::Nodes);
+        let is_of_cluster = |stream: &&Stream| matches!(stream.kind, Kind::Nodes | Kind::Operations);
+        let of_stacks = self.streams.keys().filter(|stream| !is_of_cluster(stream));
         of_stacks.filter_map(|stream| StackName::new(&stream.of).ok()).collect()
     }
 
@@ -175,7 +182,12 @@ impl Archive {
             let ours = self.streams.get(&stream);
             // What lies before all that is here was trimmed since it was copied.
             let first = ours.and_then(|places| places.keys().next()).copied().unwrap_or(0);
+            let last = ours.and_then(|places| places.keys().next_back()).copied().unwrap_or(0);
             for (seq, entry) in log.entries.range(first..) {
+                // That it was copied was written down behind what was copied.
+                if goes_on(&stream) && *seq > last {
+                    break;
+                }
                 let same = ours
                     .and_then(|places| places.get(seq))
                     .is_some_and(|value| value.id == entry.value.id && value.data == entry.value.data);
@@ -187,8 +199,10 @@ impl Archive {
         Ok(())
     }
 
-    /// Writes what a ledger lacks of it, and reads all of it back. Done again, it writes nothing.
-    pub async fn write<R: WriteRegisters>(&self, ledger: &Ledger<R>) -> Result<(), NotCopied> {
+    /// Writes what a ledger lacks of it, and reads all of it back; how much that was. Done again, it writes
+    /// nothing.
+    pub async fn write<R: WriteRegisters>(&self, ledger: &Ledger<R>) -> Result<usize, NotCopied> {
+        let mut written = 0;
         for (stream, places) in &self.streams {
             let log = ledger.read(stream).await?;
             for (seq, value) in places {
@@ -201,6 +215,7 @@ impl Archive {
                 if ledger.append(stream, *seq, &value).await? != Appended::Won {
                     return Err(NotCopied::Differs { stream: stream.to_string() });
                 }
+                written += usize::from(stream.kind != Kind::Lease);
             }
         }
         for (stream, places) in self.kept() {
@@ -210,13 +225,12 @@ impl Archive {
                     .get(seq)
                     .is_some_and(|entry| (&entry.value.id, &entry.value.data) == (&value.id, &value.data))
             };
-            if log.last().map(|(seq, _)| seq) != places.keys().next_back().copied()
-                || !places.iter().all(is_there)
-            {
+            let is_longer = log.last().map(|(seq, _)| seq) != places.keys().next_back().copied();
+            if (is_longer && !goes_on(stream)) || !places.iter().all(is_there) {
                 return Err(NotCopied::Differs { stream: stream.to_string() });
             }
         }
-        Ok(())
+        Ok(written)
     }
 
     /// As the text of a file.
@@ -278,6 +292,13 @@ impl Archive {
             return Err(bad("it does not have as many records as it says"));
         }
         Ok((head, archive))
+    }
+
+    /// Of all records only those of what persons did.
+    #[must_use]
+    pub fn operations(mut self) -> Self {
+        self.streams.retain(|stream, _| stream.kind == Kind::Operations);
+        self
     }
 
     /// Without leases: for a ledger in which they are being held.

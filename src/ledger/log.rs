@@ -35,6 +35,12 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// When it was written, by the clock of the keeper that says so first.
+    #[must_use]
+    pub fn written(&self) -> Option<Timestamp> {
+        self.copies.iter().map(|(_, at)| *at).min()
+    }
+
     /// One that nobody holds, for tests.
     #[cfg(test)]
     pub(super) fn of(value: Value) -> Self {

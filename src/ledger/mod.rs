@@ -35,6 +35,7 @@ pub mod files;
 pub mod lease;
 mod log;
 pub mod nodes;
+pub mod operation;
 pub mod payload;
 pub mod place;
 pub mod register;

@@ -21,6 +21,10 @@ pub enum Kind {
     Settings,
     /// What is remembered of nodes over the inventory; one stream for the whole cluster.
     Nodes,
+    /// What persons did that is no release; one stream for the whole cluster.
+    Operations,
+    /// What the loop healed of a stack.
+    Heals,
 }
 
 impl Kind {
@@ -33,13 +37,23 @@ impl Kind {
             Self::Outcomes => "outcomes",
             Self::Settings => "settings",
             Self::Nodes => "nodes",
+            Self::Operations => "operations",
+            Self::Heals => "heals",
         }
     }
 
     /// Back from the word.
     #[must_use]
     pub fn of_word(word: &str) -> Option<Self> {
-        let all = [Self::Lease, Self::Releases, Self::Outcomes, Self::Settings, Self::Nodes];
+        let all = [
+            Self::Lease,
+            Self::Releases,
+            Self::Outcomes,
+            Self::Settings,
+            Self::Nodes,
+            Self::Operations,
+            Self::Heals,
+        ];
         all.into_iter().find(|kind| kind.word() == word)
     }
 
@@ -54,6 +68,9 @@ impl Kind {
             // The newest says everything; a few more, to see who did what.
             Self::Nodes => 9,
             Self::Releases | Self::Outcomes => 49,
+            // Two places each: sixty operations, and a dozen heals of each stack.
+            Self::Operations => 119,
+            Self::Heals => 23,
         }
     }
 }

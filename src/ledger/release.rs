@@ -102,6 +102,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// As it is written down, with when it was.
+    #[must_use]
+    pub fn recorded(&self, at: Timestamp) -> serde_json::Value {
+        let mut value = serde_json::json!(self);
+        value["at"] = serde_json::json!(at);
+        value
+    }
+
     /// In a word or two.
     #[must_use]
     pub fn words(&self) -> String {
@@ -168,7 +176,7 @@ impl Release {
     /// Whether it took the stack away.
     #[must_use]
     pub fn is_removal(&self) -> bool {
-        self.verb == "rm"
+        self.verb == "rm" || self.spec.services.is_empty()
     }
 }
 
@@ -299,6 +307,9 @@ mod tests {
             assert_eq!(outcome.words(), words);
             assert_eq!(Outcome::deserialize(serde_json::json!(outcome)).unwrap(), outcome);
         }
+        let timed = Outcome::Deployed.recorded(Timestamp(5));
+        assert_eq!(timed, serde_json::json!({"outcome": "deployed", "at": 5}));
+        assert_eq!(Outcome::deserialize(timed).unwrap(), Outcome::Deployed);
         let old = serde_json::json!({"outcome": "rolled_back", "to": 3});
         assert_eq!(Outcome::deserialize(old).unwrap(), Outcome::RolledBack { to: 3, services: None });
     }

@@ -304,12 +304,15 @@ fn records_move_to_another_place() {
     insta::assert_snapshot!("migrate", run.show());
     let before = backed_up(&cluster, "one", "");
     assert_eq!(before, backed_up(&cluster, "two", &format!("--ledger {place}")));
-    assert_eq!(before.len(), 2 + 2 + 1 + 1 + 1 + 1, "{before:#?}");
+    // Releases, how they ended, settings and nodes; three operations, each its beginning and its end.
+    assert_eq!(before.len(), 2 + 2 + 1 + 1 + 1 + 1 + 6, "{before:#?}");
     // Again: there is nothing left to do. Half way: it is finished.
     cluster.expect(0, &format!("ledger migrate volumes {place}"));
     std::fs::remove_dir_all(cluster.path().join("records/test/outcomes")).unwrap();
     cluster.expect(0, &format!("ledger migrate volumes {place}"));
-    assert_eq!(before, backed_up(&cluster, "three", &format!("--ledger {place}")));
+    let again = backed_up(&cluster, "three", &format!("--ledger {place}"));
+    assert_eq!(again, backed_up(&cluster, "three-of-volumes", ""));
+    assert_eq!(again.len(), before.len() + 2, "only that is new");
     // It is lived in from now on, and nothing may be mixed into it.
     let deploy = format!("deploy --yes --ledger {place} blog");
     cluster.expect(0, &deploy);

@@ -270,6 +270,41 @@ fn stacks_are_released_in_their_order_and_one_that_fails_holds_up_nobody() {
 }
 
 #[test]
+fn what_was_undone_stays_so_until_the_repository_says_something_else() {
+    let place = Place::new();
+    place.write("stacks/shop/compose.yaml", &stack("nginx:1.25"));
+    place.push("one");
+    place.follows(0);
+    place.write("stacks/shop/compose.yaml", &stack("nginx:1.26"));
+    place.push("two");
+    place.follows(0);
+    let log = place.cluster.expect(0, "log --format {{.ID}}:{{.What}}:{{.Subject}}:{{.Repository}}").stdout;
+    assert_eq!(log, "shop@2:reconcile:two:ops.git#main\nshop@1:reconcile:one:ops.git#main\n");
+    place.cluster.expect(0, "undo --yes shop");
+    place.write("README.md", "of no concern");
+    place.push("words");
+    for _ in 0..2 {
+        place.follows(0);
+        assert_eq!(place.images(), ["shop_web=nginx:1.25"], "the same inputs are released once");
+    }
+    place.cluster.expect(0, "undo --yes shop");
+    place.follows(0);
+    assert_eq!(place.images(), ["shop_web=nginx:1.26"]);
+    place.cluster.expect(0, "undo --yes shop");
+    place.write("stacks/shop/compose.yaml", &stack("nginx:1.27"));
+    place.push("three");
+    place.follows(0);
+    assert_eq!(place.images(), ["shop_web=nginx:1.27"]);
+    // Its first release undone is a removal, and stays one.
+    place.write("stacks/blog/compose.yaml", &stack("nginx:1.25"));
+    place.push("another");
+    place.follows(0);
+    place.cluster.expect(0, "undo --yes blog");
+    place.follows(0);
+    assert_eq!(place.images(), ["shop_web=nginx:1.27"]);
+}
+
+#[test]
 fn status_tells_what_a_repository_declares_and_was_not_released() {
     let place = Place::new();
     place.write("stacks/shop/compose.yaml", &stack("nginx:1.25"));

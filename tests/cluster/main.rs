@@ -23,5 +23,6 @@ mod reconcile;
 mod refusals;
 mod repositories;
 mod rollouts;
+mod sight;
 mod updates;
 mod verbs;

@@ -173,6 +173,10 @@ impl Trial {
         self.hosts.engines[host].with(|world| world.containers.clear());
     }
 
+    fn heals_begun(&self, at: usize) -> usize {
+        self.controllers[at].running.types().iter().filter(|word| *word == "heal_began").count()
+    }
+
     /// Does it; what is to be done afterwards is [`Trial::undo`]'s.
     fn inflict(&mut self, fault: Fault, leader: usize) -> usize {
         let standby = (leader + 1 + self.below(2)) % self.controllers.len();
@@ -223,9 +227,11 @@ impl Trial {
     fn round(&mut self, fault: Fault, damaged_before: bool) -> Duration {
         let leader = self.leaders()[0];
         if damaged_before {
+            let heals = self.heals_begun(leader);
             self.damage();
-            // Somewhere between seeing it and having mended it.
-            let moment = u64::try_from(500 + self.below(2_500)).expect("small");
+            // While it is being mended, and so under a stack's lease.
+            until("the leader mends it", WHOLE, || self.heals_begun(leader) > heals);
+            let moment = u64::try_from(self.below(1_500)).expect("small");
             std::thread::sleep(Duration::from_millis(moment));
         }
         let at = self.inflict(fault, leader);

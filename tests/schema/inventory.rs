@@ -33,6 +33,8 @@ struct Inventory {
     /// `etcd://h1,h2,h3/prefix?ca=/path`, or `zookeeper://h1,h2,h3/prefix`. `volumes` without it.
     #[schemars(regex(pattern = "^(volumes|file:///.*|(etcd|zookeeper)://.+)$"))]
     ledger: Option<String>,
+    /// Who is told of what happens: by the loop, and by deploys.
+    notifications: Option<Vec<Notification>>,
     /// Hosts by the names they have in the cluster. A range in name or address, `web[01:20]`, is many.
     #[schemars(extend("minProperties" = 1))]
     hosts: Option<BTreeMap<String, Host>>,
@@ -57,6 +59,53 @@ struct Source {
     zookeeper: Option<String>,
     /// How long it may take. `10s` without it.
     timeout: Option<String>,
+}
+
+/// Somebody who is told: by a command that is given the event, or by a POST of it.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, extend("oneOf" = [{"required": ["command"]}, {"required": ["webhook"]}]))]
+struct Notification {
+    /// Program and arguments; the event is its standard input.
+    #[schemars(length(min = 1))]
+    command: Option<Vec<String>>,
+    /// Address that the event is posted to.
+    #[schemars(regex(pattern = "^https?://[^/].*$"))]
+    webhook: Option<String>,
+    /// File whose first line the body is signed with (HMAC-SHA256); relative to this file.
+    secret_file: Option<String>,
+    /// Variable of the environment that holds the same.
+    secret_env: Option<String>,
+    /// Authorities to believe instead of the machine's, a PEM file; relative to this file.
+    ca: Option<String>,
+    /// `json` is the event, `slack` is `{"text": …}`. `json` without it.
+    format: Option<Form>,
+    /// Events, by their `type`. All that are as severe as `level` without it.
+    on: Option<Vec<String>>,
+    /// How severe an event has to be, unless `on` names it. `warning` without it.
+    level: Option<Level>,
+    /// Only what is about these stacks, or about no stack.
+    stacks: Option<Vec<String>>,
+    /// How long the same trouble is not told again. `1h` without it.
+    repeat: Option<String>,
+    /// How long one try may take. `10s` without it.
+    timeout: Option<String>,
+}
+
+/// How an event is written.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+enum Form {
+    Json,
+    Slack,
+}
+
+/// How severe an event is.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+enum Level {
+    Info,
+    Warning,
+    Error,
 }
 
 /// A stack of a repository.

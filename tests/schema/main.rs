@@ -2,6 +2,7 @@
 //! them, and what they forbid is refused here.
 #![allow(clippy::disallowed_methods, reason = "a test reads files and its environment")]
 
+mod events;
 #[path = "../support/generated.rs"]
 mod generated;
 mod inventory;
@@ -82,6 +83,26 @@ fn innermost(error: &ValidationError<'_>, faults: &mut Vec<String>) {
 fn schemas_are_current() {
     current("stackfile.json", &stackfile::schema());
     current("inventory.json", &inventory::schema());
+    current("events.json", &schemars::Schema::try_from(events::schema()).expect("a schema"));
+}
+
+#[test]
+fn every_event_is_as_the_schema_says() {
+    let validator = jsonschema::draft202012::new(&events::schema()).expect("a schema");
+    let mut types = std::collections::BTreeSet::new();
+    for news in events::samples() {
+        let mut line = json!(news);
+        line["at"] = "2026-01-31T12:00:00.000Z".into();
+        line["level"] = "info".into();
+        assert_eq!(faults(&validator, &line), [""; 0], "{line}");
+        types.insert(line["type"].as_str().expect("a type").to_owned());
+        // A field that is not there, or another type, is no such event.
+        line["type"] = "nonsense".into();
+        assert!(!validator.is_valid(&line), "{line}");
+    }
+    let known: std::collections::BTreeSet<String> =
+        events::TYPES.iter().map(|(kind, ..)| (*kind).to_owned()).collect();
+    assert_eq!(types, known);
 }
 
 #[test]

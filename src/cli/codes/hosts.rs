@@ -5,6 +5,30 @@ use super::{Code, row};
 pub(super) static CODES: &[Code] = &[
     row(
         &["inventory"],
+        "bad_notification",
+        "a notification that goes nowhere, or two ways",
+        "A notification of the inventory has one target: a command with its arguments, or the address of a webhook. A secret and authorities are for webhooks. The address is not shown: it may hold a token, and must not hold a password.",
+        "Give each a target of its own.",
+        concat!(
+            "notifications:\n",
+            "  - webhook: https://chat.example.com/hooks/1\n",
+            "    secret_file: hook.secret"
+        ),
+    ),
+    row(
+        &["inventory"],
+        "unknown_event",
+        "a type of events that there is not",
+        "`on` of a notification names types of events, as they stand in the lines of `reconcile --format json`.",
+        "Choose one of the list in the message, or leave `on` out for all that is severe enough.",
+        concat!(
+            "notifications:\n",
+            "  - command: [/usr/local/bin/tell]\n",
+            "    on: [node_lost, release_ended]"
+        ),
+    ),
+    row(
+        &["inventory"],
         "unreadable",
         "an inventory that cannot be opened",
         "The file that was named with `-i` or `STACKCTL_INVENTORY`, or `stackctl.yml` here, cannot be read.",

@@ -20,7 +20,7 @@ pub(super) static CODES: &[Code] = &[
         "command: [\"sh\", \"-c\", \"echo 'it works'\"]",
     ),
     row(
-        &["compose"],
+        &["compose", "inventory"],
         "bad_duration",
         "a duration that cannot be read",
         "Durations are numbers with units: `ns`, `us`, `ms`, `s`, `m`, `h`. Days are not a unit, a number alone says nothing, and there are no blanks.",

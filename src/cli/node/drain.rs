@@ -10,15 +10,20 @@ use super::super::Context;
 use super::super::records::writing;
 use super::super::report::{Exit, Failure, draw};
 use super::super::rollout::{self, Job, Kind};
+use super::super::rollout_args::RolloutArgs;
 use super::super::standing::{Standing, standing};
-use super::update::{NodeUpdate, Wanted};
+use super::update::Wanted;
 use crate::engine::{Planned, members};
 use crate::ledger::nodes::NodeRecords;
 use crate::model::{Observed, StackName};
 use crate::orchestrator::Plan;
 
-pub(super) async fn run(args: &NodeUpdate, context: &Context, wanted: &Wanted<'_>) -> Result<Exit, Failure> {
-    let (cluster, ui, rollout) = (wanted.cluster, &context.ui, &args.rollout);
+pub(super) async fn run(
+    rollout: &RolloutArgs,
+    context: &Context,
+    wanted: &Wanted<'_>,
+) -> Result<Exit, Failure> {
+    let (cluster, ui) = (wanted.cluster, &context.ui);
     let (_, before) = members::read(&cluster.ledger).await?;
     let mut after = before.clone();
     wanted.apply(&mut after);

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 
 use super::super::cluster::{self, Cluster};
 use super::super::format::Format;
+use super::super::recorded::{Said, recorded};
 use super::super::records::{Writing, writing};
 use super::super::render::progress::stamped;
 use super::super::render::text::clean;
@@ -17,6 +18,7 @@ use super::{check_names, drain};
 use crate::engine::members;
 use crate::fleet::ConnectOptions;
 use crate::ledger::nodes::{NodeRecord, NodeRecords};
+use crate::ledger::operation::Changed;
 use crate::model::NodeName;
 use crate::model::Timestamp;
 use crate::model::node::{Availability, Member, Role};
@@ -87,9 +89,9 @@ pub enum RoleWord {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) availability: Option<Availability>,
-    role: Option<Role>,
-    labels: BTreeMap<String, Option<String>>,
-    force: bool,
+    pub(super) role: Option<Role>,
+    pub(super) labels: BTreeMap<String, Option<String>>,
+    pub(super) force: bool,
 }
 
 /// A mistake in what is asked for.
@@ -188,6 +190,9 @@ pub(super) struct Wanted<'a> {
     pub(super) nodes: Vec<NodeName>,
     pub(super) change: Change,
     pub(super) format: Format,
+    /// The words of the command.
+    pub(super) verb: String,
+    pub(super) message: Option<String>,
 }
 
 impl Wanted<'_> {
@@ -201,13 +206,36 @@ impl Wanted<'_> {
 
     /// Writes it down, and says what changed.
     pub(super) async fn remember(&self, context: &Context, ledger: &Writing) -> Result<(), Failure> {
-        let (before, after) = members::change(ledger, |records| {
-            self.apply(records);
-            Ok::<(), Failure>(())
-        })
-        .await?;
+        members::tend(ledger).await?;
+        let (_, now) = members::read(ledger).await?;
+        let mut then = now.clone();
+        self.apply(&mut then);
+        let changed = async || {
+            members::change(ledger, |records| {
+                self.apply(records);
+                Ok::<(), Failure>(())
+            })
+            .await
+        };
+        let changes = self.changed(&now, &then);
+        let (before, after) = if changes.is_empty() {
+            changed().await?
+        } else {
+            let message = self.message.clone();
+            let said = Said { verb: self.verb.clone(), message, stacks: Vec::new(), changes };
+            recorded(&context.ui, self.cluster, ledger, said, changed()).await?
+        };
         self.tell(context, &before, &after);
         Ok(())
+    }
+
+    /// What of the nodes is remembered otherwise.
+    fn changed(&self, before: &NodeRecords, after: &NodeRecords) -> Vec<Changed> {
+        let of = |records: &NodeRecords, name: &NodeName| records.nodes.get(name).cloned().map(Box::new);
+        let all = self.nodes.iter().map(|node| (node, of(before, node), of(after, node)));
+        all.filter(|(_, before, after)| before != after)
+            .map(|(node, before, after)| Changed::Node { node: node.clone(), before, after })
+            .collect()
     }
 
     /// What changes, value by value.
@@ -270,14 +298,31 @@ fn changes(before: &Member, after: &Member) -> Vec<(String, Option<String>, Opti
     all
 }
 
+/// What was typed, for the log.
+fn verb(args: &NodeUpdate) -> String {
+    let mut words = vec!["node update".to_owned()];
+    if let Some(word) = args.availability.and_then(|word| word.to_possible_value()) {
+        words.push(format!("--availability {}", word.get_name()));
+    }
+    if let Some(word) = args.role.and_then(|word| word.to_possible_value()) {
+        words.push(format!("--role {}", word.get_name()));
+    }
+    words.extend(args.label_add.iter().map(|label| format!("--label-add {label}")));
+    words.extend(args.label_rm.iter().map(|label| format!("--label-rm {label}")));
+    words.extend(args.force.then(|| "--force".to_owned()));
+    words.extend(args.nodes.iter().cloned());
+    words.join(" ")
+}
+
 pub(super) fn run(args: &NodeUpdate, context: &Context) -> Result<Exit, Failure> {
     let change = Change::of(args).map_err(Failure::usage)?;
     let connect = ConnectOptions { with_registry_auth: args.with_registry_auth, ..ConnectOptions::default() };
     cluster::with(context, connect, async |cluster| {
         let nodes = check_names(cluster, &args.nodes)?;
-        let wanted = Wanted { cluster, nodes, change, format: args.rollout.format };
+        let (verb, message) = (verb(args), args.rollout.message.clone());
+        let wanted = Wanted { cluster, nodes, change, format: args.rollout.format, verb, message };
         if wanted.change.availability == Some(Availability::Drain) && !args.detach {
-            return drain::run(args, context, &wanted).await;
+            return drain::run(&args.rollout, context, &wanted).await;
         }
         if args.rollout.dry_run {
             let (_, before) = members::read(&cluster.ledger).await?;
@@ -296,7 +341,9 @@ pub(super) fn role(args: &NodeRole, role: Role, context: &Context) -> Result<Exi
     cluster::with(context, ConnectOptions::default(), async |cluster| {
         let nodes = check_names(cluster, &args.nodes)?;
         let change = Change { role: Some(role), ..Change::default() };
-        let wanted = Wanted { cluster, nodes, change, format: Format::Text };
+        let word = if role == Role::Manager { "promote" } else { "demote" };
+        let verb = format!("node {word} {}", args.nodes.join(" "));
+        let wanted = Wanted { cluster, nodes, change, format: Format::Text, verb, message: None };
         wanted.remember(context, &writing(cluster)).await?;
         Ok(Exit::Done)
     })

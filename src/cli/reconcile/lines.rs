@@ -15,14 +15,19 @@ const NAMES_MAX: usize = 8;
 
 /// As a JSON object.
 pub(super) fn json(at: Timestamp, news: &News) -> String {
+    json_line(&value(at, news)) + "\n"
+}
+
+/// The same, not yet a line.
+pub(in crate::cli) fn value(at: Timestamp, news: &News) -> serde_json::Value {
     let mut value = json!(news);
     value["level"] = json!(level(news));
     let kind = value["type"].as_str().unwrap_or_default().to_owned();
-    json_line(&stamped(at, &kind, value)) + "\n"
+    stamped(at, &kind, value)
 }
 
 /// As a line for people.
-pub(super) fn text(at: Timestamp, news: &News) -> String {
+pub(in crate::cli) fn text(at: Timestamp, news: &News) -> String {
     let style = match level(news) {
         "error" => BAD,
         "warning" => CHANGE,
@@ -31,7 +36,8 @@ pub(super) fn text(at: Timestamp, news: &News) -> String {
     format!("{}  {}\n", paint(FAINT, at), paint(style, clean(&words(news))))
 }
 
-fn level(news: &News) -> &'static str {
+/// How severe it is.
+pub(in crate::cli) fn level(news: &News) -> &'static str {
     match news {
         News::Leading
         | News::StandingBy { .. }
@@ -40,6 +46,9 @@ fn level(news: &News) -> &'static str {
         | News::HealBegan { .. }
         | News::Commit { .. }
         | News::ReleaseBegan { .. }
+        | News::OperationBegan { .. }
+        | News::OperationEnded { failed: None, .. }
+        | News::Task { .. }
         | News::Stopping
         | News::Acted(Deed { failed: None, .. })
         | News::HealEnded { failed: None, .. } => "info",
@@ -58,12 +67,14 @@ fn level(news: &News) -> &'static str {
         | News::LedgerTrouble { .. }
         | News::RepositoryTrouble { .. }
         | News::Declined { .. }
+        | News::OperationEnded { .. }
         | News::ReleaseEnded { .. }
         | News::HealEnded { .. } => "error",
     }
 }
 
-fn words(news: &News) -> String {
+/// In a sentence.
+pub(in crate::cli) fn words(news: &News) -> String {
     match news {
         News::Leading => "this loop has the lead".to_owned(),
         News::StandingBy { leader } => format!("standing by: {leader} has the lead"),
@@ -107,7 +118,19 @@ fn words(news: &News) -> String {
             format!("{repository} cannot be followed, and what it declared stands: {why}")
         }
         News::ReleaseBegan { stack, release, commit, actions } => {
-            format!("stack {stack}: release {release} from {commit}, {}", count(*actions, "action"))
+            let from = if commit.is_empty() { String::new() } else { format!(" from {commit}") };
+            let actions =
+                actions.map_or_else(|| " began".to_owned(), |n| format!(", {}", count(n, "action")));
+            format!("stack {stack}: release {release}{from}{actions}")
+        }
+        News::OperationBegan { operation, verb, who } => format!("{operation}: {verb}, by {who}"),
+        News::OperationEnded { operation, verb, failed: None } => format!("{operation}: {verb} is done"),
+        News::OperationEnded { operation, verb, failed: Some(why) } => {
+            format!("{operation}: {verb} failed: {why}")
+        }
+        News::Task { node, stack, task, what, exit_code } => {
+            let status = exit_code.map_or_else(String::new, |code| format!(" (status {code})"));
+            format!("stack {stack}: {task} on {node}: {what}{status}")
         }
         News::ReleaseEnded { stack, release, outcome } => {
             format!("stack {stack}: release {release} is {outcome}")

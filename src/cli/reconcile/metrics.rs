@@ -4,17 +4,20 @@
 //! with what the loop counts anyway.
 
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::cli::notify;
 use crate::engine::reconcile::{NodeStanding, Snapshot, Standing};
 
 /// The type of the text.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// All of it.
-pub(super) fn text(snapshot: &Snapshot) -> String {
+pub(super) fn text(snapshot: &Snapshot, told: &notify::Counts) -> String {
     let mut out = String::new();
     let counts = &snapshot.counts;
-    let plain: [(&str, &str, &str, f64); 14] = [
+    let count = |of: &AtomicU64| of.load(Ordering::Relaxed) as f64;
+    let plain: [(&str, &str, &str, f64); 17] = [
         (
             "leading",
             "gauge",
@@ -53,6 +56,19 @@ pub(super) fn text(snapshot: &Snapshot) -> String {
             "counter",
             "Times that the sources of hosts could not be asked, or were not believed.",
             counts.discoveries_failed as f64,
+        ),
+        ("notifications_total", "counter", "Notifications that were delivered.", count(&told.sent)),
+        (
+            "notifications_failed_total",
+            "counter",
+            "Notifications that could not be delivered.",
+            count(&told.failed),
+        ),
+        (
+            "notifications_held_back_total",
+            "counter",
+            "Events that a notification does not tell, or told not long ago.",
+            count(&told.held_back),
         ),
     ];
     for (name, kind, help, value) in plain {
@@ -107,11 +123,13 @@ mod tests {
             stacks: [(StackName::unchecked("shop"), Standing::InSync)].into(),
             counts: Counts { looks: 3, looks_ms: 1_250, ..Counts::default() },
         };
-        let text = text(&snapshot);
+        let told = notify::Counts { sent: AtomicU64::new(7), ..notify::Counts::default() };
+        let text = text(&snapshot, &told);
         for line in [
             "stackctl_reconcile_leading 1",
             "stackctl_reconcile_last_turn_timestamp_seconds 1.5",
             "stackctl_reconcile_looks_seconds_total 1.25",
+            "stackctl_reconcile_notifications_total 7",
             r#"stackctl_reconcile_node{node="h\"1",standing="lost"} 1"#,
             r#"stackctl_reconcile_node{node="h\"1",standing="up"} 0"#,
             r#"stackctl_reconcile_stack{stack="shop",standing="in_sync"} 1"#,

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::{metrics, webhook};
+use crate::cli::notify;
 use crate::engine::Clock;
 use crate::engine::reconcile::Snapshot;
 
@@ -36,14 +37,16 @@ pub(super) async fn serve(
     address: SocketAddr,
     clock: Clock,
     seen: watch::Receiver<Snapshot>,
+    told: Arc<notify::Counts>,
     deliveries: Option<Arc<webhook::Counts>>,
 ) -> io::Result<(SocketAddr, JoinSet<()>)> {
     accept(address, CONNECTIONS_MAX, move |stream| {
-        let (seen, deliveries) = (seen.clone(), deliveries.clone());
+        let (seen, told, deliveries) = (seen.clone(), Arc::clone(&told), deliveries.clone());
         async move {
             let answer = service_fn(|request: Request<Incoming>| {
                 let more = deliveries.as_deref().map(webhook::metrics).unwrap_or_default();
-                let answer = answer(request.method(), request.uri().path(), &seen.borrow(), &more, clock);
+                let text = || metrics::text(&seen.borrow(), &told) + &more;
+                let answer = answer(request.method(), request.uri().path(), &seen.borrow(), text, clock);
                 async move { Ok::<_, Infallible>(answer) }
             });
             let mut http = http1::Builder::new();
@@ -82,7 +85,13 @@ pub(super) async fn accept<F: Future<Output = ()> + Send + 'static>(
     Ok((at, server))
 }
 
-fn answer(method: &Method, path: &str, seen: &Snapshot, more: &str, clock: Clock) -> Answer {
+fn answer(
+    method: &Method,
+    path: &str,
+    seen: &Snapshot,
+    metrics: impl FnOnce() -> String,
+    clock: Clock,
+) -> Answer {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n".to_owned());
     }
@@ -95,7 +104,7 @@ fn answer(method: &Method, path: &str, seen: &Snapshot, more: &str, clock: Clock
             _ if seen.is_leading => plain(StatusCode::OK, "ok\n".to_owned()),
             _ => plain(StatusCode::OK, "ok, without the lead\n".to_owned()),
         },
-        "/metrics" => made(StatusCode::OK, metrics::CONTENT_TYPE, metrics::text(seen) + more),
+        "/metrics" => made(StatusCode::OK, metrics::CONTENT_TYPE, metrics()),
         _ => plain(StatusCode::NOT_FOUND, "there are /healthz and /metrics\n".to_owned()),
     }
 }

@@ -19,7 +19,7 @@ use crate::fleet::RegisterWriter;
 use crate::ledger::lease::{Holder, Terms, stream};
 use crate::ledger::release::{Git, History, Outcome, Release, Source};
 use crate::ledger::{LedgerError, document, settings};
-use crate::model::{StackName, StackSpec};
+use crate::model::{StackName, StackSpec, Timestamp};
 
 /// While somebody else is waited for, a line says so this often.
 const WORD_EVERY_MS: i64 = 10_000;
@@ -167,6 +167,7 @@ pub(super) struct Begun {
     lease: Lease<Store<RegisterWriter>>,
     remembered: Remembered,
     number: u64,
+    commit: String,
     stack: StackName,
 }
 
@@ -227,7 +228,8 @@ pub(super) async fn begin(
     match record.remembered.begin(&record.ledger, &release).await {
         Ok(number) => {
             let Record { ledger, remembered, .. } = record;
-            Ok(Beginning::Begun(Box::new(Begun { ledger, lease, remembered, number, stack })))
+            let commit = release.git.as_ref().map(Git::short).unwrap_or_default();
+            Ok(Beginning::Begun(Box::new(Begun { ledger, lease, remembered, number, commit, stack })))
         }
         Err(error) => {
             give_back(context, lease).await;
@@ -299,7 +301,7 @@ pub(super) async fn lock(
     let me = machine::me();
     let holder = me.holder(stack.as_str(), verb);
     let wanted = Wanted { stream: stream(stack), holder, terms: Terms::STACK, patience_ms };
-    let mut said: Option<crate::model::Timestamp> = None;
+    let mut said: Option<Timestamp> = None;
     let tell = |busy: &Busy| {
         let now = cluster.clock.now();
         if said.is_none_or(|at| now.since_ms(at) >= WORD_EVERY_MS) {
@@ -338,8 +340,20 @@ impl Begun {
         self.number
     }
 
-    /// Writes down how it ended, and gives the lease back.
-    pub(super) async fn end(self, context: &Context, ran: &Ran, spec: &StackSpec, is_atomic: bool) {
+    /// The commit it is from, short; empty if it is from none.
+    pub(super) fn commit(&self) -> String {
+        self.commit.clone()
+    }
+
+    /// Writes down how it ended, and gives the lease back; how that was.
+    pub(super) async fn end(
+        self,
+        context: &Context,
+        now: Timestamp,
+        ran: &Ran,
+        spec: &StackSpec,
+        is_atomic: bool,
+    ) -> Option<Outcome> {
         // Every step was done, and another look shows that it is not as wanted.
         let is_there = !matches!(ran.exit, Exit::Refused | Exit::Unreachable);
         let outcome =
@@ -349,11 +363,13 @@ impl Begun {
                     outcome => outcome,
                 },
             );
-        if let Some(outcome) = outcome
-            && let Err(error) = self.remembered.end(&self.ledger, &self.stack, self.number, &outcome).await
+        if let Some(outcome) = &outcome
+            && let Err(error) =
+                self.remembered.end(&self.ledger, &self.stack, self.number, now, outcome).await
         {
             context.ui.warn(&format!("release {} was not written to its end: {error}", self.number));
         }
         give_back(context, self.lease).await;
+        outcome
     }
 }

@@ -16,11 +16,12 @@ use crate::engine::{Clock, Journal, Lease, Lookout, Me, Store, outcome};
 use crate::fleet::{Fleet, RegisterReader, RegisterWriter};
 use crate::gitops::Asked;
 use crate::ledger::lease::{self, Holder};
+use crate::ledger::operation::{self, Changed, Ending, Operation};
 use crate::ledger::payload::value;
 use crate::ledger::release::{Outcome, outcomes};
 use crate::ledger::{Ledger, LedgerError};
 use crate::model::{NodeFacts, NodeName, NodeView, Observed, StackName, StackSpec, Timestamp};
-use crate::orchestrator::{self, Assignment, Ending, Plan, PlanOptions, Verdict, assign};
+use crate::orchestrator::{self, Assignment, Plan, PlanOptions, Verdict, assign};
 
 /// How long one stack is worked at before it is looked at anew.
 const TIMEOUT_MS: i64 = 10 * 60 * 1000;
@@ -155,14 +156,45 @@ async fn with_lease(
         let actions = plan.forecast.actions().count();
         let _nobody_listens = tell
             .send((hands.clock.now(), News::HealBegan { stack: stack.clone(), release: number, actions }));
-        let end = carry_out(hands, assign(&observed, spec, options), &stack, lease, stop, &tell).await;
+        let work = carry_out(hands, assign(&observed, spec, options), &stack, lease, stop, &tell);
+        // Beside the work: nobody waits for the log.
+        let (recorded, end) = tokio::join!(recorded(hands, writing, &stack, number, actions), work);
         (healed, outcome) = (Healed::of(&end), finished(&end, spec));
+        let ending = match &healed {
+            Healed::Failed(why) => Ending::Failed { why: why.clone() },
+            Healed::Stopped => Ending::Failed { why: "told to stop".to_owned() },
+            Healed::Done | Healed::Busy(_) | Healed::Outdated => Ending::Done,
+        };
+        if let Ok(number) = recorded {
+            let stream = operation::heals(&stack);
+            // It shows as cut off then, which is what happened to the log.
+            let _is_not_told = operation::end(writing, &stream, number, hands.clock.now(), ending).await;
+        }
     }
     if is_unfinished && let Some(outcome) = outcome.filter(|_| lease.validity().is_valid()) {
-        let ours = value(writing.registers(), serde_json::json!(outcome));
+        let ours = value(writing.registers(), outcome.recorded(hands.clock.now()));
         writing.append(&outcomes(&stack), number, &ours).await?;
     }
     Ok(healed)
+}
+
+/// Writes down that a stack is being healed.
+async fn recorded(
+    hands: &Hands,
+    writing: &Ledger<Store<RegisterWriter>>,
+    stack: &StackName,
+    release: u64,
+    actions: usize,
+) -> Result<u64, LedgerError> {
+    let operation = Operation {
+        verb: "heal".to_owned(),
+        who: hands.me.who.clone(),
+        at: hands.clock.now(),
+        message: None,
+        stacks: vec![stack.clone()],
+        changes: vec![Changed::Healed { release, actions }],
+    };
+    operation::begin(writing, &operation::heals(stack), operation).await
 }
 
 pub(super) async fn carry_out(
@@ -204,7 +236,7 @@ impl Healed {
     /// What came of a run.
     pub(super) fn of(end: &End) -> Self {
         match end {
-            End::Verdict(verdict) if verdict.ending == Ending::Converged => Self::Done,
+            End::Verdict(verdict) if verdict.ending == orchestrator::Ending::Converged => Self::Done,
             End::Verdict(verdict) => Self::Failed(reason(verdict)),
             End::Detached => Self::Done,
             End::TimedOut(_) => Self::Failed("not as declared after 10 minutes".to_owned()),
@@ -218,11 +250,13 @@ impl Healed {
 fn finished(end: &End, spec: &StackSpec) -> Option<Outcome> {
     let End::Verdict(verdict) = end else { return None };
     match verdict.ending {
-        Ending::Converged => Some(outcome::done(spec)),
-        Ending::Paused | Ending::RollbackPaused => Some(Outcome::Paused),
+        orchestrator::Ending::Converged => Some(outcome::done(spec)),
+        orchestrator::Ending::Paused | orchestrator::Ending::RollbackPaused => Some(Outcome::Paused),
         // What is back and what is not is told by whoever looks next; it is not as declared.
-        Ending::NotPrepared | Ending::Failed | Ending::RolledBack => Some(Outcome::Failed),
-        Ending::HostSilent => None,
+        orchestrator::Ending::NotPrepared
+        | orchestrator::Ending::Failed
+        | orchestrator::Ending::RolledBack => Some(Outcome::Failed),
+        orchestrator::Ending::HostSilent => None,
     }
 }
 

@@ -22,7 +22,7 @@ mod lead;
 pub mod news;
 pub mod once;
 mod release;
-mod senses;
+pub(super) mod senses;
 mod stack;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -411,13 +411,13 @@ impl Watch {
             Heard::Sign(node, Ok(Sign::Machine)) => self.liveness.machine_heard(now, &node),
             Heard::Sign(node, Err(why)) => self.liveness.missed(&node, &why),
             Heard::Listening => self.look_soon(),
-            Heard::Happened(Happening::Container { stack, .. }) => {
+            Heard::Happened(_, Happening::Container { stack, .. }) => {
                 // What we do ourselves is looked into when it is done.
                 if self.stacks.get(&stack).is_none_or(|stack| !stack.is_healing) {
                     self.look_soon();
                 }
             }
-            Heard::Happened(Happening::Record { kind, of }) => self.recorded(&kind, &of),
+            Heard::Happened(_, Happening::Record { kind, of }) => self.recorded(&kind, &of),
         }
     }
 

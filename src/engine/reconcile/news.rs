@@ -120,8 +120,9 @@ pub enum News {
         release: u64,
         /// From which commit.
         commit: String,
-        /// How many actions are planned.
-        actions: usize,
+        /// How many actions are planned, where that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        actions: Option<usize>,
     },
     /// It ended.
     ReleaseEnded {
@@ -131,6 +132,38 @@ pub enum News {
         release: u64,
         /// How, in the words of the history.
         outcome: String,
+    },
+    /// Something began that is no release and no heal: to nodes, to a lease, to the loop's orders.
+    OperationBegan {
+        /// Its name in the log.
+        operation: String,
+        /// The words of the command.
+        verb: String,
+        /// `user@machine`.
+        who: String,
+    },
+    /// It ended.
+    OperationEnded {
+        /// Its name in the log.
+        operation: String,
+        /// The words of the command.
+        verb: String,
+        /// Why it was in vain, if so.
+        failed: Option<String>,
+    },
+    /// A task's container began, ended, went away, or changed its health.
+    Task {
+        /// Where.
+        node: NodeName,
+        /// Of which stack.
+        stack: StackName,
+        /// `web.1`.
+        task: String,
+        /// The engine's word: `start`, `die`, `health_status: healthy`.
+        what: String,
+        /// With which status it ended.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        exit_code: Option<i64>,
     },
     /// The ledger cannot be read or written.
     LedgerTrouble {

@@ -97,7 +97,7 @@ async fn with_lease(
         ..Release::of(spec.clone(), verb.to_owned(), hands.me.who.clone(), hands.clock.now())
     };
     let number = before.begin(writing, &release).await?;
-    let (commit, actions) = (wish.commit.short(), plan.forecast.actions().count());
+    let (commit, actions) = (wish.commit.short(), Some(plan.forecast.actions().count()));
     let began = News::ReleaseBegan { stack: stack.clone(), release: number, commit, actions };
     let _nobody_listens = tell.send((hands.clock.now(), began));
     let is_atomic = options.atomic;
@@ -115,7 +115,7 @@ async fn with_lease(
     let healed = Healed::of(&end);
     let words = outcome.as_ref().map_or_else(|| "unfinished".to_owned(), Outcome::words);
     if let Some(outcome) = outcome.filter(|_| lease.validity().is_valid()) {
-        before.end(writing, &stack, number, &outcome).await?;
+        before.end(writing, &stack, number, hands.clock.now(), &outcome).await?;
     }
     let ended = News::ReleaseEnded { stack, release: number, outcome: words };
     let _nobody_listens = tell.send((hands.clock.now(), ended));

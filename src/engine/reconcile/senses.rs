@@ -25,13 +25,23 @@ const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
 /// What was heard.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(in crate::engine) enum Heard {
     /// A probe's answer, or why there was none.
     Sign(NodeName, Result<Sign, String>),
     /// A host is listened to from now on: what happened before has to be looked for.
     Listening,
     /// Something happened.
-    Happened(Happening),
+    Happened(NodeName, Happening),
+}
+
+/// Begins to listen to every host.
+pub(in crate::engine) fn open(observer: &Observer, heard: &UnboundedSender<Heard>) -> JoinSet<()> {
+    let mut all = JoinSet::new();
+    for (node, probe) in observer.probes() {
+        all.spawn(probing(node.clone(), probe, heard.clone()));
+        all.spawn(listening(node, observer.clone(), heard.clone()));
+    }
+    all
 }
 
 /// Listens to hosts, to each for as long as it belongs to the cluster.
@@ -83,7 +93,7 @@ async fn listening(node: NodeName, observer: Observer, heard: UnboundedSender<He
                 return;
             }
             while let Some(happening) = happenings.next().await {
-                if heard.send(Heard::Happened(happening)).is_err() {
+                if heard.send(Heard::Happened(node.clone(), happening)).is_err() {
                     return;
                 }
             }
@@ -93,7 +103,7 @@ async fn listening(node: NodeName, observer: Observer, heard: UnboundedSender<He
 }
 
 /// What a ledger tells that tells anything.
-pub(super) async fn told(written: &mut Option<Receiver<Written>>) -> Option<Written> {
+pub(in crate::engine) async fn told(written: &mut Option<Receiver<Written>>) -> Option<Written> {
     match written {
         Some(written) => written.recv().await,
         None => None,

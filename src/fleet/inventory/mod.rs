@@ -14,6 +14,7 @@ use crate::model::{ClusterName, NodeName};
 
 mod find;
 mod hosts;
+pub mod notifications;
 mod parse;
 pub mod range;
 mod sources;
@@ -44,6 +45,8 @@ pub struct Inventory {
     pub strategy: Option<Strategy>,
     /// Where the ledger is.
     pub ledger: LedgerPlace,
+    /// Who is told of what happens.
+    pub notifications: Vec<notifications::Notification>,
     /// The hosts by node name.
     pub hosts: BTreeMap<NodeName, HostEntry>,
     /// Who is asked for more.
@@ -212,6 +215,7 @@ impl Inventory {
             task_history: None,
             strategy: None,
             ledger: LedgerPlace::default(),
+            notifications: Vec::new(),
             hosts: BTreeMap::from([(name, entry)]),
             discover: Vec::new(),
         }

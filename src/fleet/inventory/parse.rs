@@ -8,9 +8,9 @@ use crate::model::spec::Strategy;
 use crate::model::{ClusterName, NodeName};
 use crate::yaml::{self, Drawn, Fields, Node, Report, Sink, SourceText, Sources, Span, Value};
 
-use super::{Address, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts, hosts, sources};
+use super::{Address, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts, hosts, notifications, sources};
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "cluster",
     "ssh_config",
     "known_hosts",
@@ -18,6 +18,7 @@ const KEYS: [&str; 10] = [
     "task_history",
     "placement",
     "ledger",
+    "notifications",
     "hosts",
     "discover",
     // For `reconcile --repo`: which stacks a repository has.
@@ -94,6 +95,7 @@ fn read(sink: &Sink<'_>, root: Option<Node>, start: Span, path: &Path) -> Invent
         LedgerPlace::parse,
     );
     inventory.ledger = place.map(|place| place.value).unwrap_or_default();
+    inventory.notifications = notifications::read(&top, folder);
     inventory.discover = sources::sources(sink, &top, folder);
     inventory.hosts = hosts::hosts(sink, &top);
     top.deny_unknown(&KEYS);

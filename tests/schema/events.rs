@@ -1,0 +1,158 @@
+//! The JSON Schema of events: a line of `stackctl events` and of `stackctl reconcile --format json`, and
+//! what notifications are given.
+//!
+//! Written by hand, and held to the types that are written by one sample of each.
+
+use serde_json::{Value, json};
+use stackctl::engine::reconcile::{Deed, News, Standing};
+use stackctl::model::{NodeName, StackName};
+use stackctl::orchestrator::Reason;
+
+/// Each type of event, and its own fields: `?` behind a name may be missing or null.
+pub const TYPES: [(&str, &str, &[&str]); 23] = [
+    ("leading", "This loop is the one that acts.", &[]),
+    ("standing_by", "Another loop has the lead.", &["leader"]),
+    ("lead_lost", "The lead is lost.", &[]),
+    ("node_lost", "A node counts as lost.", &["node", "silent_ms", "why"]),
+    ("node_back", "A lost node is back.", &["node"]),
+    ("node_joined", "A host was discovered.", &["node", "source"]),
+    ("node_left", "A host is not discovered any more.", &["node"]),
+    ("hosts_unknown", "Who names hosts cannot be asked or is not believed.", &["why"]),
+    ("cut_off", "So many nodes are silent that it is more likely this machine.", &[]),
+    ("stack", "A stack stands otherwise than before.", &["stack", "release?", "standing"]),
+    ("heal_began", "The loop brings a stack back.", &["stack", "release", "actions"]),
+    ("acted", "An action was done, or failed.", &["stack", "node", "verb", "object", "why", "failed?"]),
+    ("heal_ended", "Work of the loop on a stack ended.", &["stack", "failed?", "took_ms"]),
+    (
+        "commit",
+        "A repository stands at a commit that was read.",
+        &["repository", "commit", "subject", "stacks"],
+    ),
+    ("declined", "A stack of a commit cannot be used.", &["repository", "commit", "stack", "why"]),
+    ("repository_trouble", "A repository cannot be read.", &["repository", "why"]),
+    ("release_began", "A release began.", &["stack", "release", "commit", "actions?"]),
+    ("release_ended", "A release ended.", &["stack", "release", "outcome"]),
+    ("operation_began", "Something else was begun: see `stackctl log`.", &["operation", "verb", "who"]),
+    ("operation_ended", "It ended.", &["operation", "verb", "failed?"]),
+    (
+        "task",
+        "A task's container began, ended, or changed its health.",
+        &["node", "stack", "task", "what", "exit_code?"],
+    ),
+    ("ledger_trouble", "The ledger cannot be read or written.", &["why"]),
+    ("stopping", "All loops of the process end.", &[]),
+];
+
+/// A field, whatever event it is in.
+fn field(name: &str) -> Value {
+    let (kind, what) = match name {
+        "silent_ms" => ("integer", "Since the last sign of life."),
+        "took_ms" => ("integer", "From its begin."),
+        "release" => ("integer", "Number of the release."),
+        "actions" => ("integer", "How many actions are planned."),
+        "stacks" => ("integer", "How many stacks are declared."),
+        "exit_code" => ("integer", "With which status it ended."),
+        "stack" => ("string", "Name of the stack."),
+        "node" => ("string", "Name of the node."),
+        "why" => ("", "Why, in words or as an object."),
+        "failed" => ("string", "Why it was in vain."),
+        "outcome" => ("string", "How it ended, in the words of `stackctl history`."),
+        "operation" => ("string", "Its name in `stackctl log`."),
+        "verb" => ("string", "The words of the command."),
+        "who" => ("string", "`user@machine`."),
+        "standing" => ("string", "How it stands, in a word."),
+        "task" => ("string", "Service and slot."),
+        "what" => ("string", "The engine's word: `start`, `die`, `health_status: healthy`."),
+        "leader" => ("string", "Which."),
+        "object" => ("string", "What was acted upon."),
+        "source" => ("string", "Who named it."),
+        "repository" => ("string", "Its name, as everybody may read it."),
+        "commit" => ("string", "Its hash, short."),
+        "subject" => ("string", "First line of the commit's message."),
+        other => panic!("what is `{other}`?"),
+    };
+    if kind.is_empty() {
+        json!({ "description": what })
+    } else {
+        json!({ "description": what, "type": kind })
+    }
+}
+
+pub fn schema() -> Value {
+    let one = |(kind, what, fields): &(&str, &str, &[&str])| {
+        let mut properties = json!({ "type": { "const": kind } });
+        let mut required = vec!["type"];
+        for name in *fields {
+            let plain = name.trim_end_matches('?');
+            properties[plain] = field(plain);
+            if plain == *name {
+                required.push(plain);
+            } else if properties[plain]["type"].is_string() {
+                properties[plain]["type"] = json!([properties[plain]["type"], "null"]);
+            }
+        }
+        json!({ "title": kind, "description": what, "properties": properties, "required": required })
+    };
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "stackctl event",
+        "description": "A line of `stackctl events` and of `stackctl reconcile --format json`. New types and new fields may come; those there are keep their meaning.",
+        "type": "object",
+        "properties": {
+            "at": { "description": "When.", "type": "string", "format": "date-time" },
+            "level": { "enum": ["info", "warning", "error"] },
+            "operation": { "description": "Of `stackctl events`: its name in `stackctl log`.", "type": "string" },
+            "verb": { "description": "Of `stackctl events`: the words of the command.", "type": "string" },
+            "who": { "description": "Of `stackctl events` and notifications: `user@machine`.", "type": "string" },
+            "cluster": { "description": "Of notifications: name of the cluster.", "type": "string" },
+            "text": { "description": "Of notifications: all of it in a sentence.", "type": "string" },
+        },
+        "required": ["at", "type", "level"],
+        "oneOf": TYPES.iter().map(one).collect::<Vec<_>>(),
+    })
+}
+
+/// One of each.
+pub fn samples() -> Vec<News> {
+    let stack = || StackName::new("shop").expect("a name");
+    let node = || NodeName::new("h1").expect("a name");
+    let text = || "words".to_owned();
+    vec![
+        News::Leading,
+        News::StandingBy { leader: text() },
+        News::LeadLost,
+        News::NodeLost { node: node(), silent_ms: 5_000, why: text() },
+        News::NodeBack { node: node() },
+        News::NodeJoined { node: node(), source: "command ./hosts.py".to_owned() },
+        News::NodeLeft { node: node() },
+        News::HostsUnknown { why: "no answer".to_owned() },
+        News::CutOff,
+        News::Stack { stack: stack(), release: Some(3), standing: Standing::InSync },
+        News::Stack {
+            stack: stack(),
+            release: None,
+            standing: Standing::Suspended { who: text(), why: None, actions: 1 },
+        },
+        News::HealBegan { stack: stack(), release: 3, actions: 2 },
+        News::Acted(Deed {
+            stack: stack(),
+            node: node(),
+            verb: "start task",
+            object: text(),
+            why: Reason::Duplicate,
+            failed: None,
+        }),
+        News::HealEnded { stack: stack(), failed: Some(text()), took_ms: 5 },
+        News::Commit { repository: text(), commit: text(), subject: text(), stacks: 2 },
+        News::Declined { repository: text(), commit: text(), stack: text(), why: text() },
+        News::RepositoryTrouble { repository: text(), why: text() },
+        News::ReleaseBegan { stack: stack(), release: 3, commit: text(), actions: Some(2) },
+        News::ReleaseBegan { stack: stack(), release: 3, commit: String::new(), actions: None },
+        News::ReleaseEnded { stack: stack(), release: 3, outcome: text() },
+        News::OperationBegan { operation: text(), verb: text(), who: text() },
+        News::OperationEnded { operation: text(), verb: text(), failed: None },
+        News::Task { node: node(), stack: stack(), task: text(), what: text(), exit_code: Some(1) },
+        News::LedgerTrouble { why: text() },
+        News::Stopping,
+    ]
+}
