@@ -44,12 +44,12 @@ impl Event {
         match news {
             News::NodeLost { node, .. } => trouble = Some((format!("node {node}"), String::new())),
             News::NodeBack { node } => recovered = Some(format!("node {node}")),
+            News::NodeLeft { node } => trouble = Some((format!("node {node}"), "left".to_owned())),
+            News::NodeJoined { node, .. } => recovered = Some(format!("node {node}")),
             News::LeadLost => trouble = Some(("lead".to_owned(), String::new())),
             News::Leading => recovered = Some("lead".to_owned()),
             News::HostsUnknown { .. } => trouble = Some(("hosts".to_owned(), String::new())),
             News::HostsKnown => recovered = Some("hosts".to_owned()),
-            // It comes by choice of whoever names hosts, as it went.
-            News::NodeJoined { node, .. } => recovered = Some(format!("node {node}")),
             News::CutOff => trouble = Some(("network".to_owned(), String::new())),
             News::LedgerTrouble { .. } => trouble = Some(("ledger".to_owned(), String::new())),
             News::RepositoryTrouble { repository, .. } => {
@@ -89,7 +89,6 @@ impl Event {
             News::Acted(deed) => stack = Some(deed.stack.clone()),
             News::Task { stack: of, .. } => stack = Some(of.clone()),
             News::StandingBy { .. }
-            | News::NodeLeft { .. }
             | News::OperationBegan { .. }
             | News::OperationEnded { .. }
             | News::Stopping => {}

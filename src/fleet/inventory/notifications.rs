@@ -25,12 +25,16 @@ const KEYS: [&str; 11] = [
 ];
 
 /// What can be told, by the `type` of its event.
-pub const TYPES: [&str; 15] = [
+pub const TYPES: [&str; 19] = [
     "leading",
     "standing_by",
     "lead_lost",
     "node_lost",
     "node_back",
+    "node_joined",
+    "node_left",
+    "hosts_unknown",
+    "hosts_known",
     "cut_off",
     "stack",
     "heal_began",
