@@ -109,7 +109,7 @@ pub struct Globals {
     #[arg(value_hint = ValueHint::FilePath)]
     pub inventory: Option<PathBuf>,
     /// Where the cluster's records are: `volumes` of the managers, `file:///path`, or
-    /// `etcd://h1,h2,h3/prefix` [default: what the inventory says, or else volumes]
+    /// `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]
     #[arg(long, global = true, value_name = "PLACE", env = "STACKCTL_LEDGER", value_parser = records::place)]
     pub ledger: Option<LedgerPlace>,
     /// No colours (as with NO_COLOR set)
