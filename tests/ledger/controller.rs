@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::hosts::Hosts;
-use crate::server::signal;
+use crate::processes::signal;
 
 /// A loop, as if on a machine of its own: the others cannot see its process.
 pub struct Loop {

@@ -75,8 +75,12 @@ async fn a_member_that_dies_or_is_cut_off_costs_a_moment() {
     let mut worst = vec![("nothing", write_for(Duration::from_secs(1)).await)];
     // Member 0 is the one that is asked first.
     for (what, act, back) in [
-        ("a dead member", Server::kill as fn(&Server, usize), Server::start_again as fn(&Server, usize)),
-        ("a cut member", Server::cut, Server::join),
+        (
+            "a dead member",
+            (|server, member| server.kill(member)) as fn(&Server, usize),
+            Server::start_again as fn(&Server, usize),
+        ),
+        ("a cut member", |server, member| server.cut(member), |server, member| server.join(member)),
     ] {
         with(act, 0).await.unwrap();
         worst.push((what, write_for(Duration::from_secs(3)).await));
@@ -116,8 +120,8 @@ async fn without_a_majority_it_is_said_and_with_it_all_goes_on() {
         let server = Arc::clone(&server);
         tokio::task::spawn_blocking(move || act(&server, member))
     };
-    with(Server::kill, 1).await.unwrap();
-    with(Server::kill, 2).await.unwrap();
+    with(|server, member| server.kill(member), 1).await.unwrap();
+    with(|server, member| server.kill(member), 2).await.unwrap();
     let begun = Instant::now();
     let error = ledger.read(&stream).await.unwrap_err();
     let said = error.to_string();
@@ -129,8 +133,8 @@ async fn without_a_majority_it_is_said_and_with_it_all_goes_on() {
     assert!(begun.elapsed() < Duration::from_secs(7), "{:?}", begun.elapsed());
     with(Server::start_again, 1).await.unwrap();
     assert_eq!(ledger.read(&stream).await.unwrap().entries.len(), 1);
-    with(Server::kill, 0).await.unwrap();
-    with(Server::kill, 1).await.unwrap();
+    with(|server, member| server.kill(member), 0).await.unwrap();
+    with(|server, member| server.kill(member), 1).await.unwrap();
     let said = ledger.read(&stream).await.unwrap_err().to_string();
     assert!(said.contains("none of its 3 members answers"), "{said}");
 }

@@ -23,6 +23,7 @@ mod controllers;
 mod etcd;
 mod faults;
 mod laws;
+mod processes;
 mod server;
 #[path = "../support/splitmix.rs"]
 mod splitmix;

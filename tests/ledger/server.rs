@@ -1,19 +1,22 @@
 //! Three members of etcd on this machine, which can be killed, stopped and started again.
 
 use std::net::TcpListener;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use crate::processes::Processes;
 
 /// How long all may take to begin.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// A running etcd. Ends with the test.
 pub struct Server {
+    // First, so that all have ended when their directory goes.
+    processes: Processes,
     dir: tempfile::TempDir,
     ports: Vec<(u16, u16)>,
-    running: Mutex<Vec<Option<Child>>>,
     is_secure: bool,
 }
 
@@ -68,8 +71,7 @@ impl Server {
         if is_secure {
             certificates(dir.path());
         }
-        let running = Mutex::new((0..members).map(|_| None).collect());
-        let server = Self { dir, ports, running, is_secure };
+        let server = Self { dir, ports, processes: Processes::new(members), is_secure };
         (0..members).for_each(|member| server.start_again(member));
         server
     }
@@ -126,10 +128,8 @@ impl Server {
         let log = std::fs::File::create(self.path(&format!("m{member}.log"))).expect("a log");
         let log_too = log.try_clone().expect("a log");
         let child = command.stdin(Stdio::null()).stdout(log).stderr(log_too).spawn().expect("etcd starts");
-        let mut running = self.running.lock().expect("no panic");
-        running[member] = Some(child);
-        let is_majority = running.iter().flatten().count() > self.ports.len() / 2;
-        drop(running);
+        self.processes.began(member, child);
+        let is_majority = self.processes.running() > self.ports.len() / 2;
         let begun = Instant::now();
         while is_majority && !self.is_up(member) {
             assert!(begun.elapsed() < START_LIMIT, "etcd does not begin: {}", self.log(member));
@@ -183,45 +183,13 @@ impl Server {
             assert!(begun.elapsed() < START_LIMIT, "nobody leads");
         }
     }
-
-    /// Kills a member.
-    pub fn kill(&self, member: usize) {
-        let child = self.running.lock().expect("no panic")[member].take();
-        if let Some(mut child) = child {
-            child.kill().expect("it can be killed");
-            child.wait().expect("it ends");
-        }
-    }
-
-    /// Cuts a member off: it takes connections, and answers nothing.
-    pub fn cut(&self, member: usize) {
-        self.signal(member, "-STOP");
-    }
-
-    /// Lets it go on.
-    pub fn join(&self, member: usize) {
-        self.signal(member, "-CONT");
-    }
-
-    fn signal(&self, member: usize, signal: &str) {
-        if let Some(child) = &self.running.lock().expect("no panic")[member] {
-            super::server::signal(child, signal);
-        }
-    }
 }
 
-/// Sends a signal to a program that a test has started.
-pub fn signal(child: &Child, signal: &str) {
-    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
-    assert!(sent.is_ok_and(|status| status.success()), "kill {signal}");
-}
+impl Deref for Server {
+    type Target = Processes;
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        for mut child in self.running.lock().expect("no panic").drain(..).flatten() {
-            let _ended = child.kill();
-            let _ended = child.wait();
-        }
+    fn deref(&self) -> &Processes {
+        &self.processes
     }
 }
 

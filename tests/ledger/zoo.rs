@@ -2,10 +2,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Deref;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use crate::processes::Processes;
 
 /// How long all may take to begin.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -14,10 +16,11 @@ const JAR: &str = "/usr/share/java/zookeeper.jar";
 
 /// A running ZooKeeper. Ends with the test.
 pub struct Zoo {
+    // First, so that all have ended when their directory goes.
+    processes: Processes,
     dir: tempfile::TempDir,
     /// Of clients, of followers, of elections.
     ports: Vec<[u16; 3]>,
-    running: Mutex<Vec<Option<Child>>>,
 }
 
 /// Whether there is a ZooKeeper to be tested with. It wants Java and half a minute: it is tried where that
@@ -41,7 +44,7 @@ impl Zoo {
         let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
         let ports = listeners.iter().map(|all| [port(&all[0]), port(&all[1]), port(&all[2])]).collect();
         drop(listeners);
-        let zoo = Self { dir, ports, running: Mutex::new((0..3).map(|_| None).collect()) };
+        let zoo = Self { dir, ports, processes: Processes::new(3) };
         (0..3).for_each(|member| zoo.spawn(member));
         (0..3).for_each(|member| zoo.wait_for(member));
         zoo
@@ -89,13 +92,13 @@ impl Zoo {
             .stderr(log_too)
             .spawn()
             .expect("java starts");
-        self.running.lock().expect("no panic")[member] = Some(child);
+        self.processes.began(member, child);
     }
 
     /// Starts a member with what it has on disk, and waits until it is one of a majority that answers.
     pub fn start_again(&self, member: usize) {
         self.spawn(member);
-        if self.running.lock().expect("no panic").iter().flatten().count() > 1 {
+        if self.processes.running() > 1 {
             self.wait_for(member);
         }
     }
@@ -130,38 +133,12 @@ impl Zoo {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
-
-    /// Kills a member.
-    pub fn kill(&self, member: usize) {
-        let child = self.running.lock().expect("no panic")[member].take();
-        if let Some(mut child) = child {
-            child.kill().expect("it can be killed");
-            child.wait().expect("it ends");
-        }
-    }
-
-    /// Cuts a member off: it takes connections, and answers nothing.
-    pub fn cut(&self, member: usize) {
-        self.signal(member, "-STOP");
-    }
-
-    /// Lets it go on.
-    pub fn join(&self, member: usize) {
-        self.signal(member, "-CONT");
-    }
-
-    fn signal(&self, member: usize, signal: &str) {
-        if let Some(child) = &self.running.lock().expect("no panic")[member] {
-            crate::server::signal(child, signal);
-        }
-    }
 }
 
-impl Drop for Zoo {
-    fn drop(&mut self) {
-        for mut child in self.running.lock().expect("no panic").drain(..).flatten() {
-            let _ended = child.kill();
-            let _ended = child.wait();
-        }
+impl Deref for Zoo {
+    type Target = Processes;
+
+    fn deref(&self) -> &Processes {
+        &self.processes
     }
 }

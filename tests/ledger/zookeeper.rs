@@ -157,8 +157,12 @@ async fn a_member_that_dies_or_is_cut_off_costs_a_moment(zoo: &Arc<Zoo>) {
     };
     let mut worst = vec![("nothing", write_for(Duration::from_secs(1)).await)];
     for (what, act, back) in [
-        ("a dead leader", Zoo::kill as fn(&Zoo, usize), Zoo::start_again as fn(&Zoo, usize)),
-        ("a cut leader", Zoo::cut, Zoo::join),
+        (
+            "a dead leader",
+            (|zoo, member| zoo.kill(member)) as fn(&Zoo, usize),
+            Zoo::start_again as fn(&Zoo, usize),
+        ),
+        ("a cut leader", |zoo, member| zoo.cut(member), |zoo, member| zoo.join(member)),
     ] {
         let member = leader().await.unwrap();
         with(act, member).await.unwrap();
@@ -176,8 +180,8 @@ async fn a_member_that_dies_or_is_cut_off_costs_a_moment(zoo: &Arc<Zoo>) {
         words += u64::from(word == Written::In(stream.clone()));
     }
     assert!(words > 0);
-    with(Zoo::kill, 1).await.unwrap();
-    with(Zoo::kill, 2).await.unwrap();
+    with(|zoo, member| zoo.kill(member), 1).await.unwrap();
+    with(|zoo, member| zoo.kill(member), 2).await.unwrap();
     let begun = Instant::now();
     let error = ledger.read(&stream).await.unwrap_err();
     assert!(error.is_silence() && begun.elapsed() < Duration::from_secs(9), "{error}");
