@@ -47,7 +47,7 @@ const COLUMNS: Columns = Columns {
 };
 
 /// Services, nodes and so on in a row before the rest is counted.
-const NAMES_MAX: usize = 4;
+const NAMES_MAX: usize = 3;
 
 /// Arguments of `log`.
 #[derive(Debug, clap::Args)]

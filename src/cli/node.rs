@@ -21,6 +21,7 @@ use crate::model::NodeName;
 use crate::model::node::{Member, Role};
 use crate::model::observed::ObservedNode;
 pub(super) use back::{otherwise, put_back};
+pub(super) use drain::VERB as DRAIN;
 pub use forget::NodeForget;
 pub use ps::NodePs;
 pub use update::{NodeRole, NodeUpdate};

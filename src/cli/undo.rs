@@ -96,12 +96,20 @@ pub(super) fn run(args: &Undo, context: &Context) -> Result<Exit, Failure> {
 
 fn chosen<'a>(target: Option<&Target>, all: &'a [Operation]) -> Result<&'a Operation, Failure> {
     let nothing = |of: String| Failure::refused(NotUndone::Nothing(of));
-    let mut newest = all.iter().filter(|one| !matches!(one.id, Id::Heal(..)));
+    let mut newest = all.iter().filter(|one| !matches!(one.id, Id::Heal(..)) && !is_of_a_drain(one));
     match target {
         None => newest.next().ok_or_else(|| nothing(String::new())),
         Some(Target::Stack(stack)) => newest.next().ok_or_else(|| nothing(format!(" of stack `{stack}`"))),
         Some(Target::Operation(id)) => (all.iter().find(|one| one.id == *id))
             .ok_or_else(|| Failure::refused(NoOperation { id: id.to_string() })),
+    }
+}
+
+/// The tasks that a drained node gave away: what is undone is the drain itself, which is another operation.
+fn is_of_a_drain(one: &Operation) -> bool {
+    match &one.what {
+        What::Release { services, .. } => services.is_empty() && one.verb.starts_with(node::DRAIN),
+        What::Values(_) => false,
     }
 }
 

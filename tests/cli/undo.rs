@@ -155,6 +155,19 @@ fn a_drain_a_label_and_a_suspension_are_taken_back() {
 }
 
 #[test]
+fn of_a_drain_and_of_the_moves_it_made_it_is_the_drain_that_is_undone() {
+    let mut cluster = shop();
+    minute(&mut cluster, 1);
+    cluster.expect(0, "node update --yes --availability drain h1");
+    assert!(cluster.expect(0, "log -n 1").stdout.contains("drain h1"));
+    minute(&mut cluster, 2);
+    cluster.expect(0, "undo --yes");
+    assert!(
+        cluster.expect(0, "node ls --format {{.Hostname}}={{.Availability}}").stdout.contains("h1=Active")
+    );
+}
+
+#[test]
 fn what_cannot_be_undone_says_why() {
     let mut cluster = shop();
     let nothing = cluster.expect(1, "undo --yes blog");

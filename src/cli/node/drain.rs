@@ -18,6 +18,9 @@ use crate::ledger::nodes::NodeRecords;
 use crate::model::{Observed, StackName};
 use crate::orchestrator::Plan;
 
+/// How the releases are called that only move tasks off drained nodes; their names follow.
+pub(in crate::cli) const VERB: &str = "drain ";
+
 pub(super) async fn run(
     rollout: &RolloutArgs,
     context: &Context,
@@ -29,7 +32,7 @@ pub(super) async fn run(
     wanted.apply(&mut after);
     let stacks = stacks_on(&cluster.observe().await, wanted);
     let names: Vec<&str> = wanted.nodes.iter().map(|name| name.as_str()).collect();
-    let verb = format!("drain {}", names.join(" "));
+    let verb = format!("{VERB}{}", names.join(" "));
     let (standing, left) =
         standing(cluster, stacks, &verb, rollout.message.as_ref(), rollout.dry_run).await?;
     let mut observed = cluster.observe().await;
