@@ -151,10 +151,4 @@ impl DiscoverError {
             help: self.help().map(|help| help.to_string()),
         }
     }
-
-    /// Whether waiting may help: a file that makes no sense does not get better.
-    #[must_use]
-    pub fn is_of_the_file(&self) -> bool {
-        matches!(self, Self::NoKeeper | Self::Unusable { .. })
-    }
 }

@@ -28,6 +28,7 @@ use super::error::HostError;
 use super::inventory::{Address, Inventory, KnownHosts};
 use super::runtime_dir::{Paths, RuntimeDir};
 use super::transport::{Duplex, Open, Opening};
+use crate::model::shell::quoted;
 
 mod words;
 
@@ -302,11 +303,6 @@ impl Master {
         let output = timeout(COMMAND_LIMIT, command.output()).await.ok()?.ok()?;
         Some(String::from_utf8_lossy(&output.stdout).into_owned())
     }
-}
-
-/// For a shell over there.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// An error with its sources, for the few whose own words say nothing.

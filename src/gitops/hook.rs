@@ -9,6 +9,8 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::model::shell::quoted;
+
 /// Its name, which git has chosen.
 const NAME: &str = "post-receive";
 /// By this line ours is known.
@@ -171,12 +173,6 @@ if [ "$status" -ne 0 ]; then
 fi
 exit "$status"
 "#;
-
-/// As a word of the shell, whatever is in it.
-#[must_use]
-pub fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
 
 impl Bare {
     /// The repository at a path, if it is one into which people push.

@@ -39,15 +39,6 @@ impl FileRegisters {
         self.dir.join(stream.kind.word()).join(&stream.of)
     }
 
-    fn name(place: Place) -> String {
-        format!("{:010}.{}", place.seq, place.round)
-    }
-
-    fn place(name: &str) -> Option<Place> {
-        let (seq, round) = name.split_once('.')?;
-        Some(Place { seq: seq.parse().ok()?, round: round.parse().ok()? })
-    }
-
     /// A finished file under a name of its own.
     #[expect(clippy::disallowed_methods, reason = "registers are files")]
     fn finished(&self, dir: &Path, text: &str) -> io::Result<PathBuf> {
@@ -64,7 +55,7 @@ impl FileRegisters {
     #[expect(clippy::disallowed_methods, reason = "registers are files")]
     fn put(&self, stream: &Stream, place: Place, content: &Content) -> io::Result<Content> {
         let (dir, text) = (self.dir(stream), content.clone().unwrap_or_default());
-        let path = dir.join(Self::name(place));
+        let path = dir.join(place.name());
         fs::create_dir_all(&dir)?;
         let finished = self.finished(&dir, &text)?;
         let linked = fs::hard_link(&finished, &path);
@@ -86,7 +77,7 @@ impl FileRegisters {
         };
         for entry in entries {
             let entry = entry?;
-            let Some(place) = entry.file_name().to_str().and_then(Self::place) else { continue };
+            let Some(place) = entry.file_name().to_str().and_then(Place::named) else { continue };
             let made = entry.metadata().and_then(|about| about.modified());
             match (made, read(&entry.path())) {
                 (Ok(made), Ok(content)) => all.push(Found { place, content, created: timestamp(made) }),
@@ -165,7 +156,7 @@ impl WriteRegisters for FileRegisters {
 
     #[expect(clippy::disallowed_methods, reason = "registers are files")]
     async fn remove(&self, _: usize, stream: &Stream, place: Place) -> Result<(), Silent> {
-        match fs::remove_file(self.dir(stream).join(Self::name(place))) {
+        match fs::remove_file(self.dir(stream).join(place.name())) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(silent(&error)),
             Ok(()) | Err(_) => Ok(()),
         }

@@ -32,6 +32,7 @@ pub mod document;
 mod error;
 pub mod etcd;
 pub mod files;
+mod heard;
 pub mod lease;
 mod log;
 pub mod nodes;

@@ -90,6 +90,14 @@ impl Stream {
     pub fn new(kind: Kind, of: impl fmt::Display) -> Self {
         Self { kind, of: of.to_string() }
     }
+
+    /// The stream of a register, by what it is called: `<kind>/<of>/<place>`.
+    #[must_use]
+    pub fn of_register(name: &str) -> Option<Self> {
+        let mut parts = name.split('/');
+        let (kind, of, _place) = (Kind::of_word(parts.next()?)?, parts.next()?, parts.next()?);
+        Some(Self::new(kind, of))
+    }
 }
 
 impl fmt::Display for Stream {
@@ -105,6 +113,21 @@ pub struct Place {
     pub seq: u64,
     /// Which attempt to agree on its value.
     pub round: u32,
+}
+
+impl Place {
+    /// As registers are called wherever they have names: in the order of places.
+    #[must_use]
+    pub fn name(self) -> String {
+        format!("{:010}.{}", self.seq, self.round)
+    }
+
+    /// Back from its name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let (seq, round) = name.split_once('.')?;
+        Some(Self { seq: seq.parse().ok()?, round: round.parse().ok()? })
+    }
 }
 
 /// What is in a register for ever: a value, or the note that there will be none in this round.

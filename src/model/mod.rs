@@ -8,6 +8,7 @@ pub mod ids;
 pub mod image;
 pub mod node;
 pub mod observed;
+pub mod shell;
 pub mod spec;
 pub mod task;
 pub mod time;

@@ -25,6 +25,15 @@ impl Hosts {
         hosts
     }
 
+    /// Three hosts on which ann has deployed this as `shop`, at noon.
+    pub fn deployed(stackfile: &str) -> Self {
+        let mut cluster = Self::new(3);
+        cluster.room.env("USER", "ann").env("STACKCTL_NOW", "2026-01-31T12:00:00Z");
+        cluster.stackfile(stackfile);
+        cluster.expect(0, "deploy --yes shop");
+        cluster
+    }
+
     /// The inventory anew, with `more` keys for each host.
     pub fn inventory(&self, more: impl Fn(usize) -> String) {
         let mut text = "cluster: test\nhosts:\n".to_owned();

@@ -13,11 +13,7 @@ services:
 ";
 
 fn deployed() -> Hosts {
-    let mut cluster = Hosts::new(3);
-    cluster.room.env("USER", "ann").env("STACKCTL_NOW", "2026-01-31T12:00:00Z");
-    cluster.stackfile(WEB);
-    cluster.expect(0, "deploy --yes shop");
-    cluster
+    Hosts::deployed(WEB)
 }
 
 /// One of its containers is gone, and one was stopped.

@@ -14,11 +14,7 @@ services:
 ";
 
 fn shop() -> Hosts {
-    let mut cluster = Hosts::new(3);
-    cluster.room.env("USER", "ann").env("STACKCTL_NOW", "2026-01-31T12:00:00Z");
-    cluster.stackfile(SHOP);
-    cluster.expect(0, "deploy --yes shop");
-    cluster
+    Hosts::deployed(SHOP)
 }
 
 fn minute(cluster: &mut Hosts, minute: u32) {

@@ -21,6 +21,11 @@ const RUN_MAX: Duration = Duration::from_secs(180);
 /// One test at a time: there is one playground.
 static ALONE: Mutex<()> = Mutex::new(());
 
+/// How often, or by which chance: what a variable says, or else this.
+pub fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
 /// The playground as `up` left it, and a directory for the test's files.
 pub struct Ground {
     dir: PathBuf,

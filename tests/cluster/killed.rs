@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::ground::{Ground, HOSTS, Running};
+use crate::ground::{Ground, HOSTS, Running, number};
 
 /// Where `STACKCTL_TEST_KILLS` does not say: all three looks, and once from nothing again.
 const KILLS: u64 = 7;
@@ -68,12 +68,10 @@ pub fn random(seed: &mut u64) -> u64 {
 #[test]
 fn a_killed_deploy_is_finished_by_the_next_one() {
     let Some(ground) = Ground::new() else { return };
-    let mut seed =
-        std::env::var("STACKCTL_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1_u64);
+    let mut seed = number("STACKCTL_TEST_SEED", 1);
     eprintln!("STACKCTL_TEST_SEED={seed}");
-    let kills = std::env::var("STACKCTL_TEST_KILLS").ok().and_then(|count| count.parse().ok());
     let mut killed = Vec::new();
-    for kill in 0..kills.unwrap_or(KILLS) {
+    for kill in 0..number("STACKCTL_TEST_KILLS", KILLS) {
         if kill % 6 == 5 {
             ground.stackctl("rm --yes app").ends(0);
         }
@@ -165,9 +163,8 @@ fn kill_within(mut running: Running, begins: &str, most: u64, seed: &mut u64) ->
 #[test]
 fn a_killed_update_and_a_killed_rollback_are_finished_by_the_next_run() {
     let Some(ground) = Ground::new() else { return };
-    let rounds = std::env::var("STACKCTL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
-    let mut seed =
-        std::env::var("STACKCTL_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1_u64);
+    let rounds = number("STACKCTL_ROUNDS", 2);
+    let mut seed = number("STACKCTL_TEST_SEED", 1);
     eprintln!("STACKCTL_TEST_SEED={seed}");
     let words = |text: &str| {
         let file = ground.file("app.yml", text);

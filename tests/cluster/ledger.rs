@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::ground::{Ground, HOSTS};
+use crate::ground::{Ground, HOSTS, number};
 
 /// What a lease lasts without a sign of life, and what a deploy and a slow machine may add.
 const LEASE_MAX: Duration = Duration::from_secs(35 + 15);
@@ -65,7 +65,7 @@ fn values(ground: &Ground) -> Vec<String> {
 fn two_deploys_at_once_are_one_after_the_other() {
     let Some(ground) = Ground::new() else { return };
     let inventory = managers(&ground, false);
-    let rounds = std::env::var("STACKCTL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
+    let rounds = number("STACKCTL_ROUNDS", 3);
     let (mut refused, mut waited, mut done) = (0, 0, 0);
     let mut wanted: Vec<String> = Vec::new();
     for round in 0..rounds {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::ground::{Ground, HOSTS, now};
+use crate::ground::{Ground, HOSTS, now, number};
 use crate::killed::random;
 use crate::updates::fewest_and_most;
 
@@ -105,7 +105,7 @@ fn a_label_that_is_added_lets_a_constraint_hold() {
 
 /// `STACKCTL_TEST_KILLS` is how often each is killed.
 fn kills() -> u64 {
-    std::env::var("STACKCTL_TEST_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(3)
+    number("STACKCTL_TEST_KILLS", 3)
 }
 
 fn killed_and_run_again(ground: &Ground, words: &str, seed: &mut u64) {
@@ -141,8 +141,7 @@ fn killed_and_run_again(ground: &Ground, words: &str, seed: &mut u64) {
 #[test]
 fn a_killed_drain_or_rebalance_is_finished_by_the_next_one() {
     let Some(ground) = Ground::new() else { return };
-    let mut seed =
-        std::env::var("STACKCTL_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1_u64);
+    let mut seed = number("STACKCTL_TEST_SEED", 1);
     eprintln!("STACKCTL_TEST_SEED={seed}");
     let file = ground.file("app.yml", &web(6, ""));
     ground.stackctl(&format!("deploy --yes -c {file} app")).ends(0);

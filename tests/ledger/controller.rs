@@ -102,3 +102,8 @@ pub fn until(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) -> Du
     }
     begun.elapsed()
 }
+
+/// How often, or by which chance: what a variable says, or else this.
+pub fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::controller::{Loop, until};
+use crate::controller::{Loop, number, until};
 use crate::hosts::Hosts;
 use crate::server::{Server, is_there};
 
@@ -19,8 +19,7 @@ fn of_three_loops_one_leads_whatever_is_done_to_them() {
     if !is_there() {
         return;
     }
-    let rounds =
-        std::env::var("STACKCTL_TEST_TAKEOVERS").ok().and_then(|count| count.parse().ok()).unwrap_or(1_usize);
+    let rounds = number("STACKCTL_TEST_TAKEOVERS", 1);
     let server = Server::start();
     let hosts = Hosts::new(2);
     hosts.stackfile(WEB);

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::controller::{Loop, until};
+use crate::controller::{Loop, number, until};
 use crate::hosts::Hosts;
 use crate::server::{Server, is_there};
 use crate::splitmix::SplitMix64;
@@ -78,10 +78,6 @@ struct Trial {
     controllers: Vec<Controller>,
     chance: SplitMix64,
     faketime: Option<String>,
-}
-
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 /// The library that gives a program a clock of its own, where it is installed.

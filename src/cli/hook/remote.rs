@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use crate::cli::Context;
 use crate::cli::cluster::env;
 use crate::cli::report::{Blame, Exit, Failure};
-use crate::gitops::hook::quoted;
+use crate::model::shell::quoted;
 
 /// What a shell says of a program that is not there, and ssh of a machine.
 const NO_PROGRAM: i32 = 127;

@@ -28,9 +28,10 @@ use base64::engine::general_purpose::STANDARD;
 use http_body_util::BodyExt as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::time::{sleep, timeout};
+use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::time::timeout;
 
+use super::heard;
 use super::register::{Content, Found, Kind, Place, ReadRegisters, Silent, Stream, WriteRegisters, Written};
 use crate::model::{ClusterName, StackName, Timestamp};
 
@@ -47,10 +48,6 @@ const SIGN_S: i64 = 60;
 /// A watch that hears nothing for so long is opened anew, elsewhere perhaps: where there is a leader, it
 /// gives a sign of life far more often.
 const SILENCE: Duration = Duration::from_secs(12);
-/// Before a watch that broke is opened anew.
-const PAUSE: Duration = Duration::from_millis(300);
-/// What was heard and not yet taken up.
-const HEARD_MAX: usize = 64;
 
 /// Registers of a cluster in etcd.
 #[derive(Debug)]
@@ -176,7 +173,7 @@ impl EtcdRegisters {
 
     /// The key of a register; with it, if it is of a lease, that of its sign of life.
     fn keys(&self, stream: &Stream, place: Place) -> (String, Option<String>) {
-        let name = format!("{:010}.{}", place.seq, place.round);
+        let name = place.name();
         let sign = (stream.kind == Kind::Lease).then(|| format!("{}{SIGNS}/{}/{name}", self.base, stream.of));
         (format!("{}{name}", self.below(stream)), sign)
     }
@@ -223,7 +220,7 @@ impl EtcdRegisters {
         let signs = ranges.next().unwrap_or_default().kvs;
         let mut found: Vec<Found> = Vec::new();
         for Pair { key, value, .. } in registers {
-            let Some(place) = key.strip_prefix(&below).and_then(place_named) else { continue };
+            let Some(place) = key.strip_prefix(&below).and_then(Place::named) else { continue };
             let content = (!value.is_empty()).then_some(value);
             found.push(Found { place, content, created: Timestamp(0) });
         }
@@ -239,7 +236,7 @@ impl EtcdRegisters {
     async fn age_ms(&self, found: &[Found], signs: &[Pair]) -> Result<i64, Failure> {
         let newest = found.iter().map(|register| register.place).max();
         let sign = signs.iter().rev().find(|sign| {
-            sign.key.rsplit('/').next().and_then(place_named).is_some_and(|place| Some(place) == newest)
+            sign.key.rsplit('/').next().and_then(Place::named).is_some_and(|place| Some(place) == newest)
         });
         let Some(sign) = sign else { return Ok(SIGN_S * 1000) };
         let asked = json!({ "ID": sign.lease.to_string() });
@@ -269,11 +266,6 @@ pub async fn values_below(client: &Client, below: &str) -> Result<BTreeMap<Strin
     Ok(pairs.collect())
 }
 
-fn place_named(name: &str) -> Option<Place> {
-    let (seq, round) = name.split_once('.')?;
-    Some(Place { seq: seq.parse().ok()?, round: round.parse().ok()? })
-}
-
 impl ReadRegisters for EtcdRegisters {
     fn managers(&self) -> &[String] {
         &self.names
@@ -294,21 +286,11 @@ impl ReadRegisters for EtcdRegisters {
     }
 
     fn listen(&self) -> Option<Receiver<Written>> {
-        let (tell, heard) = channel(HEARD_MAX);
         let (client, base) = (Arc::clone(&self.client), self.base.clone());
-        tokio::spawn(async move {
-            let follow = async {
-                loop {
-                    follow(&client, &base, &tell).await;
-                    sleep(PAUSE).await;
-                }
-            };
-            tokio::select! {
-                () = follow => {}
-                () = tell.closed() => {}
-            }
-        });
-        Some(heard)
+        Some(heard::following(move |tell| {
+            let (client, base) = (Arc::clone(&client), base.clone());
+            async move { follow(&client, &base, &tell).await }
+        }))
     }
 }
 
@@ -357,17 +339,12 @@ async fn follow(client: &Client, base: &str, tell: &Sender<Written>) {
                 return;
             }
             let written = told.events.iter().filter(|change| change.kind != "DELETE");
-            for stream in written.filter_map(|change| stream_of(change.kv.key.strip_prefix(base)?)) {
+            for stream in written.filter_map(|change| Stream::of_register(change.kv.key.strip_prefix(base)?))
+            {
                 if tell.send(Written::In(stream)).await.is_err() {
                     return;
                 }
             }
         }
     }
-}
-
-fn stream_of(key: &str) -> Option<Stream> {
-    let mut parts = key.split('/');
-    let kind = Kind::of_word(parts.next()?)?;
-    Some(Stream::new(kind, parts.next()?))
 }

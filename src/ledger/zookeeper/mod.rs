@@ -23,13 +23,12 @@ mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::time::sleep;
+use tokio::sync::mpsc::{Receiver, Sender};
 use zookeeper_client::{AddWatchMode, Client, CreateMode, Error, EventType, SessionState};
 
+use super::heard;
 use super::register::{Content, Found, Kind, Place, ReadRegisters, Silent, Stream, WriteRegisters, Written};
 use crate::model::{ClusterName, StackName, Timestamp};
 
@@ -40,10 +39,6 @@ pub use session::{Session, open};
 const SIGNS: &str = "signs";
 /// The node that tells the time.
 const CLOCK: &str = "clock";
-/// Before a watch that broke is opened anew.
-const PAUSE: Duration = Duration::from_millis(300);
-/// What was heard and not yet taken up.
-const HEARD_MAX: usize = 64;
 
 /// Registers of a cluster in ZooKeeper.
 #[derive(Debug)]
@@ -129,7 +124,7 @@ impl ZookeeperRegisters {
         place: Place,
         content: &Content,
     ) -> Result<Content, Error> {
-        let name = name_of(place);
+        let name = place.name();
         let (folder, signs) = (self.folder(stream), self.signs(stream));
         let path = format!("{folder}/{name}");
         let mut writer = client.new_multi_writer();
@@ -173,12 +168,12 @@ impl ZookeeperRegisters {
         let registers = below(client, &self.folder(stream)).await?;
         let mut found: Vec<Found> = Vec::new();
         for (name, text) in registers {
-            let Some(place) = place_named(&name) else { continue };
+            let Some(place) = Place::named(&name) else { continue };
             found.push(Found { place, content: (!text.is_empty()).then_some(text), created: Timestamp(0) });
         }
         let newest = found.iter().map(|register| register.place).max();
         if let (Some(now), Some(newest)) = (now, newest) {
-            let sign = format!("{}/{}", self.signs(stream), name_of(newest));
+            let sign = format!("{}/{}", self.signs(stream), newest.name());
             let age_ms = match client.check_stat(&sign).await? {
                 None => i64::try_from(SESSION.as_millis()).unwrap_or(i64::MAX),
                 Some(sign) if led_by(sign.czxid) == led_by(now.mzxid) => now.mtime - sign.ctime,
@@ -195,15 +190,6 @@ impl ZookeeperRegisters {
 /// During whose lead a transaction was made.
 fn led_by(transaction: i64) -> i64 {
     transaction >> 32
-}
-
-fn name_of(place: Place) -> String {
-    format!("{:010}.{}", place.seq, place.round)
-}
-
-fn place_named(name: &str) -> Option<Place> {
-    let (seq, round) = name.split_once('.')?;
-    Some(Place { seq: seq.parse().ok()?, round: round.parse().ok()? })
 }
 
 impl ReadRegisters for ZookeeperRegisters {
@@ -235,21 +221,11 @@ impl ReadRegisters for ZookeeperRegisters {
     }
 
     fn listen(&self) -> Option<Receiver<Written>> {
-        let (tell, heard) = channel(HEARD_MAX);
         let (session, base) = (Arc::clone(&self.session), self.base.clone());
-        tokio::spawn(async move {
-            let follow = async {
-                loop {
-                    follow(&session, &base, &tell).await;
-                    sleep(PAUSE).await;
-                }
-            };
-            tokio::select! {
-                () = follow => {}
-                () = tell.closed() => {}
-            }
-        });
-        Some(heard)
+        Some(heard::following(move |tell| {
+            let (session, base) = (Arc::clone(&session), base.clone());
+            async move { follow(&session, &base, &tell).await }
+        }))
     }
 }
 
@@ -266,7 +242,7 @@ impl WriteRegisters for ZookeeperRegisters {
     }
 
     async fn remove(&self, _: usize, stream: &Stream, place: Place) -> Result<(), Silent> {
-        let name = name_of(place);
+        let name = place.name();
         let nodes = [format!("{}/{name}", self.folder(stream)), format!("{}/{name}", self.signs(stream))];
         let nodes = &nodes;
         let removed = self.session.ask(|client| async move {
@@ -291,7 +267,10 @@ async fn follow(session: &Session, base: &str, tell: &Sender<Written>) {
     loop {
         let event = watcher.changed().await;
         let written = match (event.event_type, event.session_state) {
-            (EventType::NodeCreated, _) => stream_of(base, &event.path).map(Written::In),
+            (EventType::NodeCreated, _) => {
+                let name = event.path.strip_prefix(base).and_then(|path| path.strip_prefix('/'));
+                name.and_then(Stream::of_register).map(Written::In)
+            }
             // A watch may lose what happens while it goes from one member to another (ZOOKEEPER-4698).
             (EventType::Session, SessionState::SyncConnected) => Some(Written::Perhaps),
             (EventType::Session, SessionState::Disconnected) => None,
@@ -304,10 +283,4 @@ async fn follow(session: &Session, base: &str, tell: &Sender<Written>) {
             return;
         }
     }
-}
-
-fn stream_of(base: &str, path: &str) -> Option<Stream> {
-    let mut parts = path.strip_prefix(base)?.strip_prefix('/')?.split('/');
-    let (kind, of, _place) = (Kind::of_word(parts.next()?)?, parts.next()?, parts.next()?);
-    Some(Stream::new(kind, of))
 }
