@@ -8,11 +8,11 @@ use super::report::{Blame, Failure};
 use crate::engine::Store;
 pub(super) use crate::engine::records::{Remembered, remembered};
 use crate::fleet::{Fleet, Inventory, RegisterReader, RegisterWriter};
-use crate::ledger::etcd::{self, Client, EtcdError};
+use crate::ledger::etcd::{self, Client};
 use crate::ledger::place::{BadLedger, LedgerPlace};
 use crate::ledger::release::History;
 use crate::ledger::{
-    EtcdRegisters, FileRegisters, Ledger, LedgerError, Limits, ZookeeperRegisters, zookeeper,
+    EtcdRegisters, FileRegisters, Ledger, LedgerError, Limits, OpenError, ZookeeperRegisters, zookeeper,
 };
 use crate::model::Observed;
 use crate::orchestrator::{Drifted, PlanOptions, drift};
@@ -49,7 +49,7 @@ pub(super) enum Home {
 
 impl Home {
     /// Makes a place ready to be asked.
-    pub(super) fn of(place: &LedgerPlace) -> Result<Self, EtcdError> {
+    pub(super) fn of(place: &LedgerPlace) -> Result<Self, OpenError> {
         Ok(match place {
             LedgerPlace::Volumes => Self::Volumes,
             LedgerPlace::Directory(dir) => Self::Directory(dir.clone()),

@@ -30,7 +30,8 @@ pub use error::DiscoverError;
 pub use merge::missing;
 
 use crate::fleet::inventory::{HostEntry, Inventory, Source, SourceKind, parse_found};
-use crate::ledger::etcd::{self, Client, EtcdError};
+use crate::ledger::OpenError;
+use crate::ledger::etcd::{self, Client};
 use crate::ledger::zookeeper::{self, Session};
 use crate::model::NodeName;
 
@@ -76,7 +77,7 @@ impl Discovery {
             return Err(DiscoverError::NoKeeper);
         }
         let ready = |source: &Source| {
-            let unusable = |error: EtcdError| DiscoverError::Unusable {
+            let unusable = |error: OpenError| DiscoverError::Unusable {
                 source_name: source.name.clone(),
                 why: error.to_string(),
             };

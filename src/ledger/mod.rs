@@ -25,6 +25,7 @@
 //!
 //! Knows nothing of Docker, ssh or terminals, and reads no clock but for waiting.
 
+mod access;
 pub mod archive;
 pub mod current;
 mod decide;
@@ -35,6 +36,7 @@ pub mod files;
 mod heard;
 pub mod lease;
 mod log;
+mod members;
 pub mod nodes;
 pub mod operation;
 pub mod payload;
@@ -44,6 +46,7 @@ pub mod release;
 pub mod settings;
 pub mod zookeeper;
 
+pub use access::OpenError;
 pub use current::{Current, NoCurrent, put_back};
 pub use decide::{Appended, Ledger, Limits};
 pub use error::LedgerError;
