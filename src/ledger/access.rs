@@ -26,6 +26,15 @@ pub enum OpenError {
         )
     )]
     PasswordInAddress,
+    /// The same of a token.
+    #[error("the address of Consul has a token in it")]
+    #[diagnostic(
+        code(stackctl::ledger::token_in_address),
+        help(
+            "take it out and change it: `consul://host/…?token-env=VARIABLE`, or `token-file=/path`; it is not shown here"
+        )
+    )]
+    TokenInAddress,
     /// A file that the address names, or the variable.
     #[error("the ledger's {what} cannot be used: {why}")]
     #[diagnostic(
@@ -58,6 +67,14 @@ pub(super) fn secret(
                 _ => Err(bad(named(what, path), "its first line is empty")),
             }
         }
+    }
+}
+
+/// A secret that is there, and cannot be one.
+pub(super) fn unfit(what: &str, from: &PasswordFrom, why: &str) -> OpenError {
+    match from {
+        PasswordFrom::Variable(name) => bad(format!("{what} (variable {name})"), why),
+        PasswordFrom::File(path) => bad(named(what, path), why),
     }
 }
 

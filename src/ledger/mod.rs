@@ -10,7 +10,8 @@
 //!                        (decide, log)                  ├ volumes of the managers (fleet)
 //!                                                       ├ files of a directory (files)
 //!                                                       ├ keys of etcd (etcd)
-//!                                                       └ nodes of ZooKeeper (zookeeper)
+//!                                                       ├ nodes of ZooKeeper (zookeeper)
+//!                                                       └ keys of Consul (consul)
 //! ```
 //!
 //! Losing the ledger loses history, never the cluster: what runs is read from the containers' labels.
@@ -27,6 +28,7 @@
 
 mod access;
 pub mod archive;
+pub mod consul;
 pub mod current;
 mod decide;
 pub mod document;
@@ -47,6 +49,7 @@ pub mod settings;
 pub mod zookeeper;
 
 pub use access::OpenError;
+pub use consul::ConsulRegisters;
 pub use current::{Current, NoCurrent, put_back};
 pub use decide::{Appended, Ledger, Limits};
 pub use error::LedgerError;

@@ -194,7 +194,7 @@ impl Deref for Server {
 }
 
 /// An authority, a member's certificate and `ann`'s.
-fn certificates(dir: &Path) {
+pub fn certificates(dir: &Path) {
     let openssl = |words: &[&str]| {
         let done = Command::new("openssl").args(words).current_dir(dir).output().expect("openssl is there");
         assert!(done.status.success(), "openssl {words:?}: {}", String::from_utf8_lossy(&done.stderr));
