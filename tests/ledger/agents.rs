@@ -21,7 +21,9 @@ pub struct Agents {
     // First, so that all have ended when their directory goes.
     processes: Processes,
     dir: tempfile::TempDir,
+    /// Of the servers, and then of an agent that is none.
     ports: Vec<Ports>,
+    servers: usize,
     is_secure: bool,
 }
 
@@ -53,7 +55,8 @@ pub fn is_there() -> bool {
 }
 
 impl Agents {
-    /// Three servers, which elect one of them as fast as they do in production.
+    /// Three servers, which elect one of them as fast as they do in production, and an agent that hands on what
+    /// it is asked.
     pub fn start() -> Self {
         Self::with(3, false)
     }
@@ -63,7 +66,8 @@ impl Agents {
         Self::with(1, true)
     }
 
-    fn with(members: usize, is_secure: bool) -> Self {
+    fn with(servers: usize, is_secure: bool) -> Self {
+        let members = if is_secure { servers } else { servers + 1 };
         let dir = tempfile::Builder::new().prefix("consul").tempdir().expect("a temporary directory");
         // All at once, so that no two are the same. Gossip goes over TCP and UDP.
         let listen = || TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -79,7 +83,7 @@ impl Agents {
         if is_secure {
             certificates(dir.path());
         }
-        let agents = Self { dir, ports, processes: Processes::new(members), is_secure };
+        let agents = Self { dir, ports, servers, processes: Processes::new(members), is_secure };
         (0..members).for_each(|member| agents.spawn(member));
         (0..members).for_each(|member| agents.wait_for(member));
         agents
@@ -90,9 +94,19 @@ impl Agents {
         self.dir.path().join(name)
     }
 
+    /// The ports for clients, by member.
+    pub fn ports(&self) -> Vec<u16> {
+        self.ports[..self.servers].iter().map(|ports| ports.http).collect()
+    }
+
+    /// The address of something in it, through the agent that is no server.
+    pub fn place_at_agent(&self, prefix: &str) -> String {
+        format!("consul://127.0.0.1:{}/{prefix}", self.ports[self.servers].http)
+    }
+
     /// `127.0.0.1:1,127.0.0.1:2`.
     pub fn members(&self) -> String {
-        let all: Vec<String> = self.ports.iter().map(|ports| format!("127.0.0.1:{}", ports.http)).collect();
+        let all: Vec<String> = self.ports().iter().map(|port| format!("127.0.0.1:{port}")).collect();
         all.join(",")
     }
 
@@ -111,8 +125,7 @@ impl Agents {
         let mut config = json!({
             "node_name": format!("c{member}"),
             "data_dir": self.path(&format!("m{member}")),
-            "server": true,
-            "bootstrap_expect": self.ports.len(),
+            "server": member < self.servers,
             "bind_addr": "127.0.0.1",
             "client_addr": "127.0.0.1",
             "retry_join": others,
@@ -126,6 +139,9 @@ impl Agents {
                 "serf_wan": -1,
             },
         });
+        if member < self.servers {
+            config["bootstrap_expect"] = json!(self.servers);
+        }
         if self.is_secure {
             config["ca_file"] = json!(self.path("ca.pem"));
             config["cert_file"] = json!(self.path("member.pem"));
@@ -153,7 +169,8 @@ impl Agents {
     /// Starts a member with what it has on disk, and waits until it is one of a majority that answers.
     pub fn start_again(&self, member: usize) {
         self.spawn(member);
-        if self.processes.running() > self.ports.len() / 2 {
+        // The agent that is no server runs, and does not count.
+        if self.processes.running() - (self.ports.len() - self.servers) > self.servers / 2 {
             self.wait_for(member);
         }
     }
@@ -233,7 +250,7 @@ impl Agents {
     pub fn leader(&self) -> usize {
         let begun = Instant::now();
         loop {
-            for member in 0..self.ports.len() {
+            for member in 0..self.servers {
                 let (_, told) = self.ask(member, "GET", "status/leader", "");
                 let leader =
                     self.ports.iter().position(|ports| told.contains(&format!(":{}\"", ports.server)));

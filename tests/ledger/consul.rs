@@ -2,6 +2,7 @@
 //! certificates and tokens, loops that follow each other, and hosts that are found there.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -20,6 +21,7 @@ use crate::agents::{Agents, is_there};
 use crate::controller::{Loop, until};
 use crate::hosts::Hosts;
 use crate::laws::{Backend, all_hold, take_it};
+use crate::wire::Wire;
 
 const WEB: &str =
     "services: {web: {image: 'nginx:1.25', deploy: {replicas: 2, update_config: {monitor: 50ms}}}}\n";
@@ -61,6 +63,8 @@ fn a_ledger_in_consul() {
     records_go_there_and_back(&agents);
     hosts_are_found_by_keys(&agents);
     hosts_are_found_in_the_catalog(&agents);
+    runtime().block_on(an_agent_hands_on_what_it_is_asked(&agents));
+    runtime().block_on(answers_that_are_lost_cost_nothing(&agents));
     runtime().block_on(what_is_too_large_is_refused(&agents));
     runtime().block_on(a_session_that_ends_with_its_node_says_nothing(&agents));
     runtime().block_on(a_member_that_dies_or_is_cut_off_costs_a_moment(&agents));
@@ -154,6 +158,78 @@ fn hosts_are_found_in_the_catalog(agents: &Agents) {
     assert_eq!(told, "h1\nw1\nw2\n");
     let run = cluster.room.run("node inspect w1");
     assert!(run.stdout.contains("rack") && run.stdout.contains("ssh://nobody@127.0.0.1"), "{}", run.show());
+}
+
+/// One that is no server, as on each machine of a cluster of Consul's.
+async fn an_agent_hands_on_what_it_is_asked(agents: &Arc<Agents>) {
+    let (here, there) = (ledger(&agents.place_at_agent("agent")), ledger(&agents.place("agent")));
+    let mut heard = here.registers().listen().unwrap();
+    assert_eq!(timeout(Duration::from_secs(5), heard.recv()).await.unwrap(), Some(Written::Perhaps));
+    let lease = take_it(&here, "a", Terms::STACK, 0).await.unwrap();
+    assert!(matches!(take_it(&there, "b", Terms::STACK, 0).await, Err(NotTaken::Held(_))));
+    let signs = agents.get("kv/agent/test/signs/shop?recurse");
+    let session = signs[0]["Session"].as_str().expect("locked").to_owned();
+    let info = agents.get(&format!("session/info/{session}"));
+    assert_eq!(info[0]["Node"], "c3", "its node is the agent's");
+    let stream = Stream::new(Kind::Releases, "shop");
+    let word = value(there.registers(), 1.into());
+    assert_eq!(there.append(&stream, 1, &word).await.unwrap(), Appended::Won);
+    let told = timeout(Duration::from_secs(2), async {
+        while heard.recv().await.is_some_and(|word| word != Written::In(stream.clone())) {}
+    });
+    told.await.expect("it is told");
+    let leader = {
+        let agents = Arc::clone(agents);
+        move || {
+            let leader = agents.leader();
+            agents.kill(leader);
+            leader
+        }
+    };
+    let leader = tokio::task::spawn_blocking(leader).await.unwrap();
+    let begun = Instant::now();
+    while let Err(error) = here.read(&stream).await {
+        assert!(error.is_silence() && begun.elapsed() < Duration::from_secs(15), "{error}");
+    }
+    assert_eq!(here.read(&stream).await.unwrap().next(), 2);
+    lease.release().await.unwrap();
+    let agents = Arc::clone(agents);
+    tokio::task::spawn_blocking(move || agents.start_again(leader)).await.unwrap();
+}
+
+/// Connections break again and again: what was written and not answered for is found to be ours.
+async fn answers_that_are_lost_cost_nothing(agents: &Agents) {
+    let wires: Arc<Vec<Wire>> = Arc::new(agents.ports().into_iter().map(Wire::to).collect());
+    let members: Vec<String> = wires.iter().map(|wire| format!("127.0.0.1:{}", wire.port())).collect();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let breaking = std::thread::spawn({
+        let (wires, is_over) = (Arc::clone(&wires), Arc::clone(&is_over));
+        move || {
+            let mut breaks = 0;
+            while !is_over.load(Ordering::SeqCst) {
+                wires.iter().for_each(Wire::reset);
+                breaks += 1;
+                // Longer and shorter than a write takes.
+                std::thread::sleep(Duration::from_millis(2 + breaks * 7 % 31));
+            }
+            breaks
+        }
+    });
+    let place = format!("consul://{}/lost", members.join(","));
+    let ledger = ledger(&place);
+    for kind in [Kind::Releases, Kind::Lease] {
+        let stream = Stream::new(kind, "shop");
+        for seq in 1..=60 {
+            let ours = value(ledger.registers(), seq.into());
+            assert_eq!(ledger.append(&stream, seq, &ours).await.unwrap(), Appended::Won, "{kind:?} {seq}");
+        }
+        let log = ledger.read(&stream).await.unwrap();
+        assert!(log.next() == 61 && log.undecided.is_empty(), "{kind:?}: {log:?}");
+    }
+    is_over.store(true, Ordering::SeqCst);
+    let breaks = tokio::task::spawn_blocking(move || breaking.join().unwrap()).await.unwrap();
+    eprintln!("120 records through connections that broke {breaks} times");
+    assert!(breaks > 20, "{breaks}");
 }
 
 async fn what_is_too_large_is_refused(agents: &Agents) {

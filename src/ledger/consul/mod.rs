@@ -234,6 +234,9 @@ impl ConsulRegisters {
         #[serde(rename_all = "PascalCase")]
         struct Session {
             node: String,
+            node_checks: Option<Vec<serde_json::Value>>,
+            service_checks: Option<Vec<serde_json::Value>>,
+            checks: Option<Vec<serde_json::Value>>,
         }
         // By no check: a node that is thought to be gone ends nothing. Before Consul 1.7 these were `Checks`.
         let wish = json!({
@@ -244,11 +247,17 @@ impl ConsulRegisters {
         let Made { id } = told(&self.client.call(Method::PUT, "/v1/session/create", wish).await?)?;
         let made: Option<Vec<Session>> =
             self.client.get(&format!("/v1/session/info/{id}?consistent")).await?;
-        let Some(Session { node }) = made.and_then(|mut sessions| sessions.pop()) else {
+        let Some(Session { node, node_checks, service_checks, checks }) =
+            made.and_then(|mut sessions| sessions.pop())
+        else {
             return Err(Failure::Refused(
                 "our token does not let us read sessions (session:read)".to_owned(),
             ));
         };
+        // One that ends for another reason than its time would make a lease look old that is not.
+        if [node_checks, service_checks, checks].into_iter().flatten().any(|checks| !checks.is_empty()) {
+            return Err(Failure::Refused("it ends sessions by checks that we have not asked for".to_owned()));
+        }
         match self.node(&node).await? {
             Some(index) => Ok((id, Keeper { node, index })),
             None => {
