@@ -1,12 +1,18 @@
 //! Who is told of what happens: by a real server and by real commands, on fake engines.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use crate::certificates::certificates;
 use crate::engine::Behaviour;
 use crate::hosts::Hosts;
 
@@ -28,14 +34,42 @@ struct Server {
 
 impl Server {
     fn start(statuses: &'static [u16]) -> Self {
+        Self::start_with(statuses, None)
+    }
+
+    /// One that speaks TLS, with `member`'s certificate in that directory.
+    fn start_secure(statuses: &'static [u16], certificates: &Path) -> Self {
+        let file = |name: &str| certificates.join(name);
+        let chain = CertificateDer::pem_file_iter(file("member.pem")).expect("a file");
+        let chain = chain.collect::<Result<Vec<_>, _>>().expect("certificates");
+        let key = PrivateKeyDer::from_pem_file(file("member.key")).expect("a key");
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .expect("a certificate and its key");
+        Self::start_with(statuses, Some(Arc::new(config)))
+    }
+
+    fn start_with(statuses: &'static [u16], tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = format!("http://{}", listener.local_addr().expect("an address"));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let address = format!("{scheme}://{}", listener.local_addr().expect("an address"));
         let requests = Requests::default();
         let seen = Arc::clone(&requests);
         std::thread::spawn(move || {
             for (at, stream) in listener.incoming().enumerate() {
-                let mut stream = stream.expect("a connection");
-                let request = request(&mut stream);
+                let tcp = stream.expect("a connection");
+                let mut stream: Box<dyn Stream> = match &tls {
+                    None => Box::new(tcp),
+                    Some(tls) => {
+                        let connection = ServerConnection::new(Arc::clone(tls)).expect("a connection");
+                        Box::new(StreamOwned::new(connection, tcp))
+                    }
+                };
+                // Who does not believe us says nothing.
+                let Some(request) = request(&mut *stream) else { continue };
                 seen.lock().expect("the list").push(request);
                 let status = statuses.get(at).or(statuses.last()).expect("a status");
                 let _gone =
@@ -55,7 +89,12 @@ impl Server {
     }
 }
 
-fn request(stream: &mut std::net::TcpStream) -> (String, String) {
+trait Stream: Read + Write {}
+
+impl<T: Read + Write> Stream for T {}
+
+/// A whole request; `None` if there is none.
+fn request(stream: &mut dyn Stream) -> Option<(String, String)> {
     let mut bytes = Vec::new();
     let mut part = [0; 4096];
     loop {
@@ -64,11 +103,14 @@ fn request(stream: &mut std::net::TcpStream) -> (String, String) {
             let head = head.to_lowercase();
             let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
             if body.len() >= length.and_then(|length| length.parse().ok()).unwrap_or(0) {
-                return (head, body.to_owned());
+                return Some((head, body.to_owned()));
             }
         }
-        let read = stream.read(&mut part).expect("a request");
-        assert!(read > 0, "cut off after {text}");
+        let read = stream.read(&mut part).unwrap_or(0);
+        if read == 0 {
+            assert!(text.is_empty(), "cut off after {text}");
+            return None;
+        }
         bytes.extend_from_slice(&part[..read]);
     }
 }
@@ -133,6 +175,30 @@ fn signature(body: &str) -> String {
 }
 
 #[test]
+fn over_tls_only_whom_the_inventory_believes_is_told() {
+    let room = tempfile::tempdir().expect("a directory");
+    certificates(room.path());
+    let server = Server::start_secure(&[200], room.path());
+    let entry = |more: &str| {
+        format!("  - {{webhook: '{}/hooks/t0ken', on: [release_ended], {more}}}\n", server.address)
+    };
+    let sure = cluster(&entry("ca: ca.pem, secret_file: hook.secret"));
+    sure.room.file("hook.secret", "Jefe\n");
+    sure.room.file("ca.pem", &std::fs::read_to_string(room.path().join("ca.pem")).expect("a file"));
+    let run = sure.expect(0, "deploy --yes shop");
+    assert!(!run.stderr.contains("not notified"), "{}", run.show());
+    let (head, body) = server.requests().pop().expect("a request");
+    assert!(head.contains(&format!("x-stackctl-signature-256: sha256={}", signature(&body))), "{head}");
+
+    // By the system's authorities it is a stranger's.
+    let stranger = cluster(&entry("timeout: 1s"));
+    let run = stranger.expect(0, "deploy --yes shop");
+    assert!(run.stderr.contains("was not notified: invalid peer certificate"), "{}", run.show());
+    assert!(!run.stderr.contains("t0ken"), "{}", run.show());
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
 fn trouble_is_told_and_its_end_too_without_a_word_on_what_goes_well() {
     let server = Server::start(&[503, 200]);
     let cluster = cluster(&format!("  - webhook: {}/x\n", server.address));
@@ -157,6 +223,31 @@ fn trouble_is_told_and_its_end_too_without_a_word_on_what_goes_well() {
     cluster.stackfile(WEB);
     cluster.expect(0, "deploy --yes shop");
     assert_eq!(server.told().len(), 3);
+}
+
+#[test]
+fn what_was_done_is_told_though_the_next_stack_could_not_be_begun() {
+    let cluster =
+        cluster("  - {command: [sh, -c, 'sleep 1; cat >> told'], on: [release_ended], stacks: [blog]}\n");
+    cluster.expect(0, "deploy --yes shop");
+    cluster.expect(0, "deploy --yes blog");
+    let told = cluster.room.path().join("told");
+    std::fs::remove_file(&told).expect("a file");
+    cluster.stackfile(&WEB.replace("1.25", "1.26"));
+    for engine in &cluster.engines {
+        engine.with(|world| world.pull_ms = 4_000);
+    }
+    std::thread::scope(|scope| {
+        cluster.forget_calls();
+        let first = scope.spawn(|| cluster.run("deploy --yes shop"));
+        let is_at_work = || cluster.writes().iter().any(|call| call.contains("/images/create"));
+        while !is_at_work() && !first.is_finished() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        cluster.expect(5, "rm --yes blog shop");
+        assert!(std::fs::read_to_string(&told).expect("a file").contains("\"removed\""));
+        assert_eq!(first.join().expect("no panic").status, 0);
+    });
 }
 
 #[test]

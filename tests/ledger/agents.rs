@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::certificates::certificates;
 use crate::processes::Processes;
-use crate::server::certificates;
 
 /// How long all may take to begin.
 const START_LIMIT: Duration = Duration::from_secs(60);

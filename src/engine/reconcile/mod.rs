@@ -390,8 +390,9 @@ impl Watch {
     fn wish(&mut self) {
         let mut wishes = self.declarations.wishes();
         for (name, stack) in &mut self.stacks {
-            stack.wish = (wishes.remove(name))
-                .or_else(|| stack.known().and_then(|known| self.declarations.farewell(known)));
+            let wish = wishes.remove(name);
+            let farewell = || stack.known().and_then(|known| self.declarations.farewell(known));
+            stack.wishes(wish.or_else(farewell));
         }
     }
 
@@ -625,7 +626,7 @@ impl Watch {
             }
             Healed::Busy(_) | Healed::Outdated | Healed::Stopped => (None, false),
         };
-        stack.after(now, healed);
+        stack.after(now, is_release, healed);
         self.look_soon();
         if is_news {
             self.say(News::HealEnded { stack: name.clone(), failed, took_ms });
