@@ -390,8 +390,12 @@ impl Watch {
     fn wish(&mut self) {
         let mut wishes = self.declarations.wishes();
         for (name, stack) in &mut self.stacks {
-            stack.wish = (wishes.remove(name))
-                .or_else(|| stack.known().and_then(|known| self.declarations.farewell(known)));
+            let (wish, known) = (wishes.remove(name), stack.known());
+            stack.wish = match (wish, known) {
+                (Some(wish), Some(known)) if self.declarations.is_held_by_another(known, &wish) => None,
+                (None, Some(known)) => self.declarations.farewell(known),
+                (wish, _) => wish,
+            };
         }
     }
 
