@@ -173,6 +173,7 @@ fn undone(history: &History, one: &Operation, number: u64) -> Result<StackSpec, 
     let ours = changed(&before, release, outcome.as_ref());
     if ours.is_empty() {
         let why = match outcome {
+            Some(Outcome::NotBegun { .. }) => "it was not begun: it changed nothing",
             Some(Outcome::RolledBack { .. }) => "it was rolled back: nothing of it is left",
             _ => "it changed nothing that was declared, it only moved or replaced tasks",
         };
@@ -196,7 +197,7 @@ fn go_back(stack: &StackName) -> String {
 /// Services that a release declared otherwise, and that did not go back by themselves.
 fn changed(before: &StackSpec, release: &Release, outcome: Option<&Outcome>) -> BTreeSet<ServiceName> {
     let went_back = |name: &ServiceName| match outcome {
-        Some(Outcome::RolledBack { services: None, .. }) => true,
+        Some(Outcome::RolledBack { services: None, .. } | Outcome::NotBegun { .. }) => true,
         Some(Outcome::RolledBack { services: Some(services), .. }) => services.contains(name),
         _ => false,
     };

@@ -18,7 +18,8 @@ pub fn of_run(end: &End, spec: &StackSpec, before: &History, is_atomic: bool) ->
             Ending::Converged => done(spec),
             Ending::RolledBack => rolled_back(before, (!is_atomic).then(|| as_before(verdict))),
             Ending::Paused | Ending::RollbackPaused => Outcome::Paused,
-            Ending::NotPrepared | Ending::Failed | Ending::HostSilent => Outcome::Failed,
+            Ending::NotPrepared => Outcome::NotBegun { still: ran_before(before) },
+            Ending::Failed | Ending::HostSilent => Outcome::Failed,
         },
         End::TimedOut(_) | End::Interrupted => Outcome::Interrupted,
         End::LeaseLost => return None,
@@ -32,18 +33,24 @@ pub fn done(spec: &StackSpec) -> Outcome {
 }
 
 /// All that was begun is as it was before, or some services of it are.
-#[must_use]
-pub fn rolled_back(before: &History, services: Option<BTreeSet<ServiceName>>) -> Outcome {
+fn rolled_back(before: &History, services: Option<BTreeSet<ServiceName>>) -> Outcome {
     let to = match (before.current(), &services) {
         (Ok(before), Some(services)) => {
             services.iter().map(|name| before.release_of(name.as_str())).max().unwrap_or(before.number)
         }
-        (Ok(before), None) => before.number,
-        (Err(NoCurrent::Removed(_)), _) => 0,
-        // Something ran, and it cannot be told what: the same is true again.
-        (Err(_), _) => before.last().map_or(0, |(number, ..)| number),
+        _ => ran_before(before),
     };
     Outcome::RolledBack { to, services }
+}
+
+/// The release that runs where a newer one changed nothing.
+fn ran_before(before: &History) -> u64 {
+    match before.current() {
+        Ok(before) => before.number,
+        Err(NoCurrent::Removed(_)) => 0,
+        // Something ran, and it cannot be told what: the same is true again.
+        Err(_) => before.last().map_or(0, |(number, ..)| number),
+    }
 }
 
 /// The services that are as they were before: those that went back, and those that were not begun because

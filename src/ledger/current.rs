@@ -34,8 +34,8 @@ pub enum NoCurrent {
     #[error("no release of the stack is remembered")]
     #[diagnostic(help("deploy it: `stackctl deploy`"))]
     NoRelease,
-    /// The stack was removed.
-    #[error("release {0} removed the stack")]
+    /// The stack was removed, or never came to be.
+    #[error("since release {0} nothing of the stack is to run")]
     #[diagnostic(help("deploy it again, or bring an older release back: `stackctl rollback`"))]
     Removed(u64),
     /// The newest release did not come to a good end.
@@ -138,6 +138,7 @@ impl History {
             Some(Outcome::Interrupted) => unknown("was interrupted"),
             Some(Outcome::Paused) => unknown("is paused"),
             None => Err(NoCurrent::Unfinished(number)),
+            Some(Outcome::NotBegun { still }) => self.rolled_back(number, release, *still, None),
             Some(Outcome::RolledBack { to, services }) => {
                 self.rolled_back(number, release, *to, services.as_ref())
             }
@@ -301,6 +302,15 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_begun_left_all_as_it_was() {
+        let still = Some(Outcome::NotBegun { still: 1 });
+        let history =
+            history(&[("web:1", Some(Outcome::Deployed)), ("web:2", still.clone()), ("web:3", still)]);
+        let current = history.current().unwrap();
+        assert_eq!((current.number, images(&current)), (1, vec!["web:1"]));
+    }
+
+    #[test]
     fn the_previous_of_a_service_is_the_last_that_was_another() {
         let good = || Some(Outcome::Deployed);
         let mut history = history(&[
@@ -323,6 +333,8 @@ mod tests {
         assert_eq!(images(&part.current().unwrap()), ["db:1"]);
         let whole = history(&[("web:1", Some(Outcome::RolledBack { to: 0, services: None }))]);
         assert_eq!(whole.current(), Err(NoCurrent::Removed(1)));
+        let never = history(&[("web:1", Some(Outcome::NotBegun { still: 0 }))]);
+        assert_eq!(never.current(), Err(NoCurrent::Removed(1)));
         let mut trimmed = history(&[("web:1", Some(Outcome::Deployed)), ("web:2", back(1, &["web"]))]);
         trimmed.releases.remove(&1);
         assert_eq!(trimmed.current(), Err(NoCurrent::Forgotten { number: 2, to: 1 }));
@@ -332,7 +344,7 @@ mod tests {
     fn what_is_not_known_has_a_reason() {
         assert_eq!(History::default().current(), Err(NoCurrent::NoRelease));
         for (outcome, why) in [
-            (Some(Outcome::Removed), "release 2 removed the stack"),
+            (Some(Outcome::Removed), "since release 2 nothing of the stack is to run"),
             (Some(Outcome::Failed), "release 2 failed: what runs now is no release as a whole"),
             (Some(Outcome::Paused), "release 2 is paused: what runs now is no release as a whole"),
             (Some(Outcome::Interrupted), "release 2 was interrupted: what runs now is no release as a whole"),

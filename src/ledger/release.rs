@@ -97,6 +97,11 @@ pub enum Outcome {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         services: Option<BTreeSet<ServiceName>>,
     },
+    /// Nothing was stopped or started: an image could not be pulled, a network could not be made.
+    NotBegun {
+        /// The release that ran before and goes on; 0 if that was nothing.
+        still: u64,
+    },
     /// Failed, and waits.
     Paused,
 }
@@ -123,6 +128,7 @@ impl Outcome {
                 let to = if *to == 0 { "nothing".to_owned() } else { to.to_string() };
                 format!("{who}rolled back to {to}")
             }
+            Self::NotBegun { .. } => "not begun".to_owned(),
             Self::Paused => "paused".to_owned(),
         }
     }

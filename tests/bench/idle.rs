@@ -1,5 +1,6 @@
 //! What a loop costs that has nothing to do: its own CPU and memory, and what it asks of each host, for few
-//! stacks and for many; and what one commit costs that touches one of them.
+//! stacks and for many; what one commit costs that touches one of them; and how long a person waits who asks
+//! how all of them stand and what was done.
 //!
 //! `cargo bench --bench idle`; numbers behind `--` are the counts of stacks: `-- 10 50 200`. Engines are the
 //! tests' own, on this machine; the loop is the real binary, following a real repository.
@@ -192,6 +193,17 @@ fn measure(stacks: usize) {
         (bench.cpu() - before).as_secs_f64(),
         bench.calls().values().sum::<usize>() / HOSTS
     );
+    for words in ["status", "log", "log s000", "history s000"] {
+        let mut times: Vec<Duration> = (0..5)
+            .map(|_| {
+                let begun = Instant::now();
+                bench.hosts.expect(0, words);
+                begun.elapsed()
+            })
+            .collect();
+        times.sort();
+        println!("  `stackctl {words}`: {:.2} s (the median of 5)", times[2].as_secs_f64());
+    }
 }
 
 fn main() {

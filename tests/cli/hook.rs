@@ -272,6 +272,18 @@ fn what_is_wrong_is_drawn_and_the_rest_is_released() {
     push.says(&["warning: shop: release 3, made from the same files, is web rolled back to 2"]);
     assert_eq!(push.status, 0, "{}", push.text);
 
+    // What could not even begin is due again, be it with the next push or by a loop.
+    place.cluster.engines.iter().for_each(|one| one.with(|world| world.missing.push("nginx:1.26.1".into())));
+    place.write("stacks/shop/compose.yaml", &stack("nginx:1.26.1"));
+    let push = place.releases("too early");
+    assert!(push.last().starts_with("stackctl: FAILED: shop: not begun: pull image "), "{}", push.text);
+    assert!(place.history("shop").starts_with("4:not begun:push:too early\n"), "{}", place.history("shop"));
+    assert_eq!(place.cluster.running(), before);
+    place.cluster.engines.iter().for_each(|one| one.with(|world| world.missing.clear()));
+    let push = place.releases("more words");
+    assert!(push.last().starts_with("stackctl: released shop from "), "{}", push.text);
+    let before = place.cluster.running();
+
     // Suspended by a person.
     place.cluster.expect(0, "suspend -m mending shop");
     place.write("stacks/shop/compose.yaml", &stack("nginx:1.28"));

@@ -1,6 +1,8 @@
 //! The real binary, seen from outside: what it prints where, and with which status it ends.
 #![allow(clippy::disallowed_methods, reason = "a test reads files and its environment")]
 
+#[path = "../support/certificates.rs"]
+mod certificates;
 #[path = "../support/engine/mod.rs"]
 mod engine;
 #[path = "../support/git.rs"]

@@ -1,12 +1,18 @@
 //! Who is told of what happens: by a real server and by real commands, on fake engines.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use crate::certificates::certificates;
 use crate::engine::Behaviour;
 use crate::hosts::Hosts;
 
@@ -28,14 +34,42 @@ struct Server {
 
 impl Server {
     fn start(statuses: &'static [u16]) -> Self {
+        Self::start_with(statuses, None)
+    }
+
+    /// One that speaks TLS, with `member`'s certificate in that directory.
+    fn start_secure(statuses: &'static [u16], certificates: &Path) -> Self {
+        let file = |name: &str| certificates.join(name);
+        let chain = CertificateDer::pem_file_iter(file("member.pem")).expect("a file");
+        let chain = chain.collect::<Result<Vec<_>, _>>().expect("certificates");
+        let key = PrivateKeyDer::from_pem_file(file("member.key")).expect("a key");
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .expect("a certificate and its key");
+        Self::start_with(statuses, Some(Arc::new(config)))
+    }
+
+    fn start_with(statuses: &'static [u16], tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = format!("http://{}", listener.local_addr().expect("an address"));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let address = format!("{scheme}://{}", listener.local_addr().expect("an address"));
         let requests = Requests::default();
         let seen = Arc::clone(&requests);
         std::thread::spawn(move || {
             for (at, stream) in listener.incoming().enumerate() {
-                let mut stream = stream.expect("a connection");
-                let request = request(&mut stream);
+                let tcp = stream.expect("a connection");
+                let mut stream: Box<dyn Stream> = match &tls {
+                    None => Box::new(tcp),
+                    Some(tls) => {
+                        let connection = ServerConnection::new(Arc::clone(tls)).expect("a connection");
+                        Box::new(StreamOwned::new(connection, tcp))
+                    }
+                };
+                // Who does not believe us says nothing.
+                let Some(request) = request(&mut *stream) else { continue };
                 seen.lock().expect("the list").push(request);
                 let status = statuses.get(at).or(statuses.last()).expect("a status");
                 let _gone =
@@ -55,7 +89,12 @@ impl Server {
     }
 }
 
-fn request(stream: &mut std::net::TcpStream) -> (String, String) {
+trait Stream: Read + Write {}
+
+impl<T: Read + Write> Stream for T {}
+
+/// A whole request; `None` if there is none.
+fn request(stream: &mut dyn Stream) -> Option<(String, String)> {
     let mut bytes = Vec::new();
     let mut part = [0; 4096];
     loop {
@@ -64,11 +103,14 @@ fn request(stream: &mut std::net::TcpStream) -> (String, String) {
             let head = head.to_lowercase();
             let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
             if body.len() >= length.and_then(|length| length.parse().ok()).unwrap_or(0) {
-                return (head, body.to_owned());
+                return Some((head, body.to_owned()));
             }
         }
-        let read = stream.read(&mut part).expect("a request");
-        assert!(read > 0, "cut off after {text}");
+        let read = stream.read(&mut part).unwrap_or(0);
+        if read == 0 {
+            assert!(text.is_empty(), "cut off after {text}");
+            return None;
+        }
         bytes.extend_from_slice(&part[..read]);
     }
 }
@@ -130,6 +172,30 @@ fn signature(body: &str) -> String {
     child.stdin.take().expect("its input").write_all(body.as_bytes()).expect("its input");
     let output = child.wait_with_output().expect("its answer");
     String::from_utf8(output.stdout).expect("text").split(' ').next().expect("a digest").to_owned()
+}
+
+#[test]
+fn over_tls_only_whom_the_inventory_believes_is_told() {
+    let room = tempfile::tempdir().expect("a directory");
+    certificates(room.path());
+    let server = Server::start_secure(&[200], room.path());
+    let entry = |more: &str| {
+        format!("  - {{webhook: '{}/hooks/t0ken', on: [release_ended], {more}}}\n", server.address)
+    };
+    let sure = cluster(&entry("ca: ca.pem, secret_file: hook.secret"));
+    sure.room.file("hook.secret", "Jefe\n");
+    sure.room.file("ca.pem", &std::fs::read_to_string(room.path().join("ca.pem")).expect("a file"));
+    let run = sure.expect(0, "deploy --yes shop");
+    assert!(!run.stderr.contains("not notified"), "{}", run.show());
+    let (head, body) = server.requests().pop().expect("a request");
+    assert!(head.contains(&format!("x-stackctl-signature-256: sha256={}", signature(&body))), "{head}");
+
+    // By the system's authorities it is a stranger's.
+    let stranger = cluster(&entry("timeout: 1s"));
+    let run = stranger.expect(0, "deploy --yes shop");
+    assert!(run.stderr.contains("was not notified: invalid peer certificate"), "{}", run.show());
+    assert!(!run.stderr.contains("t0ken"), "{}", run.show());
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[test]

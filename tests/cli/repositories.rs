@@ -4,10 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::engine::Wrong;
+use crate::engine::{World, Wrong};
 use crate::git::git;
 use crate::hosts::Hosts;
 use crate::run::Run;
+use crate::webhook::Loop;
 
 const FOLLOW: &str = "reconcile --once --repo ops.git#main";
 
@@ -244,6 +245,38 @@ fn a_release_that_fails_is_taken_back_and_not_tried_twice() {
     place.follows(0);
     assert_eq!(place.history("shop"), history);
     assert_eq!(place.cluster.running(), before);
+}
+
+#[test]
+fn what_cannot_be_pulled_is_no_release_and_is_tried_again_while_what_runs_is_looked_after() {
+    let place = Place::new();
+    place.write("stacks/shop/compose.yaml", &stack("nginx:1.25"));
+    place.push("good");
+    place.follows(0);
+    let all = |change: &dyn Fn(&mut World)| place.cluster.engines.iter().for_each(|one| one.with(change));
+    // As with a registry that is down, or an image that is still being built.
+    all(&|world| world.missing.push("nginx:1.26".to_owned()));
+    place.write("stacks/shop/compose.yaml", &stack("nginx:1.26"));
+    place.push("too early");
+    let before = place.cluster.running();
+    let run = place.follows(1);
+    assert!(run.stdout.contains("stack shop: not as declared after "), "{}", run.show());
+    assert!(run.stdout.contains("pull image nginx:1.26"), "{}", run.show());
+    assert_eq!(place.history("shop"), "1:deployed:reconcile:good\n", "nothing was begun");
+    assert_eq!(place.cluster.running(), before);
+
+    let mut running = Loop::begin(&place);
+    let why = running.line_of("heal_ended")["failed"].to_string();
+    assert!(why.contains("pull image nginx:1.26"), "{why}");
+    // A task is lost meanwhile.
+    place.cluster.engines[0].with(|world| world.containers.clear());
+    while !running.line_of("heal_ended")["failed"].is_null() {}
+    assert_eq!(place.images(), ["shop_web=nginx:1.25"]);
+    assert_eq!(place.cluster.running().len(), 2);
+    all(&|world| world.missing.clear());
+    assert_eq!(running.line_of("release_ended")["outcome"], "deployed");
+    assert_eq!(place.images(), ["shop_web=nginx:1.26"]);
+    assert_eq!(place.history("shop"), "2:deployed:reconcile:too early\n1:deployed:reconcile:good\n");
 }
 
 #[test]

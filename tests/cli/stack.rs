@@ -270,6 +270,13 @@ fn an_image_that_cannot_be_had_stops_the_run_before_any_task() {
     // It goes on from there.
     hosts.engines[1].heal();
     hosts.expect(0, "deploy --yes shop");
+    // Since nothing was touched, it is still known what runs, and commands that need that do their work.
+    hosts.engines[1].fail("POST /images/create", 9, Wrong::Refuse(404, "manifest unknown".to_owned()));
+    hosts.expect(1, "service update --yes --image nginx:1.99 shop_web");
+    hosts.engines[1].heal();
+    let history = hosts.expect(0, "history --format {{.Release}}:{{.Outcome}} shop").stdout;
+    assert_eq!(history, "3:not begun\n2:deployed\n1:not begun\n");
+    hosts.expect(0, "restart --yes shop_web");
 }
 
 #[test]

@@ -9,6 +9,8 @@
     reason = "a test starts programs, reads files and measures time"
 )]
 
+#[path = "../support/certificates.rs"]
+mod certificates;
 #[path = "../support/engine/mod.rs"]
 mod engine;
 #[path = "../cli/hosts.rs"]

@@ -2,10 +2,11 @@
 
 use std::net::TcpListener;
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::certificates::certificates;
 use crate::processes::Processes;
 
 /// How long all may take to begin.
@@ -190,26 +191,5 @@ impl Deref for Server {
 
     fn deref(&self) -> &Processes {
         &self.processes
-    }
-}
-
-/// An authority, a member's certificate and `ann`'s.
-fn certificates(dir: &Path) {
-    let openssl = |words: &[&str]| {
-        let done = Command::new("openssl").args(words).current_dir(dir).output().expect("openssl is there");
-        assert!(done.status.success(), "openssl {words:?}: {}", String::from_utf8_lossy(&done.stderr));
-    };
-    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-    let request = |rest: &[&str]| openssl(&[&["req"], &key[..], rest].concat());
-    request(&["-x509", "-days", "2", "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem"]);
-    let uses = "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n";
-    std::fs::write(dir.join("uses"), uses).expect("a file");
-    for name in ["member", "ann"] {
-        let file = |ending: &str| format!("{name}.{ending}");
-        let (private, wish, cert) = (file("key"), file("csr"), file("pem"));
-        request(&["-subj", &format!("/O={name}"), "-keyout", &private, "-out", &wish]);
-        let authority = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
-        let rest = ["-days", "2", "-extfile", "uses", "-in", &wish, "-out", &cert];
-        openssl(&[&["x509", "-req"], &authority[..], &rest[..]].concat());
     }
 }

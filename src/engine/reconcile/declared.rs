@@ -1,7 +1,8 @@
 //! What repositories declare, for a loop that releases it: which stack is due, and which is to go.
 //!
 //! The same inputs are released once. What a person does afterwards stands until the repository declares
-//! something else, and a release that failed is not tried again with the same.
+//! something else, and a release that failed is not tried again with the same: its tasks were started and
+//! found wanting. One that could not even begin, as with a registry that is down, is still due.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -161,7 +162,8 @@ impl Wish {
     pub(super) fn is_due(&self, known: &Known) -> bool {
         match &self.wanted {
             Wanted::Stack(declared) => {
-                known.source.as_ref().is_none_or(|last| last.inputs != declared.digest)
+                let is_new = known.source.as_ref().is_none_or(|last| last.inputs != declared.digest);
+                is_new || known.is_not_begun
             }
             Wanted::Gone => !known.is_removed,
         }
@@ -238,6 +240,7 @@ mod tests {
             settings: Settings::default(),
             source,
             is_removed,
+            is_not_begun: false,
         }
     }
 
@@ -259,6 +262,8 @@ mod tests {
         ] {
             assert_eq!(wish.is_due(&known(source, false)), is_due, "{source:?}");
         }
+        let not_begun = Known { is_not_begun: true, ..known(Some(("a", "1", false)), false) };
+        assert!(wish.is_due(&not_begun));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::heal::Hands;
 use crate::engine::members;
 use crate::engine::records::history;
-use crate::ledger::release::{History, Source};
+use crate::ledger::release::{History, Outcome, Source};
 use crate::ledger::settings::{self, Settings};
 use crate::ledger::{Current, Ledger, LedgerError, NoCurrent, ReadRegisters, document};
 use crate::model::{StackName, StackSpec};
@@ -17,6 +17,9 @@ pub(super) struct Known {
     pub source: Option<Source>,
     /// Whether the newest release took it away.
     pub is_removed: bool,
+    /// Whether the newest release is from a repository and changed nothing, as when an image could not be
+    /// pulled: what it wanted is still to be had.
+    pub is_not_begun: bool,
 }
 
 /// What a stack should be.
@@ -36,6 +39,9 @@ impl Known {
     pub(super) fn of(history: &History, settings: Settings) -> Self {
         let source = history.releases.values().rev().find_map(|(release, _)| release.source.clone());
         let is_removed = history.last().is_some_and(|(_, release, _)| release.is_removal());
+        let is_not_begun = history.last().is_some_and(|(_, release, outcome)| {
+            release.source.is_some() && matches!(outcome, Some(Outcome::NotBegun { .. }))
+        });
         let desired = match history.current() {
             Ok(current) => Desired::Current(Box::new(current)),
             Err(NoCurrent::Unfinished(number)) => match history.releases.get(&number) {
@@ -47,7 +53,7 @@ impl Known {
             },
             Err(why) => Desired::Nothing(why),
         };
-        Self { desired, settings, source, is_removed }
+        Self { desired, settings, source, is_removed, is_not_begun }
     }
 
     /// Of which release.

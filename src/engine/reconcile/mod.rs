@@ -391,11 +391,12 @@ impl Watch {
         let mut wishes = self.declarations.wishes();
         for (name, stack) in &mut self.stacks {
             let (wish, known) = (wishes.remove(name), stack.known());
-            stack.wish = match (wish, known) {
+            let wish = match (wish, known) {
                 (Some(wish), Some(known)) if self.declarations.is_held_by_another(known, &wish) => None,
                 (None, Some(known)) => self.declarations.farewell(known),
                 (wish, _) => wish,
             };
+            stack.wishes(wish);
         }
     }
 
@@ -629,7 +630,7 @@ impl Watch {
             }
             Healed::Busy(_) | Healed::Outdated | Healed::Stopped => (None, false),
         };
-        stack.after(now, healed);
+        stack.after(now, is_release, healed);
         self.look_soon();
         if is_news {
             self.say(News::HealEnded { stack: name.clone(), failed, took_ms });

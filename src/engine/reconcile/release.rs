@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use tokio::sync::{mpsc::UnboundedSender, watch};
 
 use super::declared::{Contents, Wish};
 use super::heal::{Hands, Healed, carry_out, hold, problems, remember_lost};
 use super::known::Known;
-use super::news::News;
+use super::news::{Deed, News};
 use crate::engine::records::remembered;
 use crate::engine::{End, Lease, Lookout, Store, outcome};
 use crate::fleet::RegisterWriter;
@@ -18,7 +19,7 @@ use crate::ledger::settings::settings;
 use crate::ledger::{Ledger, LedgerError};
 use crate::model::{NodeFacts, NodeName, StackName, Timestamp};
 use crate::orchestrator::pin::{ResolveImage, images_to_resolve, pin};
-use crate::orchestrator::{Ending, Plan, PlanOptions, assign};
+use crate::orchestrator::{Ending, Plan, PlanOptions, What, action, assign};
 
 /// A stack that is to be released.
 #[derive(Debug)]
@@ -64,6 +65,36 @@ async fn with_lease(
     if settings.suspended.is_some() || !wish.is_due(&Known::of(&before.history, settings)) {
         return Ok(Healed::Outdated);
     }
+    let Contents { mut spec, files, prune } = wish.contents(&stack);
+    options.prune = prune;
+    let observer = hands.fleet.observer().brisk();
+    let lookout = Lookout { observer: &observer, ledger: &hands.reading };
+    let images = images_to_resolve(&spec, ResolveImage::Always, std::iter::empty()).into_iter().collect();
+    let (mut observed, answers) = tokio::join!(lookout.observe(hands.clock.now()), observer.resolve(&images));
+    remember_lost(&mut observed, &mut options.lost, &last_seen);
+    let running = observed.tasks().filter(|task| task.stack == stack);
+    pin(&mut spec, ResolveImage::Always, running, &answers);
+    let mut plan = Plan::make(&observed, &spec, options.clone());
+    if !plan.problems.is_empty() {
+        return Ok(Healed::Failed(problems(&plan)));
+    }
+    match pull(hands, &plan, &stack, lease, stop.clone(), &tell).await {
+        Pulled::Nothing => {}
+        Pulled::All => {
+            // That may have taken minutes.
+            if self::settings(&hands.reading, &stack).await?.suspended.is_some() {
+                return Ok(Healed::Outdated);
+            }
+            observed = lookout.observe(hands.clock.now()).await;
+            remember_lost(&mut observed, &mut options.lost, &last_seen);
+            plan = Plan::make(&observed, &spec, options.clone());
+            if !plan.problems.is_empty() {
+                return Ok(Healed::Failed(problems(&plan)));
+            }
+        }
+        Pulled::Failed(why) => return Ok(Healed::Failed(why)),
+        Pulled::Stopped => return Ok(Healed::Stopped),
+    }
     // What is released here may be older than what a hook has released from the same repository: that must
     // not be taken back.
     if let Some(asked) = hands.followed.get(&wish.repository) {
@@ -75,19 +106,6 @@ async fn with_lease(
             }
             Err(why) => return Ok(Healed::Failed(why)),
         }
-    }
-    let Contents { mut spec, files, prune } = wish.contents(&stack);
-    options.prune = prune;
-    let observer = hands.fleet.observer().brisk();
-    let lookout = Lookout { observer: &observer, ledger: &hands.reading };
-    let images = images_to_resolve(&spec, ResolveImage::Always, std::iter::empty()).into_iter().collect();
-    let (mut observed, answers) = tokio::join!(lookout.observe(hands.clock.now()), observer.resolve(&images));
-    remember_lost(&mut observed, &mut options.lost, &last_seen);
-    let running = observed.tasks().filter(|task| task.stack == stack);
-    pin(&mut spec, ResolveImage::Always, running, &answers);
-    let plan = Plan::make(&observed, &spec, options.clone());
-    if !plan.problems.is_empty() {
-        return Ok(Healed::Failed(problems(&plan)));
     }
     let verb = if wish.is_removal() { "rm" } else { "reconcile" };
     let release = Release {
@@ -106,11 +124,12 @@ async fn with_lease(
         // Finished by the loop as soon as that can be done.
         End::TimedOut(_) | End::Interrupted => None,
         End::Verdict(verdict) if verdict.ending == Ending::HostSilent => None,
-        // Nothing was stopped and nothing was started.
-        End::Verdict(verdict) if verdict.ending == Ending::NotPrepared => {
-            Some(outcome::rolled_back(&before.history, None))
-        }
-        end => outcome::of_run(end, &spec, &before.history, is_atomic),
+        end => match outcome::of_run(end, &spec, &before.history, is_atomic) {
+            // Its images are there. What else could not be prepared cannot be the next time either, and the
+            // history would fill with tries.
+            Some(Outcome::NotBegun { still }) => Some(Outcome::RolledBack { to: still, services: None }),
+            outcome => outcome,
+        },
     };
     let healed = Healed::of(&end);
     let words = outcome.as_ref().map_or_else(|| "unfinished".to_owned(), Outcome::words);
@@ -120,4 +139,55 @@ async fn with_lease(
     let ended = News::ReleaseEnded { stack, release: number, outcome: words };
     let _nobody_listens = tell.send((hands.clock.now(), ended));
     Ok(healed)
+}
+
+/// What came of the pulls of a plan.
+enum Pulled {
+    Nothing,
+    All,
+    Failed(String),
+    Stopped,
+}
+
+/// Pulls what a plan needs before anything is written down: what cannot be had is tried again and again,
+/// and that is no release each time.
+async fn pull(
+    hands: &Hands,
+    plan: &Plan,
+    stack: &StackName,
+    lease: &Lease<Store<RegisterWriter>>,
+    mut stop: watch::Receiver<bool>,
+    tell: &UnboundedSender<(Timestamp, News)>,
+) -> Pulled {
+    let executor = hands.fleet.executor(stack).fenced(lease.validity().fence());
+    let pulls = (plan.forecast.actions()).filter(|action| matches!(action.what, What::PullImage { .. })).map(
+        async |action| {
+            let outcome = executor.execute(action).await;
+            let deed = News::Acted(Deed::of(stack, action, &outcome));
+            let _nobody_listens = tell.send((hands.clock.now(), deed));
+            match outcome {
+                action::Outcome::Failed(failure) => Some(format!(
+                    "{} {} on {}: {}",
+                    action.what.verb(),
+                    action.what.object(),
+                    action.node,
+                    failure.message
+                )),
+                action::Outcome::Done | action::Outcome::Started(_) => None,
+            }
+        },
+    );
+    let all = tokio::select! {
+        all = join_all(pulls) => all,
+        // An error is a loop that is gone.
+        _ = stop.wait_for(|stop| *stop) => return Pulled::Stopped,
+    };
+    let is_any = !all.is_empty();
+    let mut failed = all.into_iter().flatten();
+    match (failed.next(), failed.count()) {
+        (None, _) if is_any => Pulled::All,
+        (None, _) => Pulled::Nothing,
+        (Some(first), 0) => Pulled::Failed(first),
+        (Some(first), more) => Pulled::Failed(format!("{first} (and {more} more)")),
+    }
 }

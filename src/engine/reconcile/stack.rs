@@ -20,7 +20,7 @@ const UNFINISHED_MS: i64 = 10_000;
 pub(super) struct Stack {
     known: Option<Known>,
     /// What a repository wishes of it.
-    pub(super) wish: Option<Wish>,
+    wish: Option<Wish>,
     pub(super) standing: Standing,
     /// Being worked on.
     pub(super) is_healing: bool,
@@ -30,12 +30,59 @@ pub(super) struct Stack {
     /// When its records are to be read again.
     pub(super) read_at: Option<Timestamp>,
     upkeep: Upkeep,
+    /// To bring it back to what runs.
+    heals: Tries,
+    /// To release what is wished. Apart from those: what runs is looked after while something newer cannot
+    /// be had.
+    releases: Tries,
+    rests_until: Option<Timestamp>,
+}
+
+/// Attempts at one thing.
+#[derive(Debug)]
+struct Tries {
     backoff: Backoff,
     /// Not to be tried before.
     not_before: Option<Timestamp>,
     /// The last failure, for as long as it is not tried again.
     failure: Option<String>,
-    rests_until: Option<Timestamp>,
+}
+
+impl Default for Tries {
+    fn default() -> Self {
+        Self { backoff: Backoff::new(FIRST_WAIT_MS), not_before: None, failure: None }
+    }
+}
+
+impl Tries {
+    /// Until when the next one waits, if that is not yet.
+    fn waits(&self, now: Timestamp) -> Option<Timestamp> {
+        self.not_before.filter(|at| *at > now)
+    }
+
+    /// One more that failed; when it may be tried again.
+    fn failed(&mut self, now: Timestamp, why: String) -> Timestamp {
+        let again_at = self.backoff.failed(now);
+        (self.not_before, self.failure) = (Some(again_at), Some(why));
+        again_at
+    }
+
+    /// Somebody else is at work.
+    fn wait(&mut self, until: Timestamp) {
+        self.not_before = Some(until);
+    }
+
+    /// There is nothing to be done now; what failed lately is not forgotten for that.
+    fn idle(&mut self) {
+        (self.not_before, self.failure) = (None, None);
+    }
+
+    /// How it stands while the next try is waited for. As it was said when it was tried: what is wrong by
+    /// now is seen at the next one.
+    fn standing(&self, now: Timestamp) -> Option<Standing> {
+        let (again_at, why) = (self.waits(now)?, self.failure.clone()?);
+        Some(Standing::Failed { why, again_at })
+    }
 }
 
 impl Default for Stack {
@@ -49,9 +96,8 @@ impl Default for Stack {
             is_passed_over: false,
             read_at: Some(Timestamp(i64::MIN)),
             upkeep: Upkeep::default(),
-            backoff: Backoff::new(FIRST_WAIT_MS),
-            not_before: None,
-            failure: None,
+            heals: Tries::default(),
+            releases: Tries::default(),
             rests_until: None,
         }
     }
@@ -101,9 +147,7 @@ impl Stack {
         if self.number() != known.number() {
             // Another release is another story.
             self.upkeep = Upkeep::default();
-            self.backoff.well();
-            self.failure = None;
-            self.not_before = None;
+            self.heals = Tries::default();
         }
         self.known = Some(known);
         true
@@ -114,7 +158,17 @@ impl Stack {
         if self.is_healing {
             return None;
         }
-        [self.not_before, self.rests_until].into_iter().flatten().min()
+        [self.heals.not_before, self.releases.not_before, self.rests_until].into_iter().flatten().min()
+    }
+
+    /// Takes what a repository wishes of it by now.
+    pub(super) fn wishes(&mut self, wish: Option<Wish>) {
+        let inputs = |wish: &Option<Wish>| wish.as_ref().map(|wish| wish.source().inputs);
+        if inputs(&self.wish) != inputs(&wish) {
+            // Another release is another story.
+            self.releases = Tries::default();
+        }
+        self.wish = wish;
     }
 
     /// What is known of it.
@@ -133,8 +187,8 @@ impl Stack {
         if matches!(self.standing, Standing::Releasing { .. }) {
             return self.wish.as_ref().map(Wish::order);
         }
-        let rests = self.not_before.is_some_and(|at| at > now);
-        self.due().filter(|_| !rests && !self.is_healing).map(Wish::order)
+        let waits = self.releases.waits(now).is_some();
+        self.due().filter(|_| !waits && !self.is_healing).map(Wish::order)
     }
 
     /// How it stands by this look, and what follows. Stacks of an order above `turn` are not released yet.
@@ -154,9 +208,28 @@ impl Stack {
             self.is_passed_over = true;
             return Judgement::Leave;
         }
-        if let Some(wish) = self.due().cloned() {
-            return self.judge_wish(observed.at, wish, turn);
+        match self.due().cloned() {
+            None => self.releases.idle(),
+            Some(wish) if self.releases.waits(observed.at).is_none() => {
+                self.releases.not_before = None;
+                self.standing = Standing::Behind { commit: wish.commit.short() };
+                return if wish.order() > turn { Judgement::Leave } else { Judgement::Release(wish) };
+            }
+            // Somebody else is at work on it.
+            Some(_) if self.releases.failure.is_none() => return Judgement::Leave,
+            Some(_) => {}
         }
+        let judgement = self.judge_what_runs(name, observed, base);
+        if matches!(judgement, Judgement::Leave)
+            && let Some(standing) = self.releases.standing(observed.at)
+        {
+            self.standing = standing;
+        }
+        judgement
+    }
+
+    /// The same for what was released, whatever is wished.
+    fn judge_what_runs(&mut self, name: &StackName, observed: &Observed, base: &PlanOptions) -> Judgement {
         let Some(known) = &self.known else { return Judgement::Leave };
         let nothing = match &known.desired {
             Desired::Nothing(NoCurrent::Removed(_) | NoCurrent::NoRelease) => Some(Standing::Removed),
@@ -189,18 +262,16 @@ impl Stack {
                 plan.notes.iter().filter(|note| waits(note)).map(ToString::to_string).collect();
             self.standing =
                 if waiting.is_empty() { Standing::InSync } else { Standing::Degraded { waiting } };
-            self.failure = None;
-            self.not_before = None;
+            self.heals.idle();
             return Judgement::Leave;
         }
-        if let Some(at) = self.not_before.filter(|at| *at > observed.at) {
-            // As it was said when it was tried; what is wrong by now is seen at the next try.
-            if let Some(why) = &self.failure {
-                self.standing = Standing::Failed { why: why.clone(), again_at: at };
+        if self.heals.waits(observed.at).is_some() {
+            if let Some(standing) = self.heals.standing(observed.at) {
+                self.standing = standing;
             }
             return Judgement::Leave;
         }
-        self.not_before = None;
+        self.heals.not_before = None;
         // What was to be gone, and what is not there yet, did not drift.
         let drifts = !is_unfinished && !spec.services.is_empty();
         let found = if drifts { drift(observed, spec, base) } else { Vec::new() };
@@ -209,48 +280,32 @@ impl Stack {
         Judgement::Heal { number, options }
     }
 
-    /// What to do about a wish that is due.
-    fn judge_wish(&mut self, now: Timestamp, wish: Wish, turn: u32) -> Judgement {
-        if let Some(at) = self.not_before.filter(|at| *at > now) {
-            if let Some(why) = &self.failure {
-                self.standing = Standing::Failed { why: why.clone(), again_at: at };
-            }
-            return Judgement::Leave;
-        }
-        self.not_before = None;
-        self.standing = Standing::Behind { commit: wish.commit.short() };
-        if wish.order() > turn { Judgement::Leave } else { Judgement::Release(wish) }
-    }
-
-    /// What became of the work on it.
-    pub(super) fn after(&mut self, now: Timestamp, healed: Healed) {
+    /// What became of the work on it, which was a release or a heal.
+    pub(super) fn after(&mut self, now: Timestamp, is_release: bool, healed: Healed) {
         self.is_healing = false;
+        self.read_soon();
+        let tries = if is_release { &mut self.releases } else { &mut self.heals };
         match healed {
-            Healed::Done => {
-                self.backoff.well();
-                self.failure = None;
-                self.not_before = None;
-                self.read_soon();
-            }
+            Healed::Done => *tries = Tries::default(),
             Healed::Failed(why) => {
-                let again_at = self.backoff.failed(now);
-                self.not_before = Some(again_at);
-                self.standing = Standing::Failed { why: why.clone(), again_at };
-                self.failure = Some(why);
-                self.read_soon();
+                let again_at = tries.failed(now, why.clone());
+                self.standing = Standing::Failed { why, again_at };
             }
             Healed::Busy(who) => {
                 let is_unfinished = self.known.as_ref().is_some_and(Known::is_unfinished);
-                self.not_before = Some(now.plus_ms(if is_unfinished { UNFINISHED_MS } else { BUSY_MS }));
+                self.rest(now.plus_ms(if is_unfinished { UNFINISHED_MS } else { BUSY_MS }));
                 self.standing = Standing::Busy { who };
-                self.failure = None;
-                self.read_soon();
             }
-            Healed::Outdated => {
-                self.not_before = Some(now.plus_ms(BUSY_MS));
-                self.read_soon();
-            }
-            Healed::Stopped => self.read_soon(),
+            Healed::Outdated => self.rest(now.plus_ms(BUSY_MS)),
+            Healed::Stopped => {}
+        }
+    }
+
+    /// Leaves it alone for a while: somebody else is at work on it.
+    fn rest(&mut self, until: Timestamp) {
+        for tries in [&mut self.heals, &mut self.releases] {
+            tries.idle();
+            tries.wait(until);
         }
     }
 }
