@@ -5,7 +5,8 @@
 use std::path::{Path, PathBuf};
 
 /// Who may name whom. A path of `crate::` must begin with one of these, or with the room's own name.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
+    ("brood", &[]),
     ("model", &[]),
     ("yaml", &["model"]),
     ("diff", &["model"]),
@@ -26,12 +27,13 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "orchestrator::restart",
         ],
     ),
-    ("discover", &["model", "fleet::inventory", "ledger"]),
-    ("gitops", &["model", "yaml", "compose", "ledger::release"]),
+    ("discover", &["brood", "model", "fleet::inventory", "ledger"]),
+    ("gitops", &["brood", "model", "yaml", "compose", "ledger::release"]),
     ("engine", &["model", "orchestrator", "fleet", "ledger", "discover", "gitops"]),
     (
         "cli",
         &[
+            "brood",
             "model",
             "yaml",
             "diff",

@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use super::cluster::Cluster;
 use super::machine;
+use crate::brood;
 use crate::engine::Clock;
 use crate::engine::reconcile::News;
 use crate::fleet::inventory::notifications::{Notification, Target};
@@ -215,19 +216,16 @@ async fn run(words: &[String], kind: &str, body: &str) -> Result<(), Untold> {
     let (program, args) =
         words.split_first().map_or(("", &[][..]), |(program, args)| (program.as_str(), args));
     let untold = |why: String| Untold { why, is_final: false };
-    let mut child = Command::new(program)
-        .args(args)
-        .env("STACKCTL_EVENT", kind)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| Untold { why: error.to_string(), is_final: true })?;
+    let mut command = Command::new(program);
+    command.args(args).env("STACKCTL_EVENT", kind);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let (mut child, brood) =
+        brood::start(&mut command).map_err(|error| Untold { why: error.to_string(), is_final: true })?;
     if let Some(mut input) = child.stdin.take() {
         // A command that does not read it may end well all the same.
         let _not_read = input.write_all(format!("{body}\n").as_bytes()).await;
     }
     let status = child.wait().await.map_err(|error| untold(error.to_string()))?;
+    brood.is_over();
     if status.success() { Ok(()) } else { Err(untold(format!("it ended with {status}"))) }
 }

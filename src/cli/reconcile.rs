@@ -95,7 +95,9 @@ pub enum Policy {
 #[error("{flag} is {given}, and must be {least} at least")]
 #[diagnostic(
     code(stackctl::reconcile::too_short),
-    help("probes are made once a second: whoever is given less time is lost at every hiccup")
+    help(
+        "nothing is asked more than once a second, and a node that is given less time is lost at every hiccup"
+    )
 )]
 struct TooShort {
     flag: &'static str,

@@ -196,17 +196,13 @@ fn row(
     declared: &Found,
 ) -> Row {
     let (mut sync, mut why) = sync(observed, remembered, options);
-    // What is to come is told before what has slipped; what is not known, or is left alone, stays so.
+    // What is to come is told before what has slipped, and so is what cannot be read and therefore does not
+    // come; what is not known, or is left alone, stays so.
     let is_new = matches!(remembered.history.current(), Err(NoCurrent::NoRelease));
-    if let Some(behind) = declared.behind(stack)
+    if let Some(behind) = declared.behind(stack).or_else(|| declared.fault(stack))
         && (matches!(sync, Sync::AsDeclared | Sync::Drifted | Sync::Behind) || is_new)
     {
         (sync, why) = (Sync::Behind, behind);
-    }
-    if let Some(fault) = declared.fault(stack)
-        && why.is_empty()
-    {
-        why = fault;
     }
     let health = health(stack, observed, &remembered.history, options);
     let last = remembered.history.last();
@@ -277,6 +273,9 @@ fn health(stack: &StackName, observed: &Observed, history: &History, options: &P
         Err(NoCurrent::Removed(_)) => return Health::Nothing,
         Err(_) => None,
     };
+    if observed.silent_and_needed().next().is_some() {
+        return Health::Unknown;
+    }
     let live: Vec<&Task> = tasks(observed, stack).collect();
     let Some(wanted) = wanted else {
         // How many there should be is not known.
@@ -286,9 +285,6 @@ fn health(stack: &StackName, observed: &Observed, history: &History, options: &P
             _ => Health::Degraded,
         };
     };
-    if observed.silent_and_needed().next().is_some() {
-        return Health::Unknown;
-    }
     let assignment = assign(observed, &wanted, options.clone());
     let slots = || assignment.services.iter().flat_map(|service| &service.slots);
     if slots().any(|slot| slot.kind == SlotKind::Create) {

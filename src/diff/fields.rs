@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::veil::{self, HIDDEN};
 use crate::model::TaskSpec;
 
 /// One field that differs.
@@ -35,9 +36,6 @@ impl Change {
         Self { path: path.to_owned(), before, after, impact }
     }
 }
-
-/// What is shown in place of a value that looks like a password.
-pub const HIDDEN: &str = "(hidden)";
 
 /// Every field that differs between two task specs, in the order of the stackfile's keys.
 #[must_use]
@@ -78,10 +76,16 @@ fn walk(path: &str, before: Option<&Value>, after: Option<&Value>, changes: &mut
         }
         return;
     }
-    let hide = is_sensitive(path);
-    let shown =
-        |value: Option<&Value>| value.map(|value| if hide { Value::from(HIDDEN) } else { value.clone() });
-    changes.push(Change::new(path, shown(before), shown(after), Impact::Replace));
+    let hide = is_hidden(path);
+    let shown = |value: Option<&Value>| {
+        value.map(|value| if hide { Value::from(HIDDEN) } else { veil::veiled(value) })
+    };
+    let (mut before, mut after) = (shown(before), shown(after));
+    if before == after {
+        // What differs is what is not shown.
+        (before, after) = (before.map(|_| HIDDEN.into()), after.map(|_| HIDDEN.into()));
+    }
+    changes.push(Change::new(path, before, after, Impact::Replace));
 }
 
 fn join(path: &str, key: &str) -> String {
@@ -95,12 +99,8 @@ fn join(path: &str, key: &str) -> String {
 
 /// Environment variables that are named like passwords. Their place is `secrets:`, but people put them
 /// here, and a plan is pasted into pull requests.
-fn is_sensitive(path: &str) -> bool {
-    let Some(name) = path.strip_prefix("environment") else { return false };
-    let name = name.to_ascii_lowercase();
-    ["pass", "secret", "token", "credential", "private", "cookie", "api_key", "apikey", "access_key", "auth"]
-        .iter()
-        .any(|word| name.contains(word))
+fn is_hidden(path: &str) -> bool {
+    path.strip_prefix("environment").is_some_and(veil::is_sensitive)
 }
 
 #[cfg(test)]
@@ -152,6 +152,18 @@ mod tests {
         before.environment.insert("POSTGRES_PASSWORD".into(), Some("old".into()));
         after.environment.insert("POSTGRES_PASSWORD".into(), Some("new".into()));
         assert_eq!(told(&before, &after), [r#"environment.POSTGRES_PASSWORD: "(hidden)" -> "(hidden)""#]);
+        let (mut before, mut after) = (spec("db"), spec("db"));
+        for (spec, password, host) in [(&mut before, "old", "db1"), (&mut after, "new", "db2")] {
+            spec.command = Some(vec!["run".into(), format!("--password={password}")]);
+            spec.environment.insert("URL".into(), Some(format!("db://a:{password}@{host}/x")));
+        }
+        assert_eq!(
+            told(&before, &after),
+            [
+                r#"command: "(hidden)" -> "(hidden)""#,
+                r#"environment.URL: "db://a:(hidden)@db1/x" -> "db://a:(hidden)@db2/x""#
+            ]
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Uses the model only. Says nothing of nodes, order or actions: that is `orchestrator`'s.
 
 mod fields;
+mod veil;
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,8 @@ use crate::model::spec::{ServiceMode, ServiceSpec, TaskSpec};
 use crate::model::task::{Slot, Task};
 use crate::model::{ServiceName, StackSpec};
 
-pub use fields::{Change, HIDDEN, Impact, task_changes};
+pub use fields::{Change, Impact, task_changes};
+pub use veil::HIDDEN;
 
 /// The difference between a stack as it runs and as it is wanted.
 #[derive(Debug, Clone, PartialEq, Serialize)]

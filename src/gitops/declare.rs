@@ -181,7 +181,16 @@ pub(super) fn told(report: &compose::Report) -> String {
 
 fn line(fault: &crate::yaml::Drawn) -> String {
     let fault = fault.machine();
-    format!("{}:{}:{}: {} ({})", fault.file, fault.line, fault.column, fault.message, fault.code)
+    let message = match fault.label.as_str() {
+        "" => fault.message,
+        label => format!("{}: {label}", fault.message),
+    };
+    if fault.file.is_empty() {
+        // There is no place to look at, so what to do about it has to be said.
+        let help = fault.help.map_or_else(String::new, |help| format!("; {help}"));
+        return format!("{message} ({}){help}", fault.code);
+    }
+    format!("{}:{}:{}: {message} ({})", fault.file, fault.line, fault.column, fault.code)
 }
 
 /// A path beside the stackfile is on no host: what would be mounted there is an empty directory at best.

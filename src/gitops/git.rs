@@ -14,14 +14,16 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use super::inputs::{Blobs, digest};
+use super::mirror;
 use super::tree::Tree;
+use crate::brood;
 use crate::ledger::release::Git;
 
 /// For a fetch; everything else is local.
 const FETCH_LIMIT: Duration = Duration::from_secs(120);
 const ASK_LIMIT: Duration = Duration::from_secs(30);
 /// The one ref of a mirror.
-const REF: &str = "refs/stackctl/head";
+pub(super) const REF: &str = "refs/stackctl/head";
 /// What the full name of a branch begins with.
 const HEADS: &str = "refs/heads/";
 /// Of a commit's first line so much is kept.
@@ -150,7 +152,7 @@ impl Repository {
             let said = self.ask(&what, ASK_LIMIT, &["rev-parse", "--verify", "--quiet", &commit]).await?;
             return Ok(String::from_utf8_lossy(&said).trim_end().to_owned());
         }
-        self.prepare()?;
+        mirror::prepare(&self.dir, &self.url)?;
         let peeled = format!("{reference}^{{}}");
         let said =
             self.ask(&what, ASK_LIMIT, &["ls-remote", "--quiet", "origin", reference, &peeled]).await?;
@@ -175,7 +177,21 @@ impl Repository {
         if self.is_here {
             return self.about(reference).await;
         }
-        self.prepare()?;
+        mirror::prepare(&self.dir, &self.url)?;
+        let _ours = mirror::hold(&self.dir, FETCH_LIMIT).await?;
+        match self.fetch_into(reference).await {
+            // Whoever was killed while fetching leaves locks behind, and a machine that lost its power files
+            // without content. If the repository itself answers, it is not that which is at fault.
+            Err(GitError::Failed { .. }) if self.head().await.is_ok() => {
+                mirror::empty(&self.dir)?;
+                mirror::prepare(&self.dir, &self.url)?;
+                self.fetch_into(reference).await
+            }
+            fetched => fetched,
+        }
+    }
+
+    async fn fetch_into(&self, reference: &str) -> Result<Git, GitError> {
         let what = format!("{} cannot be fetched", self.name());
         let wanted = format!("+{reference}:{REF}");
         let flags = [
@@ -223,7 +239,13 @@ impl Repository {
     /// The files of a commit.
     pub async fn tree(&self, commit: &str) -> Result<Tree, GitError> {
         let what = format!("{} cannot be read", self.name());
-        let listed = self.ask(&what, ASK_LIMIT, &["ls-tree", "-r", "-z", "--full-tree", commit]).await?;
+        let listed = self.ask(&what, ASK_LIMIT, &["ls-tree", "-r", "-z", "--full-tree", commit]).await;
+        if !self.is_here && matches!(listed, Err(GitError::Failed { .. })) {
+            // What was fetched is not all there: it is fetched anew at the next question.
+            let _ours = mirror::hold(&self.dir, ASK_LIMIT).await?;
+            mirror::empty(&self.dir)?;
+        }
+        let listed = listed?;
         Tree::parse(&listed).map_err(|words| GitError::Failed { what, words })
     }
 
@@ -232,49 +254,16 @@ impl Repository {
         Contents::open(&self.dir)
     }
 
-    /// Makes the mirror, or makes it as it should be.
-    #[expect(clippy::disallowed_methods, reason = "a mirror is a directory of files")]
-    fn prepare(&self) -> Result<(), GitError> {
-        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-        let bad = |path: &Path| {
-            let path = path.to_owned();
-            move |error: io::Error| GitError::NoMirror { path, words: error.to_string() }
-        };
-        for folder in ["objects", "refs", "info"] {
-            let folder = self.dir.join(folder);
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(bad(&folder))?;
-        }
-        // A quoted value of git's configuration knows these two.
-        let url = self.url.replace('\\', "\\\\").replace('"', "\\\"");
-        let config = format!(
-            "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\thooksPath = /dev/null\n\tfsmonitor = false\n\
-             [remote \"origin\"]\n\turl = \"{url}\"\n[gc]\n\tautoDetach = false\n[transfer]\n\tfsckObjects = true\n\
-             [protocol]\n\tallow = never\n[protocol \"https\"]\n\tallow = always\n[protocol \"http\"]\n\tallow = always\n\
-             [protocol \"ssh\"]\n\tallow = always\n[protocol \"git\"]\n\tallow = always\n[protocol \"file\"]\n\tallow = always\n"
-        );
-        let (path, new) = (self.dir.join("config"), self.dir.join("config.new"));
-        if std::fs::read_to_string(&path).is_ok_and(|there| there == config) {
-            return Ok(());
-        }
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        options.open(&new).and_then(|mut file| file.write_all(config.as_bytes())).map_err(bad(&new))?;
-        std::fs::rename(&new, &path).map_err(bad(&path))?;
-        // Last: with it the directory is a repository.
-        let head = self.dir.join("HEAD");
-        std::fs::write(&head, format!("ref: {REF}\n")).map_err(bad(&head))
-    }
-
     #[expect(clippy::disallowed_methods, reason = "git alone knows its repositories")]
     async fn ask(&self, what: &str, limit: Duration, args: &[&str]) -> Result<Vec<u8>, GitError> {
         let mut command = Command::new("git");
-        command.arg("--git-dir").arg(&self.dir).arg("--no-pager").args(args).kill_on_drop(true);
+        command.arg("--git-dir").arg(&self.dir).arg("--no-pager").args(args);
         command.envs(ENVIRONMENT);
         for name in NOT_OURS {
             command.env_remove(name);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let Ok(output) = tokio::time::timeout(limit, command.output()).await else {
+        let Ok(output) = tokio::time::timeout(limit, brood::output(&mut command)).await else {
             return Err(GitError::Silent { what: what.to_owned(), seconds: limit.as_secs() });
         };
         let output = output.map_err(|error| GitError::NoGit(error.to_string()))?;
@@ -301,7 +290,7 @@ const ENVIRONMENT: [(&str, &str); 8] = [
     ("GIT_OPTIONAL_LOCKS", "0"),
     ("GIT_CONFIG_NOSYSTEM", "1"),
     ("GIT_ATTR_NOSYSTEM", "1"),
-    ("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=15"),
+    ("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=15 -oServerAliveInterval=15"),
     ("LC_ALL", "C"),
 ];
 
@@ -477,6 +466,60 @@ mod tests {
         let signed = Repository { signers: Some(room.path().join("nobody")), ..repository };
         let unsigned = signed.fetch().await.unwrap();
         assert!(matches!(signed.check_signature(&unsigned.commit).await, Err(GitError::NotSigned { .. })));
+    }
+
+    /// Locks of a fetch that was killed, packs of a machine that lost its power, and what else may be there.
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a repository is a directory of files")]
+    async fn whatever_is_wrong_with_a_mirror_it_is_made_anew() {
+        let room = tempfile::tempdir().unwrap();
+        let work = room.path().join("work");
+        std::fs::create_dir(&work).unwrap();
+        git(&work, &["init", "-q", "-b", "main"]);
+        let repository = Repository::new(&format!("{}#main", work.display()), room.path(), None);
+        let dir = repository.dir.clone();
+        type Spoil = fn(&Path);
+        let spoilt: [(&str, Spoil); 5] = [
+            ("nothing yet", |_| {}),
+            ("a lock of the shallow commits", |dir| std::fs::write(dir.join("shallow.lock"), "").unwrap()),
+            ("a lock of the ref", |dir| std::fs::write(dir.join(format!("{REF}.lock")), "").unwrap()),
+            ("no HEAD", |dir| std::fs::remove_file(dir.join("HEAD")).unwrap()),
+            ("objects without content", |dir| {
+                for file in walk(&dir.join("objects")) {
+                    std::fs::remove_file(&file).unwrap();
+                    std::fs::write(&file, "").unwrap();
+                }
+            }),
+        ];
+        for (number, (what, spoil)) in spoilt.into_iter().enumerate() {
+            std::fs::write(work.join("a.yml"), format!("{number}\n")).unwrap();
+            git(&work, &["add", "-A"]);
+            git(&work, &["commit", "-q", "-m", what]);
+            spoil(&dir);
+            let fetched = repository.fetch().await.unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert_eq!(fetched.subject, what);
+            let tree = repository.tree(&fetched.commit).await.unwrap();
+            let content = repository.blobs().unwrap().content(&tree.files["a.yml"].id).unwrap();
+            assert_eq!(content, format!("{number}\n").as_bytes(), "{what}");
+        }
+        // What is there is kept while the repository is away.
+        std::fs::rename(&work, room.path().join("away")).unwrap();
+        let (before, error) = (walk(&dir), repository.fetch().await.unwrap_err());
+        assert!(error.to_string().contains("cannot be fetched"), "{error}");
+        assert_eq!(walk(&dir), before);
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a repository is a directory of files")]
+    fn walk(dir: &Path) -> Vec<PathBuf> {
+        let mut all = Vec::new();
+        for entry in std::fs::read_dir(dir).unwrap().flatten() {
+            match entry.path() {
+                path if path.is_dir() => all.extend(walk(&path)),
+                path => all.push(path),
+            }
+        }
+        all.sort();
+        all
     }
 
     #[tokio::test]

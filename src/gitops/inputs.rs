@@ -109,7 +109,12 @@ impl<'a> Noting<'a> {
             Some(blob) if blob.is_link => {
                 Err(io::Error::other("it is a symbolic link, and none is followed in a repository"))
             }
-            Some(blob) => self.blobs.content(&blob.id),
+            Some(blob) => match self.blobs.content(&blob.id)? {
+                pointer if is_lfs_pointer(&pointer) => {
+                    Err(io::Error::other("Git LFS keeps it, and only a pointer is here"))
+                }
+                content => Ok(content),
+            },
             None if self.tree.has_folder(path) => Err(io::ErrorKind::IsADirectory.into()),
             None => Err(io::ErrorKind::NotFound.into()),
         }
@@ -123,6 +128,12 @@ impl Files for Noting<'_> {
             None => Err(io::Error::other("it is not in the repository")),
         }
     }
+}
+
+/// Whether this stands for a file that Git LFS keeps: its specification begins each with this line, and has
+/// them smaller than 1024 bytes.
+fn is_lfs_pointer(content: &[u8]) -> bool {
+    content.len() < 1024 && content.starts_with(b"version https://git-lfs.github.com/spec/")
 }
 
 /// A path below [`TOP`], from there, without `.` and `..`; `None` if it leads out.
@@ -194,6 +205,18 @@ pub(super) mod tests {
         assert!(!inputs.are_same_in(&changed, "list", &env));
         assert!(!inputs.are_same_in(&added, "list", &env), "what was missed may come");
         assert!(!inputs.are_same_in(&tree, "other", &env) && !inputs.are_same_in(&tree, "list", &|_| None));
+    }
+
+    #[test]
+    fn a_pointer_of_git_lfs_is_not_taken_for_the_file() {
+        let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+        let about = format!("{pointer}{}", "a text about pointers\n".repeat(50));
+        let (tree, blobs) = Given::of(&[("c.conf", pointer), ("about", &about)]);
+        let noting = Noting::new(&tree, &blobs, &|_| None, "");
+        let error = noting.read("/.repository/c.conf").unwrap_err().to_string();
+        assert!(error.contains("Git LFS keeps it"), "{error}");
+        assert_eq!(noting.read("/.repository/about").unwrap(), about.as_bytes());
+        assert!(noting.inputs().files["c.conf"].is_some(), "the file itself may come");
     }
 
     #[test]

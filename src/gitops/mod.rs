@@ -15,6 +15,7 @@ pub mod git;
 pub mod hook;
 pub mod inputs;
 pub mod list;
+mod mirror;
 pub mod tree;
 pub mod webhook;
 

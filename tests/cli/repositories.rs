@@ -360,9 +360,10 @@ fn status_tells_what_a_repository_declares_and_was_not_released() {
     place.write("stacks/blog/compose.yaml", "services: {web: {imag: nginx}}\n");
     place.push("one is new and one is bad");
     let run = status("");
-    assert_eq!(run.stdout, "blog:in sync:healthy:ops.git#main\nshop:behind:healthy:ops.git#main\n");
+    assert_eq!(run.stdout, "blog:behind:healthy:ops.git#main\nshop:behind:healthy:ops.git#main\n");
+    assert!(run.stderr.contains("warning: blog of ops.git#main cannot be read at "), "{}", run.show());
     let why = "status --repo ops.git#main --format {{.Why}}";
-    let run = place.cluster.expect(0, why);
+    let run = place.cluster.expect(1, why);
     let lines: Vec<&str> = run.stdout.lines().collect();
     assert!(
         lines[0].starts_with("it cannot be read at ") && lines[0].contains("compose.yaml:1:"),

@@ -110,6 +110,12 @@ pub(in crate::cli) fn words(news: &News) -> String {
         News::HealEnded { stack, failed: Some(why), took_ms } => {
             format!("stack {stack}: not as declared after {}: {why}", elapsed(*took_ms))
         }
+        News::Commit { repository, commit, subject, stacks: 0 } => {
+            format!(
+                "{repository} is at {commit} ({subject}): no stack that can be used; they are listed in stackctl.yml, \
+                 or are folders of stacks/"
+            )
+        }
         News::Commit { repository, commit, subject, stacks } => {
             format!("{repository} is at {commit} ({subject}): {}", count(*stacks, "stack"))
         }

@@ -9,6 +9,7 @@ use crate::cli::Context;
 use crate::cli::cluster::Cluster;
 use crate::cli::reconcile::repositories::Declared;
 use crate::cli::records::reading;
+use crate::cli::render::text::clean;
 use crate::cli::report::Failure;
 use crate::engine::reconcile::once::{Call, State, calls};
 use crate::gitops::{Declaration, Repository, Unusable, read};
@@ -24,7 +25,7 @@ pub(super) struct Found {
     calls: BTreeMap<StackName, Call>,
     /// Stacks that cannot be read, with the commit.
     faults: BTreeMap<String, (String, String)>,
-    /// Whether every repository could be read.
+    /// Whether every repository could be read, and every stack of it.
     pub(super) is_whole: bool,
 }
 
@@ -43,6 +44,10 @@ pub(super) async fn look(context: &Context, cluster: &Cluster, args: &Declared) 
                 let declaration = Arc::new(declaration);
                 let commit = declaration.commit.short();
                 for (stack, fault) in &declaration.faults {
+                    // It may be one that never ran, and that no row is about.
+                    let (stack_name, why) = (clean(stack), clean(&fault.why));
+                    context.ui.warn(&format!("{stack_name} of {name} cannot be read at {commit}: {why}"));
+                    found.is_whole = false;
                     found.faults.entry(stack.clone()).or_insert((commit.clone(), fault.why.clone()));
                 }
                 for call in calls(reading(cluster), &name, declaration).await? {

@@ -55,12 +55,48 @@ impl Declarations {
                 news.push(News::Declined { repository, commit: declaration.commit.short(), stack, why });
             }
         }
+        let contested = before.contested();
+        for (stack, repository, first) in self.contested() {
+            if contested.contains(&(stack, repository, first)) {
+                continue;
+            }
+            let commit = self.declared[repository].commit.short();
+            let (repository, stack) = (repository.clone(), stack.to_string());
+            let why =
+                format!("{first} declares it too, and of two repositories the first by name has a stack");
+            news.push(News::Declined { repository, commit, stack, why });
+        }
         for (repository, why) in &self.trouble {
             if before.trouble.get(repository) != Some(why) {
                 news.push(News::RepositoryTrouble { repository: repository.clone(), why: why.clone() });
             }
         }
         news
+    }
+
+    /// Whether a stack is still its repository's: another one that declares it as well does not get it only
+    /// because that one cannot be read, now or as a whole. It does once it is seen that that one gave it up.
+    pub(super) fn is_held_by_another(&self, known: &Known, wish: &Wish) -> bool {
+        let Some(source) = known.source.as_ref().filter(|source| source.repository != wish.repository) else {
+            return false;
+        };
+        self.expected.contains(&source.repository)
+            && self.declared.get(&source.repository).is_none_or(|declaration| !declaration.faults.is_empty())
+    }
+
+    /// Stacks that another repository has: the stack, the one that does not get it, and the one that does.
+    fn contested(&self) -> BTreeSet<(&StackName, &String, &String)> {
+        let mut first = BTreeMap::new();
+        let mut all = BTreeSet::new();
+        for (repository, declaration) in &self.declared {
+            for stack in declaration.stacks.keys() {
+                let has_it = *first.entry(stack).or_insert(repository);
+                if has_it != repository {
+                    all.insert((stack, repository, has_it));
+                }
+            }
+        }
+        all
     }
 
     /// What is wished of each stack. Of two repositories that declare the same one, the first has it.
@@ -81,11 +117,13 @@ impl Declarations {
     pub(super) fn farewell(&self, known: &Known) -> Option<Wish> {
         let source = known.source.as_ref().filter(|source| source.removes)?;
         let declaration = self.declared.get(&source.repository)?;
-        // A stack that cannot be read may be this one. And a repository without any stack is more likely a
-        // mistake than a wish: a wrong branch, a moved folder.
-        let is_sure = declaration.faults.is_empty()
-            && !declaration.stacks.is_empty()
-            && !self.trouble.contains_key(&source.repository);
+        // A stack that cannot be read may be this one, in whichever repository: it may have moved from one to
+        // another. And a repository without any stack is more likely a mistake than a wish: a wrong branch, a
+        // moved folder.
+        let is_sure = self.expected.iter().all(|name| self.declared.contains_key(name))
+            && self.trouble.is_empty()
+            && self.declared.values().all(|one| one.faults.is_empty())
+            && !declaration.stacks.is_empty();
         let (repository, commit) = (source.repository.clone(), declaration.commit.clone());
         is_sure.then_some(Wish { repository, commit, wanted: Wanted::Gone })
     }
@@ -233,6 +271,40 @@ mod tests {
         let both =
             all(&[("b", declaration(&[("shop", "2")], &[])), ("a", declaration(&[("shop", "1")], &[]))]);
         assert_eq!(both.wishes()["shop"].repository, "a");
+        let declined = |news: &News| match news {
+            News::Declined { repository, stack, why, .. } => Some(format!("{repository} {stack}: {why}")),
+            _ => None,
+        };
+        let told: Vec<String> = both.news(&Declarations::default()).iter().filter_map(declined).collect();
+        let words = "b shop: a declares it too, and of two repositories the first by name has a stack";
+        assert_eq!(told, [words]);
+        let mut later = both.clone();
+        later.declared.insert("b".into(), declaration(&[("shop", "3"), ("blog", "1")], &[]));
+        assert!(!later.news(&both).iter().any(|news| declined(news).is_some()), "it is told once");
+    }
+
+    /// The first repository cannot be reached when a loop begins, or its stackfile is half written: what the
+    /// second one calls by the same name is something else.
+    #[test]
+    fn a_stack_is_not_handed_to_another_repository_while_its_own_cannot_be_read() {
+        let mut both = all(&[("b", declaration(&[("shop", "2")], &[]))]);
+        both.expected = ["a".to_owned(), "b".to_owned()].into();
+        let from_a = known(Some(("a", "1", false)), false);
+        let is_held = |both: &Declarations, known: &Known| {
+            let wish = both.wishes()["shop"].clone();
+            both.is_held_by_another(known, &wish)
+        };
+        assert!(is_held(&both, &from_a), "it was never read");
+        assert!(
+            !is_held(&both, &known(Some(("b", "1", false)), false)) && !is_held(&both, &known(None, false))
+        );
+        both.declared.insert("a".into(), declaration(&[("blog", "1")], &["shop"]));
+        assert!(is_held(&both, &from_a), "it may be the one that cannot be read");
+        both.declared.insert("a".into(), declaration(&[("blog", "1")], &[]));
+        assert!(!is_held(&both, &from_a), "it has moved");
+        both.expected.remove("a");
+        both.declared.remove("a");
+        assert!(!is_held(&both, &from_a), "nobody asks that one any more");
     }
 
     #[test]
@@ -251,6 +323,11 @@ mod tests {
         let mut silent = sure.clone();
         silent.trouble.insert("a".into(), "no answer".into());
         assert!(!is_told(&silent, &from_a(true)), "its repository is in trouble");
+        let mut moved = sure.clone();
+        moved.expected = ["a".to_owned(), "b".to_owned()].into();
+        assert!(!is_told(&moved, &from_a(true)), "it may have moved to the one that was not read yet");
+        moved.declared.insert("b".into(), declaration(&[("x", "1")], &["shop"]));
+        assert!(!is_told(&moved, &from_a(true)), "it may have moved, half written");
         let wish = sure.farewell(&from_a(true)).unwrap();
         assert!(wish.is_due(&from_a(true)) && !wish.is_due(&known(Some(("a", "1", true)), true)));
     }

@@ -390,9 +390,13 @@ impl Watch {
     fn wish(&mut self) {
         let mut wishes = self.declarations.wishes();
         for (name, stack) in &mut self.stacks {
-            let wish = wishes.remove(name);
-            let farewell = || stack.known().and_then(|known| self.declarations.farewell(known));
-            stack.wishes(wish.or_else(farewell));
+            let (wish, known) = (wishes.remove(name), stack.known());
+            let wish = match (wish, known) {
+                (Some(wish), Some(known)) if self.declarations.is_held_by_another(known, &wish) => None,
+                (None, Some(known)) => self.declarations.farewell(known),
+                (wish, _) => wish,
+            };
+            stack.wishes(wish);
         }
     }
 

@@ -1,0 +1,96 @@
+//! Programs that end with all they have started.
+//!
+//! `git` fetches by programs of its own, and an inventory's script may call anything: whoever ends the first
+//! one alone leaves the others to wait for a server that does not answer, two more each time it is asked.
+//! So each is started as the leader of a process group, and the group is ended. Knows nothing of what they
+//! are for.
+
+use std::io;
+use std::process::Output;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::{Child, Command};
+
+/// Ends a program and what it has started, once this is dropped; unless it came to its end by itself.
+#[derive(Debug)]
+pub struct Brood(Option<Pid>);
+
+/// Starts it, in a group of its own.
+pub fn start(command: &mut Command) -> io::Result<(Child, Brood)> {
+    let child = command.process_group(0).kill_on_drop(true).spawn()?;
+    let leader = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    Ok((child, Brood(leader)))
+}
+
+/// Starts it and waits for its end. Whoever stops waiting ends it.
+pub async fn output(command: &mut Command) -> io::Result<Output> {
+    let (child, brood) = start(command)?;
+    let output = child.wait_with_output().await?;
+    brood.is_over();
+    Ok(output)
+}
+
+impl Brood {
+    /// It has ended and was waited for: its number may be another's by now.
+    pub fn is_over(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Brood {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // There may be nobody left.
+            let _gone = kill_process_group(leader, Signal::KILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Stdio;
+    use std::time::Duration;
+
+    use rustix::process::test_kill_process;
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "a program that starts another")]
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+    }
+
+    /// Whether it runs: who ended is there until somebody has asked how.
+    #[expect(clippy::disallowed_methods, reason = "the system knows")]
+    fn runs(id: Pid) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.as_raw_nonzero())).unwrap_or_default();
+        let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+        test_kill_process(id).is_ok() && state != Some('Z')
+    }
+
+    #[tokio::test]
+    async fn what_a_program_has_started_ends_with_it() {
+        let (mut child, brood) = start(&mut shell("sleep 600 & echo $!; wait")).unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = lines.next_line().await.unwrap().unwrap();
+        let grandchild = Pid::from_raw(line.parse().unwrap()).unwrap();
+        assert!(runs(grandchild));
+        drop((child, brood));
+        for _ in 0..500 {
+            if !runs(grandchild) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it runs on");
+    }
+
+    #[tokio::test]
+    async fn what_comes_to_its_end_is_heard_to_its_end() {
+        let output = output(&mut shell("echo done; exit 3")).await.unwrap();
+        assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"done\n"[..], Some(3)));
+    }
+}

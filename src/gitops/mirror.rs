@@ -1,0 +1,98 @@
+//! The directory that a repository is mirrored into. It is a cache: whatever is wrong with it, it can be made
+//! anew, and nobody has to be asked to do it. Knows nothing of what git does with it.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::git::{GitError, REF};
+
+/// From one try to the next, while another process of this machine fetches.
+const AGAIN: Duration = Duration::from_millis(100);
+/// What git makes in it.
+const GITS_OWN: [&str; 7] = ["objects", "refs", "info", "logs", "packed-refs", "shallow", "shallow.lock"];
+
+/// Makes it, or makes it as it should be.
+#[expect(clippy::disallowed_methods, reason = "a mirror is a directory of files")]
+pub(super) fn prepare(dir: &Path, url: &str) -> Result<(), GitError> {
+    for folder in ["objects", "refs", "info"] {
+        let folder = dir.join(folder);
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(bad(&folder))?;
+    }
+    // A quoted value of git's configuration knows these two.
+    let url = url.replace('\\', "\\\\").replace('"', "\\\"");
+    let config = format!(
+        "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\thooksPath = /dev/null\n\tfsmonitor = false\n\
+         [remote \"origin\"]\n\turl = \"{url}\"\n[gc]\n\tautoDetach = false\n[transfer]\n\tfsckObjects = true\n\
+         [http]\n\tlowSpeedLimit = 1\n\tlowSpeedTime = 60\n\
+         [protocol]\n\tallow = never\n[protocol \"https\"]\n\tallow = always\n[protocol \"http\"]\n\tallow = always\n\
+         [protocol \"ssh\"]\n\tallow = always\n[protocol \"git\"]\n\tallow = always\n[protocol \"file\"]\n\tallow = always\n"
+    );
+    settle(&dir.join("config"), &config)?;
+    // Last: with it the directory is a repository.
+    settle(&dir.join("HEAD"), &format!("ref: {REF}\n"))
+}
+
+/// Takes away what git has made in it.
+#[expect(clippy::disallowed_methods, reason = "a mirror is a directory of files")]
+pub(super) fn empty(dir: &Path) -> Result<(), GitError> {
+    for name in GITS_OWN {
+        let path = dir.join(name);
+        let gone = match std::fs::symlink_metadata(&path) {
+            Ok(about) if about.is_dir() => std::fs::remove_dir_all(&path),
+            Ok(_) => std::fs::remove_file(&path),
+            Err(error) => Err(error),
+        };
+        gone.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+            .map_err(bad(&path))?;
+    }
+    Ok(())
+}
+
+/// The mirror for us alone, until this is dropped. A loop and somebody who asks for the status may be at it
+/// at once; git would refuse whoever comes second, and could not tell that from a lock that was left behind.
+#[expect(clippy::disallowed_methods, reason = "a mirror is a directory of files")]
+pub(super) async fn hold(dir: &Path, limit: Duration) -> Result<File, GitError> {
+    let path = dir.join("stackctl.lock");
+    let mut options = OpenOptions::new();
+    let file =
+        options.write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(bad(&path))?;
+    let held = async {
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(()),
+                Err(std::fs::TryLockError::WouldBlock) => sleep(AGAIN).await,
+                Err(std::fs::TryLockError::Error(error)) => return Err(bad(&path)(error)),
+            }
+        }
+    };
+    match tokio::time::timeout(limit, held).await {
+        Ok(held) => held.map(|()| file),
+        Err(_) => Err(GitError::Silent {
+            what: "another process of this machine is fetching".to_owned(),
+            seconds: limit.as_secs(),
+        }),
+    }
+}
+
+/// Writes a file, unless it says so already. It is there as a whole, or as it was.
+#[expect(clippy::disallowed_methods, reason = "a mirror is a directory of files")]
+fn settle(path: &Path, text: &str) -> Result<(), GitError> {
+    if std::fs::read_to_string(path).is_ok_and(|there| there == text) {
+        return Ok(());
+    }
+    let new = path.with_extension(format!("new-{}", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(&new).and_then(|mut file| file.write_all(text.as_bytes())).map_err(bad(&new))?;
+    std::fs::rename(&new, path).map_err(bad(path))
+}
+
+fn bad(path: &Path) -> impl Fn(io::Error) -> GitError + use<> {
+    let path: PathBuf = path.to_owned();
+    move |error| GitError::NoMirror { path: path.clone(), words: error.to_string() }
+}
