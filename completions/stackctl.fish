@@ -25,7 +25,7 @@ function __fish_stackctl_using_subcommand
 end
 
 complete -c stackctl -n "__fish_stackctl_needs_command" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_needs_command" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_needs_command" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_needs_command" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_needs_command" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_needs_command" -s v -l verbose -d 'Say more about what is done'
@@ -81,7 +81,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l timeout -d 
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l prune -d 'Also remove services that are no longer in the stackfile'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l atomic -d 'All or nothing: if a service fails, take the whole stack back to what ran before'
@@ -105,7 +105,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l timeout -d 'Giv
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l prune -d 'Also remove services that are no longer in the stackfile'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l atomic -d 'All or nothing: if a service fails, take the whole stack back to what ran before'
@@ -133,7 +133,7 @@ markdown\t'For the comment on a pull request: the marker by which to find it aga
 github\t'For the lines of a pull request on GitHub: workflow commands'
 gitlab\t'For the lines of a merge request on GitLab: a code quality report'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l prune -d 'Count services that are no longer in the stackfile as to be removed'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for the look-ups'
@@ -143,7 +143,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s v -l verbose 
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand snapshot" -s o -l output -d 'Write it to this file [default: stdout]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand snapshot" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand snapshot" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand snapshot" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand snapshot" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand snapshot" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand snapshot" -s v -l verbose -d 'Say more about what is done'
@@ -154,7 +154,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l timeout -d 'Giv
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l no-color -d 'No colours (as with NO_COLOR set)'
@@ -167,7 +167,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l timeout -d 
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l no-color -d 'No colours (as with NO_COLOR set)'
@@ -180,7 +180,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l timeout -d 'G
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l no-color -d 'No colours (as with NO_COLOR set)'
@@ -194,7 +194,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l timeout -
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -s d -l detach -d 'Do not wait until the tasks have proved stable'
@@ -206,7 +206,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -s h -l help
 complete -c stackctl -n "__fish_stackctl_using_subcommand history" -l at -d 'Only what was declared until then: a time, or an operation as `log` names it' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand history" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Release}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand history" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand history" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand history" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand history" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand history" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand history" -s v -l verbose -d 'Say more about what is done'
@@ -215,7 +215,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand log" -s n -l limit -d 
 complete -c stackctl -n "__fish_stackctl_using_subcommand log" -l since -d 'Only what began since then: 10m, 2026-01-31T12:00:00Z, or seconds since 1970' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand log" -l format -d '`table`, `table TEMPLATE`, `json` for all that is known, or a Go template such as \'{{.What}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand log" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand log" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand log" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand log" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand log" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand log" -s v -l verbose -d 'Say more about what is done'
@@ -224,7 +224,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand events" -l since -d 'B
 complete -c stackctl -n "__fish_stackctl_using_subcommand events" -l format -d 'text, or json for one object a line [default: text at a terminal, else json]' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand events" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand events" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand events" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand events" -s f -l follow -d 'Go on with what happens: also tasks that begin and end, and nodes that are lost and come back'
 complete -c stackctl -n "__fish_stackctl_using_subcommand events" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand events" -s q -l quiet -d 'Only data, warnings and errors'
@@ -236,7 +236,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -l timeout -d 'G
 complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -s d -l detach -d 'Do not wait until the tasks have proved stable'
@@ -249,7 +249,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand show" -l at -d 'The ne
 complete -c stackctl -n "__fish_stackctl_using_subcommand show" -l format -d 'yaml for what was to run; json for that, and who deployed it when and from what' -r -f -a "yaml\t'What was to run'
 json\t'All of the record'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand show" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand show" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand show" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand show" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand show" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand show" -s v -l verbose -d 'Say more about what is done'
@@ -270,14 +270,14 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l listen -
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l format -d 'How to log: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l once -d 'End after one round: status 2 if something has drifted and is left so, 1 if something is in the way, 5 if another loop is at work'
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and not __fish_seen_subcommand_from install remove run" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and not __fish_seen_subcommand_from install remove run" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and not __fish_seen_subcommand_from install remove run" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and not __fish_seen_subcommand_from install remove run" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and not __fish_seen_subcommand_from install remove run" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and not __fish_seen_subcommand_from install remove run" -s v -l verbose -d 'Say more about what is done'
@@ -292,7 +292,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l ref -d 'The branch to follow, or the full name of a ref; of `refs/tags/v*`, the highest version [default: the branch of the repository\'s HEAD]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l stackctl -d 'Where stackctl is on the machine of the repository' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l fail-push -d 'End `git push` with status 1 if something is not released, though the commit is in the repository'
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l force -d 'Put it in the place of a hook that stackctl did not write; that one is kept beside it'
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l no-color -d 'No colours (as with NO_COLOR set)'
@@ -301,7 +301,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from remove" -l stackctl -d 'Where stackctl is on the machine of the repository' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from remove" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from remove" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from remove" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from remove" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Say more about what is done'
@@ -312,32 +312,32 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -l env-file -d 'A file of variables that stackfiles may use, read anew at each push' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -l variable -d 'A variable of the hook\'s environment that stackfiles may use; they see no other' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand suspend" -s m -l message -d 'Why, for those who wonder' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand suspend" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand suspend" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand suspend" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand suspend" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand suspend" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand suspend" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand suspend" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand resume" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand resume" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand resume" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand resume" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand resume" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand resume" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand resume" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -s v -l verbose -d 'Say more about what is done'
@@ -346,19 +346,19 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -f -a "backup" -d 'Write all records into a file'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -f -a "restore" -d 'Write the records of a file into the ledger'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from migrate" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from migrate" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from migrate" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from migrate" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from migrate" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from migrate" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from migrate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from backup" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from backup" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from backup" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from backup" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from backup" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from backup" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from backup" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -l force -d 'Remove what the ledger holds now, and take a backup of another cluster too'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -s q -l quiet -d 'Only data, warnings and errors'
@@ -366,14 +366,14 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_see
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ls" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ls" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand ls" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand ls" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ls" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ls" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ls" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ls" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand list" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand list" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand list" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand list" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand list" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand list" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand list" -s v -l verbose -d 'Say more about what is done'
@@ -384,7 +384,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l allowed-sig
 complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l variable -d 'A variable of this process\'s environment that stackfiles of repositories may use; they see no other' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Stack}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand status" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand status" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand status" -s v -l verbose -d 'Say more about what is done'
@@ -392,7 +392,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand status" -s h -l help -
 complete -c stackctl -n "__fish_stackctl_using_subcommand ps" -s f -l filter -d 'Only tasks that fit: id=, name=, node=, desired-state=running|shutdown' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ps" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ps" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand ps" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand ps" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ps" -l no-trunc -d 'Whole ids, images with digests, and whole errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ps" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ps" -s q -l quiet -d 'Only data, warnings and errors'
@@ -401,7 +401,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand ps" -s h -l help -d 'P
 complete -c stackctl -n "__fish_stackctl_using_subcommand services" -s f -l filter -d 'Only services that fit: id=, label=, mode=replicated|global, name=' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand services" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand services" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand services" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand services" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand services" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand services" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand services" -s v -l verbose -d 'Say more about what is done'
@@ -412,7 +412,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -l timeout -d '
 complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -s d -l detach -d 'Do not wait until the tasks have proved stable'
@@ -427,7 +427,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -l timeout -d
 complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -s d -l detach -d 'Do not wait until the tasks have proved stable'
@@ -437,7 +437,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -s q -l quiet
 complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and not __fish_seen_subcommand_from update rollback scale inspect ls list ps logs" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand service; and not __fish_seen_subcommand_from update rollback scale inspect ls list ps logs" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and not __fish_seen_subcommand_from update rollback scale inspect ls list ps logs" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and not __fish_seen_subcommand_from update rollback scale inspect ls list ps logs" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and not __fish_seen_subcommand_from update rollback scale inspect ls list ps logs" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and not __fish_seen_subcommand_from update rollback scale inspect ls list ps logs" -s v -l verbose -d 'Say more about what is done'
@@ -510,7 +510,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_se
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l no-healthcheck -d 'Check nothing, whatever the image says'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l force -d 'Replace all tasks though nothing changed'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l no-resolve-image -d 'Do not ask the registry which image the tag of --image stands for'
@@ -529,7 +529,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_se
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -s d -l detach -d 'Do not wait until the tasks have proved stable'
@@ -544,7 +544,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_se
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -s d -l detach -d 'Do not wait until the tasks have proved stable'
@@ -555,7 +555,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_se
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from inspect" -s f -l format -d 'A Go template such as \'{{.Spec.Mode}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from inspect" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from inspect" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from inspect" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from inspect" -l pretty -d 'For people rather than programs'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from inspect" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only data, warnings and errors'
@@ -564,7 +564,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_se
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Only services that fit: id=, label=, mode=replicated|global, name=' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ls" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ls" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ls" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ls" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ls" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ls" -s v -l verbose -d 'Say more about what is done'
@@ -572,7 +572,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_se
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from list" -s f -l filter -d 'Only services that fit: id=, label=, mode=replicated|global, name=' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from list" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from list" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from list" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from list" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from list" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more about what is done'
@@ -580,7 +580,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_se
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ps" -s f -l filter -d 'Only tasks that fit: id=, name=, node=, desired-state=running|shutdown' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ps" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ps" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ps" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ps" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ps" -l no-trunc -d 'Whole ids, images with digests, and whole errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ps" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ps" -s q -l quiet -d 'Only data, warnings and errors'
@@ -590,7 +590,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_se
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -l since -d 'Only lines since then: 10m, 2026-01-31T12:00:00Z, or seconds since 1970' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -l until -d 'Only lines until then' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -s f -l follow -d 'Go on showing what is written'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -s t -l timestamps -d 'Show when each line was written'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -l no-trunc -d 'Whole task ids in front of the lines'
@@ -603,7 +603,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -l inventory -d 
 complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -s e -l env -d 'Set a variable; a name alone takes the value it has here' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -s u -l user -d 'As this user, or uid:gid' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -s w -l workdir -d 'In this directory of the container' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -s i -l interactive -d 'Pass this command\'s input on'
 complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -s t -l tty -d 'With a terminal'
 complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -l privileged -d 'With all capabilities'
@@ -615,7 +615,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s n -l tail -d 
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -l since -d 'Only lines since then: 10m, 2026-01-31T12:00:00Z, or seconds since 1970' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -l until -d 'Only lines until then' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s f -l follow -d 'Go on showing what is written'
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s t -l timestamps -d 'Show when each line was written'
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -l no-trunc -d 'Whole task ids in front of the lines'
@@ -625,7 +625,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s q -l quiet -d
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -s v -l verbose -d 'Say more about what is done'
@@ -641,7 +641,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_s
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Only nodes that fit: id=, name=, role=manager|worker, node.label=' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Hostname}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -s v -l verbose -d 'Say more about what is done'
@@ -649,14 +649,14 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from list" -s f -l filter -d 'Only nodes that fit: id=, name=, role=manager|worker, node.label=' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from list" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Hostname}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from list" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from list" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from list" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from list" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -s f -l format -d 'A Go template such as \'{{.Status.State}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -l pretty -d 'For people rather than programs'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Only data, warnings and errors'
@@ -665,7 +665,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ps" -s f -l filter -d 'Only tasks that fit: id=, name=, desired-state=running|shutdown' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ps" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ps" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ps" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ps" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ps" -l no-trunc -d 'Whole ids, images with digests, and whole errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ps" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ps" -s q -l quiet -d 'Only data, warnings and errors'
@@ -684,7 +684,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l force -d 'With `--availability drain`: also move tasks whose data is on that node only, and leave the data behind'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -s d -l detach -l no-wait -d 'Only remember it: tasks move with the next deploy of their stack'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
@@ -695,19 +695,19 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from promote" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from promote" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from promote" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from promote" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from promote" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from promote" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from promote" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from demote" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from demote" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from demote" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from demote" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from demote" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from demote" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from demote" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -s v -l verbose -d 'Say more about what is done'
@@ -718,7 +718,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l env-file -d 
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l format -d 'text, or json for programs' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l strict -d 'Take warnings for errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l no-color -d 'No colours (as with NO_COLOR set)'
@@ -735,7 +735,7 @@ swarm\t'The requests of docker\'s client'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l stack -d 'Name of the stack [default: the `name` of the files, or else of their directory]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l hash -d 'Print services with the hash of what their tasks run, one a line; a changed hash is a replaced task' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l skip-interpolation -d 'Leave variables as they are'
 complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l services -d 'Print the names of the services, one a line'
@@ -750,7 +750,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l env-file -
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l format -d 'How to show it' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -s q -l quiet -d 'Only data, warnings and errors'
@@ -766,7 +766,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l timeout 
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l format -d 'How to report: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l strict-docker -d 'Read the files exactly as docker does, with what it drops and loses, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l dry-run -d 'Show the plan and stop'
@@ -777,28 +777,28 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s h -l hel
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -l format -d 'text, or json for programs' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain-code" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand version" -s f -l format -d '`json`, or a Go template such as \'{{.Client.Version}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand version" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand version" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand version" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand version" -l hosts -d 'Ask the engine of every node as well'
 complete -c stackctl -n "__fish_stackctl_using_subcommand version" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand version" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand version" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand version" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand completions" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand completions" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand completions" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand completions" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand completions" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand completions" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand man" -l dir -d 'Write every page into this directory instead' -r -f -a "(__fish_complete_directories)"
 complete -c stackctl -n "__fish_stackctl_using_subcommand man" -s i -l inventory -d 'The hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand man" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, or `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand man" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand man" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand man" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand man" -s v -l verbose -d 'Say more about what is done'

@@ -59,7 +59,7 @@ pub enum LedgerCommand {
 /// Arguments of `ledger migrate`.
 #[derive(Debug, clap::Args)]
 pub struct Migrate {
-    /// Where the records are: `volumes`, `file:///path`, `etcd://host,…/prefix` or `zookeeper://host,…/prefix`
+    /// Where the records are: `volumes`, `file:///path`, `etcd://host,…/prefix`, `zookeeper://…` or `consul://…`
     #[arg(value_name = "FROM", value_parser = records::place)]
     pub from: LedgerPlace,
     /// Where they shall be

@@ -108,8 +108,8 @@ pub struct Globals {
     #[arg(short, long, global = true, value_name = "FILE", env = "STACKCTL_INVENTORY")]
     #[arg(value_hint = ValueHint::FilePath)]
     pub inventory: Option<PathBuf>,
-    /// Where the cluster's records are: `volumes` of the managers, `file:///path`, or
-    /// `etcd://h1,h2,h3/prefix`, or `zookeeper://…` [default: what the inventory says, or else volumes]
+    /// Where the cluster's records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`,
+    /// `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]
     #[arg(long, global = true, value_name = "PLACE", env = "STACKCTL_LEDGER", value_parser = records::place)]
     pub ledger: Option<LedgerPlace>,
     /// No colours (as with NO_COLOR set)

@@ -135,7 +135,7 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             },
             interval_ms: ms(&args.interval),
             records_ms: match cluster.home {
-                Home::Volumes | Home::Etcd(_) | Home::Zookeeper(_) => RECORDS_MS,
+                Home::Volumes | Home::Etcd(_) | Home::Zookeeper(_) | Home::Consul(_) => RECORDS_MS,
                 Home::Directory(_) => ms(&args.interval),
             },
             discover_ms: ms(&args.discover_interval),

@@ -8,11 +8,12 @@ use super::report::{Blame, Failure};
 use crate::engine::Store;
 pub(super) use crate::engine::records::{Remembered, remembered};
 use crate::fleet::{Fleet, Inventory, RegisterReader, RegisterWriter};
-use crate::ledger::etcd::{self, Client, EtcdError};
+use crate::ledger::etcd::{self, Client};
 use crate::ledger::place::{BadLedger, LedgerPlace};
 use crate::ledger::release::History;
 use crate::ledger::{
-    EtcdRegisters, FileRegisters, Ledger, LedgerError, Limits, ZookeeperRegisters, zookeeper,
+    ConsulRegisters, EtcdRegisters, FileRegisters, Ledger, LedgerError, Limits, OpenError,
+    ZookeeperRegisters, consul, zookeeper,
 };
 use crate::model::Observed;
 use crate::orchestrator::{Drifted, PlanOptions, drift};
@@ -45,16 +46,19 @@ pub(super) enum Home {
     Etcd(Arc<Client>),
     /// Nodes of ZooKeeper.
     Zookeeper(Arc<zookeeper::Session>),
+    /// Keys of Consul.
+    Consul(Arc<consul::Client>),
 }
 
 impl Home {
     /// Makes a place ready to be asked.
-    pub(super) fn of(place: &LedgerPlace) -> Result<Self, EtcdError> {
+    pub(super) fn of(place: &LedgerPlace) -> Result<Self, OpenError> {
         Ok(match place {
             LedgerPlace::Volumes => Self::Volumes,
             LedgerPlace::Directory(dir) => Self::Directory(dir.clone()),
             LedgerPlace::Etcd(place) => Self::Etcd(etcd::open(place, env)?),
             LedgerPlace::Zookeeper(place) => Self::Zookeeper(Arc::new(zookeeper::open(place, env)?)),
+            LedgerPlace::Consul(place) => Self::Consul(consul::open(place, env)?),
         })
     }
 
@@ -75,6 +79,9 @@ impl Home {
             Self::Etcd(client) => Store::Etcd(EtcdRegisters::new(Arc::clone(client), &inventory.cluster)),
             Self::Zookeeper(session) => {
                 Store::Zookeeper(ZookeeperRegisters::new(Arc::clone(session), &inventory.cluster))
+            }
+            Self::Consul(client) => {
+                Store::Consul(ConsulRegisters::new(Arc::clone(client), &inventory.cluster))
             }
         }
     }

@@ -193,19 +193,20 @@ pub(super) async fn carry_out_after(
     }
     first().await?;
     let interrupt = Interrupt::listen();
-    let mut exit = Exit::Done;
+    let mut exit = Ok(Exit::Done);
     let ill = all.iter().filter_map(ill).collect();
     let mut notifier = Notifier::start(cluster, &ill);
     let mut complaints = notifier.complaints();
     for job in all {
-        let ran = one(context, cluster, job, wish.clone(), &interrupt, &notifier, async |_| Ok(true)).await?;
-        exit = ran.map_or(exit, |ran| ran.exit);
-        if exit != Exit::Done {
+        let ran = one(context, cluster, job, wish.clone(), &interrupt, &notifier, async |_| Ok(true)).await;
+        exit = ran.map(|ran| ran.map_or(Exit::Done, |ran| ran.exit));
+        if !matches!(exit, Ok(Exit::Done)) {
             break;
         }
     }
+    // Also where a later stack could not be begun: whoever is to hear of the earlier ones does.
     notifier.finish(&mut complaints, |why| ui.warn(why)).await;
-    Ok(exit)
+    exit
 }
 
 /// A stack that is in trouble by what is remembered: whoever is told of troubles is told that it ended.

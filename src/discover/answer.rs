@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::ledger::consul::Instance;
+
 /// Groups that say nothing.
 const EVERYBODY: [&str; 2] = ["all", "ungrouped"];
 
@@ -36,6 +38,29 @@ pub(super) fn of_values(values: BTreeMap<String, String>) -> Result<String, Stri
             Err(error) => return Err(format!("what is at `{name}` is not JSON: {error}")),
         };
         hosts.insert(name, value);
+    }
+    Ok(written(Map::from_iter([("hosts".to_owned(), Value::Object(hosts))])))
+}
+
+/// Who offers a service. Its nodes' meta become labels.
+///
+/// That nobody does is no answer: what a token may not see Consul leaves out, and says nothing.
+pub(super) fn of_instances(instances: Vec<Instance>, user: Option<&str>) -> Result<String, String> {
+    if instances.is_empty() {
+        return Err("nobody offers the service, or our token may not see who does (service:read, node:read)"
+            .to_owned());
+    }
+    let user = user.map_or_else(String::new, |user| format!("{user}@"));
+    let mut hosts = Map::new();
+    for Instance { node, address, meta } in instances {
+        let name = if address.contains(':') { format!("[{address}]") } else { address };
+        let entry = json!({ "address": format!("ssh://{user}{name}"), "labels": meta });
+        // Twice on one node, at other ports: one host.
+        if let Some(other) = hosts.insert(node.clone(), entry.clone())
+            && other != entry
+        {
+            return Err(format!("`{node}` has two addresses"));
+        }
     }
     Ok(written(Map::from_iter([("hosts".to_owned(), Value::Object(hosts))])))
 }

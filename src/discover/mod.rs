@@ -1,9 +1,9 @@
 //! Hosts that the inventory does not name itself, but knows whom to ask for.
 //!
 //! ```text
-//! command (command) ─┐ text   ┌────────┐ entries   ┌───────┐
-//! etcd, zookeeper     ├──────▶ │ answer │─────────▶ │ merge │──▶ hosts beside those of the inventory
-//!                    ┘        └────────┘           └───────┘
+//! command (command) ─────┐ text   ┌────────┐ entries   ┌───────┐
+//! etcd, zookeeper, consul ├──────▶ │ answer │─────────▶ │ merge │──▶ hosts beside those of the inventory
+//!                        ┘        └────────┘           └───────┘
 //! ```
 //!
 //! *Unreachable is not empty*: a source that fails, takes too long or prints nonsense is an error of the
@@ -30,7 +30,9 @@ pub use error::DiscoverError;
 pub use merge::missing;
 
 use crate::fleet::inventory::{HostEntry, Inventory, Source, SourceKind, parse_found};
-use crate::ledger::etcd::{self, Client, EtcdError};
+use crate::ledger::OpenError;
+use crate::ledger::consul;
+use crate::ledger::etcd::{self, Client};
 use crate::ledger::zookeeper::{self, Session};
 use crate::model::NodeName;
 
@@ -57,6 +59,7 @@ enum Keeper {
     Nobody,
     Etcd(Arc<Client>),
     Zookeeper(Arc<Session>),
+    Consul(Arc<consul::Client>),
 }
 
 /// Hosts that were found.
@@ -76,7 +79,7 @@ impl Discovery {
             return Err(DiscoverError::NoKeeper);
         }
         let ready = |source: &Source| {
-            let unusable = |error: EtcdError| DiscoverError::Unusable {
+            let unusable = |error: OpenError| DiscoverError::Unusable {
                 source_name: source.name.clone(),
                 why: error.to_string(),
             };
@@ -85,6 +88,9 @@ impl Discovery {
                 SourceKind::Etcd(place) => Keeper::Etcd(etcd::open(place, env).map_err(unusable)?),
                 SourceKind::Zookeeper(place) => {
                     Keeper::Zookeeper(Arc::new(zookeeper::open(place, env).map_err(unusable)?))
+                }
+                SourceKind::Consul(place) | SourceKind::Service { place, .. } => {
+                    Keeper::Consul(consul::open(place, env).map_err(unusable)?)
                 }
             };
             Ok(Ready { source: source.clone(), keeper })
@@ -126,11 +132,26 @@ impl Ready {
                 let asked = timeout(*limit, zookeeper::values_below(session, &below)).await;
                 answer::of_values(asked.map_err(|_| late())?.map_err(silent)?)
             }
+            (SourceKind::Consul(place), Keeper::Consul(client)) => {
+                let below = format!("{}/", place.prefix);
+                let asked = timeout(*limit, consul::values_below(client, &below)).await;
+                answer::of_values(asked.map_err(|_| late())?.map_err(silent)?)
+            }
+            (SourceKind::Service { service, user, .. }, Keeper::Consul(client)) => {
+                let asked = timeout(*limit, consul::instances(client, service)).await;
+                answer::of_instances(asked.map_err(|_| late())?.map_err(silent)?, user.as_deref())
+            }
             (SourceKind::Command { argv, folder }, _) => {
                 let printed = timeout(*limit, command::output(name, argv, folder)).await;
                 answer::of_text(&printed.map_err(|_| late())??)
             }
-            (SourceKind::Etcd(_) | SourceKind::Zookeeper(_), _) => {
+            (
+                SourceKind::Etcd(_)
+                | SourceKind::Zookeeper(_)
+                | SourceKind::Consul(_)
+                | SourceKind::Service { .. },
+                _,
+            ) => {
                 unreachable!("a source is made ready with what it needs")
             }
         };

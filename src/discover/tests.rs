@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::fleet::inventory::parse;
+use crate::ledger::consul::Instance;
 use crate::model::node::Role;
 
 const H1: &str = "hosts: {h1: {address: root@h1, role: manager}}\n";
@@ -133,6 +134,26 @@ fn values_of_keys_are_hosts() {
     assert_eq!(listed(&parse_found(&values(&[]).unwrap(), "etcd").unwrap()).len(), 0);
     assert!(values(&[("h2", "ssh://h2")]).unwrap_err().contains("`h2` is not JSON"));
     assert!(values(&[("h2", "7")]).unwrap_err().contains("neither"));
+}
+
+#[test]
+fn who_offers_a_service_is_a_host_and_nobody_is_no_answer() {
+    let instance = |node: &str, address: &str, meta: &[(&str, &str)]| Instance {
+        node: node.to_owned(),
+        address: address.to_owned(),
+        meta: meta.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+    };
+    let all = vec![
+        instance("h2", "10.0.0.2", &[("rack", "b")]),
+        instance("h2", "10.0.0.2", &[("rack", "b")]),
+        instance("h3", "fe80::3", &[]),
+    ];
+    let found = parse_found(&answer::of_instances(all, Some("root")).unwrap(), "consul").unwrap();
+    assert_eq!(listed(&found), ["h2 ssh://root@10.0.0.2", "h3 ssh://root@[fe80::3]"]);
+    assert_eq!(found[&NodeName::unchecked("h2")].member.labels["rack"], "b");
+    let two = vec![instance("h2", "10.0.0.2", &[]), instance("h2", "10.0.0.3", &[])];
+    assert!(answer::of_instances(two, None).unwrap_err().contains("two addresses"));
+    assert!(answer::of_instances(Vec::new(), None).unwrap_err().contains("nobody offers"));
 }
 
 #[test]

@@ -9,14 +9,13 @@ use crate::ledger::nodes;
 use crate::ledger::payload::value;
 use crate::ledger::release::{History, Outcome, Release, outcomes, releases};
 use crate::ledger::{
-    Appended, Content, EtcdRegisters, FileRegisters, Found, Ledger, LedgerError, Log, Place, ReadRegisters,
-    Silent, Stream, WriteRegisters, Written, ZookeeperRegisters,
+    Appended, ConsulRegisters, Content, EtcdRegisters, FileRegisters, Found, Ledger, LedgerError, Log, Place,
+    ReadRegisters, Silent, Stream, WriteRegisters, Written, ZookeeperRegisters,
 };
 use crate::model::{StackName, StackSpec, Timestamp};
 
-/// Registers on hosts, in a directory, in etcd or in ZooKeeper. Writes only if those on hosts do: a reader's type
-/// holds
-/// for all.
+/// Registers on hosts, in a directory, in etcd, in ZooKeeper or in Consul. Writes only if those on hosts do:
+/// a reader's type holds for all.
 #[derive(Debug)]
 pub enum Store<V> {
     /// Volumes of the managers.
@@ -27,6 +26,8 @@ pub enum Store<V> {
     Etcd(EtcdRegisters),
     /// Nodes.
     Zookeeper(ZookeeperRegisters),
+    /// Keys of another kind.
+    Consul(ConsulRegisters),
 }
 
 impl<V: ReadRegisters> ReadRegisters for Store<V> {
@@ -36,6 +37,7 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
             Self::Files(files) => files.managers(),
             Self::Etcd(etcd) => etcd.managers(),
             Self::Zookeeper(zookeeper) => zookeeper.managers(),
+            Self::Consul(consul) => consul.managers(),
         }
     }
 
@@ -45,6 +47,7 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
             Self::Files(files) => files.list(manager, stream).await,
             Self::Etcd(etcd) => etcd.list(manager, stream).await,
             Self::Zookeeper(zookeeper) => zookeeper.list(manager, stream).await,
+            Self::Consul(consul) => consul.list(manager, stream).await,
         }
     }
 
@@ -54,6 +57,7 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
             Self::Files(files) => files.stacks(manager).await,
             Self::Etcd(etcd) => etcd.stacks(manager).await,
             Self::Zookeeper(zookeeper) => zookeeper.stacks(manager).await,
+            Self::Consul(consul) => consul.stacks(manager).await,
         }
     }
 
@@ -63,6 +67,7 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
             Self::Files(files) => files.clock(manager).await,
             Self::Etcd(etcd) => etcd.clock(manager).await,
             Self::Zookeeper(zookeeper) => zookeeper.clock(manager).await,
+            Self::Consul(consul) => consul.clock(manager).await,
         }
     }
 
@@ -72,6 +77,7 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
             Self::Files(files) => files.listen(),
             Self::Etcd(etcd) => etcd.listen(),
             Self::Zookeeper(zookeeper) => zookeeper.listen(),
+            Self::Consul(consul) => consul.listen(),
         }
     }
 }
@@ -89,6 +95,7 @@ impl<V: WriteRegisters> WriteRegisters for Store<V> {
             Self::Files(files) => files.create(manager, stream, place, content).await,
             Self::Etcd(etcd) => etcd.create(manager, stream, place, content).await,
             Self::Zookeeper(zookeeper) => zookeeper.create(manager, stream, place, content).await,
+            Self::Consul(consul) => consul.create(manager, stream, place, content).await,
         }
     }
 
@@ -98,6 +105,7 @@ impl<V: WriteRegisters> WriteRegisters for Store<V> {
             Self::Files(files) => files.remove(manager, stream, place).await,
             Self::Etcd(etcd) => etcd.remove(manager, stream, place).await,
             Self::Zookeeper(zookeeper) => zookeeper.remove(manager, stream, place).await,
+            Self::Consul(consul) => consul.remove(manager, stream, place).await,
         }
     }
 }

@@ -10,7 +10,8 @@
 //!                        (decide, log)                  ├ volumes of the managers (fleet)
 //!                                                       ├ files of a directory (files)
 //!                                                       ├ keys of etcd (etcd)
-//!                                                       └ nodes of ZooKeeper (zookeeper)
+//!                                                       ├ nodes of ZooKeeper (zookeeper)
+//!                                                       └ keys of Consul (consul)
 //! ```
 //!
 //! Losing the ledger loses history, never the cluster: what runs is read from the containers' labels.
@@ -25,7 +26,9 @@
 //!
 //! Knows nothing of Docker, ssh or terminals, and reads no clock but for waiting.
 
+mod access;
 pub mod archive;
+pub mod consul;
 pub mod current;
 mod decide;
 pub mod document;
@@ -35,6 +38,7 @@ pub mod files;
 mod heard;
 pub mod lease;
 mod log;
+mod members;
 pub mod nodes;
 pub mod operation;
 pub mod payload;
@@ -44,6 +48,8 @@ pub mod release;
 pub mod settings;
 pub mod zookeeper;
 
+pub use access::OpenError;
+pub use consul::ConsulRegisters;
 pub use current::{Current, NoCurrent, put_back};
 pub use decide::{Appended, Ledger, Limits};
 pub use error::LedgerError;

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 const ETCD_PORT: u16 = 2379;
 /// The port of ZooKeeper's.
 const ZOOKEEPER_PORT: u16 = 2181;
+/// The ports of Consul's, plain and with TLS.
+const CONSUL_PORTS: (u16, u16) = (8500, 8501);
 /// What keys begin with unless something else is said.
 const ETCD_PREFIX: &str = "stackctl";
 
@@ -22,6 +24,8 @@ pub enum LedgerPlace {
     Etcd(EtcdPlace),
     /// In ZooKeeper.
     Zookeeper(ZookeeperPlace),
+    /// In Consul.
+    Consul(ConsulPlace),
 }
 
 /// A ZooKeeper, and who we are to it. Holds no password: only where there is one.
@@ -37,6 +41,25 @@ pub struct ZookeeperPlace {
     pub password: Option<PasswordFrom>,
     /// As of an etcd.
     pub tells_password: bool,
+}
+
+/// A Consul, and how it is spoken to. Holds no token: only where there is one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConsulPlace {
+    /// Names and ports of its servers, or of agents that speak with them.
+    pub members: Vec<(String, u16)>,
+    /// What keys begin with, without slashes at the ends.
+    pub prefix: String,
+    /// Whose certificates are believed; with it, TLS is spoken.
+    pub ca: Option<PathBuf>,
+    /// Our own certificate.
+    pub cert: Option<PathBuf>,
+    /// Its key.
+    pub key: Option<PathBuf>,
+    /// Where the token is that says what we may do.
+    pub token: Option<PasswordFrom>,
+    /// A token is in the address itself. Nothing else of the address is kept then, as of an etcd.
+    pub tells_token: bool,
 }
 
 /// An etcd, and how it is spoken to. Holds no password: only where there is one.
@@ -76,24 +99,22 @@ pub enum BadLedger {
     /// Of no known kind.
     #[error(
         "`{0}` is no place for a ledger: write `volumes`, `file:///path/to/a/directory`, \
-         `etcd://host1,host2,host3/prefix` or `zookeeper://host1,host2,host3/prefix`"
+         `etcd://host1,host2,host3/prefix`, or the same with `zookeeper://` or `consul://`"
     )]
     Unknown(String),
-    /// Something that people keep such records in, and we cannot.
-    #[error(
-        "{0} is not supported: there are `volumes`, `file:///path/to/a/directory`, `etcd://…` and `zookeeper://…`"
-    )]
-    NotSupported(&'static str),
     /// An address of etcd with something wrong in it.
     #[error("in `etcd://`: {0}")]
     Etcd(String),
     /// An address of ZooKeeper with something wrong in it.
     #[error("in `zookeeper://`: {0}")]
     Zookeeper(String),
+    /// An address of Consul with something wrong in it.
+    #[error("in `consul://`: {0}")]
+    Consul(String),
 }
 
 impl LedgerPlace {
-    /// Reads `volumes`, `file:///path`, `etcd://host,…/prefix?…` or `zookeeper://…`.
+    /// Reads `volumes`, `file:///path`, `etcd://host,…/prefix?…`, `zookeeper://…` or `consul://…`.
     pub fn parse(text: &str) -> Result<Self, BadLedger> {
         if let Some(rest) = text.strip_prefix("etcd://") {
             return EtcdPlace::parse(rest, ETCD_PORT).map(Self::Etcd).map_err(BadLedger::Etcd);
@@ -101,8 +122,8 @@ impl LedgerPlace {
         if let Some(rest) = text.strip_prefix("zookeeper://") {
             return ZookeeperPlace::parse(rest).map(Self::Zookeeper).map_err(BadLedger::Zookeeper);
         }
-        if text.starts_with("consul:") {
-            return Err(BadLedger::NotSupported("Consul"));
+        if let Some(rest) = text.strip_prefix("consul://") {
+            return ConsulPlace::parse(rest).map(Self::Consul).map_err(BadLedger::Consul);
         }
         match text.strip_prefix("file://") {
             Some(path) if path.starts_with('/') => Ok(Self::Directory(PathBuf::from(path))),
@@ -120,29 +141,12 @@ impl EtcdPlace {
     }
 
     fn parse(text: &str, port: u16) -> Result<Self, String> {
-        let (place, query) = text.split_once('?').unwrap_or((text, ""));
-        let (user, place) = match place.rsplit_once('@') {
-            Some((user, place)) => (Some(user), place),
-            None => (None, place),
-        };
+        let (user, place, query) = parts(text);
         if user.is_some_and(|user| user.contains(':')) {
             return Ok(Self { tells_password: true, ..Self::default() });
         }
-        let (members, prefix) = place.split_once('/').unwrap_or((place, ""));
-        let prefix = prefix.trim_matches('/');
-        let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
-        if !is_plain(prefix)
-            || prefix.split('/').any(|part| matches!(part, "." | ".."))
-            || prefix.contains("//")
-        {
-            return Err(format!("the prefix `{prefix}` is not made of letters, digits, `-`, `_` and `.`"));
-        }
-        let mut etcd = Self {
-            members: members.split(',').map(|text| member(text, port)).collect::<Result<_, _>>()?,
-            prefix: if prefix.is_empty() { ETCD_PREFIX.to_owned() } else { prefix.to_owned() },
-            user: user.map(str::to_owned),
-            ..Self::default()
-        };
+        let (members, prefix) = members_and_prefix(place, port)?;
+        let mut etcd = Self { members, prefix, user: user.map(str::to_owned), ..Self::default() };
         for option in query.split('&').filter(|option| !option.is_empty()) {
             etcd.set(option)?;
         }
@@ -151,13 +155,8 @@ impl EtcdPlace {
     }
 
     fn set(&mut self, option: &str) -> Result<(), String> {
-        let Some((name, value)) = option.split_once('=') else {
-            return Err(format!("`{option}` has no value: write `{option}=…`"));
-        };
-        let file = || match value.starts_with('/') {
-            true => Ok(PathBuf::from(value)),
-            false => Err(format!("`{name}` is not an absolute path")),
-        };
+        let (name, value) = named(option)?;
+        let file = || file(name, value);
         let twice = match name {
             "ca" => self.ca.replace(file()?).is_some(),
             "cert" => self.cert.replace(file()?).is_some(),
@@ -176,13 +175,13 @@ impl EtcdPlace {
 
     /// What goes only with something else.
     fn check(&self) -> Result<(), String> {
-        let why = match (&self.cert, &self.key, &self.ca, &self.user, &self.password) {
-            (Some(_), None, ..) => "`cert` needs `key`",
-            (None, Some(_), ..) => "`key` needs `cert`",
-            (Some(_), _, None, ..) => "`cert` needs `ca`: whom are we to believe?",
-            (.., Some(user), _) if user.is_empty() => "there is no user before `@`",
-            (.., Some(_), None) => "a user needs `password-env=VARIABLE` or `password-file=/path`",
-            (.., None, Some(_)) => "a password needs a user: `USER@host…`",
+        if let Some(why) = check_tls(self.ca.is_some(), self.cert.is_some(), self.key.is_some()) {
+            return Err(why.to_owned());
+        }
+        let why = match (&self.user, &self.password) {
+            (Some(user), _) if user.is_empty() => "there is no user before `@`",
+            (Some(_), None) => "a user needs `password-env=VARIABLE` or `password-file=/path`",
+            (None, Some(_)) => "a password needs a user: `USER@host…`",
             _ => return Ok(()),
         };
         Err(why.to_owned())
@@ -210,6 +209,115 @@ impl ZookeeperPlace {
     #[must_use]
     pub fn members_text(&self) -> String {
         self.members.iter().map(shown).collect::<Vec<_>>().join(",")
+    }
+}
+
+impl ConsulPlace {
+    /// Reads an address below which hosts are named: a whole one, with a prefix of its own.
+    pub fn of_hosts(text: &str) -> Result<Self, String> {
+        let rest = Self::rest(text)?;
+        let place = Self::parse(rest)?;
+        if place.tells_token { Ok(place) } else { with_prefix(rest, place) }
+    }
+
+    /// Reads an address at which services are asked for: without a prefix.
+    pub fn of_services(text: &str) -> Result<Self, String> {
+        let rest = Self::rest(text)?;
+        let place = Self::parse(rest)?;
+        match place.tells_token || with_prefix(rest, ()).is_err() {
+            true => Ok(Self { prefix: String::new(), ..place }),
+            false => Err("services have no prefix: write `consul://host1,host2,host3`".to_owned()),
+        }
+    }
+
+    fn rest(text: &str) -> Result<&str, String> {
+        text.strip_prefix("consul://")
+            .ok_or_else(|| "an address of Consul begins with `consul://`".to_owned())
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let (user, place, query) = parts(text);
+        let options = || query.split('&').filter(|option| !option.is_empty());
+        let is_of = |option: &str, name: &str| option.split('=').next() == Some(name);
+        // There are no users: whoever writes one has put the token in its place.
+        if user.is_some() || options().any(|option| is_of(&option.to_ascii_lowercase(), "token")) {
+            return Ok(Self { tells_token: true, ..Self::default() });
+        }
+        let (plain, secure) = CONSUL_PORTS;
+        let port = if options().any(|option| is_of(option, "ca")) { secure } else { plain };
+        let (members, prefix) = members_and_prefix(place, port)?;
+        let mut consul = Self { members, prefix, ..Self::default() };
+        for option in options() {
+            consul.set(option)?;
+        }
+        match check_tls(consul.ca.is_some(), consul.cert.is_some(), consul.key.is_some()) {
+            Some(why) => Err(why.to_owned()),
+            None => Ok(consul),
+        }
+    }
+
+    fn set(&mut self, option: &str) -> Result<(), String> {
+        let (name, value) = named(option)?;
+        let file = || file(name, value);
+        let twice = match name {
+            "ca" => self.ca.replace(file()?).is_some(),
+            "cert" => self.cert.replace(file()?).is_some(),
+            "key" => self.key.replace(file()?).is_some(),
+            "token-file" => self.token.replace(PasswordFrom::File(file()?)).is_some(),
+            "token-env" if value.is_empty() => return Err("`token-env` names no variable".to_owned()),
+            "token-env" => self.token.replace(PasswordFrom::Variable(value.to_owned())).is_some(),
+            _ => {
+                return Err(format!(
+                    "there is no option `{name}`: there are ca, cert, key, token-env and token-file"
+                ));
+            }
+        };
+        if twice { Err(format!("`{name}` is given twice, or the token is")) } else { Ok(()) }
+    }
+}
+
+/// `user@members/prefix?options`, in three.
+fn parts(text: &str) -> (Option<&str>, &str, &str) {
+    let (place, query) = text.split_once('?').unwrap_or((text, ""));
+    match place.rsplit_once('@') {
+        Some((user, place)) => (Some(user), place, query),
+        None => (None, place, query),
+    }
+}
+
+/// `host1,host2:port/prefix`, in two.
+fn members_and_prefix(place: &str, port: u16) -> Result<(Vec<(String, u16)>, String), String> {
+    let (members, prefix) = place.split_once('/').unwrap_or((place, ""));
+    let prefix = prefix.trim_matches('/');
+    let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
+    if !is_plain(prefix) || prefix.split('/').any(|part| matches!(part, "." | "..")) || prefix.contains("//")
+    {
+        return Err(format!("the prefix `{prefix}` is not made of letters, digits, `-`, `_` and `.`"));
+    }
+    let members = members.split(',').map(|text| member(text, port)).collect::<Result<_, _>>()?;
+    Ok((members, if prefix.is_empty() { ETCD_PREFIX.to_owned() } else { prefix.to_owned() }))
+}
+
+/// `name=value`.
+fn named(option: &str) -> Result<(&str, &str), String> {
+    option.split_once('=').ok_or_else(|| format!("`{option}` has no value: write `{option}=…`"))
+}
+
+/// An option that names a file.
+fn file(name: &str, value: &str) -> Result<PathBuf, String> {
+    match value.starts_with('/') {
+        true => Ok(PathBuf::from(value)),
+        false => Err(format!("`{name}` is not an absolute path")),
+    }
+}
+
+/// What of TLS goes only with something else.
+fn check_tls(ca: bool, cert: bool, key: bool) -> Option<&'static str> {
+    match (cert, key, ca) {
+        (true, false, _) => Some("`cert` needs `key`"),
+        (false, true, _) => Some("`key` needs `cert`"),
+        (true, _, false) => Some("`cert` needs `ca`: whom are we to believe?"),
+        _ => None,
     }
 }
 
@@ -253,6 +361,7 @@ impl fmt::Display for LedgerPlace {
             Self::Directory(path) => write!(f, "file://{}", path.display()),
             Self::Etcd(etcd) => etcd.fmt(f),
             Self::Zookeeper(zookeeper) => zookeeper.fmt(f),
+            Self::Consul(consul) => consul.fmt(f),
         }
     }
 }
@@ -268,6 +377,14 @@ impl fmt::Display for EtcdPlace {
 impl fmt::Display for ZookeeperPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "zookeeper://{}/{}", self.members_text(), self.prefix)
+    }
+}
+
+impl fmt::Display for ConsulPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let members: Vec<String> = self.members.iter().map(shown).collect();
+        write!(f, "consul://{}", members.join(","))?;
+        if self.prefix.is_empty() { Ok(()) } else { write!(f, "/{}", self.prefix) }
     }
 }
 
@@ -297,6 +414,8 @@ mod tests {
             ("etcd://h1:1,h2,[fe80::1]:3/a/b/", "etcd://h1:1,h2:2379,[fe80::1]:3/a/b"),
             ("etcd://ann@h1/x?ca=/ca.pem&password-env=PW", "etcd://h1:2379/x"),
             ("zookeeper://ann@h1,h2:1/x?password-env=PW", "zookeeper://h1:2181,h2:1/x"),
+            ("consul://h1,h2:1", "consul://h1:8500,h2:1/stackctl"),
+            ("consul://h1/x?token-env=TOKEN&ca=/ca.pem", "consul://h1:8501/x"),
         ] {
             assert_eq!(LedgerPlace::parse(text).unwrap().to_string(), told, "{text}");
         }
@@ -312,7 +431,13 @@ mod tests {
             ("file://here", "no place"),
             ("zookeeper://h1/a?ca=/ca.pem", "TLS is not spoken"),
             ("zookeeper://ann@h1/a", "a user needs"),
-            ("consul://h1:8500/prod", "Consul is not supported"),
+            ("consul:h1", "no place"),
+            ("consul://h1/a?password-env=A", "there is no option `password-env`"),
+            ("consul://h1/a?token-env=A&token-file=/a", "twice"),
+            ("consul://h1/a?token-env=", "names no variable"),
+            ("consul://h1/a?cert=/a&key=/b", "`cert` needs `ca`"),
+            ("consul://h1/a?cert=/a&ca=/b", "`cert` needs `key`"),
+            ("consul://h1,/a", "no member"),
             ("etcd:h1", "no place"),
             ("etcd://", "no member"),
             ("etcd://h1,,h2", "no member"),
@@ -345,5 +470,26 @@ mod tests {
             assert!(place.tells_password);
             assert!(!format!("{place:?}{place}").contains("hu"), "{place:?}");
         }
+    }
+    #[test]
+    fn a_token_in_an_address_is_not_kept_either() {
+        for text in ["consul://hush@h1/a", "consul://h1/a?token=hush", "consul://:hush@h 1?Token=hush&x"] {
+            let Ok(LedgerPlace::Consul(place)) = LedgerPlace::parse(text) else { panic!("{text}") };
+            assert!(place.tells_token);
+            assert!(!format!("{place:?}{place}").contains("hu"), "{place:?}");
+            assert!(ConsulPlace::of_hosts(text).is_ok_and(|place| place.tells_token));
+            assert!(ConsulPlace::of_services(text).is_ok_and(|place| place.tells_token));
+        }
+    }
+
+    #[test]
+    fn hosts_have_a_prefix_and_services_have_none() {
+        let place = ConsulPlace::of_hosts("consul://h1/hosts").unwrap();
+        assert_eq!(place.to_string(), "consul://h1:8500/hosts");
+        assert!(ConsulPlace::of_hosts("consul://h1").unwrap_err().contains("which prefix"));
+        let place = ConsulPlace::of_services("consul://h1,h2/?token-env=T").unwrap();
+        assert_eq!(place.to_string(), "consul://h1:8500,h2:8500");
+        assert!(ConsulPlace::of_services("consul://h1/hosts").unwrap_err().contains("no prefix"));
+        assert!(ConsulPlace::of_services("etcd://h1").unwrap_err().contains("begins with"));
     }
 }

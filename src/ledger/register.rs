@@ -28,6 +28,17 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All there are.
+    pub const ALL: [Self; 7] = [
+        Self::Lease,
+        Self::Releases,
+        Self::Outcomes,
+        Self::Settings,
+        Self::Nodes,
+        Self::Operations,
+        Self::Heals,
+    ];
+
     /// The word in names and labels.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -45,16 +56,7 @@ impl Kind {
     /// Back from the word.
     #[must_use]
     pub fn of_word(word: &str) -> Option<Self> {
-        let all = [
-            Self::Lease,
-            Self::Releases,
-            Self::Outcomes,
-            Self::Settings,
-            Self::Nodes,
-            Self::Operations,
-            Self::Heals,
-        ];
-        all.into_iter().find(|kind| kind.word() == word)
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
     }
 
     /// Places at the end of the stream that are kept when it is trimmed.

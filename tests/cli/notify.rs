@@ -226,6 +226,31 @@ fn trouble_is_told_and_its_end_too_without_a_word_on_what_goes_well() {
 }
 
 #[test]
+fn what_was_done_is_told_though_the_next_stack_could_not_be_begun() {
+    let cluster =
+        cluster("  - {command: [sh, -c, 'sleep 1; cat >> told'], on: [release_ended], stacks: [blog]}\n");
+    cluster.expect(0, "deploy --yes shop");
+    cluster.expect(0, "deploy --yes blog");
+    let told = cluster.room.path().join("told");
+    std::fs::remove_file(&told).expect("a file");
+    cluster.stackfile(&WEB.replace("1.25", "1.26"));
+    for engine in &cluster.engines {
+        engine.with(|world| world.pull_ms = 4_000);
+    }
+    std::thread::scope(|scope| {
+        cluster.forget_calls();
+        let first = scope.spawn(|| cluster.run("deploy --yes shop"));
+        let is_at_work = || cluster.writes().iter().any(|call| call.contains("/images/create"));
+        while !is_at_work() && !first.is_finished() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        cluster.expect(5, "rm --yes blog shop");
+        assert!(std::fs::read_to_string(&told).expect("a file").contains("\"removed\""));
+        assert_eq!(first.join().expect("no panic").status, 0);
+    });
+}
+
+#[test]
 fn who_cannot_be_told_is_named_once_and_costs_the_rollout_nothing() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = silent.local_addr().expect("an address");

@@ -5,6 +5,9 @@ use std::time::Instant;
 use crate::git::git;
 use crate::ground::{Ground, HOSTS};
 
+/// An image that is not there from the start.
+const LATE: &str = "app:late";
+
 fn stackfile(image: &str) -> String {
     format!(
         "services:\n  web:\n    image: {image}\n    deploy:\n      replicas: 4\n      update_config: \
@@ -60,6 +63,26 @@ fn a_push_is_released_and_a_bad_one_is_taken_back() {
     assert_eq!(ended["outcome"], "web rolled back to 2", "{ended}");
     watch.line_of("stack", |line| line["standing"] == "in_sync").expect("what was before is kept");
     assert_eq!(ids(&ground), before);
+
+    // Too early: its image is nowhere yet. What runs is looked after meanwhile.
+    HOSTS.iter().for_each(|host| drop(ground.try_docker(host, &["rmi", "-f", LATE])));
+    push(&[("stacks/app/compose.yaml", &stackfile(LATE))], "too early");
+    let why = watch.line_of("heal_ended", |line| !line["failed"].is_null()).expect("a word on it");
+    assert!(why["failed"].as_str().is_some_and(|why| why.contains("pull image app:late")), "{why}");
+    assert_eq!(ids(&ground), before);
+    let tasks = ground.live("app", "web");
+    ground.docker(&tasks[0].host, &["rm", "-f", tasks[0].id()]);
+    watch.line_of("heal_ended", |line| line["failed"].is_null()).expect("healed");
+    assert!(images(&ground).iter().all(|image| image.contains("web:2")), "{:?}", images(&ground));
+    ground.assert_is("app", &slots);
+    HOSTS.iter().for_each(|host| drop(ground.docker(host, &["tag", "web:3", LATE])));
+    let there = Instant::now();
+    let ended = watch.line_of("release_ended", |_| true).expect("its end");
+    eprintln!("an image that came late is released after {:.1?}", there.elapsed());
+    // One release, whatever the number of tries: 3 is the bad one.
+    assert_eq!((&ended["release"], &ended["outcome"]), (&4.into(), &"deployed".into()), "{ended}");
+    assert!(images(&ground).iter().all(|image| image.contains(LATE)), "{:?}", images(&ground));
+    let before = ids(&ground);
 
     // Half written, and something of another stack in the same commit.
     let files = [

@@ -1,6 +1,6 @@
-//! Three loops on an etcd of three members, and whatever chance does to them: loops are killed, frozen, cut
-//! off from etcd (not from the hosts: that is what makes them dangerous), their clocks jump by an hour, and
-//! members of etcd die. Checked is what arrives at the engines: each write says under which lease it was
+//! Three loops on an etcd of three members, or on a Consul, and whatever chance does to them: loops are killed,
+//! frozen, cut off from etcd (not from the hosts: that is what makes them dangerous), their clocks jump by an
+//! hour, and members of etcd die. Checked is what arrives at the engines: each write says under which lease it was
 //! sent, and of two leases of a stack the earlier one never writes after the later one has begun to.
 //!
 //! `STACKCTL_TEST_FAULTS` is how many faults there are, `STACKCTL_TEST_SEED` which.
@@ -9,9 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::agents::{self, Agents};
 use crate::controller::{Loop, number, until};
 use crate::hosts::Hosts;
-use crate::server::{Server, is_there};
+use crate::processes::Processes;
+use crate::server::{self, Server};
 use crate::splitmix::SplitMix64;
 use crate::wire::Wire;
 
@@ -29,13 +31,64 @@ const HOUR_S: i64 = 3_600;
 /// Of every answer of an engine, so that mending takes a while and can be cut short.
 const LATENCY_MS: u64 = 250;
 
-/// What is done to a loop, or to etcd.
+/// Those who keep the records.
+trait Keeper: std::ops::Deref<Target = Processes> {
+    /// What addresses begin with.
+    const SCHEME: &'static str;
+    fn place(&self, prefix: &str) -> String;
+    fn ports(&self) -> Vec<u16>;
+    fn leader(&self) -> usize;
+    fn start_again(&self, member: usize);
+}
+
+impl Keeper for Server {
+    const SCHEME: &'static str = "etcd";
+
+    fn place(&self, prefix: &str) -> String {
+        self.place(prefix)
+    }
+
+    fn ports(&self) -> Vec<u16> {
+        self.ports()
+    }
+
+    fn leader(&self) -> usize {
+        self.leader()
+    }
+
+    fn start_again(&self, member: usize) {
+        self.start_again(member);
+    }
+}
+
+impl Keeper for Agents {
+    const SCHEME: &'static str = "consul";
+
+    fn place(&self, prefix: &str) -> String {
+        self.place(prefix)
+    }
+
+    fn ports(&self) -> Vec<u16> {
+        self.ports()
+    }
+
+    fn leader(&self) -> usize {
+        self.leader()
+    }
+
+    fn start_again(&self, member: usize) {
+        self.start_again(member);
+    }
+}
+
+/// What is done to a loop, or to those who keep the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
     LeaderKilled,
     LeaderFrozen,
     LeaderCutOff,
-    LeaderLosesEtcdsLeader,
+    /// Its way to whoever leads those who keep the records.
+    LeaderLosesTheirs,
     ConnectionsReset,
     ClockAhead,
     ClockBack,
@@ -48,7 +101,7 @@ const ALL: [Fault; 10] = [
     Fault::LeaderKilled,
     Fault::LeaderFrozen,
     Fault::LeaderCutOff,
-    Fault::LeaderLosesEtcdsLeader,
+    Fault::LeaderLosesTheirs,
     Fault::ConnectionsReset,
     Fault::ClockAhead,
     Fault::ClockBack,
@@ -64,7 +117,7 @@ impl Fault {
     }
 }
 
-/// A loop with wires of its own to each member of etcd, and a clock of its own.
+/// A loop with wires of its own to each member of those who keep the records, and a clock of its own.
 struct Controller {
     name: String,
     running: Loop,
@@ -72,9 +125,9 @@ struct Controller {
     lives: usize,
 }
 
-struct Trial {
+struct Trial<K> {
     hosts: Hosts,
-    server: Server,
+    server: K,
     controllers: Vec<Controller>,
     chance: SplitMix64,
     faketime: Option<String>,
@@ -105,9 +158,9 @@ fn faketime() -> Option<String> {
     Some(library)
 }
 
-impl Trial {
-    fn new(seed: u64) -> Self {
-        let (server, hosts) = (Server::start(), Hosts::new(3));
+impl<K: Keeper> Trial<K> {
+    fn new(server: K, seed: u64) -> Self {
+        let hosts = Hosts::new(3);
         let text = std::fs::read_to_string(hosts.path().join("stackctl.yml")).expect("an inventory");
         hosts.room.file("stackctl.yml", &format!("ledger: {}\n{text}", server.place("prod")));
         for (stack, file) in STACKS {
@@ -120,7 +173,7 @@ impl Trial {
             let wires: Vec<Wire> = trial.server.ports().into_iter().map(Wire::to).collect();
             let members: Vec<String> =
                 wires.iter().map(|wire| format!("127.0.0.1:{}", wire.port())).collect();
-            let inventory = format!("ledger: etcd://{}/prod\n{text}", members.join(","));
+            let inventory = format!("ledger: {}://{}/prod\n{text}", K::SCHEME, members.join(","));
             trial.hosts.room.file(&format!("{name}.yml"), &inventory);
             let running = trial.start(name, name);
             trial.controllers.push(Controller { name: name.to_owned(), running, wires, lives: 1 });
@@ -181,7 +234,7 @@ impl Trial {
             Fault::LeaderKilled => self.controllers[leader].running.signal("-KILL"),
             Fault::LeaderFrozen => self.controllers[leader].running.signal("-STOP"),
             Fault::LeaderCutOff => self.controllers[leader].wires.iter().for_each(Wire::cut),
-            Fault::LeaderLosesEtcdsLeader => {
+            Fault::LeaderLosesTheirs => {
                 let member = self.server.leader();
                 self.controllers[leader].wires[member].cut();
             }
@@ -210,7 +263,7 @@ impl Trial {
             // On a machine whose clock is what it has become.
             Fault::LeaderKilled | Fault::StandbyKilled => self.again(at),
             Fault::LeaderFrozen => self.controllers[at].running.signal("-CONT"),
-            Fault::LeaderCutOff | Fault::LeaderLosesEtcdsLeader => {
+            Fault::LeaderCutOff | Fault::LeaderLosesTheirs => {
                 self.controllers[at].wires.iter().for_each(Wire::mend);
             }
             Fault::MemberKilled => self.server.start_again(at),
@@ -276,11 +329,22 @@ impl Trial {
 
 #[test]
 fn whatever_happens_to_loops_and_etcd_each_stack_has_one_writer() {
-    if !is_there() {
-        return;
+    if server::is_there() {
+        each_stack_has_one_writer(Server::start());
     }
+}
+
+#[test]
+fn whatever_happens_to_loops_and_consul_each_stack_has_one_writer() {
+    if agents::is_there() {
+        each_stack_has_one_writer(Agents::start());
+    }
+}
+
+fn each_stack_has_one_writer<K: Keeper>(server: K) {
+    let keeper = K::SCHEME;
     let (count, seed) = (number("STACKCTL_TEST_FAULTS", FAULTS as u64), number("STACKCTL_TEST_SEED", 1));
-    let mut trial = Trial::new(seed);
+    let mut trial = Trial::new(server, seed);
     let kinds: Vec<Fault> = ALL
         .into_iter()
         .filter(|fault| trial.faketime.is_some() || !matches!(fault, Fault::ClockAhead | Fault::ClockBack))
@@ -296,7 +360,7 @@ fn whatever_happens_to_loops_and_etcd_each_stack_has_one_writer() {
         let at = trial.below(left.len());
         let fault = left.remove(at);
         let damaged_before = trial.below(3) == 0;
-        eprintln!("seed {seed}, fault {round}: {fault:?}, damaged before: {damaged_before}");
+        eprintln!("{keeper}, seed {seed}, fault {round}: {fault:?}, damaged before: {damaged_before}");
         let took = trial.round(fault, damaged_before);
         trial.check();
         if fault.unseats() {
@@ -308,12 +372,12 @@ fn whatever_happens_to_loops_and_etcd_each_stack_has_one_writer() {
     assert_eq!(names.len(), TASKS, "{names:?}");
     let (writes, leases) = trial.check();
     assert!(leases > 2, "the loops have written nothing");
-    eprintln!("{count} faults: {writes} writes under {leases} leases, none after a later lease's");
+    eprintln!("{keeper}, {count} faults: {writes} writes under {leases} leases, none after a later lease's");
     for (fault, mut took) in table {
         took.sort();
         let s = |duration: &Duration| duration.as_secs_f64();
         eprintln!(
-            "{fault:?}: {} times; another leads after {:.1} s (median), {:.1} s (longest)",
+            "{keeper}, {fault:?}: {} times; another leads after {:.1} s (median), {:.1} s (longest)",
             took.len(),
             s(&took[took.len() / 2]),
             s(took.last().expect("at least one")),

@@ -1,8 +1,9 @@
-//! The ledger on those who really keep it: the same laws on files and on etcd, and what becomes of them
-//! when members of etcd are killed or stopped.
+//! The ledger on those who really keep it: the same laws on files, on etcd, on ZooKeeper and on Consul, and
+//! what becomes of them when their members are killed or stopped.
 //!
 //! Starts etcd itself. Where there is none these tests say so and pass; with `STACKCTL_TEST_ETCD` set, as
-//! `.ci/run` sets it, they fail.
+//! `.ci/run` sets it, they fail. ZooKeeper and Consul are tried where `STACKCTL_TEST_ZOOKEEPER` and
+//! `STACKCTL_TEST_CONSUL` are set; `STACKCTL_TEST_CONSUL_BIN` says where Consul is.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -20,6 +21,8 @@ mod hosts;
 #[allow(dead_code)]
 mod run;
 
+mod agents;
+mod consul;
 mod controller;
 mod controllers;
 mod etcd;

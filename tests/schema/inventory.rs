@@ -30,8 +30,9 @@ struct Inventory {
     /// How nodes are chosen for services that do not say.
     placement: Option<Placement>,
     /// Where releases and leases are kept: `volumes` of the managers, `file:///path`, or
-    /// `etcd://h1,h2,h3/prefix?ca=/path`, or `zookeeper://h1,h2,h3/prefix`. `volumes` without it.
-    #[schemars(regex(pattern = "^(volumes|file:///.*|(etcd|zookeeper)://.+)$"))]
+    /// `etcd://h1,h2,h3/prefix?ca=/path`, `zookeeper://h1,h2,h3/prefix` or `consul://h1,h2,h3/prefix`. `volumes`
+    /// without it.
+    #[schemars(regex(pattern = "^(volumes|file:///.*|(etcd|zookeeper|consul)://.+)$"))]
     ledger: Option<String>,
     /// Who is told of what happens: by the loop, and by deploys.
     notifications: Option<Vec<Notification>>,
@@ -91,9 +92,12 @@ enum Level {
     Error,
 }
 
-/// Somebody who names hosts: one of `command`, `etcd` and `zookeeper`.
+/// Somebody who names hosts: one of `command`, `etcd`, `zookeeper` and `consul`.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, extend("oneOf" = [{"required": ["command"]}, {"required": ["etcd"]}, {"required": ["zookeeper"]}]))]
+#[schemars(deny_unknown_fields, extend("oneOf" = [{"required": ["command"]}, {"required": ["etcd"]}, {"required": ["zookeeper"]}, {"required": ["consul"]}]))]
+#[schemars(extend("dependentRequired" = {"service": ["consul"], "user": ["service"]}))]
+#[schemars(extend("if" = {"required": ["consul"], "not": {"required": ["service"]}}))]
+#[schemars(extend("then" = {"properties": {"consul": {"pattern": "^consul://[^/]+/.+$"}}}))]
 struct Source {
     /// A program and its arguments; prints `{"hosts": {…}}`, or what Ansible takes from `--list`.
     #[schemars(length(min = 1))]
@@ -104,6 +108,15 @@ struct Source {
     /// Nodes below a path of ZooKeeper, each of which holds a host as JSON.
     #[schemars(regex(pattern = "^zookeeper://[^/]+/.+$"))]
     zookeeper: Option<String>,
+    /// Keys below a prefix of Consul, each of which holds a host as JSON; with `service`, where Consul is.
+    #[schemars(regex(pattern = "^consul://.+$"))]
+    consul: Option<String>,
+    /// A service of Consul's catalog: whoever offers it is a host.
+    #[schemars(regex(pattern = "^[A-Za-z0-9_.][A-Za-z0-9_.-]*$"))]
+    service: Option<String>,
+    /// As whom the hosts of a service are logged in to. As ssh's own configuration says without it.
+    #[schemars(regex(pattern = "^[A-Za-z0-9_.][A-Za-z0-9_.-]*$"))]
+    user: Option<String>,
     /// How long it may take. `10s` without it.
     timeout: Option<String>,
 }

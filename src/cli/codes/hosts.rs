@@ -63,8 +63,8 @@ pub(super) static CODES: &[Code] = &[
         &["inventory"],
         "bad_ledger",
         "a ledger that is nowhere",
-        "The cluster's records are kept in volumes of the managers, in a directory, in etcd or in ZooKeeper. This is none of them.",
-        "Write `volumes`, `file://` and an absolute path, or `etcd://` or `zookeeper://` with the members and a prefix.",
+        "The cluster's records are kept in volumes of the managers, in a directory, in etcd, in ZooKeeper or in Consul. This is none of them.",
+        "Write `volumes`, `file://` and an absolute path, or `etcd://`, `zookeeper://` or `consul://` with the members and a prefix.",
         "ledger: file:///srv/stackctl",
     ),
     row(
@@ -119,8 +119,8 @@ pub(super) static CODES: &[Code] = &[
         &["inventory"],
         "bad_source",
         "a source of hosts that makes no sense",
-        "Each entry of `discover:` is one source: a `command`, as a list of the program and its arguments, or an `etcd` or `zookeeper` address with the prefix below which hosts are named.",
-        "Write one of the two.",
+        "Each entry of `discover:` is one source: a `command`, as a list of the program and its arguments, an `etcd`, `zookeeper` or `consul` address with the prefix below which hosts are named, or a `consul` address and the `service` that hosts offer.",
+        "Write one of them.",
         concat!("discover:\n", "  - command: [./hosts.py, --list]\n", "  - etcd: etcd://h1,h2,h3/hosts"),
     ),
     row(

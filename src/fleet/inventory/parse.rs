@@ -91,7 +91,7 @@ fn read(sink: &Sink<'_>, root: Option<Node>, start: Span, path: &Path) -> Invent
     let place = top.parsed(
         "ledger",
         "bad_ledger",
-        "`volumes`, `file:///path` or `etcd://host/prefix`",
+        "`volumes`, `file:///path`, or `etcd://host/prefix` or the like",
         LedgerPlace::parse,
     );
     inventory.ledger = place.map(|place| place.value).unwrap_or_default();
@@ -177,7 +177,7 @@ hosts:
                 "1:1 stackctl::inventory::unknown_key unknown key `clutser` at the top of the file",
                 "2:14 stackctl::inventory::unknown_word `known_hosts` cannot be `stict`",
                 "3:15 stackctl::inventory::out_of_range `task_history` is out of range",
-                "4:9 stackctl::inventory::bad_ledger `ledger` is not `volumes`, `file:///path` or `etcd://host/prefix`",
+                "4:9 stackctl::inventory::bad_ledger `ledger` is not `volumes`, `file:///path`, or `etcd://host/prefix` or the like",
                 "6:7 stackctl::inventory::bad_address the address of host `h1` cannot be used",
                 "7:27 stackctl::inventory::unknown_word `role` of host `h2` cannot be `boss`",
                 "7:41 stackctl::inventory::wrong_type `labels` of host `h2` must be a mapping",

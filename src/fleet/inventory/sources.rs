@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::ledger::place::{EtcdPlace, ZookeeperPlace};
+use crate::ledger::place::{ConsulPlace, EtcdPlace, ZookeeperPlace};
 use crate::model::GoDuration;
 use crate::yaml::{Diagnostic, Fields, Sink, decode};
 
@@ -13,7 +13,9 @@ use crate::yaml::{Diagnostic, Fields, Sink, decode};
 const TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT_MAX: Duration = Duration::from_secs(5 * 60);
 /// The kinds there are.
-const KINDS: [&str; 3] = ["command", "etcd", "zookeeper"];
+const KINDS: [&str; 4] = ["command", "etcd", "zookeeper", "consul"];
+/// What only goes with `consul`.
+const OF_SERVICES: [&str; 2] = ["service", "user"];
 
 /// Something that names hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,17 @@ pub enum SourceKind {
     Etcd(EtcdPlace),
     /// Nodes of ZooKeeper, one for each host.
     Zookeeper(ZookeeperPlace),
+    /// Keys of Consul, one for each host.
+    Consul(ConsulPlace),
+    /// Who offers a service, by Consul's catalog.
+    Service {
+        /// Where the catalog is.
+        place: ConsulPlace,
+        /// Which service.
+        service: String,
+        /// As whom hosts are logged in to.
+        user: Option<String>,
+    },
 }
 
 impl fmt::Display for Source {
@@ -53,7 +66,7 @@ pub(super) fn sources(sink: &Sink<'_>, top: &Fields<'_>, folder: &Path) -> Vec<S
     let mut sources: Vec<Source> = decode::each(top.list("discover"), |node| {
         let fields = Fields::of(sink, node, node.span, "source of `discover`")?;
         let source = source(&fields, folder);
-        fields.deny_unknown(&[KINDS[0], KINDS[1], KINDS[2], "timeout"]);
+        fields.deny_unknown(&[&KINDS[..], &OF_SERVICES, &["timeout"]].concat());
         source
     });
     // Arguments are not part of a name: people hide things in them.
@@ -75,12 +88,12 @@ fn source(fields: &Fields<'_>, folder: &Path) -> Option<Source> {
         sink.push(
             Diagnostic::error(
                 "bad_source",
-                "a source of `discover` has one of `command`, `etcd` and `zookeeper`",
+                "a source of `discover` has one of `command`, `etcd`, `zookeeper` and `consul`",
             )
             .at(fields.span(), "this source")
             .help("write `- command: [./hosts.py, --list]`, or `- etcd: etcd://h1,h2,h3/hosts`"),
         );
-        KINDS.iter().for_each(|kind| fields.skip(kind));
+        KINDS.iter().chain(&OF_SERVICES).for_each(|kind| fields.skip(kind));
         fields.skip("timeout");
         return None;
     }
@@ -101,6 +114,8 @@ fn source(fields: &Fields<'_>, folder: &Path) -> Option<Source> {
         let example = "an address such as `zookeeper://h1,h2,h3/hosts`";
         let place = fields.parsed("zookeeper", "bad_source", example, ZookeeperPlace::of_hosts)?;
         (place.value.to_string(), SourceKind::Zookeeper(place.value))
+    } else if fields.has("consul") {
+        consul(fields)?
     } else {
         let argv: Vec<String> = fields.texts("command")?.into_iter().map(|text| text.value).collect();
         let Some(program) = argv.first().filter(|program| !program.is_empty()) else {
@@ -113,7 +128,43 @@ fn source(fields: &Fields<'_>, folder: &Path) -> Option<Source> {
         };
         (format!("command {}", sink.clean(program)), SourceKind::Command { folder: folder.to_owned(), argv })
     };
+    if !matches!(kind, SourceKind::Service { .. })
+        && let Some(key) = OF_SERVICES.into_iter().find(|key| fields.has(key))
+    {
+        OF_SERVICES.iter().for_each(|key| fields.skip(key));
+        sink.push(
+            Diagnostic::error("bad_source", format!("`{key}` goes with a service of Consul's catalog alone"))
+                .at(fields.span(), "this source")
+                .help("write `- {consul: \"consul://h1,h2,h3\", service: docker, user: root}`"),
+        );
+        return None;
+    }
     Some(Source { name, kind, timeout: timeout.map_or(TIMEOUT, |timeout| timeout.value) })
+}
+
+/// Keys below a prefix, or a service of the catalog.
+fn consul(fields: &Fields<'_>) -> Option<(String, SourceKind)> {
+    if !fields.has("service") {
+        let example = "an address such as `consul://h1,h2,h3/hosts`";
+        let place = fields.parsed("consul", "bad_source", example, ConsulPlace::of_hosts)?;
+        return Some((place.value.to_string(), SourceKind::Consul(place.value)));
+    }
+    let example = "an address such as `consul://h1,h2,h3`";
+    let place = fields.parsed("consul", "bad_source", example, ConsulPlace::of_services);
+    let plain = |text: &str| {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let is_name = !text.is_empty() && !text.starts_with('-') && text.chars().all(is_plain);
+        if is_name { Ok(text.to_owned()) } else { Err("letters, digits, `-`, `_` and `.`") }
+    };
+    let service = fields.parsed("service", "bad_source", "the name of a service", plain);
+    let user = fields.has("user").then(|| fields.parsed("user", "bad_source", "the name of a user", plain));
+    let user = match user {
+        Some(user) => Some(user?.value),
+        None => None,
+    };
+    let (place, service) = (place?.value, service?.value);
+    let name = format!("{place} service {service}");
+    Some((name, SourceKind::Service { place, service, user }))
 }
 
 #[cfg(test)]
@@ -127,26 +178,40 @@ mod tests {
     fn sources_are_read() {
         let text = format!(
             "{HOSTS}discover:\n- command: [./hosts.py, --list]\n- {{etcd: 'etcd://e1,e2/hosts', timeout: 2s}}\n\
-             - command: [./hosts.py, --other]\n"
+             - command: [./hosts.py, --other]\n- consul: consul://c1/hosts\n\
+             - {{consul: 'consul://c1,c2', service: docker, user: root}}\n"
         );
         let (inventory, notes) = parse(&text, "/etc/stack/stackctl.yml").unwrap();
         assert!(notes.is_empty());
         let names: Vec<&str> = inventory.discover.iter().map(|source| source.name.as_str()).collect();
-        assert_eq!(names, ["command ./hosts.py", "etcd://e1:2379,e2:2379/hosts", "command ./hosts.py #2"]);
+        assert_eq!(
+            names,
+            [
+                "command ./hosts.py",
+                "etcd://e1:2379,e2:2379/hosts",
+                "command ./hosts.py #2",
+                "consul://c1:8500/hosts",
+                "consul://c1:8500,c2:8500 service docker",
+            ]
+        );
+        let SourceKind::Service { service, user, .. } = &inventory.discover[4].kind else { panic!() };
+        assert_eq!((service.as_str(), user.as_deref()), ("docker", Some("root")));
         let SourceKind::Command { argv, folder } = &inventory.discover[0].kind else { panic!() };
         assert_eq!(
             (argv.join(" ").as_str(), folder.as_path()),
             ("./hosts.py --list", Path::new("/etc/stack"))
         );
         let times: Vec<u64> = inventory.discover.iter().map(|source| source.timeout.as_secs()).collect();
-        assert_eq!(times, [10, 2, 10]);
+        assert_eq!(times, [10, 2, 10, 10, 10]);
     }
 
     #[test]
     fn what_makes_no_sense_is_told() {
         let text = format!(
             "{HOSTS}discover:\n- {{command: [a], etcd: etcd://h1/a}}\n- {{timeout: 1s}}\n- {{command: []}}\n\
-             - {{etcd: etcd://h1}}\n- {{command: [a], timeout: 0s}}\n- {{command: [a], retry: 3}}\n- {{command: a}}\n"
+             - {{etcd: etcd://h1}}\n- {{command: [a], timeout: 0s}}\n- {{command: [a], retry: 3}}\n- {{command: a}}\n\
+             - {{consul: consul://c1}}\n- {{consul: consul://c1/a, service: b}}\n- {{etcd: etcd://h1/a, service: b}}\n\
+             - {{consul: consul://c1, service: 'a b'}}\n- {{consul: consul://c1, service: a, user: ''}}\n"
         );
         let report = parse(&text, "stackctl.yml").unwrap_err();
         let faults: Vec<String> = report
@@ -163,7 +228,12 @@ mod tests {
                 "6 bad_source",
                 "7 bad_timeout",
                 "8 unknown_key",
-                "9 wrong_type"
+                "9 wrong_type",
+                "10 bad_source",
+                "11 bad_source",
+                "12 bad_source",
+                "13 bad_source",
+                "14 bad_source"
             ]
         );
     }

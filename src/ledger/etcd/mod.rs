@@ -36,10 +36,9 @@ use super::register::{Content, Found, Kind, Place, ReadRegisters, Silent, Stream
 use crate::model::{ClusterName, StackName, Timestamp};
 
 pub use client::Client;
-pub(super) use open::password;
-pub use open::{EtcdError, open};
+pub use open::open;
 
-use client::Failure;
+use super::members::Failure;
 
 /// What the keys of signs of life have in place of a kind.
 const SIGNS: &str = "signs";

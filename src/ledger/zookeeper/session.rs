@@ -12,8 +12,7 @@ use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 use zookeeper_client::{Acls, Client, Connector, CreateMode, CreateOptions, Error, SessionState};
 
-use crate::ledger::etcd::EtcdError;
-use crate::ledger::etcd::password;
+use crate::ledger::access::{OpenError, secret};
 use crate::ledger::place::ZookeeperPlace;
 
 /// How long a session outlives its last word: longer than any lease counts.
@@ -40,12 +39,12 @@ impl fmt::Debug for Session {
 }
 
 /// Makes ready to speak. Nothing is sent yet.
-pub fn open(place: &ZookeeperPlace, env: impl Fn(&str) -> Option<String>) -> Result<Session, EtcdError> {
+pub fn open(place: &ZookeeperPlace, env: impl Fn(&str) -> Option<String>) -> Result<Session, OpenError> {
     if place.tells_password {
-        return Err(EtcdError::PasswordInAddress);
+        return Err(OpenError::PasswordInAddress);
     }
     let login = match (&place.user, &place.password) {
-        (Some(user), Some(from)) => Some(format!("{user}:{}", password(from, env)?)),
+        (Some(user), Some(from)) => Some(format!("{user}:{}", secret("password", from, env)?)),
         _ => None,
     };
     Ok(Session { place: place.clone(), login, client: Mutex::default() })
