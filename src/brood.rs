@@ -2,10 +2,10 @@
 //!
 //! `git` fetches by programs of its own, and an inventory's script may call anything: whoever ends the first
 //! one alone leaves the others to wait for a server that does not answer, two more each time it is asked.
-//! So each is started as the leader of a process group, and the group is ended. Knows nothing of what they
-//! are for.
+//! So each is started as the leader of a process group, and the group is ended. Where somebody sits at a
+//! terminal they stay in ours: Ctrl-C ends us at once, and has to reach them. Knows nothing of what they are for.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::process::Output;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -15,8 +15,16 @@ use tokio::process::{Child, Command};
 #[derive(Debug)]
 pub struct Brood(Option<Pid>);
 
-/// Starts it, in a group of its own.
+/// Starts it.
 pub fn start(command: &mut Command) -> io::Result<(Child, Brood)> {
+    if io::stdin().is_terminal() {
+        return Ok((command.kill_on_drop(true).spawn()?, Brood(None)));
+    }
+    start_group(command)
+}
+
+/// Starts it, in a group of its own.
+fn start_group(command: &mut Command) -> io::Result<(Child, Brood)> {
     let child = command.process_group(0).kill_on_drop(true).spawn()?;
     let leader = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     Ok((child, Brood(leader)))
@@ -73,7 +81,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_program_has_started_ends_with_it() {
-        let (mut child, brood) = start(&mut shell("sleep 600 & echo $!; wait")).unwrap();
+        let (mut child, brood) = start_group(&mut shell("sleep 600 & echo $!; wait")).unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = lines.next_line().await.unwrap().unwrap();
         let grandchild = Pid::from_raw(line.parse().unwrap()).unwrap();

@@ -4,6 +4,7 @@
 //! stack alone; a list that cannot be read is one of the whole commit, which then declares nothing at all.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 use super::inputs::{Blobs, Inputs, Noting, TOP};
@@ -144,7 +145,10 @@ fn read(
     let noting = Noting::new(tree, blobs, &env, &listed);
     let mut sources = Vec::new();
     for path in &one.files {
-        let bytes = noting.file(path).map_err(|error| format!("`{path}` cannot be read: {error}"))?;
+        let bytes = noting.file(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => format!("`{path}` cannot be read: the repository has no such file"),
+            _ => format!("`{path}` cannot be read: {error}"),
+        })?;
         sources.push(SourceText { name: path.clone(), bytes });
     }
     let first = one.files.first().map(String::as_str).unwrap_or_default();

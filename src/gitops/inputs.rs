@@ -137,7 +137,7 @@ fn is_lfs_pointer(content: &[u8]) -> bool {
 }
 
 /// A path below [`TOP`], from there, without `.` and `..`; `None` if it leads out.
-fn inside(path: &str) -> Option<String> {
+pub(super) fn inside(path: &str) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
         match part {

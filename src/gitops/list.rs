@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::inputs::{Noting, digest};
+use super::inputs::{Noting, TOP, digest, inside};
 use super::tree::Tree;
 use crate::compose::NAMES;
 use crate::model::StackName;
@@ -75,8 +75,9 @@ pub fn list(tree: &Tree, noting: &Noting<'_>, root: &str) -> Result<Vec<Listed>,
         let listed = parse(bytes, &at(LIST)).map_err(|report| Box::new(ListError::Bad(report)))?;
         if let Some(mut listed) = listed {
             for one in &mut listed {
+                // Written as people write paths. What leads out of the repository stays as it is, and is not there.
                 for path in one.files.iter_mut().chain(&mut one.env_files) {
-                    *path = at(path);
+                    *path = inside(&format!("{TOP}/{}", at(path))).unwrap_or_else(|| at(path));
                 }
             }
             return Ok(listed);
@@ -209,6 +210,14 @@ mod tests {
         assert_eq!(all[0].variables["TAG"], "1");
         assert_eq!((all[1].called().as_str(), all[1].policy), ("ops/blog/compose.yaml", Policy::default()));
         assert_ne!(all[0].digest(), all[1].digest());
+    }
+
+    #[test]
+    fn paths_of_a_list_may_be_written_as_people_write_them() {
+        let text = "stacks:\n- {files: [./a.yml, b/../c.yml, ../shared/d.yml, ../../out.yml], env_files: [./p.env]}\n";
+        let all = listed(&[("ops/stackctl.yml", text)], "ops").unwrap();
+        assert_eq!(all[0].files, ["ops/a.yml", "ops/c.yml", "shared/d.yml", "ops/../../out.yml"]);
+        assert_eq!(all[0].env_files, ["ops/p.env"]);
     }
 
     #[test]

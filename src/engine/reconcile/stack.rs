@@ -232,8 +232,9 @@ impl Stack {
     fn judge_what_runs(&mut self, name: &StackName, observed: &Observed, base: &PlanOptions) -> Judgement {
         let Some(known) = &self.known else { return Judgement::Leave };
         let nothing = match &known.desired {
-            Desired::Nothing(NoCurrent::Removed(_) | NoCurrent::NoRelease) => Some(Standing::Removed),
-            Desired::Nothing(why) => Some(Standing::Held { why: why.to_string() }),
+            Desired::Nothing(why) => {
+                Some(without(why, || observed.tasks().any(|task| task.stack == *name && task.is_live())))
+            }
             Desired::Current(_) | Desired::Unfinished { .. } => None,
         };
         if let Some(standing) = nothing {
@@ -310,6 +311,16 @@ impl Stack {
     }
 }
 
+/// How a stack stands of which nothing is declared. What runs was not removed, only because its records are
+/// gone: pruned volumes, another ledger.
+fn without(why: &NoCurrent, runs: impl Fn() -> bool) -> Standing {
+    match why {
+        NoCurrent::Removed(_) => Standing::Removed,
+        NoCurrent::NoRelease if !runs() => Standing::Removed,
+        why => Standing::Held { why: why.to_string() },
+    }
+}
+
 fn until(rest: &Rest) -> Option<Timestamp> {
     match rest {
         Rest::Until { at, .. } => Some(*at),
@@ -320,4 +331,18 @@ fn until(rest: &Rest) -> Option<Timestamp> {
 /// Whether a note tells of a slot that is not as declared, and for which nothing is done now.
 fn waits(note: &Note) -> bool {
     matches!(note, Note::Held { .. } | Note::Resting { .. } | Note::WaitsForDrained { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_runs_and_has_lost_its_records_is_not_told_as_removed() {
+        let held = Standing::Held { why: "no release of the stack is remembered".to_owned() };
+        assert_eq!(without(&NoCurrent::NoRelease, || true), held);
+        assert_eq!(without(&NoCurrent::NoRelease, || false), Standing::Removed);
+        assert_eq!(without(&NoCurrent::Removed(3), || true), Standing::Removed);
+        assert!(matches!(without(&NoCurrent::Unfinished(3), || true), Standing::Held { .. }));
+    }
 }
