@@ -19,7 +19,7 @@
 //! - [`orchestrator`]: decisions. What runs where, in which order; no clock, no network, no chance.
 //! - [`fleet`]: hosts. The inventory, SSH, Docker's API, labels to model and back.
 //! - [`engine`]: the one loop between the two, with the one clock and the journal.
-//! - [`brood`]: programs of this machine, ended with all that they started.
+//! - [`process_group`]: programs of this machine, ended with all that they started.
 //! - [`cli`]: one file for each command; values become text in [`cli::render`], and only [`cli::ui`] prints.
 //!
 //! The arrows are kept by `tests/tidy.rs`, which reads the imports; effects (time, files, processes,
@@ -63,7 +63,6 @@
 //!   the same time.
 //! - *Converged*: everything is as wanted; a second deploy does nothing.
 
-pub mod brood;
 pub mod cli;
 pub mod compose;
 pub mod diff;
@@ -74,6 +73,7 @@ pub mod gitops;
 pub mod ledger;
 pub mod model;
 pub mod orchestrator;
+pub mod process_group;
 pub mod swarm;
 pub mod yaml;
 

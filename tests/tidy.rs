@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Who may name whom. A path of `crate::` must begin with one of these, or with the room's own name.
 const ARROWS: [(&str, &[&str]); 13] = [
-    ("brood", &[]),
+    ("process_group", &[]),
     ("model", &[]),
     ("yaml", &["model"]),
     ("diff", &["model"]),
@@ -27,13 +27,13 @@ const ARROWS: [(&str, &[&str]); 13] = [
             "orchestrator::restart",
         ],
     ),
-    ("discover", &["brood", "model", "fleet::inventory", "ledger"]),
-    ("gitops", &["brood", "model", "yaml", "compose", "ledger::release"]),
+    ("discover", &["process_group", "model", "fleet::inventory", "ledger"]),
+    ("gitops", &["process_group", "model", "yaml", "compose", "ledger::release"]),
     ("engine", &["model", "orchestrator", "fleet", "ledger", "discover", "gitops"]),
     (
         "cli",
         &[
-            "brood",
+            "process_group",
             "model",
             "yaml",
             "diff",

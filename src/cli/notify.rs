@@ -20,10 +20,10 @@ use tokio::time::{sleep, timeout};
 
 use super::cluster::Cluster;
 use super::machine;
-use crate::brood;
 use crate::engine::Clock;
 use crate::engine::reconcile::News;
 use crate::fleet::inventory::notifications::{Notification, Target};
+use crate::process_group;
 
 use event::{Event, Gate};
 use webhook::{Webhook, delivery};
@@ -219,13 +219,13 @@ async fn run(words: &[String], kind: &str, body: &str) -> Result<(), Untold> {
     let mut command = Command::new(program);
     command.args(args).env("STACKCTL_EVENT", kind);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    let (mut child, brood) =
-        brood::start(&mut command).map_err(|error| Untold { why: error.to_string(), is_final: true })?;
+    let (mut child, group) = process_group::start(&mut command)
+        .map_err(|error| Untold { why: error.to_string(), is_final: true })?;
     if let Some(mut input) = child.stdin.take() {
         // A command that does not read it may end well all the same.
         let _not_read = input.write_all(format!("{body}\n").as_bytes()).await;
     }
     let status = child.wait().await.map_err(|error| untold(error.to_string()))?;
-    brood.is_over();
+    group.is_over();
     if status.success() { Ok(()) } else { Err(untold(format!("it ended with {status}"))) }
 }

@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
 use super::DiscoverError;
-use crate::brood;
+use crate::process_group;
 
 /// More than the hosts of any cluster come to.
 const OUTPUT_MAX: u64 = 8 << 20;
@@ -30,7 +30,8 @@ pub(super) async fn output(name: &str, argv: &[String], folder: &Path) -> Result
     };
     command.args(args).current_dir(&folder);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let (mut child, brood) = brood::start(&mut command).map_err(|error| cannot_start(error.to_string()))?;
+    let (mut child, group) =
+        process_group::start(&mut command).map_err(|error| cannot_start(error.to_string()))?;
     let (out, words) = (child.stdout.take(), child.stderr.take());
     let (out, words) = tokio::join!(all(out, OUTPUT_MAX), all(words, WORDS_READ));
     let bad = |why: &str| DiscoverError::BadAnswer { source_name: source_name(), why: why.to_owned() };
@@ -38,7 +39,7 @@ pub(super) async fn output(name: &str, argv: &[String], folder: &Path) -> Result
         return Err(bad("it prints more than 8 MiB"));
     }
     let status = child.wait().await.map_err(|error| cannot_start(error.to_string()))?;
-    brood.is_over();
+    group.is_over();
     if !status.success() {
         return Err(DiscoverError::Failed {
             source_name: source_name(),

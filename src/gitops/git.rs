@@ -16,8 +16,8 @@ use tokio::process::Command;
 use super::inputs::{Blobs, digest};
 use super::mirror;
 use super::tree::Tree;
-use crate::brood;
 use crate::ledger::release::Git;
+use crate::process_group;
 
 /// For a fetch; everything else is local.
 const FETCH_LIMIT: Duration = Duration::from_secs(120);
@@ -263,7 +263,7 @@ impl Repository {
             command.env_remove(name);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let Ok(output) = tokio::time::timeout(limit, brood::output(&mut command)).await else {
+        let Ok(output) = tokio::time::timeout(limit, process_group::output(&mut command)).await else {
             return Err(GitError::Silent { what: what.to_owned(), seconds: limit.as_secs() });
         };
         let output = output.map_err(|error| GitError::NoGit(error.to_string()))?;

@@ -13,39 +13,39 @@ use tokio::process::{Child, Command};
 
 /// Ends a program and what it has started, once this is dropped; unless it came to its end by itself.
 #[derive(Debug)]
-pub struct Brood(Option<Pid>);
+pub struct ProcessGroup(Option<Pid>);
 
 /// Starts it.
-pub fn start(command: &mut Command) -> io::Result<(Child, Brood)> {
+pub fn start(command: &mut Command) -> io::Result<(Child, ProcessGroup)> {
     if io::stdin().is_terminal() {
-        return Ok((command.kill_on_drop(true).spawn()?, Brood(None)));
+        return Ok((command.kill_on_drop(true).spawn()?, ProcessGroup(None)));
     }
     start_group(command)
 }
 
 /// Starts it, in a group of its own.
-fn start_group(command: &mut Command) -> io::Result<(Child, Brood)> {
+fn start_group(command: &mut Command) -> io::Result<(Child, ProcessGroup)> {
     let child = command.process_group(0).kill_on_drop(true).spawn()?;
     let leader = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    Ok((child, Brood(leader)))
+    Ok((child, ProcessGroup(leader)))
 }
 
 /// Starts it and waits for its end. Whoever stops waiting ends it.
 pub async fn output(command: &mut Command) -> io::Result<Output> {
-    let (child, brood) = start(command)?;
+    let (child, group) = start(command)?;
     let output = child.wait_with_output().await?;
-    brood.is_over();
+    group.is_over();
     Ok(output)
 }
 
-impl Brood {
+impl ProcessGroup {
     /// It has ended and was waited for: its number may be another's by now.
     pub fn is_over(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Brood {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if let Some(leader) = self.0 {
             // There may be nobody left.
@@ -81,12 +81,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_program_has_started_ends_with_it() {
-        let (mut child, brood) = start_group(&mut shell("sleep 600 & echo $!; wait")).unwrap();
+        let (mut child, group) = start_group(&mut shell("sleep 600 & echo $!; wait")).unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = lines.next_line().await.unwrap().unwrap();
         let grandchild = Pid::from_raw(line.parse().unwrap()).unwrap();
         assert!(runs(grandchild));
-        drop((child, brood));
+        drop((child, group));
         for _ in 0..500 {
             if !runs(grandchild) {
                 return;
