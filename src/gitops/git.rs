@@ -1,8 +1,8 @@
 //! The git program, kept on a short leash: a bare mirror of its own with one ref, no configuration but
 //! ours, no prompts, no hooks, no transports that run commands, and an end to everything it does.
 //!
-//! The address of a repository goes into the mirror's configuration and not onto a command line: it may
-//! hold a token.
+//! The address of a repository goes into the mirror's configuration and not onto a command line, and a login
+//! that stands in it into a file beside that: git itself starts programs with the address.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -520,6 +520,42 @@ mod tests {
         }
         all.sort();
         all
+    }
+
+    /// A server that lets in whoever has a login, looks what everybody can read of us meanwhile, and has nothing.
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "the system knows who runs, and with which words")]
+    async fn a_token_in_an_address_is_on_no_command_line() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut head = String::new();
+                let mut lines = BufReader::new(&stream);
+                while !head.ends_with("\r\n\r\n") && lines.read_line(&mut head).is_ok_and(|read| read > 0) {}
+                let processes = std::fs::read_dir("/proc").unwrap().flatten();
+                let words =
+                    processes.filter_map(|one| std::fs::read_to_string(one.path().join("cmdline")).ok());
+                let seen: Vec<String> = words.filter(|words| words.contains(&at.to_string())).collect();
+                let is_known = head.to_lowercase().contains("\r\nauthorization: basic ");
+                let status =
+                    if is_known { "404 No" } else { "401 Who\r\nwww-authenticate: Basic realm=\"x\"" };
+                let _gone =
+                    write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                let _gone = tell.send((head, seen));
+            }
+        });
+        let room = tempfile::tempdir().unwrap();
+        let state = room.path().join("it's here");
+        let url = format!("http://ann:hunter%202@{at}/ops.git#main");
+        let error = Repository::new(&url, &state, None).fetch().await.unwrap_err().to_string();
+        assert!(error.contains("not found") && !error.contains("hunter"), "{error}");
+        let all: Vec<(String, Vec<String>)> = told.try_iter().collect();
+        // `ann:hunter 2`, in base64.
+        assert!(all.iter().any(|(head, _)| head.contains("Basic YW5uOmh1bnRlciAy")), "{all:?}");
+        let seen = all.iter().flat_map(|(_, seen)| seen).collect::<Vec<_>>();
+        assert!(!seen.is_empty() && seen.iter().all(|words| !words.contains("hunter")), "{seen:?}");
     }
 
     #[tokio::test]

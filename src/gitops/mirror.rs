@@ -1,6 +1,7 @@
 //! The directory that a repository is mirrored into. It is a cache: whatever is wrong with it, it can be made
 //! anew, and nobody has to be asked to do it. Knows nothing of what git does with it.
 
+use std::borrow::Cow;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -10,6 +11,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::git::{GitError, REF};
+use crate::model::shell::quoted;
 
 /// From one try to the next, while another process of this machine fetches.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -23,18 +25,50 @@ pub(super) fn prepare(dir: &Path, url: &str) -> Result<(), GitError> {
         let folder = dir.join(folder);
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(bad(&folder))?;
     }
-    // A quoted value of git's configuration knows these two.
-    let url = url.replace('\\', "\\\\").replace('"', "\\\"");
+    let (url, login) = parted(url);
+    let mut credential = String::new();
+    if let Some(login) = login {
+        let path = dir.join("credentials");
+        settle(&path, &format!("{login}\n"))?;
+        // Nobody else's helper is asked: this is the login that was given.
+        let helper = escaped(&format!("store --file={}", quoted(&path.display().to_string())));
+        credential = format!("[credential]\n\thelper =\n\thelper = \"{helper}\"\n");
+    }
+    let url = escaped(&url);
     let config = format!(
         "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\thooksPath = /dev/null\n\tfsmonitor = false\n\
          [remote \"origin\"]\n\turl = \"{url}\"\n[gc]\n\tautoDetach = false\n[transfer]\n\tfsckObjects = true\n\
          [http]\n\tlowSpeedLimit = 1\n\tlowSpeedTime = 60\n\
          [protocol]\n\tallow = never\n[protocol \"https\"]\n\tallow = always\n[protocol \"http\"]\n\tallow = always\n\
-         [protocol \"ssh\"]\n\tallow = always\n[protocol \"git\"]\n\tallow = always\n[protocol \"file\"]\n\tallow = always\n"
+         [protocol \"ssh\"]\n\tallow = always\n[protocol \"git\"]\n\tallow = always\n[protocol \"file\"]\n\tallow = always\n\
+         {credential}"
     );
     settle(&dir.join("config"), &config)?;
     // Last: with it the directory is a repository.
     settle(&dir.join("HEAD"), &format!("ref: {REF}\n"))
+}
+
+/// An address of HTTP, and apart from it the login that may stand in it, as git's own store has it: git hands
+/// the address to a program of its own as a word of its command line, which every user of the machine can read.
+fn parted(url: &str) -> (Cow<'_, str>, Option<String>) {
+    let apart = || {
+        let (scheme, rest) = url.split_once("://")?;
+        let is_http = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (login, host) = authority.rsplit_once('@')?;
+        // A name alone is no secret, and without it a helper would not know whose password is wanted.
+        (is_http && login.contains(':'))
+            .then(|| (format!("{scheme}://{host}{path}"), format!("{scheme}://{login}@{host}")))
+    };
+    match apart() {
+        Some((url, login)) => (url.into(), Some(login)),
+        None => (url.into(), None),
+    }
+}
+
+/// As it may stand between the quotes of git's configuration.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 /// Takes away what git has made in it.
@@ -95,4 +129,25 @@ fn settle(path: &Path, text: &str) -> Result<(), GitError> {
 fn bad(path: &Path) -> impl Fn(io::Error) -> GitError + use<> {
     let path: PathBuf = path.to_owned();
     move |error| GitError::NoMirror { path: path.clone(), words: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_is_no_part_of_an_address() {
+        for (url, plain, login) in [
+            ("https://x:t0k@h/a.git", "https://h/a.git", Some("https://x:t0k@h")),
+            ("http://x:t%40k@h:8080", "http://h:8080", Some("http://x:t%40k@h:8080")),
+            ("https://h/a@b:c", "https://h/a@b:c", None),
+            ("https://ann@h/a", "https://ann@h/a", None),
+            ("ssh://git:x@h/a", "ssh://git:x@h/a", None),
+            ("git@h:a.git", "git@h:a.git", None),
+            ("/srv/a.git", "/srv/a.git", None),
+        ] {
+            let (found, apart) = parted(url);
+            assert_eq!((&*found, apart.as_deref()), (plain, login));
+        }
+    }
 }
