@@ -212,7 +212,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand history" -s q -l quiet
 complete -c stackctl -n "__fish_stackctl_using_subcommand history" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand history" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand log" -s n -l limit -d 'No more than this, the newest' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand log" -l since -d 'Only what began since then: 10m, 2026-01-31T12:00:00Z, or seconds since 1970' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand log" -l since -d 'Only what began since then: 10m, 2026-01-31, 2026-01-31T12:00:00Z, or seconds since 1970' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand log" -l format -d '`table`, `table TEMPLATE`, `json` for all that is known, or a Go template such as \'{{.What}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand log" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand log" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
@@ -220,7 +220,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand log" -l no-color -d 'N
 complete -c stackctl -n "__fish_stackctl_using_subcommand log" -s q -l quiet -d 'Only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand log" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand log" -s h -l help -d 'Print help'
-complete -c stackctl -n "__fish_stackctl_using_subcommand events" -l since -d 'Begin with what the log has since then: 10m, 2026-01-31T12:00:00Z, or seconds since 1970 [default: with all it has; with --follow: with now]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand events" -l since -d 'Begin with what the log has since then: 10m, 2026-01-31, 2026-01-31T12:00:00Z, or seconds since 1970 [default: with all it has; with --follow: with now]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand events" -l format -d 'text, or json for one object a line [default: text at a terminal, else json]' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand events" -s i -l inventory -d 'The hosts of the cluster' -r -F
@@ -587,7 +587,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_se
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ps" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from ps" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -s n -l tail -d 'How many lines to show of each task' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -l since -d 'Only lines since then: 10m, 2026-01-31T12:00:00Z, or seconds since 1970' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -l since -d 'Only lines since then: 10m, 2026-01-31, 2026-01-31T12:00:00Z, or seconds since 1970' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -l until -d 'Only lines until then' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from logs" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r
@@ -612,7 +612,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -s q -l quiet -d
 complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -s v -l verbose -d 'Say more about what is done'
 complete -c stackctl -n "__fish_stackctl_using_subcommand exec" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s n -l tail -d 'How many lines to show of each task' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -l since -d 'Only lines since then: 10m, 2026-01-31T12:00:00Z, or seconds since 1970' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -l since -d 'Only lines since then: 10m, 2026-01-31, 2026-01-31T12:00:00Z, or seconds since 1970' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -l until -d 'Only lines until then' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -s i -l inventory -d 'The hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand logs" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]' -r

@@ -39,7 +39,7 @@ pub struct Events {
     /// Only what happens to this stack, and to nodes
     #[arg(value_name = "STACK", value_parser = stack_name, add = super::complete::stacks())]
     pub stack: Option<StackName>,
-    /// Begin with what the log has since then: 10m, 2026-01-31T12:00:00Z, or seconds since 1970 [default: with
+    /// Begin with what the log has since then: 10m, 2026-01-31, 2026-01-31T12:00:00Z, or seconds since 1970 [default: with
     /// all it has; with --follow: with now]
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,

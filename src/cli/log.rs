@@ -58,7 +58,7 @@ pub struct Arguments {
     /// No more than this, the newest
     #[arg(short = 'n', long, value_name = "N", default_value_t = 30)]
     pub limit: usize,
-    /// Only what began since then: 10m, 2026-01-31T12:00:00Z, or seconds since 1970
+    /// Only what began since then: 10m, 2026-01-31, 2026-01-31T12:00:00Z, or seconds since 1970
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
     /// `table`, `table TEMPLATE`, `json` for all that is known, or a Go template such as '{{.What}}'

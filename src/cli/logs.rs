@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
 
 use super::Context;
 use super::cluster::{self, Cluster};
@@ -42,7 +44,7 @@ pub struct Logs {
     /// How many lines to show of each task
     #[arg(short = 'n', long, value_name = "LINES", default_value = "all")]
     pub tail: String,
-    /// Only lines since then: 10m, 2026-01-31T12:00:00Z, or seconds since 1970
+    /// Only lines since then: 10m, 2026-01-31, 2026-01-31T12:00:00Z, or seconds since 1970
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
     /// Only lines until then
@@ -78,7 +80,7 @@ pub(super) enum LogsError {
     #[error("`{text}` is no time")]
     #[diagnostic(
         code(stackctl::usage::bad_time),
-        help("write it as 10m, as 2026-01-31T12:00:00Z, or as seconds since 1970")
+        help("write it as 10m, as 2026-01-31 or 2026-01-31T12:00:00Z, or as seconds since 1970")
     )]
     BadTime { text: String },
     #[error("`{text}` is no name: {why}")]
@@ -156,6 +158,9 @@ pub(super) fn time(text: &str, now: Timestamp) -> Result<i64, LogsError> {
     if let Ok(at) = text.parse::<jiff::Timestamp>() {
         return i64::try_from(at.as_nanosecond()).map_err(|_| bad());
     }
+    if let Some(at) = civil(text, &TimeZone::system()) {
+        return i64::try_from(at.as_nanosecond()).map_err(|_| bad());
+    }
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
     if whole.is_empty() || !digits(whole) || !digits(fraction) {
@@ -164,6 +169,15 @@ pub(super) fn time(text: &str, now: Timestamp) -> Result<i64, LogsError> {
     let seconds: i64 = whole.parse().map_err(|_| bad())?;
     let nanos: i64 = format!("{fraction:0<9}")[..9].parse().map_err(|_| bad())?;
     seconds.checked_mul(NANOS).and_then(|whole| whole.checked_add(nanos)).ok_or_else(bad)
+}
+
+/// A day, or a time without a zone: this machine's, as docker has it.
+fn civil(text: &str, zone: &TimeZone) -> Option<jiff::Timestamp> {
+    // Digits alone are seconds.
+    let text = Some(text).filter(|text| text.contains('-'))?;
+    let day = || text.parse::<Date>().ok().map(|day| day.at(0, 0, 0, 0));
+    let time = text.parse::<DateTime>().ok().or_else(day)?;
+    zone.to_timestamp(time).ok()
 }
 
 async fn show(args: &Logs, wanted: &Wanted, context: &Context, cluster: &Cluster) -> Result<Exit, Failure> {
@@ -315,6 +329,16 @@ mod tests {
         assert_eq!(time("10m", now).ok(), Some(400_000_000_000));
         assert_eq!(time("1970-01-01T00:00:01.5Z", now).ok(), Some(1_500_000_000));
         assert_eq!(time("12.25", now).ok(), Some(12_250_000_000));
+        let east = TimeZone::fixed(jiff::tz::offset(1));
+        for (text, at) in [
+            ("1970-01-02", Some("1970-01-01T23:00:00Z")),
+            ("1970-01-02T10:30", Some("1970-01-02T09:30:00Z")),
+            ("1970-01-02 10:30:05", Some("1970-01-02T09:30:05Z")),
+            ("19700102", None),
+            ("1970-13-02", None),
+        ] {
+            assert_eq!(civil(text, &east), at.map(|at| at.parse().unwrap()), "{text}");
+        }
         for bad in ["", "yesterday", "1.2.3", "-5", ".5"] {
             assert!(time(bad, now).is_err(), "{bad}");
         }
