@@ -65,6 +65,8 @@ impl Event {
                     Standing::InSync | Standing::Removed => recovered = Some(of_stack(of)),
                     // A deploy is half way, or a node was lost, which is told by itself.
                     Standing::Drifted { found, .. } if found.is_empty() => level = Level::Info,
+                    // Somebody deploys.
+                    Standing::Busy { .. } => {}
                     standing => {
                         let release = release.map(|number| number.to_string()).unwrap_or_default();
                         trouble = Some((of_stack(of), format!("{} {release}", standing.word())));

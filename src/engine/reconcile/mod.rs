@@ -549,11 +549,9 @@ impl Watch {
             self.stacks.values().filter_map(|stack| stack.order(observed.at)).min().unwrap_or(u32::MAX);
         let mut releases = Vec::new();
         for (name, stack) in &mut self.stacks {
-            let before = stack.standing.clone();
             let judgement = stack.judge(name, &observed, &base, turn);
-            if stack.standing != before {
-                let (stack_name, release) = (name.clone(), stack.number());
-                news.push(News::Stack { stack: stack_name, release, standing: stack.standing.clone() });
+            if let Some(standing) = stack.news(&judgement) {
+                news.push(News::Stack { stack: name.clone(), release: stack.number(), standing });
             }
             let has_room = self.heals.len() + jobs.len() + releases.len() < HEALS_MAX;
             match judgement {

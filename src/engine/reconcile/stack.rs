@@ -22,6 +22,8 @@ pub(super) struct Stack {
     /// What a repository wishes of it.
     wish: Option<Wish>,
     pub(super) standing: Standing,
+    /// How it stood when that was told last.
+    told: Standing,
     /// Being worked on.
     pub(super) is_healing: bool,
     pub(super) is_being_read: bool,
@@ -91,6 +93,7 @@ impl Default for Stack {
             known: None,
             wish: None,
             standing: Standing::Unknown,
+            told: Standing::Unknown,
             is_healing: false,
             is_being_read: false,
             is_passed_over: false,
@@ -169,6 +172,17 @@ impl Stack {
             self.releases = Tries::default();
         }
         self.wish = wish;
+    }
+
+    /// How it stands by this judgement, if that is news. While somebody else is at work on it every try to
+    /// join him is none.
+    pub(super) fn news(&mut self, judgement: &Judgement) -> Option<Standing> {
+        let is_a_try = matches!(self.told, Standing::Busy { .. }) && !matches!(judgement, Judgement::Leave);
+        if self.standing == self.told || is_a_try {
+            return None;
+        }
+        self.told = self.standing.clone();
+        Some(self.told.clone())
     }
 
     /// What is known of it.
@@ -291,6 +305,8 @@ impl Stack {
             Healed::Failed(why) => {
                 let again_at = tries.failed(now, why.clone());
                 self.standing = Standing::Failed { why, again_at };
+                // By whoever did the work.
+                self.told = self.standing.clone();
             }
             Healed::Busy(who) => {
                 let is_unfinished = self.known.as_ref().is_some_and(Known::is_unfinished);
@@ -336,6 +352,22 @@ fn waits(note: &Note) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_else_is_at_work_is_told_once_and_tries_beside_him_are_not() {
+        let drifted = || Standing::Drifted { found: Vec::new(), actions: 1 };
+        let heal = || Judgement::Heal { number: 1, options: PlanOptions::default() };
+        let mut stack = Stack { standing: drifted(), ..Stack::default() };
+        assert_eq!(stack.news(&heal()), Some(drifted()));
+        for is_first in [true, false] {
+            stack.after(Timestamp(0), false, Healed::Busy("ann@mill (process 7)".to_owned()));
+            assert_eq!(stack.news(&Judgement::Leave).is_some(), is_first);
+            stack.standing = drifted();
+            assert_eq!(stack.news(&heal()), None);
+        }
+        stack.standing = Standing::InSync;
+        assert_eq!(stack.news(&Judgement::Leave), Some(Standing::InSync));
+    }
 
     #[test]
     fn what_runs_and_has_lost_its_records_is_not_told_as_removed() {
