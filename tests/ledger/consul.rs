@@ -15,12 +15,13 @@ use stackctl::ledger::{
     Appended, ConsulRegisters, Kind, Ledger, LedgerError, Limits, ReadRegisters as _, Stream, Written,
 };
 use stackctl::model::ClusterName;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::agents::{Agents, is_there};
 use crate::controller::{Loop, until};
 use crate::hosts::Hosts;
 use crate::laws::{Backend, all_hold, take_it};
+use crate::moments::{Moment, a_member_that_dies_or_is_cut_off_costs_a_moment};
 use crate::wire::Wire;
 
 const WEB: &str =
@@ -67,7 +68,8 @@ fn a_ledger_in_consul() {
     runtime().block_on(answers_that_are_lost_cost_nothing(&agents));
     runtime().block_on(what_is_too_large_is_refused(&agents));
     runtime().block_on(a_session_that_ends_with_its_node_says_nothing(&agents));
-    runtime().block_on(a_member_that_dies_or_is_cut_off_costs_a_moment(&agents));
+    let moment = Moment { slowest: Duration::from_secs(10), may_be_silent: true };
+    runtime().block_on(a_member_that_dies_or_is_cut_off_costs_a_moment(&agents, moment));
     runtime().block_on(without_a_majority_it_is_said(&agents));
 }
 
@@ -289,69 +291,6 @@ async fn a_session_that_ends_with_its_node_says_nothing(agents: &Agents) {
     let Err(NotTaken::Held(busy)) = take_it(&ledger(&place), "d", Terms::STACK, 0).await else { panic!() };
     assert!(busy.age_ms.unwrap() < 1_000, "{busy:?}");
     lease.release().await.unwrap();
-}
-
-/// Somebody who writes all the time, through whatever happens to a minority.
-async fn a_member_that_dies_or_is_cut_off_costs_a_moment(agents: &Arc<Agents>) {
-    let ledger = ledger(&agents.place("moments"));
-    let stream = Stream::new(Kind::Releases, "shop");
-    let mut heard = ledger.registers().listen().unwrap();
-    assert_eq!(timeout(Duration::from_secs(8), heard.recv()).await.unwrap(), Some(Written::Perhaps));
-    let mut seq = 0;
-    let mut write_for = async |time: Duration| {
-        let (begun, mut worst) = (Instant::now(), Duration::ZERO);
-        while begun.elapsed() < time {
-            let one = Instant::now();
-            seq += 1;
-            let ours = value(ledger.registers(), seq.into());
-            loop {
-                match ledger.append(&stream, seq, &ours).await {
-                    Ok(appended) => break assert_eq!(appended, Appended::Won),
-                    Err(error) => {
-                        assert!(error.is_silence() && one.elapsed() < Duration::from_secs(30), "{error}")
-                    }
-                }
-            }
-            worst = worst.max(one.elapsed());
-            sleep(Duration::from_millis(20)).await;
-        }
-        worst
-    };
-    let with = |act: fn(&Agents, usize), member: usize| {
-        let agents = Arc::clone(agents);
-        tokio::task::spawn_blocking(move || act(&agents, member))
-    };
-    let leader = || {
-        let agents = Arc::clone(agents);
-        tokio::task::spawn_blocking(move || agents.leader())
-    };
-    let mut worst = vec![("nothing", write_for(Duration::from_secs(1)).await)];
-    for (what, act, back) in [
-        (
-            "dead",
-            (|agents, member| agents.kill(member)) as fn(&Agents, usize),
-            Agents::start_again as fn(&Agents, usize),
-        ),
-        ("cut off", |agents, member| agents.cut(member), |agents, member| agents.join(member)),
-    ] {
-        let lead = leader().await.unwrap();
-        for (who, member) in [("a follower", (lead + 1) % 3), ("the leader", lead)] {
-            with(act, member).await.unwrap();
-            let took = write_for(Duration::from_secs(6)).await;
-            eprintln!("{who} {what}: the slowest of all appends took {} ms", took.as_millis());
-            worst.push((what, took));
-            with(back, member).await.unwrap();
-            write_for(Duration::from_secs(1)).await;
-        }
-    }
-    assert!(worst.iter().all(|(_, took)| *took < Duration::from_secs(10)), "{worst:?}");
-    let log = ledger.read(&stream).await.unwrap();
-    assert_eq!(log.next(), seq + 1, "nothing is lost, nothing is twice");
-    let mut words = 0;
-    while let Ok(Some(word)) = timeout(Duration::from_secs(1), heard.recv()).await {
-        words += u64::from(word == Written::In(stream.clone()));
-    }
-    assert!(words > 0);
 }
 
 async fn without_a_majority_it_is_said(agents: &Arc<Agents>) {

@@ -6,14 +6,13 @@ use std::time::Duration;
 use stackctl::ledger::etcd::open;
 use stackctl::ledger::payload::value;
 use stackctl::ledger::place::LedgerPlace;
-use stackctl::ledger::{
-    Appended, EtcdRegisters, Kind, Ledger, LedgerError, Limits, ReadRegisters as _, Stream, Written,
-};
+use stackctl::ledger::{Appended, EtcdRegisters, Kind, Ledger, LedgerError, Limits, Stream};
 use stackctl::model::ClusterName;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::Instant;
 
 use crate::hosts::Hosts;
 use crate::laws::{Backend, all_hold};
+use crate::moments::{Moment, a_member_that_dies_or_is_cut_off_costs_a_moment};
 use crate::server::{Server, is_there};
 
 const WEB: &str =
@@ -40,70 +39,12 @@ async fn every_law_holds_on_etcd() {
     }
 }
 
-/// Somebody who writes all the time, through whatever happens to a minority.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_member_that_dies_or_is_cut_off_costs_a_moment() {
-    if !is_there() {
-        return;
+async fn a_member_of_etcd_that_dies_or_is_cut_off_costs_a_moment() {
+    if is_there() {
+        let moment = Moment { slowest: Duration::from_secs(4), may_be_silent: false };
+        a_member_that_dies_or_is_cut_off_costs_a_moment(&Arc::new(Server::start()), moment).await;
     }
-    let server = Arc::new(Server::start());
-    let ledger = server.open(&cluster());
-    let stream = Stream::new(Kind::Releases, "shop");
-    let mut heard = ledger.registers().listen().unwrap();
-    assert_eq!(timeout(Duration::from_secs(5), heard.recv()).await.unwrap(), Some(Written::Perhaps));
-    let mut seq = 0;
-    let mut write_for = async |time: Duration| {
-        let (begun, mut worst) = (Instant::now(), Duration::ZERO);
-        while begun.elapsed() < time {
-            let one = Instant::now();
-            seq += 1;
-            let ours = value(ledger.registers(), seq.into());
-            assert_eq!(ledger.append(&stream, seq, &ours).await.unwrap(), Appended::Won);
-            worst = worst.max(one.elapsed());
-            sleep(Duration::from_millis(20)).await;
-        }
-        worst
-    };
-    let with = |act: fn(&Server, usize), member: usize| {
-        let server = Arc::clone(&server);
-        tokio::task::spawn_blocking(move || act(&server, member))
-    };
-    let leader = || {
-        let server = Arc::clone(&server);
-        tokio::task::spawn_blocking(move || server.leader())
-    };
-    let mut worst = vec![("nothing", write_for(Duration::from_secs(1)).await)];
-    // Member 0 is the one that is asked first.
-    for (what, act, back) in [
-        (
-            "a dead member",
-            (|server, member| server.kill(member)) as fn(&Server, usize),
-            Server::start_again as fn(&Server, usize),
-        ),
-        ("a cut member", |server, member| server.cut(member), |server, member| server.join(member)),
-    ] {
-        with(act, 0).await.unwrap();
-        worst.push((what, write_for(Duration::from_secs(3)).await));
-        with(back, 0).await.unwrap();
-        write_for(Duration::from_millis(500)).await;
-        let member = leader().await.unwrap();
-        with(act, member).await.unwrap();
-        worst.push((what, write_for(Duration::from_secs(4)).await));
-        with(back, member).await.unwrap();
-        write_for(Duration::from_secs(1)).await;
-    }
-    for (what, took) in &worst {
-        eprintln!("{what}: the slowest of all appends took {} ms", took.as_millis());
-        assert!(*took < Duration::from_secs(4), "{worst:?}");
-    }
-    let log = ledger.read(&stream).await.unwrap();
-    assert_eq!(log.next(), seq + 1, "nothing is lost, nothing is twice");
-    // Whoever listens heard of it to the end.
-    let mut words = 0;
-    while let Ok(Some(word)) = timeout(Duration::from_secs(1), heard.recv()).await {
-        words += u64::from(word == Written::In(stream.clone()));
-    }
-    assert!(words > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::agents::{self, Agents};
 use crate::controller::{Loop, number, until};
 use crate::hosts::Hosts;
-use crate::processes::Processes;
+use crate::keeper::Keeper;
 use crate::server::{self, Server};
 use crate::splitmix::SplitMix64;
 use crate::wire::Wire;
@@ -30,56 +30,6 @@ const TASKS: usize = 7;
 const HOUR_S: i64 = 3_600;
 /// Of every answer of an engine, so that mending takes a while and can be cut short.
 const LATENCY_MS: u64 = 250;
-
-/// Those who keep the records.
-trait Keeper: std::ops::Deref<Target = Processes> {
-    /// What addresses begin with.
-    const SCHEME: &'static str;
-    fn place(&self, prefix: &str) -> String;
-    fn ports(&self) -> Vec<u16>;
-    fn leader(&self) -> usize;
-    fn start_again(&self, member: usize);
-}
-
-impl Keeper for Server {
-    const SCHEME: &'static str = "etcd";
-
-    fn place(&self, prefix: &str) -> String {
-        self.place(prefix)
-    }
-
-    fn ports(&self) -> Vec<u16> {
-        self.ports()
-    }
-
-    fn leader(&self) -> usize {
-        self.leader()
-    }
-
-    fn start_again(&self, member: usize) {
-        self.start_again(member);
-    }
-}
-
-impl Keeper for Agents {
-    const SCHEME: &'static str = "consul";
-
-    fn place(&self, prefix: &str) -> String {
-        self.place(prefix)
-    }
-
-    fn ports(&self) -> Vec<u16> {
-        self.ports()
-    }
-
-    fn leader(&self) -> usize {
-        self.leader()
-    }
-
-    fn start_again(&self, member: usize) {
-        self.start_again(member);
-    }
-}
 
 /// What is done to a loop, or to those who keep the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

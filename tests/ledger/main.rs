@@ -27,7 +27,9 @@ mod controller;
 mod controllers;
 mod etcd;
 mod faults;
+mod keeper;
 mod laws;
+mod moments;
 mod processes;
 mod server;
 #[path = "../support/splitmix.rs"]

@@ -60,6 +60,11 @@ impl Zoo {
         all.join(",")
     }
 
+    /// Of clients.
+    pub fn ports(&self) -> Vec<u16> {
+        self.ports.iter().map(|[port, ..]| *port).collect()
+    }
+
     /// The address of something in it.
     pub fn place(&self, prefix: &str) -> String {
         format!("zookeeper://{}/{prefix}", self.members())
