@@ -146,38 +146,15 @@ impl EtcdPlace {
             return Ok(Self { tells_password: true, ..Self::default() });
         }
         let (members, prefix) = members_and_prefix(place, port)?;
-        let mut etcd = Self { members, prefix, user: user.map(str::to_owned), ..Self::default() };
-        for option in query.split('&').filter(|option| !option.is_empty()) {
-            etcd.set(option)?;
-        }
+        let Options { ca, cert, key, secret } = Options::read(query, "password")?;
+        let user = user.map(str::to_owned);
+        let etcd = Self { members, prefix, ca, cert, key, user, password: secret, tells_password: false };
         etcd.check()?;
         Ok(etcd)
     }
 
-    fn set(&mut self, option: &str) -> Result<(), String> {
-        let (name, value) = named(option)?;
-        let file = || file(name, value);
-        let twice = match name {
-            "ca" => self.ca.replace(file()?).is_some(),
-            "cert" => self.cert.replace(file()?).is_some(),
-            "key" => self.key.replace(file()?).is_some(),
-            "password-file" => self.password.replace(PasswordFrom::File(file()?)).is_some(),
-            "password-env" if value.is_empty() => return Err("`password-env` names no variable".to_owned()),
-            "password-env" => self.password.replace(PasswordFrom::Variable(value.to_owned())).is_some(),
-            _ => {
-                return Err(format!(
-                    "there is no option `{name}`: there are ca, cert, key, password-env and password-file"
-                ));
-            }
-        };
-        if twice { Err(format!("`{name}` is given twice, or the password is")) } else { Ok(()) }
-    }
-
     /// What goes only with something else.
     fn check(&self) -> Result<(), String> {
-        if let Some(why) = check_tls(self.ca.is_some(), self.cert.is_some(), self.key.is_some()) {
-            return Err(why.to_owned());
-        }
         let why = match (&self.user, &self.password) {
             (Some(user), _) if user.is_empty() => "there is no user before `@`",
             (Some(_), None) => "a user needs `password-env=VARIABLE` or `password-file=/path`",
@@ -246,33 +223,53 @@ impl ConsulPlace {
         let (plain, secure) = CONSUL_PORTS;
         let port = if options().any(|option| is_of(option, "ca")) { secure } else { plain };
         let (members, prefix) = members_and_prefix(place, port)?;
-        let mut consul = Self { members, prefix, ..Self::default() };
-        for option in options() {
-            consul.set(option)?;
+        let Options { ca, cert, key, secret } = Options::read(query, "token")?;
+        Ok(Self { members, prefix, ca, cert, key, token: secret, tells_token: false })
+    }
+}
+
+/// What stands behind the `?` of an address that is spoken to over HTTP.
+#[derive(Default)]
+struct Options {
+    ca: Option<PathBuf>,
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+    secret: Option<PasswordFrom>,
+}
+
+impl Options {
+    /// `secret` is what the secret is called: `password`, `token`.
+    fn read(query: &str, secret: &str) -> Result<Self, String> {
+        let mut all = Self::default();
+        for option in query.split('&').filter(|option| !option.is_empty()) {
+            all.set(option, secret)?;
         }
-        match check_tls(consul.ca.is_some(), consul.cert.is_some(), consul.key.is_some()) {
-            Some(why) => Err(why.to_owned()),
-            None => Ok(consul),
+        // What goes only with something else.
+        match (&all.cert, &all.key, &all.ca) {
+            (Some(_), None, _) => Err("`cert` needs `key`".to_owned()),
+            (None, Some(_), _) => Err("`key` needs `cert`".to_owned()),
+            (Some(_), _, None) => Err("`cert` needs `ca`: whom are we to believe?".to_owned()),
+            _ => Ok(all),
         }
     }
 
-    fn set(&mut self, option: &str) -> Result<(), String> {
+    fn set(&mut self, option: &str, secret: &str) -> Result<(), String> {
         let (name, value) = named(option)?;
         let file = || file(name, value);
-        let twice = match name {
-            "ca" => self.ca.replace(file()?).is_some(),
-            "cert" => self.cert.replace(file()?).is_some(),
-            "key" => self.key.replace(file()?).is_some(),
-            "token-file" => self.token.replace(PasswordFrom::File(file()?)).is_some(),
-            "token-env" if value.is_empty() => return Err("`token-env` names no variable".to_owned()),
-            "token-env" => self.token.replace(PasswordFrom::Variable(value.to_owned())).is_some(),
+        let twice = match (name, name.strip_prefix(secret)) {
+            ("ca", _) => self.ca.replace(file()?).is_some(),
+            ("cert", _) => self.cert.replace(file()?).is_some(),
+            ("key", _) => self.key.replace(file()?).is_some(),
+            (_, Some("-file")) => self.secret.replace(PasswordFrom::File(file()?)).is_some(),
+            (_, Some("-env")) if value.is_empty() => return Err(format!("`{name}` names no variable")),
+            (_, Some("-env")) => self.secret.replace(PasswordFrom::Variable(value.to_owned())).is_some(),
             _ => {
                 return Err(format!(
-                    "there is no option `{name}`: there are ca, cert, key, token-env and token-file"
+                    "there is no option `{name}`: there are ca, cert, key, {secret}-env and {secret}-file"
                 ));
             }
         };
-        if twice { Err(format!("`{name}` is given twice, or the token is")) } else { Ok(()) }
+        if twice { Err(format!("`{name}` is given twice, or the {secret} is")) } else { Ok(()) }
     }
 }
 
@@ -308,16 +305,6 @@ fn file(name: &str, value: &str) -> Result<PathBuf, String> {
     match value.starts_with('/') {
         true => Ok(PathBuf::from(value)),
         false => Err(format!("`{name}` is not an absolute path")),
-    }
-}
-
-/// What of TLS goes only with something else.
-fn check_tls(ca: bool, cert: bool, key: bool) -> Option<&'static str> {
-    match (cert, key, ca) {
-        (true, false, _) => Some("`cert` needs `key`"),
-        (false, true, _) => Some("`key` needs `cert`"),
-        (true, _, false) => Some("`cert` needs `ca`: whom are we to believe?"),
-        _ => None,
     }
 }
 
