@@ -22,10 +22,9 @@ use crate::controller::{Loop, until};
 use crate::hosts::Hosts;
 use crate::laws::{Backend, all_hold, take_it};
 use crate::moments::{Moment, a_member_that_dies_or_is_cut_off_costs_a_moment};
+use crate::records::{self, From, WEB};
 use crate::wire::Wire;
 
-const WEB: &str =
-    "services: {web: {image: 'nginx:1.25', deploy: {replicas: 2, update_config: {monitor: 50ms}}}}\n";
 /// What a loop that follows another one may take.
 const BOUND: Duration = Duration::from_secs(15);
 
@@ -61,7 +60,7 @@ fn a_ledger_in_consul() {
     let runtime =
         || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime().block_on(all_hold(&agents));
-    records_go_there_and_back(&agents);
+    records::go_there_and_back(&*agents, From::Files);
     hosts_are_found_by_keys(&agents);
     hosts_are_found_in_the_catalog(&agents);
     runtime().block_on(an_agent_hands_on_what_it_is_asked(&agents));
@@ -71,34 +70,6 @@ fn a_ledger_in_consul() {
     let moment = Moment { slowest: Duration::from_secs(10), may_be_silent: true };
     runtime().block_on(a_member_that_dies_or_is_cut_off_costs_a_moment(&agents, moment));
     runtime().block_on(without_a_majority_it_is_said(&agents));
-}
-
-/// The real binary: a deploy, and all records to Consul, elsewhere in it and back.
-fn records_go_there_and_back(agents: &Agents) {
-    let mut cluster = Hosts::new(2);
-    cluster.room.env("USER", "ann");
-    cluster.stackfile(WEB);
-    let files = format!("file://{}", cluster.room.path().join("files").display());
-    cluster.expect(0, &format!("--ledger {files} deploy --yes shop"));
-    cluster.expect(0, &format!("--ledger {files} suspend -m repairs shop"));
-    let there = agents.place("prod");
-    cluster.expect(0, &format!("ledger migrate {files} {there}"));
-    let history = || {
-        cluster
-            .expect(0, &format!("--ledger {there} history --format {{{{.Release}}}}:{{{{.Outcome}}}} shop"))
-            .stdout
-    };
-    assert_eq!(history(), "1:deployed\n");
-    cluster.expect(0, &format!("--ledger {there} resume shop"));
-    cluster.expect(0, &format!("--ledger {there} scale --yes shop_web=1"));
-    assert_eq!(history(), "2:deployed\n1:deployed\n");
-    cluster.expect(0, &format!("--ledger {there} reconcile --once"));
-    cluster.expect(0, &format!("--ledger {there} ledger backup records.jsonl"));
-    cluster.expect(0, &format!("--ledger {} ledger restore records.jsonl", agents.place("again")));
-    let back = format!("file://{}", cluster.room.path().join("back").display());
-    cluster.expect(0, &format!("ledger migrate {} {back}", agents.place("again")));
-    let told = cluster.expect(0, &format!("--ledger {back} history --format {{{{.Release}}}} shop"));
-    assert_eq!(told.stdout, "2\n1\n");
 }
 
 /// Hosts are keys below a prefix; what another prefix holds is none of theirs.

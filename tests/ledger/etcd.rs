@@ -13,10 +13,8 @@ use tokio::time::Instant;
 use crate::hosts::Hosts;
 use crate::laws::{Backend, all_hold};
 use crate::moments::{Moment, a_member_that_dies_or_is_cut_off_costs_a_moment};
+use crate::records::WEB;
 use crate::server::{Server, is_there};
-
-const WEB: &str =
-    "services: {web: {image: 'nginx:1.25', deploy: {replicas: 2, update_config: {monitor: 50ms}}}}\n";
 
 impl Backend for Server {
     type Registers = EtcdRegisters;

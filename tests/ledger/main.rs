@@ -31,6 +31,7 @@ mod keeper;
 mod laws;
 mod moments;
 mod processes;
+mod records;
 mod server;
 #[path = "../support/splitmix.rs"]
 mod splitmix;

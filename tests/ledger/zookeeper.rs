@@ -14,10 +14,8 @@ use tokio::time::Instant;
 use crate::hosts::Hosts;
 use crate::laws::{Backend, all_hold};
 use crate::moments::{Moment, a_member_that_dies_or_is_cut_off_costs_a_moment};
+use crate::records::{self, From};
 use crate::zoo::{Zoo, is_there};
-
-const WEB: &str =
-    "services: {web: {image: 'nginx:1.25', deploy: {replicas: 2, update_config: {monitor: 50ms}}}}\n";
 
 fn ledger(place: &str, password: Option<&str>) -> Arc<Ledger<ZookeeperRegisters>> {
     let Ok(LedgerPlace::Zookeeper(place)) = LedgerPlace::parse(place) else { panic!("{place}") };
@@ -46,40 +44,12 @@ fn a_ledger_in_zookeeper() {
     let runtime =
         || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime().block_on(all_hold(&zoo));
-    records_go_there_and_back(&zoo);
+    records::go_there_and_back(&*zoo, From::Volumes);
     hosts_are_found_there(&zoo);
     runtime().block_on(a_stranger_reads_nothing(&zoo));
     let moment = Moment { slowest: Duration::from_secs(30), may_be_silent: true };
     runtime().block_on(a_member_that_dies_or_is_cut_off_costs_a_moment(&zoo, moment));
     runtime().block_on(without_a_majority_it_is_said(&zoo));
-}
-
-/// The real binary: a deploy, and all records to ZooKeeper and back.
-fn records_go_there_and_back(zoo: &Zoo) {
-    let mut cluster = Hosts::new(2);
-    cluster.room.env("USER", "ann");
-    cluster.stackfile(WEB);
-    cluster.expect(0, "deploy --yes shop");
-    cluster.expect(0, "suspend -m repairs shop");
-    let there = zoo.place("prod");
-    cluster.expect(0, &format!("ledger migrate volumes {there}"));
-    let history = || {
-        cluster
-            .expect(0, &format!("--ledger {there} history --format {{{{.Release}}}}:{{{{.Outcome}}}} shop"))
-            .stdout
-    };
-    assert_eq!(history(), "1:deployed\n");
-    cluster.expect(0, &format!("--ledger {there} resume shop"));
-    cluster.expect(0, &format!("--ledger {there} scale --yes shop_web=1"));
-    assert_eq!(history(), "2:deployed\n1:deployed\n");
-    cluster.expect(0, &format!("--ledger {there} reconcile --once"));
-    cluster.expect(0, &format!("--ledger {there} ledger backup records.jsonl"));
-    cluster.expect(0, &format!("--ledger {} ledger restore records.jsonl", zoo.place("again")));
-    let dir = cluster.room.path().join("files");
-    cluster.expect(0, &format!("ledger migrate {} file://{}", zoo.place("again"), dir.display()));
-    let back = cluster
-        .expect(0, &format!("--ledger file://{} history --format {{{{.Release}}}} shop", dir.display()));
-    assert_eq!(back.stdout, "2\n1\n");
 }
 
 /// Hosts are nodes below a path.
