@@ -46,6 +46,9 @@ _stackctl() {
             stackctl,explain-code)
                 cmd="stackctl__subcmd__explain__subcmd__code"
                 ;;
+            stackctl,help)
+                cmd="stackctl__subcmd__help"
+                ;;
             stackctl,history)
                 cmd="stackctl__subcmd__history"
                 ;;
@@ -203,7 +206,7 @@ _stackctl() {
 
     case "${cmd}" in
         stackctl)
-            opts="-i -q -v -h -V --inventory --ledger --no-color --quiet --verbose --help --version deploy up diff snapshot rm remove down rollback history log events undo show reconcile hook suspend resume unlock ledger ls list status ps services scale restart service exec logs node check config explain rebalance explain-code version completions man"
+            opts="-i -q -v -h -V --inventory --cluster --ledger --no-color --quiet --verbose --help --version deploy up diff snapshot rm remove down rollback history log events undo show reconcile hook suspend resume unlock ledger ls list status ps services scale restart service exec logs node check config explain rebalance explain-code version completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -239,6 +242,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -251,7 +258,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__check)
-            opts="-c -i -q -v -h --compose-file --profile --env-file --strict-docker --strict --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-c -i -q -v -h --compose-file --profile --env-file --strict-docker --strict --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -340,6 +347,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -352,7 +363,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__completions)
-            opts="-i -q -v -h --inventory --ledger --no-color --quiet --verbose --help bash elvish fish powershell zsh"
+            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -388,6 +399,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -400,7 +415,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__config)
-            opts="-c -i -q -v -h --compose-file --profile --env-file --strict-docker --format --stack --skip-interpolation --services --images --hash --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-c -i -q -v -h --compose-file --profile --env-file --strict-docker --format --stack --skip-interpolation --services --images --hash --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -497,6 +512,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -509,7 +528,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__deploy)
-            opts="-c -y -m -d -i -q -v -h --compose-file --profile --env-file --strict-docker --prune --atomic --resolve-image --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-c -y -m -d -i -q -v -h --compose-file --profile --env-file --strict-docker --prune --atomic --resolve-image --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -618,6 +637,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -630,7 +653,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__diff)
-            opts="-c -i -q -v -h --compose-file --profile --env-file --strict-docker --prune --resolve-image --with-registry-auth --simulate-loss --simulate-add --against --out --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-c -i -q -v -h --compose-file --profile --env-file --strict-docker --prune --resolve-image --with-registry-auth --simulate-loss --simulate-add --against --out --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -761,6 +784,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -773,7 +800,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__events)
-            opts="-f -i -q -v -h --since --follow --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-f -i -q -v -h --since --follow --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -817,6 +844,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -829,7 +860,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__exec)
-            opts="-i -t -e -u -w -q -v -h --inventory --interactive --tty --env --user --workdir --privileged --ledger --no-color --quiet --verbose --help"
+            opts="-i -t -e -u -w -q -v -h --inventory --interactive --tty --env --user --workdir --privileged --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -874,6 +905,10 @@ _stackctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -886,7 +921,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__explain)
-            opts="-c -i -q -v -h --compose-file --profile --env-file --strict-docker --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-c -i -q -v -h --compose-file --profile --env-file --strict-docker --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -975,6 +1010,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -987,7 +1026,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__explain__subcmd__code)
-            opts="-i -q -v -h --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1027,6 +1066,62 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        stackctl__subcmd__help)
+            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --inventory)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -i)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1039,7 +1134,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__history)
-            opts="-i -q -v -h --at --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --at --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1083,6 +1178,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1095,7 +1194,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__hook)
-            opts="-i -q -v -h --inventory --ledger --no-color --quiet --verbose --help install remove run"
+            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help install remove run"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1129,6 +1228,10 @@ _stackctl() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --ledger)
@@ -1143,7 +1246,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__hook__subcmd__install)
-            opts="-i -q -v -h --repo-path --allowed-signers --env-file --variable --ref --fail-push --force --stackctl --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --repo-path --allowed-signers --env-file --variable --ref --fail-push --force --stackctl --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1223,6 +1326,10 @@ _stackctl() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --ledger)
@@ -1237,7 +1344,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__hook__subcmd__remove)
-            opts="-i -q -v -h --stackctl --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --stackctl --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1277,6 +1384,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1289,7 +1400,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__hook__subcmd__run)
-            opts="-i -q -v -h --ref --repo-path --allowed-signers --env-file --variable --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --ref --repo-path --allowed-signers --env-file --variable --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1367,6 +1478,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1379,7 +1494,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__ledger)
-            opts="-i -q -v -h --inventory --ledger --no-color --quiet --verbose --help migrate backup restore"
+            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help migrate backup restore"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1415,6 +1530,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1427,7 +1546,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__ledger__subcmd__backup)
-            opts="-i -q -v -h --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1461,6 +1580,10 @@ _stackctl() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --ledger)
@@ -1475,7 +1598,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__ledger__subcmd__migrate)
-            opts="-i -q -v -h --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1509,6 +1632,10 @@ _stackctl() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --ledger)
@@ -1523,7 +1650,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__ledger__subcmd__restore)
-            opts="-i -q -v -h --force --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --force --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1559,6 +1686,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1571,7 +1702,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__log)
-            opts="-n -i -q -v -h --limit --since --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-n -i -q -v -h --limit --since --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1623,6 +1754,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1635,7 +1770,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__logs)
-            opts="-f -n -t -i -q -v -h --follow --tail --since --until --timestamps --no-trunc --raw --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-f -n -t -i -q -v -h --follow --tail --since --until --timestamps --no-trunc --raw --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1687,6 +1822,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1699,7 +1838,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__ls)
-            opts="-i -q -v -h --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1739,6 +1878,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1751,7 +1894,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__man)
-            opts="-i -q -v -h --dir --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --dir --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1794,6 +1937,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1806,7 +1953,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__node)
-            opts="-i -q -v -h --inventory --ledger --no-color --quiet --verbose --help ls list inspect ps update promote demote forget"
+            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help ls list inspect ps update promote demote forget"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1842,6 +1989,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1854,7 +2005,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__node__subcmd__demote)
-            opts="-i -q -v -h --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1888,6 +2039,10 @@ _stackctl() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --ledger)
@@ -1902,7 +2057,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__node__subcmd__forget)
-            opts="-i -q -v -h --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1936,6 +2091,10 @@ _stackctl() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --ledger)
@@ -1950,7 +2109,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__node__subcmd__inspect)
-            opts="-f -i -q -v -h --format --pretty --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-f -i -q -v -h --format --pretty --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1992,6 +2151,10 @@ _stackctl() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --ledger)
@@ -2006,7 +2169,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__node__subcmd__ls)
-            opts="-f -i -q -v -h --filter --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-f -i -q -v -h --filter --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2052,6 +2215,10 @@ _stackctl() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --ledger)
@@ -2066,7 +2233,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__node__subcmd__promote)
-            opts="-i -q -v -h --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2102,6 +2269,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2114,7 +2285,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__node__subcmd__ps)
-            opts="-f -i -q -v -h --filter --format --no-trunc --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-f -i -q -v -h --filter --format --no-trunc --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2162,6 +2333,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2174,7 +2349,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__node__subcmd__update)
-            opts="-d -y -m -i -q -v -h --availability --role --label-add --label-rm --force --no-wait --detach --with-registry-auth --yes --dry-run --message --lock-timeout --timeout --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-d -y -m -i -q -v -h --availability --role --label-add --label-rm --force --no-wait --detach --with-registry-auth --yes --dry-run --message --lock-timeout --timeout --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2246,6 +2421,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2258,7 +2437,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__ps)
-            opts="-f -i -q -v -h --filter --format --no-trunc --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-f -i -q -v -h --filter --format --no-trunc --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2306,6 +2485,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2318,7 +2501,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__rebalance)
-            opts="-c -y -m -i -q -v -h --compose-file --profile --env-file --strict-docker --max-moves --yes --dry-run --message --lock-timeout --timeout --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-c -y -m -i -q -v -h --compose-file --profile --env-file --strict-docker --max-moves --yes --dry-run --message --lock-timeout --timeout --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2427,6 +2610,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2439,7 +2626,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__reconcile)
-            opts="-i -q -v -h --policy --interval --node-timeout --discover-interval --repo --repo-path --allowed-signers --variable --poll --webhook --webhook-secret-file --listen --once --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --policy --interval --node-timeout --discover-interval --repo --repo-path --allowed-signers --variable --poll --webhook --webhook-secret-file --listen --once --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2549,6 +2736,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2561,7 +2752,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__restart)
-            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2615,6 +2806,10 @@ _stackctl() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --ledger)
@@ -2629,7 +2824,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__resume)
-            opts="-i -q -v -h --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2665,6 +2860,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2677,7 +2876,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__rm)
-            opts="-y -m -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2733,6 +2932,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2745,7 +2948,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__rollback)
-            opts="-y -m -d -i -q -v -h --to --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -d -i -q -v -h --to --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2805,6 +3008,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2817,7 +3024,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__scale)
-            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2873,6 +3080,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2885,7 +3096,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__service)
-            opts="-i -q -v -h --inventory --ledger --no-color --quiet --verbose --help update rollback scale inspect ls list ps logs"
+            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help update rollback scale inspect ls list ps logs"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2921,6 +3132,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2933,7 +3148,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__service__subcmd__inspect)
-            opts="-f -i -q -v -h --format --pretty --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-f -i -q -v -h --format --pretty --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2977,6 +3192,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2989,7 +3208,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__service__subcmd__logs)
-            opts="-f -n -t -i -q -v -h --follow --tail --since --until --timestamps --no-trunc --raw --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-f -n -t -i -q -v -h --follow --tail --since --until --timestamps --no-trunc --raw --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3041,6 +3260,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3053,7 +3276,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__service__subcmd__ls)
-            opts="-f -i -q -v -h --filter --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-f -i -q -v -h --filter --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3099,6 +3322,10 @@ _stackctl() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --ledger)
@@ -3113,7 +3340,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__service__subcmd__ps)
-            opts="-f -i -q -v -h --filter --format --no-trunc --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-f -i -q -v -h --filter --format --no-trunc --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3161,6 +3388,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3173,7 +3404,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__service__subcmd__rollback)
-            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3227,6 +3458,10 @@ _stackctl() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --ledger)
@@ -3241,7 +3476,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__service__subcmd__scale)
-            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3297,6 +3532,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3309,7 +3548,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__service__subcmd__update)
-            opts="-u -w -y -m -d -i -q -v -h --image --args --entrypoint --env-add --env-rm --label-add --label-rm --container-label-add --container-label-rm --user --workdir --hostname --replicas --replicas-max-per-node --constraint-add --constraint-rm --placement-pref-add --placement-pref-rm --publish-add --publish-rm --mount-add --mount-rm --config-add --config-rm --network-add --network-rm --limit-cpu --limit-memory --limit-pids --reserve-cpu --reserve-memory --health-cmd --health-interval --health-timeout --health-retries --health-start-period --no-healthcheck --restart-condition --restart-delay --restart-max-attempts --restart-window --stop-grace-period --stop-signal --update-parallelism --update-delay --update-monitor --update-order --update-failure-action --update-max-failure-ratio --rollback-parallelism --rollback-delay --rollback-monitor --rollback-order --rollback-failure-action --rollback-max-failure-ratio --force --no-resolve-image --rollback --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-u -w -y -m -d -i -q -v -h --image --args --entrypoint --env-add --env-rm --label-add --label-rm --container-label-add --container-label-rm --user --workdir --hostname --replicas --replicas-max-per-node --constraint-add --constraint-rm --placement-pref-add --placement-pref-rm --publish-add --publish-rm --mount-add --mount-rm --config-add --config-rm --network-add --network-rm --limit-cpu --limit-memory --limit-pids --reserve-cpu --reserve-memory --health-cmd --health-interval --health-timeout --health-retries --health-start-period --no-healthcheck --restart-condition --restart-delay --restart-max-attempts --restart-window --stop-grace-period --stop-signal --update-parallelism --update-delay --update-monitor --update-order --update-failure-action --update-max-failure-ratio --rollback-parallelism --rollback-delay --rollback-monitor --rollback-order --rollback-failure-action --rollback-max-failure-ratio --force --no-resolve-image --rollback --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3589,6 +3828,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3601,7 +3844,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__services)
-            opts="-f -i -q -v -h --filter --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-f -i -q -v -h --filter --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3649,6 +3892,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3661,7 +3908,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__show)
-            opts="-i -q -v -h --at --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --at --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3705,6 +3952,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3717,7 +3968,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__snapshot)
-            opts="-o -i -q -v -h --output --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-o -i -q -v -h --output --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3783,6 +4034,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3795,7 +4050,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__status)
-            opts="-i -q -v -h --repo --repo-path --allowed-signers --variable --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --repo --repo-path --allowed-signers --variable --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3862,6 +4117,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3874,7 +4133,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__suspend)
-            opts="-m -i -q -v -h --message --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-m -i -q -v -h --message --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3918,6 +4177,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3930,7 +4193,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__undo)
-            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3986,6 +4249,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3998,7 +4265,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__unlock)
-            opts="-i -q -v -h --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4034,6 +4301,10 @@ _stackctl() {
                     fi
                     return 0
                     ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -4046,7 +4317,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__version)
-            opts="-f -i -q -v -h --hosts --format --inventory --ledger --no-color --quiet --verbose --help"
+            opts="-f -i -q -v -h --hosts --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4088,6 +4359,10 @@ _stackctl() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --ledger)

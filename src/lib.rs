@@ -4,38 +4,72 @@
 //!
 //! # Rooms
 //!
+//! From the top floor down, each with the rooms that it names. No arrow points up.
+//!
 //! ```text
-//! main → cli ─┬→ engine ─┬→ fleet ───────┐
-//!             │          └→ orchestrator ┤→ model (plain data)
-//!             └→ compose ───────────────┘      diff uses model only, swarm what compose has read
+//! main          → cli
+//! cli           → notify, reconcile, ops, engine, artifact, gitops, fleet, inventory, compose,
+//!                 swarm, orchestrator, diff, ledger, yaml, http, words, model
+//! notify        → reconcile, engine, inventory, ledger::payload, http, process_group, words, model
+//! reconcile     → ops, engine, gitops, discover, fleet, orchestrator, ledger, words, model
+//! ops           → engine, gitops, discover, fleet, inventory, orchestrator, ledger, words, model
+//! engine        → discover, fleet, orchestrator, ledger, model
+//! artifact      → compose::Files, orchestrator, diff, model
+//! discover      → inventory, ledger, process_group, model
+//! gitops        → compose, ledger::release, yaml, process_group, model
+//! fleet         → inventory, ledger::register, http, model
+//! inventory     → ledger::place, yaml, model
+//! compose       → yaml, model
+//! swarm         → yaml, model
+//! orchestrator  → diff, model
+//! diff          → model
+//! ledger        → http, model
+//! yaml          →
+//! http          →
+//! process_group →
+//! words         →
+//! model         →
 //! ```
 //!
-//! - [`model`]: the nouns. Ids, [specs](model::StackSpec), [nodes](model::node), [tasks](model::Task), and
-//!   [what was seen](model::Observed). Names no other room.
-//! - [`yaml`]: text to a tree in which every value keeps its place, and drawing what is wrong with it.
+//! - [`cli`]: one file for each command; values become text in [`cli::render`], and only [`cli::ui`] prints.
+//! - [`notify`]: tells people and programs what happens, by the inventory's rules: commands and webhooks.
+//! - [`reconcile`]: the loop that keeps every stack of the ledger as it was declared.
+//! - [`ops`]: what stackctl does, for every surface: the one transaction in which what runs is changed, nodes,
+//!   records, and how stacks stand.
+//! - [`engine`]: carries a plan out, with the one clock and the journal.
+//! - [`artifact`]: files that one stackctl writes and another reads: saved plans, snapshots, what they redact.
+//! - [`discover`]: which hosts there are besides those that the inventory names, asked of programs, etcd,
+//!   ZooKeeper and Consul.
+//! - [`gitops`]: what git repositories declare: stacks, clusters, and what a push changed.
+//! - [`fleet`]: hosts. SSH, Docker's API, labels to model and back.
+//! - [`inventory`]: the file that names the hosts, read and checked; finding it.
 //! - [`compose`]: stackfiles to a [`StackSpec`](model::StackSpec). Opens no files itself, sees no network.
 //! - [`swarm`]: a stack as the requests docker's own client would make of swarm mode, to compare readings.
-//! - [`diff`]: what runs against what is wanted, field by field.
 //! - [`orchestrator`]: decisions. What runs where, in which order; no clock, no network, no chance.
-//! - [`fleet`]: hosts. The inventory, SSH, Docker's API, labels to model and back.
-//! - [`engine`]: the one loop between the two, with the one clock and the journal.
+//! - [`diff`]: what runs against what is wanted, field by field.
+//! - [`ledger`]: what the cluster remembers: locks, releases, the log; kept in volumes, files, etcd,
+//!   ZooKeeper or Consul.
+//! - [`yaml`]: text to a tree in which every value keeps its place, and drawing what is wrong with it.
+//! - [`http`]: HTTP/1: client, server, TLS, unix sockets, upgrades. Knows nothing of what is asked.
 //! - [`process_group`]: programs of this machine, ended with all that they started.
-//! - [`cli`]: one file for each command; values become text in [`cli::render`], and only [`cli::ui`] prints.
+//! - [`words`]: text that is safe to show, and the forms that all sentences share.
+//! - [`model`]: the nouns. Ids, [specs](model::StackSpec), [nodes](model::node), [tasks](model::Task),
+//!   [what was seen](model::Observed), [what is to be done](model::action). Names no other room.
 //!
-//! The arrows are kept by `tests/tidy.rs`, which reads the imports; effects (time, files, processes,
-//! environment) by `.clippy.toml`, and each exception says why. To place something new, ask what it may
-//! know: a fact is the model's, a decision the orchestrator's, an effect the fleet's, a word the cli's.
+//! `tests/tidy` holds this drawing against the imports; effects (time, files, processes, environment) are
+//! kept by `.clippy.toml`, and each exception says why. To place something new, ask what it may know: a fact
+//! is the model's, a decision the orchestrator's, an effect the fleet's, a word the cli's.
 //!
 //! # `stackctl deploy`, function by function
 //!
 //! 1. [`cli::run`] reads the arguments; nothing is opened before they are understood.
 //! 2. [`compose::load`] makes the stackfiles into a spec, or a [`Report`](compose::Report) of all that is
 //!    wrong with them.
-//! 3. [`fleet::inventory::load`] finds the hosts, and [`fleet::Fleet::connect`] dials them all at once.
+//! 3. [`inventory::load`] finds the hosts, and [`fleet::Fleet::connect`] dials them all at once.
 //!    It gives an [`Observer`](fleet::Observer), which cannot write, and an [`Executor`](fleet::Executor).
 //! 4. [`engine::plan()`] looks at every host and asks the registries in one round, pins images
 //!    ([`orchestrator::pin`]) and makes the plan.
-//! 5. [`orchestrator::Plan::make`] compares ([`diff::stack`]), decides every placement
+//! 5. [`orchestrator::Planned::make`] compares ([`diff::stack`]), decides every placement
 //!    ([`orchestrator::assign()`]), and runs the [`Converger`](orchestrator::Converger) in virtual time
 //!    against a world where all goes well: the [`Forecast`](orchestrator::Forecast) that people read.
 //! 6. [`cli::render`] shows it; `diff` and `--dry-run` end here. They never hold anything that can write.
@@ -63,6 +97,7 @@
 //!   the same time.
 //! - *Converged*: everything is as wanted; a second deploy does nothing.
 
+pub mod artifact;
 pub mod cli;
 pub mod compose;
 pub mod diff;
@@ -70,17 +105,19 @@ pub mod discover;
 pub mod engine;
 pub mod fleet;
 pub mod gitops;
+pub mod http;
+pub mod inventory;
 pub mod ledger;
 pub mod model;
+pub mod notify;
+pub mod ops;
 pub mod orchestrator;
 pub mod process_group;
+pub mod reconcile;
 pub mod swarm;
+pub mod words;
 pub mod yaml;
 
-// The small worlds of tests/support serve the unit tests too, under the name other crates see us by.
+// What tests/support has for unit tests too names us as other crates do.
 #[cfg(test)]
 extern crate self as stackctl;
-#[cfg(test)]
-#[path = "../tests/support/builder.rs"]
-#[allow(missing_docs, dead_code)]
-mod builder;

@@ -1,9 +1,9 @@
-//! Programs that end with all they have started.
+//! Child processes that end together with everything they have started.
 //!
-//! `git` fetches by programs of its own, and an inventory's script may call anything: whoever ends the first
-//! one alone leaves the others to wait for a server that does not answer, two more each time it is asked.
-//! So each is started as the leader of a process group, and the group is ended. Where somebody sits at a
-//! terminal they stay in ours: Ctrl-C ends us at once, and has to reach them. Knows nothing of what they are for.
+//! `git` fetches through processes of its own, and an inventory's script may start any: ending only the first
+//! one leaves the others waiting for a server that does not answer, two more with each poll. So each child
+//! leads a process group of its own, and the whole group is ended. With a terminal the child stays in our
+//! group: Ctrl-C ends us at once, and has to reach it too. Knows nothing of what the programs are for.
 
 use std::io::{self, IsTerminal as _};
 use std::process::Output;
@@ -11,7 +11,7 @@ use std::process::Output;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 
-/// Ends a program and what it has started, once this is dropped; unless it came to its end by itself.
+/// Ends a program and all it has started when this is dropped, unless it ended by itself.
 #[derive(Debug)]
 pub struct ProcessGroup(Option<Pid>);
 
@@ -30,7 +30,7 @@ fn start_group(command: &mut Command) -> io::Result<(Child, ProcessGroup)> {
     Ok((child, ProcessGroup(leader)))
 }
 
-/// Starts it and waits for its end. Whoever stops waiting ends it.
+/// Starts it and waits for its end. A caller that stops waiting ends it.
 pub async fn output(command: &mut Command) -> io::Result<Output> {
     let (child, group) = start(command)?;
     let output = child.wait_with_output().await?;
@@ -39,7 +39,7 @@ pub async fn output(command: &mut Command) -> io::Result<Output> {
 }
 
 impl ProcessGroup {
-    /// It has ended and was waited for: its number may be another's by now.
+    /// It has ended and was waited for: its id may be in use again.
     pub fn is_over(mut self) {
         self.0 = None;
     }
@@ -48,7 +48,7 @@ impl ProcessGroup {
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if let Some(leader) = self.0 {
-            // There may be nobody left.
+            // The group may be empty by now.
             let _gone = kill_process_group(leader, Signal::KILL);
         }
     }
@@ -71,7 +71,7 @@ mod tests {
         command
     }
 
-    /// Whether it runs: who ended is there until somebody has asked how.
+    /// Whether it runs: an ended process stays listed until its parent has waited for it.
     #[expect(clippy::disallowed_methods, reason = "the system knows")]
     fn runs(id: Pid) -> bool {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.as_raw_nonzero())).unwrap_or_default();
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_program_has_started_ends_with_it() {
+    async fn child_processes_end_with_their_program() {
         let (mut child, group) = start_group(&mut shell("sleep 600 & echo $!; wait")).unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = lines.next_line().await.unwrap().unwrap();

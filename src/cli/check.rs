@@ -1,6 +1,6 @@
-//! `stackctl check`: everything there is to say about stackfiles. Asks no host.
+//! `stackctl check`: reports all mistakes, warnings and notes of stackfiles. Asks no host.
 //!
-//! What is found is the answer, so it goes to stdout; other commands tell it on the side, to stderr.
+//! The findings are the answer, so they go to stdout; other commands print them to stderr.
 
 use serde_json::json;
 
@@ -14,21 +14,20 @@ use crate::model::StackName;
 use crate::yaml::{Drawn, Severity};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
-    ("Look for mistakes", "stackctl check -c docker-compose.yml"),
-    ("In CI, warnings counting as errors", "stackctl check --strict -c app.yml -c prod.yml"),
+    ("Find mistakes", "stackctl check -c docker-compose.yml"),
+    ("In CI, with warnings as errors", "stackctl check --strict -c app.yml -c prod.yml"),
     ("For an editor or another program", "stackctl check --format json -c docker-compose.yml"),
 ];
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
 pub struct Check {
-    /// What to look at.
     #[command(flatten)]
     pub stackfiles: Stackfiles,
-    /// Name the stack will have [default: `name` in the files, or that of the directory]
+    /// Name of the stack [default: `name` in the files, or the name of the directory]
     #[arg(value_name = "STACK", value_parser = stack_name)]
     pub stack: Option<StackName>,
-    /// Take warnings for errors
+    /// Treat warnings as errors
     #[arg(long)]
     pub strict: bool,
     /// text, or json for programs
@@ -36,7 +35,7 @@ pub struct Check {
     pub format: Format,
 }
 
-/// How many there are of each kind.
+/// How many findings there are of each severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Counts {
     errors: usize,
@@ -56,7 +55,7 @@ pub(super) fn run(args: &Check, context: &Context) -> Result<Exit, Failure> {
     };
     let names = args.stackfiles.names()?;
     let rank = |file: &str| names.iter().position(|name| name == file).unwrap_or(names.len());
-    // Faults and notes are each in the order of the files already: the order among equals stays.
+    // Faults and notes are in the order of the files already, and a stable sort keeps it.
     found.sort_by_key(|drawn| (rank(&drawn.file), drawn.line, drawn.column));
     if args.strict {
         for drawn in found.iter_mut().filter(|drawn| drawn.severity == Severity::Warning) {
@@ -98,7 +97,7 @@ fn count(found: &[Drawn]) -> Counts {
     Counts { errors: of(Severity::Error), warnings: of(Severity::Warning), notes: of(Severity::Note) }
 }
 
-/// The last line.
+/// The last line: how many errors, warnings and notes.
 fn summary(names: &[String], counts: Counts) -> String {
     let files = match names {
         [one] => one.clone(),

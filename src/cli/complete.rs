@@ -1,8 +1,8 @@
-//! Names that a shell completes while one types: stacks, services, nodes.
+//! Completes names of stacks, services and nodes in a shell.
 //!
-//! A shell that was told so by `COMPLETE=<shell> stackctl` asks the program itself at each tab. Nodes
-//! stand in the inventory; stacks and services are asked of the hosts, for [`PATIENCE`] at most. What
-//! cannot be had is left out without a word: a message in the middle of a line helps nobody.
+//! With the script of `COMPLETE=<shell> stackctl` the shell asks the program at each tab. Nodes come from
+//! the inventory; for stacks and services stackctl asks the hosts, for [`PATIENCE`] at most. It leaves out
+//! what it cannot get, without a message: a message in the middle of a line would only disturb.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -13,18 +13,20 @@ use clap_complete::engine::CompletionCandidate;
 use clap_complete::{ArgValueCandidates, CompleteEnv};
 
 use super::cluster::{Cluster, clock, env};
-use super::records::Home;
-use crate::fleet::{ConnectOptions, Fleet, Inventory, inventory};
+use super::help::TOPICS;
+use crate::fleet::ConnectOptions;
+use crate::inventory::{self, Inventory};
 use crate::model::Observed;
+use crate::ops::cluster::Unconnected;
 
 /// The variable by which a shell asks.
 const VARIABLE: &str = "COMPLETE";
 /// How long a tab waits for the hosts.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Answers a shell that asks for candidates or for its script; `None` if it is no shell that asks.
+/// Answers a shell that asks for candidates or for its script; `None` if no shell asks.
 pub(super) fn answer(args: &[OsString]) -> Option<Result<(), clap::Error>> {
-    // Every start passes here: nothing is looked up before it is known that a shell asks.
+    // Every start runs this, so look up nothing until it is certain that a shell asks.
     env(VARIABLE)?;
     let here = std::path::Path::new(".").canonicalize().ok();
     match CompleteEnv::with_factory(super::command)
@@ -46,7 +48,7 @@ pub(super) fn stacks() -> ArgValueCandidates {
     })
 }
 
-/// Services that run, of any stack: which one is meant is not told to who completes.
+/// Services that run, of any stack: a completer does not see which stack the line names.
 pub(super) fn services() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let observed = observed();
@@ -63,6 +65,21 @@ pub(super) fn full_services() -> ArgValueCandidates {
     })
 }
 
+/// Commands and topics, for `help`. No host is asked.
+pub(super) fn help() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let root = super::command();
+        let commands = root.get_subcommands().map(|command| {
+            let about = command.get_about().cloned();
+            CompletionCandidate::new(command.get_name()).help(about)
+        });
+        let topics = TOPICS.iter().filter(|topic| root.find_subcommand(topic.name).is_none());
+        let topics =
+            topics.map(|topic| CompletionCandidate::new(topic.name).help(Some(topic.summary.into())));
+        commands.chain(topics).collect()
+    })
+}
+
 /// Nodes of the inventory.
 pub(super) fn nodes() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
@@ -74,10 +91,40 @@ fn names(names: impl Iterator<Item = String>) -> Vec<CompletionCandidate> {
     names.collect::<BTreeSet<_>>().into_iter().map(CompletionCandidate::new).collect()
 }
 
-/// The inventory that the line names, or that would be found without.
+/// The inventory that the line names, or else the default one.
 #[expect(clippy::disallowed_methods, reason = "completers are handed nothing: the line is read here")]
 fn hosts() -> Option<Inventory> {
-    inventory::load(named_inventory(std::env::args_os()).as_deref(), &env).ok().map(|(hosts, _)| hosts)
+    let set = |name: &str| env(name).filter(|value| !value.is_empty());
+    let file = match (named_inventory(std::env::args_os()), named_cluster(std::env::args_os())) {
+        (Some(file), _) => Some(file),
+        (None, Some(cluster)) => Some(inventory::by_cluster(&cluster, &env).ok()?),
+        (None, None) if set(inventory::VARIABLE).is_some() => None,
+        (None, None) => match set("STACKCTL_CLUSTER") {
+            Some(cluster) => Some(inventory::by_cluster(&cluster, &env).ok()?),
+            None => None,
+        },
+    };
+    inventory::load(file.as_deref(), &env).ok().map(|(hosts, _)| hosts)
+}
+
+/// Clusters of the user's inventories.
+pub(super) fn clusters() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| names(inventory::clusters(&env).into_iter().filter_map(|known| known.cluster)))
+}
+
+/// `--cluster NAME` or `--cluster=NAME` in a line that is not finished.
+fn named_cluster(mut args: impl Iterator<Item = OsString>) -> Option<String> {
+    while let Some(arg) = args.next() {
+        match arg.to_str()? {
+            "--cluster" => return args.next()?.into_string().ok(),
+            text => {
+                if let Some(name) = text.strip_prefix("--cluster=") {
+                    return Some(name.to_owned());
+                }
+            }
+        }
+    }
+    None
 }
 
 /// `-i FILE`, `-iFILE`, `--inventory FILE` or `--inventory=FILE` in a line that is not finished.
@@ -136,18 +183,17 @@ fn remembered(with_stacks: bool) -> Option<Vec<String>> {
     })
 }
 
-/// Asks the hosts, within the time there is.
+/// Asks the hosts, for [`PATIENCE`] at most.
 fn asked<T>(ask: impl AsyncFnOnce(&Cluster) -> T) -> Option<T> {
     let (inventory, clock) = (hosts()?, clock().ok()?);
-    let home = Home::of(&inventory.ledger).ok()?;
+    let unconnected = Unconnected::of_named(inventory, None, clock, &env).ok()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let options = ConnectOptions { handshake: PATIENCE, ..ConnectOptions::default() };
     let answer = runtime.block_on(async {
         let look = async {
-            let fleet = Fleet::connect(&inventory, options).await;
-            let cluster = Cluster::new(inventory, home, clock, fleet);
+            let cluster = unconnected.connect(options).await;
             let answer = ask(&cluster).await;
-            cluster.fleet.close().await;
+            cluster.close().await;
             answer
         };
         tokio::time::timeout(PATIENCE, look).await.ok()
@@ -162,6 +208,16 @@ mod tests {
 
     fn named(line: &str) -> Option<PathBuf> {
         named_inventory(line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn so_is_its_cluster() {
+        let named = |line: &str| named_cluster(line.split(' ').map(OsString::from));
+        assert_eq!(named("stackctl -- stackctl ps -i a.yml"), None);
+        assert_eq!(named("stackctl -- stackctl --cluster"), None);
+        for line in ["--cluster lab ps", "ps --cluster=lab"] {
+            assert_eq!(named(line).as_deref(), Some("lab"), "{line}");
+        }
     }
 
     #[test]

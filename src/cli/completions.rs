@@ -7,8 +7,8 @@ use super::report::{Exit, Failure};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("For bash, with the names of stacks, services and nodes", "source <(COMPLETE=bash stackctl)"),
-    ("For fish, for good", "stackctl completions fish >~/.config/fish/completions/stackctl.fish"),
-    ("For zsh, for good", "stackctl completions zsh >\"${fpath[1]}/_stackctl\""),
+    ("For fish, permanently", "stackctl completions fish >~/.config/fish/completions/stackctl.fish"),
+    ("For zsh, permanently", "stackctl completions zsh >\"${fpath[1]}/_stackctl\""),
 ];
 
 /// Arguments of `completions`.

@@ -1,4 +1,4 @@
-//! `stackctl config`: the stackfile as it is understood.
+//! `stackctl config`: prints the stackfile as stackctl understands it.
 
 use std::collections::BTreeSet;
 
@@ -9,18 +9,21 @@ use super::deploy::stack_name;
 use super::render::text::{clean, count};
 use super::report::{Exit, Failure};
 use super::stackfiles::Stackfiles;
-use super::template::json_lines;
 use super::ui::Ui;
 use crate::compose::Variables;
 use crate::compose::config::{Loss, for_docker, text};
+use crate::model::json::json_lines;
 use crate::model::{ServiceName, StackName, StackSpec};
 use crate::swarm;
 use crate::yaml::closest;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
-    ("The file as it is understood", "stackctl config -c docker-compose.yml"),
+    ("The file as stackctl understands it", "stackctl config -c docker-compose.yml"),
     ("A file for `docker stack deploy`", "stackctl config --format docker -c compose.yaml >stack.yml"),
-    ("What `docker stack deploy` would ask of a swarm", "stackctl config --format swarm --stack shop"),
+    (
+        "The requests that `docker stack deploy` would send to a swarm",
+        "stackctl config --format swarm --stack shop",
+    ),
 ];
 
 /// Stands for every service.
@@ -29,14 +32,13 @@ const ALL: &str = "*";
 /// Arguments of `config`.
 #[derive(Debug, clap::Args)]
 pub struct Config {
-    /// What to print.
     #[command(flatten)]
     pub stackfiles: Stackfiles,
-    /// yaml for the merged file, docker for one that `docker stack deploy` can read, json for what it
-    /// comes to, swarm for the requests that `docker stack deploy` would make of an engine
+    /// yaml for the merged file, docker for one that `docker stack deploy` can read, json for the resulting
+    /// specification, swarm for the requests that `docker stack deploy` would send to an engine
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
-    /// Name of the stack [default: the `name` of the files, or else of their directory]
+    /// Name of the stack [default: the `name` of the files, or else the name of their directory]
     #[arg(long, value_name = "NAME", value_parser = stack_name)]
     pub stack: Option<StackName>,
     /// Leave variables as they are
@@ -48,7 +50,7 @@ pub struct Config {
     /// Print the images, one a line, each once
     #[arg(long, conflicts_with_all = ["format", "hash"])]
     pub images: bool,
-    /// Print services with the hash of what their tasks run, one a line; a changed hash is a replaced task
+    /// Print services with the hash of their task specification, one a line; a new hash means replaced tasks
     #[arg(long, value_name = "SERVICE", num_args = 0..=1, default_missing_value = ALL, value_delimiter = ',')]
     #[arg(conflicts_with_all = ["format", "skip_interpolation"])]
     pub hash: Vec<String>,
@@ -60,33 +62,28 @@ pub enum Format {
     /// The merged file.
     #[default]
     Yaml,
-    /// The merged file without what docker's client has no words for.
+    /// The merged file without keys that docker's client cannot read.
     Docker,
-    /// What it comes to, every default filled in.
+    /// The resulting specification, with every default filled in.
     Json,
     /// The requests of docker's client.
     Swarm,
 }
 
-/// What cannot be printed.
+/// Why something cannot be printed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 pub enum ConfigError {
     /// A specification is made of values.
-    #[error("without the values of variables there is only the merged file")]
+    #[error("without the values of variables, only the merged file can be printed")]
     #[diagnostic(
         code(stackctl::cli::no_values),
-        help("take `--skip-interpolation` out, or print `--format yaml`")
+        help("remove `--skip-interpolation`, or print `--format yaml`")
     )]
     NoValues,
-    /// `--hash` of nobody.
+    /// `--hash` names a service that does not exist.
     #[error("no service `{name}` in the stackfile")]
     #[diagnostic(code(stackctl::cli::unknown_service), help("{help}"))]
-    UnknownService {
-        /// As asked for.
-        name: String,
-        /// Which there are.
-        help: String,
-    },
+    UnknownService { name: String, help: String },
 }
 
 pub(super) fn run(args: &Config, context: &Context) -> Result<Exit, Failure> {
@@ -103,12 +100,12 @@ pub(super) fn run(args: &Config, context: &Context) -> Result<Exit, Failure> {
         _ if context.ui.is_quiet() && !lists => return Ok(Exit::Done),
         _ if args.services => lines(spec.services.keys().map(ToString::to_string)),
         _ if args.images => {
-            // Where variables are kept nobody has looked whether an image is one.
+            // With uninterpolated variables, images were not checked.
             let images: BTreeSet<_> = spec.services.values().map(|s| clean(&s.task.image)).collect();
             lines(images.into_iter().map(Into::into))
         }
-        // A dollar sign is doubled, so that what is printed can be deployed; one that has yet to be
-        // understood is not.
+        // A dollar sign is doubled, so that the output can be deployed; a variable that is not yet
+        // filled in stays as it is.
         Format::Yaml | Format::Docker => {
             let (narrowed, losses) = for_docker(&loaded.merged);
             let is_dockers = args.format == Format::Docker || args.stackfiles.strict_docker;
@@ -122,7 +119,7 @@ pub(super) fn run(args: &Config, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// What docker has no words for: what was left out, or that it will not be understood.
+/// Warns about keys that docker's client cannot read, or that were left out for it.
 fn tell(ui: &Ui, losses: &[Loss], is_left_out: bool) {
     let Some(first) = losses.first() else { return };
     if is_left_out {

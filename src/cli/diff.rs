@@ -1,7 +1,7 @@
-//! `stackctl diff`: what a deploy would do, and nothing done.
+//! `stackctl diff`: shows what a deploy would do, and changes nothing.
 
 mod against;
-mod told;
+mod review;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -11,33 +11,34 @@ use clap::{ValueEnum, ValueHint};
 use super::Context;
 use super::cluster;
 use super::deploy::ResolveImage;
-use super::records::{Reading, drifted, reading, remembered};
+use super::records::{Reading, drifted, remembered};
 use super::release_name::{ReleaseName, find_named, release_name};
 use super::render::plan;
 use super::render::table::align;
 use super::report::{self, Exit, Failure};
 use super::rollout::{self, Kind};
-use super::saved_plan::{SavedPlan, SavedPlanError};
+use super::saved_plan;
 use super::show::yaml;
 use super::stackfiles::Stackfiles;
-use super::template::json_line;
+use crate::artifact::saved_plan::SavedPlanError;
 use crate::compose::{Written, short};
-use crate::engine::{self, Planned, Request};
+use crate::engine::{self, Request};
 use crate::fleet::ConnectOptions;
 use crate::ledger::release::Release;
 use crate::model::NodeName;
+use crate::model::json::json_line;
 use crate::orchestrator::what_if::{Landing, NewNode, landings};
-use crate::orchestrator::{Plan, WhatIf, pin};
-use told::FromFiles;
+use crate::orchestrator::{Planned, WhatIf, pin};
+use review::FromFiles;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("See what would change (status 2 if something would)", "stackctl diff -c docker-compose.yml shop"),
     (
-        "As a comment on a pull request, without a way to the hosts",
+        "As a comment on a pull request, without access to the hosts",
         "stackctl diff --against snapshot.json --format markdown -c app.yml shop",
     ),
     (
-        "Keep the plan, carry it out later, or nothing if it is not true any more",
+        "Save the plan and carry it out later; a stale plan is refused",
         "stackctl diff --out plan.bin -c app.yml shop; stackctl deploy plan.bin",
     ),
 ];
@@ -45,23 +46,22 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
 /// Arguments of `diff`.
 #[derive(Debug, clap::Args)]
 pub struct Diff {
-    /// Name of the stack [default: the stackfile's `name`]; or one of its releases, STACK@N, to see what going
-    /// back to it would do
+    /// Name of the stack [default: the stackfile's `name`]; or one of its releases, STACK@N, to see what a
+    /// rollback to it would do
     #[arg(value_name = "STACK[@N]", value_parser = release_name, add = super::complete::stacks_and_releases())]
     pub stack: Option<ReleaseName>,
-    /// Another release: how it differs from the first
+    /// Another release, to compare with the first
     #[arg(value_name = "STACK@M", value_parser = release_name, add = super::complete::releases())]
     pub other: Option<ReleaseName>,
-    /// What to compare with.
     #[command(flatten)]
     pub stackfiles: Stackfiles,
-    /// Count services that are no longer in the stackfile as to be removed
+    /// Also plan the removal of services that are no longer in the stackfile
     #[arg(long)]
     pub prune: bool,
     /// When to ask the registry which image a tag stands for
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     pub resolve_image: ResolveImage,
-    /// Send this machine's registry credentials to the hosts for the look-ups
+    /// Send this machine's registry credentials to the hosts, to look up digests
     #[arg(long)]
     pub with_registry_auth: bool,
     /// Plan as if these nodes were lost
@@ -70,12 +70,12 @@ pub struct Diff {
     /// Plan as if this node were there too: NAME[:label=VALUE,…][:cpus=N,memory=SIZE]
     #[arg(long, value_name = "NODE", value_parser = new_node)]
     pub simulate_add: Vec<NewNode>,
-    /// Compare with what `stackctl snapshot` wrote to this file, and ask no host: tags whose digest is not
-    /// known from there stay tags
+    /// Compare with a snapshot, and ask no host: a tag whose digest the snapshot does not have
+    /// stays a tag
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["other", "with_registry_auth"])]
     pub against: Option<PathBuf>,
-    /// Also keep the plan in this file: `stackctl deploy FILE` carries out that plan or none
+    /// Also save the plan to this file: `stackctl deploy FILE` carries out exactly that plan, or refuses it
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["other", "against", "simulate_loss", "simulate_add"])]
     pub out: Option<PathBuf>,
@@ -92,7 +92,7 @@ pub enum Format {
     Text,
     /// For programs: one JSON object.
     Json,
-    /// For the comment on a pull request: the marker by which to find it again names the stack.
+    /// For a comment on a pull request, with a marker that names the stack.
     Markdown,
     /// For the lines of a pull request on GitHub: workflow commands.
     Github,
@@ -101,7 +101,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Whether what cannot be planned is told in this form, too.
+    /// Whether this form also reports why there is no plan.
     fn is_for_pull_requests(self) -> bool {
         match self {
             Self::Markdown | Self::Github | Self::Gitlab => true,
@@ -110,9 +110,9 @@ impl Format {
     }
 }
 
-/// A node that was named and is not there.
+/// `--simulate-loss` names a node that does not exist.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("there is no node `{0}` to lose")]
+#[error("`--simulate-loss` names a node that does not exist: `{0}`")]
 #[diagnostic(code(stackctl::inventory::no_such_node), help("`stackctl node ls` lists them"))]
 struct NoSuchNode(String);
 
@@ -155,7 +155,7 @@ fn new_node(text: &str) -> Result<NewNode, String> {
     Ok(new)
 }
 
-/// Tasks on each node, now and then.
+/// Tasks on each node, now and in the simulated cluster.
 fn table(landed: &[Landing], lost: &BTreeSet<NodeName>) -> String {
     let mut lines = vec!["SERVICE\tNODE\tTASKS NOW\tTHEN".to_owned()];
     lines.extend(landed.iter().map(|one| {
@@ -168,7 +168,7 @@ fn table(landed: &[Landing], lost: &BTreeSet<NodeName>) -> String {
 pub(super) fn run(args: &Diff, context: &Context) -> Result<Exit, Failure> {
     let result = diff(args, context);
     if let Err(failure) = &result {
-        told::failure(args, context, failure);
+        review::failure(args, context, failure);
     }
     result
 }
@@ -194,20 +194,21 @@ fn diff(args: &Diff, context: &Context) -> Result<Exit, Failure> {
         let what_if = what_if(args, cluster.inventory.hosts.keys())?;
         let lost = what_if.lose.clone();
         let is_real = what_if.is_empty();
-        let request = Request { options, resolve: args.resolve_image.into(), what_if };
+        let request = Request { options, resolve: args.resolve_image.into(), what_if, ..Request::default() };
         let given = stack;
         let stack = loaded.spec.name.clone();
-        let ledger = reading(cluster);
-        let plan = engine::plan(cluster.lookout(), cluster.clock.now(), loaded.spec, request);
+        let ledger = &cluster.ledger;
+        let plan = engine::plan(cluster.cluster_reader(), cluster.clock.now(), loaded.spec, request);
         let (mut planned, remembered) = tokio::join!(plan, remembered(ledger, &stack));
         match remembered {
             Ok(remembered) if is_real => {
-                planned.plan.drift = drifted(&planned.observed, &remembered.history);
+                let drift = drifted(planned.observed(), &remembered.history);
+                planned = planned.with_drift(drift);
             }
             Ok(_) => {}
-            Err(error) => context.ui.detail(&format!("No drift is told: {error}")),
+            Err(error) => context.ui.detail(&format!("Drift is unknown: {error}")),
         }
-        let landed = landings(&planned.observed, &planned.spec.name, &lost, &planned.plan);
+        let landed = landings(planned.observed(), planned.stack(), &lost, planned.plan());
         let files = FromFiles {
             written: Written { sources: &loaded.sources, merged: &loaded.merged },
             notes: &loaded.notes,
@@ -215,17 +216,17 @@ fn diff(args: &Diff, context: &Context) -> Result<Exit, Failure> {
         let imagined = (!is_real).then_some((&landed[..], &lost));
         let exit = show(args, context, &planned, imagined, Some(&files))?;
         if let Some(path) = &args.out {
-            SavedPlan::of(&planned, &args.stackfiles, given, inputs, args.prune)?.write(path)?;
+            saved_plan::keep(path, &planned, &args.stackfiles, given, inputs, args.prune)?;
             let path = path.display();
-            context
-                .ui
-                .say(&format!("The plan is in {path}: `stackctl deploy` carries out that plan or none."));
+            context.ui.say(&format!(
+                "The plan is in {path}: `stackctl deploy` carries out exactly that plan, or refuses it."
+            ));
         }
         Ok(exit)
     })
 }
 
-/// Tasks on each node, in a world that is only imagined, and the nodes it lacks.
+/// Tasks on each node in a simulated cluster, and the nodes that it lacks.
 type Imagined<'a> = (&'a [Landing], &'a BTreeSet<NodeName>);
 
 fn show(
@@ -240,7 +241,7 @@ fn show(
     if args.format == Format::Json {
         let mut value = plan::to_json(&view);
         value["problems"] =
-            planned.plan.problems.iter().map(|one| report::to_json(one)).collect::<Vec<_>>().into();
+            planned.plan().problems.iter().map(|one| report::to_json(one)).collect::<Vec<_>>().into();
         if let Some((landed, _)) = imagined {
             let row = |one: &Landing| {
                 serde_json::json!({
@@ -251,7 +252,7 @@ fn show(
         }
         ui.data(&(json_line(&value) + "\n"));
     }
-    // What could run is told even where something could not.
+    // Shows where tasks could run even if some could not.
     if let Some((landed, lost)) = imagined {
         match args.format {
             Format::Text => ui.data(&(table(landed, lost) + "\n")),
@@ -260,19 +261,19 @@ fn show(
         }
     }
     if args.format.is_for_pull_requests() {
-        ui.data(&told::plan(args, &view, &planned.plan.problems, files));
+        ui.data(&review::plan(args, &view, &planned.plan().problems, files));
     }
     rollout::refuse_problems(ui, planned)?;
     if args.format == Format::Text {
         ui.data(&plan::text(&view));
     }
-    Ok(if planned.plan.is_empty() { Exit::Done } else { Exit::Differs })
+    Ok(if planned.plan().is_empty() { Exit::Done } else { Exit::Differs })
 }
 
-/// What a deploy of an old release would do; or how one release differs from another.
+/// Shows what a rollback to a release would do, or how two releases differ.
 fn of_release(args: &Diff, name: &ReleaseName, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster| {
-        let ledger = reading(cluster);
+        let ledger = &cluster.ledger;
         let release = release(context, ledger, name).await?;
         if let Some(other) = &args.other {
             let to = self::release(context, ledger, other).await?;
@@ -281,8 +282,8 @@ fn of_release(args: &Diff, name: &ReleaseName, context: &Context) -> Result<Exit
         let observed = cluster.observe().await;
         let mut spec = release.spec;
         pin::keep_forced(&mut spec, observed.tasks().filter(|task| task.stack == name.stack));
-        let plan = Plan::make(&observed, &spec, cluster.plan_options(true));
-        show(args, context, &Planned { observed, spec, plan }, None, None)
+        let planned = Planned::make(observed, spec, cluster.plan_options(true));
+        show(args, context, &planned, None, None)
     })
 }
 

@@ -1,6 +1,6 @@
-//! `stackctl exec`: a command in the container of a task, wherever that is.
+//! `stackctl exec`: runs a command in the container of a task, on whichever node it is.
 //!
-//! Changes nothing that is declared, so it is no release, and takes no lease.
+//! It changes nothing that is declared, so it makes no release and takes no lease.
 
 mod terminal;
 
@@ -23,52 +23,52 @@ use terminal::Terminal;
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("A shell in a task of a service", "stackctl exec -it shop_web sh"),
     ("A command in its second task", "stackctl exec shop_web.2 nginx -t"),
-    ("Something to read", "stackctl exec -i shop_db psql shop <dump.sql"),
+    ("With input from a file", "stackctl exec -i shop_db psql shop <dump.sql"),
 ];
 
 /// Arguments of `exec`.
 #[derive(Debug, clap::Args)]
 pub struct Exec {
-    /// The hosts of the cluster; `-i` is something else here
-    // By the id of the global one, which thereby gives way.
+    /// Inventory file with the hosts of the cluster; `-i` has another meaning here
+    // Has the id of the global argument, and so replaces it.
     #[arg(id = "inventory", long, value_name = "FILE", env = "STACKCTL_INVENTORY")]
     #[arg(value_hint = ValueHint::FilePath, help_heading = "Global options")]
     pub inventory: Option<PathBuf>,
     /// Pass this command's input on
     #[arg(short, long)]
     pub interactive: bool,
-    /// With a terminal
+    /// Give the command a terminal
     #[arg(short, long)]
     pub tty: bool,
     /// Set a variable; a name alone takes the value it has here
     #[arg(short, long, value_name = "NAME=VALUE")]
     pub env: Vec<String>,
-    /// As this user, or uid:gid
+    /// Run as this user, or uid:gid
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
-    /// In this directory of the container
+    /// Run in this directory of the container
     #[arg(short, long, value_name = "DIR")]
     pub workdir: Option<String>,
-    /// With all capabilities
+    /// Give the command all capabilities
     #[arg(long)]
     pub privileged: bool,
-    /// A service, STACK_SERVICE, whose first task that runs is taken; or a certain task, STACK_SERVICE.SLOT
+    /// A service, STACK_SERVICE, of which stackctl takes the first running task; or a certain task, STACK_SERVICE.SLOT
     #[arg(value_name = "SERVICE[.SLOT]", add = super::complete::full_services())]
     pub task: String,
-    /// The command and its arguments; its exit status is the status of this command
+    /// The command and its arguments; stackctl ends with its exit status
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub command: Vec<String>,
 }
 
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 enum BadExec {
-    #[error("--tty needs a terminal to pass on, and the input is none")]
+    #[error("--tty needs a terminal, and stdin is none")]
     #[diagnostic(code(stackctl::cli::not_a_terminal), help("leave out `-t`"))]
     NoTerminal,
     #[error("no task of {name} runs")]
     #[diagnostic(
         code(stackctl::cli::no_running_task),
-        help("`stackctl ps {stack}` shows what became of them")
+        help("`stackctl ps {stack}` shows why its tasks ended")
     )]
     NotRunning { name: String, stack: String },
     #[error("`{text}` may be {} or {}", .both[0], .both[1])]
@@ -111,7 +111,7 @@ pub(super) fn run(args: &Exec, context: &Context) -> Result<Exit, Failure> {
     })
 }
 
-/// The task that is meant: the first of the service that is up, or else that runs.
+/// Picks the task: the first of the service that is up, or else the first that runs.
 fn find<'o>(text: &str, observed: &'o Observed) -> Result<&'o Task, Failure> {
     let is_named = |task: &&Task| {
         ['_', '/'].iter().any(|sign| {
@@ -140,7 +140,7 @@ fn find<'o>(text: &str, observed: &'o Observed) -> Result<&'o Task, Failure> {
     })
 }
 
-/// Passes everything on, in both directions, until the command has ended.
+/// Copies input and output until the command has ended.
 async fn attend(
     context: &Context,
     mut session: Session,
@@ -150,7 +150,7 @@ async fn attend(
     let terminal = (command.tty && terminal::is_there()).then(Terminal::follow);
     let _raw = terminal.as_ref().filter(|_| command.stdin).map(Terminal::raw);
     let sizes = terminal.as_ref().map(|terminal| tokio::spawn(terminal.sizes(session.resizer())));
-    // Without input, the other half is kept open all the same: closed, it would end the command's output.
+    // Keeps the write half open even without input: closing it would end the command's output.
     let feed = tokio::spawn(feed(input, command.stdin));
     let ended = loop {
         match session.output().await {
@@ -186,7 +186,7 @@ async fn feed(mut input: Input, has_stdin: bool) {
                 return;
             }
         }
-        // The command sees the end of its input, and may still have much to say.
+        // The command sees the end of its input, and may still write output.
         let _ = input.shutdown().await;
     }
     std::future::pending::<()>().await;

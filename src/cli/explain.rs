@@ -1,4 +1,4 @@
-//! `stackctl explain`: why the tasks of a service are where they are, and why not elsewhere.
+//! `stackctl explain`: explains why the tasks of a service are where they are, and why not elsewhere.
 
 use super::Context;
 use super::cluster;
@@ -7,14 +7,14 @@ use super::render::table::align;
 use super::render::text::{clean, count};
 use super::report::{Exit, Failure};
 use super::stackfiles::Stackfiles;
-use super::template::json_line;
 use crate::fleet::ConnectOptions;
+use crate::model::json::json_line;
 use crate::model::{Observed, ServiceMode, ServiceName, StackName, StackSpec};
 use crate::orchestrator::explain::{Explanation, explain};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
-    ("Why is it there, by the stackfile's own rules?", "stackctl explain -c app.yml shop web"),
-    ("What is known without the file, as JSON", "stackctl explain --format json shop_web"),
+    ("By the rules of the stackfile", "stackctl explain -c app.yml shop web"),
+    ("Without the file, as JSON", "stackctl explain --format json shop_web"),
 ];
 
 /// Arguments of `explain`.
@@ -23,7 +23,7 @@ pub struct Explain {
     /// The service: `STACK SERVICE`, or `STACK_SERVICE` as docker names it
     #[arg(value_name = "SERVICE", required = true, num_args = 1..=2)]
     pub service: Vec<String>,
-    /// Where the service's rules are read.
+    /// The stackfiles with the service's placement rules.
     #[command(flatten)]
     pub stackfiles: Stackfiles,
     /// How to show it
@@ -37,7 +37,7 @@ pub(super) fn run(args: &Explain, context: &Context) -> Result<Exit, Failure> {
         [stack, _] => named(stack),
         _ => None,
     };
-    // One word may be divided in several places; a file knows its stack's name, or takes it from here.
+    // One word may be split in several places; a file has its stack's name, or takes it from here.
     let (first, rest) = args.service[0].split_once('_').unwrap_or(("", &args.service[0]));
     let guess = written.or_else(|| named(first).filter(|name| !name.as_str().is_empty()));
     let loaded = match args.stackfiles.files.is_empty() {
@@ -63,7 +63,7 @@ pub(super) fn run(args: &Explain, context: &Context) -> Result<Exit, Failure> {
         };
         let explained = explained.map_err(Failure::refused)?;
         if is_live {
-            context.ui.warn("the rules of placement are not known without the stackfile (-c): constraints, preferences and strategy are left out");
+            context.ui.warn("without the stackfile (-c), placement rules are unknown: constraints, preferences and strategy are left out");
         }
         match args.format {
             Format::Text => context.ui.data(&text(&spec, &explained)),
@@ -76,7 +76,7 @@ pub(super) fn run(args: &Explain, context: &Context) -> Result<Exit, Failure> {
     })
 }
 
-/// Stack and service of a name as docker has it, if such a service runs.
+/// Splits a docker-style name into stack and service, if such a service runs.
 fn divided(observed: &Observed, full: &str) -> Option<(StackName, ServiceName)> {
     let mut tasks = observed.tasks();
     tasks
@@ -84,7 +84,7 @@ fn divided(observed: &Observed, full: &str) -> Option<(StackName, ServiceName)> 
         .map(|task| (task.stack.clone(), task.service.clone()))
 }
 
-/// What the tasks of a stack tell of it: what each service runs, not where it may.
+/// The spec of a stack as far as its tasks show it: what each service runs, but no placement rules.
 fn running(observed: &Observed, stack: &StackName) -> StackSpec {
     let mut spec = StackSpec::empty(stack.clone());
     for task in observed.tasks().filter(|task| task.stack == *stack && task.is_live()) {

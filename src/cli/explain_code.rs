@@ -1,4 +1,4 @@
-//! `stackctl explain-code`: the long story behind a diagnostic.
+//! `stackctl explain-code`: explains a diagnostic code at length.
 
 use serde_json::{Value, json};
 
@@ -9,9 +9,9 @@ use super::render::{style, table, text};
 use super::report::{Exit, Failure};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
-    ("What a message is about", "stackctl explain-code stackctl::compose::bad_port"),
+    ("A whole code", "stackctl explain-code stackctl::compose::bad_port"),
     ("The last part is enough", "stackctl explain-code bad_port"),
-    ("All codes there are", "stackctl explain-code"),
+    ("List all codes", "stackctl explain-code"),
 ];
 
 /// Arguments of `explain-code`.
@@ -51,8 +51,8 @@ pub(super) fn run(args: &ExplainCode, context: &Context) -> Result<Exit, Failure
         }
         (Format::Text, None) => list(&rows),
         (Format::Text, Some(_)) => {
-            let told: Vec<String> = rows.iter().map(|row| told(row, context.ui.width())).collect();
-            told.join("\n")
+            let pages: Vec<String> = rows.iter().map(|row| page(row, context.ui.width())).collect();
+            pages.join("\n")
         }
     };
     context.ui.data(&out);
@@ -78,7 +78,7 @@ fn list(rows: &[&Code]) -> String {
     table::align(&lines)
 }
 
-fn told(code: &Code, width: usize) -> String {
+fn page(code: &Code, width: usize) -> String {
     let mut out = String::new();
     for full in code.codes() {
         out.push_str(&style::paint(style::STRONG, &full));
@@ -92,6 +92,8 @@ fn told(code: &Code, width: usize) -> String {
     for line in code.example.lines() {
         out.push_str(&format!("    {line}\n"));
     }
+    let topic = code.topic();
+    out.push_str(&format!("\n{}\n    stackctl help {topic}\n", style::paint(style::STRONG, "Topic")));
     out
 }
 

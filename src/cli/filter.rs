@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// What was asked for.
+/// The filters of a command line.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filters(BTreeMap<String, Vec<String>>);
 
@@ -16,7 +16,6 @@ pub enum FilterError {
         help("write it as KEY=VALUE, for example `{example}=web`")
     )]
     Malformed {
-        /// As written.
         text: String,
         /// A key there is.
         example: String,
@@ -24,23 +23,11 @@ pub enum FilterError {
     /// No such key.
     #[error("no filter `{key}` here")]
     #[diagnostic(code(stackctl::filter::unknown), help("there are: {}", known.join(", ")))]
-    Unknown {
-        /// As written.
-        key: String,
-        /// Those there are.
-        known: Vec<String>,
-    },
+    Unknown { key: String, known: Vec<String> },
     /// The key is known, the value is not.
     #[error("`{value}` is not a value of filter `{key}`")]
     #[diagnostic(code(stackctl::filter::bad_value), help("one of: {}", known.join(", ")))]
-    BadValue {
-        /// Key.
-        key: String,
-        /// As written.
-        value: String,
-        /// Those there are.
-        known: Vec<String>,
-    },
+    BadValue { key: String, value: String, known: Vec<String> },
 }
 
 impl Filters {
@@ -76,13 +63,13 @@ impl Filters {
         }
     }
 
-    /// Whether nothing was asked for under `key`, or one of the values asked for satisfies `fits`.
+    /// Whether `key` has no filter, or one of its values satisfies `fits`.
     pub fn allows(&self, key: &str, fits: impl FnMut(&str) -> bool) -> bool {
         self.0.get(key).is_none_or(|values| values.iter().map(String::as_str).any(fits))
     }
 
-    /// Whether labels hold what was asked for under `key`: every `name` or `name=value` of them, as
-    /// docker's label filters add up.
+    /// Whether labels satisfy the filters under `key`: all `name` and `name=value` filters, since docker's
+    /// label filters add up.
     #[must_use]
     pub fn allows_labels(&self, key: &str, labels: &BTreeMap<String, String>) -> bool {
         self.0.get(key).into_iter().flatten().all(|wanted| match wanted.split_once('=') {

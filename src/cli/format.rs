@@ -1,8 +1,8 @@
-//! The two ways in which a command answers that has no other: for people, and for programs.
+//! The two output formats of commands without a template: text and JSON.
 
 use clap::ValueEnum;
 
-/// How an answer is given.
+/// An output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Format {
     /// For people.

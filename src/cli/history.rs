@@ -1,22 +1,21 @@
-//! `stackctl history`: what was deployed when, by whom and from what.
+//! `stackctl history`: lists the releases of a stack: when, by whom, from what.
 
 use serde_json::json;
 
 use super::cluster::{self, Cluster};
 use super::deploy::stack_name;
-use super::moment;
-use super::records::{reading, remembered};
 use super::render::age::ago;
 use super::render::list::{Columns, Row};
 use super::render::services::into_row;
 use super::report::{Exit, Failure};
+use super::time_arg;
 use super::{Context, ui::Ui};
 use crate::fleet::ConnectOptions;
 use crate::ledger::release::{Git, History, Outcome, Release};
 use crate::model::{StackName, Timestamp};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
-    ("What was deployed, the newest first", "stackctl history shop"),
+    ("All releases, the newest first", "stackctl history shop"),
     ("Number and outcome, for a script", r"stackctl history --format '{{.Release}}\t{{.Outcome}}' shop"),
 ];
 
@@ -45,7 +44,7 @@ pub struct Arguments {
     /// Name of the stack
     #[arg(value_name = "STACK", value_parser = stack_name, add = super::complete::stacks())]
     pub stack: StackName,
-    /// Only what was declared until then: a time, or an operation as `log` names it
+    /// Only releases until then: a time, or an operation as `log` names it
     #[arg(long, value_name = "ID|TIME")]
     pub at: Option<String>,
     /// `table`, `table TEMPLATE`, `json`, or a Go template such as '{{.Release}}'
@@ -56,13 +55,13 @@ pub struct Arguments {
 pub(super) fn run(args: &Arguments, context: &Context) -> Result<Exit, Failure> {
     COLUMNS.render(args.format.as_deref(), &[])?;
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
-        let mut history = remembered(reading(cluster), &args.stack).await?.history;
+        let mut history = cluster.remembered(&args.stack).await?.history;
         if let Some(then) = &args.at {
-            moment::until(cluster, &args.stack, then, &mut history).await?;
+            time_arg::until(cluster, &args.stack, then, &mut history).await?;
         }
         warn_of_undecided(&context.ui, &history);
         if history.releases.is_empty() {
-            context.ui.talk(&format!("no releases are remembered of stack: {}\n", args.stack));
+            context.ui.talk(&format!("the ledger has no release of stack: {}\n", args.stack));
             return Ok(Exit::Refused);
         }
         let rows = rows(cluster.clock.now(), &history);
@@ -71,11 +70,11 @@ pub(super) fn run(args: &Arguments, context: &Context) -> Result<Exit, Failure> 
     })
 }
 
-/// What is not known is said.
+/// Warns about a release whose record is undecided.
 pub(super) fn warn_of_undecided(ui: &Ui, history: &History) {
     for number in &history.undecided {
         ui.warn(&format!(
-            "whether there is a release {number} cannot be told: its writer was cut off, or managers do not answer"
+            "it is unknown whether release {number} exists: its writer was cut off, or managers do not answer"
         ));
     }
 }

@@ -1,4 +1,4 @@
-//! `stackctl hook`: a push into a bare repository is released while whoever pushed looks on.
+//! `stackctl hook`: a push into a bare repository is released, with its progress in the pusher's terminal.
 
 mod remote;
 mod run;
@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 use clap::{Subcommand, ValueHint};
 
 use super::Context;
-use super::cluster::env;
+use super::cluster::{env, named_inventory};
 use super::reconcile::repositories::folder;
 use super::report::{Exit, Failure};
-use crate::fleet::inventory;
 use crate::gitops::hook::{Bare, Call, Followed, HookError, Installed, Removed};
+use crate::inventory;
 use remote::Place;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     (
-        "A push to the main branch is released; whoever pushes sees the plan and what becomes of it",
+        "Release what is pushed to the main branch, with the plan and its progress in the pusher's terminal",
         "stackctl hook install -i /etc/stackctl/stackctl.yml /srv/git/ops.git",
     ),
     (
@@ -40,7 +40,7 @@ pub struct Hook {
 pub enum HookCommand {
     /// Write a post-receive hook that releases what is pushed
     ///
-    /// The repository must be bare. Whoever pushes needs what `deploy` needs on the machine of the
+    /// The repository must be bare. The user who pushes needs what `deploy` needs on the machine of the
     /// repository: the inventory, and ssh keys for the hosts. The hook holds no secrets.
     Install(Box<Install>),
     /// Take the hook away, and put back what was there before it
@@ -84,7 +84,7 @@ pub struct Follows {
     /// under ALLOWED SIGNERS
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub allowed_signers: Option<PathBuf>,
-    /// A file of variables that stackfiles may use, read anew at each push
+    /// A file of variables that stackfiles may use, read again at each push
     #[arg(long = "env-file", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub env_files: Vec<PathBuf>,
     /// A variable of the hook's environment that stackfiles may use; they see no other
@@ -157,6 +157,9 @@ fn install(args: &Install, context: &Context) -> Result<Exit, Failure> {
             if let Some(inventory) = &context.globals.inventory {
                 words.extend(["--inventory".to_owned(), inventory.display().to_string()]);
             }
+            if let Some(cluster) = &context.globals.cluster {
+                words.extend(["--cluster".to_owned(), cluster.clone()]);
+            }
             if let Some(reference) = &args.reference {
                 words.extend(["--ref".to_owned(), reference.full().to_owned()]);
             }
@@ -179,7 +182,7 @@ fn install_here(path: &Path, args: &Install, context: &Context) -> Result<Exit, 
         }
     };
     let mut words = vec!["hook".to_owned(), "run".to_owned()];
-    if let Some(file) = inventory::find(context.globals.inventory.as_deref(), &env) {
+    if let Some(file) = inventory::find(named_inventory(context)?.as_deref(), &env) {
         words.extend(["--inventory".to_owned(), readable(&file)?.display().to_string()]);
     }
     words.extend(["--ref".to_owned(), reference.full().to_owned()]);

@@ -1,11 +1,12 @@
-//! What `inspect` commands print: JSON, a template filled for each thing, or text for people.
+//! Output of `inspect` commands: JSON, a template filled for each object, or text for people.
 
 use serde_json::Value;
 
 use super::report::Failure;
-use super::template::{Template, json_line, json_lines};
+use super::template::Template;
+use crate::model::json::{json_line, json_lines};
 
-/// How it is to be printed.
+/// An output format of `inspect`.
 #[derive(Debug)]
 pub(super) enum Inspected {
     /// All of it in one array: on many lines, or on one.
@@ -17,7 +18,7 @@ pub(super) enum Inspected {
 }
 
 impl Inspected {
-    /// As was asked for.
+    /// The format that the flags choose.
     pub(super) fn of(format: Option<&str>, is_pretty: bool) -> Result<Self, Failure> {
         Ok(match format {
             _ if is_pretty => Self::Pretty,

@@ -1,4 +1,4 @@
-//! `stackctl log`: everything that was done to the cluster.
+//! `stackctl log`: lists every operation on the cluster.
 
 use serde_json::{Value, json};
 
@@ -6,8 +6,6 @@ use super::Context;
 use super::cluster::{self, Cluster};
 use super::deploy::stack_name;
 use super::logs::time;
-use super::machine;
-use super::records::reading;
 use super::render::age::{ago, elapsed};
 use super::render::list::{Columns, Row};
 use super::render::services::into_row;
@@ -17,11 +15,12 @@ use crate::fleet::ConnectOptions;
 use crate::ledger::nodes::NodeRecord;
 use crate::ledger::operation::Changed;
 use crate::ledger::release::Git;
+use crate::model::json::json_line;
 use crate::model::{ServiceName, StackName, Timestamp};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
-    ("What was done last, to all stacks and nodes", "stackctl log"),
-    ("What was done to one stack since yesterday", "stackctl log --since 24h shop"),
+    ("The newest operations, on all stacks and nodes", "stackctl log"),
+    ("Operations on one stack since yesterday", "stackctl log --since 24h shop"),
     ("For a program: one object a line", "stackctl log --format json -n 100"),
 ];
 
@@ -52,16 +51,16 @@ const NAMES_MAX: usize = 3;
 /// Arguments of `log`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Only what was done to this stack [default: to all, and to the cluster itself]
+    /// Only operations on this stack [default: on all stacks, and on the cluster itself]
     #[arg(value_name = "STACK", value_parser = stack_name, add = super::complete::stacks())]
     pub stack: Option<StackName>,
-    /// No more than this, the newest
+    /// At most this many, the newest
     #[arg(short = 'n', long, value_name = "N", default_value_t = 30)]
     pub limit: usize,
-    /// Only what began since then: 10m, 2026-01-31, 2026-01-31T12:00:00Z, or seconds since 1970
+    /// Only operations that began since then: 10m, 2026-01-31, 2026-01-31T12:00:00Z, or seconds since 1970
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
-    /// `table`, `table TEMPLATE`, `json` for all that is known, or a Go template such as '{{.What}}'
+    /// `table`, `table TEMPLATE`, `json` for all details, or a Go template such as '{{.What}}'
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
 }
@@ -72,12 +71,12 @@ pub(super) fn run(args: &Arguments, context: &Context) -> Result<Exit, Failure> 
     let since = args.since.as_deref().map(|text| time(text, now)).transpose().map_err(Failure::usage)?;
     let since = since.map(|nanos| Timestamp(nanos / 1_000_000));
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
-        let is_gone = machine::me().is_gone;
-        let mut all = operations(reading(cluster), args.stack.as_ref(), is_gone).await?;
+        let is_gone = cluster.me.is_gone;
+        let mut all = operations(&cluster.ledger, args.stack.as_ref(), is_gone).await?;
         all.retain(|one| since.is_none_or(|since| one.at >= since));
         all.truncate(args.limit);
         if args.format.as_deref() == Some("json") {
-            let lines = all.iter().map(|one| super::template::json_line(&to_json(one)) + "\n");
+            let lines = all.iter().map(|one| json_line(&to_json(one)) + "\n");
             context.ui.data(&lines.collect::<String>());
             return Ok(Exit::Done);
         }
@@ -112,7 +111,7 @@ fn row(now: Timestamp, one: &Operation) -> Row {
     }))
 }
 
-/// What was changed, in a few words: `web, +db, -old`; `h1: availability active -> drain`.
+/// What an operation changed, in a few words: `web, +db, -old`; `h1: availability active -> drain`.
 pub(super) fn changed(one: &Operation) -> String {
     let words: Vec<String> = match &one.what {
         What::Release { before: None, .. } => vec!["?".to_owned()],
@@ -152,7 +151,7 @@ fn value_words(one: &Changed) -> Vec<String> {
     }
 }
 
-/// What is remembered of a node otherwise than before; what is not remembered is as in the inventory.
+/// How a node's record changed; values without a record are those of the inventory.
 fn node_values(
     before: Option<&NodeRecord>,
     after: Option<&NodeRecord>,
@@ -187,7 +186,7 @@ pub(super) fn to_json(one: &Operation) -> Value {
         "message": one.message,
         "stacks": one.stacks,
         "is_over": one.state.is_over(),
-        "is_well": matches!(one.state, State::Well(_)),
+        "is_well": matches!(one.state, State::Succeeded(_)),
         "outcome": one.state.words(),
     });
     let more = match &one.what {

@@ -1,7 +1,5 @@
 //! `stackctl logs`: the output of tasks on every host, merged by time.
 
-mod merge;
-
 use std::collections::BTreeMap;
 
 use futures_util::StreamExt as _;
@@ -16,12 +14,11 @@ use super::render::text::{pad, width};
 use super::report::{Exit, Failure};
 use super::service_name::{Named, named};
 use super::ui::Ui;
+use crate::fleet::logs::merge::Merge;
 use crate::fleet::logs::{LogLine, LogOptions, LogStream};
 use crate::fleet::{ConnectOptions, HostError};
 use crate::model::ids::NameError;
 use crate::model::{GoDuration, NodeName, Observed, ServiceName, StackName, Task, Timestamp};
-
-use merge::Merge;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("The last hundred lines of each task of a stack", "stackctl logs --tail 100 shop"),
@@ -38,10 +35,10 @@ pub struct Logs {
     /// One service of it
     #[arg(value_name = "SERVICE", add = super::complete::services())]
     pub service: Option<String>,
-    /// Go on showing what is written
+    /// Follow: keep printing new lines
     #[arg(short, long)]
     pub follow: bool,
-    /// How many lines to show of each task
+    /// How many lines to show of each task, or `all`
     #[arg(short = 'n', long, value_name = "LINES", default_value = "all")]
     pub tail: String,
     /// Only lines since then: 10m, 2026-01-31, 2026-01-31T12:00:00Z, or seconds since 1970
@@ -50,28 +47,28 @@ pub struct Logs {
     /// Only lines until then
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
-    /// Show when each line was written
+    /// Print the time of each line
     #[arg(short, long)]
     pub timestamps: bool,
-    /// Whole task ids in front of the lines
+    /// Print whole task ids in front of the lines
     #[arg(long)]
     pub no_trunc: bool,
-    /// The lines alone, without the task in front
+    /// Print lines without the name of the task in front
     #[arg(long)]
     pub raw: bool,
 }
 
-/// What was asked for, understood.
+/// The arguments, parsed.
 #[derive(Debug, Clone, PartialEq)]
 struct Wanted {
     stack: StackName,
     service: Option<ServiceName>,
-    /// What the stack's name is if no such stack runs.
+    /// The name of the stack if no such stack runs.
     or_service: Option<Named>,
     options: LogOptions,
 }
 
-/// An argument that makes no sense.
+/// An argument that cannot be used.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub(super) enum LogsError {
     #[error("`{text}` is not a number of lines")]
@@ -218,7 +215,7 @@ async fn show(args: &Logs, wanted: &Wanted, context: &Context, cluster: &Cluster
     Ok(exit)
 }
 
-/// The tasks whose logs are wanted, the ended ones too.
+/// The tasks whose logs to show, including ended ones.
 fn tasks<'o>(wanted: &Wanted, observed: &'o Observed) -> Result<Vec<&'o Task>, Failure> {
     let (mut stack, mut service) = (wanted.stack.clone(), wanted.service.clone());
     // `shop_web` is a stack if there is one of that name, and else docker's name of a service.
@@ -230,7 +227,7 @@ fn tasks<'o>(wanted: &Wanted, observed: &'o Observed) -> Result<Vec<&'o Task>, F
         (stack, service) = (full.stack, Some(full.service));
     }
     let all: Vec<&Task> = observed.tasks().filter(|task| task.stack == stack).collect();
-    // A host that is silent may have what was asked for.
+    // A silent host may have the tasks.
     let failure = |error| Failure::new(cluster::blame(observed.silent_and_needed().next().is_some()), error);
     if all.is_empty() {
         return Err(failure(LogsError::NoStack { stack }));
@@ -248,8 +245,8 @@ fn tasks<'o>(wanted: &Wanted, observed: &'o Observed) -> Result<Vec<&'o Task>, F
 
 type Opened = (Vec<(usize, LogStream)>, Vec<HostError>);
 
-/// Opens the logs of one host's tasks. Where it takes only so many at a time, those that are open are
-/// read to their end first; a log that is followed has none.
+/// Opens the logs of one host's tasks. If the host limits concurrent logs, reads the open ones to their end
+/// first; a followed log has no end.
 async fn open(cluster: &Cluster, tasks: &[&Task], numbers: &[usize], options: &LogOptions) -> Opened {
     let mut lanes: Vec<(usize, LogStream)> = Vec::new();
     let mut errors = Vec::new();
@@ -287,7 +284,7 @@ fn complain(ui: &Ui, error: &HostError) -> Exit {
     }
 }
 
-/// `shop_web.1.3qfw1qmmi6pa@h2    |`, as docker marks lines, and as wide for every task.
+/// `shop_web.1.3qfw1qmmi6pa@h2    |`, docker's prefix of lines, padded to the same width for every task.
 fn prefixes(tasks: &[&Task], is_whole: bool) -> Vec<String> {
     const ID_CHARS: usize = 12;
     let names: Vec<String> = tasks
@@ -302,7 +299,7 @@ fn prefixes(tasks: &[&Task], is_whole: bool) -> Vec<String> {
     names.iter().map(|name| format!("{}    | ", pad(name, columns))).collect()
 }
 
-/// A line as it is printed: what the container wrote is not touched.
+/// A line as it is printed: the container's own text is not changed.
 fn drawn(args: &Logs, prefix: &str, line: &LogLine) -> Vec<u8> {
     let mut out = Vec::with_capacity(prefix.len() + line.bytes.len() + 32);
     if args.timestamps

@@ -1,4 +1,4 @@
-//! `stackctl ls`: which stacks there are.
+//! `stackctl ls`: lists the stacks of the cluster.
 
 use super::Context;
 use super::cluster;

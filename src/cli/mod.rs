@@ -1,11 +1,11 @@
-//! The command line: what can be asked for, and who answers.
+//! The command line: its commands, and the function that runs each.
 //!
 //! One file for each command. A new command is: a file with its arguments (the doc comments are the
-//! help) and its `run`, a line in [`Command`], examples in its help, a snapshot in `tests/cli/`, and
-//! `completions/` written anew.
+//! help) and its `run`, a line in [`Command`] and in the groups of [`help`], a topic, examples, a snapshot, and
+//! the generated files written again (`STACKCTL_WRITE_GENERATED=1 cargo test --test generated`).
 //!
 //! Only [`ui`] prints, only [`report`] decides exit statuses, and values become text in [`render`].
-//! Nothing is read, connected or started before the arguments are understood: help is instant.
+//! stackctl reads, connects and starts nothing before it has parsed the arguments: help is instant.
 
 pub mod check;
 pub mod cluster;
@@ -15,26 +15,23 @@ pub mod completions;
 pub mod config;
 pub mod deploy;
 pub mod diff;
+mod edit;
 pub mod events;
 pub mod exec;
 pub mod explain;
 pub mod explain_code;
 pub mod filter;
 pub mod format;
+pub mod help;
 pub mod history;
 pub mod hook;
-mod inputs;
 mod inspected;
 mod ledger;
 pub mod log;
 mod logs;
 pub mod ls;
-mod machine;
 pub mod man;
-mod mask;
-mod moment;
 pub mod node;
-mod notify;
 pub mod ps;
 pub mod rebalance;
 pub mod reconcile;
@@ -50,18 +47,17 @@ mod rollout;
 pub mod rollout_args;
 mod saved_plan;
 pub mod scale;
-mod sealed;
 pub mod service;
 pub mod service_name;
 pub mod services;
 pub mod show;
-mod small_release;
 pub mod snapshot;
 pub mod stackfiles;
 mod standing;
 pub mod status;
 pub mod suspend;
 pub mod template;
+mod time_arg;
 pub mod ui;
 pub mod undo;
 pub mod unlock;
@@ -71,6 +67,7 @@ pub mod version;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
 
 use crate::ledger::place::LedgerPlace;
@@ -79,120 +76,142 @@ use ui::{Settings, Ui};
 
 /// Runs compose v3 stackfiles on plain Docker hosts reached over SSH
 ///
-/// Reads the same stackfiles as `docker stack deploy`, shows what will happen, and makes it so on the
-/// hosts of an inventory. Nothing is installed on the hosts but Docker.
+/// Reads the same stackfiles as `docker stack deploy`, shows the plan, and carries it out on the hosts of an
+/// inventory. The hosts need Docker and nothing else.
 #[derive(Debug, Parser)]
 #[command(name = "stackctl", version, after_help = examples(EXAMPLES), after_long_help = long_help())]
-#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+// The subcommand `help` is ours: it knows topics, too.
+#[command(disable_help_subcommand = true)]
 #[command(max_term_width = 100, infer_subcommands = false)]
 pub struct Args {
-    /// What holds for every command.
+    /// Flags of every command.
     #[command(flatten)]
     pub globals: Globals,
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
 const EXAMPLES: &[(&str, &str)] = &[
-    ("See what a deploy would do", "stackctl diff -c docker-compose.yml shop"),
-    ("Do it, after a look at the plan", "stackctl deploy -c docker-compose.yml shop"),
-    ("See what runs where", "stackctl ps shop"),
+    ("Show what a deploy would change", "stackctl diff -c docker-compose.yml shop"),
+    ("Deploy, after a look at the plan", "stackctl deploy -c docker-compose.yml shop"),
+    ("Show what runs where", "stackctl ps shop"),
 ];
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Globals {
-    /// The hosts of the cluster
+    /// Inventory file with the hosts of the cluster
     #[arg(short, long, global = true, value_name = "FILE", env = "STACKCTL_INVENTORY")]
     #[arg(value_hint = ValueHint::FilePath)]
     pub inventory: Option<PathBuf>,
+    /// Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`
+    #[arg(long, global = true, value_name = "NAME", env = "STACKCTL_CLUSTER", add = complete::clusters())]
+    pub cluster: Option<String>,
     /// Where the cluster's records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`,
-    /// `zookeeper://…` or `consul://…` [default: what the inventory says, or else volumes]
+    /// `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]
     #[arg(long, global = true, value_name = "PLACE", env = "STACKCTL_LEDGER", value_parser = records::place)]
     pub ledger: Option<LedgerPlace>,
     /// No colours (as with NO_COLOR set)
     #[arg(long, global = true)]
     pub no_color: bool,
-    /// Only data, warnings and errors
+    /// Print only data, warnings and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say more about what is done
+    /// Print more details
     #[arg(short, long, global = true)]
     pub verbose: bool,
+}
+
+impl Globals {
+    /// Between `-i` and `--cluster`, a flag wins over a variable. Two flags, or two variables, stay, and are
+    /// refused where the inventory is loaded.
+    fn settle(&mut self, source: &dyn Fn(&str) -> Option<ValueSource>) {
+        self.cluster.take_if(|name| name.is_empty());
+        match (source("inventory"), source("cluster")) {
+            (Some(ValueSource::CommandLine), Some(ValueSource::EnvVariable)) => self.cluster = None,
+            (Some(ValueSource::EnvVariable), Some(ValueSource::CommandLine)) => self.inventory = None,
+            _ => {}
+        }
+    }
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make the cluster run what the stackfile says
+    /// Make the cluster run what the stackfile declares
     #[command(visible_alias = "up", after_help = examples(deploy::EXAMPLES))]
     Deploy(deploy::Deploy),
-    /// Show what a deploy would change, and change nothing
+    /// Show what a deploy would change; change nothing
     #[command(after_help = examples(diff::EXAMPLES))]
     Diff(diff::Diff),
-    /// Keep what runs in a file, to compare with where no host can be reached
+    /// Save what runs to a file, for a diff without the hosts
     #[command(after_help = examples(snapshot::EXAMPLES))]
     Snapshot(snapshot::Snapshot),
-    /// Remove stacks: their tasks and networks, never their volumes
+    /// Remove stacks, never their volumes
+    ///
+    /// Tasks and networks of the stacks go. Volumes stay, and so do the releases: `rollback` and `undo` bring a
+    /// removed stack back.
     #[command(visible_aliases = ["remove", "down"], after_help = examples(rm::EXAMPLES))]
     Rm(rm::Rm),
     /// Deploy an older release of a stack
     #[command(after_help = examples(rollback::EXAMPLES))]
     Rollback(rollback::Rollback),
-    /// List the releases of a stack: what was deployed when, by whom and from what
+    /// List the releases of a stack: when, by whom, from what
     #[command(after_help = examples(history::EXAMPLES))]
     History(history::Arguments),
-    /// List everything that was done to the cluster: what, when, by whom, and how it ended
+    /// List every operation on the cluster, and how it ended
     #[command(after_help = examples(log::EXAMPLES))]
     Log(log::Arguments),
-    /// Tell what happened, and with --follow what happens: operations, tasks, nodes
+    /// Print operations, and what happens to tasks and nodes, as events
     ///
-    /// In the words of `reconcile --format json`, described in schemas/events.json. How the loop finds each
-    /// stack is in the loop's own lines alone.
+    /// The events have the format of `reconcile --format json`, which schemas/events.json describes. The state
+    /// in which the loop finds each stack is in the loop's own output only.
     #[command(after_help = examples(events::EXAMPLES))]
     Events(events::Events),
-    /// Declare again what was declared before an operation
+    /// Restore what was declared before an operation
     ///
-    /// An undo is an operation of its own: planned, shown and confirmed, and undone by another one. Of a
-    /// release only what it changed goes back, and what came later stays. What only moved or replaced tasks
-    /// cannot be undone; a stack that was removed comes back with its volumes, which `rm` keeps.
+    /// An undo is an operation of its own: stackctl plans it, shows it and asks, and another undo takes it back.
+    /// Undoing a release reverts only what that release changed; later changes stay. An operation that only
+    /// moved or replaced tasks cannot be undone. A removed stack comes back with its volumes, which `rm` keeps.
     #[command(after_help = examples(undo::EXAMPLES))]
     Undo(undo::Undo),
-    /// Show what a release consists of
+    /// Show the contents of a release
     #[command(after_help = examples(show::EXAMPLES))]
     Show(show::Show),
-    /// Keep every stack as it was declared: heal what drifts, move what a lost node ran
+    /// Keep every stack as declared: repair drift, replace lost tasks
     #[command(after_help = examples(reconcile::EXAMPLES))]
     Reconcile(reconcile::Reconcile),
-    /// Release what is pushed into a repository, while whoever pushes looks on
+    /// Deploy on git push, with progress in the pusher's terminal
     #[command(after_help = examples(hook::EXAMPLES))]
     Hook(hook::Hook),
-    /// Have the reconcile loop leave stacks as they are
+    /// Make the reconcile loop leave stacks alone
     #[command(after_help = examples(suspend::EXAMPLES_OF_SUSPEND))]
     Suspend(suspend::Suspend),
-    /// Have the reconcile loop look after stacks again
+    /// Let the reconcile loop manage stacks again
     #[command(after_help = examples(suspend::EXAMPLES_OF_RESUME))]
     Resume(suspend::Resume),
-    /// End the lease of somebody who deploys no more
+    /// Force-release a stale deploy lock
     #[command(after_help = examples(unlock::EXAMPLES))]
     Unlock(unlock::Unlock),
-    /// Move all records to another place, keep them in a file, bring them back
+    /// Move, back up and restore the cluster's records
     #[command(after_help = examples(ledger::EXAMPLES))]
     Ledger(ledger::LedgerArgs),
     /// List the stacks of the cluster
     #[command(visible_alias = "list", after_help = examples(ls::EXAMPLES))]
     Ls(ls::Ls),
-    /// Show how every stack stands: as declared or not, well or not, and what came of the last operation
+    /// Show sync, health and the last operation of every stack
     ///
-    /// Sync is `in sync`, `behind` (the newest release was not reached), `drifted`, `suspended` or `unknown`;
-    /// health is `healthy`, `progressing`, `degraded` or `unknown`; the last operation is told in the words of
-    /// `history`, or `under way`, or `cut off`. `--format '{{.Why}}'` says why a stack is not in sync. With
-    /// `--repo` a stack is `behind`, too, if the repository declares something else than was released.
+    /// Sync is `in sync`, `behind` (the newest release was not reached), `drifted`, `suspended` or `unknown`.
+    /// Health is `healthy`, `progressing`, `degraded` or `unknown`. The last operation is an outcome as `history`
+    /// shows it, or `under way`, or `cut off`. `--format '{{.Why}}'` says why a stack is not in sync. With
+    /// `--repo` a stack is also `behind` if the repository declares something other than what was released.
     #[command(after_help = examples(status::EXAMPLES))]
     Status(status::Status),
-    /// List the tasks of a stack, ended ones below their successors
+    /// List the tasks of a stack
+    ///
+    /// An ended task stands below the task that replaced it.
     #[command(after_help = examples(ps::EXAMPLES))]
     Ps(ps::Ps),
     /// List the services of a stack
@@ -201,7 +220,7 @@ pub enum Command {
     /// Set the number of tasks of services
     #[command(after_help = examples(scale::EXAMPLES))]
     Scale(scale::Scale),
-    /// Replace the tasks of a stack or a service, though nothing changed
+    /// Replace the tasks of a stack or a service without a change
     #[command(after_help = examples(restart::EXAMPLES))]
     Restart(restart::Restart),
     /// Change, inspect and list single services
@@ -213,39 +232,43 @@ pub enum Command {
     /// Show the output of a stack's tasks, merged by time
     #[command(after_help = examples(logs::EXAMPLES))]
     Logs(logs::Logs),
-    /// Look at the nodes of the cluster, drain them, label them
+    /// List, drain and label the nodes of the cluster
     #[command(after_help = examples(node::EXAMPLES))]
     Node(node::Node),
-    /// Look for mistakes in the stackfile without asking any host
+    /// Find mistakes in a stackfile without asking any host
     #[command(after_help = examples(check::EXAMPLES))]
     Check(check::Check),
-    /// Print the stackfile with its variables filled in and its files merged
+    /// Print the stackfile with variables filled in and files merged
     #[command(after_help = examples(config::EXAMPLES))]
     Config(config::Config),
-    /// Tell why a service's tasks are where they are, and why not elsewhere
+    /// Explain why tasks run where they do, and why not elsewhere
     #[command(after_help = examples(explain::EXAMPLES))]
     Explain(explain::Explain),
-    /// Move a few tasks to where they would be placed today
+    /// Move a few tasks to the nodes that fit them best today
     #[command(after_help = examples(rebalance::EXAMPLES))]
     Rebalance(rebalance::Rebalance),
-    /// Explain the code of a message: where it comes from, what to do
+    /// Explain the code of a message: its cause and its remedy
     #[command(after_help = examples(explain_code::EXAMPLES))]
     ExplainCode(explain_code::ExplainCode),
-    /// Print the version of stackctl, and of every engine with --hosts
+    /// Print the version of stackctl, and with --hosts of the engines
     #[command(after_help = examples(version::EXAMPLES))]
     Version(version::Version),
     /// Print a completion script for a shell
     #[command(after_help = examples(completions::EXAMPLES))]
     Completions(completions::Completions),
-    /// Print the manual page of a command, or write all pages
+    /// Print a manual page, or write all of them
     #[command(after_help = examples(man::EXAMPLES))]
     Man(man::Man),
+    /// Show the help of a command, or a topic
+    ///
+    /// Where a command and a topic have the same name, the help of the command comes first.
+    #[command(after_help = examples(help::command::EXAMPLES))]
+    Help(help::command::Help),
 }
 
-/// What a command works with.
+/// What every command gets: terminal and global flags.
 #[derive(Debug)]
 pub struct Context {
-    /// The terminal.
     pub ui: Ui,
     /// Flags that every command takes.
     pub globals: Globals,
@@ -258,9 +281,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     if let Some(answered) = complete::answer(&args) {
         return answered.map_or_else(|error| usage(&error, true), |()| Exit::Done.code());
     }
-    // Looked for by hand, since a mistake in the arguments has to be shown too.
+    // Looked for by hand, because mistakes in the arguments are shown in colour or without, too.
     let is_plain = args.iter().any(|arg| arg == "--no-color");
-    let parsed = command().try_get_matches_from(args).and_then(|matches| Args::from_arg_matches(&matches));
+    let parsed = command().try_get_matches_from(args).and_then(|matches| {
+        let mut args = Args::from_arg_matches(&matches)?;
+        args.globals.settle(&|id| matches.value_source(id));
+        Ok(args)
+    });
     let args = match parsed {
         Ok(args) => args,
         Err(error) => return usage(&error, is_plain),
@@ -286,7 +313,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
 /// The parser, for completions and tests too.
 #[must_use]
 pub fn command() -> clap::Command {
-    Args::command()
+    help::groups::arrange(Args::command())
 }
 
 fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
@@ -325,6 +352,7 @@ fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Version(args) => version::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
         Command::Man(args) => man::run(&args, context),
+        Command::Help(args) => help::command::run(&args, context),
     }
 }
 
@@ -342,14 +370,15 @@ fn usage(error: &clap::Error, is_plain: bool) -> u8 {
 
 /// Examples as the end of a help page.
 fn examples(examples: &[(&str, &str)]) -> clap::builder::StyledStr {
-    let heading = render::style::paint(anstyle::Style::new().bold().underline(), "Examples:");
+    let heading = help::groups::heading("Examples");
     let lines: Vec<String> = examples.iter().map(|(what, line)| format!("  {what}:\n    {line}")).collect();
     format!("{heading}\n{}", lines.join("\n")).into()
 }
 
 fn long_help() -> clap::builder::StyledStr {
-    let heading = render::style::paint(anstyle::Style::new().bold().underline(), "Exit status:");
-    format!("{}\n\n{heading}\n{}", examples(EXAMPLES).ansi(), Exit::table().trim_end()).into()
+    let heading = help::groups::heading("Exit status");
+    let more = "`stackctl help` lists the topics: placement, updates, releases and more.";
+    format!("{}\n\n{heading}\n{}\n\n{more}", examples(EXAMPLES).ansi(), Exit::table().trim_end()).into()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod drain;
 mod forget;
 mod ps;
 mod update;
+mod wanted;
 
 use std::collections::BTreeSet;
 
@@ -20,22 +21,20 @@ use crate::fleet::ConnectOptions;
 use crate::model::NodeName;
 use crate::model::node::{Member, Role};
 use crate::model::observed::ObservedNode;
-pub(super) use back::{otherwise, put_back};
-pub(super) use drain::VERB as DRAIN;
+pub(super) use back::put_back;
 pub use forget::NodeForget;
 pub use ps::NodePs;
 pub use update::{NodeRole, NodeUpdate};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("All nodes, and whether they answer", "stackctl node ls"),
-    ("Empty a node before its maintenance, and take it back", "stackctl node update --availability drain h1"),
+    ("Drain a node before maintenance", "stackctl node update --availability drain h1"),
     ("A label that constraints can ask for", "stackctl node update --label-add zone=b h2 h3"),
 ];
 
 /// Arguments of `node`.
 #[derive(Debug, clap::Args)]
 pub struct Node {
-    /// What to do.
     #[command(subcommand)]
     pub command: NodeCommand,
 }
@@ -46,36 +45,36 @@ pub enum NodeCommand {
     /// List the nodes of the cluster
     #[command(visible_alias = "list")]
     Ls(NodeLs),
-    /// Show all that is known of nodes
+    /// Show the details of nodes
     Inspect(NodeInspect),
     /// List the tasks of nodes, of all stacks
     Ps(NodePs),
-    /// Change availability, role or labels of nodes, over what the inventory says
+    /// Change availability, role or labels of nodes, overriding the inventory
     ///
-    /// What is changed is kept in the ledger, and every later command sees it. The ledger's own managers
-    /// stay those of the inventory, whatever the roles here. A node that is drained gives its tasks away
-    /// stack by stack, by the update policy of each service. Tasks whose data is on that node only stay,
-    /// unless their service has `on_node_loss: reschedule`, or with `--force`.
+    /// The ledger keeps the changes, and every later command sees them. The ledger's own managers are always
+    /// those of the inventory. A drain moves the tasks of a node to other nodes, stack by stack, by the update
+    /// policy of each service. Tasks whose data is only on that node stay there, unless their service has
+    /// `on_node_loss: reschedule`, or with `--force`.
     Update(NodeUpdate),
     /// Let constraints see nodes as managers
     ///
-    /// The ledger's managers stay those of the inventory.
+    /// The managers of the ledger are always those of the inventory.
     Promote(NodeRole),
     /// Let constraints see nodes as workers
     ///
-    /// The ledger's managers stay those of the inventory.
+    /// The managers of the ledger are always those of the inventory.
     Demote(NodeRole),
     /// Forget discovered hosts that are gone for good
     ///
-    /// A source under `discover:` that suddenly names none of its hosts, or less than half of them, is not
-    /// believed: nothing is planned until it names them again, or a person says by this that they are gone.
+    /// If a source under `discover:` suddenly names none of its hosts, or less than half of them, stackctl plans
+    /// nothing until the source names them again, or until this command drops the hosts permanently.
     Forget(NodeForget),
 }
 
 /// Arguments of `node ls`.
 #[derive(Debug, clap::Args)]
 pub struct NodeLs {
-    /// Only nodes that fit: id=, name=, role=manager|worker, node.label=
+    /// Filter: id=, name=, role=manager|worker, node.label=
     #[arg(short, long = "filter", value_name = "KEY=VALUE")]
     pub filters: Vec<String>,
     /// `table`, `table TEMPLATE`, `json`, or a Go template such as '{{.Hostname}}'
@@ -92,7 +91,7 @@ pub struct NodeInspect {
     /// A Go template such as '{{.Status.State}}'
     #[arg(short, long, value_name = "FORMAT", conflicts_with = "pretty")]
     pub format: Option<String>,
-    /// For people rather than programs
+    /// Print text for people instead of JSON
     #[arg(long)]
     pub pretty: bool,
 }
@@ -109,17 +108,18 @@ pub(super) fn run(args: &Node, context: &Context) -> Result<Exit, Failure> {
     }
 }
 
-/// A silent node is an answer here, not a failure: its line says so.
+/// A silent node is no failure here: its line says that it is silent.
 fn ls(args: &NodeLs, context: &Context) -> Result<Exit, Failure> {
     let filters = Filters::parse(&args.filters, &["id", "name", "role", "node.label"])?;
     filters.check_values("role", &["manager", "worker"])?;
     let format = args.format.as_deref();
     COLUMNS.render(format, &[])?;
     cluster::with(context, ConnectOptions::default(), async |cluster| {
-        let (mut observed, records) = cluster.lookout().observe_with_records(cluster.clock.now()).await;
+        let (mut observed, records) =
+            cluster.cluster_reader().observe_with_records(cluster.clock.now()).await;
         cluster::warn_of_silent(&context.ui, &observed);
         observed.nodes.retain(|_, node| fits(node, &filters));
-        // Only where there is anything to tell by it.
+        // Only where the column has something to show.
         let is_found = observed.nodes.values().any(|node| node.member.found_by.is_some());
         let format = format.or(match (!records.nodes.is_empty(), is_found) {
             (false, false) => None,
@@ -165,7 +165,7 @@ fn check_names(cluster: &Cluster, names: &[String]) -> Result<Vec<NodeName>, Fai
     Ok(found)
 }
 
-/// Nodes that keep the ledger: managers of the inventory, whatever their role is now.
+/// Nodes that keep the ledger: managers of the inventory, whatever role constraints see.
 fn keepers(cluster: &Cluster) -> BTreeSet<NodeName> {
     let is_keeper = |member: &&Member| member.role == Role::Manager && member.found_by.is_none();
     let managers = cluster.inventory.members().filter(is_keeper);
@@ -176,7 +176,7 @@ fn inspect_nodes(args: &NodeInspect, context: &Context) -> Result<Exit, Failure>
     let inspected = Inspected::of(args.format.as_deref(), args.pretty)?;
     cluster::with(context, ConnectOptions::default(), async |cluster| {
         check_names(cluster, &args.nodes)?;
-        let (observed, records) = cluster.lookout().observe_with_records(cluster.clock.now()).await;
+        let (observed, records) = cluster.cluster_reader().observe_with_records(cluster.clock.now()).await;
         cluster::warn_of_records(&context.ui, &observed);
         let nodes: Vec<&ObservedNode> =
             args.nodes.iter().filter_map(|name| observed.nodes.get(name.as_str())).collect();

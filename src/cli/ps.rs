@@ -10,8 +10,8 @@ use super::template::TemplateError;
 use crate::model::{StackName, Task, Timestamp};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
-    ("What runs where, and what ended before it", "stackctl ps shop"),
-    ("Only what should be running on one node", "stackctl ps -f node=h2 -f desired-state=running shop"),
+    ("All tasks, and below each those that it replaced", "stackctl ps shop"),
+    ("Only tasks that should run on one node", "stackctl ps -f node=h2 -f desired-state=running shop"),
     ("Name and state, for a script", r"stackctl ps --format '{{.Name}}\t{{.CurrentState}}' shop"),
 ];
 
@@ -29,13 +29,13 @@ pub struct Ps {
 /// Which tasks are listed, and how.
 #[derive(Debug, clap::Args)]
 pub struct PsShape {
-    /// Only tasks that fit: id=, name=, node=, desired-state=running|shutdown
+    /// Filter: id=, name=, node=, desired-state=running|shutdown
     #[arg(short, long = "filter", value_name = "KEY=VALUE")]
     pub filters: Vec<String>,
     /// `table`, `table TEMPLATE`, `json`, or a Go template such as '{{.Name}}'
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
-    /// Whole ids, images with digests, and whole errors
+    /// Print whole ids, images with digests, and whole errors
     #[arg(long)]
     pub no_trunc: bool,
 }
@@ -76,7 +76,7 @@ pub(super) fn listed(
     COLUMNS.render(format, &rows(now, tasks, Shape { is_whole, is_indented }))
 }
 
-/// As docker: ids and names by their beginning, the service's short name too.
+/// As docker does: matches the beginning of ids and names, and of the service's short name.
 pub(super) fn fits_task(task: &Task, filters: &Filters) -> bool {
     let full = name(task);
     filters.allows("id", |id| task.id.as_str().starts_with(id))

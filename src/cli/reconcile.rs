@@ -1,4 +1,4 @@
-//! `stackctl reconcile`: keeps every stack of the ledger as it was declared.
+//! `stackctl reconcile`: keeps every stack of the ledger as declared.
 
 pub(super) mod lines;
 mod metrics;
@@ -15,89 +15,91 @@ use clap::ValueEnum;
 use tokio::sync::watch;
 
 use super::Context;
-use super::cluster::{self, Cluster};
-use super::deploy::{duration, stack_name};
+use super::cluster::{self, Cluster, env};
+use super::deploy::stack_name;
 use super::format::Format;
-use super::machine;
-use super::notify::Notifier;
-use super::records::{Home, another_reading, writing};
+
 use super::report::{Exit, Failure};
-use super::rollout::{Interrupt, journals};
-use crate::engine::reconcile::{self, Hands, NodeStanding, Options, Snapshot, Standing};
+use super::rollout::Interrupt;
+use super::rollout_args::duration;
+use crate::engine::Clock;
 use crate::fleet::ConnectOptions;
+use crate::gitops::webhook::Secrets;
+use crate::http::server::Server;
 use crate::model::{GoDuration, StackName};
-use repositories::Repositories;
-use webhook::Webhook;
+use crate::notify::{self, Notifier};
+use crate::ops::release::Stop as _;
+use crate::reconcile::{self, LoopContext, NodeStatus, Options, Snapshot, StackStatus};
+use repositories::{Followed, Repositories};
+use webhook::{Endpoint, Webhook};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("Keep every stack of the cluster as it was deployed", "stackctl reconcile --listen 127.0.0.1:9180"),
     (
-        "Release what a repository declares, and keep it so",
+        "Follow a repository, and release what it declares",
         "stackctl reconcile --repo https://git.example.com/ops/stacks.git#main",
     ),
     (
-        "Look once and only say what has drifted, as JSON lines",
+        "Run one round that only reports drift, as JSON lines",
         "stackctl reconcile --once --policy report --format json",
     ),
 ];
 
-/// From one reading of all records to the next, where engines tell of new ones.
+/// The interval between two reads of all records, if engines report new ones as events.
 const RECORDS_MS: i64 = 5 * 60 * 1000;
 
 /// Arguments of `reconcile`.
 #[derive(Debug, clap::Args)]
 pub struct Reconcile {
-    /// Only these stacks [default: all that were deployed]
+    /// Manage only these stacks [default: all stacks with a release]
     #[arg(value_name = "STACK", value_parser = stack_name, add = super::complete::stacks())]
     pub stacks: Vec<StackName>,
-    /// What to do about a stack that is not as it was declared
+    /// What to do about a stack that is not as declared
     #[arg(long, value_enum, value_name = "POLICY", default_value_t, env = "STACKCTL_RECONCILE_POLICY")]
     pub policy: Policy,
-    /// From one full look to the next, if nothing happens meanwhile
+    /// Interval of full observations, if no event comes earlier
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s")]
     pub interval: GoDuration,
-    /// How long a node may be silent before its tasks are run elsewhere
+    /// How long a node may be silent before its tasks run elsewhere
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5s")]
     pub node_timeout: GoDuration,
-    /// From one question for hosts to the next, where the inventory has `discover:`
+    /// Interval at which the sources under `discover:` are asked for hosts
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s")]
     pub discover_interval: GoDuration,
-    /// What is released, besides.
+    /// Repositories to follow.
     #[command(flatten)]
     pub repositories: Repositories,
-    /// Who tells of pushes.
+    /// Webhooks of forges.
     #[command(flatten)]
     pub webhook: Webhook,
     /// Serve /healthz and /metrics (Prometheus) at this address
     #[arg(long, value_name = "ADDRESS", env = "STACKCTL_LISTEN")]
     pub listen: Option<SocketAddr>,
-    /// End after one round: status 2 if something has drifted and is left so, 1 if something is in the way,
-    /// 5 if another loop is at work
+    /// End after one round: status 2 if drift is left, 1 if something prevents the repair, 5 if another loop is
+    /// active
     #[arg(long)]
     pub once: bool,
-    /// How to log: text, or json for one JSON object a line
+    /// Format of the log: text, or json for one JSON object a line
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
 }
 
-/// What to do about a stack that is not as it was declared.
+/// What to do about a stack that is not as declared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Policy {
-    /// Bring it back.
+    /// Repair it.
     #[default]
     Heal,
-    /// Say so, and write nothing anywhere.
+    /// Report it, and write nothing.
     Report,
 }
 
-/// A time that makes no sense.
+/// An interval that is too short.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("{flag} is {given}, and must be {least} at least")]
+#[error("{flag} is {given}, but must be at least {least}")]
 #[diagnostic(
     code(stackctl::reconcile::too_short),
-    help(
-        "nothing is asked more than once a second, and a node that is given less time is lost at every hiccup"
-    )
+    help("the loop probes nodes once a second; with a shorter time, every delay would count as a lost node")
 )]
 struct TooShort {
     flag: &'static str,
@@ -105,85 +107,135 @@ struct TooShort {
     least: &'static str,
 }
 
-/// The address cannot be listened at.
+/// The loop cannot listen at the address.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("cannot listen at {address}: {why}")]
-#[diagnostic(code(stackctl::reconcile::listen), help("another program may be there: choose another port"))]
+#[diagnostic(code(stackctl::reconcile::listen), help("another program may use the port: choose another one"))]
 struct CannotListen {
     address: SocketAddr,
     why: std::io::Error,
 }
 
-pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> {
-    let ms = |duration: &GoDuration| i64::try_from(duration.to_std().as_millis()).unwrap_or(i64::MAX);
-    for (flag, given, least_ms, least) in [
-        ("--interval", &args.interval, 1_000, "1s"),
-        ("--node-timeout", &args.node_timeout, 3_000, "3s"),
-        ("--discover-interval", &args.discover_interval, 1_000, "1s"),
-        ("--poll", &args.repositories.poll, 1_000, "1s"),
-    ] {
-        if ms(given) < least_ms {
-            return Err(Failure::usage(TooShort { flag, given: *given, least }));
+/// In milliseconds, for arithmetic.
+fn ms(duration: &GoDuration) -> i64 {
+    i64::try_from(duration.to_std().as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Reconcile {
+    /// Refuses intervals that would overload hosts, or lose nodes at every delay.
+    fn check_times(&self) -> Result<(), Failure> {
+        for (flag, given, least_ms, least) in [
+            ("--interval", &self.interval, 1_000, "1s"),
+            ("--node-timeout", &self.node_timeout, 3_000, "3s"),
+            ("--discover-interval", &self.discover_interval, 1_000, "1s"),
+            ("--poll", &self.repositories.poll, 1_000, "1s"),
+        ] {
+            if ms(given) < least_ms {
+                return Err(Failure::usage(TooShort { flag, given: *given, least }));
+            }
         }
+        Ok(())
     }
-    let secrets = args.webhook.webhook_secret_file.as_deref().map(webhook::secrets).transpose()?;
-    cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
-        let options = Options {
-            policy: match args.policy {
+
+    fn options(&self, cluster: &Cluster) -> Options {
+        Options {
+            policy: match self.policy {
                 Policy::Heal => reconcile::Policy::Heal,
                 Policy::Report => reconcile::Policy::Report,
             },
-            interval_ms: ms(&args.interval),
-            records_ms: match cluster.home {
-                Home::Volumes | Home::Etcd(_) | Home::Zookeeper(_) | Home::Consul(_) => RECORDS_MS,
-                Home::Directory(_) => ms(&args.interval),
-            },
-            discover_ms: ms(&args.discover_interval),
-            patience_ms: ms(&args.node_timeout),
-            only: args.stacks.iter().cloned().collect::<BTreeSet<_>>(),
+            interval_ms: ms(&self.interval),
+            records_ms: if cluster.backend.is_watched() { RECORDS_MS } else { ms(&self.interval) },
+            discover_ms: ms(&self.discover_interval),
+            patience_ms: ms(&self.node_timeout),
+            only: self.stacks.iter().cloned().collect::<BTreeSet<_>>(),
             plan: cluster.plan_options(false),
-            once: args.once,
-        };
-        let followed = args.repositories.follow(cluster)?;
-        let hands = Hands {
+            once: self.once,
+        }
+    }
+
+    fn loop_context(&self, cluster: &Cluster, followed: Option<&Followed>) -> LoopContext {
+        LoopContext {
             fleet: cluster.fleet.clone(),
             clock: cluster.clock,
-            reading: another_reading(cluster),
-            writing: (args.policy == Policy::Heal).then(|| writing(cluster)),
-            me: machine::me(),
-            journals: journals(cluster),
+            reading: cluster.another_reading(),
+            writing: (self.policy == Policy::Heal).then(|| cluster.writing()),
+            me: cluster.me.clone(),
+            journals: cluster.journals.clone(),
             discovery: cluster.discovery.clone(),
-            declarations: followed.as_ref().map(|followed| followed.declarations.clone()),
-            followed: followed.as_ref().map(|followed| followed.asked.clone()).unwrap_or_default(),
-        };
-        let mut notifier = Notifier::start(cluster, &BTreeSet::new());
+            declarations: followed.map(|followed| followed.declarations.clone()),
+            followed: followed.map(|followed| followed.asked.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+/// The servers, until this is dropped.
+#[derive(Default)]
+struct Listening {
+    endpoint: Option<Endpoint>,
+    _status: Option<Server>,
+}
+
+impl Listening {
+    /// Starts the servers for webhooks, and for health and metrics.
+    async fn start(
+        args: &Reconcile,
+        context: &Context,
+        clock: Clock,
+        secrets: Option<Secrets>,
+        followed: Option<&Followed>,
+        seen: watch::Receiver<Snapshot>,
+        notified: Arc<notify::Counts>,
+    ) -> Result<Self, Failure> {
+        let cannot = |address| move |why| Failure::refused(CannotListen { address, why });
+        let mut all = Self::default();
+        if let (Some(address), Some(secrets), Some(followed)) = (args.webhook.webhook, secrets, followed) {
+            let endpoint = webhook::listen(address, secrets, followed.asked.clone(), clock).await;
+            let endpoint = endpoint.map_err(cannot(address))?;
+            context.ui.say(&format!("Listening at http://{}{}", endpoint.server.at(), webhook::PATH));
+            all.endpoint = Some(endpoint);
+        }
+        if let Some(address) = args.listen {
+            let deliveries = all.endpoint.as_ref().map(|endpoint| Arc::clone(&endpoint.counts));
+            let server = serve::serve(address, clock, seen, notified, deliveries).await;
+            let server = server.map_err(cannot(address))?;
+            context.ui.say(&format!("Listening at http://{}: /healthz and /metrics", server.at()));
+            all._status = Some(server);
+        }
+        Ok(all)
+    }
+
+    /// Logs what forges deliver; never ends.
+    async fn log(&mut self, context: &Context, format: Format) -> Infallible {
+        while let Some(endpoint) = &mut self.endpoint
+            && let Some((at, word)) = endpoint.words.recv().await
+        {
+            context.ui.data(&word.line(at, format));
+        }
+        std::future::pending().await
+    }
+}
+
+pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> {
+    args.check_times()?;
+    let secrets = args.webhook.webhook_secret_file.as_deref().map(webhook::secrets).transpose()?;
+    cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
+        let followed = args.repositories.follow(cluster)?;
+        let ill = BTreeSet::new();
+        let mut notifier =
+            Notifier::start(&cluster.inventory, cluster.clock, cluster.me.who.clone(), &env, &ill);
         let mut complaints = notifier.complaints();
         let show = watch::Sender::new(Snapshot { at: cluster.clock.now(), ..Snapshot::default() });
-        let cannot = |address| move |why| Failure::refused(CannotListen { address, why });
-        let mut endpoint = None;
-        if let (Some(address), Some(secrets), Some(followed)) = (args.webhook.webhook, secrets, &followed) {
-            let listening = webhook::listen(address, secrets, followed.asked.clone(), cluster.clock).await;
-            let listening = listening.map_err(cannot(address))?;
-            context.ui.say(&format!("Listening at http://{}{}", listening.at, webhook::PATH));
-            endpoint = Some(listening);
-        }
-        let _server = match args.listen {
-            None => None,
-            Some(address) => {
-                let seen = show.subscribe();
-                let deliveries = endpoint.as_ref().map(|endpoint| Arc::clone(&endpoint.counts));
-                let served = serve::serve(address, cluster.clock, seen, notifier.counts(), deliveries).await;
-                let (at, server) = served.map_err(cannot(address))?;
-                context.ui.say(&format!("Listening at http://{at}: /healthz and /metrics"));
-                Some(server)
-            }
-        };
+        let (seen, notified) = (show.subscribe(), notifier.counts());
+        let clock = cluster.clock;
+        let mut listening =
+            Listening::start(args, context, clock, secrets, followed.as_ref(), seen, notified).await?;
         let interrupt = Arc::new(Interrupt::listen());
-        interrupt.begin();
+        interrupt.arm();
         let stop = {
             let interrupt = Arc::clone(&interrupt);
-            async move { interrupt.wait().await }
+            async move { interrupt.stopped().await }
         };
+        let (hands, options) = (args.loop_context(cluster, followed.as_ref()), args.options(cluster));
         let round = reconcile::reconcile(hands, options, stop, show, |at, news| {
             context.ui.data(&match args.format {
                 Format::Text => lines::text(at, news),
@@ -197,20 +249,12 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             }
             std::future::pending::<Infallible>().await
         };
-        let told = async {
-            while let Some(endpoint) = &mut endpoint
-                && let Some((at, word)) = endpoint.words.recv().await
-            {
-                context.ui.data(&word.line(at, args.format));
-            }
-            std::future::pending::<Infallible>().await
-        };
         let last = tokio::select! {
             last = round => last,
             never = complain => match never {},
-            never = told => match never {},
+            never = listening.log(context, args.format) => match never {},
         };
-        interrupt.over();
+        interrupt.disarm();
         notifier.finish(&mut complaints, |why| context.ui.warn(why)).await;
         Ok(if args.once { exit(&last) } else { Exit::Done })
     })
@@ -218,22 +262,28 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
 
 /// How a single round ended.
 fn exit(last: &Snapshot) -> Exit {
-    let any = |is: fn(&Standing) -> bool| last.stacks.values().any(is);
+    let any = |is: fn(&StackStatus) -> bool| last.stacks.values().any(is);
     if last.is_standing_by {
         return Exit::Locked;
     }
     if last.repository_faults > 0 || last.counts.releases_failed > 0 {
         Exit::Refused
-    } else if last.nodes.values().any(|node| *node == NodeStanding::Lost) {
+    } else if last.nodes.values().any(|node| *node == NodeStatus::Lost) {
         Exit::Unreachable
     } else if any(|standing| {
-        matches!(standing, Standing::Failed { .. } | Standing::Blocked { .. } | Standing::Held { .. })
+        matches!(
+            standing,
+            StackStatus::Failed { .. } | StackStatus::Blocked { .. } | StackStatus::Held { .. }
+        )
     }) {
         Exit::Refused
-    } else if any(|standing| matches!(standing, Standing::Busy { .. })) {
+    } else if any(|standing| matches!(standing, StackStatus::Busy { .. })) {
         Exit::Locked
     } else if any(|standing| {
-        matches!(standing, Standing::Drifted { .. } | Standing::Degraded { .. } | Standing::Behind { .. })
+        matches!(
+            standing,
+            StackStatus::Drifted { .. } | StackStatus::Degraded { .. } | StackStatus::Behind { .. }
+        )
     }) {
         Exit::Differs
     } else {

@@ -1,4 +1,4 @@
-//! Releases as they are named: `shop@3`.
+//! Names of releases, such as `shop@3`.
 
 use std::fmt;
 
@@ -11,9 +11,7 @@ use crate::model::StackName;
 /// A stack, and perhaps one of its releases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseName {
-    /// The stack.
     pub stack: StackName,
-    /// The number.
     pub number: Option<u64>,
 }
 
@@ -39,7 +37,7 @@ pub(super) fn release_name(text: &str) -> Result<ReleaseName, String> {
     let (stack, number) = match text.split_once('@') {
         Some((stack, number)) => match number.parse() {
             Ok(number) if number > 0 => (stack, Some(number)),
-            Ok(_) | Err(_) => return Err(format!("`{number}` is no number of a release, as in shop@3")),
+            Ok(_) | Err(_) => return Err(format!("`{number}` is not the number of a release, as in shop@3")),
         },
         None => (text, None),
     };
@@ -47,7 +45,7 @@ pub(super) fn release_name(text: &str) -> Result<ReleaseName, String> {
     Ok(ReleaseName { stack, number })
 }
 
-/// The release of that number, if one was named and is remembered.
+/// The release of that number, if one was named and the ledger has it.
 pub(super) fn find<'h>(
     ui: &Ui,
     stack: &StackName,
@@ -63,7 +61,7 @@ pub(super) fn find<'h>(
     }
 }
 
-/// That of a name, which without a number is the newest.
+/// The release that a name means: without a number, the newest.
 pub(super) fn find_named<'h>(
     ui: &Ui,
     name: &ReleaseName,
@@ -73,7 +71,7 @@ pub(super) fn find_named<'h>(
     find(ui, &name.stack, number, history)
 }
 
-/// That there is none, and which there are.
+/// The error for a missing release, with those that exist.
 fn no_release(stack: &StackName, number: Option<u64>, history: &History) -> NoRelease {
     let help = match (history.releases.first_key_value(), history.releases.last_key_value()) {
         (Some((first, _)), Some((last, _))) if first != last => {

@@ -1,7 +1,7 @@
 //! How commands end: the exit statuses, and errors as a report for people or as JSON for programs.
 //!
-//! Rooms say what went wrong, with a code; only here is it decided who is to blame and which status
-//! that makes. Draws text and writes none of it: that is [`ui`](super::ui).
+//! Other modules report what went wrong, with a code; this module decides who is to blame and which exit status
+//! follows. It makes text and prints none: that is [`ui`](super::ui).
 
 use std::fmt::Write as _;
 
@@ -15,30 +15,30 @@ use super::render::text;
 pub enum Exit {
     /// Done, or nothing to do.
     Done,
-    /// The file or the cluster said no.
+    /// Refused because of the file or the cluster.
     Refused,
     /// `diff` found changes.
     Differs,
     /// An update failed and was rolled back.
     RolledBack,
-    /// The time given ran out.
+    /// The time limit passed.
     Deadline,
-    /// Somebody else is deploying.
+    /// Another process holds the lock.
     Locked,
     /// A host that is needed does not answer.
     Unreachable,
     /// An update failed and is paused.
     Paused,
-    /// The command line makes no sense.
+    /// The command line is wrong.
     Usage,
     /// Ctrl-C.
     Interrupted,
-    /// That of a command in a container, which is the command's to choose.
+    /// The status of a command in a container.
     Command(u8),
 }
 
 impl Exit {
-    /// All of ours, in order.
+    /// All statuses of stackctl itself, in order.
     pub const ALL: [Self; 10] = [
         Self::Done,
         Self::Refused,
@@ -75,11 +75,11 @@ impl Exit {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done, or nothing to do",
-            Self::Refused => "the stackfile or the cluster said no; nothing found; not confirmed",
+            Self::Refused => "refused because of the stackfile or the cluster; nothing found; not confirmed",
             Self::Differs => "diff: there are changes",
             Self::RolledBack => "an update failed and was rolled back",
             Self::Deadline => "--timeout passed; the cluster is still converging",
-            Self::Locked => "somebody else is deploying",
+            Self::Locked => "another process holds the lock",
             Self::Unreachable => "a host that is needed does not answer",
             Self::Paused => "an update failed and is paused",
             Self::Usage => "wrong usage",
@@ -98,10 +98,10 @@ impl Exit {
     }
 }
 
-/// Who has to do something about it.
+/// Who can fix it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
-    /// Whoever typed the command.
+    /// The user who typed the command.
     Usage,
     /// The stackfile, the inventory or the cluster's own state.
     Refused,
@@ -114,7 +114,7 @@ pub enum Blame {
 /// A command that could not do its work.
 #[derive(Debug)]
 pub struct Failure {
-    /// Whose move it is.
+    /// Who can fix it.
     pub blame: Blame,
     /// What is wrong, where, and what to do.
     pub report: miette::Report,
@@ -131,9 +131,16 @@ impl Failure {
         Self::new(Blame::Usage, diagnostic)
     }
 
-    /// The file or the cluster said no.
+    /// Refused because of the file or the cluster.
     pub fn refused(diagnostic: impl Diagnostic + Send + Sync + 'static) -> Self {
         Self::new(Blame::Refused, diagnostic)
+    }
+}
+
+/// What is wrong, in one line.
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(&self.report, f)
     }
 }
 
@@ -154,19 +161,26 @@ impl From<super::filter::FilterError> for Failure {
 pub fn exit(result: &Result<Exit, Failure>) -> Exit {
     match result {
         Ok(exit) => *exit,
-        Err(failure) => match failure.blame {
+        Err(failure) => failure.exit(),
+    }
+}
+
+impl Failure {
+    /// The exit status that it makes.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self.blame {
             Blame::Usage => Exit::Usage,
             Blame::Refused => Exit::Refused,
             Blame::Locked => Exit::Locked,
             Blame::Unreachable => Exit::Unreachable,
-        },
+        }
     }
 }
 
 /// How a report is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
-    /// Columns.
     pub width: usize,
     /// Line-drawing characters beyond ASCII.
     pub is_unicode: bool,

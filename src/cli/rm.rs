@@ -1,6 +1,7 @@
-//! `stackctl rm`: a deploy of nothing.
+//! `stackctl rm`: deploys an empty stack.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Context;
 use super::cluster;
@@ -8,13 +9,12 @@ use super::deploy::stack_name;
 use super::report::{Exit, Failure};
 use super::rollout::{self, Draft, Job, Kind, Record};
 use super::rollout_args::RolloutArgs;
-use crate::engine::Planned;
 use crate::fleet::ConnectOptions;
 use crate::model::{StackName, StackSpec};
-use crate::orchestrator::Plan;
+use crate::orchestrator::Planned;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
-    ("Remove a stack, after a look at what goes", "stackctl rm shop"),
+    ("Remove a stack, after a look at the plan", "stackctl rm shop"),
     ("Remove two without asking", "stackctl rm --yes shop blog"),
 ];
 
@@ -25,7 +25,6 @@ pub struct Rm {
     #[arg(value_name = "STACK", required = true, value_parser = stack_name)]
     #[arg(add = super::complete::stacks())]
     pub stacks: Vec<StackName>,
-    /// How it is carried out.
     #[command(flatten)]
     pub rollout: RolloutArgs,
 }
@@ -34,7 +33,7 @@ pub(super) fn run(args: &Rm, context: &Context) -> Result<Exit, Failure> {
     let ui = &context.ui;
     cluster::with(context, ConnectOptions::default(), async |cluster| {
         let options = cluster.plan_options(true);
-        // Who is at work is looked at before the hosts are.
+        // Reads the lock before it observes the hosts.
         let mut records: BTreeMap<&StackName, _> = BTreeMap::new();
         if !args.rollout.dry_run {
             for name in &args.stacks {
@@ -46,23 +45,22 @@ pub(super) fn run(args: &Rm, context: &Context) -> Result<Exit, Failure> {
                 records.insert(name, Record::of(cluster, name, draft()).await);
             }
         }
-        let observed = cluster.observe().await;
+        let observed = Arc::new(cluster.observe().await);
         let mut all = Vec::new();
         for (at, name) in args.stacks.iter().enumerate() {
             if args.stacks[..at].contains(name) {
                 continue;
             }
             let spec = StackSpec::empty(name.clone());
-            let plan = Plan::make(&observed, &spec, options.clone());
-            if plan.is_empty() {
+            let planned = Planned::make(Arc::clone(&observed), spec, options.clone());
+            if planned.plan().is_empty() {
                 ui.talk(&format!("nothing found in stack: {name}\n"));
                 rollout::volumes_kept(ui, &observed, name.as_str());
             } else {
-                let planned = Planned { observed: observed.clone(), spec, plan };
-                all.push(Job { planned, record: records.remove(name) });
+                all.push(Job::new(planned, records.remove(name)));
             }
         }
-        let wish = args.rollout.wish("rm", Kind::Remove, options);
+        let wish = args.rollout.wish("rm", Kind::Remove);
         rollout::carry_out(context, cluster, all, wish).await
     })
 }

@@ -3,17 +3,15 @@
 use super::Context;
 use super::cluster::{self, Cluster};
 use super::deploy::stack_name;
-use super::records::{reading, remembered};
 use super::release_name::find;
 use super::report::{Exit, Failure};
 use super::rollout::{self, Draft, Job, Record};
 use super::rollout_args::StartArgs;
-use crate::engine::Planned;
 use crate::model::StackName;
-use crate::orchestrator::{Plan, pin};
+use crate::orchestrator::{Planned, pin};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
-    ("Back to the last release that was deployed well before this one", "stackctl rollback shop"),
+    ("Back to the last successful release before this one", "stackctl rollback shop"),
     ("To a certain one, after a look at the plan", "stackctl rollback --to 3 shop"),
 ];
 
@@ -23,10 +21,9 @@ pub struct Rollback {
     /// Name of the stack
     #[arg(value_name = "STACK", value_parser = stack_name, add = super::complete::stacks())]
     pub stack: StackName,
-    /// Number of the release [default: the last that was deployed well before the newest]
+    /// Number of the release [default: the last successful one before the newest]
     #[arg(long, value_name = "N")]
     pub to: Option<u64>,
-    /// How it is carried out.
     #[command(flatten)]
     pub start: StartArgs,
 }
@@ -34,19 +31,18 @@ pub struct Rollback {
 pub(super) fn run(args: &Rollback, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, args.start.connect(), async |cluster: &Cluster| {
         let stack = &args.stack;
-        let history = remembered(reading(cluster), stack).await?.history;
+        let history = cluster.remembered(stack).await?.history;
         let to = args.to.or_else(|| history.before_last());
         let (to, release, _) = find(&context.ui, stack, to, &history)?;
-        // The images are those of the release: pinned then, and not looked up again.
+        // The images keep the digests of the release.
         let mut spec = release.spec.clone();
         let options = cluster.plan_options(true);
         let plan = async {
             let observed = cluster.observe().await;
             pin::keep_forced(&mut spec, observed.tasks().filter(|task| task.stack == *stack));
-            let plan = Plan::make(&observed, &spec, options.clone());
-            Planned { observed, spec, plan }
+            Planned::make(observed, spec, options)
         };
-        let wish = args.start.wish("rollback", options.clone());
+        let wish = args.start.wish("rollback");
         let draft = Draft {
             verb: format!("rollback to {to}"),
             files: release.files.clone(),
@@ -55,7 +51,7 @@ pub(super) fn run(args: &Rollback, context: &Context) -> Result<Exit, Failure> {
             ..Draft::default()
         };
         let job = if wish.dry_run {
-            Job { planned: plan.await, record: None }
+            Job::new(plan.await, None)
         } else {
             Record::with_plan(cluster, stack, draft, plan).await
         };

@@ -1,91 +1,67 @@
-//! From a plan to the proof that it came true: what all commands have in common that change what runs,
-//! and `diff` its beginning.
+//! The terminal's side of a rollout: shows plans, asks, watches and reports, for all commands that change what
+//! runs; `diff` uses the first part. [`ops::release`] decides what is done, and in which order.
 
+mod approve;
 mod ending;
 mod interrupt;
-mod lease;
 mod screen;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-use super::cluster::{Cluster, blame, env};
+use super::cluster::{Cluster, blame};
 use super::format::Format;
-use super::notify::Notifier;
-use super::render::plan::{self, PlanView};
-use super::render::progress::{self, Board};
+use super::render::plan::PlanView;
 use super::render::style::{STRONG, paint};
-use super::render::text::{clean, count, pad, some_of, width};
-use super::report::{self, Exit, Failure};
+use super::render::text::{clean, pad, width};
+use super::report::{Exit, Failure};
 use super::{Context, ui::Ui};
-use crate::engine::reconcile::News;
-use crate::engine::{self, Crew, End, Journal, Planned, RunOptions, Validity};
-use crate::ledger::LedgerError;
 use crate::ledger::release::{History, Outcome};
-use crate::model::{ClusterName, GoDuration, NodeName, ServiceName, Slot, StackName, Timestamp};
-use crate::orchestrator::{Assignment, Ending, Plan, PlanOptions, Problem, assign};
+use crate::model::{GoDuration, StackName};
+use crate::ops::release::{self, ApproveAll, Done, Order, Ran, Rollout, Still, TIMEOUT_MS, Terms};
+use crate::ops::{self, Progress, order};
+use crate::orchestrator::{Planned, Problem};
 
-use ending::Told;
-pub(super) use ending::volumes_kept;
+pub(super) use crate::ops::release::Draft;
+pub(super) use approve::NotConfirmed;
+use approve::Terminal;
+pub(super) use ending::{exit, volumes_kept};
 pub(super) use interrupt::Interrupt;
-use lease::Beginning;
-pub(super) use lease::{Draft, Edit, Record};
 use screen::Screen;
 
-/// How long a run is watched unless `--timeout` says otherwise.
-const TIMEOUT_MS: i64 = 10 * 60 * 1000;
+/// A plan that is to be carried out.
+pub(super) type Job = order::Job<Failure>;
+/// What is needed to carry it out.
+pub(super) type Record = order::Order<Failure>;
 
-/// The command of those who push.
+/// The command name that stands for a push.
 pub(super) const PUSH: &str = "git push";
 
-/// What was asked for besides the stack itself.
+/// What the user asked for besides the stack itself.
 #[derive(Debug, Clone)]
-pub(super) struct Wish {
+pub(super) struct RolloutOptions {
     /// What was typed behind `stackctl`: `deploy`; or [`PUSH`].
     pub(super) command: &'static str,
-    /// What is to become of the stack.
+    /// What the plan does to the stack.
     pub(super) kind: Kind,
     pub(super) format: Format,
     pub(super) yes: bool,
     pub(super) dry_run: bool,
-    /// The plan that was shown is carried out or none: it is not made anew should others come between.
+    /// Whether only the plan that was shown may be carried out, and never a newer one.
     pub(super) is_exact: bool,
     pub(super) detach: bool,
     pub(super) timeout: Option<GoDuration>,
-    /// How long to wait for somebody else who is at work on the stack.
+    /// How long to wait for another process that holds the lock of the stack.
     pub(super) lock_timeout: Option<GoDuration>,
-    pub(super) options: PlanOptions,
-    /// Slots of each stack that are to move, besides those of the options.
-    pub(super) moves: BTreeMap<StackName, BTreeMap<(ServiceName, Slot), NodeName>>,
 }
 
-impl Wish {
-    /// What is wished of one stack.
-    fn of(&self, stack: &StackName) -> Self {
-        let mut wish = self.clone();
-        wish.options.moves.extend(wish.moves.remove(stack).unwrap_or_default());
-        wish
-    }
-}
-
-/// A plan that is to be carried out.
-#[derive(Debug)]
-pub(super) struct Job {
-    pub(super) planned: Planned,
-    /// The ledger's part of it, or why there is none; `None` for those that only look.
-    pub(super) record: Option<Result<Record, LedgerError>>,
-}
-
-/// What is to become of a stack.
+/// What a plan does to a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Deploy,
     Remove,
-    /// Only its tasks go to other nodes.
+    /// Moves its tasks to other nodes, and changes nothing else.
     Move,
 }
 
-/// What stops a plan, all of it.
+/// All problems that block a plan.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("{} in the way of stack `{stack}`: nothing was changed", problems_are(problems))]
 #[diagnostic(code(stackctl::plan::refused))]
@@ -99,36 +75,56 @@ fn problems_are(problems: &[Problem]) -> String {
     if problems.len() == 1 { "1 problem is".to_owned() } else { format!("{} problems are", problems.len()) }
 }
 
-/// Nobody said yes.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("not confirmed: nothing was changed")]
-#[diagnostic(code(stackctl::cli::not_confirmed))]
-pub(super) struct NotConfirmed;
+impl RolloutOptions {
+    /// How long to wait for another process, in milliseconds.
+    pub(super) fn patience_ms(&self) -> i64 {
+        self.lock_timeout.map_or(0, ms)
+    }
+
+    fn terms(&self) -> Terms {
+        Terms {
+            patience_ms: self.patience_ms(),
+            timeout_ms: self.timeout.map_or(TIMEOUT_MS, ms),
+            detach: self.detach,
+            is_exact: self.is_exact,
+            ..Terms::default()
+        }
+    }
+}
+
+fn ms(limit: GoDuration) -> i64 {
+    i64::try_from(limit.to_std().as_millis()).unwrap_or(i64::MAX)
+}
 
 /// A plan as it is shown.
 pub(super) fn view<'a>(planned: &'a Planned, kind: Kind, is_whole: bool) -> PlanView<'a> {
-    let stack = &planned.spec.name;
+    let stack = planned.stack();
     PlanView {
         stack,
-        cluster: &planned.observed.cluster,
-        nodes: planned.observed.reachable().count(),
-        tasks: planned.observed.tasks().filter(|task| task.stack == *stack && task.is_live()).count(),
-        diff: &planned.plan.diff,
-        forecast: &planned.plan.forecast,
-        drift: &planned.plan.drift,
-        notes: &planned.plan.notes,
-        wanted: (kind != Kind::Remove).then_some(&planned.spec),
+        cluster: &planned.observed().cluster,
+        nodes: planned.observed().reachable().count(),
+        tasks: planned.observed().tasks().filter(|task| task.stack == *stack && task.is_live()).count(),
+        diff: &planned.plan().diff,
+        forecast: &planned.plan().forecast,
+        drift: &planned.plan().drift,
+        notes: &planned.plan().notes,
+        wanted: (kind != Kind::Remove).then_some(planned.spec()),
         is_whole,
     }
 }
 
-/// A plan with problems is no plan: all of them are said, and nothing is done.
+/// Refuses a plan with problems, and reports all of them.
 pub(super) fn refuse_problems(ui: &Ui, planned: &Planned) -> Result<(), Failure> {
-    let problems = planned.plan.problems.clone();
+    let problems = planned.plan().problems.clone();
     if problems.is_empty() {
         return Ok(());
     }
-    for problem in &problems {
+    say_problems(ui, &problems);
+    Err(refused(planned.stack().clone(), problems))
+}
+
+fn say_problems(ui: &Ui, problems: &[Problem]) {
+    for problem in problems {
         if let Problem::Unplaced(unplaced) = problem {
             let columns = unplaced.nodes.iter().map(|(node, _)| width(node.as_str())).max().unwrap_or(0);
             ui.detail(&format!("Nodes for service {}:", paint(STRONG, &unplaced.service)));
@@ -137,9 +133,33 @@ pub(super) fn refuse_problems(ui: &Ui, planned: &Planned) -> Result<(), Failure>
             }
         }
     }
+}
+
+fn refused(stack: StackName, problems: Vec<Problem>) -> Failure {
     let is_silent = problems.iter().any(Problem::is_silence);
-    let stack = planned.spec.name.clone();
-    Err(Failure::new(blame(is_silent), Refused { stack, problems }))
+    Failure::new(blame(is_silent), Refused { stack, problems })
+}
+
+impl From<ops::Error> for Failure {
+    fn from(error: ops::Error) -> Self {
+        match error {
+            ops::Error::Ledger(error) => error.into(),
+            ops::Error::Held { stack, holder, age_ms } => ending::held(stack, *holder, age_ms),
+            ops::Error::LockLost { stack } => ending::lost(stack),
+            ops::Error::Refused { stack, problems } => refused(stack, problems),
+            ops::Error::Stale { why } => {
+                Self::refused(crate::artifact::saved_plan::SavedPlanError::Stale { why })
+            }
+            ops::Error::NotApproved => Self::refused(NotConfirmed),
+            ops::Error::NotEdited(error) => error.into(),
+            ops::Error::NotUndone(error) => error.into(),
+        }
+    }
+}
+
+/// Messages before there is a plan: which process stackctl waits for.
+pub(super) fn before_plan<'a>(context: &'a Context, wish: &'a RolloutOptions) -> impl Progress<Planned> {
+    Screen::before_plan(&context.ui, wish)
 }
 
 /// Shows plans, asks once, and carries them out one after the other.
@@ -147,289 +167,80 @@ pub(super) async fn carry_out(
     context: &Context,
     cluster: &Cluster,
     all: Vec<Job>,
-    wish: Wish,
+    wish: RolloutOptions,
 ) -> Result<Exit, Failure> {
     carry_out_after(context, cluster, all, wish, async || Ok(())).await
 }
 
-/// The same, with something that is done once it is known that plans will be carried out, and before the
+/// The same, with a step that runs once it is certain that plans will be carried out, and before the
 /// first of them is.
 pub(super) async fn carry_out_after(
     context: &Context,
     cluster: &Cluster,
     all: Vec<Job>,
-    wish: Wish,
+    wish: RolloutOptions,
     first: impl AsyncFnOnce() -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
-    let ui = &context.ui;
-    if wish.format == Format::Json {
-        say_json(ui, &progress::version(cluster.clock.now()));
-    }
-    for Job { planned, .. } in &all {
-        if wish.format == Format::Json {
-            for problem in &planned.plan.problems {
-                let at = cluster.clock.now();
-                say_json(ui, &progress::stamped(at, "diagnostic", report::to_json(problem)));
-            }
-        }
-        refuse_problems(ui, planned)?;
-    }
-    for Job { planned, .. } in &all {
-        show_plan(ui, planned, wish.clone(), cluster.clock.now());
-    }
-    if wish.dry_run {
-        return Ok(Exit::Done);
-    }
-    let to_do: Vec<&str> = all
-        .iter()
-        .filter(|job| !job.planned.plan.forecast.waves.is_empty())
-        .map(|job| job.planned.spec.name.as_str())
-        .collect();
-    if !to_do.is_empty() && !wish.yes {
-        let question = question(wish.kind, &to_do, &cluster.inventory.cluster);
-        if !ui.confirm(&question).map_err(Failure::refused)? {
-            return Err(Failure::refused(NotConfirmed));
-        }
-    }
-    first().await?;
-    let interrupt = Interrupt::listen();
-    let mut exit = Ok(Exit::Done);
     let ill = all.iter().filter_map(ill).collect();
-    let mut notifier = Notifier::start(cluster, &ill);
-    let mut complaints = notifier.complaints();
-    for job in all {
-        let ran = one(context, cluster, job, wish.clone(), &interrupt, &notifier, async |_| Ok(true)).await;
-        exit = ran.map(|ran| ran.map_or(Exit::Done, |ran| ran.exit));
-        if !matches!(exit, Ok(Exit::Done)) {
-            break;
-        }
+    let screen = Screen::new(&context.ui, cluster.clock.now(), &wish);
+    let how = Rollout { terms: wish.terms(), dry_run: wish.dry_run };
+    let mut approve = Terminal { ui: &context.ui, cluster: &cluster.inventory.cluster, wish: &wish };
+    let interrupt = Interrupt::listen();
+    let driver = cluster.driver();
+    let first = async || {
+        first().await?;
+        screen.notify(cluster, &ill);
+        Ok(())
+    };
+    let done = release::rollout(&driver, all, &how, &mut approve, first, &interrupt, &screen).await;
+    // Also if a later stack could not begin: the notifications about the earlier stacks are delivered.
+    screen.finish(cluster.clock.now()).await;
+    Ok(done?.last().map_or(Exit::Done, exit_of))
+}
+
+fn exit_of(done: &Done<Planned>) -> Exit {
+    match done {
+        Done::NotWanted | Done::Idle => Exit::Done,
+        Done::Ran(ran) => exit(&ran.report),
     }
-    // Also where a later stack could not be begun: whoever is to hear of the earlier ones does.
-    notifier.finish(&mut complaints, |why| ui.warn(why)).await;
-    exit
 }
 
-/// A stack that is in trouble by what is remembered: whoever is told of troubles is told that it ended.
+/// A stack that was in trouble at its last release: notifications report its recovery.
 fn ill(job: &Job) -> Option<String> {
-    let record = job.record.as_ref()?.as_ref().ok()?;
-    let last = record.history().last().and_then(|(.., outcome)| outcome);
+    let order = job.order.as_ref()?.as_ref().ok()?;
+    let last = order.history().last().and_then(|(.., outcome)| outcome);
     let is_ill = !matches!(last, None | Some(Outcome::Deployed | Outcome::Removed));
-    is_ill.then(|| format!("stack {}", job.planned.spec.name))
+    is_ill.then(|| format!("stack {}", job.plan.stack()))
 }
 
-/// Shows one plan and carries it out without a question, unless `still` says, once the lease is held and the
+/// Shows one plan and carries it out without a question, unless `still` says, once the lock is held and the
 /// history is the newest, that it is not to be done any more. `None` if there was nothing to be done.
 pub(super) async fn carry_out_unasked(
     context: &Context,
     cluster: &Cluster,
     job: Job,
-    wish: Wish,
+    wish: RolloutOptions,
     interrupt: &Interrupt,
-    still: impl AsyncFnOnce(&History) -> Result<bool, Failure>,
-) -> Result<Option<Ran>, Failure> {
-    let ui = &context.ui;
-    refuse_problems(ui, &job.planned)?;
-    show_plan(ui, &job.planned, wish.clone(), cluster.clock.now());
-    let mut notifier = Notifier::start(cluster, &ill(&job).into_iter().collect());
-    let mut complaints = notifier.complaints();
-    let ran = one(context, cluster, job, wish, interrupt, &notifier, still).await;
-    notifier.finish(&mut complaints, |why| ui.warn(why)).await;
-    ran
-}
-
-/// Carries one plan out, and remembers how that went.
-async fn one(
-    context: &Context,
-    cluster: &Cluster,
-    job: Job,
-    wish: Wish,
-    interrupt: &Interrupt,
-    notifier: &Notifier,
-    still: impl AsyncFnOnce(&History) -> Result<bool, Failure>,
-) -> Result<Option<Ran>, Failure> {
-    let Job { mut planned, record } = job;
-    let Some(record) = record else { return Ok(None) };
-    let ui = &context.ui;
-    let wish = wish.of(&planned.spec.name);
-    let begun = match lease::begin(context, cluster, &mut planned, record?, &wish, still).await? {
-        Beginning::Begun(begun) => Some(begun),
-        Beginning::Idle => None,
-        Beginning::NoMore => return Ok(None),
+    still: impl AsyncFnMut(&History) -> Result<bool, Failure>,
+) -> Result<Option<Ran<Planned>>, Failure> {
+    let ill = ill(&job).into_iter().collect();
+    let screen = Screen::new(&context.ui, cluster.clock.now(), &wish);
+    let how = Rollout { terms: wish.terms(), dry_run: false };
+    let Job { plan, order } = job;
+    let still = |Record { record, free, draft, intent }: Record| {
+        let intent = Still { edited: intent, still };
+        Order { record, free, draft, intent }
     };
-    let validity = begun.as_ref().map_or_else(Validity::always, |begun| begun.validity());
-    let stack = planned.spec.name.clone();
-    if let Some(begun) = &begun {
-        said_begun(ui, &stack, begun.number(), &wish, cluster.clock.now());
-        notifier.tell(&News::ReleaseBegan {
-            stack: stack.clone(),
-            release: begun.number(),
-            commit: begun.commit(),
-            actions: Some(planned.plan.forecast.actions().count()),
-        });
-    }
-    let mut ran = run(context, cluster, &planned, wish.clone(), interrupt, &validity).await;
-    if let Some(begun) = begun {
-        let release = begun.number();
-        ran.number = Some(release);
-        let now = cluster.clock.now();
-        let outcome = begun.end(context, now, &ran, &planned.spec, wish.options.atomic).await;
-        let outcome = outcome.map_or_else(|| "unfinished".to_owned(), |outcome| outcome.words());
-        notifier.tell(&News::ReleaseEnded { stack, release, outcome });
-    }
-    Ok(Some(ran))
-}
-
-fn question(kind: Kind, stacks: &[&str], cluster: &ClusterName) -> String {
-    match (kind, stacks) {
-        (Kind::Move, all) => format!("Move tasks of {} in cluster {cluster}?", all.join(", ")),
-        (Kind::Deploy, _) => format!("Deploy {} to cluster {cluster}?", stacks.join(", ")),
-        (Kind::Remove, [one]) => format!("Remove stack {one} from cluster {cluster}?"),
-        (Kind::Remove, all) => {
-            format!("Remove {} ({}) from cluster {cluster}?", count(all.len(), "stack"), all.join(", "))
-        }
-    }
-}
-
-fn show_plan(ui: &Ui, planned: &Planned, wish: Wish, now: Timestamp) {
-    let view = view(planned, wish.kind, ui.is_verbose());
-    match wish.format {
-        Format::Text => ui.data(&plan::text(&view)),
-        Format::Json => {
-            for action in planned.plan.forecast.actions() {
-                say_json(ui, &progress::planned(now, action));
-            }
-            let whole = plan::to_json(&view);
-            let fields = ["stack", "cluster", "changes", "drift", "notes", "summary"];
-            let about: serde_json::Map<_, _> =
-                fields.iter().map(|&key| (key.to_owned(), whole[key].clone())).collect();
-            say_json(ui, &progress::stamped(now, "plan", about.into()));
-        }
-    }
-}
-
-/// Under which number this is remembered.
-fn said_begun(ui: &Ui, stack: &StackName, number: u64, wish: &Wish, now: Timestamp) {
-    match wish.format {
-        Format::Text => ui.detail(&format!("Release {number} of stack {stack}")),
-        Format::Json => {
-            let about = serde_json::json!({ "stack": stack, "release": number });
-            say_json(ui, &progress::stamped(now, "release", about));
-        }
-    }
-}
-
-fn say_json(ui: &Ui, line: &serde_json::Value) {
-    ui.data(&(super::template::json_line(line) + "\n"));
-}
-
-/// Carries one plan out. A plan without actions is seen through as well: what stays is looked at until
-/// it is known to be up.
-async fn run(
-    context: &Context,
-    cluster: &Cluster,
-    planned: &Planned,
-    wish: Wish,
-    interrupt: &Interrupt,
-    lease: &Validity,
-) -> Ran {
-    let ui = &context.ui;
-    let clock = &cluster.clock;
-    let stack = &planned.spec.name;
-    let begun = clock.now();
-    let mut journal = journal(ui, cluster, planned, begun);
-    let executor = cluster.fleet.executor(stack).fenced(lease.fence());
-    let assignment = assign(&planned.observed, &planned.spec, wish.options.clone());
-    let timeout_ms = wish
-        .timeout
-        .map_or(TIMEOUT_MS, |timeout| i64::try_from(timeout.to_std().as_millis()).unwrap_or(i64::MAX));
-    let options = RunOptions { timeout_ms: Some(timeout_ms), detach: wish.detach };
-    let is_busy = !planned.plan.forecast.waves.is_empty();
-    if !is_busy && let Some(names) = watched(&assignment) {
-        ui.say(&format!("Waiting until {names}."));
-    }
-    let is_live = ui.live().is_some();
-    let board = Board::new(stack.as_str(), &planned.plan.forecast, begun);
-    let mut screen = Screen::new(ui, board, wish.format, is_busy);
-    interrupt.begin();
-    let observer = &cluster.observer;
-    let crew = Crew { observer, executor: &executor, clock, journal: &mut journal, lease };
-    let stop = async {
-        interrupt.wait().await;
-        // Below what is drawn, and below the terminal's own `^C`.
-        let lead = if is_live { "\n" } else { "" };
-        ui.say(&format!("{lead}Stopping: what was begun is being finished. Ctrl-C again leaves at once."));
+    let job = release::Job { plan, order: order.map(|order| order.map(still)) };
+    let first = async || {
+        screen.notify(cluster, &ill);
+        Ok(())
     };
-    let end = engine::run(crew, stack, assignment, options, stop, |now, what| screen.take(now, &what)).await;
-    screen.leave(clock.now());
-    interrupt.over();
-    let told = Told { ui, cluster, planned, wish: wish.clone(), begun, timeout_ms };
-    let exit = match &end {
-        End::Verdict(verdict) if verdict.ending == Ending::Converged => told.arrival(is_busy).await,
-        End::Verdict(verdict) => told.failure(verdict).await,
-        End::Detached => told.detached(),
-        End::TimedOut(tasks) => told.timed_out(tasks),
-        End::Interrupted => told.interrupted(),
-        End::LeaseLost => told.lease_lost(),
-    };
-    if let Some(path) = journal.path() {
-        ui.detail(&format!("Journal of this run: {}", path.display()));
-    }
-    if wish.format == Format::Json {
-        say_json(ui, &told.json(&end, exit, clock.now()));
-    }
-    Ran { exit, end, number: None }
-}
-
-/// How a run ended, and how that was told.
-pub(super) struct Ran {
-    pub(super) exit: Exit,
-    pub(super) end: End,
-    /// The number under which it is remembered.
-    pub(super) number: Option<u64>,
-}
-
-/// Tasks that stay and are not as they should be yet, in words.
-fn watched(assignment: &Assignment) -> Option<String> {
-    const NAMES_MAX: usize = 8;
-    let names: Vec<String> = assignment
-        .services
-        .iter()
-        .flat_map(|service| service.slots.iter().map(move |slot| (service, slot)))
-        .filter_map(|(service, slot)| {
-            let (task, _) = slot.watch.as_ref()?;
-            let what = if service.must_complete { "done" } else { "up" };
-            Some(format!("{task} on {} is {what}", assignment.nodes[slot.node]))
-        })
-        .collect();
-    (!names.is_empty()).then(|| some_of(&names, NAMES_MAX))
-}
-
-/// Whether a plan that is made now has nothing left to do.
-async fn look_again(cluster: &Cluster, planned: &Planned, options: PlanOptions) -> Planned {
-    let observed = cluster.observe().await;
-    let spec = planned.spec.clone();
-    let plan = Plan::make(&observed, &spec, options);
-    Planned { observed, spec, plan }
-}
-
-/// Where journals of runs go, if this machine has a place for such things.
-pub(super) fn journals(cluster: &Cluster) -> Option<PathBuf> {
-    let set = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let state = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")))?;
-    Some(state.join("stackctl").join(cluster.inventory.cluster.as_str()))
-}
-
-/// A run without a journal is still a run.
-fn journal(ui: &Ui, cluster: &Cluster, planned: &Planned, now: Timestamp) -> Journal {
-    if planned.plan.forecast.waves.is_empty() {
-        return Journal::none();
-    }
-    let Some(dir) = journals(cluster) else { return Journal::none() };
-    match Journal::create(&dir, &planned.spec.name, now) {
-        Ok(journal) => journal,
-        Err(error) => {
-            ui.detail(&format!("No journal of this run under {}: {error}", dir.display()));
-            Journal::none()
-        }
-    }
+    let (driver, mut approve) = (cluster.driver(), ApproveAll::new());
+    let done = release::rollout(&driver, vec![job], &how, &mut approve, first, interrupt, &screen).await;
+    screen.finish(cluster.clock.now()).await;
+    Ok(match done?.pop() {
+        None | Some(Done::NotWanted | Done::Idle) => None,
+        Some(Done::Ran(ran)) => Some(ran),
+    })
 }

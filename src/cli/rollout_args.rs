@@ -1,19 +1,20 @@
-//! What can be asked of every command that carries out a plan, whatever the plan is.
+//! Arguments of every command that carries out a plan.
 //!
-//! The arguments, and the [`Wish`] they make. Knows nothing of what is planned.
+//! The arguments, and the [`RolloutOptions`] they make. Knows nothing of what is planned.
 
-use std::collections::BTreeMap;
-
-use super::deploy::duration;
 use super::format::Format;
-use super::rollout::{Kind, Wish};
+use super::rollout::{Kind, RolloutOptions};
 use crate::fleet::ConnectOptions;
 use crate::model::GoDuration;
-use crate::orchestrator::PlanOptions;
+
+/// A duration as Go writes it, with an example for those who do not know how Go writes it.
+pub(super) fn duration(text: &str) -> Result<GoDuration, String> {
+    text.parse().map_err(|error| format!("{error}; write it as 90s, 10m or 1h30m"))
+}
 
 /// How a plan is shown, confirmed and carried out.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
-#[command(next_help_heading = "How it is carried out")]
+#[command(next_help_heading = "Rollout")]
 pub struct RolloutArgs {
     /// Do not ask for confirmation
     #[arg(short, long, env = "STACKCTL_YES", value_parser = clap::builder::FalseyValueParser::new())]
@@ -21,10 +22,10 @@ pub struct RolloutArgs {
     /// Show the plan and stop
     #[arg(long)]
     pub dry_run: bool,
-    /// What to remember about it, shown by `history`
+    /// A message for the release, shown by `history`
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,
-    /// Wait so long for somebody else who is at work on the stack, e.g. 5m [default: not at all]
+    /// How long to wait if another process holds the lock of the stack, e.g. 5m [default: do not wait]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub lock_timeout: Option<GoDuration>,
     /// Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]
@@ -35,15 +36,15 @@ pub struct RolloutArgs {
     pub format: Format,
 }
 
-/// The same where tasks may be started that were not there: their images are pulled, and one may not
-/// want to see them come up.
+/// The same for commands that may start new tasks: hosts pull their images, and the user may not
+/// want to wait until they are up.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
-#[command(next_help_heading = "How it is carried out")]
+#[command(next_help_heading = "Rollout")]
 pub struct StartArgs {
     /// As for every plan.
     #[command(flatten)]
     pub rollout: RolloutArgs,
-    /// Do not wait until the tasks have proved stable
+    /// Do not wait until the tasks are stable
     #[arg(short, long)]
     pub detach: bool,
     /// Send this machine's registry credentials to the hosts for their pulls
@@ -52,9 +53,9 @@ pub struct StartArgs {
 }
 
 impl RolloutArgs {
-    /// What is wished for by whoever typed `command`.
-    pub(super) fn wish(&self, command: &'static str, kind: Kind, options: PlanOptions) -> Wish {
-        Wish {
+    /// The options of a rollout that `command` starts.
+    pub(super) fn wish(&self, command: &'static str, kind: Kind) -> RolloutOptions {
+        RolloutOptions {
             command,
             kind,
             format: self.format,
@@ -64,16 +65,14 @@ impl RolloutArgs {
             detach: false,
             timeout: self.timeout,
             lock_timeout: self.lock_timeout,
-            options,
-            moves: BTreeMap::new(),
         }
     }
 }
 
 impl StartArgs {
-    /// What is wished for by whoever typed `command`.
-    pub(super) fn wish(&self, command: &'static str, options: PlanOptions) -> Wish {
-        Wish { detach: self.detach, ..self.rollout.wish(command, Kind::Deploy, options) }
+    /// The options of a rollout that `command` starts.
+    pub(super) fn wish(&self, command: &'static str) -> RolloutOptions {
+        RolloutOptions { detach: self.detach, ..self.rollout.wish(command, Kind::Deploy) }
     }
 
     /// How the hosts are to be connected.

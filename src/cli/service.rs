@@ -1,6 +1,6 @@
 //! `stackctl service`: docker's verbs on single services.
 
-mod apply;
+mod change;
 pub mod flags;
 pub mod forms;
 mod inspect;
@@ -15,15 +15,17 @@ use super::report::{Exit, Failure};
 use super::{logs, scale};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
-    ("Another image, by the service's update policy", "stackctl service update --image nginx:1.28 shop_web"),
-    ("Back to what the service was before that", "stackctl service rollback shop_web"),
-    ("Every service of the cluster", "stackctl service ls"),
+    (
+        "Deploy another image, by the service's update policy",
+        "stackctl service update --image nginx:1.28 shop_web",
+    ),
+    ("Undo that change", "stackctl service rollback shop_web"),
+    ("List the services of the cluster", "stackctl service ls"),
 ];
 
 /// Arguments of `service`.
 #[derive(Debug, clap::Args)]
 pub struct Service {
-    /// What to do.
     #[command(subcommand)]
     pub command: ServiceCommand,
 }
@@ -33,7 +35,7 @@ pub struct Service {
 pub enum ServiceCommand {
     /// Change a service and replace its tasks by its update policy
     Update(Box<update::Update>),
-    /// Take a service back to what it was before it was changed last
+    /// Undo the last change of a service
     Rollback(rollback::Rollback),
     /// Set the number of tasks of services
     Scale(scale::Scale),

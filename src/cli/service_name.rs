@@ -1,7 +1,7 @@
-//! Services as they are named: `shop_web`, docker's full name, or `shop/web`.
+//! Names of services: `shop_web`, docker's full name, or `shop/web`.
 //!
-//! A stack's name may hold an underscore, and so may a service's: where a name can be divided in several
-//! places, what runs decides.
+//! Names of stacks and services may contain underscores: if a name can be split in several places, the running
+//! services decide.
 
 use std::collections::BTreeSet;
 
@@ -16,14 +16,14 @@ pub(super) struct FullName {
     pub(super) service: ServiceName,
 }
 
-/// A service's name as it was typed: it has the form of one.
+/// A service's name as it was typed, checked for its form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
     text: String,
     candidates: Vec<FullName>,
 }
 
-/// A name that cannot be made out.
+/// A name that means no service, or several.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub(super) enum NameError {
     #[error("no such service: {text}")]
@@ -51,12 +51,12 @@ pub(super) fn named(text: &str) -> Result<Named, String> {
         None => divisions(text),
     };
     if candidates.is_empty() {
-        return Err("a service is named STACK_SERVICE, as in shop_web".to_owned());
+        return Err("the name of a service is STACK_SERVICE, as in shop_web".to_owned());
     }
     Ok(Named { text: text.to_owned(), candidates })
 }
 
-/// Every way to divide it at an underscore.
+/// Every way to split it at an underscore.
 fn divisions(text: &str) -> Vec<FullName> {
     let divided = |(at, _): (usize, &str)| {
         let stack = StackName::new(&text[..at]).ok()?;
@@ -66,7 +66,7 @@ fn divisions(text: &str) -> Vec<FullName> {
 }
 
 impl Named {
-    /// The one that it can only be, whatever runs.
+    /// The service, if the name can be read in one way only.
     pub(super) fn only(&self) -> Option<&FullName> {
         match self.candidates.as_slice() {
             [one] => Some(one),
@@ -74,7 +74,7 @@ impl Named {
         }
     }
 
-    /// The one that runs. A name that can only be one thing is that, whether it runs or not.
+    /// The running service of that name. A name that can be read in one way only need not run.
     pub(super) fn find(&self, observed: &Observed) -> Result<FullName, NameError> {
         if let Some(only) = self.only() {
             return Ok(only.clone());
@@ -95,13 +95,13 @@ impl Named {
         }
     }
 
-    /// That it is none, and which there are.
+    /// The error for an unknown name, with the names that exist.
     pub(super) fn unknown(&self, observed: &Observed) -> Failure {
         not_found(&self.text, observed)
     }
 }
 
-/// That nothing of that name runs; a silent host may have it.
+/// The error for a service that does not run; a silent host may have it.
 pub(super) fn not_found(text: &str, observed: &Observed) -> Failure {
     Failure::new(blame(observed.silent_and_needed().next().is_some()), no_such(text, observed))
 }

@@ -19,7 +19,7 @@ pub struct Services {
     /// Name of the stack
     #[arg(value_name = "STACK", value_parser = stack_name, add = super::complete::stacks())]
     pub stack: StackName,
-    /// Only services that fit: id=, label=, mode=replicated|global, name=
+    /// Filter: id=, label=, mode=replicated|global, name=
     #[arg(short, long = "filter", value_name = "KEY=VALUE")]
     pub filters: Vec<String>,
     /// `table`, `table TEMPLATE`, `json`, or a Go template such as '{{.Name}}'
@@ -35,7 +35,7 @@ pub(super) fn run(args: &Services, context: &Context) -> Result<Exit, Failure> {
     cluster::look(context, |_, observed| {
         let tasks: Vec<&Task> = observed.tasks().filter(|task| task.stack == args.stack).collect();
         if tasks.is_empty() {
-            // Docker counts this as no failure, unlike an empty `ps`.
+            // As with docker this is no failure, unlike an empty `ps`.
             context.ui.talk(&format!("nothing found in stack: {}\n", args.stack));
             return Ok(Exit::Done);
         }

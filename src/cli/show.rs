@@ -1,4 +1,4 @@
-//! `stackctl show`: what a release was, and what is known of an operation that was none.
+//! `stackctl show`: shows the contents of a release, or the details of another operation.
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
@@ -6,33 +6,31 @@ use serde_json::{Value, json};
 use super::Context;
 use super::cluster::{self, Cluster};
 use super::log::to_json;
-use super::moment;
-use super::records::{reading, remembered};
 use super::release_name::{ReleaseName, find_named, release_name};
 use super::report::{Exit, Failure};
-use super::template::json_lines;
+use super::time_arg;
 use crate::engine::operations::Id;
 use crate::fleet::ConnectOptions;
 use crate::ledger::release::{Outcome, Release};
+use crate::model::json::json_lines;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
-    ("What release 3 consists of", "stackctl show shop@3"),
-    ("All that is known of the newest, for a program", "stackctl show --format json shop"),
-    ("What was declared yesterday at noon", "stackctl show --at 2026-01-30T12:00:00Z shop"),
+    ("The contents of release 3", "stackctl show shop@3"),
+    ("All details of the newest release, for a program", "stackctl show --format json shop"),
+    ("What was declared at a certain time", "stackctl show --at 2026-01-30T12:00:00Z shop"),
 ];
 
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
 pub struct Show {
-    /// A release: the stack's name, @ and the number; without a number the newest. Or another operation, as
-    /// `log` names it
+    /// A release, STACK@N, or STACK for the newest release; or another operation, as `log` names it
     #[arg(value_name = "STACK@N", value_parser = shown, add = super::complete::releases())]
     pub shown: Shown,
-    /// The newest release then: a time, or an operation as `log` names it. It is what was declared, not
-    /// what ran
+    /// The release that was the newest then: a time, or an operation as `log` names it. It shows what was
+    /// declared, not what ran
     #[arg(long, value_name = "ID|TIME")]
     pub at: Option<String>,
-    /// yaml for what was to run; json for that, and who deployed it when and from what
+    /// yaml for the declared stack; json for the whole record: also who deployed it, when and from what
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
 }
@@ -42,7 +40,7 @@ pub struct Show {
 pub enum Shown {
     /// A release.
     Release(ReleaseName),
-    /// Something that is none.
+    /// Another operation.
     Operation(Id),
 }
 
@@ -69,9 +67,9 @@ pub(super) fn run(args: &Show, context: &Context) -> Result<Exit, Failure> {
             Shown::Release(name) => name,
             Shown::Operation(id) => return operation(args, context, cluster, id).await,
         };
-        let mut history = remembered(reading(cluster), &name.stack).await?.history;
+        let mut history = cluster.remembered(&name.stack).await?.history;
         if let Some(then) = &args.at {
-            moment::until(cluster, &name.stack, then, &mut history).await?;
+            time_arg::until(cluster, &name.stack, then, &mut history).await?;
         }
         let (at, release, outcome) = find_named(&context.ui, name, &history)?;
         if args.at.is_some() {
@@ -95,9 +93,9 @@ pub(super) fn run(args: &Show, context: &Context) -> Result<Exit, Failure> {
 }
 
 async fn operation(args: &Show, context: &Context, cluster: &Cluster, id: &Id) -> Result<Exit, Failure> {
-    let value = to_json(&moment::find(cluster, id).await?);
+    let value = to_json(&time_arg::find(cluster, id).await?);
     context.ui.data(&match args.format {
-        // JSON of our own making is never too much for YAML.
+        // Our own JSON is always valid YAML.
         Format::Yaml => serde_saphyr::to_string(&value).unwrap_or_else(|error| format!("# {error}\n")),
         Format::Json => json_lines(&value) + "\n",
     });
@@ -106,6 +104,6 @@ async fn operation(args: &Show, context: &Context, cluster: &Cluster, id: &Id) -
 
 /// A spec as YAML.
 pub(super) fn yaml(release: &Release) -> String {
-    // JSON of our own making is never too much for YAML.
+    // Our own JSON is always valid YAML.
     serde_saphyr::to_string(&json!(release.spec)).unwrap_or_else(|error| format!("# {error}\n"))
 }

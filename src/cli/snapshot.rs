@@ -1,8 +1,6 @@
-//! `stackctl snapshot`: one look at the cluster, kept for those who cannot look themselves.
+//! `stackctl snapshot`: saves an observation of the cluster.
 //!
-//! A pull request's job that may not reach the hosts compares with it: `diff --against FILE`.
-
-mod document;
+//! A pull request's job without access to the hosts compares with it: `diff --against FILE`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,21 +10,18 @@ use futures_util::future::join_all;
 
 use super::Context;
 use super::cluster::{self, Cluster, env, or_silent, warn_of_silent};
-use super::records::{drifted, reading, remembered};
+use super::records::{drifted, remembered};
 use super::report::{Exit, Failure};
-use super::sealed::{self, Kind};
-use crate::fleet::{ConnectOptions, inventory};
-use crate::model::ids::sha256_hex;
-use crate::model::{Observed, StackName, Timestamp};
-use crate::orchestrator::PlanOptions;
-
-pub(super) use document::Document;
-use document::Stack;
+use crate::artifact::envelope::{self, Kind};
+use crate::artifact::snapshot::{Document, Stack};
+use crate::fleet::ConnectOptions;
+use crate::inventory;
+use crate::model::{Observed, StackName};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
-    ("Keep what the cluster runs now", "stackctl snapshot -o snapshot.json"),
+    ("Save what the cluster runs now", "stackctl snapshot -o snapshot.json"),
     (
-        "What would a deploy change? Without a way to the hosts",
+        "Show what a deploy would change, without access to the hosts",
         "stackctl diff --against snapshot.json -c app.yml shop",
     ),
 ];
@@ -44,9 +39,9 @@ pub(super) fn run(args: &Snapshot, context: &Context) -> Result<Exit, Failure> {
         let observed = cluster.observe().await;
         let (stacks, unknown) = stacks(cluster, &observed).await;
         let document = Document::of(&observed, &cluster.plan_options(false), stacks, unknown);
-        let text = sealed::seal(Kind::Snapshot, observed.at, &document);
+        let text = envelope::seal(Kind::Snapshot, observed.at, &document);
         match &args.output {
-            Some(path) => sealed::write(path, &text)?,
+            Some(path) => envelope::write(path, &text).map_err(Failure::refused)?,
             None => context.ui.data(&text),
         }
         warn_of_silent(&context.ui, &observed);
@@ -54,9 +49,9 @@ pub(super) fn run(args: &Snapshot, context: &Context) -> Result<Exit, Failure> {
     })
 }
 
-/// What the ledger says of every stack that it knows or that runs; or why it says nothing.
+/// The ledger's records of every stack that it knows or that runs; or why they are unknown.
 async fn stacks(cluster: &Cluster, observed: &Observed) -> (BTreeMap<StackName, Stack>, Option<String>) {
-    let ledger = reading(cluster);
+    let ledger = &cluster.ledger;
     let known = match ledger.stacks().await {
         Ok(known) => known,
         Err(error) => return (BTreeMap::new(), Some(error.to_string())),
@@ -72,23 +67,17 @@ async fn stacks(cluster: &Cluster, observed: &Observed) -> (BTreeMap<StackName, 
     (join_all(all).await.into_iter().collect(), None)
 }
 
-/// Equal for two looks at a cluster that is the same but for the time of the look.
-pub(super) fn fingerprint(observed: &Observed) -> String {
-    let still = Observed { at: Timestamp(0), ..observed.clone() };
-    let document = Document::of(&still, &PlanOptions::default(), BTreeMap::new(), None);
-    let value = serde_json::to_value(document).expect("string keys and finite numbers");
-    format!("sha256:{}", sha256_hex(sealed::in_order(value).to_string().as_bytes()))
-}
-
-/// Reads a snapshot. Asks no host; but an inventory that is at hand must be of the same cluster.
+/// Reads a snapshot. Asks no host, but if there is an inventory, it must be of the same cluster.
 pub(super) fn open(path: &Path, context: &Context) -> Result<Document, Failure> {
-    let document: Document = sealed::open(Kind::Snapshot, path)?;
-    let explicit = context.globals.inventory.as_deref();
+    let document: Document = envelope::open(Kind::Snapshot, path).map_err(Failure::refused)?;
+    let named = cluster::named_inventory(context)?;
+    let explicit = named.as_deref();
     if inventory::find(explicit, &env).is_some() {
         let (inventory, notes) = inventory::load(explicit, &env).map_err(Failure::refused)?;
         cluster::show_notes(&context.ui, &notes);
         if inventory.cluster != document.cluster {
-            return Err(sealed::foreign(Kind::Snapshot, path, &document.cluster, &inventory.cluster));
+            let foreign = envelope::foreign(Kind::Snapshot, path, &document.cluster, &inventory.cluster);
+            return Err(Failure::refused(foreign));
         }
     }
     Ok(document)

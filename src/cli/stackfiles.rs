@@ -5,23 +5,23 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 
-use super::inputs::{Inputs, Recorder};
 use super::render::text::clean;
 use super::report::Failure;
 use super::ui::Ui;
 use super::{Context, cluster};
+use crate::artifact::inputs::{Inputs, Recorder};
 use crate::compose::{self, Files, Loaded, NAMES, Options, Reading, Report, SourceText, Stack, Variables};
 use crate::model::StackName;
 
-/// Names the stackfiles where the command line does not, as with `docker compose`.
+/// Names the stackfiles if the command line does not, as with `docker compose`.
 const FILES_VARIABLE: &str = "COMPOSE_FILE";
-/// What parts them.
+/// The separator of the names.
 const SEPARATOR_VARIABLE: &str = "COMPOSE_PATH_SEPARATOR";
-/// Names the files of variables, parted by commas, where the command line does not.
+/// Names the files of variables, separated by commas, if the command line does not.
 const ENV_FILES_VARIABLE: &str = "COMPOSE_ENV_FILES";
-/// The file of variables that is looked into where none is named.
+/// The file of variables that is read if none is named.
 const DOTENV: &str = ".env";
-/// The most that is read of any file; more than a stackfile, an environment file or a config may have.
+/// The size limit of any file; above the limits of a stackfile, an environment file and a config.
 const BYTES_MAX: u64 = 32 << 20;
 /// The name that stands for stdin.
 const STDIN: &str = "-";
@@ -29,20 +29,20 @@ const STDIN: &str = "-";
 /// The stackfiles of a command.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
 pub struct Stackfiles {
-    /// Stackfile; `-` is stdin. Several are merged, later ones win [default: those of $COMPOSE_FILE, or
-    /// the compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml of this directory]
+    /// Stackfile, or `-` for stdin. Several files are merged, and later ones win [default: the files of
+    /// $COMPOSE_FILE, or compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml]
     #[arg(short = 'c', long = "compose-file", value_name = "FILE", value_delimiter = ',')]
     #[arg(value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
-    /// Also deploy the services of this profile; `*` is all of them [default: $COMPOSE_PROFILES]
+    /// Also deploy the services of this profile; `*` activates all profiles [default: $COMPOSE_PROFILES]
     #[arg(long = "profile", value_name = "NAME")]
     pub profiles: Vec<String>,
-    /// Read variables from this file, the later over the earlier; those of the environment win
-    /// [default: those of $COMPOSE_ENV_FILES, or the .env beside the first stackfile]
+    /// Read variables from this file. Later files win over earlier ones, and the environment over all of them
+    /// [default: the files of $COMPOSE_ENV_FILES, or .env beside the first stackfile]
     #[arg(long = "env-file", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub env_files: Vec<PathBuf>,
-    /// Read the files exactly as docker does, with what it drops and loses, and without the variables of
-    /// `docker compose`
+    /// Read the files exactly as `docker stack deploy` does: with the keys that it drops, and without the
+    /// variables of `docker compose`
     #[arg(long)]
     pub strict_docker: bool,
 }
@@ -50,36 +50,27 @@ pub struct Stackfiles {
 /// Why there is nothing to read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 pub enum StackfileError {
-    /// None named, none found.
+    /// No file is named, and none is in this directory.
     #[error("no stackfile here")]
     #[diagnostic(
         code(stackctl::compose::no_stackfile),
-        help("name one with `-c FILE`, or go to a directory with one of {}", NAMES.join(", "))
+        help("name one with `-c FILE`, or change to a directory with one of {}", NAMES.join(", "))
     )]
     NoneFound,
-    /// Named, and cannot be read.
-    #[error("the stackfile {} cannot be read: {words}", path.display())]
+    /// A named file cannot be read.
+    #[error("cannot read the stackfile {}: {words}", path.display())]
     #[diagnostic(code(stackctl::compose::unreadable), help("{help}"))]
-    Unreadable {
-        /// As named.
-        path: PathBuf,
-        /// The system's words.
-        words: String,
-        /// What to do.
-        help: String,
-    },
-    /// Several of them.
+    Unreadable { path: PathBuf, words: String, help: String },
     #[error("{} stackfiles cannot be read", errors.len())]
     #[diagnostic(code(stackctl::compose::unreadable))]
     Several {
-        /// Each with its reason.
         #[related]
         errors: Vec<StackfileError>,
     },
 }
 
 impl StackfileError {
-    /// With who named the file, if it was not the command line.
+    /// Adds which variable named the file, if not the command line.
     fn named_by(self, by: Option<&str>) -> Self {
         match (self, by) {
             (Self::Unreadable { path, words, .. }, Some(by)) => {
@@ -94,7 +85,7 @@ impl StackfileError {
 #[derive(Debug)]
 struct Chosen {
     paths: Vec<PathBuf>,
-    /// Who says so, where it is not the command line: a variable, and the file it is in.
+    /// Where the names come from, if not from the command line: a variable, and the file it is in.
     by: Option<String>,
 }
 
@@ -109,7 +100,7 @@ impl Files for Disk {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         if !what.is_file() && path != "/dev/null" {
-            // A pipe may have no end, and nobody at its other side.
+            // A pipe may have no end and no writer.
             return Err(io::Error::other("it is not a file"));
         }
         up_to_limit(std::fs::File::open(path)?)
@@ -117,12 +108,12 @@ impl Files for Disk {
 }
 
 impl Stackfiles {
-    /// Finds and reads them; warnings go to stderr. Without a name the files have to give one.
+    /// Finds and reads the files; warnings go to stderr. Without a name here, the files must have one.
     pub(super) fn load(&self, stack: Option<&StackName>, context: &Context) -> Result<Loaded, Failure> {
         self.load_as(stack.map_or(Stack::Otherwise(None), Stack::Given), Variables::Fill, context)
     }
 
-    /// The same for a stack that need not be named: it is called as the files say, or else as their directory.
+    /// The same, but the stack's name may also be that of the directory.
     pub(super) fn load_unnamed(
         &self,
         stack: Option<&StackName>,
@@ -133,7 +124,7 @@ impl Stackfiles {
         self.load_as(stack.map_or(Stack::Otherwise(Some(&directory)), Stack::Given), variables, context)
     }
 
-    /// The same with what they were read from.
+    /// The same, with the inputs that were read.
     pub(super) fn load_recorded(
         &self,
         stack: Option<&StackName>,
@@ -174,7 +165,7 @@ impl Stackfiles {
         }
     }
 
-    /// Finds and reads them; nothing is said. For a stack of this name, or else that of the files, or else
+    /// Finds and reads the files, without messages. The stack has this name, or else that of the files, or else that
     /// of their directory.
     pub(super) fn read(&self, stack: Option<&StackName>) -> Result<Result<Loaded, Report>, Failure> {
         match stack {
@@ -226,7 +217,7 @@ impl Stackfiles {
         project_dir(&self.chosen()?.paths[0])
     }
 
-    /// A name for what has none: that of the directory the files are in.
+    /// The default name of a stack: that of the files' directory.
     fn directory_name(&self) -> Result<StackName, Failure> {
         let dir = self.directory()?;
         let name = dir.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
@@ -236,7 +227,7 @@ impl Stackfiles {
         Ok(StackName::new(name).unwrap_or_else(|_| StackName::unchecked("stack")))
     }
 
-    /// Says with `--verbose` which files are read, and why these.
+    /// Prints with `--verbose` which files are read, and why.
     pub(super) fn tell(&self, ui: &Ui) -> Result<(), Failure> {
         if ui.is_verbose() {
             let chosen = self.chosen()?;
@@ -352,7 +343,7 @@ fn read(path: &Path) -> Result<SourceText, StackfileError> {
     let bytes = if path == Path::new(STDIN) {
         up_to_limit(io::stdin().lock())
     } else {
-        // What is named on the command line may be a pipe: `-c <(…)`.
+        // The command line may name a pipe: `-c <(…)`.
         std::fs::File::open(path).and_then(up_to_limit)
     };
     Ok(SourceText { name: name(path), bytes: bytes.map_err(|error| unreadable(path, &error))? })
@@ -362,7 +353,7 @@ fn unreadable(path: &Path, error: &io::Error) -> StackfileError {
     let (words, help) = match error.kind() {
         io::ErrorKind::NotFound => (
             "there is no such file".to_owned(),
-            "check the path; without `-c` the stackfile of this directory is read",
+            "check the path; without `-c` stackctl reads the stackfile of this directory",
         ),
         io::ErrorKind::PermissionDenied => ("permission denied".to_owned(), "make it readable for you"),
         io::ErrorKind::IsADirectory => ("it is a directory".to_owned(), "name the file in it"),

@@ -1,17 +1,14 @@
-//! `stackctl suspend` and `resume`: whether the reconcile loop may touch a stack.
+//! `stackctl suspend` and `resume`: stop and restart the reconcile loop's management of stacks.
 
 use super::Context;
 use super::cluster::{self, Cluster};
 use super::deploy::stack_name;
-use super::machine;
-use super::recorded::{Said, recorded};
-use super::records::{Writing, reading, remembered, writing};
 use super::report::{Exit, Failure};
 use crate::fleet::ConnectOptions;
-use crate::ledger::document;
-use crate::ledger::operation::Changed;
-use crate::ledger::settings::{Settings, Suspended, change, settings, stream};
+use crate::ledger::settings::Suspended;
 use crate::model::StackName;
+use crate::ops::log::Unended;
+use crate::ops::suspend::{Put, first_unknown, put};
 
 pub(super) const EXAMPLES_OF_SUSPEND: &[(&str, &str)] = &[
     ("Leave a stack as it is while you work on it by hand", "stackctl suspend -m 'moving the database' shop"),
@@ -19,8 +16,8 @@ pub(super) const EXAMPLES_OF_SUSPEND: &[(&str, &str)] = &[
 ];
 
 pub(super) const EXAMPLES_OF_RESUME: &[(&str, &str)] = &[
-    ("Have the loop look after a stack again", "stackctl resume shop"),
-    ("See before what it would do", "stackctl reconcile --once --policy report shop"),
+    ("Let the loop manage a stack again", "stackctl resume shop"),
+    ("Show first what the loop would do", "stackctl reconcile --once --policy report shop"),
 ];
 
 /// Arguments of `suspend`.
@@ -29,7 +26,7 @@ pub struct Suspend {
     /// Names of the stacks
     #[arg(value_name = "STACK", required = true, value_parser = stack_name, add = super::complete::stacks())]
     pub stacks: Vec<StackName>,
-    /// Why, for those who wonder
+    /// The reason, shown by the loop
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,
 }
@@ -42,15 +39,15 @@ pub struct Resume {
     pub stacks: Vec<StackName>,
 }
 
-/// Nothing was ever deployed under that name.
+/// No stack of that name was ever deployed.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("no release of stack `{0}` is remembered: the loop does not look after it")]
+#[error("stack `{0}` has no release: the loop does not manage it")]
 #[diagnostic(code(stackctl::history::no_release), help("`stackctl ls` lists what runs; nothing was changed"))]
 struct NotKnown(StackName);
 
 pub(super) fn suspend(args: &Suspend, context: &Context) -> Result<Exit, Failure> {
     set(&args.stacks, "suspend", args.message.as_ref(), context, |cluster| {
-        Some(Suspended { who: machine::who(), at: cluster.clock.now(), why: args.message.clone() })
+        Some(Suspended { who: cluster.me.who.clone(), at: cluster.clock.now(), why: args.message.clone() })
     })
 }
 
@@ -66,55 +63,23 @@ fn set(
     wanted: impl Fn(&Cluster) -> Option<Suspended>,
 ) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
-        // A name that nobody knows is a slip of the hand: before anything is written, all are looked up.
-        for stack in stacks {
-            let history = remembered(reading(cluster), stack).await?.history;
-            if history.releases.is_empty() {
-                return Err(Failure::refused(NotKnown(stack.clone())));
-            }
+        // An unknown name is likely a typo: look up all names before anything is written.
+        if let Some(stack) = first_unknown(cluster, stacks).await? {
+            return Err(Failure::refused(NotKnown(stack.clone())));
         }
-        let ledger = writing(cluster);
+        let ledger = cluster.writing();
         let wanted = wanted(cluster);
         for stack in stacks {
-            let verb = format!("{verb} {stack}");
-            let (before, after) = put(context, cluster, &ledger, stack, verb, message, &wanted).await?;
+            let words = (format!("{verb} {stack}"), message.cloned());
+            let unended = |unended: Unended| context.ui.warn(&unended.to_string());
+            let Put { before, after } = put(cluster, &ledger, stack, &wanted, words, unended).await?;
             context.ui.say(&match (before.suspended, after.suspended) {
                 (None, Some(_)) => format!("Stack {stack} is suspended: the loop leaves it as it is."),
-                (Some(_), None) => format!("Stack {stack} is looked after again."),
-                (Some(by), Some(_)) => format!("Stack {stack} has been suspended by {} already.", by.who),
+                (Some(_), None) => format!("Stack {stack} is managed by the loop again."),
+                (Some(by), Some(_)) => format!("Stack {stack} is already suspended by {}.", by.who),
                 (None, None) => format!("Stack {stack} is not suspended."),
             });
         }
         Ok(Exit::Done)
     })
-}
-
-/// Puts it so, and writes that down, unless it is so; what the settings were, and what they are.
-pub(super) async fn put(
-    context: &Context,
-    cluster: &Cluster,
-    ledger: &Writing,
-    stack: &StackName,
-    verb: String,
-    message: Option<&String>,
-    wanted: &Option<Suspended>,
-) -> Result<(Settings, Settings), Failure> {
-    // Who was first to say so stays the one to ask.
-    let is_news = |settings: &Settings| settings.suspended.is_some() != wanted.is_some();
-    document::tend(ledger, &stream(stack)).await?;
-    let now = settings(ledger, stack).await?;
-    if !is_news(&now) {
-        return Ok((now.clone(), now));
-    }
-    let changed = Changed::Suspended { stack: stack.clone(), before: now.suspended, after: wanted.clone() };
-    let said = Said { verb, message: message.cloned(), stacks: vec![stack.clone()], changes: vec![changed] };
-    recorded(&context.ui, cluster, ledger, said, async {
-        let changed = change(ledger, stack, |settings| {
-            if is_news(settings) {
-                settings.suspended.clone_from(wanted);
-            }
-        });
-        Ok(changed.await?)
-    })
-    .await
 }

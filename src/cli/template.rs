@@ -1,8 +1,8 @@
 //! Go templates, as far as docker's `--format` goes: fields, pipes, the functions docker adds, `if`,
 //! `range` and `with`.
 //!
-//! Works on JSON values and knows nothing of what they mean. A field that the data does not have is a
-//! mistake and lists those there are, since a typo that prints nothing helps nobody.
+//! Works on JSON values and knows nothing of what they mean. A field that the data does not have is an
+//! error that lists the existing fields: a typo must not silently print nothing.
 
 mod eval;
 mod parse;
@@ -30,12 +30,7 @@ pub enum TemplateError {
     /// The data has no such field.
     #[error("no field `{field}` here")]
     #[diagnostic(code(stackctl::format::unknown_field), help("{}", known_fields(field, known)))]
-    UnknownField {
-        /// As written.
-        field: String,
-        /// Those there are.
-        known: Vec<String>,
-    },
+    UnknownField { field: String, known: Vec<String> },
     /// Neither Go nor docker has such a function.
     #[error("no function `{0}`")]
     #[diagnostic(
@@ -43,15 +38,10 @@ pub enum TemplateError {
         help("there are: {}", eval::FUNCTIONS.join(", "))
     )]
     UnknownFunction(String),
-    /// A function was given what it cannot take.
-    #[error("`{function}` cannot do that: {why}")]
+    /// A function got an argument that it cannot use.
+    #[error("`{function}` cannot use its arguments: {why}")]
     #[diagnostic(code(stackctl::format::bad_argument))]
-    BadArgument {
-        /// Its name.
-        function: String,
-        /// What is wrong.
-        why: String,
-    },
+    BadArgument { function: String, why: String },
 }
 
 fn known_fields(field: &str, known: &[String]) -> String {
@@ -125,38 +115,6 @@ impl fmt::Display for Operand {
             Self::Function(name) => f.write_str(name),
         }
     }
-}
-
-/// A value as JSON on one line, without characters that a terminal would act on. `serde_json` spells
-/// out those below U+0020; DEL, the C1 set and the direction marks are left to us.
-#[must_use]
-pub fn json_line(value: &Value) -> String {
-    harmless(value.to_string())
-}
-
-/// The same on several lines, indented.
-#[must_use]
-pub fn json_lines(value: &Value) -> String {
-    harmless(format!("{value:#}"))
-}
-
-fn harmless(text: String) -> String {
-    if !text.chars().any(is_risky) {
-        return text;
-    }
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_risky(c) {
-            out.push_str(&format!("\\u{:04x}", u32::from(c)));
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
-fn is_risky(c: char) -> bool {
-    c != '\n' && c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

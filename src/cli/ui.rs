@@ -1,8 +1,8 @@
 //! The terminal: the only place that prints or asks.
 //!
 //! Data goes to stdout, talk to stderr, so that `stackctl … | jq` sees data alone. Text comes with
-//! ANSI colours and loses them here where they are not wanted. A reader that goes away (`| head`) is
-//! no error: what is left unsaid stays unsaid, and a deploy that was begun goes on.
+//! ANSI colours, which are stripped here where they are not wanted. A reader that goes away (`| head`) is
+//! no error: the rest of the output is dropped, and a deploy that began continues.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
 use std::sync::Mutex;
@@ -13,40 +13,46 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use super::render::{style, text};
 use super::report::Look;
 
-/// Columns where nobody says how many there are.
+/// The width if neither the terminal nor `COLUMNS` has one.
 const WIDTH_DEFAULT: usize = 100;
 
-/// What the global flags say about talking.
+/// The global flags about output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// `--no-color`.
     pub is_plain: bool,
-    /// `--quiet`.
     pub is_quiet: bool,
-    /// `--verbose`.
     pub is_verbose: bool,
 }
 
-/// The way to the terminal.
+/// The terminal: all output and questions go through it.
 #[derive(Debug)]
 pub struct Ui {
     settings: Settings,
-    out: Mutex<Stream<io::Stdout>>,
-    err: Mutex<Stream<io::Stderr>>,
+    out: Mutex<Stream>,
+    err: Mutex<Stream>,
     width: usize,
     is_unicode: bool,
     is_live: bool,
 }
 
-#[derive(Debug)]
-struct Stream<W: Write> {
-    to: W,
+struct Stream {
+    to: Box<dyn Write + Send>,
     has_colour: bool,
     is_closed: bool,
     error: Option<io::Error>,
 }
 
-impl<W: Write> Stream<W> {
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream").field("is_closed", &self.is_closed).finish_non_exhaustive()
+    }
+}
+
+impl Stream {
+    fn new(to: impl Write + Send + 'static, has_colour: bool) -> Self {
+        Self { to: Box::new(to), has_colour, is_closed: false, error: None }
+    }
+
     fn write(&mut self, text: &str) {
         if self.has_colour {
             self.write_bytes(text.as_bytes());
@@ -68,16 +74,16 @@ impl<W: Write> Stream<W> {
     }
 }
 
-/// Nobody is there to answer.
+/// There is no terminal to ask at.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 #[error("cannot ask for confirmation: stdin is not a terminal")]
 #[diagnostic(
     code(stackctl::cli::no_terminal),
-    help("pass `--yes` (or set STACKCTL_YES=1) to go ahead without asking")
+    help("pass `--yes` (or set STACKCTL_YES=1) to proceed without asking")
 )]
 pub struct NoTerminal;
 
-/// Stdout did not take what was written.
+/// A write to stdout failed.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("cannot write to stdout")]
 #[diagnostic(code(stackctl::cli::stdout))]
@@ -94,20 +100,33 @@ impl Ui {
             (has_colour(AutoStream::choice(&out)), has_colour(AutoStream::choice(&err)));
         Self {
             settings,
-            out: Mutex::new(Stream { to: out, has_colour: out_colour, is_closed: false, error: None }),
-            err: Mutex::new(Stream { to: err, has_colour: err_colour, is_closed: false, error: None }),
+            out: Mutex::new(Stream::new(out, out_colour)),
+            err: Mutex::new(Stream::new(err, err_colour)),
             width: columns(),
             is_unicode: is_unicode(),
             is_live,
         }
     }
 
-    /// Data, to stdout, as it is.
+    /// A terminal for tests: both streams go to one buffer.
+    #[cfg(test)]
+    pub(super) fn captured(settings: Settings, to: impl Write + Clone + Send + 'static) -> Self {
+        Self {
+            settings,
+            out: Mutex::new(Stream::new(to.clone(), false)),
+            err: Mutex::new(Stream::new(to, false)),
+            width: WIDTH_DEFAULT,
+            is_unicode: false,
+            is_live: false,
+        }
+    }
+
+    /// Writes data to stdout, unchanged.
     pub fn data(&self, text: &str) {
         self.out.lock().expect("no panic while writing").write(text);
     }
 
-    /// Data that need not be text: what a container wrote.
+    /// Writes bytes to stdout, such as the output of a container.
     pub fn data_bytes(&self, bytes: &[u8]) {
         self.out.lock().expect("no panic while writing").write_bytes(bytes);
     }
@@ -118,36 +137,36 @@ impl Ui {
         self.out.lock().expect("no panic while writing").is_closed
     }
 
-    /// Talk, to stderr; a newline is added. Silent with `--quiet`.
+    /// Prints a line to stderr, unless `--quiet`.
     pub fn say(&self, text: &str) {
         if !self.settings.is_quiet {
             self.talk(&format!("{text}\n"));
         }
     }
 
-    /// Talk that only `--verbose` lets through.
+    /// Prints a line to stderr with `--verbose` only.
     pub fn detail(&self, text: &str) {
         if self.settings.is_verbose {
             self.talk(&format!("{text}\n"));
         }
     }
 
-    /// Something that is not as it should be; `--quiet` does not silence it.
+    /// Prints a warning, also with `--quiet`.
     pub fn warn(&self, what: &str) {
         self.talk(&format!("{} {}\n", style::paint(style::CHANGE.bold(), "warning:"), text::clean(what)));
     }
 
-    /// Text to stderr, whatever the flags: reports of errors.
+    /// Prints text to stderr, whatever the flags, such as an error.
     pub fn talk(&self, text: &str) {
         self.err.lock().expect("no panic while writing").write(text);
     }
 
-    /// Bytes to stderr that need not be text: what a command in a container wrote there.
+    /// Writes bytes to stderr, such as the error output of a command in a container.
     pub fn talk_bytes(&self, bytes: &[u8]) {
         self.err.lock().expect("no panic while writing").write_bytes(bytes);
     }
 
-    /// Asks a question on stderr; anything but yes is no. An error where nobody can answer.
+    /// Asks a question on stderr; any answer but yes is no. An error without a terminal.
     pub fn confirm(&self, question: &str) -> Result<bool, NoTerminal> {
         let stdin = io::stdin();
         if !stdin.is_terminal() {
@@ -156,7 +175,7 @@ impl Ui {
         self.talk(&format!("{} [y/N] ", style::paint(style::STRONG, question)));
         let mut answer = String::new();
         if stdin.lock().read_line(&mut answer).unwrap_or(0) == 0 {
-            // End of input: the cursor still stands behind the question.
+            // End of input: the cursor is still behind the question.
             self.talk("\n");
         }
         Ok(is_yes(&answer))
@@ -186,7 +205,7 @@ impl Ui {
         self.settings.is_quiet
     }
 
-    /// Rows on stderr that are drawn over and over, where there is a terminal for it.
+    /// Rows on stderr that are redrawn in place, if there is a terminal.
     #[must_use]
     pub fn live(&self) -> Option<Live> {
         let has_colour = self.err.lock().expect("no panic while writing").has_colour;
@@ -203,7 +222,7 @@ impl Ui {
         lines.or_else(found).unwrap_or(HEIGHT_DEFAULT)
     }
 
-    /// Whether stdout took everything. To be asked once, at the end.
+    /// Flushes stdout, and fails if a write failed. Called once, at the end.
     pub fn finish(self) -> Result<(), StdoutError> {
         let out = self.out.into_inner().expect("no panic while writing");
         out.error.map_or(Ok(()), |error| Err(StdoutError(error)))
@@ -238,11 +257,11 @@ impl Live {
 
     /// A line above the rows, which stays.
     pub fn line(&self, text: &str) {
-        // The terminal is gone: there is nobody to tell.
+        // The terminal is gone: nothing is left to do.
         let _ = self.rows.println(self.fit(text));
     }
 
-    /// Leaves the rows as they are and goes on below them.
+    /// Leaves the rows as they are; later output goes below them.
     pub fn leave(self) {
         for bar in &self.bars {
             bar.abandon();
@@ -271,7 +290,7 @@ fn columns() -> usize {
     asked.or_else(found).unwrap_or(WIDTH_DEFAULT).max(WIDTH_MIN)
 }
 
-/// Only a locale that says otherwise keeps us to ASCII.
+/// Unicode, unless the locale excludes it.
 fn is_unicode() -> bool {
     let locale = env("LC_ALL").or_else(|| env("LC_CTYPE")).or_else(|| env("LANG"));
     locale.is_none_or(|locale| locale != "C" && locale != "POSIX")
@@ -293,10 +312,24 @@ mod tests {
         }
     }
 
+    /// What was written, to be looked at afterwards.
+    #[derive(Clone, Default)]
+    struct Kept(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[test]
     fn a_reader_that_goes_away_is_no_error_and_a_full_disk_is_one() {
         for (kind, is_error) in [(io::ErrorKind::BrokenPipe, false), (io::ErrorKind::StorageFull, true)] {
-            let mut stream = Stream { to: Failing(kind), has_colour: false, is_closed: false, error: None };
+            let mut stream =
+                Stream { to: Box::new(Failing(kind)), has_colour: false, is_closed: false, error: None };
             stream.write("a");
             stream.write("b");
             assert!(stream.is_closed);
@@ -306,9 +339,11 @@ mod tests {
 
     #[test]
     fn colours_go_where_they_are_not_wanted() {
-        let mut stream = Stream { to: Vec::new(), has_colour: false, is_closed: false, error: None };
+        let kept = Kept::default();
+        let to = Box::new(kept.clone());
+        let mut stream = Stream { to, has_colour: false, is_closed: false, error: None };
         stream.write("\x1b[1mbold\x1b[0m\n");
-        assert_eq!(stream.to, b"bold\n");
+        assert_eq!(*kept.0.lock().unwrap(), b"bold\n");
     }
 
     #[test]

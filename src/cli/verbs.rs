@@ -1,49 +1,79 @@
-//! What the verbs on services ask of a stack's spec, and what is wrong when they ask in vain.
+//! Shared by the commands that change services: which services are meant, and why an edit is refused.
 
 use super::cluster::Cluster;
 use super::report::Failure;
 use super::service_name::{FullName, Named};
-use crate::model::{ServiceName, ServiceSpec, StackName, StackSpec};
+use crate::ops::edit::{EditError, Misfit};
 
-/// A change that a service, or its stack, has no room for.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
-pub(super) enum ServiceError {
-    #[error("no service `{service}` in the current release of stack `{stack}`")]
-    #[diagnostic(code(stackctl::cli::no_such_service), help("there are: {}", known.join(", ")))]
-    NoService { stack: StackName, service: ServiceName, known: Vec<String> },
-    #[error("service `{service}` is {mode}: only replicated services have a number of tasks to be set")]
+/// An edit that does not fit a service or its stack, with the message of the edit itself.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+enum NotEdited {
+    #[error("{0}")]
+    #[diagnostic(code(stackctl::history::no_current), help("{1}"))]
+    NoCurrent(EditError, String),
+    #[error("{0}")]
+    #[diagnostic(code(stackctl::cli::no_such_service), help("there are: {1}"))]
+    NoService(EditError, String),
+    #[error("{0}")]
     #[diagnostic(
         code(stackctl::service::not_replicated),
-        help("a global service has a task on each node that fits; a job is run again by deploying it")
+        help("a global service has one task on each node that fits; deploy a job to run it again")
     )]
-    NotReplicated { service: ServiceName, mode: String },
-    #[error("stack `{stack}` has no {kind} `{name}`")]
-    #[diagnostic(code(stackctl::service::not_in_stack), help("{help}"))]
-    NotInStack { stack: StackName, kind: &'static str, name: String, help: String },
-    #[error("service `{service}`: {why}")]
+    NotReplicated(EditError),
+    #[error("{0}")]
+    #[diagnostic(code(stackctl::service::not_in_stack), help("{1}"))]
+    NotInStack(EditError, String),
+    #[error("{0}{1}")]
     #[diagnostic(code(stackctl::service::bad_change))]
-    BadChange { service: ServiceName, why: String },
-    #[error("service `{service}` has no earlier form to go back to")]
+    BadChange(EditError, &'static str),
+    #[error("{0}")]
     #[diagnostic(
         code(stackctl::service::no_previous),
-        help("no release that is remembered has the service otherwise: `stackctl history {stack}`")
+        help("no kept release has another spec of the service: `stackctl history {1}`")
     )]
-    NoPrevious { stack: StackName, service: ServiceName },
+    NoPrevious(EditError, crate::model::StackName),
 }
 
-/// A service of a spec, by its short name.
-pub(super) fn service_of<'s>(
-    spec: &'s mut StackSpec,
-    name: &ServiceName,
-) -> Result<&'s mut ServiceSpec, Failure> {
-    let known = spec.services.keys().map(ToString::to_string).collect();
-    let (stack, service) = (spec.name.clone(), name.clone());
-    spec.services
-        .get_mut(name)
-        .ok_or_else(|| Failure::refused(ServiceError::NoService { stack, service, known }))
+impl From<EditError> for Failure {
+    fn from(error: EditError) -> Self {
+        Self::refused(match &error {
+            EditError::NoCurrent { why, .. } => {
+                let help = miette::Diagnostic::help(why).map(|help| help.to_string()).unwrap_or_default();
+                NotEdited::NoCurrent(error, help)
+            }
+            EditError::NoService { known, .. } => {
+                let known: Vec<&str> = known.iter().map(|name| name.as_str()).collect();
+                let known = known.join(", ");
+                NotEdited::NoService(error, known)
+            }
+            EditError::NotReplicated { .. } => NotEdited::NotReplicated(error),
+            EditError::NotInStack { kind, known, .. } => {
+                let help = if known.is_empty() {
+                    format!("its stackfile declares none: add the {kind} there and deploy it")
+                } else {
+                    format!("there are: {}; others are added in the stackfile", known.join(", "))
+                };
+                NotEdited::NotInStack(error, help)
+            }
+            EditError::BadChange { why, .. } => {
+                let what_to_do = match why {
+                    Misfit::PublishedTwice { .. } => "; remove one with --publish-rm",
+                    Misfit::NetworkMode { .. }
+                    | Misfit::NotOnNetwork(_)
+                    | Misfit::OnNetwork(_)
+                    | Misfit::ConfigChanged { .. } => "",
+                };
+                NotEdited::BadChange(error, what_to_do)
+            }
+            EditError::NoPrevious { stack, .. } => {
+                let stack = stack.clone();
+                NotEdited::NoPrevious(error, stack)
+            }
+        })
+    }
 }
 
-/// Which services are meant. The hosts are asked only where the names leave it open.
+/// Which services are meant. Asks the hosts only if the names are ambiguous.
 pub(super) async fn full_names<'n>(
     cluster: &Cluster,
     names: impl Iterator<Item = &'n Named>,

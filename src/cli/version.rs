@@ -1,4 +1,4 @@
-//! `stackctl version`: which program this is, and which engines it talks to.
+//! `stackctl version`: prints the version of the program, and of the engines.
 
 use serde_json::{Value, json};
 
@@ -6,13 +6,14 @@ use super::Context;
 use super::cluster;
 use super::render::text::clean;
 use super::report::{Exit, Failure};
-use super::template::{Template, json_line};
+use super::template::Template;
 use crate::fleet::ConnectOptions;
+use crate::model::json::json_line;
 use crate::model::{NodeView, Observed};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
-    ("Of this program", "stackctl version"),
-    ("Of every engine in the cluster too", "stackctl version --hosts"),
+    ("The version of this program", "stackctl version"),
+    ("Also the version of every engine in the cluster", "stackctl version --hosts"),
     ("For a script", "stackctl version --format '{{.Client.Version}}'"),
 ];
 
@@ -78,7 +79,7 @@ fn client() -> Value {
     })
 }
 
-/// Docker speaks of machines in Go's words.
+/// Docker names platforms as Go does.
 fn go_arch(arch: &str) -> &str {
     match arch {
         "x86_64" => "amd64",

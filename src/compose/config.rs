@@ -1,7 +1,8 @@
-//! The merged file as text: what `stackctl config` prints, and what docker reads back to the same
-//! meaning, but for the few things that docker has no words for: see [`for_docker`]. Keys are sorted, sizes are bytes, durations are in one spelling, paths are absolute.
+//! The merged file as text: `stackctl config` prints it, and docker reads it with the same meaning, except for a few
+//! settings that docker does not know: see [`for_docker`]. Keys are sorted, sizes are bytes, durations are in one
+//! spelling, paths are absolute.
 //!
-//! Only a file without mistakes gets here; what does not look as expected is left as it is.
+//! Only files without mistakes get here; unexpected values stay unchanged.
 
 use super::docker::form;
 pub use super::docker::form::Loss;
@@ -25,7 +26,7 @@ pub fn text(merged: &Node, escape_dollars: bool) -> String {
     yaml(merged, Style { escape_dollars })
 }
 
-/// The merged file as docker's client reads it, and what it has no words for.
+/// The merged file as docker's client reads it, and the settings that docker does not know.
 #[must_use]
 pub fn for_docker(merged: &Node) -> (Node, Vec<Loss>) {
     let mut narrowed = merged.clone();

@@ -1,9 +1,8 @@
-//! What is wrong with a placement constraint, with a caret and advice. Whether one can be read at all is
-//! the orchestrator's to say: what is let in here can be judged there.
+//! Mistakes of a placement constraint, with a caret and advice. What this accepts, the orchestrator can evaluate.
 
 use std::ops::Range;
 
-use crate::orchestrator::constraint::{Constraint, ConstraintError, KEYS, operator, value_start};
+use crate::model::constraint::{Constraint, ConstraintError, KEYS, operator, value_start};
 use crate::yaml::closest;
 
 /// What is wrong with a constraint.

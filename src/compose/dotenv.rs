@@ -17,15 +17,13 @@ use super::interpolate;
 /// A variable that a file sets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variable {
-    /// Its name.
     pub name: String,
-    /// What it stands for.
     pub value: String,
     /// Where the name is written.
     pub at: Range<usize>,
 }
 
-/// Why a text is no such file. Quotes nothing of it: it may be a secret.
+/// Why a text is no such file. Quotes nothing of it, because it may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// Fit for a label.
@@ -135,7 +133,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// What stands behind the sign.
+    /// The value behind the `=`.
     fn value(&mut self) -> Result<String, Fault> {
         self.at = self.text.len() - self.rest().trim_start_matches(is_blank).len();
         let start = self.at;

@@ -3,7 +3,7 @@
 //! The caller's variables win. After them come those of `.env` in the project's directory, or of the files
 //! named in its place; and in a file that is included, those of the `.env` beside it or of the include's
 //! own `env_file`. That is Compose's order. `docker stack deploy` reads no `.env`: a note says so when a
-//! value came out of one that nobody named.
+//! value came from one that the user did not name.
 //!
 //! A service's own environment is put together here, too: its `env_file`s in order, then `environment`.
 
@@ -30,9 +30,9 @@ pub struct EnvId(usize);
 struct Layer {
     below: Option<EnvId>,
     own: BTreeMap<String, (String, Span)>,
-    /// Read because it was there, not because somebody named it.
+    /// Whether it was read because it exists, not because it was named.
     is_found: bool,
-    /// What was read into it.
+    /// The files that were read into it.
     paths: Vec<String>,
 }
 
@@ -131,7 +131,7 @@ impl<'a> Environments<'a> {
         if self.layers.borrow()[id.0].own.is_empty() { below } else { id }
     }
 
-    /// What variables mean in a text.
+    /// The values of variables in a text.
     pub fn belongs(&self, source: SourceId, env: EnvId) {
         self.of_source.borrow_mut().insert(source, env);
     }
@@ -141,7 +141,7 @@ impl<'a> Environments<'a> {
         self.of_source.borrow().get(&source).copied().unwrap_or_default()
     }
 
-    /// Gives the stack's name to those who ask for it by Compose's variable.
+    /// Sets Compose's variable for the stack's name.
     pub fn name_stack(&self, name: &str) {
         *self.stack.borrow_mut() = Some(name.to_owned());
     }
@@ -165,7 +165,7 @@ impl<'a> Environments<'a> {
         self.stack.borrow().clone().filter(|_| name == STACK_VARIABLE)
     }
 
-    /// Says which values a reader that knows no `.env` would not have.
+    /// Notes which values come from a `.env`, which docker does not read.
     pub fn note_found(&self) {
         let used = self.used.borrow();
         let Some((span, _)) = used.first() else { return };
@@ -228,7 +228,7 @@ impl<'a> Environments<'a> {
         let text = match String::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => {
-                // What is good of it may be a secret, too.
+                // The valid part may be a secret, too.
                 let lines =
                     error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n');
                 let lines = lines.count();
@@ -285,7 +285,7 @@ struct Filler<'a> {
 }
 
 impl Filler<'_> {
-    /// Whether the caller is asked for a value: docker does so also where the file says it is empty.
+    /// Whether the value comes from the caller: docker does that also if the file sets it to empty.
     fn is_open(&self, value: &Value) -> bool {
         match value {
             Value::Null => true,
@@ -294,7 +294,7 @@ impl Filler<'_> {
         }
     }
 
-    /// Docker takes the caller's value where the file says that there is none.
+    /// Docker takes the caller's value if the file sets none.
     fn note_empty(&self, name: &str, value: &Node, at: Span) {
         let is_empty = value.as_text() == Some("") && self.how.reading == Reading::Ours;
         if is_empty && (self.environments.caller)(name).is_some_and(|callers| !callers.is_empty()) {
@@ -319,7 +319,7 @@ impl Filler<'_> {
         {
             span = entry.key.span;
             let files = map.remove("env_file").map(|entry| entry.value);
-            // Those of a service that nobody asked for need not be there.
+            // The files of a service that is not chosen need not exist.
             for file in files.iter().filter_map(Node::as_list).flatten().filter(|_| chosen) {
                 self.env_file(file, &mut all);
             }
@@ -417,8 +417,8 @@ impl Filler<'_> {
     }
 }
 
-/// How an environment file is read. Docker takes a line as it is, and knows the short form only; who writes
-/// the long form writes for Compose, which knows quotes and variables.
+/// How an environment file is read. Docker takes a line as it is, and knows the short form only; the long form comes
+/// from Compose, which knows quotes and variables.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Syntax {
     Raw,

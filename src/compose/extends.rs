@@ -1,4 +1,4 @@
-//! `extends`: a service that begins as a copy of another, of this file or of another one.
+//! `extends`: a service that starts as a copy of another one, of this file or of another file.
 //!
 //! Everything is inherited, `depends_on`, `volumes` and `networks` too; what they name is not: it has to be
 //! defined where the service is used (the Compose specification, `extends`, "Restrictions"). Relative paths
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::merge;
-use super::project::{Reader, Unit};
+use super::reader::{Reader, Unit};
 use super::support::{self, At};
 use crate::yaml::{Diagnostic, Fields, Map, Node, Places, Span, Spanned, Value, closest};
 
@@ -26,14 +26,14 @@ enum Home {
     File(String),
 }
 
-/// A service on the way from one to the one it extends.
+/// A service in a chain of `extends`.
 struct Step {
     home: Home,
     name: String,
     span: Span,
 }
 
-/// Replaces every service that extends another by what it comes to.
+/// Replaces every service that extends another by the merged result.
 pub fn apply(root: &mut Node, unit: &Unit, reader: &Reader<'_>) {
     let Some(services) = root.as_map_mut().and_then(|top| top.get_mut("services")) else { return };
     let Some(map) = services.as_map() else { return };
@@ -46,7 +46,7 @@ pub fn apply(root: &mut Node, unit: &Unit, reader: &Reader<'_>) {
         let resolve = |entry: &crate::yaml::Entry| {
             let wanted = entry.value.as_map().is_some_and(|own| own.get("extends").is_some());
             let full = wanted.then(|| extender.resolve(&Home::Here, &entry.key.value, &mut Vec::new()));
-            // What could not be found was reported; the service stays what it is by itself.
+            // A missing base was reported; the service stays without it.
             full.flatten().map(|node| (*node).clone())
         };
         map.entries.iter().map(resolve).collect::<Vec<_>>()
@@ -55,7 +55,7 @@ pub fn apply(root: &mut Node, unit: &Unit, reader: &Reader<'_>) {
     for (entry, full) in map.entries.iter_mut().zip(done) {
         match full {
             Some(full) => entry.value = full,
-            // That it lacks an image, say, is only a consequence.
+            // Other mistakes, such as a missing image, are only a consequence.
             None if entry.value.as_map().is_some_and(|own| own.get("extends").is_some()) => {
                 reader.sink.spoil(entry.key.span);
             }
@@ -67,7 +67,7 @@ pub fn apply(root: &mut Node, unit: &Unit, reader: &Reader<'_>) {
     }
 }
 
-/// A service with all that it extends, or nothing if that was not to be found.
+/// A service merged with all that it extends, or nothing if something was not found.
 type Resolved = Option<Rc<Node>>;
 
 struct Extender<'a> {
@@ -79,7 +79,7 @@ struct Extender<'a> {
 }
 
 impl Extender<'_> {
-    /// A service with all that it extends. `None` if something on the way is missing.
+    /// A service merged with all that it extends. `None` if something in the chain is missing.
     fn resolve(&self, home: &Home, name: &str, trail: &mut Vec<Step>) -> Resolved {
         let id = (home.clone(), name.to_owned());
         if let Some(known) = self.memo.borrow().get(&id) {
@@ -151,7 +151,7 @@ impl Extender<'_> {
             for step in &trail[first..trail.len() - 1] {
                 diagnostic = diagnostic.also(step.span, format!("`{}` extends", sink.clean(&step.name)));
             }
-            sink.push(diagnostic.help("take one of them out"));
+            sink.push(diagnostic.help("remove one of them"));
             return None;
         }
         if trail.len() > DEPTH_MAX {

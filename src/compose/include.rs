@@ -1,9 +1,9 @@
 //! `include`: other files whose services and resources become part of this one, each read with its own
 //! directory and its own variables.
 //!
-//! An included file is whole by itself (Compose's rule): what it defines cannot be defined again here,
-//! unless in the very same words, as when two files include a third. To change what is included, lay
-//! another file over it with a list under `path`.
+//! An included file is complete by itself (Compose's rule): its definitions cannot be repeated here, unless they are
+//! identical, as when two files include a third. To change an included file, merge another file over it with a list
+//! under `path`.
 
 use super::merge::meaning;
 use super::support::{self, At};
@@ -29,7 +29,7 @@ pub fn take(root: &mut Node, sink: &Sink<'_>) -> Vec<Include> {
     let items = match &entry.value.value {
         Value::Null => return Vec::new(),
         Value::List(list) => list.as_slice(),
-        // Compose insists on a list; one file is as clear without.
+        // Compose requires a list; for one file, no list is as clear.
         Value::Text(_) => std::slice::from_ref(&entry.value),
         _ => {
             crate::yaml::decode::wrong_type(sink, &entry.value, "`include`", "a list");
@@ -79,7 +79,7 @@ fn one_or_more(fields: &Fields<'_>, key: &str) -> Option<Vec<Spanned<String>>> {
     let node = fields.node(key)?;
     match &node.value {
         Value::List(_) => fields.texts(key),
-        _ => text(fields.sink(), node, &fields.name(key)).map(|text| vec![text]),
+        _ => text(fields.sink(), node, || fields.name(key)).map(|text| vec![text]),
     }
 }
 
@@ -120,7 +120,7 @@ fn add(ours: &mut Map, theirs: Map, section: &str, at: Span, sink: &Sink<'_>) {
         sink.push(
             Diagnostic::error(
                 "conflicting_definitions",
-                format!("{kind} `{}` is defined twice, and not alike", sink.clean(&entry.key)),
+                format!("{kind} `{}` is defined twice, with different settings", sink.clean(&entry.key)),
             )
             .at(known.key.span, "defined here")
             .also(entry.key.span, "and in an included file")

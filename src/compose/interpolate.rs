@@ -1,8 +1,8 @@
 //! Variables in values: `$X`, `${X}`, `${X:-d}`, `${X-d}`, `${X:?m}`, `${X?m}`, `${X:+y}`, `${X+y}`,
 //! nested in one another, and `$$` for a dollar.
 //!
-//! Values only, never keys; places stay those of the file, so that no message shows what a variable
-//! stands for. Where the language wants a number or a boolean, a text that came out of a variable is
+//! Fills in values only, never keys; places stay those of the file, so that no message shows the value of a variable.
+//! Where the language wants a number or a boolean, a text that came out of a variable is
 //! read as one: docker does so in a fixed list of places, [`CASTS`].
 //!
 //! Two differences from docker, on purpose. Without braces an operator is text: docker reads
@@ -15,14 +15,12 @@ use std::ops::Range;
 
 use super::Reading;
 use super::docker::variables;
+use super::variable::{Env, name};
 use crate::yaml::scalar::resolve;
 use crate::yaml::{Diagnostic, Node, Sink, Value};
 
 /// How deep `${A:-${B:-…}}` may go.
 const NESTING_MAX: usize = 32;
-
-/// Looks a variable up.
-pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// What a text from a variable is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +86,7 @@ pub fn apply(root: &mut Node, env: Env<'_>, reading: Reading, sink: &Sink<'_>) {
     filler.node(root, &mut Vec::new());
 }
 
-/// Leaves variables where they are: nothing that is made of one can be judged, so nothing is said of it.
+/// Leaves variables as they are: values with variables cannot be checked, so they get no diagnostics.
 pub fn leave(node: &Node, sink: &Sink<'_>) {
     match &node.value {
         Value::Text(text) if text.contains('$') => sink.spoil(node.span),
@@ -98,8 +96,8 @@ pub fn leave(node: &Node, sink: &Sink<'_>) {
     }
 }
 
-/// A text outside the tree filled in, as Compose does in `.env` files: a `$` that begins no variable is a
-/// dollar, and what is not set is nothing, without a word. The error quotes nothing.
+/// Fills in a text outside the tree, as Compose does in `.env` files: a `$` that begins no variable is a dollar, and an
+/// unset variable is silently empty. The error quotes nothing.
 pub fn expand(text: &str, env: Env<'_>) -> Result<String, &'static str> {
     fn fill(parts: &[Part], env: Env<'_>, out: &mut String) -> Result<(), &'static str> {
         for part in parts {
@@ -137,7 +135,7 @@ pub fn expand(text: &str, env: Env<'_>) -> Result<String, &'static str> {
     Ok(out)
 }
 
-/// What a `$` is that begins no variable.
+/// How a `$` that begins no variable is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stray {
     /// A mistake: docker's way with stackfiles.
@@ -481,16 +479,6 @@ fn matching_brace(text: &str) -> Option<usize> {
         at += 1;
     }
     None
-}
-
-/// `[A-Za-z_][A-Za-z0-9_]*` at the start.
-pub fn name(text: &str) -> &str {
-    let end = text
-        .bytes()
-        .enumerate()
-        .find(|&(at, b)| !(b.is_ascii_alphabetic() || b == b'_' || (at > 0 && b.is_ascii_digit())))
-        .map_or(text.len(), |(at, _)| at);
-    &text[..end]
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Several files become one: a later file adds to, or overrides, the earlier ones, key by key.
 //!
 //! Works on trees in normal form, so that a place still belongs to the file that won. Docker's rules,
-//! except that a later file can set anything to zero, false or empty; that ports are told apart by
+//! except that a later file can set anything to zero, false or empty; that ports are distinguished by
 //! address, number and protocol instead of number alone; that `healthcheck.test` is replaced, not
 //! appended to; that lists have each item once; that a network's aliases stay where a later file has none
 //! and its options are taken over; and that `!reset` removes a key and `!override` replaces one. Docker's
@@ -14,12 +14,12 @@ use std::collections::BTreeSet;
 
 use crate::yaml::{Entry, Map, Node, Places, Value};
 
-/// Lays a later file over an earlier one.
+/// Merges a later file over an earlier one.
 pub fn overlay(base: &mut Node, later: Node) {
     node(base, later, &mut Vec::new(), Manner::Files);
 }
 
-/// Lays a later file over what there is so far, which may be nothing.
+/// Merges a later file over the result so far, which may be nothing.
 pub fn add(all: &mut Option<Node>, mut later: Node) {
     match all {
         Some(base) => overlay(base, later),
@@ -30,7 +30,7 @@ pub fn add(all: &mut Option<Node>, mut later: Node) {
     }
 }
 
-/// Lays a service over the one it extends. What marks it for removal is kept for the files before it.
+/// Merges a service over the one it extends. Keeps `!reset` marks for the earlier files.
 pub fn extend(base: &mut Node, service: Node) {
     let off = |node: &Node| {
         let health = node.as_map()?.get("healthcheck")?.as_map()?;
@@ -40,13 +40,13 @@ pub fn extend(base: &mut Node, service: Node) {
         && let Some(health) = base.as_map_mut().and_then(|map| map.get_mut("healthcheck"))
         && let Some(health) = health.as_map_mut()
     {
-        // A check that is switched off is none, whatever it was.
+        // A disabled health check has no other settings.
         health.remove("test");
     }
     node(base, service, &mut vec!["services".to_owned(), String::new()], Manner::Extends);
 }
 
-/// Whose rules hold where they differ.
+/// Whose rules apply where they differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Manner {
     /// Docker's, for one file over another.
@@ -90,7 +90,7 @@ enum Rule {
 }
 
 impl Manner {
-    /// What is marked within a service that extends another is still to be done to the files before it.
+    /// Marks within a service that extends another still apply to the earlier files.
     fn settle(self, node: &mut Node) {
         if self == Self::Files {
             settle(node);
@@ -160,8 +160,8 @@ fn node(base: &mut Node, mut later: Node, path: &mut Vec<String>, manner: Manner
     }
 }
 
-/// Whether nothing written is something said: a variable that is to be unset, or a network of the stack's
-/// own in place of one that was described.
+/// Whether an empty value has a meaning: a variable that is unset, or a default network in place of one with
+/// settings.
 fn unsets(path: &[String]) -> bool {
     match path {
         [section, _] => matches!(section.as_str(), "networks" | "volumes" | "secrets" | "configs"),
@@ -201,7 +201,7 @@ fn map(ours: &mut Map, theirs: Map, path: &mut Vec<String>, manner: Manner) {
     }
 }
 
-/// What makes two ports one: where it is published, or what it publishes if that is left open.
+/// The identity of a port: where it is published, or the target port if that is open.
 pub fn port(item: &Node) -> Option<String> {
     let map = item.as_map()?;
     let part = |key: &str| map.get(key).map(|node| format!("{:?}", node.value)).unwrap_or_default();

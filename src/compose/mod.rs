@@ -9,16 +9,15 @@
 //! ```
 //!
 //! Opens no files, sees no network, knows no clock and no environment: [`Options`] lends what it needs.
-//! Behaves as `docker stack deploy` does for the meaning of a file, and as `docker compose` for what
-//! `docker stack deploy` does not know; where it differs on purpose, the module that differs says so.
-//! Every value keeps its place, and all mistakes are reported in one run.
+//! A file has the meaning of `docker stack deploy`, and of `docker compose` for keys that `docker stack deploy` does
+//! not know; each intended difference is documented in its module. Every value keeps its place, and all mistakes are
+//! reported in one run.
 //!
-//! Whoever wrote the file is not trusted with more than it says. What it can make us do is bounded: 16 MiB
-//! and 100,000 values for a file, aliases expanded; 64 collections within one another; 500 files and a
-//! million values for all that it includes and extends; 100,000 ports. Files it names are read wherever
-//! they are, by symbolic link too and outside the project: whoever may write a stackfile may mount any
-//! path of the hosts, which is more. Nothing it holds reaches a message with its control characters, and
-//! no value of a variable reaches one at all.
+//! The author of a file is not trusted. A file's cost is limited: 16 MiB and 100,000 values for a file, aliases
+//! expanded; 64 levels of nesting; 500 files and a million values for all that it includes and extends; 100,000 ports.
+//! Files that it names are read wherever they are, through symbolic links and outside the project, too: an author of
+//! stackfiles may mount any path of the hosts, which is more. Messages contain no control characters of a file, and no
+//! values of variables at all.
 
 mod checks;
 pub mod config;
@@ -31,7 +30,6 @@ mod include;
 mod interpolate;
 mod lower;
 mod merge;
-mod misplaced;
 mod moved;
 mod normal;
 mod overrides;
@@ -40,10 +38,12 @@ mod places;
 mod platform;
 mod profiles;
 mod project;
+mod reader;
 pub mod short;
 pub mod stackfile;
 pub mod support;
 pub mod templates;
+mod variable;
 
 #[cfg(test)]
 mod tests;
@@ -51,7 +51,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use environment::{EnvId, Environments};
-use project::{Reader, Unit};
+use reader::{Reader, Unit};
 
 use crate::model::{StackName, StackSpec};
 use crate::yaml::{self, Diagnostic, Drawn, Node, Sink, Sources};
@@ -59,7 +59,7 @@ use crate::yaml::{self, Diagnostic, Drawn, Node, Sink, Sources};
 pub use crate::yaml::{Report, SourceText};
 pub use places::Written;
 
-/// What a stackfile is called where nobody names it; looked for in this order.
+/// Names of the default stackfile, in order of preference.
 pub const NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
 
 /// Files beside the stackfile: environment files, contents of configs. Paths are absolute.
@@ -68,17 +68,17 @@ pub trait Files {
     fn read(&self, path: &str) -> std::io::Result<Vec<u8>>;
 }
 
-/// Whose reading of a file counts, where ours is not docker's.
+/// Which reading of a file applies, where stackctl's own differs from docker's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Reading {
-    /// Ours: what is surely not meant is mended or refused, and docker's gaps are filled.
+    /// stackctl's own: surely unintended readings are corrected or refused, and docker's gaps are filled.
     #[default]
     Ours,
-    /// Docker's to the letter, see `docker`.
+    /// Docker's exact reading, see `docker`.
     Docker,
 }
 
-/// What becomes of the variables in a file.
+/// How variables in a file are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Variables {
     /// They are filled in.
@@ -90,7 +90,7 @@ pub enum Variables {
 }
 
 impl Reading {
-    /// How bad it is what docker passes on and no engine can do.
+    /// The severity of what docker passes on although no engine can do it.
     const fn severity(self) -> yaml::Severity {
         match self {
             Self::Ours => yaml::Severity::Error,
@@ -121,27 +121,25 @@ impl How {
     }
 }
 
-/// How the stack is called.
+/// How the stack gets its name.
 #[derive(Debug, Clone, Copy)]
 pub enum Stack<'a> {
     /// As the command line says, whatever the files say.
     Given(&'a StackName),
-    /// As `COMPOSE_PROJECT_NAME` says, or else the last file with a `name`, or else so. A mistake if nobody
-    /// says. Docker knows no such variable, and read strictly it does not count.
+    /// From `COMPOSE_PROJECT_NAME`, or else the last file with a `name`, or else this name. An error if all are
+    /// missing. Docker does not know the variable, and the strict reading ignores it.
     Otherwise(Option<&'a StackName>),
 }
 
-/// What the outside lends to [`load`].
+/// What the caller of [`load`] provides.
 pub struct Options<'a> {
-    /// The stack's name.
     pub stack: Stack<'a>,
     /// Absolute directory of the first file: all relative paths start here.
     pub project_dir: &'a str,
-    /// What `~` stands for.
+    /// The value of `~`.
     pub home: Option<&'a str>,
     /// The caller's variables.
     pub env: &'a dyn Fn(&str) -> Option<String>,
-    /// The caller's files.
     pub files: &'a dyn Files,
     /// Absolute paths of files with variables, the later over the earlier; `None` is the `.env` of the
     /// project's directory, if it is there. The caller's own variables win.
@@ -154,10 +152,9 @@ pub struct Options<'a> {
     pub variables: Variables,
 }
 
-/// What became of the files.
+/// The result of loading files.
 #[derive(Debug)]
 pub struct Loaded {
-    /// What to deploy.
     pub spec: StackSpec,
     /// The files as one, in normal form, variables filled in; see [`config::text`].
     pub merged: Node,
@@ -177,7 +174,7 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
     let sink = Sink::new("compose", &sources);
     let how = How { reading: options.reading, variables: options.variables };
     let environments = Environments::new(options.env, options.files, &shown, &sink);
-    // Docker reads no `.env`, but a file that is named is wanted.
+    // Docker reads no `.env`, but a file that the user names is read.
     if how.reading == Reading::Ours || options.env_files.is_some() {
         environments.read_project(options.project_dir, options.env_files);
     }
@@ -196,7 +193,6 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
     let reader = Reader::new(&sink, &environments, options.files, options.home, &shown, how);
     let mut trail = vec![(first, None)];
     let directory = options.project_dir.to_owned();
-    let several = trees.len() > 1;
     for tree in &mut trees {
         let unit = Unit { directory: directory.clone(), env: EnvId::default(), trail };
         let raw = std::mem::replace(tree, Node::text("", tree.span));
@@ -205,24 +201,10 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
     }
     let active = profiles::active(options, &environments);
     let chosen = profiles::chosen(&trees, &active);
-    let mut merged: Option<Node> = None;
-    for mut tree in trees {
-        environment::fill(&mut tree, &environments, how, &|service| chosen.contains(service));
-        if several {
-            // Each file must be right by itself, even where a later one has the last word.
-            let _ = read(&tree, how.reading, &sink);
-        }
-        match &mut merged {
-            Some(base) if how.reading == Reading::Docker => docker::merge::overlay(base, tree),
-            _ => {
-                if let Some(base) = &merged {
-                    overrides::note(base, &tree, &sink);
-                }
-                merge::add(&mut merged, tree);
-            }
-        }
+    for tree in &mut trees {
+        environment::fill(tree, &environments, how, &|service| chosen.contains(service));
     }
-    let Some(mut merged) = merged else {
+    let Some(mut merged) = as_one(trees, how.reading, &sink) else {
         sink.nothing_to_read();
         return Err(sink.finish().expect_err("a mistake was just reported"));
     };
@@ -243,6 +225,28 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
     Ok(Loaded { spec, merged, notes, sources })
 }
 
+/// Merges files, later ones over earlier ones; `None` if there are none.
+fn as_one(trees: Vec<Node>, reading: Reading, sink: &Sink<'_>) -> Option<Node> {
+    let several = trees.len() > 1;
+    let mut merged: Option<Node> = None;
+    for tree in trees {
+        if several {
+            // Each file must be valid by itself, even where a later one overrides it.
+            let _ = read(&tree, reading, sink);
+        }
+        match &mut merged {
+            Some(base) if reading == Reading::Docker => docker::merge::overlay(base, tree),
+            _ => {
+                if let Some(base) = &merged {
+                    overrides::note(base, &tree, sink);
+                }
+                merge::add(&mut merged, tree);
+            }
+        }
+    }
+    merged
+}
+
 fn read(tree: &Node, reading: Reading, sink: &Sink<'_>) -> stackfile::Stackfile {
     match reading {
         Reading::Ours => stackfile::read(tree, sink),
@@ -259,7 +263,7 @@ fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// The name that a variable gives, which wins over one that is written.
+/// The name from a variable, which wins over the one in the file.
 fn variables_name(name: &str, written: Option<&Node>, sink: &Sink<'_>) -> StackName {
     let variable = environment::STACK_VARIABLE;
     match StackName::new(name) {
@@ -284,8 +288,8 @@ fn variables_name(name: &str, written: Option<&Node>, sink: &Sink<'_>) -> StackN
     }
 }
 
-/// The value of a variable in a file of variables such as `.env`, if it can be read; what is wrong with the
-/// file is told where it is used.
+/// The value of a variable in a file of variables such as `.env`, if it can be read; mistakes of the file are
+/// reported where it is used.
 #[must_use]
 pub fn variable_in(file: &[u8], name: &str, env: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     let text = std::str::from_utf8(file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file)).ok()?;
@@ -307,7 +311,7 @@ pub fn variables_of(
     Ok(found.into_iter().map(|variable| (variable.name, variable.value)).collect())
 }
 
-/// The name that is chosen: the command line's, the last file's, or what stands in for both.
+/// The chosen name: that of the command line, of the last file, or the default.
 fn stack_name(
     trees: &[Node],
     wanted: Stack<'_>,

@@ -1,6 +1,5 @@
-//! Keys of a service that have a place of their own under `deploy`: `cpus`, `mem_limit`,
-//! `mem_reservation`, `pids_limit`, `scale`. They go there, so that files that use the one or the other
-//! merge, and so that the merged file is one that docker reads.
+//! Moves keys of a service to their place under `deploy`: `cpus`, `mem_limit`, `mem_reservation`, `pids_limit`,
+//! `scale`. So files with either form can be merged, and docker can read the merged file.
 //!
 //! Compose takes both of a pair if they say the same, and refuses them otherwise; so do we, within a file.
 //! Of several files the later wins, whichever way it is written.
@@ -9,7 +8,7 @@ use super::short;
 use crate::yaml::scalar::go_float;
 use crate::yaml::{Diagnostic, Entry, Map, Node, Sink, Span, Spanned, Value, Whole};
 
-/// What two ways of writing a value are compared as.
+/// How two spellings of a value are compared.
 #[derive(Clone, Copy)]
 enum Kind {
     Cores,
@@ -39,8 +38,8 @@ pub fn to_deploy(service: &mut Map, sink: &Sink<'_>) {
     }
 }
 
-/// The mapping at a path, made where there is none. `None` where something else stands there: whoever reads
-/// it reports that.
+/// The mapping at a path, created if there is none. `None` if the value is something else, which the reader of that
+/// key reports.
 pub fn at<'m>(mut map: &'m mut Map, path: &[&str], span: Span) -> Option<&'m mut Map> {
     for step in path {
         if map.get(step).is_none_or(Node::is_null) {
@@ -66,7 +65,7 @@ fn place(map: &mut Map, key: &str, path: &[&str], last: &str, entry: Entry, kind
                 sink.push(
                     Diagnostic::error(
                         "two_values",
-                        format!("`{key}` and `{}` say different things", path.join(".")),
+                        format!("`{key}` and `{}` contradict each other", path.join(".")),
                     )
                     .at(entry.key.span, "this one")
                     .also(other.key.span, "and this one")

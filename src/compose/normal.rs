@@ -40,7 +40,7 @@ fn children<'m>(map: &'m mut Map, key: &str) -> impl Iterator<Item = &'m mut Map
     section.into_iter().flat_map(|section| &mut section.entries).filter_map(|entry| entry.value.as_map_mut())
 }
 
-/// A tag that nobody obeys must not pass in silence.
+/// Warns about a tag that has no effect.
 fn check_tags(node: &Node, sink: &Sink<'_>) {
     if let Some(tag) = node.tag().filter(|tag| !matches!(*tag, "!reset" | "!override")) {
         sink.push(
@@ -210,7 +210,7 @@ impl Normaliser<'_> {
         );
     }
 
-    /// Paths become absolute; the files are read when it is known which services are wanted.
+    /// Makes paths absolute; the files are read once the chosen services are known.
     fn env_files(&self, map: &mut Map) {
         listed(map, "env_file");
         if let Some(entry) = map.entry("env_file")
@@ -340,7 +340,7 @@ impl Normaliser<'_> {
         let shown = if self.sink.is_literal(item) { self.sink.clean(option) } else { "…".to_owned() };
         let (label, help) = match option {
             "z" | "Z" => ("labels for SELinux are not set", "label the path on the host"),
-            "cached" | "delegated" | "consistent" => ("only Docker Desktop knows it", "take it out"),
+            "cached" | "delegated" | "consistent" => ("only Docker Desktop knows it", "remove it"),
             _ => (
                 "not an option of a mount",
                 "options are `ro`, `rw`, `nocopy` and a propagation such as `rshared`",
@@ -428,7 +428,7 @@ impl Normaliser<'_> {
         node.value = Value::List(hosts);
     }
 
-    /// Docker hands on a host with any address, and the engine refuses it when a container is made.
+    /// Docker passes on a host with any address, and the engine refuses a wrong one when it creates a container.
     fn host_as_is(&self, text: &str, node: &Node) -> Option<Node> {
         let (host, address) = text.split_once(['=', ':']).filter(|_| self.how.reading == Reading::Docker)?;
         Some(Node::text(format!("{host}:{address}"), node.span).reached(node.via()))
@@ -449,7 +449,7 @@ impl Normaliser<'_> {
         }
         self.sink.push(
             Diagnostic::new(
-                // Docker hands it on as it is.
+                // Docker passes it on unchanged.
                 self.how.reading.severity(),
                 "bad_host",
                 format!("`{}` is not a host entry", self.sink.written(node)),
@@ -460,14 +460,14 @@ impl Normaliser<'_> {
     }
 }
 
-/// What a name without `=` means.
+/// The meaning of a name without `=`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lone {
     Empty,
     Nothing,
 }
 
-/// The mistake of a file that cannot be read.
+/// The diagnostic of a file that cannot be read.
 pub fn unreadable(sink: &Sink<'_>, node: &Node, error: &io::Error) -> Diagnostic {
     let why = match error.kind() {
         io::ErrorKind::NotFound => "no such file".to_owned(),

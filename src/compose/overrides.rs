@@ -1,19 +1,18 @@
-//! Where a later file has the last word: remembered, so that what is said about a value that won can show
-//! the one that lost; and told, where docker would have it otherwise. Looks at the trees before they are
-//! merged; changes nothing.
+//! Finds overrides by later files: records them, so that a diagnostic about a value can show the overridden one, and
+//! notes them where docker would merge differently. Reads the trees before they are merged, and changes nothing.
 
 use std::collections::BTreeMap;
 
 use super::docker::merge as docker;
 use crate::yaml::{Diagnostic, Node, Sink, Span, Value};
 
-/// Tells the sink which places of an earlier file those of a later one stand in for, and people where docker
-/// does not let them.
+/// Reports to the sink which places of an earlier file are overridden, and to users where docker would not override
+/// them.
 pub fn note(base: &Node, later: &Node, sink: &Sink<'_>) {
     Notes { sink }.node(base, later, &mut Vec::new());
 }
 
-/// Ports of a service that are looked at: a range is a few bytes, and nobody reads more notes than that.
+/// The limit of ports of a service that are compared: a range is a few bytes, and more notes would not help.
 const PORTS_MAX: usize = 1000;
 
 struct Notes<'a> {
@@ -37,13 +36,13 @@ impl Notes<'_> {
                     }
                 }
             }
-            // Lists are laid together item by item.
+            // Lists are merged item by item.
             (Value::List(ours), Value::List(theirs)) => self.lists(ours, theirs, (base, later), path),
             (_, Value::Null) => {}
             _ => {
                 self.sink.replaces(later.span, base.span);
                 if docker::passes_over(path, later) && !docker::is_empty(base) {
-                    self.tell("counts, as it is the later one", later.span, "docker keeps this", base.span);
+                    self.tell("wins, because its file is later", later.span, "docker keeps this", base.span);
                 }
             }
         }
@@ -54,8 +53,8 @@ impl Notes<'_> {
         match path.as_slice() {
             ["services", _, "ports"] => self.ports(ours, theirs),
             ["services", _, "healthcheck", "test"] if !ours.is_empty() && !theirs.is_empty() => {
-                let label = "counts in place of the other";
-                self.tell(label, whole.1.place(), "docker puts the two behind each other", whole.0.place());
+                let label = "replaces the other";
+                self.tell(label, whole.1.place(), "docker appends one to the other", whole.0.place());
             }
             ["services", _, "command" | "entrypoint"] if !ours.is_empty() && theirs.is_empty() => {
                 self.tell("counts: nothing is left", whole.1.place(), "docker keeps this", whole.0.place());
@@ -64,7 +63,7 @@ impl Notes<'_> {
         }
     }
 
-    /// Docker tells ports apart by their published number alone, and those without one not at all.
+    /// Docker distinguishes ports by their published number alone, and those without one not at all.
     fn ports(&self, ours: &[Node], theirs: &[Node]) {
         // Of each number, one port of each kind.
         let mut known: BTreeMap<docker::Identity, BTreeMap<Option<String>, Span>> = BTreeMap::new();
@@ -83,7 +82,7 @@ impl Notes<'_> {
 
     fn tell(&self, ours: &str, later: Span, dockers: &str, earlier: Span) {
         self.sink.push(
-            Diagnostic::note("merged_otherwise", "docker merges these two files to something else")
+            Diagnostic::note("merged_otherwise", "docker merges these two files differently")
                 .at(later, ours)
                 .also(earlier, dockers)
                 .help("`--strict-docker` merges as docker does"),

@@ -1,4 +1,4 @@
-//! Where a field of the merged file is written: the way back from what a diff says to what people edit.
+//! Finds the place of a field in the files: from the path in a diff back to the stackfile.
 //!
 //! A diff speaks of specs, whose fields are called as in the stackfile but stand a little elsewhere at times:
 //! `resources` is under `deploy`, mounts are by target. What cannot be found is as near as it gets: the
@@ -9,9 +9,8 @@ use crate::yaml::{Node, Place, Sources, Span, Value};
 /// The texts and the tree they make.
 #[derive(Debug, Clone, Copy)]
 pub struct Written<'a> {
-    /// What was read.
     pub sources: &'a Sources,
-    /// What it comes to, see [`Loaded`](super::Loaded).
+    /// The merged tree, see [`Loaded`](super::Loaded).
     pub merged: &'a Node,
 }
 
@@ -38,7 +37,7 @@ impl<'a> Written<'a> {
         self.of_field(service, "")
     }
 
-    /// How far a way leads, and where it ends.
+    /// Follows a path as far as it leads.
     fn walk(&self, way: &[String]) -> (usize, Span) {
         let (mut node, mut span) = (self.merged, self.merged.span);
         for (depth, step) in way.iter().enumerate() {
@@ -58,7 +57,7 @@ impl<'a> Written<'a> {
     }
 }
 
-/// What a spec calls otherwise than the file.
+/// Keys with another name in the spec than in the file.
 fn renamed(step: &str) -> &str {
     match step {
         "nano_cpus" => "cpus",

@@ -1,4 +1,4 @@
-//! `profiles`: which services are wanted.
+//! `profiles`: selects the services of a stack.
 //!
 //! A service without profiles always is; one with profiles if one of them is active, and all are with `*`.
 //! Resources are never left out. Compose's rules, its specification's "Profiles".
@@ -54,7 +54,7 @@ fn only_profiles(file: &Node) -> Node {
     Node::map(vec![("services", Node::made(Value::Map(Map { entries }), file.span))], file.span)
 }
 
-/// Leaves the other services out, of the stack and of the merged file. Who needs one of them says so.
+/// Removes the other services from the stack and the merged file. Reports services that depend on one of them.
 pub fn choose(
     stackfile: &mut Stackfile,
     merged: &mut Node,
@@ -82,7 +82,7 @@ pub fn choose(
         && let Some((_, first)) = others.first_key_value()
     {
         let place = first.profiles.first().map_or(first.key.span, |profile| profile.span);
-        // Said at the place where it is said of any stack without services: once is enough.
+        // Has the place of the warning for any stack without services, so that it appears once.
         sink.push(
             Diagnostic::warning("no_services", "every service has profiles, and none of them is active")
                 .at(Span::default(), "nothing of this file is deployed")
@@ -121,7 +121,7 @@ fn report(name: &str, needed: &str, span: Span, profiles: &[Spanned<String>], si
     sink.push(diagnostic);
 }
 
-/// A profile on the command line that no service has is likely a slip.
+/// Warns about a profile on the command line that no service has, which is likely a typo.
 fn check_names(stackfile: &Stackfile, named: &[String], sink: &Sink<'_>) {
     let known: BTreeSet<&str> = stackfile
         .services

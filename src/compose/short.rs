@@ -19,15 +19,11 @@ fn malformed<T>(why: impl Into<String>) -> Result<T, Malformed> {
 /// A published port, as one line of `ports` says it. A line with a range is several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShortPort {
-    /// Address of the host.
     pub host_ip: Option<IpAddr>,
-    /// Port of the host.
     pub published: Option<u16>,
-    /// Port of the container.
     pub target: u16,
-    /// Protocol.
     pub protocol: Protocol,
-    /// Always ingress: the short form has no word for it.
+    /// Always ingress: the short form cannot set it.
     pub mode: PublishMode,
 }
 
@@ -100,12 +96,11 @@ pub fn protocol(text: &str) -> Result<Protocol, Malformed> {
     }
 }
 
-/// What one line of `volumes` says.
+/// One line of `volumes`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ShortVolume {
     /// What is mounted; nothing for an anonymous volume.
     pub source: Option<String>,
-    /// Where.
     pub target: String,
     /// Whether the source is a path of the host rather than a volume.
     pub bind: bool,
@@ -115,7 +110,7 @@ pub struct ShortVolume {
     pub nocopy: bool,
     /// `rshared` and the like.
     pub propagation: Option<String>,
-    /// Options that say nothing to us: `z`, `cached`.
+    /// Options without an effect: `z`, `cached`.
     pub dropped: Vec<String>,
 }
 

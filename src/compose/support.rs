@@ -4,13 +4,16 @@
 //! A new key takes three steps: a line here, a field in [`stackfile`](super::stackfile), a line in
 //! `lower`.
 
-use super::misplaced;
+mod misplaced;
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use crate::yaml::decode::misplaced_key;
 use crate::yaml::{Diagnostic, Fields, Span};
 
 /// Which mapping a key belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "named as the keys that hold them")]
 pub enum At {
     Top,
     Include,
@@ -50,20 +53,20 @@ pub enum At {
     XPlacement,
 }
 
-/// What becomes of a key.
+/// How a key is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Treatment {
-    /// It does what it says.
+    /// It is used.
     Used,
-    /// It does what it says but for this, of which a note tells where it matters.
+    /// It is used with this exception, which a note shows where it matters.
     Partly(&'static str),
-    /// It does nothing yet; this is done instead.
+    /// It has no effect yet; this happens instead.
     NotYet(&'static str),
-    /// It does nothing here, for this reason.
+    /// It has no effect, for this reason.
     Ignored(&'static str),
-    /// It does nothing here, and nothing is lost by that.
+    /// It has no effect, which does no harm.
     Noted(&'static str),
-    /// The file is refused; this to do instead.
+    /// The file is refused; this is the alternative.
     Refused(&'static str),
 }
 
@@ -75,14 +78,14 @@ use At::{
 };
 use Treatment::{Ignored, NotYet, Noted, Partly, Refused, Used};
 
-/// A key: where, its name, the file version that brought it (`spec` for the Compose specification),
-/// and what becomes of it.
+/// A key: its mapping, its name, the file version that introduced it (`spec` for the Compose specification), and how
+/// it is treated.
 pub type Key = (At, &'static str, &'static str, Treatment);
 
-/// Stands where the file version would, for keys that only this program has.
+/// The version of keys that only stackctl has.
 pub const OURS: &str = "ours";
 
-/// Every key there is.
+/// Every key.
 pub static KEYS: &[Key] = &[
     (Top, "version", "3.0", Used),
     (Top, "name", "spec", Partly("a name on the command line wins")),
@@ -96,7 +99,7 @@ pub static KEYS: &[Key] = &[
     (Include, "path", "spec", Used),
     (Include, "project_directory", "spec", Used),
     (Include, "env_file", "spec", Used),
-    // Service: what runs.
+    // Service: what it runs.
     (Service, "extends", "spec", Used),
     (Service, "profiles", "spec", Used),
     (Service, "image", "3.0", Used),
@@ -126,7 +129,7 @@ pub static KEYS: &[Key] = &[
     (Service, "mem_reservation", "spec", Used),
     (Service, "pids_limit", "spec", Used),
     (Service, "depends_on", "3.0", Used),
-    // Service: what it may.
+    // Service: permissions and limits.
     (Service, "cap_add", "3.0", Used),
     (Service, "cap_drop", "3.0", Used),
     (Service, "privileged", "3.0", Used),
@@ -146,7 +149,7 @@ pub static KEYS: &[Key] = &[
     (Service, "cgroup_parent", "3.0", Used),
     (Service, "runtime", "spec", Used),
     (Service, "isolation", "3.5", Used),
-    // Service: what it reaches.
+    // Service: networks and mounts.
     (Service, "networks", "3.0", Used),
     (Service, "network_mode", "3.0", Used),
     (Service, "ports", "3.0", Used),
@@ -159,7 +162,7 @@ pub static KEYS: &[Key] = &[
     (Service, "tmpfs", "3.0", Used),
     (Service, "configs", "3.3", Used),
     (Service, "secrets", "3.1", Used),
-    // Service: what means nothing here.
+    // Service: keys without an effect.
     (Service, "build", "3.0", Ignored("images are built and pushed before a deploy")),
     (
         Service,
@@ -178,7 +181,7 @@ pub static KEYS: &[Key] = &[
     ),
     (Service, "attach", "spec", Noted("a deploy attaches to no container")),
     (Service, "develop", "spec", Noted("it is for `docker compose watch`")),
-    // Service: what would change the meaning if it were dropped.
+    // Service: keys that must not be ignored.
     (Service, "volumes_from", "3.0", Refused("mount a named volume in both services")),
     (Service, "volume_driver", "3.0", Refused("set `driver` on the volume at the top of the file")),
     (Service, "cpu_count", "spec", Refused("use `deploy.resources.limits.cpus`")),
@@ -358,22 +361,30 @@ pub fn names(at: At) -> Vec<&'static str> {
     KEYS.iter().filter(|key| key.0 == at).map(|key| key.1).collect()
 }
 
-/// Says what there is to say about the keys of a mapping: which are unknown, ignored or refused.
+/// How a key is treated, if there is one of that name in that mapping. Found in an index: a range of ports is
+/// written out into as many mappings, and the table has hundreds of lines.
+fn treatment(at: At, key: &str) -> Option<&'static Treatment> {
+    static INDEX: LazyLock<BTreeMap<(At, &str), &Treatment>> =
+        LazyLock::new(|| KEYS.iter().map(|(at, key, _, treatment)| ((*at, *key), treatment)).collect());
+    INDEX.get(&(at, key)).copied()
+}
+
+/// Reports the unknown, ignored and refused keys of a mapping.
 pub fn check(fields: &Fields<'_>, at: At) {
     for entry in fields.entries() {
         let key = entry.key.value.as_str();
         if key.starts_with("x-") {
             continue;
         }
-        let Some((.., treatment)) = KEYS.iter().find(|known| known.0 == at && known.1 == key) else {
+        let Some(treatment) = treatment(at, key) else {
             misplaced_key(fields.sink(), entry, &fields.what(), &names(at), misplaced::home(key, at));
             continue;
         };
         let diagnostic = match treatment {
             Used | Partly(_) => continue,
-            // Its keys have nothing to add to what was said of it.
+            // The report about the key covers the keys below it.
             NotYet(_) if at == RollbackConfig => continue,
-            NotYet(why) => Diagnostic::note("not_yet", format!("{} is not honoured yet", fields.name(key)))
+            NotYet(why) => Diagnostic::note("not_yet", format!("{} has no effect yet", fields.name(key)))
                 .at(entry.key.span, *why),
             Ignored(why) => Diagnostic::warning("ignored_key", format!("{} is ignored", fields.name(key)))
                 .at(entry.key.span, *why),
@@ -381,7 +392,7 @@ pub fn check(fields: &Fields<'_>, at: At) {
                 .at(entry.key.span, *why),
             Refused(advice) => {
                 Diagnostic::error("refused_key", format!("{} is not supported", fields.name(key)))
-                    .at(entry.key.span, "cannot be honoured, and must not be dropped")
+                    .at(entry.key.span, "not supported, and must not be ignored")
                     .help(*advice)
             }
         };
@@ -392,12 +403,11 @@ pub fn check(fields: &Fields<'_>, at: At) {
     }
 }
 
-/// Tells that a value does not do what it says, for the reason that the table has.
+/// Reports a value without an effect, with the reason from the table.
 pub fn note_part(fields: &Fields<'_>, key: &str, span: Span, at: At) {
-    let known = KEYS.iter().find(|known| known.0 == at && known.1 == key);
-    if let Some((.., Partly(why) | NotYet(why))) = known {
+    if let Some(Partly(why) | NotYet(why)) = treatment(at, key) {
         fields.sink().push(
-            Diagnostic::note("not_yet", format!("{} is not honoured yet", fields.name(key))).at(span, *why),
+            Diagnostic::note("not_yet", format!("{} has no effect yet", fields.name(key))).at(span, *why),
         );
     }
 }

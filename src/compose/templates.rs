@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::orchestrator::template::{FIELDS, is_known};
+use crate::model::template::{FIELDS, is_known};
 use crate::yaml::closest;
 
 /// A template that cannot be filled in.

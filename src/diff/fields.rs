@@ -15,11 +15,11 @@ pub struct Change {
     pub before: Option<Value>,
     /// After; `None` if the field is gone.
     pub after: Option<Value>,
-    /// What it leads to.
+    /// Its effect.
     pub impact: Impact,
 }
 
-/// What a changed field leads to.
+/// The effect of a changed field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Impact {
@@ -64,7 +64,7 @@ fn walk(path: &str, before: Option<&Value>, after: Option<&Value>, changes: &mut
         return;
     }
     let object = |value: Option<&Value>| value.is_none_or(Value::is_object);
-    // A map that appears or goes as a whole is still told key by key, so that one added variable reads
+    // A map that is added or removed as a whole is still reported key by key, so that an added variable looks
     // the same whether it is the first or the tenth.
     if object(before) && object(after) && !(path.is_empty() && before.is_none()) {
         let empty = serde_json::Map::new();
@@ -82,7 +82,7 @@ fn walk(path: &str, before: Option<&Value>, after: Option<&Value>, changes: &mut
     };
     let (mut before, mut after) = (shown(before), shown(after));
     if before == after {
-        // What differs is what is not shown.
+        // The difference is in a part that is not shown.
         (before, after) = (before.map(|_| HIDDEN.into()), after.map(|_| HIDDEN.into()));
     }
     changes.push(Change::new(path, before, after, Impact::Replace));
@@ -97,8 +97,8 @@ fn join(path: &str, key: &str) -> String {
     }
 }
 
-/// Environment variables that are named like passwords. Their place is `secrets:`, but people put them
-/// here, and a plan is pasted into pull requests.
+/// Environment variables that are named like passwords. They belong into `secrets:`, but people put them here,
+/// and plans are pasted into pull requests.
 fn is_hidden(path: &str) -> bool {
     path.strip_prefix("environment").is_some_and(veil::is_sensitive)
 }
@@ -112,7 +112,7 @@ mod tests {
         TaskSpec { image: image.into(), ..TaskSpec::default() }
     }
 
-    fn told(before: &TaskSpec, after: &TaskSpec) -> Vec<String> {
+    fn lines(before: &TaskSpec, after: &TaskSpec) -> Vec<String> {
         let text = |value: &Option<Value>| value.as_ref().map_or_else(|| "-".to_owned(), Value::to_string);
         task_changes(before, after)
             .iter()
@@ -124,7 +124,7 @@ mod tests {
     fn image_and_digest_are_one_field() {
         let mut after = spec("web:2");
         after.digest = Some("sha256:aa".into());
-        assert_eq!(told(&spec("web:1"), &after), [r#"image: "web:1" -> "web:2@sha256:aa""#]);
+        assert_eq!(lines(&spec("web:1"), &after), [r#"image: "web:1" -> "web:2@sha256:aa""#]);
     }
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
             Mount::Volume { source: Some("a_d".into()), read_only: true, nocopy: false, subpath: None },
         );
         assert_eq!(
-            told(&spec("web:1"), &after),
+            lines(&spec("web:1"), &after),
             [
                 r#"environment.LOG: - -> "debug""#,
                 r#"volumes["/data"].read_only: - -> true"#,
@@ -151,14 +151,14 @@ mod tests {
         let (mut before, mut after) = (spec("db"), spec("db"));
         before.environment.insert("POSTGRES_PASSWORD".into(), Some("old".into()));
         after.environment.insert("POSTGRES_PASSWORD".into(), Some("new".into()));
-        assert_eq!(told(&before, &after), [r#"environment.POSTGRES_PASSWORD: "(hidden)" -> "(hidden)""#]);
+        assert_eq!(lines(&before, &after), [r#"environment.POSTGRES_PASSWORD: "(hidden)" -> "(hidden)""#]);
         let (mut before, mut after) = (spec("db"), spec("db"));
         for (spec, password, host) in [(&mut before, "old", "db1"), (&mut after, "new", "db2")] {
             spec.command = Some(vec!["run".into(), format!("--password={password}")]);
             spec.environment.insert("URL".into(), Some(format!("db://a:{password}@{host}/x")));
         }
         assert_eq!(
-            told(&before, &after),
+            lines(&before, &after),
             [
                 r#"command: "(hidden)" -> "(hidden)""#,
                 r#"environment.URL: "db://a:(hidden)@db1/x" -> "db://a:(hidden)@db2/x""#

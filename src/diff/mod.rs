@@ -1,6 +1,6 @@
-//! What differs between what runs and what is wanted, field by field, in the stackfile's own words.
+//! The difference between what runs and what is declared, field by field, with the names of the stackfile.
 //!
-//! Uses the model only. Says nothing of nodes, order or actions: that is `orchestrator`'s.
+//! Uses the model only. Nodes, order and actions belong to `orchestrator`.
 
 mod fields;
 mod veil;
@@ -17,7 +17,7 @@ use crate::model::{ServiceName, StackSpec};
 pub use fields::{Change, Impact, task_changes};
 pub use veil::HIDDEN;
 
-/// The difference between a stack as it runs and as it is wanted.
+/// The difference between a stack as it runs and as it is declared.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StackDiff {
     /// Every service of either side, by name.
@@ -27,7 +27,6 @@ pub struct StackDiff {
 /// The difference of one service.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ServiceDiff {
-    /// Short name.
     pub name: ServiceName,
     /// In one word.
     pub kind: DiffKind,
@@ -35,7 +34,7 @@ pub struct ServiceDiff {
     pub changes: Vec<Change>,
 }
 
-/// What happened to a service, in one word.
+/// The kind of difference of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DiffKind {
@@ -57,10 +56,10 @@ impl StackDiff {
     }
 }
 
-/// Compares what runs (`tasks`: those of this stack) with what is wanted.
+/// Compares what runs (`tasks`: those of this stack) with what is declared.
 ///
-/// What was last applied is read from the tasks themselves, so that nothing an engine fills in by
-/// itself is ever mistaken for a change.
+/// Reads what was last applied from the tasks themselves, so that values which an engine fills in are never
+/// mistaken for a change.
 #[must_use]
 pub fn stack<'t>(tasks: impl Iterator<Item = &'t Task>, wanted: &StackSpec) -> StackDiff {
     let mut running: BTreeMap<&ServiceName, Vec<&Task>> = BTreeMap::new();
@@ -88,7 +87,7 @@ fn service(tasks: &[&Task], wanted: &ServiceSpec) -> ServiceDiff {
     let live: Vec<&&Task> = tasks.iter().filter(|task| task.is_live()).collect();
     let dirty =
         live.iter().filter(|task| task.spec_hash != hash).max_by_key(|task| (task.created_at, &task.id));
-    // With no live task left, the newest ended one tells what was applied last.
+    // Without a live task, the newest ended one shows what was applied last.
     let ended = || tasks.iter().max_by_key(|task| (task.created_at, &task.id));
     let applied: Option<&TaskSpec> = match dirty {
         Some(task) => Some(&task.spec),
@@ -102,7 +101,7 @@ fn service(tasks: &[&Task], wanted: &ServiceSpec) -> ServiceDiff {
     ServiceDiff { name: wanted.name.clone(), kind, changes }
 }
 
-/// Mode and number of slots, as far as the tasks tell: there is no other record of them yet.
+/// Mode and number of slots, as far as the tasks show them.
 fn mode_changes(tasks: &[&Task], wanted: ServiceMode) -> Vec<Change> {
     let numbered = tasks.iter().any(|task| matches!(task.slot, Slot::Replica(_)));
     if numbered == wanted.is_global() {

@@ -1,8 +1,7 @@
-//! What looks like a password, within a value that is shown.
+//! Hides what looks like a password in values that are shown.
 //!
-//! A plan is pasted into pull requests and comes back to whoever pushes. Passwords belong in `secrets:`; people
-//! put them into addresses, arguments and health checks all the same. What is hidden here is only not shown:
-//! it is compared before.
+//! Plans are pasted into pull requests and shown to users who push. Passwords belong in `secrets:`, but people also put
+//! them into addresses, arguments and health checks. Values are compared before this hides a part of them.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -10,10 +9,10 @@ use std::sync::LazyLock;
 use regex_lite::Regex;
 use serde_json::Value;
 
-/// What is shown in place of a value that looks like a password.
+/// Replaces a value that looks like a password.
 pub const HIDDEN: &str = "(hidden)";
 
-/// Words in names of what is secret, such as `PGPASSWORD`, `--api-key` and `client_secret`.
+/// Words in names of secrets, such as `PGPASSWORD`, `--api-key` and `client_secret`.
 const WORDS: &str =
     "pass(?:word|wd|phrase)?|pwd|secret|token|credentials?|api[_-]?key|access[_-]?key|private[_-]?key";
 
@@ -29,7 +28,7 @@ static NAMED: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// A flag whose value is the next word.
 static FLAG: LazyLock<Regex> = LazyLock::new(|| expect(&format!("(?i)^--?[a-z0-9_.-]*(?:{WORDS})$")));
-/// Tokens that say what they are, of GitHub, GitLab, Slack, Stripe, AWS, and JSON web tokens.
+/// Tokens with a recognizable form, of GitHub, GitLab, Slack, Stripe, AWS, and JSON web tokens.
 static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
     expect(
         r"\b(?:gh[opsur]_|github_pat_|glpat-|xox[abeprs]-|[rs]k_live_|AKIA|eyJ[A-Za-z0-9_-]+\.)[A-Za-z0-9_.-]{8,}",
@@ -44,7 +43,7 @@ fn expect(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is ours, and tested")
 }
 
-/// Whether a name is one of what should be a secret.
+/// Whether a name is that of a secret.
 pub(super) fn is_sensitive(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     [
@@ -89,7 +88,7 @@ fn words_veiled(all: &[Value]) -> Vec<Value> {
         shown.push(match (before, word) {
             (Some(flag), Some(word)) if FLAG.is_match(flag) && !word.starts_with('-') => HIDDEN.into(),
             (Some("-u" | "--user"), Some(word)) => match word.split_once(':') {
-                // `--user 1000:1000` is about an owner.
+                // `--user 1000:1000` is an owner, not a password.
                 Some((user, password)) if password.parse::<u32>().is_err() => {
                     format!("{user}:{HIDDEN}").into()
                 }
@@ -105,7 +104,7 @@ fn words_veiled(all: &[Value]) -> Vec<Value> {
 fn text_veiled(text: &str) -> Cow<'_, str> {
     let text = ADDRESS.replace_all(text, |found: &regex_lite::Captures<'_>| {
         let (before, secret) = (&found["before"], &found["secret"]);
-        // Without a password it is the user that stands there.
+        // Without a password, this part is the user.
         if before.ends_with("//") && secret.chars().count() <= USER_CHARS_MAX {
             return found[0].to_owned();
         }
@@ -114,7 +113,7 @@ fn text_veiled(text: &str) -> Cow<'_, str> {
     let text = TOKEN.replace_all(&text, HIDDEN).into_owned();
     let text = NAMED.replace_all(&text, |found: &regex_lite::Captures<'_>| {
         let (before, secret) = (&found["before"], &found["secret"]);
-        // The name of a file, a variable that is filled in later, and what is hidden already.
+        // Not secret: the name of a file, a variable that is filled in later, and what is hidden already.
         let is_elsewhere = before.to_ascii_lowercase().contains("file")
             || VARIABLE.is_match(secret)
             || secret.starts_with(HIDDEN);

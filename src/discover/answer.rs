@@ -1,4 +1,4 @@
-//! What sources say, as text that is read like the hosts of an inventory.
+//! Turns answers of sources into text that is read like the hosts of an inventory.
 //!
 //! Two forms are taken: ours, `{"hosts": {"h4": …}}`, and what Ansible's dynamic inventories print for
 //! `--list`: groups with their hosts, and the hosts' variables under `_meta`. Of those it is addresses,
@@ -13,10 +13,10 @@ use crate::ledger::consul::Instance;
 /// Groups that say nothing.
 const EVERYBODY: [&str; 2] = ["all", "ungrouped"];
 
-/// What a program printed.
+/// The output of a program.
 pub(super) fn of_text(text: &str) -> Result<String, String> {
     let value: Value = serde_json::from_str(text).map_err(|error| match text.trim().is_empty() {
-        true => "it prints nothing".to_owned(),
+        true => "its output is empty".to_owned(),
         false => format!("it is not JSON: {error}"),
     })?;
     let Value::Object(top) = value else { return Err("it is not an object".to_owned()) };
@@ -28,34 +28,36 @@ pub(super) fn of_text(text: &str) -> Result<String, String> {
     }
 }
 
-/// The values of keys, each of which is called as the host is.
+/// The values of keys, which have the names of the hosts.
 pub(super) fn of_values(values: BTreeMap<String, String>) -> Result<String, String> {
     let mut hosts = Map::new();
     for (name, text) in values {
         let value = match serde_json::from_str::<Value>(&text) {
             Ok(value @ (Value::String(_) | Value::Object(_))) => value,
-            Ok(_) => return Err(format!("what is at `{name}` is neither an address nor an object")),
-            Err(error) => return Err(format!("what is at `{name}` is not JSON: {error}")),
+            Ok(_) => return Err(format!("the value of `{name}` is neither an address nor an object")),
+            Err(error) => return Err(format!("the value of `{name}` is not JSON: {error}")),
         };
         hosts.insert(name, value);
     }
     Ok(written(Map::from_iter([("hosts".to_owned(), Value::Object(hosts))])))
 }
 
-/// Who offers a service. Its nodes' meta become labels.
+/// The nodes of a service, whose meta become labels.
 ///
-/// That nobody does is no answer: what a token may not see Consul leaves out, and says nothing.
+/// An empty list is an error: Consul silently leaves out what the token may not see.
 pub(super) fn of_instances(instances: Vec<Instance>, user: Option<&str>) -> Result<String, String> {
     if instances.is_empty() {
-        return Err("nobody offers the service, or our token may not see who does (service:read, node:read)"
-            .to_owned());
+        return Err(
+            "no host offers the service, or the token may not see those that do (service:read, node:read)"
+                .to_owned(),
+        );
     }
     let user = user.map_or_else(String::new, |user| format!("{user}@"));
     let mut hosts = Map::new();
     for Instance { node, address, meta } in instances {
         let name = if address.contains(':') { format!("[{address}]") } else { address };
         let entry = json!({ "address": format!("ssh://{user}{name}"), "labels": meta });
-        // Twice on one node, at other ports: one host.
+        // Two instances on one node, at different ports, are one host.
         if let Some(other) = hosts.insert(node.clone(), entry.clone())
             && other != entry
         {
@@ -65,7 +67,7 @@ pub(super) fn of_instances(instances: Vec<Instance>, user: Option<&str>) -> Resu
     Ok(written(Map::from_iter([("hosts".to_owned(), Value::Object(hosts))])))
 }
 
-/// JSON that our reader of YAML takes, whatever way it came in: without tabs, and without escapes of pairs.
+/// JSON in a form that our YAML reader accepts: without tabs, and without escaped surrogate pairs.
 fn written(top: Map<String, Value>) -> String {
     format!("{:#}", Value::Object(top))
 }
@@ -83,10 +85,10 @@ fn ansible(top: &Map<String, Value>) -> Result<String, String> {
         let hosts = match (group, group.get("hosts")) {
             (Value::Array(hosts), _) | (_, Some(Value::Array(hosts))) => hosts.as_slice(),
             (Value::Object(_), None) => &[],
-            _ => return Err(format!("the hosts of group `{name}` are no list")),
+            _ => return Err(format!("the hosts of group `{name}` are not a list")),
         };
         for host in hosts {
-            let host = host.as_str().ok_or_else(|| format!("a host of group `{name}` is no text"))?;
+            let host = host.as_str().ok_or_else(|| format!("a host of group `{name}` is not text"))?;
             groups.entry(host).or_default().push(name);
         }
     }

@@ -9,18 +9,18 @@ use tokio::process::Command;
 use super::DiscoverError;
 use crate::process_group;
 
-/// More than the hosts of any cluster come to.
+/// The size limit of the output, above that of any cluster.
 const OUTPUT_MAX: u64 = 8 << 20;
-/// Of what it says beside them so much is read, and the end of it shown.
+/// The size limit of stderr, whose end is shown.
 const WORDS_READ: u64 = 1 << 20;
 const WORDS_MAX: usize = 600;
 
-/// What it prints. Whoever drops this ends it.
+/// Runs the program and returns its output. Dropping the future ends the program.
 #[expect(clippy::disallowed_methods, reason = "the inventory says which program to ask")]
 pub(super) async fn output(name: &str, argv: &[String], folder: &Path) -> Result<String, DiscoverError> {
     let source_name = || name.to_owned();
     let cannot_start = |why: String| DiscoverError::CannotStart { source_name: source_name(), why };
-    let (program, args) = argv.split_first().ok_or_else(|| cannot_start("there is no program".to_owned()))?;
+    let (program, args) = argv.split_first().ok_or_else(|| cannot_start("no program is named".to_owned()))?;
     // The folder of `stackctl.yml` has no name at all.
     let folder =
         std::path::absolute(Path::new(".").join(folder)).map_err(|error| cannot_start(error.to_string()))?;
@@ -36,7 +36,7 @@ pub(super) async fn output(name: &str, argv: &[String], folder: &Path) -> Result
     let (out, words) = tokio::join!(all(out, OUTPUT_MAX), all(words, WORDS_READ));
     let bad = |why: &str| DiscoverError::BadAnswer { source_name: source_name(), why: why.to_owned() };
     if out.len() as u64 > OUTPUT_MAX {
-        return Err(bad("it prints more than 8 MiB"));
+        return Err(bad("its output exceeds 8 MiB"));
     }
     let status = child.wait().await.map_err(|error| cannot_start(error.to_string()))?;
     group.is_over();
@@ -47,20 +47,20 @@ pub(super) async fn output(name: &str, argv: &[String], folder: &Path) -> Result
             stderr: end_of(&String::from_utf8_lossy(&words)),
         });
     }
-    String::from_utf8(out).map_err(|_| bad("what it prints is not UTF-8"))
+    String::from_utf8(out).map_err(|_| bad("its output is not UTF-8"))
 }
 
 /// All of a stream, and one byte more than its limit at most.
 async fn all(stream: Option<impl AsyncRead + Unpin>, limit: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Some(stream) = stream {
-        // What came before it broke off is there.
+        // The output before the failure is kept.
         let _broken = stream.take(limit + 1).read_to_end(&mut bytes).await;
     }
     bytes
 }
 
-/// The end of what was said, on one line.
+/// The end of the error output, on one line.
 fn end_of(words: &str) -> String {
     let lines: Vec<&str> = words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let line: String = lines.join("; ").chars().filter(|c| !c.is_control()).collect();

@@ -1,56 +1,51 @@
-//! Why it is not known which hosts there are.
+//! Errors of discovery: why the set of hosts is unknown.
 
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::ledger::OpenError;
 use crate::model::{Timestamp, Unreachable};
 
-/// Why it is not known which hosts there are.
+/// Why the set of hosts is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
 pub enum DiscoverError {
-    /// The records would wander with the hosts that are found.
+    /// The managers would change with the discovered hosts.
     #[error("all hosts are discovered, and the ledger is in volumes of hosts")]
     #[diagnostic(
         code(stackctl::discovery::no_keeper),
         help("name at least one manager under `hosts:`, or set `ledger:` to a directory or an etcd")
     )]
-    NoKeeper,
+    NoBackend,
     /// A file or variable that the address of a source names.
-    #[error("{source_name} cannot be asked: {why}")]
+    #[error("{source_name} cannot be used: {why}")]
     #[diagnostic(
         code(stackctl::discovery::unusable),
         help(
-            "a password is in a variable or a file, never in the address; certificates and keys are PEM files"
+            "keep a password in a variable or a file, never in the address; certificates and keys are PEM files"
         )
     )]
-    Unusable {
-        /// Which source.
-        source_name: String,
-        /// What is wrong.
-        why: String,
-    },
+    Unusable { source_name: String, why: String },
+    /// This build has no client for the source. The message is that of a ledger there, with the same remedy.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    NotBuilt(OpenError),
     /// There is no such program, or it may not be run.
     #[error("{source_name} cannot be started: {why}")]
     #[diagnostic(
         code(stackctl::discovery::cannot_start),
-        help("a program with a `/` in it is looked for from the inventory's folder, others in the PATH")
+        help(
+            "stackctl looks for a program with a `/` from the inventory's folder, and for others in the PATH"
+        )
     )]
-    CannotStart {
-        /// Which source.
-        source_name: String,
-        /// The system's words.
-        why: String,
-    },
-    /// The program said that it failed.
+    CannotStart { source_name: String, why: String },
+    /// The program failed.
     #[error("{source_name} failed with {status}{}", said(stderr))]
     #[diagnostic(
         code(stackctl::discovery::failed),
-        help("run it by hand; it has to print hosts and end with status 0")
+        help("run it by hand; it must print hosts and end with status 0")
     )]
     Failed {
-        /// Which source.
         source_name: String,
-        /// How it ended.
         status: String,
         /// The end of what it said.
         stderr: String,
@@ -60,37 +55,26 @@ pub enum DiscoverError {
     #[diagnostic(
         code(stackctl::discovery::silent),
         help(
-            "set `timeout:` of the source if it takes longer; that it does not answer is not that it has no hosts"
+            "set `timeout:` of the source if it takes longer; a missing answer does not mean that it has no hosts"
         )
     )]
-    Late {
-        /// Which source.
-        source_name: String,
-        /// Its time.
-        seconds: u64,
-    },
-    /// Nobody answers.
+    Late { source_name: String, seconds: u64 },
+    /// The source does not answer.
     #[error("{source_name} does not answer: {why}")]
     #[diagnostic(
         code(stackctl::discovery::silent),
-        help("that it does not answer is not that it has no hosts")
+        help("a missing answer does not mean that the source has no hosts")
     )]
-    Silent {
-        /// Which source.
-        source_name: String,
-        /// Why.
-        why: String,
-    },
+    Silent { source_name: String, why: String },
     /// Not a list of hosts.
-    #[error("{source_name} does not name hosts: {why}")]
+    #[error("{source_name} gave no list of hosts: {why}")]
     #[diagnostic(
         code(stackctl::discovery::bad_answer),
         help(
-            "it is JSON: `{{\"hosts\": {{\"h4\": \"ssh://root@10.0.0.4\"}}}}`, or what Ansible takes from `--list`"
+            "the answer must be JSON: `{{\"hosts\": {{\"h4\": \"ssh://root@10.0.0.4\"}}}}`, or the output of an Ansible inventory with `--list`"
         )
     )]
     BadAnswer {
-        /// Which source.
         source_name: String,
         /// What is wrong with it.
         why: String,
@@ -99,33 +83,25 @@ pub enum DiscoverError {
     #[error("{0}")]
     #[diagnostic(
         code(stackctl::discovery::clash),
-        help(
-            "a host that is named twice is one if name and address are the same; then the first that names it counts"
-        )
+        help("two entries are one host if name and address are the same; then the first entry counts")
     )]
     Clash(String),
-    /// The ledger is in volumes, and a found host calls itself a manager.
+    /// The ledger is in volumes, and a discovered host has the role manager.
     #[error("{source_name} makes `{node}` a manager")]
     #[diagnostic(
         code(stackctl::discovery::no_manager),
-        help("managers keep the ledger in their volumes: name them under `hosts:`; found hosts are workers")
+        help(
+            "managers keep the ledger in their volumes: name them under `hosts:`; discovered hosts are workers"
+        )
     )]
-    Manager {
-        /// Which source.
-        source_name: String,
-        /// Which host.
-        node: String,
-    },
-    /// Most of the hosts that were known are not named any more.
+    Manager { source_name: String, node: String },
+    /// The source no longer names most of its known hosts.
     #[error("{source_name} names {} of the {known} hosts it named before: without {gone}", known - missing)]
     #[diagnostic(
         code(stackctl::discovery::fewer),
-        help(
-            "it is more likely at fault than right; if they are gone for good: `stackctl node forget {gone}`"
-        )
+        help("probably a fault of the source; to drop the hosts permanently: `stackctl node forget {gone}`")
     )]
     Fewer {
-        /// Which source.
         source_name: String,
         /// How many hosts it named before.
         known: usize,

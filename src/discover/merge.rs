@@ -1,14 +1,14 @@
-//! What several sources name, beside what the inventory names; and what they do not name any more.
+//! Merges the hosts of several sources with those of the inventory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{DiscoverError, Found};
-use crate::fleet::inventory::HostEntry;
+use crate::inventory::HostEntry;
 use crate::model::NodeName;
 use crate::model::node::Role;
 
-/// Hosts beside those of the inventory. Whoever names a host first decides about it; who names it again must
-/// mean the same.
+/// The hosts in addition to those of the inventory. The first source that names a host decides about it; others
+/// must name it with the same address.
 pub(super) fn merge(
     named: &BTreeMap<NodeName, HostEntry>,
     answers: Vec<(&str, Found)>,
@@ -47,28 +47,4 @@ pub(super) fn merge(
 
 fn engine(entry: &HostEntry) -> String {
     format!("{} {}", entry.address, entry.docker_socket.display())
-}
-
-/// Judges what sources name now by what they named before: all of a source's hosts gone, or more than half
-/// of them, is a fault of the source. `known` are hosts by the source that named them, `sources` those that
-/// are asked at all: one that was taken out of the inventory takes its hosts with it, as it was meant.
-pub fn missing(
-    known: &BTreeMap<NodeName, String>,
-    sources: &BTreeSet<String>,
-    now: impl Fn(&NodeName) -> bool,
-) -> Result<(), DiscoverError> {
-    for source in sources {
-        let before: Vec<&NodeName> =
-            known.iter().filter(|(_, of)| *of == source).map(|(name, _)| name).collect();
-        let gone: Vec<&str> = before.iter().filter(|name| !now(name)).map(|name| name.as_str()).collect();
-        if !gone.is_empty() && (gone.len() == before.len() || gone.len() * 2 > before.len()) {
-            return Err(DiscoverError::Fewer {
-                source_name: source.clone(),
-                known: before.len(),
-                missing: gone.len(),
-                gone: gone.join(" "),
-            });
-        }
-    }
-    Ok(())
 }

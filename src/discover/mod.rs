@@ -1,4 +1,4 @@
-//! Hosts that the inventory does not name itself, but knows whom to ask for.
+//! Discovers hosts from the sources that the inventory names.
 //!
 //! ```text
 //! command (command) ─────┐ text   ┌────────┐ entries   ┌───────┐
@@ -6,12 +6,11 @@
 //!                        ┘        └────────┘           └───────┘
 //! ```
 //!
-//! *Unreachable is not empty*: a source that fails, takes too long or prints nonsense is an error of the
-//! whole, never a source without hosts. One that suddenly names few hosts of those it named before is more
-//! likely at fault than right, see [`missing`]; who remembers what was named before is the engine's affair.
+//! *Unreachable is not empty*: a source that fails, takes too long or prints invalid output is an error of the whole
+//! discovery, never a source without hosts. A source that suddenly names few of its earlier hosts is probably at fault,
+//! see [`missing`]; the engine remembers the earlier hosts.
 //!
-//! A discovered host never keeps records in its volumes: the set of those who do must not wander with what
-//! a program prints.
+//! A discovered host never keeps records in its volumes: the managers must not change with the output of a program.
 //!
 //! Knows nothing of connections and plans.
 
@@ -19,6 +18,7 @@ mod answer;
 mod command;
 mod error;
 mod merge;
+mod missing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,16 +27,16 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 
 pub use error::DiscoverError;
-pub use merge::missing;
+pub use missing::missing;
 
-use crate::fleet::inventory::{HostEntry, Inventory, Source, SourceKind, parse_found};
+use crate::inventory::{HostEntry, Inventory, Source, SourceKind, parse_found};
 use crate::ledger::OpenError;
 use crate::ledger::consul;
 use crate::ledger::etcd::{self, Client};
 use crate::ledger::zookeeper::{self, Session};
 use crate::model::NodeName;
 
-/// Asks for hosts. Nothing it does changes anything.
+/// Asks sources for hosts, and changes nothing.
 #[derive(Debug)]
 pub struct Discovery {
     /// Hosts of the inventory itself.
@@ -50,13 +50,13 @@ pub struct Discovery {
 #[derive(Debug)]
 struct Ready {
     source: Source,
-    keeper: Keeper,
+    client: SourceClient,
 }
 
-/// With whom a source is spoken.
+/// The client of a source.
 #[derive(Debug)]
-enum Keeper {
-    Nobody,
+enum SourceClient {
+    Program,
     Etcd(Arc<Client>),
     Zookeeper(Arc<Session>),
     Consul(Arc<consul::Client>),
@@ -76,36 +76,39 @@ impl Discovery {
             return Ok(None);
         }
         if is_in_volumes && inventory.hosts.is_empty() {
-            return Err(DiscoverError::NoKeeper);
+            return Err(DiscoverError::NoBackend);
         }
         let ready = |source: &Source| {
-            let unusable = |error: OpenError| DiscoverError::Unusable {
-                source_name: source.name.clone(),
-                why: error.to_string(),
+            let unusable = |error: OpenError| match error {
+                OpenError::NoZookeeper { .. } => DiscoverError::NotBuilt(error),
+                error => {
+                    let source_name = source.name.clone();
+                    DiscoverError::Unusable { source_name, why: error.to_string() }
+                }
             };
-            let keeper = match &source.kind {
-                SourceKind::Command { .. } => Keeper::Nobody,
-                SourceKind::Etcd(place) => Keeper::Etcd(etcd::open(place, env).map_err(unusable)?),
+            let client = match &source.kind {
+                SourceKind::Command { .. } => SourceClient::Program,
+                SourceKind::Etcd(place) => SourceClient::Etcd(etcd::open(place, env).map_err(unusable)?),
                 SourceKind::Zookeeper(place) => {
-                    Keeper::Zookeeper(Arc::new(zookeeper::open(place, env).map_err(unusable)?))
+                    SourceClient::Zookeeper(Arc::new(zookeeper::open(place, env).map_err(unusable)?))
                 }
                 SourceKind::Consul(place) | SourceKind::Service { place, .. } => {
-                    Keeper::Consul(consul::open(place, env).map_err(unusable)?)
+                    SourceClient::Consul(consul::open(place, env).map_err(unusable)?)
                 }
             };
-            Ok(Ready { source: source.clone(), keeper })
+            Ok(Ready { source: source.clone(), client })
         };
         let sources = inventory.discover.iter().map(ready).collect::<Result<_, DiscoverError>>()?;
         Ok(Some(Self { named: inventory.hosts.clone(), sources, is_in_volumes }))
     }
 
-    /// What the sources are called.
+    /// The names of the sources.
     #[must_use]
     pub fn sources(&self) -> BTreeSet<String> {
         self.sources.iter().map(|ready| ready.source.name.clone()).collect()
     }
 
-    /// Asks all sources at once; hosts beside those of the inventory.
+    /// Asks all sources concurrently, and returns the hosts in addition to those of the inventory.
     pub async fn look(&self) -> Result<Found, DiscoverError> {
         let answers = join_all(self.sources.iter().map(|ready| async {
             let hosts = ready.hosts().await?;
@@ -121,23 +124,23 @@ impl Ready {
         let Source { name, kind, timeout: limit } = &self.source;
         let late = || DiscoverError::Late { source_name: name.clone(), seconds: limit.as_secs() };
         let silent = |why| DiscoverError::Silent { source_name: name.clone(), why };
-        let text = match (kind, &self.keeper) {
-            (SourceKind::Etcd(place), Keeper::Etcd(client)) => {
+        let text = match (kind, &self.client) {
+            (SourceKind::Etcd(place), SourceClient::Etcd(client)) => {
                 let below = format!("{}/", place.prefix);
                 let asked = timeout(*limit, etcd::values_below(client, &below)).await;
                 answer::of_values(asked.map_err(|_| late())?.map_err(silent)?)
             }
-            (SourceKind::Zookeeper(place), Keeper::Zookeeper(session)) => {
+            (SourceKind::Zookeeper(place), SourceClient::Zookeeper(session)) => {
                 let below = format!("/{}", place.prefix);
                 let asked = timeout(*limit, zookeeper::values_below(session, &below)).await;
                 answer::of_values(asked.map_err(|_| late())?.map_err(silent)?)
             }
-            (SourceKind::Consul(place), Keeper::Consul(client)) => {
+            (SourceKind::Consul(place), SourceClient::Consul(client)) => {
                 let below = format!("{}/", place.prefix);
                 let asked = timeout(*limit, consul::values_below(client, &below)).await;
                 answer::of_values(asked.map_err(|_| late())?.map_err(silent)?)
             }
-            (SourceKind::Service { service, user, .. }, Keeper::Consul(client)) => {
+            (SourceKind::Service { service, user, .. }, SourceClient::Consul(client)) => {
                 let asked = timeout(*limit, consul::instances(client, service)).await;
                 answer::of_instances(asked.map_err(|_| late())?.map_err(silent)?, user.as_deref())
             }

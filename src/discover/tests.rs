@@ -1,7 +1,7 @@
 //! Sources that answer in every way, and what is made of their answers.
 
 use super::*;
-use crate::fleet::inventory::parse;
+use crate::inventory::parse;
 use crate::ledger::consul::Instance;
 use crate::model::node::Role;
 
@@ -61,16 +61,16 @@ async fn whatever_is_no_list_of_hosts_is_an_error_and_never_an_empty_one() {
     for (script, expected, word) in [
         ("echo broken >&2; echo really >&2; exit 3", "failed", "failed with status 3: broken; really"),
         ("kill -9 $$", "failed", "signal"),
-        ("true", "bad_answer", "it prints nothing"),
+        ("true", "bad_answer", "its output is empty"),
         ("echo '{}'", "bad_answer", "no `hosts`"),
         ("echo '[]'", "bad_answer", "not an object"),
         ("echo '{\"hosts\": {\"h2\":'", "bad_answer", "not JSON"),
         ("echo '{\"hosts\": [\"h2\"]}'", "bad_answer", "`hosts` is not an object"),
         ("echo '{\"host\": {\"h2\": \"h2\"}}'", "bad_answer", "no `hosts`"),
         ("echo '{\"hosts\": {\"h2\": {\"adress\": \"h2\"}}}'", "bad_answer", "host `h2` has no `address`"),
-        ("echo '{\"hosts\": {\"h 2\": \"h2\"}}'", "bad_answer", "cannot be called so"),
+        ("echo '{\"hosts\": {\"h 2\": \"h2\"}}'", "bad_answer", "has an invalid name"),
         ("echo '{\"hosts\": {\"h2\": \"h2\"}, \"more\": 1}'", "bad_answer", "unknown key `more`"),
-        ("head -c 9000000 /dev/zero", "bad_answer", "more than 8 MiB"),
+        ("head -c 9000000 /dev/zero", "bad_answer", "exceeds 8 MiB"),
         (
             "echo '{\"hosts\": {\"h2\": {\"address\": \"h2\", \"role\": \"manager\"}}}'",
             "no_manager",
@@ -93,7 +93,7 @@ async fn whatever_is_no_list_of_hosts_is_an_error_and_never_an_empty_one() {
     }
     let error = discovery("- {command: [./nowhere]}\n", true).look().await.unwrap_err();
     assert_eq!(code(&error), "cannot_start", "{error}");
-    // Whoever holds the output open after the end of the program does not hold us up either.
+    // A child that keeps the output open after the end of the program does not delay us either.
     let late = discovery("- {command: [sh, -c, 'sleep 60 & echo hm'], timeout: 1s}\n", true);
     assert_eq!(code(&late.look().await.unwrap_err()), "silent");
 }
@@ -120,7 +120,7 @@ fn managers_may_be_found_where_the_ledger_is_elsewhere_and_need_not_be_named() {
     let merged = merge::merge(&BTreeMap::new(), vec![("x", found)], false).unwrap();
     assert_eq!(merged[&NodeName::unchecked("h2")].member.role, Role::Manager);
     let (inventory, _) = parse("discover: [{command: [x]}]\n", "stackctl.yml").unwrap();
-    assert_eq!(Discovery::of(&inventory, true, |_| None).unwrap_err(), DiscoverError::NoKeeper);
+    assert_eq!(Discovery::of(&inventory, true, |_| None).unwrap_err(), DiscoverError::NoBackend);
     assert!(Discovery::of(&inventory, false, |_| None).unwrap().is_some());
 }
 
@@ -153,7 +153,7 @@ fn who_offers_a_service_is_a_host_and_nobody_is_no_answer() {
     assert_eq!(found[&NodeName::unchecked("h2")].member.labels["rack"], "b");
     let two = vec![instance("h2", "10.0.0.2", &[]), instance("h2", "10.0.0.3", &[])];
     assert!(answer::of_instances(two, None).unwrap_err().contains("two addresses"));
-    assert!(answer::of_instances(Vec::new(), None).unwrap_err().contains("nobody offers"));
+    assert!(answer::of_instances(Vec::new(), None).unwrap_err().contains("no host offers"));
 }
 
 #[test]

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::model::action::{Action, Outcome};
 use crate::model::{StackName, Timestamp};
-use crate::orchestrator::{Action, Notice, Outcome, Verdict};
+use crate::orchestrator::{Notice, Verdict};
 
 /// Journals kept for each stack.
 const KEPT_MAX: usize = 20;
@@ -41,7 +42,7 @@ impl Journal {
         for path in old.iter().rev().skip(KEPT_MAX - 1) {
             fs::remove_file(path)?;
         }
-        // The process id tells two runs of one millisecond apart.
+        // The process id distinguishes two runs of one millisecond.
         let path = dir.join(format!("{:015}-{}.jsonl", now.0, std::process::id()));
         let file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
         Ok(Self { file: Some(file), path: Some(path) })
@@ -53,14 +54,16 @@ impl Journal {
         self.path.as_deref()
     }
 
-    pub(super) fn began(&mut self, now: Timestamp, action: &Action) {
+    /// An action was begun.
+    pub fn began(&mut self, now: Timestamp, action: &Action) {
         self.line(&json!({
             "at": now.0, "event": "began", "id": action.id, "node": action.node,
             "verb": action.what.verb(), "object": action.what.object(), "why": action.why,
         }));
     }
 
-    pub(super) fn ended(&mut self, now: Timestamp, action: &Action, outcome: &Outcome) {
+    /// An action ended.
+    pub fn ended(&mut self, now: Timestamp, action: &Action, outcome: &Outcome) {
         let result = match outcome {
             Outcome::Done => json!("done"),
             Outcome::Started(status) => json!(status),

@@ -1,5 +1,5 @@
-//! Holding a lease: taking it, giving signs of life in the background, stopping when they do not get
-//! through, giving it back. What a lease is, and why it is safe, is in [`ledger::lease`](crate::ledger::lease).
+//! Holding a lease: taking it, sending heartbeats in the background, stopping when they do not get through,
+//! giving it back. What a lease is, and why it is safe, is in [`ledger::lease`](crate::ledger::lease).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -16,19 +16,19 @@ use crate::ledger::payload::value;
 use crate::ledger::{Appended, Ledger, LedgerError, Log, Stream, WriteRegisters, Written};
 use crate::model::{StackName, Timestamp};
 
-/// Between two looks at a lease that somebody else has.
+/// Between two reads of a lease that another client holds.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// The same where we are told of what is written: only in case a word is lost.
+/// The same where the backend is watched: a read covers for a lost notification.
 const LISTEN_MAX: Duration = Duration::from_secs(2);
 const LISTEN_MIN: Duration = Duration::from_millis(20);
-/// After a renewal that did not get through.
+/// Pause after a failed renewal.
 const TRY_AGAIN: Duration = Duration::from_millis(300);
 
 /// Whether a lease may still be relied upon, by this machine's own clock. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Validity(Option<Arc<Term>>);
 
-/// How long a lease counts, and which.
+/// A lease's token, and until when it is valid.
 #[derive(Debug)]
 struct Term {
     clock: Clock,
@@ -39,7 +39,7 @@ struct Term {
 }
 
 impl Validity {
-    /// Of those who need no lease.
+    /// For actions that need no lease.
     #[must_use]
     pub fn always() -> Self {
         Self(None)
@@ -50,7 +50,7 @@ impl Validity {
         Self(Some(Arc::new(Term { clock, token: format!("{}/{epoch}", stream.of), until, slept_ms })))
     }
 
-    /// Whether what needs the lease may be done now.
+    /// Whether an action under the lease may be sent now.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         let Some(term) = &self.0 else { return true };
@@ -79,7 +79,7 @@ impl Validity {
     }
 }
 
-/// When a sign of life was sent.
+/// When a heartbeat was sent.
 #[derive(Debug, Clone, Copy)]
 struct Sent {
     at: Timestamp,
@@ -92,12 +92,12 @@ impl Sent {
     }
 }
 
-/// Why a lease was not had.
+/// Why a lease was not taken.
 #[derive(Debug)]
 pub enum NotTaken {
     /// The ledger cannot be used.
     Ledger(LedgerError),
-    /// Somebody else has it, and the wait is over.
+    /// Another client holds it, and the wait is over.
     Held(Busy),
 }
 
@@ -107,16 +107,16 @@ impl From<LedgerError> for NotTaken {
     }
 }
 
-/// A lease that somebody else has, at a moment.
+/// A lease that another client holds, at a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Busy {
     /// Who, and since which place.
     pub held: Held,
-    /// Time since the last sign of life, by the managers' own clocks.
+    /// Time since the last heartbeat, by the managers' own clocks.
     pub age_ms: Option<i64>,
 }
 
-/// A lease we have.
+/// A lease that this process holds.
 #[derive(Debug)]
 pub struct Lease<R> {
     ledger: Arc<Ledger<R>>,
@@ -125,23 +125,21 @@ pub struct Lease<R> {
     epoch: u64,
     validity: Validity,
     next: Arc<AtomicU64>,
-    keeper: JoinHandle<()>,
+    renewer: JoinHandle<()>,
 }
 
-/// How a lease is to be had.
+/// Which lease to take, and on which terms.
 #[derive(Debug)]
 pub struct Wanted {
-    /// Which.
     pub stream: Stream,
-    /// Who we are.
     pub holder: Holder,
-    /// How long it is to count.
+    /// How long it is to be valid.
     pub terms: Terms,
-    /// How long to wait for somebody else.
+    /// How long to wait for another holder.
     pub patience_ms: i64,
 }
 
-/// Reads a stream to its end: places that somebody left half written are closed first.
+/// Reads a stream to its end, after settling incomplete places.
 async fn settled<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Result<Log, LedgerError> {
     loop {
         let log = ledger.read(stream).await?;
@@ -160,7 +158,7 @@ fn holder_in(log: &Log, stream: &Stream) -> Result<Option<Held>, LedgerError> {
     })
 }
 
-/// Who has the lease now, if anybody; only looks.
+/// The current holder, if any. Only reads.
 pub async fn look<R: crate::ledger::ReadRegisters>(
     ledger: &Ledger<R>,
     stack: &StackName,
@@ -171,8 +169,8 @@ pub async fn look<R: crate::ledger::ReadRegisters>(
     Ok((log, held))
 }
 
-/// Takes the lease, waiting for whoever has it. `is_gone` says of a holder whether it can be seen from here
-/// that it is no more; `tell` hears whom we wait for.
+/// Takes the lease, waiting for its current holder. `is_gone` says whether a holder's process is known from
+/// here to have ended; `tell` is called with the holder that is waited for.
 pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
     ledger: &Arc<Ledger<R>>,
     clock: Clock,
@@ -182,7 +180,7 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
 ) -> Result<Lease<R>, NotTaken> {
     let (stream, terms) = (wanted.stream.clone(), wanted.terms);
     let begun = clock.now();
-    // The last sign of life, and when we first saw it.
+    // The last heartbeat, and when we first saw it.
     let mut seen: Option<(u64, Timestamp)> = None;
     let mut heard = None;
     loop {
@@ -201,12 +199,13 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
                     return Err(NotTaken::Held(busy));
                 }
                 tell(&busy);
-                // What is written before it is heard is seen by the look that follows the first word.
+                // A write from before the watch is open is found by the read that follows the first
+                // notification.
                 match heard.get_or_insert_with(|| ledger.registers().listen()) {
                     None => sleep(LOOK_EVERY).await,
                     Some(heard) => {
                         let left = Duration::from_millis(left_ms.unsigned_abs()).min(LISTEN_MAX);
-                        // A keeper that tells nothing more is asked in time all the same.
+                        // A backend whose watch falls silent is polled all the same.
                         let _in_time = timeout(left.max(LISTEN_MIN), news_of(&stream, heard)).await;
                     }
                 }
@@ -215,13 +214,13 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
         }
         let (epoch, sent) = (log.next(), Sent::now(clock));
         let validity = Validity::of(&stream, epoch, clock);
-        let Terms { ttl_ms, late_ms, .. } = terms;
-        let note = Note::Acquire { holder: wanted.holder.clone(), ttl_ms, late_ms };
+        let Terms { ttl_ms, drain_ms, .. } = terms;
+        let note = Note::Acquire { holder: wanted.holder.clone(), ttl_ms, drain_ms };
         let ours = value(ledger.registers(), serde_json::json!(note));
         if ledger.append(&stream, epoch, &ours).await? == Appended::Won {
             validity.extend(sent, terms);
             let next = Arc::new(AtomicU64::new(epoch + 1));
-            let keeper = Keeper {
+            let renewer = LeaseRenewer {
                 ledger: Arc::clone(ledger),
                 stream: stream.clone(),
                 holder: wanted.holder.clone(),
@@ -231,9 +230,9 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
                 validity: validity.clone(),
                 next: Arc::clone(&next),
             };
-            let keeper = tokio::spawn(keeper.keep(log));
+            let renewer = tokio::spawn(renewer.run(log));
             let holder = wanted.holder;
-            return Ok(Lease { ledger: Arc::clone(ledger), stream, holder, epoch, validity, next, keeper });
+            return Ok(Lease { ledger: Arc::clone(ledger), stream, holder, epoch, validity, next, renewer });
         }
     }
 }
@@ -250,7 +249,7 @@ async fn news_of(stream: &Stream, heard: &mut Receiver<Written>) {
 }
 
 impl<R: WriteRegisters + Send + Sync + 'static> Lease<R> {
-    /// The place at which it was taken: only grows from one holder to the next.
+    /// The place at which it was taken: grows from one holder to the next.
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.epoch
@@ -262,17 +261,17 @@ impl<R: WriteRegisters + Send + Sync + 'static> Lease<R> {
         &self.validity
     }
 
-    /// Gives it back. If that does not get through, it ends by itself in time.
+    /// Gives it back. If that fails, it expires by itself.
     pub async fn release(self) -> Result<(), LedgerError> {
-        self.keeper.abort();
+        self.renewer.abort();
         self.validity.end();
-        // A renewal that was cut off may be in the next place.
+        // A renewal that was interrupted may be in the next place.
         let next = self.next.load(Ordering::SeqCst);
         end(&self.ledger, &self.stream, next, &self.holder.id, None).await
     }
 }
 
-/// Ends a lease in the name of somebody who knows that its holder does nothing any more.
+/// Ends a lease on behalf of a user who knows that its holder has stopped.
 pub async fn unlock<R: WriteRegisters>(
     ledger: &Ledger<R>,
     stack: &StackName,
@@ -300,7 +299,7 @@ async fn end<R: WriteRegisters>(
             Appended::Won => return Ok(()),
             Appended::Lost(other) => match Note::deserialize(&other.data) {
                 Ok(Note::Renew { holder, .. }) if holder.id == id => next += 1,
-                // Somebody else's since: there is nothing to end.
+                // Another client has taken it since: there is nothing to end.
                 Ok(_) => return Ok(()),
                 // A place that was closed.
                 Err(_) => next += 1,
@@ -309,8 +308,8 @@ async fn end<R: WriteRegisters>(
     }
 }
 
-/// Gives signs of life.
-struct Keeper<R> {
+/// Sends heartbeats.
+struct LeaseRenewer<R> {
     ledger: Arc<Ledger<R>>,
     stream: Stream,
     holder: Holder,
@@ -321,15 +320,15 @@ struct Keeper<R> {
     next: Arc<AtomicU64>,
 }
 
-impl<R: WriteRegisters + Send + Sync + 'static> Keeper<R> {
-    async fn keep(self, log: Log) {
-        let Terms { ttl_ms, renew_ms, late_ms, .. } = self.terms;
+impl<R: WriteRegisters + Send + Sync + 'static> LeaseRenewer<R> {
+    async fn run(self, log: Log) {
+        let Terms { ttl_ms, renew_ms, drain_ms, .. } = self.terms;
         let rest = Duration::from_millis(renew_ms.unsigned_abs());
         self.tidy(&log).await;
         sleep(rest).await;
         while self.validity.is_valid() {
             let sent = Sent::now(self.clock);
-            let note = Note::Renew { holder: self.holder.clone(), epoch: self.epoch, ttl_ms, late_ms };
+            let note = Note::Renew { holder: self.holder.clone(), epoch: self.epoch, ttl_ms, drain_ms };
             let ours = value(self.ledger.registers(), serde_json::json!(note));
             let place = self.next.load(Ordering::SeqCst);
             match self.ledger.append(&self.stream, place, &ours).await {
@@ -356,7 +355,7 @@ impl<R: WriteRegisters + Send + Sync + 'static> Keeper<R> {
     }
 
     async fn tidy(&self, log: &Log) {
-        self.ledger.mend(&self.stream, log).await;
+        self.ledger.replicate(&self.stream, log).await;
         self.ledger.trim(&self.stream, log).await;
     }
 }
@@ -403,10 +402,10 @@ mod tests {
         first.release().await.unwrap();
         assert!(!validity.is_valid());
         let second = take_it(&ledger, "b", 0, false).await.unwrap();
-        // Its holder can be seen to be gone.
+        // Its holder is known to be gone.
         let third = take_it(&ledger, "c", 0, true).await.unwrap();
         assert!(third.epoch() > second.epoch());
-        // What the one that was taken over gives back ends nothing.
+        // The previous holder's release ends nothing.
         second.release().await.unwrap();
         assert!(matches!(take_it(&ledger, "d", 0, false).await, Err(NotTaken::Held(_))));
         let stack = StackName::unchecked("shop");
@@ -417,7 +416,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_machine_that_was_suspended_relies_on_nothing_until_its_next_sign_of_life() {
+    async fn a_suspended_machine_needs_a_new_heartbeat() {
         let dir = tempfile::tempdir().unwrap();
         let lease = take_it(&ledger(dir.path()), "a", 0, false).await.unwrap();
         let validity = lease.validity();
@@ -431,7 +430,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_holder_that_is_taken_over_learns_of_it() {
+    async fn a_holder_notices_that_its_lease_was_taken_over() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = ledger(dir.path());
         let first = take_it(&ledger, "a", 0, false).await.unwrap();
@@ -442,7 +441,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn many_want_it_and_never_two_have_it() {
+    async fn many_compete_and_never_two_hold_it() {
         let dir = tempfile::tempdir().unwrap();
         let inside = Arc::new(AtomicU64::new(0));
         let all = (0..6).map(|n| {
@@ -471,7 +470,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn signs_of_life_keep_it_and_trim_what_is_old() {
+    async fn heartbeats_keep_it_and_trim_old_places() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = ledger(dir.path());
         for _ in 0..6 {
@@ -485,16 +484,16 @@ mod tests {
         lease.release().await.unwrap();
     }
 
-    /// Dies: no more signs of life, and nothing is given back.
+    /// Dies: sends no more heartbeats, and gives nothing back.
     fn kill(lease: Lease<FileRegisters>) -> Validity {
-        lease.keeper.abort();
+        lease.renewer.abort();
         lease.validity.clone()
     }
 
-    /// In simulated time. What the files' clock says of ages does not move with it, so that this is what one
-    /// knows who has waited for himself.
+    /// In simulated time. The files' own clock does not move with it, so this tests a client that has
+    /// measured the wait itself.
     #[tokio::test(start_paused = true)]
-    async fn a_leader_that_dies_is_followed_within_ten_seconds_and_not_before_it_has_stopped() {
+    async fn a_dead_leader_is_replaced_within_ten_seconds_and_not_before_it_has_stopped() {
         for (terms, bound_ms) in [(Terms::LEADER, 10_000), (Terms::STACK, 36_000)] {
             for lived_ms in (0..9_000).step_by(450) {
                 let dir = tempfile::tempdir().unwrap();
@@ -527,7 +526,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_leader_that_lives_keeps_the_lead_and_one_that_leaves_is_followed_at_once() {
+    async fn a_live_leader_keeps_the_lead_and_one_that_leaves_is_replaced_at_once() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = ledger(dir.path());
         let clock = Clock::start(None).unwrap();

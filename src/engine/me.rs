@@ -1,4 +1,4 @@
-//! Who we are, for those who find our lease. Finds nothing out: the edge that knows the machine says it.
+//! The identity that goes into our leases. Finds nothing out: the caller supplies it.
 
 use crate::ledger::lease::Holder;
 use crate::ledger::payload::fresh_id;
@@ -11,11 +11,10 @@ const ID_CHARS: usize = 8;
 pub struct Me {
     /// `user@machine`.
     pub who: String,
-    /// Process id.
     pub pid: u32,
     /// Which process of which start of which machine.
     pub process: String,
-    /// Whether the holder of a lease can be seen from here to be no more.
+    /// Whether the holder of a lease is known from here to have ended.
     pub is_gone: fn(&Holder) -> bool,
 }
 

@@ -1,14 +1,15 @@
 //! The log of everything that was done to the cluster, newest first: releases, which are written down when
 //! they are made, and what [`operation`](crate::ledger::operation) holds beside them.
 //!
-//! A view, not a record: a deploy writes nothing more than it did before there was a log. What began and
-//! has no end shows as such, whoever was cut off.
+//! A view, not a record: nothing is written for it. An operation without an end shows as such, whichever
+//! process was cut off.
 //!
-//! # When
+//! # Times
 //!
-//! What the writer's clock said, unless the clock of its keeper says that it was earlier: a writer whose
-//! clock is ahead does not stand before those that came later, and records that were copied to another place
-//! keep their time. Within one stream the order is that of its places, whatever the clocks said.
+//! The time is that of the writer's clock, unless the backend's clock says that it was earlier: so an
+//! operation whose writer's clock is ahead does not sort before later ones, and records that were copied to
+//! another place keep their time. Within one stream the order is that of its places, whatever the clocks
+//! said.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -24,7 +25,7 @@ use crate::ledger::release::{Git, History, Outcome};
 use crate::ledger::{Entry, Ledger, LedgerError, Log, ReadRegisters};
 use crate::model::{ServiceName, StackName, StackSpec, Timestamp};
 
-/// What engines tell of when a volume was made is cut to seconds.
+/// Engines report a volume's creation time in whole seconds.
 const ROUNDING_MS: i64 = 1_000;
 /// Stacks whose records are read at a time.
 const READS_MAX: usize = 16;
@@ -77,34 +78,33 @@ impl Serialize for Id {
 /// How it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// Not yet: whoever does it is at work.
+    /// Not yet: its process is still running.
     UnderWay,
-    /// It did not: whoever did it is gone.
+    /// It never will: its process is gone.
     CutOff,
-    /// It did not, and it cannot be told from here whether somebody is still at it.
+    /// It has no end, and it is not known from here whether its process still runs.
     Unfinished,
-    /// As it should.
-    Well(String),
-    /// Otherwise.
-    Ill(String),
+    /// It succeeded.
+    Succeeded(String),
+    Failed(String),
 }
 
 impl State {
-    /// In a word or two.
+    /// The state in a word or two.
     #[must_use]
     pub fn words(&self) -> &str {
         match self {
             Self::UnderWay => "under way",
             Self::CutOff => "cut off",
             Self::Unfinished => "unfinished",
-            Self::Well(words) | Self::Ill(words) => words,
+            Self::Succeeded(words) | Self::Failed(words) => words,
         }
     }
 
     /// Whether it came to an end.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        matches!(self, Self::Well(_) | Self::Ill(_))
+        matches!(self, Self::Succeeded(_) | Self::Failed(_))
     }
 }
 
@@ -112,11 +112,10 @@ impl State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Touch {
-    /// It is new.
     Added,
-    /// It is gone.
+    /// It was removed.
     Removed,
-    /// It is otherwise.
+    /// It has changed.
     Changed,
     /// Only its tasks were replaced.
     Restarted,
@@ -125,50 +124,43 @@ pub enum Touch {
 /// What an operation changed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
-    /// A release: which one was declared before, and what is otherwise; `None` if that is not remembered.
+    /// A release: which one was declared before, and what differs; `None` if that is no longer recorded.
     Release {
         /// What was declared before; 0 is nothing.
         before: Option<u64>,
         /// Services that were touched.
         services: BTreeMap<ServiceName, Touch>,
-        /// The commit.
         git: Option<Git>,
         /// The repository it was released from by the loop.
         repository: Option<String>,
     },
-    /// Values.
     Values(Vec<Changed>),
 }
 
 /// One thing that was done.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Operation {
-    /// How it is called.
     pub id: Id,
-    /// When it began.
     pub at: Timestamp,
-    /// When it ended.
     pub ended_at: Option<Timestamp>,
     /// `user@machine`.
     pub who: String,
-    /// The words of the command, without secret values.
+    /// The command line, without secret values.
     pub verb: String,
-    /// What they said about it.
+    /// The user's message.
     pub message: Option<String>,
     /// Stacks it is about, unless it is about the cluster.
     pub stacks: Vec<StackName>,
-    /// How it ended.
     pub state: State,
-    /// What it changed.
     pub what: What,
 }
 
-/// What was declared before a release: its number, and what it was. `None` is not known.
+/// What was declared before a release: its number, and its spec. `None` if it is not known.
 #[must_use]
 pub fn declared_before(history: &History, number: u64) -> Option<(u64, Option<StackSpec>)> {
     match history.before(number) {
         Ok(Some(current)) => Some((current.number, Some(current.spec))),
-        // Nothing was there; or what was there is no longer remembered.
+        // There was none; or it is no longer recorded.
         Ok(None) => (number == 1 || history.releases.range(..number).next().is_some()).then_some((0, None)),
         Err(_) => {
             let (number, (release, _)) = history.releases.range(..number).next_back()?;
@@ -177,7 +169,7 @@ pub fn declared_before(history: &History, number: u64) -> Option<(u64, Option<St
     }
 }
 
-/// What is otherwise in a newer spec, service by service.
+/// What differs in a newer spec, service by service.
 #[must_use]
 pub fn touched(before: Option<&StackSpec>, after: &StackSpec) -> BTreeMap<ServiceName, Touch> {
     let mut all = BTreeMap::new();
@@ -201,7 +193,7 @@ pub fn touched(before: Option<&StackSpec>, after: &StackSpec) -> BTreeMap<Servic
     all
 }
 
-/// By two clocks, and within a stream not before the one before.
+/// By two clocks, and within a stream never before its predecessor.
 fn when(at: Timestamp, written: Option<Timestamp>, last: &mut Timestamp) -> Timestamp {
     let is_ahead = |written: &Timestamp| at.since_ms(*written) > ROUNDING_MS;
     let at = written.filter(is_ahead).unwrap_or(at).max(*last);
@@ -229,8 +221,8 @@ pub fn of_releases(
             ended.map(|ended| ended.max(at))
         });
         let state = match outcome {
-            Some(outcome @ (Outcome::Deployed | Outcome::Removed)) => State::Well(outcome.words()),
-            Some(outcome) => State::Ill(outcome.words()),
+            Some(outcome @ (Outcome::Deployed | Outcome::Removed)) => State::Succeeded(outcome.words()),
+            Some(outcome) => State::Failed(outcome.words()),
             None if is_at_work && newest == Some(*number) => State::UnderWay,
             None => State::CutOff,
         };
@@ -260,7 +252,7 @@ pub fn of_releases(
     history.releases.iter().map(operation).collect()
 }
 
-/// What is written of operations, as operations.
+/// Recorded operations as operations.
 #[must_use]
 pub fn of_records(
     all: Vec<Recorded>,
@@ -272,8 +264,8 @@ pub fn of_records(
         let at = when(one.operation.at, one.written, &mut last);
         let state = match &one.ended {
             None => unended(&one),
-            Some((_, Ending::Done)) => State::Well("done".to_owned()),
-            Some((_, Ending::Failed { why })) => State::Ill(format!("failed: {why}")),
+            Some((_, Ending::Done)) => State::Succeeded("done".to_owned()),
+            Some((_, Ending::Failed { why })) => State::Failed(format!("failed: {why}")),
         };
         let operation::Operation { verb, who, message, stacks, changes, .. } = one.operation;
         Operation {
@@ -291,8 +283,8 @@ pub fn of_records(
     all.into_iter().map(operation).collect()
 }
 
-/// All that is remembered of what was done: to one stack, or to all and to the cluster itself. The newest
-/// first. `is_gone` says of a lease's holder whether it can be seen from here that it is no more.
+/// All recorded operations: of one stack, or of all and of the cluster itself. The newest first. `is_gone`
+/// says whether the process of a lease's holder is known from here to have ended.
 pub async fn operations<R: ReadRegisters>(
     ledger: &Ledger<R>,
     stack: Option<&StackName>,
@@ -337,7 +329,7 @@ async fn of_stack<R: ReadRegisters>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::builder::{replicated, stack, with_image};
+    use crate::model::testing::{replicated, stack, with_image};
 
     #[test]
     fn ids_are_read_back() {
@@ -362,14 +354,14 @@ mod tests {
         let mut last = Timestamp(i64::MIN);
         let mut at = |said, written: Option<i64>| when(Timestamp(said), written.map(Timestamp), &mut last).0;
         assert_eq!(at(10, Some(11)), 10);
-        assert_eq!(at(13, Some(0)), 13, "its keeper tells whole seconds");
+        assert_eq!(at(13, Some(0)), 13, "the backend reports whole seconds");
         assert_eq!(at(3_600_000, Some(20)), 20, "its writer's clock was ahead");
         assert_eq!(at(30, Some(9_000_000)), 30, "it was copied later");
         assert_eq!(at(5, None), 30, "it came after the one before");
     }
 
     #[test]
-    fn what_was_touched_is_told_from_what_was_only_restarted() {
+    fn changes_and_restarts_are_distinguished() {
         let spec = |images: &[(&str, &str)]| {
             stack(images.iter().map(|(name, image)| with_image(replicated(name, 1), image)).collect())
         };

@@ -1,52 +1,49 @@
-//! One look at every host, one question to the registries at the same time, and the plan that follows.
-//! Holds a [`Lookout`], which cannot write: neither can anything that only plans.
+//! Observes every host, asks the registries at the same time, and plans. Holds a [`ClusterReader`], which
+//! cannot write: so nothing that only plans can write either.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::Lookout;
+use super::ClusterReader;
 use crate::ledger::ReadRegisters;
-use crate::model::{Observed, StackSpec, Timestamp};
-use crate::orchestrator::pin::{Resolutions, ResolveImage, images_to_resolve, pin};
-use crate::orchestrator::{Plan, PlanOptions, WhatIf};
+use crate::model::image::Resolutions;
+use crate::model::{NodeFacts, NodeName, Observed, StackSpec, Timestamp};
+pub use crate::orchestrator::lost::remember_lost;
+use crate::orchestrator::pin::{ResolveImage, images_to_resolve, pin};
+use crate::orchestrator::{PlanOptions, Planned, WhatIf};
 
-/// What is asked for besides the stackfile.
+/// What the user asked for besides the stackfile.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// Choices of the plan.
     pub options: PlanOptions,
-    /// When registries are asked.
     pub resolve: ResolveImage,
-    /// What the cluster is taken to be.
+    /// Hypothetical changes to the cluster.
     pub what_if: WhatIf,
+    /// The last observations of lost nodes.
+    pub last_seen: LastSeen,
 }
 
-/// A plan, and what it was made from.
-#[derive(Debug)]
-pub struct Planned {
-    /// What was seen.
-    pub observed: Observed,
-    /// What is wanted, images pinned.
-    pub spec: StackSpec,
-    /// What would be done.
-    pub plan: Plan,
-}
+/// The last observations of lost nodes.
+pub type LastSeen = Arc<BTreeMap<NodeName, NodeFacts>>;
 
-/// Looks and plans. Writes nothing anywhere.
+/// Observes and plans. Writes nothing anywhere.
 pub async fn plan<R: ReadRegisters>(
-    lookout: Lookout<'_, R>,
+    cluster_reader: ClusterReader<'_, R>,
     now: Timestamp,
     spec: StackSpec,
     request: Request,
 ) -> Planned {
-    let observer = lookout.observer;
-    // What does not depend on what runs is asked while the hosts are: one round, not two.
+    let observer = cluster_reader.observer;
+    // Registries are asked while the hosts are: one round, not two.
     let nothing = std::iter::empty;
     let early: BTreeSet<String> = match request.resolve {
         ResolveImage::Always => images_to_resolve(&spec, request.resolve, nothing()).into_iter().collect(),
         ResolveImage::Changed | ResolveImage::Never => BTreeSet::new(),
     };
-    let (mut observed, mut answers) = tokio::join!(lookout.observe(now), observer.resolve(&early));
+    let (mut observed, mut answers) = tokio::join!(cluster_reader.observe(now), observer.resolve(&early));
     let mut options = request.options;
+    remember_lost(&mut observed, &mut options.lost, &request.last_seen);
     request.what_if.apply(&mut observed, &mut options);
     if request.resolve == ResolveImage::Changed {
         let running = observed.tasks().filter(|task| task.stack == spec.name);
@@ -56,7 +53,8 @@ pub async fn plan<R: ReadRegisters>(
     plan_on(observed, spec, options, request.resolve, &answers)
 }
 
-/// Plans on what was seen, without a host to ask: tags of which no digest runs stay tags, and a note says so.
+/// Plans on an observation without asking a host: tags without a running digest stay tags, and a note says
+/// so.
 #[must_use]
 pub fn plan_without_hosts(mut observed: Observed, spec: StackSpec, request: Request) -> Planned {
     const WHY: &str = "no registry is asked without hosts";
@@ -82,11 +80,9 @@ fn plan_on(
     let stack = spec.name.clone();
     let running = observed.tasks().filter(|task| task.stack == stack);
     let mut notes = pin(&mut spec, resolve, running, answers);
-    let mut plan = Plan::make(&observed, &spec, options);
-    if plan.is_empty() {
+    let planned = Planned::make(observed, spec, options);
+    if planned.plan().is_empty() {
         notes.retain(|note| !note.is_about_doing());
     }
-    notes.append(&mut plan.notes);
-    plan.notes = notes;
-    Planned { observed, spec, plan }
+    planned.with_notes(notes)
 }

@@ -1,10 +1,10 @@
-//! Where the ledger's registers are, for whoever does not care; and the releases in them, read and written.
+//! A ledger over whichever backend is configured; and the releases in it, read and written.
 
 use std::collections::BTreeSet;
 
 use tokio::sync::mpsc::Receiver;
 
-use crate::fleet::Fence;
+use crate::fleet::{Fence, RegisterReader, RegisterWriter};
 use crate::ledger::nodes;
 use crate::ledger::payload::value;
 use crate::ledger::release::{History, Outcome, Release, outcomes, releases};
@@ -14,21 +14,23 @@ use crate::ledger::{
 };
 use crate::model::{StackName, StackSpec, Timestamp};
 
-/// Registers on hosts, in a directory, in etcd, in ZooKeeper or in Consul. Writes only if those on hosts do:
-/// a reader's type holds for all.
+/// Registers on hosts, in a directory, in etcd, in ZooKeeper or in Consul. Writable only if those on hosts
+/// are: a reader's type applies to all.
 #[derive(Debug)]
 pub enum Store<V> {
     /// Volumes of the managers.
     Volumes(V),
-    /// Files.
     Files(FileRegisters),
-    /// Keys.
     Etcd(EtcdRegisters),
-    /// Nodes.
     Zookeeper(ZookeeperRegisters),
     /// Keys of another kind.
     Consul(ConsulRegisters),
 }
+
+/// A read-only ledger.
+pub type Reading = Ledger<Store<RegisterReader>>;
+/// A writable ledger.
+pub type Writing = Ledger<Store<RegisterWriter>>;
 
 impl<V: ReadRegisters> ReadRegisters for Store<V> {
     fn managers(&self) -> &[String] {
@@ -116,7 +118,7 @@ pub async fn history<R: ReadRegisters>(
     stack: &StackName,
 ) -> Result<(History, Log, Log), LedgerError> {
     let streams = (releases(stack), outcomes(stack));
-    // What is wrong with both is said of the first, whichever answers first.
+    // Errors of both streams are reported for the first, whichever answers first.
     let (releases, outcomes) = tokio::join!(ledger.read(&streams.0), ledger.read(&streams.1));
     let (releases, outcomes) = (releases?, outcomes?);
     let history = History::of(&releases, &outcomes).map_err(|(seq, detail)| LedgerError::Unreadable {
@@ -127,10 +129,9 @@ pub async fn history<R: ReadRegisters>(
     Ok((history, releases, outcomes))
 }
 
-/// What is remembered of a stack, and the streams it comes from.
+/// What is recorded of a stack, and the streams it comes from.
 #[derive(Debug, Default)]
 pub struct Remembered {
-    /// Its releases.
     pub history: History,
     releases: Log,
     outcomes: Log,
@@ -146,12 +147,13 @@ pub async fn remembered<R: ReadRegisters>(
 }
 
 impl Remembered {
-    /// Whether a deploy of this that has nothing to do is no news: it is what was deployed last, and well.
+    /// Whether a deploy of this that has nothing to do is no new release: it is what was deployed last, and
+    /// successfully.
     pub fn is_last(&self, spec: &StackSpec) -> bool {
         self.history.current().is_ok_and(|current| current.spec == *spec)
     }
 
-    /// Writes a release down; its number.
+    /// Writes a release; returns its number.
     pub async fn begin(
         &self,
         ledger: &Ledger<impl WriteRegisters>,
@@ -166,7 +168,7 @@ impl Remembered {
         Ok(number)
     }
 
-    /// Writes down how it ended, and puts the streams in order.
+    /// Writes how a release ended, and trims the streams.
     pub async fn end(
         &self,
         ledger: &Ledger<impl WriteRegisters>,
@@ -179,14 +181,14 @@ impl Remembered {
         ledger.append(&outcomes(stack), number, &ours).await?;
         let of_stack = async {
             for (stream, log) in [(releases(stack), &self.releases), (outcomes(stack), &self.outcomes)] {
-                ledger.mend(&stream, log).await;
+                ledger.replicate(&stream, log).await;
                 ledger.trim(&stream, log).await;
             }
         };
-        // Nobody writes of nodes for months: a manager that is new gets it from whoever deploys.
+        // Node records may stay unwritten for months: so each deploy copies them to new managers.
         let of_nodes = async {
             if let Ok(log) = ledger.read(&nodes::stream()).await {
-                ledger.mend(&nodes::stream(), &log).await;
+                ledger.replicate(&nodes::stream(), &log).await;
             }
         };
         tokio::join!(of_stack, of_nodes);
@@ -195,7 +197,7 @@ impl Remembered {
 }
 
 impl super::lease::Validity {
-    /// What the fleet asks before it sends anything that may change something.
+    /// The check that the fleet makes before it sends a change.
     #[must_use]
     pub fn fence(&self) -> Fence {
         let this = self.clone();

@@ -1,97 +1,67 @@
-//! Sees a stack through: the converger says what, the executor does it, the observer watches.
+//! Sees a stack through: the converger decides, the executor acts, the observer watches.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use super::{Clock, Journal, Validity};
-use crate::fleet::events::{Fall, Falls};
+use crate::fleet::events::{ContainerExit, ContainerExits};
 use crate::fleet::{Executor, Observer};
-use crate::model::{NodeName, StackName, TaskId, TaskStatus, Timestamp, Unreachable};
-use crate::orchestrator::{Action, Assignment, Converger, Event, Notice, Outcome, TaskHandle, Verdict};
+use crate::model::action::{Action, Outcome, TaskHandle, What};
+use crate::model::{NodeName, TaskId, TaskStatus, Timestamp, Unreachable};
+use crate::orchestrator::{Assignment, Converger, End, Event, Planned, Progress};
 
-/// Between two looks at the hosts while something is awaited. One small call a host.
+/// Between two polls of the hosts while something is awaited. One small call a host.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// Between two words to whoever watches while nothing happens.
+/// Between two progress reports while nothing happens.
 const TICK_EVERY: Duration = Duration::from_millis(100);
 
-/// Looks in a row that a host must miss before it counts as silent: one lost packet is no news.
+/// Polls in a row that a host must miss before it counts as silent: one lost packet is no failure.
 const MISSED_LOOKS_MAX: u32 = 2;
 
-/// How a run is to end.
-#[derive(Debug, Clone, Copy, Default)]
+/// How a run is to begin and to end.
+#[derive(Debug, Clone, Default)]
 pub struct RunOptions {
-    /// Stop watching after so long, in milliseconds.
+    /// Images that were pulled before the run, with the nodes they are on: the run does not pull them again
+    /// and reports nothing of them.
+    pub pulled: BTreeSet<(NodeName, Arc<str>)>,
+    /// Stop watching after so many milliseconds.
     pub timeout_ms: Option<i64>,
-    /// Stop as soon as nothing is left but to wait.
+    /// Stop as soon as all that is left is waiting.
     pub detach: bool,
 }
 
-/// How a run ended.
+/// What a run works with.
 #[derive(Debug)]
-pub enum End {
-    /// By its own verdict.
-    Verdict(Verdict),
-    /// Nothing is left but to wait, and nobody wants to.
-    Detached,
-    /// The time is over. Tasks that are not up yet.
-    TimedOut(Vec<(NodeName, TaskHandle)>),
-    /// The person said stop. Actions that were on their way have ended.
-    Interrupted,
-    /// Somebody else may be at work on the stack by now. Actions that were on their way have ended.
-    LeaseLost,
-}
-
-/// What happens, for whoever watches.
-#[derive(Debug)]
-pub enum Progress<'a> {
-    /// An action was begun.
-    Began(&'a Action),
-    /// An action ended.
-    Ended(&'a Action, &'a Outcome),
-    /// A task does something else than before; `None` if it is gone.
-    Seen(&'a NodeName, &'a TaskHandle, Option<TaskStatus>),
-    /// A node went silent.
-    Silent(&'a NodeName, &'a str),
-    /// The run turned: paused, or on its way back.
-    Noticed(&'a Notice),
-    /// Nothing, for a while.
-    Tick,
-}
-
-/// Whom a run works with.
-#[derive(Debug)]
-pub struct Crew<'a> {
-    /// Asks.
+pub struct RunContext<'a> {
     pub observer: &'a Observer,
-    /// Acts.
     pub executor: &'a Executor,
-    /// Tells the time.
     pub clock: &'a Clock,
-    /// Writes it down.
     pub journal: &'a mut Journal,
-    /// Whether there is still a right to act.
+    /// Whether it still holds the lease.
     pub lease: &'a Validity,
 }
 
-/// Carries an assignment out. `interrupt` ends it early: actions on their way are awaited, none is begun.
+/// Carries out exactly this plan, with its assignment. `interrupt` ends the run early: actions in flight are
+/// awaited, none is begun.
 pub async fn run(
-    crew: Crew<'_>,
-    stack: &StackName,
-    assignment: Assignment,
+    context: RunContext<'_>,
+    planned: &Planned,
     options: RunOptions,
     interrupt: impl Future<Output = ()>,
     mut tell: impl FnMut(Timestamp, Progress<'_>),
 ) -> End {
-    let Crew { observer, executor, clock, journal, lease } = crew;
+    let RunContext { observer, executor, clock, journal, lease } = context;
     let begun = clock.now();
     let deadline = options.timeout_ms.map(|ms| begun.plus_ms(ms));
-    let mut watch = Watch::of(&assignment);
-    let mut converger = Converger::new(assignment);
+    let stack = planned.stack();
+    let mut watch = Watch::of(planned.assignment());
+    let mut converger = Converger::new(planned.assignment().clone());
     let mut on_the_way = FuturesUnordered::new();
     let mut look = std::pin::pin!(futures_util::future::OptionFuture::from(None));
     let mut looking = false;
@@ -99,9 +69,10 @@ pub async fn run(
     let mut interrupted = false;
     let mut next_look = tokio::time::Instant::now();
     let mut events = vec![Event::Tick];
-    let mut falls = None;
+    let mut container_exits = None;
     loop {
         let mut wake_at = None;
+        let mut done = Vec::new();
         for event in events.drain(..) {
             let now = clock.now();
             let step = converger.step(now, event);
@@ -119,15 +90,26 @@ pub async fn run(
                     continue;
                 }
                 journal.began(now, &action);
+                if let What::PullImage { image } = &action.what
+                    && options.pulled.contains(&(action.node.clone(), Arc::clone(image)))
+                {
+                    journal.ended(now, &action, &Outcome::Done);
+                    done.push(Event::ActionDone { id: action.id, outcome: Outcome::Done });
+                    continue;
+                }
                 tell(now, Progress::Began(&action));
                 watch.know(&action);
-                // Before anything can fall.
-                falls.get_or_insert_with(|| observer.falls(stack));
+                // Before any container can exit.
+                container_exits.get_or_insert_with(|| observer.container_exits(stack));
                 on_the_way.push(async move {
                     let outcome = executor.execute(&action).await;
                     (action, outcome)
                 });
             }
+        }
+        if !done.is_empty() {
+            events = done;
+            continue;
         }
         let now = clock.now();
         if interrupted && on_the_way.is_empty() {
@@ -170,12 +152,12 @@ pub async fn run(
                 events.extend(watch.take(awaited, seen, |progress| tell(now, progress)));
                 events.push(Event::Tick);
             }
-            Some(fall) = next(&mut falls) => {
-                // Told now, not at the next look: what follows from it is told at once.
+            Some(exit) = next(&mut container_exits) => {
+                // Reported now, not at the next poll, so that the reaction is immediate.
                 let now = clock.now();
-                let status = TaskStatus::Exited { exit_code: fall.exit_code };
-                watch.fell(&fall.task, status, converger.awaited(), |progress| tell(now, progress));
-                events.push(Event::TaskFell { task: fall.task, exit_code: fall.exit_code });
+                let status = TaskStatus::Exited { exit_code: exit.exit_code };
+                watch.exited(&exit.task, status, converger.awaited(), |progress| tell(now, progress));
+                events.push(Event::TaskExited { task: exit.task, exit_code: exit.exit_code });
             }
             () = &mut interrupt, if !interrupted => {
                 interrupted = true;
@@ -188,12 +170,12 @@ pub async fn run(
     }
 }
 
-/// The next fall; never, if nobody listens or nobody is left to be heard.
-async fn next(falls: &mut Option<Falls>) -> Option<Fall> {
-    falls.as_mut()?.next().await
+/// The next container exit; never, if there is no event stream or none is left open.
+async fn next(container_exits: &mut Option<ContainerExits>) -> Option<ContainerExit> {
+    container_exits.as_mut()?.next().await
 }
 
-/// What was seen last, so that only news is told.
+/// The last status seen, so that only changes are reported.
 #[derive(Debug, Default)]
 struct Watch {
     handles: BTreeMap<TaskId, TaskHandle>,
@@ -202,7 +184,7 @@ struct Watch {
 }
 
 impl Watch {
-    /// Tasks that stay and are not up yet are awaited without an action that would name them.
+    /// Tasks that are kept and not up yet are awaited, though no action names them.
     fn of(assignment: &Assignment) -> Self {
         let mut this = Self::default();
         for (handle, status) in assignment
@@ -223,8 +205,8 @@ impl Watch {
         }
     }
 
-    /// A task that is waited for came to an end; whether its engine starts it again will be seen.
-    fn fell(
+    /// A task that is waited for has exited; the next poll shows whether the engine restarts it.
+    fn exited(
         &mut self,
         task: &TaskId,
         status: TaskStatus,
@@ -279,7 +261,7 @@ impl Watch {
                 }
             }
         }
-        // Awaited when the look began, and not there: the container is gone.
+        // It was awaited when the poll began, and is missing: the container is gone.
         for (node, task) in awaited {
             if let Some(handle) = self.handles.get(&task) {
                 tell(Progress::Seen(&node, handle, None));

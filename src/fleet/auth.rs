@@ -21,14 +21,14 @@ use tokio::time::timeout;
 
 use crate::model::image::ImageRef;
 
-/// A helper may ask a keyring; it cannot ask a person.
+/// A helper may ask a keyring; it cannot ask the user.
 const HELPER_LIMIT: Duration = Duration::from_secs(10);
 /// The name under which docker keeps Docker Hub's credentials.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 /// How an engine takes credentials.
 const HEADER: HeaderName = HeaderName::from_static("x-registry-auth");
 
-/// What a user is to a registry.
+/// Credentials of a user at a registry.
 #[derive(Clone, PartialEq, Eq)]
 struct Credential {
     username: String,
@@ -86,8 +86,8 @@ impl Credentials {
         Self { config: Config::default(), known: Mutex::default() }
     }
 
-    /// Those of the docker client: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`. A file
-    /// that is missing or cannot be read holds none, as for docker itself.
+    /// Those of the docker client: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`. As for docker
+    /// itself, a file that is missing or cannot be read holds none.
     #[must_use]
     #[expect(
         clippy::disallowed_methods,
@@ -161,7 +161,7 @@ fn host_of(key: &str) -> &str {
 
 #[expect(clippy::disallowed_methods, reason = "credential helpers are programs")]
 async fn ask_helper(helper: &str, server: &str) -> Option<Credential> {
-    // It names a program: nothing but a name may stand there.
+    // It names a program: no path is allowed here.
     if !helper.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
         return None;
     }

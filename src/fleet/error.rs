@@ -1,7 +1,7 @@
 //! Why a host cannot be used. Each way it can fail has its own code and its own next step.
 //!
-//! A silent host is an answer, so these are values that are kept, compared and shown many times: they
-//! own their texts and hold no source error.
+//! An unreachable host is a regular result, so these are values that are kept, compared and shown many times:
+//! they own their texts and hold no source error.
 
 use miette::Diagnostic;
 use thiserror::Error;
@@ -18,14 +18,13 @@ pub enum HostError {
         help("install OpenSSH's client (Debian: `apt install openssh-client`)")
     )]
     SshMissing,
-    /// ssh cannot make sense of its configuration.
+    /// ssh cannot read its configuration.
     #[error("ssh refuses its configuration: {detail}")]
     #[diagnostic(
         code(stackctl::ssh::bad_config),
         help("correct the file; `{try_it}` shows the same message")
     )]
     SshConfig {
-        /// ssh's words.
         detail: String,
         /// Command that shows the same.
         try_it: String,
@@ -40,24 +39,20 @@ pub enum HostError {
         /// What is wrong with the directory.
         detail: String,
     },
-    /// The name of the host means nothing here.
+    /// The host's name cannot be resolved on this machine.
     #[error("the host name `{host}` is not known")]
     #[diagnostic(
         code(stackctl::ssh::name_not_resolved),
         help("check the address in the inventory, or add `{host}` to the ssh config or to DNS")
     )]
-    NameNotResolved {
-        /// The name.
-        host: String,
-    },
-    /// Nothing listens there, or no way leads there.
+    NameNotResolved { host: String },
+    /// Nothing listens there, or there is no route.
     #[error("no ssh connection to `{host}`: {detail}")]
     #[diagnostic(
         code(stackctl::ssh::unreachable),
         help("check that the machine is on and that sshd listens there: `{try_it}`")
     )]
     Unreachable {
-        /// The host.
         host: String,
         /// The system's words, e.g. `connection refused`.
         detail: String,
@@ -71,14 +66,12 @@ pub enum HostError {
         help("check that the machine is on and that no firewall drops the packets: `{try_it}`")
     )]
     Timeout {
-        /// The host.
         host: String,
-        /// How long we waited.
         seconds: u64,
         /// Command that shows the same.
         try_it: String,
     },
-    /// None of our keys is welcome.
+    /// The host accepts none of our keys.
     #[error("`{host}` refuses our ssh keys for user `{user}`")]
     #[diagnostic(
         code(stackctl::ssh::auth_failed),
@@ -88,7 +81,6 @@ pub enum HostError {
         )
     )]
     AuthFailed {
-        /// The host.
         host: String,
         /// The user we came as.
         user: String,
@@ -105,7 +97,6 @@ pub enum HostError {
         )
     )]
     HostKeyUnknown {
-        /// The host.
         host: String,
         /// Command that asks.
         try_it: String,
@@ -115,38 +106,33 @@ pub enum HostError {
     #[diagnostic(
         code(stackctl::ssh::host_key_changed),
         help(
-            "somebody may be listening in, or the machine was installed anew; if you know why, \
+            "the connection may be intercepted, or the machine was reinstalled; if you know why, \
              forget the old key with `{forget}`"
         )
     )]
     HostKeyChanged {
-        /// The host.
         host: String,
         /// Command that forgets the old key.
         forget: String,
     },
-    /// ssh failed in a way we have no name for.
+    /// ssh failed in a way that has no variant of its own.
     #[error("ssh to `{host}` failed: {detail}")]
     #[diagnostic(code(stackctl::ssh::failed), help("`{try_it}` shows the whole conversation"))]
     SshFailed {
-        /// The host.
         host: String,
         /// ssh's last words.
         detail: String,
         /// Command that shows more.
         try_it: String,
     },
-    /// It was there, and is no longer.
+    /// The connection was there, and was lost.
     #[error("the connection to `{host}` was lost")]
     #[diagnostic(
         code(stackctl::ssh::connection_lost),
         help("check that the machine is on; its tasks are unknown until it answers again")
     )]
-    ConnectionLost {
-        /// The host.
-        host: String,
-    },
-    /// sshd carries no unix sockets, and there is no docker program to do it instead.
+    ConnectionLost { host: String },
+    /// sshd forwards no unix sockets, and there is no docker program to use instead.
     #[error("sshd on `{host}` does not forward unix sockets, and the user has no `docker` program there")]
     #[diagnostic(
         code(stackctl::ssh::forwarding_refused),
@@ -155,19 +141,14 @@ pub enum HostError {
              or install the docker CLI there"
         )
     )]
-    ForwardingRefused {
-        /// The host.
-        host: String,
-    },
+    ForwardingRefused { host: String },
     /// The engine does not run.
     #[error("no docker engine answers on `{host}`: {detail}")]
     #[diagnostic(code(stackctl::docker::down), help("{hint}"))]
     Down {
-        /// The host.
         host: String,
         /// `nothing listens on /var/run/docker.sock`.
         detail: String,
-        /// What to try.
         hint: String,
     },
     /// The engine's socket is not for this user.
@@ -177,40 +158,32 @@ pub enum HostError {
         help("add the user to the group docker there: `sudo usermod -aG docker {user}`")
     )]
     PermissionDenied {
-        /// The host.
         host: String,
         /// The user we are there.
         user: String,
-        /// The socket.
         socket: String,
     },
-    /// The engine speaks only dialects older than ours.
+    /// The engine supports only API versions older than ours.
     #[error("docker {engine} on `{host}` speaks API {api} at most; stackctl needs {needed}")]
     #[diagnostic(code(stackctl::docker::api_too_old), help("upgrade the engine to Docker 20.10 or later"))]
     ApiTooOld {
-        /// The host.
         host: String,
-        /// Engine version.
         engine: String,
-        /// Its newest API.
         api: String,
         /// The oldest we speak.
         needed: String,
     },
-    /// The engine no longer speaks ours.
+    /// The engine no longer supports our API versions.
     #[error("docker {engine} on `{host}` speaks API {api} at least; this stackctl knows {known} at most")]
     #[diagnostic(code(stackctl::docker::api_too_new), help("use a newer stackctl"))]
     ApiTooNew {
-        /// The host.
         host: String,
-        /// Engine version.
         engine: String,
-        /// Its oldest API.
         api: String,
         /// The newest we speak.
         known: String,
     },
-    /// The engine took the question and is still thinking.
+    /// The engine received the request and has not answered.
     #[error("the docker engine on `{host}` did not answer within {seconds} s")]
     #[diagnostic(
         code(stackctl::docker::no_answer),
@@ -218,46 +191,28 @@ pub enum HostError {
             "look there with `journalctl -u docker`; a restart of the engine keeps containers only with `live-restore`"
         )
     )]
-    NoAnswer {
-        /// The host.
-        host: String,
-        /// How long we waited.
-        seconds: u64,
-    },
+    NoAnswer { host: String, seconds: u64 },
     /// A log that the engine cannot give.
     #[error("no log of `{container}`: {detail}")]
     #[diagnostic(
         code(stackctl::docker::logs_unavailable),
         help("only some log drivers can be read back: json-file, local and journald")
     )]
-    LogsUnavailable {
-        /// The container.
-        container: String,
-        /// The engine's words.
-        detail: String,
-    },
+    LogsUnavailable { container: String, detail: String },
     /// No further stream to a host that is reached through `docker system dial-stdio`.
     #[error("too many logs of `{host}` at a time")]
     #[diagnostic(
         code(stackctl::ssh::streams_taken),
         help("set `AllowStreamLocalForwarding yes` in sshd_config there, or follow fewer tasks")
     )]
-    StreamsTaken {
-        /// The host.
-        host: String,
-    },
-    /// Something answered that is no engine, or an engine that is ill.
+    StreamsTaken { host: String },
+    /// The server is no engine, or a broken one.
     #[error("unexpected answer from the docker engine on `{host}`: {detail}")]
     #[diagnostic(
         code(stackctl::docker::unexpected_answer),
         help("look there with `docker info` and `journalctl -u docker`")
     )]
-    Unexpected {
-        /// The host.
-        host: String,
-        /// What it said.
-        detail: String,
-    },
+    Unexpected { host: String, detail: String },
 }
 
 impl HostError {

@@ -1,7 +1,7 @@
-//! What engines tell by themselves: containers of a stack that end, as it happens.
+//! Events of engines: containers of a stack that exit, as it happens.
 //!
-//! A look every so often misses a task that ends and is started again between two looks; this does
-//! not. It is an ear, not a memory: what happened while nobody listened is for a look to find.
+//! Polling misses a task that exits and is restarted between two polls; events do not. They are not replayed:
+//! an observation covers what happened before the stream was open.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,23 +25,19 @@ const EVENTS_LIMIT: Duration = Duration::from_secs(30);
 
 /// A container of a stack ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fall {
-    /// Where.
+pub struct ContainerExit {
     pub node: NodeName,
-    /// Which task.
     pub task: TaskId,
-    /// With which status.
     pub exit_code: i64,
 }
 
-/// Something happened on a host that a loop wants to look into.
+/// An event on a host that a loop wants to look into.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happening {
-    /// A container of this stack began, ended, went away, or changed its health.
+pub enum EngineEvent {
+    /// A container of this stack started, exited, was removed, or changed its health.
     Container {
         /// Of which stack.
         stack: StackName,
-        /// The engine's word.
         what: String,
         /// `web.1`: service and slot.
         task: String,
@@ -57,35 +53,36 @@ pub enum Happening {
     },
 }
 
-/// What happens on one host, until the connection ends.
-pub type Happenings = Pin<Box<dyn Stream<Item = Happening> + Send>>;
+/// Events of one host, until its connection ends.
+pub type EngineEvents = Pin<Box<dyn Stream<Item = EngineEvent> + Send>>;
 
-/// Falls as they happen, of all hosts. Ends for a host when the connection to it does.
-pub type Falls = SelectAll<Pin<Box<dyn Stream<Item = Fall> + Send>>>;
+/// Container exits of all hosts, as they happen. Ends for a host when the connection to it does.
+pub type ContainerExits = SelectAll<Pin<Box<dyn Stream<Item = ContainerExit> + Send>>>;
 
-/// Listens to hosts. Nothing is awaited here: each host is asked once the stream is.
-pub(super) fn falls<'a>(
+/// Opens the event streams. Nothing is awaited here: each host is asked when the stream is polled.
+pub(super) fn container_exits<'a>(
     hosts: impl Iterator<Item = (&'a NodeName, &'a Arc<Host>)>,
     stack: &StackName,
-) -> Falls {
+) -> ContainerExits {
     let mut all = SelectAll::new();
     for (node, host) in hosts {
         let Ok(up) = host.up() else { continue };
-        // Where every stream is taken, looks have to do.
+        // If every stream is taken, polling has to do.
         let Ok(turn) = Arc::clone(&up.turns).try_acquire_owned() else { continue };
         let (node, stack) = (node.clone(), stack.clone());
         let opened = async move { open(&up, &stack).await };
-        let falls = opened.into_stream().flat_map(move |body| {
+        let container_exits = opened.into_stream().flat_map(move |body| {
             let node = node.clone();
             lines(body).filter_map(move |line| {
-                let fall = read(&line, &node);
-                async move { fall }
+                let exit = read(&line, &node);
+                async move { exit }
             })
         });
-        let held: Pin<Box<dyn Stream<Item = Fall> + Send>> = Box::pin(falls.inspect(move |_| {
-            // Held as long as the stream.
-            let _ = &turn;
-        }));
+        let held: Pin<Box<dyn Stream<Item = ContainerExit> + Send>> =
+            Box::pin(container_exits.inspect(move |_| {
+                // Held as long as the stream.
+                let _ = &turn;
+            }));
         all.push(held);
     }
     all
@@ -101,11 +98,11 @@ async fn open(up: &Up, stack: &StackName) -> Option<Incoming> {
     up.engine.reader.stream(&path, EVENTS_LIMIT).await.ok()
 }
 
-/// Listens to one host for whatever concerns any stack of a cluster. `None` if it cannot be listened to.
+/// Opens the events of one host that concern any stack of a cluster. `None` if no stream can be opened.
 ///
-/// Volumes carry no labels in events, so that containers cannot be asked for by label in the same
-/// stream: what is not ours is left out here.
-pub(super) async fn happenings(up: &Arc<Up>, cluster: &ClusterName) -> Option<Happenings> {
+/// Volumes carry no labels in events, so that containers cannot be selected by label in the same stream: what
+/// is not ours is filtered out here.
+pub(super) async fn engine_events(up: &Arc<Up>, cluster: &ClusterName) -> Option<EngineEvents> {
     let turn = Arc::clone(&up.turns).try_acquire_owned().ok()?;
     let filters = serde_json::json!({
         "type": ["container", "volume"],
@@ -117,17 +114,17 @@ pub(super) async fn happenings(up: &Arc<Up>, cluster: &ClusterName) -> Option<Ha
     let read = lines(Some(body)).filter_map(move |line| {
         // Held as long as the stream.
         let _ = &turn;
-        let happening = happening(&line, &cluster);
-        async move { happening }
+        let event = event(&line, &cluster);
+        async move { event }
     });
     Some(Box::pin(read))
 }
 
-fn happening(line: &[u8], cluster: &ClusterName) -> Option<Happening> {
+fn event(line: &[u8], cluster: &ClusterName) -> Option<EngineEvent> {
     let message = serde_json::from_slice::<Message>(line).ok()?;
     if message.kind == "volume" {
         let (kind, of) = registers::named(&message.actor.id, cluster)?;
-        return (message.action == "create").then_some(Happening::Record { kind, of });
+        return (message.action == "create").then_some(EngineEvent::Record { kind, of });
     }
     let attributes = message.actor.attributes;
     if attributes.get(labels::CLUSTER)? != cluster.as_str() {
@@ -135,11 +132,11 @@ fn happening(line: &[u8], cluster: &ClusterName) -> Option<Happening> {
     }
     let stack = StackName::new(attributes.get(labels::STACK)?).ok()?;
     let label = |name| attributes.get(name).map_or("", String::as_str);
-    // A slot that is a node says so before its name.
+    // A slot that is a node has a prefix before its name.
     let slot = label(labels::SLOT).rsplit(':').next().unwrap_or_default();
     let task = format!("{}.{slot}", label(labels::SERVICE));
     let exit_code = attributes.get("exitCode").and_then(|code| code.parse().ok());
-    Some(Happening::Container { stack, what: message.action, task, exit_code })
+    Some(EngineEvent::Container { stack, what: message.action, task, exit_code })
 }
 
 #[derive(Deserialize)]
@@ -174,11 +171,11 @@ fn lines(body: Option<Incoming>) -> impl Stream<Item = Vec<u8>> + Send {
     })
 }
 
-fn read(line: &[u8], node: &NodeName) -> Option<Fall> {
+fn read(line: &[u8], node: &NodeName) -> Option<ContainerExit> {
     let attributes = serde_json::from_slice::<Message>(line).ok()?.actor.attributes;
     let task = attributes.get(labels::TASK)?;
     let exit_code = attributes.get("exitCode")?.parse().ok()?;
-    Some(Fall { node: node.clone(), task: TaskId::unchecked(task), exit_code })
+    Some(ContainerExit { node: node.clone(), task: TaskId::unchecked(task), exit_code })
 }
 
 #[cfg(test)]
@@ -189,8 +186,8 @@ mod tests {
     fn an_end_is_read_with_its_task_and_status() {
         let line = br#"{"status":"die","id":"0a1b","Type":"container","Action":"die","Actor":{"ID":"0a1b","Attributes":{"exitCode":"137","image":"web:1","io.stackctl.task":"2b0x","name":"app_web.1.2b0x"}},"scope":"local","time":1700000000,"timeNano":1700000000000000001}"#;
         let node = NodeName::unchecked("h1");
-        let fall = read(line, &node).unwrap();
-        assert_eq!((fall.task.as_str(), fall.exit_code, fall.node), ("2b0x", 137, node.clone()));
+        let exit = read(line, &node).unwrap();
+        assert_eq!((exit.task.as_str(), exit.exit_code, exit.node), ("2b0x", 137, node.clone()));
         for bad in ["", "{}", "not json", r#"{"Actor":{"Attributes":{"exitCode":"1"}}}"#] {
             assert_eq!(read(bad.as_bytes(), &node), None, "{bad}");
         }
@@ -198,7 +195,7 @@ mod tests {
     #[test]
     fn what_concerns_the_cluster_is_heard() {
         let cluster = ClusterName::unchecked("prod");
-        let heard = |text: &str| happening(text.as_bytes(), &cluster);
+        let heard = |text: &str| event(text.as_bytes(), &cluster);
         let container = |cluster: &str, action: &str| {
             format!(
                 r#"{{"Type":"container","Action":"{action}","Actor":{{"ID":"0a","Attributes":{{"io.stackctl.cluster":"{cluster}","com.docker.stack.namespace":"shop","io.stackctl.service":"web","io.stackctl.slot":"node:h1","exitCode":"3"}}}}}}"#
@@ -207,7 +204,7 @@ mod tests {
         let shop = StackName::unchecked("shop");
         let what = "health_status: unhealthy".to_owned();
         let task = "web.h1".to_owned();
-        let expected = Happening::Container { stack: shop, what: what.clone(), task, exit_code: Some(3) };
+        let expected = EngineEvent::Container { stack: shop, what: what.clone(), task, exit_code: Some(3) };
         assert_eq!(heard(&container("prod", &what)), Some(expected));
         assert_eq!(heard(&container("test", "die")), None);
         let volume = |name: &str, action: &str| {
@@ -218,7 +215,7 @@ mod tests {
         let name = "stackctl-ledger-prod.releases.shop-0123456789ab-3.0";
         assert_eq!(
             heard(&volume(name, "create")),
-            Some(Happening::Record { kind: "releases".to_owned(), of: "shop".to_owned() })
+            Some(EngineEvent::Record { kind: "releases".to_owned(), of: "shop".to_owned() })
         );
         assert_eq!(heard(&volume(name, "destroy")), None);
         assert_eq!(heard(&volume("shop_data", "create")), None);

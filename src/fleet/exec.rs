@@ -4,19 +4,19 @@
 //! framed as logs are, one byte telling stdout from stderr; with one it is plain bytes. Our own reader, as
 //! bollard's guesses from the first byte which of the two it has, and a terminal may send any.
 //!
-//! A command is started once: what is not known to have failed is not repeated.
+//! A command is started once: it is only repeated if it is known to have failed.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use miette::Diagnostic;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, ReadHalf, WriteHalf};
 use tokio::sync::OwnedSemaphorePermit;
+
+use crate::http::client::Upgraded;
 
 use super::docker::client::{CallError, Engine, with_query};
 use super::docker::wire;
@@ -39,7 +39,6 @@ pub struct Command {
     pub env: Vec<String>,
     /// User, or `uid:gid`.
     pub user: Option<String>,
-    /// Where it starts.
     pub workdir: Option<String>,
     /// With all capabilities.
     pub privileged: bool,
@@ -52,7 +51,6 @@ pub struct Command {
 /// Why a command did not run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Diagnostic)]
 pub enum ExecError {
-    /// The host.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Host(#[from] HostError),
@@ -65,16 +63,12 @@ pub enum ExecError {
     Refused {
         /// Name of the container.
         container: String,
-        /// The engine's words.
         detail: String,
     },
     /// The stream broke.
     #[error("the connection to {host} broke off; the command may still be running there")]
     #[diagnostic(code(stackctl::docker::exec_broken))]
-    Broken {
-        /// The host.
-        host: String,
-    },
+    Broken { host: String },
 }
 
 /// A command that runs.
@@ -82,7 +76,7 @@ pub struct Session {
     up: Arc<Up>,
     host: String,
     id: String,
-    read: ReadHalf<TokioIo<Upgraded>>,
+    read: ReadHalf<Upgraded>,
     frames: Option<Frames>,
     buffer: BytesMut,
     // Held as long as the stream.
@@ -90,7 +84,7 @@ pub struct Session {
 }
 
 /// What is written to a command. Shut down, it is the end of its input.
-pub type Input = WriteHalf<TokioIo<Upgraded>>;
+pub type Input = WriteHalf<Upgraded>;
 
 /// Changes the size of a command's terminal.
 #[derive(Clone)]
@@ -189,8 +183,8 @@ impl Session {
 }
 
 impl Resizer {
-    /// Sets the size. The stream is there a moment before the command, which the engine then does not know
-    /// yet: as docker's client does, it is tried again. A command that has ended has none, which is no news.
+    /// Sets the size. The stream opens a moment before the engine knows the command, so this is retried, as
+    /// in docker's client. A command that has ended has no terminal, which is not an error.
     pub async fn resize(&self, columns: u16, lines: u16) {
         const TRIES: u32 = 10;
         const PAUSE: Duration = Duration::from_millis(20);

@@ -1,9 +1,9 @@
-//! What acts on the hosts: actions in, outcomes out, so many at a time on each host.
+//! Acts on the hosts: actions in, outcomes out, a limited number at a time on each host.
 
 use std::sync::Arc;
 
 use crate::model::StackName;
-use crate::orchestrator::action::{Action, Failure, FailureKind, Outcome, What};
+use crate::model::action::{Action, Failure, FailureKind, Outcome, What};
 
 use super::Inner;
 use super::docker::execute::{self, Context};
@@ -25,7 +25,7 @@ impl Executor {
         Self { inner, stack, fence: None }
     }
 
-    /// One that sends what changes something only while the fence is open.
+    /// An executor that sends changes only while the fence is open.
     #[must_use]
     pub fn fenced(self, fence: Fence) -> Self {
         Self { fence: Some(fence), ..self }
@@ -53,7 +53,7 @@ impl Executor {
             credentials: &self.inner.credentials,
         };
         let context = &context;
-        // Asked again after a broken conversation: every action may be repeated.
+        // Retried after a broken connection: every action may be repeated.
         let asked = host
             .ask(Arc::clone(&up), |up| async move {
                 match &self.fence {

@@ -1,4 +1,4 @@
-//! One host: the connection to it, made when needed and made again when lost, or the reason why not.
+//! One host: its connection, opened when needed and again when lost, or the error that prevents it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -14,23 +14,23 @@ use tokio::time::{Instant, timeout};
 
 use super::docker::client::{CallError, Engine, GreetError};
 use super::error::HostError;
-use super::inventory::{Address, HostEntry};
 use super::ssh::{Dialer, Link, Master, Target};
 use super::transport::{CallCounts, Open, Transport};
+use crate::inventory::{Address, HostEntry};
 
-/// For the first word of an engine over a connection that stands.
+/// For the first answer of an engine over an open connection.
 const GREET_LIMIT: Duration = Duration::from_secs(5);
-/// Whether a host is there at all, when its engine took too long.
+/// For a probe of the host after its engine took too long.
 const NUDGE_LIMIT: Duration = Duration::from_secs(2);
 /// Actions at a time on one host: more only queue inside the engine.
 const ACTIONS_MAX: usize = 8;
 /// Pulls at a time on one host: each loads several layers at once by itself.
 const PULLS_MAX: usize = 3;
 
-/// A host that has let a dial time out is not waited for again within this.
+/// After a dial that timed out, callers do not wait for this host again within this time.
 const SILENT_FOR: Duration = Duration::from_secs(60);
 
-/// Streams that are left for questions when actions and logs have taken theirs.
+/// Streams that are reserved for requests when actions and logs have taken theirs.
 const STREAMS_SPARED: usize = 3;
 
 /// A host of the inventory.
@@ -44,9 +44,9 @@ pub(super) struct Host {
     dialer: Arc<Dialer>,
     counts: Arc<CallCounts>,
     state: RwLock<Result<Arc<Up>, HostError>>,
-    /// One dial at a time; those who wait find its result.
+    /// One dial at a time; waiting callers share its result.
     dialing: Mutex<()>,
-    /// The last dial failed, and nobody has heard of it yet.
+    /// The last dial failed, and no caller has received the error yet.
     is_news: AtomicBool,
     /// When the last dial failed.
     failed_at: std::sync::Mutex<Option<Instant>>,
@@ -58,8 +58,8 @@ pub(super) struct Up {
     pub engine: Engine,
     /// The address we reach it at, by ssh.
     pub address: Option<SocketAddr>,
-    /// A turn for whatever holds a stream for long. `dial-stdio` has few streams, and a look that waits
-    /// for one in vain would take its host for dead.
+    /// Permits for long-lived streams. `dial-stdio` has few streams, and an observation that waits too long
+    /// for one would take its host for dead.
     pub turns: Arc<Semaphore>,
     link: Link,
 }
@@ -80,7 +80,7 @@ impl Host {
         }
     }
 
-    /// The connection as it is, or why there is none.
+    /// The connection in its current state, or why there is none.
     pub(super) fn up(&self) -> Result<Arc<Up>, HostError> {
         self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -90,9 +90,9 @@ impl Host {
         self.counts.snapshot()
     }
 
-    /// The connection, made now if there is none. Whoever comes while somebody dials shares what comes of
-    /// it, bad news too: a dead host is not dialled once more for each who asks.
-    pub(super) async fn revive(&self) -> Result<Arc<Up>, HostError> {
+    /// The connection, opened now if there is none. Callers that arrive during a dial share its result,
+    /// errors included: a dead host is not dialled again for each of them.
+    pub(super) async fn reconnect(&self) -> Result<Arc<Up>, HostError> {
         let Ok(_turn) = self.dialing.try_lock() else {
             let _ended = self.dialing.lock().await;
             return self.up();
@@ -108,9 +108,9 @@ impl Host {
         result
     }
 
-    /// The connection, made now if there is none; but what a dial has just found out is told first, and
-    /// a host that did not answer a while ago is called again behind the caller's back. A dead host takes
-    /// its ten seconds once in a command, not once for each question.
+    /// The connection, opened now if there is none. But an error that a dial has just found is returned
+    /// first, and a host that timed out a while ago is dialled in the background. So a dead host costs its
+    /// ten seconds once in a command, not once for each request.
     pub(super) async fn up_or_revived(self: &Arc<Self>) -> Result<Arc<Up>, HostError> {
         if self.is_news.swap(false, Ordering::Relaxed) {
             return self.up();
@@ -118,10 +118,10 @@ impl Host {
         if let Err(error @ HostError::Timeout { .. }) = self.up()
             && self.has_just_failed()
         {
-            self.revive_later();
+            self.reconnect_later();
             return Err(error);
         }
-        let result = self.revive().await;
+        let result = self.reconnect().await;
         self.is_news.store(false, Ordering::Relaxed);
         result
     }
@@ -131,15 +131,15 @@ impl Host {
         failed_at.is_some_and(|at| at.elapsed() < SILENT_FOR)
     }
 
-    /// Tries to make the connection again, without anybody waiting for it.
-    pub(super) fn revive_later(self: &Arc<Self>) {
+    /// Dials again in the background.
+    pub(super) fn reconnect_later(self: &Arc<Self>) {
         if self.dialing.try_lock().is_ok() {
             let host = Arc::clone(self);
-            tokio::spawn(async move { host.revive().await.is_ok() });
+            tokio::spawn(async move { host.reconnect().await.is_ok() });
         }
     }
 
-    /// Looks into why a conversation broke off, and mends it where that is quick, without anybody waiting.
+    /// Diagnoses a broken connection in the background, and repairs it where that is quick.
     pub(super) fn recover_later(self: &Arc<Self>, up: Arc<Up>, error: CallError) {
         if self.dialing.try_lock().is_ok() {
             let host = Arc::clone(self);
@@ -147,8 +147,8 @@ impl Host {
         }
     }
 
-    /// Has a question answered. Should the conversation break off, it is taken up once more: whatever
-    /// is asked through here may be asked twice.
+    /// Sends a request and waits for the answer. If the connection breaks it is sent once more: every request
+    /// made through here must be safe to repeat.
     pub(super) async fn ask<T, F, A>(&self, up: Arc<Up>, question: F) -> Result<T, AskError>
     where
         F: Fn(Arc<Up>) -> A,
@@ -173,7 +173,7 @@ impl Host {
         }
     }
 
-    /// As [`Host::ask`], for questions that an engine in its right mind answers.
+    /// As [`Host::ask`], for requests that a healthy engine always answers.
     pub(super) async fn read<T, F, A>(&self, up: Arc<Up>, question: F) -> Result<T, HostError>
     where
         F: Fn(Arc<Up>) -> A,
@@ -187,9 +187,9 @@ impl Host {
         })
     }
 
-    /// Takes the host for gone, at once: whoever asks from now on learns that it is lost rather than wait
-    /// for it. The connection is ended behind the caller's back; a dead one takes its time.
-    pub(super) fn sever(self: &Arc<Self>) {
+    /// Marks the host as lost, at once: later requests fail immediately rather than wait for it. The
+    /// connection is closed in the background; a dead one takes its time.
+    pub(super) fn mark_lost(self: &Arc<Self>) {
         let was = self.up();
         self.set(Err(HostError::ConnectionLost { host: self.called() }));
         if let Ok(up) = was {
@@ -197,7 +197,7 @@ impl Host {
         }
     }
 
-    /// Ends the connection. One that is being made is not waited for: it ends with this process.
+    /// Closes the connection. A dial in progress is not awaited: it ends with this process.
     pub(super) async fn close(&self) {
         let Ok(_turn) = self.dialing.try_lock() else { return };
         let was = self.up();
@@ -207,7 +207,7 @@ impl Host {
         }
     }
 
-    /// What a person calls this host.
+    /// The host's name in messages.
     pub(super) fn called(&self) -> String {
         match &self.entry.address {
             Address::Ssh { host, .. } => host.clone(),
@@ -225,16 +225,16 @@ impl Host {
         }
     }
 
-    /// A conversation broke off or was not answered: finds out why, and mends it where that is quick.
+    /// The connection broke or timed out: finds out why, and repairs it where that is quick.
     async fn recover(&self, up: &Arc<Up>, error: &CallError) -> Result<Arc<Up>, HostError> {
         let _turn = self.dialing.lock().await;
         let current = self.up()?;
         if !Arc::ptr_eq(&current, up) {
             return Ok(current);
         }
-        let result = self.mend(up, error).await.map(Arc::new);
+        let result = self.repair(up, error).await.map(Arc::new);
         if matches!(result, Err(HostError::NoAnswer { .. })) {
-            // The engine is slow, not gone: what else it is doing for us shall not be cut off.
+            // The engine is slow, not gone: its other requests must not be interrupted.
             return result;
         }
         self.set(result.clone());
@@ -244,7 +244,7 @@ impl Host {
         result
     }
 
-    async fn mend(&self, up: &Up, error: &CallError) -> Result<Up, HostError> {
+    async fn repair(&self, up: &Up, error: &CallError) -> Result<Up, HostError> {
         let host = self.called();
         if let CallError::Deadline(limit) = error {
             let seconds = limit.as_secs();
@@ -259,7 +259,7 @@ impl Host {
         }
         match up.link.master() {
             Some(master) if !master.is_alive().await => Err(HostError::ConnectionLost { host }),
-            // Over the link that stands: a second forward to the same socket would find the first.
+            // Over the open link: a second forward to the same socket would collide with the first.
             Some(_) | None => self.over(up.link.clone(), up.address).await,
         }
     }
@@ -276,7 +276,7 @@ impl Host {
         result
     }
 
-    /// The engine's socket, here or over there.
+    /// The engine's socket, local or remote.
     fn socket(&self) -> &Path {
         match &self.entry.address {
             Address::Unix(path) => path,
@@ -296,7 +296,7 @@ impl Host {
         up.map(|up| Up { address, ..up })
     }
 
-    /// Greets the engine at the end of a link, and finds out why it says nothing if it does not.
+    /// Greets the engine at the end of a link; if it does not answer, finds out why.
     async fn over(&self, link: Link, address: Option<SocketAddr>) -> Result<Up, HostError> {
         match (self.greet(&link).await, link.master()) {
             (Ok(engine), _) => Ok(Up::new(engine, address, link)),
@@ -306,8 +306,8 @@ impl Host {
         }
     }
 
-    /// The forward stands, and nobody answered through it: sshd resets a connection for four reasons
-    /// and tells us none, so we look from over there.
+    /// The forward is open, but there is no answer through it: sshd resets a connection for four reasons and
+    /// reports none, so we run a command on the host to find out.
     async fn after_silence(
         &self,
         master: &Arc<Master>,
@@ -322,7 +322,7 @@ impl Host {
             return Err(if master.forwarding_was_refused() {
                 HostError::ForwardingRefused { host }
             } else {
-                down(host, format!("nobody answers on {}", socket.display()))
+                down(host, format!("no engine answers on {}", socket.display()))
             });
         };
         if !probe.exists {
@@ -396,11 +396,11 @@ impl Up {
     }
 }
 
-/// Why a question has no answer.
+/// Why a request has no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum AskError {
     /// The host is silent.
     Silent(HostError),
-    /// The engine answered, with a no.
+    /// The engine answered with an error.
     Refused(CallError),
 }

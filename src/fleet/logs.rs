@@ -1,7 +1,9 @@
-//! Logs of containers as streams of lines with times, for the CLI to merge.
+//! Logs of containers as streams of lines with times, and [merging](merge) them.
 //!
 //! Containers without a terminal write two streams in one, in frames with a head of eight bytes; those
 //! with a terminal write plain bytes. Each message begins with its time, which is always asked for.
+
+pub mod merge;
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -39,14 +41,12 @@ pub struct LogOptions {
 pub enum Output {
     /// Standard output, or a terminal.
     Stdout,
-    /// Standard error.
     Stderr,
 }
 
 /// A line of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// Where to.
     pub output: Output,
     /// When, in nanoseconds since the epoch, by the host's clock.
     pub at: Option<i64>,
@@ -98,12 +98,12 @@ pub(super) async fn open(
     Ok(Opened { body, splitter: Splitter::new(tty, options.details) })
 }
 
-/// `seconds.nanoseconds`, as the API takes times.
+/// `seconds.nanoseconds`, the API's format of times.
 fn seconds(nanos: i64) -> String {
     format!("{}.{:09}", nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000))
 }
 
-/// The lines of an opened log. `lost` is said when the connection breaks.
+/// The lines of an opened log. `lost` is the error when the connection breaks.
 pub(super) fn lines(opened: Opened, lost: HostError) -> LogStream {
     struct State {
         body: Option<Incoming>,

@@ -1,4 +1,4 @@
-//! Hosts: which there are, how they are reached, and what their engines say and do.
+//! Hosts: which there are, how to reach them, and what their engines report and do.
 //!
 //! ```text
 //! Inventory ─▶ Fleet::connect ─▶ one Host each ─▶ ssh master ─▶ forwarded socket ─▶ pooled HTTP
@@ -9,9 +9,9 @@
 //!                  └─▶ RegisterReader, RegisterWriter: the ledger's records, as volumes of the managers
 //! ```
 //!
-//! Knows nothing of stackfiles, plans or terminals, and takes no decisions: the time is handed in, what
-//! to do is an [`Action`](crate::orchestrator::Action). *Unreachable is not empty*: a silent host is
-//! reported as such, and no default turns it into a host without tasks.
+//! Knows nothing of stackfiles, plans or terminals, and takes no decisions: the time is handed in, and so is
+//! each [`Action`](crate::model::action::Action). *Unreachable is not empty*: an unreachable host is reported
+//! as such, and no default turns it into a host without tasks.
 
 pub mod auth;
 pub mod docker;
@@ -20,16 +20,17 @@ pub mod events;
 pub mod exec;
 pub mod executor;
 #[cfg(test)]
+#[path = "../../tests/support/engine/mod.rs"]
+#[allow(clippy::disallowed_methods, reason = "an engine of this process, with sockets and a clock")]
 mod fake;
 mod host;
-pub mod inventory;
 pub mod logs;
+mod membership;
 pub mod observer;
 pub mod probe;
 pub mod registers;
 pub mod registry;
 mod runtime_dir;
-mod seats;
 mod ssh;
 pub mod transport;
 
@@ -40,20 +41,19 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use crate::inventory::{HostEntry, Inventory};
 use crate::model::{ClusterName, Member, NodeName, StackName, Unreachable};
 
 pub use error::HostError;
 pub use executor::Executor;
-pub use inventory::Inventory;
+pub use membership::MembershipChange;
 pub use observer::Observer;
 pub use probe::{Probe, Sign};
 pub use registers::{RegisterReader, RegisterWriter};
-pub use seats::Movement;
 pub use transport::Fence;
 
 use host::Host;
-use inventory::HostEntry;
-use seats::{Seats, Table};
+use membership::{Membership, MembershipCell};
 
 /// How to connect.
 #[derive(Debug, Clone)]
@@ -91,14 +91,14 @@ pub struct Fleet {
 #[derive(Debug)]
 struct Inner {
     cluster: ClusterName,
-    seats: Table,
+    membership: MembershipCell,
     /// For those that join.
     dialer: Arc<ssh::Dialer>,
     credentials: Arc<auth::Credentials>,
 }
 
 impl Fleet {
-    /// Connects to every host at once. Never fails as a whole: what is wrong with a host stays with it,
+    /// Connects to every host at once. Never fails as a whole: each host keeps its own error.
     /// see [`Fleet::errors`].
     pub async fn connect(inventory: &Inventory, options: ConnectOptions) -> Self {
         let credentials =
@@ -109,9 +109,9 @@ impl Fleet {
             .iter()
             .map(|(name, entry)| (name.clone(), Arc::new(Host::new(entry.clone(), Arc::clone(&dialer)))))
             .collect::<BTreeMap<_, _>>();
-        // What is wrong with a host is kept in the host.
-        join_all(hosts.values().map(|host| async { host.revive().await.is_ok() })).await;
-        let seats = Seats {
+        // The host keeps its error.
+        join_all(hosts.values().map(|host| async { host.reconnect().await.is_ok() })).await;
+        let membership = Membership {
             hosts,
             members: inventory
                 .hosts
@@ -119,11 +119,11 @@ impl Fleet {
                 .map(|(name, entry)| (name.clone(), entry.member.clone()))
                 .collect(),
             sources: inventory.discover.iter().map(|source| source.name.clone()).collect(),
-            ..Seats::default()
+            ..Membership::default()
         };
         let inner = Inner {
             cluster: inventory.cluster.clone(),
-            seats: Table::new(seats),
+            membership: MembershipCell::new(membership),
             dialer,
             credentials: Arc::new(credentials),
         };
@@ -134,56 +134,56 @@ impl Fleet {
     #[must_use]
     pub fn errors(&self) -> BTreeMap<NodeName, HostError> {
         let silent = |(name, host): (&NodeName, &Arc<Host>)| Some((name.clone(), host.up().err()?));
-        self.inner.seats().hosts.iter().filter_map(silent).collect()
+        self.inner.membership().hosts.iter().filter_map(silent).collect()
     }
 
     /// All of them.
     #[must_use]
     pub fn nodes(&self) -> Vec<NodeName> {
-        self.inner.seats().hosts.keys().cloned().collect()
+        self.inner.membership().hosts.keys().cloned().collect()
     }
 
-    /// Those that are discovered, and by whom.
+    /// Discovered hosts, and their sources.
     #[must_use]
     pub fn found(&self) -> BTreeMap<NodeName, String> {
-        let seats = self.inner.seats();
-        let found = seats.members.values();
+        let membership = self.inner.membership();
+        let found = membership.members.values();
         found.filter_map(|member| Some((member.name.clone(), member.found_by.clone()?))).collect()
     }
 
-    /// Hosts that left, and are still told of.
+    /// Hosts that left the cluster and are still reported.
     #[must_use]
     pub fn left(&self) -> Vec<NodeName> {
-        self.inner.seats().left.keys().cloned().collect()
+        self.inner.membership().left.keys().cloned().collect()
     }
 
-    /// Says why it is not known who else belongs to the cluster; or that it is known.
+    /// Sets the reason why the membership is not fully known; or clears it.
     pub fn set_unknown(&self, unknown: Option<Unreachable>) {
         self.inner.set_unknown(unknown);
     }
 
-    /// Takes these, and only these, as the hosts that are discovered. Whoever is gone is told of as silent,
-    /// in the words of `why_left`, until it [is forgotten](Self::forget_left).
+    /// Replaces the set of discovered hosts. Hosts that left are reported as unreachable, with `why_left` as
+    /// the reason, until they [are forgotten](Self::forget_left).
     pub fn set_found(
         &self,
         found: &BTreeMap<NodeName, HostEntry>,
         why_left: impl Fn(&Member) -> Unreachable,
-    ) -> Movement {
+    ) -> MembershipChange {
         self.inner.set_found(found, why_left)
     }
 
-    /// Says no more of a host that left.
+    /// Stops reporting a host that left.
     pub fn forget_left(&self, node: &NodeName) {
         self.inner.forget_left(node);
     }
 
-    /// What asks. Cheap to clone, and unable to write.
+    /// A reader of the hosts. Cheap to clone, and unable to write.
     #[must_use]
     pub fn observer(&self) -> Observer {
         Observer::new(Arc::clone(&self.inner))
     }
 
-    /// What acts, for one stack: its name goes onto what is made. Cheap to clone.
+    /// An executor for one stack, whose name goes onto everything it makes. Cheap to clone.
     #[must_use]
     pub fn executor(&self, stack: &StackName) -> Executor {
         Executor::new(Arc::clone(&self.inner), stack.clone())
@@ -199,35 +199,34 @@ impl Fleet {
         exec::run(&self.inner, node, container, command).await
     }
 
-    /// The ledger's registers, for those who only read them.
+    /// The ledger's registers, read-only.
     #[must_use]
     pub fn register_reader(&self) -> RegisterReader {
         RegisterReader::new(Arc::clone(&self.inner))
     }
 
-    /// The ledger's registers, to be written.
+    /// The ledger's registers, for writing.
     #[must_use]
     pub fn register_writer(&self) -> RegisterWriter {
         RegisterWriter::new(Arc::clone(&self.inner))
     }
 
-    /// Takes a host for gone: whoever asks it from now on learns so at once. It is called anew whenever
-    /// somebody asks for it.
-    pub fn sever(&self, node: &NodeName) {
+    /// Marks a host as lost: later requests to it fail at once. Each of them also triggers a new dial.
+    pub fn mark_lost(&self, node: &NodeName) {
         if let Some(host) = self.inner.host(node) {
-            host.sever();
+            host.mark_lost();
         }
     }
 
     /// How often each call was made.
     #[must_use]
     pub fn calls(&self) -> Calls {
-        self.inner.seats().hosts.iter().map(|(name, host)| (name.clone(), host.calls())).collect()
+        self.inner.membership().hosts.iter().map(|(name, host)| (name.clone(), host.calls())).collect()
     }
 
     /// Ends the connections. Without this the ssh masters end by themselves a minute later.
     pub async fn close(self) {
-        join_all(self.inner.seats().hosts.values().map(|host| host.close())).await;
+        join_all(self.inner.membership().hosts.values().map(|host| host.close())).await;
     }
 }
 

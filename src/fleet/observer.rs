@@ -1,4 +1,4 @@
-//! What asks the hosts. Cannot write: it has no method that could.
+//! Reads from the hosts. Cannot write: it has no method that could.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 
+use crate::model::image::Resolved;
 use crate::model::observed::ObservedNode;
 use crate::model::{NodeName, NodeView, Observed, StackName, TaskId, TaskStatus, Timestamp, Unreachable};
 
@@ -13,21 +14,20 @@ use super::Inner;
 use super::docker::inspect::{self, TaskDetails};
 use super::docker::observe;
 use super::error::HostError;
-use super::events::{self, Falls, Happenings};
+use super::events::{self, ContainerExits, EngineEvents};
 use super::host::{AskError, Host};
 use super::logs::{self, LogOptions, LogStream};
 use super::probe::Probe;
 use super::registry;
-use crate::orchestrator::pin::Resolved;
 
-/// What the tasks of a stack do, by node; or that the node is silent.
+/// The tasks of a stack, by node; or that the node is unreachable.
 pub type Looks = BTreeMap<NodeName, Result<Vec<(TaskId, TaskStatus)>, Unreachable>>;
 
 /// Asks hosts, and cannot change them.
 #[derive(Debug, Clone)]
 pub struct Observer {
     inner: Arc<Inner>,
-    /// Hosts that are not connected are silent, rather than waited for.
+    /// Hosts that are not connected count as unreachable, and are not waited for.
     is_brisk: bool,
 }
 
@@ -36,18 +36,18 @@ impl Observer {
         Self { inner, is_brisk: false }
     }
 
-    /// The same, for those who cannot wait: a host to which there is no connection now is silent, and
-    /// called anew behind the caller's back.
+    /// The same, without waiting: a host without a connection counts as unreachable, and is dialled in the
+    /// background.
     #[must_use]
-    pub fn brisk(&self) -> Self {
+    pub fn non_blocking(&self) -> Self {
         Self { inner: Arc::clone(&self.inner), is_brisk: true }
     }
 
-    /// One look at every host, all at once. Connects again to those that were lost. Members are as the
-    /// inventory has them.
+    /// Observes every host, all at once, and reconnects to those that were lost. Members are as in the
+    /// inventory.
     pub async fn observe(&self, now: Timestamp) -> Observed {
-        let seats = self.inner.seats();
-        let looks = seats.hosts.iter().map(|(name, host)| async move {
+        let membership = self.inner.membership();
+        let looks = membership.hosts.iter().map(|(name, host)| async move {
             let view = match self.facts(name, host).await {
                 Ok(facts) => NodeView::Facts(Box::new(facts)),
                 Err(error) => NodeView::Unreachable(error.to_unreachable(now)),
@@ -56,10 +56,10 @@ impl Observer {
         });
         let looks = join_all(looks).await.into_iter();
         let there = looks.map(|(name, view)| {
-            let member = seats.members[&name].clone();
+            let member = membership.members[&name].clone();
             (name, ObservedNode { member, view })
         });
-        let left = seats.left.iter().map(|(name, (member, why))| {
+        let left = membership.left.iter().map(|(name, (member, why))| {
             let view = NodeView::Unreachable(why.clone());
             (name.clone(), ObservedNode { member: member.clone(), view })
         });
@@ -68,14 +68,14 @@ impl Observer {
             at: now,
             nodes: there.chain(left).collect(),
             records_unknown: None,
-            hosts_unknown: seats.unknown.clone(),
+            hosts_unknown: membership.unknown.clone(),
         }
     }
 
     async fn facts(&self, name: &NodeName, host: &Arc<Host>) -> Result<crate::model::NodeFacts, HostError> {
         let up = match host.up() {
             Err(error) if self.is_brisk => {
-                host.revive_later();
+                host.reconnect_later();
                 return Err(error);
             }
             _ => host.up_or_revived().await?,
@@ -85,11 +85,11 @@ impl Observer {
         Ok(observe::facts(answers, &self.inner.cluster, name, api, ip))
     }
 
-    /// What the tasks of a stack do: one small call for each host. A host that was lost is connected to
-    /// again behind this look's back, so that the others are not kept waiting.
+    /// The tasks of a stack: one small call for each host. A host that was lost is redialled in the
+    /// background, so that the others are not delayed.
     pub async fn look(&self, now: Timestamp, stack: &StackName) -> Looks {
-        let seats = self.inner.seats();
-        let looks = seats.hosts.iter().map(|(name, host)| async move {
+        let membership = self.inner.membership();
+        let looks = membership.hosts.iter().map(|(name, host)| async move {
             let seen = match host.up() {
                 Ok(up) => {
                     let question = |up: Arc<super::host::Up>| async move {
@@ -100,41 +100,42 @@ impl Observer {
                 Err(error) => Err(error),
             };
             if seen.is_err() {
-                host.revive_later();
+                host.reconnect_later();
             }
             (name.clone(), seen.map_err(|error| error.to_unreachable(now)))
         });
-        let left = seats.left.iter().map(|(name, (_, why))| (name.clone(), Err(why.clone())));
+        let left = membership.left.iter().map(|(name, (_, why))| (name.clone(), Err(why.clone())));
         join_all(looks).await.into_iter().chain(left).collect()
     }
 
-    /// Whom the inventory asks for hosts.
+    /// The discovery sources of the inventory.
     #[must_use]
     pub fn sources(&self) -> BTreeSet<String> {
-        self.inner.seats().sources.clone()
+        self.inner.membership().sources.clone()
     }
 
-    /// What asks one host for signs of life.
+    /// Sends probes to one host.
     #[must_use]
     pub fn probe(&self, node: &NodeName) -> Option<Probe> {
         self.inner.host(node).map(Probe::new)
     }
 
-    /// Whatever happens to stacks of the cluster on one host, as it happens; `None` if there is no
-    /// connection, or no room in it.
-    pub async fn happenings(&self, node: &NodeName) -> Option<Happenings> {
+    /// Events of one host that concern stacks of the cluster; `None` if there is no connection, or no stream
+    /// left on it.
+    pub async fn engine_events(&self, node: &NodeName) -> Option<EngineEvents> {
         let up = self.inner.host(node)?.up().ok()?;
-        events::happenings(&up, &self.inner.cluster).await
+        events::engine_events(&up, &self.inner.cluster).await
     }
 
-    /// Containers of a stack that end, as it happens, on every host that answers.
-    pub fn falls(&self, stack: &StackName) -> Falls {
-        events::falls(self.inner.seats().hosts.iter(), stack)
+    /// Container exits of a stack on every host that answers.
+    pub fn container_exits(&self, stack: &StackName) -> ContainerExits {
+        events::container_exits(self.inner.membership().hosts.iter(), stack)
     }
 
     /// Digests and platforms of images, asked of a registry through an engine.
     pub async fn resolve(&self, images: &BTreeSet<String>) -> BTreeMap<String, Result<Resolved, String>> {
-        let engines: Vec<_> = self.inner.seats().hosts.values().filter_map(|host| host.up().ok()).collect();
+        let engines: Vec<_> =
+            self.inner.membership().hosts.values().filter_map(|host| host.up().ok()).collect();
         let readers: Vec<_> = engines.iter().map(|up| &up.engine.reader).collect();
         registry::resolve(&readers, &self.inner.credentials, images).await
     }
@@ -187,7 +188,7 @@ impl Observer {
         }))
     }
 
-    /// The last lines a container wrote, for a failure's report; nothing if there are none to be had.
+    /// The last lines that a container wrote, for the report of a failure; empty if they cannot be read.
     pub async fn tail(&self, node: &NodeName, container: &str, lines_max: u32) -> Vec<String> {
         let options = LogOptions { tail: Some(lines_max), ..LogOptions::default() };
         let Ok(Some(lines)) = self.logs(node, container, &options).await else { return Vec::new() };

@@ -1,10 +1,10 @@
-//! Signs of life of one host.
+//! Probes of one host.
 //!
-//! The engine is asked for its version. Where it is slow to answer, its machine is asked as well: a TCP
-//! connection to where its sshd listens is taken by the kernel, however busy everything above it is. That
-//! tells a machine that is overloaded from one that is dead.
+//! The engine is asked for its version. If it is slow, its machine is probed as well: the kernel accepts a
+//! TCP connection to the sshd port however busy everything above it is. That distinguishes an overloaded
+//! machine from a dead one.
 //!
-//! Knows nothing of what follows from silence.
+//! Knows nothing of what follows from a missed probe.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use super::docker::client::CallError;
 use super::docker::wire;
 use super::host::Host;
 
-/// After this long without a word of the engine, its machine is asked.
+/// After so long without an answer of the engine, its machine is probed.
 const ENGINE_FIRST: Duration = Duration::from_millis(500);
-/// Whether the machine can be asked at all is found out while it answers.
+/// Whether the machine can be probed directly is found out while it answers.
 const CHECK_LIMIT: Duration = Duration::from_millis(1_000);
 
 /// Asks one host.
 #[derive(Debug)]
 pub struct Probe {
     host: Arc<Host>,
-    /// Where its kernel answers us directly; not so behind a jump host. `None`: not found out yet.
+    /// Where its kernel can be reached directly; not so behind a jump host. `None`: not known yet.
     direct: Option<Option<SocketAddr>>,
 }
 
@@ -35,7 +35,7 @@ pub struct Probe {
 pub enum Sign {
     /// The engine answered.
     Engine,
-    /// The machine is there; its engine has not answered.
+    /// The machine answers; its engine does not.
     Machine,
 }
 
@@ -45,7 +45,7 @@ impl Probe {
     }
 
     /// One sign of life within the limit, or why there was none. A connection that is gone is made again
-    /// behind the caller's back.
+    /// in the background.
     pub async fn sign(&mut self, limit: Duration) -> Result<Sign, String> {
         let up = self.host.up();
         let address = up.as_ref().ok().and_then(|up| up.address);
@@ -54,7 +54,7 @@ impl Probe {
             let up = match up {
                 Ok(up) => up,
                 Err(error) => {
-                    self.host.revive_later();
+                    self.host.reconnect_later();
                     return Err(error.to_string());
                 }
             };

@@ -4,9 +4,9 @@
 //! register that can be written once (docker `volume/service/store.go`, `create`, which holds a lock on
 //! the name). The volumes are empty and never mounted; what is in the register is in their labels.
 //!
-//! An engine that dies between making a volume and noting its labels leaves one without: that is a
-//! register with nothing in it, for good. Records that somebody prunes are gone from that host; the next
-//! writer puts what is decided back (see [`Ledger::mend`](crate::ledger::register)).
+//! An engine that dies between making a volume and storing its labels leaves a volume without them: that is
+//! an empty register, permanently. Records that a user prunes are lost on that host only; the next writer
+//! copies them back (see [`Ledger::replicate`](crate::ledger::register)).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -25,9 +25,9 @@ use crate::model::ids::sha256_hex;
 use crate::model::node::Role;
 use crate::model::{ClusterName, StackName, Timestamp};
 
-/// What names of our volumes begin with.
+/// Prefix of our volumes' names.
 pub(super) const PREFIX: &str = "stackctl-ledger-";
-/// The cluster; whoever carries it is a register.
+/// The cluster; a volume with this label is a register.
 const CLUSTER: &str = "io.stackctl.ledger";
 /// The stream.
 const STREAM: &str = "io.stackctl.ledger.stream";
@@ -35,12 +35,12 @@ const STREAM: &str = "io.stackctl.ledger.stream";
 const SEQ: &str = "io.stackctl.ledger.seq";
 /// The attempt to agree on it.
 const ROUND: &str = "io.stackctl.ledger.round";
-/// What is in it; not there if there will be nothing.
+/// The content; missing in a register that stays empty.
 const DATA: &str = "io.stackctl.ledger.data";
 
-/// One call. A renewal has to get through to the others well before its time is over.
+/// One call. A renewal has to reach the other managers well before the lease's TTL.
 const CALL_LIMIT: Duration = Duration::from_secs(3);
-/// A name of a volume is a name of a directory: of a stream's name so much can be read in it.
+/// A volume's name is also the name of a directory: this much of a stream's name is readable in it.
 const READABLE_MAX: usize = 80;
 
 /// Reads registers, and cannot write any.
@@ -58,9 +58,10 @@ pub struct RegisterWriter(RegisterReader);
 impl RegisterReader {
     pub(super) fn new(inner: Arc<Inner>) -> Self {
         let is_manager = |host: &Arc<Host>| host.entry.member.role == Role::Manager;
-        let seats = inner.seats();
-        // Whoever is discovered may be gone tomorrow: who must agree on records stands in the inventory.
-        let named = || seats.hosts.iter().filter(|(_, host)| host.entry.member.found_by.is_none());
+        let membership = inner.membership();
+        // A discovered host may leave at any time: the managers that agree on records must be in the
+        // inventory.
+        let named = || membership.hosts.iter().filter(|(_, host)| host.entry.member.found_by.is_none());
         let has_managers = named().any(|(_, host)| is_manager(host));
         // By name: the map is in that order.
         let (names, hosts) = named()
@@ -97,8 +98,8 @@ impl RegisterReader {
         labels
     }
 
-    /// Has a manager answer. A call that takes too long goes on by itself: all of them may be made twice,
-    /// and may come late.
+    /// Sends a request to a manager. A call that takes too long continues in the background: all of them may
+    /// be repeated, and may arrive late.
     async fn ask<T, F, A>(&self, manager: usize, question: F) -> Result<T, Silent>
     where
         T: Send + 'static,
@@ -109,7 +110,7 @@ impl RegisterReader {
         let up = match host.up() {
             Ok(up) => up,
             Err(error) => {
-                host.revive_later();
+                host.reconnect_later();
                 return Err(Silent(error.to_string()));
             }
         };
@@ -142,7 +143,7 @@ fn place(labels: &BTreeMap<String, String>) -> Option<Place> {
     Some(Place { seq: labels.get(SEQ)?.parse().ok()?, round: labels.get(ROUND)?.parse().ok()? })
 }
 
-/// What cannot be read is as young as can be: nobody is thought dead because of it.
+/// A time that cannot be parsed counts as now: no holder is taken for dead because of it.
 fn created(text: &str) -> Timestamp {
     let at = text.parse::<jiff::Timestamp>().map_or(i64::MAX, jiff::Timestamp::as_millisecond);
     Timestamp(at)
@@ -168,8 +169,8 @@ impl ReadRegisters for RegisterReader {
         Ok(volumes.filter_map(register).collect())
     }
 
-    /// Told by the names of leases' volumes: they are few and small, where releases are large. Labels can
-    /// only be asked for whole.
+    /// Read from the names of the leases' volumes: they are few and small, where releases are large. Labels
+    /// can only be fetched whole.
     async fn stacks(&self, manager: usize) -> Result<BTreeSet<StackName>, Silent> {
         let stream = Stream::new(Kind::Lease, "");
         let start: String = self.readable(&stream).chars().map(escaped_in_pattern).collect();
@@ -240,7 +241,7 @@ impl WriteRegisters for RegisterWriter {
         let mut there = self.0.ask(manager, question).await?.labels;
         let is_ours = |key: &str| there.get(key).is_none_or(|value| *value == labels[key]);
         if ![CLUSTER, STREAM, SEQ, ROUND].into_iter().all(is_ours) {
-            return Err(Silent(format!("its volume `{name}` belongs to somebody else")));
+            return Err(Silent(format!("its volume `{name}` does not hold this record")));
         }
         Ok(there.remove(DATA))
     }
@@ -257,18 +258,21 @@ impl WriteRegisters for RegisterWriter {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::Mutex;
 
     use serde_json::Value;
 
-    use super::super::fake::{Answer, FakeEngine, ok};
-    use super::super::{ConnectOptions, Fleet, inventory};
+    use super::super::fake::{Answer, FakeEngine};
+    use super::super::{ConnectOptions, Fleet};
     use super::*;
+    use crate::inventory;
 
     /// An engine that keeps volumes as docker does, with a clock of its own.
-    fn engine() -> FakeEngine {
+    fn engine(folder: &Path) -> FakeEngine {
         let volumes: Mutex<BTreeMap<String, Value>> = Mutex::default();
-        FakeEngine::start(move |line, body| {
+        let engine = FakeEngine::start("h1", folder);
+        engine.answer_by(move |line, body| {
             let mut volumes = volumes.lock().unwrap();
             match line.split('?').next().unwrap_or_default() {
                 "POST /volumes/create" => {
@@ -276,22 +280,23 @@ mod tests {
                     let made = json!({"Name": name, "Labels": body["Labels"], "CreatedAt": "2020-01-01T00:00:00+01:00"});
                     Some(Answer::Json(201, volumes.entry(name).or_insert(made).clone()))
                 }
-                "GET /volumes" => Some(ok(json!({ "Volumes": volumes.values().collect::<Vec<_>>() }))),
-                "GET /info" => Some(ok(json!({ "SystemTime": "2020-01-01T00:00:07.5Z" }))),
+                "GET /volumes" => Some(Answer::ok(json!({ "Volumes": volumes.values().collect::<Vec<_>>() }))),
+                "GET /info" => Some(Answer::ok(json!({ "SystemTime": "2020-01-01T00:00:07.5Z" }))),
                 path => {
                     let name = path.strip_prefix("DELETE /volumes/")?;
                     volumes.remove(name)?;
                     Some(Answer::Json(204, Value::Null))
                 }
             }
-        })
+        });
+        engine
     }
 
     #[tokio::test]
     async fn a_volume_is_a_register_that_is_written_once() {
-        let engine = engine();
-        let text =
-            format!("hosts: {{h1: {{address: \"unix://{}\", role: manager}}}}", engine.socket.display());
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(folder.path());
+        let text = format!("hosts: {{h1: {{address: \"{}\", role: manager}}}}", engine.address());
         let (inventory, _) = inventory::parse(&text, "stackctl.yml").unwrap();
         let fleet = Fleet::connect(&inventory, ConnectOptions::default()).await;
         let registers = RegisterWriter::new(Arc::clone(&fleet.inner));
@@ -316,7 +321,7 @@ mod tests {
         assert_eq!(registers.list(0, &stream).await.unwrap().len(), 1);
         registers.remove(0, &stream, place).await.unwrap();
 
-        engine.die();
+        engine.crash();
         assert!(registers.list(0, &stream).await.is_err());
     }
 

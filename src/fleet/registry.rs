@@ -1,4 +1,4 @@
-//! What a tag stands for right now: asked of the registry by an engine, which knows the way there.
+//! The digest that a tag points to right now: looked up through an engine, which can reach the registry.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use crate::model::image::ImageRef;
+use crate::model::image::Resolved;
 use crate::model::spec::Platform;
-use crate::orchestrator::pin::Resolved;
 
 use super::auth::Credentials;
 use super::docker::client::{CallError, Reader};
@@ -17,7 +17,7 @@ use super::docker::wire;
 /// For all look-ups together: they run side by side.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Looks all images up. Each has its own answer, or the reason why there is none.
+/// Looks all images up. Each gets its own answer or error.
 pub(super) async fn resolve(
     engines: &[&Reader],
     credentials: &Credentials,
@@ -39,7 +39,7 @@ async fn look_up(engines: &[&Reader], credentials: &Credentials, image: &str) ->
     for engine in engines {
         match engine.get_with::<wire::Distribution>(&path, &headers, RESOLVE_LIMIT).await {
             Ok(answer) => return Ok(resolved(answer)),
-            // An engine that is gone; the next one may be there.
+            // That engine is unreachable; the next one may answer.
             Err(error @ CallError::Transport(_)) => why = error.to_string(),
             Err(error) => return Err(error.to_string()),
         }

@@ -1,9 +1,9 @@
 //! Where control sockets and forwarded sockets live: a private directory with a short path.
 //!
-//! Short, because a socket's path ends at about 108 bytes and ssh adds a random suffix of 17. One
-//! directory for each fleet; those of programs that were killed are removed on the next start. Whether
-//! its program lives is told by a file lock, not by a process id: ids are used again, and mean nothing
-//! to a container that shares `/tmp`.
+//! Short, because a socket's path is limited to about 108 bytes and ssh adds a random suffix of 17. One
+//! directory for each fleet; those of killed processes are removed on the next start. A file lock shows
+//! whether the owner lives, not a process id: ids are reused, and mean nothing to a container that shares
+//! `/tmp`.
 #![expect(clippy::disallowed_methods, reason = "a directory of files")]
 
 use std::fs::{self, DirBuilder, File};
@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const BASE_BYTES_MAX: usize = 60;
 const LOCK: &str = "lock";
 
-/// A directory of our own, gone when dropped.
+/// A private directory, removed when dropped.
 #[derive(Debug)]
 pub(super) struct RuntimeDir {
     path: PathBuf,
@@ -32,7 +32,6 @@ pub(super) struct Paths {
     pub control: PathBuf,
     /// Our end of the forwarded engine socket.
     pub socket: PathBuf,
-    /// What the master says.
     pub log: PathBuf,
 }
 
@@ -48,7 +47,7 @@ impl RuntimeDir {
             return Err(io::Error::other(format!("the path {} is too long for sockets", base.display())));
         }
         make_private(&base, uid)?;
-        // Held while making and cleaning, so that nobody cleans what is half made.
+        // Held while making and cleaning, so that no other process removes a directory that is being made.
         let door = lock_file(&base.join(LOCK))?;
         door.lock()?;
         remove_stale(&base);
@@ -91,7 +90,7 @@ fn default_base(uid: u32) -> PathBuf {
         .unwrap_or_else(|| PathBuf::from(format!("/tmp/stackctl-{uid}")))
 }
 
-/// Our user id, learnt from a file we make: the standard library has no other way.
+/// Our user id, read from a file we create: the standard library has no other way.
 fn own_uid() -> io::Result<u32> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     loop {
@@ -149,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_living_stay_and_the_dead_are_removed() {
+    fn live_directories_stay_and_dead_ones_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let base = folder.path().join("s");
         let first = RuntimeDir::create(Some(&base)).unwrap();

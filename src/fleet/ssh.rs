@@ -1,8 +1,8 @@
 //! One ssh connection for each host, shared by everything we do there.
 //!
 //! The master is started here rather than by openssh's builder, which leaves it behind when a handshake
-//! outlives its deadline, and which guesses at ssh's words where we want to read all of them. From then
-//! on openssh's `Session` talks to the master's control socket, without a process for each operation.
+//! outlives its deadline, and which guesses at ssh's messages where we want to read all of them. From then on
+//! openssh's `Session` talks to the master's control socket, without a process for each operation.
 //!
 //! Because it is the user's own ssh, their configuration, agent, jump hosts and hardware keys all work.
 
@@ -18,23 +18,23 @@ use std::time::Duration;
 
 use openssh::{Child, ChildStdin, ChildStdout, ForwardType, Session};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::UnixStream;
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::ConnectOptions;
 use super::error::HostError;
-use super::inventory::{Address, Inventory, KnownHosts};
 use super::runtime_dir::{Paths, RuntimeDir};
-use super::transport::{Duplex, Open, Opening};
+use super::transport::{Open, Opening};
+use crate::http::stream;
+use crate::inventory::{Address, Inventory, KnownHosts};
 use crate::model::shell::quoted;
 
 mod words;
 
 /// The master ends this long after its last channel, should we die without ending it.
 const MASTER_IDLE_S: u64 = 60;
-/// A dead link shows after three of these without an answer.
+/// A dead link is detected after three of these without an answer.
 const ALIVE_INTERVAL_S: u64 = 5;
 const ALIVE_COUNT_MAX: u64 = 3;
 /// Streams over a forwarded socket; sshd has no limit of its own for these.
@@ -70,7 +70,7 @@ impl Dialer {
         }
     }
 
-    /// Connects to a host, or says why not.
+    /// Connects to a host, or returns why not.
     pub(super) async fn dial(&self, target: Target) -> Result<Master, HostError> {
         let paths = self.runtime.as_ref().map_err(Clone::clone)?.paths();
         let _turn = self.gate.acquire().await.expect("the semaphore is never closed");
@@ -115,7 +115,8 @@ impl Dialer {
         option(format!("ServerAliveCountMax={ALIVE_COUNT_MAX}"));
         option(format!("ConnectTimeout={}", self.handshake.as_secs().max(1)));
         option("BatchMode=yes".to_owned());
-        // Forwardings of the user's own config are for their shells: a taken port would fail ours.
+        // Forwardings of the user's own config are for their shells: a taken port would make our connection
+        // fail.
         option("ClearAllForwardings=yes".to_owned());
         option("PermitLocalCommand=no".to_owned());
         option("LogLevel=INFO".to_owned());
@@ -143,7 +144,7 @@ impl Dialer {
     }
 }
 
-/// Who is called, for ssh and for messages.
+/// Whom we dial, for ssh and for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     pub user: Option<String>,
@@ -168,12 +169,12 @@ impl Target {
         }
     }
 
-    /// The user we come as, as far as we know.
+    /// The remote user, as far as it is known.
     pub(super) fn user(&self) -> String {
         self.user.clone().unwrap_or_else(|| "of the ssh config".to_owned())
     }
 
-    /// The command a person types to see what we see.
+    /// The command with which a user can reproduce the error.
     pub(super) fn try_it(&self) -> String {
         let mut text = "ssh ".to_owned();
         if let Some(file) = &self.config {
@@ -209,7 +210,7 @@ impl fmt::Debug for Master {
     }
 }
 
-/// What a look at the engine's socket from over there says.
+/// The state of the engine's socket, seen from the host itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SocketProbe {
     /// The user we are there.
@@ -218,14 +219,14 @@ pub(super) struct SocketProbe {
     pub exists: bool,
     /// We may use it.
     pub writable: bool,
-    /// Somebody listens on it.
+    /// A process listens on it.
     pub listening: bool,
     /// There is a docker program.
     pub has_cli: bool,
 }
 
 impl Master {
-    /// Makes the engine's socket over there appear over here. Says nothing about whether anything
+    /// Forwards the engine's socket to this machine. Does not check whether anything
     /// listens: sshd finds that out at each connection, and resets it.
     #[expect(clippy::disallowed_methods, reason = "sockets are files")]
     pub(super) async fn forward(&self, remote: &Path) -> Result<PathBuf, HostError> {
@@ -239,8 +240,7 @@ impl Master {
         }
     }
 
-    /// The address at which the host sees us arrive: what others call it by, for `node.ip`, and the port
-    /// its sshd listens on.
+    /// The address at which we reached the host, which becomes `node.ip`, and the port of its sshd.
     pub(super) async fn address(&self) -> Option<SocketAddr> {
         let text = self.shell("echo $SSH_CONNECTION").await?;
         let mut words = text.split_whitespace().skip(2);
@@ -248,7 +248,7 @@ impl Master {
         Some(SocketAddr::new(ip, words.next()?.parse().ok()?))
     }
 
-    /// Looks at the engine's socket from over there.
+    /// Inspects the engine's socket on the host itself.
     pub(super) async fn probe(&self, socket: &Path) -> Option<SocketProbe> {
         let socket = quoted(&socket.to_string_lossy());
         // The kernel lists a socket under the path it was bound to, which may lead over a link.
@@ -268,15 +268,15 @@ impl Master {
         })
     }
 
-    /// Whether sshd said that it forwards no sockets. OpenSSH up to 9.2 at least does not say so: to us
-    /// its refusal looks like an engine that is down.
+    /// Whether sshd reported that it forwards no sockets. OpenSSH up to 9.2 at least does not: to us its
+    /// refusal looks like an engine that is down.
     #[expect(clippy::disallowed_methods, reason = "ssh tells why it failed in a file")]
     pub(super) fn forwarding_was_refused(&self) -> bool {
         let log = std::fs::read_to_string(&self.paths.log).unwrap_or_default();
         log.contains("administratively prohibited")
     }
 
-    /// Whether the connection still stands.
+    /// Whether the connection is still open.
     pub(super) async fn is_alive(&self) -> bool {
         matches!(timeout(COMMAND_LIMIT, self.session.check()).await, Ok(Ok(())))
     }
@@ -292,7 +292,7 @@ impl Master {
         }
     }
 
-    /// That it was there and is no longer.
+    /// The error of a connection that was open and was lost.
     pub(super) fn lost(&self) -> HostError {
         HostError::ConnectionLost { host: self.target.host.clone() }
     }
@@ -305,7 +305,7 @@ impl Master {
     }
 }
 
-/// An error with its sources, for the few whose own words say nothing.
+/// An error with its sources, for the few whose own message is empty.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -316,7 +316,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The way to an engine. An enum, so that an ssh client of our own can join when fleets of hundreds ask.
+/// The way to an engine. An enum, so that a built-in ssh client can be added for fleets of hundreds.
 #[derive(Debug, Clone)]
 pub(super) enum Link {
     /// A socket of this machine.
@@ -341,9 +341,7 @@ impl Open for Link {
     fn open(&self) -> Opening<'_> {
         Box::pin(async move {
             match self {
-                Self::Local(path) | Self::Forwarded(_, path) => {
-                    Ok(Box::new(UnixStream::connect(path).await?) as Box<dyn Duplex>)
-                }
+                Self::Local(path) | Self::Forwarded(_, path) => stream::unix(path).await,
                 Self::Stdio(master, socket) => Ok(Box::new(StdioPair::open(master, socket).await?) as _),
             }
         })
@@ -357,7 +355,7 @@ impl Open for Link {
     }
 }
 
-/// Both ends of a `docker system dial-stdio` over there.
+/// Stdin and stdout of a `docker system dial-stdio` on the host.
 struct StdioPair {
     input: ChildStdin,
     output: ChildStdout,

@@ -1,4 +1,4 @@
-//! The whole way from an action to an outcome, against a small engine in this process.
+//! From an action to its outcome, against a small engine in this process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,15 +7,13 @@ use serde_json::{Value, json};
 
 use super::docker::labels;
 use super::docker::labels::tests::plan;
-use super::fake::{Answer, FakeEngine, no, ok};
-use super::inventory::Address;
+use super::fake::{Answer, FakeEngine};
 use super::*;
+use crate::inventory::Address;
+use crate::model::action::{Action, ActionId, Failure, FailureKind, FilePlan, Outcome, TaskPlan, What};
+use crate::model::reason::Reason;
 use crate::model::spec::{NetworkSpec, TaskSpec};
 use crate::model::{Health, Slot, TaskStatus, Timestamp};
-use crate::orchestrator::action::{
-    Action, ActionId, Failure, FailureKind, FilePlan, Outcome, TaskPlan, What,
-};
-use crate::orchestrator::reason::Reason;
 
 struct World {
     engine: FakeEngine,
@@ -25,10 +23,11 @@ struct World {
 }
 
 async fn world(script: impl Fn(&str, &Value) -> Option<Answer> + Send + Sync + 'static) -> World {
-    let engine = FakeEngine::start(script);
-    let mut inventory = Inventory::local(Address::Unix(engine.socket.clone()));
-    inventory.cluster = ClusterName::unchecked("prod");
     let folder = tempfile::tempdir().unwrap();
+    let engine = FakeEngine::start("fake", folder.path());
+    engine.answer_by(script);
+    let mut inventory = Inventory::local(Address::Unix(engine.socket().to_owned()));
+    inventory.cluster = ClusterName::unchecked("prod");
     let runtime_dir = Some(folder.path().join("s"));
     let fleet = Fleet::connect(&inventory, ConnectOptions { runtime_dir, ..ConnectOptions::default() }).await;
     World { engine, fleet, node: NodeName::unchecked("local"), _folder: folder }
@@ -55,7 +54,7 @@ fn task() -> Arc<TaskPlan> {
 }
 
 fn running() -> Answer {
-    ok(json!({ "State": { "Status": "running" } }))
+    Answer::ok(json!({ "State": { "Status": "running" } }))
 }
 
 #[tokio::test]
@@ -66,20 +65,28 @@ async fn a_create_whose_reply_was_lost_is_done_and_not_twice() {
     let world = world(move |line, _| {
         if line.starts_with("POST /containers/create") {
             let first = tries.fetch_add(1, Ordering::SeqCst) == 0;
-            return Some(if first { Answer::HangUp } else { no(409, "Conflict. The name is in use") });
+            return Some(if first {
+                Answer::HangUp
+            } else {
+                Answer::no(409, "Conflict. The name is in use")
+            });
         }
-        line.ends_with("/json").then(|| ok(json!({ "Config": { "Labels": mine } })))
+        line.ends_with("/json").then(|| Answer::ok(json!({ "Config": { "Labels": mine } })))
     })
     .await;
     assert_eq!(world.run(What::CreateTask { task }).await, Outcome::Done);
 }
 
 #[tokio::test]
-async fn a_container_of_that_name_that_is_somebody_elses_is_refused() {
+async fn a_foreign_container_of_that_name_is_refused() {
     let world = world(|line, _| {
         let create = line.starts_with("POST /containers/create");
-        Some(if create { no(409, "Conflict") } else { ok(json!({ "Config": { "Labels": null } })) })
-            .filter(|_| !line.ends_with("/version"))
+        Some(if create {
+            Answer::no(409, "Conflict")
+        } else {
+            Answer::ok(json!({ "Config": { "Labels": null } }))
+        })
+        .filter(|_| !line.ends_with("/version"))
     })
     .await;
     let failure = world.failure(What::CreateTask { task: task() }).await;
@@ -104,11 +111,12 @@ async fn a_start_that_the_runtime_stumbles_over_is_tried_again() {
     let tries = AtomicUsize::new(0);
     let world = world(move |line, _| match line {
         _ if line.ends_with("/start") => Some(match tries.fetch_add(1, Ordering::SeqCst) {
-            0 | 1 => {
-                no(500, "error mounting \"cgroup\" to rootfs at \"/sys/fs/cgroup\": stat /x: no such file")
-            }
+            0 | 1 => Answer::no(
+                500,
+                "error mounting \"cgroup\" to rootfs at \"/sys/fs/cgroup\": stat /x: no such file",
+            ),
             2 => Answer::Json(204, Value::Null),
-            _ => no(500, "error mounting \"/nope\" to rootfs at \"/x\": no such file"),
+            _ => Answer::no(500, "error mounting \"/nope\" to rootfs at \"/x\": no such file"),
         }),
         _ if line.contains("/containers/") => Some(running()),
         _ => None,
@@ -132,15 +140,15 @@ async fn a_start_joins_networks_and_uploads_files_before_it() {
     let world = world(move |line, _| {
         let verb = line.split('?').next().unwrap_or_default();
         Some(match verb {
-            "POST /networks/b/connect" => no(403, "endpoint with name x already exists in network b"),
-            "POST /networks/c/connect" => ok(Value::Null),
-            _ if verb.ends_with("/archive") => ok(Value::Null),
+            "POST /networks/b/connect" => Answer::no(403, "endpoint with name x already exists in network b"),
+            "POST /networks/c/connect" => Answer::ok(Value::Null),
+            _ if verb.ends_with("/archive") => Answer::ok(Value::Null),
             _ if verb.ends_with("/start") => {
                 started.store(1, Ordering::SeqCst);
                 Answer::Json(204, Value::Null)
             }
             _ if verb.ends_with("/json") && started.load(Ordering::SeqCst) == 1 => running(),
-            _ if verb.ends_with("/json") => ok(json!({ "State": { "Status": "created" } })),
+            _ if verb.ends_with("/json") => Answer::ok(json!({ "State": { "Status": "created" } })),
             _ => return None,
         })
     })
@@ -176,7 +184,7 @@ async fn a_removal_that_is_under_way_is_waited_for() {
     let tries = AtomicUsize::new(0);
     let world = world(move |line, _| {
         let busy = line.starts_with("DELETE") && tries.fetch_add(1, Ordering::SeqCst) < 2;
-        busy.then(|| no(409, "removal of container x is already in progress"))
+        busy.then(|| Answer::no(409, "removal of container x is already in progress"))
     })
     .await;
     assert_eq!(world.run(What::RemoveTask { task: task().handle() }).await, Outcome::Done);
@@ -191,8 +199,10 @@ async fn a_network_is_ours_or_refused() {
     let (cluster, stack) = (ClusterName::unchecked("prod"), StackName::unchecked("efk"));
     let ours = labels::of_network(&cluster, &stack, &spec);
     let world = world(move |line, _| match line {
-        "POST /networks/create" => Some(no(409, "network with name efk_default already exists")),
-        "GET /networks/efk_default" => Some(ok(json!({ "Name": "efk_default", "Id": "1", "Labels": ours }))),
+        "POST /networks/create" => Some(Answer::no(409, "network with name efk_default already exists")),
+        "GET /networks/efk_default" => {
+            Some(Answer::ok(json!({ "Name": "efk_default", "Id": "1", "Labels": ours })))
+        }
         _ => None,
     })
     .await;
@@ -221,19 +231,18 @@ async fn a_pull_that_fails_in_its_stream_has_failed() {
 
 #[tokio::test]
 async fn a_dead_engine_is_silent_and_not_empty() {
-    let mut world = world(|_, _| None).await;
+    let world = world(|_, _| None).await;
     let (now, stack) = (Timestamp(7), StackName::unchecked("efk"));
     let observer = world.fleet.observer();
     assert_eq!(observer.observe(now).await.reachable().count(), 1);
-    world.engine.die();
-    tokio::task::yield_now().await;
+    world.engine.crash();
     let look = observer.look(now, &stack).await;
     let silent = look[&world.node].as_ref().unwrap_err();
     assert_eq!((silent.code.as_str(), silent.since), ("stackctl::docker::down", now));
     let failure = world.failure(What::RemoveTask { task: task().handle() }).await;
     assert_eq!((failure.kind, failure.code.as_str()), (FailureKind::HostSilent, "stackctl::docker::down"));
     assert_eq!(observer.observe(now).await.silent().count(), 1);
-    world.engine.come_back();
+    world.engine.revive();
     assert_eq!(observer.observe(now).await.reachable().count(), 1);
     assert!(observer.look(now, &stack).await[&world.node].is_ok());
 }
@@ -244,8 +253,10 @@ async fn a_look_reads_the_tasks_of_the_stack() {
     let labels = labels::of_task(&plan);
     let world = world(move |line, _| {
         line.starts_with("GET /containers/json?all=1&filters=").then(|| {
-            ok(json!([{ "Id": "x", "Names": ["/x"], "State": "exited", "Status": "Exited (3) 1 second ago",
-                        "Labels": labels }]))
+            Answer::ok(
+                json!([{ "Id": "x", "Names": ["/x"], "State": "exited", "Status": "Exited (3) 1 second ago",
+                        "Labels": labels }]),
+            )
         })
     })
     .await;

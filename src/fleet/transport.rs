@@ -14,23 +14,19 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::Stream as Frames;
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Uri};
 use http_body_util::{Either, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A two-way stream of bytes to an engine.
-pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+use crate::http::client::{self, Sender};
+use crate::http::stream::Stream;
 
 /// Opening a stream, some day.
-pub type Opening<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Duplex>>> + Send + 'a>>;
+pub type Opening<'a> = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send + 'a>>;
 
 /// Opens streams to one engine.
 pub trait Open: Send + Sync + fmt::Debug {
@@ -41,7 +37,7 @@ pub trait Open: Send + Sync + fmt::Debug {
     fn streams_max(&self) -> usize;
 }
 
-type Parts = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, io::Error>> + Send>>;
+type Parts = Pin<Box<dyn Frames<Item = Result<Frame<Bytes>, io::Error>> + Send>>;
 
 /// The body of a request, as bollard has it.
 pub type Body = Either<Full<Bytes>, StreamBody<Parts>>;
@@ -55,10 +51,10 @@ pub enum TransportError {
     /// The stream broke, or what came over it was not HTTP.
     #[error("the conversation with the engine broke off")]
     Http(#[source] hyper::Error),
-    /// Whoever sends it may no longer write.
+    /// The sender no longer holds its lease.
     #[error("not sent: the lease is lost")]
     Fenced,
-    /// The request itself is not one.
+    /// The request itself is malformed.
     #[error("not a request: {0}")]
     Malformed(String),
 }
@@ -80,12 +76,11 @@ impl CallCounts {
     }
 }
 
-/// With what changes something on a host goes the lease under which it is done, as `stack/epoch`. Engines
-/// take no notice; whoever looks at what was sent (a proxy, a test) sees which holder sent it, and that no
-/// earlier one sent anything after it.
+/// Every changing request carries the lease under which it is sent, as `stack/epoch`. Engines ignore it; a
+/// proxy or a test can check which holder sent a request, and that no earlier holder sent one after it.
 const LEASE: HeaderName = HeaderName::from_static("x-stackctl-lease");
 
-/// Says whether its holder may still write.
+/// Whether its holder may still write.
 #[derive(Clone)]
 pub struct Fence {
     lease: Option<HeaderValue>,
@@ -93,7 +88,7 @@ pub struct Fence {
 }
 
 impl Fence {
-    /// A fence that asks each time, and the lease that it is about.
+    /// A fence that is checked for each request, and its lease.
     pub fn new(lease: Option<String>, is_open: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         let lease = lease.and_then(|lease| HeaderValue::try_from(lease).ok());
         Self { lease, is_open: Arc::new(is_open) }
@@ -115,7 +110,7 @@ pub struct Transport {
 
 struct Pool {
     opener: Arc<dyn Open>,
-    idle: Mutex<Vec<SendRequest<Body>>>,
+    idle: Mutex<Vec<Sender<Body>>>,
     slots: Arc<Semaphore>,
     prefix: OnceLock<String>,
     counts: Arc<CallCounts>,
@@ -136,7 +131,7 @@ impl Transport {
         Self { pool: Arc::new(pool), fence: None }
     }
 
-    /// The same pool for one who sends what may change something only while the fence is open.
+    /// The same pool for a writer that sends changes only while the fence is open.
     #[must_use]
     pub fn fenced(&self, fence: Fence) -> Self {
         Self { pool: Arc::clone(&self.pool), fence: Some(fence) }
@@ -147,7 +142,7 @@ impl Transport {
         self.pool.prefix.get_or_init(|| format!("/v{version}"));
     }
 
-    /// Closes the connections that nobody uses.
+    /// Closes the idle connections.
     pub fn close_idle(&self) {
         self.pool.idle().clear();
     }
@@ -170,7 +165,7 @@ impl Transport {
                 Some(sender) => sender,
                 None => self.pool.open().await?,
             };
-            // At the last moment: a turn, a stream or a connection may have been waited for.
+            // At the last moment: a permit, a stream or a connection may have been waited for.
             if fence.is_some_and(|fence| !(fence.is_open)()) {
                 return Err(TransportError::Fenced);
             }
@@ -194,11 +189,11 @@ impl Transport {
 }
 
 impl Pool {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<SendRequest<Body>>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Sender<Body>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_idle(&self) -> Option<SendRequest<Body>> {
+    fn take_idle(&self) -> Option<Sender<Body>> {
         let mut idle = self.idle();
         while let Some(sender) = idle.pop() {
             if sender.is_ready() {
@@ -208,18 +203,14 @@ impl Pool {
         None
     }
 
-    async fn open(&self) -> Result<SendRequest<Body>, TransportError> {
+    async fn open(&self) -> Result<Sender<Body>, TransportError> {
         let stream = self.opener.open().await.map_err(TransportError::Open)?;
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(TransportError::Http)?;
-        // An error here reaches the request as well.
-        tokio::spawn(connection.with_upgrades());
-        Ok(sender)
+        client::handshake(stream).await.map_err(TransportError::Http)
     }
 
     /// Keeps the connection once the body of its answer is read to the end. The permit goes along, so
     /// that there are never more streams than the link can carry.
-    fn give_back(self: &Arc<Self>, mut sender: SendRequest<Body>, permit: OwnedSemaphorePermit) {
+    fn give_back(self: &Arc<Self>, mut sender: Sender<Body>, permit: OwnedSemaphorePermit) {
         let pool = Arc::clone(self);
         tokio::spawn(async move {
             if sender.ready().await.is_ok() {
@@ -269,7 +260,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Words of the API's paths. Whatever else stands in a path is a name or an id.
+/// Words of the API's paths. Any other segment is a name or an id.
 const PATH_WORDS: [&str; 24] = [
     "_ping",
     "archive",

@@ -1,83 +1,28 @@
 //! A commit read: every stack it declares, as far as it can be read.
 //!
-//! Pure: the tree, the contents and the variables are lent. A stack that cannot be read is a fault of that
+//! Pure: the tree, the contents and the variables are lent. A stack that cannot be read is an error of that
 //! stack alone; a list that cannot be read is one of the whole commit, which then declares nothing at all.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use super::inputs::{Blobs, Inputs, Noting, TOP};
-use super::list::{ListError, Listed, Policy, list};
+use super::declaration::{Declaration, Declared, Fault};
+use super::inputs::{Blobs, Noting, TOP};
+use super::list::{ListError, Listed, list};
 use super::tree::Tree;
 use crate::compose::{self, Options, Reading, SourceText, Stack, Variables};
 use crate::ledger::release::Git;
 use crate::model::spec::Mount;
 use crate::model::{StackName, StackSpec};
 
-/// What a commit declares.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Declaration {
-    /// The commit.
-    pub commit: Git,
-    /// Every stack that could be read.
-    pub stacks: BTreeMap<StackName, Arc<Declared>>,
-    /// Those that could not, and why. What runs of them stays as it is.
-    pub faults: BTreeMap<String, Fault>,
-}
-
-/// Why a stack could not be read.
-#[derive(Debug, Clone)]
-pub struct Fault {
-    /// In words, all of it.
-    pub why: String,
-    /// The mistakes of its files, to be drawn.
-    pub report: Option<Arc<compose::Report>>,
-}
-
-impl PartialEq for Fault {
-    fn eq(&self, other: &Self) -> bool {
-        // The words tell every place and every mistake.
-        self.why == other.why
-    }
-}
-
-impl From<String> for Fault {
-    fn from(why: String) -> Self {
-        Self { why, report: None }
-    }
-}
-
 impl From<compose::Report> for Fault {
     fn from(report: compose::Report) -> Self {
-        Self { why: told(&report), report: Some(Arc::new(report)) }
+        Self { why: lines_of(&report), report: Some(Arc::new(report)) }
     }
 }
 
-/// A stack as a commit declares it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Declared {
-    /// What is to run; images are not pinned yet.
-    pub spec: StackSpec,
-    /// Its stackfiles, from the repository's top.
-    pub files: Vec<String>,
-    /// What it was made from.
-    pub inputs: Inputs,
-    /// The same in one word.
-    pub digest: String,
-    /// What the loop may do about it.
-    pub policy: Policy,
-}
-
-impl Declared {
-    /// From parts.
-    #[must_use]
-    pub fn new(spec: StackSpec, files: Vec<String>, inputs: Inputs, digest: String, policy: Policy) -> Self {
-        Self { spec, files, inputs, digest, policy }
-    }
-}
-
-/// Reads a commit. What `before` has that is made from the same inputs is taken over unread.
+/// Reads a commit. Stacks of `before` that are made from the same inputs are taken over unread.
 pub fn declare(
     commit: Git,
     tree: &Tree,
@@ -106,7 +51,7 @@ pub fn declare(
             Err(why) => drop(all.faults.insert(one.called(), why)),
         }
     }
-    // Which of two is meant cannot be told.
+    // It is ambiguous which of the two is meant.
     let Declaration { stacks, faults, .. } = &mut all;
     stacks.retain(|name, _| !faults.contains_key(name.as_str()));
     Ok(all)
@@ -129,7 +74,7 @@ fn known(
     before?.stacks.values().find(is_same).cloned()
 }
 
-/// Those of the list win over those from outside, which are few and named.
+/// Those of the list win over those from outside, which are few and named explicitly.
 fn variable(one: &Listed, env: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
     one.variables.get(name).cloned().or_else(|| env(name))
 }
@@ -174,8 +119,8 @@ fn read(
     Ok(Declared::new(spec, one.files.clone(), inputs, digest, one.policy))
 }
 
-/// Every fault in a line of its own: `stacks/shop/compose.yaml:3:5: … (code)`.
-pub(super) fn told(report: &compose::Report) -> String {
+/// Every mistake on a line of its own: `stacks/shop/compose.yaml:3:5: … (code)`.
+pub(super) fn lines_of(report: &compose::Report) -> String {
     let lines: Vec<String> = report.faults.iter().map(line).collect();
     match report.left_out {
         0 => lines.join("; "),
@@ -190,7 +135,7 @@ fn line(fault: &crate::yaml::Drawn) -> String {
         label => format!("{}: {label}", fault.message),
     };
     if fault.file.is_empty() {
-        // There is no place to look at, so what to do about it has to be said.
+        // There is no place to point at, so the remedy has to be spelt out.
         let help = fault.help.map_or_else(String::new, |help| format!("; {help}"));
         return format!("{message} ({}){help}", fault.code);
     }

@@ -1,4 +1,4 @@
-//! Follows a repository: asks it again and again where it stands, and tells when it declares something else.
+//! Follows a repository: polls it, and reports when it declares something else.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,46 +7,48 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use super::declare::{Declaration, declare};
-use super::git::{GitError, Repository};
+use super::declaration::Declaration;
+use super::declare::declare;
+use super::error::GitError;
+use super::git::Repository;
 use super::list::ListError;
 use crate::ledger::release::Git;
 
 /// How a repository is followed.
 #[derive(Debug, Clone)]
 pub struct Following {
-    /// Which.
-    pub asked: Asked,
+    pub asked: FollowedRepo,
     /// Where in it the list or the `stacks` folder is; `""` is the top.
     pub root: String,
-    /// From one question to the next.
+    /// Poll interval.
     pub poll: Duration,
-    /// Variables that stackfiles may use, from outside of the repository.
+    /// Variables from outside the repository that stackfiles may use.
     pub variables: Arc<BTreeMap<String, String>>,
 }
 
-/// A repository that is being followed, for those who want to know more of it, and sooner.
+/// A followed repository: its state, and a way to poll it at once.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct FollowedRepo {
     repository: Repository,
-    sooner: Arc<Notify>,
-    /// The commit that it is at and that cannot be used.
+    poll_now: Arc<Notify>,
+    /// Its current commit, if that cannot be used.
     refused: Arc<Mutex<Option<String>>>,
 }
 
-impl Asked {
-    /// Of a repository that is going to be followed.
+impl FollowedRepo {
+    /// A repository that will be followed.
     #[must_use]
     pub fn new(repository: Repository) -> Self {
-        Self { repository, sooner: Arc::default(), refused: Arc::default() }
+        Self { repository, poll_now: Arc::default(), refused: Arc::default() }
     }
 
-    /// There is a reason to ask it before its next turn.
-    pub fn sooner(&self) {
-        self.sooner.notify_one();
+    /// Polls it now instead of at the next interval.
+    pub fn poll_now(&self) {
+        self.poll_now.notify_one();
     }
 
-    /// Whether a commit is still what it declares: it is there now, or what is there now cannot be used.
+    /// Whether a commit is still the current declaration: it is there now, or what is there now cannot be
+    /// used.
     pub async fn is_at(&self, commit: &str) -> Result<bool, String> {
         let head = self.repository.head().await.map_err(|error| error.to_string())?;
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -58,35 +60,35 @@ impl Asked {
     }
 }
 
-/// What is heard of a repository.
+/// What following a repository reports.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Heard {
+pub enum RepoUpdate {
     /// A commit that was read.
     Declared(Arc<Declaration>),
-    /// It cannot be asked, or its commit cannot be used. What it declared before stands.
+    /// It cannot be reached, or its commit cannot be used. Its last declaration stays in effect.
     Trouble(String),
 }
 
-/// Follows until `hear` says that nobody listens any more.
-pub async fn follow(following: Following, mut hear: impl FnMut(Heard) -> bool) {
+/// Follows until `hear` returns false.
+pub async fn follow(following: Following, mut hear: impl FnMut(RepoUpdate) -> bool) {
     let mut last: Option<Arc<Declaration>> = None;
     let mut trouble: Option<String> = None;
-    let sooner = Arc::clone(&following.asked.sooner);
+    let poll_now = Arc::clone(&following.asked.poll_now);
     loop {
         let heard = match look(&following, last.as_ref()).await {
             Ok(None) => {
-                // It was in trouble, and stands where it stood before.
-                trouble.take().and(last.clone()).map(Heard::Declared)
+                // It failed, and is back at the same commit.
+                trouble.take().and(last.clone()).map(RepoUpdate::Declared)
             }
             Ok(Some(declaration)) => {
                 trouble = None;
                 last = Some(Arc::clone(&declaration));
-                Some(Heard::Declared(declaration))
+                Some(RepoUpdate::Declared(declaration))
             }
             Err(why) if trouble.as_ref() == Some(&why) => None,
             Err(why) => {
                 trouble = Some(why.clone());
-                Some(Heard::Trouble(why))
+                Some(RepoUpdate::Trouble(why))
             }
         };
         if let Some(heard) = heard
@@ -96,15 +98,15 @@ pub async fn follow(following: Following, mut hear: impl FnMut(Heard) -> bool) {
         }
         tokio::select! {
             () = sleep(following.poll) => {}
-            () = sooner.notified() => {
+            () = poll_now.notified() => {
                 // Pushes come in flocks.
-                let _quiet = timeout(Duration::from_millis(50), sooner.notified()).await;
+                let _quiet = timeout(Duration::from_millis(50), poll_now.notified()).await;
             }
         }
     }
 }
 
-/// One question. `None`: it stands where it stood.
+/// One poll. `None`: the commit has not changed.
 async fn look(
     following: &Following,
     last: Option<&Arc<Declaration>>,
@@ -121,10 +123,10 @@ async fn look(
     read.map(|all| Some(Arc::new(all))).map_err(|why| why.to_string())
 }
 
-/// Why nothing of a commit can be used.
+/// Why a commit cannot be used at all.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Unusable {
-    /// Git says so.
+    /// An error of git.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Git(#[from] GitError),
@@ -136,12 +138,12 @@ pub enum Unusable {
         /// What is wrong with it.
         list: Box<ListError>,
     },
-    /// Whoever read it is gone.
+    /// Its reader is gone.
     #[error("it cannot be read: {0}")]
     Gone(String),
 }
 
-/// Reads a commit, if it is signed by whoever has to.
+/// Reads a commit, once its signature is checked where one is required.
 pub async fn read(
     repository: &Repository,
     commit: Git,
@@ -164,7 +166,7 @@ pub async fn read(
 
 fn in_words(error: &ListError) -> String {
     match error {
-        ListError::Bad(report) => super::declare::told(report),
+        ListError::Bad(report) => super::declare::lines_of(report),
         ListError::Unreadable { .. } => error.to_string(),
     }
 }

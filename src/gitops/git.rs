@@ -1,8 +1,8 @@
 //! The git program, kept on a short leash: a bare mirror of its own with one ref, no configuration but
 //! ours, no prompts, no hooks, no transports that run commands, and an end to everything it does.
 //!
-//! The address of a repository goes into the mirror's configuration and not onto a command line, and a login
-//! that stands in it into a file beside that: git itself starts programs with the address.
+//! The address of a repository goes into the mirror's configuration and not onto a command line, and its
+//! login into a file beside that: git itself passes the address to other programs as an argument.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
+use super::error::GitError;
 use super::inputs::{Blobs, digest};
-use super::mirror;
+use super::mirror::{self, REF};
 use super::tree::Tree;
 use crate::ledger::release::Git;
 use crate::process_group;
@@ -22,8 +23,6 @@ use crate::process_group;
 /// For a fetch; everything else is local.
 const FETCH_LIMIT: Duration = Duration::from_secs(120);
 const ASK_LIMIT: Duration = Duration::from_secs(30);
-/// The one ref of a mirror.
-pub(super) const REF: &str = "refs/stackctl/head";
 /// What the full name of a branch begins with.
 const HEADS: &str = "refs/heads/";
 /// Of a commit's first line so much is kept.
@@ -32,63 +31,6 @@ const SUBJECT_CHARS: usize = 120;
 const BYTES_MAX: usize = 32 << 20;
 /// The most that is kept of what git says.
 const WORDS_MAX: usize = 600;
-
-/// What went wrong with a repository.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
-pub enum GitError {
-    /// There is no git here.
-    #[error("the git program cannot be started: {0}")]
-    #[diagnostic(code(stackctl::repository::no_git), help("install git on this machine"))]
-    NoGit(String),
-    /// The mirror's directory.
-    #[error("{} cannot be written: {words}", path.display())]
-    #[diagnostic(
-        code(stackctl::repository::no_mirror),
-        help("set XDG_STATE_HOME to a directory that can be written")
-    )]
-    NoMirror {
-        /// Where.
-        path: PathBuf,
-        /// The system's words.
-        words: String,
-    },
-    /// It was told something it cannot do.
-    #[error("{what}: {words}")]
-    #[diagnostic(
-        code(stackctl::repository::git_failed),
-        help("what was deployed from it stays as it is; it is asked again")
-    )]
-    Failed {
-        /// What was asked for.
-        what: String,
-        /// Git's words.
-        words: String,
-    },
-    /// It took too long.
-    #[error("{what}: no answer within {seconds} s")]
-    #[diagnostic(
-        code(stackctl::repository::git_silent),
-        help("what was deployed from it stays as it is; it is asked again")
-    )]
-    Silent {
-        /// What was asked for.
-        what: String,
-        /// How long we waited.
-        seconds: u64,
-    },
-    /// Nobody who may has signed the commit.
-    #[error("commit {commit} is not signed by any of the allowed signers: {words}")]
-    #[diagnostic(
-        code(stackctl::repository::not_signed),
-        help("what was deployed before stays as it is; sign the commit, or let a signed one follow")
-    )]
-    NotSigned {
-        /// Its hash, short.
-        commit: String,
-        /// Git's words.
-        words: String,
-    },
-}
 
 /// A repository that is followed.
 #[derive(Debug, Clone)]
@@ -99,7 +41,7 @@ pub struct Repository {
     reference: Option<String>,
     /// The mirror, or the repository itself.
     dir: PathBuf,
-    /// Who may sign; `None` asks for no signature.
+    /// The allowed signers; `None` requires no signature.
     signers: Option<PathBuf>,
     /// Whether `dir` is the repository itself: nothing is fetched then, and nothing written.
     is_here: bool,
@@ -118,14 +60,14 @@ impl Repository {
         Self { url: url.to_owned(), reference, dir, signers, is_here: false }
     }
 
-    /// One that is on this machine, read where it is and without a mirror; `url` is how others call it. What
-    /// its configuration says counts: it is that of whoever asks.
+    /// A repository on this machine, read in place and without a mirror; `url` is its name in messages. Its
+    /// own configuration applies, since it belongs to the caller.
     #[must_use]
     pub fn here(dir: &Path, url: String, reference: String, signers: Option<PathBuf>) -> Self {
         Self { url, reference: Some(reference), dir: dir.to_owned(), signers, is_here: true }
     }
 
-    /// How it is called where everybody may read: without what goes before an `@` in its address.
+    /// Its name in public messages: without what precedes an `@` in its address.
     #[must_use]
     pub fn name(&self) -> String {
         let url = match self.url.split_once("://") {
@@ -143,7 +85,7 @@ impl Repository {
         }
     }
 
-    /// Which commit it stands at, without fetching it. A tag's own name is not taken for its commit's.
+    /// The commit it is at, without fetching. The id of an annotated tag is not taken for its commit's.
     pub async fn head(&self) -> Result<String, GitError> {
         let what = format!("{} cannot be asked where it stands", self.name());
         let reference = self.reference.as_deref().unwrap_or("HEAD");
@@ -171,7 +113,7 @@ impl Repository {
         Ok((!name.is_empty()).then_some(name))
     }
 
-    /// Asks the repository where it stands now.
+    /// Fetches the current commit.
     pub async fn fetch(&self) -> Result<Git, GitError> {
         let reference = self.reference.as_deref().unwrap_or("HEAD");
         if self.is_here {
@@ -180,8 +122,8 @@ impl Repository {
         mirror::prepare(&self.dir, &self.url)?;
         let _ours = mirror::hold(&self.dir, FETCH_LIMIT).await?;
         match self.fetch_into(reference).await {
-            // Whoever was killed while fetching leaves locks behind, and a machine that lost its power files
-            // without content. If the repository itself answers, it is not that which is at fault.
+            // A fetch that was killed leaves locks behind, and a power loss leaves empty files. If the
+            // repository itself answers, the mirror is at fault.
             Err(GitError::Failed { .. }) if self.head().await.is_ok() => {
                 mirror::empty(&self.dir)?;
                 mirror::prepare(&self.dir, &self.url)?;
@@ -241,7 +183,7 @@ impl Repository {
         let what = format!("{} cannot be read", self.name());
         let listed = self.ask(&what, ASK_LIMIT, &["ls-tree", "-r", "-z", "--full-tree", commit]).await;
         if !self.is_here && matches!(listed, Err(GitError::Failed { .. })) {
-            // What was fetched is not all there: it is fetched anew at the next question.
+            // The mirror is incomplete: it is fetched again at the next poll.
             let _ours = mirror::hold(&self.dir, ASK_LIMIT).await?;
             mirror::empty(&self.dir)?;
         }
@@ -273,7 +215,7 @@ impl Repository {
         Err(GitError::Failed { what: what.to_owned(), words: self.harmless(&output.stderr) })
     }
 
-    /// What git says, on one line, without what may be secret in the address it repeats.
+    /// Git's message, on one line, without secrets of the address that it repeats.
     fn harmless(&self, said: &[u8]) -> String {
         let said = String::from_utf8_lossy(said).replace(&self.url, &self.name());
         let lines = said.lines().map(|line| line.trim().trim_start_matches("fatal: "));
@@ -282,7 +224,7 @@ impl Repository {
     }
 }
 
-/// What git must not be led astray by, or wait for.
+/// Settings without which git could be misled or wait for input.
 const ENVIRONMENT: [(&str, &str); 8] = [
     ("GIT_TERMINAL_PROMPT", "0"),
     ("GIT_ASKPASS", "true"),
@@ -294,7 +236,7 @@ const ENVIRONMENT: [(&str, &str); 8] = [
     ("LC_ALL", "C"),
 ];
 
-/// What a hook or a caller within git has set for its own repository.
+/// Variables that a hook or a calling git has set for its own repository.
 pub(super) const NOT_OURS: [&str; 9] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -346,7 +288,7 @@ impl Contents {
 
 impl Blobs for Contents {
     fn content(&self, id: &str) -> io::Result<Vec<u8>> {
-        let mut talk = self.talk.lock().expect("nobody panics while talking to git");
+        let mut talk = self.talk.lock().expect("no panic while talking to git");
         let (_, ask, hear) = &mut *talk;
         writeln!(ask, "{id}")?;
         let mut head = String::new();
@@ -373,7 +315,7 @@ impl Blobs for Contents {
 
 impl Drop for Contents {
     fn drop(&mut self) {
-        let (child, ..) = self.talk.get_mut().expect("nobody panics while talking to git");
+        let (child, ..) = self.talk.get_mut().expect("no panic while talking to git");
         let _gone = child.kill();
         let _gone = child.wait();
     }
@@ -384,7 +326,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_tells_no_secret() {
+    fn a_name_shows_no_secret() {
         for (text, name) in [
             ("https://ann:token@git.example.com/ops.git#main", "https://git.example.com/ops.git#main"),
             ("https://token@git.example.com", "https://git.example.com"),
@@ -463,15 +405,15 @@ mod tests {
         assert!(of("nothing").head().await.is_err());
         let error = of("nothing").fetch().await.unwrap_err().to_string();
         assert!(error.contains("cannot be fetched: couldn't find remote ref nothing"), "{error}");
-        let signed = Repository { signers: Some(room.path().join("nobody")), ..repository };
+        let signed = Repository { signers: Some(room.path().join("no-signers")), ..repository };
         let unsigned = signed.fetch().await.unwrap();
         assert!(matches!(signed.check_signature(&unsigned.commit).await, Err(GitError::NotSigned { .. })));
     }
 
-    /// Locks of a fetch that was killed, packs of a machine that lost its power, and what else may be there.
+    /// Locks of a killed fetch, packs damaged by a power loss, and other leftovers.
     #[tokio::test]
     #[expect(clippy::disallowed_methods, reason = "a repository is a directory of files")]
-    async fn whatever_is_wrong_with_a_mirror_it_is_made_anew() {
+    async fn a_damaged_mirror_is_recreated() {
         let room = tempfile::tempdir().unwrap();
         let work = room.path().join("work");
         std::fs::create_dir(&work).unwrap();
@@ -522,13 +464,14 @@ mod tests {
         all
     }
 
-    /// A server that lets in whoever has a login, looks what everybody can read of us meanwhile, and has nothing.
+    /// A server that accepts any login, inspects what other users can read of us meanwhile, and serves
+    /// nothing.
     #[tokio::test]
     #[expect(clippy::disallowed_methods, reason = "the system knows who runs, and with which words")]
     async fn a_token_in_an_address_is_on_no_command_line() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let at = listener.local_addr().unwrap();
-        let (tell, told) = std::sync::mpsc::channel();
+        let (send, seen) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
                 let mut head = String::new();
@@ -543,7 +486,7 @@ mod tests {
                     if is_known { "404 No" } else { "401 Who\r\nwww-authenticate: Basic realm=\"x\"" };
                 let _gone =
                     write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-                let _gone = tell.send((head, seen));
+                let _gone = send.send((head, seen));
             }
         });
         let room = tempfile::tempdir().unwrap();
@@ -551,7 +494,7 @@ mod tests {
         let url = format!("http://ann:hunter%202@{at}/ops.git#main");
         let error = Repository::new(&url, &state, None).fetch().await.unwrap_err().to_string();
         assert!(error.contains("not found") && !error.contains("hunter"), "{error}");
-        let all: Vec<(String, Vec<String>)> = told.try_iter().collect();
+        let all: Vec<(String, Vec<String>)> = seen.try_iter().collect();
         // `ann:hunter 2`, in base64.
         assert!(all.iter().any(|(head, _)| head.contains("Basic YW5uOmh1bnRlciAy")), "{all:?}");
         let seen = all.iter().flat_map(|(_, seen)| seen).collect::<Vec<_>>();

@@ -1,8 +1,8 @@
-//! The `post-receive` hook of a bare repository: its text, and how it comes into the repository and out of
-//! it. What it calls is the caller's.
+//! The `post-receive` hook of a bare repository: its text, installing and removing it. What it calls is up to
+//! the caller.
 //!
-//! It is written beside its place and then put there under its name: there is the old one or the new one,
-//! never half of one, whoever pushes meanwhile.
+//! The hook is written beside its place and then renamed: a push meanwhile finds the old one or the new one,
+//! never half of one.
 
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -15,10 +15,10 @@ use crate::model::shell::quoted;
 const NAME: &str = "post-receive";
 /// By this line ours is known.
 const MARK: &str = "# Written by `stackctl hook install`";
-/// Where a hook is kept that was there before ours.
+/// The name under which an earlier hook is kept.
 const BEFORE: &str = "post-receive.before-stackctl";
 
-/// What goes wrong with a repository's hook.
+/// What can go wrong with a repository's hook.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum HookError {
     /// Not one at all.
@@ -27,35 +27,22 @@ pub enum HookError {
         code(stackctl::hook::no_repository),
         help("name a bare repository; `git init --bare {}` makes one", path.display())
     )]
-    NoRepository {
-        /// What was named.
-        path: PathBuf,
-        /// Git's words.
-        words: String,
-    },
+    NoRepository { path: PathBuf, words: String },
     /// One with a work tree.
     #[error("{} is not bare: it has a work tree, and people do not push into that", path.display())]
     #[diagnostic(
         code(stackctl::hook::not_bare),
         help("`git clone --bare {} {0}.git` makes a bare one of it", path.display())
     )]
-    NotBare {
-        /// What was named.
-        path: PathBuf,
-    },
+    NotBare { path: PathBuf },
     /// Its hooks are not its own.
     #[error("git looks for the hooks of {} in {}, which others may share", path.display(), hooks.display())]
     #[diagnostic(
         code(stackctl::hook::shared_hooks),
         help("nothing was written; `git -C {} config core.hooksPath hooks` gives it hooks of its own", path.display())
     )]
-    Shared {
-        /// The repository.
-        path: PathBuf,
-        /// Where git looks.
-        hooks: PathBuf,
-    },
-    /// Somebody else's.
+    Shared { path: PathBuf, hooks: PathBuf },
+    /// The existing hook is not ours.
     #[error("{} is there already, and stackctl did not write it", path.display())]
     #[diagnostic(
         code(stackctl::hook::foreign),
@@ -64,17 +51,11 @@ pub enum HookError {
              `stackctl hook run` from it"
         )
     )]
-    Foreign {
-        /// The hook.
-        path: PathBuf,
-    },
-    /// There is an older one that would be lost.
+    Foreign { path: PathBuf },
+    /// There is an older hook that would be lost.
     #[error("{} is there already: a second hook cannot be kept under that name", path.display())]
     #[diagnostic(code(stackctl::hook::kept_before), help("nothing was written; move it away"))]
-    KeptBefore {
-        /// What is kept.
-        path: PathBuf,
-    },
+    KeptBefore { path: PathBuf },
     /// The system says no.
     #[error("{} cannot be written: {words}", path.display())]
     #[diagnostic(
@@ -84,7 +65,6 @@ pub enum HookError {
     Unwritable {
         /// What was to be written.
         path: PathBuf,
-        /// The system's words.
         words: String,
     },
     /// The git program.
@@ -96,30 +76,27 @@ pub enum HookError {
 /// A bare repository, and where its hooks are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bare {
-    /// The repository.
     pub dir: PathBuf,
     hooks: PathBuf,
 }
 
-/// What became of the hook.
+/// The result of installing the hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
-    /// Where it is.
     pub path: PathBuf,
-    /// Whether there is anything new about it.
+    /// Whether it was changed.
     pub is_changed: bool,
-    /// Where somebody else's is now.
+    /// Where an earlier hook is kept now.
     pub kept: Option<PathBuf>,
 }
 
-/// What became of it when it was taken away.
+/// The result of removing it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Removed {
     /// It was not there.
     Nothing,
-    /// It is gone.
     Gone,
-    /// The one from before is back.
+    /// The earlier hook is back.
     Before,
 }
 
@@ -128,7 +105,6 @@ pub enum Removed {
 pub struct Call {
     /// The program, in full.
     pub program: String,
-    /// Its arguments.
     pub args: Vec<String>,
     /// Whether a failure ends the push, too.
     pub fails_push: bool,
@@ -137,9 +113,9 @@ pub struct Call {
 impl Call {
     /// The hook.
     ///
-    /// What is ignored here is ignored by all that it starts: the commit is in the repository by now, and
-    /// Ctrl-C or a link that breaks does not take it out again. Git heeds no status of this hook, so that a
-    /// push that is to fail has its other end taken away, when everything is said and every ref is written.
+    /// All child processes ignore the same signals: the commit is in the repository by now, and Ctrl-C or a
+    /// broken connection does not undo that. Git ignores this hook's exit status, so a push that must fail is
+    /// ended by killing the receiving process, after all output was sent and every ref was written.
     #[must_use]
     pub fn text(&self) -> String {
         let program = quoted(&self.program);
@@ -147,8 +123,8 @@ impl Call {
         let all = all.join(" ");
         let (exec, then) = if self.fails_push { ("", ENDS_PUSH) } else { ("exec ", "") };
         format!(
-            "#!/bin/sh\n{MARK}, which writes it anew; `stackctl hook remove` takes it away.\n\
-             # What a push changes is released, and what is said of it goes back to whoever pushed.\n\
+            "#!/bin/sh\n{MARK}, which rewrites it; `stackctl hook remove` removes it.\n\
+             # What a push changes is released, and the progress is printed in the pusher's terminal.\n\
              trap '' INT HUP PIPE\n\
              # Git's own variables are about this repository; git is asked about others from here.\n\
              for name in $(env | sed -n 's/^\\(GIT_[A-Za-z0-9_]*\\)=.*/\\1/p'); do unset \"$name\"; done\n\
@@ -183,7 +159,7 @@ impl Bare {
         if !at.is_dir() {
             return Err(no("it is a file".to_owned()));
         }
-        // As git sees it that receives a push: from within the repository.
+        // As git sees it when it receives a push: from within the repository.
         let asked = |dir: &Path| {
             git(&at, dir, &["rev-parse", "--is-bare-repository", "--absolute-git-dir", "--git-path", "hooks"])
         };
@@ -213,7 +189,8 @@ impl Bare {
         git(&self.dir, &self.dir, &["symbolic-ref", "--quiet", "HEAD"]).ok()?.ok()
     }
 
-    /// Puts the hook there. Somebody else's is kept beside it if that was asked for, or else stays.
+    /// Installs the hook. A hook that is not ours is kept beside it if `force` is set; without it, nothing is
+    /// changed.
     #[expect(clippy::disallowed_methods, reason = "a hook is a file")]
     pub fn install(&self, text: &str, force: bool) -> Result<Installed, HookError> {
         let path = self.hooks.join(NAME);
@@ -251,7 +228,7 @@ impl Bare {
         Ok(Installed { path, is_changed: true, kept: (!is_ours).then_some(kept) })
     }
 
-    /// Takes it away, and puts the one from before back.
+    /// Removes it, and puts the earlier hook back.
     #[expect(clippy::disallowed_methods, reason = "a hook is a file")]
     pub fn remove(&self) -> Result<Removed, HookError> {
         let (path, before) = (self.hooks.join(NAME), self.hooks.join(BEFORE));
@@ -276,7 +253,7 @@ impl Bare {
         let path = self.hooks.join(NAME);
         match std::fs::read(&path) {
             Ok(text) => Ok(Some(text)),
-            // A link to nothing is somebody's all the same.
+            // A dangling link is a hook that is not ours, too.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Ok(std::fs::symlink_metadata(&path).is_ok().then(Vec::new))
             }
@@ -295,12 +272,12 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     #[expect(clippy::disallowed_methods, reason = "a hook is a file")]
     let mut file = options.open(path)?;
     file.write_all(text.as_bytes())?;
-    // Whatever the mask of this process: whoever may push may call it.
+    // Whatever the umask: every user who may push may call it.
     file.set_permissions(std::fs::Permissions::from_mode(0o755))?;
     file.sync_all()
 }
 
-/// Without links in it, as far as it is there.
+/// With links resolved, as far as the path exists.
 #[expect(clippy::disallowed_methods, reason = "a repository is a directory")]
 fn resolved(path: &Path) -> PathBuf {
     match (std::fs::canonicalize(path), path.parent(), path.file_name()) {
@@ -310,7 +287,7 @@ fn resolved(path: &Path) -> PathBuf {
     }
 }
 
-/// What git says of a repository as those see it who push into it, or why it says nothing.
+/// What git reports of a repository in the environment of a push, or why it fails.
 #[expect(clippy::disallowed_methods, reason = "git alone knows its repositories")]
 fn git(from: &Path, dir: &Path, args: &[&str]) -> Result<Result<String, String>, HookError> {
     let mut command = Command::new("git");
@@ -323,7 +300,7 @@ fn git(from: &Path, dir: &Path, args: &[&str]) -> Result<Result<String, String>,
     Ok(if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) })
 }
 
-/// A push as git tells it to the hook: one line for each ref.
+/// A push as git reports it to the hook: one line for each ref.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pushed {
     /// The ref, in full.
@@ -367,7 +344,7 @@ impl Followed {
         &self.0
     }
 
-    /// As people say it: a branch by its own name alone.
+    /// As people write it: a branch by its short name.
     #[must_use]
     pub fn short(&self) -> &str {
         short(&self.0)

@@ -2,11 +2,11 @@
 //! variable. A commit that changes none of these does not concern the stack.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::io;
 
 use sha2::{Digest as _, Sha256};
 
+use super::declaration::Inputs;
 use super::tree::Tree;
 use crate::compose::Files;
 use crate::model::ids::{hex, sha256_hex};
@@ -17,20 +17,9 @@ pub trait Blobs {
     fn content(&self, id: &str) -> io::Result<Vec<u8>>;
 }
 
-/// Where a repository's top stands for those who read it. No host has such a path: what of a stackfile ends
-/// up below it was relative, and means nothing on a host.
+/// The path that stands for the repository's top while stackfiles are read. No host has such a path: a mount
+/// below it was relative in the stackfile, and means nothing on a host.
 pub const TOP: &str = "/.repository";
-
-/// What a stack was made from.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Inputs {
-    /// Path to the name of its content; `None` was looked for and is not there.
-    pub files: BTreeMap<String, Option<String>>,
-    /// Digests of variables that are not in the repository.
-    pub variables: BTreeMap<String, Option<String>>,
-    /// Digest of how the stack is listed: which files, with which variables and under which policy.
-    pub listed: String,
-}
 
 impl Inputs {
     /// One word for all of it.
@@ -53,7 +42,7 @@ impl Inputs {
         hex(&hash.finalize())
     }
 
-    /// Whether the same would be read from another tree, by somebody with these variables.
+    /// Whether the result would be the same with another tree and these variables.
     #[must_use]
     pub fn are_same_in(&self, tree: &Tree, listed: &str, env: &dyn Fn(&str) -> Option<String>) -> bool {
         self.listed == listed
@@ -68,7 +57,7 @@ pub fn digest(text: &str) -> String {
     sha256_hex(text.as_bytes())
 }
 
-/// Lends the files of a commit, and notes down which were asked for.
+/// Serves the files of a commit, and records which were read.
 pub struct Noting<'a> {
     tree: &'a Tree,
     blobs: &'a dyn Blobs,
@@ -130,8 +119,8 @@ impl Files for Noting<'_> {
     }
 }
 
-/// Whether this stands for a file that Git LFS keeps: its specification begins each with this line, and has
-/// them smaller than 1024 bytes.
+/// Whether this is the pointer of a file that Git LFS keeps: by its specification each begins with this line,
+/// and is smaller than 1024 bytes.
 fn is_lfs_pointer(content: &[u8]) -> bool {
     content.len() < 1024 && content.starts_with(b"version https://git-lfs.github.com/spec/")
 }
@@ -150,6 +139,8 @@ pub(super) fn inside(path: &str) -> Option<String> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::gitops::tree::Blob;
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use super::declaration::Policy;
 use super::inputs::{Noting, TOP, digest, inside};
 use super::tree::Tree;
 use crate::compose::NAMES;
@@ -18,7 +19,7 @@ const KEYS: [&str; 8] = ["stack", "files", "env_files", "variables", "profiles",
 /// A stack of a repository, not read yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listed {
-    /// Its name, where the list gives one; else the files do, or else the folder.
+    /// Its name, where the list gives one; or else that of the files, or of the folder.
     pub stack: Option<StackName>,
     /// Its folder's name, where that stands in for a name.
     pub folder: Option<String>,
@@ -30,25 +31,25 @@ pub struct Listed {
     pub variables: BTreeMap<String, String>,
     /// Profiles to be deployed with.
     pub profiles: Vec<String>,
-    /// Policy.
     pub policy: Policy,
-}
-
-/// What the loop may do about a stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Policy {
-    /// Stacks of a lower number are released before those of a higher one.
-    pub order: u32,
-    /// Whether services go that are no longer in the stackfile.
-    pub prune: bool,
-    /// Whether the whole stack is removed once the repository no longer has it.
-    pub remove: bool,
 }
 
 impl Listed {
     /// One word for all of it.
     pub(super) fn digest(&self) -> String {
-        digest(&format!("{self:?}"))
+        digest(&self.text())
+    }
+
+    /// All of it. Releases in ledgers keep the digest: the names here stay, whatever those of the fields become,
+    /// or every stack of a repository would be released again.
+    fn text(&self) -> String {
+        let Self { stack, folder, files, env_files, variables, profiles, policy } = self;
+        let Policy { order, prune, remove } = policy;
+        format!(
+            "Listed {{ stack: {stack:?}, folder: {folder:?}, files: {files:?}, env_files: {env_files:?}, \
+             variables: {variables:?}, profiles: {profiles:?}, \
+             policy: Policy {{ order: {order}, prune: {prune}, remove: {remove} }} }}"
+        )
     }
 
     /// How messages call it.
@@ -75,7 +76,8 @@ pub fn list(tree: &Tree, noting: &Noting<'_>, root: &str) -> Result<Vec<Listed>,
         let listed = parse(bytes, &at(LIST)).map_err(|report| Box::new(ListError::Bad(report)))?;
         if let Some(mut listed) = listed {
             for one in &mut listed {
-                // Written as people write paths. What leads out of the repository stays as it is, and is not there.
+                // Paths are normalised. One that leads out of the repository stays as it is, and does not
+                // exist.
                 for path in one.files.iter_mut().chain(&mut one.env_files) {
                     *path = inside(&format!("{TOP}/{}", at(path))).unwrap_or_else(|| at(path));
                 }
@@ -95,7 +97,6 @@ pub enum ListError {
     Unreadable {
         /// From the repository's top.
         path: String,
-        /// Why.
         error: String,
     },
     /// It makes no sense.
@@ -210,6 +211,13 @@ mod tests {
         assert_eq!(all[0].variables["TAG"], "1");
         assert_eq!((all[1].called().as_str(), all[1].policy), ("ops/blog/compose.yaml", Policy::default()));
         assert_ne!(all[0].digest(), all[1].digest());
+        // As it has been from the first release on.
+        assert_eq!(
+            all[0].text(),
+            "Listed { stack: Some(\"shop\"), folder: None, files: [\"ops/a.yml\", \"ops/b.yml\"], \
+             env_files: [\"ops/p.env\"], variables: {\"TAG\": \"1\"}, profiles: [\"x\"], \
+             policy: Policy { order: 2, prune: true, remove: true } }"
+        );
     }
 
     #[test]
@@ -221,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_of_a_list_are_told_with_their_place() {
+    fn mistakes_of_a_list_have_their_place() {
         for (text, says) in [
             ("stacks:\n- {stack: shop}\n", "files"),
             ("stacks:\n- {stack: shop, files: []}\n", "files"),

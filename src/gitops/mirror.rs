@@ -1,5 +1,5 @@
-//! The directory that a repository is mirrored into. It is a cache: whatever is wrong with it, it can be made
-//! anew, and nobody has to be asked to do it. Knows nothing of what git does with it.
+//! The directory that a repository is mirrored into. It is a cache: if it is damaged in any way, it is made
+//! again without asking the user. Knows nothing of what git does with it.
 
 use std::borrow::Cow;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -10,15 +10,17 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::git::{GitError, REF};
+use super::error::GitError;
 use crate::model::shell::quoted;
 
-/// From one try to the next, while another process of this machine fetches.
+/// The one ref of a mirror.
+pub(super) const REF: &str = "refs/stackctl/head";
+/// Between two tries, while another process of this machine fetches.
 const AGAIN: Duration = Duration::from_millis(100);
 /// What git makes in it.
 const GITS_OWN: [&str; 7] = ["objects", "refs", "info", "logs", "packed-refs", "shallow", "shallow.lock"];
 
-/// Makes it, or makes it as it should be.
+/// Creates or repairs it.
 #[expect(clippy::disallowed_methods, reason = "a mirror is a directory of files")]
 pub(super) fn prepare(dir: &Path, url: &str) -> Result<(), GitError> {
     for folder in ["objects", "refs", "info"] {
@@ -30,7 +32,7 @@ pub(super) fn prepare(dir: &Path, url: &str) -> Result<(), GitError> {
     if let Some(login) = login {
         let path = dir.join("credentials");
         settle(&path, &format!("{login}\n"))?;
-        // Nobody else's helper is asked: this is the login that was given.
+        // No other credential helper is asked: this is the login that was given.
         let helper = escaped(&format!("store --file={}", quoted(&path.display().to_string())));
         credential = format!("[credential]\n\thelper =\n\thelper = \"{helper}\"\n");
     }
@@ -44,19 +46,19 @@ pub(super) fn prepare(dir: &Path, url: &str) -> Result<(), GitError> {
          {credential}"
     );
     settle(&dir.join("config"), &config)?;
-    // Last: with it the directory is a repository.
+    // Last: this file makes the directory a repository.
     settle(&dir.join("HEAD"), &format!("ref: {REF}\n"))
 }
 
-/// An address of HTTP, and apart from it the login that may stand in it, as git's own store has it: git hands
-/// the address to a program of its own as a word of its command line, which every user of the machine can read.
+/// Splits the login from an HTTP address, in the form of git's own credential store. Git passes the address
+/// to a program of its own as an argument, which every user of the machine can read.
 fn parted(url: &str) -> (Cow<'_, str>, Option<String>) {
     let apart = || {
         let (scheme, rest) = url.split_once("://")?;
         let is_http = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let (login, host) = authority.rsplit_once('@')?;
-        // A name alone is no secret, and without it a helper would not know whose password is wanted.
+        // A user name alone is no secret, and a helper needs it to choose the password.
         (is_http && login.contains(':'))
             .then(|| (format!("{scheme}://{host}{path}"), format!("{scheme}://{login}@{host}")))
     };
@@ -66,12 +68,12 @@ fn parted(url: &str) -> (Cow<'_, str>, Option<String>) {
     }
 }
 
-/// As it may stand between the quotes of git's configuration.
+/// Escaped for a quoted value of git's configuration.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-/// Takes away what git has made in it.
+/// Removes everything that git has made in it.
 #[expect(clippy::disallowed_methods, reason = "a mirror is a directory of files")]
 pub(super) fn empty(dir: &Path) -> Result<(), GitError> {
     for name in GITS_OWN {
@@ -87,8 +89,8 @@ pub(super) fn empty(dir: &Path) -> Result<(), GitError> {
     Ok(())
 }
 
-/// The mirror for us alone, until this is dropped. A loop and somebody who asks for the status may be at it
-/// at once; git would refuse whoever comes second, and could not tell that from a lock that was left behind.
+/// An exclusive lock on the mirror, until this is dropped. A loop and a `status` command may need it at once;
+/// git would refuse the second one, and that error cannot be distinguished from a stale lock.
 #[expect(clippy::disallowed_methods, reason = "a mirror is a directory of files")]
 pub(super) async fn hold(dir: &Path, limit: Duration) -> Result<File, GitError> {
     let path = dir.join("stackctl.lock");
@@ -113,7 +115,7 @@ pub(super) async fn hold(dir: &Path, limit: Duration) -> Result<File, GitError> 
     }
 }
 
-/// Writes a file, unless it says so already. It is there as a whole, or as it was.
+/// Writes a file atomically, unless it has this content already.
 #[expect(clippy::disallowed_methods, reason = "a mirror is a directory of files")]
 fn settle(path: &Path, text: &str) -> Result<(), GitError> {
     if std::fs::read_to_string(path).is_ok_and(|there| there == text) {

@@ -5,11 +5,13 @@
 //!  (a mirror)      files of one commit    list or convention     reads are noted down
 //! ```
 //!
-//! Nothing is checked out: stackfiles are read from the commit itself, so that there is no work tree that
-//! could be half written, no hook, no filter, and no link out of the repository. Knows no hosts and no
-//! ledger beyond the names of what it hands over; what is to be done about a declaration is the loop's.
+//! Nothing is checked out: stackfiles are read from the commit itself, so that there is no incomplete work
+//! tree, no hook, no filter, and no link out of the repository. Knows no hosts and no ledger beyond the types
+//! that it hands over; acting on a declaration is the loop's part.
 
+pub mod declaration;
 pub mod declare;
+mod error;
 pub mod follow;
 pub mod git;
 pub mod hook;
@@ -19,6 +21,7 @@ mod mirror;
 pub mod tree;
 pub mod webhook;
 
-pub use declare::{Declaration, Declared, Fault};
-pub use follow::{Asked, Following, Heard, Unusable, follow, read};
-pub use git::{GitError, Repository};
+pub use declaration::{Declaration, Declared, Fault};
+pub use error::GitError;
+pub use follow::{FollowedRepo, Following, RepoUpdate, Unusable, follow, read};
+pub use git::Repository;

@@ -14,7 +14,6 @@ pub struct Blob {
 /// All files of a commit, by path from the top, without a slash in front.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tree {
-    /// The files.
     pub files: BTreeMap<String, Blob>,
 }
 
@@ -27,7 +26,7 @@ impl Tree {
             let tab = line.iter().position(|byte| *byte == b'\t').ok_or_else(bad)?;
             let about = std::str::from_utf8(&line[..tab]).map_err(|_| bad())?;
             let [mode, kind, id] = about.split(' ').collect::<Vec<_>>()[..] else { return Err(bad()) };
-            // A path that is no text is nothing a stackfile could name.
+            // A path that is not UTF-8 cannot be named by a stackfile.
             let Ok(path) = std::str::from_utf8(&line[tab + 1..]) else { continue };
             if kind == "blob" {
                 files.insert(path.to_owned(), Blob { id: id.to_owned(), is_link: mode == "120000" });

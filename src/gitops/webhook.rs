@@ -1,8 +1,8 @@
-//! What a forge says about a push: whether it is the forge that says it, whether it was said before, and
+//! Webhook deliveries of forges: whether the signature is valid, whether the delivery is a duplicate, and
 //! which repository it is about.
 //!
-//! Pure: headers, body and time are handed in. Nothing that is said is believed: the most that a delivery
-//! can bring about is that a repository is asked earlier where it stands.
+//! Pure: headers, body and time are handed in. The content is not trusted: the most that a delivery can do is
+//! to have a repository polled earlier.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -19,12 +19,12 @@ use crate::model::ids::sha256_hex;
 /// How far the clock of a signature with a time in it may be from ours, in seconds, as Standard Webhooks has
 /// it.
 const CLOCK_S: i64 = 5 * 60;
-/// Deliveries that are remembered. A forge that sends more than that in a while sends pushes.
+/// Remembered deliveries. A forge that sends more than that in a while sends pushes.
 const SEEN_MAX: usize = 4096;
-/// Of a name that is remembered so much counts.
+/// Length up to which a remembered name counts.
 const NAME_MAX: usize = 200;
 
-/// What is shared with the forges: one for each line of a file, so that one can be replaced by the next.
+/// The shared secrets of the forges: one for each line of a file, so that they can be rotated.
 #[derive(Clone)]
 pub struct Secrets(Vec<Vec<u8>>);
 
@@ -34,18 +34,18 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// A delivery that is from a forge.
+/// An authenticated delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
-    /// It asks whether we are there.
+    /// A ping.
     Ping,
-    /// It tells of a push.
+    /// A push.
     Push(Push),
-    /// Of something else, that does not concern us.
+    /// Another event, which does not concern us.
     Other,
 }
 
-/// A push, as a forge tells it.
+/// A push, as a forge reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Push {
     /// The ref, in full.
@@ -54,16 +54,16 @@ pub struct Push {
     pub repositories: Vec<String>,
 }
 
-/// Why a delivery is refused. Whoever sent it is not told.
+/// Why a delivery is refused. The reason is not sent back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
-    /// There is no signature that we know.
+    /// No known signature header.
     NotSigned,
     /// It does not fit.
     BadSignature,
     /// It is of another time.
     TooOld,
-    /// It is signed, and makes no sense.
+    /// The signature is valid, and the body makes no sense.
     Senseless,
 }
 
@@ -81,7 +81,7 @@ impl Refused {
 }
 
 impl Secrets {
-    /// Reads them; `None` if there is none.
+    /// Parses the secrets; `None` if there is none.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
         let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
@@ -134,13 +134,13 @@ impl Secrets {
     }
 }
 
-/// The key of Standard Webhooks: what comes behind `whsec_`.
+/// The key of Standard Webhooks: the part behind `whsec_`.
 fn key_of(secret: &[u8]) -> Vec<u8> {
-    let told = secret.strip_prefix(b"whsec_").and_then(|text| STANDARD.decode(text).ok());
-    told.unwrap_or_else(|| secret.to_vec())
+    let decoded = secret.strip_prefix(b"whsec_").and_then(|text| STANDARD.decode(text).ok());
+    decoded.unwrap_or_else(|| secret.to_vec())
 }
 
-/// Whether a tag is that of all parts, in a time that does not tell where they differ.
+/// Compares two tags in constant time.
 fn signs(key: &[u8], parts: &[&[u8]], tag: &[u8]) -> bool {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("keys may have any length");
     parts.iter().for_each(|part| mac.update(part));
@@ -154,7 +154,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     is_hex.then(|| digits.chunks(2).map(pair).collect()).flatten()
 }
 
-/// What was delivered before, by the name that the forge gave it and by what was in it.
+/// Earlier deliveries, by the forge's delivery id and by content.
 #[derive(Debug, Default)]
 pub struct Seen {
     known: BTreeSet<String>,
@@ -162,7 +162,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Whether a delivery is new. From now on it is not.
+    /// Whether a delivery is new. It is remembered from now on.
     pub fn is_new<'h>(&mut self, header: &dyn Fn(&str) -> Option<&'h str>, body: &[u8]) -> bool {
         let names = ["x-github-delivery", "x-forgejo-delivery", "x-gitea-delivery", "webhook-id"];
         let name = names.into_iter().chain(["x-gitlab-event-uuid", "x-gogs-delivery"]).find_map(header);
@@ -183,7 +183,7 @@ impl Seen {
     }
 }
 
-/// What a delivery tells, once it is known that a forge sent it.
+/// Parses an authenticated delivery.
 pub fn read<'h>(header: &dyn Fn(&str) -> Option<&'h str>, body: &[u8]) -> Result<Delivery, Refused> {
     let names = ["x-github-event", "x-forgejo-event", "x-gitea-event", "x-gogs-event", "x-gitlab-event"];
     match names.into_iter().find_map(header) {
@@ -192,11 +192,11 @@ pub fn read<'h>(header: &dyn Fn(&str) -> Option<&'h str>, body: &[u8]) -> Result
         Some(_) => return Ok(Delivery::Other),
         None => return Err(Refused::Senseless),
     }
-    let told: Value = serde_json::from_slice(body).map_err(|_| Refused::Senseless)?;
+    let payload: Value = serde_json::from_slice(body).map_err(|_| Refused::Senseless)?;
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    let Some(reference) = text(&told["ref"]) else { return Err(Refused::Senseless) };
-    // A new tag or branch is told by its short name.
-    let reference = match told["ref_type"].as_str() {
+    let Some(reference) = text(&payload["ref"]) else { return Err(Refused::Senseless) };
+    // A new tag or branch comes with its short name.
+    let reference = match payload["ref_type"].as_str() {
         Some("tag") if !reference.starts_with("refs/") => format!("refs/tags/{reference}"),
         Some("branch") if !reference.starts_with("refs/") => format!("refs/heads/{reference}"),
         _ => reference,
@@ -211,7 +211,7 @@ pub fn read<'h>(header: &dyn Fn(&str) -> Option<&'h str>, body: &[u8]) -> Result
     let repositories: Vec<String> = keys
         .into_iter()
         .flat_map(|(of, keys)| keys.iter().map(move |key| (of, *key)))
-        .filter_map(|(of, key)| text(&told[of][key]))
+        .filter_map(|(of, key)| text(&payload[of][key]))
         .collect();
     if repositories.is_empty() {
         return Err(Refused::Senseless);
@@ -222,8 +222,9 @@ pub fn read<'h>(header: &dyn Fn(&str) -> Option<&'h str>, body: &[u8]) -> Result
 impl Push {
     /// Whether this is about a repository that is followed, `URL` or `URL#REF`.
     ///
-    /// Compared is the path alone: the same repository has several machine names, and it does no harm to ask
-    /// one too many. What is followed by a path of this machine can only be told by its ref.
+    /// Only the path is compared: the same repository may be reached under several host names, and polling
+    /// one repository too many does no harm. A repository that is followed by a local path can only be
+    /// matched by its ref.
     #[must_use]
     pub fn is_about(&self, followed: &str) -> bool {
         let (url, reference) = followed.rsplit_once('#').map_or((followed, None), |(url, r)| (url, Some(r)));
@@ -307,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_before_is_not_new() {
+    fn a_repeated_delivery_is_a_duplicate() {
         let mut seen = Seen::default();
         let named = |id| [("x-github-delivery", id)];
         assert!(seen.is_new(&given(&named("1")), b"a"));

@@ -1,22 +1,17 @@
-//! The files and secrets that the address of a keeper of records names: certificates, a password, a token.
+//! The files and secrets that a backend's address names: certificates, a password, a token.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use miette::Diagnostic;
 use thiserror::Error;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::place::PasswordFrom;
+use crate::http::tls::{Authorities, Certificates, PrivateKey, Tls};
 
-/// Why a keeper of records cannot even be asked.
+/// Why a backend cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
 pub enum OpenError {
-    /// Whoever lists processes or reads the inventory could read it.
+    /// Every user who can list processes or read the inventory could read it.
     #[error("the address of the ledger has a password in it")]
     #[diagnostic(
         code(stackctl::ledger::password_in_address),
@@ -35,6 +30,16 @@ pub enum OpenError {
         )
     )]
     TokenInAddress,
+    /// The client of ZooKeeper is a feature of the build, and this build is without it.
+    #[error("`{place}` cannot be asked: this stackctl was built without ZooKeeper")]
+    #[diagnostic(
+        code(stackctl::ledger::no_zookeeper),
+        help("build it in: `cargo build --release --features zookeeper`; released binaries have it")
+    )]
+    NoZookeeper {
+        /// The address, which holds no password.
+        place: String,
+    },
     /// A file that the address names, or the variable.
     #[error("the ledger's {what} cannot be used: {why}")]
     #[diagnostic(
@@ -44,7 +49,6 @@ pub enum OpenError {
     Option {
         /// `ca`, `cert`, `key` or `password`, and where it was looked for.
         what: String,
-        /// What is wrong.
         why: String,
     },
 }
@@ -78,42 +82,29 @@ pub(super) fn unfit(what: &str, from: &PasswordFrom, why: &str) -> OpenError {
     }
 }
 
-/// TLS, where somebody is named whose certificates are believed.
+/// TLS, where the address names a CA.
 pub(super) fn tls(
     ca: Option<&Path>,
     cert: Option<&Path>,
     key: Option<&Path>,
-) -> Result<Option<TlsConnector>, OpenError> {
+) -> Result<Option<Tls>, OpenError> {
     let Some(ca) = ca else { return Ok(None) };
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(ca, "ca")? {
-        roots.add(certificate).map_err(|error| bad(named("ca", ca), error))?;
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| bad(named("ca", ca), error))?
-        .with_root_certificates(roots);
-    let config = match (cert, key) {
-        (Some(cert), Some(key)) => {
-            let private = PrivateKeyDer::from_pem_slice(&read(key, "key")?)
-                .map_err(|error| bad(named("key", key), error))?;
-            config
-                .with_client_auth_cert(certificates(cert, "cert")?, private)
+    let unusable = |error| bad(named("ca", ca), error);
+    let authorities = Authorities::chosen(certificates(ca, "ca")?).map_err(unusable)?;
+    let tls = match (cert, key) {
+        (Some(cert), Some(path)) => {
+            let key =
+                PrivateKey::parse(&read(path, "key")?).map_err(|error| bad(named("key", path), error))?;
+            Tls::identified(authorities, certificates(cert, "cert")?, key)
                 .map_err(|error| bad(named("cert", cert), error))?
         }
-        _ => config.with_no_client_auth(),
+        _ => Tls::anonymous(authorities).map_err(unusable)?,
     };
-    Ok(Some(TlsConnector::from(Arc::new(config))))
+    Ok(Some(tls))
 }
 
-fn certificates(path: &Path, what: &str) -> Result<Vec<CertificateDer<'static>>, OpenError> {
-    let text = read(path, what)?;
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    match all {
-        Ok(all) if all.is_empty() => Err(bad(named(what, path), "there is no certificate in it")),
-        Ok(all) => Ok(all),
-        Err(error) => Err(bad(named(what, path), error)),
-    }
+fn certificates(path: &Path, what: &str) -> Result<Certificates, OpenError> {
+    Certificates::parse(&read(path, what)?).map_err(|error| bad(named(what, path), error))
 }
 
 #[expect(clippy::disallowed_methods, reason = "certificates and passwords are in files")]

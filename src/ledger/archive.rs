@@ -1,7 +1,7 @@
-//! All that a ledger holds, to be put into another one: copied, or kept in a file meanwhile.
+//! Copies all that a ledger holds into another ledger, or into a backup file.
 //!
-//! Only what is decided, place by place. Of leases there is only that they are free, and how far their
-//! places have come: epochs go on growing in the copy.
+//! Only decided places are copied. Of leases the copy holds only that they are free and how far their places
+//! have come, so that epochs keep growing there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,7 +36,6 @@ pub struct Head {
     version: u32,
     /// The cluster it is of.
     pub cluster: String,
-    /// When it was made.
     pub at: Timestamp,
 }
 
@@ -58,7 +57,7 @@ struct End {
     sha256: String,
 }
 
-/// Why a file is no backup that could be used.
+/// Why a file cannot be used as a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
 #[error("this is no backup of a ledger that could be restored: {0}")]
 #[diagnostic(
@@ -67,7 +66,7 @@ struct End {
 )]
 pub struct BadBackup(pub String);
 
-/// Why one ledger cannot be made like another.
+/// Why one ledger cannot be copied onto another.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
 pub enum NotCopied {
     /// It cannot be read or written.
@@ -81,7 +80,6 @@ pub enum NotCopied {
         help("nothing was changed; choose an empty place: another prefix, another directory")
     )]
     NotEmpty {
-        /// Where something was found.
         stream: String,
         /// In which place.
         seq: u64,
@@ -90,12 +88,9 @@ pub enum NotCopied {
     #[error("{stream} was not read back as it was written")]
     #[diagnostic(
         code(stackctl::ledger::copy_differs),
-        help("somebody is writing there, or changed the records meanwhile: run the command again")
+        help("another process is writing there, or has changed the records: run the command again")
     )]
-    Differs {
-        /// Which stream.
-        stream: String,
-    },
+    Differs { stream: String },
 }
 
 /// Streams that a ledger with these stacks may have.
@@ -105,16 +100,16 @@ fn streams(stacks: &BTreeSet<StackName>) -> Vec<Stream> {
     of_stacks.chain([nodes::stream(), operation::stream(), lease::leader_stream()]).collect()
 }
 
-/// Whether a stream may have gone on behind what is copied without being another one: it only tells what
+/// Whether a stream may have advanced since it was copied and still be the same one: it only records what
 /// was done.
 fn goes_on(stream: &Stream) -> bool {
     matches!(stream.kind, Kind::Operations | Kind::Heals)
 }
 
-/// Settles what was left half written in all that a ledger holds.
+/// Settles every incomplete place of a ledger.
 pub async fn settle<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<(), LedgerError> {
     for stack in ledger.stacks().await? {
-        document::tend(ledger, &settings::stream(&stack)).await?;
+        document::repair(ledger, &settings::stream(&stack)).await?;
         for kind in [Kind::Releases, Kind::Outcomes] {
             let stream = Stream::new(kind, &stack);
             let log = ledger.read(&stream).await?;
@@ -122,10 +117,10 @@ pub async fn settle<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<(), LedgerE
             ledger.settle(&stream, &log, nothing).await?;
         }
     }
-    document::tend(ledger, &nodes::stream()).await
+    document::repair(ledger, &nodes::stream()).await
 }
 
-/// Whoever has a lease.
+/// Every lease that is held.
 pub async fn holders<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Vec<Held>, LedgerError> {
     let mut all = Vec::new();
     for stream in streams(&ledger.stacks().await?).into_iter().filter(|stream| stream.kind == Kind::Lease) {
@@ -408,7 +403,7 @@ mod tests {
         // Written under its own managers.
         let log = two.read(&Stream::new(Kind::Releases, "shop")).await.unwrap();
         assert_eq!(log.last().unwrap().1.value.managers, two.registers().managers());
-        // Somebody has worked with it since.
+        // Another process has written to it since.
         let theirs = value(two.registers(), serde_json::json!({ "text": "theirs" }));
         two.append(&Stream::new(Kind::Releases, "shop"), 6, &theirs).await.unwrap();
         let error = archive.fits(&two).await.unwrap_err();

@@ -1,8 +1,8 @@
 //! What runs now, as it was declared.
 //!
-//! Not simply the newest release: one that failed and was rolled back left some services as they were
-//! before it. And not always known: after a failure, or half way, what runs is neither the one release
-//! nor the other. Looks at records only; what really runs is read from the hosts.
+//! This is not simply the newest release: one that failed and was rolled back left some services on the spec
+//! before it. Nor is it always known: after a failure, or an incomplete run, what runs matches no single
+//! release. Looks at records only; what really runs is read from the hosts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub struct Current {
     pub older: BTreeMap<ServiceName, u64>,
 }
 
-/// Why it cannot be told what runs.
+/// Why the current spec is not known.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
 #[diagnostic(code(stackctl::history::no_current))]
 pub enum NoCurrent {
@@ -42,7 +42,6 @@ pub enum NoCurrent {
     #[error("release {number} {how}: what runs now is no release as a whole")]
     #[diagnostic(help("bring the stack to a known state first: `stackctl deploy`, or `stackctl rollback`"))]
     Unknown {
-        /// Which.
         number: u64,
         /// How it ended, or that it did not.
         how: &'static str,
@@ -50,7 +49,7 @@ pub enum NoCurrent {
     /// The newest release is not at its end.
     #[error("release {0} is unfinished: it is under way, or was cut off")]
     #[diagnostic(help(
-        "wait for it with `--lock-timeout 5m`; if nobody is at work, bring the stack to a known state: `stackctl \
+        "wait for it with `--lock-timeout 5m`; if no deploy is running, bring the stack to a known state: `stackctl \
          deploy`, or `stackctl rollback`"
     ))]
     Unfinished(u64),
@@ -58,7 +57,6 @@ pub enum NoCurrent {
     #[error("release {number} was rolled back to release {to}, which is no longer remembered")]
     #[diagnostic(help("bring the stack to a known state first: `stackctl deploy`"))]
     Forgotten {
-        /// Which.
         number: u64,
         /// To which.
         to: u64,
@@ -67,7 +65,6 @@ pub enum NoCurrent {
     #[error("since release {number} was rolled back in part, config {config} is in use with two contents")]
     #[diagnostic(help("bring the stack to one state first: `stackctl deploy`, or `stackctl rollback`"))]
     TwoContents {
-        /// Which.
         number: u64,
         /// Key of the config.
         config: String,
@@ -89,7 +86,7 @@ impl History {
         self.current_at(newest).or_else(|why| self.unchanged(release).ok_or(why))
     }
 
-    /// What ran before releases that declare nothing new: whatever became of them, as of a drain that was
+    /// What ran before releases that declare nothing new. However those ended, such as a drain that was
     /// cut off, they only moved tasks or made up for drift.
     fn unchanged(&self, newest: &Release) -> Option<Current> {
         let same = self.releases.iter().rev().take_while(|(_, (release, _))| release.spec == newest.spec);
@@ -109,8 +106,8 @@ impl History {
         }
     }
 
-    /// What a service was the last time it was something else than now, and in which stack. How often it
-    /// was restarted does not count, nor do releases of which it cannot be told what ran.
+    /// The previous spec of a service that differs from the current one, and the stack it was part of.
+    /// Restarts alone do not count as a difference; releases whose result is not known are skipped.
     #[must_use]
     pub fn previous_of(&self, current: &Current, service: &str) -> Option<Current> {
         let plain = |spec: &ServiceSpec| {
@@ -245,8 +242,8 @@ fn merged(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::builder::{replicated, stack, with_image};
     use crate::model::spec::FileMount;
+    use crate::model::testing::{replicated, stack, with_image};
     use crate::model::{ServiceName, Timestamp};
 
     fn names(all: &[&str]) -> BTreeSet<ServiceName> {
@@ -284,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rolled_back_service_is_that_of_before() {
+    fn a_rolled_back_service_has_its_previous_spec() {
         let good = || Some(Outcome::Deployed);
         let twice = history(&[
             ("web:1 db:1", good()),
@@ -311,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn the_previous_of_a_service_is_the_last_that_was_another() {
+    fn the_previous_spec_of_a_service_is_the_last_that_differs() {
         let good = || Some(Outcome::Deployed);
         let mut history = history(&[
             ("web:1 db:1", good()),
@@ -359,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_that_declares_nothing_new_leaves_it_known_whatever_became_of_it() {
+    fn a_release_without_changes_leaves_the_current_spec_known() {
         let good = || Some(Outcome::Deployed);
         let all = [("web:1", good()), ("web:2", good()), ("web:2", None), ("web:2", Some(Outcome::Failed))];
         let moved = history(&all);

@@ -1,7 +1,7 @@
-//! How managers agree on what is in a place, though each can only keep the first thing it is told.
+//! How managers agree on what is in a place, though each only keeps the first value it is given.
 //!
-//! This is Paxos over write-once registers. Simply creating a record on a majority would not do: two
-//! writers can split the votes, and with a manager down nobody can say who won. So each place has rounds,
+//! This is Paxos over write-once registers. Simply creating a record on a majority would not do: two writers
+//! can split the votes, and with a manager down it cannot be decided who won. So each place has rounds,
 //! and each round has an *arbiter*, the manager whose register of that round decides which value the
 //! round may have: round `r` has the arbiter `managers[r % n]`. For `r` = 0, 1, …:
 //!
@@ -12,19 +12,19 @@
 //!    arbiter, and the next round begins.
 //! 3. Create that value on the others, all at once. If a majority holds it in this round, it is decided.
 //!
-//! Why at most one value is decided: a round has one value at most, since only its arbiter's register
-//! brings one into it, and registers do not change. If round `k` has decided `v`, every later round closed
-//! `k` on a majority, which overlaps the majority that holds `v`: whoever closed it saw `v` there, since
-//! a register that was closed with nil could not have been part of the decision. Rounds between hold
-//! nothing but `v`, by the same reasoning, so `v` is the candidate. Requests that arrive late change
-//! nothing in this: they find a register that is taken, or fill one with the value of its round.
+//! Why at most one value is decided: a round has one value at most, since only its arbiter's register brings
+//! one into it, and registers do not change. If round `k` has decided `v`, every later round closed `k` on a
+//! majority, which overlaps the majority that holds `v`. So the writer that closed `k` saw `v` there, since a
+//! register that was closed with nil could not have been part of the decision. Rounds between hold nothing
+//! but `v`, by the same reasoning, so `v` is the candidate. Requests that arrive late change nothing in this:
+//! they find a register that is taken, or fill one with the value of its round.
 //!
 //! Contention costs nothing: all meet at the arbiter of round 0 and spread what they find. Only a silent
 //! manager leads to a second round.
 //!
-//! Trimming removes places that are far behind. A writer that slept meanwhile could fill such a place
-//! anew, so after the arbiter has answered it looks whether the stream has gone on beyond what is kept:
-//! whatever was removed was removed after a later place was decided, and a majority shows that one.
+//! Trimming removes places that are far behind. A writer that was suspended meanwhile could fill such a place
+//! a second time. So after the arbiter has answered, the writer checks whether the stream has advanced beyond
+//! what is kept: a place is removed only after a later one was decided, and a majority shows that one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -48,7 +48,7 @@ pub struct Limits {
     pub append: Duration,
     /// For the last managers once a majority has answered.
     pub grace: Duration,
-    /// Before a round that follows a whole turn of arbiters in vain.
+    /// Pause after all arbiters were tried without success.
     pub pause: Duration,
 }
 
@@ -71,12 +71,10 @@ pub struct Ledger<R> {
     silent: Mutex<BTreeMap<usize, String>>,
 }
 
-/// What became of an append.
+/// How an append ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Appended {
-    /// The value is in its place.
     Won,
-    /// Another one is.
     Lost(Value),
 }
 
@@ -201,7 +199,7 @@ impl<R: WriteRegisters> Ledger<R> {
         Ok(if decided.id == value.id { Appended::Won } else { Appended::Lost(decided) })
     }
 
-    /// Settles every place that was left half written, so that all of the stream is decided.
+    /// Settles every incomplete place, so that all of the stream is decided.
     pub async fn settle(
         &self,
         stream: &Stream,
@@ -215,7 +213,7 @@ impl<R: WriteRegisters> Ledger<R> {
     }
 
     /// Gives managers that answered what they lack of what is decided.
-    pub async fn mend(&self, stream: &Stream, log: &Log) -> usize {
+    pub async fn replicate(&self, stream: &Stream, log: &Log) -> usize {
         let lacking: Vec<(usize, Place, Content)> = log
             .entries
             .iter()
@@ -257,8 +255,8 @@ impl<R: WriteRegisters> Ledger<R> {
             let arbiter = round as usize % all;
             let place = Place { seq, round };
             let Ok(seen) = self.close(stream, place, &mut known).await else {
-                // Whoever reads first learns at once that there is no majority; here some requests may have
-                // been lost, and the limit of the append is the end of it.
+                // A reader finds out at once that there is no majority. Here some requests may have been
+                // lost; the append's own time limit ends the attempts.
                 sleep(self.limits.pause * 4).await;
                 continue;
             };

@@ -1,8 +1,8 @@
-//! A document that the cluster remembers: a stream whose newest place says everything.
+//! A document that the cluster remembers: a stream whose newest place holds the whole document.
 //!
-//! Whatever is trimmed before the newest place was overtaken. A writer reads, changes, and appends at the
-//! next place; who loses that place reads again. A place that was left half written is closed with what
-//! was there before, so that the newest place always says everything.
+//! Older places may be trimmed at any time. A writer reads, changes and appends at the next place; a writer
+//! that loses that place reads again. An incomplete place is closed with the previous content, so that the
+//! newest place is always complete.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use super::log::{Entry, Log};
 use super::payload::value;
 use super::register::{ReadRegisters, Stream, WriteRegisters};
 
-/// Between two looks at a place that somebody is about to write.
+/// Between two reads of a place that another process is about to write.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// So many looks, before whoever writes it is thought to have been cut off.
+/// After so many reads the writer of an incomplete place is taken for cut off.
 const LOOKS_MAX: u32 = 4;
 
 /// What can be remembered so. Before anything is written it is the default.
@@ -32,7 +32,7 @@ fn newest(log: &Log) -> Option<(u64, &Entry)> {
     written.next().map(|(seq, entry)| (*seq, entry))
 }
 
-/// The document of a stream as it was read; what is left half written does not count.
+/// The document in a stream as it was read; incomplete places are ignored.
 pub fn document_in<D: Document>(log: &Log, stream: &Stream) -> Result<D, LedgerError> {
     let Some((seq, entry)) = newest(log) else { return Ok(D::default()) };
     D::deserialize(&entry.value.data).map_err(|error| LedgerError::Unreadable {
@@ -42,14 +42,13 @@ pub fn document_in<D: Document>(log: &Log, stream: &Stream) -> Result<D, LedgerE
     })
 }
 
-/// Places behind the newest that is decided; one of them may be the newest in truth.
+/// Places behind the newest that is decided; one of them may turn out to be the newest.
 fn in_doubt(log: &Log) -> Option<u64> {
     let last = log.last().map_or(0, |(seq, _)| seq);
     log.undecided.iter().copied().find(|seq| *seq > last)
 }
 
-/// What is remembered. Somebody who is writing just now is waited for; what was left half written is not
-/// guessed at.
+/// Reads the document. Waits for a writer that is still running, and never guesses at an incomplete place.
 pub async fn read<R: ReadRegisters, D: Document>(
     ledger: &Ledger<R>,
     stream: &Stream,
@@ -71,9 +70,9 @@ pub async fn read<R: ReadRegisters, D: Document>(
     }
 }
 
-/// Settles what somebody left half written, and writes it anew where the managers are others by one, so
-/// that the next change of managers finds it written under these. In other cases only reads.
-pub async fn tend<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Result<(), LedgerError> {
+/// Settles incomplete places. If the manager set has changed by one, also writes the document again under the
+/// new set, so that the next change of managers is safe. In all other cases only reads.
+pub async fn repair<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Result<(), LedgerError> {
     loop {
         let log = ledger.read(stream).await?;
         let managers = ledger.registers().managers();
@@ -86,7 +85,7 @@ pub async fn tend<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Res
         // As it stands there: a newer program may have written more than this one knows of.
         let before = newest(&log).map_or(serde_json::Value::Null, |(_, entry)| entry.value.data.clone());
         ledger.append(stream, place, &value(ledger.registers(), before)).await?;
-        ledger.mend(stream, &ledger.read(stream).await?).await;
+        ledger.replicate(stream, &ledger.read(stream).await?).await;
     }
 }
 
@@ -98,7 +97,7 @@ pub async fn change<R: WriteRegisters, D: Document, E: From<LedgerError>>(
     mut with: impl FnMut(&mut D) -> Result<(), E>,
 ) -> Result<(D, D), E> {
     loop {
-        tend(ledger, stream).await?;
+        repair(ledger, stream).await?;
         let (log, before): (Log, D) = read(ledger, stream).await?;
         let mut after = before.clone();
         with(&mut after)?;
@@ -109,7 +108,7 @@ pub async fn change<R: WriteRegisters, D: Document, E: From<LedgerError>>(
         match ledger.append(stream, log.next(), &ours).await {
             Ok(Appended::Won) => {
                 let log = ledger.read(stream).await?;
-                ledger.mend(stream, &log).await;
+                ledger.replicate(stream, &log).await;
                 ledger.trim(stream, &log).await;
                 return Ok((before, after));
             }
@@ -150,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn of_many_who_change_it_at_once_nobody_s_change_is_lost() {
+    async fn concurrent_changes_are_all_kept() {
         let dir = tempfile::tempdir().unwrap();
         let writers = (0..6).map(|writer| {
             let ledger = ledger(dir.path());
@@ -174,16 +173,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_place_that_was_left_half_written_is_closed_with_what_was_there() {
+    async fn an_incomplete_place_is_closed_with_the_previous_content() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = ledger(dir.path());
         add(&ledger, "a").await;
-        // Closed in its first round, and nobody came to the second.
+        // Closed in its first round, and no writer came to the second.
         let place = Place { seq: 2, round: 0 };
         ledger.registers().create(0, &stream(), place, &None).await.unwrap();
         let doubt = read::<_, Words>(&ledger, &stream()).await.unwrap_err();
         assert_eq!(doubt, LedgerError::Undecided { stream: "settings/shop".into(), seq: 2 });
-        tend(&ledger, &stream()).await.unwrap();
+        repair(&ledger, &stream()).await.unwrap();
         let (log, words) = read::<_, Words>(&ledger, &stream()).await.unwrap();
         assert_eq!((words, log.next()), (["a".to_owned()].into(), 3));
         let (_, words) = add(&ledger, "b").await;

@@ -17,11 +17,8 @@ pub enum LedgerError {
         )
     )]
     NoMajority {
-        /// How many answer.
         answering: usize,
-        /// How many there are.
         managers: usize,
-        /// How many must answer.
         needed: usize,
         /// Those that do not, each with its reason.
         silent: String,
@@ -33,23 +30,17 @@ pub enum LedgerError {
         help("run the command again; if it stays so, see `stackctl node ls`")
     )]
     Late {
-        /// Which stream.
         stream: String,
-        /// Which place.
         seq: u64,
-        /// How long was tried.
         seconds: u64,
         /// Managers that do not answer, if any.
         silent: String,
     },
     /// Others have written so much meanwhile that the place may be gone.
-    #[error("ledger: {stream} went on while this program was held up")]
+    #[error("ledger: {stream} advanced while this process was paused")]
     #[diagnostic(code(stackctl::ledger::overtaken), help("run the command again"))]
-    Overtaken {
-        /// Which stream.
-        stream: String,
-    },
-    /// The managers are others than those that wrote.
+    Overtaken { stream: String },
+    /// The record was written under a manager set that differs too much.
     #[error("ledger: {stream} was written by {then}, and the inventory's managers are {now}")]
     #[diagnostic(
         code(stackctl::ledger::managers_changed),
@@ -58,16 +49,9 @@ pub enum LedgerError {
              records; put the roles back as they were, and begin with the first change"
         )
     )]
-    ManagersChanged {
-        /// Which stream.
-        stream: String,
-        /// Who wrote.
-        then: String,
-        /// Who there is.
-        now: String,
-    },
-    /// Somebody has begun to write, and it cannot be told whether it is written.
-    #[error("ledger: {stream} number {seq} is half written, and nobody is writing it")]
+    ManagersChanged { stream: String, then: String, now: String },
+    /// A write has begun, and it is not known whether it succeeded.
+    #[error("ledger: {stream} number {seq} is incomplete, and no process is writing it")]
     #[diagnostic(
         code(stackctl::ledger::undecided),
         help(
@@ -75,22 +59,15 @@ pub enum LedgerError {
              a deploy, or `stackctl node update`"
         )
     )]
-    Undecided {
-        /// Which stream.
-        stream: String,
-        /// Which place.
-        seq: u64,
-    },
-    /// A record that makes no sense.
+    Undecided { stream: String, seq: u64 },
+    /// A record that cannot be parsed.
     #[error("ledger: {stream} number {seq} cannot be read: {detail}")]
     #[diagnostic(
         code(stackctl::ledger::unreadable),
         help("was it written by a newer stackctl? `stackctl version`")
     )]
     Unreadable {
-        /// Which stream.
         stream: String,
-        /// Which place.
         seq: u64,
         /// What is wrong with it.
         detail: String,

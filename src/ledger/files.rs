@@ -1,8 +1,8 @@
 //! Registers as files of a directory, for one machine or a disk that several share.
 //!
-//! A register is made by linking a finished file to its name, which fails if the name is there: whoever
-//! reads it sees all of it or nothing, after a crash too. Age is told by the file system's own clock: the
-//! time it gives to a new file.
+//! A register is made by linking a finished file to its name, which fails if the name exists: a reader sees
+//! all of it or nothing, after a crash too. Ages are measured by the file system's own clock, read from a new
+//! file.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -81,7 +81,7 @@ impl FileRegisters {
             let made = entry.metadata().and_then(|about| about.modified());
             match (made, read(&entry.path())) {
                 (Ok(made), Ok(content)) => all.push(Found { place, content, created: timestamp(made) }),
-                // Trimmed by somebody meanwhile.
+                // Trimmed by another process meanwhile.
                 (Err(error), _) | (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => {}
                 (Err(error), _) | (_, Err(error)) => return Err(error),
             }

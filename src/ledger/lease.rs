@@ -2,33 +2,33 @@
 //! place, so that exactly one of them happens.
 //!
 //! - The *epoch* of a lease is the place of its [`Note::Acquire`]: it only grows.
-//! - The lease is free when the last note gives it back, or when no sign of life has come for so long
-//!   that the holder has stopped by itself. That is judged on every manager that holds the last sign, by
-//!   that manager's own clock alone; or by whoever has waited for so long himself and seen no newer one.
-//!   Two machines' clocks are never compared.
-//! - The holder judges itself by its own clock, from before it sent the renewal that won: a margin before
-//!   the time is over it sends nothing more.
+//! - The lease is free when the last note gives it back, or when there was no heartbeat for so long that the
+//!   holder has stopped by itself. Every manager that holds the last heartbeat judges that by its own clock
+//!   alone; or else a client that has itself waited for so long and seen no newer one. Two machines' clocks
+//!   are never compared.
+//! - The holder judges itself by its own clock, from before it sent the renewal that won: a margin before the
+//!   TTL is over it sends nothing more.
 //!
 //! How long all this takes are the lease's [terms](Terms).
 //!
 //! # Why a holder that was cut off does no harm
 //!
-//! What it had sent by then may still be on its way, for as long as the connection lives: ssh ends a
-//! connection whose other side has not answered three times in a row, five seconds apart, and with it the
-//! forwarded socket and what was to go through it (`ALIVE_INTERVAL_S` and `ALIVE_COUNT_MAX` in
-//! `fleet::ssh`). That is [`Terms::late_ms`], and the next holder waits for it too. A request that an engine has
-//! taken up by then goes on to its end: stopping a task with its grace period, say. It was sent by the
-//! holder in its own time; the names of containers come from what they are, so that the next holder finds
-//! what was made and does not make it twice.
+//! Its last requests may still be in flight for as long as the connection lives: ssh ends a connection whose
+//! other side has not answered three times in a row, five seconds apart, and with it the forwarded socket and
+//! its traffic (`ALIVE_INTERVAL_S` and `ALIVE_COUNT_MAX` in `fleet::ssh`). That is [`Terms::drain_ms`], and
+//! the next holder waits for it too. A request that an engine has accepted by then runs to its end: stopping
+//! a task with its grace period, say. The holder sent it within its own TTL; container names are derived from
+//! the task, so that the next holder finds what was made and does not make it twice.
 //!
 //! A manager whose clock is set forward makes the lease look old there. Since every manager that holds the
-//! last sign has to agree, one such clock steals nothing; and the holder learns at its next renewal, a few
-//! seconds later, that it has lost.
+//! last heartbeat has to agree, one such clock cannot free it; and the holder learns at its next renewal, a
+//! few seconds later, that it has lost.
 //!
-//! # Why the lead of the loops changes faster
+//! # Why the leader lease changes hands faster
 //!
-//! Under the lead nothing is sent to any host: a loop that heals a stack does so under that stack's own
-//! lease, and waits for it like anybody else. Should two loops think for a moment that they lead, each
+//! The leader sends nothing to any host under its leadership: a loop that heals a stack does so under that
+//! stack's own lease, and waits for it like any other client. Should two loops think for a moment that they
+//! lead, each stack still has one writer. So no request of the last leader can be late ([`Terms::LEADER`]).
 //! stack still has one writer. So nothing of the last leader's can be late ([`Terms::LEADER`]).
 
 use serde::{Deserialize, Serialize};
@@ -37,30 +37,30 @@ use super::log::Log;
 use super::register::{Kind, Stream};
 use crate::model::{StackName, Timestamp};
 
-/// How long a lease counts, and what else its holder keeps to.
+/// How long a lease is valid, and what else its holder keeps to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
-    /// How long a sign of life counts.
+    /// TTL of a heartbeat.
     pub ttl_ms: i64,
-    /// Between two signs of life.
+    /// Between two heartbeats.
     pub renew_ms: i64,
-    /// So long before the end the holder stops by itself.
+    /// The holder stops so long before the TTL ends.
     pub margin_ms: i64,
-    /// How long what was sent may be on its way.
-    pub late_ms: i64,
+    /// How long a request may be in flight.
+    pub drain_ms: i64,
 }
 
 impl Terms {
-    /// Of the lease of a stack. What is late: ssh's keep-alive, three times five seconds and one more.
-    pub const STACK: Self = Self { ttl_ms: 15_000, renew_ms: 4_500, margin_ms: 2_000, late_ms: LATE_MS };
-    /// Of the lead of the loops: whoever follows a dead leader does so within ten seconds or so. One manager
-    /// that dies costs a renewal three seconds, which the lead outlives.
-    pub const LEADER: Self = Self { ttl_ms: 9_000, renew_ms: 2_500, margin_ms: 1_500, late_ms: 0 };
+    /// Of a stack's lease. `drain_ms` is ssh's keep-alive: three times five seconds, and one more.
+    pub const STACK: Self = Self { ttl_ms: 15_000, renew_ms: 4_500, margin_ms: 2_000, drain_ms: DRAIN_MS };
+    /// Of the leader lease: a standby takes over a dead leader within about ten seconds. One dead manager
+    /// delays a renewal by three seconds, which the TTL allows for.
+    pub const LEADER: Self = Self { ttl_ms: 9_000, renew_ms: 2_500, margin_ms: 1_500, drain_ms: 0 };
 }
 
 /// Of leases that do not say.
-const LATE_MS: i64 = 20_000;
-/// What engines tell about the age of a volume is cut to seconds.
+const DRAIN_MS: i64 = 20_000;
+/// Engines report a volume's age in whole seconds.
 const ROUNDING_MS: i64 = 1_000;
 
 /// Who holds a lease.
@@ -70,12 +70,11 @@ pub struct Holder {
     pub id: String,
     /// `user@machine`.
     pub who: String,
-    /// Process id.
     pub pid: u32,
-    /// Which process of which start of which machine, for those who can look whether it is still there.
+    /// Which process of which boot of which machine: lets a process on that machine check whether it still
+    /// exists.
     #[serde(default)]
     pub process: String,
-    /// What it does.
     pub verb: String,
 }
 
@@ -85,29 +84,24 @@ pub struct Holder {
 pub enum Note {
     /// The lease is taken.
     Acquire {
-        /// By whom.
         holder: Holder,
-        /// How long this counts.
         ttl_ms: i64,
         /// How long after it something sent may arrive.
-        #[serde(default = "late_ms")]
-        late_ms: i64,
+        #[serde(rename = "late_ms", default = "drain_ms")]
+        drain_ms: i64,
     },
-    /// A sign of life. Holds all that a lease is, since what came before is trimmed.
+    /// A heartbeat. Repeats the whole lease, since earlier notes are trimmed.
     Renew {
-        /// Whose.
         holder: Holder,
         /// Since when it has the lease.
         epoch: u64,
-        /// How long this counts.
         ttl_ms: i64,
         /// How long after it something sent may arrive.
-        #[serde(default = "late_ms")]
-        late_ms: i64,
+        #[serde(rename = "late_ms", default = "drain_ms")]
+        drain_ms: i64,
     },
     /// The lease is given back.
     Release {
-        /// Which.
         id: String,
         /// By whom, if not by the holder.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,24 +109,23 @@ pub enum Note {
     },
 }
 
-/// A lease that somebody has.
+/// A lease that is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// Who.
     pub holder: Holder,
     /// Since which place.
     pub epoch: u64,
-    /// How long a sign of life counts.
+    /// TTL of a heartbeat.
     pub ttl_ms: i64,
     /// How long after it something sent may arrive.
-    pub late_ms: i64,
-    /// The place of the last sign of life.
+    pub drain_ms: i64,
+    /// The place of the last heartbeat.
     pub sign: u64,
 }
 
 impl Held {
-    /// Time since the last sign of life, as the manager says on whose clock the least has passed; `None`
-    /// if a manager that holds it tells no time.
+    /// Time since the last heartbeat, by the manager's clock that shows the least; `None` if a manager that
+    /// holds it reports no time.
     #[must_use]
     pub fn age_ms(&self, log: &Log, clocks: &std::collections::BTreeMap<usize, Timestamp>) -> Option<i64> {
         let copies = &log.entries.get(&self.sign)?.copies;
@@ -140,17 +133,17 @@ impl Held {
         ages.collect::<Option<Vec<i64>>>()?.into_iter().min()
     }
 
-    /// How long it is until the holder has stopped, and all it sent has arrived or will not: for one who
-    /// knows that the last sign of life is so old, and has waited so long himself since he saw it first.
+    /// How long until the holder has stopped and all its requests have arrived or never will; for a caller
+    /// that knows the age of the last heartbeat and has itself waited since it first saw it.
     #[must_use]
     pub fn left_ms(&self, age_ms: Option<i64>, waited_ms: i64) -> i64 {
         let age_ms = age_ms.map_or(0, |age| age - ROUNDING_MS);
-        self.ttl_ms + self.late_ms - age_ms.max(waited_ms)
+        self.ttl_ms + self.drain_ms - age_ms.max(waited_ms)
     }
 }
 
-fn late_ms() -> i64 {
-    LATE_MS
+fn drain_ms() -> i64 {
+    DRAIN_MS
 }
 
 /// The stream of a stack's lease.
@@ -159,14 +152,14 @@ pub fn stream(stack: &StackName) -> Stream {
     Stream::new(Kind::Lease, stack)
 }
 
-/// The stream of the lease that the cluster's reconcile loops share: who has it is their leader. No stack's
+/// The stream of the lease that the cluster's reconcile loops share: its holder is the leader. No stack's
 /// name begins with a dot.
 #[must_use]
 pub fn leader_stream() -> Stream {
     Stream::new(Kind::Lease, ".reconcile")
 }
 
-/// Who has the lease as far as is decided; `None` if nobody.
+/// The lease's holder as far as is decided; `None` if it is free.
 pub fn held(log: &Log) -> Result<Option<Held>, String> {
     let mut held: Option<Held> = None;
     for (&seq, entry) in &log.entries {
@@ -175,15 +168,15 @@ pub fn held(log: &Log) -> Result<Option<Held>, String> {
         }
         let note = Note::deserialize(&entry.value.data).map_err(|error| error.to_string())?;
         held = match note {
-            Note::Acquire { holder, ttl_ms, late_ms } => {
-                Some(Held { holder, epoch: seq, ttl_ms, late_ms, sign: seq })
+            Note::Acquire { holder, ttl_ms, drain_ms } => {
+                Some(Held { holder, epoch: seq, ttl_ms, drain_ms, sign: seq })
             }
             // A renewal that comes after the lease was given back or taken over renews nothing.
-            Note::Renew { holder, epoch, ttl_ms, late_ms } => match held {
+            Note::Renew { holder, epoch, ttl_ms, drain_ms } => match held {
                 Some(other) if other.epoch != epoch => Some(other),
-                Some(_) => Some(Held { holder, epoch, ttl_ms, late_ms, sign: seq }),
+                Some(_) => Some(Held { holder, epoch, ttl_ms, drain_ms, sign: seq }),
                 None if log.entries.keys().next() == Some(&seq) => {
-                    Some(Held { holder, epoch, ttl_ms, late_ms, sign: seq })
+                    Some(Held { holder, epoch, ttl_ms, drain_ms, sign: seq })
                 }
                 None => None,
             },
@@ -216,11 +209,11 @@ mod tests {
     }
 
     fn acquire(id: &str) -> Option<Note> {
-        Some(Note::Acquire { holder: holder(id), ttl_ms: 15_000, late_ms: LATE_MS })
+        Some(Note::Acquire { holder: holder(id), ttl_ms: 15_000, drain_ms: DRAIN_MS })
     }
 
     fn renew(id: &str, epoch: u64) -> Option<Note> {
-        Some(Note::Renew { holder: holder(id), epoch, ttl_ms: 15_000, late_ms: LATE_MS })
+        Some(Note::Renew { holder: holder(id), epoch, ttl_ms: 15_000, drain_ms: DRAIN_MS })
     }
 
     fn release(id: &str) -> Option<Note> {
@@ -232,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_note_that_counts_says_who_has_it() {
+    fn the_last_valid_note_names_the_holder() {
         let is = |id: &str, epoch, sign| Some((id.to_owned(), epoch, sign));
         assert_eq!(who(&log(1, vec![])), None);
         assert_eq!(who(&log(1, vec![acquire("a")])), is("a", 1, 1));
@@ -248,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn age_is_told_by_each_host_alone_and_the_youngest_counts() {
+    fn each_host_judges_the_age_and_the_youngest_counts() {
         let log = log(1, vec![acquire("a")]);
         let held = held(&log).unwrap().unwrap();
         let clocks = |a, b| BTreeMap::from([(0, Timestamp(a)), (2, Timestamp(b))]);
@@ -261,11 +254,14 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_that_was_taken_by_an_older_program_has_its_terms() {
+    fn a_lease_of_an_older_version_has_default_terms() {
         let note = |text: &str| Note::deserialize(&serde_json::from_str::<serde_json::Value>(text).unwrap());
         let old =
             r#"{"note":"acquire","holder":{"id":"a","who":"a@m","pid":1,"verb":"deploy"},"ttl_ms":15000}"#;
-        assert!(matches!(note(old), Ok(Note::Acquire { late_ms: 20_000, .. })));
+        assert!(matches!(note(old), Ok(Note::Acquire { drain_ms: 20_000, .. })));
+        let new = old.replace("15000}", "15000,\"late_ms\":7}");
+        assert!(matches!(note(&new), Ok(Note::Acquire { drain_ms: 7, .. })));
+        assert!(serde_json::to_string(&note(&new).unwrap()).unwrap().contains("\"late_ms\":7"));
     }
 
     #[test]
@@ -273,7 +269,7 @@ mod tests {
         for terms in [Terms::STACK, Terms::LEADER] {
             let valid_ms = terms.ttl_ms - terms.margin_ms;
             assert!(terms.margin_ms > ROUNDING_MS);
-            // One renewal of which nothing is heard, for as long as an answer may take, and another one.
+            // One renewal that gets no answer, for as long as an answer may take, and another one.
             assert!(valid_ms > terms.renew_ms + 4_500, "{terms:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! What a look at the managers says about a stream: what is decided, and what may yet be.
+//! The state of a stream, put together from what the managers hold: what is decided, and what may still be.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +12,8 @@ use crate::model::Timestamp;
 pub struct Log {
     /// What is decided, by place.
     pub entries: BTreeMap<u64, Entry>,
-    /// Places where somebody has begun to write and nothing is decided as far as can be seen. Never
-    /// guessed at: a writer settles them, a reader says so.
+    /// Places that have been begun and are not decided as far as can be seen. Never guessed at: a writer
+    /// settles them, a reader reports them.
     pub undecided: BTreeSet<u64>,
     /// Managers that answered.
     pub answered: BTreeSet<usize>,
@@ -24,7 +24,6 @@ pub struct Log {
 /// A decided place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// Its value.
     pub value: Value,
     /// The value as it was written: copies must be equal to the letter.
     pub(super) text: String,
@@ -35,14 +34,14 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// When it was written, by the clock of the keeper that says so first. Etcd does not tell: what it keeps
-    /// is as if made at the beginning of time.
+    /// When it was written, by the earliest of the backend's clocks. Etcd reports no time: its entries look
+    /// as if made at time zero.
     #[must_use]
     pub fn written(&self) -> Option<Timestamp> {
         self.copies.iter().map(|(_, at)| *at).filter(|at| at.0 > 0).min()
     }
 
-    /// One that nobody holds, for tests.
+    /// An entry without holders, for tests.
     #[cfg(test)]
     pub(super) fn of(value: Value) -> Self {
         Self { text: value.pack(), value, round: 0, copies: Vec::new() }
@@ -56,13 +55,13 @@ impl Log {
         self.entries.last_key_value().map(|(seq, entry)| (*seq, entry))
     }
 
-    /// The place after the last one that anybody has touched.
+    /// The place after the last one in use.
     #[must_use]
     pub fn next(&self) -> u64 {
         self.end() + 1
     }
 
-    /// The last place that anybody has touched; 0 if there is none.
+    /// The last place in use; 0 if there is none.
     pub(super) fn end(&self) -> u64 {
         self.registers.keys().map(|(_, place)| place.seq).max().unwrap_or(0)
     }
@@ -98,8 +97,8 @@ impl Log {
                 log.entries.insert(seq, Entry { value, text, round, copies });
             }
         }
-        // What lies behind all that is kept is of no use to anybody, and trimmed with the rest. Nor is it to
-        // be believed: a request that comes late may have filled a place anew that was trimmed.
+        // A place behind all that is kept is not needed any more, and is trimmed with the rest. Nor can it be
+        // trusted: a late request may have filled a place again after it was trimmed.
         let end = log.end();
         log.undecided.retain(|seq| seq + stream.kind.kept() >= end);
         log.entries.retain(|seq, _| seq + stream.kind.kept() >= end);
@@ -112,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_keeper_that_does_not_tell_when_is_not_believed() {
+    fn an_entry_without_a_backend_time_has_no_date() {
         let value = Value { id: "a".into(), managers: Vec::new(), data: serde_json::Value::Null };
         let of = |copies: &[i64]| {
             let copies = copies.iter().enumerate().map(|(at, ms)| (at, Timestamp(*ms))).collect();

@@ -18,11 +18,11 @@
 //!
 //! # Which managers
 //!
-//! Those of the inventory, by name; where it has none, every host. A change of the managers is safe if
-//! one is added or removed at a time, and nobody works with the old inventory any more: of two such sets
-//! every two majorities overlap, so that nothing decided can be missed. Each record names the managers
-//! it was written under; a jump by more is refused (see [`LedgerError::ManagersChanged`]). A manager
-//! that is new, or was away, is given what it lacks by the next writer ([`Ledger::mend`]).
+//! Those of the inventory, by name; where it has none, every host. A change of the managers is safe if one is
+//! added or removed at a time, and no client uses the old inventory any more: any majorities of two such sets
+//! overlap, so that nothing decided can be missed. Each record names the managers it was written under; a
+//! larger change is refused (see [`LedgerError::ManagersChanged`]). The next writer copies what is missing to
+//! a manager that is new or was away ([`Ledger::replicate`]).
 //!
 //! Knows nothing of Docker, ssh or terminals, and reads no clock but for waiting.
 
@@ -35,10 +35,9 @@ pub mod document;
 mod error;
 pub mod etcd;
 pub mod files;
-mod heard;
+mod http_cluster;
 pub mod lease;
 mod log;
-mod members;
 pub mod nodes;
 pub mod operation;
 pub mod payload;
@@ -46,6 +45,11 @@ pub mod place;
 pub mod register;
 pub mod release;
 pub mod settings;
+mod watcher;
+#[cfg(feature = "zookeeper")]
+pub mod zookeeper;
+#[cfg(not(feature = "zookeeper"))]
+#[path = "zookeeper/absent.rs"]
 pub mod zookeeper;
 
 pub use access::OpenError;

@@ -3,8 +3,8 @@
 //!
 //! One [document](super::document) of the cluster.
 //!
-//! The ledger's own managers stay those of the inventory, whatever the roles here: a record that changed
-//! who must agree on records could not be read by whoever does not know it yet.
+//! The ledger's own managers stay those of the inventory, whatever roles are recorded here: a reader finds
+//! the managers before it can read any record, so a record cannot change them.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,9 @@ use crate::model::{NodeName, Timestamp};
 /// What is remembered of all nodes. Nodes that the inventory does not have may be among them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NodeRecords {
-    /// By name.
     pub nodes: BTreeMap<NodeName, NodeRecord>,
-    /// Hosts that were discovered when somebody last acted, and the sources that named them: whoever misses
-    /// most of them now does not trust the source.
+    /// Hosts that were discovered at the last change, and the sources that named them. A process that misses
+    /// most of them now does not trust its source.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub discovered: BTreeMap<NodeName, String>,
 }
@@ -42,7 +41,7 @@ pub struct NodeRecord {
     pub abandons_data: bool,
     /// `user@machine` that changed it last.
     pub who: String,
-    /// When, by the clock of whoever changed it.
+    /// When, by the clock of the client that changed it.
     pub at: Timestamp,
 }
 
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_the_inventory_lacks_harms_nobody() {
+    fn an_unknown_node_is_harmless() {
         let mut after = Member { name: NodeName::unchecked("h2"), ..member() };
         let before = after.clone();
         of(NodeRecord { availability: Some(Availability::Drain), ..record() }).apply(&mut after);

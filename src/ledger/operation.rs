@@ -1,12 +1,12 @@
-//! What was done to the cluster that no release tells of: to its nodes, to what the loop is told, to leases,
-//! to the records as a whole; and what the loop has healed.
+//! What was done to the cluster apart from releases: to its nodes, to the reconcile loop's settings, to
+//! leases, to the records as a whole; and what the loop has healed.
 //!
-//! An operation is two places of one stream: that it began, with all there is to say of it, and how it
-//! ended. One that never ended was cut off, or is under way. What is a release is not written here again:
-//! it has both, in streams of its own.
+//! An operation takes two places of one stream: its beginning, with all its details, and its end. One without
+//! an end was cut off, or is under way. Releases are not repeated here: they have both in streams of their
+//! own.
 //!
-//! What persons do and what the loop heals are kept apart: a container that falls each minute must not
-//! drive out who drained a node.
+//! User actions and heals are kept in separate streams: a container that crashes every minute must not push
+//! out the record of who drained a node.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ use super::register::{Kind, ReadRegisters, Stream, WriteRegisters};
 use super::settings::Suspended;
 use crate::model::{NodeName, StackName, Timestamp};
 
-/// What is said of an operation when it begins.
+/// The record of an operation's beginning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Operation {
     /// The words of the command, without secret values: `node update --availability drain h1`.
@@ -44,26 +44,11 @@ pub struct Operation {
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Changed {
     /// What is remembered of a node over the inventory.
-    Node {
-        /// Which.
-        node: NodeName,
-        /// Before.
-        before: Option<Box<NodeRecord>>,
-        /// Since then.
-        after: Option<Box<NodeRecord>>,
-    },
+    Node { node: NodeName, before: Option<Box<NodeRecord>>, after: Option<Box<NodeRecord>> },
     /// Whether the loop leaves a stack alone.
-    Suspended {
-        /// Which.
-        stack: StackName,
-        /// Before.
-        before: Option<Suspended>,
-        /// Since then.
-        after: Option<Suspended>,
-    },
+    Suspended { stack: StackName, before: Option<Suspended>, after: Option<Suspended> },
     /// A lease that was ended.
     Lease {
-        /// Which stack's.
         stack: StackName,
         /// Its holder and what that did, in words.
         holder: String,
@@ -84,10 +69,7 @@ pub enum Ending {
     /// As wanted.
     Done,
     /// Not as wanted.
-    Failed {
-        /// Why.
-        why: String,
-    },
+    Failed { why: String },
 }
 
 /// A place of the stream.
@@ -103,14 +85,12 @@ enum Entry {
     },
 }
 
-/// An operation as it is remembered.
+/// A recorded operation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
-    /// Its place.
     pub number: u64,
-    /// When it was written down, by the keepers' clocks.
+    /// When it was written, by the backend's clock.
     pub written: Option<Timestamp>,
-    /// What it is.
     pub operation: Operation,
     /// When and how it ended, if it did.
     pub ended: Option<(Timestamp, Ending)>,
@@ -128,7 +108,7 @@ pub fn heals(stack: &StackName) -> Stream {
     Stream::new(Kind::Heals, stack)
 }
 
-/// The operations of a stream; of those whose beginning was trimmed nothing is left.
+/// The operations of a stream, without those whose beginning was trimmed.
 pub fn recorded(log: &Log, stream: &Stream) -> Result<Vec<Recorded>, LedgerError> {
     let mut all: Vec<Recorded> = Vec::new();
     for (&seq, place) in &log.entries {
@@ -181,12 +161,12 @@ pub async fn end<R: WriteRegisters>(
     ending: Ending,
 ) -> Result<(), LedgerError> {
     let (_, log) = append(ledger, stream, &Entry::Ended { of: number, at, ending }).await?;
-    ledger.mend(stream, &log).await;
+    ledger.replicate(stream, &log).await;
     ledger.trim(stream, &log).await;
     Ok(())
 }
 
-/// At the next place that is free; which one, and the stream as it was before.
+/// Appends at the next free place; returns that place, and the stream as it was before.
 async fn append<R: WriteRegisters>(
     ledger: &Ledger<R>,
     stream: &Stream,
@@ -195,7 +175,7 @@ async fn append<R: WriteRegisters>(
     let ours = value(ledger.registers(), serde_json::json!(entry));
     loop {
         let log = ledger.read(stream).await?;
-        // Places that somebody left half written are passed over: whoever reads does so too.
+        // Incomplete places are skipped, by readers as well.
         match ledger.append(stream, log.next(), &ours).await {
             Ok(Appended::Won) => return Ok((log.next(), log)),
             Ok(Appended::Lost(_)) | Err(LedgerError::Overtaken { .. }) => {}

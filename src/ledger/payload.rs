@@ -18,11 +18,11 @@ const BYTES_MAX: usize = 256 << 20;
 /// What is put into a place of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Value {
-    /// Of this one append alone: whoever reads a place knows by it whose value won.
+    /// Unique to this append: a reader knows by it whose value won the place.
     pub id: String,
     /// The managers it was written under.
     pub managers: Vec<String>,
-    /// The record; nothing, where a place that was left half written is closed.
+    /// The record; nothing, where a place that was left incomplete is closed.
     pub data: serde_json::Value,
 }
 
@@ -39,7 +39,7 @@ impl Value {
     }
 }
 
-/// A name nobody else comes up with.
+/// A unique id.
 #[must_use]
 pub fn fresh_id() -> String {
     use std::hash::{BuildHasher as _, Hasher as _};

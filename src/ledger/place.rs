@@ -9,7 +9,7 @@ const ETCD_PORT: u16 = 2379;
 const ZOOKEEPER_PORT: u16 = 2181;
 /// The ports of Consul's, plain and with TLS.
 const CONSUL_PORTS: (u16, u16) = (8500, 8501);
-/// What keys begin with unless something else is said.
+/// Default prefix of keys.
 const ETCD_PREFIX: &str = "stackctl";
 
 /// Where the cluster's records are kept.
@@ -20,11 +20,8 @@ pub enum LedgerPlace {
     Volumes,
     /// In a directory of this machine, or one that several share.
     Directory(PathBuf),
-    /// In etcd.
     Etcd(EtcdPlace),
-    /// In ZooKeeper.
     Zookeeper(ZookeeperPlace),
-    /// In Consul.
     Consul(ConsulPlace),
 }
 
@@ -37,7 +34,6 @@ pub struct ZookeeperPlace {
     pub prefix: String,
     /// Who we are to it, by its scheme `digest`.
     pub user: Option<String>,
-    /// Where their password is.
     pub password: Option<PasswordFrom>,
     /// As of an etcd.
     pub tells_password: bool,
@@ -50,11 +46,10 @@ pub struct ConsulPlace {
     pub members: Vec<(String, u16)>,
     /// What keys begin with, without slashes at the ends.
     pub prefix: String,
-    /// Whose certificates are believed; with it, TLS is spoken.
+    /// The CA; with it, the connection uses TLS.
     pub ca: Option<PathBuf>,
     /// Our own certificate.
     pub cert: Option<PathBuf>,
-    /// Its key.
     pub key: Option<PathBuf>,
     /// Where the token is that says what we may do.
     pub token: Option<PasswordFrom>,
@@ -69,17 +64,15 @@ pub struct EtcdPlace {
     pub members: Vec<(String, u16)>,
     /// What keys begin with, without slashes at the ends.
     pub prefix: String,
-    /// Whose certificates are believed; with it, TLS is spoken.
+    /// The CA; with it, the connection uses TLS.
     pub ca: Option<PathBuf>,
     /// Our own certificate.
     pub cert: Option<PathBuf>,
-    /// Its key.
     pub key: Option<PathBuf>,
     /// Who we are to etcd.
     pub user: Option<String>,
-    /// Where their password is.
     pub password: Option<PasswordFrom>,
-    /// A password is in the address itself, where everybody can read it. Nothing else of the address is
+    /// The address itself holds a password, where other users can read it. Nothing else of the address is
     /// kept then, so that nothing of it can be shown.
     pub tells_password: bool,
 }
@@ -89,7 +82,6 @@ pub struct EtcdPlace {
 pub enum PasswordFrom {
     /// In a variable of the environment.
     Variable(String),
-    /// In a file.
     File(PathBuf),
 }
 
@@ -216,7 +208,7 @@ impl ConsulPlace {
         let (user, place, query) = parts(text);
         let options = || query.split('&').filter(|option| !option.is_empty());
         let is_of = |option: &str, name: &str| option.split('=').next() == Some(name);
-        // There are no users: whoever writes one has put the token in its place.
+        // Consul has no users: a text in the user's place is taken for the token.
         if user.is_some() || options().any(|option| is_of(&option.to_ascii_lowercase(), "token")) {
             return Ok(Self { tells_token: true, ..Self::default() });
         }
@@ -312,7 +304,7 @@ fn file(name: &str, value: &str) -> Result<PathBuf, String> {
 fn with_prefix<P>(rest: &str, place: P) -> Result<P, String> {
     let place_text = rest.split('?').next().unwrap_or(rest);
     let is_said = place_text.trim_end_matches('/').contains('/');
-    // Of one with a password in it another error is told.
+    // An address with a password in it gets an error of its own.
     let tells_password =
         place_text.split('@').next().is_some_and(|user| user.contains(':')) && place_text.contains('@');
     if is_said || tells_password {
@@ -393,8 +385,8 @@ mod tests {
     }
 
     #[test]
-    fn every_place_is_read_and_told() {
-        for (text, told) in [
+    fn every_place_is_parsed_and_printed() {
+        for (text, printed) in [
             ("volumes", "volumes"),
             ("file:///srv/stackctl", "file:///srv/stackctl"),
             ("etcd://h1", "etcd://h1:2379/stackctl"),
@@ -404,7 +396,7 @@ mod tests {
             ("consul://h1,h2:1", "consul://h1:8500,h2:1/stackctl"),
             ("consul://h1/x?token-env=TOKEN&ca=/ca.pem", "consul://h1:8501/x"),
         ] {
-            assert_eq!(LedgerPlace::parse(text).unwrap().to_string(), told, "{text}");
+            assert_eq!(LedgerPlace::parse(text).unwrap().to_string(), printed, "{text}");
         }
         let full = etcd("etcd://ann@h1/x?ca=/c/ca.pem&cert=/c/c.pem&key=/c/k.pem&password-file=/c/pw");
         assert_eq!((full.user.as_deref(), full.ca.as_deref()), (Some("ann"), Some("/c/ca.pem".as_ref())));

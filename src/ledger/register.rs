@@ -1,4 +1,4 @@
-//! Write-once registers: what the ledger asks of whoever keeps its records.
+//! Write-once registers: what the ledger needs of a backend.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,15 +15,15 @@ pub enum Kind {
     Lease,
     /// What was deployed.
     Releases,
-    /// What became of it, under the same numbers.
+    /// How releases ended, under the same numbers.
     Outcomes,
-    /// What the loop is told about a stack.
+    /// What a user has set for the reconcile loop about a stack.
     Settings,
-    /// What is remembered of nodes over the inventory; one stream for the whole cluster.
+    /// Changes to nodes on top of the inventory; one stream for the whole cluster.
     Nodes,
-    /// What persons did that is no release; one stream for the whole cluster.
+    /// User actions other than releases; one stream for the whole cluster.
     Operations,
-    /// What the loop healed of a stack.
+    /// Heals of a stack by the loop.
     Heals,
 }
 
@@ -80,7 +80,6 @@ impl Kind {
 /// A sequence of places, each with one value or none yet.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stream {
-    /// What it is for.
     pub kind: Kind,
     /// Whose it is: the stack's name, or `cluster`.
     pub of: String,
@@ -138,11 +137,9 @@ pub type Content = Option<String>;
 /// A register that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Which.
     pub place: Place,
-    /// What is in it.
     pub content: Content,
-    /// When it was made, by the clock of whoever keeps it.
+    /// When it was made, by the backend's clock.
     pub created: Timestamp,
 }
 
@@ -150,12 +147,12 @@ pub struct Found {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Silent(pub String);
 
-/// What some keepers tell of by themselves.
+/// What a backend that can be watched reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
     /// Something was written into a stream.
     In(Stream),
-    /// From now on it is told; what was written before may not have been.
+    /// The watch has begun; earlier writes may have been missed.
     Perhaps,
 }
 
@@ -171,15 +168,15 @@ pub trait ReadRegisters: Sync {
         stream: &Stream,
     ) -> impl Future<Output = Result<Vec<Found>, Silent>> + Send;
 
-    /// Stacks of which a manager remembers anything: those whose lease was ever taken, since nothing is
-    /// written of a stack without it.
+    /// Stacks of which a manager remembers anything: those whose lease was ever taken, since every write
+    /// about a stack is made under its lease.
     fn stacks(&self, manager: usize) -> impl Future<Output = Result<BTreeSet<StackName>, Silent>> + Send;
 
     /// What a manager's clock says: the one that [`Found::created`] is read from.
     fn clock(&self, manager: usize) -> impl Future<Output = Result<Timestamp, Silent>> + Send;
 
-    /// Hears of what is written from now on, where the keeper can tell; nobody else need be asked as often
-    /// then. Ends when nobody listens.
+    /// Watches for writes, where the backend supports it, so that callers need to poll less. Ends when the
+    /// receiver is dropped.
     fn listen(&self) -> Option<Receiver<Written>> {
         None
     }
@@ -196,7 +193,7 @@ pub trait WriteRegisters: ReadRegisters {
         content: &Content,
     ) -> impl Future<Output = Result<Content, Silent>> + Send;
 
-    /// Removes a register of a place that nobody asks for any more.
+    /// Removes a register of a place that is no longer needed.
     fn remove(
         &self,
         manager: usize,

@@ -1,4 +1,4 @@
-//! What was deployed, by whom and from what, and how it ended.
+//! Releases: what was deployed, by whom, from which sources, and how it ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub struct Release {
     pub verb: String,
     /// `user@machine`.
     pub who: String,
-    /// When, by the clock of whoever deployed.
+    /// When, by the clock of the client that deployed.
     pub at: Timestamp,
     /// Stackfiles, as they were named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -41,10 +41,9 @@ pub struct Release {
     pub message: Option<String>,
 }
 
-/// Where a stackfile stands in a git work tree.
+/// The git commit of a stackfile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Git {
-    /// Hash of the commit.
     pub commit: String,
     /// Branch, unless the head is detached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,7 +57,7 @@ pub struct Git {
 /// What the loop made a release from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// Name of the repository, as it may be read by everybody.
+    /// Public name of the repository, without credentials.
     pub repository: String,
     /// One word for all that the stack was made from: the same inputs are released once.
     pub inputs: String,
@@ -189,7 +188,6 @@ impl Release {
 /// The releases of a stack that are remembered.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct History {
-    /// By number.
     pub releases: BTreeMap<u64, (Release, Option<Outcome>)>,
     /// Numbers under which something is written that cannot be made out with the managers that answer.
     pub undecided: Vec<u64>,
@@ -232,8 +230,8 @@ impl History {
         Some((*number, release, outcome.as_ref()))
     }
 
-    /// Where a rollback goes that is not told where to: the last release before the newest that was
-    /// deployed well.
+    /// The target of a rollback without an explicit one: the last release before the newest that was deployed
+    /// successfully.
     #[must_use]
     pub fn before_last(&self) -> Option<u64> {
         let good = |(_, (_, outcome)): &(&u64, &(Release, Option<Outcome>))| {
@@ -300,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_is_told_in_words_and_an_old_record_is_of_the_whole_stack() {
+    fn outcomes_have_labels_and_an_old_record_covers_the_whole_stack() {
         let part =
             |names: &[&str]| Some(names.iter().copied().map(ServiceName::unchecked).collect::<BTreeSet<_>>());
         for (to, services, words) in [

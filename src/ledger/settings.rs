@@ -1,4 +1,4 @@
-//! What a person tells the reconcile loop about a stack, so that it outlives every process.
+//! What a user sets for the reconcile loop about a stack, kept so that it outlives every process.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,6 @@ pub struct Suspended {
     pub who: String,
     /// When, by their clock.
     pub at: Timestamp,
-    /// What they said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }

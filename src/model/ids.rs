@@ -118,53 +118,6 @@ name! {
     SpecHash
 }
 
-const BASE36: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-
-/// Length of a task id: what SwarmKit uses, so that columns and habits fit.
-pub const TASK_ID_CHARS: usize = 25;
-
-impl TaskId {
-    /// The id of the `attempt`-th task of a slot under a spec, on a node.
-    ///
-    /// A function of its inputs alone, so that a create whose reply was lost, when repeated, meets a
-    /// container that already carries the name, and is known to be done rather than done twice. The node
-    /// is part of it: a slot that was moved off a silent host has another task there when it is back.
-    #[must_use]
-    #[expect(clippy::too_many_arguments, reason = "each of them must make a difference")]
-    pub fn derive(
-        cluster: &ClusterName,
-        stack: &StackName,
-        service: &ServiceName,
-        slot: &super::Slot,
-        node: &NodeName,
-        hash: &SpecHash,
-        is_job: bool,
-        attempt: u32,
-    ) -> Self {
-        let mut digest = Sha256::new();
-        for part in [cluster.as_str(), stack.as_str(), service.as_str(), node.as_str(), hash.as_str()] {
-            digest.update(part.as_bytes());
-            digest.update([0]);
-        }
-        match slot {
-            super::Slot::Replica(number) => digest.update(number.to_le_bytes()),
-            super::Slot::Node(node) => digest.update(node.as_str().as_bytes()),
-        }
-        digest.update([0, u8::from(is_job)]);
-        digest.update(attempt.to_le_bytes());
-        let hash = digest.finalize();
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&hash[..16]);
-        let mut value = u128::from_be_bytes(bytes);
-        let mut text = [0u8; TASK_ID_CHARS];
-        for place in text.iter_mut().rev() {
-            *place = BASE36[(value % 36) as usize];
-            value /= 36;
-        }
-        Self(Arc::from(std::str::from_utf8(&text).expect("base 36 is ASCII")))
-    }
-}
-
 impl SpecHash {
     /// The hash of canonical bytes: the first 16 bytes of SHA-256, in hex.
     #[must_use]
@@ -193,7 +146,6 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Slot;
     use super::*;
 
     #[test]
@@ -203,33 +155,5 @@ mod tests {
         assert_eq!(StackName::new("a b"), Err(NameError::BadCharacter(' ')));
         assert_eq!(StackName::new("-a"), Err(NameError::BadCharacter('-')));
         assert!(matches!(StackName::new(&"a".repeat(64)), Err(NameError::TooLong(64, 63))));
-    }
-
-    #[test]
-    fn task_ids_depend_on_every_part() {
-        let id = |stack: &str, service: &str, slot: Slot, attempt| {
-            TaskId::derive(
-                &ClusterName::unchecked("c"),
-                &StackName::unchecked(stack),
-                &ServiceName::unchecked(service),
-                &slot,
-                &NodeName::unchecked("h1"),
-                &SpecHash::of(b"x"),
-                false,
-                attempt,
-            )
-        };
-        let first = id("a", "b", Slot::Replica(1), 1);
-        assert_eq!(first, id("a", "b", Slot::Replica(1), 1));
-        assert_eq!(first.as_str().len(), TASK_ID_CHARS);
-        for other in [
-            id("a", "b", Slot::Replica(1), 2),
-            id("a", "b", Slot::Replica(2), 1),
-            id("a", "c", Slot::Replica(1), 1),
-            id("ab", "", Slot::Replica(1), 1),
-            id("a", "b", Slot::Node(NodeName::unchecked("h1")), 1),
-        ] {
-            assert_ne!(first, other);
-        }
     }
 }

@@ -1,7 +1,10 @@
 //! Image references, by the grammar of Docker's `reference` package: what is the repository, the tag,
-//! the digest, and what Docker Hub's short names stand for.
+//! the digest, and what Docker Hub's short names stand for; and what a registry says of one.
 
+use std::collections::BTreeMap;
 use std::fmt;
+
+use super::spec::Platform;
 
 /// A parsed image reference. `Display` gives the familiar form (`nginx:1.25`, not
 /// `docker.io/library/nginx:1.25`).
@@ -16,6 +19,18 @@ pub struct ImageRef {
     /// `sha256:…`, if written.
     pub digest: Option<String>,
 }
+
+/// What a registry said of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// `sha256:…`.
+    pub digest: String,
+    /// Platforms the image is made for.
+    pub platforms: Vec<Platform>,
+}
+
+/// Answers of registries, by image as written; the error is the registry's words.
+pub type Resolutions = BTreeMap<String, Result<Resolved, String>>;
 
 /// Why a text is not an image reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,14 +3,23 @@
 //! Knows nothing of text formats, hosts, clocks or terminals. Everything here is a value that can be
 //! compared, ordered, serialised and built in a test.
 
+pub mod action;
+pub mod circles;
+pub mod constraint;
 pub mod duration;
 pub mod ids;
 pub mod image;
+pub mod json;
 pub mod node;
 pub mod observed;
+pub mod reason;
+pub mod restart;
 pub mod shell;
 pub mod spec;
 pub mod task;
+pub mod template;
+#[doc(hidden)]
+pub mod testing;
 pub mod time;
 
 pub use duration::GoDuration;

@@ -11,7 +11,7 @@ use super::spec::{HostPort, Platform};
 use super::task::Task;
 use super::time::Timestamp;
 
-/// What is declared of a node: by the inventory, and over it by what the ledger remembers.
+/// What is declared of a node: by the inventory, overridden by the ledger's node records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// Name in the inventory.
@@ -19,7 +19,6 @@ pub struct Member {
     /// Address as written, for people: `ssh://root@h1`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub address: String,
-    /// Role.
     pub role: Role,
     /// Labels for `node.labels.*`.
     pub labels: BTreeMap<String, String>,
@@ -88,7 +87,6 @@ pub enum NodeView {
 /// Why a node is silent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unreachable {
-    /// When this was found.
     pub since: Timestamp,
     /// Diagnostic code, e.g. `stackctl::ssh::host_key_changed`.
     pub code: String,
@@ -98,7 +96,7 @@ pub struct Unreachable {
     pub help: Option<String>,
 }
 
-/// What an engine says of itself.
+/// The facts that an engine reports.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NodeFacts {
@@ -126,15 +124,13 @@ pub struct NodeFacts {
     pub plugins: Plugins,
     /// Part of a swarm: worth a warning, since its own scheduler runs beside us.
     pub swarm_active: bool,
-    /// Tasks of this cluster, all stacks. Not serialised: their specs hold what people hide in variables, and
-    /// whoever writes them down decides what becomes of it.
+    /// Tasks of this cluster, all stacks. Not serialised: their specs may hold secrets in variables, and code
+    /// that writes them down has to redact those.
     #[serde(skip)]
     pub tasks: Vec<Task>,
     /// Containers that are not ours.
     pub foreign: Vec<ForeignContainer>,
-    /// Networks by name.
     pub networks: BTreeMap<String, ObservedNetwork>,
-    /// Names of volumes.
     pub volumes: BTreeSet<String>,
     /// Images present: every `repo:tag` and `repo@digest`, in familiar form.
     pub images: BTreeSet<String>,
@@ -146,18 +142,14 @@ pub struct NodeFacts {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Plugins {
-    /// Volume drivers.
     pub volume: BTreeSet<String>,
-    /// Network drivers.
     pub network: BTreeSet<String>,
-    /// Log drivers.
     pub log: BTreeSet<String>,
 }
 
-/// A container that belongs to somebody else: it counts only through what it takes.
+/// A container that is not ours: only its resource usage counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForeignContainer {
-    /// Name.
     pub name: String,
     /// Whether it runs.
     pub running: bool,
@@ -171,7 +163,6 @@ pub struct ForeignContainer {
 pub struct ObservedNetwork {
     /// The engine's id.
     pub id: String,
-    /// Driver in use.
     pub driver: String,
     /// Stack it was made for, if one of ours.
     pub stack: Option<String>,

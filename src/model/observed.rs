@@ -1,4 +1,4 @@
-//! What was seen of a cluster in one look. May be partial: a silent node is an answer, not an absence.
+//! One observation of a cluster. May be partial: an unreachable node is a result, not an absence.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,9 @@ use super::node::{Availability, Member, NodeFacts, NodeView, Unreachable};
 use super::task::Task;
 use super::time::Timestamp;
 
-/// One look at every node of a cluster.
+/// One observation of every node of a cluster.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observed {
-    /// Which cluster.
     pub cluster: ClusterName,
     /// When, by our own clock.
     pub at: Timestamp,
@@ -29,7 +28,6 @@ pub struct Observed {
 pub struct ObservedNode {
     /// What is declared of it.
     pub member: Member,
-    /// What the engine said.
     pub view: NodeView,
 }
 
@@ -43,7 +41,7 @@ impl Observed {
     }
 
     /// Silent members that a deploy cannot do without. One that is set to `drain` is not needed: it
-    /// takes no tasks, and what may still run there is seen to when it is back.
+    /// takes no tasks, and any that still run there are handled when it is back.
     pub fn silent_and_needed(&self) -> impl Iterator<Item = (&Member, &Unreachable)> {
         self.silent().filter(|(member, _)| member.availability != Availability::Drain)
     }

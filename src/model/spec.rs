@@ -25,9 +25,7 @@ pub use resources::{ConfigSpec, Ipam, IpamPool, NetworkSpec, SecretSpec, VolumeS
 /// A whole stack.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StackSpec {
-    /// The stack's name.
     pub name: StackName,
-    /// Services by short name.
     pub services: BTreeMap<ServiceName, ServiceSpec>,
     /// Networks that at least one service uses, by key in the file.
     pub networks: BTreeMap<String, NetworkSpec>,
@@ -180,16 +178,13 @@ pub struct TaskSpec {
     /// Host name; may hold service templates.
     #[serde(skip_serializing_if = "is_default")]
     pub hostname: Option<String>,
-    /// Domain name.
     #[serde(skip_serializing_if = "is_default")]
     pub domainname: Option<String>,
     /// User, or `uid:gid`.
     #[serde(skip_serializing_if = "is_default")]
     pub user: Option<String>,
-    /// Supplementary groups.
     #[serde(skip_serializing_if = "is_default")]
     pub group_add: Vec<String>,
-    /// Working directory.
     #[serde(skip_serializing_if = "is_default")]
     pub working_dir: Option<String>,
     /// Keep stdin open.
@@ -219,7 +214,6 @@ pub struct TaskSpec {
     /// Kernel parameters of the container's namespaces.
     #[serde(skip_serializing_if = "is_default")]
     pub sysctls: BTreeMap<String, String>,
-    /// Limits by name.
     #[serde(skip_serializing_if = "is_default")]
     pub ulimits: BTreeMap<String, Ulimit>,
     /// Run an init as process 1; unset leaves it to the engine.
@@ -246,13 +240,11 @@ pub struct TaskSpec {
     /// `host` or `private`.
     #[serde(skip_serializing_if = "is_default")]
     pub cgroupns_mode: Option<String>,
-    /// Parent cgroup.
     #[serde(skip_serializing_if = "is_default")]
     pub cgroup_parent: Option<String>,
     /// Fixed hardware address.
     #[serde(skip_serializing_if = "is_default")]
     pub mac_address: Option<String>,
-    /// OCI runtime.
     #[serde(skip_serializing_if = "is_default")]
     pub runtime: Option<String>,
     /// Isolation technology (Windows).
@@ -267,19 +259,15 @@ pub struct TaskSpec {
     /// Time between that signal and SIGKILL; the engine's own default is 10 s.
     #[serde(skip_serializing_if = "is_default")]
     pub stop_grace_period: Option<GoDuration>,
-    /// Name servers.
     #[serde(skip_serializing_if = "is_default")]
     pub dns: Vec<String>,
-    /// Search domains.
     #[serde(skip_serializing_if = "is_default")]
     pub dns_search: Vec<String>,
-    /// Resolver options.
     #[serde(skip_serializing_if = "is_default")]
     pub dns_opt: Vec<String>,
     /// Entries for `/etc/hosts`, as `name:address`.
     #[serde(skip_serializing_if = "is_default")]
     pub extra_hosts: Vec<String>,
-    /// Where output goes.
     #[serde(skip_serializing_if = "is_default")]
     pub logging: Option<Logging>,
     /// How health is judged; `None` leaves it to the image.
@@ -291,7 +279,6 @@ pub struct TaskSpec {
     /// `deploy.restart_policy`.
     #[serde(skip_serializing_if = "is_default")]
     pub restart_policy: RestartPolicy,
-    /// Published ports, sorted.
     #[serde(skip_serializing_if = "is_default")]
     pub ports: Vec<Port>,
     /// Mounts, by target.
@@ -306,7 +293,7 @@ pub struct TaskSpec {
     /// Secrets as files, by absolute target path.
     #[serde(skip_serializing_if = "is_default")]
     pub secrets: BTreeMap<String, FileMount>,
-    /// How often all tasks were to be replaced though nothing changed: SwarmKit's `TaskSpec.ForceUpdate`.
+    /// How often all tasks were forced to be replaced without a change: SwarmKit's `TaskSpec.ForceUpdate`.
     /// No stackfile has it; a deploy takes it over from what runs.
     #[serde(skip_serializing_if = "is_default")]
     pub force_update: u64,
@@ -334,7 +321,7 @@ impl TaskSpec {
         }
     }
 
-    /// Ports of the host that a task takes for itself: every published port with a fixed number.
+    /// Host ports that a task occupies: every published port with a fixed number.
     ///
     /// Ingress-mode ports count too: until there is a mesh, the engine of each node that runs a task
     /// publishes them.
@@ -369,10 +356,8 @@ pub struct Ulimit {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Logging {
-    /// Driver name.
     #[serde(skip_serializing_if = "is_default")]
     pub driver: Option<String>,
-    /// Driver options.
     #[serde(skip_serializing_if = "is_default")]
     pub options: BTreeMap<String, String>,
 }
@@ -402,7 +387,7 @@ pub struct Healthcheck {
 }
 
 impl Healthcheck {
-    /// How long the check may take to say yes or no, in milliseconds: the start period, then as many
+    /// How long the check may take to decide, in milliseconds: the start period, then as many
     /// checks as may fail, each at its slowest. What is not set counts as the engine's default.
     #[must_use]
     pub fn startup_ms(&self) -> i64 {
@@ -410,6 +395,24 @@ impl Healthcheck {
         let ms = |set: Option<GoDuration>, unset: i64| set.map_or(unset, GoDuration::as_millis);
         let each = ms(self.interval, DEFAULT_MS) + ms(self.timeout, DEFAULT_MS);
         ms(self.start_period, 0) + each * (i64::from(self.retries.unwrap_or(3)) + 1)
+    }
+
+    /// Whether it says that there is no check, whatever the image says.
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        self.test.first().is_some_and(|word| word == "NONE")
+    }
+
+    /// When the engine probes for the first time at the earliest, in milliseconds after the start.
+    ///
+    /// That is one `interval` after the start, or one `start_interval` where there is a start period (engine
+    /// 25 and later). What is not set, or is 0, comes from the image, which may set a start period as well:
+    /// so both have to be set for a bound.
+    #[must_use]
+    pub fn first_probe_ms(&self) -> i64 {
+        let ms = |set: Option<GoDuration>| set.map_or(0, GoDuration::as_millis).max(0);
+        // Without a test of its own there may be no check at all.
+        if self.test.is_empty() { 0 } else { ms(self.interval).min(ms(self.start_interval)) }
     }
 }
 
@@ -440,7 +443,7 @@ pub struct Limits {
     pub pids: Option<i64>,
 }
 
-/// What the scheduler sets aside.
+/// What the scheduler reserves.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Reservations {
@@ -485,11 +488,9 @@ impl Default for RestartPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestartCondition {
-    /// None.
     None,
     /// Those with a status other than 0.
     OnFailure,
-    /// All.
     #[default]
     Any,
 }
@@ -532,7 +533,6 @@ impl Default for UpdateConfig {
 pub enum FailureAction {
     /// Stop replacing.
     Pause,
-    /// Go on.
     Continue,
     /// Back to the previous spec.
     Rollback,
@@ -556,7 +556,6 @@ pub enum Mount {
     Bind {
         /// Path on the host.
         source: String,
-        /// Read-only.
         #[serde(default, skip_serializing_if = "is_default")]
         read_only: bool,
         /// `rprivate`, `rshared`, …
@@ -571,7 +570,6 @@ pub enum Mount {
         /// Full name; `None` is an anonymous volume, new for each task.
         #[serde(default, skip_serializing_if = "is_default")]
         source: Option<String>,
-        /// Read-only.
         #[serde(default, skip_serializing_if = "is_default")]
         read_only: bool,
         /// Do not copy the image's files into a new volume.
@@ -581,12 +579,10 @@ pub enum Mount {
         #[serde(default, skip_serializing_if = "is_default")]
         subpath: Option<String>,
     },
-    /// Memory.
     Tmpfs {
         /// Bytes; 0 is without limit.
         #[serde(default, skip_serializing_if = "is_default")]
         size: u64,
-        /// Permission bits.
         #[serde(default, skip_serializing_if = "is_default")]
         mode: Option<u32>,
         /// Other mount options of the short form, e.g. `noexec`.
@@ -637,9 +633,7 @@ pub struct Attachment {
 pub struct FileMount {
     /// Key of the config or secret in the file.
     pub source: String,
-    /// Owner.
     pub uid: String,
-    /// Group.
     pub gid: String,
     /// Permission bits; 0444 unless given.
     pub mode: u32,

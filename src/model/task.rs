@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
-use super::ids::{NodeName, ServiceName, SpecHash, StackName, TaskId};
+use super::ids::{ClusterName, NodeName, ServiceName, SpecHash, StackName, TaskId};
 use super::spec::TaskSpec;
 use super::time::Timestamp;
 
@@ -29,22 +30,64 @@ impl fmt::Display for Slot {
     }
 }
 
+const BASE36: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+
+/// Length of a task id: what SwarmKit uses, so that columns and habits fit.
+pub const TASK_ID_CHARS: usize = 25;
+
+impl TaskId {
+    /// The id of the `attempt`-th task of a slot under a spec, on a node.
+    ///
+    /// A function of its inputs alone, so that a create whose reply was lost, when repeated, meets a
+    /// container that already carries the name, and is known to be done rather than done twice. The node
+    /// is part of it: a slot that was moved off a silent host has another task there when it is back.
+    #[must_use]
+    #[expect(clippy::too_many_arguments, reason = "each of them must make a difference")]
+    pub fn derive(
+        cluster: &ClusterName,
+        stack: &StackName,
+        service: &ServiceName,
+        slot: &Slot,
+        node: &NodeName,
+        hash: &SpecHash,
+        is_job: bool,
+        attempt: u32,
+    ) -> Self {
+        let mut digest = Sha256::new();
+        for part in [cluster.as_str(), stack.as_str(), service.as_str(), node.as_str(), hash.as_str()] {
+            digest.update(part.as_bytes());
+            digest.update([0]);
+        }
+        match slot {
+            Slot::Replica(number) => digest.update(number.to_le_bytes()),
+            Slot::Node(node) => digest.update(node.as_str().as_bytes()),
+        }
+        digest.update([0, u8::from(is_job)]);
+        digest.update(attempt.to_le_bytes());
+        let hash = digest.finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash[..16]);
+        let mut value = u128::from_be_bytes(bytes);
+        let mut text = [0u8; TASK_ID_CHARS];
+        for place in text.iter_mut().rev() {
+            *place = BASE36[(value % 36) as usize];
+            value /= 36;
+        }
+        Self::unchecked(std::str::from_utf8(&text).expect("base 36 is ASCII"))
+    }
+}
+
 /// A task on a node, read back from its container and labels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Task {
-    /// Derived id.
     pub id: TaskId,
-    /// Its stack.
     pub stack: StackName,
-    /// Its service, short name.
     pub service: ServiceName,
-    /// Its slot.
     pub slot: Slot,
-    /// Where it is.
     pub node: NodeName,
     /// Number of this attempt in its slot, from 1.
     pub attempt: u32,
-    /// Whether it is meant to end. Not part of the spec, but its restart policy hangs on it.
+    /// Whether it is meant to end. Not part of the spec, but its restart policy depends on it.
     pub is_job: bool,
     /// Hash of the spec it was made from.
     pub spec_hash: SpecHash,
@@ -52,7 +95,6 @@ pub struct Task {
     pub spec: Arc<TaskSpec>,
     /// Container name, `<stack>_<service>.<slot>.<task id>`.
     pub container: String,
-    /// What it is doing.
     pub status: TaskStatus,
     /// When the container was made, by the host's clock.
     pub created_at: Timestamp,
@@ -70,13 +112,12 @@ impl Task {
     }
 }
 
-/// State of a container, as the engine tells it.
+/// State of a container, as the engine reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "state")]
 pub enum TaskStatus {
     /// Made, never started.
     Created,
-    /// Running.
     Running {
         /// Health, if there is a check.
         health: Health,
@@ -88,9 +129,7 @@ pub enum TaskStatus {
     },
     /// Frozen by hand.
     Paused,
-    /// Ended.
     Exited {
-        /// Status.
         exit_code: i64,
     },
     /// Could not be removed by the engine.
@@ -108,9 +147,7 @@ pub enum Health {
     None,
     /// Not judged yet.
     Starting,
-    /// Good.
     Healthy,
-    /// Bad.
     Unhealthy,
 }
 
@@ -148,6 +185,39 @@ impl TaskStatus {
             Self::Exited { exit_code: 0 } => "Complete",
             Self::Exited { .. } | Self::Dead => "Failed",
             Self::Removing => "Remove",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn task_ids_depend_on_every_part() {
+        let id = |stack: &str, service: &str, slot: Slot, attempt| {
+            TaskId::derive(
+                &ClusterName::unchecked("c"),
+                &StackName::unchecked(stack),
+                &ServiceName::unchecked(service),
+                &slot,
+                &NodeName::unchecked("h1"),
+                &SpecHash::of(b"x"),
+                false,
+                attempt,
+            )
+        };
+        let first = id("a", "b", Slot::Replica(1), 1);
+        assert_eq!(first, id("a", "b", Slot::Replica(1), 1));
+        assert_eq!(first.as_str().len(), TASK_ID_CHARS);
+        for other in [
+            id("a", "b", Slot::Replica(1), 2),
+            id("a", "b", Slot::Replica(2), 1),
+            id("a", "c", Slot::Replica(1), 1),
+            id("ab", "", Slot::Replica(1), 1),
+            id("a", "b", Slot::Node(NodeName::unchecked("h1")), 1),
+        ] {
+            assert_ne!(first, other);
         }
     }
 }

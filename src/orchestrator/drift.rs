@@ -1,8 +1,8 @@
-//! Drift: how what lives differs from what was last applied, whatever the stackfile says now.
+//! Drift: how the live cluster differs from what was last applied, whatever the stackfile says now.
 //!
-//! The third side of a diff. Stackfile against last release is what somebody changed in the file; last
-//! release against live is what happened to the cluster behind the file's back. Compared with the live
-//! cluster alone, a container that was stopped by hand and a new version look alike.
+//! The third side of a diff. Stackfile against last release shows edits of the file; last release against
+//! live shows changes made outside stackctl. A comparison with the live cluster alone cannot distinguish a
+//! container that was stopped by hand from a new version.
 //!
 //! Nothing here decides: it is the plan for the last release, read as findings. What the cluster itself
 //! brings about (a drained or lost node, a constraint that no longer holds) is no drift.
@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::assign::{SlotKind, SlotWork, assign};
 use super::options::PlanOptions;
-use super::reason::Reason;
 use crate::model::ids::{NodeName, ServiceName};
+use crate::model::reason::Reason;
 use crate::model::{Observed, StackSpec};
 
 /// One difference between what was last applied and what lives.
@@ -27,7 +27,6 @@ pub struct Drift {
     pub slot: String,
     /// Where the task is, was, or would be.
     pub node: NodeName,
-    /// What is different.
     #[serde(flatten)]
     pub kind: DriftKind,
 }
@@ -37,7 +36,6 @@ pub struct Drift {
 pub struct Drifted {
     /// Number of the release; none if none is known to have been applied as a whole.
     pub release: Option<u64>,
-    /// What was found.
     pub found: Vec<Drift>,
 }
 
@@ -57,7 +55,7 @@ pub enum DriftKind {
         /// Paths as in the stackfile.
         fields: Arc<[String]>,
     },
-    /// A task that nobody asked for.
+    /// A task without a slot in the spec.
     Extra,
 }
 
@@ -96,7 +94,7 @@ pub fn drift(observed: &Observed, last: &StackSpec, options: &PlanOptions) -> Ve
 fn place(slot: &SlotWork, nodes: &[NodeName]) -> Option<(String, NodeName)> {
     let (name, at) = match (&slot.fresh, slot.old.first().or(slot.expired.first())) {
         (Some(fresh), _) => (fresh.slot.to_string(), slot.node),
-        // Where the one is that goes, not the one that stays.
+        // The node of the task that goes, not of the one that stays.
         (None, Some(old)) => (old.handle.slot.to_string(), old.node),
         (None, None) => return None,
     };

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::options::PlanOptions;
 use super::problem::Problem;
-use super::scheduler::{FilterKind, Request, Residents, Tally, has_image, refusal};
+use super::scheduler::{FilterKind, Occupants, Request, Tally, has_image, refusal};
 use super::site::sites;
 use crate::model::Observed;
 use crate::model::ids::{NodeName, ServiceName};
@@ -16,22 +16,17 @@ use crate::model::task::{Slot, TaskStatus};
 /// Everything that bears on the placement of one service.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
-    /// Which.
     pub service: ServiceName,
-    /// Which node is best.
     pub strategy: Strategy,
     /// Its live tasks, by slot.
     pub tasks: Vec<Placed>,
-    /// Every node, by name.
     pub nodes: Vec<NodeReasons>,
 }
 
 /// A live task.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Placed {
-    /// Its slot.
     pub slot: Slot,
-    /// Where it is.
     pub node: NodeName,
     /// Docker's word for what it does.
     pub state: &'static str,
@@ -40,11 +35,9 @@ pub struct Placed {
 /// One node as the scheduler sees it for one more task of the service.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NodeReasons {
-    /// Which.
     pub node: NodeName,
     /// The filter that refuses another task here, if one does.
     pub refused_by: Option<FilterKind>,
-    /// Its words.
     pub why: Option<String>,
     /// Live tasks of the service.
     pub tasks_of_service: u32,
@@ -81,8 +74,8 @@ pub fn explain(
         }
     };
     let sites = sites(observed);
-    let residents = Residents::of(&sites);
-    let mut tally = Tally::of(&request, service, &spec.name, Some(&residents), &sites);
+    let occupants = Occupants::of(&sites);
+    let mut tally = Tally::of(&request, service, &spec.name, Some(&occupants), &sites);
     let mut tasks = Vec::new();
     for task in observed.tasks().filter(|task| task.stack == spec.name && task.service == *name) {
         if task.is_live() && task.status != TaskStatus::Created {
@@ -131,7 +124,7 @@ pub fn explain(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::builder::*;
+    use crate::model::testing::*;
 
     #[test]
     fn every_node_says_why_it_would_not_take_a_task() {

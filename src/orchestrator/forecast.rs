@@ -1,21 +1,23 @@
-//! The plan: the very machine that converges, run in virtual time against a world where all goes well.
+//! The plan: the very machine that converges, run in virtual time against a world in which every action
+//! succeeds.
 //!
 //! Nothing here decides anything. A simulation test holds that a run without faults performs exactly
 //! these actions.
 
-use super::action::{Action, Outcome, What};
 use super::assign::{Assignment, assign};
 use super::converge::Converger;
 use super::drift::Drifted;
 use super::event::Event;
+use super::least::Least;
 use super::note::Note;
 use super::options::PlanOptions;
 use super::problem::Problem;
 use crate::diff::{self, StackDiff};
+use crate::model::action::{Action, Outcome, What};
 use crate::model::{Health, NodeName, Observed, StackSpec, TaskStatus, Timestamp};
 
-/// What would be done about a stack, and what stands in the way.
-#[derive(Debug)]
+/// The actions for a stack, and the problems that prevent them.
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// Field by field.
     pub diff: StackDiff,
@@ -23,19 +25,18 @@ pub struct Plan {
     pub forecast: Forecast,
     /// What a person should know.
     pub notes: Vec<Note>,
-    /// What stops it. With any of these nothing may be done.
+    /// Problems. With any of these nothing may be done.
     pub problems: Vec<Problem>,
-    /// What happened to the stack behind the file's back, where a last release is known.
+    /// Drift from the last release, where one is known.
     pub drift: Drifted,
 }
 
 /// Actions in waves: all actions of a wave may be done at the same time, and the next wave begins when
 /// they are.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Forecast {
-    /// The waves.
     pub waves: Vec<Vec<Action>>,
-    /// The least time that delays and settling take, in milliseconds.
+    /// The least time that a run takes in which all goes well, in milliseconds; 0 if nothing is sure.
     pub duration_ms: i64,
 }
 
@@ -55,16 +56,27 @@ pub struct Summary {
 }
 
 impl Plan {
-    /// Plans a stack. Reads nothing, writes nothing: the observation is all it knows.
+    /// Plans a stack only to look at the plan; what is to be carried out is made by
+    /// [`Planned::make`](super::Planned::make). Reads nothing, writes nothing: the observation is all it knows.
     #[must_use]
     pub fn make(observed: &Observed, spec: &StackSpec, options: PlanOptions) -> Self {
+        let assignment = assign(observed, spec, options.clone());
+        Self::of(observed, spec, &options, assignment)
+    }
+
+    /// The plan of an assignment that was made of the same observation, spec and choices.
+    pub(super) fn of(
+        observed: &Observed,
+        spec: &StackSpec,
+        options: &PlanOptions,
+        mut assignment: Assignment,
+    ) -> Self {
         let tasks = observed.tasks().filter(|task| task.stack == spec.name);
         let mut diff = diff::stack(tasks, spec);
         if !options.prune {
-            // What stays is no difference; a note says that it is there.
+            // A service that stays is no difference; a note mentions it.
             diff.services.retain(|service| service.kind != diff::DiffKind::Removed);
         }
-        let mut assignment = assign(observed, spec, options);
         let mut notes = std::mem::take(&mut assignment.notes);
         let problems = std::mem::take(&mut assignment.problems);
         let forecast = Forecast::of(assignment, observed.at);
@@ -85,7 +97,7 @@ impl Plan {
         Self { diff, forecast, notes, problems, drift: Drifted::default() }
     }
 
-    /// Whether there is nothing to do and nothing to say no to.
+    /// Whether there is nothing to do and no problem.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.forecast.waves.is_empty() && self.problems.is_empty()
@@ -93,10 +105,12 @@ impl Plan {
 }
 
 impl Forecast {
-    /// Runs a converger against a world that always says yes.
+    /// Runs a converger against a world in which every action succeeds.
     #[must_use]
     pub fn of(assignment: Assignment, begin: Timestamp) -> Self {
+        let least = Least::of(&assignment);
         let mut converger = Converger::new(assignment);
+        let duration_ms = least.duration_ms(&converger, begin);
         let mut now = begin;
         let mut waves = Vec::new();
         let mut step = converger.step(now, Event::Tick);
@@ -129,7 +143,7 @@ impl Forecast {
             }
             step = next;
         }
-        Self { waves, duration_ms: now.since_ms(begin) }
+        Self { waves, duration_ms }
     }
 
     /// Every action, in order of issue.

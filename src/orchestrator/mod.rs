@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of Docker's API, SSH, clocks, environment, randomness or terminals. Time comes in as a
 //! [`Timestamp`](crate::model::Timestamp), the world as an [`Observed`](crate::model::Observed) and as
-//! [`Event`]s; out go [`Action`]s, each with its reason.
+//! [`Event`]s; out go [`Action`](crate::model::action::Action)s, each with its reason.
 //!
 //! ```text
 //!   Observed ┐
@@ -15,30 +15,28 @@
 //! slot by slot by the update policy, then tidy up. [`forecast`] runs the very same `Converger` in
 //! virtual time against a world where all goes well: that is the plan people read.
 
-pub mod action;
 pub mod assign;
-pub mod constraint;
 pub mod converge;
 pub mod drift;
 pub mod event;
 pub mod explain;
 pub mod forecast;
+mod least;
 pub mod liveness;
+pub mod lost;
 pub mod note;
 pub mod notice;
 pub mod options;
 pub mod pin;
+pub mod planned;
 pub mod problem;
-pub mod reason;
 pub mod rebalance;
-pub mod restart;
+pub mod report;
+pub mod restart_backoff;
 pub mod scheduler;
 mod site;
-pub mod template;
-pub mod upkeep;
 pub mod what_if;
 
-pub use action::{Action, ActionId, Failure, FailureKind, Outcome, TaskHandle, TaskPlan, What};
 pub use assign::{Assignment, assign};
 pub use converge::{Converger, Ending, ServiceEnding, ServiceVerdict, Step, TaskFailure, Verdict};
 pub use drift::{Drift, DriftKind, Drifted, drift};
@@ -48,8 +46,9 @@ pub use liveness::{Liveness, NodeNews};
 pub use note::Note;
 pub use notice::Notice;
 pub use options::PlanOptions;
+pub use planned::Planned;
 pub use problem::Problem;
-pub use reason::Reason;
 pub use rebalance::rebalance;
-pub use upkeep::{Backoff, Rest, Upkeep};
+pub use report::{End, Progress};
+pub use restart_backoff::{Backoff, RestartBackoff, Suppressed};
 pub use what_if::WhatIf;

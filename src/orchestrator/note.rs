@@ -1,4 +1,4 @@
-//! What a person should know about a plan besides its actions. Each is said once.
+//! What the user should know about a plan besides its actions. Each note is shown once.
 
 use std::fmt;
 
@@ -22,139 +22,95 @@ pub enum Note {
         ports: Vec<String>,
     },
     /// A service runs that the stackfile does not name.
-    NotInStackfile {
-        /// Which.
-        service: ServiceName,
-    },
+    NotInStackfile { service: ServiceName },
     /// `start-first` cannot be had.
     ForcedStopFirst {
-        /// Which service.
         service: ServiceName,
         /// How many of its tasks.
         tasks: u32,
         /// Of how many that are replaced.
         of: u32,
-        /// Why.
         why: String,
     },
     /// `start-first` can be had on other nodes only.
     StartsElsewhere {
-        /// Which service.
         service: ServiceName,
         /// How many of its tasks.
         tasks: u32,
-        /// Why.
         why: String,
     },
     /// A global service leaves out a node.
-    NodeLeftOut {
-        /// Which service.
-        service: ServiceName,
-        /// Which node.
-        node: NodeName,
-        /// Why.
-        why: String,
-    },
+    NodeLeftOut { service: ServiceName, node: NodeName, why: String },
     /// A node is silent, and set to `drain`: the plan does without it.
-    SilentNodeIgnored {
-        /// Which.
-        node: NodeName,
-        /// Why.
-        why: String,
-    },
+    SilentNodeIgnored { node: NodeName, why: String },
     /// A node is given up: nothing is done there, what ran there counts as gone.
-    NodeLost {
-        /// Which.
-        node: NodeName,
-        /// Why.
-        why: String,
-    },
+    NodeLost { node: NodeName, why: String },
     /// A slot waits for its lost node.
     Held {
-        /// Which service.
         service: ServiceName,
-        /// Which slot.
         slot: Slot,
-        /// The node it waits for.
         node: NodeName,
         /// Why it is not made elsewhere.
         why: String,
     },
     /// A task stays on a drained node.
     StaysOnDrained {
-        /// Which service.
         service: ServiceName,
-        /// Which slot.
         slot: Slot,
-        /// Where it is.
         node: NodeName,
-        /// Why.
         why: String,
         /// It is not as wanted, and is not replaced.
         is_outdated: bool,
     },
     /// A slot waits for a drained node, where its data may be.
     WaitsForDrained {
-        /// Which service.
         service: ServiceName,
-        /// Which slot.
         slot: Slot,
-        /// The node it waits for.
         node: NodeName,
         /// Why it is not made elsewhere.
         why: String,
     },
     /// A slot that failed is left as it is for now.
     Resting {
-        /// Which service.
         service: ServiceName,
-        /// Which slot.
         slot: Slot,
         /// Why, and how long.
         why: String,
     },
     /// A node runs in swarm mode.
-    SwarmModeActive {
-        /// Which.
-        node: NodeName,
-    },
+    SwarmModeActive { node: NodeName },
     /// A container carries our labels, but they make no sense.
-    UnreadableContainer {
-        /// Which node.
-        node: NodeName,
-        /// Which container.
-        container: String,
-        /// Why.
-        why: String,
-    },
+    UnreadableContainer { node: NodeName, container: String, why: String },
     /// No digest for these images.
     NotPinned {
         /// As written.
         images: Vec<String>,
-        /// The registry's words.
         why: String,
     },
     /// No digest for these images; the running one is kept.
     PinKept {
         /// As written.
         images: Vec<String>,
-        /// The registry's words.
         why: String,
+    },
+    /// Services depend on one another in a circle, and here it is broken.
+    CircleBroken {
+        /// Which service does not wait.
+        service: ServiceName,
+        /// For which other one.
+        on: ServiceName,
+        /// The services along the circle, from `on` to `service`.
+        circle: Vec<ServiceName>,
     },
     /// The engine's restart policy is coarser than the file's.
-    RestartPolicyApproximated {
-        /// Which service.
-        service: ServiceName,
-        /// How.
-        why: String,
-    },
+    RestartPolicyApproximated { service: ServiceName, why: String },
 }
 
 /// How a task with local data leaves a drained node.
 const LET_GO: &str = "`on_node_loss: reschedule`, or a drain with --force, gives that data up";
 
 impl Note {
-    /// Whether it matters only to those who are about to change something: with nothing to do, it would
+    /// Whether it matters only for a change: with nothing to do, it would
     /// be said again and again to people who know.
     #[must_use]
     pub fn is_about_doing(&self) -> bool {
@@ -165,6 +121,7 @@ impl Note {
             | Self::StartsElsewhere { .. }
             | Self::NodeLeftOut { .. }
             | Self::NotPinned { .. }
+            | Self::CircleBroken { .. }
             | Self::RestartPolicyApproximated { .. } => true,
             Self::NotInStackfile { .. }
             | Self::SilentNodeIgnored { .. }
@@ -178,6 +135,11 @@ impl Note {
             | Self::PinKept { .. } => false,
         }
     }
+}
+
+/// `a → b → a`
+fn ring(circle: &[ServiceName], on: &ServiceName) -> String {
+    circle.iter().chain([on]).map(ServiceName::as_str).collect::<Vec<_>>().join(" → ")
 }
 
 impl fmt::Display for Note {
@@ -196,17 +158,14 @@ impl fmt::Display for Note {
             Self::NotInStackfile { service } => {
                 write!(f, "service {service} runs but is not in the stackfile; --prune removes it")
             }
-            Self::ForcedStopFirst { service, tasks, of, why } if tasks == of => {
-                write!(f, "{service} is replaced stop-first: {why}")
-            }
-            Self::ForcedStopFirst { service, tasks, of, why } => {
-                write!(f, "{service}: {tasks} of {of} tasks are replaced stop-first: {why}")
-            }
-            Self::StartsElsewhere { service, tasks: 1, why } => {
-                write!(f, "{service}: 1 task moves to another host to be replaced start-first: {why}")
-            }
+            Self::ForcedStopFirst { service, tasks, of, why } => match tasks == of {
+                true => write!(f, "{service} is replaced stop-first: {why}"),
+                false => write!(f, "{service}: {tasks} of {of} tasks are replaced stop-first: {why}"),
+            },
             Self::StartsElsewhere { service, tasks, why } => {
-                write!(f, "{service}: {tasks} tasks move to other hosts to be replaced start-first: {why}")
+                let moves =
+                    if *tasks == 1 { "task moves to another host" } else { "tasks move to other hosts" };
+                write!(f, "{service}: {tasks} {moves} to be replaced start-first: {why}")
             }
             Self::NodeLeftOut { service, node, why } => write!(f, "{service} leaves out node {node}: {why}"),
             Self::SilentNodeIgnored { node, why } => {
@@ -240,6 +199,13 @@ impl fmt::Display for Note {
             }
             Self::PinKept { images, why } => {
                 write!(f, "kept at the digest that runs ({why}): {}", images.join(", "))
+            }
+            Self::CircleBroken { service, on, circle } => {
+                let ring = ring(circle, on);
+                write!(
+                    f,
+                    "{service} does not wait for {on}: services depend on one another in a circle ({ring})"
+                )
             }
             Self::RestartPolicyApproximated { service, why } => {
                 write!(f, "restart policy of {service}: {why}")

@@ -1,4 +1,4 @@
-//! What a run says on its way, for whoever watches: turns that no single action shows.
+//! Progress notices of a run: turns that no single action shows.
 
 use std::fmt;
 
@@ -11,26 +11,11 @@ use crate::model::ids::ServiceName;
 #[serde(tag = "notice", rename_all = "snake_case")]
 pub enum Notice {
     /// Too much of a service failed: no more of its slots are touched.
-    Paused {
-        /// Which.
-        service: ServiceName,
-        /// What failed first.
-        cause: String,
-    },
+    Paused { service: ServiceName, cause: String },
     /// A service goes back to its old tasks.
-    RollingBack {
-        /// Which.
-        service: ServiceName,
-        /// What failed first.
-        cause: String,
-    },
+    RollingBack { service: ServiceName, cause: String },
     /// The whole stack goes back.
-    RollingBackStack {
-        /// Whose failure it was.
-        service: ServiceName,
-        /// What failed first.
-        cause: String,
-    },
+    RollingBackStack { service: ServiceName, cause: String },
 }
 
 impl fmt::Display for Notice {

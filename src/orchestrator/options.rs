@@ -1,8 +1,8 @@
-//! What the person asked for besides the stackfile.
+//! The user's options besides the stackfile.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::upkeep::Rest;
+use super::restart_backoff::Suppressed;
 use crate::model::ids::{NodeName, ServiceName};
 use crate::model::spec::Strategy;
 use crate::model::task::Slot;
@@ -21,8 +21,8 @@ pub struct PlanOptions {
     /// Nodes that are given up, whether they are silent or only declared so: nothing is done there, and
     /// what was last seen there counts as gone. Without it a silent node that is needed stops the plan.
     ///
-    /// A caller who still has the last look at such a node should leave it in the observation: what is
-    /// known to have run there can be told from what never ran.
+    /// A caller who still has the last observation of such a node should leave it in: then it is known what
+    /// ran there.
     pub lost: BTreeSet<NodeName>,
     /// Slots that are to move, and where to; see [`rebalance`](super::rebalance()). A move that is
     /// not possible is left out: the same rules hold as for a task that is new on a node.
@@ -30,8 +30,8 @@ pub struct PlanOptions {
     /// For a loop that keeps a stack as it is declared: sick tasks are replaced, and what stays is not
     /// waited for.
     pub upkeep: bool,
-    /// Slots that are left as they are for now; see [`Upkeep`](super::Upkeep).
-    pub resting: BTreeMap<(ServiceName, Slot), Rest>,
+    /// Slots that are left as they are for now; see [`RestartBackoff`](super::RestartBackoff).
+    pub suppressed: BTreeMap<(ServiceName, Slot), Suppressed>,
 }
 
 impl Default for PlanOptions {
@@ -44,7 +44,7 @@ impl Default for PlanOptions {
             lost: BTreeSet::new(),
             moves: BTreeMap::new(),
             upkeep: false,
-            resting: BTreeMap::new(),
+            suppressed: BTreeMap::new(),
         }
     }
 }

@@ -1,40 +1,27 @@
 //! Images are pinned to a digest when the plan is made, so that every node runs the same bits and a tag
 //! that moves does not change what runs by itself.
 //!
-//! The modes are `docker stack deploy --resolve-image`'s. Where the look-up fails, an unchanged image
-//! keeps the digest that runs: Docker drops the pin then, and rolls every task for an unchanged file.
+//! The modes are `docker stack deploy --resolve-image`'s. If the look-up fails, an unchanged image keeps the
+//! running digest: Docker drops the pin then, and rolls every task for an unchanged file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::note::Note;
-use crate::model::spec::{Platform, StackSpec};
+use crate::model::image::Resolutions;
+use crate::model::spec::StackSpec;
 use crate::model::task::Task;
 use crate::model::{ServiceName, image::ImageRef};
 
 /// When a registry is asked for an image's digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ResolveImage {
-    /// Every time.
     #[default]
     Always,
     /// Only for services whose image differs from the one that was deployed.
     Changed,
-    /// Never.
     Never,
 }
-
-/// What a registry said of an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolved {
-    /// `sha256:…`.
-    pub digest: String,
-    /// Platforms the image is made for.
-    pub platforms: Vec<Platform>,
-}
-
-/// Answers of registries, by image as written; the error is the registry's words.
-pub type Resolutions = BTreeMap<String, Result<Resolved, String>>;
 
 /// Images a registry should be asked about before the plan is made.
 #[must_use]
@@ -71,7 +58,7 @@ pub fn pin<'t>(
 ) -> Vec<Note> {
     let deployed = deployed(running);
     take_over_forced(spec, &deployed);
-    // One note for all images with the same trouble: a registry that is down is one piece of news.
+    // One note for all images with the same error: a registry that is down is reported once.
     let (mut kept_pins, mut unpinned) = (Troubles::new(), Troubles::new());
     for service in spec.services.values_mut() {
         let image = service.task.image.clone();
@@ -154,7 +141,8 @@ fn has_digest(image: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::builder::*;
+    use crate::model::image::Resolved;
+    use crate::model::testing::*;
 
     fn answer(text: &str) -> Resolutions {
         let resolved = Resolved { digest: format!("sha256:{text}"), platforms: Vec::new() };
@@ -195,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_file_pins_is_asked_of_nobody() {
+    fn a_pinned_image_is_not_looked_up() {
         let pinned = format!("web:1@sha256:{}", "a".repeat(64));
         let spec = stack(vec![with_image(replicated("web", 1), &pinned)]);
         assert!(images_to_resolve(&spec, ResolveImage::Always, std::iter::empty()).is_empty());
@@ -211,9 +199,9 @@ mod tests {
         };
         let answers = [("a:1".to_owned(), why(1)), ("b:1".to_owned(), why(2))].into();
         let notes = pin(&mut spec, ResolveImage::Always, std::iter::empty(), &answers);
-        let told: Vec<String> = notes.iter().map(ToString::to_string).collect();
+        let printed: Vec<String> = notes.iter().map(ToString::to_string).collect();
         assert_eq!(
-            told,
+            printed,
             [
                 "not pinned to a digest, used or pulled by tag (the registry cannot be reached: connection refused): a:1, b:1"
             ]

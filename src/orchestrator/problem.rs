@@ -15,26 +15,15 @@ pub enum Problem {
     /// A needed host does not answer.
     #[error("node `{node}` is unreachable: {}", why.reason)]
     #[diagnostic(code(stackctl::cluster::node_unreachable), help("{}", silent_help(node, why)))]
-    Silent {
-        /// Which.
-        node: NodeName,
-        /// Why.
-        why: Unreachable,
-    },
+    Silent { node: NodeName, why: Unreachable },
     /// Which hosts there are is not known: on those that are not named, tasks may run.
     #[error("which hosts there are is not known: {}", why.reason)]
     #[diagnostic(code(stackctl::cluster::hosts_unknown), help("{}", hosts_help(why)))]
-    HostsUnknown {
-        /// Why.
-        why: Unreachable,
-    },
+    HostsUnknown { why: Unreachable },
     /// What the ledger says of nodes cannot be read: a drained node would look active.
     #[error("what is remembered of the nodes cannot be read: {}", why.reason)]
     #[diagnostic(code(stackctl::cluster::records_unknown), help("{}", records_help(why)))]
-    RecordsUnknown {
-        /// Why.
-        why: Unreachable,
-    },
+    RecordsUnknown { why: Unreachable },
     /// No node for some tasks.
     #[error("no suitable node for {} of service `{}`: {}", tasks(.0.tasks), .0.service, .0.summary())]
     #[diagnostic(
@@ -45,23 +34,15 @@ pub enum Problem {
     /// A constraint that cannot be read.
     #[error("service `{service}`: {why}")]
     #[diagnostic(code(stackctl::placement::bad_constraint))]
-    BadConstraint {
-        /// Service.
-        service: ServiceName,
-        /// The parser's words.
-        why: String,
-    },
+    BadConstraint { service: ServiceName, why: String },
     /// A network with the wanted name is there, and is not what is wanted.
     #[error("network `{network}` on node `{node}` {why}")]
     #[diagnostic(code(stackctl::network::conflict), help("{help}"))]
     NetworkConflict {
-        /// Which node.
         node: NodeName,
         /// Full name.
         network: String,
-        /// How it differs.
         why: String,
-        /// What to do.
         help: String,
     },
     /// Secrets are not delivered yet.
@@ -72,12 +53,7 @@ pub enum Problem {
             "this version of stackctl does not deploy stacks with `secrets:`, so that none ever lies readable on a host; take `secrets:` out of the stackfile"
         )
     )]
-    Secrets {
-        /// Its key.
-        secret: String,
-        /// Who asks for it.
-        services: Vec<ServiceName>,
-    },
+    Secrets { secret: String, services: Vec<ServiceName> },
     /// A config's owner is not a number.
     #[error("service `{service}`: config owner `{what}` is not a number")]
     #[diagnostic(
@@ -85,7 +61,6 @@ pub enum Problem {
         help("write `uid` and `gid` as numbers: names are known only inside the image")
     )]
     BadFileOwner {
-        /// Service.
         service: ServiceName,
         /// As written.
         what: String,
@@ -97,25 +72,17 @@ pub enum Problem {
         help("external configs have no store on plain hosts yet: give `{config}` a `file:`")
     )]
     NoContent {
-        /// Service.
         service: ServiceName,
         /// Key of the config.
         config: String,
     },
-    /// Services that each want to be placed after the other.
-    #[error("services look for one another's company in a circle: {}", services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", "))]
+    /// Services that each must be placed after the other.
+    #[error("circular affinity between services: {}", services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", "))]
     #[diagnostic(
         code(stackctl::placement::affinity_cycle),
         help("take one of the affinities out, or let it only prefer: `affinity:service ==~ …`")
     )]
     AffinityCycle {
-        /// The services of the circle.
-        services: Vec<ServiceName>,
-    },
-    /// Services that wait for one another.
-    #[error("services depend on one another in a circle: {}", services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", "))]
-    #[diagnostic(code(stackctl::placement::dependency_cycle), help("take one of them out of `depends_on`"))]
-    DependencyCycle {
         /// The services of the circle.
         services: Vec<ServiceName>,
     },
@@ -146,9 +113,7 @@ impl Problem {
             Self::BadConstraint { service, .. }
             | Self::BadFileOwner { service, .. }
             | Self::NoContent { service, .. } => Some(service),
-            Self::Secrets { services, .. }
-            | Self::AffinityCycle { services }
-            | Self::DependencyCycle { services } => services.first(),
+            Self::Secrets { services, .. } | Self::AffinityCycle { services } => services.first(),
             Self::Silent { .. }
             | Self::HostsUnknown { .. }
             | Self::RecordsUnknown { .. }
@@ -173,8 +138,7 @@ impl Problem {
             | Self::Secrets { .. }
             | Self::BadFileOwner { .. }
             | Self::NoContent { .. }
-            | Self::AffinityCycle { .. }
-            | Self::DependencyCycle { .. } => false,
+            | Self::AffinityCycle { .. } => false,
         }
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::assign::loss::local_data;
 use super::options::PlanOptions;
-use super::scheduler::{Request, Residents, Tally, refusal};
+use super::scheduler::{Occupants, Request, Tally, refusal};
 use super::site::{Demand, Site, sites};
 use crate::model::Observed;
 use crate::model::ids::{NodeName, ServiceName, StackName};
@@ -24,15 +24,10 @@ use crate::model::task::{Slot, Task, TaskStatus};
 /// One task to move.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Move {
-    /// Which service.
     pub service: ServiceName,
-    /// Which slot.
     pub slot: Slot,
-    /// Where it is.
     pub from: NodeName,
-    /// Where it goes.
     pub to: NodeName,
-    /// What that levels.
     pub gain: Gain,
 }
 
@@ -42,21 +37,14 @@ pub struct Move {
 pub enum Gain {
     /// Branches of a spread preference, the outermost being 0.
     Branch {
-        /// Which preference.
         level: usize,
         /// Tasks of the service more.
         excess: u32,
     },
     /// The service's tasks on two nodes.
-    Service {
-        /// Tasks more.
-        excess: u32,
-    },
+    Service { excess: u32 },
     /// All tasks on two nodes.
-    Node {
-        /// Tasks more.
-        excess: u32,
-    },
+    Node { excess: u32 },
 }
 
 /// The moves that level a stack's tasks, `max_moves` at most, best first.
@@ -86,7 +74,7 @@ pub fn rebalance(
     moves
 }
 
-/// The world once a move is made, for whoever moves tasks of another stack next.
+/// The state after a move, as the input for moves of another stack.
 pub fn carry(observed: &mut Observed, stack: &StackName, one: &Move) {
     let view = |observed: &mut Observed, name: &NodeName| match observed.nodes.get_mut(name) {
         Some(ObservedNode { view: NodeView::Facts(facts), .. }) => Some(std::mem::take(&mut facts.tasks)),
@@ -131,8 +119,8 @@ impl<'o> Balance<'o> {
             && strategy == Strategy::Spread
             && local_data(service, spec).is_none();
         let request = Request::of(service, spec).ok().filter(|_| may_move)?;
-        let residents = Residents::of(sites);
-        let mut tally = Tally::of(&request, service, &spec.name, Some(&residents), sites);
+        let occupants = Occupants::of(sites);
+        let mut tally = Tally::of(&request, service, &spec.name, Some(&occupants), sites);
         let index: BTreeMap<&NodeName, usize> =
             sites.iter().enumerate().map(|(at, site)| (&site.member.name, at)).collect();
         let wanted = service.task.hash();
@@ -275,7 +263,7 @@ fn one_of_each_slot<'o>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::builder::*;
+    use crate::model::testing::*;
     use crate::model::{Health, Timestamp};
 
     /// The stack's tasks on these nodes, in order of slot.
@@ -308,12 +296,12 @@ mod tests {
         observed
     }
 
-    fn told(moves: &[Move]) -> Vec<String> {
+    fn printed(moves: &[Move]) -> Vec<String> {
         moves.iter().map(|m| format!("{}.{} {} to {}", m.service, m.slot, m.from, m.to)).collect()
     }
 
     fn moves(observed: &Observed, spec: &StackSpec, max: usize) -> Vec<String> {
-        told(&rebalance(observed, spec, &PlanOptions::default(), max))
+        printed(&rebalance(observed, spec, &PlanOptions::default(), max))
     }
 
     #[test]

@@ -170,7 +170,7 @@ impl Site<'_> {
     }
 }
 
-/// What a node that has an image calls it: by digest where it is pinned, by tag otherwise.
+/// The name of an image on a node: by digest where it is pinned, or else by tag.
 pub(crate) fn name_on_node(image: &str) -> Option<String> {
     let Ok(image) = ImageRef::parse(image) else { return Some(image.to_owned()) };
     match (&image.digest, image.effective_tag()) {

@@ -1,13 +1,13 @@
-//! What if a node were lost, or another one were there: a look at a cluster that is not.
+//! What if a node were lost, or another one were there: plans on a hypothetical cluster.
 //!
-//! The observation and the options are changed before the plan is made; nothing else knows of it.
+//! The observation and the options are changed before the plan is made; no other code knows of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::action::What;
 use super::forecast::Plan;
 use super::options::PlanOptions;
 use crate::model::Observed;
+use crate::model::action::What;
 use crate::model::ids::{NodeName, ServiceName, StackName};
 use crate::model::node::{Availability, Member, NodeFacts, NodeView, Role};
 use crate::model::observed::ObservedNode;
@@ -26,9 +26,7 @@ pub struct WhatIf {
 /// A node that might be added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewNode {
-    /// Its name.
     pub name: NodeName,
-    /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// CPU in billionths of a core; as much as the first node that answers, without it.
     pub nano_cpus: Option<i64>,
@@ -55,7 +53,7 @@ impl WhatIf {
 }
 
 impl NewNode {
-    /// Empty, and otherwise like a node that is there: same platform, drivers and size.
+    /// Empty, and like an existing node in all else: same platform, drivers and size.
     fn observed(&self, pattern: Option<&NodeFacts>) -> ObservedNode {
         let plain = NodeFacts {
             platform: Platform { os: "linux".to_owned(), architecture: "amd64".to_owned() },
@@ -90,13 +88,9 @@ impl NewNode {
 /// Tasks of one service on one node, now and once a plan is carried out.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Landing {
-    /// Which service.
     pub service: ServiceName,
-    /// Which node.
     pub node: NodeName,
-    /// Live tasks now.
     pub now: u32,
-    /// Live tasks then.
     pub then: u32,
 }
 
@@ -146,7 +140,7 @@ pub fn landings(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::builder::*;
+    use crate::model::testing::*;
 
     #[test]
     fn an_added_node_takes_tasks_as_its_labels_and_size_allow() {

@@ -1,4 +1,4 @@
-//! What a task runs: the container's part of a service.
+//! The container of a task.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ pub fn body(stack: &Stack<'_>, task: &TaskSpec, written: Written<'_>) -> Body {
         .with("CapabilityDrop", task.cap_drop.clone())
         .with("Ulimits", task.ulimits.iter().map(ulimit).collect::<Vec<_>>())
         .with("OomScoreAdj", task.oom_score_adj);
-    // Not given and false are two things: the engine may have a default of its own.
+    // A missing value and false differ: the engine may have its own default.
     match task.init {
         Some(init) => body.with_even_empty("Init", init),
         None => body,
@@ -193,7 +193,7 @@ fn names<'w>(written: Written<'w>, directory: &str) -> BTreeMap<(&'w str, String
     let name = |item: Written<'w>| {
         let source = item.at("source").text()?;
         let target = item.at("target").text().filter(|target| !target.is_empty()).unwrap_or(source);
-        // Whichever of the two the target is: only one of them is asked for.
+        // The target is one of the two, and only one of them is looked up.
         Some([((source, target.to_owned()), target), ((source, format!("{directory}{target}")), target)])
     };
     written.items().filter_map(name).flatten().collect()

@@ -1,9 +1,9 @@
-//! A stack in the words of swarm mode: the requests that `docker stack deploy` would make of an engine.
+//! A stack in the format of swarm mode: the requests that `docker stack deploy` would send to an engine.
 //!
-//! The values come from the [`StackSpec`], so that what is shown is what a deploy here goes by. A spec
-//! has every default filled in, and docker's client sends none of them: the merged file tells which
-//! settings somebody wrote. What has no field in those requests (devices, fixed addresses, …) is left
-//! out, and so is whatever is null, false or empty. Knows nothing of files, hosts and printing.
+//! The values come from the [`StackSpec`], so that they are those of a deploy with stackctl. A spec has every default
+//! filled in, and docker's client sends none of them: the merged file shows which settings the user wrote. Settings
+//! without a field in those requests (devices, fixed addresses, …) are left out, and so are null, false and empty
+//! values. Knows nothing of files, hosts and printing.
 
 mod container;
 mod resources;
@@ -37,14 +37,14 @@ pub fn bodies(spec: &StackSpec, merged: &Node) -> Value {
     Value::Object(all)
 }
 
-/// A service as an engine would show it, with every default filled in: there is no file that could tell
-/// what somebody wrote.
+/// A service as an engine would show it, with every default filled in, because there is no file that shows what the
+/// user wrote.
 #[must_use]
 pub fn settled(spec: &StackSpec, service: &ServiceSpec) -> Value {
     service::body(&Stack::new(spec), service, Written::Settled)
 }
 
-/// A spec, and what is looked up in it again and again.
+/// A spec, with indexes of what is looked up often.
 struct Stack<'a> {
     spec: &'a StackSpec,
     /// Keys of networks by full name.
@@ -81,7 +81,7 @@ fn labels<'l>(spec: &StackSpec, own: impl IntoIterator<Item = (&'l String, &'l S
 struct Body(Map<String, Value>);
 
 impl Body {
-    /// With a field, unless there is nothing to say: zero is something.
+    /// Adds a field, unless the value is null, false or empty; zero is kept.
     fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         let value = value.into();
         let says_nothing = match &value {
@@ -98,7 +98,7 @@ impl Body {
         self
     }
 
-    /// With a field that says something even when it is false or empty.
+    /// Adds a field even if its value is false or empty.
     fn with_even_empty(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.0.insert(key.to_owned(), value.into());
         self
@@ -111,12 +111,12 @@ impl From<Body> for Value {
     }
 }
 
-/// What was written.
+/// The settings that the user wrote.
 #[derive(Clone, Copy)]
 enum Written<'a> {
-    /// A part of the merged file, or the lack of it.
+    /// A part of the merged file, possibly missing.
     File(Option<&'a Node>),
-    /// No file is known: every setting counts as written, and its words are those of the spec.
+    /// Without a file: every setting counts as written, with the values of the spec.
     Settled,
 }
 
@@ -135,7 +135,7 @@ impl<'a> Written<'a> {
         }
     }
 
-    /// Whether somebody wrote something here.
+    /// Whether the user wrote this setting.
     fn is_there(self) -> bool {
         match self {
             Self::File(node) => node.is_some_and(|node| !node.is_null()),
@@ -143,7 +143,7 @@ impl<'a> Written<'a> {
         }
     }
 
-    /// The word that somebody wrote, or that of the spec where there is no file.
+    /// The text that the user wrote, or that of the spec if there is no file.
     fn word(self, settled: Value) -> Value {
         match self {
             Self::File(node) => node.and_then(Node::as_text).map_or(Value::Null, Value::from),
@@ -151,7 +151,7 @@ impl<'a> Written<'a> {
         }
     }
 
-    /// The value if somebody wrote one.
+    /// The value if the user wrote one.
     fn then<T>(self, value: T) -> Option<T> {
         self.is_there().then_some(value)
     }

@@ -12,6 +12,7 @@ use crate::model::spec::{ConfigSpec, IpamPool, NetworkSpec, SecretSpec};
 /// The driver of a network that names none.
 const OVERLAY: &str = "overlay";
 
+/// The requests for the networks of the stack.
 pub fn networks(spec: &StackSpec) -> Vec<Value> {
     let body = |network: &NetworkSpec| {
         Body::default()
@@ -41,6 +42,7 @@ fn ipam(network: &NetworkSpec) -> Body {
         .with("Config", network.ipam.config.iter().map(pool).collect::<Vec<_>>())
 }
 
+/// The requests for the secrets of the stack, without their data.
 pub fn secrets(spec: &StackSpec) -> Vec<Value> {
     let body = |secret: &SecretSpec| {
         let driver = Body::default()
@@ -56,6 +58,7 @@ pub fn secrets(spec: &StackSpec) -> Vec<Value> {
     spec.secrets.values().filter(|secret| !secret.external).map(body).collect()
 }
 
+/// The requests for the configs of the stack.
 pub fn configs(spec: &StackSpec) -> Vec<Value> {
     let body = |config: &ConfigSpec| {
         Body::default()

@@ -10,7 +10,7 @@ use crate::model::spec::{
     ServiceSpec, TaskSpec, UpdateConfig,
 };
 
-/// The image as it was written, by which a later deploy tells whether somebody changed it.
+/// The image as written, by which a later deploy sees whether the user changed it.
 const IMAGE: &str = "com.docker.stack.image";
 
 /// The request for a service; `written` is its part of the file.
@@ -66,7 +66,7 @@ fn reservations(reserved: &Reservations) -> Body {
         .with("GenericResources", reserved.generic.iter().map(generic).collect::<Vec<_>>())
 }
 
-/// What the file leaves open is the engine's to decide.
+/// The engine decides what the file leaves open.
 fn restart(task: &TaskSpec, written: Written<'_>) -> Body {
     let policy = &task.restart_policy;
     let wanted = written.at("deploy").at("restart_policy");
@@ -79,7 +79,7 @@ fn restart(task: &TaskSpec, written: Written<'_>) -> Body {
     }
     match written.at("restart").text() {
         None => Body::default(),
-        // Read docker's way it is nothing at all, and the engine restarts.
+        // In docker's reading it is nothing, and the engine restarts.
         Some("no") if policy.condition != RestartCondition::None => Body::default(),
         Some(word) => Body::default()
             .with("Condition", json!(policy.condition))
@@ -102,7 +102,7 @@ fn networks(stack: &Stack<'_>, service: &ServiceSpec, written: Written<'_>) -> V
         let mut aliases = attachment.aliases.clone();
         let key = stack.networks.get(target.as_str());
         let own = key.map_or(Written::File(None), |key| written.at(key).at("aliases"));
-        // Docker puts the service's name behind what is written, even where it is among that.
+        // Docker appends the service's name to the written aliases, even if it is one of them.
         if own.items().any(|alias| alias.text() == Some(name)) {
             aliases.push(name.to_owned());
         }
@@ -135,7 +135,7 @@ fn mode(mode: ServiceMode, deploy: Written<'_>) -> Value {
     }
 }
 
-/// Of a block that is there docker sends the parallelism in any case, and no monitor of its own.
+/// For an existing block docker always sends the parallelism, and no default monitor.
 fn update(config: &UpdateConfig, written: Written<'_>) -> Body {
     if !written.is_there() {
         return Body::default();
@@ -147,7 +147,7 @@ fn update(config: &UpdateConfig, written: Written<'_>) -> Body {
     Body::default()
         .with("Parallelism", config.parallelism)
         .with("Delay", nanos("delay", config.delay.as_nanos()))
-        // As written: a rollback that is to be rolled back is taken for a pause by us and by the engine.
+        // As written: both stackctl and the engine treat a rollback of a rollback as a pause.
         .with("FailureAction", written.at("failure_action").word(json!(config.failure_action)))
         .with("Monitor", nanos("monitor", config.monitor.as_nanos()))
         .with("MaxFailureRatio", ratio)

@@ -1,7 +1,7 @@
-//! Walking a mapping key by key, each mistake reported and none of them the last.
+//! Reads a mapping key by key, and continues after each mistake.
 //!
-//! A reader takes what it knows from a [`Fields`] and gets `None` both for what is absent and for what
-//! was wrong (and is now in the sink), so it can go on and find the next mistake.
+//! A reader takes the keys that it knows from a [`Fields`], and gets `None` both for a missing value and for a wrong
+//! one (which is then in the sink), so it can continue and find the next mistake.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use super::scalar::go_float;
 use super::source::{Span, Spanned};
 use super::tree::{Entry, Map, Node, Value};
 
-/// Names and their short values. A list, as nobody looks one up by its name, and as large files have many.
+/// Names and their short values. A list, because they are never looked up by name, and large files have many.
 pub type Pairs = Vec<(String, Spanned<Option<String>>)>;
 
 /// A mapping that is being read.
@@ -27,7 +27,7 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The mapping at a node. Nothing there is an empty mapping to nobody: `None` without a word.
+    /// The mapping at a node. A missing value is `None`, without a diagnostic.
     /// `what` names it in messages: ``service `web` ``. `key` is the place of its key, or of itself.
     pub fn of(sink: &'a Sink<'a>, node: &'a Node, key: Span, what: impl Into<String>) -> Option<Self> {
         Self::inner(sink, node, key, what.into(), String::new())
@@ -106,7 +106,7 @@ impl<'a> Fields<'a> {
 
     /// Text.
     pub fn text(&self, key: &str) -> Option<Spanned<String>> {
-        text(self.sink, self.node(key)?, &self.name(key))
+        text(self.sink, self.node(key)?, || self.name(key))
     }
 
     /// Text that has to be there.
@@ -138,7 +138,7 @@ impl<'a> Fields<'a> {
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<Spanned<T>> {
         let node = self.node(key)?;
-        let text = text(self.sink, node, &self.name(key))?;
+        let text = text(self.sink, node, || self.name(key))?;
         match parse(&text) {
             Ok(value) => Some(Spanned::new(value, text.span)),
             Err(error) => {
@@ -179,7 +179,7 @@ impl<'a> Fields<'a> {
         same: impl Fn(&str, &str) -> bool,
     ) -> Option<Spanned<T>> {
         let node = self.node(key)?;
-        let text = text(self.sink, node, &self.name(key))?;
+        let text = text(self.sink, node, || self.name(key))?;
         if let Some((_, value)) = words.iter().find(|(word, _)| same(word, &text)) {
             return Some(Spanned::new(*value, text.span));
         }
@@ -191,7 +191,7 @@ impl<'a> Fields<'a> {
         let written = self.sink.written(node);
         self.sink.push(
             Diagnostic::error("unknown_word", format!("{} cannot be `{written}`", self.name(key)))
-                .on(node, "not a word this key knows")
+                .on(node, "not a value that this key allows")
                 .help(help),
         );
         None
@@ -277,7 +277,7 @@ impl<'a> Fields<'a> {
     pub fn texts(&self, key: &str) -> Option<Vec<Spanned<String>>> {
         let name = self.name(key);
         let nodes = self.list(key)?;
-        Some(each(Some(nodes), |node| text(self.sink, node, &format!("an item of {name}"))))
+        Some(each(Some(nodes), |node| text(self.sink, node, || format!("an item of {name}"))))
     }
 
     /// A mapping whose values are short: text, numbers, or nothing. In the order of the file, each name once.
@@ -306,7 +306,7 @@ impl<'a> Fields<'a> {
         Self::inner(self.sink, &entry.value, entry.key.span, self.owner.clone(), self.path_of(&entry.key))
     }
 
-    /// Reports every key that nobody asked for, with the nearest of those that were. `x-` keys pass.
+    /// Reports every key that the reader did not ask for, with the nearest known key. Accepts `x-` keys.
     pub fn deny_unknown(&self, known: &[&str]) {
         let taken = self.taken.borrow();
         for entry in &self.map.entries {
@@ -327,7 +327,7 @@ fn describe(path: &str, owner: &str) -> String {
     }
 }
 
-/// Reports a key that means nothing here.
+/// Reports an unknown key.
 pub fn unknown_key(sink: &Sink<'_>, entry: &Entry, what: &str, known: &[&str]) {
     misplaced_key(sink, entry, what, known, None);
 }
@@ -346,10 +346,9 @@ pub fn misplaced_key(sink: &Sink<'_>, entry: &Entry, what: &str, known: &[&str],
         Some(near) => Some(format!("did you mean `{near}`?")),
         None if known.is_empty() => None,
         None if known.len() <= 8 => Some(format!("it knows {}", quoted(known))),
-        None => Some("take it out; notes of your own go under a key that starts with `x-`".to_owned()),
+        None => Some("remove it; notes of your own go under a key that starts with `x-`".to_owned()),
     };
-    let mut diagnostic =
-        Diagnostic::error("unknown_key", message).at(entry.key.span, "not a key that is known here");
+    let mut diagnostic = Diagnostic::error("unknown_key", message).at(entry.key.span, "unknown here");
     if let Some(via) = entry.value.via() {
         diagnostic = diagnostic.also(via, "used here");
     }
@@ -374,7 +373,7 @@ pub fn wrong_type(sink: &Sink<'_>, node: &Node, name: &str, expected: &str) {
     sink.push(diagnostic);
 }
 
-/// How a value of the wrong type would look in the right one, where that is plain to see.
+/// How a value of the wrong type would look in the right one, if that is obvious.
 fn meant(sink: &Sink<'_>, node: &Node, expected: &str) -> Option<String> {
     let written = sink.written(node);
     let is_short = !written.contains('…') && sink.is_literal(node);
@@ -397,12 +396,13 @@ fn meant(sink: &Sink<'_>, node: &Node, expected: &str) -> Option<String> {
     }
 }
 
-/// Text, and nothing that merely looks like it.
-pub fn text(sink: &Sink<'_>, node: &Node, name: &str) -> Option<Spanned<String>> {
+/// Text, and nothing that is converted to text. The name is made only for a message: a file may hold
+/// a hundred thousand of these.
+pub fn text(sink: &Sink<'_>, node: &Node, name: impl FnOnce() -> String) -> Option<Spanned<String>> {
     match &node.value {
         Value::Text(text) => Some(Spanned::new(text.clone(), node.span)),
         _ => {
-            wrong_type(sink, node, name, "text");
+            wrong_type(sink, node, &name(), "text");
             None
         }
     }
@@ -433,7 +433,7 @@ pub fn list<'a>(sink: &Sink<'_>, node: &'a Node, name: &str) -> Option<&'a [Node
     list
 }
 
-/// What becomes of each that can be read. Takes no more room than that: of short lists there are many.
+/// Reads each item, and keeps those that are valid. Allocates no more than needed, since there are many short lists.
 pub fn each<'a, N, T>(all: Option<&'a [N]>, read: impl FnMut(&'a N) -> Option<T>) -> Vec<T> {
     let all = all.unwrap_or_default();
     let mut found = Vec::with_capacity(all.len());
@@ -449,7 +449,7 @@ fn quoted(words: &[&str]) -> String {
 /// Words that are compared with one that is not among them.
 const WORDS_MAX: usize = 2000;
 
-/// The nearest of some words, if it is near enough to have been meant.
+/// The nearest of some words, if it is near enough for a suggestion.
 #[must_use]
 pub fn closest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
     let lower = word.to_lowercase();

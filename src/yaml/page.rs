@@ -38,7 +38,7 @@ impl SourceCode for Page {
         lines_after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let line = self.lines.partition_point(|start| *start <= span.offset()) - 1;
-        // One more than asked for: an empty place at the begin of a line is told from the byte before it.
+        // One byte more than asked for: an empty place at the start of a line is found by the byte before it.
         let first = line.saturating_sub(lines_before + 1);
         let start = self.lines[first];
         let near: SourceSpan = (span.offset() - start, span.len()).into();
@@ -76,7 +76,7 @@ mod tests {
                 for len in 0..=text.len() - at {
                     for (before, after) in [(0, 0), (1, 1), (2, 3)] {
                         let span = (at, len).into();
-                        let told = |page: &dyn SourceCode| {
+                        let contents = |page: &dyn SourceCode| {
                             page.read_span(&span, before, after).ok().map(|found| {
                                 (
                                     found.data().to_vec(),
@@ -87,7 +87,11 @@ mod tests {
                                 )
                             })
                         };
-                        assert_eq!(told(&ours), told(&theirs), "{text:?} {at} {len} {before} {after}");
+                        assert_eq!(
+                            contents(&ours),
+                            contents(&theirs),
+                            "{text:?} {at} {len} {before} {after}"
+                        );
                     }
                 }
             }

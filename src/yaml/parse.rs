@@ -1,7 +1,7 @@
 //! Text to tree. With `syntax` the only file that knows `granit-parser`, which is young and changes often.
 //!
-//! Aliases are expanded here, each copy noting who called for it, within a budget, so that nobody
-//! after this has to fear a bomb. Merge keys are applied here, too: an entry of the mapping itself wins
+//! Expands aliases here, within a budget, so that later code need not guard against alias bombs; each copy records the
+//! alias that it came from. Merge keys are applied here, too: an entry of the mapping itself wins
 //! over a merged one, and the first of several merged mappings wins over the next.
 
 use std::collections::BTreeMap;

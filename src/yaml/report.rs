@@ -1,5 +1,5 @@
-//! What is wrong, where, and what to do: collected in a [`Sink`], ordered and capped, handed out as a
-//! [`Report`] that draws itself or goes to a machine.
+//! Diagnostics: collected in a [`Sink`], ordered and limited, and returned as a [`Report`] that draws itself or becomes
+//! JSON.
 //!
 //! Three voices: the headline says what is wrong, the label says where, the help says what to do next.
 //! Nothing from a file reaches a message with its control characters, and a value that came out of a
@@ -36,7 +36,7 @@ const NAME_MAX: usize = 4096;
 pub enum Severity {
     /// The file cannot be used.
     Error,
-    /// It can, but perhaps not as meant.
+    /// It can be used, but perhaps not as intended.
     Warning,
     /// Good to know.
     Note,
@@ -45,24 +45,19 @@ pub enum Severity {
 /// A place with a word on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
-    /// Where.
     pub span: Span,
-    /// What is there.
     pub text: String,
 }
 
-/// One thing to say about a file.
+/// One finding about a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Last part of the code; the sink puts `stackctl::<room>::` in front.
     pub code: &'static str,
-    /// How bad.
     pub severity: Severity,
-    /// The headline.
     pub message: String,
     /// Places; the first is the one it is about.
     pub labels: Vec<Label>,
-    /// What to do.
     pub help: Option<String>,
 }
 
@@ -72,17 +67,17 @@ impl Diagnostic {
         Self { code, severity, message: message.into(), labels: Vec::new(), help: None }
     }
 
-    /// Something that stops us.
+    /// An error: the file cannot be used.
     pub fn error(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(Severity::Error, code, message)
     }
 
-    /// Something that may not be meant.
+    /// A warning: perhaps not as intended.
     pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, code, message)
     }
 
-    /// Something to know.
+    /// A note.
     pub fn note(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(Severity::Note, code, message)
     }
@@ -120,8 +115,8 @@ impl Diagnostic {
         self
     }
 
-    /// Spells out what a terminal would act on. Whoever quotes a file cleans what is quoted; but the words
-    /// of a parser may quote it too, a unit that is unknown or a character that is not allowed.
+    /// Escapes control characters. Callers clean what they quote from a file, but messages of a parser may quote it,
+    /// too, such as an unknown unit or an invalid character.
     fn spell_out(&mut self) {
         let labels = self.labels.iter_mut().map(|label| &mut label.text);
         for text in labels.chain([&mut self.message]).chain(&mut self.help) {
@@ -139,7 +134,7 @@ impl Diagnostic {
     }
 }
 
-/// Where diagnostics go. Shared by all who read one set of files.
+/// Collects diagnostics. All readers of one set of files share it.
 #[derive(Debug)]
 pub struct Sink<'a> {
     room: &'static str,
@@ -229,13 +224,13 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// Marks a value as reported: what is said about it from here on would only be a consequence.
+    /// Marks a value as reported: later diagnostics about it would only be consequences.
     pub fn spoil(&self, span: Span) {
         self.spoiled.borrow_mut().add(span);
     }
 
-    /// Notes that what stands at one place counts in place of what stands at another: a later file has
-    /// the last word. Whatever is said about the winner shows the loser, too.
+    /// Records that one place overrides another: a later file wins. Diagnostics about the one that won show the
+    /// overridden one, too.
     pub fn replaces(&self, winner: Span, loser: Span) {
         self.replaced.borrow_mut().insert(winner, loser);
     }
@@ -246,7 +241,7 @@ impl<'a> Sink<'a> {
         self.errors.get()
     }
 
-    /// Whether there are so many mistakes already that nobody will read advice on one more.
+    /// Whether there are so many mistakes already that one more needs no advice.
     #[must_use]
     pub fn is_flooded(&self) -> bool {
         self.errors.get() > ADVISED_MAX
@@ -309,7 +304,7 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// Everything, in the order of the files: what stops us, or else what there is to know.
+    /// Everything, in the order of the files: the errors, or else warnings and notes.
     pub fn finish(self) -> Result<Vec<Drawn>, Report> {
         let mut found = self.found.into_inner().list;
         let replaced = self.replaced.into_inner();
@@ -384,7 +379,7 @@ impl Pages {
             } else {
                 let place = sources.place(label.span);
                 drawn.elsewhere.push(Drawn {
-                    // It has been told already.
+                    // It has been reported already.
                     code: String::new(),
                     severity: Severity::Note,
                     message: format!("in `{}`", clean_up_to(place.file, NAME_MAX)),
@@ -423,13 +418,9 @@ fn related(sources: &Sources, label: &Label) -> MachinePlace {
 pub struct Drawn {
     /// `stackctl::compose::unknown_key`.
     pub code: String,
-    /// How bad.
     pub severity: Severity,
-    /// The headline.
     pub message: String,
-    /// What to do.
     pub help: Option<String>,
-    /// Name of the file.
     pub file: String,
     /// From 1; 0 if it is about no place.
     pub line: usize,
@@ -445,22 +436,17 @@ pub struct Drawn {
 /// A diagnostic for a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MachineDiagnostic {
-    /// How bad.
     pub severity: Severity,
     /// `stackctl::compose::unknown_key`.
     pub code: String,
-    /// Name of the file.
     pub file: String,
     /// From 1.
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
-    /// The headline.
     pub message: String,
-    /// What is at that place.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub label: String,
-    /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
     /// Other places that have to do with it.
@@ -471,13 +457,11 @@ pub struct MachineDiagnostic {
 /// A further place of a diagnostic, for a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MachinePlace {
-    /// Name of the file.
     pub file: String,
     /// From 1.
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
-    /// What is there.
     pub label: String,
 }
 
@@ -543,7 +527,7 @@ impl miette::Diagnostic for Drawn {
 /// Why a set of files cannot be used: every fault, in the order of the files.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// What is wrong; never empty.
+    /// The errors; never empty.
     pub faults: Vec<Drawn>,
     /// Warnings and notes that were found besides.
     pub notes: Vec<Drawn>,
@@ -565,7 +549,7 @@ impl Report {
         }
     }
 
-    /// Those that are drawn: nobody reads more in one go.
+    /// The diagnostics that are drawn, up to a readable number.
     fn drawn(&self) -> &[Drawn] {
         &self.faults[..self.faults.len().min(FAULTS_MAX)]
     }

@@ -29,9 +29,7 @@ impl SourceId {
 /// A range of bytes in one of the [`Sources`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Span {
-    /// The text.
     pub file: SourceId,
-    /// First byte.
     pub start: u32,
     /// One past the last byte.
     pub end: u32,
@@ -68,9 +66,7 @@ impl Span {
 /// A value and where it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Spanned<T> {
-    /// The value.
     pub value: T,
-    /// Where.
     pub span: Span,
 }
 
@@ -125,7 +121,6 @@ impl fmt::Debug for Sources {
 /// A place as people count: from 1, columns in characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place<'a> {
-    /// The file.
     pub file: &'a str,
     /// From 1.
     pub line: usize,

@@ -1,5 +1,5 @@
-//! What to say when a text breaks YAML's rules. The parser's words speak of scalars and block collections;
-//! a person wants to know which line is wrong and how it should look.
+//! Messages for texts that break YAML's rules. The parser speaks of scalars and block collections; users need to know
+//! which line is wrong and how to correct it.
 //!
 //! Beside `parse` the only file that knows `granit-parser`.
 
@@ -77,7 +77,7 @@ pub fn error(file: SourceId, text: &str, at: usize, kind: &ErrorKind, depth_max:
             .at(scene.here(), "does not fit the block text that begins with `|` or `>`")
             .help("indent all lines of the text alike, further than its key"),
         ErrorKind::MisplacedFlowCollectionEnd => {
-            diagnostic.at(scene.here(), "closes nothing").help("take it out, or open it before")
+            diagnostic.at(scene.here(), "closes nothing").help("remove it, or open it before")
         }
         ErrorKind::MismatchedFlowCollectionEnd { open, close } => {
             let diagnostic = diagnostic.at(scene.here(), format!("`{close}` where `{open}` is open"));

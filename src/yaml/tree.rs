@@ -35,7 +35,6 @@ pub enum Value {
     Int(Whole),
     /// Any other number.
     Float(f64),
-    /// Text.
     Text(String),
     /// A sequence.
     List(Vec<Node>),
@@ -93,16 +92,13 @@ impl Value {
 /// A mapping, in the order of the file. Keys are unique.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Map {
-    /// The entries.
     pub entries: Vec<Entry>,
 }
 
 /// A key and its value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// The key.
     pub key: Spanned<String>,
-    /// The value.
     pub value: Node,
 }
 
@@ -192,7 +188,7 @@ impl Node {
         self.rare.as_ref()?.via
     }
 
-    /// The place that counts where nodes are told apart: that of the alias, or its own.
+    /// The place that distinguishes nodes: that of the alias, or its own.
     #[must_use]
     pub fn place(&self) -> Span {
         self.via().unwrap_or(self.span)
@@ -299,7 +295,7 @@ impl Node {
         }
     }
 
-    /// Notes on this node and all below it that `use_site` called for them.
+    /// Records on this node and all below it that they came through `use_site`.
     pub fn reach_through(&mut self, use_site: Span) {
         self.set_via(Some(use_site));
         match &mut self.value {

@@ -4,7 +4,7 @@
 #   ci.sh check      is the stackfile right? Asks no host
 #   ci.sh review     what would a merge change? Asks no host: compares with a snapshot
 #   ci.sh plan       what will be done? Asks the hosts, changes nothing, keeps the plan
-#   ci.sh deploy     does what the plan says, or nothing if it is not true any more
+#   ci.sh deploy     does what the plan says, or nothing if it is stale
 #   ci.sh snapshot   keeps what runs now, for the reviews to come
 #
 # Set STACK and FILE; the hosts are those of ./stackctl.yml or $STACKCTL_INVENTORY.

@@ -2,11 +2,7 @@
 //!
 //! `cargo bench --bench forecast`; a word behind `--` chooses: `-- new/100k`.
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures time")]
-#![allow(missing_docs, reason = "criterion's macros make functions without them")]
 
-#[path = "../support/builder.rs"]
-#[allow(dead_code, reason = "shared with the tests, which need more of it")]
-mod builder;
 #[path = "../support/stackfile.rs"]
 mod stackfile;
 
@@ -16,10 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use stackctl::model::action::What;
 use stackctl::model::node::NodeView;
 use stackctl::model::spec::{ConfigSpec, FileMount, NetworkSpec, UpdateOrder};
+use stackctl::model::testing as builder;
 use stackctl::model::{Health, Observed, StackSpec, Task, TaskStatus, Timestamp};
-use stackctl::orchestrator::{Plan, PlanOptions, What};
+use stackctl::orchestrator::{Plan, PlanOptions};
 
 const ZONES: usize = 7;
 

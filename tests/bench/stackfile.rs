@@ -4,7 +4,6 @@
 //! `STACKCTL_CORPUS`, the directory of real stackfiles that the tests in `tests/corpus` read; `docker` also a
 //! `docker` that knows `stack config`. What is left out is said.
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures time, reads files and runs programs")]
-#![allow(missing_docs, reason = "criterion's macros make functions without them")]
 
 #[path = "../support/stackfile.rs"]
 mod stackfile;

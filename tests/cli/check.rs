@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 use serde_json::Value;
 
+use crate::hosts::Hosts;
 use crate::run::Room;
 
 const BASE: &str =
@@ -53,6 +54,27 @@ fn warnings_are_errors_to_who_says_so() {
     assert!(run.status == 1 && run.stdout.ends_with("base.yml: 1 error\n"), "{}", run.show());
     assert_eq!(room.run("check -c good.yml").show(), "status: 0\n--- stdout\ngood.yml: nothing found\n");
     assert_eq!(room.run("check -q -c good.yml").show(), "status: 0\n");
+}
+
+/// Docker takes such files, and waits for nothing at all.
+#[test]
+fn what_cannot_be_waited_for_is_no_reason_to_refuse() {
+    let text = "services:\n  a: {image: a, depends_on: [b, gone]}\n  b: {image: a, depends_on: [a]}\n";
+    let hosts = Hosts::new(1);
+    hosts.stackfile(text);
+    let run = hosts.expect(0, "check");
+    assert!(run.stdout.ends_with("compose.yaml: 2 warnings\n"), "{}", run.show());
+    let run = hosts.expect(1, "check --strict");
+    assert!(run.stdout.ends_with("compose.yaml: 2 errors\n"), "{}", run.show());
+    let run = hosts.expect(0, "deploy --yes shop");
+    for told in ["undefined_service", "dependency_cycle", "closes the circle: `b` does not wait for `a`"] {
+        assert!(run.stderr.contains(told), "{told}: {}", run.show());
+    }
+    let begins = |word: &str| run.stderr.find(&format!("shop_{word}.1")).expect("a line about it");
+    assert!(begins("b") < begins("a"), "the order that can be kept: {}", run.show());
+    assert_eq!(hosts.running().len(), 2);
+    let run = hosts.expect(0, "deploy --yes shop");
+    assert!(run.stdout.contains("No changes."), "{}", run.show());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the README and `stacks/ci` say about CI, done.
+//! What the topic `ci` and `stacks/ci` say about CI, done.
 
 use std::path::Path;
 use std::process::Command;
@@ -185,11 +185,7 @@ fn a_comment_is_never_too_long() {
     let run = step(&room, &[], "review");
     assert_eq!(run.status, 0, "{}", run.stderr);
     let comment = kept(&room, "comment.md");
-    assert!(
-        comment.len() < 65_536 && comment.contains("kB more are too long for a comment"),
-        "{}",
-        comment.len()
-    );
+    assert!(comment.len() < 65_536 && comment.contains("kB do not fit into a comment"), "{}", comment.len());
     assert!(comment.contains("\n```\n\n</details>\n"), "what is cut is closed");
 }
 
@@ -210,12 +206,10 @@ fn what_was_planned_is_deployed_and_snapped() {
 }
 
 #[test]
-fn every_line_that_the_readme_has_about_ci_works() {
+fn every_line_that_the_topic_has_about_ci_works() {
     let hosts = shop();
     hosts.room.file("docker-compose.yml", &SHOP.replace("1.25", "1.26"));
-    let readme = read("README.md");
-    let section = readme.split("\n## In CI\n").nth(1).expect("the section");
-    let section = section.split("\n## ").next().expect("its end");
+    let section = read("src/cli/help/ci.md");
     let lines: Vec<&str> = section
         .split("```sh\n")
         .skip(1)

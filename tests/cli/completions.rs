@@ -65,10 +65,22 @@ fn names_of_the_cluster_are_completed() {
     assert_eq!(candidates(&hosts, "logs shop "), ["db", "web"]);
     assert_eq!(candidates(&hosts, "node inspect "), ["h1", "h2"]);
     assert_eq!(candidates(&hosts, "node inspect h2"), ["h2"]);
+    let text = std::fs::read_to_string(hosts.path().join("stackctl.yml")).expect("an inventory");
+    hosts.file(
+        ".config/stackctl/lab.yml",
+        &text.replace("cluster: test", "cluster: lab").replace("h2:", "l2:"),
+    );
+    assert_eq!(candidates(&hosts, "node ls --cluster "), ["lab"]);
+    assert_eq!(candidates(&hosts, "--cluster lab node inspect "), ["h1", "l2"]);
+    assert_eq!(candidates(&hosts, "node inspect --cluster=other "), [""; 0]);
     // Whoever cannot be asked has no names, and no words either.
     hosts.engines.iter().for_each(|engine| engine.kill());
     assert_eq!(candidates(&hosts, "ps "), [""; 0]);
     assert_eq!(candidates(&hosts, "node inspect h1"), ["h1"]);
+    // Help needs no host.
+    assert_eq!(candidates(&hosts, "help upd"), ["updates"]);
+    assert_eq!(candidates(&hosts, "help rec"), ["reconcile"]);
+    assert_eq!(candidates(&hosts, "man glo"), ["glossary"]);
 }
 
 #[test]

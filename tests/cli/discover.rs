@@ -161,13 +161,13 @@ fn a_source_that_fails_stops_plans_and_is_never_an_empty_one() {
     assert_eq!(cluster.writes(), [""; 0]);
     let run = cluster.expect(0, "node ls --format {{.Name}}");
     assert_eq!(run.stdout, "h1\n");
-    assert!(run.stderr.contains("there may be more hosts than these"), "{}", run.show());
+    assert!(run.stderr.contains("the list of hosts may be incomplete"), "{}", run.show());
     cluster.expect(6, "ps shop");
     // What needs no plan goes on.
     cluster.expect(0, "history shop");
     cluster.expect(0, "suspend shop");
     for (text, word) in [
-        ("", "it prints nothing"),
+        ("", "its output is empty"),
         ("{\"hosts\": {\"h1\": \"unix:///elsewhere\"}}", "`h1` is unix://"),
         ("{\"hosts\": {\"h2\": {\"address\": \"h2\", \"role\": \"manager\"}}}", "makes `h2` a manager"),
     ] {
@@ -202,7 +202,7 @@ fn few_hosts_of_many_are_not_believed_until_a_person_says_so() {
     let run = cluster.expect(1, "node forget h9");
     assert!(run.stderr.contains("stackctl::discovery::not_known"), "{}", run.show());
     let run = cluster.expect(0, "node forget h3 h4");
-    assert!(run.stderr.contains("Host h3 is forgotten"), "{}", run.show());
+    assert!(run.stderr.contains("Host h3 is dropped"), "{}", run.show());
     // Half of two may go.
     cluster.expect(0, "deploy --yes shop");
 }

@@ -63,6 +63,7 @@ fn every_command_has_a_page() {
         "version",
         "completions",
         "man",
+        "help",
     ] {
         let run = room.run(&format!("{command} -h"));
         assert_eq!(run.status, 0, "{command}");

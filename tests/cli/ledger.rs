@@ -157,7 +157,7 @@ fn who_comes_second_is_told_or_waits() {
         let second = cluster.run("deploy --yes shop");
         assert_eq!(second.status, 5, "{}", second.show());
         assert!(
-            masked(&second.stderr).contains("stack `shop` is taken by ann@mill (process"),
+            masked(&second.stderr).contains("stack `shop` is locked by ann@mill (process"),
             "{}",
             second.show()
         );
@@ -167,7 +167,7 @@ fn who_comes_second_is_told_or_waits() {
         let third = cluster.run("deploy --yes --lock-timeout 60s shop");
         assert_eq!(third.status, 0, "{}", third.show());
         assert!(third.stderr.contains("Waiting for ann@"), "{}", third.show());
-        assert!(third.stderr.contains("Somebody else has done it meanwhile."), "{}", third.show());
+        assert!(third.stderr.contains("Another deploy has already applied this."), "{}", third.show());
         let first = first.join().expect("no panic");
         assert_eq!(first.status, 0, "{}", first.show());
     });
@@ -194,7 +194,7 @@ fn a_lease_that_was_ended_stops_its_holder() {
         let (_, rest) = second.stderr.split_once("unlock ").expect("what to type");
         let id = rest.split('`').next().expect("an id");
         let run = cluster.expect(0, &format!("unlock {id}"));
-        assert!(masked(&run.stderr).starts_with("The lease of ann@mill (process"), "{}", run.show());
+        assert!(masked(&run.stderr).starts_with("The lock of ann@mill (process"), "{}", run.show());
         cluster.expect(1, &format!("unlock {id}"));
         cluster.expect(1, "unlock nonsense");
         let first = first.join().expect("no panic");

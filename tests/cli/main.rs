@@ -5,9 +5,13 @@
 mod certificates;
 #[path = "../support/engine/mod.rs"]
 mod engine;
+#[path = "../support/envelope.rs"]
+mod envelope;
 #[path = "../support/git.rs"]
 mod git;
 mod run;
+#[path = "../support/samples.rs"]
+mod samples;
 
 mod check;
 mod ci;
@@ -15,14 +19,17 @@ mod completions;
 mod config;
 mod discover;
 mod events;
+mod example;
 mod files;
 mod help;
 mod hook;
 mod hosts;
+mod inventories;
 mod ledger;
 mod log;
 mod nodes;
 mod notify;
+mod readme;
 mod reconcile;
 mod repositories;
 mod saved_plans;
@@ -30,7 +37,9 @@ mod snapshot;
 mod stack;
 mod stacks;
 mod status;
+mod topics;
 mod undo;
 mod verbs;
 mod version;
 mod webhook;
+mod zookeeper;

@@ -157,7 +157,7 @@ fn what_cannot_be_read_is_not_taken_for_nothing() {
     cluster.expect(6, "deploy --yes shop");
     assert!(run.stderr.contains("stackctl::cluster::records_unknown"), "{}", run.show());
     let shown = cluster.run("node ls");
-    assert!(shown.stderr.contains("nodes are shown as the inventory has them"), "{}", shown.show());
+    assert!(shown.stderr.contains("nodes are shown as in the inventory"), "{}", shown.show());
     cluster.expect(6, "node update --label-add a=b h1");
     cluster.engines[1].revive();
     cluster.engines[2].revive();
@@ -178,7 +178,7 @@ fn what_was_left_half_written_stops_a_look_and_is_settled_by_a_deploy() {
         world.add_volume(&first.replace("-1.0", "-2.0"), &body);
     });
     let run = cluster.expect(1, "diff shop");
-    assert!(run.stderr.contains("nodes/cluster number 2 is half"), "{}", run.show());
+    assert!(run.stderr.contains("nodes/cluster number 2 is incomplete"), "{}", run.show());
     cluster.stackfile(&WEB.replace("1.25", "1.26"));
     cluster.expect(0, "deploy --yes shop");
     cluster.expect(0, "diff shop");

@@ -79,7 +79,7 @@ fn a_suspended_stack_is_left_as_it_is() {
     assert!(run.stderr.contains("Stack shop is suspended: the loop leaves it as it is."), "{}", run.show());
     cluster.forget_calls();
     let again = cluster.expect(0, "suspend shop");
-    assert!(again.stderr.contains("has been suspended by ann@"), "{}", again.show());
+    assert!(again.stderr.contains("is already suspended by ann@"), "{}", again.show());
     assert_eq!(cluster.writes(), [""; 0], "the second time nothing is written");
     damage(&cluster);
     let run = cluster.expect(0, "reconcile --once");
@@ -100,7 +100,7 @@ fn a_suspended_stack_is_left_as_it_is() {
 fn times_and_places_that_make_no_sense_are_refused() {
     let cluster = deployed();
     let run = cluster.expect(64, "reconcile --node-timeout 1s");
-    assert!(run.stderr.contains("--node-timeout is 1s, and must be 3s at least"), "{}", run.show());
+    assert!(run.stderr.contains("--node-timeout is 1s, but must be at least 3s"), "{}", run.show());
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let at = taken.local_addr().expect("an address");
     let run = cluster.expect(1, &format!("reconcile --once --listen {at}"));

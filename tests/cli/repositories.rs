@@ -366,7 +366,7 @@ fn status_tells_what_a_repository_declares_and_was_not_released() {
     let run = place.cluster.expect(1, why);
     let lines: Vec<&str> = run.stdout.lines().collect();
     assert!(
-        lines[0].starts_with("it cannot be read at ") && lines[0].contains("compose.yaml:1:"),
+        lines[0].starts_with("cannot read it at ") && lines[0].contains("compose.yaml:1:"),
         "{run}",
         run = run.show()
     );
@@ -381,5 +381,5 @@ fn status_tells_what_a_repository_declares_and_was_not_released() {
     // One that cannot be asked.
     let run = place.cluster.expect(1, "status --repo nowhere.git --format {{.Stack}}");
     assert_eq!(run.stdout, "blog\nshop\n");
-    assert!(run.stderr.contains("what nowhere.git declares is not known"), "{}", run.show());
+    assert!(run.stderr.contains("it is unknown what nowhere.git declares"), "{}", run.show());
 }

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 /// Where a command runs: a directory of its own, and nothing of the caller's environment.
 pub struct Room {
     dir: tempfile::TempDir,
+    binary: PathBuf,
     env: BTreeMap<String, String>,
     /// What to show in place of texts that differ from run to run.
     masks: Vec<(String, String)>,
@@ -27,11 +28,18 @@ impl Room {
         let env = [("HOME", home.as_str()), ("COLUMNS", "100"), ("PATH", "/usr/bin:/bin")];
         let masks = vec![(home.clone(), "[DIR]".to_owned())];
         let env = env.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        Self { dir, env, masks }
+        Self { dir, binary: env!("CARGO_BIN_EXE_stackctl").into(), env, masks }
     }
 
     pub fn path(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Another build of the program.
+    #[allow(dead_code, reason = "of those who share this file, not all have one")]
+    pub fn binary(&mut self, path: &Path) -> &mut Self {
+        path.clone_into(&mut self.binary);
+        self
     }
 
     /// Writes a file into the room.
@@ -87,7 +95,7 @@ impl Room {
     }
 
     fn start(&self, args: &[&str]) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_stackctl"))
+        Command::new(&self.binary)
             .args(args)
             .env_clear()
             .envs(&self.env)

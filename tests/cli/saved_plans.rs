@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::envelope::resealed;
 use crate::hosts::Hosts;
 
 const SHOP: &str = "\
@@ -108,7 +109,7 @@ fn what_else_changes_in_the_cluster_does_not_stop_a_plan() {
         .file("other.yml", "services: {a: {image: 'busybox:1', deploy: {update_config: {monitor: 50ms}}}}\n");
     hosts.expect(0, "deploy --yes -c other.yml other");
     let run = hosts.expect(0, "deploy --yes -v plan.bin");
-    assert!(run.stderr.contains("The cluster is not as it was"), "{}", run.show());
+    assert!(run.stderr.contains("The cluster has changed since the plan was made"), "{}", run.show());
 }
 
 #[test]
@@ -127,7 +128,7 @@ fn who_deploys_between_the_look_and_the_lease_stops_a_plan() {
         }
         let run = hosts.run("deploy --lock-timeout 60s plan.bin");
         assert!(run.status == 1 && run.stderr.contains("stackctl::plan::stale"), "{}", run.show());
-        assert!(run.stderr.contains("somebody else was at work meanwhile"), "{}", run.show());
+        assert!(run.stderr.contains("another process worked on the stack in the meantime"), "{}", run.show());
         let first = first.join().expect("no panic");
         assert_eq!(first.status, 0, "{}", first.show());
     });
@@ -196,32 +197,7 @@ fn plans_that_are_no_good_are_refused() {
         }
     }
     refused(&hosts, "plan::stale", "deploy --yes actions.bin");
-    insta::assert_snapshot!("plans_refused", shown);
+    insta::assert_snapshot!("plans_refused", shown.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
     assert_eq!(images(&hosts), ["nginx:1.25", "nginx:1.25"]);
     assert!(!hosts.path().join("x.bin").exists());
-}
-
-/// Changed by somebody who knows how a checksum is made.
-fn resealed(text: &str, change: impl Fn(&mut Value)) -> String {
-    let mut whole: Value = serde_json::from_str(text).unwrap();
-    change(&mut whole);
-    let map = whole.as_object_mut().unwrap();
-    map.remove("checksum");
-    let ordered: std::collections::BTreeMap<String, Value> =
-        map.iter().map(|(key, value)| (key.clone(), in_order(value))).collect();
-    let line = serde_json::to_string(&ordered).unwrap();
-    whole["checksum"] = format!("sha256:{}", stackctl::model::ids::sha256_hex(line.as_bytes())).into();
-    whole.to_string()
-}
-
-fn in_order(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            let mut fields: Vec<_> = map.iter().collect();
-            fields.sort_by_key(|(key, _)| key.as_str());
-            fields.into_iter().map(|(key, value)| (key.clone(), in_order(value))).collect()
-        }
-        Value::Array(list) => list.iter().map(in_order).collect(),
-        plain => plain.clone(),
-    }
 }

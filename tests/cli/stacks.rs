@@ -2,29 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
 
 use serde_json::Value;
 
 use crate::hosts::Hosts;
-
-/// As in `stacks/README.md`.
-const LABELS: [(&str, &str); 4] = [("a", "ssd"), ("b", "ssd"), ("a", "hdd"), ("b", "hdd")];
+use crate::samples::{labels, samples};
 
 #[test]
 fn every_sample_fits_onto_four_empty_hosts() {
     let hosts = Hosts::new(4);
-    hosts.inventory(|at| {
-        let (zone, storage) = LABELS[at];
-        format!(", labels: {{zone: {zone}, storage: {storage}}}")
-    });
-    let stacks = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks");
-    let mut names: Vec<String> = std::fs::read_dir(&stacks)
-        .expect("the samples")
-        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
-        .filter(|name| stacks.join(name).join("docker-compose.yml").is_file())
-        .collect();
-    names.sort();
+    hosts.inventory(labels);
+    let (stacks, names) = samples();
     let mut out = String::new();
     for name in names {
         let file = stacks.join(&name).join("docker-compose.yml").display().to_string();

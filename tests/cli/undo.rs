@@ -136,7 +136,7 @@ fn a_drain_a_label_and_a_suspension_are_taken_back() {
     );
     minute(&mut cluster, 5);
     let run = cluster.expect(0, "undo --yes @5");
-    assert!(run.stderr.contains("Stack shop is looked after again."), "{}", run.show());
+    assert!(run.stderr.contains("Stack shop is managed by the loop again."), "{}", run.show());
     minute(&mut cluster, 6);
     cluster.expect(0, "undo --yes");
     let loop_run = cluster.expect(0, "reconcile --once");

@@ -88,7 +88,7 @@ fn two_deploys_at_once_are_one_after_the_other() {
                 }
                 5 if name == "a" && round % 2 == 0 => {
                     refused += 1;
-                    run.says(&["is taken by"]);
+                    run.says(&["is locked by"]);
                 }
                 _ => panic!("round {round}: {}", run.whole()),
             }

@@ -224,7 +224,7 @@ fn a_bad_image_fails_no_request_where_a_host_is_spare() {
     }
 }
 
-/// No two containers can publish one port of a host, so where every host has a task there is a gap. It is
+/// No two containers can publish the same port of a host, so where every host has a task there is a gap. It is
 /// as short as the old task's end and the new one's beginning: all else is done before.
 #[test]
 fn without_a_spare_host_the_gap_is_the_tasks_own() {

@@ -122,12 +122,12 @@ fn what_drifts_comes_back_unless_it_is_suspended() {
 
     ground.stackctl_on(&inventory, "suspend -m repairs app").ends(0).says(&["is suspended"]);
     ground.stackctl_on(&inventory, "suspend app").ends(0).says(&["already"]);
-    ground.stackctl_on(&inventory, "suspend nothing").ends(1).says(&["no release of stack `nothing`"]);
+    ground.stackctl_on(&inventory, "suspend nothing").ends(1).says(&["stack `nothing` has no release"]);
     let mut watch = ground.begin_on(&inventory, "reconcile --format json");
     let line = watch.line_of("stack", |line| line["standing"] != "unknown").expect("a look");
     assert_eq!((&line["standing"], &line["why"]), (&"suspended".into(), &"repairs".into()), "{line}");
     assert_eq!(live_on(&ground, &HOSTS, "web").len(), 2);
-    ground.stackctl_on(&inventory, "resume app").ends(0).says(&["looked after again"]);
+    ground.stackctl_on(&inventory, "resume app").ends(0).says(&["managed by the loop again"]);
     watch.line_of("stack", |line| line["standing"] == "in_sync").expect("healed");
     ground.assert_is("app", &ALL);
 

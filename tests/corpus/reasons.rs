@@ -17,7 +17,6 @@ pub const DIFFERENT: &[(&str, &str)] = &[
 
 /// Files that docker takes and we refuse.
 pub const REFUSED: &[(&str, &str)] = &[
-    ("ocariot__docker-swarm/docker-ocariot-stack.yml", "two services that wait for each other"),
     ("chrisbecke__swarm-stacks/vault__stack.yml", "a template with conditions: `{{if eq .Task.Slot \"1\"}}`"),
     ("docker__cli/cli__compose__loader__loader_test.go__L283.yml", "`credential_spec` is for Windows"),
     (
@@ -45,6 +44,7 @@ pub const TAKEN: &[(&str, &str)] = &[
     ("compose-spec__compose-go/loader__testdata__extends__reset.yaml", EXTENDS),
     ("zabbix__zabbix-docker/docker-compose_v3_alpine_mysql_latest.yaml", EXTENDS),
     ("docker__compose/pkg__e2e__fixtures__config_hash__compose.yaml", "`env_file` with objects"),
+    ("compose-spec__compose-go/loader__testdata__compose-depends-on-cycle.yaml", "`name` at the top"),
     ("Kong__docker-kong/kong-build-tools__test__kong-tests-compose.yaml", VERSION),
     ("big-data-europe__docker-hadoop-spark-workbench/docker-compose.yml", VERSION),
     ("docker__cli/cli__compose__loader__loader_test.go__L398.yml", VERSION),

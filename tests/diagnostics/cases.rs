@@ -7,18 +7,20 @@ use std::path::{Path, PathBuf};
 use stackctl::cli::codes;
 use stackctl::cli::report::{Look, draw};
 use stackctl::compose::SourceText;
-use stackctl::fleet::inventory;
+use stackctl::inventory;
 use stackctl::yaml::Drawn;
 
 use crate::beside;
 
 /// Codes that no small file can show, and where they are shown instead.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 8] = [
     ("stackctl::compose::unreadable", "tests/cli: the file is not there"),
     ("stackctl::compose::no_stackfile", "tests/cli: no file is there"),
     ("stackctl::compose::too_large", "below: the file would have 16 MiB"),
-    ("stackctl::inventory::unreadable", "src/fleet/inventory: the file is not there"),
-    ("stackctl::inventory::bad_docker_host", "src/fleet/inventory: it is a variable"),
+    ("stackctl::inventory::unreadable", "src/inventory: the file is not there"),
+    ("stackctl::inventory::bad_docker_host", "src/inventory: it is a variable"),
+    ("stackctl::inventory::unknown_cluster", "src/inventory: it is a flag"),
+    ("stackctl::inventory::ambiguous_cluster", "src/inventory: it is a flag"),
     ("stackctl::inventory::no_such_node", "tests/cli: it is an argument"),
 ];
 
@@ -62,7 +64,10 @@ fn look_at(room: &str, files: &[PathBuf]) -> (Vec<Drawn>, String) {
     let texts: Vec<SourceText> = texts.collect();
     let result = if room == "inventory" {
         let text = String::from_utf8(texts[0].bytes.clone()).expect("inventories are text");
-        inventory::parse(&text, &texts[0].name).map(|(_, notes)| notes)
+        // What docker keeps of a context lies beside the case.
+        let beside = files[0].parent().expect("a folder");
+        let context = |name: &str| std::fs::read(beside.join(format!("{name}.json")));
+        inventory::parse_with(&text, &texts[0].name, Some(&context)).map(|(_, notes)| notes)
     } else {
         beside::load(texts).map(|loaded| loaded.notes)
     };

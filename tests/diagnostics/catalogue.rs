@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use stackctl::cli::codes;
 
 /// Rooms whose diagnostics begin with the room that reads the file: the last part stands alone in the code.
-const SHARED: [&str; 3] = ["yaml/", "compose/", "fleet/inventory/"];
+const SHARED: [&str; 3] = ["yaml/", "compose/", "inventory/"];
 
 /// What raises a code, and at which argument the code is.
 const CALLS: [(&str, usize); 8] = [

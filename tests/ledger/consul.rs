@@ -97,7 +97,7 @@ fn hosts_are_found_by_keys(agents: &Agents) {
     assert_eq!(cluster.running().len(), 2);
     agents.put("kv/hosts/h4", "nonsense");
     let run = cluster.expect(6, "diff shop");
-    assert!(run.stderr.contains("what is at `h4` is not JSON"), "{}", run.show());
+    assert!(run.stderr.contains("the value of `h4` is not JSON"), "{}", run.show());
     agents.delete("kv/hosts/?recurse");
     let run = cluster.expect(6, "deploy --yes shop");
     assert!(run.stderr.contains("names 0 of the 1 hosts it named before"), "{}", run.show());
@@ -118,7 +118,7 @@ fn hosts_are_found_in_the_catalog(agents: &Agents) {
     );
     cluster.stackfile(WEB);
     let run = cluster.expect(6, "diff shop");
-    assert!(flat(&run.stderr).contains("nobody offers the service"), "{}", run.show());
+    assert!(flat(&run.stderr).contains("no host offers the service"), "{}", run.show());
     agents.register("w1", "127.0.0.1", "docker", &json!({ "rack": "b" }));
     agents.register("w2", "127.0.0.2", "docker", &json!({}));
     agents.register("w3", "127.0.0.3", "web", &json!({}));
@@ -411,7 +411,7 @@ fn with_certificates_and_a_token_all_of_it_works_and_no_token_is_told() {
     let said = refused(&keys("OTHER"));
     assert!(said.contains("permission denied"), "{said}");
     let said = refused(&service("OTHER"));
-    assert!(said.contains("may not see who does"), "{said}");
+    assert!(said.contains("may not see those that do"), "{said}");
     let said = refused(&service("WRONG"));
     assert!(said.contains("does not know our token"), "{said}");
     let said = refused("{consul: 'consul://127.0.0.1:1', service: docker}");

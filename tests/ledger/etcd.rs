@@ -197,7 +197,7 @@ fn hosts_are_found_in_etcd() {
     assert_eq!(cluster.running().len(), 3);
     server.put("hosts/h4", "nonsense");
     let run = cluster.expect(6, "diff shop");
-    assert!(run.stderr.contains("what is at `h4` is not JSON"), "{}", run.show());
+    assert!(run.stderr.contains("the value of `h4` is not JSON"), "{}", run.show());
     server.etcdctl("del hosts/ --prefix");
     let run = cluster.expect(6, "deploy --yes shop");
     assert!(run.stderr.contains("names 0 of the 2 hosts it named before"), "{}", run.show());

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use crate::agents::Agents;
 use crate::processes::Processes;
 use crate::server::Server;
+#[cfg(feature = "zookeeper")]
 use crate::zoo::Zoo;
 
 /// Those who keep the records.
@@ -49,4 +50,6 @@ macro_rules! keepers {
     )*};
 }
 
-keepers!(Server: "etcd", Agents: "consul", Zoo: "zookeeper");
+keepers!(Server: "etcd", Agents: "consul");
+#[cfg(feature = "zookeeper")]
+keepers!(Zoo: "zookeeper");

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use stackctl::engine::lease::{Lease, NotTaken, Wanted, take, unlock};
-use stackctl::engine::{Clock, members};
+use stackctl::engine::{Clock, node_records};
 use stackctl::ledger::lease::{Holder, Note, Terms, held, stream};
 use stackctl::ledger::payload::value;
 use stackctl::ledger::release::{Outcome, Release, outcomes, releases};
@@ -118,7 +118,7 @@ async fn what_is_trimmed_does_not_come_back<B: Backend>((backend, cluster): On<B
     let ledger = backend.open(&cluster);
     let stream = Stream::new(Kind::Lease, "shop");
     let note = |id: &str| {
-        let note = Note::Acquire { holder: holder(id), ttl_ms: 15_000, late_ms: 0 };
+        let note = Note::Acquire { holder: holder(id), ttl_ms: 15_000, drain_ms: 0 };
         value(ledger.registers(), serde_json::json!(note))
     };
     for seq in 1..=12 {
@@ -250,7 +250,7 @@ async fn documents_lose_no_change<B: Backend>((backend, cluster): On<B>) {
         let ledger = backend.open(&cluster);
         tokio::spawn(async move {
             for n in 0..4 {
-                members::change(&ledger, |records| {
+                node_records::change(&ledger, |records| {
                     let fresh = || serde_json::from_str(r#"{"who":"a@m","at":0}"#).unwrap();
                     let node = records.nodes.entry(NodeName::new("h1").unwrap()).or_insert_with(fresh);
                     node.labels.insert(format!("{writer}.{n}"), Some(String::new()));
@@ -265,7 +265,7 @@ async fn documents_lose_no_change<B: Backend>((backend, cluster): On<B>) {
         writer.unwrap();
     }
     let ledger = backend.open(&cluster);
-    let (_, records) = members::read(&ledger).await.unwrap();
+    let (_, records) = node_records::read(&ledger).await.unwrap();
     assert_eq!(records.nodes["h1"].labels.len(), 16);
     let suspended = Suspended { who: "ann@mill".into(), at: Timestamp(5), why: None };
     let (_, after) =
@@ -277,7 +277,7 @@ async fn documents_lose_no_change<B: Backend>((backend, cluster): On<B>) {
     ledger.registers().create(0, &stream, place, &None).await.unwrap();
     let error = settings::settings(&ledger, &shop()).await.unwrap_err();
     assert!(matches!(error, LedgerError::Undecided { seq: 2, .. }), "{error}");
-    document::tend(&ledger, &stream).await.unwrap();
+    document::repair(&ledger, &stream).await.unwrap();
     assert_eq!(settings::settings(&ledger, &shop()).await.unwrap(), after);
 }
 

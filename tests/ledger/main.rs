@@ -36,5 +36,17 @@ mod server;
 #[path = "../support/splitmix.rs"]
 mod splitmix;
 mod wire;
+#[cfg(feature = "zookeeper")]
 mod zoo;
+#[cfg(feature = "zookeeper")]
 mod zookeeper;
+
+/// Asked for and left out must not look like passed.
+#[cfg(not(feature = "zookeeper"))]
+#[test]
+fn zookeeper_is_tried_where_it_was_asked_for() {
+    assert!(
+        std::env::var_os("STACKCTL_TEST_ZOOKEEPER").is_none(),
+        "STACKCTL_TEST_ZOOKEEPER is set, and this build is without ZooKeeper: add --features zookeeper"
+    );
+}

@@ -4,9 +4,9 @@
 //! Written by hand, and held to the types that are written by one sample of each.
 
 use serde_json::{Value, json};
-use stackctl::engine::reconcile::{Deed, News, Standing};
+use stackctl::model::reason::Reason;
 use stackctl::model::{NodeName, StackName};
-use stackctl::orchestrator::Reason;
+use stackctl::reconcile::{ActionEvent, ClusterEvent, StackStatus};
 
 /// Each type of event, and its own fields: `?` behind a name may be missing or null.
 pub const TYPES: [(&str, &str, &[&str]); 24] = [
@@ -114,29 +114,29 @@ pub fn schema() -> Value {
 }
 
 /// One of each.
-pub fn samples() -> Vec<News> {
+pub fn samples() -> Vec<ClusterEvent> {
     let stack = || StackName::new("shop").expect("a name");
     let node = || NodeName::new("h1").expect("a name");
     let text = || "words".to_owned();
     vec![
-        News::Leading,
-        News::StandingBy { leader: text() },
-        News::LeadLost,
-        News::NodeLost { node: node(), silent_ms: 5_000, why: text() },
-        News::NodeBack { node: node() },
-        News::NodeJoined { node: node(), source: text() },
-        News::NodeLeft { node: node() },
-        News::HostsUnknown { why: text() },
-        News::HostsKnown,
-        News::CutOff,
-        News::Stack { stack: stack(), release: Some(3), standing: Standing::InSync },
-        News::Stack {
+        ClusterEvent::Leading,
+        ClusterEvent::StandingBy { leader: text() },
+        ClusterEvent::LeadLost,
+        ClusterEvent::NodeLost { node: node(), silent_ms: 5_000, why: text() },
+        ClusterEvent::NodeBack { node: node() },
+        ClusterEvent::NodeJoined { node: node(), source: text() },
+        ClusterEvent::NodeLeft { node: node() },
+        ClusterEvent::HostsUnknown { why: text() },
+        ClusterEvent::HostsKnown,
+        ClusterEvent::CutOff,
+        ClusterEvent::Stack { stack: stack(), release: Some(3), standing: StackStatus::InSync },
+        ClusterEvent::Stack {
             stack: stack(),
             release: None,
-            standing: Standing::Suspended { who: text(), why: None, actions: 1 },
+            standing: StackStatus::Suspended { who: text(), why: None, actions: 1 },
         },
-        News::HealBegan { stack: stack(), release: 3, actions: 2 },
-        News::Acted(Deed {
+        ClusterEvent::HealBegan { stack: stack(), release: 3, actions: 2 },
+        ClusterEvent::Acted(ActionEvent {
             stack: stack(),
             node: node(),
             verb: "start task",
@@ -144,17 +144,17 @@ pub fn samples() -> Vec<News> {
             why: Reason::Duplicate,
             failed: None,
         }),
-        News::HealEnded { stack: stack(), failed: Some(text()), took_ms: 5 },
-        News::Commit { repository: text(), commit: text(), subject: text(), stacks: 2 },
-        News::Declined { repository: text(), commit: text(), stack: text(), why: text() },
-        News::RepositoryTrouble { repository: text(), why: text() },
-        News::ReleaseBegan { stack: stack(), release: 3, commit: Some(text()), actions: Some(2) },
-        News::ReleaseBegan { stack: stack(), release: 3, commit: None, actions: None },
-        News::ReleaseEnded { stack: stack(), release: 3, outcome: text() },
-        News::OperationBegan { operation: text(), verb: text(), who: text() },
-        News::OperationEnded { operation: text(), verb: text(), failed: None },
-        News::Task { node: node(), stack: stack(), task: text(), what: text(), exit_code: Some(1) },
-        News::LedgerTrouble { why: text() },
-        News::Stopping,
+        ClusterEvent::HealEnded { stack: stack(), failed: Some(text()), took_ms: 5 },
+        ClusterEvent::Commit { repository: text(), commit: text(), subject: text(), stacks: 2 },
+        ClusterEvent::Declined { repository: text(), commit: text(), stack: text(), why: text() },
+        ClusterEvent::RepositoryTrouble { repository: text(), why: text() },
+        ClusterEvent::ReleaseBegan { stack: stack(), release: 3, commit: Some(text()), actions: Some(2) },
+        ClusterEvent::ReleaseBegan { stack: stack(), release: 3, commit: None, actions: None },
+        ClusterEvent::ReleaseEnded { stack: stack(), release: 3, outcome: text() },
+        ClusterEvent::OperationBegan { operation: text(), verb: text(), who: text() },
+        ClusterEvent::OperationEnded { operation: text(), verb: text(), failed: None },
+        ClusterEvent::Task { node: node(), stack: stack(), task: text(), what: text(), exit_code: Some(1) },
+        ClusterEvent::LedgerTrouble { why: text() },
+        ClusterEvent::Stopping,
     ]
 }

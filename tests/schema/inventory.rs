@@ -181,7 +181,7 @@ enum KnownHosts {
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 enum Host {
-    /// `ssh://user@host:port`, an alias of the ssh config, or `unix:///path`.
+    /// `ssh://user@host:port`, an alias of the ssh config, `unix:///path`, or `context://NAME` of docker's client.
     Address(String),
     /// All about it.
     Whole(WholeHost),
@@ -191,7 +191,7 @@ enum Host {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct WholeHost {
-    /// `ssh://user@host:port`, an alias of the ssh config, or `unix:///path`.
+    /// `ssh://user@host:port`, an alias of the ssh config, `unix:///path`, or `context://NAME` of docker's client.
     address: String,
     /// `worker` without it.
     role: Option<Role>,

@@ -280,6 +280,6 @@ fn the_inventory_s_schema_and_its_reader_agree() {
         let document = read(text).expect("YAML");
         let faults = faults(&validator, &document);
         assert_eq!(faults.is_empty(), is_right, "{text}: {faults:?}");
-        assert_eq!(stackctl::fleet::inventory::parse(text, "stackctl.yml").is_ok(), is_right, "{text}");
+        assert_eq!(stackctl::inventory::parse(text, "stackctl.yml").is_ok(), is_right, "{text}");
     }
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use stackctl::model::action::{Action, TaskHandle, What};
+use stackctl::model::reason::Reason;
 use stackctl::model::spec::{FailureAction, StackSpec, UpdateOrder};
 use stackctl::model::task::Slot;
-use stackctl::model::{ServiceName, Task, TaskId, TaskStatus};
-use stackctl::orchestrator::{Action, Ending, Reason, ServiceEnding, TaskHandle, Verdict, What};
+use stackctl::model::{ServiceName, Task, TaskId, TaskStatus, Timestamp};
+use stackctl::orchestrator::{Ending, Forecast, ServiceEnding, Verdict};
 
 use crate::world::World;
 
@@ -48,7 +50,7 @@ fn reservations(world: &World, node: &stackctl::model::NodeName) {
 
 /// A task is started only beside as many running ones of its slot as the order allows: one old one
 /// under start-first, none under stop-first. Hosts that were silent when the plan was made are excused.
-fn alone_in_slot(world: &World, task: &stackctl::orchestrator::TaskPlan, spec: &StackSpec) {
+fn alone_in_slot(world: &World, task: &stackctl::model::action::TaskPlan, spec: &StackSpec) {
     let (service, slot) = (&task.service.service, &task.slot);
     let beside = world
         .tasks()
@@ -85,7 +87,7 @@ fn none_missed(world: &World, task: &TaskHandle, spec: &StackSpec, why: &Reason)
     let in_place = world.tasks().any(|other| {
         in_place(other) && other.node == going.node && (other.is_live() || *why == Reason::RolledBack)
     });
-    // Two tasks cannot publish one port of a node, nor reserve what is there once.
+    // Two tasks cannot publish the same port of a node, nor reserve what is there once.
     let is_scarce = |spec: &stackctl::model::TaskSpec| {
         spec.host_ports().next().is_some() || spec.resources.reservations.memory > 0
     };
@@ -195,6 +197,14 @@ pub fn ended(world: &World, verdict: &Verdict, spec: &StackSpec) {
                 fail(world, &format!("{} cannot run, and the run says all is well", service.name));
             }
         }
+    }
+}
+
+/// A run in which all went well took no less than its plan said.
+pub fn took_as_long_as_was_said(world: &World, verdict: &Verdict, begun: Timestamp, forecast: &Forecast) {
+    let (took, least) = (world.now.since_ms(begun), forecast.duration_ms);
+    if verdict.ending == Ending::Converged && took < least {
+        fail(world, &format!("the plan said at least {least} ms, and the run took {took}"));
     }
 }
 

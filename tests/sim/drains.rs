@@ -1,9 +1,10 @@
 //! Nodes that are drained: their tasks leave by the update policy, and what has local data stays.
 
+use stackctl::model::action::What;
 use stackctl::model::node::Availability;
 use stackctl::model::spec::{Mount, OnNodeLoss, ServiceSpec, UpdateOrder, VolumeSpec};
 use stackctl::model::{Slot, StackSpec};
-use stackctl::orchestrator::{Ending, Note, Plan, PlanOptions, What};
+use stackctl::orchestrator::{Ending, Note, Plan, PlanOptions};
 
 use crate::builder::*;
 use crate::faults::Faults;
@@ -49,7 +50,7 @@ fn service<'s>(spec: &'s mut StackSpec, name: &str) -> &'s mut ServiceSpec {
 
 /// Whether a task goes (`-`) or comes (`+`), in order; equal ones of a wave together.
 fn steps(plan: &Plan) -> Vec<String> {
-    let of_wave = |wave: &Vec<stackctl::orchestrator::Action>| {
+    let of_wave = |wave: &Vec<stackctl::model::action::Action>| {
         let count = |sign: &str, n: usize| if n == 0 { String::new() } else { sign.repeat(n) };
         let starts = wave.iter().filter(|a| matches!(a.what, What::StartTask { .. })).count();
         let stops = wave.iter().filter(|a| matches!(a.what, What::StopTask { .. })).count();

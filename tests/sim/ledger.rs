@@ -409,7 +409,7 @@ fn a_manager_that_was_away_is_given_what_it_lacks() {
         lock(&registers.world).down.clear();
         let ledger = Ledger::new(registers.clone(), Limits::default());
         let log = ledger.read(&stream()).await.unwrap();
-        assert_eq!(ledger.mend(&stream(), &log).await, 3);
+        assert_eq!(ledger.replicate(&stream(), &log).await, 3);
         // Each of the others may go now.
         lock(&registers.world).down.insert(0);
         let log = ledger.read(&stream()).await.unwrap();

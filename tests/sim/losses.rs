@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use stackctl::model::reason::Reason;
 use stackctl::model::spec::{Mount, OnNodeLoss, ServiceSpec, VolumeSpec};
 use stackctl::model::{NodeName, StackSpec};
-use stackctl::orchestrator::{Ending, Note, Plan, PlanOptions, Problem, Reason};
+use stackctl::orchestrator::{Ending, Note, Plan, PlanOptions, Problem};
 
 use crate::builder::*;
 use crate::faults::{Faults, Luck};

@@ -5,19 +5,21 @@
 //! cluster must get to where the stackfile wants it, after which nothing is left to do.
 #![allow(clippy::disallowed_methods, reason = "a test reads files and its environment")]
 
-#[path = "../support/builder.rs"]
-#[allow(dead_code)]
-mod builder;
+mod bounds;
 mod checks;
+mod circles;
 mod drains;
 mod faults;
 mod generate;
 mod ledger;
 mod losses;
+mod probes;
+mod release;
 #[path = "../support/splitmix.rs"]
 mod splitmix;
 mod steps;
 mod stories;
+mod supervisor;
 mod swaps;
 mod upkeep;
 mod watch;
@@ -25,6 +27,7 @@ mod world;
 
 use faults::{Faults, Luck};
 use stackctl::model::StackSpec;
+use stackctl::model::testing as builder;
 use stackctl::orchestrator::{Ending, Plan, PlanOptions};
 use world::{RunEnd, World};
 
@@ -34,16 +37,29 @@ fn options() -> PlanOptions {
     PlanOptions { prune: true, ..PlanOptions::default() }
 }
 
-/// `STACKCTL_SIM_SEED` runs one seed, `STACKCTL_SIM_SEEDS` so many.
 #[test]
 fn every_seed_stays_safe_and_arrives() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    each_seed("every_seed_stays", SEEDS, |seed| run(seed).trace);
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok())
+}
+
+/// Runs a world for each seed, on every core. `STACKCTL_SIM_SEED` runs one seed and prints its trace,
+/// `STACKCTL_SIM_SEEDS` runs so many.
+pub fn each_seed(
+    test: &str,
+    seeds: u64,
+    run: impl Fn(u64) -> Vec<String> + Sync + std::panic::RefUnwindSafe,
+) {
     if let Some(seed) = number("STACKCTL_SIM_SEED") {
-        println!("{}", run(seed).trace.join("\n"));
+        println!("{}", run(seed).join("\n"));
         return;
     }
-    let seeds = number("STACKCTL_SIM_SEEDS").unwrap_or(SEEDS);
+    let seeds = number("STACKCTL_SIM_SEEDS").unwrap_or(seeds);
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let run = &run;
     let failed = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
             .map(|worker| {
@@ -58,9 +74,7 @@ fn every_seed_stays_safe_and_arrives() {
         workers.into_iter().filter_map(|worker| worker.join().expect("caught")).min()
     });
     if let Some(seed) = failed {
-        panic!(
-            "seed {seed} fails; repeat it with: STACKCTL_SIM_SEED={seed} cargo test --test sim every_seed"
-        );
+        panic!("seed {seed} fails; repeat it with: STACKCTL_SIM_SEED={seed} cargo test --test sim {test}");
     }
     println!("{seeds} seeds");
 }

@@ -1,9 +1,10 @@
 //! The converger answered by hand, where the order of the answers is what matters.
 
-use stackctl::model::spec::{ServiceMode, UpdateOrder};
+use stackctl::model::action::{Action, Outcome, What};
+use stackctl::model::spec::{Healthcheck, ServiceMode, UpdateOrder};
 use stackctl::model::{GoDuration, Health, Observed, StackSpec, TaskStatus, Timestamp, Unreachable};
 use stackctl::orchestrator::converge::SETTLE_MS;
-use stackctl::orchestrator::{Action, Converger, Ending, Event, Outcome, Plan, Step, What, assign};
+use stackctl::orchestrator::{Converger, Ending, Event, Plan, Step, assign};
 
 use crate::builder::*;
 use crate::faults::Faults;
@@ -47,7 +48,9 @@ fn started(status: TaskStatus) -> (Converger, Action, Step) {
 #[test]
 fn delays_and_settling_take_their_time() {
     let mut world = World::new(cluster(vec![node("h1")]), 1, Faults::NONE);
-    let mut web = replicated("web", 3);
+    // Of an image without a word about it nothing is sure: it may bring a health check of its own.
+    let none = Healthcheck { test: vec!["NONE".into()], ..Healthcheck::default() };
+    let mut web = with_task(replicated("web", 3), |task| task.healthcheck = Some(none));
     web.update_config.parallelism = 1;
     web.update_config.delay = GoDuration::from_millis(10_000);
     let plan = Plan::make(&world.observe(), &stack(vec![web.clone()]), options());
@@ -143,7 +146,7 @@ fn a_task_is_not_awaited_on_a_host_that_went_silent() {
 }
 
 #[test]
-fn a_task_that_falls_while_it_settles_has_failed() {
+fn a_task_that_exits_while_it_settles_has_failed() {
     let (mut converger, start, step) = started(UP);
     assert!(step.verdict.is_none(), "it has to hold first");
     let task = start.what.task().unwrap().id;

@@ -1,11 +1,13 @@
 //! Short scenes, one per rule, readable aloud.
 
+use stackctl::model::action::What;
 use stackctl::model::node::Availability;
+use stackctl::model::reason::Reason;
 use stackctl::model::spec::{
     DependencyCondition, FailureAction, Mount, ServiceMode, UpdateOrder, VolumeSpec,
 };
 use stackctl::model::{NodeName, StackSpec};
-use stackctl::orchestrator::{Ending, Plan, PlanOptions, Problem, Reason, ServiceEnding, What};
+use stackctl::orchestrator::{Ending, Plan, PlanOptions, Problem, ServiceEnding};
 
 use crate::builder::*;
 use crate::faults::Faults;

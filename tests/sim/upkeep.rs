@@ -1,8 +1,10 @@
 //! What a loop that keeps a stack plans otherwise than a deploy: sick tasks are replaced, slots that rest
 //! are left, and what stays is not waited for.
 
+use stackctl::model::action::What;
+use stackctl::model::reason::Reason;
 use stackctl::model::{Health, Observed, Slot, StackSpec, TaskStatus};
-use stackctl::orchestrator::{Ending, Note, Plan, PlanOptions, Reason, Rest, What};
+use stackctl::orchestrator::{Ending, Note, Plan, PlanOptions, Suppressed};
 
 use crate::builder::*;
 use crate::faults::Faults;
@@ -38,9 +40,10 @@ fn started(plan: &Plan) -> Vec<(String, Reason)> {
     all
 }
 
-fn plan(observed: &Observed, spec: &StackSpec, rest: &[(u32, Rest)]) -> Plan {
-    let resting = rest.iter().map(|(slot, rest)| ((service_name("web"), Slot::Replica(*slot)), rest.clone()));
-    let options = PlanOptions { upkeep: true, resting: resting.collect(), ..options() };
+fn plan(observed: &Observed, spec: &StackSpec, rest: &[(u32, Suppressed)]) -> Plan {
+    let suppressed =
+        rest.iter().map(|(slot, rest)| ((service_name("web"), Slot::Replica(*slot)), rest.clone()));
+    let options = PlanOptions { upkeep: true, suppressed: suppressed.collect(), ..options() };
     Plan::make(observed, spec, options)
 }
 
@@ -58,12 +61,12 @@ fn sick_tasks_are_replaced_by_a_loop_alone() {
 #[test]
 fn slots_that_rest_are_left_as_they_are_and_are_named() {
     let spec = stack(vec![replicated("web", 2)]);
-    let until = Rest::Until { at: stackctl::model::Timestamp(9_000), failures: 2 };
-    let all = [(1, until.clone()), (2, Rest::Exhausted)];
-    let resting = plan(&seen(&spec, [FAILED, FAILED]), &spec, &all);
-    assert!(resting.forecast.waves.is_empty(), "{:?}", started(&resting));
+    let until = Suppressed::Until { at: stackctl::model::Timestamp(9_000), failures: 2 };
+    let all = [(1, until.clone()), (2, Suppressed::Exhausted)];
+    let suppressed = plan(&seen(&spec, [FAILED, FAILED]), &spec, &all);
+    assert!(suppressed.forecast.waves.is_empty(), "{:?}", started(&suppressed));
     let named = |note: &&Note| matches!(note, Note::Resting { .. });
-    assert_eq!(resting.notes.iter().filter(named).count(), 2, "{:?}", resting.notes);
+    assert_eq!(suppressed.notes.iter().filter(named).count(), 2, "{:?}", suppressed.notes);
     // A sick one serves on, for what it is worth, until its turn comes.
     let sick = plan(&seen(&spec, [SICK, SICK]), &spec, &[(1, until)]);
     assert_eq!(started(&sick), [("2".to_owned(), Reason::Unhealthy)]);

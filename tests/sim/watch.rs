@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use stackctl::model::action::{Action, What};
+use stackctl::model::reason::Reason;
 use stackctl::model::spec::{FailureAction, ServiceMode, ServiceSpec, StackSpec};
 use stackctl::model::task::Slot;
 use stackctl::model::{Observed, ServiceName, Task, TaskId, Timestamp};
-use stackctl::orchestrator::{
-    Action, Plan, PlanOptions, Reason, ServiceEnding, ServiceVerdict, Verdict, What,
-};
+use stackctl::orchestrator::{Note, Plan, PlanOptions, ServiceEnding, ServiceVerdict, Verdict};
 
 type At = (ServiceName, Slot);
 
@@ -26,6 +26,8 @@ pub struct Watch {
     wanted: BTreeMap<ServiceName, u32>,
     /// When a task was first started in a slot that had one.
     started_at: BTreeMap<At, Timestamp>,
+    /// Dependencies that the plan gives up, since they close a circle: who waits, and for whom.
+    given_up: BTreeSet<(ServiceName, ServiceName)>,
     /// Services that have begun to start tasks.
     begun: BTreeSet<ServiceName>,
     started: BTreeSet<TaskId>,
@@ -57,6 +59,12 @@ impl Watch {
                 _ => {}
             }
         }
+        watch.given_up = (plan.notes.iter())
+            .filter_map(|note| match note {
+                Note::CircleBroken { service, on, .. } => Some((service.clone(), on.clone())),
+                _ => None,
+            })
+            .collect();
         watch.up = live.into_iter().filter_map(|(at, is_up)| is_up.then_some(at)).collect();
         watch
     }
@@ -107,7 +115,8 @@ impl Watch {
     /// A service that others depend on has done all it does before the first of those starts anything.
     fn dependants_wait(&self, name: &ServiceName, spec: &StackSpec) -> Result<(), String> {
         for other in self.begun.iter().filter_map(|other| spec.services.get(other)) {
-            if other.depends_on.contains_key(name) {
+            let is_given_up = self.given_up.contains(&(other.name.clone(), name.clone()));
+            if other.depends_on.contains_key(name) && !is_given_up {
                 return Err(format!(
                     "{} has begun before {name}, on which it depends, was through",
                     other.name

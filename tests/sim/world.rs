@@ -5,19 +5,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use stackctl::model::action::{Action, ActionId, Failure, FailureKind, Outcome, What};
 use stackctl::model::node::{NodeView, Unreachable};
 use stackctl::model::observed::ObservedNode;
+use stackctl::model::restart::{EnginePolicy, engine_policy};
+use stackctl::model::spec::Healthcheck;
 use stackctl::model::{
     Health, NodeName, Observed, ServiceName, Slot, StackSpec, Task, TaskId, TaskStatus, Timestamp,
 };
-use stackctl::orchestrator::restart::{EnginePolicy, engine_policy};
-use stackctl::orchestrator::{
-    Action, ActionId, Converger, Event, Failure, FailureKind, Outcome, Plan, PlanOptions, Verdict, What,
-    assign,
-};
+use stackctl::orchestrator::{Converger, Event, Plan, PlanOptions, Verdict, assign};
 
 use crate::checks;
 use crate::faults::{Faults, Luck};
+use crate::probes;
 use crate::watch::Watch;
 
 /// A container as its host knows it.
@@ -54,6 +54,10 @@ pub struct World {
     pub watch: Watch,
     pub luck: Luck,
     pub faults: Faults,
+    /// Health checks that images bring, by image.
+    pub image_checks: BTreeMap<String, Healthcheck>,
+    /// Hosts answer at once: what a run takes are its own waits.
+    pub is_quick: bool,
     /// What will happen, by time and order of scheduling.
     queue: BTreeMap<(Timestamp, u64), Happening>,
     sequence: u64,
@@ -134,6 +138,8 @@ impl World {
             watch: Watch::default(),
             luck: Luck::new(seed),
             faults,
+            image_checks: BTreeMap::new(),
+            is_quick: false,
             queue: BTreeMap::new(),
             sequence: 0,
             trace: Vec::new(),
@@ -196,6 +202,7 @@ impl World {
             return RunEnd::Refused;
         }
         self.watch = Watch::of(&plan, &observed, spec, &options);
+        let begun = self.now;
         let killed_at = kill_after.map(|ms| self.now.plus_ms(ms));
         // A service of many tasks may wait for each in turn as long as for one that never gets healthy.
         let give_up = self.now.plus_ms(6 * 3_600_000);
@@ -224,6 +231,7 @@ impl World {
                     action.why
                 ));
                 let delay = match &action.what {
+                    _ if self.is_quick => 0,
                     What::PullImage { .. } => {
                         self.luck.between(50, if self.faults.slow_pulls { 60_000 } else { 500 })
                     }
@@ -238,6 +246,7 @@ impl World {
             if let Some(verdict) = step.verdict {
                 self.say(format!("verdict {:?}", verdict.ending));
                 checks::ended(self, &verdict, spec);
+                checks::took_as_long_as_was_said(self, &verdict, begun, &plan.forecast);
                 if let Err(what) = self.watch.ended(&verdict, spec) {
                     checks::fail(self, &what);
                 }
@@ -338,7 +347,7 @@ impl World {
                     self.unlucky.insert(task.clone());
                 }
                 let fell = self.crash(&node, &task, 1) && !self.silent.contains(&node);
-                fell.then_some(Event::TaskFell { task, exit_code: 1 })
+                fell.then_some(Event::TaskExited { task, exit_code: 1 })
             }
             Happening::Judged { node, task, health } => {
                 if let Some(container) = self.container(&node, &task)
@@ -412,7 +421,7 @@ impl World {
         events
     }
 
-    fn carry_out(&mut self, action: &Action) -> Outcome {
+    pub fn carry_out(&mut self, action: &Action) -> Outcome {
         let node = action.node.clone();
         match &action.what {
             What::CreateNetwork { network } => {
@@ -523,17 +532,28 @@ impl World {
     /// A container runs: it may end well, if it is meant to, or crash, or never be well.
     fn begins(&mut self, node: &NodeName, id: &TaskId, is_job: bool) -> TaskStatus {
         let container = self.container(node, id).expect("it is about to run");
-        let has_check = container.task.spec.healthcheck.is_some();
+        let image = container.task.spec.image.clone();
+        let own = container.task.spec.healthcheck.clone();
+        let ends = image.ends_with(":ends");
+        let check = probes::effective(own.as_ref(), self.image_checks.get(&image));
+        let has_check = check.is_some();
+        let container = self.container(node, id).expect("it is about to run");
         let is_bad = container.task.spec.image.ends_with(":bad");
         let is_undecided = container.task.spec.image.ends_with(":undecided");
         let health = if has_check { Health::Starting } else { Health::None };
         let status = TaskStatus::Running { health };
         container.task.status = status;
+        if ends {
+            container.task.status = TaskStatus::Exited { exit_code: 0 };
+            self.say(format!("{id} on {node} has done all it does"));
+            return TaskStatus::Exited { exit_code: 0 };
+        }
         let (node_name, task) = (node.clone(), id.clone());
         if has_check && is_undecided {
             self.say(format!("{id} on {node} will never make up its mind"));
         } else if has_check {
-            let delay = self.luck.between(200, 3_000);
+            let first = check.as_ref().map_or(0, probes::first_ms);
+            let delay = if self.is_quick { first } else { first + self.luck.between(200, 3_000) };
             let health = if is_bad { Health::Unhealthy } else { Health::Healthy };
             self.at(delay, Happening::Judged { node: node_name, task, health });
         } else if is_bad {

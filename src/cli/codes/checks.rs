@@ -1,4 +1,4 @@
-//! What does not work together in a stackfile, or does nothing.
+//! Contradictions in a stackfile, and settings without an effect.
 
 use super::{Code, row};
 
@@ -50,8 +50,8 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["compose"],
         "port_on_every_node",
-        "one port of every node wanted by two global services",
-        "Both services run on the same nodes, all of them, and publish the same port there in `mode: host`. On each node only one can.",
+        "two global services with the same port on every node",
+        "Both services run on every node and publish the same port there in `mode: host`. On each node only one of them can.",
         "Use another port for one of the two, or constrain them to different nodes.",
         concat!("ports:\n", "  - {target: 9100, published: 9101, mode: host}"),
     ),
@@ -82,8 +82,8 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["compose"],
         "no_such_company",
-        "company that is not there",
-        "A service wants to be where a task of another service is, and the stack has no such service. No node will do.",
+        "an affinity to a service that does not exist",
+        "A service has an affinity to a service that the stack does not have, so no node meets it.",
         "Correct the name. A service of another stack is written with that stack's name.",
         concat!("deploy:\n", "  placement:\n", "    constraints: [\"affinity:service == shop_db\"]"),
     ),
@@ -113,7 +113,7 @@ pub(super) static CODES: &[Code] = &[
         "start_first_with_address",
         "an update that needs an address twice",
         "With `order: start-first` the new task starts while the old one runs. Both would need the one fixed address.",
-        "Use `order: stop-first`, or take the address out.",
+        "Use `order: stop-first`, or remove the address.",
         concat!("deploy:\n", "  update_config:\n", "    order: stop-first"),
     ),
     row(
@@ -135,15 +135,15 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["compose"],
         "unknown_capability",
-        "a capability that we do not know",
-        "Linux has a list of capabilities, and this is none of those we know. An engine that does not know it either refuses the container.",
+        "an unknown capability",
+        "stackctl does not know this Linux capability. If the engine does not know it either, it refuses the container.",
         "Correct the name.",
         "cap_add: [NET_ADMIN]",
     ),
     row(
         &["compose"],
         "unknown_ulimit",
-        "a kind of ulimit that we do not know",
+        "an unknown kind of ulimit",
         "The engine knows the limits of `getrlimit(2)` in lower case, without `RLIMIT_`.",
         "Correct the name.",
         concat!("ulimits:\n", "  nofile: 65536"),
@@ -151,8 +151,8 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["compose"],
         "sysctl_of_the_host",
-        "a kernel setting that containers do not have for themselves",
-        "Only settings that are kept apart for each container can be set: `net.*`, `fs.mqueue.*` and the IPC ones under `kernel`. With any other the container does not start.",
+        "a kernel setting that is not separate for containers",
+        "Only settings that the kernel keeps separately for each container can be set: `net.*`, `fs.mqueue.*` and the IPC ones under `kernel`. With any other the container does not start.",
         "Set it on the hosts.",
         concat!("sysctls:\n", "  net.core.somaxconn: \"1024\""),
     ),
@@ -185,7 +185,7 @@ pub(super) static CODES: &[Code] = &[
         "address_of_several",
         "one fixed address for several tasks",
         "Each task has an address of its own. A fixed one goes with a single task only.",
-        "Take the address out: services find each other by name.",
+        "Remove the address: services find each other by name.",
         concat!("networks:\n", "  back:\n", "    aliases: [db]"),
     ),
     row(
@@ -199,7 +199,7 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["compose"],
         "never_healthy",
-        "waiting for a health that is not checked",
+        "waiting for a service without a health check",
         "`condition: service_healthy` waits for a service whose health check is switched off.",
         "Give that service a test, or wait with `condition: service_started`.",
         concat!("depends_on:\n", "  db: {condition: service_started}"),
@@ -207,8 +207,8 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["compose"],
         "never_completed",
-        "waiting for an end that does not come",
-        "`condition: service_completed_successfully` waits for a service that is started again whenever it ends. In a stack that is so unless the file says otherwise.",
+        "waiting for a service that never completes",
+        "`condition: service_completed_successfully` waits for a service that is restarted whenever it ends, which is the default in a stack.",
         "Give that service a restart policy of `on-failure` or `none`, or make it a job.",
         concat!(
             "services:\n",
@@ -222,16 +222,16 @@ pub(super) static CODES: &[Code] = &[
         &["compose"],
         "idle_setting",
         "a setting that does nothing beside another",
-        "The value is right, and another one makes it idle: a delay between tasks that are all replaced at once, or the interval of a health check that is off.",
-        "Take it out, or change the other.",
+        "The value is valid, but another setting makes it ineffective: a delay between tasks that are all replaced at once, or the interval of a disabled health check.",
+        "Remove it, or change the other setting.",
         concat!("update_config:\n", "  parallelism: 1\n", "  delay: 10s"),
     ),
     row(
         &["compose"],
         "unused",
-        "something defined that nobody uses",
-        "No service asks for this network, volume, config or secret. Networks and volumes that nobody uses are not made.",
-        "Name it in a service, or take it out.",
+        "an unused definition",
+        "No service asks for this network, volume, config or secret. Networks and volumes that no service uses are not made.",
+        "Use it in a service, or remove it.",
         concat!(
             "services:\n",
             "  web:\n",

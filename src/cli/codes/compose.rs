@@ -1,4 +1,4 @@
-//! What a stackfile as a whole can have wrong: keys, references, names, files beside it.
+//! Mistakes of a stackfile as a whole: keys, references, names, files beside it.
 
 use super::{Code, row};
 
@@ -31,8 +31,8 @@ pub(super) static CODES: &[Code] = &[
         &["compose"],
         "ignored_key",
         "a key that does nothing here",
-        "The key is part of the language and has no effect in a deploy. The deploy goes on without it; the message says why nothing can be done with it.",
-        "Take it out, or keep it for the other tools that read the file.",
+        "The key is part of the language, but has no effect in a deploy. The deploy continues without it; the message says why.",
+        "Remove it, or keep it for the other tools that read the file.",
         concat!("services:\n", "  web:\n", "    image: registry.example.com/web:1.4   # instead of `build`"),
     ),
     row(
@@ -46,9 +46,9 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["compose"],
         "refused_key",
-        "a key that cannot be honoured",
-        "The key is part of the language, and leaving it out would make another stack than the one that is written. So the file is refused instead.",
-        "Do as the help says: most of these keys have another one that does the same on a cluster.",
+        "a key that is not supported",
+        "The key is part of the language, and the stack would be a different one without it. So stackctl refuses the file.",
+        "Follow the help: for most of these keys another one has the same effect on a cluster.",
         concat!(
             "deploy:\n",
             "  resources:\n",
@@ -58,8 +58,8 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["compose"],
         "merged_otherwise",
-        "two files that docker merges to something else",
-        "A later file can set anything to zero, false or empty; ports are told apart by address, number and protocol; a health check's test replaces the other. Docker keeps the earlier value, tells ports apart by their published number alone, and puts the two tests behind each other.",
+        "two files that docker merges differently",
+        "A later file can set anything to zero, false or empty; ports are distinguished by address, number and protocol; a health check's test replaces the other. Docker keeps the earlier value, distinguishes ports by their published number alone, and puts the two tests behind each other.",
         "Nothing, if the files are not for docker. With `--strict-docker` they are merged as docker does.",
         "stackctl config -c base.yml -c prod.yml",
     ),
@@ -74,16 +74,16 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["compose"],
         "unknown_tag",
-        "a tag that nobody obeys",
-        "A value has a tag such as `!env` that is neither one of YAML's own nor `!reset` or `!override`. Its author meant something by it, and it would be lost.",
-        "Take the tag out, or write what it stands for.",
+        "a tag without an effect",
+        "A value has a tag such as `!env` that is neither one of YAML's own nor `!reset` or `!override`. Its meaning would be lost.",
+        "Remove the tag, or write the value that it stands for.",
         "ports: !override [\"8080:80\"]",
     ),
     row(
         &["compose"],
         "undefined_service",
-        "a dependency on a service that is not there",
-        "`depends_on` names a service that no file defines under `services`.",
+        "a dependency on a service that does not exist",
+        "`depends_on` names a service that no file defines under `services`. Docker never waits; stackctl ignores this dependency, and the deploy continues.",
         "Correct the name, or add the service.",
         concat!(
             "services:\n",
@@ -97,9 +97,9 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["compose"],
         "undefined_network",
-        "a network that is not there",
+        "a network that does not exist",
         "A service joins a network that no file defines under `networks` at the top.",
-        "Correct the name, or define the network. One that is made by somebody else is `external: true`.",
+        "Correct the name, or define the network. A network that something else makes is `external: true`.",
         concat!(
             "services:\n",
             "  web:\n",
@@ -112,7 +112,7 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["compose"],
         "undefined_volume",
-        "a volume that is not there",
+        "a volume that does not exist",
         "A service mounts a volume that no file defines under `volumes` at the top. A path of the host begins with `/`, `./` or `~`; anything else is the name of a volume.",
         "Correct the name, define the volume, or write the path so that it looks like one.",
         concat!(
@@ -127,7 +127,7 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["compose"],
         "undefined_config",
-        "a config that is not there",
+        "a config that does not exist",
         "A service asks for a config that no file defines under `configs` at the top.",
         "Correct the name, or define the config.",
         concat!(
@@ -142,7 +142,7 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["compose"],
         "undefined_secret",
-        "a secret that is not there",
+        "a secret that does not exist",
         "A service asks for a secret that no file defines under `secrets` at the top.",
         "Correct the name, or define the secret.",
         concat!(
@@ -158,8 +158,8 @@ pub(super) static CODES: &[Code] = &[
         &["compose"],
         "dependency_cycle",
         "services that wait for each other",
-        "Following `depends_on` from one service to the next leads back to the first. None of them could ever start.",
-        "Take one of the dependencies out. A service that retries its connections needs none.",
+        "Following `depends_on` from one service to the next leads back to the first, so stackctl cannot keep all dependencies. It drops the one that the message points at, keeps the others, and the deploy continues. Docker waits for none of them.",
+        "Remove one of the dependencies. A service that retries its connections needs none.",
         concat!(
             "services:\n",
             "  web:\n",
@@ -189,7 +189,7 @@ pub(super) static CODES: &[Code] = &[
         &["compose"],
         "empty_name",
         "a name that is empty",
-        "`name` is there and has no text. Often a variable without a value is behind it. It is taken for left out.",
+        "`name` has no value, often because a variable has none. It counts as missing.",
         "Set the variable, or write the name.",
         concat!("networks:\n", "  front:\n", "    name: shop-front"),
     ),
@@ -212,16 +212,16 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["compose"],
         "external_and_more",
-        "something external that is described",
-        "What is external is made by somebody else; the stack cannot say how. Of volumes docker refuses it, elsewhere it lets it pass without an effect.",
-        "Take out `external`, or the rest.",
+        "settings of an external object",
+        "External objects are created elsewhere, so the stack cannot set their options. Docker refuses this for volumes, and ignores it elsewhere.",
+        "Remove `external`, or the other settings.",
         concat!("volumes:\n", "  data:\n", "    external: true"),
     ),
     row(
         &["compose"],
         "no_content",
         "a config or secret without content",
-        "Nothing says where the content comes from.",
+        "The config or secret has no source of its content.",
         "Give it a `file`, `environment`, for a config `content`, or say that it is `external: true`.",
         concat!("configs:\n", "  site:\n", "    file: ./site.conf"),
     ),
@@ -277,7 +277,7 @@ pub(super) static CODES: &[Code] = &[
         &["compose"],
         "unset_variable",
         "a variable that is not set",
-        "The variable has no value, so nothing stands in its place. Docker says nothing about it.",
+        "The variable has no value, so it becomes empty text. Docker does not warn about it.",
         "Set the variable, give it a default, or allow it to be empty.",
         concat!("image: \"nginx:${TAG:-latest}\"\n", "tty: \"${EMPTY-}\""),
     ),
@@ -292,23 +292,23 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["compose"],
         "reserved_label",
-        "a label that is the deploy's own",
-        "Labels under `io.stackctl.` tell which container is which task. A file cannot set them.",
+        "a label that is reserved for stackctl",
+        "Labels under `io.stackctl.` identify the tasks. A file cannot set them.",
         "Use a prefix of your own.",
         concat!("labels:\n", "  com.example.team: shop"),
     ),
     row(
         &["compose"],
         "ignored_label",
-        "a label that the deploy sets itself",
+        "a label that stackctl sets itself",
         "`com.docker.stack.namespace` is always the name of the stack, whatever the file says.",
-        "Take it out.",
+        "Remove it.",
         concat!("labels:\n", "  com.example.team: shop"),
     ),
     row(
         &["compose"],
         "service_labels",
-        "labels of a service that its containers do not have",
+        "service labels that the containers do not have",
         "`deploy.labels` are labels of the service. Tools that read the labels of containers do not see them.",
         "For labels on containers use `labels` of the service.",
         concat!("services:\n", "  web:\n", "    image: nginx\n", "    labels: {traefik.enable: \"true\"}"),

@@ -1,12 +1,12 @@
-//! The catalogue of every diagnostic code: what it means, where it comes from, what to do, and how it looks
-//! when it is right. `stackctl explain-code` shows it.
+//! The catalogue of every diagnostic code: meaning, cause, remedy, and a correct example. `stackctl explain-code`
+//! shows it.
 //!
-//! A code is for ever: tools and people look for it. One that is no longer raised is taken out, and its name
-//! is not used again for anything else. `tests/diagnostics` proves that every code in the sources has a row
+//! A code is permanent, because tools and people look for it. A code that is no longer raised is removed, and its
+//! name is never used again for anything else. `tests/diagnostics` proves that every code in the sources has a row
 //! here, that every row is raised somewhere, and that every row of a file's mistake has a case that shows it.
 //!
-//! The table is part of `cli`, not of the rooms that raise the codes: a room says what went wrong in a
-//! sentence, the long story is told on request only.
+//! The table is part of `cli`, not of the modules that raise the codes: these report what went wrong in a sentence,
+//! and the explanation is shown on request only.
 
 mod checks;
 mod commands;
@@ -20,11 +20,12 @@ mod projects;
 mod repositories;
 mod saved;
 mod services;
+mod topics;
 mod values;
 
 use crate::yaml::closest;
 
-/// What all codes begin with.
+/// The beginning of all codes.
 const PREFIX: &str = "stackctl::";
 
 /// One row of the catalogue.
@@ -32,15 +33,12 @@ const PREFIX: &str = "stackctl::";
 pub struct Code {
     /// The middle part of the code. Mistakes of YAML itself have one for each kind of file.
     pub rooms: &'static [&'static str],
-    /// The last part.
     pub name: &'static str,
     /// In one line.
     pub title: &'static str,
-    /// Where it comes from.
     pub cause: &'static str,
-    /// What to do.
     pub remedy: &'static str,
-    /// How it looks when it is right, or what to type.
+    /// A correct example, or a command.
     pub example: &'static str,
 }
 
@@ -60,6 +58,12 @@ impl Code {
     /// The whole codes: `stackctl::compose::bad_port`.
     pub fn codes(&self) -> impl Iterator<Item = String> {
         self.rooms.iter().map(|room| format!("{PREFIX}{room}::{}", self.name))
+    }
+
+    /// The topic of `stackctl help` that says more.
+    #[must_use]
+    pub fn topic(&self) -> &'static str {
+        topics::of(self.rooms[0], self.name)
     }
 }
 
@@ -84,7 +88,7 @@ pub fn all() -> impl Iterator<Item = &'static Code> {
     .flatten()
 }
 
-/// The rows that a person may mean: by the whole code, without `stackctl::`, or by its last part.
+/// The rows that the user may mean: by the whole code, without `stackctl::`, or by its last part.
 #[must_use]
 pub fn find(asked: &str) -> Vec<&'static Code> {
     let asked = asked.trim();
@@ -97,7 +101,7 @@ pub fn find(asked: &str) -> Vec<&'static Code> {
         .collect()
 }
 
-/// The code that was perhaps meant.
+/// The nearest code, for a suggestion.
 #[must_use]
 pub fn near(asked: &str) -> Option<String> {
     let name = asked.rsplit("::").next().unwrap_or(asked).trim();
@@ -128,6 +132,13 @@ mod tests {
                 "{name}: sentences end in a dot"
             );
             assert!(!code.example.trim().is_empty() && !code.example.contains('\t'), "{name}: example");
+        }
+    }
+
+    #[test]
+    fn every_code_names_a_topic() {
+        for code in all() {
+            assert!(crate::cli::help::find(code.topic()).is_some(), "{}: {}", code.name, code.topic());
         }
     }
 

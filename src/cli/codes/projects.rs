@@ -1,4 +1,4 @@
-//! What goes wrong between files: `include`, `extends`, profiles, `.env`.
+//! Mistakes between files: `include`, `extends`, profiles, `.env`.
 
 use super::{Code, row};
 
@@ -7,16 +7,16 @@ pub(super) static CODES: &[Code] = &[
         &["compose"],
         "conflicting_definitions",
         "one thing defined in two ways",
-        "A file and one that it includes define the same service, network, volume, config or secret, and not alike. Nobody says which one counts.",
-        "Take one of the two out. To change what is included, include a list of files: the later ones are laid over the first.",
+        "A file and an included file define the same service, network, volume, config or secret differently. Neither file has precedence.",
+        "Remove one of the two. To change an included file, include a list of files: later ones override earlier ones.",
         concat!("include:\n", "  - path: [theirs.yml, changes.yml]"),
     ),
     row(
         &["compose"],
         "include_cycle",
         "files that include each other",
-        "Following `include` leads back to a file that is still being read.",
-        "Take one of the includes out.",
+        "The chain of `include` leads back to a file that is still being read.",
+        "Remove one of the includes.",
         "include: [common.yml]",
     ),
     row(
@@ -30,7 +30,7 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["compose"],
         "too_many_files",
-        "more files than are read",
+        "too many files",
         "`include` and `extends` ask for more than 500 files.",
         "Put several into one.",
         "include: [services.yml]",
@@ -38,15 +38,15 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["compose"],
         "too_many_values",
-        "more values than all files may have",
-        "What is included and extended comes to more than a million values, each copy counted.",
+        "too many values in all files",
+        "With `include` and `extends`, the files have more than a million values, each copy counted.",
         "Extend smaller services, or include fewer files.",
         concat!("services:\n", "  web:\n", "    extends: {service: base}"),
     ),
     row(
         &["compose"],
         "remote_file",
-        "a file of another machine",
+        "a file on another machine",
         "`include` and `extends` take paths of this machine. An address of a repository or a registry is not fetched.",
         "Fetch the file first, then name the copy.",
         "include: [vendor/monitoring.yml]",
@@ -54,7 +54,7 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["compose"],
         "undefined_base",
-        "a service to extend that is not there",
+        "a service to extend that does not exist",
         "`extends` names a service that its file does not define.",
         "Correct the name, or the file.",
         concat!("services:\n", "  web:\n", "    extends: {file: common.yml, service: base}"),
@@ -63,8 +63,8 @@ pub(super) static CODES: &[Code] = &[
         &["compose"],
         "extends_cycle",
         "services that extend each other",
-        "Following `extends` leads back to the first service.",
-        "Take one of them out.",
+        "The chain of `extends` leads back to the first service.",
+        "Remove one of them.",
         concat!("services:\n", "  web:\n", "    extends: {service: base}\n", "  base:\n", "    image: nginx"),
     ),
     row(
@@ -78,8 +78,8 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["compose"],
         "disabled_dependency",
-        "a dependency that is left out",
-        "`depends_on` names a service whose profiles are not active, so that it is no part of the stack.",
+        "a dependency with an inactive profile",
+        "`depends_on` names a service whose profiles are not active, so that it is not part of the stack.",
         "Make the profile active, or say that the dependency is not required.",
         concat!("depends_on:\n", "  debug: {condition: service_started, required: false}"),
     ),
@@ -118,9 +118,9 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["compose"],
         "named_by_variable",
-        "a stack that a variable names",
+        "a stack with a name from a variable",
         "No name was given on the command line, and `COMPOSE_PROJECT_NAME` is set, in the environment or in a `.env`. It wins over the `name` of the file, as with `docker compose`.",
-        "Nothing, if it is meant so; or give the name on the command line.",
+        "Nothing, if that is intended; or give the name on the command line.",
         "stackctl deploy -c docker-compose.yml shop",
     ),
     row(
@@ -135,15 +135,15 @@ pub(super) static CODES: &[Code] = &[
         &["compose"],
         "two_values",
         "a setting with two values",
-        "A short key such as `mem_limit` and the key under `deploy` that it stands for say different things.",
+        "A short key such as `mem_limit` and the key under `deploy` that it stands for contradict each other.",
         "Keep the one under `deploy`.",
         concat!("deploy:\n", "  resources:\n", "    limits: {memory: 512M}"),
     ),
     row(
         &["compose"],
         "not_yet",
-        "a setting that is not honoured yet",
-        "The key is understood, and this version does not do what it says. The deploy goes on without it; the message says what happens instead.",
+        "a setting without an effect yet",
+        "stackctl knows the key, but this version does not implement it. The deploy continues without it; the message says what happens instead.",
         "It may stay in the file.",
         concat!("deploy:\n", "  update_config:\n", "    failure_action: pause"),
     ),

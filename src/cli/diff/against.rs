@@ -2,38 +2,43 @@
 
 use std::path::Path;
 
-use super::super::sealed::{self, Kind};
 use super::super::snapshot;
-use super::told::FromFiles;
+use super::review::FromFiles;
 use super::{Diff, show, what_if};
+use crate::artifact::envelope::{self, Kind};
 use crate::cli::Context;
 use crate::cli::report::{Exit, Failure};
 use crate::compose::Written;
 use crate::engine::{Request, plan_without_hosts};
 use crate::orchestrator::what_if::landings;
 
-/// Plans on what was seen when the snapshot was made.
+/// Plans from the observation in the snapshot.
 pub(super) fn run(args: &Diff, path: &Path, context: &Context) -> Result<Exit, Failure> {
     let stack = args.stack.as_ref().map(|name| &name.stack);
     let loaded = args.stackfiles.load(stack, context)?;
     let document = snapshot::open(path, context)?;
-    let observed =
-        document.observed(&loaded.spec).map_err(|words| sealed::damaged(Kind::Snapshot, path, words))?;
+    let observed = document
+        .observed(&loaded.spec)
+        .map_err(|words| Failure::refused(envelope::damaged(Kind::Snapshot, path, words)))?;
     let what_if = what_if(args, observed.nodes.keys())?;
     let lost = what_if.lose.clone();
     let is_real = what_if.is_empty();
-    let request =
-        Request { options: document.plan_options(args.prune), resolve: args.resolve_image.into(), what_if };
+    let request = Request {
+        options: document.plan_options(args.prune),
+        resolve: args.resolve_image.into(),
+        what_if,
+        ..Request::default()
+    };
     let mut planned = plan_without_hosts(observed, loaded.spec, request);
-    context.ui.detail(&format!("As cluster {} was at {}", document.cluster, document.at));
-    let of_ledger = document.stacks.get(&planned.spec.name);
+    context.ui.detail(&format!("Comparing with cluster {} as of {}", document.cluster, document.at));
+    let of_ledger = document.stacks.get(planned.stack());
     let unknown = of_ledger.and_then(|stack| stack.unknown.as_ref()).or(document.ledger_unknown.as_ref());
     match (unknown, of_ledger) {
-        (Some(why), _) => context.ui.detail(&format!("No drift is told: {why}")),
-        (None, Some(stack)) if is_real => planned.plan.drift = stack.drift.clone(),
+        (Some(why), _) => context.ui.detail(&format!("Drift is unknown: {why}")),
+        (None, Some(stack)) if is_real => planned = planned.with_drift(stack.drift.clone()),
         (None, _) => {}
     }
-    let landed = landings(&planned.observed, &planned.spec.name, &lost, &planned.plan);
+    let landed = landings(planned.observed(), planned.stack(), &lost, planned.plan());
     let files = FromFiles {
         written: Written { sources: &loaded.sources, merged: &loaded.merged },
         notes: &loaded.notes,

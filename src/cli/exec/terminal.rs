@@ -1,4 +1,4 @@
-//! The terminal we run in, handed through to a command elsewhere: keys as they come, and its size.
+//! Passes the local terminal on to a remote command: key by key, and its size.
 
 use std::io::{IsTerminal as _, stdin};
 
@@ -7,15 +7,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::fleet::exec::Resizer;
 
-/// Whether our input is a terminal.
+/// Whether stdin is a terminal.
 pub(super) fn is_there() -> bool {
     stdin().is_terminal()
 }
 
-/// The terminal of our input.
+/// The terminal on stdin.
 pub(super) struct Terminal;
 
-/// As long as it lives, keys are passed on one by one, Ctrl-C among them.
+/// While it lives, the terminal passes keys on one by one, Ctrl-C included.
 pub(super) struct Raw(Option<Termios>);
 
 impl Terminal {
@@ -31,7 +31,7 @@ impl Terminal {
         Raw(tcsetattr(stdin(), OptionalActions::Now, &raw).is_ok().then_some(before))
     }
 
-    /// Tells the command the size, now and whenever it changes.
+    /// Sends the size to the command, now and whenever it changes.
     pub(super) fn sizes(&self, resizer: Resizer) -> impl Future<Output = ()> + Send + 'static {
         let mut changes = signal(SignalKind::window_change()).ok();
         async move {
@@ -51,7 +51,7 @@ impl Terminal {
 impl Drop for Raw {
     fn drop(&mut self) {
         if let Some(before) = &self.0 {
-            // Nobody is left to be told if that fails.
+            // The terminal may be gone already.
             let _ = tcsetattr(stdin(), OptionalActions::Now, before);
         }
     }

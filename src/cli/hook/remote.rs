@@ -1,4 +1,4 @@
-//! A repository on another machine: the stackctl there is told what this one was told.
+//! A repository on another machine: stackctl runs there with the same arguments.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -37,7 +37,7 @@ pub(super) struct There {
 )]
 struct BadPlace(String);
 
-/// There is nobody to do it.
+/// There is no stackctl on that machine.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("there is no `{program}` on {host}: nothing was written")]
 #[diagnostic(

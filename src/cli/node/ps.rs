@@ -16,13 +16,13 @@ pub struct NodePs {
     /// Names of the nodes [default: all]
     #[arg(value_name = "NODE", add = super::super::complete::nodes())]
     pub nodes: Vec<String>,
-    /// Only tasks that fit: id=, name=, desired-state=running|shutdown
+    /// Filter: id=, name=, desired-state=running|shutdown
     #[arg(short, long = "filter", value_name = "KEY=VALUE")]
     pub filters: Vec<String>,
     /// `table`, `table TEMPLATE`, `json`, or a Go template such as '{{.Name}}'
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
-    /// Whole ids, images with digests, and whole errors
+    /// Print whole ids, images with digests, and whole errors
     #[arg(long)]
     pub no_trunc: bool,
 }

@@ -1,93 +1,99 @@
-//! What a loop knows of itself, in Prometheus's text format (version 0.0.4).
+//! Metrics of the loop, in Prometheus's text format (version 0.0.4).
 //!
-//! Written by hand: a dozen lines without histograms need no registry that would have to be kept in step
-//! with what the loop counts anyway.
+//! Written by hand: a dozen lines without histograms need no registry, which would have to be kept in step
+//! with the loop's own counters.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::cli::notify;
-use crate::engine::reconcile::{NodeStanding, Snapshot, Standing};
+use crate::notify;
+use crate::reconcile::{NodeStatus, Snapshot, StackStatus};
 
 /// The type of the text.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// All of it.
-pub(super) fn text(snapshot: &Snapshot, told: &notify::Counts) -> String {
-    let mut out = String::new();
+/// A metric without labels: name, kind, help, value.
+type Plain = (&'static str, &'static str, &'static str, f64);
+
+fn plain(snapshot: &Snapshot, notified: &notify::Counts) -> [Plain; 17] {
     let counts = &snapshot.counts;
     let count = |of: &AtomicU64| of.load(Ordering::Relaxed) as f64;
-    let plain: [(&str, &str, &str, f64); 17] = [
-        (
-            "leading",
-            "gauge",
-            "Whether this loop is the one that acts.",
-            f64::from(u8::from(snapshot.is_leading)),
-        ),
+    [
+        ("leading", "gauge", "Whether this loop is the leader.", f64::from(u8::from(snapshot.is_leading))),
         (
             "last_turn_timestamp_seconds",
             "gauge",
-            "When the loop last went round.",
+            "Time of the last iteration.",
             snapshot.at.0 as f64 / 1000.0,
         ),
-        ("looks_total", "counter", "Full looks at all hosts.", counts.looks as f64),
-        ("looks_seconds_total", "counter", "Time they took.", counts.looks_ms as f64 / 1000.0),
-        ("heals_total", "counter", "Times a stack was brought back.", counts.heals as f64),
-        ("heals_failed_total", "counter", "Times that was tried in vain.", counts.heals_failed as f64),
-        ("releases_total", "counter", "Releases of what repositories declare.", counts.releases as f64),
-        ("releases_failed_total", "counter", "Those that did not end well.", counts.releases_failed as f64),
+        ("looks_total", "counter", "Full observations of all hosts.", counts.looks as f64),
+        (
+            "looks_seconds_total",
+            "counter",
+            "Time spent in full observations.",
+            counts.looks_ms as f64 / 1000.0,
+        ),
+        ("heals_total", "counter", "Successful heals of a stack.", counts.heals as f64),
+        ("heals_failed_total", "counter", "Failed heal attempts.", counts.heals_failed as f64),
+        ("releases_total", "counter", "Releases from repositories.", counts.releases as f64),
+        (
+            "releases_failed_total",
+            "counter",
+            "Failed releases from repositories.",
+            counts.releases_failed as f64,
+        ),
         (
             "repository_faults",
             "gauge",
-            "Repositories, and stacks of them, that cannot be used as they are.",
+            "Repositories, and stacks in them, that cannot be read.",
             snapshot.repository_faults as f64,
         ),
-        ("actions_total", "counter", "Actions that were carried out.", counts.actions as f64),
-        ("actions_failed_total", "counter", "Actions that failed.", counts.actions_failed as f64),
-        ("nodes_lost_total", "counter", "Times a node was lost.", counts.nodes_lost as f64),
-        (
-            "ledger_failed_total",
-            "counter",
-            "Questions that the ledger did not answer.",
-            counts.ledger_failed as f64,
-        ),
-        ("notifications_total", "counter", "Notifications that were delivered.", count(&told.sent)),
+        ("actions_total", "counter", "Successful actions.", counts.actions as f64),
+        ("actions_failed_total", "counter", "Failed actions.", counts.actions_failed as f64),
+        ("nodes_lost_total", "counter", "Losses of a node.", counts.nodes_lost as f64),
+        ("ledger_failed_total", "counter", "Failed requests to the ledger.", counts.ledger_failed as f64),
+        ("notifications_total", "counter", "Delivered notifications.", count(&notified.sent)),
         (
             "notifications_failed_total",
             "counter",
-            "Notifications that could not be delivered.",
-            count(&told.failed),
+            "Notifications that failed after all retries.",
+            count(&notified.failed),
         ),
         (
             "notifications_held_back_total",
             "counter",
-            "Events that a notification does not tell, or told not long ago.",
-            count(&told.held_back),
+            "Events suppressed by a filter, or as a repetition.",
+            count(&notified.held_back),
         ),
         (
             "discoveries_failed_total",
             "counter",
-            "Times that the sources of hosts could not be asked, or were not believed.",
+            "Failed or implausible answers of discovery sources.",
             counts.discoveries_failed as f64,
         ),
-    ];
-    for (name, kind, help, value) in plain {
+    ]
+}
+
+/// The whole text.
+pub(super) fn text(snapshot: &Snapshot, notified: &notify::Counts) -> String {
+    let mut out = String::new();
+    for (name, kind, help, value) in plain(snapshot, notified) {
         head(&mut out, name, kind, help);
         let _ = writeln!(out, "stackctl_reconcile_{name} {value}");
     }
-    head(&mut out, "node", "gauge", "How each node stands.");
+    head(&mut out, "node", "gauge", "State of each node.");
     for (node, standing) in &snapshot.nodes {
         for (word, one) in
-            [("up", NodeStanding::Up), ("silent", NodeStanding::Silent), ("lost", NodeStanding::Lost)]
+            [("up", NodeStatus::Up), ("silent", NodeStatus::Silent), ("lost", NodeStatus::Lost)]
         {
             let value = u8::from(*standing == one);
             let node = escaped(node.as_str());
             let _ = writeln!(out, "stackctl_reconcile_node{{node=\"{node}\",standing=\"{word}\"}} {value}");
         }
     }
-    head(&mut out, "stack", "gauge", "How each stack stands.");
+    head(&mut out, "stack", "gauge", "State of each stack.");
     for (stack, standing) in &snapshot.stacks {
-        for word in Standing::WORDS {
+        for word in StackStatus::WORDS {
             let value = u8::from(standing.word() == word);
             let stack = escaped(stack.as_str());
             let _ =
@@ -109,8 +115,8 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::reconcile::Counts;
     use crate::model::{NodeName, StackName, Timestamp};
+    use crate::reconcile::Counts;
 
     #[test]
     fn every_line_is_one_that_prometheus_reads() {
@@ -119,12 +125,12 @@ mod tests {
             is_leading: true,
             is_standing_by: false,
             at: Timestamp(1_500),
-            nodes: [(NodeName::unchecked("h\"1"), NodeStanding::Lost)].into(),
-            stacks: [(StackName::unchecked("shop"), Standing::InSync)].into(),
+            nodes: [(NodeName::unchecked("h\"1"), NodeStatus::Lost)].into(),
+            stacks: [(StackName::unchecked("shop"), StackStatus::InSync)].into(),
             counts: Counts { looks: 3, looks_ms: 1_250, ..Counts::default() },
         };
-        let told = notify::Counts { sent: AtomicU64::new(7), ..notify::Counts::default() };
-        let text = text(&snapshot, &told);
+        let notified = notify::Counts { sent: AtomicU64::new(7), ..notify::Counts::default() };
+        let text = text(&snapshot, &notified);
         for line in [
             "stackctl_reconcile_leading 1",
             "stackctl_reconcile_last_turn_timestamp_seconds 1.5",

@@ -1,4 +1,4 @@
-//! The repositories a loop follows: which, and how what is heard of them comes to the loop.
+//! The repositories that a loop follows: their arguments, and the channel on which the loop hears of commits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -9,12 +9,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::cli::cluster::{Cluster, env};
-use crate::cli::deploy::duration;
 use crate::cli::report::Failure;
-use crate::cli::rollout::journals;
-use crate::engine::reconcile::Declarations;
-use crate::gitops::{Asked, Following, Heard, Repository, follow};
+use crate::cli::rollout_args::duration;
+use crate::gitops::{FollowedRepo, Following, RepoUpdate, Repository, follow};
 use crate::model::GoDuration;
+use crate::ops::declared::Declarations;
 
 /// Arguments about repositories.
 #[derive(Debug, clap::Args)]
@@ -22,7 +21,7 @@ pub struct Repositories {
     /// Which, and what of them may be used.
     #[command(flatten)]
     pub declared: Declared,
-    /// How often a repository is asked where it stands
+    /// How often to poll a repository
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s")]
     pub poll: GoDuration,
 }
@@ -30,19 +29,19 @@ pub struct Repositories {
 /// Which repositories, and what of them may be used.
 #[derive(Debug, clap::Args)]
 pub struct Declared {
-    /// A git repository that declares what is to run; its branch or tag stands behind a `#`. The stacks are
-    /// those of its stackctl.yml (`stacks:`), or else each folder of stacks/ that has a stackfile. A token
-    /// belongs into git's credential helper or into this variable
+    /// A git repository that declares what runs, with its branch or tag behind a `#`. The stacks are those of its
+    /// stackctl.yml (`stacks:`), or else each folder of stacks/ that has a stackfile. Keep a token in git's
+    /// credential helper or in this variable
     #[arg(long = "repo", value_name = "URL[#REF]", env = "STACKCTL_REPO", hide_env_values = true)]
     pub repositories: Vec<String>,
-    /// Where in the repository stackctl.yml or stacks/ is [default: its top]
+    /// The folder of the repository with stackctl.yml or stacks/ [default: its top]
     #[arg(long = "repo-path", value_name = "DIR", requires = "repositories", value_parser = folder)]
     pub root: Option<String>,
-    /// Only commits count that one of these has signed by an ssh key: a file as ssh-keygen(1) has it under
-    /// ALLOWED SIGNERS
+    /// Accept only commits that are signed with one of these ssh keys: a file in the format of ALLOWED SIGNERS
+    /// in ssh-keygen(1)
     #[arg(long, value_name = "FILE", requires = "repositories", value_hint = ValueHint::FilePath)]
     pub allowed_signers: Option<PathBuf>,
-    /// A variable of this process's environment that stackfiles of repositories may use; they see no other
+    /// A variable of this process's environment that stackfiles of repositories may use; they see no others
     #[arg(long = "variable", value_name = "NAME", requires = "repositories")]
     pub variables: Vec<String>,
 }
@@ -55,16 +54,16 @@ pub(in crate::cli) fn folder(text: &str) -> Result<String, String> {
     Ok(parts.join("/"))
 }
 
-/// There is no place for a mirror.
+/// There is no directory for a mirror.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("there is no place on this machine for a mirror of the repository")]
+#[error("this machine has no directory for a mirror of the repository")]
 #[diagnostic(
     code(stackctl::repository::no_place),
     help("set XDG_STATE_HOME or HOME to a directory that can be written")
 )]
 struct NoPlace;
 
-/// A variable that is not there.
+/// A variable that is not set.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("the environment has no variable `{0}`")]
 #[diagnostic(code(stackctl::repository::no_variable), help("set it, or leave `--variable {0}` out"))]
@@ -74,23 +73,22 @@ struct NoVariable(String);
 #[derive(Debug)]
 pub(super) struct Followed {
     pub(super) declarations: watch::Receiver<Declarations>,
-    /// By the names they are called.
-    pub(super) asked: BTreeMap<String, Asked>,
+    pub(super) asked: BTreeMap<String, FollowedRepo>,
     _following: JoinSet<()>,
 }
 
 impl Declared {
     /// The repositories that were named, each once.
     pub(in crate::cli) fn repositories(&self, cluster: &Cluster) -> Result<Vec<Repository>, Failure> {
-        let state = journals(cluster).ok_or_else(|| Failure::refused(NoPlace))?;
-        // Git looks for it from elsewhere.
+        let state = cluster.journals.clone().ok_or_else(|| Failure::refused(NoPlace))?;
+        // Git runs in another directory.
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let signers = self.allowed_signers.as_ref().map(absolute);
         let all: BTreeSet<&String> = self.repositories.iter().collect();
         Ok(all.into_iter().map(|text| Repository::new(text, &state, signers.clone())).collect())
     }
 
-    /// What stackfiles see of the environment.
+    /// The variables that stackfiles see.
     pub(in crate::cli) fn variables(&self) -> Result<Arc<BTreeMap<String, String>>, Failure> {
         variables(&self.variables).map(Arc::new)
     }
@@ -121,7 +119,7 @@ impl Repositories {
         for repository in all {
             let (say, name) = (Arc::clone(&say), repository.name());
             let one = Following {
-                asked: Asked::new(repository),
+                asked: FollowedRepo::new(repository),
                 root: self.declared.root.clone().unwrap_or_default(),
                 poll: self.poll.to_std(),
                 variables: Arc::clone(&variables),
@@ -129,11 +127,11 @@ impl Repositories {
             asked.insert(name.clone(), one.asked.clone());
             following.spawn(follow(one, move |heard| {
                 say.send_modify(|all| match heard {
-                    Heard::Declared(declaration) => {
+                    RepoUpdate::Declared(declaration) => {
                         all.trouble.remove(&name);
                         all.declared.insert(name.clone(), declaration);
                     }
-                    Heard::Trouble(why) => drop(all.trouble.insert(name.clone(), why)),
+                    RepoUpdate::Trouble(why) => drop(all.trouble.insert(name.clone(), why)),
                 });
                 !say.is_closed()
             }));

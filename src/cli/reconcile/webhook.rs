@@ -1,9 +1,7 @@
-//! Where forges tell of pushes: a delivery that is theirs has the repository asked at once, and that is all
-//! it can do. Other people can reach this, so that everything has an end: bodies, times, connections,
-//! what is remembered, and what is logged.
+//! Webhooks of forges: a valid delivery makes the loop poll the repository at once, and can do nothing else.
+//! Strangers can reach this server, so everything is limited: bodies, times, connections, memory, and log lines.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,61 +11,56 @@ use std::time::Duration;
 
 use clap::ValueHint;
 use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Limited};
-use hyper::body::{Body as _, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::body::Incoming;
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::serve::{Answer, accept, plain};
 use crate::cli::format::Format;
 use crate::cli::render::progress::stamped;
 use crate::cli::render::style::{CHANGE, FAINT, paint};
 use crate::cli::render::text::clean;
 use crate::cli::report::Failure;
-use crate::cli::template::json_line;
 use crate::engine::Clock;
-use crate::gitops::Asked;
+use crate::gitops::FollowedRepo;
 use crate::gitops::webhook::{Delivery, Refused, Secrets, Seen, read};
+use crate::http::body::{self, BodyError};
+use crate::http::server::{Answer, Limits, Server, plain};
 use crate::model::Timestamp;
+use crate::model::json::json_line;
 
-/// Where deliveries go.
+/// The path of the endpoint.
 pub(super) const PATH: &str = "/webhook";
-/// The most of a delivery. A push of two thousand commits is below it.
+/// The size limit of a delivery. A push of two thousand commits is below it.
 const BODY_MAX: usize = 1 << 20;
-/// Connections at a time. Each has its end within [`WHOLE_LIMIT`].
-const CONNECTIONS_MAX: usize = 32;
-/// For the head of a request, its body, and all of it.
-const HEAD_LIMIT: Duration = Duration::from_secs(5);
+/// Limits for connections: forges are few, and deliver within seconds.
+const LIMITS: Limits =
+    Limits { connections_max: 32, head: Duration::from_secs(5), whole: Some(Duration::from_secs(20)) };
+/// The time limit for the body of a delivery.
 const BODY_LIMIT: Duration = Duration::from_secs(10);
-const WHOLE_LIMIT: Duration = Duration::from_secs(20);
-/// Between two lines about what was refused.
+/// The interval between two log lines about refused deliveries.
 const WORD_EVERY_MS: i64 = 10_000;
 
 /// Arguments about forges.
 #[derive(Debug, clap::Args)]
 pub struct Webhook {
-    /// Serve /webhook at this address, for GitHub, GitLab, Gitea and Forgejo: a push they tell of is looked
-    /// for at once, without waiting for --poll. TLS is a reverse proxy's
+    /// Serve /webhook at this address, for GitHub, GitLab, Gitea and Forgejo: after a push the loop polls the
+    /// repository at once. TLS is the job of a reverse proxy
     #[arg(long = "webhook", value_name = "ADDRESS", env = "STACKCTL_WEBHOOK")]
     #[arg(requires = "repositories", requires = "webhook_secret_file")]
     pub webhook: Option<SocketAddr>,
-    /// A file with the secret of the webhook; with several lines, any of them
+    /// A file with the secret of the webhook; each line is a valid secret
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "STACKCTL_WEBHOOK_SECRET_FILE")]
     pub webhook_secret_file: Option<PathBuf>,
 }
 
-/// There is no secret.
+/// There is no usable secret.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("{} {what}", path.display())]
 #[diagnostic(
     code(stackctl::reconcile::webhook_secret),
     help(
-        "write a long random secret into it, such as `openssl rand -hex 32` gives, and the same at the forge"
+        "write a long random secret into it, such as from `openssl rand -hex 32`, and set the same at the forge"
     )
 )]
 struct NoSecret {
@@ -75,7 +68,7 @@ struct NoSecret {
     what: String,
 }
 
-/// What came of deliveries.
+/// Deliveries by their outcome.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) accepted: AtomicU64,
@@ -84,31 +77,30 @@ pub(super) struct Counts {
     pub(super) refused: AtomicU64,
 }
 
-/// What is told of deliveries.
+/// An event about deliveries, for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Word {
-    /// A repository is asked, because of this ref.
+pub(super) enum WebhookEvent {
+    /// The loop polls a repository, because this ref was pushed.
     Asked { repository: String, reference: String },
-    /// Something was refused, and so many others since the last word.
+    /// A delivery was refused, and so many others since the last such event.
     Refused { why: &'static str, others: u64 },
 }
 
 /// The endpoint, until this is dropped.
 pub(super) struct Endpoint {
-    pub(super) at: SocketAddr,
+    pub(super) server: Server,
     pub(super) counts: Arc<Counts>,
-    pub(super) words: UnboundedReceiver<(Timestamp, Word)>,
-    _server: JoinSet<()>,
+    pub(super) words: UnboundedReceiver<(Timestamp, WebhookEvent)>,
 }
 
-/// What every connection needs.
-struct Desk {
+/// The state that all connections share.
+struct WebhookServer {
     secrets: Secrets,
-    followed: BTreeMap<String, Asked>,
+    followed: BTreeMap<String, FollowedRepo>,
     seen: Mutex<Seen>,
     counts: Arc<Counts>,
     clock: Clock,
-    tell: UnboundedSender<(Timestamp, Word)>,
+    tell: UnboundedSender<(Timestamp, WebhookEvent)>,
     quiet: Mutex<(Option<Timestamp>, u64)>,
 }
 
@@ -120,16 +112,16 @@ pub(super) fn secrets(path: &Path) -> Result<Secrets, Failure> {
     Secrets::parse(&text).ok_or_else(|| bad("has no secret in it".to_owned()))
 }
 
-/// Begins to listen.
+/// Starts the server.
 pub(super) async fn listen(
     address: SocketAddr,
     secrets: Secrets,
-    followed: BTreeMap<String, Asked>,
+    followed: BTreeMap<String, FollowedRepo>,
     clock: Clock,
 ) -> io::Result<Endpoint> {
     let (tell, words) = unbounded_channel();
     let counts = Arc::new(Counts::default());
-    let desk = Arc::new(Desk {
+    let shared = Arc::new(WebhookServer {
         secrets,
         followed,
         seen: Mutex::default(),
@@ -138,27 +130,18 @@ pub(super) async fn listen(
         tell,
         quiet: Mutex::default(),
     });
-    let (at, server) = accept(address, CONNECTIONS_MAX, move |stream| {
-        let desk = Arc::clone(&desk);
-        async move {
-            let answer = service_fn(|request: Request<Incoming>| {
-                let desk = Arc::clone(&desk);
-                async move { Ok::<_, Infallible>(desk.answer(request).await) }
-            });
-            let mut http = http1::Builder::new();
-            http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT).keep_alive(false);
-            // Whoever hangs up, or takes its time, is forgotten.
-            let _gone = timeout(WHOLE_LIMIT, http.serve_connection(TokioIo::new(stream), answer)).await;
-        }
+    let server = Server::listen(address, LIMITS, move |request| {
+        let shared = Arc::clone(&shared);
+        async move { shared.answer(request).await }
     })
     .await?;
-    Ok(Endpoint { at, counts, words, _server: server })
+    Ok(Endpoint { server, counts, words })
 }
 
-impl Desk {
+impl WebhookServer {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
         if request.uri().path() != PATH {
-            return plain(StatusCode::NOT_FOUND, format!("there is {PATH}\n"));
+            return plain(StatusCode::NOT_FOUND, format!("only {PATH} exists\n"));
         }
         if request.method() != Method::POST {
             let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, "only POST\n".to_owned());
@@ -166,31 +149,30 @@ impl Desk {
             return answer;
         }
         let (head, body) = request.into_parts();
-        let too_large = || plain(StatusCode::PAYLOAD_TOO_LARGE, "1 MiB is the most\n".to_owned());
-        if body.size_hint().lower() > BODY_MAX as u64 {
-            return self.refused("it is larger than 1 MiB", too_large());
-        }
-        let body = match timeout(BODY_LIMIT, Limited::new(body, BODY_MAX).collect()).await {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-                return self.refused("it is larger than 1 MiB", too_large());
+        let too_large = || plain(StatusCode::PAYLOAD_TOO_LARGE, "the limit is 1 MiB\n".to_owned());
+        let body = match timeout(BODY_LIMIT, body::whole(body, BODY_MAX)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(BodyError::TooLarge)) => {
+                return self.refused("its body is larger than 1 MiB", too_large());
             }
-            Ok(Err(_)) => return plain(StatusCode::BAD_REQUEST, "cut off\n".to_owned()),
+            Ok(Err(BodyError::Broken(_))) => {
+                return plain(StatusCode::BAD_REQUEST, "incomplete body\n".to_owned());
+            }
             Err(_) => {
                 let answer = plain(StatusCode::REQUEST_TIMEOUT, "too slow\n".to_owned());
-                return self.refused("it did not come to its end", answer);
+                return self.refused("its body took too long", answer);
             }
         };
         let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         self.delivered(&header, &body)
     }
 
-    /// What becomes of a delivery.
+    /// Handles a delivery.
     fn delivered<'h>(&self, header: &dyn Fn(&str) -> Option<&'h str>, body: &[u8]) -> Answer {
         let now = self.clock.now();
         if let Err(why) = self.secrets.check(header, body, now.0 / 1000) {
-            // Which of all it is would help those who guess.
-            let answer = plain(StatusCode::UNAUTHORIZED, "not signed as it must be\n".to_owned());
+            // The exact reason would help an attacker.
+            let answer = plain(StatusCode::UNAUTHORIZED, "invalid signature\n".to_owned());
             return self.refused(why.words(), answer);
         }
         let delivery = match read(header, body) {
@@ -203,26 +185,26 @@ impl Desk {
             }
         };
         let push = match delivery {
-            Delivery::Ping => return plain(StatusCode::OK, "here\n".to_owned()),
-            Delivery::Other => return self.ignored("nothing that is followed\n"),
+            Delivery::Ping => return plain(StatusCode::OK, "pong\n".to_owned()),
+            Delivery::Other => return self.ignored("ignored: not a push\n"),
             Delivery::Push(push) => push,
         };
         let is_new = self.seen.lock().unwrap_or_else(PoisonError::into_inner).is_new(header, body);
         if !is_new {
             self.counts.replayed.fetch_add(1, Ordering::Relaxed);
-            return plain(StatusCode::OK, "told before\n".to_owned());
+            return plain(StatusCode::OK, "duplicate delivery\n".to_owned());
         }
         let mut about = self.followed.iter().filter(|(name, _)| push.is_about(name)).peekable();
         if about.peek().is_none() {
-            return self.ignored("not followed\n");
+            return self.ignored("ignored: no such repository or ref is followed\n");
         }
         self.counts.accepted.fetch_add(1, Ordering::Relaxed);
         for (repository, asked) in about {
-            asked.sooner();
+            asked.poll_now();
             let (repository, reference) = (repository.clone(), push.reference.clone());
-            let _nobody_listens = self.tell.send((now, Word::Asked { repository, reference }));
+            let _no_receiver = self.tell.send((now, WebhookEvent::Asked { repository, reference }));
         }
-        plain(StatusCode::ACCEPTED, "it is looked for\n".to_owned())
+        plain(StatusCode::ACCEPTED, "accepted\n".to_owned())
     }
 
     fn ignored(&self, why: &str) -> Answer {
@@ -230,7 +212,7 @@ impl Desk {
         plain(StatusCode::ACCEPTED, why.to_owned())
     }
 
-    /// Counts it, and says so now and then.
+    /// Counts a refused delivery, and logs it at intervals.
     fn refused(&self, why: &'static str, answer: Answer) -> Answer {
         self.counts.refused.fetch_add(1, Ordering::Relaxed);
         let now = self.clock.now();
@@ -240,13 +222,13 @@ impl Desk {
         } else {
             let others = std::mem::take(&mut quiet.1);
             quiet.0 = Some(now);
-            let _nobody_listens = self.tell.send((now, Word::Refused { why, others }));
+            let _no_receiver = self.tell.send((now, WebhookEvent::Refused { why, others }));
         }
         answer
     }
 }
 
-impl Word {
+impl WebhookEvent {
     /// As a line of the loop's log.
     pub(super) fn line(&self, at: Timestamp, format: Format) -> String {
         let (level, style) = match self {
@@ -274,13 +256,11 @@ impl Word {
     fn words(&self) -> String {
         match self {
             Self::Asked { repository, reference } => {
-                format!("{repository} is asked at once: {reference} was pushed")
+                format!("{reference} of {repository} was pushed: polling it at once")
             }
-            Self::Refused { why, others: 0 } => format!("a webhook's delivery was refused: {why}"),
+            Self::Refused { why, others: 0 } => format!("refused a webhook delivery: {why}"),
             Self::Refused { why, others } => {
-                format!(
-                    "a webhook's delivery was refused: {why} (and {others} more since the last such line)"
-                )
+                format!("refused a webhook delivery: {why} ({others} more since the last such line)")
             }
         }
     }
@@ -288,7 +268,7 @@ impl Word {
 
 /// For Prometheus.
 pub(super) fn metrics(counts: &Counts) -> String {
-    let mut out = "# HELP stackctl_webhook_deliveries_total What forges delivered, by what became of it.\n\
+    let mut out = "# HELP stackctl_webhook_deliveries_total Webhook deliveries by outcome.\n\
                    # TYPE stackctl_webhook_deliveries_total counter\n"
         .to_owned();
     for (result, count) in [

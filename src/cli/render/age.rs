@@ -1,13 +1,14 @@
-//! How long ago something was, in docker's words.
+//! Ages, in docker's words.
 
 use crate::model::Timestamp;
+pub use crate::words::elapsed;
 
 /// A length of time as docker's `units.HumanDuration` says it: `3 minutes`, `About an hour`.
 #[must_use]
 pub fn human_duration(ms: i64) -> String {
     let seconds = ms.max(0) / 1000;
     let minutes = seconds / 60;
-    // Go rounds the hours to the nearest here, and nothing else.
+    // Go rounds only the hours to the nearest here.
     let hours = (seconds + 1800) / 3600;
     match (seconds, minutes, hours) {
         (0, ..) => "Less than a second".to_owned(),
@@ -24,23 +25,10 @@ pub fn human_duration(ms: i64) -> String {
     }
 }
 
-/// `3 minutes ago`. A time that is still to come (two clocks differ) counts as just now.
+/// `3 minutes ago`. A time in the future (two clocks differ) counts as now.
 #[must_use]
 pub fn ago(now: Timestamp, then: Timestamp) -> String {
     format!("{} ago", human_duration(now.since_ms(then)).to_lowercase())
-}
-
-/// A short stop-watch reading for progress: `0.4s`, `12s`, `3m05s`, `1h02m`.
-#[must_use]
-pub fn elapsed(ms: i64) -> String {
-    let ms = ms.max(0);
-    let seconds = ms / 1000;
-    match seconds {
-        0..10 => format!("{seconds}.{}s", ms % 1000 / 100),
-        10..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
-        _ => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
-    }
 }
 
 #[cfg(test)]
@@ -77,12 +65,5 @@ mod tests {
     #[test]
     fn a_clock_that_runs_ahead_is_just_now() {
         assert_eq!(ago(Timestamp(0), Timestamp(5_000)), "less than a second ago");
-    }
-
-    #[test]
-    fn stop_watch() {
-        for (ms, text) in [(450, "0.4s"), (12_300, "12s"), (185_000, "3m05s"), (3_720_000, "1h02m")] {
-            assert_eq!(elapsed(ms), text);
-        }
     }
 }

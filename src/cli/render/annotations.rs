@@ -1,7 +1,7 @@
-//! What is wrong with a stackfile and what a deploy would change, for the machines that show it beside the
-//! lines of a pull request: GitHub's workflow commands, GitLab's code quality report.
+//! Mistakes of a stackfile and changes of a deploy as annotations of a pull request: GitHub's workflow commands,
+//! GitLab's code quality report.
 //!
-//! Nothing in a value can end a command or a field: GitHub's own escapes, and JSON.
+//! No value can end a command or a field: GitHub's own escapes and JSON prevent that.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -20,19 +20,17 @@ use crate::yaml::{Drawn, Place, Severity};
 
 /// Characters of one message.
 const MESSAGE_CHARS_MAX: usize = 2_000;
-/// What is said by a diff rather than by a diagnostic.
+/// The code of annotations that come from a diff and not from a diagnostic.
 const DIFF: &str = "stackctl diff";
 
-/// Something to say at a place.
+/// An annotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// How bad.
     pub level: Level,
-    /// A diagnostic's code, or what else says it.
+    /// A diagnostic's code, or that of a diff.
     pub title: String,
-    /// In words.
     pub message: String,
-    /// Name of the file; empty for what is about none.
+    /// Name of the file, or empty.
     pub file: String,
     /// From 1; 0 without a place.
     pub line: usize,
@@ -43,9 +41,9 @@ pub struct Finding {
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Nothing can be deployed.
+    /// The deploy is blocked.
     Error,
-    /// It can, but perhaps not as meant.
+    /// The deploy is possible, but perhaps not as intended.
     Warning,
     /// Good to know.
     Notice,
@@ -65,7 +63,7 @@ impl Finding {
         Self { file: place.file.to_owned(), line: place.line, column: place.column, ..self }
     }
 
-    /// Whether somebody should do something about it.
+    /// Whether the author should act on it.
     #[must_use]
     pub fn is_worse_than_a_notice(&self) -> bool {
         self.level < Level::Notice
@@ -78,7 +76,7 @@ impl Finding {
     }
 }
 
-/// What a diagnostic says, or what those say that it is made of.
+/// The annotations of a diagnostic, or of the diagnostics that it consists of.
 #[must_use]
 pub fn of_diagnostic(diagnostic: &dyn Diagnostic) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -113,7 +111,7 @@ fn collect(value: &Value, found: &mut Vec<Finding>) {
     found.push(Finding { file, line, column, ..finding });
 }
 
-/// What was found in files besides.
+/// The annotations of warnings and notes.
 #[must_use]
 pub fn of_notes(notes: &[Drawn]) -> Vec<Finding> {
     let one = |drawn: &Drawn| {
@@ -129,7 +127,7 @@ pub fn of_notes(notes: &[Drawn]) -> Vec<Finding> {
     notes.iter().map(one).collect()
 }
 
-/// What would change, each at the field that says so, and in a line what a deploy would do.
+/// The annotations of a plan: each change at its field, and one line with the sum of a deploy.
 #[must_use]
 pub fn of_plan(view: &PlanView<'_>, written: Option<&Written<'_>>) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -182,7 +180,7 @@ pub fn github(found: &[Finding]) -> String {
     out
 }
 
-/// A code quality report. GitLab wants a file and a line of each: what has none is put at the top of `file`.
+/// A code quality report. GitLab needs a file and a line for each: without one, it goes to the top of `file`.
 #[must_use]
 pub fn gitlab(found: &[Finding], file: &str) -> Value {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
@@ -193,7 +191,7 @@ pub fn gitlab(found: &[Finding], file: &str) -> Value {
             Level::Notice => "info",
         };
         let path = if one.file.is_empty() { file } else { &one.file };
-        // Without the line: what moved is the same issue as before.
+        // The line is left out, so that a moved issue keeps its fingerprint.
         let key = format!("{}\n{path}\n{}", one.title, one.message);
         let nth = seen.entry(key.clone()).or_default();
         let fingerprint = sha256_hex(format!("{key}\n{nth}").as_bytes());

@@ -3,9 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::table;
-use crate::cli::template::{Template, TemplateError, json_line};
+use crate::cli::template::{Template, TemplateError};
+use crate::model::json::json_line;
 
-/// What a command lists: its fields with their headings, and the table it shows unless told otherwise.
+/// The shape of a list: its fields with their headings, and the columns of the default table.
 #[derive(Debug, Clone, Copy)]
 pub struct Columns {
     /// Field name and heading, of every field a template may use.
@@ -18,7 +19,7 @@ pub struct Columns {
 pub type Row = Map<String, Value>;
 
 impl Columns {
-    /// The rows as text. `format` is what `--format` was given: nothing, `table`, `table TEMPLATE`,
+    /// The rows as text. `format` is the value of `--format`: nothing, `table`, `table TEMPLATE`,
     /// `json`, or a template.
     pub fn render(self, format: Option<&str>, rows: &[Row]) -> Result<String, TemplateError> {
         let format = format.unwrap_or("table").trim();
@@ -35,11 +36,11 @@ impl Columns {
         };
         let template = Template::parse(&template)?;
         let mut lines = Vec::with_capacity(rows.len() + 1);
-        // Filled even where it is not shown: a mistake in the template must not hide behind an empty list.
+        // Filled even if it is not shown: an empty list must not hide a mistake in the template.
         match template.render_header(&self.headings()) {
             Ok(header) if is_table => lines.push(header),
             Ok(_) => {}
-            // Headings are all texts; that they do not compare with a number says nothing.
+            // Headings are all text, so a failed comparison with a number does not matter.
             Err(TemplateError::BadArgument { .. }) if !is_table => {}
             Err(error) => return Err(error),
         }
@@ -58,7 +59,7 @@ impl Columns {
     }
 }
 
-/// Docker lets the shell's `\t` and `\n` stand for a tab and a newline.
+/// As with docker, `\t` and `\n` are a tab and a newline.
 fn unescape(template: &str) -> String {
     template.replace("\\t", "\t").replace("\\n", "\n")
 }

@@ -1,10 +1,11 @@
-//! Values become text here. No input, no output: what comes in is data, what goes out is a string,
-//! with colours as ANSI codes that [`ui`](super::ui) takes away where nobody wants them.
+//! Turns values into text, without input or output. Colours are ANSI codes, which [`ui`](super::ui) strips where
+//! they are not wanted.
 //!
 //! Must not know of hosts, files, clocks (a `now` is handed in) or terminals (a width is handed in).
 
 pub mod age;
 pub mod annotations;
+pub mod cells;
 pub mod list;
 pub mod nodes;
 pub mod plan;

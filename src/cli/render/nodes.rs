@@ -1,11 +1,11 @@
-//! Nodes as docker's `node ls` and `node inspect` show them, and what is ours besides.
+//! Nodes as docker's `node ls` and `node inspect` show them, with stackctl's own fields.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::cells::{ID_CHARS, natural};
 use super::list::{Columns, Row};
-use super::ps::{ID_CHARS, natural};
 use super::services::into_row;
 use super::text::clean;
 use crate::ledger::nodes::{NodeRecord, NodeRecords};
@@ -34,20 +34,20 @@ pub const COLUMNS: Columns = Columns {
     table: &["ID", "Name", "Hostname", "Status", "Availability", "ManagerStatus", "EngineVersion", "Labels"],
 };
 
-/// The table where the ledger has something to say of nodes.
+/// The table with a column of values from the ledger.
 pub const WITH_LEDGER: &str = "table {{.ID}}\t{{.Name}}\t{{.Hostname}}\t{{.Status}}\t{{.Availability}}\t{{.Role}}\t\
     {{.ManagerStatus}}\t{{.EngineVersion}}\t{{.Labels}}\t{{.Ledger}}";
 
-/// The table where hosts are discovered.
+/// The table with a column of discovery sources.
 pub const WITH_SOURCE: &str = "table {{.ID}}\t{{.Name}}\t{{.Hostname}}\t{{.Status}}\t{{.Availability}}\t\
     {{.ManagerStatus}}\t{{.EngineVersion}}\t{{.Labels}}\t{{.Source}}";
 
-/// The table where there is both.
+/// The table with both columns.
 pub const WITH_BOTH: &str = "table {{.ID}}\t{{.Name}}\t{{.Hostname}}\t{{.Status}}\t{{.Availability}}\t{{.Role}}\t\
     {{.ManagerStatus}}\t{{.EngineVersion}}\t{{.Labels}}\t{{.Ledger}}\t{{.Source}}";
 
-/// One row for each node, in natural order. `keepers` keep the ledger: that is what a manager's status is
-/// about, where docker's is about Raft.
+/// One row for each node, in natural order. `keepers` keep the ledger, and the manager status shows that;
+/// docker's is about Raft.
 #[must_use]
 pub fn rows(observed: &Observed, keepers: &BTreeSet<NodeName>, records: &NodeRecords) -> Vec<Row> {
     let row = |node: &ObservedNode| {
@@ -93,7 +93,7 @@ fn row(node: &ObservedNode, keeps: bool, record: Option<&NodeRecord>) -> Row {
     }))
 }
 
-/// What of a node comes from the ledger: `availability`, `label zone`.
+/// The values of a node that come from the ledger: `availability`, `label zone`.
 fn recorded(record: &NodeRecord) -> Vec<String> {
     let mut all = Vec::new();
     all.extend(record.availability.map(|_| "availability".to_owned()));
@@ -110,7 +110,7 @@ fn capital(word: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// All that is known of a node, in the shape of docker's `node inspect` where that has a place for it.
+/// The details of a node, in the shape of docker's `node inspect` as far as that goes.
 #[must_use]
 pub fn inspect(node: &ObservedNode, record: Option<&NodeRecord>) -> Value {
     let member = &node.member;
@@ -192,7 +192,7 @@ pub fn pretty(node: &ObservedNode, record: Option<&NodeRecord>) -> String {
         add(0, "From the ledger", recorded(record).join(", "));
         add(1, "Changed by", format!("{} at {}", record.who, record.at));
         if member.abandons_data {
-            add(1, "Local data", "left behind by tasks that leave".to_owned());
+            add(1, "Local data", "left behind when tasks move".to_owned());
         }
     }
     match &node.view {

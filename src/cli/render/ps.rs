@@ -5,10 +5,10 @@ use std::cmp::Ordering;
 use serde_json::json;
 
 use super::age::ago;
+use super::cells::{ID_CHARS, natural, short_image};
 use super::list::{Columns, Row};
 use super::services::into_row;
 use super::text::ellipsis;
-use crate::model::image::ImageRef;
 use crate::model::task::Slot;
 use crate::model::{Health, Task, TaskStatus, Timestamp};
 
@@ -29,10 +29,8 @@ pub const COLUMNS: Columns = Columns {
 
 /// Docker's `maxErrLength`.
 const ERROR_COLUMNS_MAX: usize = 30;
-/// Docker's `TruncateID`.
-pub(super) const ID_CHARS: usize = 12;
 
-/// What of a list is cut or folded.
+/// How much of a list is cut or folded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Shape {
     /// Whole ids, images and errors.
@@ -91,7 +89,7 @@ pub fn name(task: &Task) -> String {
     format!("{}_{}.{}", task.stack, task.service, task.slot)
 }
 
-/// What the task should be doing: whatever ended does not come back, another takes its slot.
+/// The desired state of the task: an ended task never runs again, another one takes its slot.
 #[must_use]
 pub fn desired_state(task: &Task) -> &'static str {
     match task.status {
@@ -120,17 +118,6 @@ fn error(status: TaskStatus) -> String {
     }
 }
 
-/// The image without its digest, as docker shows it where space is short.
-pub(super) fn short_image(image: &str) -> String {
-    match ImageRef::parse(image) {
-        Ok(reference) => match &reference.tag {
-            Some(tag) => format!("{}:{tag}", reference.familiar_name()),
-            None => reference.familiar_name(),
-        },
-        Err(_) => image.to_owned(),
-    }
-}
-
 /// `0.0.0.0:80->80/tcp, :::80->80/tcp` is `*:80->80/tcp` to people.
 pub(super) fn ports(published: &[String]) -> String {
     let mut shown: Vec<String> = Vec::new();
@@ -150,29 +137,6 @@ fn by_slot(a: &Slot, b: &Slot) -> Ordering {
     match (a, b) {
         (Slot::Node(a), Slot::Node(b)) => natural(a.as_str(), b.as_str()),
         _ => a.cmp(b),
-    }
-}
-
-/// Text order in which `h2` comes before `h10`.
-#[must_use]
-pub fn natural(a: &str, b: &str) -> Ordering {
-    let (mut left, mut right) = (a, b);
-    loop {
-        let digits = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        let (in_left, in_right) = (digits(left), digits(right));
-        if in_left > 0 && in_right > 0 {
-            let (x, y) = (left[..in_left].trim_start_matches('0'), right[..in_right].trim_start_matches('0'));
-            match x.len().cmp(&y.len()).then_with(|| x.cmp(y)) {
-                Ordering::Equal => (left, right) = (&left[in_left..], &right[in_right..]),
-                unequal => return unequal,
-            }
-            continue;
-        }
-        match (left.chars().next(), right.chars().next()) {
-            (Some(x), Some(y)) if x == y => (left, right) = (&left[x.len_utf8()..], &right[y.len_utf8()..]),
-            // `01` and `1` are equal as numbers and still two names.
-            (x, y) => return x.cmp(&y).then_with(|| a.cmp(b)),
-        }
     }
 }
 

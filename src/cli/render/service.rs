@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::text::clean;
 use crate::model::GoDuration;
 
-/// A service as `service inspect` has it, line by line. What is not set is left out.
+/// A service as `service inspect` shows it, line by line, without what is not set.
 #[must_use]
 pub fn pretty(service: &Value) -> String {
     let mut page = Page(String::new());
@@ -23,18 +23,8 @@ pub fn pretty(service: &Value) -> String {
     page.line(0, "Updated", &service["UpdatedAt"]);
     page.list(0, "Placement", &task["Placement"]["Constraints"]);
     page.line(1, "Max Replicas Per Node", &task["Placement"]["MaxReplicas"]);
-    for (title, config) in
-        [("UpdateConfig", &spec["UpdateConfig"]), ("RollbackConfig", &spec["RollbackConfig"])]
-    {
-        if config.is_object() {
-            page.title(0, title);
-            page.line(1, "Parallelism", &config["Parallelism"]);
-            page.duration(1, "Delay", &config["Delay"]);
-            page.line(1, "On failure", &config["FailureAction"]);
-            page.duration(1, "Monitoring Period", &config["Monitor"]);
-            page.line(1, "Max failure ratio", &config["MaxFailureRatio"]);
-            page.line(1, "Order", &config["Order"]);
-        }
+    for title in ["UpdateConfig", "RollbackConfig"] {
+        page.rollout(title, &spec[title]);
     }
     page.title(0, "ContainerSpec");
     page.line(1, "Image", &container["Image"]);
@@ -95,6 +85,19 @@ impl Page {
             other => other.to_string().into(),
         };
         self.0.push_str(&format!("{}{name}:\t{text}\n", " ".repeat(depth)));
+    }
+
+    /// An update or rollback policy.
+    fn rollout(&mut self, title: &str, config: &Value) {
+        if config.is_object() {
+            self.title(0, title);
+            self.line(1, "Parallelism", &config["Parallelism"]);
+            self.duration(1, "Delay", &config["Delay"]);
+            self.line(1, "On failure", &config["FailureAction"]);
+            self.duration(1, "Monitoring Period", &config["Monitor"]);
+            self.line(1, "Max failure ratio", &config["MaxFailureRatio"]);
+            self.line(1, "Order", &config["Order"]);
+        }
     }
 
     fn duration(&mut self, depth: usize, name: &str, nanos: &Value) {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::cells::{ID_CHARS, natural, short_image};
 use super::list::{Columns, Row};
-use super::ps::{ID_CHARS, natural, short_image};
 use crate::model::spec::{Port, TaskSpec};
 use crate::model::task::Slot;
 use crate::model::{ServiceName, SpecHash, StackName, Task};
@@ -29,25 +29,22 @@ pub const STACK_COLUMNS: Columns = Columns {
     table: &["Name", "Services", "Nodes"],
 };
 
-/// A service, as its tasks tell of it.
+/// A service, derived from its tasks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServiceView<'a> {
-    /// Its stack.
     pub stack: &'a StackName,
-    /// Short name.
     pub name: &'a ServiceName,
     /// One task a node instead of numbered slots.
     pub is_global: bool,
-    /// Tasks that do their work.
+    /// Number of running tasks.
     pub up: usize,
-    /// Slots there are.
     pub slots: usize,
-    /// What the newest task runs.
+    /// The spec of the newest task.
     pub spec: &'a TaskSpec,
 }
 
 impl ServiceView<'_> {
-    /// A stable id, since docker's list has one: services have no existence of their own on plain hosts.
+    /// A stable id, since docker's list has one: on plain hosts services have no id of their own.
     #[must_use]
     pub fn id(&self) -> String {
         service_id(&self.full_name())
@@ -59,7 +56,7 @@ impl ServiceView<'_> {
         format!("{}_{}", self.stack, self.name)
     }
 
-    /// The word of the stackfile.
+    /// The mode, as in the stackfile.
     #[must_use]
     pub fn mode(&self) -> &'static str {
         if self.is_global { "global" } else { "replicated" }
@@ -141,7 +138,7 @@ pub fn stack_rows(tasks: &[&Task]) -> Vec<Row> {
         .collect()
 }
 
-/// `*:80-82->80-82/tcp`: ports that follow one another are told as one range, as docker does.
+/// `*:80-82->80-82/tcp`: consecutive ports are shown as one range, as docker does.
 #[must_use]
 pub fn ports(ports: &[Port]) -> String {
     struct Run {

@@ -1,22 +1,22 @@
-//! The few colours there are. Meaning never hangs on a colour alone: each goes with a sign or a word.
+//! The colours. Meaning never depends on a colour alone: each comes with a sign or a word.
 
 use std::fmt::Display;
 
 use anstyle::{AnsiColor, Style};
 
-/// Something comes.
+/// Additions.
 pub const ADD: Style = AnsiColor::Green.on_default();
-/// Something goes.
+/// Removals.
 pub const REMOVE: Style = AnsiColor::Red.on_default();
-/// Something changes, or wants attention.
+/// Changes and warnings.
 pub const CHANGE: Style = AnsiColor::Yellow.on_default();
-/// Something went wrong.
+/// Errors.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
-/// Something is as it should be.
+/// Success.
 pub const GOOD: Style = AnsiColor::Green.on_default().bold();
-/// What the eye should find first.
+/// Important text.
 pub const STRONG: Style = Style::new().bold();
-/// What the eye may skip.
+/// Less important text.
 pub const FAINT: Style = Style::new().dimmed();
 
 /// `text` in a style.

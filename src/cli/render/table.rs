@@ -1,4 +1,4 @@
-//! Columns, set as docker's `tabwriter` sets them: at least ten wide, three blanks between.
+//! Columns as docker's `tabwriter` sets them: at least ten wide, three blanks between.
 
 use super::text;
 
@@ -6,7 +6,7 @@ use super::text;
 const COLUMN_MIN: usize = 10;
 const GAP: usize = 3;
 
-/// Lines whose cells are parted by tabs become lines whose columns stand under each other.
+/// Aligns lines whose cells are separated by tabs.
 ///
 /// No line ends in blanks. Every line of the result ends in a newline.
 #[must_use]

@@ -1,53 +1,11 @@
-//! Text that is safe to show and whose width is known.
-//!
-//! Whatever comes from a stackfile, a container or an engine may hold control characters. Shown raw
-//! they could move the cursor, recolour the screen or hide a line, so they are spelled out instead.
+//! The width of text on a terminal, and cutting and padding by it. See also [`words`](crate::words).
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthChar;
 
-/// `text` on one line, with every control character spelled out: `\n`, `\t`, `\x1b`.
-#[must_use]
-pub fn clean(text: &str) -> Cow<'_, str> {
-    spell_out(text, false)
-}
-
-/// As [`clean`], but newlines and tabs stay: for text that is meant to have lines.
-#[must_use]
-pub fn clean_block(text: &str) -> Cow<'_, str> {
-    spell_out(text, true)
-}
-
-fn spell_out(text: &str, is_block: bool) -> Cow<'_, str> {
-    let is_bad = |c: char| is_control(c) && !(is_block && matches!(c, '\n' | '\t'));
-    if !text.chars().any(is_bad) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        match c {
-            c if !is_bad(c) => out.push(c),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if u32::from(c) < 0x100 => {
-                let _ = write!(out, "\\x{:02x}", u32::from(c));
-            }
-            c => {
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-            }
-        }
-    }
-    Cow::Owned(out)
-}
-
-/// Control characters, and those that turn the direction of text: `a\u{202e}b` reads other than it is.
-fn is_control(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
-}
+pub use crate::words::{clean, clean_block, count, some_of};
 
 /// `text` with its colour codes and newlines, and every other control character spelled out: for text
 /// that something else has coloured already.
@@ -117,12 +75,6 @@ pub fn pad(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
 }
 
-/// `1 task`, `2 tasks`: nouns here all take an `s`.
-#[must_use]
-pub fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
-}
-
 /// Numbers as ranges: `1-3,5,9-12`.
 #[must_use]
 pub fn ranges(numbers: &BTreeSet<u32>) -> String {
@@ -139,26 +91,12 @@ pub fn ranges(numbers: &BTreeSet<u32>) -> String {
     runs.iter().map(show).collect::<Vec<_>>().join(",")
 }
 
-/// The first few of `items`, and how many more there are: `h1, h2, h3 and 37 more`.
-#[must_use]
-pub fn some_of<T: AsRef<str>>(items: &[T], most: usize) -> String {
-    let shown = if items.len() <= most + 1 { items.len() } else { most };
-    let text = items[..shown].iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
-    match items.len() - shown {
-        0 => text,
-        more => format!("{text} and {more} more"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_spelled_out() {
-        assert_eq!(clean("plain é 漢"), "plain é 漢");
-        assert_eq!(clean("a\x1b[31mb\n\tc\r\u{9b}d\u{202e}"), "a\\x1b[31mb\\n\\tc\\r\\x9bd\\u{202e}");
-        assert_eq!(clean_block("a\n\tb\x07"), "a\n\tb\\x07");
+    fn all_but_colours_is_spelled_out() {
         assert_eq!(only_colours("\x1b[1;31mred\x1b[0m\n\x1b[2J\x1b"), "\x1b[1;31mred\x1b[0m\n\\x1b[2J\\x1b");
     }
 
@@ -180,11 +118,5 @@ mod tests {
     fn numbers_fold_into_ranges() {
         assert_eq!(ranges(&[1, 2, 3, 5, 9, 10].into()), "1-3,5,9-10");
         assert_eq!(ranges(&[7].into()), "7");
-    }
-
-    #[test]
-    fn a_list_is_cut_only_if_that_saves_something() {
-        assert_eq!(some_of(&["a", "b", "c"], 2), "a, b, c");
-        assert_eq!(some_of(&["a", "b", "c", "d"], 2), "a, b and 2 more");
     }
 }

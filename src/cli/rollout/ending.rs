@@ -1,50 +1,115 @@
-//! How a run ended, and what to do about it.
+//! Reports how a run ended, and what the user can do next.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::lease::Lost;
-use super::{Kind, PUSH, Wish, look_again};
-use crate::cli::cluster::Cluster;
-use crate::cli::render::age::elapsed;
+use super::{Kind, PUSH, RolloutOptions};
+use crate::cli::render::age::{elapsed, human_duration};
 use crate::cli::render::plan::{short_digest, text as plan_text};
 use crate::cli::render::progress::stamped;
 use crate::cli::render::style::{BAD, CHANGE, FAINT, GOOD, STRONG, paint};
 use crate::cli::render::text::{clean, count, pad, some_of, width};
-use crate::cli::report::{Exit, draw};
+use crate::cli::report::{Blame, Exit, Failure, draw};
 use crate::cli::ui::Ui;
-use crate::engine::{End, Planned};
-use crate::model::{NodeName, Observed, ServiceName, ServiceSpec, Slot, Task, TaskStatus, Timestamp};
-use crate::orchestrator::restart::is_complete;
-use crate::orchestrator::{Ending, Problem, TaskFailure, TaskHandle, Verdict};
+use crate::ledger::lease::Holder;
+use crate::model::action::TaskHandle;
+use crate::model::restart::is_complete;
+use crate::model::{
+    NodeName, Observed, ServiceName, ServiceSpec, Slot, StackName, Task, TaskStatus, Timestamp,
+};
+use crate::ops::{RunReport, Tail};
+use crate::orchestrator::End;
+use crate::orchestrator::{Ending, Planned, Problem, TaskFailure, Verdict};
 
-/// Lines of a failed task's log that are shown.
-const TAIL_LINES: u32 = 10;
 /// Failures that are shown with all there is to say; the others are counted.
 const FAILURES_MAX: usize = 8;
 /// Names in a line before the rest is counted.
 const NAMES_MAX: usize = 8;
 
-/// Who tells it.
-pub(super) struct Told<'a> {
-    pub(super) ui: &'a Ui,
-    pub(super) cluster: &'a Cluster,
-    pub(super) planned: &'a Planned,
-    pub(super) wish: Wish,
-    pub(super) begun: Timestamp,
-    pub(super) timeout_ms: i64,
+/// Another process holds the lock.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("stack `{stack}` is locked by {who} (process {pid}, `{verb}`); last heartbeat {age}")]
+#[diagnostic(
+    code(stackctl::lease::held),
+    help(
+        "wait for it with `--lock-timeout 5m`; if that process is gone, its lock expires within a minute, or at \
+         once with `stackctl unlock {id}`"
+    )
+)]
+struct Held {
+    stack: StackName,
+    who: String,
+    pid: u32,
+    verb: String,
+    age: String,
+    id: String,
 }
 
-/// A failure to be told.
+/// The lease was lost.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("the lease on stack `{stack}` was lost during the run: stackctl stopped")]
+#[diagnostic(
+    code(stackctl::lease::lost),
+    help(
+        "a majority of the managers did not answer for some seconds, or another user ended the lease; run the command \
+         again: it continues from the state that it finds"
+    )
+)]
+struct Lost {
+    stack: StackName,
+}
+
+/// A lock that another process holds.
+pub(super) fn held(stack: StackName, holder: Holder, age_ms: Option<i64>) -> Failure {
+    let age = age_ms
+        .map_or("at an unknown time".to_owned(), |ms| format!("{} ago", human_duration(ms).to_lowercase()));
+    let Holder { id, who, pid, verb, .. } = holder;
+    Failure::new(Blame::Locked, Held { stack, who, pid, verb, age, id })
+}
+
+/// A lock that was lost before anything was changed.
+pub(super) fn lost(stack: StackName) -> Failure {
+    Failure::new(Blame::Locked, Lost { stack })
+}
+
+/// The exit status of a run.
+pub(in crate::cli) fn exit(report: &RunReport<Planned>) -> Exit {
+    match &report.end {
+        End::Verdict(verdict) => match verdict.ending {
+            Ending::Converged => match &report.proof {
+                None => Exit::Done,
+                Some(proof) if proof.plan().is_empty() => Exit::Done,
+                Some(proof) if proof.plan().problems.iter().any(Problem::is_silence) => Exit::Unreachable,
+                Some(_) => Exit::Refused,
+            },
+            Ending::NotPrepared | Ending::Failed => Exit::Refused,
+            Ending::RolledBack => Exit::RolledBack,
+            Ending::Paused | Ending::RollbackPaused => Exit::Paused,
+            Ending::HostSilent => Exit::Unreachable,
+        },
+        End::Detached => Exit::Done,
+        End::TimedOut(_) => Exit::Deadline,
+        End::Interrupted => Exit::Interrupted,
+        End::LeaseLost => Exit::Locked,
+    }
+}
+
+/// Reports how a run ended.
+pub(super) struct Summary<'a> {
+    pub(super) ui: &'a Ui,
+    pub(super) report: &'a RunReport<Planned>,
+    pub(super) wish: &'a RolloutOptions,
+}
+
+/// A failure as it is shown: once for all hosts that it happened on.
 struct Shown<'a> {
     of_task: bool,
     failed: &'a TaskFailure,
     nodes: Vec<&'a NodeName>,
 }
 
-/// One thing that fails alike on many hosts, as an image without a registry does, is told once.
+/// Folds equal failures on many hosts, such as an image without a registry, into one.
 fn folded(failures: &[TaskFailure]) -> Vec<Shown<'_>> {
     let mut all: Vec<Shown<'_>> = Vec::new();
     for failed in failures {
@@ -62,7 +127,7 @@ fn folded(failures: &[TaskFailure]) -> Vec<Shown<'_>> {
     all
 }
 
-/// How many of a service's tasks do what they should.
+/// How many of a service's tasks are up, or done if it is a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stand {
     pub(super) service: ServiceName,
@@ -70,39 +135,37 @@ pub(super) struct Stand {
     pub(super) tasks: usize,
 }
 
-impl Told<'_> {
-    /// Everything went well. The proof of that is another look: a plan made now must be empty.
-    pub(super) async fn arrival(&self, is_busy: bool) -> Exit {
-        if !is_busy {
-            return Exit::Done;
+impl Summary<'_> {
+    /// For people.
+    pub(super) fn tell(&self) {
+        match &self.report.end {
+            End::Verdict(verdict) if verdict.ending == Ending::Converged => self.arrival(),
+            End::Verdict(verdict) => self.failure(verdict),
+            End::Detached => self.detached(),
+            End::TimedOut(tasks) => self.timed_out(tasks),
+            End::Interrupted => self.interrupted(),
+            End::LeaseLost => self.lease_lost(),
         }
-        let again = look_again(self.cluster, self.planned, self.wish.options.clone()).await;
-        let took = elapsed(self.cluster.clock.now().since_ms(self.begun));
-        let stack = paint(STRONG, &self.planned.spec.name);
-        if !again.plan.is_empty() {
-            self.ui.talk(&format!(
-                "{} every step of stack {stack} was done, and another look shows that it is not as wanted:\n",
-                paint(BAD, "error:")
-            ));
-            for problem in &again.plan.problems {
-                self.ui.talk(&draw(problem, self.ui.look()));
-            }
-            if !again.plan.forecast.waves.is_empty() {
-                self.ui.talk(&plan_text(&super::view(&again, self.wish.kind, self.ui.is_verbose())));
-            }
-            self.next(&format!("run `{}` again: it continues from there", self.command()));
-            let is_silent = again.plan.problems.iter().any(Problem::is_silence);
-            return if is_silent { Exit::Unreachable } else { Exit::Refused };
+    }
+
+    /// Every step succeeded. The proof is a fresh observation: a plan made from it must be empty.
+    fn arrival(&self) {
+        let Some(again) = &self.report.proof else { return };
+        let took = elapsed(self.report.ended.since_ms(self.report.began));
+        let stack = paint(STRONG, self.stack());
+        if !again.plan().is_empty() {
+            self.not_arrived(again);
+            return;
         }
         match self.wish.kind {
             Kind::Remove => {
                 let gone = count(self.tasks_before(), "task");
                 self.ui.say(&format!("Stack {stack} is {}: {gone} in {took}", paint(GOOD, "removed")));
-                self.volumes_kept(&again.observed);
+                volumes_kept(self.ui, again.observed(), self.stack().as_str());
             }
             Kind::Deploy | Kind::Move => {
-                let word = if self.wish.kind == Kind::Move { "as wanted" } else { "deployed" };
-                let stands = stands(&again);
+                let word = if self.wish.kind == Kind::Move { "as declared" } else { "deployed" };
+                let stands = stands(again);
                 let (up, all) = sums(&stands);
                 self.ui.say(&format!(
                     "Stack {stack} is {}: {up} of {} up in {took}",
@@ -115,33 +178,37 @@ impl Told<'_> {
                 }
             }
         }
-        Exit::Done
     }
 
-    /// Volumes outlive their stack: say so, and how to be rid of them.
-    pub(super) fn volumes_kept(&self, observed: &Observed) {
-        volumes_kept(self.ui, observed, self.planned.spec.name.as_str());
+    fn not_arrived(&self, again: &Planned) {
+        self.ui.talk(&format!(
+            "{} every step of stack {} was done, but a fresh look at the hosts shows that it is not as declared:\n",
+            paint(BAD, "error:"),
+            paint(STRONG, self.stack())
+        ));
+        for problem in &again.plan().problems {
+            self.ui.talk(&draw(problem, self.ui.look()));
+        }
+        if !again.plan().forecast.waves.is_empty() {
+            self.ui.talk(&plan_text(&super::view(again, self.wish.kind, self.ui.is_verbose())));
+        }
+        self.next(&format!("run `{}` again: it continues from here", self.command()));
     }
 
-    /// Something did not go well: what, why, its last words, and what to type next.
-    pub(super) async fn failure(&self, verdict: &Verdict) -> Exit {
-        let stack = &self.planned.spec.name;
+    fn stack(&self) -> &StackName {
+        self.report.plan.stack()
+    }
+
+    /// A failed run: what failed, why, the last lines of its log, and the command to run next.
+    fn failure(&self, verdict: &Verdict) {
+        let stack = self.stack();
         let of_tasks = verdict.services.iter().flat_map(|service| {
             let shown = |failed| Shown { of_task: true, failed, nodes: vec![&failed.node] };
             service.failures.iter().chain(&service.return_failures).map(shown)
         });
         let all: Vec<Shown<'_>> = folded(&verdict.failures).into_iter().chain(of_tasks).collect();
-        let tails: Vec<Vec<String>> = join_all(all.iter().take(FAILURES_MAX).map(|shown| async move {
-            match &shown.failed.container {
-                Some(container) => {
-                    self.cluster.observer.tail(&shown.failed.node, container, TAIL_LINES).await
-                }
-                None => Vec::new(),
-            }
-        }))
-        .await;
-        for (shown, tail) in all.iter().zip(tails) {
-            self.one_failure(shown, &tail);
+        for shown in all.iter().take(FAILURES_MAX) {
+            self.one_failure(shown, self.tail(shown.failed));
         }
         if all.len() > FAILURES_MAX {
             self.ui.talk(&format!("… and {} more\n", count(all.len() - FAILURES_MAX, "failure")));
@@ -152,34 +219,32 @@ impl Told<'_> {
                 self.ui.talk(&format!("{}\n", paint(CHANGE, text)));
             };
             if service.returned > 0 {
-                says("back as before", service.returned);
+                says("rolled back", service.returned);
             }
             if service.not_returned > 0 {
-                says("not taken back", service.not_returned);
+                says("not rolled back", service.not_returned);
             }
             if service.untouched > 0 {
                 says("not touched", service.untouched);
             }
             if !service.waited_for.is_empty() && service.failures.is_empty() {
                 let names: Vec<&str> = service.waited_for.iter().map(ServiceName::as_str).collect();
-                let text = format!("{}: waited in vain for {}", service.service, some_of(&names, NAMES_MAX));
+                let text = format!(
+                    "{}: did not start because it waited for {}",
+                    service.service,
+                    some_of(&names, NAMES_MAX)
+                );
                 self.ui.talk(&format!("{}\n", paint(CHANGE, text)));
             }
         }
-        let (exit, words) = match verdict.ending {
-            Ending::Converged => (Exit::Done, "is as wanted"),
-            Ending::NotPrepared => {
-                (Exit::Refused, "could not be prepared: nothing was stopped and nothing was started")
-            }
-            Ending::Failed => (Exit::Refused, "is not as wanted"),
-            Ending::RolledBack => (Exit::RolledBack, "is rolled back: what failed runs as before"),
-            Ending::Paused => (Exit::Paused, "is half way: its update is paused"),
-            Ending::RollbackPaused => {
-                (Exit::Paused, "is half way back: its rollback failed as well and is paused")
-            }
-            Ending::HostSilent => {
-                (Exit::Unreachable, "is in an unknown state: a host went silent on the way")
-            }
+        let words = match verdict.ending {
+            Ending::Converged => "is as declared",
+            Ending::NotPrepared => "could not be prepared: no task was stopped or started",
+            Ending::Failed => "is not as declared",
+            Ending::RolledBack => "is rolled back: the services that failed run as before",
+            Ending::Paused => "is partly updated: its update is paused",
+            Ending::RollbackPaused => "is partly rolled back: its rollback failed as well, and is paused",
+            Ending::HostSilent => "is in an unknown state: a host stopped answering during the run",
         };
         self.ui.talk(&format!("{} stack {} {words}\n", paint(BAD, "error:"), paint(STRONG, stack)));
         let with_log = verdict.services.iter().find(|one| one.failures.iter().any(|f| f.container.is_some()));
@@ -187,18 +252,24 @@ impl Told<'_> {
             self.next(&format!("stackctl logs {stack} {}", service.service));
         }
         let next = match verdict.ending {
-            Ending::RolledBack => format!("mend it, then `{}` again", self.command()),
+            Ending::RolledBack => format!("fix the cause, then run `{}` again", self.command()),
             Ending::RollbackPaused => {
-                format!("`stackctl ps {stack}` shows what runs; `{}` goes on from here", self.command())
+                format!("`stackctl ps {stack}` shows what runs; `{}` continues from here", self.command())
             }
-            _ => format!("`{}` again continues from here", self.command()),
+            _ => format!("run `{}` again: it continues from here", self.command()),
         };
         self.next(&next);
-        exit
+    }
+
+    /// The last lines of the container that failed.
+    fn tail(&self, failed: &TaskFailure) -> &[String] {
+        let of_it =
+            |tail: &&Tail| tail.node == failed.node && failed.container.as_ref() == Some(&tail.container);
+        self.report.tails.iter().find(of_it).map_or(&[], |tail| &tail.lines)
     }
 
     fn one_failure(&self, shown: &Shown<'_>, tail: &[String]) {
-        let (stack, failed) = (&self.planned.spec.name, shown.failed);
+        let (stack, failed) = (self.stack(), shown.failed);
         let what =
             if shown.of_task { format!("{stack}_{}", failed.what) } else { short_digest(&failed.what) };
         let nodes: Vec<&str> = shown.nodes.iter().map(|node| node.as_str()).collect();
@@ -214,71 +285,68 @@ impl Told<'_> {
             self.ui.talk(&format!("  help: {}\n", clean(help)));
         }
         if !tail.is_empty() {
-            self.ui.talk("  its last words:\n");
+            self.ui.talk("  the last lines of its log:\n");
             for line in tail {
                 self.ui.talk(&format!("    {} {}\n", paint(FAINT, "|"), clean(line)));
             }
         }
     }
 
-    /// Nobody waits for the rest.
-    pub(super) fn detached(&self) -> Exit {
-        let stack = &self.planned.spec.name;
+    /// A detached run: stackctl does not wait until the tasks are stable.
+    fn detached(&self) {
+        let stack = self.stack();
         self.ui.say(&format!(
-            "Stack {}: every step is done; whether the tasks prove stable was not waited for",
+            "Stack {}: every step is done; stackctl did not wait until the tasks are stable",
             paint(STRONG, stack)
         ));
         self.next(&format!("stackctl ps {stack}"));
-        Exit::Done
     }
 
-    /// The time is over.
-    pub(super) fn timed_out(&self, tasks: &[(NodeName, TaskHandle)]) -> Exit {
-        let stack = &self.planned.spec.name;
+    /// `--timeout` passed.
+    fn timed_out(&self, tasks: &[(NodeName, TaskHandle)]) {
+        let stack = self.stack();
         self.ui.talk(&format!(
-            "{} stack {} is not as wanted after {}\n",
+            "{} stack {} is not as declared after {}\n",
             paint(BAD, "error:"),
             paint(STRONG, stack),
-            elapsed(self.timeout_ms)
+            elapsed(self.report.timeout_ms)
         ));
         let names: Vec<String> = tasks.iter().map(|(node, task)| format!("{task} on {node}")).collect();
         if !names.is_empty() {
             self.ui.talk(&format!("  not up yet: {}\n", some_of(&names, NAMES_MAX)));
         }
         self.next(&format!(
-            "`stackctl ps {stack}` shows how it stands; `{}` again, with a longer --timeout, continues",
+            "`stackctl ps {stack}` shows its state; `{}` with a longer --timeout continues",
             self.command()
         ));
-        Exit::Deadline
     }
 
-    /// Somebody said stop.
-    pub(super) fn interrupted(&self) -> Exit {
-        let stack = &self.planned.spec.name;
+    /// The user interrupted the run.
+    fn interrupted(&self) {
+        let stack = self.stack();
         self.ui.talk(&format!(
-            "{} stack {} is half way: `{}` again continues from there\n",
+            "{} stack {} is partly changed: run `{}` again, and it continues from here\n",
             paint(CHANGE, "interrupted:"),
             paint(STRONG, stack),
             self.command()
         ));
-        Exit::Interrupted
     }
 
-    /// Somebody else may be at work by now.
-    pub(super) fn lease_lost(&self) -> Exit {
-        let lost = Lost { stack: self.planned.spec.name.clone() };
+    /// Another process may hold the lock by now.
+    fn lease_lost(&self) {
+        let lost = Lost { stack: self.stack().clone() };
         self.ui.talk(&draw(&lost, self.ui.look()));
-        Exit::Locked
     }
 
     /// The last line for programs.
-    pub(super) fn json(&self, end: &End, exit: Exit, now: Timestamp) -> Value {
+    pub(super) fn json(&self, now: Timestamp) -> Value {
+        let exit = exit(self.report);
         let mut value = json!({
-            "stack": self.planned.spec.name,
+            "stack": self.stack(),
             "status": exit.code(),
-            "duration_ms": now.since_ms(self.begun),
+            "duration_ms": now.since_ms(self.report.began),
         });
-        value["end"] = match end {
+        value["end"] = match &self.report.end {
             End::Verdict(verdict) => {
                 value["verdict"] = json!(verdict);
                 if verdict.ending == Ending::Converged && exit != Exit::Done {
@@ -308,15 +376,15 @@ impl Told<'_> {
 
     fn command(&self) -> String {
         match self.wish.command {
-            // The stackfile is in a repository, and nobody there types our commands.
+            // The stackfile is in a repository: its users push, and do not run stackctl.
             PUSH => PUSH.to_owned(),
-            command => format!("stackctl {command} … {}", self.planned.spec.name),
+            command => format!("stackctl {command} … {}", self.stack()),
         }
     }
 
     fn tasks_before(&self) -> usize {
-        let stack = &self.planned.spec.name;
-        self.planned.observed.tasks().filter(|task| task.stack == *stack && task.is_live()).count()
+        let stack = self.stack();
+        self.report.plan.observed().tasks().filter(|task| task.stack == *stack && task.is_live()).count()
     }
 }
 
@@ -353,16 +421,16 @@ fn address(address: &str) -> String {
     if address.contains("://") { address.to_owned() } else { format!("ssh://{address}") }
 }
 
-/// How every service stands.
+/// The state of every service.
 fn stands(planned: &Planned) -> Vec<Stand> {
-    let stack = &planned.spec.name;
+    let stack = planned.stack();
     planned
-        .spec
+        .spec()
         .services
         .values()
         .map(|service| {
             let tasks: Vec<&Task> = planned
-                .observed
+                .observed()
                 .tasks()
                 .filter(|task| task.stack == *stack && task.service == service.name)
                 .collect();
@@ -391,7 +459,7 @@ fn sums(stands: &[Stand]) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::orchestrator::{Failure, FailureKind};
+    use crate::model::action::{Failure, FailureKind};
 
     #[test]
     fn what_fails_alike_on_many_hosts_is_told_once() {
@@ -413,12 +481,12 @@ mod tests {
             failed("h3", "pull image a", "not_found"),
             failed("h1", "pull image b", "unreachable"),
         ];
-        let told: Vec<(String, Vec<&str>)> = folded(&failures)
+        let shown: Vec<(String, Vec<&str>)> = folded(&failures)
             .into_iter()
             .map(|one| (one.failed.what.clone(), one.nodes.iter().map(|node| node.as_str()).collect()))
             .collect();
         assert_eq!(
-            told,
+            shown,
             [
                 ("pull image a".to_owned(), vec!["h1", "h2"]),
                 ("pull image a".to_owned(), vec!["h3"]),

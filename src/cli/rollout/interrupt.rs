@@ -7,22 +7,23 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::cli::report::Exit;
+use crate::ops::release::Stop;
 
 /// Listens for SIGINT and SIGTERM while a run goes on.
 #[derive(Debug)]
 pub(in crate::cli) struct Interrupt {
     asked: Arc<Notify>,
-    /// Whether nobody is there to stop any more.
+    /// Whether the run has ended, so that no signal needs to be handled any more.
     is_over: Arc<AtomicBool>,
 }
 
 impl Interrupt {
-    /// Signals go on ending the process until a run begins.
+    /// Until a run begins, signals end the process as usual.
     pub(in crate::cli) fn listen() -> Self {
         Self::listen_to(signal(SignalKind::interrupt()).ok())
     }
 
-    /// Only to SIGTERM: Ctrl-C is somebody else's.
+    /// Listens to SIGTERM only: another part of the program handles Ctrl-C.
     pub(in crate::cli) fn listen_to_term() -> Self {
         Self::listen_to(None)
     }
@@ -38,7 +39,7 @@ impl Interrupt {
                         _ = term.recv() => {}
                     }
                     if is_over.swap(true, Ordering::SeqCst) {
-                        #[allow(clippy::exit, reason = "asked for twice")]
+                        #[allow(clippy::exit, reason = "the user asked twice")]
                         std::process::exit(Exit::Interrupted.code().into());
                     }
                     asked.notify_one();
@@ -47,24 +48,24 @@ impl Interrupt {
         }
         this
     }
+}
 
-    /// A run begins: the first signal asks it to stop.
-    pub(in crate::cli) fn begin(&self) {
+impl Stop for Interrupt {
+    fn arm(&self) {
         self.is_over.store(false, Ordering::SeqCst);
     }
 
-    /// Until somebody wants the run to stop.
-    pub(in crate::cli) async fn wait(&self) {
+    async fn stopped(&self) {
         self.asked.notified().await;
     }
 
-    /// The run is over: the next signal ends the process.
-    pub(in crate::cli) fn over(&self) {
+    /// The next signal ends the process.
+    fn disarm(&self) {
         self.is_over.store(true, Ordering::SeqCst);
     }
 }
 
-/// The next one; never, where nobody listens.
+/// The next signal; waits forever where none is listened for.
 async fn heard(signal: &mut Option<Signal>) {
     match signal {
         Some(signal) => drop(signal.recv().await),

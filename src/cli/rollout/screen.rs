@@ -1,22 +1,49 @@
-//! What a run looks like while it goes on.
+//! What a rollout looks like while it goes on: rows on a terminal, lines elsewhere, JSON lines for programs.
+//!
+//! Rendered from the events of [`ops`](crate::ops) and from nothing else.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::ending::Summary;
+use super::{RolloutOptions, say_problems, view};
+use crate::cli::cluster::{Cluster, env};
 use crate::cli::format::Format;
-use crate::cli::render::progress::{Board, Happened, json_line};
+use crate::cli::render::plan;
+use crate::cli::render::progress::{self, Board, Happened, json_line};
+use crate::cli::render::text::some_of;
+use crate::cli::report;
 use crate::cli::ui::{Live, Ui};
-use crate::engine::Progress;
+use crate::ledger::lease::Holder;
+use crate::ledger::release::Outcome as Recorded;
 use crate::model::Timestamp;
+use crate::notify::Notifier;
+use crate::ops::{Began, Event, Progress, RunReport};
+use crate::orchestrator::{Assignment, Planned};
+use crate::reconcile::ClusterEvent;
 
-/// Where there is no terminal, a line says at least so often that there is still life.
+/// Without a terminal, a progress line appears at least this often.
 const HEARTBEAT_MS: i64 = 10_000;
-/// Rows are drawn no more often than this.
+/// The shortest time between two drawings of the rows.
 const FRAME_MS: i64 = 50;
 
 /// Rows, lines or JSON.
 pub(super) struct Screen<'a> {
     ui: &'a Ui,
+    wish: &'a RolloutOptions,
+    run: RefCell<Option<Run>>,
+    notifier: RefCell<Option<(Notifier, UnboundedReceiver<String>)>>,
+}
+
+/// A run that is being watched.
+struct Run {
     board: Board,
     kind: Kind,
     drawn: Option<Timestamp>,
+    /// Printed below the rows once they are no longer redrawn.
+    later: Vec<String>,
 }
 
 enum Kind {
@@ -26,33 +53,122 @@ enum Kind {
 }
 
 impl<'a> Screen<'a> {
-    /// A screen; `is_busy` if there is anything to be seen.
-    pub(super) fn new(ui: &'a Ui, board: Board, format: Format, is_busy: bool) -> Self {
-        let kind = match format {
-            Format::Json => Kind::Json,
-            Format::Text => ui.live().filter(|_| is_busy).map_or(Kind::Lines, Kind::Rows),
-        };
-        Self { ui, board, kind, drawn: None }
+    /// An empty screen. For programs, the version of the format comes first.
+    pub(super) fn new(ui: &'a Ui, now: Timestamp, wish: &'a RolloutOptions) -> Self {
+        let this = Self::before_plan(ui, wish);
+        if wish.format == Format::Json {
+            this.say_json(&progress::version(now));
+        }
+        this
     }
 
-    /// Shows what happened.
-    pub(super) fn take(&mut self, now: Timestamp, what: &Progress<'_>) {
-        let happened = match *what {
-            Progress::Began(action) => Some(Happened::Began(action)),
-            Progress::Ended(action, outcome) => Some(Happened::Ended(action, outcome)),
-            Progress::Seen(node, task, status) => Some(Happened::Seen(node, task, status)),
-            Progress::Silent(node, why) => Some(Happened::Silent(node, why)),
-            Progress::Noticed(notice) => Some(Happened::Noticed(notice)),
-            Progress::Tick => None,
+    /// A screen for messages before there is a plan. For programs, the version comes with the plan.
+    pub(super) fn before_plan(ui: &'a Ui, wish: &'a RolloutOptions) -> Self {
+        Self { ui, wish, run: RefCell::default(), notifier: RefCell::default() }
+    }
+
+    /// Starts to send notifications. `ill` are stacks that were in trouble before.
+    pub(super) fn notify(&self, cluster: &Cluster, ill: &BTreeSet<String>) {
+        let mut notifier =
+            Notifier::start(&cluster.inventory, cluster.clock, cluster.me.who.clone(), &env, ill);
+        let complaints = notifier.complaints();
+        *self.notifier.borrow_mut() = Some((notifier, complaints));
+    }
+
+    /// Leaves the rows of a rollout that ended before its run did, and waits for the delivery of notifications.
+    pub(super) async fn finish(&self, now: Timestamp) {
+        self.leave(now);
+        let notifier = self.notifier.borrow_mut().take();
+        if let Some((notifier, mut complaints)) = notifier {
+            notifier.finish(&mut complaints, |why| self.ui.warn(why)).await;
+        }
+    }
+
+    fn tell(&self, news: &ClusterEvent) {
+        if let Some((notifier, _)) = &*self.notifier.borrow() {
+            notifier.tell(news);
+        }
+    }
+
+    fn say_json(&self, line: &serde_json::Value) {
+        self.ui.data(&(crate::model::json::json_line(line) + "\n"));
+    }
+
+    fn problems(&self, planned: &Planned, now: Timestamp) {
+        if self.wish.format == Format::Json {
+            for problem in &planned.plan().problems {
+                self.say_json(&progress::stamped(now, "diagnostic", report::to_json(problem)));
+            }
+        }
+        say_problems(self.ui, &planned.plan().problems);
+    }
+
+    /// The plan itself.
+    pub(super) fn show_plan(&self, planned: &Planned, now: Timestamp) {
+        let view = view(planned, self.wish.kind, self.ui.is_verbose());
+        match self.wish.format {
+            Format::Text => self.ui.data(&plan::text(&view)),
+            Format::Json => {
+                for action in planned.plan().forecast.actions() {
+                    self.say_json(&progress::planned(now, action));
+                }
+                let whole = plan::to_json(&view);
+                let fields = ["stack", "cluster", "changes", "drift", "notes", "summary"];
+                let about: serde_json::Map<_, _> =
+                    fields.iter().map(|&key| (key.to_owned(), whole[key].clone())).collect();
+                self.say_json(&progress::stamped(now, "plan", about.into()));
+            }
+        }
+    }
+
+    /// Shows the number of the release.
+    fn began(&self, began: Began, now: Timestamp) {
+        let Began { stack, release, commit, actions, .. } = began;
+        match self.wish.format {
+            Format::Text => self.detail(format!("Release {release} of stack {stack}")),
+            Format::Json => {
+                let about = serde_json::json!({ "stack": stack, "release": release });
+                self.say_json(&progress::stamped(now, "release", about));
+            }
+        }
+        self.tell(&ClusterEvent::ReleaseBegan { stack, release, commit, actions: Some(actions) });
+    }
+
+    /// Below the rows, where there are rows.
+    fn detail(&self, text: String) {
+        if let Some(Run { kind: Kind::Rows(_), later, .. }) = &mut *self.run.borrow_mut() {
+            later.push(text);
+        } else {
+            self.ui.detail(&text);
+        }
+    }
+
+    fn run_began(&self, planned: &Planned, now: Timestamp) {
+        self.leave(now);
+        let is_busy = planned.is_busy();
+        if !is_busy && let Some(names) = watched(planned.assignment()) {
+            self.ui.say(&format!("Waiting until {names}."));
+        }
+        let kind = match self.wish.format {
+            Format::Json => Kind::Json,
+            Format::Text => self.ui.live().filter(|_| is_busy).map_or(Kind::Lines, Kind::Rows),
         };
+        let board = Board::new(planned.stack().as_str(), &planned.plan().forecast, now);
+        *self.run.borrow_mut() = Some(Run { board, kind, drawn: None, later: Vec::new() });
+    }
+
+    /// Shows what happened; `None` is a tick without an event.
+    fn take(&self, now: Timestamp, happened: Option<Happened<'_>>) {
+        let mut run = self.run.borrow_mut();
+        let Some(Run { board, kind, drawn, .. }) = &mut *run else { return };
         let line = match happened {
-            Some(happened) => self.board.take(now, happened),
-            None => self.board.heartbeat(now, HEARTBEAT_MS),
+            Some(happened) => board.take(now, happened),
+            None => board.heartbeat(now, HEARTBEAT_MS),
         };
-        match &mut self.kind {
+        match kind {
             Kind::Json => {
                 if let Some(happened) = happened {
-                    super::say_json(self.ui, &json_line(now, happened));
+                    self.say_json(&json_line(now, happened));
                 }
             }
             Kind::Lines => {
@@ -61,19 +177,107 @@ impl<'a> Screen<'a> {
                 }
             }
             Kind::Rows(live) => {
-                if self.drawn.is_none_or(|at| now.since_ms(at) >= FRAME_MS) {
-                    self.drawn = Some(now);
-                    live.draw(&self.board.rows(now, self.ui.width(), self.ui.height().saturating_sub(1)));
+                if drawn.is_none_or(|at| now.since_ms(at) >= FRAME_MS) {
+                    *drawn = Some(now);
+                    live.draw(&board.rows(now, self.ui.width(), self.ui.height().saturating_sub(1)));
                 }
             }
         }
     }
 
-    /// The last picture stays; what is said next goes below it.
-    pub(super) fn leave(self, now: Timestamp) {
-        if let Kind::Rows(mut live) = self.kind {
-            live.draw(&self.board.rows(now, self.ui.width(), self.ui.height().saturating_sub(1)));
+    /// Stops redrawing; the next message goes below the rows.
+    fn leave(&self, now: Timestamp) {
+        let Some(Run { board, kind, later, .. }) = self.run.borrow_mut().take() else { return };
+        if let Kind::Rows(mut live) = kind {
+            live.draw(&board.rows(now, self.ui.width(), self.ui.height().saturating_sub(1)));
             live.leave();
+        }
+        for text in later {
+            self.ui.detail(&text);
+        }
+    }
+
+    fn stopping(&self) {
+        // Below what is drawn, and below the terminal's own `^C`.
+        let lead = if self.ui.live().is_some() { "\n" } else { "" };
+        self.ui.say(&format!(
+            "{lead}Stopping: stackctl finishes the actions that it began. Ctrl-C again ends it at once."
+        ));
+    }
+
+    fn run_ended(&self, report: &RunReport<Planned>, now: Timestamp) {
+        self.leave(now);
+        let summary = Summary { ui: self.ui, report, wish: self.wish };
+        summary.tell();
+        if let Some(path) = &report.journal {
+            self.ui.detail(&format!("Journal of this run: {}", path.display()));
+        }
+        if self.wish.format == Format::Json {
+            self.say_json(&summary.json(now));
+        }
+    }
+
+    fn waiting(&self, stack: &crate::model::StackName, holder: &Holder) {
+        let Holder { who, pid, verb, .. } = holder;
+        self.ui.say(&format!(
+            "Waiting for {who} (process {pid}, `{verb}`), which holds the lock of stack {stack}."
+        ));
+    }
+}
+
+impl Progress<Planned> for Screen<'_> {
+    fn event(&self, now: Timestamp, event: Event<Planned>) {
+        match event {
+            Event::Problems(planned) => self.problems(&planned, now),
+            Event::Plan(planned) => self.show_plan(&planned, now),
+            Event::Waiting { stack, holder } => self.waiting(&stack, &holder),
+            Event::AlreadyApplied { .. } => self.ui.say("Another deploy has already applied this."),
+            Event::PlanChanged { .. } => {
+                self.leave(now);
+                self.ui.say("Another process changed the cluster meanwhile. The new plan:");
+            }
+            Event::Began(began) => self.began(began, now),
+            Event::RunBegan(planned) => self.run_began(&planned, now),
+            Event::NoJournal { dir, why } => {
+                self.detail(format!("Cannot write a journal of this run in {}: {why}", dir.display()));
+            }
+            Event::ActionBegan(action) => self.take(now, Some(Happened::Began(&action))),
+            Event::ActionEnded(action, outcome) => self.take(now, Some(Happened::Ended(&action, &outcome))),
+            Event::TaskSeen(node, task, status) => self.take(now, Some(Happened::Seen(&node, &task, status))),
+            Event::NodeSilent(node, why) => self.take(now, Some(Happened::Silent(&node, &why))),
+            Event::Noticed(notice) => self.take(now, Some(Happened::Noticed(&notice))),
+            Event::Tick => self.take(now, None),
+            Event::Stopping => self.stopping(),
+            Event::RunEnded(report) => self.run_ended(&report, now),
+            Event::Ended { stack, release, outcome } => {
+                let outcome = outcome.as_ref().map_or_else(|| "unfinished".to_owned(), Recorded::words);
+                self.tell(&ClusterEvent::ReleaseEnded { stack, release, outcome });
+            }
+            Event::NotRecorded { release, why } => {
+                self.ui.warn(&format!("the outcome of release {release} was not recorded: {why}"));
+            }
+            Event::LockNotReturned { why } => {
+                self.ui.detail(&format!("The lease was not returned, and expires within a minute: {why}"));
+            }
         }
     }
 }
+
+/// Tasks that are kept and whose health is still awaited, in words.
+fn watched(assignment: &Assignment) -> Option<String> {
+    const NAMES_MAX: usize = 8;
+    let names: Vec<String> = assignment
+        .services
+        .iter()
+        .flat_map(|service| service.slots.iter().map(move |slot| (service, slot)))
+        .filter_map(|(service, slot)| {
+            let (task, _) = slot.watch.as_ref()?;
+            let what = if service.must_complete { "done" } else { "up" };
+            Some(format!("{task} on {} is {what}", assignment.nodes[slot.node]))
+        })
+        .collect();
+    (!names.is_empty()).then(|| some_of(&names, NAMES_MAX))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,22 +1,22 @@
 //! The flags of `service update`, with docker's names.
 //!
-//! Only their forms; what they do to a service is said in [`super::apply`].
+//! Only their forms; [`super::change`] turns them into a change.
 
 use crate::model::GoDuration;
 use crate::model::spec::{FailureAction, RestartCondition, UpdateOrder};
 
 use super::forms::{self, ConfigFlag, MountFlag, NetworkFlag, Pair, Ports, Words};
 
-/// What is to be changed of a service.
+/// The flags that change a service.
 #[derive(Debug, Clone, PartialEq, Default, clap::Args)]
 pub struct Flags {
     /// Run this image
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
-    /// Arguments of the image's entrypoint
+    /// Arguments for the image's entrypoint
     #[arg(long, value_name = "COMMAND", value_parser = forms::words, allow_hyphen_values = true)]
     pub args: Option<Words>,
-    /// In place of the image's entrypoint
+    /// Replace the image's entrypoint
     #[arg(long, value_name = "COMMAND", value_parser = forms::words, allow_hyphen_values = true)]
     pub entrypoint: Option<Words>,
     /// Add or change a variable; a name alone takes the value it has here
@@ -49,7 +49,7 @@ pub struct Flags {
     /// Number of tasks
     #[arg(long, value_name = "N")]
     pub replicas: Option<u32>,
-    /// No more tasks than this on one node; 0 is without limit
+    /// At most this many tasks on one node; 0 is no limit
     #[arg(long, value_name = "N")]
     pub replicas_max_per_node: Option<u32>,
     /// Add a constraint
@@ -61,13 +61,13 @@ pub struct Flags {
     /// Spread over the values of a label
     #[arg(long, value_name = "spread=LABEL", value_parser = forms::preference)]
     pub placement_pref_add: Vec<String>,
-    /// Spread no more over a label
+    /// Stop spreading over a label
     #[arg(long, value_name = "spread=LABEL", value_parser = forms::preference)]
     pub placement_pref_rm: Vec<String>,
     /// Publish a port: 8080:80, or published=8080,target=80,mode=host
     #[arg(long, value_name = "PORT", value_parser = forms::ports)]
     pub publish_add: Vec<Ports>,
-    /// Publish no more a port of the container: 80, or 53/udp
+    /// Stop publishing a port of the container: 80, or 53/udp
     #[arg(long, value_name = "PORT", value_parser = forms::ports)]
     pub publish_rm: Vec<Ports>,
     /// Add or change a mount: type=volume,source=data,target=/data
@@ -88,101 +88,101 @@ pub struct Flags {
     /// Leave a network
     #[arg(long, value_name = "NETWORK")]
     pub network_rm: Vec<String>,
-    /// No more than so many cores; 0 is without limit
+    /// Limit of CPU cores; 0 is no limit
     #[arg(long, value_name = "CPUS", value_parser = forms::cpus)]
     pub limit_cpu: Option<i64>,
-    /// No more than so much memory; 0 is without limit
+    /// Limit of memory; 0 is no limit
     #[arg(long, value_name = "BYTES", value_parser = forms::bytes)]
     pub limit_memory: Option<i64>,
-    /// No more than so many processes; 0 is without limit
+    /// Limit of processes; 0 is no limit
     #[arg(long, value_name = "N")]
     pub limit_pids: Option<i64>,
-    /// Keep so many cores free for each task
+    /// CPU cores reserved for each task
     #[arg(long, value_name = "CPUS", value_parser = forms::cpus)]
     pub reserve_cpu: Option<i64>,
-    /// Keep so much memory free for each task
+    /// Memory reserved for each task
     #[arg(long, value_name = "BYTES", value_parser = forms::bytes)]
     pub reserve_memory: Option<i64>,
-    /// Command that tells whether a task is healthy
+    /// Command that checks whether a task is healthy
     #[arg(long, value_name = "COMMAND", conflicts_with = "no_healthcheck")]
     pub health_cmd: Option<String>,
-    /// Between two checks
+    /// Time between two checks
     #[arg(long, value_name = "DURATION", value_parser = forms::duration, conflicts_with = "no_healthcheck")]
     pub health_interval: Option<GoDuration>,
-    /// For one check
+    /// Time limit of one check
     #[arg(long, value_name = "DURATION", value_parser = forms::duration, conflicts_with = "no_healthcheck")]
     pub health_timeout: Option<GoDuration>,
     /// Failed checks until a task counts as unhealthy
     #[arg(long, value_name = "N", conflicts_with = "no_healthcheck")]
     pub health_retries: Option<u32>,
-    /// Time at the start in which failed checks do not count
+    /// Time after the start in which failed checks do not count
     #[arg(long, value_name = "DURATION", value_parser = forms::duration, conflicts_with = "no_healthcheck")]
     pub health_start_period: Option<GoDuration>,
-    /// Check nothing, whatever the image says
+    /// Disable the health check, also that of the image
     #[arg(long)]
     pub no_healthcheck: bool,
-    /// When an ended task is started again: none, on-failure or any
+    /// When to restart an ended task: none, on-failure or any
     #[arg(long, value_name = "WHEN", value_parser = forms::restart_condition)]
     pub restart_condition: Option<RestartCondition>,
-    /// Before it is started again
+    /// Delay before a restart
     #[arg(long, value_name = "DURATION", value_parser = forms::duration)]
     pub restart_delay: Option<GoDuration>,
-    /// How often at most; 0 is without limit
+    /// Limit of restarts; 0 is no limit
     #[arg(long, value_name = "N")]
     pub restart_max_attempts: Option<u32>,
-    /// Only restarts within this time count
+    /// Time window in which restarts count
     #[arg(long, value_name = "DURATION", value_parser = forms::duration)]
     pub restart_window: Option<GoDuration>,
-    /// Before a task that does not stop is killed
+    /// Time before a task that does not stop is killed
     #[arg(long, value_name = "DURATION", value_parser = forms::duration)]
     pub stop_grace_period: Option<GoDuration>,
-    /// Signal that asks a task to stop
+    /// Signal that stops a task
     #[arg(long, value_name = "SIGNAL")]
     pub stop_signal: Option<String>,
-    /// Tasks replaced at a time in an update; 0 is all at once
+    /// Number of tasks replaced at a time in an update; 0 is all at once
     #[arg(long, value_name = "N")]
     pub update_parallelism: Option<u32>,
-    /// Between two batches
+    /// Delay between two batches
     #[arg(long, value_name = "DURATION", value_parser = forms::duration)]
     pub update_delay: Option<GoDuration>,
-    /// How long a new task is watched
+    /// How long stackctl watches a new task for failure
     #[arg(long, value_name = "DURATION", value_parser = forms::duration)]
     pub update_monitor: Option<GoDuration>,
-    /// start-first or stop-first
+    /// Order of replacement: start-first or stop-first
     #[arg(long, value_name = "ORDER", value_parser = forms::order)]
     pub update_order: Option<UpdateOrder>,
-    /// What a failure leads to: pause, continue or rollback
+    /// Action when an update fails: pause, continue or rollback
     #[arg(long, value_name = "ACTION", value_parser = forms::update_action)]
     pub update_failure_action: Option<FailureAction>,
-    /// Share of failed tasks that is tolerated, 0 to 1
+    /// Tolerated share of failed tasks, 0 to 1
     #[arg(long, value_name = "RATIO", value_parser = forms::ratio)]
     pub update_max_failure_ratio: Option<f64>,
-    /// Tasks replaced at a time in a rollback; 0 is all at once
+    /// Number of tasks replaced at a time in a rollback; 0 is all at once
     #[arg(long, value_name = "N")]
     pub rollback_parallelism: Option<u32>,
-    /// Between two batches
+    /// Delay between two batches
     #[arg(long, value_name = "DURATION", value_parser = forms::duration)]
     pub rollback_delay: Option<GoDuration>,
-    /// How long a new task is watched
+    /// How long stackctl watches a new task for failure
     #[arg(long, value_name = "DURATION", value_parser = forms::duration)]
     pub rollback_monitor: Option<GoDuration>,
-    /// start-first or stop-first
+    /// Order of replacement: start-first or stop-first
     #[arg(long, value_name = "ORDER", value_parser = forms::order)]
     pub rollback_order: Option<UpdateOrder>,
-    /// What a failure leads to: pause or continue
+    /// Action when a rollback fails: pause or continue
     #[arg(long, value_name = "ACTION", value_parser = forms::rollback_action)]
     pub rollback_failure_action: Option<FailureAction>,
-    /// Share of failed tasks that is tolerated, 0 to 1
+    /// Tolerated share of failed tasks, 0 to 1
     #[arg(long, value_name = "RATIO", value_parser = forms::ratio)]
     pub rollback_max_failure_ratio: Option<f64>,
-    /// Replace all tasks though nothing changed
+    /// Replace all tasks, even without a change
     #[arg(long)]
     pub force: bool,
 }
 
 impl Flags {
-    /// The flags that were given, for the history. No values but those that say most and cannot be
-    /// secrets: what is put into the environment may well be one.
+    /// The given flags, for the history. With the values of a few that are useful and no secrets; values of the
+    /// environment may be secrets.
     pub(super) fn words(&self) -> Vec<String> {
         let mut words = Vec::new();
         if let Some(image) = &self.image {

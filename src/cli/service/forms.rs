@@ -1,13 +1,14 @@
 //! Docker's forms of single flags: `published=80,target=8080`, `type=volume,source=data,target=/data`.
 //!
-//! Functions from text to a value or a reason, for clap. What is a name here is looked up where it is used.
+//! Functions from text to a value or a reason, for clap. They check forms only; names are looked up where they
+//! are used.
 
 use std::collections::BTreeMap;
 
 use crate::compose::short;
 use crate::model::GoDuration;
+use crate::model::constraint::Constraint;
 use crate::model::spec::{FailureAction, Port, Protocol, PublishMode, RestartCondition, UpdateOrder};
-use crate::orchestrator::constraint::Constraint;
 
 /// `KEY=VALUE`, or a key alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl<'t> Fields<'t> {
                 return Err(format!("`{key}` is none of {}", known.join(", ")));
             }
             if fields.insert(key, value).is_some() {
-                return Err(format!("`{key}` is there twice"));
+                return Err(format!("`{key}` is given twice"));
             }
         }
         Ok(Self(fields))
@@ -53,7 +54,7 @@ impl<'t> Fields<'t> {
         names.iter().find_map(|name| self.0.get(name).copied().flatten())
     }
 
-    /// A flag: there, or said to be true.
+    /// A flag: present, or set to true.
     fn flag(&self, names: &[&str]) -> Result<bool, String> {
         match names.iter().find_map(|name| self.0.get_key_value(name)) {
             None => Ok(false),
@@ -64,7 +65,7 @@ impl<'t> Fields<'t> {
     }
 }
 
-/// What one `--publish-add` or `--publish-rm` says; a range is several ports.
+/// The ports of one `--publish-add` or `--publish-rm`; a range is several ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ports {
     pub(super) ports: Vec<Port>,
@@ -104,7 +105,7 @@ pub(super) fn ports(text: &str) -> Result<Ports, String> {
     Ok(Ports { ports: vec![port], has_mode: fields.text(&["mode"]).is_some() })
 }
 
-/// What one `--mount-add` says.
+/// The mount of one `--mount-add`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountFlag {
     pub(super) kind: MountKind,
@@ -188,7 +189,7 @@ pub(super) fn mount(text: &str) -> Result<MountFlag, String> {
     })
 }
 
-/// What one `--config-add` says.
+/// The config of one `--config-add`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigFlag {
     pub(super) source: String,
@@ -215,7 +216,7 @@ pub(super) fn config(text: &str) -> Result<ConfigFlag, String> {
     })
 }
 
-/// What one `--network-add` says.
+/// The network of one `--network-add`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkFlag {
     pub(super) name: String,
@@ -230,7 +231,7 @@ pub(super) fn network(text: &str) -> Result<NetworkFlag, String> {
     for part in text.split(',') {
         match part.split_once('=') {
             Some(("name", name)) => name.clone_into(&mut flag.name),
-            // The one field that may be there twice.
+            // The only field that may be given twice.
             Some(("alias", alias)) => flag.aliases.push(alias.to_owned()),
             _ => return Err(format!("`{part}` is neither `name=` nor `alias=`")),
         }
@@ -266,14 +267,14 @@ pub(super) fn words(text: &str) -> Result<Words, String> {
     short::words(text).map(Words).map_err(|error| error.0)
 }
 
-/// A command, divided as a shell would.
+/// A command, split as a shell does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words(pub(super) Vec<String>);
 
 /// A duration that is not below zero.
 pub(super) fn duration(text: &str) -> Result<GoDuration, String> {
-    let duration = crate::cli::deploy::duration(text)?;
-    if duration < GoDuration::ZERO { Err("it is below zero".to_owned()) } else { Ok(duration) }
+    let duration = crate::cli::rollout_args::duration(text)?;
+    if duration < GoDuration::ZERO { Err("it is negative".to_owned()) } else { Ok(duration) }
 }
 
 pub(super) fn ratio(text: &str) -> Result<f64, String> {

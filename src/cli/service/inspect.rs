@@ -1,20 +1,20 @@
-//! `stackctl service inspect`: how a service is declared, in the words of docker's API.
+//! `stackctl service inspect`: shows how a service is declared, in the format of docker's API.
 
 use serde_json::{Value, json};
 
 use crate::cli::Context;
 use crate::cli::cluster::{self, Cluster};
 use crate::cli::inspected::Inspected;
-use crate::cli::records::{reading, remembered};
 use crate::cli::render::service::pretty;
 use crate::cli::render::services::service_id;
 use crate::cli::report::{Exit, Failure};
 use crate::cli::service_name::{FullName, Named, named};
 use crate::cli::ui::Ui;
-use crate::cli::verbs::{ServiceError, full_names};
+use crate::cli::verbs::full_names;
 use crate::fleet::ConnectOptions;
 use crate::ledger::release::History;
 use crate::ledger::{Current, NoCurrent};
+use crate::ops::edit::EditError;
 use crate::swarm;
 
 /// Arguments of `service inspect`.
@@ -27,7 +27,7 @@ pub struct Inspect {
     /// A Go template such as '{{.Spec.Mode}}'
     #[arg(short, long, value_name = "FORMAT", conflicts_with = "pretty")]
     pub format: Option<String>,
-    /// For people rather than programs
+    /// Print text for people instead of JSON
     #[arg(long)]
     pub pretty: bool,
 }
@@ -37,7 +37,7 @@ pub(super) fn run(args: &Inspect, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let mut values = Vec::new();
         for name in full_names(cluster, args.services.iter()).await? {
-            let history = remembered(reading(cluster), &name.stack).await?.history;
+            let history = cluster.remembered(&name.stack).await?.history;
             values.push(inspect(&context.ui, &name, &history)?);
         }
         let texts: Vec<String> = values.iter().map(pretty).collect();
@@ -47,25 +47,25 @@ pub(super) fn run(args: &Inspect, context: &Context) -> Result<Exit, Failure> {
     })
 }
 
-/// What the newest release says; if it cannot be told that this is what runs, that is said.
+/// The service as the newest release declares it, with a warning if it is unknown whether that runs.
 fn inspect(ui: &Ui, name: &FullName, history: &History) -> Result<Value, Failure> {
     let current = match history.current() {
         Ok(current) => current,
         Err(why @ (NoCurrent::NoRelease | NoCurrent::Removed(_))) => return Err(Failure::refused(why)),
         Err(why) => {
             let Some((number, release, _)) = history.last() else { return Err(Failure::refused(why)) };
-            ui.warn(&format!("{why}; shown is what it was to be"));
+            ui.warn(&format!("{why}; this is what it declared"));
             Current { number, spec: release.spec.clone(), older: Default::default() }
         }
     };
     let Some(service) = current.spec.services.get(&name.service) else {
-        let known = current.spec.services.keys().map(ToString::to_string).collect();
+        let known = current.spec.services.keys().cloned().collect();
         let (stack, service) = (name.stack.clone(), name.service.clone());
-        return Err(Failure::refused(ServiceError::NoService { stack, service, known }));
+        return Err(EditError::NoService { stack, service, known }.into());
     };
     let mut value = json!({
         "ID": service_id(&name.to_string()),
-        // Docker's counts every change of the service; ours is the release.
+        // Docker's version counts changes of the service; ours is the number of the release.
         "Version": { "Index": current.release_of(name.service.as_str()) },
         "Spec": swarm::settled(&current.spec, service),
     });

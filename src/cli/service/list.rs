@@ -16,7 +16,7 @@ use crate::model::Task;
 /// Arguments of `service ls`.
 #[derive(Debug, clap::Args)]
 pub struct Ls {
-    /// Only services that fit: id=, label=, mode=replicated|global, name=
+    /// Filter: id=, label=, mode=replicated|global, name=
     #[arg(short, long = "filter", value_name = "KEY=VALUE")]
     pub filters: Vec<String>,
     /// `table`, `table TEMPLATE`, `json`, or a Go template such as '{{.Name}}'

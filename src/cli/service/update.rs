@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use super::apply::apply;
 use super::flags::Flags;
 use super::rollback;
 use crate::cli::Context;
 use crate::cli::cluster::{self, Cluster};
+use crate::cli::edit;
 use crate::cli::report::{Exit, Failure};
 use crate::cli::rollout_args::StartArgs;
 use crate::cli::service_name::{Named, named};
-use crate::cli::small_release::{self, SmallRelease, edit};
 use crate::cli::verbs::full_names;
 use crate::model::ImageRef;
+use crate::model::image::Resolved;
+use crate::ops::edit::SmallRelease;
 use crate::orchestrator::Note;
-use crate::orchestrator::pin::Resolved;
 
 /// Arguments of `service update`.
 #[derive(Debug, clap::Args)]
@@ -22,27 +22,22 @@ pub struct Update {
     /// The service, STACK_SERVICE
     #[arg(value_name = "SERVICE", value_parser = named, add = crate::cli::complete::full_services())]
     pub service: Named,
-    /// What is to be changed.
     #[command(flatten)]
     pub flags: Flags,
     /// Do not ask the registry which image the tag of --image stands for
     #[arg(long)]
     pub no_resolve_image: bool,
-    /// Take the service back to what it was before it was changed last
+    /// Undo the last change of the service
     #[arg(long)]
     pub rollback: bool,
-    /// How it is carried out.
     #[command(flatten)]
     pub start: StartArgs,
 }
 
-/// Nothing can be changed on the way back.
+/// `--rollback` with other changes.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("--rollback goes with no other change: {}", .0.join(" "))]
-#[diagnostic(
-    code(stackctl::usage::rollback_alone),
-    help("roll back first, and then change what is to be changed")
-)]
+#[error("--rollback cannot be combined with other changes: {}", .0.join(" "))]
+#[diagnostic(code(stackctl::usage::rollback_alone), help("roll back first, then change the service"))]
 struct RollbackAlone(Vec<String>);
 
 pub(super) fn run(args: &Update, context: &Context) -> Result<Exit, Failure> {
@@ -60,22 +55,19 @@ pub(super) fn run(args: &Update, context: &Context) -> Result<Exit, Failure> {
             .chain(words)
             .chain([name.service.to_string()])
             .collect();
-        let (flags, service) = (args.flags.clone(), name.service);
-        let edit = edit(&name.stack, move |_, mut current| {
-            let changed = apply(&mut current.spec, &service, &flags, resolved.as_ref(), &cluster::env);
-            changed.map(|()| current.spec).map_err(Failure::refused)
-        });
-        let all = vec![SmallRelease { stack: name.stack, verb: verb.join(" "), edit, notes }];
-        small_release::carry_out(context, cluster, &args.start, "service update", all).await
+        let change = args.flags.change(resolved, &cluster::env);
+        let small = SmallRelease::update(name.stack, name.service, verb.join(" "), change);
+        let all = vec![small.with_notes(notes)];
+        edit::carry_out(context, cluster, &args.start, "service update", all).await
     })
 }
 
-/// What the registry says of the new image. That it says nothing is a note, as in a deploy.
+/// Asks the registry about the new image. If it does not answer, that is a note, as in a deploy.
 async fn resolve(args: &Update, cluster: &Cluster) -> (Option<Resolved>, Vec<Note>) {
     let Some(image) = args.flags.image.clone().filter(|_| !args.no_resolve_image) else {
         return (None, Vec::new());
     };
-    // One that is pinned by whoever typed it is asked of nobody.
+    // An image with a digest needs no look-up.
     if ImageRef::parse(&image).is_ok_and(|image| image.digest.is_some()) {
         return (None, Vec::new());
     }

@@ -1,5 +1,5 @@
-//! What repositories declare, for `status`: which stacks were released otherwise, or not at all. Asks, and
-//! writes nothing but the mirror.
+//! Compares stacks with what repositories declare, for `status`: which differ from their release, or have none.
+//! Writes nothing but the mirror.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,21 +8,21 @@ use std::time::Duration;
 use crate::cli::Context;
 use crate::cli::cluster::Cluster;
 use crate::cli::reconcile::repositories::Declared;
-use crate::cli::records::reading;
 use crate::cli::render::text::clean;
 use crate::cli::report::Failure;
-use crate::engine::reconcile::once::{Call, State, calls};
 use crate::gitops::{Declaration, Repository, Unusable, read};
 use crate::model::StackName;
+use crate::ops::pending::{PendingRelease, State, pending};
+use crate::ops::status::Undeployed;
 
 /// A mirror may be in use by a loop of this machine.
 const AGAIN: Duration = Duration::from_millis(300);
 
-/// What was found.
+/// What the repositories declare.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// What each stack's repository calls for; of two repositories the first has the stack.
-    calls: BTreeMap<StackName, Call>,
+    /// What each stack's repository declares; of two repositories the first one has the stack.
+    calls: BTreeMap<StackName, PendingRelease>,
     /// Stacks that cannot be read, with the commit.
     faults: BTreeMap<String, (String, String)>,
     /// Whether every repository could be read, and every stack of it.
@@ -44,19 +44,19 @@ pub(super) async fn look(context: &Context, cluster: &Cluster, args: &Declared) 
                 let declaration = Arc::new(declaration);
                 let commit = declaration.commit.short();
                 for (stack, fault) in &declaration.faults {
-                    // It may be one that never ran, and that no row is about.
+                    // The stack may never have run, so that no row names it.
                     let (stack_name, why) = (clean(stack), clean(&fault.why));
                     context.ui.warn(&format!("{stack_name} of {name} cannot be read at {commit}: {why}"));
                     found.is_whole = false;
                     found.faults.entry(stack.clone()).or_insert((commit.clone(), fault.why.clone()));
                 }
-                for call in calls(reading(cluster), &name, declaration).await? {
+                for call in pending(&cluster.ledger, &name, declaration).await? {
                     found.calls.entry(call.stack.clone()).or_insert(call);
                 }
             }
             Err(why) => {
                 found.is_whole = false;
-                context.ui.warn(&format!("what {name} declares is not known: {why}"));
+                context.ui.warn(&format!("it is unknown what {name} declares: {why}"));
             }
         }
     }
@@ -84,25 +84,21 @@ impl Found {
         self.calls.keys().cloned()
     }
 
-    /// In which way a stack is not as its repository declares it.
-    pub(super) fn behind(&self, stack: &StackName) -> Option<String> {
+    /// The declared inputs of a stack that are not released yet.
+    pub(super) fn due(&self, stack: &StackName) -> Option<Undeployed> {
         let call = self.calls.get(stack)?;
         let State::Due = call.state else { return None };
-        let commit = call.commit().short();
-        Some(if call.is_removal() {
-            format!("{commit} of {} has it no more", call.source().repository)
-        } else {
-            format!("{commit} of {} is not released", call.source().repository)
-        })
+        let (commit, repository) = (call.commit().short(), call.source().repository);
+        Some(Undeployed::Due { commit, repository, is_removal: call.is_removal() })
     }
 
-    /// Why it cannot be read in its repository.
-    pub(super) fn fault(&self, stack: &StackName) -> Option<String> {
-        let (commit, why) = self.faults.get(stack.as_str())?;
-        Some(format!("it cannot be read at {commit}: {why}"))
+    /// Why the stack cannot be read in its repository.
+    pub(super) fn fault(&self, stack: &StackName) -> Option<Undeployed> {
+        let (commit, why) = self.faults.get(stack.as_str())?.clone();
+        Some(Undeployed::Unreadable { commit, why })
     }
 
-    /// The commit that declares it.
+    /// The commit that declares the stack.
     pub(super) fn commit(&self, stack: &StackName) -> Option<String> {
         self.calls.get(stack).map(|call| call.commit().short())
     }

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::{Base, Node, Operand, Pipe, TemplateError, json_line};
+use super::{Base, Node, Operand, Pipe, TemplateError};
 use crate::cli::render::text::clean;
+use crate::model::json::json_line;
 
 /// Every function there is, for the error that lists them.
 pub(super) const FUNCTIONS: &[&str] = &[
@@ -18,7 +19,7 @@ pub(super) enum Mode {
     Header,
 }
 
-/// A value on its way: from the data, or text that is already fit to be shown.
+/// An intermediate value: from the data, or text that is already safe to print.
 #[derive(Debug, Clone, PartialEq)]
 enum Given {
     Data(Value),
@@ -127,8 +128,8 @@ impl Eval<'_> {
             value = match value {
                 Value::Object(map) => match map.get(name) {
                     Some(value) => value,
-                    // A heading has no inner fields, and a map of the user's, such as labels, lacks
-                    // what it lacks. Only the fields of the thing itself are ours to know.
+                    // A heading has no inner fields, and a map of the user's, such as labels, may lack
+                    // any key. Only the object's own fields are known.
                     None if std::ptr::eq(value, self.root) => return Err(unknown_field(name, map)),
                     None => return Ok(Value::Null),
                 },
@@ -166,7 +167,7 @@ fn plain(given: Given) -> Value {
     }
 }
 
-/// As Go prints it (`%v`), fit for a terminal.
+/// As Go prints it (`%v`), safe for a terminal.
 fn shown(given: &Given) -> String {
     match given {
         Given::Safe(text) => text.clone(),
@@ -213,7 +214,7 @@ fn call(name: &str, args: Vec<Given>, mode: Mode) -> Result<Given, TemplateError
             Err(bad(name, format!("it takes {count} values, not {}", args.len())))
         }
     };
-    // What comes out of a text function is as raw as what went in.
+    // The result of a text function is as raw as its input.
     let text = |at: usize| match &args[at] {
         Given::Data(Value::String(text)) | Given::Safe(text) => Ok(text.clone()),
         Given::Data(other) => Err(bad(name, format!("{} is not a text", kind(other)))),
@@ -248,15 +249,7 @@ fn call(name: &str, args: Vec<Given>, mode: Mode) -> Result<Given, TemplateError
             let parts = text(0)?.split(&text(1)?).map(|part| Value::String(part.to_owned())).collect();
             Ok(Given::Data(Value::Array(parts)))
         }),
-        "len" => arity(1).and_then(|()| {
-            let count = match plain(args[0].clone()) {
-                Value::String(text) => text.len(),
-                Value::Array(items) => items.len(),
-                Value::Object(map) => map.len(),
-                other => return Err(bad(name, format!("{} has no length", kind(&other)))),
-            };
-            Ok(Given::Data(count.into()))
-        }),
+        "len" => arity(1).and_then(|()| length(name, &args[0])),
         "index" => index(args),
         "not" => arity(1).map(|()| Given::Data((!is_true(&args[0])).into())),
         "and" | "or" => {
@@ -272,6 +265,16 @@ fn call(name: &str, args: Vec<Given>, mode: Mode) -> Result<Given, TemplateError
         "printf" => printf(&args).map(Given::Safe),
         _ => Err(TemplateError::UnknownFunction(name.to_owned())),
     }
+}
+
+fn length(name: &str, of: &Given) -> Result<Given, TemplateError> {
+    let count = match plain(of.clone()) {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.len(),
+        Value::Object(map) => map.len(),
+        other => return Err(bad(name, format!("{} has no length", kind(&other)))),
+    };
+    Ok(Given::Data(count.into()))
 }
 
 fn title(text: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::{Base, Node, Operand, Pipe, TemplateError};
 
-/// Deeper nesting than anybody writes; keeps a hostile template from overrunning the stack.
+/// The limit of nesting, which keeps a hostile template from overflowing the stack.
 const DEPTH_MAX: usize = 64;
 
 /// Reads a whole template.
@@ -25,7 +25,7 @@ enum Piece {
     Action(Vec<Token>),
 }
 
-/// Splits text from `{{ actions }}`, and heeds the trim marks `{{-` and `-}}`.
+/// Splits text from `{{ actions }}`, and applies the trim marks `{{-` and `-}}`.
 fn pieces(text: &str) -> Result<Vec<Piece>, TemplateError> {
     let mut out = Vec::new();
     let mut rest = text;
@@ -73,7 +73,7 @@ enum Token {
     Pipe,
     Open,
     Close,
-    /// A blank: parts `.A .B` (two arguments) from `.A.B` (one).
+    /// A blank: separates `.A .B` (two arguments) from `.A.B` (one).
     Blank,
 }
 
@@ -265,7 +265,7 @@ fn pipe(tokens: &[Token]) -> Result<Pipe, TemplateError> {
     if tokens.is_empty() { Ok(pipe) } else { Err(syntax("`)` without `(`")) }
 }
 
-/// Reads commands parted by `|` up to the end or a `)`.
+/// Reads commands separated by `|` up to the end or a `)`.
 fn pipe_until(tokens: &mut &[Token], depth: usize) -> Result<Pipe, TemplateError> {
     if depth > DEPTH_MAX {
         return Err(syntax("too deeply nested"));

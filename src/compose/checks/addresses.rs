@@ -43,7 +43,7 @@ pub(super) fn check(scene: &Scene<'_>) {
                         Diagnostic::error(
                             "address_twice",
                             format!(
-                                "services `{}` and `{}` have one address on network `{}`",
+                                "services `{}` and `{}` have the same address on network `{}`",
                                 other.key.value,
                                 service.key.value,
                                 scene.sink.clean(key)
@@ -83,7 +83,7 @@ fn pool(scene: &Scene<'_>, network: &Network, pool: &Pool) -> Option<(IpNet, Spa
                     "outside_subnet",
                     format!("`{key}` of network `{name}` has no subnet to be in"),
                 )
-                .at(span, "in which subnet?")
+                .at(span, "needs a subnet")
                 .help("write the `subnet` beside it"),
             ),
             Some((whole, place)) if !whole.contains(&part) => scene.sink.push(
@@ -115,11 +115,11 @@ fn one_task(scene: &Scene<'_>, service: &Service, address: Spanned<IpAddr>) {
     scene.sink.push(
         Diagnostic::error(
             "address_of_several",
-            format!("the tasks of service `{}` cannot all have one address", service.key.value),
+            format!("the tasks of service `{}` cannot all have the same address", service.key.value),
         )
         .at(address.span, "one address")
         .also(count, label)
-        .help("take the address out: other services find this one by its name"),
+        .help("remove the address: other services find this one by its name"),
     );
 }
 
@@ -137,7 +137,7 @@ fn outside(scene: &Scene<'_>, key: &str, address: Spanned<IpAddr>) {
         // Without a subnet of one's own the engine takes no fixed address.
         None => scene.sink.push(
             Diagnostic::error("outside_subnet", format!("network `{name}` has no subnet for this address"))
-                .at(address.span, "in which subnet?")
+                .at(address.span, "needs a subnet")
                 .also(network.key.span, "has none of its own")
                 .help("give the network an `ipam` with a `subnet` that holds the address"),
         ),

@@ -1,6 +1,6 @@
-//! Words that only the engine knows: capabilities, signals, kinds of limits, hardware addresses. It says no
-//! when a container is made, which is too late. An engine may know more than we do, so what is merely
-//! unknown is a warning.
+//! Values that only the engine checks: capabilities, signals, kinds of limits, hardware addresses. It refuses them when
+//! it creates a container, which is too late. An engine may know more values than stackctl, so an unknown one is
+//! only a warning.
 
 use std::net::IpAddr;
 
@@ -147,7 +147,7 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
 fn unknown(scene: &Scene<'_>, code: Code, what: &str, name: &Spanned<String>, near: Option<&str>) {
     let shown = scene.sink.shown(name);
     scene.sink.push(
-        Diagnostic::warning(code, format!("`{shown}` is not a {what} that we know"))
+        Diagnostic::warning(code, format!("`{shown}` is an unknown {what}"))
             .at(name.span, "a container with it may be refused")
             .help(match near {
                 Some(near) => format!("did you mean `{near}`?"),

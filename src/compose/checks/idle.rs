@@ -1,4 +1,4 @@
-//! Settings that do nothing beside others: not wrong, but perhaps not what their author believes.
+//! Settings without an effect because of other settings: valid, but perhaps not as intended.
 
 use super::{Scene, is_job, is_unchecked, replicas};
 use crate::compose::stackfile::Service;
@@ -82,7 +82,7 @@ fn health(scene: &Scene<'_>, service: &Service) {
     }
 }
 
-/// A key that does nothing, and why.
+/// Reports a key without an effect, and why.
 fn tell(
     scene: &Scene<'_>,
     service: &Service,

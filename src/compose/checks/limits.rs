@@ -1,4 +1,4 @@
-//! Amounts that do not go together, or that the engine turns down.
+//! Amounts that contradict each other, or that the engine refuses.
 
 use super::Scene;
 use crate::compose::stackfile::Service;

@@ -1,9 +1,10 @@
-//! Mistakes that only show when parts of a file are held against each other: what can be read, and still
-//! cannot work or does nothing. Found before any host is asked.
+//! Checks of a whole file: values that are valid by themselves, but contradict each other or have no effect. They need
+//! no host.
 //!
-//! Each file here has one subject. Nothing is changed: what is found goes to the sink. An error is what no
-//! cluster could ever do; a warning is what some could, or what surely was not meant; a note is what does
-//! nothing. Read strictly, what docker takes is no error: see [`Scene::hopeless`]. References that lead nowhere are `lower`'s, since it follows them.
+//! Each file here has one subject. Checks change nothing and report to the sink. An error is what no cluster could
+//! ever do; a warning is what some clusters could do, or what is surely not intended; a note is a setting without an
+//! effect. In docker's strict reading, what docker accepts is no error: see [`Scene::hopeless`]. `lower` reports
+//! undefined references, since it follows them.
 
 mod addresses;
 mod engine;
@@ -23,10 +24,10 @@ use super::stackfile::{Mode, Service, Stackfile};
 use crate::model::spec::{Port, PublishMode};
 use crate::yaml::{Diagnostic, Node, Sink, Span, Spanned};
 
-/// What every check looks at.
+/// The input of every check.
 struct Scene<'a> {
     file: &'a Stackfile,
-    /// The same as trees, for the places of what the types keep without one.
+    /// The same as a tree, for places that the types do not have.
     services: BTreeMap<&'a str, &'a Node>,
     reading: Reading,
     sink: &'a Sink<'a>,
@@ -63,8 +64,8 @@ pub fn unused(file: &Stackfile, root: &Node, reading: Reading, sink: &Sink<'_>) 
 }
 
 impl Scene<'_> {
-    /// What no cluster can do, and docker takes all the same: neither its client nor a swarm's manager looks
-    /// for it, and the tasks never start.
+    /// The severity of what no cluster can do but docker accepts: neither its client nor a swarm's manager checks
+    /// it, and the tasks never start.
     fn hopeless(&self, code: &'static str, message: impl Into<String>) -> Diagnostic {
         Diagnostic::new(self.reading.severity(), code, message)
     }
@@ -95,18 +96,18 @@ impl Scene<'_> {
     }
 }
 
-/// A port of the node that a task has for itself.
+/// A port of the node that only one task can have.
 fn host_port(service: &Service) -> Option<&Spanned<Port>> {
     service.ports.iter().find(|port| port.mode == PublishMode::Host && port.published.is_some())
 }
 
-/// Whether its health is checked by nobody: the image's own check is switched off as well.
+/// Whether the health check is disabled, also that of the image.
 fn is_unchecked(service: &Service) -> bool {
     let test = service.healthcheck.as_ref().and_then(|health| health.test.first());
     test.is_some_and(|word| word == "NONE")
 }
 
-/// How many tasks there are at least; of a global service that is up to the nodes.
+/// The least number of tasks; for a global service it depends on the nodes.
 fn replicas(service: &Service) -> u32 {
     match mode(service) {
         Mode::Replicated | Mode::ReplicatedJob => service.deploy.replicas.map_or(1, |count| count.value),

@@ -1,11 +1,11 @@
-//! Constraints that no node can meet, and tasks that must share a node and cannot.
+//! Constraints that no node can meet, and tasks that must share a node but cannot.
 
 use super::{Scene, host_port, is_global, replicas};
 use crate::compose::stackfile::Service;
-use crate::orchestrator::constraint::{Beside, Constraint};
+use crate::model::constraint::{Beside, Constraint};
 use crate::yaml::{Diagnostic, Spanned};
 
-/// Constraints of a service that are held against each other.
+/// The limit of constraints of a service that are compared with each other.
 const CONSTRAINTS_MAX: usize = 200;
 
 pub(super) fn check(scene: &Scene<'_>, service: &Service) {
@@ -21,7 +21,7 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
                         format!("no node can meet a constraint of service `{}`", service.key.value),
                     )
                     .at(*span, why)
-                    .help("correct the value, or take the constraint out"),
+                    .help("correct the value, or remove the constraint"),
             );
         }
         if let Some((first, _)) = constraints[..n].iter().find(|(_, other)| constraint.contradicts(other)) {
@@ -45,9 +45,9 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
     }
 }
 
-/// Company of a service that is not here. A name with `_` may be one of another stack.
+/// An affinity to a service that does not exist. A name with `_` may be one of another stack.
 fn lonely(scene: &Scene<'_>, service: &Service, span: crate::yaml::Span, constraint: &Constraint) {
-    let Some((Beside::Service, true)) = constraint.company() else { return };
+    let Some((Beside::Service, true)) = constraint.affinity() else { return };
     let Some(name) = constraint.plain_value().filter(|name| !name.contains('_')) else { return };
     if constraint.is_soft() || scene.file.services.keys().any(|key| constraint.matches(key)) {
         return;
@@ -55,14 +55,14 @@ fn lonely(scene: &Scene<'_>, service: &Service, span: crate::yaml::Span, constra
     scene.sink.push(
         Diagnostic::warning(
             "no_such_company",
-            format!("service `{}` looks for the company of `{name}`, which is not here", service.key.value),
+            format!("service `{}` has an affinity to `{name}`, which does not exist", service.key.value),
         )
         .at(span, "no service of this stack is called so")
         .help("correct the name; a service of another stack is written with the stack's name: `shop_db`"),
     );
 }
 
-/// Several tasks, one node, and something of which a node has one.
+/// Several tasks on one node that need something a node has only once.
 fn share_one_node(scene: &Scene<'_>, service: &Service, pin: crate::yaml::Span) {
     let tasks = replicas(service);
     let Some(count) = service.deploy.replicas.filter(|_| !is_global(service) && tasks > 1) else { return };

@@ -1,5 +1,4 @@
-//! Ports of the nodes that two services want. Two that publish one port on every node are found where they
-//! are lowered.
+//! Ports of the nodes that two services publish. `lower` finds two that publish the same port on every node.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +7,7 @@ use crate::compose::stackfile::Service;
 use crate::model::spec::{HostPort, Port, PublishMode};
 use crate::yaml::{Diagnostic, Spanned};
 
-/// Services with one port that are held against each other; more than that are told enough.
+/// The limit of services with the same port that are compared; one report for more of them is enough.
 const SAME_MAX: usize = 100;
 
 pub(super) fn check(scene: &Scene<'_>) {
@@ -32,7 +31,7 @@ pub(super) fn check(scene: &Scene<'_>) {
     }
 }
 
-/// What is wrong with a port of two services, if anything is.
+/// Checks a port that two services publish.
 fn pair(
     scene: &Scene<'_>,
     one: (&Service, &Spanned<Port>),
@@ -44,16 +43,16 @@ fn pair(
     let diagnostic = match (first.1.mode, second.1.mode) {
         (PublishMode::Ingress, PublishMode::Ingress) => return None,
         (PublishMode::Host, PublishMode::Host) => {
-            // Other services may well be on different nodes.
+            // Other services may be on different nodes.
             (is_global(first.0) && is_global(second.0) && same_nodes(first.0, second.0)).then_some(())?;
             scene
-                .hopeless("port_on_every_node", format!("{names} want one port of every node"))
+                .hopeless("port_on_every_node", format!("{names} publish the same port on every node"))
                 .at(second.1.span, "again here")
                 .also(first.1.span, "first here")
                 .help("use another port for one of the two, or constrain them to different nodes")
         }
         (PublishMode::Ingress, PublishMode::Host) | (PublishMode::Host, PublishMode::Ingress) => {
-            Diagnostic::warning("port_in_two_modes", format!("{names} publish one port"))
+            Diagnostic::warning("port_in_two_modes", format!("{names} publish the same port"))
                 .at(second.1.span, published(second.1.mode))
                 .also(first.1.span, published(first.1.mode))
                 .help("where both have a task one of them does not start: use another port for one")

@@ -1,5 +1,5 @@
-//! What is defined at the top of the file and used by nobody. Good to know, and no more: docker takes it,
-//! and a later file may use it.
+//! Definitions at the top of the file that no service uses. Only a note: docker accepts them, and a later file may
+//! use them.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ pub(super) fn check(scene: &Scene<'_>) {
 }
 
 fn joined(service: &Service) -> Vec<String> {
-    // That a network is no mode is told elsewhere; it was meant all the same.
+    // Another check reports an unsupported mode; its network counts as used.
     let mode = service.network_mode.iter().map(|mode| mode.value.clone());
     let named: Vec<String> =
         service.networks.iter().flatten().map(|(name, _)| name.clone()).chain(mode).collect();
@@ -50,7 +50,7 @@ fn tell<'k>(
     used: BTreeSet<String>,
 ) {
     let keys: Vec<&Spanned<String>> = keys.collect();
-    // Where a name leads nowhere, one of these was probably meant, and that is told there.
+    // For an undefined name, one of these was probably meant, and `lower` suggests it.
     let defined: BTreeSet<&str> = keys.iter().map(|key| key.value.as_str()).collect();
     let engines_own = ["host", "none", "bridge", DEFAULT];
     if used.iter().any(|name| !engines_own.contains(&name.as_str()) && !defined.contains(name.as_str())) {
@@ -60,7 +60,7 @@ fn tell<'k>(
         scene.sink.push(
             Diagnostic::note("unused", format!("{kind} `{}` is not used", scene.sink.clean(key)))
                 .at(key.span, "no service asks for it")
-                .help(format!("name it under `{kind}s` of a service, or take it out")),
+                .help(format!("name it under `{kind}s` of a service, or remove it")),
         );
     }
 }

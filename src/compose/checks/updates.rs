@@ -1,4 +1,4 @@
-//! Updates that cannot work: the new task needs what the old one still holds.
+//! Updates that cannot work, because the new task needs what the old one still holds.
 
 use super::{Scene, host_port, is_global, is_job, replicas};
 use crate::compose::stackfile::Service;
@@ -32,7 +32,7 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
                 )
                 .at(order, "the new task starts before the old one stops")
                 .also(address, "and both need this address")
-                .help("write `order: stop-first`, or take the address out"),
+                .help("write `order: stop-first`, or remove the address"),
             );
         }
     }
@@ -49,8 +49,8 @@ fn ratio(scene: &Scene<'_>, service: &Service, ratio: Option<f64>) {
     }
 }
 
-/// On one node both tasks want the port. A replicated service can put the new task on another node, if
-/// there is one to spare; a global one cannot.
+/// Both tasks need the port of the node. A replicated service can start the new task on a spare node; a global one
+/// cannot.
 fn start_first_with_port(scene: &Scene<'_>, service: &Service, order: Span, port: Span) {
     let name = &service.key.value;
     let diagnostic = if is_global(service) {

@@ -1,4 +1,4 @@
-//! Waiting for what never comes: a dependency's condition that the other service cannot meet.
+//! Conditions of dependencies that the other service cannot meet.
 
 use super::{Scene, is_job, is_unchecked};
 use crate::compose::stackfile::{Restart, Service};
@@ -17,7 +17,10 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
                     scene.sink.push(
                         Diagnostic::error(
                             "never_healthy",
-                            format!("service `{}` waits for a health that is not checked", service.key.value),
+                            format!(
+                                "service `{}` waits for the health of a service without a health check",
+                                service.key.value
+                            ),
                         )
                         .at(at, format!("`{name}` is never found healthy"))
                         .also(scene.key(other, &["healthcheck"]), "not checked")
@@ -30,9 +33,9 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
                     scene.sink.push(
                         Diagnostic::warning(
                             "never_completed",
-                            format!("service `{}` may wait for ever", service.key.value),
+                            format!("service `{}` may wait forever", service.key.value),
                         )
-                        .at(at, format!("`{name}` is started again each time it has ended"))
+                        .at(at, format!("`{name}` is restarted whenever it ends"))
                         .also(other.key.span, "not a job, and restarted after a success, too")
                         .help(format!(
                             "give `{name}` `restart_policy: {{condition: on-failure}}`, or `mode: replicated-job`"
@@ -44,7 +47,7 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
     }
 }
 
-/// Without a word about it a service is restarted whenever it ends.
+/// By default, a service is restarted whenever it ends.
 fn restarts_after_success(service: &Service) -> bool {
     if is_job(service) {
         return false;

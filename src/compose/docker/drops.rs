@@ -1,10 +1,10 @@
-//! What docker drops on the way from a stackfile to a swarm service: some keys with a warning, some
-//! without a word. Here each gets one.
+//! Keys that docker drops on the way from a stackfile to a swarm service, some with a warning and some silently.
+//! Here each gets a warning.
 
 use crate::compose::normal::items;
 use crate::yaml::{Diagnostic, Entry, Map, Node, Sink};
 
-/// Keys of a service that lead to nothing, with docker's reason where it has one.
+/// Keys of a service without an effect, with docker's reason if it has one.
 const SERVICE: [(&str, &str); 16] = [
     ("cgroup_parent", UNSUPPORTED),
     ("cgroupns_mode", UNSUPPORTED),

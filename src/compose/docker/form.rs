@@ -1,5 +1,5 @@
-//! The merged file as docker's client can read it: in the schema of its newest version 3, without what that
-//! has no words for. What goes is told, with its place among the keys and what to do instead.
+//! The merged file as docker's client can read it: in the schema of its newest version 3, without other keys. Each
+//! removed key is reported, with its place and an alternative.
 //!
 //! Source: `config_schema_v3.13.json` of docker's client. Which keys it knows is in [`KEYS`]: those that the
 //! Compose specification brought it does not.
@@ -7,12 +7,12 @@
 use crate::compose::support::{At, KEYS};
 use crate::yaml::{Map, Node, Value};
 
-/// What was left out or changed.
+/// A key that was removed or changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
     /// Keys from the top: `services.web.depends_on.db.condition`.
     pub path: String,
-    /// What became of it.
+    /// What happened to it.
     pub why: &'static str,
 }
 
@@ -65,7 +65,7 @@ const NOTED: [At; 6] = [At::Top, At::Service, At::Network, At::Volume, At::Confi
 /// The version whose schema this is.
 const NEWEST: &str = "3.13";
 
-/// Leaves out what docker's client has no words for.
+/// Removes what docker's client cannot read.
 pub fn narrow(root: &mut Node) -> Vec<Loss> {
     let mut losses = Vec::new();
     node(root, &mut Vec::new(), &mut losses);
@@ -142,7 +142,7 @@ fn known(map: &mut Map, at: At, path: &[String], losses: &mut Vec<Loss>) {
     });
 }
 
-/// What becomes of a key that docker does not know.
+/// The message for a key that docker does not know.
 fn instead(at: At, key: &str) -> &'static str {
     match (at, key) {
         (At::Config, "content") => "left out: docker takes it from a `file`, and fails without one",
@@ -158,7 +158,7 @@ fn instead(at: At, key: &str) -> &'static str {
     }
 }
 
-/// A dependency is a name to docker, of which it does nothing.
+/// To docker a dependency is only a name, which it ignores.
 fn dependencies(node: &mut Node, path: &[String], losses: &mut Vec<Loss>) {
     let Some(map) = node.as_map() else { return };
     for entry in &map.entries {

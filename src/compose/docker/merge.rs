@@ -1,14 +1,14 @@
 //! Several files become one by docker's rules: what is zero, false or empty in a later file does not
-//! count, lists pile up, and ports are told apart by their published number alone.
+//! count, lists are appended, and ports are distinguished by their published number alone.
 //!
 //! Works on trees in normal form. Source: `cli/compose/loader/merge.go` of docker's client, and runs.
 
 use crate::yaml::{Entry, Map, Node, Places, Value};
 
-/// Numbers that a later file can set to zero: docker tells "not written" from zero for these only.
+/// Numbers that a later file can set to zero: docker distinguishes "not written" from zero for these only.
 const ZERO_COUNTS: [&str; 4] = ["replicas", "retries", "max_attempts", "parallelism"];
 
-/// Lays a later file over an earlier one.
+/// Merges a later file over an earlier one.
 pub fn overlay(base: &mut Node, later: Node) {
     node(base, later, &mut Vec::new());
 }
@@ -30,7 +30,7 @@ enum Rule {
     Attachment,
 }
 
-/// What tells items apart and sorts them.
+/// The identity of items, and their order.
 pub type Identity = (i128, String);
 
 fn rule(path: &[String]) -> Rule {
@@ -137,6 +137,7 @@ fn is_no_time(text: &str) -> bool {
         && text.parse::<crate::model::GoDuration>().is_ok_and(|time| time == crate::model::GoDuration::ZERO)
 }
 
+/// The identity of a port to docker: its published number.
 pub fn published(item: &Node) -> Identity {
     match item.as_map().and_then(|map| map.get("published")).map(|node| &node.value) {
         Some(Value::Int(number)) => (number.get(), String::new()),

@@ -1,5 +1,5 @@
-//! Docker's reading to the letter ([`Reading::Docker`](super::Reading)): what a file means to
-//! `docker stack deploy`, in the places where we read it otherwise on purpose.
+//! Docker's exact reading ([`Reading::Docker`](super::Reading)): what a file means to `docker stack deploy`, wherever
+//! stackctl reads it differently on purpose.
 //!
 //! - An operator works without braces, and nothing nests ([`variables`]).
 //! - Several files merge by docker's rules ([`merge`]): zero and empty never win, lists pile up.
@@ -10,9 +10,9 @@
 //! - What only the engine refuses passes, with a warning: templates beyond ours, relative targets (`lower`),
 //!   constraints that no node meets, clashing targets, signals and addresses that are none (`checks`).
 //!
-//! Where ours is another, whoever reads a file is told, with the place:
+//! Where stackctl's own reading differs, a diagnostic shows it, with the place:
 //!
-//! | what | told by |
+//! | what | diagnostic |
 //! |---|---|
 //! | `restart: "no"` | `never_restarted` |
 //! | `E=` | `stays_empty`, where the caller has an `E` |
@@ -24,14 +24,14 @@
 //! | a rollback that is rolled back, or has an impossible ratio | `rollback_of_a_rollback`, `out_of_range` |
 //! | names that are too long, bad subnets and DNS addresses | `name_too_long`, `bad_subnet`, `bad_address` |
 //!
-//! Nothing is told where a key does what it says and docker merely forgets it (`tmpfs` of a service,
-//! `oom_score_adj`, addresses, `depends_on`, `network_mode`, ...): the file is obeyed, and a note at each of
-//! them would be noise to everybody who writes for Compose. Read strictly each gets a warning ([`drops`]).
-//! Nor where docker's way can hardly be meant: the drive `v:` on Linux, the text `${B}` in `${A:-${B}}`. The
+//! There is no diagnostic where stackctl uses a key that docker merely drops (`tmpfs` of a service,
+//! `oom_score_adj`, addresses, `depends_on`, `network_mode`, ...): a note at each of them would be
+//! noise for authors of Compose files. In the strict reading each gets a warning ([`drops`]).
+//! Nor is there one where docker's reading can hardly be intended: the drive `v:` on Linux, the text `${B}` in `${A:-${B}}`. The
 //! remaining differences are those of a deploy and not of a file: health, back-off, order, deadlines.
 //!
-//! Still refused is what docker refuses at a deploy, and what swarm mode refuses. More than docker takes is
-//! taken: forms of the Compose specification that it does not know keep their meaning.
+//! What docker or swarm mode refuses at a deploy is still refused. Forms of the Compose specification that docker does
+//! not know are accepted, with their meaning.
 
 pub mod drops;
 pub mod form;

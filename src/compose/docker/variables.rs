@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::compose::interpolate::{Env, name};
+use crate::compose::variable::{Env, name};
 
 /// Why a text cannot be filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,37 +1,38 @@
-//! From what was written to what we will do: defaults are filled in, names get their stack, references
-//! are followed, contents of configs are read.
+//! Lowers the written file to the specification: fills in defaults, adds the stack to names, follows references, and
+//! reads contents of configs.
 //!
-//! Every reference that leads nowhere is reported with the place it stands at.
+//! Reports every undefined reference, with its place.
 
 mod mounts;
 mod networks;
 mod resources;
 mod service;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use crate::model::circles::circles;
 use crate::model::spec::StackSpec;
 use crate::model::{ServiceName, StackName};
 use crate::yaml::{Diagnostic, Sink, Span, Spanned, closest};
 
 use super::environment::Environments;
-use super::stackfile::{Dependency, Pairs, Stackfile};
-use super::{Files, Reading};
+use super::stackfile::{Pairs, Stackfile};
+use super::{Files, Reading, templates};
 
 /// Longest `<stack>_<service>` that SwarmKit takes: a DNS label.
 const FULL_NAME_MAX: usize = 63;
+/// The limit of undefined dependencies that get a suggestion.
+const ADVISED_MAX: usize = 200;
 
-/// What the outside lends us.
+/// What the caller provides.
 pub struct World<'a> {
-    /// Variables.
     pub environments: &'a Environments<'a>,
-    /// The caller's files.
     pub files: &'a dyn Files,
-    /// Whose reading counts.
+    /// Whose reading applies.
     pub reading: Reading,
 }
 
-/// What every part of the lowering needs.
+/// The context of every part of the lowering.
 struct Context<'a> {
     stack: &'a StackName,
     /// Without the services once these are lowered one by one.
@@ -40,8 +41,8 @@ struct Context<'a> {
     sink: &'a Sink<'a>,
 }
 
-/// A stack. What could not be lowered is in the sink, and left out. What is read is used up: of a large file
-/// there is no room for all services as they were written beside all as they will be.
+/// Lowers a stack. Reports and leaves out what cannot be lowered. Consumes the written file, because a large one
+/// would otherwise be in memory twice.
 pub fn stack(stack: &StackName, mut file: Stackfile, world: &World<'_>, sink: &Sink<'_>) -> StackSpec {
     let context = Context { stack, file: &file, world, sink };
     let mut spec = StackSpec::empty(stack.clone());
@@ -51,17 +52,23 @@ pub fn stack(stack: &StackName, mut file: Stackfile, world: &World<'_>, sink: &S
     spec.networks = networks::used(&context);
     for service in file.services.values() {
         context.check_name(&service.key);
-        service::check_dependencies(&context, service);
     }
-    context.check_cycles();
+    // Drops dependencies that cannot be kept: docker accepts such files, and never waits.
+    let mut given_up = context.undefined_services();
+    given_up.extend(context.circular());
     service::check_ingress(&context);
     service::note_labels(&context);
-    // After a mistake it may well be that they are there and could not be read.
+    // After a mistake there may be services that could not be read.
     if file.services.is_empty() && sink.errors() == 0 {
         sink.push(
             Diagnostic::warning("no_services", "there are no services in this stack")
                 .at(Span::default(), "nothing under `services`"),
         );
+    }
+    for (name, needed) in given_up {
+        if let Some(service) = file.services.get_mut(&name) {
+            service.depends_on.remove(&needed);
+        }
     }
     let services = std::mem::take(&mut file.services);
     let context = Context { stack, file: &file, world, sink };
@@ -115,7 +122,6 @@ impl Context<'_> {
             if self.sink.is_flooded() { Vec::new() } else { known.map(String::as_str).collect() };
         let help = match closest(name, &known) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if kind == "service" => "services are defined under `services`".to_owned(),
             None => format!("define it under `{kind}s` at the top of the file"),
         };
         let diagnostic = Diagnostic::error(undefined_code(kind), format!("{kind} `{shown}` is not defined"))
@@ -131,11 +137,10 @@ impl Context<'_> {
         });
     }
 
-    /// The place of the one that was perhaps meant, or where others of its kind are defined.
+    /// The place of the nearest name, or of other definitions of its kind.
     fn where_defined(&self, kind: &str, near: Option<&str>) -> Option<(Span, String)> {
         let file = self.file;
         let keys: Vec<&Spanned<String>> = match kind {
-            "service" => file.services.values().map(|service| &service.key).collect(),
             "network" => file.networks.values().map(|network| &network.key).collect(),
             "volume" => file.volumes.values().map(|volume| &volume.key).collect(),
             "config" => file.configs.values().map(|config| &config.key).collect(),
@@ -144,45 +149,55 @@ impl Context<'_> {
         if let Some(key) = keys.iter().find(|key| Some(key.as_str()) == near) {
             return Some((key.span, "defined here".to_owned()));
         }
-        // Of services there is always one: the very one that asks.
-        let first = keys.iter().map(|key| key.span).min().filter(|_| kind != "service")?;
+        let first = keys.iter().map(|key| key.span).min()?;
         Some((first, format!("{kind}s are defined here")))
     }
 
-    /// A service that waits for itself would never start. Goes through the services without calling itself:
-    /// a file may have them wait in a row of any length.
-    fn check_cycles(&self) {
-        let mut done: BTreeSet<&str> = BTreeSet::new();
-        for start in self.file.services.keys() {
-            let mut trail: Vec<(&str, Dependencies<'_>)> = Vec::new();
-            let mut open: BTreeMap<&str, usize> = BTreeMap::new();
-            let mut next = Some(start.as_str());
-            loop {
-                if let Some(name) = next.take()
-                    && !done.contains(name)
-                    && let Some(service) = self.file.services.get(name)
-                {
-                    open.insert(name, trail.len());
-                    trail.push((name, service.depends_on.iter()));
+    /// Undefined dependencies: the service that waits, and the missing one.
+    fn undefined_services(&self) -> Vec<(String, String)> {
+        let services = &self.file.services;
+        let mut given_up: Vec<(String, String)> = Vec::new();
+        for service in services.values() {
+            for (needed, dependency) in &service.depends_on {
+                if services.contains_key(needed) {
+                    continue;
                 }
-                let Some((name, dependencies)) = trail.last_mut() else { break };
-                match dependencies.next() {
-                    None => {
-                        done.insert(name);
-                        open.remove(*name);
-                        trail.pop();
+                let span = dependency.span;
+                let shown = self.sink.shown(&Spanned::new(needed.clone(), span));
+                let mut warning =
+                    Diagnostic::warning("undefined_service", format!("service `{shown}` is not defined"))
+                        .at(span, "not waited for")
+                        .help("services are defined under `services`");
+                // The search for a suggestion is slow, and too many suggestions do not help.
+                if given_up.len() < ADVISED_MAX && !self.sink.is_flooded() {
+                    let known: Vec<&str> = services.keys().map(String::as_str).collect();
+                    if let Some(near) = closest(needed, &known) {
+                        warning = warning
+                            .also(services[near].key.span, "defined here")
+                            .help(format!("did you mean `{near}`?"));
                     }
-                    Some((needed, dependency)) => match open.get(needed.as_str()) {
-                        None => next = Some(needed),
-                        Some(&at) => {
-                            let ring: Vec<&str> =
-                                trail[at..].iter().map(|(name, _)| *name).chain([needed.as_str()]).collect();
-                            self.ring(&ring, dependency.span);
-                        }
-                    },
                 }
+                self.sink.push(warning);
+                given_up.push((service.key.value.clone(), needed.clone()));
             }
         }
+        given_up
+    }
+
+    /// Dependencies that close a circle: the service that waits, and the other one.
+    fn circular(&self) -> Vec<(String, String)> {
+        let services = &self.file.services;
+        let edges = services
+            .iter()
+            .map(|(name, service)| (name.as_str(), service.depends_on.keys().map(String::as_str).collect()))
+            .collect();
+        let mut given_up = Vec::new();
+        for ring in circles(&edges) {
+            let [.., from, to] = ring[..] else { continue };
+            self.ring(&ring, services[from].depends_on[to].span);
+            given_up.push((from.to_owned(), to.to_owned()));
+        }
+        given_up
     }
 
     fn ring(&self, ring: &[&str], span: Span) {
@@ -192,13 +207,17 @@ impl Context<'_> {
         if ring.len() > SHOWN_MAX {
             shown.push("…".to_owned());
         }
-        let message = match ring {
-            [one, _] => format!("{} waits for itself", clean(one)),
-            _ => format!("services wait for each other: {}", shown.join(" → ")),
+        let (message, label) = match ring {
+            [one, _] => (format!("{} waits for itself", clean(one)), "it does not".to_owned()),
+            [.., from, to] => (
+                format!("services wait for each other: {}", shown.join(" → ")),
+                format!("closes the circle: {} does not wait for {}", clean(from), clean(to)),
+            ),
+            _ => return,
         };
-        let mut diagnostic = Diagnostic::error("dependency_cycle", message)
-            .at(span, "closes the circle")
-            .help("take one of the dependencies out");
+        let mut diagnostic = Diagnostic::warning("dependency_cycle", message)
+            .at(span, label)
+            .help("take out one of the dependencies; docker waits for none of them");
         for step in ring.windows(2).take(SHOWN_MAX) {
             let [one, other] = step else { continue };
             let edge = self.file.services.get(*one).and_then(|service| service.depends_on.get(*other));
@@ -210,11 +229,8 @@ impl Context<'_> {
     }
 }
 
-type Dependencies<'a> = std::collections::btree_map::Iter<'a, String, Spanned<Dependency>>;
-
 fn undefined_code(kind: &str) -> &'static str {
     match kind {
-        "service" => "undefined_service",
         "network" => "undefined_network",
         "volume" => "undefined_volume",
         "config" => "undefined_config",
@@ -230,4 +246,24 @@ fn plain(pairs: &Pairs) -> BTreeMap<String, String> {
 /// Texts without places.
 fn bare(texts: &[Spanned<String>]) -> Vec<String> {
     texts.iter().map(|text| text.value.clone()).collect()
+}
+
+/// Reports a template that no task could fill in.
+fn check_template(context: &Context<'_>, text: &Spanned<String>) {
+    let Err(error) = templates::check(text) else { return };
+    let written = context.sink.sources().slice(text.span);
+    let literal = written.contains(&text.value);
+    let span = context.sink.sources().part(text.span, text, error.part);
+    let why = match (literal, written.contains('$')) {
+        (true, _) => error.why,
+        (false, true) => "not a template with its variables filled in".to_owned(),
+        (false, false) => "in a value that comes from here".to_owned(),
+    };
+    // Docker passes templates on unchanged.
+    let severity = context.world.reading.severity();
+    context.sink.push(
+        Diagnostic::new(severity, "bad_template", "a service template that cannot be filled in")
+            .at(span, why)
+            .help(error.help),
+    );
 }

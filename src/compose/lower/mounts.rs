@@ -1,16 +1,15 @@
-//! What is mounted into a task: volumes, paths of the host, memory, configs and secrets.
+//! The mounts of a task: volumes, paths of the host, memory, configs and secrets.
 
 use std::collections::BTreeMap;
 
-use super::Context;
-use super::service::check_template;
+use super::{Context, check_template};
 use crate::compose::paths::is_absolute;
 use crate::compose::stackfile::{FileRef, Mount as Written, MountKind, Service};
 use crate::compose::{Reading, short};
 use crate::model::spec::{ConfigSpec, FileMount, Mount};
 use crate::yaml::{Diagnostic, Span, Spanned};
 
-/// Permission bits of a config or secret that says nothing about them.
+/// The default permission bits of a config or secret.
 const FILE_MODE: u32 = 0o444;
 
 /// The mounts of a service by target.
@@ -160,7 +159,7 @@ pub fn configs(
     files(context, service, &service.configs, "config", "/", content)
 }
 
-/// The secrets of a service as files by absolute path. Their content is nobody's business here.
+/// The secrets of a service as files by absolute path, without their content.
 pub fn secrets(context: &Context<'_>, service: &Service) -> BTreeMap<String, FileMount> {
     let content = |key: &str| context.file.secrets.contains_key(key).then(String::new);
     files(context, service, &service.secrets, "secret", "/run/secrets/", content)

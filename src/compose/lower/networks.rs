@@ -58,7 +58,7 @@ pub fn attach(context: &Context<'_>, service: &Service) -> (Attachments, Option<
                     format!("service `{}` joins `{name}` and other networks", service.key.value),
                 )
                 .at(span, "goes with no other network")
-                .help("take out one of the two"),
+                .help("remove one of the two"),
             );
             (joined, None)
         }
@@ -78,7 +78,7 @@ fn network_mode(
             )
             .at(mode.span, "this one")
             .also(first.span, "and this one")
-            .help("take out one of the two"),
+            .help("remove one of the two"),
         );
     }
     if matches!(mode.as_str(), "host" | "none" | "bridge") {
@@ -94,7 +94,7 @@ fn network_mode(
             "bad_network_mode",
             format!("`network_mode` of service `{}` is not supported", service.key.value),
         )
-        .at(mode.span, "not a mode that can be had here")
+        .at(mode.span, "not a supported mode")
         .help(help),
     );
     None
@@ -142,7 +142,7 @@ fn spec(context: &Context<'_>, key: &str, network: Option<&Network>) -> NetworkS
     }
 }
 
-/// What a service asks for: its own list, or the default network.
+/// The networks of a service: its own list, or the default network.
 fn wanted(service: &Service) -> Vec<(&str, Span, Option<&stackfile::Attachment>)> {
     match &service.networks {
         Some(networks) if !networks.is_empty() => networks
@@ -153,7 +153,7 @@ fn wanted(service: &Service) -> Vec<(&str, Span, Option<&stackfile::Attachment>)
     }
 }
 
-/// The definition of a network: `Some(None)` for the default one that nobody described.
+/// The definition of a network: `Some(None)` for the default network without a definition.
 fn defined<'f>(context: &Context<'f>, key: &str, span: Span) -> Option<Option<&'f Network>> {
     match context.file.networks.get(key) {
         Some(network) => Some(Some(network)),

@@ -13,6 +13,7 @@ use crate::yaml::{Diagnostic, Node};
 /// SwarmKit's limit on the content of a config.
 const CONFIG_BYTES_MAX: usize = 1_024_000;
 
+/// The volumes at the top of the file.
 pub fn volumes(context: &Context<'_>) -> BTreeMap<String, VolumeSpec> {
     let lower = |(key, volume): (&String, &crate::compose::stackfile::Volume)| {
         let spec = VolumeSpec {
@@ -27,6 +28,7 @@ pub fn volumes(context: &Context<'_>) -> BTreeMap<String, VolumeSpec> {
     context.file.volumes.iter().map(lower).collect()
 }
 
+/// The configs at the top of the file, with their contents.
 pub fn configs(context: &Context<'_>) -> BTreeMap<String, ConfigSpec> {
     let lower = |(key, config): (&String, &Content)| {
         let content = content(context, config).unwrap_or_default();
@@ -81,6 +83,7 @@ fn content(context: &Context<'_>, config: &Content) -> Option<Vec<u8>> {
     None
 }
 
+/// The secrets at the top of the file.
 pub fn secrets(context: &Context<'_>) -> BTreeMap<String, SecretSpec> {
     let text = |text: &Option<crate::yaml::Spanned<String>>| text.as_ref().map(|text| text.value.clone());
     let lower = |(key, secret): (&String, &Content)| {

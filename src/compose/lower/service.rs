@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Context, bare, mounts, networks, plain};
+use super::{Context, bare, check_template, mounts, networks, plain};
 use crate::compose::Reading;
 use crate::compose::platform;
 use crate::compose::short;
 use crate::compose::stackfile::{Mode, Pairs, Restart, Service};
-use crate::compose::templates;
 use crate::model::ServiceName;
 use crate::model::ids::STACK_LABEL;
 use crate::model::spec::{
@@ -40,7 +39,7 @@ pub fn lower(
                     format!("job `{}` cannot be updated step by step", service.key.value),
                 )
                 .at(config.span, "not for jobs")
-                .help("take it out: a changed job runs anew"),
+                .help("remove it: a changed job runs again"),
             );
         }
     }
@@ -96,7 +95,7 @@ fn mode(context: &Context<'_>, service: &Service) -> ServiceMode {
             )
             .at(replicas.span, "how many there are depends on the nodes")
             .also(written.span, "global here")
-            .help("take out one of the two"),
+            .help("remove one of the two"),
         );
     }
     match mode {
@@ -127,14 +126,6 @@ fn endpoint_mode(context: &Context<'_>, service: &Service) -> EndpointMode {
     endpoint.value
 }
 
-/// Reports dependencies that lead nowhere.
-pub fn check_dependencies(context: &Context<'_>, service: &Service) {
-    let services = &context.file.services;
-    for (name, dependency) in service.depends_on.iter().filter(|(name, _)| !services.contains_key(*name)) {
-        context.undefined("service", name, dependency.span, services.keys());
-    }
-}
-
 fn task(context: &Context<'_>, service: &Service, configs: &BTreeMap<String, ConfigSpec>) -> TaskSpec {
     let text = |text: &Option<Spanned<String>>| text.as_ref().map(|text| text.value.clone());
     let flag = |flag: Option<Spanned<bool>>| flag.is_some_and(|flag| flag.value);
@@ -142,14 +133,7 @@ fn task(context: &Context<'_>, service: &Service, configs: &BTreeMap<String, Con
         // An empty list is the same as none.
         words.as_deref().filter(|words| !words.is_empty()).map(bare)
     };
-    if let Some(hostname) = &service.hostname {
-        check_template(context, hostname);
-    }
-    for (_, value) in &service.environment {
-        if let Some(text) = &value.value {
-            check_template(context, &Spanned::new(text.clone(), value.span));
-        }
-    }
+    check_templates(context, service);
     let (cap_add, cap_drop) = capabilities(&service.cap_add, &service.cap_drop);
     let (networks, network_mode) = networks::attach(context, service);
     TaskSpec {
@@ -189,7 +173,7 @@ fn task(context: &Context<'_>, service: &Service, configs: &BTreeMap<String, Con
         oom_score_adj: service.oom_score_adj.map(|score| score.value),
         stop_signal: text(&service.stop_signal),
         stop_grace_period: service.stop_grace_period.map(|period| period.value),
-        // What is no address was reported, and docker drops it.
+        // Invalid addresses were reported, and docker drops them.
         dns: bare(&service.dns).into_iter().filter(|text| text.parse::<std::net::IpAddr>().is_ok()).collect(),
         dns_search: bare(&service.dns_search),
         dns_opt: bare(&service.dns_opt),
@@ -204,6 +188,18 @@ fn task(context: &Context<'_>, service: &Service, configs: &BTreeMap<String, Con
         configs: mounts::configs(context, service, configs),
         secrets: mounts::secrets(context, service),
         force_update: 0,
+    }
+}
+
+/// Checks templates of the host name and of the environment; those of mounts are checked with the mounts.
+fn check_templates(context: &Context<'_>, service: &Service) {
+    if let Some(hostname) = &service.hostname {
+        check_template(context, hostname);
+    }
+    for (_, value) in &service.environment {
+        if let Some(text) = &value.value {
+            check_template(context, &Spanned::new(text.clone(), value.span));
+        }
     }
 }
 
@@ -259,8 +255,8 @@ fn resources(context: &Context<'_>, service: &Service) -> Resources {
     }
 }
 
-/// `deploy.restart_policy`, or what `restart` says in its words. `no` is none: docker sends nothing then,
-/// and the engine restarts.
+/// `deploy.restart_policy`, or the equivalent of `restart`. `no` means none; docker sends nothing for it, and the
+/// engine restarts.
 fn restart_policy(context: &Context<'_>, service: &Service) -> RestartPolicy {
     let defaults = RestartPolicy::default();
     match (&service.deploy.restart_policy, service.restart) {
@@ -314,7 +310,7 @@ fn ports(context: &Context<'_>, service: &Service) -> Vec<Port> {
             context.sink.push(
                 Diagnostic::error(
                     "port_twice",
-                    format!("service `{}` publishes one port twice", service.key.value),
+                    format!("service `{}` publishes the same port twice", service.key.value),
                 )
                 .at(port.span, "again here")
                 .also(first.span, "first here")
@@ -337,7 +333,7 @@ impl<'a> Published<'a> {
     fn add(&mut self, service: &'a str, port: &'a Spanned<Port>) {
         let Some(number) = port.published else { return };
         let known = self.0.entry(number).or_default();
-        // One that clashes with what its own service has already says nothing new.
+        // A clash within one service was reported already.
         if known.last().is_none_or(|(own, last)| *own != service || !clash(last, port)) {
             known.push((service, port));
         }
@@ -372,7 +368,7 @@ pub fn check_ingress(context: &Context<'_>) {
                 context.sink.push(
                     Diagnostic::error(
                         "port_of_two_services",
-                        format!("services `{name}` and `{}` publish one port", service.key.value),
+                        format!("services `{name}` and `{}` publish the same port", service.key.value),
                     )
                     .at(below, "again here")
                     .also(above, "first here")
@@ -384,7 +380,7 @@ pub fn check_ingress(context: &Context<'_>) {
     }
 }
 
-/// People expect `deploy.labels` on containers: say once that they are not there.
+/// Users expect `deploy.labels` on containers: one note says that they are not there.
 pub fn note_labels(context: &Context<'_>) {
     let span = context
         .file
@@ -403,7 +399,7 @@ pub fn note_labels(context: &Context<'_>) {
     }
 }
 
-/// The user's labels, without those that are the deploy's.
+/// The user's labels, without those that stackctl sets.
 fn labels(context: &Context<'_>, labels: &Pairs) -> BTreeMap<String, String> {
     let mut kept = plain(labels);
     for (label, value) in labels {
@@ -426,24 +422,4 @@ fn labels(context: &Context<'_>, labels: &Pairs) -> BTreeMap<String, String> {
         }
     }
     kept
-}
-
-/// Reports a template that no task could fill in.
-pub fn check_template(context: &Context<'_>, text: &Spanned<String>) {
-    let Err(error) = templates::check(text) else { return };
-    let written = context.sink.sources().slice(text.span);
-    let literal = written.contains(&text.value);
-    let span = context.sink.sources().part(text.span, text, error.part);
-    let why = match (literal, written.contains('$')) {
-        (true, _) => error.why,
-        (false, true) => "not a template with its variables filled in".to_owned(),
-        (false, false) => "in a value that comes from here".to_owned(),
-    };
-    // Docker hands templates on as they are.
-    let severity = context.world.reading.severity();
-    context.sink.push(
-        Diagnostic::new(severity, "bad_template", "a service template that cannot be filled in")
-            .at(span, why)
-            .help(error.help),
-    );
 }

@@ -1,8 +1,7 @@
-//! The file as its author wrote it: typed, every value with its place, options where something may be
-//! left out.
+//! The file as its author wrote it: typed, every value with its place, and optional values as options.
 //!
-//! Reads trees in normal form (see `normal`). Fills in no defaults and follows no references; that is
-//! `lower`. Reports everything that is wrong with a key by itself.
+//! Reads trees in normal form (see `normal`). `lower` fills in defaults and follows references. Reports every mistake
+//! of a single key.
 
 mod service;
 
@@ -24,19 +23,14 @@ pub use crate::yaml::decode::Pairs;
 pub struct Stackfile {
     /// By key. Boxed, as a map has room for more than it holds, and a service is large.
     pub services: BTreeMap<String, Box<Service>>,
-    /// By key.
     pub networks: BTreeMap<String, Network>,
-    /// By key.
     pub volumes: BTreeMap<String, Volume>,
-    /// By key.
     pub configs: BTreeMap<String, Content>,
-    /// By key.
     pub secrets: BTreeMap<String, Content>,
 }
 
 /// A service. Fields are named as the keys.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "named as the keys of the file")]
 pub struct Service {
     pub key: Spanned<String>,
     pub image: Option<Spanned<String>>,
@@ -109,7 +103,6 @@ pub enum Restart {
 
 /// An item of `depends_on`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "named as the keys of the file")]
 pub struct Dependency {
     pub condition: DependencyCondition,
     pub required: bool,
@@ -117,7 +110,6 @@ pub struct Dependency {
 
 /// `deploy` of a service.
 #[derive(Debug, Clone, PartialEq, Default)]
-#[expect(missing_docs, reason = "named as the keys of the file")]
 pub struct Deploy {
     pub mode: Option<Spanned<Mode>>,
     pub replicas: Option<Spanned<u32>>,
@@ -136,7 +128,6 @@ pub struct Deploy {
 
 /// `deploy.mode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "named as the words of the file")]
 pub enum Mode {
     Replicated,
     Global,
@@ -146,7 +137,6 @@ pub enum Mode {
 
 /// `deploy.restart_policy`.
 #[derive(Debug, Clone, PartialEq, Default)]
-#[expect(missing_docs, reason = "named as the keys of the file")]
 pub struct RestartPolicy {
     pub condition: Option<Spanned<RestartCondition>>,
     pub delay: Option<Spanned<GoDuration>>,
@@ -156,7 +146,6 @@ pub struct RestartPolicy {
 
 /// `deploy.resources.limits`.
 #[derive(Debug, Clone, PartialEq, Default)]
-#[expect(missing_docs, reason = "named as the keys of the file")]
 pub struct Limits {
     pub cpus: Option<Spanned<i64>>,
     pub memory: Option<Spanned<i64>>,
@@ -165,7 +154,6 @@ pub struct Limits {
 
 /// A network of a service.
 #[derive(Debug, Clone, PartialEq, Default)]
-#[expect(missing_docs, reason = "named as the keys of the file")]
 pub struct Attachment {
     pub aliases: Vec<Spanned<String>>,
     pub ipv4_address: Option<Spanned<std::net::IpAddr>>,
@@ -175,7 +163,6 @@ pub struct Attachment {
 
 /// An item of `volumes`.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "named as the keys of the file")]
 pub struct Mount {
     pub kind: Spanned<MountKind>,
     pub source: Option<Spanned<String>>,
@@ -191,7 +178,6 @@ pub struct Mount {
 
 /// `type` of an item of `volumes`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "named as the words of the file")]
 pub enum MountKind {
     Volume,
     Bind,
@@ -201,7 +187,6 @@ pub enum MountKind {
 
 /// An item of `configs` or `secrets` of a service.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "named as the keys of the file")]
 pub struct FileRef {
     pub source: Spanned<String>,
     pub target: Option<Spanned<String>>,
@@ -212,7 +197,6 @@ pub struct FileRef {
 
 /// A network at the top of the file.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "named as the keys of the file")]
 pub struct Network {
     pub key: Spanned<String>,
     pub name: Option<Spanned<String>>,
@@ -229,7 +213,6 @@ pub struct Network {
 
 /// An address pool.
 #[derive(Debug, Clone, PartialEq, Default)]
-#[expect(missing_docs, reason = "named as the keys of the file")]
 pub struct Pool {
     pub subnet: Option<Spanned<String>>,
     pub ip_range: Option<Spanned<String>>,
@@ -238,7 +221,6 @@ pub struct Pool {
 
 /// A volume at the top of the file.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "named as the keys of the file")]
 pub struct Volume {
     pub key: Spanned<String>,
     pub name: Option<Spanned<String>>,
@@ -250,7 +232,6 @@ pub struct Volume {
 
 /// A config or secret at the top of the file.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "named as the keys of the file")]
 pub struct Content {
     pub key: Spanned<String>,
     pub name: Option<Spanned<String>>,
@@ -264,7 +245,7 @@ pub struct Content {
     pub labels: Pairs,
 }
 
-/// Reads a tree; whatever is wrong is in the sink, whatever can be used is returned.
+/// Reads a tree; reports mistakes to the sink, and returns what is usable.
 pub fn read(root: &Node, sink: &Sink<'_>) -> Stackfile {
     let mut file = Stackfile::default();
     let Some(top) = Fields::of(sink, root, root.span, "") else { return file };
@@ -423,7 +404,7 @@ fn content(key: &Spanned<String>, fields: &Fields<'_>, at: At) -> Content {
     match origins.as_slice() {
         [] if !external => fields.sink().push(
             Diagnostic::error("no_content", format!("{} has no content", fields.what()))
-                .at(key.span, "nothing says where it comes from")
+                .at(key.span, "no source of its content")
                 .help("give it a `file`, or say that it is `external: true`"),
         ),
         [first, second, ..] => fields.sink().push(
@@ -453,7 +434,7 @@ fn name_of(fields: &Fields<'_>) -> Option<Spanned<String>> {
     if name.trim().is_empty() {
         fields.sink().push(
             Diagnostic::warning("empty_name", format!("{} is empty", fields.name("name")))
-                .at(name.span, "taken for left out")
+                .at(name.span, "treated as missing")
                 .help("a variable without a value may be the reason"),
         );
         return None;
@@ -461,8 +442,7 @@ fn name_of(fields: &Fields<'_>) -> Option<Spanned<String>> {
     Some(name)
 }
 
-/// What is made elsewhere cannot be described here. Docker refuses it of volumes and lets it pass
-/// elsewhere, where it does nothing.
+/// External objects cannot have settings here. Docker refuses them for volumes, and ignores them elsewhere.
 fn external_alone(fields: &Fields<'_>, external: bool, severity: Severity, others: &[&str]) {
     if !external {
         return;
@@ -471,14 +451,12 @@ fn external_alone(fields: &Fields<'_>, external: bool, severity: Severity, other
         let Some(entry) = fields.entry(key) else { continue };
         let name = fields.name(key);
         let (message, help) = match severity {
-            Severity::Error => {
-                (format!("{name} does not go with `external`"), Some("take out one of the two"))
-            }
+            Severity::Error => (format!("{name} does not go with `external`"), Some("remove one of the two")),
             Severity::Warning | Severity::Note => (format!("{name} is ignored"), None),
         };
         fields.sink().push(
             Diagnostic::new(severity, "external_and_more", message)
-                .at(entry.key.span, "it is external: only the one who makes it can say this")
+                .at(entry.key.span, "it is external: set this where it is created")
                 .maybe_help(help.map(str::to_owned)),
         );
     }

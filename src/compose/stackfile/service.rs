@@ -91,8 +91,8 @@ const STRATEGIES: [(&str, Strategy); 3] =
     [("spread", Strategy::Spread), ("binpack", Strategy::Binpack), ("random", Strategy::Random)];
 const LOSSES: [(&str, OnNodeLoss); 2] = [("reschedule", OnNodeLoss::Reschedule), ("hold", OnNodeLoss::Hold)];
 
-/// `x-stackctl.placement`: what docker has no key for. It stands below the service, the only place in one
-/// where every docker that knows `x-` keys lets them pass.
+/// `x-stackctl.placement`: settings for which docker has no key. It is below the service, the only place where every
+/// docker version with `x-` keys accepts them.
 fn own_placement<'a>(fields: &Fields<'a>) -> Option<Fields<'a>> {
     let own = fields.fields("x-stackctl").inspect(|own| support::check(own, At::XStackctl))?;
     own.fields("placement").inspect(|placement| support::check(placement, At::XPlacement))
@@ -207,7 +207,7 @@ fn devices(fields: &Fields<'_>) -> Vec<Spanned<Device>> {
             let permissions = device.text("permissions").map_or_else(|| "rwm".to_owned(), |p| p.value);
             return Some(Spanned::new(Device { source: source.value, target, permissions }, node.span));
         }
-        let line = text(fields.sink(), node, "an item of `devices`")?;
+        let line = text(fields.sink(), node, || "an item of `devices`".to_owned())?;
         match short::device(&line) {
             Ok((source, target, permissions)) => {
                 Some(Spanned::new(Device { source, target, permissions }, node.span))
@@ -276,7 +276,7 @@ fn ports(fields: &Fields<'_>) -> Vec<Spanned<Port>> {
         if !port.has("target") {
             port.missing("target");
         }
-        // A written port that is wrong must not pass for one that is left open.
+        // A wrong port must not count as an open one.
         let published = match port.node("published") {
             None => None,
             // Zero leaves the choice to the engine, too.
@@ -361,7 +361,7 @@ fn mount(fields: &Fields<'_>, node: &Node) -> Option<Mount> {
         (MountKind::Tmpfs, Some(source)) => fields.sink().push(
             Diagnostic::error("tmpfs_source", "a tmpfs has no source")
                 .at(source.span, "memory comes from nowhere")
-                .help("take `source` out, or make it `type: volume`"),
+                .help("remove `source`, or make it `type: volume`"),
         ),
         _ => {}
     }
@@ -451,7 +451,7 @@ fn healthcheck(fields: &Fields<'_>) -> Option<Healthcheck> {
             Diagnostic::error("disabled_test", format!("{} has a test and is disabled", health.what()))
                 .at(disable.span, "disabled here")
                 .also(entry.key.span, "and tested here")
-                .help("take out one of the two"),
+                .help("remove one of the two"),
         );
     }
     if let Some(first) = test.as_ref().and_then(|test| test.first())
@@ -471,7 +471,7 @@ fn healthcheck(fields: &Fields<'_>) -> Option<Healthcheck> {
         start_period: duration(&health, "start_period").map(|d| d.value),
         start_interval: duration(&health, "start_interval").map(|d| d.value),
     };
-    // Nothing is checked, so nothing else matters.
+    // A disabled health check has no other settings.
     Some(match disable {
         Some(_) => Healthcheck { test: vec!["NONE".to_owned()], ..Healthcheck::default() },
         None => healthcheck,
@@ -567,7 +567,7 @@ fn deploy(fields: &Fields<'_>) -> Deploy {
 fn constraints(placement: &Fields<'_>) -> Vec<Spanned<String>> {
     let nodes = placement.list("constraints").unwrap_or_default();
     let read = |node: &Node| {
-        let constraint = text(placement.sink(), node, "a constraint")?;
+        let constraint = text(placement.sink(), node, || "a constraint".to_owned())?;
         let Err(error) = constraint_syntax::check(&constraint) else { return Some(constraint) };
         let sink = placement.sink();
         let written = sink.written(node);
@@ -600,7 +600,7 @@ fn update_config(deploy: &Fields<'_>, key: &str) -> Option<Spanned<UpdateConfig>
     ];
     let orders = [("stop-first", UpdateOrder::StopFirst), ("start-first", UpdateOrder::StartFirst)];
     let ratio = config.float("max_failure_ratio");
-    // Of a rollback no engine looks at it, so that it is for the reading to judge.
+    // No engine checks it for a rollback, so the reading decides.
     if let Some(ratio) = ratio.filter(|ratio| at == At::UpdateConfig && !(0.0..=1.0).contains(&ratio.value)) {
         deploy.sink().push(
             Diagnostic::error(
@@ -613,7 +613,7 @@ fn update_config(deploy: &Fields<'_>, key: &str) -> Option<Spanned<UpdateConfig>
     let action = word(&config, "failure_action", &actions);
     let mut failure_action = action.map_or(defaults.failure_action, |action| action.value);
     if let (FailureAction::Rollback, Some(action), "rollback_config") = (failure_action, action, key) {
-        // Docker takes the word and pauses.
+        // Docker accepts the value, and pauses.
         deploy.sink().push(
             Diagnostic::warning("rollback_of_a_rollback", "a rollback is not rolled back itself")
                 .at(action.span, "taken for `pause`")

@@ -18,7 +18,7 @@ fn an_unknown_key_gets_the_nearest_known_one() {
      2 │   web:
      3 │     imge: nginx
        ·     ──┬─
-       ·       ╰── not a key that is known here
+       ·       ╰── unknown here
      4 │     image: nginx
        ╰────
       help: did you mean `image`?
@@ -38,7 +38,7 @@ fn an_unknown_key_at_the_top() {
        ╭─[stack.yml:1:1]
      1 │ service:
        · ───┬───
-       ·    ╰── not a key that is known here
+       ·    ╰── unknown here
      2 │   web:
        ╰────
       help: did you mean `services`?
@@ -190,7 +190,7 @@ fn a_long_port_with_a_wrong_mode() {
      6 │         published: 8080
      7 │         mode: hots
        ·               ──┬─
-       ·                 ╰── not a word this key knows
+       ·                 ╰── not a value that this key allows
        ╰────
       help: did you mean `host`?
     "##);
@@ -466,9 +466,9 @@ fn control_characters_are_never_shown_raw() {
      3 │     image: nginx
      4 │     "evil\e[31m": 1
        ·     ──────┬─────
-       ·           ╰── not a key that is known here
+       ·           ╰── unknown here
        ╰────
-      help: take it out; notes of your own go under a key that starts with `x-`
+      help: remove it; notes of your own go under a key that starts with `x-`
     "##);
 }
 

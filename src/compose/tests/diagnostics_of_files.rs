@@ -23,7 +23,7 @@ fn files_that_include_each_other() {
        ·     ──┬──
        ·       ╰── included again while it is being read
        ╰────
-      help: take one of the includes out
+      help: remove one of the includes
 
     Advice:
       ☞ in `compose.yml`
@@ -60,7 +60,7 @@ fn a_file_that_includes_itself() {
        ·           ╰── included again while it is being read
      3 │ services: {}
        ╰────
-      help: take one of the includes out
+      help: remove one of the includes
     "##);
 }
 
@@ -73,7 +73,7 @@ fn two_definitions_that_differ() {
     insta::assert_snapshot!(drawn(files), @r##"
     stackctl::compose::conflicting_definitions
 
-      × service `web` is defined twice, and not alike
+      × service `web` is defined twice, with different settings
        ╭─[compose.yml:2:5]
      1 │ include:
      2 │   - a.yml
@@ -128,7 +128,7 @@ fn an_included_file_that_is_missing() {
      2 │   - path: db/compose.yml
      3 │     env_fil: x
        ·     ───┬───
-       ·        ╰── not a key that is known here
+       ·        ╰── unknown here
      4 │   - https://example.com/x.yml
        ╰────
       help: did you mean `env_file`?
@@ -198,7 +198,7 @@ fn a_mistake_in_an_included_file() {
      4 │     image: Postgres
      5 │     imge: x
        ·     ──┬─
-       ·       ╰── not a key that is known here
+       ·       ╰── unknown here
        ╰────
       help: did you mean `image`?
     "##);
@@ -259,7 +259,7 @@ fn services_that_extend_each_other() {
        ·     ───┬───
        ·        ╰── closes the ring `a` → `b` → `c` → `a`
        ╰────
-      help: take one of them out
+      help: remove one of them
     "##);
 }
 
@@ -276,7 +276,7 @@ fn a_service_that_extends_itself() {
        ·     ───┬───
        ·        ╰── closes the ring `a` → `a`
        ╰────
-      help: take one of them out
+      help: remove one of them
     "##);
 }
 
@@ -453,7 +453,7 @@ fn two_ways_to_say_it() {
 
     Error: stackctl::compose::two_values
 
-      × `cpus` and `deploy.resources.limits.cpus` say different things
+      × `cpus` and `deploy.resources.limits.cpus` contradict each other
        ╭─[compose.yml:4:5]
      3 │     image: nginx
      4 │     cpus: 1
@@ -482,7 +482,7 @@ fn two_ways_to_say_it() {
 
     Error: stackctl::compose::two_values
 
-      × `scale` and `deploy.replicas` say different things
+      × `scale` and `deploy.replicas` contradict each other
        ╭─[compose.yml:6:5]
      5 │     mem_limit: lots
      6 │     scale: 2
@@ -534,7 +534,7 @@ fn a_long_env_file_with_mistakes() {
      5 │       - path: a.env
      6 │         format: yaml
        ·                 ──┬─
-       ·                   ╰── not a word this key knows
+       ·                   ╰── not a value that this key allows
      7 │         requird: false
        ╰────
       help: one of `raw`
@@ -546,7 +546,7 @@ fn a_long_env_file_with_mistakes() {
      6 │         format: yaml
      7 │         requird: false
        ·         ───┬───
-       ·            ╰── not a key that is known here
+       ·            ╰── unknown here
      8 │       - required: true
        ╰────
       help: did you mean `required`?
@@ -596,7 +596,7 @@ fn what_is_not_honoured_yet() {
     insta::assert_snapshot!(drawn(files), @r##"
     stackctl::compose::not_yet
 
-      ☞ `depends_on.db.restart` of service `web` is not honoured yet
+      ☞ `depends_on.db.restart` of service `web` has no effect yet
        ╭─[compose.yml:5:49]
      4 │     depends_on:
      5 │       db: {condition: service_started, restart: true}

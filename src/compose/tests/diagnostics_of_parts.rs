@@ -1,6 +1,6 @@
 //! Diagnostics of parts that do not go together, as they are drawn.
 
-use super::{drawn, drawn_all};
+use super::{drawn, drawn_all, loaded};
 
 #[test]
 fn a_network_that_is_not_defined() {
@@ -103,10 +103,13 @@ fn services_that_wait_for_each_other() {
     depends_on:
       a: {condition: service_healthy}
 "#;
+    let loaded = loaded(&[text]);
+    let depends_on = |name: &str| loaded.spec.services[name].depends_on.keys().cloned().collect::<Vec<_>>();
+    assert_eq!((depends_on("a").len(), depends_on("b").len()), (1, 0), "all but what closes the circle");
     insta::assert_snapshot!(drawn(text), @r##"
     stackctl::compose::dependency_cycle
 
-      × services wait for each other: `a` → `b` → `a`
+      ⚠ services wait for each other: `a` → `b` → `a`
        ╭─[stack.yml:4:18]
      3 │     image: x
      4 │     depends_on: [b]
@@ -117,9 +120,9 @@ fn services_that_wait_for_each_other() {
      7 │     depends_on:
      8 │       a: {condition: service_healthy}
        ·       ┬
-       ·       ╰── closes the circle
+       ·       ╰── closes the circle: `b` does not wait for `a`
        ╰────
-      help: take one of the dependencies out
+      help: take out one of the dependencies; docker waits for none of them
     "##);
 }
 
@@ -145,7 +148,7 @@ fn replicas_of_a_global_service() {
        ·                 ┬
        ·                 ╰── how many there are depends on the nodes
        ╰────
-      help: take out one of the two
+      help: remove one of the two
     "##);
 }
 
@@ -185,7 +188,7 @@ fn a_key_with_a_better_place() {
      3 │     image: nginx
      4 │     cpu_shares: 512m
        ·     ─────┬────
-       ·          ╰── cannot be honoured, and must not be dropped
+       ·          ╰── not supported, and must not be ignored
        ╰────
       help: use `deploy.resources.reservations.cpus`
     "##);
@@ -204,7 +207,7 @@ fn two_services_on_one_port() {
     insta::assert_snapshot!(drawn(text), @r##"
     stackctl::compose::port_of_two_services
 
-      × services `a` and `b` publish one port
+      × services `a` and `b` publish the same port
        ╭─[stack.yml:4:13]
      3 │     image: x
      4 │     ports: ["80:80"]
@@ -260,9 +263,9 @@ volumes:
      6 │     external: true
      7 │     driver: local
        ·     ───┬──
-       ·        ╰── it is external: only the one who makes it can say this
+       ·        ╰── it is external: set this where it is created
        ╰────
-      help: take out one of the two
+      help: remove one of the two
     "##);
 }
 
@@ -418,7 +421,7 @@ fn all_mistakes_at_once() {
      5 │     deploy:
      6 │       mode: globl
        ·             ──┬──
-       ·               ╰── not a word this key knows
+       ·               ╰── not a value that this key allows
      7 │       endpoint_mode: vip
        ╰────
       help: did you mean `global`?
@@ -430,7 +433,7 @@ fn all_mistakes_at_once() {
       9 │     image: postgres
      10 │     prots: []
         ·     ──┬──
-        ·       ╰── not a key that is known here
+        ·       ╰── unknown here
         ╰────
       help: did you mean `ports`?
     "##);
@@ -559,7 +562,7 @@ fn update_settings_of_a_job() {
        ·       ──────┬──────
        ·             ╰── not for jobs
        ╰────
-      help: take it out: a changed job runs anew
+      help: remove it: a changed job runs again
     "##);
 }
 
@@ -577,7 +580,7 @@ fn a_mistake_of_two_files_shows_both() {
        ·                   ──┬─
        ·                     ╰── this one
        ╰────
-      help: take out one of the two
+      help: remove one of the two
 
     Advice:
       ☞ in `later.yml`

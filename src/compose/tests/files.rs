@@ -111,7 +111,7 @@ fn a_service_extends_one_of_its_file_and_one_of_another() {
     assert_eq!(web.task.labels.values().collect::<Vec<_>>(), ["1", "2"]);
     assert_eq!(web.task.ports.len(), 2);
     assert_eq!(web.task.cap_add, ["CAP_A", "CAP_B"]);
-    // What a base says under `environment` wins over a file of whoever extends it, as in Compose.
+    // `environment` of a base wins over an `env_file` of the service that extends it, as in Compose.
     assert_eq!(env(&project, "web"), "A=base B=web C=f");
     let api = &spec.services["api"].task;
     assert_eq!(api.image, "r:1");
@@ -188,7 +188,7 @@ fn profiles_choose_services() {
     assert_eq!(with(&["env"]), "bar baz foo");
     let project = Project { files: PROFILES, ..Project::default() };
     assert_eq!(services(&project), ["bar", "baz", "foo"]);
-    // A file of variables that nobody needs may be missing, and the merged file has only what was chosen.
+    // A file of variables that no chosen service needs may be missing, and the merged file has only what was chosen.
     let project = Project { files: &PROFILES[..1], ..Project::default() };
     assert_eq!(project.merged(), "version: \"3.13\"\nservices:\n  foo:\n    image: foo\n");
 }

@@ -98,9 +98,29 @@ fn services_may_wait_in_a_row_of_any_length() {
     let back: Vec<&str> = text.lines().rev().filter(|line| *line != "services:").collect();
     assert_eq!(alone(text[..text.len() / 2].rsplit_once('\n').unwrap().0.as_bytes()), [""; 0]);
     assert_eq!(
-        alone(format!("services:\n{}\n", back[..10_000].join("\n")).as_bytes()),
+        warned(format!("services:\n{}\n", back[..10_000].join("\n")).as_bytes()),
         ["undefined_service"]
     );
+}
+
+/// Codes of what is said of a file that loads.
+fn warned(bytes: &[u8]) -> Vec<String> {
+    let loaded = load_all(&[("a.yml", bytes)]).expect("a file that loads");
+    let mut codes: Vec<String> = loaded.notes.into_iter().map(|note| note.code).collect();
+    codes.dedup();
+    codes.iter().map(|code| code.rsplit(':').next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn services_may_wait_in_a_circle_of_any_length_or_for_thousands_that_are_not_there() {
+    let mut ring = "services:\n".to_owned();
+    let mut lost = "services:\n".to_owned();
+    for n in 0..10_000 {
+        ring.push_str(&format!("  s{n:05}: {{image: x, depends_on: [s{:05}]}}\n", (n + 1) % 10_000));
+        lost.push_str(&format!("  s{n:05}: {{image: x, depends_on: [t{n:05}]}}\n"));
+    }
+    assert_eq!(warned(ring.as_bytes()), ["dependency_cycle"]);
+    assert_eq!(warned(lost.as_bytes()), ["undefined_service"]);
 }
 
 #[test]

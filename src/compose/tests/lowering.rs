@@ -42,11 +42,11 @@ fn restart_no_means_none() {
 
 #[test]
 fn an_empty_variable_stays_empty_and_a_bare_one_is_the_callers() {
-    let env = task("environment: [E=, CALLER, NOBODY, X=1.10]").environment;
+    let env = task("environment: [E=, CALLER, UNSET, X=1.10]").environment;
     let shown = |key: &str| env.get(key).cloned().flatten();
     assert_eq!(shown("E").as_deref(), Some(""));
     assert_eq!(shown("CALLER").as_deref(), Some("from the caller"));
-    assert_eq!(env.get("NOBODY"), Some(&None));
+    assert_eq!(env.get("UNSET"), Some(&None));
     assert_eq!(shown("X").as_deref(), Some("1.10"));
     let numbers = task("environment: {A: 1.10, B: 0777, C: 1e3, D: yes, E: 12_000}").environment;
     let values: Vec<_> = numbers.values().map(|value| value.clone().unwrap()).collect();

@@ -79,7 +79,7 @@ fn what_docker_takes_is_no_error_read_strictly() {
             Err(report) => panic!("{code} is refused: {:?}", report.machine()),
             Ok(loaded) => {
                 let warned = loaded.notes.iter().any(|n| n.code == full && n.severity == Severity::Warning);
-                assert!(warned, "{code} is not told");
+                assert!(warned, "{code} is not reported");
             }
         }
     }

@@ -11,13 +11,12 @@ use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, UPGRADE};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Incoming;
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::fleet::error::HostError;
 use crate::fleet::transport::{Body, Fence, Transport, TransportError};
+use crate::http::client::{self as http_client, Upgraded};
 
 use super::wire;
 
@@ -37,7 +36,7 @@ impl ApiVersion {
         Self { major: 1, minor }
     }
 
-    /// Docker 20.10's, the oldest we speak.
+    /// Docker 20.10's, the oldest supported.
     pub const OLDEST: Self = Self::v1(41);
 
     /// The newest whose models bollard has.
@@ -62,30 +61,25 @@ impl FromStr for ApiVersion {
     }
 }
 
-/// Why a call has no good answer.
+/// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// The engine said no.
     #[error("{message}")]
-    Status {
-        /// HTTP status.
-        code: u16,
-        /// The engine's words.
-        message: String,
-    },
-    /// The conversation broke off, or never began.
+    Status { code: u16, message: String },
+    /// The connection broke, or was never made.
     #[error("{0}")]
     Transport(String),
     /// No answer in time.
     #[error("no answer within {} s", .0.as_secs())]
     Deadline(Duration),
-    /// The answer is not what the API promises.
+    /// The answer does not follow the API.
     #[error("the answer cannot be read: {0}")]
     Decode(String),
 }
 
 impl CallError {
-    /// Whether the engine said nothing at all, so that nobody knows what it did.
+    /// Whether the engine did not answer at all, so that the effect of the call is not known.
     #[must_use]
     pub fn is_silence(&self) -> bool {
         match self {
@@ -136,7 +130,7 @@ pub const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct Reader {
     transport: Transport,
-    /// The dialect that was agreed on.
+    /// The API version that was agreed on.
     pub api: ApiVersion,
 }
 
@@ -180,17 +174,17 @@ pub struct Engine {
     docker: Docker,
 }
 
-/// Why an engine is not greeted.
+/// Why an engine could not be greeted.
 #[derive(Debug)]
 pub(in crate::fleet) enum GreetError {
-    /// Nobody spoke; the kind of error when opening the socket, if that is where it failed.
+    /// No answer; the kind of error when opening the socket, if that is where it failed.
     Silent(Option<io::ErrorKind>),
-    /// Somebody spoke, and it will not do.
+    /// An answer from a server that cannot be used.
     Known(HostError),
 }
 
 impl Engine {
-    /// The first call to an engine: whether it answers, and which dialect to speak.
+    /// The first call to an engine: whether it answers, and which API version to use.
     pub(in crate::fleet) async fn greet(
         transport: Transport,
         host: &str,
@@ -222,7 +216,7 @@ impl Engine {
         Ok(Self { reader: Reader { transport, api }, docker })
     }
 
-    /// A call through bollard, which may take so long.
+    /// A call through bollard, with a time limit.
     pub async fn call<T, A>(&self, limit: Duration, call: impl FnOnce(Docker) -> A) -> Result<T, CallError>
     where
         A: Future<Output = Result<T, bollard::errors::Error>>,
@@ -246,13 +240,13 @@ impl Engine {
         decode(&answer.await?)
     }
 
-    /// `POST path`, after which the connection is a stream to whatever was started.
+    /// `POST path`, after which the connection is a stream to the started process.
     pub async fn upgrade(
         &self,
         path: &str,
         body: &serde_json::Value,
         limit: Duration,
-    ) -> Result<TokioIo<Upgraded>, CallError> {
+    ) -> Result<Upgraded, CallError> {
         let call = async {
             let headers = [
                 (CONNECTION, HeaderValue::from_static("Upgrade")),
@@ -260,13 +254,12 @@ impl Engine {
             ];
             let request = request(Method::POST, path, &headers, Bytes::from(body.to_string()))?;
             let response = send(&self.reader.transport, request).await?;
-            let upgraded = hyper::upgrade::on(response).await.map_err(TransportError::Http)?;
-            Ok(TokioIo::new(upgraded))
+            Ok(http_client::upgraded(response).await.map_err(TransportError::Http)?)
         };
         within(limit, call).await
     }
 
-    /// `DELETE path`; what is not there is removed already.
+    /// `DELETE path`; a missing object counts as removed.
     pub async fn delete(&self, path: &str, limit: Duration) -> Result<(), CallError> {
         let answer = within(limit, async {
             let request = request(Method::DELETE, path, &[], Bytes::new())?;
@@ -278,8 +271,8 @@ impl Engine {
         }
     }
 
-    /// The same engine for writers that may lose their right to write: nothing that could change anything
-    /// is sent once `fence` says no.
+    /// The same engine for a writer that may lose its lease: nothing that could change anything is sent once
+    /// `fence` is closed.
     pub(in crate::fleet) fn fenced(&self, fence: Fence) -> Result<Self, CallError> {
         let transport = self.reader.transport.fenced(fence);
         let docker = bollard_over(transport.clone(), self.reader.api)?;
@@ -299,7 +292,7 @@ impl Engine {
     }
 }
 
-/// The newest dialect that both sides speak.
+/// The newest API version that both sides support.
 fn agree(host: &str, version: &wire::Version) -> Result<ApiVersion, HostError> {
     let host = host.to_owned();
     let engine = version.version.clone();
@@ -407,7 +400,7 @@ pub fn with_query(path: &str, query: &[(&str, &str)]) -> String {
     text
 }
 
-/// Per cent escapes for everything that a URL could take for its own.
+/// Percent-escapes every character that is special in a URL.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

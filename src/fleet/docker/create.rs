@@ -1,7 +1,7 @@
 //! A task plan as the body of `POST /containers/create`. Every field of the spec is carried.
 //!
-//! Bollard's types write most of it. The few things they cannot say, or would refuse to, are put into
-//! the JSON afterwards, so that an engine answers for itself what it does not support.
+//! Bollard's types write most of it. The few fields they cannot express are put into the JSON afterwards, so
+//! that the engine itself reports what it does not support.
 #![expect(clippy::disallowed_types, reason = "the API client's types are made so")]
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,15 +13,15 @@ use bollard::models::{
 };
 use serde_json::{Value, json};
 
+use crate::model::action::TaskPlan;
+use crate::model::restart::{EnginePolicy, engine_policy};
 use crate::model::spec::{Attachment, Healthcheck, Mount, Port, RestartPolicy, TaskSpec, Ulimit};
-use crate::orchestrator::action::TaskPlan;
-use crate::orchestrator::restart::{EnginePolicy, engine_policy};
 
 use super::client::ApiVersion;
 use super::failure::ActionError;
 use super::labels;
 
-/// Health checks have a start interval from here on (Docker 25); before, the engine says no to it.
+/// Health checks have a start interval from here on (Docker 25); older engines refuse it.
 const API_START_INTERVAL: ApiVersion = ApiVersion::v1(44);
 /// The hardware address moved from the container to its attachment.
 const API_MAC_OF_ENDPOINT: ApiVersion = ApiVersion::v1(44);
@@ -148,7 +148,7 @@ fn host_config(spec: &TaskSpec, is_job: bool, api: ApiVersion, anonymous: &[Stri
     }
 }
 
-/// The engine's own restart policy, which heals a host between our runs.
+/// The engine's own restart policy, which restarts containers between our runs.
 fn restart_policy(policy: &RestartPolicy, is_job: bool) -> bollard::models::RestartPolicy {
     let (name, count) = match engine_policy(policy, is_job) {
         EnginePolicy::No => (RestartPolicyNameEnum::NO, None),
@@ -250,7 +250,7 @@ fn environment(spec: &TaskSpec) -> Vec<String> {
         Some(value) => format!("{name}={value}"),
         None => name.clone(),
     });
-    // As a swarm tells a task what was set aside for it.
+    // As Swarm passes reserved devices to a task.
     let generic = spec.resources.reservations.generic.iter();
     let reserved = generic.map(|(kind, count)| format!("DOCKER_RESOURCE_{}={count}", kind.to_uppercase()));
     own.chain(reserved).collect()

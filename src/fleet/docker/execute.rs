@@ -1,4 +1,4 @@
-//! Actions as calls. Each may be repeated: what is found to be done already is done.
+//! Actions as calls. Each may be repeated: an action that is already done succeeds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use http_body_util::BodyExt;
 use tokio::time::sleep;
 
 use crate::fleet::auth::Credentials;
+use crate::model::action::{FilePlan, Outcome, TaskHandle, TaskPlan, What};
 use crate::model::image::ImageRef;
 use crate::model::spec::{NetworkSpec, VolumeSpec};
 use crate::model::{ClusterName, GoDuration, StackName};
-use crate::orchestrator::action::{FilePlan, Outcome, TaskHandle, TaskPlan, What};
 
 use super::client::{CallError, DEFAULT_LIMIT, Engine, with_query, within};
 use super::failure::{self, ActionError};
@@ -26,21 +26,21 @@ use super::{create, inspect, labels, network, tar, wire};
 const STOP_MARGIN: Duration = Duration::from_secs(30);
 /// The engine's own grace period, where a container has none.
 const STOP_DEFAULT_S: u64 = 10;
-/// A pull that says nothing for so long is stuck.
+/// A pull without progress for so long is stuck.
 const PULL_SILENCE_MAX: Duration = Duration::from_secs(120);
 /// A start with many layers to mount on a busy disk.
 const START_LIMIT: Duration = Duration::from_secs(120);
-/// What a start stumbles over that is none of its own doing is over in a moment.
+/// Between two tries of a start that failed for a passing reason.
 const START_TRIES_MAX: u32 = 4;
 const START_PAUSE: Duration = Duration::from_millis(400);
 /// A network whose last container has just left is still busy for a moment.
 const NETWORK_TRIES_MAX: u32 = 10;
 const NETWORK_PAUSE: Duration = Duration::from_millis(300);
-/// A removal that somebody else began.
+/// For a removal that another client began.
 const REMOVAL_TRIES_MAX: u32 = 150;
 const REMOVAL_PAUSE: Duration = Duration::from_millis(200);
 
-/// What every action of a run needs to know.
+/// The context that every action of a run needs.
 #[derive(Debug)]
 pub(in crate::fleet) struct Context<'a> {
     pub cluster: &'a ClusterName,
@@ -69,7 +69,7 @@ impl From<ActionError> for Stop {
     }
 }
 
-/// Carries out an action. An error is silence alone: what the engine refuses is an outcome.
+/// Carries out an action. Only a missing answer is an error: a refusal by the engine is an outcome.
 pub(in crate::fleet) async fn run(
     engine: &Engine,
     context: &Context<'_>,
@@ -155,8 +155,8 @@ async fn remove_network(engine: &Engine, context: &Context<'_>, name: &str) -> R
     Err(ActionError::NetworkInUse { name: name.to_owned() }.into())
 }
 
-/// The engine answers with a volume of that name if there is one, whosever it is: data is not ours to
-/// judge.
+/// The engine answers with an existing volume of that name, by whatever client it was made: its data is not
+/// ours to judge.
 async fn create_volume(engine: &Engine, context: &Context<'_>, spec: &VolumeSpec) -> Result<Outcome, Stop> {
     let request = VolumeCreateRequest {
         name: Some(spec.name.clone()),
@@ -245,7 +245,7 @@ async fn start(engine: &Engine, plan: &TaskPlan) -> Result<Outcome, Stop> {
     start_again(engine, &name).await
 }
 
-/// Starts a container that lacks nothing, and looks what came of it.
+/// Starts a container that is complete, and checks the outcome.
 async fn start_again(engine: &Engine, name: &str) -> Result<Outcome, Stop> {
     let mut tries = 1;
     loop {

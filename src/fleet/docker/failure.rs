@@ -1,9 +1,9 @@
-//! Why an action was refused: the engine's words, given a name and a next step.
+//! Why an action was refused: the engine's message, with an error code and a next step.
 
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::orchestrator::action::{Failure, FailureKind, What};
+use crate::model::action::{Failure, FailureKind, What};
 
 use super::client::CallError;
 
@@ -18,56 +18,37 @@ pub enum ActionError {
             "make room on that host: `docker system df` shows what takes it, `docker system prune` frees some"
         )
     )]
-    DiskFull {
-        /// The engine's words.
-        words: String,
-    },
+    DiskFull { words: String },
     /// The engine has no such image.
     #[error("the image `{image}` is not there: {words}")]
     #[diagnostic(
         code(stackctl::docker::image_missing),
         help("check the name and tag of the image, or push it to a registry that the host reaches")
     )]
-    ImageMissing {
-        /// The image.
-        image: String,
-        /// The engine's words.
-        words: String,
-    },
-    /// The registry does not let us.
+    ImageMissing { image: String, words: String },
+    /// The registry refuses access.
     #[error("the registry refuses `{image}`: {words}")]
     #[diagnostic(
         code(stackctl::docker::pull_denied),
         help("check the name; for a private image `docker login` here and pass `--with-registry-auth`")
     )]
-    PullDenied {
-        /// The image.
-        image: String,
-        /// The engine's words.
-        words: String,
-    },
-    /// The host does not get through to the registry.
+    PullDenied { image: String, words: String },
+    /// The host cannot reach the registry.
     #[error("the registry of `{image}` cannot be reached from the host: {words}")]
     #[diagnostic(
         code(stackctl::docker::registry_unreachable),
         help("check the host's DNS, proxy and way to the registry: `docker pull {image}` there")
     )]
-    RegistryUnreachable {
-        /// The image.
-        image: String,
-        /// The engine's words.
-        words: String,
-    },
-    /// Somebody has that port.
+    RegistryUnreachable { image: String, words: String },
+    /// Another process has that port.
     #[error("{port} is already taken: {words}")]
     #[diagnostic(
         code(stackctl::docker::port_taken),
         help("see who has it with `ss -ltnup` on that host, or publish another port")
     )]
     PortTaken {
-        /// `port 8080`, as far as the engine tells.
+        /// `port 8080`, as far as the engine reports it.
         port: String,
-        /// The engine's words.
         words: String,
     },
     /// A path that cannot be mounted.
@@ -76,11 +57,8 @@ pub enum ActionError {
         code(stackctl::docker::bad_mount),
         help("check its source on that host; `bind: {{create_host_path: true}}` makes a missing directory")
     )]
-    BadMount {
-        /// The engine's words.
-        words: String,
-    },
-    /// Nothing that the task asks for: the runtime stumbled over its own setting up.
+    BadMount { words: String },
+    /// A failure of the runtime itself, not of the task's settings.
     #[error("the container runtime failed: {words}")]
     #[diagnostic(
         code(stackctl::docker::runtime),
@@ -88,92 +66,63 @@ pub enum ActionError {
             "run the command again; if it stays so, look on that host with `journalctl -u docker -u containerd`"
         )
     )]
-    Runtime {
-        /// The engine's words.
-        words: String,
-    },
-    /// What should run is not in the image.
+    Runtime { words: String },
+    /// The command is not in the image.
     #[error("the command cannot be run: {words}")]
     #[diagnostic(
         code(stackctl::docker::bad_command),
         help("check `command`, `entrypoint`, `working_dir` and `user` against what the image holds")
     )]
-    BadCommand {
-        /// The engine's words.
-        words: String,
-    },
+    BadCommand { words: String },
     /// A network that is not there.
     #[error("a network is missing: {words}")]
     #[diagnostic(
         code(stackctl::docker::network_missing),
         help("an external network must exist on every host that needs it: `docker network create` there")
     )]
-    NetworkMissing {
-        /// The engine's words.
-        words: String,
-    },
-    /// A network of that name that is not what we want.
+    NetworkMissing { words: String },
+    /// A network of that name with another definition.
     #[error("there is a network `{name}` that {difference}")]
     #[diagnostic(
         code(stackctl::docker::network_conflict),
         help("remove it with `docker network rm {name}` on that host, or declare it `external: true`")
     )]
-    NetworkConflict {
-        /// The network.
-        name: String,
-        /// What is different.
-        difference: String,
-    },
+    NetworkConflict { name: String, difference: String },
     /// A network that is still used.
     #[error("the network `{name}` is still in use")]
     #[diagnostic(
         code(stackctl::docker::network_in_use),
         help("`docker network inspect {name}` on that host shows by whom")
     )]
-    NetworkInUse {
-        /// The network.
-        name: String,
-    },
+    NetworkInUse { name: String },
     /// Addresses that others have.
     #[error("no addresses for the network: {words}")]
     #[diagnostic(
         code(stackctl::docker::address_pool),
         help("choose another subnet under `ipam`, or remove unused networks with `docker network prune`")
     )]
-    AddressPool {
-        /// The engine's words.
-        words: String,
-    },
+    AddressPool { words: String },
     /// A container of that name that is not this task.
     #[error("there is a container `{name}` that is not this task")]
     #[diagnostic(
         code(stackctl::docker::name_taken),
         help("rename or remove it on that host: `docker rename {name} {name}.old`")
     )]
-    NameTaken {
-        /// The container.
-        name: String,
-    },
-    /// A driver that the engine has not.
+    NameTaken { name: String },
+    /// A driver that the engine lacks.
     #[error("a plug-in is missing: {words}")]
     #[diagnostic(
         code(stackctl::docker::plugin_missing),
         help("install it on that host with `docker plugin install`, or use another driver")
     )]
-    PluginMissing {
-        /// The engine's words.
-        words: String,
-    },
+    PluginMissing { words: String },
     /// A file that cannot be put into a read-only root.
     #[error("the file {target} cannot be put into a read-only root")]
     #[diagnostic(
         code(stackctl::docker::file_in_read_only_root),
         help("give the config a `target:` in a directory, such as /config{target}, or drop `read_only`")
     )]
-    FileInReadOnlyRoot {
-        /// Its path.
-        target: String,
-    },
+    FileInReadOnlyRoot { target: String },
     /// A file that a memory mount would hide.
     #[error("the file {target} would be hidden by the tmpfs at {mounted}")]
     #[diagnostic(
@@ -181,7 +130,6 @@ pub enum ActionError {
         help("give the config a `target:` outside of {mounted}")
     )]
     FileInTmpfs {
-        /// Its path.
         target: String,
         /// The mount above it.
         mounted: String,
@@ -190,29 +138,20 @@ pub enum ActionError {
     #[error("there is no container `{name}`")]
     #[diagnostic(
         code(stackctl::docker::container_missing),
-        help("somebody removed it; run the command again")
+        help("it was removed meanwhile; run the command again")
     )]
-    ContainerMissing {
-        /// The container.
-        name: String,
-    },
+    ContainerMissing { name: String },
     /// Any other no.
     #[error("the engine refuses: {words}")]
     #[diagnostic(code(stackctl::docker::refused), help("look there with `journalctl -u docker`"))]
-    Refused {
-        /// The engine's words.
-        words: String,
-    },
+    Refused { words: String },
     /// It took too long.
     #[error("not done within {seconds} s")]
     #[diagnostic(
         code(stackctl::docker::deadline),
         help("the engine may still be at it; `stackctl ps` shows what came of it")
     )]
-    Deadline {
-        /// How long we waited.
-        seconds: u64,
-    },
+    Deadline { seconds: u64 },
 }
 
 impl ActionError {
@@ -256,7 +195,7 @@ impl ActionError {
         }
     }
 
-    /// As the orchestrator takes it.
+    /// As the orchestrator reads it.
     #[must_use]
     pub fn into_failure(self) -> Failure {
         let kind = match self {
@@ -274,7 +213,7 @@ impl ActionError {
 
 fn pull(image: &str, code: u16, has: &dyn Fn(&[&str]) -> bool, words: String) -> ActionError {
     let image = image.to_owned();
-    // Docker Hub says "pull access denied" for what is not there as well; its own words tell of both.
+    // Docker Hub says "pull access denied" for a missing image as well; its own message mentions both.
     if has(&["access denied", "unauthorized", "authentication required", "no basic auth", "denied:"]) {
         return ActionError::PullDenied { image, words };
     }

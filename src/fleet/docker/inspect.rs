@@ -1,4 +1,4 @@
-//! One container in detail: for the moment after a failed start, when people want to know why.
+//! One container in detail: used to explain a failed start.
 
 use std::time::Duration;
 
@@ -13,7 +13,6 @@ pub const INSPECT_LIMIT: Duration = Duration::from_secs(10);
 /// A container in detail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskDetails {
-    /// What it does.
     pub status: TaskStatus,
     /// Why it could not start, in the engine's words.
     pub error: Option<String>,
@@ -83,7 +82,7 @@ mod tests {
     use crate::model::Health;
 
     #[test]
-    fn an_ill_container_tells_why() {
+    fn an_unhealthy_container_shows_why() {
         let inspect: wire::Inspect = serde_json::from_str(
             r#"{"Id":"x","RestartCount":2,"State":{"Status":"running","ExitCode":0,"Error":"","OOMKilled":false,
                 "StartedAt":"2026-11-21T01:00:00.5Z","FinishedAt":"0001-01-01T00:00:00Z",

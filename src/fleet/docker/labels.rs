@@ -1,18 +1,18 @@
-//! Labels ⇄ model. What runs is written on the containers themselves; nothing else remembers it.
+//! Labels ⇄ model. The containers themselves record what runs; nothing else does.
 //!
-//! Reading never guesses: a container that is ours and cannot be read is reported, and left alone.
+//! Reading never guesses: a container of ours whose labels cannot be read is reported, and left alone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::model::action::TaskPlan;
 use crate::model::ids::{ClusterName, NodeName, ServiceName, SpecHash, StackName, TaskId};
 use crate::model::spec::{NetworkSpec, TaskSpec, VolumeSpec};
 use crate::model::task::Slot;
-use crate::orchestrator::action::TaskPlan;
 
 /// Docker's own label for the stack, which other tools read too.
 pub const STACK: &str = crate::model::ids::STACK_LABEL;
-/// The cluster it belongs to; whoever carries it is ours or another inventory's.
+/// The cluster it belongs to; a container with this label is ours or another inventory's.
 pub const CLUSTER: &str = "io.stackctl.cluster";
 /// Service, short name.
 pub const SERVICE: &str = "io.stackctl.service";
@@ -22,7 +22,7 @@ pub const SLOT: &str = "io.stackctl.slot";
 pub const TASK: &str = "io.stackctl.task";
 /// Number of the attempt in its slot.
 pub const ATTEMPT: &str = "io.stackctl.attempt";
-/// There, and `true`, on tasks that are meant to end.
+/// Present, and `true`, on tasks that are meant to end.
 pub const JOB: &str = "io.stackctl.job";
 /// Hash of the spec.
 pub const SPEC_HASH: &str = "io.stackctl.spec-hash";
@@ -87,28 +87,22 @@ pub enum Reading {
     Foreign,
     /// A task of ours.
     Task(Box<TaskLabels>),
-    /// Ours, and not to be understood; why.
+    /// Ours, but unreadable; why.
     Unreadable(String),
 }
 
-/// A task, as far as labels tell.
+/// A task, as far as its labels describe it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskLabels {
-    /// Task id.
     pub id: TaskId,
-    /// Stack.
     pub stack: StackName,
     /// Service, short name.
     pub service: ServiceName,
-    /// Slot.
     pub slot: Slot,
-    /// Number of the attempt.
     pub attempt: u32,
     /// Whether it is meant to end.
     pub is_job: bool,
-    /// Hash of the spec.
     pub spec_hash: SpecHash,
-    /// The spec.
     pub spec: Arc<TaskSpec>,
 }
 
@@ -186,7 +180,7 @@ fn read_slot(text: &str) -> Option<Slot> {
 #[cfg(test)]
 pub(in crate::fleet) mod tests {
     use super::*;
-    use crate::orchestrator::action::{FilePlan, ServicePlan};
+    use crate::model::action::{FilePlan, ServicePlan};
 
     /// A plan for slot `slot` of service `web` in stack `efk`.
     pub fn plan(spec: TaskSpec, slot: Slot, files: Vec<FilePlan>) -> TaskPlan {

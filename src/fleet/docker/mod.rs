@@ -1,7 +1,7 @@
 //! The Docker API, and the model seen through it: labels, create bodies, observations, actions.
 //!
-//! Bollard speaks where its types fit. What is read goes through wire types of our own, since bollard's
-//! enums are closed: one container in a state it has never heard of would lose the whole host.
+//! Writes go through bollard where its types fit. Reads go through wire types of our own, since bollard's
+//! enums are closed: one container in an unknown state would make the whole host unreadable.
 
 pub mod client;
 pub mod create;

@@ -1,25 +1,25 @@
-//! One look at a host: five calls at once, and what they say as facts.
+//! Observes a host: five calls at once, turned into facts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::fleet::registers;
+use crate::model::action::TaskHandle;
 use crate::model::ids::{ClusterName, NodeName, StackName, TaskId};
 use crate::model::image::ImageRef;
 use crate::model::node::{ForeignContainer, NodeFacts, ObservedNetwork, Plugins};
 use crate::model::spec::{HostPort, Platform, Protocol};
 use crate::model::task::{Health, Task, TaskStatus};
 use crate::model::time::Timestamp;
-use crate::orchestrator::action::TaskHandle;
 
 use super::client::{ApiVersion, CallError, Reader, with_query};
 use super::labels::{self, Reading, SpecCache};
 use super::wire;
-use crate::fleet::registers;
 
-/// For a whole look. `/info` of an engine with many containers on a slow disk takes seconds.
+/// For a whole observation. `/info` of an engine with many containers on a slow disk takes seconds.
 pub const OBSERVE_LIMIT: Duration = Duration::from_secs(20);
-/// For the small look of the watching loop.
+/// For the small poll of the watching loop.
 pub const LOOK_LIMIT: Duration = Duration::from_secs(5);
 
 /// What an engine answered.
@@ -113,7 +113,7 @@ pub(in crate::fleet) fn facts(
         },
         swarm_active: !matches!(info.swarm.local_node_state.as_str(), "" | "inactive"),
         networks: networks_by_name(networks),
-        // The ledger's are no business of any stack.
+        // Volumes of the ledger belong to no stack.
         volumes: (volumes.volumes.into_iter().map(|volume| volume.name))
             .filter(|name| !name.starts_with(registers::PREFIX))
             .collect(),
@@ -177,8 +177,8 @@ fn task(
     })
 }
 
-/// What a container does. The list has no exit status or health of its own before API 1.52, so they are
-/// read from the text for people: `Up 2 hours (healthy)`, `Exited (137) 3 minutes ago`.
+/// The status of a container. Before API 1.52 the list has no exit status or health of its own, so they are
+/// parsed from the text for people: `Up 2 hours (healthy)`, `Exited (137) 3 minutes ago`.
 fn status_of(container: &wire::Container) -> Result<TaskStatus, String> {
     let text = &container.status;
     status(

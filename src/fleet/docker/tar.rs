@@ -7,7 +7,7 @@ use std::io;
 
 use bytes::Bytes;
 
-use crate::orchestrator::action::FilePlan;
+use crate::model::action::FilePlan;
 
 /// One archive of files in a folder of the container.
 pub(super) fn archive(folder: &str, files: &[&FilePlan]) -> io::Result<Bytes> {

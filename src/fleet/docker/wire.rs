@@ -91,7 +91,7 @@ pub(in crate::fleet) struct Container {
     pub labels: BTreeMap<String, String>,
     #[serde(deserialize_with = "or_default")]
     pub ports: Vec<PublishedPort>,
-    /// From API 1.52 on; before, only the status text tells.
+    /// From API 1.52 on; before, only the status text shows it.
     pub health: Option<HealthSummary>,
 }
 

@@ -1,4 +1,4 @@
-//! What ssh's words mean. Each text here was provoked from OpenSSH 9.2 on a real host.
+//! Classifies ssh's messages. Each text here was provoked from OpenSSH 9.2 on a real host.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::fleet::error::HostError;
 
 use super::Target;
 
-/// Turns what ssh wrote before it gave up into an error with a name.
+/// Turns ssh's output into a specific error.
 pub(super) fn explain(log: &str, target: &Target, handshake: Duration) -> HostError {
     let host = || target.host.clone();
     let has = |text: &str| log.contains(text);
@@ -57,7 +57,7 @@ pub(super) fn explain(log: &str, target: &Target, handshake: Duration) -> HostEr
     HostError::SshFailed { host: host(), detail: last, try_it: target.try_it() }
 }
 
-/// ssh tells the very command, for the very file: `ssh-keygen -f "…" -R "…"`.
+/// ssh prints the very command, for the very file: `ssh-keygen -f "…" -R "…"`.
 fn forget(log: &str, target: &Target) -> String {
     log.lines()
         .map(str::trim)

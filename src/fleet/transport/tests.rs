@@ -5,16 +5,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 
 use super::*;
+use crate::http::stream;
 
 #[derive(Debug)]
 struct Socket(PathBuf);
 
 impl Open for Socket {
     fn open(&self) -> Opening<'_> {
-        Box::pin(async { Ok(Box::new(UnixStream::connect(&self.0).await?) as Box<dyn Duplex>) })
+        Box::pin(stream::unix(&self.0))
     }
 
     fn streams_max(&self) -> usize {

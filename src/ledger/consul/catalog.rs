@@ -1,26 +1,24 @@
-//! Who offers a service, as Consul's catalog has it.
+//! Instances of a service in Consul's catalog.
 //!
-//! The catalog and not the health of those in it: a host whose check fails is a host with a failing check,
-//! not one that is gone. Whether hosts answer is judged elsewhere, by asking them.
+//! Uses the catalog, not the health checks: a host whose check fails is a host with a failing check, not one
+//! that is gone. Whether hosts answer is judged elsewhere, by probing them.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use super::client::Client;
-use crate::ledger::members::Failure;
+use crate::ledger::http_cluster::Failure;
 
 /// What Consul itself puts into a node's meta.
 const CONSULS_OWN: &str = "consul-";
 
-/// Somebody who offers a service.
+/// An instance of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
-    /// The node's name.
     pub node: String,
     /// The service's own address, or else the node's.
     pub address: String,
-    /// The node's meta.
     pub meta: BTreeMap<String, String>,
 }
 
@@ -34,7 +32,7 @@ struct Row {
     node_meta: Option<BTreeMap<String, String>>,
 }
 
-/// All who offer a service, as a majority knows them.
+/// All instances of a service, as a majority knows them.
 pub async fn instances(client: &Client, service: &str) -> Result<Vec<Instance>, String> {
     let path = format!("/v1/catalog/service/{service}?consistent");
     let rows: Option<Vec<Row>> = client.get(&path).await.map_err(Failure::why)?;

@@ -1,5 +1,5 @@
-//! Calls to Consul's HTTP interface, answered by whichever [member](super::super::members) answers first: a
-//! server, or an agent that speaks with the servers.
+//! Calls to Consul's HTTP interface, sent to its [members](super::super::http_cluster): servers, or agents that
+//! speak with the servers.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
-use crate::ledger::members::{Answer, Failure, HEDGE, Members};
+use crate::http::tls::Tls;
+use crate::ledger::http_cluster::{Answer, Failure, HEDGE, HttpCluster};
 use crate::ledger::place::ConsulPlace;
 
 /// Of what Consul says beside an answer so much is shown.
@@ -20,7 +20,7 @@ const WORDS_MAX: usize = 300;
 
 /// Speaks with the members of one Consul.
 pub struct Client {
-    members: Members,
+    members: HttpCluster,
     /// Says what we may do. Never shown.
     token: Option<HeaderValue>,
     /// Where it is, as it is called.
@@ -34,8 +34,8 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    pub(super) fn new(place: &ConsulPlace, tls: Option<TlsConnector>, token: Option<HeaderValue>) -> Self {
-        Self { members: Members::new(&place.members, tls), token, place: place.clone() }
+    pub(super) fn new(place: &ConsulPlace, tls: Option<Tls>, token: Option<HeaderValue>) -> Self {
+        Self { members: HttpCluster::new(&place.members, tls), token, place: place.clone() }
     }
 
     /// Where it is.
@@ -53,7 +53,7 @@ impl Client {
             Ok(answer) => answer,
             Err(last) => {
                 let leads = |at| self.knows_a_leader(at);
-                Err(Failure::Away(self.members.why_nobody_answers("Consul", last, leads).await))
+                Err(Failure::Away(self.members.diagnose("Consul", last, leads).await))
             }
         }
     }
@@ -61,7 +61,7 @@ impl Client {
     /// Reads what a majority has agreed on; `None` if there is no such thing.
     pub(super) async fn get<A: DeserializeOwned>(&self, path: &str) -> Result<Option<A>, Failure> {
         let answer = self.call(Method::GET, path, Bytes::new()).await?;
-        if answer.status == StatusCode::NOT_FOUND { Ok(None) } else { told(&answer) }
+        if answer.status == StatusCode::NOT_FOUND { Ok(None) } else { parse(&answer) }
     }
 
     /// Asks for something whose answer comes when it is another one than at `index`, or after a while; the
@@ -105,19 +105,19 @@ impl Client {
         }
     }
 
-    /// Whether a member that answers for itself knows who leads. Anybody may ask that.
+    /// Whether a member that answers for itself knows the leader. No token is needed to ask that.
     async fn knows_a_leader(&self, at: usize) -> Option<bool> {
         match self.ask(at, &Method::GET, "/v1/status/leader", &Bytes::new()).await {
-            Ok(answer) => Some(told::<String>(&answer).is_ok_and(|leader| !leader.is_empty())),
-            // What it cannot find out it says itself.
+            Ok(answer) => Some(parse::<String>(&answer).is_ok_and(|leader| !leader.is_empty())),
+            // The member itself reports what it cannot find out.
             Err(Failure::Away(why)) if why.starts_with("HTTP ") => Some(false),
             Err(_) => None,
         }
     }
 }
 
-/// Reads an answer.
-pub(super) fn told<A: DeserializeOwned>(answer: &Answer) -> Result<A, Failure> {
+/// Parses a JSON answer.
+pub(super) fn parse<A: DeserializeOwned>(answer: &Answer) -> Result<A, Failure> {
     serde_json::from_slice(&answer.body)
         .map_err(|error| Failure::Refused(format!("its answer cannot be read: {error}")))
 }
@@ -130,7 +130,7 @@ fn judged(status: StatusCode, body: &[u8], has_token: bool) -> Option<Failure> {
     }
     let words = String::from_utf8_lossy(body);
     let words: String = words.trim().chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect();
-    // An agent that hands a question on says so first.
+    // An agent that forwards a request puts a prefix of its own before the error.
     let words = words.trim_start_matches("rpc error making call: ");
     Some(if words.contains("ACL not found") {
         Failure::Refused("it does not know our token (ACL not found)".to_owned())
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_pass_is_told_from_what_may_not() {
+    fn transient_and_permanent_errors_differ() {
         let judged = |status: u16, body: &str| {
             super::judged(StatusCode::from_u16(status).unwrap(), body.as_bytes(), true)
         };

@@ -1,7 +1,7 @@
 //! Registers as keys of Consul.
 //!
-//! Consul's servers agree with each other: it is one manager, whose registers are made by a write that fails
-//! if there is such a key (`cas=0`). Whatever is read is read `consistent`, which has the leader ask a
+//! Consul's servers replicate among themselves, so the ledger sees them as one manager. A register is made by
+//! a write that fails if the key exists (`cas=0`). Every read is `consistent`: the leader first asks a
 //! majority whether it still leads. It does not matter which member is asked, or how often.
 //!
 //! ```text
@@ -9,24 +9,23 @@
 //! <prefix>/<cluster>/signs/<of>/<seq>.<round>      beside one of a lease: locked for so long as it is young
 //! ```
 //!
-//! # How old a sign of life is
+//! # The age of a heartbeat
 //!
-//! Consul tells no time. But it ends a session whose time is over, by the clock of whoever leads, which a
-//! change of the leader begins anew: never too early, and up to twice too late (`session_ttl` says so). So
-//! each sign of life is a lock of a session of its own, which nobody renews or destroys. One whose lock is
-//! gone is older than any lease counts. Sessions also end with their node, when somebody takes it out of the
-//! catalog: so a sign says of which node its session is, and that node must be there and the same as it was,
-//! or else nothing is known.
+//! Consul reports no time. But it expires a session by the clock of its leader, which a change of leader
+//! restarts: never too early, and up to twice too late (`session_ttl` says so). So each heartbeat is the lock
+//! of a session of its own, which is never renewed or destroyed. A heartbeat without its lock is older than
+//! any lease's TTL. Sessions also end with their node, when that is removed from the catalog. So a heartbeat
+//! names the node of its session; unless that node is still there and unchanged, the age is unknown.
 //!
-//! A sign that is still locked may be young or not so young. Whoever looks again and again knows more: it is
-//! at least as old as the time since he first saw it, by his own clock. That is kept here for those who
-//! begin anew with each look; whoever waits for a lease counts for himself as well
+//! A heartbeat that is still locked has some age below the TTL. Repeated reads narrow it down: it is at least
+//! as old as the time since this process first saw it, by its own clock. That time is kept here for callers
+//! that start over with each read; a client that waits for a lease also measures the time itself
 //! ([`take`](crate::engine::lease::take)).
 //!
-//! # What one may not see
+//! # Missing permissions
 //!
-//! Where keys may not be read Consul leaves them out of what it lists and says nothing. A key is asked for
-//! beside each list, therefore, that need not be there: of that it says whether it may be read.
+//! Consul silently leaves keys out of a list that the token may not read. So beside each list a key is read
+//! that need not exist: for a single key Consul does report a missing permission.
 
 mod catalog;
 mod client;
@@ -45,22 +44,22 @@ use serde_json::json;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::Instant;
 
-use super::heard;
-use super::members::Failure;
+use super::http_cluster::Failure;
 use super::register::{Content, Found, Kind, Place, ReadRegisters, Silent, Stream, WriteRegisters, Written};
+use super::watcher;
 use crate::model::{ClusterName, StackName, Timestamp};
 
 pub use catalog::{Instance, instances};
 pub use client::Client;
 pub use open::open;
 
-use client::told;
+use client::parse;
 
-/// What the keys of signs of life have in place of a kind.
+/// What the keys of heartbeats have in place of a kind.
 const SIGNS: &str = "signs";
-/// The time of a sign's session: longer than any lease counts.
+/// TTL of a heartbeat's session: longer than any lease's TTL.
 const SIGN_S: i64 = 38;
-/// Nobody writes it.
+/// Never written.
 const PROBE: &str = "may-we-read-here";
 /// What Consul takes at once unless its `kv_max_value_size` says something else.
 const VALUE_MAX: usize = 512 << 10;
@@ -73,9 +72,8 @@ pub struct ConsulRegisters {
     client: Arc<Client>,
     /// Before every key, with a slash at its end.
     base: String,
-    /// The one manager there is.
     names: [String; 1],
-    /// The newest sign of life of each lease, and when it was first seen here.
+    /// The newest heartbeat of each lease, and when it was first seen here.
     seen: Mutex<BTreeMap<String, (Place, Instant)>>,
 }
 
@@ -86,7 +84,6 @@ struct Pair {
     key: String,
     /// Base64; nothing, or an empty text, of an empty value.
     value: Option<String>,
-    /// Who has it locked.
     session: Option<String>,
 }
 
@@ -98,7 +95,7 @@ impl Pair {
     }
 }
 
-/// What became of a transaction.
+/// The result of a transaction.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Transaction {
@@ -121,7 +118,7 @@ struct Fault {
 
 /// Of which node a sign's session is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Keeper {
+struct SessionNode {
     node: String,
     /// Another one, if it was taken out of the catalog and came back.
     index: u64,
@@ -183,8 +180,8 @@ impl ConsulRegisters {
         let path = format!("/v1/kv/{key}?cas=0");
         let done = self.client.call(Method::PUT, &path, Bytes::from(text.to_owned())).await;
         match done {
-            Ok(answer) => told(&answer),
-            // It says so and hangs up while we are still sending: its words may be lost.
+            Ok(answer) => parse(&answer),
+            // Consul refuses it and hangs up while we are still sending: its message may be lost.
             Err(Failure::Away(why)) if text.len() > VALUE_MAX => Err(Failure::Away(format!(
                 "{why}; the record has {} bytes, and Consul's kv_max_value_size is 524288 unless it is set",
                 text.len()
@@ -193,9 +190,9 @@ impl ConsulRegisters {
         }
     }
 
-    /// Puts a key of a lease, with its sign of life, if there is none; whether it has.
+    /// Puts a key of a lease, with its heartbeat, if there is none; whether it has.
     async fn put_signed(&self, key: &str, text: &str, sign: &str) -> Result<bool, Failure> {
-        let (session, keeper) = self.session().await?;
+        let (session, session_node) = self.session().await?;
         let transaction = json!([
             { "KV": { "Verb": "check-not-exists", "Key": key } },
             { "KV": { "Verb": "set", "Key": key, "Value": coded(text) } },
@@ -203,7 +200,7 @@ impl ConsulRegisters {
                 "KV": {
                     "Verb": "lock",
                     "Key": sign,
-                    "Value": coded(&json!(keeper).to_string()),
+                    "Value": coded(&json!(session_node).to_string()),
                     "Session": session,
                 }
             },
@@ -213,7 +210,7 @@ impl ConsulRegisters {
         if answer.status == StatusCode::OK {
             return Ok(true);
         }
-        let done: Transaction = told(&answer)?;
+        let done: Transaction = parse(&answer)?;
         let faults = done.errors.unwrap_or_default();
         match faults.first() {
             Some(fault) if fault.op_index == 0 => Ok(false),
@@ -224,7 +221,7 @@ impl ConsulRegisters {
     }
 
     /// A session that ends by itself, and of which node it is.
-    async fn session(&self) -> Result<(String, Keeper), Failure> {
+    async fn session(&self) -> Result<(String, SessionNode), Failure> {
         #[derive(Deserialize)]
         #[serde(rename_all = "UPPERCASE")]
         struct Made {
@@ -244,7 +241,7 @@ impl ConsulRegisters {
             "NodeChecks": [], "Checks": [],
         });
         let wish = Bytes::from(wish.to_string());
-        let Made { id } = told(&self.client.call(Method::PUT, "/v1/session/create", wish).await?)?;
+        let Made { id } = parse(&self.client.call(Method::PUT, "/v1/session/create", wish).await?)?;
         let made: Option<Vec<Session>> =
             self.client.get(&format!("/v1/session/info/{id}?consistent")).await?;
         let Some(Session { node, node_checks, service_checks, checks }) =
@@ -259,7 +256,7 @@ impl ConsulRegisters {
             return Err(Failure::Refused("it ends sessions by checks that we have not asked for".to_owned()));
         }
         match self.node(&node).await? {
-            Some(index) => Ok((id, Keeper { node, index })),
+            Some(index) => Ok((id, SessionNode { node, index })),
             None => {
                 Err(Failure::Refused(format!("our token does not let us read node `{node}` (node:read)")))
             }
@@ -305,13 +302,13 @@ impl ConsulRegisters {
             });
             let age_ms = self.age_ms(stream, newest, sign, asked).await?;
             let created = Timestamp(0).plus_ms(-age_ms);
-            // Those before it are older: whoever thinks them younger waits longer.
+            // Those before it are older: a reader that thinks them younger only waits longer.
             found.iter_mut().for_each(|register| register.created = created);
         }
         Ok(found)
     }
 
-    /// The registers of a lease and their signs of life, as of one moment.
+    /// The registers of a lease and their heartbeats, as of one moment.
     async fn both(&self, registers: &str, signs: &str) -> Result<(Vec<Pair>, Vec<Pair>), Failure> {
         let trees = json!([
             { "KV": { "Verb": "get-tree", "Key": registers } },
@@ -319,7 +316,7 @@ impl ConsulRegisters {
         ]);
         let body = Bytes::from(trees.to_string());
         let answer = self.client.call(Method::PUT, "/v1/txn?consistent", body).await?;
-        let read: Transaction = told(&answer)?;
+        let read: Transaction = parse(&answer)?;
         if let Some(fault) = read.errors.unwrap_or_default().pop() {
             return Err(Failure::Refused(fault.what));
         }
@@ -337,8 +334,8 @@ impl ConsulRegisters {
     ) -> Result<i64, Failure> {
         let here_ms = self.seen_for_ms(stream, newest, asked);
         let Some(sign) = sign.filter(|sign| sign.session.is_none()) else { return Ok(here_ms) };
-        let Ok(keeper) = serde_json::from_str::<Keeper>(&sign.text()?) else { return Ok(here_ms) };
-        let is_the_same = self.node(&keeper.node).await? == Some(keeper.index);
+        let Ok(session_node) = serde_json::from_str::<SessionNode>(&sign.text()?) else { return Ok(here_ms) };
+        let is_the_same = self.node(&session_node.node).await? == Some(session_node.index);
         Ok(if is_the_same { here_ms.max(SIGN_S * 1000) } else { here_ms })
     }
 
@@ -406,14 +403,14 @@ impl ReadRegisters for ConsulRegisters {
         self.leased().await.map_err(silent)
     }
 
-    /// The beginning of time: when something was made is told as how long before now.
+    /// Time zero: ages are reported as how long before now.
     async fn clock(&self, _: usize) -> Result<Timestamp, Silent> {
         Ok(Timestamp(0))
     }
 
     fn listen(&self) -> Option<Receiver<Written>> {
         let (client, base) = (Arc::clone(&self.client), self.base.clone());
-        Some(heard::following(move |tell| {
+        Some(watcher::following(move |tell| {
             let (client, base) = (Arc::clone(&client), base.clone());
             async move { watch::follow(&client, &base, &tell).await }
         }))

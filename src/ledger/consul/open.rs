@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_where_it_is_said_to_be_and_nobody_is_told_it() {
+    fn a_token_is_read_from_its_source_and_never_shown() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("token");
         std::fs::write(&file, "hush\n").unwrap();

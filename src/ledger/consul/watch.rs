@@ -1,8 +1,8 @@
-//! Hearing from Consul of what is written: questions that are answered when something has changed.
+//! Watches Consul for writes with blocking queries.
 //!
-//! Asked for are the names of keys alone, one question for each kind of record, so that a sign of life does
-//! not bring the names of all releases with it. Which of them are new is found by comparing with those
-//! before: a question may be answered without a change, and several changes with one answer.
+//! A query asks for the names of keys alone, one query for each kind of record, so that a heartbeat does not
+//! bring the names of all releases with it. New keys are found by comparing with the previous answer: a query
+//! may return without a change, and several changes may come in one answer.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use http::StatusCode;
 use tokio::sync::mpsc::Sender;
 use tokio::time::sleep;
 
-use super::client::{Client, told};
+use super::client::{Client, parse};
 use crate::ledger::register::{Kind, Stream, Written};
 
 /// How long Consul may wait for a change. It adds up to a sixteenth.
@@ -22,9 +22,9 @@ const SILENCE: Duration = Duration::from_secs(12);
 /// Between two questions, whatever the answers.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Tells what is written until a question has no answer.
+/// Reports writes until a query fails.
 pub(super) async fn follow(client: &Client, base: &str, tell: &Sender<Written>) {
-    // One that ends ends all: they are begun anew together.
+    // If one ends, all end: they are restarted together.
     select_all(Kind::ALL.map(|kind| Box::pin(follow_kind(client, base, kind, tell)))).await;
 }
 
@@ -34,13 +34,13 @@ async fn follow_kind(client: &Client, base: &str, kind: Kind, tell: &Sender<Writ
     while let Ok((answer, now)) = client.wait(&path, index, SILENCE).await {
         let keys = match answer.status {
             StatusCode::NOT_FOUND => BTreeSet::new(),
-            _ => match told::<BTreeSet<String>>(&answer) {
+            _ => match parse::<BTreeSet<String>>(&answer) {
                 Ok(keys) => keys,
                 Err(_) => return,
             },
         };
         let news = match &known {
-            // What happened before nobody has heard.
+            // The watch does not report what was written before it.
             None => vec![Written::Perhaps],
             Some(before) => news(base, before, &keys),
         };
@@ -61,10 +61,10 @@ fn news(base: &str, before: &BTreeSet<String>, now: &BTreeSet<String>) -> Vec<Wr
     streams.into_iter().map(Written::In).collect()
 }
 
-/// After which change to ask. An index that goes back, as after Consul's records were restored, says nothing
-/// any more; and 0 would be no question to wait for.
-fn next(asked: u64, told: u64) -> u64 {
-    if told < asked { 0 } else { told.max(1) }
+/// The index for the next query. An index that goes backwards, as after a restore of Consul's data, is reset;
+/// an index of 0 would not block.
+fn next(asked: u64, answered: u64) -> u64 {
+    if answered < asked { 0 } else { answered.max(1) }
 }
 
 #[cfg(test)]
@@ -78,14 +78,14 @@ mod tests {
         };
         let before = keys(&["lease/shop/0000000001.0", "lease/mail/0000000001.0"]);
         let now = keys(&["lease/shop/0000000002.0", "lease/shop/0000000003.0", "lease/mail/0000000001.0"]);
-        let told = news("stackctl/test/", &before, &now);
-        assert_eq!(told, [Written::In(Stream::new(Kind::Lease, "shop"))]);
+        let written = news("stackctl/test/", &before, &now);
+        assert_eq!(written, [Written::In(Stream::new(Kind::Lease, "shop"))]);
         assert_eq!(news("stackctl/test/", &now, &keys(&["lease/x"])), [], "no register");
         assert_eq!(news("stackctl/test/", &now, &now), [], "an answer without a change");
     }
 
     #[test]
-    fn an_index_that_goes_back_begins_anew() {
+    fn an_index_that_goes_back_is_reset() {
         assert_eq!(next(0, 7), 7);
         assert_eq!(next(7, 9), 9);
         assert_eq!(next(9, 3), 0);

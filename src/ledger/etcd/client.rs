@@ -1,4 +1,4 @@
-//! Calls to etcd's JSON gateway, answered by whichever [member](super::super::members) answers first.
+//! Calls to etcd's JSON gateway, sent to its [members](super::super::http_cluster).
 //!
 //! Over HTTP and JSON rather than gRPC: the six calls that are needed go through the HTTP client that is
 //! there for docker. A client for gRPC brings some eighty packages, and a compiler of its own for the build.
@@ -15,9 +15,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
-use crate::ledger::members::{Failure, HEDGE, Members, read};
+use crate::http::tls::Tls;
+use crate::ledger::http_cluster::{Failure, HEDGE, HttpCluster, read};
 use crate::ledger::place::EtcdPlace;
 
 /// For a login. The password's check alone takes a tenth of a second.
@@ -25,9 +25,8 @@ const LOGIN_LIMIT: Duration = Duration::from_millis(1_000);
 
 /// Speaks with the members of one etcd.
 pub struct Client {
-    members: Members,
+    members: HttpCluster,
     login: Option<Login>,
-    /// What the login gave.
     token: tokio::sync::Mutex<Option<String>>,
     /// Where it is, as it is called.
     place: EtcdPlace,
@@ -55,8 +54,8 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    pub(super) fn new(place: &EtcdPlace, tls: Option<TlsConnector>, login: Option<Login>) -> Self {
-        let members = Members::new(&place.members, tls);
+    pub(super) fn new(place: &EtcdPlace, tls: Option<Tls>, login: Option<Login>) -> Self {
+        let members = HttpCluster::new(&place.members, tls);
         Self { members, login, token: tokio::sync::Mutex::default(), place: place.clone() }
     }
 
@@ -80,7 +79,7 @@ impl Client {
                 .map_err(|error| Failure::Refused(format!("its answer cannot be read: {error}"))),
             Err(last) => {
                 let leads = |at| self.knows_a_leader(at);
-                Err(Failure::Away(self.members.why_nobody_answers("etcd", last, leads).await))
+                Err(Failure::Away(self.members.diagnose("etcd", last, leads).await))
             }
         }
     }

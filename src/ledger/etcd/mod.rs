@@ -1,6 +1,6 @@
 //! Registers as keys of etcd.
 //!
-//! etcd agrees with itself: to the ledger it is one manager, whose registers are made by a transaction that
+//! etcd replicates by itself, so the ledger sees it as one manager. A register is made by a transaction that
 //! puts a key only if there is none. It does not matter which member is asked, or how often.
 //!
 //! ```text
@@ -8,13 +8,13 @@
 //! <prefix>/<cluster>/signs/<of>/<seq>.<round>      beside one of a lease: there for so long as it is young
 //! ```
 //!
-//! # How old a sign of life is
+//! # The age of a heartbeat
 //!
-//! etcd tells no time, and its members' clocks are not to be compared. But it counts time down: a key beside
-//! each sign of life is bound to a lease of etcd's own, and what is left of that says how old the sign is.
-//! A change of etcd's leader begins that count anew, so that a sign looks younger than it is and never
-//! older; whoever waits for the lease counts for himself as well ([`take`](crate::engine::lease::take)).
-//! A sign that reaches etcd after its own time is over finds its lease gone, and is refused.
+//! etcd reports no time, and the clocks of its members are not comparable. But it counts down TTLs: a key
+//! beside each heartbeat is bound to an etcd lease, and the remaining TTL gives the heartbeat's age. A new
+//! etcd leader restarts that count, so a heartbeat may look younger than it is and never older. A client that
+//! waits for the lease also measures the time itself ([`take`](crate::engine::lease::take)). A heartbeat that
+//! reaches etcd after its own TTL finds its etcd lease gone, and is refused.
 
 mod client;
 mod open;
@@ -31,21 +31,21 @@ use serde_json::json;
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::time::timeout;
 
-use super::heard;
 use super::register::{Content, Found, Kind, Place, ReadRegisters, Silent, Stream, WriteRegisters, Written};
+use super::watcher;
 use crate::model::{ClusterName, StackName, Timestamp};
 
 pub use client::Client;
 pub use open::open;
 
-use super::members::Failure;
+use super::http_cluster::Failure;
 
-/// What the keys of signs of life have in place of a kind.
+/// What the keys of heartbeats have in place of a kind.
 const SIGNS: &str = "signs";
-/// How long a sign of life can be told from an older one: longer than any lease counts.
+/// TTL of a heartbeat's key: longer than any lease's TTL.
 const SIGN_S: i64 = 60;
-/// A watch that hears nothing for so long is opened anew, elsewhere perhaps: where there is a leader, it
-/// gives a sign of life far more often.
+/// A watch that is silent for so long is opened again, perhaps at another member: while there is a leader,
+/// etcd sends progress far more often.
 const SILENCE: Duration = Duration::from_secs(12);
 
 /// Registers of a cluster in etcd.
@@ -103,9 +103,9 @@ struct Left {
     granted: i64,
 }
 
-/// What a watch says.
+/// One message of a watch.
 #[derive(Debug, Deserialize)]
-struct Told {
+struct WatchEvent {
     result: Option<Happened>,
 }
 
@@ -170,7 +170,7 @@ impl EtcdRegisters {
         format!("{}{}/{}/", self.base, stream.kind.word(), stream.of)
     }
 
-    /// The key of a register; with it, if it is of a lease, that of its sign of life.
+    /// The key of a register; with it, if it is of a lease, that of its heartbeat.
     fn keys(&self, stream: &Stream, place: Place) -> (String, Option<String>) {
         let name = place.name();
         let sign = (stream.kind == Kind::Lease).then(|| format!("{}{SIGNS}/{}/{name}", self.base, stream.of));
@@ -225,13 +225,14 @@ impl EtcdRegisters {
         }
         if stream.kind == Kind::Lease {
             let created = Timestamp(0).plus_ms(-self.age_ms(&found, &signs).await?);
-            // Those before it are older: whoever thinks them younger waits longer.
+            // Those before it are older: a reader that thinks them younger only waits longer.
             found.iter_mut().for_each(|register| register.created = created);
         }
         Ok(found)
     }
 
-    /// How long ago the newest of the registers was made, or longer: after a time nobody counts any more.
+    /// How long ago the newest of the registers was made, or longer: beyond the TTL the exact age does not
+    /// matter.
     async fn age_ms(&self, found: &[Found], signs: &[Pair]) -> Result<i64, Failure> {
         let newest = found.iter().map(|register| register.place).max();
         let sign = signs.iter().rev().find(|sign| {
@@ -278,15 +279,15 @@ impl ReadRegisters for EtcdRegisters {
         self.leased().await.map_err(silent)
     }
 
-    /// The beginning of time: when something was made is told as how long before now, and asking for the one
-    /// after the other makes it look younger.
+    /// Time zero: ages are reported as how long before now. The clock is read after the age, so a register
+    /// can only look younger.
     async fn clock(&self, _: usize) -> Result<Timestamp, Silent> {
         Ok(Timestamp(0))
     }
 
     fn listen(&self) -> Option<Receiver<Written>> {
         let (client, base) = (Arc::clone(&self.client), self.base.clone());
-        Some(heard::following(move |tell| {
+        Some(watcher::following(move |tell| {
             let (client, base) = (Arc::clone(&client), base.clone());
             async move { follow(&client, &base, &tell).await }
         }))
@@ -322,7 +323,7 @@ impl WriteRegisters for EtcdRegisters {
     }
 }
 
-/// Tells what is written until the watch breaks, or goes silent.
+/// Reports writes until the watch breaks or goes silent.
 async fn follow(client: &Client, base: &str, tell: &Sender<Written>) {
     let watch = json!({ "create_request": all_below(base) });
     let Ok(mut body) = client.open("/v3/watch", &watch).await else { return };
@@ -331,13 +332,13 @@ async fn follow(client: &Client, base: &str, tell: &Sender<Written>) {
         bytes.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = bytes.drain(..=end).collect();
-            let told = serde_json::from_slice::<Told>(&line).ok().and_then(|told| told.result);
-            let Some(told) = told.filter(|told| !told.canceled) else { return };
-            // What happened before nobody has heard.
-            if told.created && tell.send(Written::Perhaps).await.is_err() {
+            let event = serde_json::from_slice::<WatchEvent>(&line).ok().and_then(|event| event.result);
+            let Some(event) = event.filter(|event| !event.canceled) else { return };
+            // The watch does not report what was written before it.
+            if event.created && tell.send(Written::Perhaps).await.is_err() {
                 return;
             }
-            let written = told.events.iter().filter(|change| change.kind != "DELETE");
+            let written = event.events.iter().filter(|change| change.kind != "DELETE");
             for stream in written.filter_map(|change| Stream::of_register(change.kv.key.strip_prefix(base)?))
             {
                 if tell.send(Written::In(stream)).await.is_err() {

@@ -1,8 +1,8 @@
 //! Registers as nodes of ZooKeeper.
 //!
-//! ZooKeeper agrees with itself, as etcd does: it is one manager, and making a node that must not be there
-//! yet is making a register. What is read is read behind a check that a majority has taken part in: `sync`,
-//! ZooKeeper's own word for that, asks only whoever thinks it leads (ZOOKEEPER-1675).
+//! ZooKeeper replicates by itself, as etcd does, so the ledger sees it as one manager. Creating a znode that
+//! must not exist is creating a register. Reads follow a check in which a majority takes part: ZooKeeper's
+//! own `sync` only asks the member that thinks it leads (ZOOKEEPER-1675).
 //!
 //! ```text
 //! /<prefix>/<cluster>/<kind>/<of>/<seq>.<round>    a register
@@ -10,13 +10,13 @@
 //! /<prefix>/<cluster>/signs/<of>/<seq>.<round>     beside one of a lease: there while its writer's session is
 //! ```
 //!
-//! # How old a sign of life is
+//! # The age of a heartbeat
 //!
-//! Times of nodes are read from the clock of whoever led when they were made, and a node that is written
-//! anew tells what that clock says now. Two members' clocks are not to be compared: where another leads by
-//! now, which the upper half of a transaction's number tells, a sign that is there counts as young. One that
-//! is not there is older than any lease counts, since its writer's session is over: ZooKeeper has not heard
-//! of it for 40 s. Whoever waits for a lease counts for himself as well
+//! A znode's time is read from the clock of the member that led when it was made; writing a znode again reads
+//! that clock now. The clocks of two members are not comparable: if the leader has changed since, which the
+//! upper half of the transaction id shows, a heartbeat that is still there counts as young. A heartbeat that
+//! is missing is older than any lease's TTL, since its writer's session has expired after 40 s without
+//! contact. A client that waits for a lease also measures the time itself
 //! ([`take`](crate::engine::lease::take)).
 
 mod session;
@@ -28,14 +28,14 @@ use futures_util::future::try_join_all;
 use tokio::sync::mpsc::{Receiver, Sender};
 use zookeeper_client::{AddWatchMode, Client, CreateMode, Error, EventType, SessionState};
 
-use super::heard;
 use super::register::{Content, Found, Kind, Place, ReadRegisters, Silent, Stream, WriteRegisters, Written};
+use super::watcher;
 use crate::model::{ClusterName, StackName, Timestamp};
 
 use session::{SESSION, words};
 pub use session::{Session, open};
 
-/// What the nodes of signs of life have in place of a kind.
+/// What the keys of heartbeats have in place of a kind.
 const SIGNS: &str = "signs";
 /// The node that tells the time.
 const CLOCK: &str = "clock";
@@ -46,7 +46,6 @@ pub struct ZookeeperRegisters {
     session: Arc<Session>,
     /// Above every node of the cluster.
     base: String,
-    /// The one manager there is.
     names: [String; 1],
 }
 
@@ -138,7 +137,7 @@ impl ZookeeperRegisters {
             Ok(_) => Ok(content.clone()),
             Err(Error::NoNode) => {
                 let folders = self.session.options(CreateMode::Persistent);
-                // First: whoever finds a lease finds a clock.
+                // First: a lease that can be found must have a clock.
                 client.mkdir(&self.clock_path(), &folders).await?;
                 client.mkdir(&folder, &folders).await?;
                 client.mkdir(&signs, &folders).await?;
@@ -180,7 +179,7 @@ impl ZookeeperRegisters {
                 Some(_) => 0,
             };
             let created = Timestamp(0).plus_ms(-age_ms.max(0));
-            // Those before it are older: whoever thinks them younger waits longer.
+            // Those before it are older: a reader that thinks them younger only waits longer.
             found.iter_mut().for_each(|register| register.created = created);
         }
         Ok(found)
@@ -215,14 +214,14 @@ impl ReadRegisters for ZookeeperRegisters {
         Ok(names.iter().filter_map(|name| StackName::new(name).ok()).collect())
     }
 
-    /// The beginning of time: when something was made is told as how long before now.
+    /// Time zero: ages are reported as how long before now.
     async fn clock(&self, _: usize) -> Result<Timestamp, Silent> {
         Ok(Timestamp(0))
     }
 
     fn listen(&self) -> Option<Receiver<Written>> {
         let (session, base) = (Arc::clone(&self.session), self.base.clone());
-        Some(heard::following(move |tell| {
+        Some(watcher::following(move |tell| {
             let (session, base) = (Arc::clone(&session), base.clone());
             async move { follow(&session, &base, &tell).await }
         }))
@@ -260,7 +259,7 @@ async fn follow(session: &Session, base: &str, tell: &Sender<Written>) {
     let watching =
         session.ask(|client| async move { client.watch(base, AddWatchMode::PersistentRecursive).await });
     let Ok(mut watcher) = watching.await else { return };
-    // What happened before nobody has heard.
+    // The watch does not report what was written before it.
     if tell.send(Written::Perhaps).await.is_err() {
         return;
     }

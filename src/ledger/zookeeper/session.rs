@@ -1,8 +1,8 @@
-//! A session with ZooKeeper, made when it is needed and made anew when it is over.
+//! A session with ZooKeeper, opened when it is first needed and again when it has expired.
 //!
-//! What keys of etcd's leases are there, is here the session itself: nodes that are bound to it vanish when
-//! ZooKeeper has not heard of us for its whole time. It is not ended when we are: what a process sent last
-//! may be on its way when it is gone.
+//! The session plays the part of etcd's lease keys: ephemeral znodes vanish when ZooKeeper has had no contact
+//! for the session timeout. The session is not closed when this process exits, because its last request may
+//! still be in flight.
 
 use std::fmt;
 use std::future::Future;
@@ -15,7 +15,7 @@ use zookeeper_client::{Acls, Client, Connector, CreateMode, CreateOptions, Error
 use crate::ledger::access::{OpenError, secret};
 use crate::ledger::place::ZookeeperPlace;
 
-/// How long a session outlives its last word: longer than any lease counts.
+/// Session timeout: longer than any lease's TTL.
 pub(super) const SESSION: Duration = Duration::from_secs(40);
 /// A member that says nothing for so long is left for another one.
 const IDLE: Duration = Duration::from_millis(2_000);
@@ -57,7 +57,7 @@ impl Session {
         &self.place
     }
 
-    /// How nodes are made: for ourselves alone where we are somebody.
+    /// How znodes are created: readable by us alone where we log in.
     pub(super) fn options(&self, mode: CreateMode) -> CreateOptions<'static> {
         mode.with_acls(if self.login.is_some() { Acls::creator_all() } else { Acls::anyone_all() })
     }
@@ -130,7 +130,7 @@ fn is_passing(error: &Error) -> bool {
     )
 }
 
-/// What people are told.
+/// The error as shown to the user.
 pub(super) fn words(error: &Error) -> String {
     match error {
         Error::NoHosts | Error::ConnectionLoss | Error::Timeout => {

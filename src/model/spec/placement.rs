@@ -1,5 +1,4 @@
-//! Where the tasks of a service may and should run. Words as written; what they mean is the
-//! orchestrator's to say.
+//! Where the tasks of a service may and should run. Texts as written; the orchestrator interprets them.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,13 +20,13 @@ pub struct Placement {
     /// Which node is best; without it the cluster's own choice.
     #[serde(skip_serializing_if = "is_default")]
     pub strategy: Option<Strategy>,
-    /// What becomes of tasks whose node is lost; without it that depends on their volumes.
+    /// What to do with tasks whose node is lost; by default that depends on their volumes.
     #[serde(skip_serializing_if = "is_default")]
     pub on_node_loss: Option<OnNodeLoss>,
     /// 0 is without limit.
     #[serde(skip_serializing_if = "is_default")]
     pub max_replicas_per_node: u32,
-    /// Platforms of the image, when a registry told us; empty fits all.
+    /// Platforms of the image, where a registry has reported them; empty fits all.
     #[serde(skip_serializing_if = "is_default")]
     pub platforms: Vec<Platform>,
 }
@@ -45,7 +44,7 @@ pub enum Strategy {
     Random,
 }
 
-/// What becomes of a task whose node is lost.
+/// What to do with a task whose node is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnNodeLoss {

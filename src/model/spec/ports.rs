@@ -43,12 +43,9 @@ impl fmt::Display for HostPort {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
-    /// TCP.
     #[default]
     Tcp,
-    /// UDP.
     Udp,
-    /// SCTP.
     Sctp,
 }
 
@@ -81,10 +78,8 @@ pub struct Port {
     pub published: Option<u16>,
     /// Port of the container.
     pub target: u16,
-    /// Protocol.
     #[serde(default)]
     pub protocol: Protocol,
-    /// Mode.
     #[serde(default)]
     pub mode: PublishMode,
     /// One address of the host, or all.

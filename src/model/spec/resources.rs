@@ -20,7 +20,6 @@ pub struct NetworkSpec {
     /// Driver as written; `overlay` (the default) becomes a bridge on each node for now.
     #[serde(skip_serializing_if = "is_default")]
     pub driver: Option<String>,
-    /// Driver options.
     #[serde(skip_serializing_if = "is_default")]
     pub driver_opts: BTreeMap<String, String>,
     /// Address pools.
@@ -35,7 +34,6 @@ pub struct NetworkSpec {
     /// IPv6 as well.
     #[serde(skip_serializing_if = "is_default")]
     pub enable_ipv6: bool,
-    /// The user's labels.
     #[serde(skip_serializing_if = "is_default")]
     pub labels: BTreeMap<String, String>,
 }
@@ -52,10 +50,8 @@ impl NetworkSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ipam {
-    /// IPAM driver.
     #[serde(skip_serializing_if = "is_default")]
     pub driver: Option<String>,
-    /// Pools.
     #[serde(skip_serializing_if = "is_default")]
     pub config: Vec<IpamPool>,
 }
@@ -70,7 +66,6 @@ pub struct IpamPool {
     /// CIDR inside the subnet.
     #[serde(skip_serializing_if = "is_default")]
     pub ip_range: Option<String>,
-    /// Address.
     #[serde(skip_serializing_if = "is_default")]
     pub gateway: Option<String>,
 }
@@ -87,10 +82,8 @@ pub struct VolumeSpec {
     /// Driver; the engine's default is `local`.
     #[serde(skip_serializing_if = "is_default")]
     pub driver: Option<String>,
-    /// Driver options.
     #[serde(skip_serializing_if = "is_default")]
     pub driver_opts: BTreeMap<String, String>,
-    /// The user's labels.
     #[serde(skip_serializing_if = "is_default")]
     pub labels: BTreeMap<String, String>,
 }
@@ -108,7 +101,6 @@ pub struct ConfigSpec {
     /// The content itself. Not serialised: it may be large, and plans are printed.
     #[serde(skip)]
     pub content: Arc<[u8]>,
-    /// The user's labels.
     #[serde(default, skip_serializing_if = "is_default")]
     pub labels: BTreeMap<String, String>,
     /// `golang` expands the content for each task.
@@ -131,16 +123,13 @@ pub struct SecretSpec {
     /// Environment variable it is read from.
     #[serde(skip_serializing_if = "is_default")]
     pub environment: Option<String>,
-    /// Secret driver.
     #[serde(skip_serializing_if = "is_default")]
     pub driver: Option<String>,
-    /// Options of the driver.
     #[serde(skip_serializing_if = "is_default")]
     pub driver_opts: BTreeMap<String, String>,
     /// `golang` expands the content for each task.
     #[serde(skip_serializing_if = "is_default")]
     pub template_driver: Option<String>,
-    /// The user's labels.
     #[serde(skip_serializing_if = "is_default")]
     pub labels: BTreeMap<String, String>,
 }

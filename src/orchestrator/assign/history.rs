@@ -1,13 +1,13 @@
 //! Ended tasks: the newest few of each slot are kept for logs and post-mortem, the rest go.
 
-use super::super::reason::Reason;
 use super::slot::Found;
 use super::{Adopt, OldTask, Planner, ServiceWork, SlotKind, SlotWork};
 use crate::model::Task;
+use crate::model::reason::Reason;
 
 impl<'o> Planner<'o> {
-    /// Live tasks of a slot that make way, but for the one that stays. As many of them are kept, once
-    /// stopped, as a slot keeps; the rest go for good.
+    /// Live tasks of a slot that are stopped, except the one that stays. As many of them are kept, once
+    /// stopped, as a slot keeps; the rest are removed.
     pub(super) fn retired(
         &self,
         found: &Found<'o>,
@@ -40,9 +40,9 @@ impl<'o> Planner<'o> {
         found.ended.iter().skip(room).map(|task| self.old(task, Reason::History, true)).collect()
     }
 
-    /// Ended tasks that go from a slot nothing else happens to.
+    /// Ended tasks to remove from a slot without any other change.
     pub(super) fn expire_kept(&self, work: &mut ServiceWork, found: &Found<'o>) {
-        // A task that completed is the slot's present, not its past.
+        // A completed task is the current state of its slot, not history.
         let present = usize::from(found.live.is_empty());
         let keep = present + self.options.task_history as usize;
         let expired: Vec<OldTask> =

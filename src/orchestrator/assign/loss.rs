@@ -1,17 +1,17 @@
-//! Nodes that are given up: what of theirs is made anew elsewhere, and what has to wait for them.
+//! Nodes that are given up: which of their tasks are recreated elsewhere, and which have to wait.
 //!
 //! A task without local data is as good on another node. One with local data is not: what it wrote stays
 //! behind, and if the node is only cut off, two of them would write at once. Such a slot is *held*: it
 //! waits for its node, with a note that says so, unless its service has opted in to
 //! [`OnNodeLoss::Reschedule`].
 //!
-//! So with a node that is drained: Swarm takes every task away and leaves the data behind, without a word.
-//! Here a task with local data stays, or waits if it has ended or the node is silent, unless its service
-//! has opted in or the node was drained by force.
+//! The same applies to a node that is drained: Swarm takes every task away and silently leaves the data
+//! behind. Here a task with local data stays, or waits if it has ended or the node is silent, unless its
+//! service has opted in or the node was drained by force.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::constraint::Constraint;
+use crate::model::constraint::Constraint;
 use crate::model::ids::{NodeName, ServiceName};
 use crate::model::node::{Availability, Member, NodeView, Unreachable};
 use crate::model::spec::{Mount, OnNodeLoss, ServiceSpec, StackSpec, VolumeSpec};
@@ -36,7 +36,7 @@ pub(super) fn give_up(observed: &Observed, lost: &BTreeSet<NodeName>, stack: &St
     for node in left.nodes.values_mut().filter(|node| lost.contains(&node.member.name)) {
         let why = match &node.view {
             NodeView::Unreachable(why) => {
-                // A drained node has been left by whatever can move.
+                // All tasks that can move have left a drained node.
                 if node.member.availability != Availability::Drain {
                     gone.dark.push(node.member.clone());
                 }
@@ -104,8 +104,8 @@ fn could_be_on<'m>(members: &'m [Member], service: &ServiceSpec) -> Option<&'m N
     members.iter().find(may).map(|member| &member.name)
 }
 
-/// Why a service's tasks stay on a node that is drained, if they do. A wish to wait for a lost node is
-/// none to stay on one that is given up in good order.
+/// Why a service's tasks stay on a node that is drained, if they do. `on_node_loss: hold` is no reason
+/// to stay on one that is drained on purpose.
 pub(super) fn stays(service: &ServiceSpec, stack: &StackSpec) -> Option<String> {
     match service.placement.on_node_loss {
         Some(OnNodeLoss::Reschedule) => None,

@@ -8,32 +8,34 @@ mod history;
 pub(crate) mod loss;
 mod order;
 mod place;
+mod readiness;
 mod resources;
 mod room;
 mod service;
 mod slot;
 mod stay;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::action::{ServicePlan, TaskHandle, TaskPlan, What};
 use super::note::Note;
 use super::options::PlanOptions;
 use super::problem::Problem;
-use super::reason::Reason;
-use super::scheduler::{Divisions, Residents};
+use super::scheduler::{Divisions, Occupants};
 use super::site::{Site, sites};
+use crate::model::action::{FilePlan, ServicePlan, TaskHandle, TaskPlan, What};
 use crate::model::ids::{NodeName, ServiceName, TaskId};
 use crate::model::node::Member;
+use crate::model::reason::Reason;
 use crate::model::spec::{DependencyCondition, StackSpec, UpdateConfig};
 use crate::model::task::Task;
 use crate::model::{GoDuration, Observed, TaskStatus};
 
 use loss::Lost;
+pub use readiness::Readiness;
 
 /// Everything that was decided about a stack.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Assignment {
     /// Nodes by index, in order of name.
     pub nodes: Vec<NodeName>,
@@ -47,7 +49,6 @@ pub struct Assignment {
     pub atomic: bool,
     /// What a person should know.
     pub notes: Vec<Note>,
-    /// What stops the plan.
     pub problems: Vec<Problem>,
 }
 
@@ -56,14 +57,12 @@ pub struct Assignment {
 pub struct Step {
     /// Index of the node.
     pub node: usize,
-    /// What.
     pub what: What,
-    /// Why.
     pub why: Reason,
 }
 
 /// What is to be done about one service.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ServiceWork {
     /// Short name.
     pub name: ServiceName,
@@ -71,8 +70,10 @@ pub struct ServiceWork {
     pub update: UpdateConfig,
     /// How they are put back when that fails.
     pub rollback: UpdateConfig,
-    /// How long its health check may take to make up its mind, in milliseconds, if it has one.
+    /// How long its health check may take to decide, in milliseconds, if it has one.
     pub startup_ms: Option<i64>,
+    /// How soon a fresh task can count as up.
+    pub readiness: Readiness,
     /// Tasks of a job that may run at a time; `u32::MAX` for other services.
     pub max_concurrent: u32,
     /// Whether the tasks are meant to end.
@@ -91,7 +92,7 @@ pub struct ServiceWork {
 }
 
 /// What is to be done about one slot.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SlotWork {
     /// What, in one word.
     pub kind: SlotKind,
@@ -113,7 +114,6 @@ pub struct SlotWork {
     pub may_return_beside: bool,
     /// Tasks elsewhere in the stack that hold a port or the room that the fresh one needs; they go first.
     pub after: Vec<TaskId>,
-    /// Why.
     pub why: Reason,
 }
 
@@ -145,7 +145,6 @@ pub enum SlotKind {
 /// A task that goes.
 #[derive(Debug, Clone)]
 pub struct OldTask {
-    /// Which.
     pub handle: TaskHandle,
     /// Index of its node.
     pub node: usize,
@@ -157,7 +156,7 @@ pub struct OldTask {
     pub grace: Option<GoDuration>,
     /// Why, where it differs from the slot's reason.
     pub why: Reason,
-    /// Goes for good rather than staying for post-mortem.
+    /// Is removed rather than kept for a post-mortem.
     pub discard: bool,
 }
 
@@ -191,11 +190,12 @@ fn assign_to(observed: &Observed, lost: &Lost, spec: &StackSpec, options: PlanOp
         lost,
         spec,
         options,
-        residents: asks_for_company(spec).then(|| Residents::of(&sites)),
+        occupants: has_affinities(spec).then(|| Occupants::of(&sites)),
         sites,
         index: observed.nodes.keys().enumerate().map(|(at, name)| (name, at)).collect(),
         running: BTreeMap::new(),
         divisions: Divisions::default(),
+        not_awaited: BTreeSet::new(),
         notes: Vec::new(),
         problems: Vec::new(),
     };
@@ -203,6 +203,7 @@ fn assign_to(observed: &Observed, lost: &Lost, spec: &StackSpec, options: PlanOp
         plan.running.entry(&task.service).or_default().push(task);
     }
     plan.look_around();
+    plan.break_circles();
     let mut services = plan.removed_services();
     services.extend(plan.wanted_services());
     plan.hand_over_room(&mut services);
@@ -221,8 +222,8 @@ fn assign_to(observed: &Observed, lost: &Lost, spec: &StackSpec, options: PlanOp
     }
 }
 
-/// Whether any service cares who else is on its node.
-fn asks_for_company(spec: &StackSpec) -> bool {
+/// Whether any service has an affinity.
+fn has_affinities(spec: &StackSpec) -> bool {
     let mut placements = spec.services.values().map(|service| &service.placement);
     // Cheaper than to read them all, and wrong at worst for texts that cannot be read.
     placements.any(|placement| {
@@ -230,25 +231,27 @@ fn asks_for_company(spec: &StackSpec) -> bool {
     })
 }
 
-/// The planner's table: what it looks at and what it has taken so far.
+/// The planner's state: its inputs, and what it has assigned so far.
 struct Planner<'o> {
     observed: &'o Observed,
     lost: &'o Lost,
     spec: &'o StackSpec,
     options: PlanOptions,
     sites: Vec<Site<'o>>,
-    /// Who lives where, if any service asks.
-    residents: Option<Residents>,
+    /// Occupants of each node, if any service has an affinity.
+    occupants: Option<Occupants>,
     index: BTreeMap<&'o NodeName, usize>,
     /// Tasks of this stack by service.
     running: BTreeMap<&'o ServiceName, Vec<&'o Task>>,
     divisions: Divisions,
+    /// Dependencies that are dropped: the dependent, and what it would wait for.
+    not_awaited: BTreeSet<(ServiceName, ServiceName)>,
     notes: Vec<Note>,
     problems: Vec<Problem>,
 }
 
 impl<'o> Planner<'o> {
-    /// What is worth saying of the cluster, whatever the stack.
+    /// Notes about the cluster, whatever the stack.
     fn look_around(&mut self) {
         let is_lost = |member: &Member| self.options.lost.contains(&member.name);
         for (member, why) in self.observed.silent().filter(|(member, _)| is_lost(member)) {
@@ -298,6 +301,7 @@ impl<'o> Planner<'o> {
     fn must_complete(&self, service: &crate::model::ServiceSpec) -> bool {
         let waited_for = |other: &crate::model::ServiceSpec| {
             other.depends_on.get(&service.name) == Some(&DependencyCondition::ServiceCompletedSuccessfully)
+                && !self.not_awaited.contains(&(other.name.clone(), service.name.clone()))
         };
         service.mode.is_job() || self.spec.services.values().any(waited_for)
     }
@@ -306,7 +310,7 @@ impl<'o> Planner<'o> {
         self.index[name]
     }
 
-    /// A task that goes. One that never ran has nothing to tell, and always goes for good.
+    /// A task that goes. One that never ran has no logs, and is always removed.
     fn old(&self, task: &Task, why: Reason, discard: bool) -> OldTask {
         let never_ran = task.status == TaskStatus::Created;
         OldTask {
@@ -346,6 +350,7 @@ impl<'o> Planner<'o> {
                 update: UpdateConfig::default(),
                 rollback: UpdateConfig::default(),
                 startup_ms: None,
+                readiness: Readiness::Complete,
                 max_concurrent: u32::MAX,
                 is_job: false,
                 must_complete: false,
@@ -358,7 +363,7 @@ impl<'o> Planner<'o> {
         work
     }
 
-    /// A slot whose tasks, ended ones too, all go for good.
+    /// A slot whose tasks, ended ones too, are all removed.
     fn removal(&self, tasks: &[&'o Task], why: Reason) -> SlotWork {
         let (live, ended): (Vec<&Task>, Vec<&Task>) = tasks.iter().partition(|task| task.is_live());
         let old = |task: &&Task| self.old(task, why.clone(), true);
@@ -383,11 +388,11 @@ impl<'o> Planner<'o> {
         self.leaves(task);
     }
 
-    /// A task will be gone, even if its room is not free yet.
+    /// A task will be gone, even if its resources are not free yet.
     fn leaves(&mut self, task: &Task) {
         let at = self.node_index(&task.node);
-        if let Some(residents) = &mut self.residents {
-            residents.leave(at, task);
+        if let Some(occupants) = &mut self.occupants {
+            occupants.leave(at, task);
         }
     }
 }
@@ -417,7 +422,7 @@ fn service_plan(
         let Some(config) = spec.configs.get(&mount.source).filter(|config| !config.external) else {
             return Err(Problem::NoContent { service: service.name.clone(), config: mount.source.clone() });
         };
-        files.push(super::action::FilePlan {
+        files.push(FilePlan {
             target: target.clone(),
             uid: owner(&mount.uid)?,
             gid: owner(&mount.gid)?,

@@ -1,12 +1,12 @@
 //! Finds a node for every open slot of a service.
 //!
-//! A replaced task stays on its node: SwarmKit ranks all nodes anew, which carries tasks away from their
-//! local volumes and images for no gain. There is one exception. Under start-first two tasks of a slot
-//! run for a while, and where a node cannot have both, because they publish one port or there is too
-//! little to reserve, the new one starts on another node that can. Its predecessor's room is then free
-//! for the next slot's new task: one spare node is enough to take a service of any size through an update
-//! that costs it no task. SwarmKit moves such a task as well, but waits for ever where no node is spare;
-//! here it is then replaced stop-first, with a note.
+//! A replaced task stays on its node: SwarmKit ranks all nodes again, which moves tasks away from their local
+//! volumes and images for no gain. There is one exception. Under start-first two tasks of a slot run for a
+//! while, and where a node cannot have both, because they publish one port or there is too little to reserve,
+//! the new one starts on another node that can. That frees the resources of its predecessor for the next
+//! slot's new task: one spare node is enough to take a service of any size through an update that costs it no
+//! task. SwarmKit moves such a task as well, but waits for ever where no node is spare; here it is then
+//! replaced stop-first, with a note.
 
 use std::collections::VecDeque;
 
@@ -33,7 +33,7 @@ struct Swaps {
 }
 
 impl<'o> Planner<'o> {
-    /// Finds a node for every open slot: the one it is on where that fits, the best otherwise.
+    /// Finds a node for every open slot: its current one where that fits, or else the best.
     pub(super) fn place(
         &mut self,
         table: &mut Table<'_>,
@@ -42,8 +42,8 @@ impl<'o> Planner<'o> {
         mut tally: Tally,
     ) {
         let start_first = table.is_start_first();
-        // Who goes is no company for who comes, though side by side they meet.
-        if self.residents.is_some() {
+        // A leaving task does not count for the affinities of its successor, though they may meet.
+        if self.occupants.is_some() {
             for task in open.iter().flat_map(|open| &open.found.live) {
                 self.leaves(task);
             }
@@ -84,12 +84,24 @@ impl<'o> Planner<'o> {
                 moving.push(open);
             }
         }
-        // Who has no node yet comes before who could stay; and again after them, if they make room.
+        // Slots without a node come before those that could stay; and again after them, if they free resources.
         let mut late = self.spread(table, &mut tally, moving, &mut placed);
         if !swaps.is_empty() {
             late.extend(self.swap(table, &mut tally, swaps, &mut placed));
         }
         let late = self.spread(table, &mut tally, late, &mut placed);
+        self.make(table, work, placed);
+        if !late.is_empty() {
+            let left_over = u32::try_from(late.len()).unwrap_or(u32::MAX);
+            let name = &table.service.name;
+            let unplaced = Unplaced::explain(name, left_over, &table.request, &self.sites, &tally);
+            self.problems.push(Problem::Unplaced(unplaced));
+        }
+    }
+
+    /// Slots whose tasks have their nodes.
+    fn make(&mut self, table: &mut Table<'_>, work: &mut ServiceWork, placed: Vec<(Open<'o>, usize)>) {
+        let start_first = table.is_start_first();
         for (mut open, at) in placed {
             let elsewhere = |task: &&Task| self.node_index(&task.node) != at;
             if open.adopt.is_none_or(|task| self.node_index(&task.node) != at) {
@@ -99,15 +111,9 @@ impl<'o> Planner<'o> {
             let slot = self.fresh(table, open, at);
             work.slots.push(slot);
         }
-        if !late.is_empty() {
-            let left_over = u32::try_from(late.len()).unwrap_or(u32::MAX);
-            let name = &table.service.name;
-            let unplaced = Unplaced::explain(name, left_over, &table.request, &self.sites, &tally);
-            self.problems.push(Problem::Unplaced(unplaced));
-        }
     }
 
-    /// Places each on the best node; who finds none is handed back.
+    /// Places each on the best node; returns those that fit nowhere.
     fn spread(
         &mut self,
         table: &Table<'_>,
@@ -195,7 +201,7 @@ impl<'o> Planner<'o> {
         open: &Open<'o>,
     ) -> Option<usize> {
         if swaps.spare > 0 {
-            // Those that are left count as taken: who goes there has to wait.
+            // Nodes that will be left count as taken: a task that goes there has to wait.
             for at in &swaps.going {
                 self.sites[*at].load.add(&table.request.demand);
             }
@@ -207,7 +213,7 @@ impl<'o> Planner<'o> {
                 swaps.spare -= 1;
                 return found;
             }
-            // Free nodes do not become more.
+            // The number of free nodes does not grow.
             swaps.spare = 0;
         }
         let fits = |at: &usize| self.fits(table, tally, *at);
@@ -251,14 +257,14 @@ impl<'o> Planner<'o> {
         tally.add(at);
     }
 
-    /// What a slot draws its node with: the same each time.
+    /// The seed of a slot's random choice: the same each time.
     fn seed(&self, table: &Table<'_>, slot: &Slot) -> u64 {
         let text = format!("{}/{}/{slot}", self.spec.name, table.service.name);
         let digest = crate::model::ids::sha256_hex(text.as_bytes());
         u64::from_str_radix(&digest[..16], 16).expect("sixteen digits")
     }
 
-    /// Says where start-first cannot be had, or only by a move.
+    /// Notes where start-first is impossible, or needs a move.
     pub(super) fn note_order(&mut self, table: &Table<'_>, work: &ServiceWork) {
         if !table.is_start_first() {
             return;
@@ -310,7 +316,7 @@ impl Open<'_> {
         self.adopt.map(|task| planner.node_index(&task.node))
     }
 
-    /// Whether one of its old tasks does its work. Where none does, nothing is lost by stopping it.
+    /// Whether one of its old tasks serves. If none does, nothing is lost by stopping it.
     fn serves(&self) -> bool {
         self.found.live.iter().any(|task| task.status.is_up())
     }

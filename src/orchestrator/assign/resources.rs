@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::super::action::What;
 use super::super::note::Note;
 use super::super::problem::Problem;
-use super::super::reason::Reason;
 use super::super::site::{Site, name_on_node};
 use super::{Adopt, Planner, ServiceWork, Step};
-use crate::model::node::ObservedNetwork;
+use crate::model::action::What;
+use crate::model::node::{NodeFacts, ObservedNetwork};
+use crate::model::reason::Reason;
 use crate::model::spec::{NetworkSpec, VolumeSpec};
 use crate::model::{ServiceName, TaskId};
 
@@ -49,19 +49,7 @@ impl Planner<'_> {
                         }
                     }
                 }
-                for name in fresh.spec.volumes.values().filter_map(|mount| mount.named_volume()) {
-                    if facts.volumes.contains(name) {
-                        continue;
-                    }
-                    let volume = match volumes.get(name) {
-                        Some(volume) if volume.external => continue,
-                        Some(volume) => volume.clone(),
-                        // A templated name: declared under its template, made under its own.
-                        None => Arc::new(VolumeSpec {
-                            name: name.to_owned(),
-                            ..self.templated_volume(fresh, name)
-                        }),
-                    };
+                for volume in self.missing_volumes(fresh, facts, &volumes) {
                     need(What::CreateVolume { volume });
                 }
                 if slot.adopt == Adopt::No
@@ -71,17 +59,8 @@ impl Planner<'_> {
                 }
             }
         }
-        let bridged: Vec<String> = self
-            .spec
-            .networks
-            .values()
-            .filter(|network| local.contains(&network.name) && network.driver.as_deref() != Some("bridge"))
-            .map(|network| network.name.clone())
-            .collect();
-        if !bridged.is_empty() && self.sites.len() > 1 {
-            self.notes.push(Note::NetworksAreLocal { networks: bridged });
-        }
-        // Whichever service comes first is the one that is named.
+        self.note_local(&local);
+        // The first service is the one that is named.
         steps.sort_by(|(a, what_a, _), (b, what_b, _)| (a, resource(what_a)).cmp(&(b, resource(what_b))));
         steps.dedup_by(|(b, what_b, _), (a, what_a, _)| (*a, resource(what_a)) == (*b, resource(what_b)));
         steps
@@ -92,6 +71,40 @@ impl Planner<'_> {
                 why: Reason::NeededBy { service: service.clone() },
             })
             .collect()
+    }
+
+    /// Volumes that a fresh task mounts, and its node does not have.
+    fn missing_volumes(
+        &self,
+        fresh: &super::TaskPlan,
+        facts: &NodeFacts,
+        volumes: &BTreeMap<&str, Arc<VolumeSpec>>,
+    ) -> Vec<Arc<VolumeSpec>> {
+        let named = fresh.spec.volumes.values().filter_map(|mount| mount.named_volume());
+        let missing = named.filter(|name| !facts.volumes.contains(*name));
+        let definition = |name: &str| match volumes.get(name) {
+            Some(volume) if volume.external => None,
+            Some(volume) => Some(volume.clone()),
+            // A templated name: declared under its template, made under its own.
+            None => {
+                Some(Arc::new(VolumeSpec { name: name.to_owned(), ..self.templated_volume(fresh, name) }))
+            }
+        };
+        missing.filter_map(definition).collect()
+    }
+
+    /// Notes that networks which are meant to span nodes do not.
+    fn note_local(&mut self, used: &BTreeSet<String>) {
+        let bridged: Vec<String> = self
+            .spec
+            .networks
+            .values()
+            .filter(|network| used.contains(&network.name) && network.driver.as_deref() != Some("bridge"))
+            .map(|network| network.name.clone())
+            .collect();
+        if !bridged.is_empty() && self.sites.len() > 1 {
+            self.notes.push(Note::NetworksAreLocal { networks: bridged });
+        }
     }
 
     /// The definition of a volume whose name was a template.
@@ -129,7 +142,7 @@ impl Planner<'_> {
             let owner = match (&there.cluster, &there.stack) {
                 (Some(cluster), Some(stack)) => format!("belongs to stack {stack} of cluster {cluster}"),
                 (_, Some(stack)) => format!("belongs to stack {stack}, made by another tool"),
-                (_, None) => "was made by somebody else".to_owned(),
+                (_, None) => "was not made by stackctl".to_owned(),
             };
             return Some((
                 owner,

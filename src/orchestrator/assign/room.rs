@@ -1,8 +1,8 @@
-//! Room that changes hands: a fresh task waits for the old ones whose port, or whose reserved share of a
-//! node, it was given.
+//! Hand-over of ports and reservations: a fresh task waits for the old ones whose port, or whose reserved
+//! share of a node, it was given.
 //!
 //! A task waits only for tasks of services that were placed before its own and do not depend on it, or of
-//! slots that move before its own, so nobody waits in a circle: the first of them waits for nobody.
+//! slots that move before its own. So there is no circular wait: the first of them waits for none.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,20 +18,21 @@ struct Leaving<'o> {
     service: usize,
 }
 
-/// A node on which room changes hands.
+/// A node on which tasks hand over ports and reservations.
 #[derive(Default)]
-struct Hands<'o> {
+struct NodeRoom<'o> {
     leaving: Vec<Leaving<'o>>,
-    /// Reservations of everybody who is there, and of everybody who comes.
+    /// Reservations of all present tasks, and of all that will come.
     present: Load,
-    /// The same with nobody gone.
-    everybody: Load,
-    /// Once one has to wait, those behind it wait as well.
+    /// The same, including the tasks that leave.
+    all: Load,
+    /// Once one task has to wait, those behind it wait as well.
     is_tight: bool,
 }
 
 impl<'o> Planner<'o> {
-    /// Makes fresh tasks wait for those whose room they take, and tells who may come back beside whom.
+    /// Makes fresh tasks wait for those whose resources they take, and marks which old tasks could run beside
+    /// them.
     pub(super) fn hand_over_room(&self, services: &mut [ServiceWork]) {
         let going: BTreeSet<&TaskId> = services
             .iter()
@@ -45,11 +46,11 @@ impl<'o> Planner<'o> {
         let live = self.observed.tasks().filter(|task| going.contains(&task.id) && task.is_live());
         let tasks: BTreeMap<TaskId, &'o Task> = live.map(|task| (task.id.clone(), task)).collect();
         let there = sites(self.observed).into_iter().map(|site| site.load.reserved());
-        let mut nodes: Vec<Hands<'o>> = there
-            .map(|there| Hands { everybody: there.clone(), present: there, ..Hands::default() })
+        let mut nodes: Vec<NodeRoom<'o>> = there
+            .map(|there| NodeRoom { all: there.clone(), present: there, ..NodeRoom::default() })
             .collect();
         for service in 0..services.len() {
-            // As they will move: who goes for good, then who is replaced. Who comes waits for any of
+            // In the order of movement: removed tasks first, then replaced ones. A fresh task waits for any of
             // these.
             let rank = |slot: &SlotWork| match slot.kind {
                 SlotKind::Remove => 0,
@@ -92,21 +93,31 @@ impl<'o> Planner<'o> {
                 }
             }
         }
+        self.allow_returns(services, &tasks, &nodes);
+    }
+
+    /// Marks which old tasks may come back beside their successors.
+    fn allow_returns(
+        &self,
+        services: &mut [ServiceWork],
+        tasks: &BTreeMap<TaskId, &'o Task>,
+        nodes: &[NodeRoom<'o>],
+    ) {
         for slot in services.iter_mut().flat_map(|work| &mut work.slots) {
             let (Some(fresh), Some(old)) = (&slot.fresh, slot.old.first()) else { continue };
             let Some(task) = tasks.get(&old.handle.id) else { continue };
             let mut ports = task.spec.host_ports();
             let clash = ports.any(|port| fresh.spec.host_ports().any(|fresh| fresh.clashes_with(&port)));
             let both_reserve = Demand::of(&task.spec).reserves() && Demand::of(&fresh.spec).reserves();
-            let has_room = !both_reserve || !nodes[old.node].everybody.exceeds(&self.sites[old.node]);
-            // On a node of its own the takers of its room are waited for.
+            let has_room = !both_reserve || !nodes[old.node].all.exceeds(&self.sites[old.node]);
+            // On another node than its successor, it waits there for the tasks that took its resources.
             slot.may_return_beside = old.node != slot.node || (!clash && has_room);
         }
     }
 }
 
-impl<'o> Hands<'o> {
-    /// A fresh task comes; whom it has to wait for, and of which service that is. `gone` are the old ones
+impl<'o> NodeRoom<'o> {
+    /// Adds a fresh task; returns which tasks it waits for, and of which service. `gone` are the old ones
     /// that make way for it before.
     fn arrive(
         &mut self,
@@ -123,7 +134,7 @@ impl<'o> Hands<'o> {
             if is_new {
                 let reserved = Demand { ports: Vec::new(), ..demand.clone() };
                 now.add(&reserved);
-                self.everybody.add(&reserved);
+                self.all.add(&reserved);
             }
             self.is_tight |= now.exceeds(site);
             // Until its old one goes, it takes as much as the larger of the two.
@@ -138,7 +149,7 @@ impl<'o> Hands<'o> {
     }
 }
 
-/// Services that wait for this one, at any remove: it must not wait for them.
+/// Services that depend on this one, directly or not: it must not wait for them.
 fn dependents(services: &[ServiceWork], of: usize) -> BTreeSet<usize> {
     let mut found = BTreeSet::new();
     let mut left = vec![of];

@@ -1,20 +1,20 @@
-//! One service: which slots it should have, and what becomes of each.
+//! One service: which slots it should have, and the decision for each.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::super::action::{ServicePlan, TaskPlan};
 use super::super::note::Note;
 use super::super::problem::Problem;
-use super::super::reason::Reason;
 use super::super::scheduler::{FilterKind, Request, Tally, Unplaced, refusal};
-use super::super::template;
 use super::slot::{Fate, Found, keep_lowest};
 use super::{Adopt, Planner, ServiceWork, SlotKind, SlotWork, handle, loss, service_plan};
 use crate::diff::task_changes;
+use crate::model::action::{ServicePlan, TaskPlan};
 use crate::model::node::Availability;
+use crate::model::reason::Reason;
 use crate::model::spec::{Healthcheck, RestartCondition, ServiceMode, ServiceSpec};
 use crate::model::task::{Slot, Task};
+use crate::model::template;
 use crate::model::{ServiceName, SpecHash, TaskId, TaskStatus};
 
 /// What is known of one service while its slots are decided.
@@ -37,7 +37,7 @@ pub(super) struct Open<'o> {
     pub(super) found: Found<'o>,
     /// A container of an earlier run that only needs to be started.
     pub(super) adopt: Option<&'o Task>,
-    /// Where it is to go; room is taken there.
+    /// Its target node; resources are taken there.
     pub(super) target: Option<usize>,
     /// Its fresh task runs beside the old one until it is up.
     pub(super) beside: bool,
@@ -64,10 +64,9 @@ impl<'o> Planner<'o> {
         let mut all = Vec::with_capacity(order.len());
         for service in &order {
             let mut work = self.service(service);
-            work.depends_on = service
-                .depends_on
-                .iter()
-                .filter_map(|(name, condition)| offset_of.get(name).map(|at| (removed + at, *condition)))
+            work.depends_on = self
+                .awaited(service)
+                .filter_map(|(name, condition)| Some((removed + offset_of.get(name)?, condition)))
                 .collect();
             all.push(work);
         }
@@ -81,6 +80,7 @@ impl<'o> Planner<'o> {
             update: service.update_config,
             rollback: service.rollback_config,
             startup_ms: service.task.healthcheck.as_ref().map(Healthcheck::startup_ms),
+            readiness: self.readiness(service, must_complete),
             max_concurrent: u32::MAX,
             is_job: service.mode.is_job(),
             must_complete,
@@ -89,55 +89,22 @@ impl<'o> Planner<'o> {
             slots: Vec::new(),
             kept: 0,
         };
-        let plan = match service_plan(self.observed, self.spec, service, must_complete) {
-            Ok(plan) => Arc::new(plan),
+        let mut table = match self.table(service, must_complete) {
+            Ok(table) => table,
             Err(problem) => {
                 self.problems.push(problem);
                 return work;
             }
         };
-        let request = match Request::of(service, self.spec) {
-            Ok(request) => request,
-            Err(why) => {
-                self.problems
-                    .push(Problem::BadConstraint { service: service.name.clone(), why: why.to_string() });
-                return work;
-            }
-        };
         self.note_service(service);
-        let mut table = Table {
-            service,
-            plan,
-            request,
-            templated: template::is_templated(&service.task),
-            stays: loss::stays(service, self.spec),
-            fields: BTreeMap::new(),
-            slots_before: 0,
-            slots_wanted: 0,
-        };
-        let tasks = self.running.get(&service.name).cloned().unwrap_or_default();
-        let mut by_slot: BTreeMap<&Slot, Vec<&'o Task>> = BTreeMap::new();
-        for task in tasks {
-            by_slot.entry(&task.slot).or_default().push(task);
-        }
-        for slot in self.lost.slots(&service.name).filter(|_| !service.mode.is_global()) {
-            by_slot.entry(slot).or_default();
-        }
-        let lost = self.lost;
-        let found: Vec<Found<'o>> = by_slot
-            .into_iter()
-            .map(|(slot, tasks)| Found {
-                lost: lost.task(&service.name, slot),
-                ..Found::sort(slot.clone(), tasks)
-            })
-            .collect();
         // A service whose mode changed has slots of the other kind: they go.
-        let (found, other_kind): (Vec<Found>, Vec<Found>) = found.into_iter().partition(|found| {
-            let newest =
-                found.live.iter().chain(&found.ended).chain(&found.lost).max_by_key(|task| task.attempt);
-            matches!(found.slot, Slot::Node(_)) == service.mode.is_global()
-                && newest.is_none_or(|task| task.is_job == must_complete)
-        });
+        let (found, other_kind): (Vec<Found>, Vec<Found>) =
+            self.found(service).into_iter().partition(|found| {
+                let newest =
+                    found.live.iter().chain(&found.ended).chain(&found.lost).max_by_key(|task| task.attempt);
+                matches!(found.slot, Slot::Node(_)) == service.mode.is_global()
+                    && newest.is_none_or(|task| task.is_job == must_complete)
+            });
         for found in &other_kind {
             let why = Reason::SpecChanged { fields: Arc::from(["deploy.mode".to_owned()]) };
             self.remove_slot(&mut work, found, why);
@@ -160,6 +127,41 @@ impl<'o> Planner<'o> {
         self.note_order(&table, &work);
         work.slots.sort_by_cached_key(|slot| (slot.kind, slot.slot()));
         work
+    }
+
+    /// What is known of a service before any slot is looked at, or why it cannot be placed at all.
+    fn table(&self, service: &'o ServiceSpec, must_complete: bool) -> Result<Table<'o>, Problem> {
+        let plan = service_plan(self.observed, self.spec, service, must_complete)?;
+        let request = Request::of(service, self.spec)
+            .map_err(|why| Problem::BadConstraint { service: service.name.clone(), why: why.to_string() })?;
+        Ok(Table {
+            service,
+            plan: Arc::new(plan),
+            request,
+            templated: template::is_templated(&service.task),
+            stays: loss::stays(service, self.spec),
+            fields: BTreeMap::new(),
+            slots_before: 0,
+            slots_wanted: 0,
+        })
+    }
+
+    /// The slots of a service that have tasks, and those that are known to have lost theirs.
+    fn found(&self, service: &ServiceSpec) -> Vec<Found<'o>> {
+        let tasks = self.running.get(&service.name).cloned().unwrap_or_default();
+        let mut by_slot: BTreeMap<&Slot, Vec<&'o Task>> = BTreeMap::new();
+        for task in tasks {
+            by_slot.entry(&task.slot).or_default().push(task);
+        }
+        for slot in self.lost.slots(&service.name).filter(|_| !service.mode.is_global()) {
+            by_slot.entry(slot).or_default();
+        }
+        let lost = self.lost;
+        let found = by_slot.into_iter().map(|(slot, tasks)| Found {
+            lost: lost.task(&service.name, slot),
+            ..Found::sort(slot.clone(), tasks)
+        });
+        found.collect()
     }
 
     fn note_service(&mut self, service: &ServiceSpec) {
@@ -256,51 +258,9 @@ impl<'o> Planner<'o> {
         let mut unplaced = Vec::new();
         let tally = self.tally(table);
         for at in 0..self.sites.len() {
-            let site = &self.sites[at];
-            let member = site.member;
-            let slot = Slot::Node(member.name.clone());
-            let found = by_node.remove(&slot);
-            if site.view.is_err() {
-                continue;
-            }
-            // Paused nodes are neither given tasks nor updated (SwarmKit's `global.go`).
-            if member.availability == Availability::Pause {
-                work.kept += u32::from(found.is_some_and(|found| !found.live.is_empty()));
-                continue;
-            }
-            if let Err(kind) = table.request.check_lasting(site) {
-                let why = table.request.explain(kind, site);
-                if let Some(found) = found {
-                    let why =
-                        Reason::NoLongerFits { node: member.name.clone(), why: Arc::from(why.as_str()) };
-                    self.remove_slot(work, &found, why);
-                } else if kind == FilterKind::Platform {
-                    self.notes.push(Note::NodeLeftOut {
-                        service: table.service.name.clone(),
-                        node: member.name.clone(),
-                        why,
-                    });
-                }
-                continue;
-            }
-            if member.availability == Availability::Drain {
-                if let Some(found) = found {
-                    self.remove_slot(work, &found, Reason::NodeDrained { node: member.name.clone() });
-                }
-                continue;
-            }
-            let mut open = Vec::new();
-            match found {
-                Some(found) => {
-                    self.settle(table, work, found, &mut open);
-                }
-                None => {
-                    let why =
-                        if table.slots_before == 0 { Reason::NewService } else { Reason::NodeWithoutTask };
-                    open.push(Open::new(Found::empty(slot), why));
-                }
-            }
-            for mut open in open {
+            let member = self.sites[at].member;
+            let found = by_node.remove(&Slot::Node(member.name.clone()));
+            for mut open in self.open_on(table, work, at, found) {
                 open.beside = table.is_start_first() && table.request.check_room(&self.sites[at], 0).is_ok();
                 for task in &open.found.live {
                     self.release(task);
@@ -339,6 +299,55 @@ impl<'o> Planner<'o> {
         // of silent nodes are left alone.
     }
 
+    /// What a node's slot of a global service needs. Nothing where the node takes no task, or keeps its own.
+    fn open_on(
+        &mut self,
+        table: &mut Table<'_>,
+        work: &mut ServiceWork,
+        at: usize,
+        found: Option<Found<'o>>,
+    ) -> Vec<Open<'o>> {
+        let mut open = Vec::new();
+        let site = &self.sites[at];
+        let member = site.member;
+        if site.view.is_err() {
+            return open;
+        }
+        // Paused nodes are neither given tasks nor updated (SwarmKit's `global.go`).
+        if member.availability == Availability::Pause {
+            work.kept += u32::from(found.is_some_and(|found| !found.live.is_empty()));
+            return open;
+        }
+        if let Err(kind) = table.request.check_lasting(site) {
+            let why = table.request.explain(kind, site);
+            if let Some(found) = found {
+                let why = Reason::NoLongerFits { node: member.name.clone(), why: Arc::from(why.as_str()) };
+                self.remove_slot(work, &found, why);
+            } else if kind == FilterKind::Platform {
+                let (service, node) = (table.service.name.clone(), member.name.clone());
+                self.notes.push(Note::NodeLeftOut { service, node, why });
+            }
+            return open;
+        }
+        if member.availability == Availability::Drain {
+            if let Some(found) = found {
+                self.remove_slot(work, &found, Reason::NodeDrained { node: member.name.clone() });
+            }
+            return open;
+        }
+        match found {
+            Some(found) => {
+                self.settle(table, work, found, &mut open);
+            }
+            None => {
+                let is_new = table.slots_before == 0;
+                let why = if is_new { Reason::NewService } else { Reason::NodeWithoutTask };
+                open.push(Open::new(Found::empty(Slot::Node(member.name.clone())), why));
+            }
+        }
+        open
+    }
+
     /// Whether a task must leave its node, and why.
     pub(super) fn lasts(&self, table: &Table<'_>, task: &Task) -> Option<Reason> {
         let site = &self.sites[self.node_index(&task.node)];
@@ -350,7 +359,7 @@ impl<'o> Planner<'o> {
         Some(Reason::NoLongerFits { node: task.node.clone(), why: Arc::from(why) })
     }
 
-    /// A slot with tasks in it: keeps one and tells on which node, or leaves the slot open with its reason.
+    /// A slot with tasks in it: keeps one and returns its node, or leaves the slot open with a reason.
     fn settle(
         &mut self,
         table: &mut Table<'_>,
@@ -372,42 +381,7 @@ impl<'o> Planner<'o> {
                 None
             }
             Fate::Keep(task) => {
-                if self.keeps(table, task) {
-                    self.note_kept(table, task, false);
-                }
-                let others = self.retired(&found, Some(task), &Reason::Duplicate, false);
-                for other in found.live.iter().filter(|other| other.id != task.id) {
-                    self.release(other);
-                }
-                if others.is_empty() {
-                    self.keep(work, task);
-                    self.expire_kept(work, &found);
-                } else if found.live.iter().any(|other| other.spec_hash != task.spec_hash) {
-                    // The one it was to replace goes once it has proved itself, not before.
-                    let why = self.surplus_reason(table, &found, task);
-                    let at = self.node_index(&task.node);
-                    let open = Open { adopt: Some(task), ..Open::new(found, why) };
-                    let slot = self.fresh(table, open, at);
-                    work.slots.push(slot);
-                    return Some(at);
-                } else {
-                    let why = self.surplus_reason(table, &found, task);
-                    let expired = self.expired(&found, &others);
-                    work.slots.push(SlotWork {
-                        kind: SlotKind::Remove,
-                        node: self.node_index(&task.node),
-                        fresh: None,
-                        adopt: Adopt::No,
-                        old: others,
-                        expired,
-                        watch: None,
-                        beside: false,
-                        may_return_beside: false,
-                        after: Vec::new(),
-                        why,
-                    });
-                    work.kept += 1;
-                }
+                self.settle_on(table, work, found, task);
                 Some(self.node_index(&task.node))
             }
             // Its successor could not be placed where the data is.
@@ -435,9 +409,49 @@ impl<'o> Planner<'o> {
         }
     }
 
+    /// A slot that keeps a task: all others in it go.
+    fn settle_on(&mut self, table: &mut Table<'_>, work: &mut ServiceWork, found: Found<'o>, task: &'o Task) {
+        if self.keeps(table, task) {
+            self.note_kept(table, task, false);
+        }
+        let others = self.retired(&found, Some(task), &Reason::Duplicate, false);
+        for other in found.live.iter().filter(|other| other.id != task.id) {
+            self.release(other);
+        }
+        if others.is_empty() {
+            self.keep(work, task);
+            self.expire_kept(work, &found);
+            return;
+        }
+        let why = self.surplus_reason(table, &found, task);
+        let at = self.node_index(&task.node);
+        if found.live.iter().any(|other| other.spec_hash != task.spec_hash) {
+            // The one it was to replace goes once it has proved itself, not before.
+            let open = Open { adopt: Some(task), ..Open::new(found, why) };
+            let slot = self.fresh(table, open, at);
+            work.slots.push(slot);
+            return;
+        }
+        let expired = self.expired(&found, &others);
+        work.slots.push(SlotWork {
+            kind: SlotKind::Remove,
+            node: at,
+            fresh: None,
+            adopt: Adopt::No,
+            old: others,
+            expired,
+            watch: None,
+            beside: false,
+            may_return_beside: false,
+            after: Vec::new(),
+            why,
+        });
+        work.kept += 1;
+    }
+
     pub(super) fn tally(&self, table: &Table<'_>) -> Tally {
         let (request, service) = (&table.request, table.service);
-        Tally::of(request, service, &self.spec.name, self.residents.as_ref(), &self.sites)
+        Tally::of(request, service, &self.spec.name, self.occupants.as_ref(), &self.sites)
     }
 
     fn keep(&self, work: &mut ServiceWork, task: &Task) {
@@ -547,8 +561,8 @@ impl<'o> Planner<'o> {
         let expired = self.expired(&found, &old);
         let kind = if old.iter().any(|old| !old.idle) { SlotKind::Replace } else { SlotKind::Create };
         let task = TaskPlan { service: table.plan.clone(), slot: found.slot, node, attempt, id, spec };
-        if let Some(residents) = &mut self.residents {
-            residents.join(at, &task);
+        if let Some(occupants) = &mut self.occupants {
+            occupants.join(at, &task);
         }
         SlotWork {
             kind,

@@ -4,7 +4,7 @@ use crate::model::spec::RestartPolicy;
 use crate::model::task::{Slot, Task};
 use crate::model::{SpecHash, TaskStatus};
 
-use super::super::restart;
+use crate::model::restart;
 
 /// A slot with the tasks found in it.
 #[derive(Debug)]
@@ -17,12 +17,12 @@ pub(super) struct Found<'o> {
     pub(super) lost: Option<&'o Task>,
 }
 
-/// What the tasks in a slot amount to.
+/// The state of a slot, by its tasks.
 #[derive(Debug)]
 pub(super) enum Fate<'o> {
     /// This one stays; the other live ones go.
     Keep(&'o Task),
-    /// Its work is done: nothing lives here and nothing should.
+    /// Completed: nothing runs here and nothing should.
     Complete,
     /// Made by an earlier run and never started: start it.
     Adopt(&'o Task),

@@ -1,5 +1,5 @@
-//! What leaves a slot as it is, though it is not as wanted: data on a node that is lost or drained, and
-//! rest after failures; and the moves that are asked for.
+//! Why a slot stays as it is although it differs from the spec: data on a node that is lost or drained, and a
+//! back-off after failures; and the moves that the user asked for.
 
 use super::super::note::Note;
 use super::service::Table;
@@ -35,7 +35,7 @@ impl<'o> Planner<'o> {
         });
     }
 
-    /// Whether an empty slot has to wait for a lost or drained node; if so, it is said.
+    /// Whether an empty slot has to wait for a lost or drained node; if so, adds a note.
     pub(super) fn held(&mut self, table: &Table<'_>, found: &Found<'o>) -> bool {
         if !found.live.is_empty() {
             return false;
@@ -63,7 +63,7 @@ impl<'o> Planner<'o> {
     /// Why a slot that failed is not given another task now, if so.
     pub(super) fn rest(&self, table: &Table<'_>, slot: &Slot) -> Option<String> {
         let key = (table.service.name.clone(), slot.clone());
-        self.options.resting.get(&key).map(ToString::to_string)
+        self.options.suppressed.get(&key).map(ToString::to_string)
     }
 
     /// From where to where the task of a slot is to be moved, if that was asked for and it would stay

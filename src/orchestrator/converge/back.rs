@@ -12,16 +12,16 @@
 //!
 //! A task that failed stays, stopped, for its logs; a healthy one that only had to go is removed.
 
-use super::super::action::{Failure, What};
-use super::super::reason::Reason;
 use super::judge::Judgement;
 use super::slot::{Fresh, Leg, Stage, ended, silent_failure};
 use super::verdict::TaskFailure;
 use super::{Converger, Purpose, RESTART_PATIENCE_MS, Step, Timer};
+use crate::model::action::{Failure, What};
+use crate::model::reason::Reason;
 use crate::model::spec::UpdateOrder;
 use crate::model::{Health, TaskStatus, Timestamp};
 
-/// Where a slot stands on its way back.
+/// The stage of a slot on its way back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Back {
     /// What it had begun on its way forward is being finished.
@@ -42,7 +42,7 @@ impl Converger {
         let run = &mut self.slots[slot];
         run.leg = Leg::Back;
         run.failing = None;
-        run.fell = None;
+        run.exited = None;
         if run.in_flight > 0 {
             run.stage = Stage::Back(Back::Landing);
             return;
@@ -76,7 +76,7 @@ impl Converger {
         run.stage = Stage::Back(Back::StoppingFresh);
         let what = match (&run.work.fresh, run.fresh) {
             (Some(fresh), Fresh::Started) => fresh.stop(),
-            // Never ran: nothing to ask about it later, and a start on its way must find nothing.
+            // Never ran: it has no logs, and a start in flight must find nothing.
             (Some(fresh), Fresh::Created) => What::RemoveTask { task: fresh.handle() },
             (Some(_), Fresh::No) | (None, _) => return self.fresh_gone(now, slot, step),
         };
@@ -102,7 +102,7 @@ impl Converger {
         }
     }
 
-    /// Starts the old task, once nobody else has its port.
+    /// Starts the old task, once its port is free.
     fn start_old(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
         let Some(old) = self.slots[slot].serving().cloned() else {
             return self.remove_fresh(now, slot, step);
@@ -157,7 +157,7 @@ impl Converger {
             Back::StoppingFresh => self.fresh_gone(now, slot, step),
             Back::StartingOld => {
                 self.slots[slot].stage = Stage::Back(Back::AwaitingOld);
-                let status = self.slots[slot].fell.take().or(status);
+                let status = self.slots[slot].exited.take().or(status);
                 self.watched.insert(slot);
                 self.expect_progress(now, slot);
                 if let Some(status) = status {
@@ -169,7 +169,7 @@ impl Converger {
         }
     }
 
-    /// What the old task is seen doing once it was started again.
+    /// The observed state of the old task after it was started again.
     pub(super) fn old_seen(
         &mut self,
         now: Timestamp,
@@ -257,20 +257,20 @@ impl Converger {
         self.back_over(now, slot, step);
     }
 
-    /// A slot that could not go back. What holds now is told; nothing more is tried.
+    /// A slot that could not go back. Its current state is reported; nothing more is tried.
     pub(super) fn fail_back(&mut self, now: Timestamp, slot: usize, failure: Failure, step: &mut Step) {
         self.watched.remove(&slot);
         let run = &mut self.slots[slot];
         run.stage = Stage::Failed;
         run.fresh_gone = true;
         let fresh = run.work.fresh.as_ref().map(|fresh| (run.work.node, fresh.handle()));
-        let told = run.serving().map(|old| (old.node, old.handle.clone())).or(fresh);
-        if let Some((node, handle)) = told {
+        let shown = run.serving().map(|old| (old.node, old.handle.clone())).or(fresh);
+        if let Some((node, handle)) = shown {
             let failure = TaskFailure::of_task(&self.nodes[node], &handle, failure, true);
             let service = self.slots[slot].service;
             self.services[service].return_failures.push(failure);
         }
-        // The engine will say whether the port is free.
+        // The engine reports whether the port is free.
         for waiting in std::mem::take(&mut self.awaiting_ports) {
             self.start_old(now, waiting, step);
         }

@@ -1,7 +1,7 @@
 //! Whether a task does what its service wants of it.
 
-use super::super::restart;
 use super::service::ServiceRun;
+use crate::model::restart;
 use crate::model::{Health, TaskStatus};
 
 /// What a task's state means to its slot.
@@ -9,7 +9,7 @@ use crate::model::{Health, TaskStatus};
 pub(super) enum Judgement {
     Up,
     NotYet,
-    /// Bad, but the engine is at it.
+    /// Bad, but the engine restarts it.
     Failing(String),
     Failed(String),
 }

@@ -2,9 +2,9 @@
 //!
 //! Four phases. *Prepare*: networks, volumes and images on every node; if any of it fails, nothing has
 //! been stopped or started, and that is where it ends. *Roll*: services in order of dependency, slots by
-//! the update policy; and back again, where too much failed and the policy says so. *Clear*: old tasks
-//! that were kept as the way back, once every fresh task has held for [`SETTLE_MS`]. *Tidy*: networks
-//! nobody uses any more.
+//! the update policy; and back again, if too much failed and the policy asks for a rollback. *Clear*: old
+//! tasks that were kept for a rollback, once every fresh task has held for [`SETTLE_MS`]. *Tidy*: unused
+//! networks.
 //!
 //! A state machine without a clock: time is an argument, and the wish to be woken is part of the answer.
 //! What it decides depends on its inputs alone, so a forecast and a deploy without faults act alike.
@@ -27,12 +27,12 @@ mod verdict;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::action::{Action, ActionId, Failure, FailureKind, Outcome, What};
 use super::assign::{Assignment, OldTask, Step as Wanted};
 use super::event::Event;
 use super::notice::Notice;
-use super::reason::Reason;
+use crate::model::action::{Action, ActionId, Failure, FailureKind, Outcome, TaskPlan, What};
 use crate::model::ids::{NodeName, TaskId};
+use crate::model::reason::Reason;
 use crate::model::spec::NetworkSpec;
 use crate::model::{TaskStatus, Timestamp};
 
@@ -60,14 +60,14 @@ pub struct Step {
     pub actions: Vec<Action>,
     /// When to send [`Event::Tick`] if nothing else happens before.
     pub wake_at: Option<Timestamp>,
-    /// What whoever watches should hear.
+    /// Notices for the user.
     pub notices: Vec<Notice>,
     /// Set once: nothing is left to do or to wait for.
     pub verdict: Option<Verdict>,
 }
 
 /// Sees one assignment through.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Converger {
     nodes: Vec<NodeName>,
     silent: Vec<bool>,
@@ -189,7 +189,7 @@ impl Converger {
         }
     }
 
-    /// Takes in one event and says what follows from it.
+    /// Takes in one event and returns what follows from it.
     pub fn step(&mut self, now: Timestamp, event: Event) -> Step {
         let mut step = Step::default();
         self.absorb(now, event, &mut step);
@@ -253,15 +253,15 @@ impl Converger {
                     self.task_seen(now, slot, status, step);
                 }
             }
-            Event::TaskFell { task, exit_code } => {
+            Event::TaskExited { task, exit_code } => {
                 if let Some(&slot) = self.by_task.get(&task)
                     && self.slots[slot].awaited().is_some_and(|(_, awaited)| *awaited == task)
                     && !self.services[self.slots[slot].service].must_complete
                 {
-                    // Whether it stays down is for the next look to say.
+                    // The next poll shows whether it stays down.
                     let status = TaskStatus::Restarting { exit_code };
                     if self.slots[slot].in_flight > 0 {
-                        self.slots[slot].fell = Some(status);
+                        self.slots[slot].exited = Some(status);
                     } else {
                         self.task_seen(now, slot, Some(status), step);
                     }
@@ -352,7 +352,7 @@ impl Converger {
         }
     }
 
-    /// The way forward is proved: what was kept as the way back goes.
+    /// The update has held: what was kept for a rollback is removed.
     fn clear(&mut self, step: &mut Step) {
         let all_up = self.services.iter().all(|service| service.state == State::Up);
         let mut going: Vec<OldTask> = Vec::new();
@@ -370,14 +370,14 @@ impl Converger {
         self.phase = Phase::Clearing { open };
     }
 
-    /// Networks nobody uses any more.
+    /// Removes unused networks.
     fn tidy(&mut self, step: &mut Step) {
         let unused = if self.services.iter().all(|service| service.state == State::Up) {
             std::mem::take(&mut self.unused_networks)
         } else if self.is_turning {
-            self.networks_made_in_vain()
+            self.unused_new_networks()
         } else {
-            // After a failure nobody knows which networks will be wanted next.
+            // After a failure it is not known which networks will be needed next.
             Vec::new()
         };
         let open = self.issue_tidying(unused, step);
@@ -400,13 +400,13 @@ impl Converger {
         open
     }
 
-    /// Networks that this run made, and that nothing refers to now that the stack has gone back. One
-    /// that a failed task is kept on stays: without it nobody could start that task to look into it.
-    fn networks_made_in_vain(&self) -> Vec<Wanted> {
+    /// Networks that this run made, and that are unused now that the stack has gone back. One that a failed
+    /// task is kept on stays: without it that task could not be started for a post-mortem.
+    fn unused_new_networks(&self) -> Vec<Wanted> {
         let is_used = |node: usize, name: &str| {
             self.slots.iter().any(|slot| {
                 let kept = slot.has_failed || slot.stage != Stage::Returned;
-                let uses = |fresh: &Arc<super::TaskPlan>| fresh.spec.networks.contains_key(name);
+                let uses = |fresh: &Arc<TaskPlan>| fresh.spec.networks.contains_key(name);
                 kept && slot.work.node == node
                     && slot.fresh != slot::Fresh::No
                     && slot.work.fresh.as_ref().is_some_and(uses)

@@ -13,7 +13,7 @@ use crate::model::ids::ServiceName;
 use crate::model::spec::{DependencyCondition, FailureAction, RestartPolicy, UpdateConfig};
 
 /// A service on its way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ServiceRun {
     pub(super) name: ServiceName,
     pub(super) update: UpdateConfig,
@@ -148,12 +148,12 @@ impl ServiceRun {
         }
     }
 
-    /// Whether those that depend on it wait in vain.
-    fn is_in_vain(&self) -> bool {
+    /// Whether its dependents can no longer start.
+    fn blocks_dependents(&self) -> bool {
         matches!(self.state, State::Returning { .. }) || (self.is_over() && self.state != State::Up)
     }
 
-    /// Leaves alone what was not begun; which slots that are.
+    /// Skips the slots that were not begun; returns them.
     pub(super) fn leave_rest(&mut self) -> Vec<usize> {
         let left: Vec<usize> = self.replaces.drain(..).chain(self.creates.drain(..)).collect();
         self.untouched += u32::try_from(left.len()).unwrap_or(u32::MAX);
@@ -161,7 +161,7 @@ impl ServiceRun {
     }
 
     /// Whether failures stop slots that have not been touched: with an update, more than its
-    /// `max_failure_ratio` (strictly more, as SwarmKit has it); otherwise any.
+    /// `max_failure_ratio` (strictly more, as in SwarmKit); without that ratio, any failure.
     fn is_halted(&self) -> bool {
         self.update.failure_action != FailureAction::Continue && self.has_failed()
     }
@@ -201,7 +201,7 @@ impl Converger {
             return;
         }
         let needed = || self.services[service].depends_on.iter().map(|(on, _)| &self.services[*on]);
-        if self.is_turning || needed().any(ServiceRun::is_in_vain) {
+        if self.is_turning || needed().any(ServiceRun::blocks_dependents) {
             self.skip(now, service, step);
             self.tell_dependents(now, service, step);
             return;

@@ -5,7 +5,7 @@
 //!   start-first  Creating ─> AwaitingPorts ─> Starting ─> AwaitingUp ─> Holding ─> Stopping ─> Up
 //!   new          Creating ─> AwaitingPorts ─> Starting ─> AwaitingUp ─> Up
 //!   removal      Stopping ─> Removing ─> Up
-//!   failed       … ─> Withdrawing (a newcomer beside a task that still serves is stopped) ─> Failed
+//!   failed       … ─> StoppingFailed (a fresh task beside one that still serves is stopped) ─> Failed
 //! ```
 //!
 //! Any of these may end early and go the other way: see [`super::back`].
@@ -17,22 +17,22 @@
 //! run for `update_config.monitor` before the next slot, or the task it replaces, is touched. SwarmKit
 //! watches for that long as well, but meanwhile goes on; a broken image then costs several tasks.
 //!
-//! A newcomer that failed is stopped if the task it was to replace still serves: SwarmKit lets the two
-//! live on side by side, and goes on restarting the broken one.
+//! A fresh task that failed is stopped if the task it was to replace still serves: SwarmKit lets the two live
+//! on side by side, and goes on restarting the broken one.
 
-use super::super::action::{Failure, FailureKind, Outcome, TaskHandle, What};
 use super::super::assign::{Adopt, OldTask, SlotKind, SlotWork};
-use super::super::reason::Reason;
 use super::back::Back;
 use super::judge::{Judgement, judge};
 use super::service::State;
 use super::verdict::TaskFailure;
 use super::{Converger, Purpose, RESTART_PATIENCE_MS, SETTLE_MS, Step, Timer};
+use crate::model::action::{Failure, FailureKind, Outcome, TaskHandle, What};
 use crate::model::ids::TaskId;
+use crate::model::reason::Reason;
 use crate::model::{Health, TaskStatus, Timestamp};
 
 /// A slot on its way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct SlotRun {
     pub(super) service: usize,
     pub(super) work: SlotWork,
@@ -42,17 +42,17 @@ pub(super) struct SlotRun {
     pub(super) in_flight: u32,
     /// Old tasks elsewhere that still hold a port or room.
     blocked_by: usize,
-    /// One of them, which will not go: this slot cannot start.
+    /// One of them, which could not be stopped: this slot cannot start.
     blocked_for_good: Option<String>,
     /// Which of its old tasks were asked to go last.
     going: Which,
     /// The fresh task was seen up.
     was_up: bool,
-    /// Until when a fall counts as a failure of this run.
+    /// Until when an exit counts as a failure of this run.
     watched_until: Option<Timestamp>,
     /// Since when it is being held, or was.
     pub(super) held_since: Option<Timestamp>,
-    /// How far the fresh task's container came.
+    /// How far the fresh task's container has got.
     pub(super) fresh: Fresh,
     /// The old task that serves was asked to go.
     pub(super) old_touched: bool,
@@ -63,8 +63,8 @@ pub(super) struct SlotRun {
     /// On the way back: the old task serves again.
     pub(super) old_is_back: bool,
     /// It ended while an action was in flight.
-    pub(super) fell: Option<TaskStatus>,
-    /// Why it counts as failing, while the engine is at it.
+    pub(super) exited: Option<TaskStatus>,
+    /// Why it counts as failing, while the engine keeps restarting it.
     pub(super) failing: Option<String>,
     /// Something in the present stage failed.
     failure: Option<Failure>,
@@ -87,7 +87,7 @@ pub(super) enum Fresh {
     Started,
 }
 
-/// Where a slot stands.
+/// The stage of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     Queued,
@@ -99,8 +99,8 @@ pub(super) enum Stage {
     /// It runs: see that it lasts.
     Holding,
     Removing,
-    /// The newcomer failed and is being stopped; the old task serves on.
-    Withdrawing,
+    /// The fresh task failed and is being stopped; the old task keeps running.
+    StoppingFailed,
     Up,
     Failed,
     /// On the way back.
@@ -141,7 +141,7 @@ impl SlotRun {
             has_failed: false,
             fresh_gone: false,
             old_is_back: false,
-            fell: None,
+            exited: None,
             failing: None,
             failure: None,
         }
@@ -346,7 +346,7 @@ impl Converger {
             }
             return;
         }
-        if run.stage == Stage::Withdrawing {
+        if run.stage == Stage::StoppingFailed {
             return self.finish(now, slot, Stage::Failed, step);
         }
         if let Some(failure) = failure {
@@ -355,25 +355,28 @@ impl Converger {
         match run.stage {
             Stage::Creating => self.created(now, slot, step),
             Stage::Stopping => self.old_stopped(now, slot, step),
-            Stage::Starting => {
-                run.stage = Stage::AwaitingUp;
-                let status = run.fell.take().or(status);
-                self.watched.insert(slot);
-                self.expect_progress(now, slot);
-                if let Some(status) = status {
-                    self.task_seen(now, slot, Some(status), step);
-                }
-            }
+            Stage::Starting => self.started(now, slot, status, step),
             Stage::Removing => self.finish(now, slot, Stage::Up, step),
             Stage::Queued
             | Stage::AwaitingPorts
             | Stage::AwaitingUp
             | Stage::Holding
-            | Stage::Withdrawing
+            | Stage::StoppingFailed
             | Stage::Up
             | Stage::Failed
             | Stage::Back(_)
             | Stage::Returned => {}
+        }
+    }
+
+    fn started(&mut self, now: Timestamp, slot: usize, status: Option<TaskStatus>, step: &mut Step) {
+        let run = &mut self.slots[slot];
+        run.stage = Stage::AwaitingUp;
+        let status = run.exited.take().or(status);
+        self.watched.insert(slot);
+        self.expect_progress(now, slot);
+        if let Some(status) = status {
+            self.task_seen(now, slot, Some(status), step);
         }
     }
 
@@ -387,7 +390,7 @@ impl Converger {
         }
     }
 
-    /// What a task is seen doing, taken for what it means to its slot.
+    /// What the observed state of a task means for its slot.
     pub(super) fn task_seen(
         &mut self,
         now: Timestamp,
@@ -440,7 +443,7 @@ impl Converger {
             | (Stage::Holding, Judgement::Failing(why)) => {
                 self.fail_slot(now, slot, ended(&why), step);
             }
-            // It was up and is no longer, within the time in which that is this run's doing.
+            // It was up and is no longer, within the time in which that counts as this run's failure.
             (Stage::Up, Judgement::Failing(why) | Judgement::Failed(why))
                 if run.work.fresh.is_some() && run.watched_until.is_some_and(|until| now <= until) =>
             {
@@ -531,8 +534,8 @@ impl Converger {
     fn finish(&mut self, now: Timestamp, slot: usize, stage: Stage, step: &mut Step) {
         let run = &mut self.slots[slot];
         run.stage = stage;
-        // It was up, and fell while its old task was on its way out.
-        if let Some(TaskStatus::Restarting { exit_code }) = run.fell.take()
+        // It was up, and exited while its old task was on its way out.
+        if let Some(TaskStatus::Restarting { exit_code }) = run.exited.take()
             && stage == Stage::Up
         {
             run.stage = Stage::Failed;
@@ -548,7 +551,7 @@ impl Converger {
         self.watched.remove(&slot);
         self.record_failure(slot, failure);
         self.disappoint_waiting(now, slot, step);
-        // The service may turn back because of it, and then decides what becomes of this slot as well.
+        // The service may turn back because of it, and then decides about this slot as well.
         let service = self.slots[slot].service;
         self.pump(now, service, step);
         let run = &self.slots[slot];
@@ -558,20 +561,20 @@ impl Converger {
         {
             let what = fresh.stop();
             let node = run.work.node;
-            self.slots[slot].stage = Stage::Withdrawing;
+            self.slots[slot].stage = Stage::StoppingFailed;
             self.slots[slot].in_flight = 1;
             return self.issue(node, what, Reason::Withdrawn, Purpose::Slot(slot), step);
         }
         self.finish(now, slot, Stage::Failed, step);
     }
 
-    /// Whoever waits for the ports or the room of this slot's old tasks will not get them.
+    /// Slots that wait for the ports or resources of this slot's old tasks will not get them.
     pub(super) fn disappoint_waiting(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
         let old = self.slots[slot].work.old.iter();
         let old: Vec<TaskHandle> = old.map(|old| old.handle.clone()).collect();
         for task in old {
             for waiting in self.waiting_for_stop.remove(&task.id).unwrap_or_default() {
-                // One that has not come so far finds out when it does.
+                // A slot that has not got so far finds out when it does.
                 self.slots[waiting].blocked_for_good.get_or_insert_with(|| task.to_string());
                 if self.slots[waiting].stage == Stage::AwaitingPorts {
                     self.fail_slot(now, waiting, not_freed(&task.to_string()), step);
@@ -580,12 +583,12 @@ impl Converger {
         }
     }
 
-    /// A task that was up fell within the run. Its slot is over already; its service is told.
+    /// A task that was up exited within the run. Its slot is settled already; its service is informed.
     fn relapse(&mut self, now: Timestamp, slot: usize, why: &str, step: &mut Step) {
         self.slots[slot].stage = Stage::Failed;
         self.record_failure(slot, ended(why));
         let service = self.slots[slot].service;
-        // It may be the one that makes too many of a few that were tolerated.
+        // It may be the failure that exceeds the tolerated ratio.
         if matches!(self.services[service].state, State::Up | State::Failed) {
             self.services[service].state = State::Rolling;
         }
@@ -618,7 +621,7 @@ pub(super) fn ended(why: &str) -> Failure {
     }
 }
 
-/// A slot cannot start, because another's old task will not go.
+/// A slot cannot start, because another's old task could not be stopped.
 fn not_freed(blocker: &str) -> Failure {
     Failure {
         kind: FailureKind::Refused,

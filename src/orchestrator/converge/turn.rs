@@ -1,8 +1,8 @@
 //! Turning back: a service whose update failed, or with `atomic` the whole stack.
 //!
-//! A stack goes back in the mirrored order, dependants first, so that every mixture of old and new
-//! services it passes through is one that held on the way forward. Never twice: what fails on the way
-//! back stops there and is told.
+//! A stack goes back in reverse order, dependants first, so that every mixture of old and new services it
+//! passes through is one that held on the way forward. A rollback is never itself rolled back: a failure on
+//! the way back stops there and is reported.
 
 use super::super::notice::Notice;
 use super::service::{ServiceRun, State, exceeds, parallelism};
@@ -44,7 +44,7 @@ impl Converger {
         self.begin_return(now, service, step);
     }
 
-    /// A service failed, and the stack is all or nothing.
+    /// A service of an `atomic` stack failed.
     fn turn_stack(&mut self, now: Timestamp, cause: usize, step: &mut Step) {
         if std::mem::replace(&mut self.is_turning, true) {
             return;
@@ -106,7 +106,7 @@ impl Converger {
             let is_touched = run.in_flight > 0 || run.fresh != Fresh::No || run.old_touched;
             run.stage != Stage::Queued && is_touched && !is_done
         };
-        // The latest first; before all others those that serve nobody.
+        // The latest first; but before all others, slots without a serving task.
         let mut backs: Vec<usize> = run.slots.clone().rev().filter(is_touched).collect();
         backs.sort_by_key(|slot| !self.slots[*slot].has_failed);
         let run = &mut self.services[service];

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::super::action::{Failure, FailureKind, TaskHandle};
 use super::service::State;
 use super::{Converger, Failed};
+use crate::model::action::{Failure, FailureKind, TaskHandle};
 use crate::model::ids::{NodeName, ServiceName, TaskId};
 
 /// How a run ended.
@@ -38,14 +38,22 @@ pub enum Ending {
     HostSilent,
 }
 
+impl Verdict {
+    /// Of a run that ended while images were pulled: nothing was stopped or started.
+    #[must_use]
+    pub fn not_prepared(failures: Vec<TaskFailure>) -> Self {
+        let is_silent = failures.iter().any(|failed| failed.failure.kind == FailureKind::HostSilent);
+        let ending = if is_silent { Ending::HostSilent } else { Ending::NotPrepared };
+        Self { ending, services: Vec::new(), failures }
+    }
+}
+
 /// A service that is not as wanted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ServiceVerdict {
     /// Short name.
     pub service: ServiceName,
-    /// How it ended.
     pub ending: ServiceEnding,
-    /// Failed tasks.
     pub failures: Vec<TaskFailure>,
     /// Slots that went back to their old task.
     pub returned: u32,
@@ -55,7 +63,7 @@ pub struct ServiceVerdict {
     pub not_returned: u32,
     /// Slots that were not touched because of them.
     pub untouched: u32,
-    /// Services it waited for in vain.
+    /// Dependencies that did not come up.
     pub waited_for: Vec<ServiceName>,
 }
 
@@ -78,7 +86,6 @@ pub enum ServiceEnding {
 /// Something that failed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TaskFailure {
-    /// Where.
     pub node: NodeName,
     /// `web.1`, or `pull image nginx:1.25`.
     pub what: String,
@@ -86,7 +93,6 @@ pub struct TaskFailure {
     pub container: Option<String>,
     /// Id of the task, where it is one.
     pub task: Option<TaskId>,
-    /// Why.
     pub failure: Failure,
 }
 

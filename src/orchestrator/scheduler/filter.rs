@@ -6,8 +6,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::super::constraint::{Constraint, ConstraintError};
 use super::super::site::{Demand, Site, name_on_node};
+use crate::model::constraint::{Constraint, ConstraintError};
 use crate::model::node::{Availability, NodeFacts};
 use crate::model::spec::{Platform, ServiceSpec, StackSpec};
 
@@ -21,7 +21,7 @@ pub(crate) struct Request {
     pub(crate) named_volumes: Vec<String>,
     /// What a node that has the image calls it.
     pub(crate) image: Option<String>,
-    /// What is asked of a node's company, hard and soft.
+    /// Affinities of the service, hard and soft.
     pub(crate) affinities: Vec<Constraint>,
     /// Soft constraints on the node itself.
     wishes: Vec<Constraint>,
@@ -94,7 +94,7 @@ impl Request {
     pub(crate) fn of(service: &ServiceSpec, stack: &StackSpec) -> Result<Self, ConstraintError> {
         let task = &service.task;
         let (affinities, constraints): (Vec<_>, Vec<_>) =
-            constraints(service)?.into_iter().partition(|constraint| constraint.company().is_some());
+            constraints(service)?.into_iter().partition(|constraint| constraint.affinity().is_some());
         let (wishes, constraints) = constraints.into_iter().partition(Constraint::is_soft);
         let named_volumes: Vec<String> =
             task.volumes.values().filter_map(|mount| mount.named_volume().map(str::to_owned)).collect();
@@ -168,6 +168,38 @@ impl Request {
         Ok(())
     }
 
+    /// Of what a node has too little, with figures.
+    fn shortage(&self, site: &Site<'_>, facts: &NodeFacts) -> String {
+        let (load, demand) = (&site.load, &self.demand);
+        let mut short = Vec::new();
+        if load.nano_cpus + demand.nano_cpus > facts.nano_cpus {
+            let cores = |nano: i64| format!("{:.2}", nano as f64 / 1e9);
+            short.push(format!(
+                "{} CPUs asked, {} of {} free",
+                cores(demand.nano_cpus),
+                cores(facts.nano_cpus - load.nano_cpus),
+                cores(facts.nano_cpus)
+            ));
+        }
+        if load.memory + demand.memory > facts.memory {
+            let mib = |bytes: i64| bytes / (1024 * 1024);
+            short.push(format!(
+                "{} MiB asked, {} of {} MiB free",
+                mib(demand.memory),
+                mib(facts.memory - load.memory),
+                mib(facts.memory)
+            ));
+        }
+        for (kind, n) in &demand.generic {
+            let (taken, there) =
+                (load.generic.get(kind).unwrap_or(&0), facts.generic.get(kind).unwrap_or(&0));
+            if taken + n > *there {
+                short.push(format!("{n} {kind} asked, {} of {there} free", there - taken));
+            }
+        }
+        short.join("; ")
+    }
+
     /// Why a filter said no to a node, in words with figures.
     pub(crate) fn explain(&self, kind: FilterKind, site: &Site<'_>) -> String {
         let facts = match site.view {
@@ -177,35 +209,7 @@ impl Request {
         let (load, demand) = (&site.load, &self.demand);
         match kind {
             FilterKind::Ready => format!("availability is {}", site.member.availability),
-            FilterKind::Resources => {
-                let mut short = Vec::new();
-                if load.nano_cpus + demand.nano_cpus > facts.nano_cpus {
-                    let cores = |nano: i64| format!("{:.2}", nano as f64 / 1e9);
-                    short.push(format!(
-                        "{} CPUs asked, {} of {} free",
-                        cores(demand.nano_cpus),
-                        cores(facts.nano_cpus - load.nano_cpus),
-                        cores(facts.nano_cpus)
-                    ));
-                }
-                if load.memory + demand.memory > facts.memory {
-                    let mib = |bytes: i64| bytes / (1024 * 1024);
-                    short.push(format!(
-                        "{} MiB asked, {} of {} MiB free",
-                        mib(demand.memory),
-                        mib(facts.memory - load.memory),
-                        mib(facts.memory)
-                    ));
-                }
-                for (kind, n) in &demand.generic {
-                    let (taken, there) =
-                        (load.generic.get(kind).unwrap_or(&0), facts.generic.get(kind).unwrap_or(&0));
-                    if taken + n > *there {
-                        short.push(format!("{n} {kind} asked, {} of {there} free", there - taken));
-                    }
-                }
-                short.join("; ")
-            }
+            FilterKind::Resources => self.shortage(site, facts),
             FilterKind::Plugins => format!("no {}", self.fixed.missing_plugins(facts).join(", no ")),
             FilterKind::Constraints => {
                 let broken: Vec<String> = self
@@ -234,7 +238,7 @@ impl Request {
             FilterKind::MaxReplicas => {
                 format!("it has {} of at most {}", self.max_replicas, self.max_replicas)
             }
-            FilterKind::Affinity => "its company is not as asked for".to_owned(),
+            FilterKind::Affinity => "affinity not satisfied".to_owned(),
             FilterKind::Volumes => missing("no external volume", &self.fixed.external_volumes, |name| {
                 facts.volumes.contains(name)
             }),

@@ -1,10 +1,10 @@
 //! Chooses nodes for tasks. Knows nothing of Docker.
 //!
-//! Filters first ([`filter`]), then the company that affinities ask for (`company`), then the rank by
-//! strategy (`rank`), in branches of equal load where there are spread preferences (`spread`). The name
-//! comes last and makes the answer the same every time, where SwarmKit leaves ties to the order of a map.
+//! Filters first ([`filter`]), then affinities (`affinity`), then the rank by strategy (`rank`), in branches
+//! of equal load where there are spread preferences (`spread`). The name comes last and makes the answer the
+//! same every time, where SwarmKit leaves ties to the order of a map.
 
-mod company;
+mod affinity;
 mod division;
 pub mod filter;
 mod rank;
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-pub(super) use company::{Residents, Tally};
+pub(super) use affinity::{Occupants, Tally};
 pub(super) use division::Divisions;
 pub use filter::FilterKind;
 pub(super) use filter::{Request, constraints};
@@ -29,7 +29,6 @@ use crate::model::ids::{NodeName, ServiceName};
 /// Tasks for which there is no node, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unplaced {
-    /// Service.
     pub service: ServiceName,
     /// How many of its tasks have no node.
     pub tasks: u32,

@@ -21,7 +21,7 @@
 //! *random* knows 1 and 3 only, and then draws.
 
 use super::super::site::Site;
-use super::company::Tally;
+use super::affinity::Tally;
 use super::filter::Request;
 use crate::model::spec::Strategy;
 

@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use super::super::site::Site;
-use super::company::Tally;
+use super::affinity::Tally;
 use super::division::Division;
 use super::filter::Request;
 use super::rank::{Rank, rank};
@@ -98,7 +98,7 @@ fn take(
     };
     match tree {
         Tree::Ranked(heap) => {
-            // Company that is missing may still come while the service is placed: not out for good.
+            // A missing affinity may be met later while the service is placed: not excluded for good.
             let mut lonely = Vec::new();
             let found = loop {
                 let Some(Reverse(ranked)) = heap.pop() else { break None };
@@ -112,7 +112,7 @@ fn take(
                     }
                     continue;
                 }
-                // Wishes for company change with each task placed.
+                // Soft affinities change with each task placed.
                 let now = rank(strategy, ranked.2, request, &sites[at], tally);
                 if now > ranked {
                     heap.push(Reverse(now));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Call, Fault, Shared, Wrong, api, lock};
+use super::{Answer, Call, Fault, Script, Shared, Wrong, api, lock};
 
 /// A request, read whole.
 #[derive(Debug)]
@@ -79,12 +79,29 @@ fn answer(stream: &UnixStream, shared: &Shared, request: &Request) -> io::Result
             return Err(broken());
         }
     }
-    let reply = refused.unwrap_or_else(|| api::answer(request, shared));
+    let reply = match (refused, scripted(shared, request)) {
+        (Some(refused), _) => refused,
+        (None, None) => api::answer(request, shared),
+        (None, Some(Answer::Json(status, Value::Null))) => Reply::Empty(status),
+        (None, Some(Answer::Json(status, body))) => Reply::Json(status, body),
+        (None, Some(Answer::Lines(text))) => Reply::Text(200, text.to_owned()),
+        (None, Some(Answer::HangUp)) => {
+            record(Instant::now());
+            return Err(broken());
+        }
+    };
     record(Instant::now());
     if drops_reply {
         return Err(broken());
     }
     write(stream, shared, request, reply)
+}
+
+/// What the test has to say to a request, if it has.
+fn scripted(shared: &Shared, request: &Request) -> Option<Answer> {
+    let Script(ask) = lock(&shared.script).clone()?;
+    let body = serde_json::from_slice(&request.body).unwrap_or_default();
+    ask(&format!("{} {}", request.method, request.target), &body)
 }
 
 fn take_fault(shared: &Shared, route: &str, request: &Request) -> Option<Wrong> {

@@ -19,8 +19,10 @@ use std::collections::BTreeMap;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 pub use state::{Behaviour, Clock};
 pub use world::{Container, Network, Volume, World};
@@ -53,6 +55,41 @@ pub struct Fault {
     pub left: u32,
 }
 
+/// What a test has an engine answer, whatever its world is like.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// A status and a body; none if it is null.
+    Json(u16, Value),
+    /// Lines, as a pull has them.
+    Lines(&'static str),
+    /// Nothing: the connection is closed.
+    HangUp,
+}
+
+impl Answer {
+    /// An answer of status 200.
+    pub fn ok(body: Value) -> Self {
+        Self::Json(200, body)
+    }
+
+    /// A refusal.
+    pub fn no(status: u16, message: &str) -> Self {
+        Self::Json(status, serde_json::json!({ "message": message }))
+    }
+}
+
+/// Gets `METHOD /path?query` without the version, and the body; what it has no answer to, the world answers.
+type Ask = dyn Fn(&str, &Value) -> Option<Answer> + Send + Sync;
+
+#[derive(Clone)]
+struct Script(Arc<Ask>);
+
+impl std::fmt::Debug for Script {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Script")
+    }
+}
+
 /// A call as it was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
@@ -81,7 +118,9 @@ struct Shared {
     world: Mutex<World>,
     faults: Mutex<Vec<Fault>>,
     calls: Mutex<Vec<Call>>,
+    script: Mutex<Option<Script>>,
     latency: Mutex<Duration>,
+    listening: Mutex<Option<JoinHandle<()>>>,
     connections: Mutex<Vec<UnixStream>>,
     /// Grows with each start; a listener of an earlier life stops.
     life: Mutex<u32>,
@@ -109,7 +148,7 @@ impl FakeEngine {
             UnixListener::bind(&self.socket).expect("the socket's directory is there, its path short");
         let shared = Arc::clone(&self.shared);
         let life = *lock(&shared.life);
-        thread::spawn(move || {
+        let listening = thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(stream) = stream else { return };
                 if *lock(&shared.life) != life {
@@ -122,6 +161,7 @@ impl FakeEngine {
                 thread::spawn(move || http::serve(&stream, &shared));
             }
         });
+        *lock(&self.shared.listening) = Some(listening);
     }
 
     /// The host's name.
@@ -142,6 +182,22 @@ impl FakeEngine {
     /// Arranges or looks at the world behind the socket.
     pub fn with<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
         look(&mut lock(&self.shared.world))
+    }
+
+    /// From now on a script is asked first.
+    pub fn answer_by(&self, script: impl Fn(&str, &Value) -> Option<Answer> + Send + Sync + 'static) {
+        *lock(&self.shared.script) = Some(Script(Arc::new(script)));
+    }
+
+    /// What it was asked since the last time, without greetings: `METHOD /path?query`.
+    pub fn asked(&self) -> Vec<String> {
+        let line = |call: &Call| {
+            let method = call.call.split(' ').next().unwrap_or_default();
+            format!("{method} {}", call.target)
+        };
+        let asked = self.calls().iter().map(line).filter(|line| line != "GET /version").collect();
+        self.forget_calls();
+        asked
     }
 
     /// Lets `wrong` happen to the next `times` calls like `call` (`POST /containers/create`, or `*`).
@@ -211,8 +267,19 @@ impl FakeEngine {
 
     /// The daemon dies: connections break, nobody listens. The world stays.
     pub fn kill(&self) {
-        *lock(&self.shared.life) += 1;
+        self.crash();
         let _ = std::fs::remove_file(&self.socket);
+    }
+
+    /// The same, and its socket is left behind: it refuses.
+    pub fn crash(&self) {
+        *lock(&self.shared.life) += 1;
+        // The listener wakes, sees that its life is over, and closes.
+        if UnixStream::connect(&self.socket).is_ok()
+            && let Some(listening) = lock(&self.shared.listening).take()
+        {
+            let _ = listening.join();
+        }
         for connection in lock(&self.shared.connections).drain(..) {
             let _ = connection.shutdown(std::net::Shutdown::Both);
         }
@@ -220,6 +287,7 @@ impl FakeEngine {
 
     /// The daemon is back.
     pub fn revive(&self) {
+        let _ = std::fs::remove_file(&self.socket);
         self.listen();
     }
 }

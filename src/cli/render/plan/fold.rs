@@ -1,22 +1,22 @@
-//! Many moves told in one line.
+//! Folds many equal moves into one line.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::ps::natural;
+use super::super::cells::natural;
 use super::super::text::{ranges, some_of};
 use super::moves::{Move, MoveKind};
+use crate::model::reason::Reason;
 use crate::model::{NodeName, ServiceName, Slot};
-use crate::orchestrator::Reason;
 
-/// Moves alike up to so many are told one by one.
+/// Up to this many equal moves get a line each.
 const SINGLE_MAX: usize = 12;
-/// In a plan with more moves than this, only so few.
+/// The lower limit in a plan with many moves.
 const LARGE: usize = 48;
 const SINGLE_MAX_LARGE: usize = 3;
 /// Nodes that are named before the rest is counted.
 const NODES_MAX: usize = 8;
 
-/// A line about moves: what kind, which tasks and where, why.
+/// A line about moves: the kind, the tasks and their nodes, the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct MoveLine {
     pub(super) kind: MoveKind,
@@ -24,7 +24,7 @@ pub(super) struct MoveLine {
     pub(super) why: String,
 }
 
-/// The lines for the moves of one service, in a plan with so many moves in all.
+/// The lines for the moves of one service; `all` moves are in the whole plan.
 pub(super) fn lines(service: &ServiceName, moves: &[Move], total: usize, is_whole: bool) -> Vec<MoveLine> {
     let single_max = match (is_whole, total > LARGE) {
         (true, _) => usize::MAX,
@@ -74,7 +74,7 @@ fn folded(service: &ServiceName, moves: &[&Move]) -> String {
     format!("{service}.{}: {}", ranges(&numbers), places(moves))
 }
 
-/// On which nodes, and how many on each if that is more than one: `h1 x10, h2`.
+/// The nodes, with the number of tasks on each if it is more than one: `h1 x10, h2`.
 pub(super) fn places<'a>(moves: impl IntoIterator<Item = &'a &'a Move>) -> String {
     let mut counts: BTreeMap<&NodeName, usize> = BTreeMap::new();
     for one in moves {
@@ -91,10 +91,10 @@ pub(super) fn places<'a>(moves: impl IntoIterator<Item = &'a &'a Move>) -> Strin
     some_of(&counts.iter().map(node).collect::<Vec<_>>(), NODES_MAX)
 }
 
-/// Why, with the order where there is one: `stop first: image changed`.
+/// The reason, with the order if there is one: `stop first: image changed`.
 fn why(one: &Move) -> String {
     let why = match &one.why {
-        // The fields stand right above, with their values.
+        // The fields and their values are in the lines above.
         Reason::SpecChanged { fields } if fields.len() > 1 => format!("{} fields changed", fields.len()),
         other => other.to_string(),
     };

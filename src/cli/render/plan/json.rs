@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::PlanView;
 use crate::diff::{DiffKind, ServiceDiff};
-use crate::orchestrator::Action;
 
 /// Grows when a field changes its meaning or goes; new fields do not count.
 const VERSION: u32 = 1;
@@ -23,7 +22,7 @@ pub fn plan(view: &PlanView<'_>) -> Value {
     let actions: Vec<Value> = waves
         .flat_map(|(wave, actions)| {
             actions.iter().map(move |one| {
-                let mut value = action(one);
+                let mut value = one.to_json();
                 value["wave"] = wave.into();
                 value
             })
@@ -53,30 +52,5 @@ fn service(service: &ServiceDiff) -> Value {
 fn note(note: &crate::orchestrator::Note) -> Value {
     let mut value = json!(note);
     value["message"] = note.to_string().into();
-    value
-}
-
-/// One action.
-#[must_use]
-pub fn action(action: &Action) -> Value {
-    let mut value = json!({
-        "id": action.id,
-        "node": action.node,
-        "verb": action.what.verb(),
-        "object": action.what.object(),
-        "why": action.why.to_string(),
-    });
-    // The reason is an object with its own fields; they stand beside the others.
-    if let Value::Object(reason) = json!(action.why) {
-        for (key, field) in reason {
-            let key = if value.get(&key).is_some() { format!("reason_{key}") } else { key };
-            value[key] = field;
-        }
-    }
-    if let Some(task) = action.what.task() {
-        value["service"] = task.service.as_str().into();
-        value["slot"] = task.slot.to_string().into();
-        value["task"] = task.id.as_str().into();
-    }
     value
 }

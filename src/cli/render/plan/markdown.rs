@@ -1,8 +1,8 @@
-//! A plan for a pull request: the sum in sight, the rest folded, one marker so that a later run finds
-//! its comment again.
+//! A plan as a comment on a pull request: the sum is visible, the rest folded, and a marker lets a later run find
+//! the comment again.
 //!
-//! Nothing in a value can end the block it is in or become Markdown or HTML of its own, and the whole is
-//! short enough for a comment: what does not fit is cut, and says so.
+//! No value can end its block or become Markdown or HTML of its own, and the comment is never too long: text
+//! that does not fit is cut, with a note.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use super::PlanView;
 use super::moves::Moves;
 use super::text::{Depth, Mark, drift_lines, sections, summary};
 
-/// A comment on GitHub holds 65,536 characters. The parts below come to less, in bytes even.
+/// The size limits. A comment on GitHub holds 65,536 characters; the parts below have fewer bytes together.
 const BLOCK_BYTES_MAX: usize = 45_000;
 /// Of drift, of notes, and of findings each.
 const LIST_BYTES_MAX: usize = 6_000;
@@ -58,7 +58,7 @@ pub fn markdown(view: &PlanView<'_>) -> String {
         block.truncate(floor(&block, BLOCK_BYTES_MAX));
         if block.len() < whole {
             let kilobytes = (whole - block.len()).div_ceil(1000);
-            let _ = write!(block, "\n… cut: {kilobytes} kB more are too long for a comment\n");
+            let _ = write!(block, "\n… cut: another {kilobytes} kB do not fit into a comment\n");
         }
         let fence = fence(&block);
         let _ = write!(
@@ -77,7 +77,7 @@ pub fn markdown(view: &PlanView<'_>) -> String {
     out
 }
 
-/// That there is no plan, and why: the same comment, should there be one already.
+/// The comment if there is no plan, with the reason. It replaces an earlier comment.
 #[must_use]
 pub fn no_plan(stack: &str, found: &[Finding]) -> String {
     let mut out = head(stack, &format!("Stack `{stack}`"));
@@ -125,7 +125,7 @@ fn list(out: &mut String, items: impl Iterator<Item = (&'static str, String)>) {
         let _ = writeln!(out, "- {sign} {}{}", &text[..end], if end < text.len() { "…" } else { "" });
     }
     if left_out > 0 {
-        let _ = writeln!(out, "- … and {left_out} more: too many for a comment");
+        let _ = writeln!(out, "- … and {left_out} more, which do not fit into a comment");
     }
 }
 
@@ -134,13 +134,13 @@ fn floor(text: &str, max: usize) -> usize {
     (0..=max.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
-/// Longer than any run of backticks inside, which could end the block.
+/// A fence longer than any run of backticks inside, which could end the block.
 fn fence(block: &str) -> String {
     let longest = block.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     "`".repeat(longest.max(2) + 1)
 }
 
-/// Text in which Markdown and HTML find nothing of theirs.
+/// Text with Markdown and HTML escaped.
 fn escaped(text: &str) -> String {
     let text = super::super::text::clean(text);
     let mut out = String::with_capacity(text.len());
@@ -175,7 +175,10 @@ mod tests {
     fn lists_are_cut_and_say_so() {
         let mut out = String::new();
         list(&mut out, (0..100).map(|_| ("x", "é".repeat(600))));
-        assert!(out.len() < LIST_BYTES_MAX + 200 && out.ends_with("more: too many for a comment\n"), "{out}");
+        assert!(
+            out.len() < LIST_BYTES_MAX + 200 && out.ends_with("more, which do not fit into a comment\n"),
+            "{out}"
+        );
         assert!(out.lines().next().is_some_and(|line| line.ends_with("é…")), "{out}");
     }
 }

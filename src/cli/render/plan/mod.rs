@@ -1,8 +1,7 @@
 //! A plan for people, for programs and for pull requests.
 //!
-//! All three tell the same: what differs, field by field; what will be done, slot by slot; what one
-//! should know; and the sum of it. People get it folded, so that a stack of a thousand tasks still fits
-//! on a screen; programs get every action.
+//! All three show the same: the changed fields, the actions for each slot, the notes, and the sum. Text for
+//! people is folded, so that a stack of a thousand tasks still fits on a screen; programs get every action.
 
 mod fold;
 mod json;
@@ -15,33 +14,31 @@ use crate::diff::{Change, StackDiff};
 use crate::model::{ClusterName, StackName, StackSpec};
 use crate::orchestrator::{Drifted, Forecast, Note};
 
-pub use json::{action as action_json, plan as to_json};
+pub use json::plan as to_json;
 pub use markdown::{findings, markdown, no_plan};
 pub(in crate::cli) use shown::short_digest;
 pub use text::{summary, text};
 
-/// What a plan is shown from.
+/// A plan to be shown.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanView<'a> {
-    /// The stack.
     pub stack: &'a StackName,
-    /// The cluster.
     pub cluster: &'a ClusterName,
-    /// Nodes that were looked at.
+    /// Number of observed nodes.
     pub nodes: usize,
-    /// Live tasks of the stack that were found there.
+    /// Number of live tasks of the stack.
     pub tasks: usize,
     /// Field by field.
     pub diff: &'a StackDiff,
     /// Action by action.
     pub forecast: &'a Forecast,
-    /// What happened behind the file's back.
+    /// Drift since the last release.
     pub drift: &'a Drifted,
-    /// What one should know.
+    /// Notes for the user.
     pub notes: &'a [Note],
-    /// What is wanted, for a word on new services; there is none when a stack is removed.
+    /// The declared stack, to describe new services; none when a stack is removed.
     pub wanted: Option<&'a StackSpec>,
-    /// Nothing folded, nothing cut.
+    /// Whether to show everything, unfolded.
     pub is_whole: bool,
 }
 

@@ -1,9 +1,11 @@
-//! Actions seen as moves: what happens to a slot, whatever number of actions that takes.
+//! Groups actions into moves: what happens to a slot, by however many actions.
 
 use std::collections::BTreeMap;
 
+use crate::model::action::What;
+use crate::model::reason::Reason;
 use crate::model::{NodeName, ServiceName, Slot};
-use crate::orchestrator::{Forecast, Reason, What};
+use crate::orchestrator::Forecast;
 
 /// What happens to a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +19,7 @@ pub(in crate::cli::render) struct Move {
     pub(in crate::cli::render) why: Reason,
 }
 
-/// In one word, in the order in which a plan tells them.
+/// The kind of a move, in the order in which a plan lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::cli::render) enum MoveKind {
     Create,
@@ -28,7 +30,7 @@ pub(in crate::cli::render) enum MoveKind {
     Remove,
 }
 
-/// What happens besides: on which nodes, by what.
+/// Actions that belong to no slot: on which nodes, and which.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::cli::render) struct Moves<'a> {
     pub(in crate::cli::render) services: BTreeMap<&'a ServiceName, Vec<Move>>,
@@ -60,7 +62,7 @@ impl<'a> Moves<'a> {
                 What::RemoveNetwork { name } => moves.old_networks.entry(name).or_default().push(node),
                 What::CreateVolume { volume } => moves.volumes.entry(&volume.name).or_default().push(node),
                 What::PullImage { image } => moves.images.entry(image).or_default().push(node),
-                // A task is made in order to be started; the start says it. No plan goes back.
+                // A task is made to be started, so only the start is shown. No plan rolls back.
                 What::CreateTask { .. } | What::StartAgain { .. } => {}
                 What::StartTask { task } => {
                     let seen = slots.entry((&task.service.service, &task.slot)).or_default();
@@ -87,7 +89,7 @@ impl<'a> Moves<'a> {
                     continue;
                 }
             };
-            // One of them is the stopped task itself.
+            // One of the removed tasks is the stopped task itself.
             moves.cleared += seen.removed.saturating_sub(usize::from(seen.stopped.is_some()));
             moves.services.entry(service).or_default().push(Move {
                 slot: slot.clone(),

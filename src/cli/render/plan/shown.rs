@@ -1,4 +1,4 @@
-//! Values of fields, as a plan shows them: short ones in a line, long ones as a difference of lines.
+//! Values of fields in a plan: short ones on one line, long ones as a line diff.
 
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
@@ -7,11 +7,11 @@ use super::super::style::{ADD, FAINT, REMOVE, paint};
 use super::super::text::{clean, clean_block, width};
 use crate::diff::Change;
 
-/// Longer values are told as a difference of lines.
+/// Longer values are shown as a line diff.
 const INLINE_COLUMNS_MAX: usize = 60;
-/// Lines of a difference that are shown before the rest is counted.
+/// Lines of a diff that are shown before the rest is counted.
 const DIFF_LINES_MAX: usize = 16;
-/// What the difference puts in place of a value that looks like a password.
+/// Stands for a value that looks like a password.
 const HIDDEN: &str = crate::diff::HIDDEN;
 /// Hex digits of a digest that people compare.
 const DIGEST_CHARS: usize = 12;
@@ -48,7 +48,7 @@ fn is_image(value: Option<&Value>) -> bool {
     value.and_then(Value::as_str).is_some_and(|text| text.contains("@sha256:"))
 }
 
-/// Bare where nothing can be misread, else quoted.
+/// Unquoted if it cannot be misread, else quoted.
 fn string(text: &str, is_whole: bool) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@+=*,%~".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {
@@ -57,7 +57,7 @@ fn string(text: &str, is_whole: bool) -> String {
     clean(&Value::from(text).to_string()).into_owned()
 }
 
-/// `nginx:1.25@sha256:0123456789ab…`: nobody compares sixty-four digits.
+/// `nginx:1.25@sha256:0123456789ab…`: a dozen digits are enough to compare.
 pub(in crate::cli) fn short_digest(text: &str) -> String {
     match text.split_once("@sha256:") {
         Some((name, hex)) if hex.len() > DIGEST_CHARS => format!("{name}@sha256:{}…", &hex[..DIGEST_CHARS]),

@@ -9,8 +9,8 @@ use super::*;
 use crate::model::node::{Availability, Member, NodeFacts, NodeView, Role};
 use crate::model::observed::{Observed, ObservedNode};
 use crate::model::spec::{
-    NetworkSpec, Placement, Platform, Port, Protocol, PublishMode, ServiceMode, ServiceSpec, TaskSpec,
-    UpdateConfig, UpdateOrder,
+    Healthcheck, NetworkSpec, Placement, Platform, Port, Protocol, PublishMode, ServiceMode, ServiceSpec,
+    TaskSpec, UpdateConfig, UpdateOrder,
 };
 use crate::model::task::Slot;
 use crate::model::{Health, NodeName, ServiceName, Task, TaskId, TaskStatus, Timestamp};
@@ -34,6 +34,12 @@ fn edit(service: &mut ServiceSpec, change: impl FnOnce(&mut TaskSpec)) {
     let mut task = (*service.task).clone();
     change(&mut task);
     service.task = Arc::new(task);
+}
+
+/// So that it is known to have no health check, whatever its image brings, and how long its tasks must hold.
+fn uncheck(service: &mut ServiceSpec) {
+    let none = Healthcheck { test: vec!["NONE".into()], ..Healthcheck::default() };
+    edit(service, |task| task.healthcheck = Some(none));
 }
 
 fn stack(services: Vec<ServiceSpec>) -> StackSpec {
@@ -138,6 +144,7 @@ fn before() -> StackSpec {
         task.environment.insert("DB_PASSWORD".into(), Some("old".into()));
         task.command = Some(vec!["serve".into(), "--workers=2".into(), "--listen=0.0.0.0:80".into()]);
     });
+    uncheck(&mut web);
     let api = service("api", "api:1", ServiceMode::Replicated { replicas: 1 });
     let old = service("old", "old:9", ServiceMode::Replicated { replicas: 1 });
     let same = service("same", "same:1", THREE);
@@ -273,6 +280,7 @@ fn nothing_to_do_says_what_was_looked_at() {
 #[test]
 fn many_tasks_take_one_line() {
     let mut big = service("web", "nginx:1.24", ServiceMode::Replicated { replicas: 40 });
+    uncheck(&mut big);
     let empty = StackSpec::empty(StackName::unchecked("shop"));
     let new = stack(vec![big.clone()]);
     insta::assert_snapshot!(show(&observed(4, &empty), &new, text), @r#"

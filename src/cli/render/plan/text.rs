@@ -18,10 +18,10 @@ use crate::model::{NodeName, ServiceMode, ServiceName, ServiceSpec};
 const NODES_MAX: usize = 8;
 /// Names are set in a column up to this.
 const NAME_COLUMNS_MAX: usize = 24;
-/// Forecasts below this are not worth a word.
+/// Shorter forecasts are not mentioned.
 const DURATION_MIN_MS: i64 = 3_000;
 
-/// One line before it is drawn: terminals and pull requests draw it differently.
+/// One line before rendering: terminals and pull requests render it differently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) mark: Mark,
@@ -29,7 +29,7 @@ pub(super) struct Line {
     pub(super) text: String,
 }
 
-/// The sign in front of a line.
+/// The sign at the start of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
     Add,
@@ -123,7 +123,7 @@ pub(super) struct DriftLines {
     pub(super) found: Vec<String>,
 }
 
-/// What happened behind the file's back, if anything did.
+/// Drift since the last release, if there is any.
 pub(super) fn drift_lines(view: &PlanView<'_>) -> Option<DriftLines> {
     let release = view.drift.release.filter(|_| !view.drift.found.is_empty())?;
     let found = view.drift.found.iter().map(|one| {
@@ -141,13 +141,13 @@ pub(super) fn heading(view: &PlanView<'_>) -> String {
     )
 }
 
-/// What differs and what is done, in paragraphs: changed services one by one, since there is most to
-/// read; then a line for each that comes or goes; then what belongs to no service.
+/// Changes and actions, in paragraphs: changed services one by one, then a line for each added or removed
+/// service, then what belongs to no service.
 pub(super) fn sections(view: &PlanView<'_>, moves: &Moves<'_>) -> Vec<Vec<Line>> {
     let total: usize = moves.services.values().map(Vec::len).sum();
     let mut services: Vec<(&ServiceName, DiffKind, &[Change])> =
         view.diff.services.iter().map(|service| (&service.name, service.kind, &*service.changes)).collect();
-    // Moves of services that the difference does not name: none today, and none may be lost.
+    // Moves of services that the diff does not name: none today, and none may be dropped.
     for &name in moves.services.keys() {
         if !services.iter().any(|(known, ..)| *known == name) {
             services.push((name, DiffKind::Removed, &[]));
@@ -187,7 +187,7 @@ pub(super) fn sections(view: &PlanView<'_>, moves: &Moves<'_>) -> Vec<Vec<Line>>
     sections
 }
 
-/// A service that comes or goes as a whole: `web   nginx:1.25, 3 replicas on h1, h2, h3`.
+/// An added or removed service: `web   nginx:1.25, 3 replicas on h1, h2, h3`.
 fn one_line(view: &PlanView<'_>, name: &ServiceName, kind: DiffKind, moves: &[Move], column: usize) -> Line {
     let spec = view.wanted.and_then(|spec| spec.services.get(name));
     let (mark, about) = match (kind, spec) {
@@ -254,8 +254,8 @@ fn about(spec: &ServiceSpec, is_whole: bool) -> String {
     clean(&words.join(", ")).into_owned()
 }
 
-/// Networks, volumes, images, and what is cleared away. Which host pulls what follows from who runs
-/// where: unless all is asked for, the sum at the end is enough.
+/// Networks, volumes, images, and removed containers. Image pulls follow from placement, so that the sum at the
+/// end is enough unless the user asked for everything.
 fn rest_lines(moves: &Moves<'_>, is_whole: bool, lines: &mut Vec<Line>) {
     let mut add = |mark, what: &str, name: &str, nodes: &[&NodeName]| {
         let nodes: Vec<&str> = nodes.iter().map(|node| node.as_str()).collect();
@@ -281,7 +281,7 @@ fn rest_lines(moves: &Moves<'_>, is_whole: bool, lines: &mut Vec<Line>) {
     }
 }
 
-/// The last line of a plan: what it comes to.
+/// The last line of a plan: the sum of its actions.
 #[must_use]
 pub fn summary(view: &PlanView<'_>) -> String {
     if view.forecast.waves.is_empty() {
@@ -291,8 +291,8 @@ pub fn summary(view: &PlanView<'_>) -> String {
             count(view.tasks, "task"),
             count(view.nodes, "node")
         );
-        // A field may differ without anything to do about it, such as a replica count of a stack that
-        // has just that many already.
+        // A field may differ without an action, such as a replica count that
+        // the running tasks match already.
         let head = if view.diff.is_empty() { "No changes." } else { "Nothing to do." };
         return format!("{} {checked}", paint(GOOD, head));
     }
@@ -305,7 +305,7 @@ pub fn summary(view: &PlanView<'_>) -> String {
             parts.push(format!("{number} {what}"));
         }
     }
-    let mut text = if parts.is_empty() { "no task to touch".to_owned() } else { parts.join(", ") };
+    let mut text = if parts.is_empty() { "no task to change".to_owned() } else { parts.join(", ") };
     let _ = write!(text, " on {}", count(sum.nodes as usize, "node"));
     if !moves.images.is_empty() {
         let _ = write!(text, "; {} to pull", count(moves.images.len(), "image"));

@@ -1,11 +1,11 @@
-//! A run for programs: one JSON object a line, each with its `type` and the time it was said `at`.
+//! A run as JSON lines, each with its `type` and its time in `at`.
 
 use serde_json::{Value, json};
 
-use super::super::plan::action_json;
 use super::Happened;
+use crate::model::action::{Action, Outcome};
+use crate::model::json::stamped;
 use crate::model::{Health, TaskStatus, Timestamp};
-use crate::orchestrator::{Action, Outcome};
 
 /// Grows when a field changes its meaning or goes; new types and fields do not count.
 const VERSION: u32 = 1;
@@ -16,19 +16,19 @@ pub fn version(at: Timestamp) -> Value {
     stamped(at, "version", json!({ "version": VERSION, "stackctl": env!("CARGO_PKG_VERSION") }))
 }
 
-/// An action that will be done if all goes well.
+/// An action of the forecast.
 #[must_use]
 pub fn planned(at: Timestamp, action: &Action) -> Value {
-    stamped(at, "planned_action", action_json(action))
+    stamped(at, "planned_action", action.to_json())
 }
 
-/// Something that happened.
+/// An event.
 #[must_use]
 pub fn line(at: Timestamp, happened: Happened<'_>) -> Value {
     match happened {
-        Happened::Began(action) => stamped(at, "action_start", action_json(action)),
+        Happened::Began(action) => stamped(at, "action_start", action.to_json()),
         Happened::Ended(action, outcome) => {
-            let mut value = action_json(action);
+            let mut value = action.to_json();
             match outcome {
                 Outcome::Done => value["outcome"] = "done".into(),
                 Outcome::Started(status) => {
@@ -62,18 +62,10 @@ pub fn line(at: Timestamp, happened: Happened<'_>) -> Value {
     }
 }
 
-/// An object with its type and time in front.
-#[must_use]
-pub fn stamped(at: Timestamp, kind: &str, mut value: Value) -> Value {
-    value["type"] = kind.into();
-    value["at"] = at.to_string().into();
-    value
-}
-
 fn state(status: Option<TaskStatus>) -> Value {
     match status {
         None => json!({ "state": "gone" }),
-        // No check is no health, rather than a health called none.
+        // Without a health check the field is absent.
         Some(TaskStatus::Running { health: Health::None }) => json!({ "state": "running" }),
         Some(status) => json!(status),
     }

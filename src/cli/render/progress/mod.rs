@@ -1,8 +1,8 @@
-//! A run as it goes: rows that are drawn over and over on a terminal, lines with the time in front
-//! everywhere else, JSON lines for programs.
+//! The progress of a run: rows that are redrawn on a terminal, lines with a time elsewhere, JSON lines for
+//! programs.
 //!
-//! [`Board`] keeps what is known so far; it is told each [`Happened`] and hands out text. It draws
-//! nothing and reads no clock.
+//! [`Board`] keeps the state so far; it takes each [`Happened`] and returns text. It draws nothing and reads no
+//! clock.
 
 mod json;
 mod rows;
@@ -13,32 +13,35 @@ use super::age::elapsed;
 use super::plan::moves::{MoveKind, Moves};
 use super::style::{ADD, BAD, CHANGE, FAINT, paint};
 use super::text::{clean, count, pad};
+use crate::model::action::{Action, ActionId, Failure, Outcome, TaskHandle, What};
+use crate::model::reason::Reason;
 use crate::model::{Health, NodeName, ServiceName, Slot, TaskId, TaskStatus, Timestamp};
-use crate::orchestrator::{Action, ActionId, Failure, Forecast, Notice, Outcome, Reason, TaskHandle, What};
+use crate::orchestrator::{Forecast, Notice};
 
-pub use json::{line as json_line, planned, stamped, version};
+pub use crate::model::json::stamped;
+pub use json::{line as json_line, planned, version};
 
-/// Something that happened in a run.
+/// An event of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Happened<'a> {
     /// An action was begun.
     Began(&'a Action),
     /// An action ended.
     Ended(&'a Action, &'a Outcome),
-    /// A task was seen doing something; `None` if it is gone.
+    /// The status of a task was observed; `None` if it is gone.
     Seen(&'a NodeName, &'a TaskHandle, Option<TaskStatus>),
     /// A node went silent.
     Silent(&'a NodeName, &'a str),
-    /// The run turned.
+    /// The run changed its course, such as to a rollback.
     Noticed(&'a Notice),
 }
 
-/// What is known of a run so far.
+/// The state of a run so far.
 #[derive(Debug, Clone)]
 pub struct Board {
     stack: String,
     began: Timestamp,
-    /// When a line was last said.
+    /// The time of the last line.
     said: Timestamp,
     services: BTreeMap<ServiceName, Row>,
     /// Actions that belong to no task: networks, volumes, images.
@@ -49,25 +52,38 @@ pub struct Board {
 #[derive(Debug, Clone, Default)]
 struct Row {
     slots: BTreeMap<Slot, Stand>,
-    /// From the first action of the service to its last slot.
+    /// The time from the first action of the service to its last slot.
     began: Option<Timestamp>,
     ended: Option<Timestamp>,
 }
 
-/// How a slot stands.
+/// The state of a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stand {
     is_removal: bool,
     phase: Phase,
     node: Option<NodeName>,
-    /// Which task was started in it last: what becomes of another is not the slot's story any more.
+    /// The task that was started in it last; other tasks no longer matter for the slot.
     task: Option<TaskId>,
+    /// Whether that task is up; with start-first the old task may still have to be stopped.
+    is_up: bool,
+}
+
+impl Stand {
+    /// Whether the slot serves, as users of the service see it.
+    fn counts(&self) -> bool {
+        match self.phase {
+            Phase::Done => true,
+            Phase::Moving(_) => self.is_up,
+            Phase::Waiting | Phase::Failed(_) => false,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Phase {
     Waiting,
-    /// With the word for it: `stopping`, `starting`, `not healthy yet`.
+    /// In motion: `stopping`, `starting`, `not healthy yet`.
     Moving(String),
     Done,
     Failed(String),
@@ -88,7 +104,7 @@ struct Open {
 }
 
 impl Board {
-    /// A run that is about to do what was forecast.
+    /// The state before a run with this forecast.
     #[must_use]
     pub fn new(stack: &str, forecast: &Forecast, began: Timestamp) -> Self {
         let mut services: BTreeMap<ServiceName, Row> = BTreeMap::new();
@@ -97,7 +113,7 @@ impl Board {
             for one in moves {
                 let is_removal = one.kind == MoveKind::Remove;
                 let node = one.to.or(one.from);
-                let stand = Stand { is_removal, phase: Phase::Waiting, node, task: None };
+                let stand = Stand { is_removal, phase: Phase::Waiting, node, task: None, is_up: false };
                 row.slots.insert(one.slot, stand);
             }
         }
@@ -112,7 +128,7 @@ impl Board {
         }
     }
 
-    /// Takes note of what happened. The answer is a line for those who watch no rows, if it is worth one.
+    /// Takes an event. Returns a line for output without rows, if the event deserves one.
     pub fn take(&mut self, now: Timestamp, happened: Happened<'_>) -> Option<String> {
         let line = match happened {
             Happened::Began(action) => {
@@ -129,7 +145,7 @@ impl Board {
         line.map(|(subject, text)| self.line(now, &subject, &text))
     }
 
-    /// A line for when nothing was said for a while, so that silence is never taken for a hang.
+    /// A sign of progress after a quiet time, so that a long wait does not look like a hang.
     pub fn heartbeat(&mut self, now: Timestamp, every_ms: i64) -> Option<String> {
         if now.since_ms(self.said) < every_ms {
             return None;
@@ -180,13 +196,17 @@ impl Board {
         };
         let text = format!("{word} on {}", action.node);
         self.open.insert(action.id, Open { began: now, text, is_chore });
-        // Clearing away an ended or a failed task says nothing about its slot.
+        // The removal of an ended or failed task does not change the state of its slot.
         let is_aside = matches!(action.what, What::RemoveTask { .. }) || action.why == Reason::Withdrawn;
         if let Some(task) = action.what.task()
             && !is_aside
             && let Some((row, stand)) = self.stand(&task)
         {
             row.get_or_insert(now);
+            let stops_another = matches!(action.what, What::StopTask { .. })
+                && action.why != Reason::RolledBack
+                && stand.task.as_ref().is_some_and(|started| *started != task.id);
+            stand.is_up = stops_another && stand.counts();
             stand.phase = Phase::Moving(word);
             stand.node = Some(action.node.clone());
             if matches!(action.what, What::StartTask { .. } | What::StartAgain { .. }) {
@@ -232,12 +252,14 @@ impl Board {
             }
             What::StopTask { .. } => {
                 let is_removal = self.stand(&task).is_some_and(|(_, stand)| stand.is_removal);
-                if is_removal || action.why == Reason::RolledBack {
+                // With start-first this was the last action.
+                let is_up = self.stand(&task).is_some_and(|(_, stand)| stand.is_up);
+                if is_removal || is_up || action.why == Reason::RolledBack {
                     self.settle(now, &task, Phase::Done);
                 }
                 line(format!("stopped on {node}{took}"))
             }
-            // Told by the start that follows, or not worth a line.
+            // Covered by the start that follows, or not worth a line.
             What::CreateTask { .. } | What::RemoveTask { .. } => None,
             What::PullImage { .. }
             | What::CreateNetwork { .. }
@@ -281,12 +303,16 @@ impl Board {
             return None;
         }
         let (before, after) = (stand.phase.clone(), phase(status));
-        // An old task on its way out is of no interest, nor is one that is still being moved, nor the
-        // failed one once its slot goes back.
+        // Not shown: an old task that is being stopped, a task that is still being moved, and a
+        // failed task whose slot rolls back.
         let passes = ["stopping", "creating", "rolling back"];
-        if stand.is_removal || matches!(&before, Phase::Moving(word) if passes.contains(&word.as_str())) {
+        let is_passing = matches!(&before, Phase::Moving(word) if passes.contains(&word.as_str()));
+        // A new task beside an old one is shown once it fails.
+        let falls_beside = stand.is_up && after != Phase::Done;
+        if stand.is_removal || (is_passing && !falls_beside) {
             return None;
         }
+        stand.is_up = false;
         self.settle(now, task, after.clone());
         let name = self.name(task);
         match (before, after) {
@@ -317,15 +343,15 @@ impl Board {
         row.ended = is_over.then(|| row.ended.unwrap_or(now));
     }
 
-    /// Slots that are as they should be, and how many there are to see to.
+    /// Slots that are done, and all slots of the run.
     #[must_use]
     pub fn tasks(&self) -> (usize, usize) {
         let stands = self.services.values().flat_map(|row| row.slots.values());
-        let done = stands.clone().filter(|stand| stand.phase == Phase::Done).count();
+        let done = stands.clone().filter(|stand| stand.counts()).count();
         (done, stands.count())
     }
 
-    /// The last line of a run that went well: `shop is up: 8 tasks in 12s`.
+    /// The last line of a successful run: `shop is up: 8 tasks in 12s`.
     #[must_use]
     pub fn last_line(&self, now: Timestamp) -> String {
         let (done, _) = self.tasks();
@@ -351,7 +377,7 @@ fn phase(status: Option<TaskStatus>) -> Phase {
     }
 }
 
-/// The subject of a line is named before; the verb alone is left.
+/// Keeps the verb of a line, whose subject was named before.
 fn first_word(verb: &str) -> &str {
     verb.split(' ').next().unwrap_or(verb)
 }

@@ -1,4 +1,4 @@
-//! The rows of a terminal: one for each service in motion, the others folded.
+//! The rows of a terminal: one for each service in motion, with the others folded.
 
 use super::super::age::elapsed;
 use super::super::style::{ADD, BAD, FAINT, STRONG, paint};
@@ -6,7 +6,7 @@ use super::super::text::{clean, count, ellipsis, pad, width};
 use super::{Board, Phase, Row};
 use crate::model::{ServiceName, Timestamp};
 
-/// Turns while something moves.
+/// The spinner.
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 const SPIN_MS: i64 = 100;
 const NAME_COLUMNS_MAX: usize = 24;
@@ -21,7 +21,7 @@ enum Look {
 }
 
 impl Board {
-    /// The rows as they are now, no wider than `columns` and no more than `most` of them.
+    /// The current rows, at most `columns` wide, and at most `most` of them.
     #[must_use]
     pub fn rows(&self, now: Timestamp, columns: usize, most: usize) -> Vec<String> {
         let (done, total) = self.tasks();
@@ -106,7 +106,7 @@ impl Row {
             Look::Moving => spinner.to_owned(),
             Look::Waiting => paint(FAINT, "·"),
         };
-        let done = self.slots.values().filter(|stand| stand.phase == Phase::Done).count();
+        let done = self.slots.values().filter(|stand| stand.counts()).count();
         let counts = format!("{done}/{}", self.slots.len());
         let time = match (self.began, self.ended) {
             (Some(began), Some(ended)) => elapsed(ended.since_ms(began)),
@@ -127,7 +127,7 @@ impl Row {
         format!("  {sign} {head}{what}  {}", paint(FAINT, time)).trim_end().to_owned()
     }
 
-    /// The one thing that is most worth telling.
+    /// The most important fact about a service.
     fn what(&self, look: Look, name: &ServiceName) -> String {
         let tell = |fits: fn(&Phase) -> Option<&str>| {
             let found: Vec<String> = self

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use anstream::adapter::strip_str;
 
 use super::*;
+use crate::model::action::FailureKind;
+use crate::model::action::{ServicePlan, TaskPlan};
+use crate::model::reason::Reason;
 use crate::model::{ClusterName, SpecHash, StackName, TaskId, TaskSpec};
-use crate::orchestrator::action::{ServicePlan, TaskPlan};
-use crate::orchestrator::{FailureKind, Reason};
 
 fn task(name: &str, node: &str) -> Arc<TaskPlan> {
     let (service, slot) = name.rsplit_once('.').unwrap();
@@ -147,6 +148,66 @@ fn rows_show_each_service_once() {
       … 1 service waiting
       … 1 service done
     "#);
+}
+
+/// With start-first the new task is up before the old one goes: it counts from then on.
+#[test]
+fn a_new_task_beside_the_old_one_counts_once_it_is_up() {
+    let old = |name: &str| TaskHandle {
+        id: TaskId::unchecked(&format!("{name}.old")),
+        ..task(name, "h1").handle()
+    };
+    let stop_old = |id, name: &str| action(id, "h1", What::StopTask { task: old(name), grace: None });
+    let actions =
+        vec![start(0, "web.1", "h1"), stop_old(1, "web.1"), start(2, "web.2", "h1"), stop_old(3, "web.2")];
+    let forecast = Forecast { waves: vec![actions.clone()], ..Forecast::default() };
+    let mut board = Board::new("shop", &forecast, Timestamp(0));
+    // Without the sign in front and the time behind.
+    let row = |board: &Board, ms| {
+        let row = strip_str(&board.rows(Timestamp(ms), 100, 10)[1]).to_string();
+        let words: Vec<&str> = row.split_whitespace().collect();
+        words[1..words.len() - 1].join(" ")
+    };
+    let (node, starting) = (NodeName::unchecked("h1"), TaskStatus::Running { health: Health::Starting });
+    let healthy = TaskStatus::Running { health: Health::Healthy };
+    let mut shown = Vec::new();
+    board.take(Timestamp(0), Happened::Began(&actions[0]));
+    board.take(Timestamp(100), Happened::Ended(&actions[0], &Outcome::Started(starting)));
+    shown.push(row(&board, 200));
+    let first = actions[0].what.task().unwrap();
+    board.take(Timestamp(1000), Happened::Seen(&node, &first, Some(healthy)));
+    board.take(Timestamp(1000), Happened::Began(&actions[1]));
+    shown.push(row(&board, 1100));
+    let gone = Some(TaskStatus::Exited { exit_code: 143 });
+    board.take(Timestamp(1500), Happened::Seen(&node, &old("web.1"), gone));
+    board.take(Timestamp(2000), Happened::Ended(&actions[1], &Outcome::Done));
+    shown.push(row(&board, 2000));
+    board.take(Timestamp(2000), Happened::Began(&actions[2]));
+    board.take(Timestamp(2100), Happened::Ended(&actions[2], &Outcome::Started(UP)));
+    board.take(Timestamp(7000), Happened::Began(&actions[3]));
+    shown.push(row(&board, 7100));
+    let mut fallen = board.clone();
+    board.take(Timestamp(8000), Happened::Ended(&actions[3], &Outcome::Done));
+    shown.push(row(&board, 9000));
+    assert_eq!(board.tasks(), (2, 2));
+    // The new one falls while the old one is being stopped.
+    let (second, fell) = (actions[2].what.task().unwrap(), Some(TaskStatus::Exited { exit_code: 1 }));
+    let line = plain(fallen.take(Timestamp(7500), Happened::Seen(&node, &second, fell)));
+    assert!(line.ends_with("ended with status 1 on h1"), "{line}");
+    fallen.take(Timestamp(8000), Happened::Ended(&actions[3], &Outcome::Done));
+    shown.push(row(&fallen, 9000));
+    assert_eq!(fallen.tasks(), (1, 2));
+    assert_eq!(
+        shown,
+        [
+            "web 0/2 web.1 waiting for its health check on h1",
+            "web 1/2 web.1 stopping on h1",
+            "web 1/2",
+            "web 2/2 web.2 stopping on h1",
+            "web 2/2 up",
+            "web 1/2 web.2 ended with status 1 on h1",
+        ]
+    );
 }
 
 /// Why a service goes back is said before that it does, and not again when the failed task is seen later.

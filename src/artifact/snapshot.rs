@@ -1,0 +1,260 @@
+//! A snapshot: everything about the hosts that a plan needs, and the drift of stacks from the ledger.
+//!
+//! Values of tasks are masked, see [`redact`](super::redact), and addresses of hosts are left out. What placement
+//! needs stays readable: nodes with their labels and sizes, images, names of volumes and networks, ports. Releases
+//! are left out, because they contain values too; the snapshot has the drift of each stack instead.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::envelope::in_order;
+use super::redact::Salt;
+use crate::model::ids::{TaskId, sha256_hex};
+use crate::model::node::{NodeFacts, NodeView, Unreachable};
+use crate::model::observed::ObservedNode;
+use crate::model::spec::Strategy;
+use crate::model::task::Slot;
+use crate::model::{
+    ClusterName, Member, NodeName, Observed, ServiceName, SpecHash, StackName, StackSpec, Task, TaskSpec,
+    TaskStatus, Timestamp,
+};
+use crate::orchestrator::{Drifted, PlanOptions};
+
+/// A whole snapshot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    pub cluster: ClusterName,
+    /// The time of the observation, by the observer's clock.
+    pub at: Timestamp,
+    /// Settings of the inventory that influence a plan.
+    strategy: Strategy,
+    task_history: u32,
+    nodes: BTreeMap<NodeName, Node>,
+    /// Why the node records of the ledger are unknown, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    records_unknown: Option<Unreachable>,
+    /// Why the set of hosts is unknown, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hosts_unknown: Option<Unreachable>,
+    /// The specs of tasks, by an arbitrary key that tasks of a service share.
+    specs: BTreeMap<String, TaskSpec>,
+    /// The stacks in the ledger.
+    pub stacks: BTreeMap<StackName, Stack>,
+    /// Why the ledger could not be read, if it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger_unknown: Option<String>,
+}
+
+/// A stack as the ledger has it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stack {
+    /// The current release, and the drift since then.
+    pub drift: Drifted,
+    /// Why that is unknown, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Node {
+    member: Member,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unreachable: Option<Unreachable>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    facts: Option<Box<NodeFacts>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tasks: Vec<TaskSeen>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct TaskSeen {
+    id: TaskId,
+    stack: StackName,
+    service: ServiceName,
+    slot: Slot,
+    attempt: u32,
+    is_job: bool,
+    spec: String,
+    /// The mark of the spec's hash.
+    hash: String,
+    container: String,
+    status: TaskStatus,
+    created_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    published: Vec<String>,
+}
+
+impl Document {
+    /// Makes a snapshot of an observation and the inventory's settings; `ledger_unknown` says why the ledger
+    /// could not be read.
+    #[must_use]
+    pub fn of(
+        observed: &Observed,
+        options: &PlanOptions,
+        stacks: BTreeMap<StackName, Stack>,
+        ledger_unknown: Option<String>,
+    ) -> Self {
+        let mut specs = Specs { cluster: &observed.cluster, masked: BTreeMap::new(), known: BTreeMap::new() };
+        let nodes = observed.nodes.iter().map(|(name, node)| {
+            let member = Member { address: String::new(), found_by: None, ..node.member.clone() };
+            let seen = match &node.view {
+                NodeView::Facts(facts) => {
+                    let tasks = facts.tasks.iter().map(|task| specs.task(task)).collect();
+                    let facts = Some(Box::new(NodeFacts { tasks: Vec::new(), ..NodeFacts::clone(facts) }));
+                    Node { member, unreachable: None, facts, tasks }
+                }
+                NodeView::Unreachable(why) => {
+                    Node { member, unreachable: Some(why.clone()), facts: None, tasks: Vec::new() }
+                }
+            };
+            (name.clone(), seen)
+        });
+        Self {
+            cluster: observed.cluster.clone(),
+            at: observed.at,
+            strategy: options.strategy,
+            task_history: options.task_history,
+            nodes: nodes.collect(),
+            records_unknown: observed.records_unknown.clone(),
+            hosts_unknown: observed.hosts_unknown.clone(),
+            specs: specs.masked,
+            stacks,
+            ledger_unknown,
+        }
+    }
+
+    /// The settings of the inventory.
+    #[must_use]
+    pub fn plan_options(&self, prune: bool) -> PlanOptions {
+        PlanOptions {
+            prune,
+            strategy: self.strategy,
+            task_history: self.task_history,
+            ..PlanOptions::default()
+        }
+    }
+
+    /// The observation. Values equal to those of the declared stack become readable; others stay hidden.
+    ///
+    /// # Errors
+    ///
+    /// The document is invalid, in words.
+    pub fn observed(&self, wanted: &StackSpec) -> Result<Observed, String> {
+        let mut known: BTreeMap<(&ServiceName, &str), Arc<TaskSpec>> = BTreeMap::new();
+        let mut nodes = BTreeMap::new();
+        for (name, node) in &self.nodes {
+            let view = match (&node.facts, &node.unreachable) {
+                (Some(facts), None) => {
+                    let mut facts = facts.clone();
+                    for seen in &node.tasks {
+                        facts.tasks.push(self.task(seen, name, wanted, &mut known)?);
+                    }
+                    NodeView::Facts(facts)
+                }
+                (None, Some(why)) => NodeView::Unreachable(why.clone()),
+                _ => return Err(format!("node {name} is neither present nor silent")),
+            };
+            nodes.insert(name.clone(), ObservedNode { member: node.member.clone(), view });
+        }
+        Ok(Observed {
+            cluster: self.cluster.clone(),
+            at: self.at,
+            nodes,
+            records_unknown: self.records_unknown.clone(),
+            hosts_unknown: self.hosts_unknown.clone(),
+        })
+    }
+
+    fn task<'d>(
+        &'d self,
+        seen: &'d TaskSeen,
+        node: &NodeName,
+        wanted: &StackSpec,
+        known: &mut BTreeMap<(&'d ServiceName, &'d str), Arc<TaskSpec>>,
+    ) -> Result<Task, String> {
+        let masked = self.specs.get(&seen.spec).ok_or_else(|| format!("no spec {}", seen.spec))?;
+        let mut task = Task {
+            id: seen.id.clone(),
+            stack: seen.stack.clone(),
+            service: seen.service.clone(),
+            slot: seen.slot.clone(),
+            node: node.clone(),
+            attempt: seen.attempt,
+            is_job: seen.is_job,
+            spec_hash: SpecHash::unchecked(&seen.hash),
+            spec: Arc::default(),
+            container: seen.container.clone(),
+            status: seen.status,
+            created_at: seen.created_at,
+            since: seen.since,
+            published: seen.published.clone(),
+        };
+        let salt = Salt::of(&self.cluster, &task);
+        let unmask = || match wanted.services.get(seen.service.as_str()) {
+            Some(service) if wanted.name == seen.stack => Arc::new(salt.unmasked(masked, &service.task)),
+            _ => Arc::new(masked.clone()),
+        };
+        task.spec = Arc::clone(known.entry((&seen.service, &seen.spec)).or_insert_with(unmask));
+        let hash = task.spec.hash();
+        // An older version may have hashed a task differently: such a task counts as different.
+        if salt.mark("hash", hash.as_str()) == seen.hash {
+            task.spec_hash = hash;
+        }
+        Ok(task)
+    }
+}
+
+/// A digest that is equal for two observations of an unchanged cluster, whatever their time.
+///
+/// # Panics
+///
+/// Never: what is seen has string keys and finite numbers.
+#[must_use]
+pub fn fingerprint(observed: &Observed) -> String {
+    let still = Observed { at: Timestamp(0), ..observed.clone() };
+    let document = Document::of(&still, &PlanOptions::default(), BTreeMap::new(), None);
+    let value = serde_json::to_value(document).expect("string keys and finite numbers");
+    format!("sha256:{}", sha256_hex(in_order(value).to_string().as_bytes()))
+}
+
+/// Masks specs.
+struct Specs<'a> {
+    cluster: &'a ClusterName,
+    masked: BTreeMap<String, TaskSpec>,
+    /// By service and hash: a service of a thousand tasks is masked once.
+    known: BTreeMap<(StackName, ServiceName, SpecHash), String>,
+}
+
+impl Specs<'_> {
+    fn task(&mut self, task: &Task) -> TaskSeen {
+        let salt = Salt::of(self.cluster, task);
+        let key = (task.stack.clone(), task.service.clone(), task.spec_hash.clone());
+        let spec = self.known.entry(key).or_insert_with(|| {
+            let masked = salt.masked(&task.spec);
+            let name =
+                sha256_hex(format!("{}/{}/{}", task.stack, task.service, masked.canonical_json()).as_bytes());
+            let name = name[..12].to_owned();
+            self.masked.insert(name.clone(), masked);
+            name
+        });
+        TaskSeen {
+            id: task.id.clone(),
+            stack: task.stack.clone(),
+            service: task.service.clone(),
+            slot: task.slot.clone(),
+            attempt: task.attempt,
+            is_job: task.is_job,
+            spec: spec.clone(),
+            hash: salt.mark("hash", task.spec_hash.as_str()),
+            container: task.container.clone(),
+            status: task.status,
+            created_at: task.created_at,
+            since: task.since,
+            published: task.published.clone(),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The topic of each code. All codes of a module have one topic; exceptions are listed.
+
+/// The topic of a code of a room.
+pub(super) fn of(room: &str, name: &str) -> &'static str {
+    match (room, name) {
+        ("compose", "bad_constraint" | "impossible_constraint" | "contradicting_constraints") => "placement",
+        ("compose", "no_such_company" | "too_few_nodes") => "placement",
+        ("compose", "start_first_with_host_port" | "start_first_with_address" | "idle_setting") => "updates",
+        ("compose", "never_healthy" | "never_completed" | "update_of_a_job" | "rollback_of_a_rollback") => {
+            "updates"
+        }
+        ("compose", "merged_otherwise" | "stays_empty" | "never_restarted" | "operator_without_braces") => {
+            "docker"
+        }
+        ("compose", name) if name.contains("port") || name.contains("subnet") => "networks",
+        ("compose", name) if name.contains("address") || name.contains("network") => "networks",
+        ("compose" | "config", _) => "stackfile",
+        ("inventory", "bad_notification" | "unknown_event") => "notifications",
+        ("inventory", "bad_source" | "bad_timeout") => "discovery",
+        ("inventory", "bad_ledger") => "ledger",
+        ("inventory" | "node", _) | ("cli", "two_inventories") => "nodes",
+        ("discovery", _) | ("cluster", "hosts_unknown") => "discovery",
+        ("ledger", _) | ("cluster", "records_unknown") => "ledger",
+        ("plan", "refused" | "not_current") => "updates",
+        ("plan" | "saved", _) => "ci",
+        ("placement", _) => "placement",
+        ("network" | "secrets", _) => "networks",
+        ("docker", "port_taken") => "networks",
+        ("docker", name) if name.starts_with("network") || name == "address_pool" => "networks",
+        ("lease" | "history", _) => "releases",
+        ("undo", _) => "undo",
+        ("reconcile", "webhook_secret") | ("repository", _) => "gitops",
+        ("reconcile", _) => "reconcile",
+        ("hook", _) => "push",
+        ("service", _) | ("usage", "rollback_alone") => "updates",
+        ("cli", "no_such_command" | "no_such_topic") => "commands",
+        ("cli", "unknown_code") => "error-codes",
+        ("cli", "no_values") => "stackfile",
+        // What the engine, ssh or a terminal refuses, and arguments that cannot be read.
+        _ => "trouble",
+    }
+}

@@ -1,0 +1,44 @@
+//! What can go wrong with a repository.
+
+use std::path::PathBuf;
+
+/// What went wrong with a repository.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
+pub enum GitError {
+    /// There is no git here.
+    #[error("the git program cannot be started: {0}")]
+    #[diagnostic(code(stackctl::repository::no_git), help("install git on this machine"))]
+    NoGit(String),
+    /// The mirror's directory.
+    #[error("{} cannot be written: {words}", path.display())]
+    #[diagnostic(
+        code(stackctl::repository::no_mirror),
+        help("set XDG_STATE_HOME to a directory that can be written")
+    )]
+    NoMirror { path: PathBuf, words: String },
+    /// Git ended with an error.
+    #[error("{what}: {words}")]
+    #[diagnostic(
+        code(stackctl::repository::git_failed),
+        help("what was deployed from it stays as it is; it is asked again")
+    )]
+    Failed { what: String, words: String },
+    /// It took too long.
+    #[error("{what}: no answer within {seconds} s")]
+    #[diagnostic(
+        code(stackctl::repository::git_silent),
+        help("what was deployed from it stays as it is; it is asked again")
+    )]
+    Silent { what: String, seconds: u64 },
+    /// The commit has no signature by a key that git trusts.
+    #[error("commit {commit} is not signed by any of the allowed signers: {words}")]
+    #[diagnostic(
+        code(stackctl::repository::not_signed),
+        help("what was deployed before stays as it is; sign the commit, or let a signed one follow")
+    )]
+    NotSigned {
+        /// Its hash, short.
+        commit: String,
+        words: String,
+    },
+}

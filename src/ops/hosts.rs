@@ -1,0 +1,540 @@
+//! The driver for plain hosts: the ledger, the look at the hosts, the registries, and the run.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::task::JoinHandle;
+
+use super::release::{Draft, Driver, Entry, Lock, Prepared, Pulls, Remembers, Started, Stop, Terms};
+use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
+use crate::engine::plan::{LastSeen, remember_lost};
+use crate::engine::records::{Remembered, remembered};
+use crate::engine::{
+    Clock, ClusterReader, Journal, Lease, Me, Reading, Request, RunContext, RunOptions, Store, Validity,
+    Writing, node_records, run,
+};
+use crate::fleet::{Fleet, Observer, RegisterReader, RegisterWriter};
+use crate::ledger::lease::{Holder, Terms as LeaseTerms, stream};
+use crate::ledger::operation::{self, Changed, Ending as OperationEnding, Operation};
+use crate::ledger::payload::value;
+use crate::ledger::release::{Git, History, Outcome as Recorded, Release, outcomes};
+use crate::ledger::{LedgerError, document, settings};
+use crate::model::action::{Action, Outcome, What};
+use crate::model::{NodeName, Observed, StackName, StackSpec, Timestamp};
+use crate::ops::{Error, Event, Progress, RunReport, Tail, failures, shortfall};
+use crate::orchestrator::pin::ResolveImage;
+use crate::orchestrator::{End, Ending, PlanOptions, Planned, TaskFailure, Verdict};
+
+/// Between two reports that a holder of the lock is waited for, in milliseconds.
+const WAITING_EVERY_MS: i64 = 10_000;
+/// Between two ticks while images are pulled.
+const TICK_EVERY: Duration = Duration::from_millis(100);
+/// Lines of a failed container's output that are fetched.
+const TAIL_LINES: u32 = 10;
+/// Containers whose output is fetched.
+const TAILS_MAX: usize = 8;
+
+type Held = Lease<Store<RegisterWriter>>;
+
+/// A cluster of plain hosts. For one transaction at a time: it holds the journal of that.
+#[derive(Debug)]
+pub struct Hosts<'a> {
+    /// The hosts.
+    pub fleet: &'a Fleet,
+    /// What looks at them.
+    pub observer: Observer,
+    /// The one clock.
+    pub clock: Clock,
+    /// The records, to be read.
+    pub reading: &'a Reading,
+    /// The records, to be written.
+    pub writing: Arc<Writing>,
+    /// This process.
+    pub me: Me,
+    /// Where journals of runs are kept; `None` for a machine without a place for them.
+    pub journals: Option<PathBuf>,
+    /// Whether hosts are discovered: other processes then have to learn of those that are used here.
+    pub discovers: bool,
+    /// What was last seen of nodes that are lost, laid into each look at the hosts.
+    pub last_seen: LastSeen,
+    run: Mutex<Preparation>,
+}
+
+/// What was done before the run.
+#[derive(Debug, Default)]
+struct Preparation {
+    journal: Option<Journal>,
+    pulled: BTreeSet<(NodeName, Arc<str>)>,
+    began: Option<Timestamp>,
+}
+
+/// What the ledger remembers of a stack.
+#[derive(Debug)]
+pub struct HostsRecord {
+    remembered: Remembered,
+}
+
+impl Remembers for HostsRecord {
+    fn history(&self) -> &History {
+        &self.remembered.history
+    }
+}
+
+impl Lock for Held {
+    fn epoch(&self) -> u64 {
+        self.epoch()
+    }
+
+    fn is_valid(&self) -> bool {
+        self.validity().is_valid()
+    }
+}
+
+/// An operation of plain hosts that was begun.
+#[derive(Debug)]
+pub enum Begun {
+    /// A release of this number.
+    Release(u64),
+    /// A heal: the release it restores, whether it finishes that, and its number in the log, once it is
+    /// written.
+    Heal {
+        /// The release.
+        release: u64,
+        /// Whether the run of the release was cut short.
+        is_unfinished: bool,
+        /// Its entry in the log.
+        entry: JoinHandle<Result<u64, LedgerError>>,
+    },
+}
+
+impl<'a> Hosts<'a> {
+    /// A driver without journals, for hosts that are all named in the inventory.
+    #[must_use]
+    pub fn new(fleet: &'a Fleet, clock: Clock, reading: &'a Reading, writing: Arc<Writing>, me: Me) -> Self {
+        Self {
+            fleet,
+            observer: fleet.observer(),
+            clock,
+            reading,
+            writing,
+            me,
+            journals: None,
+            discovers: false,
+            last_seen: Arc::default(),
+            run: Mutex::default(),
+        }
+    }
+
+    /// With a place for the journals of runs.
+    #[must_use]
+    pub fn with_journals(self, journals: Option<PathBuf>) -> Self {
+        Self { journals, ..self }
+    }
+
+    /// For a cluster whose hosts are discovered.
+    #[must_use]
+    pub fn discovering(self, discovers: bool) -> Self {
+        Self { discovers, ..self }
+    }
+
+    /// For a loop: it looks through an observer that waits for no silent host, and knows what was last seen of
+    /// nodes that are lost.
+    #[must_use]
+    pub fn of_loop(self, observer: Observer, last_seen: LastSeen) -> Self {
+        Self { observer, last_seen, ..self }
+    }
+
+    fn cluster_reader(&self) -> ClusterReader<'_, Store<RegisterReader>> {
+        ClusterReader { observer: &self.observer, ledger: self.reading }
+    }
+
+    async fn look(&self, options: &mut PlanOptions) -> Observed {
+        let mut observed = self.cluster_reader().observe(self.clock.now()).await;
+        remember_lost(&mut observed, &mut options.lost, &self.last_seen);
+        observed
+    }
+
+    /// Reads who works on a stack and what is remembered of it, before a plan is made; puts in order what
+    /// another process left half written, which would stop the plan or the loop.
+    ///
+    /// The order matters: the number that is free in the lock's stream is read first. A process that takes the
+    /// lock with that number knows that nothing was done since. It is 0, which no lock has, if another process
+    /// held the lock then.
+    pub async fn read_before<T>(
+        &self,
+        stack: &StackName,
+        meanwhile: impl Future<Output = T>,
+    ) -> (T, Result<(HostsRecord, u64), LedgerError>) {
+        let settings = settings::stream(stack);
+        let tended = async {
+            tokio::try_join!(node_records::repair(&self.writing), document::repair(&self.writing, &settings))
+        };
+        let (looked, tended) = tokio::join!(look(&self.writing, stack), tended);
+        let looked = looked.and_then(|looked| tended.map(|_| looked));
+        let (done, remembered) = tokio::join!(meanwhile, remembered(&self.writing, stack));
+        let record = looked.and_then(|(log, held)| {
+            // A holder that is killed writes nothing any more: the number that is free now stays free, and yet
+            // it may have changed something after the look that follows. No lock has the number 0.
+            let free = if held.is_some() { 0 } else { log.next() };
+            remembered.map(|remembered| (HostsRecord { remembered }, free))
+        });
+        (done, record)
+    }
+
+    fn run(&self) -> std::sync::MutexGuard<'_, Preparation> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A run without a journal is still a run.
+    fn begin_journal(&self, planned: &Planned, progress: &impl Progress<Planned>) {
+        let mut run = self.run();
+        run.began.get_or_insert_with(|| self.clock.now());
+        if run.journal.is_some() || !planned.is_busy() {
+            return;
+        }
+        let Some(dir) = &self.journals else { return };
+        match Journal::create(dir, planned.stack(), self.clock.now()) {
+            Ok(journal) => run.journal = Some(journal),
+            Err(error) => {
+                let (dir, why) = (dir.clone(), error.to_string());
+                progress.event(self.clock.now(), Event::NoJournal { dir, why });
+            }
+        }
+    }
+
+    async fn pull(
+        &self,
+        planned: &Planned,
+        lock: &Held,
+        progress: &impl Progress<Planned>,
+    ) -> (BTreeSet<(NodeName, Arc<str>)>, Vec<TaskFailure>) {
+        let executor = self.fleet.executor(planned.stack()).fenced(lock.validity().fence());
+        let pulls = planned.plan().forecast.actions().filter(|action| action.what.is_pull());
+        let all = join_all(pulls.map(async |action: &Action| {
+            let begun = self.clock.now();
+            if let Some(journal) = &mut self.run().journal {
+                journal.began(begun, action);
+            }
+            progress.event(begun, Event::ActionBegan(action.clone()));
+            let outcome = executor.execute(action).await;
+            let now = self.clock.now();
+            if let Some(journal) = &mut self.run().journal {
+                journal.ended(now, action, &outcome);
+            }
+            progress.event(now, Event::ActionEnded(action.clone(), outcome.clone()));
+            (action, outcome)
+        }))
+        .await;
+        let (mut pulled, mut failed) = (BTreeSet::new(), Vec::new());
+        for (action, outcome) in all {
+            match (outcome, &action.what) {
+                (Outcome::Failed(failure), _) => {
+                    let what = format!("{} {}", action.what.verb(), action.what.object());
+                    let node = action.node.clone();
+                    failed.push(TaskFailure { node, what, container: None, task: None, failure });
+                }
+                (_, What::PullImage { image }) => {
+                    pulled.insert((action.node.clone(), Arc::clone(image)));
+                }
+                _ => {}
+            }
+        }
+        (pulled, failed)
+    }
+
+    async fn report(
+        &self,
+        plan: &Arc<Planned>,
+        terms: &Terms,
+        end: End,
+        with_proof: bool,
+    ) -> RunReport<Planned> {
+        let Preparation { journal, began, .. } = std::mem::take(&mut *self.run());
+        let journal = journal.and_then(|journal| journal.path().map(PathBuf::from));
+        let began = began.unwrap_or_else(|| self.clock.now());
+        let tails = match &end {
+            End::Verdict(verdict) => self.tails(verdict).await,
+            _ => Vec::new(),
+        };
+        let proof = if with_proof { Some(Arc::new(self.plan_again(plan, None).await)) } else { None };
+        RunReport {
+            plan: Arc::clone(plan),
+            began,
+            ended: self.clock.now(),
+            timeout_ms: terms.timeout_ms,
+            end,
+            proof,
+            tails,
+            journal,
+        }
+    }
+
+    /// The last words of containers that failed.
+    async fn tails(&self, verdict: &Verdict) -> Vec<Tail> {
+        let mut containers: Vec<(NodeName, String)> = Vec::new();
+        for failed in failures(verdict) {
+            if let Some(container) = &failed.container {
+                let one = (failed.node.clone(), container.clone());
+                if !containers.contains(&one) && containers.len() < TAILS_MAX {
+                    containers.push(one);
+                }
+            }
+        }
+        join_all(containers.into_iter().map(async |(node, container)| {
+            let lines = self.observer.tail(&node, &container, TAIL_LINES).await;
+            Tail { node, container, lines }
+        }))
+        .await
+    }
+
+    async fn begin_release(
+        &self,
+        plan: &Planned,
+        record: &HostsRecord,
+        draft: Draft,
+    ) -> Result<Started<Begun>, Error> {
+        if self.discovers {
+            node_records::remember_found(&self.writing, &self.fleet.found()).await?;
+        }
+        let Draft { verb, files, message, git, source } = draft;
+        let git = match git {
+            Some(git) => git.await.ok().flatten(),
+            None => None,
+        };
+        let commit = git.as_ref().map(Git::short);
+        let release = Release {
+            files,
+            message,
+            git,
+            source,
+            ..Release::of(plan.spec().clone(), verb, self.me.who.clone(), self.clock.now())
+        };
+        let number = record.remembered.begin(&self.writing, &release).await?;
+        Ok(Started { number, commit, begun: Begun::Release(number) })
+    }
+
+    /// Writes down that a stack is being healed. The work does not wait for that.
+    fn begin_heal(&self, plan: &Planned, release: u64, is_unfinished: bool) -> Started<Begun> {
+        let stack = plan.stack().clone();
+        let operation = Operation {
+            verb: "heal".to_owned(),
+            who: self.me.who.clone(),
+            at: self.clock.now(),
+            message: None,
+            stacks: vec![stack.clone()],
+            changes: vec![Changed::Healed { release, actions: plan.plan().forecast.actions().count() }],
+        };
+        let writing = Arc::clone(&self.writing);
+        let entry =
+            tokio::spawn(
+                async move { operation::begin(&writing, &operation::heals(&stack), operation).await },
+            );
+        let begun = Begun::Heal { release, is_unfinished, entry };
+        Started { number: release, commit: None, begun }
+    }
+
+    async fn end_heal(
+        &self,
+        stack: &StackName,
+        entry: JoinHandle<Result<u64, LedgerError>>,
+        report: &RunReport<Planned>,
+    ) {
+        let ending = match shortfall(&report.end) {
+            None => OperationEnding::Done,
+            Some(why) => OperationEnding::Failed { why },
+        };
+        if let Ok(Ok(number)) = entry.await {
+            // If it is not written, it shows as cut off, which is what happened to the log.
+            let _shows_as_cut_off =
+                operation::end(&self.writing, &operation::heals(stack), number, self.clock.now(), ending)
+                    .await;
+        }
+    }
+}
+
+impl Driver for Hosts<'_> {
+    type Plan = Planned;
+    type Lock = Held;
+    type Record = HostsRecord;
+    type Begun = Begun;
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    async fn lock(
+        &self,
+        stack: &StackName,
+        verb: &str,
+        patience_ms: i64,
+        mut waiting: impl FnMut(&Holder),
+    ) -> Result<Self::Lock, Error> {
+        let holder = self.me.holder(stack.as_str(), verb);
+        let wanted = Wanted { stream: stream(stack), holder, terms: LeaseTerms::STACK, patience_ms };
+        let mut said: Option<Timestamp> = None;
+        let tell = |busy: &Busy| {
+            let now = self.clock.now();
+            if said.is_none_or(|at| now.since_ms(at) >= WAITING_EVERY_MS) {
+                said = Some(now);
+                waiting(&busy.held.holder);
+            }
+        };
+        take(&self.writing, self.clock, wanted, self.me.is_gone, tell).await.map_err(|why| match why {
+            NotTaken::Ledger(error) => Error::Ledger(error),
+            NotTaken::Held(Busy { held, age_ms }) => {
+                Error::Held { stack: stack.clone(), holder: Box::new(held.holder), age_ms }
+            }
+        })
+    }
+
+    async fn unlock(&self, lock: Self::Lock) -> Result<(), Error> {
+        Ok(lock.release().await?)
+    }
+
+    async fn read(&self, stack: &StackName) -> Result<HostsRecord, Error> {
+        Ok(HostsRecord { remembered: remembered(self.reading, stack).await? })
+    }
+
+    async fn plan(&self, spec: StackSpec, options: PlanOptions, resolve: ResolveImage) -> Planned {
+        let request =
+            Request { options, resolve, last_seen: Arc::clone(&self.last_seen), ..Request::default() };
+        crate::engine::plan(self.cluster_reader(), self.clock.now(), spec, request).await
+    }
+
+    async fn plan_again(&self, plan: &Planned, spec: Option<StackSpec>) -> Planned {
+        let mut options = plan.options().clone();
+        let observed = self.look(&mut options).await;
+        Planned::make(observed, spec.unwrap_or_else(|| plan.spec().clone()), options)
+    }
+
+    async fn prepare(
+        &self,
+        plan: &Arc<Planned>,
+        terms: &Terms,
+        lock: &Held,
+        stop: &impl Stop,
+        progress: &impl Progress<Planned>,
+    ) -> Prepared<Planned> {
+        self.begin_journal(plan, progress);
+        stop.arm();
+        let mut pull = std::pin::pin!(self.pull(plan, lock, progress));
+        let mut stopped = std::pin::pin!(stop.stopped());
+        let is_watched = terms.pulls == Pulls::Watched;
+        let limit_ms = if is_watched { terms.timeout_ms } else { i64::MAX };
+        let (begun, mut is_stopping) = (self.clock.now(), false);
+        let end = loop {
+            tokio::select! {
+                (pulled, failed) = &mut pull => {
+                    if is_stopping {
+                        break End::Interrupted;
+                    }
+                    if failed.is_empty() {
+                        stop.disarm();
+                        self.run().pulled = pulled;
+                        return Prepared::Pulled;
+                    }
+                    break End::Verdict(Verdict::not_prepared(failed));
+                }
+                () = &mut stopped, if !is_stopping => {
+                    if !is_watched {
+                        break End::Interrupted;
+                    }
+                    is_stopping = true;
+                    progress.event(self.clock.now(), Event::Stopping);
+                }
+                () = tokio::time::sleep(TICK_EVERY) => progress.event(self.clock.now(), Event::Tick),
+            }
+            if !lock.is_valid() {
+                break End::LeaseLost;
+            }
+            if self.clock.now().since_ms(begun) >= limit_ms {
+                break End::TimedOut(Vec::new());
+            }
+        };
+        stop.disarm();
+        Prepared::Ended(self.report(plan, terms, end, false).await)
+    }
+
+    async fn begin(
+        &self,
+        plan: &Planned,
+        record: &HostsRecord,
+        entry: Entry,
+    ) -> Result<Started<Begun>, Error> {
+        match entry {
+            Entry::Release(draft) => self.begin_release(plan, record, *draft).await,
+            Entry::Heal { number, is_unfinished } => Ok(self.begin_heal(plan, number, is_unfinished)),
+        }
+    }
+
+    async fn run(
+        &self,
+        plan: &Arc<Planned>,
+        terms: &Terms,
+        lock: Option<&Held>,
+        stop: &impl Stop,
+        progress: &impl Progress<Planned>,
+    ) -> RunReport<Planned> {
+        self.begin_journal(plan, progress);
+        let (mut journal, pulled, began) = {
+            let mut run = self.run();
+            let journal = run.journal.take().unwrap_or_else(Journal::none);
+            (journal, std::mem::take(&mut run.pulled), run.began)
+        };
+        let spent_ms = match began {
+            Some(began) if terms.pulls == Pulls::Watched => self.clock.now().since_ms(began),
+            _ => 0,
+        };
+        let validity = lock.map_or_else(Validity::always, |lock| lock.validity().clone());
+        let executor = self.fleet.executor(plan.stack()).fenced(validity.fence());
+        let options =
+            RunOptions { timeout_ms: Some(terms.timeout_ms - spent_ms), detach: terms.detach, pulled };
+        let context = RunContext {
+            observer: &self.observer,
+            executor: &executor,
+            clock: &self.clock,
+            journal: &mut journal,
+            lease: &validity,
+        };
+        stop.arm();
+        let stopped = async {
+            stop.stopped().await;
+            progress.event(self.clock.now(), Event::Stopping);
+        };
+        let tell = |now, what: crate::orchestrator::Progress<'_>| progress.event(now, Event::of_run(&what));
+        let end = run(context, plan, options, stopped, tell).await;
+        stop.disarm();
+        self.run().journal = Some(journal);
+        let is_done = matches!(&end, End::Verdict(verdict) if verdict.ending == Ending::Converged);
+        self.report(plan, terms, end, terms.proof && is_done && plan.is_busy()).await
+    }
+
+    async fn end(
+        &self,
+        begun: Begun,
+        record: &HostsRecord,
+        report: &RunReport<Planned>,
+        outcome: Option<&Recorded>,
+    ) -> Result<(), Error> {
+        let stack = report.plan.stack();
+        let now = self.clock.now();
+        match begun {
+            Begun::Release(number) => {
+                if let Some(outcome) = outcome {
+                    record.remembered.end(&self.writing, stack, number, now, outcome).await?;
+                }
+            }
+            Begun::Heal { release, is_unfinished, entry } => {
+                self.end_heal(stack, entry, report).await;
+                if let Some(outcome) = outcome.filter(|_| is_unfinished) {
+                    let ours = value(self.writing.registers(), outcome.recorded(now));
+                    self.writing.append(&outcomes(stack), release, &ours).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

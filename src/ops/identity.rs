@@ -1,0 +1,144 @@
+//! Who this process is, and where a stackfile comes from: what goes into the ledger beside a release.
+//!
+//! Knows the files and programs that the system answers by, and nothing of clusters.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::engine::Me;
+use crate::inventory::Env;
+use crate::ledger::release::Git;
+use crate::words::clean;
+
+/// Git is asked for a label, not for the deploy: it may not hold it up.
+const GIT_LIMIT: Duration = Duration::from_secs(3);
+/// Of a commit's first line so much is kept.
+const SUBJECT_CHARS: usize = 120;
+
+#[expect(clippy::disallowed_methods, reason = "the system says which process this is in files")]
+fn read(path: impl AsRef<Path>) -> Option<String> {
+    Some(std::fs::read_to_string(path).ok()?.trim().to_owned())
+}
+
+/// `ann@mill`: the user and the machine.
+#[must_use]
+pub fn who(env: Env<'_>) -> String {
+    let set = |name: &str| env(name).filter(|value| !value.is_empty());
+    let user = set("USER").or_else(|| set("LOGNAME")).or_else(user).unwrap_or_else(|| "somebody".to_owned());
+    let machine = read("/proc/sys/kernel/hostname").unwrap_or_else(|| "somewhere".to_owned());
+    clean(&format!("{user}@{machine}")).into_owned()
+}
+
+/// The name of this process's user.
+#[expect(clippy::disallowed_methods, reason = "a process's directory belongs to its user")]
+fn user() -> Option<String> {
+    let id = std::fs::metadata("/proc/self").ok()?.uid().to_string();
+    let names = read("/etc/passwd").unwrap_or_default();
+    let of_id = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == id).then(|| name.to_owned())
+    };
+    names.lines().find_map(of_id).or(Some(id))
+}
+
+/// Which process this is, of all that this machine runs from one start to the next: its start, the
+/// namespace in which the number counts (containers count for themselves), the number, and when the
+/// process began. Empty where the system does not say: no other process then takes this one for gone.
+fn process() -> String {
+    let pid = std::process::id();
+    match (place(), began(pid)) {
+        (Some(place), Some(began)) => format!("{place} {pid} {began}"),
+        _ => String::new(),
+    }
+}
+
+/// Whether a process of that name has surely ended. One elsewhere may be running: that is not known.
+fn is_gone(process: &str) -> bool {
+    let Some(here) = place() else { return false };
+    let Some(rest) = process.strip_prefix(&here).and_then(|rest| rest.strip_prefix(' ')) else {
+        return false;
+    };
+    let Some((pid, then)) = rest.split_once(' ') else { return false };
+    let Ok(pid) = pid.parse() else { return false };
+    began(pid).as_deref() != Some(then)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a namespace is named by a link")]
+fn place() -> Option<String> {
+    let boot = read("/proc/sys/kernel/random/boot_id")?;
+    let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
+    Some(format!("{boot} {}", namespace.display()))
+}
+
+/// When a process began, in ticks since the machine's start; `None` if it is gone or a mere remainder.
+fn began(pid: u32) -> Option<String> {
+    let stat = read(format!("/proc/{pid}/stat"))?;
+    // The program's name is in brackets, and may have spaces and brackets in it.
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    let state = fields.next()?;
+    (!matches!(state, "Z" | "X")).then(|| fields.nth(18).map(str::to_owned)).flatten()
+}
+
+/// This process, as the holder of its locks.
+#[must_use]
+pub fn me(env: Env<'_>) -> Me {
+    Me {
+        who: who(env),
+        pid: std::process::id(),
+        process: process(),
+        is_gone: |holder| is_gone(&holder.process),
+    }
+}
+
+/// The commit that a directory is at, if it is in a git work tree and this machine has git.
+pub async fn git(dir: PathBuf) -> Option<Git> {
+    let dir = dir.as_path();
+    tokio::time::timeout(GIT_LIMIT, async {
+        let about = ask(dir, &["log", "-1", "--no-show-signature", "--format=%H%n%s"]).await?;
+        let (commit, subject) = about.split_once('\n').unwrap_or((&about, ""));
+        let branch = ask(dir, &["symbolic-ref", "--short", "--quiet", "HEAD"]).await;
+        let changed = ["diff", "--quiet", "--no-ext-diff", "--no-textconv", "--ignore-submodules", "HEAD"];
+        let dirty = ask(dir, &changed).await.is_none();
+        let subject = clean(subject).chars().take(SUBJECT_CHARS).collect();
+        Some(Git { commit: commit.to_owned(), branch, dirty, subject })
+    })
+    .await
+    .ok()?
+}
+
+/// What git prints, if it succeeds. It asks no question, changes nothing and starts no hook.
+#[expect(clippy::disallowed_methods, reason = "git alone knows its repositories")]
+async fn ask(dir: &Path, args: &[&str]) -> Option<String> {
+    let output = tokio::process::Command::new("git")
+        .arg("-C")
+        .arg(dir)
+        .args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "--no-pager"])
+        .args(args)
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_not_gone_and_one_that_ended_is() {
+        let us = process();
+        assert!(!us.is_empty() && !is_gone(&us), "{us}");
+        assert!(!is_gone("") && !is_gone("elsewhere 1 2"));
+        let (rest, _) = us.rsplit_once(' ').unwrap();
+        assert!(is_gone(&format!("{rest} 1")), "another process of that number");
+    }
+}

@@ -1,0 +1,278 @@
+//! All records as a whole: copied to another place, taken out, brought back.
+//!
+//! Every lock is held meanwhile, that of the loops' leader among them, so that no process works on records
+//! that are being copied. Knows no files: the text of a backup is handed in and out.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::log::{Actor, NewEntry, Unended, logged_by};
+use crate::engine::Lease;
+use crate::engine::lease::{Busy, NotTaken, Wanted, take};
+use crate::ledger::archive::{self, Archive, Head, NotCopied};
+use crate::ledger::lease::{Held, Holder, Terms, leader_stream, stream};
+use crate::ledger::{Ledger, LedgerError, ReadRegisters, WriteRegisters};
+use crate::model::{ClusterName, StackName, Timestamp};
+
+/// Why the records were not copied or restored.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDone {
+    /// Another process works with the ledger. Nothing was changed.
+    #[error("{} (process {}, `{}`) is at work with the ledger", .0.who, .0.pid, .0.verb)]
+    InUse(Holder),
+    /// The backup is of a cluster with another name. Nothing was changed.
+    #[error("the backup is of cluster `{theirs}`, and this is `{ours}`")]
+    OtherCluster {
+        /// The cluster of the backup.
+        theirs: String,
+        /// The cluster of the ledger.
+        ours: String,
+    },
+    /// A record cannot be read or written, or what was read back is not what was written.
+    #[error(transparent)]
+    NotCopied(#[from] NotCopied),
+}
+
+impl From<LedgerError> for NotDone {
+    fn from(error: LedgerError) -> Self {
+        Self::NotCopied(error.into())
+    }
+}
+
+/// A backup, as it is to be kept.
+#[derive(Debug)]
+pub struct Backup {
+    /// What is in it.
+    pub archive: Archive,
+    /// The whole text. Confidential: releases hold the environments of services.
+    pub text: String,
+}
+
+/// A backup that was read back.
+#[derive(Debug, Clone)]
+pub struct Saved {
+    /// Of which cluster it is, and of when.
+    pub head: Head,
+    /// What is in it.
+    pub archive: Archive,
+}
+
+/// Copies all records from one place to another, and reads them back there. What is in the old place stays.
+/// `verb` is written into the logs of both.
+///
+/// # Errors
+///
+/// If either place is in use, the new one holds other records, or they differ in the end.
+pub async fn migrate<R: WriteRegisters + Send + Sync + 'static>(
+    from: &Arc<Ledger<R>>,
+    to: &Ledger<R>,
+    actor: &Actor,
+    verb: String,
+    unended: impl FnOnce(Unended),
+) -> Result<Archive, NotDone> {
+    if let Some(Held { holder, .. }) = archive::holders(to).await?.pop() {
+        return Err(NotDone::InUse(holder));
+    }
+    let leases = hold(from, actor, from.stacks().await?, "ledger migrate").await?;
+    let copied = async {
+        let (copy, written) = copy(from, to).await?;
+        if written > 0 {
+            // In both: a copy is what it is a copy of.
+            let entry = NewEntry { verb, ..NewEntry::default() };
+            let nothing = async { Ok::<_, NotDone>(()) };
+            logged_by(actor, from, entry, nothing, unended).await?;
+            Archive::of(from).await?.operations().write(to).await?;
+        }
+        Ok::<_, NotDone>(copy)
+    };
+    let copied = copied.await;
+    give_back(leases).await;
+    copied
+}
+
+/// What was copied, and how many records of it were not there.
+async fn copy<R: WriteRegisters>(from: &Ledger<R>, to: &Ledger<R>) -> Result<(Archive, usize), NotCopied> {
+    archive::settle(from).await?;
+    let all = Archive::of(from).await?;
+    all.fits(to).await?;
+    let written = all.write(to).await?;
+    // No lock protects what is remembered of nodes, nor the settings of the loop.
+    let again = Archive::of(from).await?;
+    match again.clone().without_leases() == all.without_leases() {
+        true => Ok((again, written)),
+        false => {
+            Err(NotCopied::Differs { stream: "what is remembered of nodes, or of the loop,".to_owned() })
+        }
+    }
+}
+
+/// Takes all records out. Holds no lock: only what is decided is in a backup.
+///
+/// # Errors
+///
+/// If the records cannot be read.
+pub async fn backup<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    cluster: &ClusterName,
+    now: Timestamp,
+) -> Result<Backup, LedgerError> {
+    let archive = Archive::of(ledger).await?;
+    let text = archive.text(cluster.as_str(), now);
+    Ok(Backup { archive, text })
+}
+
+/// Writes the records of a backup of `cluster` into its ledger. `is_forced` removes what the ledger holds
+/// now, and takes a backup of another cluster too. `verb` is written into the log.
+///
+/// # Errors
+///
+/// If the ledger is in use, or, unless forced, holds other records or is of another cluster.
+pub async fn restore<R: WriteRegisters + Send + Sync + 'static>(
+    saved: &Saved,
+    ledger: &Arc<Ledger<R>>,
+    cluster: &ClusterName,
+    is_forced: bool,
+    actor: &Actor,
+    verb: String,
+    unended: impl FnOnce(Unended),
+) -> Result<(), NotDone> {
+    let Saved { head, archive: all } = saved;
+    if head.cluster != cluster.as_str() && !is_forced {
+        return Err(NotDone::OtherCluster { theirs: head.cluster.clone(), ours: cluster.to_string() });
+    }
+    if !is_forced {
+        all.fits(ledger).await?;
+    }
+    let mut stacks = ledger.stacks().await?;
+    stacks.extend(all.stacks());
+    let leases = hold(ledger, actor, stacks, "ledger restore").await?;
+    let restored = async {
+        if is_forced {
+            archive::wipe(ledger).await?;
+        }
+        all.clone().without_leases().write(ledger).await
+    };
+    let restored = restored.await;
+    give_back(leases).await;
+    if restored? > 0 {
+        let message = Some(format!("as of {}", head.at));
+        let entry = NewEntry { verb, message, ..NewEntry::default() };
+        let nothing = async { Ok::<_, NotDone>(()) };
+        logged_by(actor, ledger, entry, nothing, unended).await?;
+    }
+    Ok(())
+}
+
+/// Takes the lock of each of these stacks, and that of the loops' leader, or none.
+async fn hold<R: WriteRegisters + Send + Sync + 'static>(
+    ledger: &Arc<Ledger<R>>,
+    actor: &Actor,
+    stacks: BTreeSet<StackName>,
+    verb: &str,
+) -> Result<Vec<Lease<R>>, NotDone> {
+    let me = &actor.me;
+    let of_stacks = stacks.iter().map(|stack| (stream(stack), stack.as_str()));
+    let mut held = Vec::new();
+    for (stream, name) in of_stacks.chain([(leader_stream(), "reconcile")]) {
+        let wanted = Wanted { stream, holder: me.holder(name, verb), terms: Terms::STACK, patience_ms: 0 };
+        match take(ledger, actor.clock, wanted, me.is_gone, |_| ()).await {
+            Ok(lease) => held.push(lease),
+            Err(why) => {
+                give_back(held).await;
+                return Err(match why {
+                    NotTaken::Ledger(error) => error.into(),
+                    NotTaken::Held(Busy { held: Held { holder, .. }, .. }) => NotDone::InUse(holder),
+                });
+            }
+        }
+    }
+    Ok(held)
+}
+
+async fn give_back<R: WriteRegisters + Send + Sync + 'static>(leases: Vec<Lease<R>>) {
+    for lease in leases {
+        // One that cannot be given back expires by itself.
+        let _expires_by_itself = lease.release().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::engine::{Clock, Me};
+    use crate::ledger::operation::{self, Ending, Recorded};
+    use crate::ledger::{FileRegisters, Limits};
+
+    fn ledger(dir: &Path, name: &str) -> Arc<Ledger<FileRegisters>> {
+        let registers = FileRegisters::new(&dir.join(name), &ClusterName::unchecked("test"));
+        Arc::new(Ledger::new(registers, Limits::default()))
+    }
+
+    fn actor() -> Actor {
+        let me = Me { who: "ann@mill".into(), pid: 1, process: String::new(), is_gone: |_| false };
+        Actor { me, clock: Clock::start(None).unwrap() }
+    }
+
+    fn quiet(error: Unended) {
+        panic!("{error}");
+    }
+
+    async fn log(ledger: &Ledger<FileRegisters>) -> Vec<(String, Option<Ending>)> {
+        let all = operation::read(ledger, &operation::stream()).await.unwrap();
+        let of = |Recorded { operation, ended, .. }: Recorded| (operation.verb, ended.map(|(_, how)| how));
+        all.into_iter().map(of).collect()
+    }
+
+    /// A ledger with one operation in it.
+    async fn used(dir: &Path, actor: &Actor) -> Arc<Ledger<FileRegisters>> {
+        let one = ledger(dir, "one");
+        let entry = NewEntry { verb: "unlock shop".into(), ..NewEntry::default() };
+        logged_by(actor, &one, entry, async { Ok::<_, LedgerError>(()) }, quiet).await.unwrap();
+        one
+    }
+
+    #[tokio::test]
+    async fn a_copy_has_in_its_log_that_it_is_one_and_all_locks_are_free_afterwards() {
+        let dir = tempfile::tempdir().unwrap();
+        let actor = actor();
+        let (one, two) = (used(dir.path(), &actor).await, ledger(dir.path(), "two"));
+        migrate(&one, &two, &actor, "ledger migrate one two".into(), quiet).await.unwrap();
+        let logs = (log(&one).await, log(&two).await);
+        assert_eq!(logs.0, logs.1);
+        let verbs = ["unlock shop", "ledger migrate one two"].map(|verb| (verb.into(), Some(Ending::Done)));
+        assert_eq!(logs.0, verbs);
+        assert!(archive::holders(&one).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn records_that_a_process_works_with_are_left_as_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let actor = actor();
+        let (one, two) = (used(dir.path(), &actor).await, ledger(dir.path(), "two"));
+        let holder = actor.me.holder("reconcile", "reconcile");
+        let wanted = Wanted { stream: leader_stream(), holder, terms: Terms::STACK, patience_ms: 0 };
+        let lease = take(&one, actor.clock, wanted, |_| false, |_| ()).await.unwrap();
+        let error = migrate(&one, &two, &actor, String::new(), quiet).await.unwrap_err();
+        assert!(matches!(&error, NotDone::InUse(holder) if holder.verb == "reconcile"), "{error}");
+        assert_eq!(log(&two).await, []);
+        lease.release().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_backup_of_another_cluster_is_restored_by_force_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let actor = actor();
+        let (one, two) = (used(dir.path(), &actor).await, ledger(dir.path(), "two"));
+        let (ours, theirs) = (ClusterName::unchecked("test"), ClusterName::unchecked("other"));
+        let Backup { text, .. } = backup(&one, &theirs, actor.clock.now()).await.unwrap();
+        let (head, archive) = Archive::parse(&text).unwrap();
+        let saved = Saved { head, archive };
+        let error = restore(&saved, &two, &ours, false, &actor, "restore".into(), quiet).await.unwrap_err();
+        assert!(matches!(&error, NotDone::OtherCluster { .. }), "{error}");
+        restore(&saved, &two, &ours, true, &actor, "restore".into(), quiet).await.unwrap();
+        let verbs: Vec<String> = log(&two).await.into_iter().map(|(verb, _)| verb).collect();
+        assert_eq!(verbs, ["unlock shop", "restore"]);
+    }
+}

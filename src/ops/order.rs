@@ -1,0 +1,91 @@
+//! What a surface reads of the ledger before it plans, so that it can prove under the lock that the plan
+//! still holds, or plan again if another process was first.
+
+use super::cluster::{Cluster, drifted};
+use super::hosts::HostsRecord;
+use super::release::{self, Draft, Driver as _, Edit, Edited, Remembers as _};
+use super::{Error, Event, Progress};
+use crate::ledger::LedgerError;
+use crate::ledger::release::History;
+use crate::model::StackName;
+use crate::orchestrator::Planned;
+
+/// A plan for hosts, and what is needed to carry it out. `E` is the error of the surface.
+pub type Job<E> = release::Job<Planned, HostsRecord, Edited<E>>;
+
+/// What is needed to carry it out.
+pub type Order<E> = release::Order<HostsRecord, Edited<E>>;
+
+impl<E: From<Error>> Order<E> {
+    /// Reads who works on the stack, and what is remembered.
+    ///
+    /// # Errors
+    ///
+    /// If the ledger cannot be read, or cannot be put in order.
+    pub async fn of(cluster: &Cluster, stack: &StackName, draft: Draft) -> Result<Self, LedgerError> {
+        Self::beside(cluster, stack, draft, async {}).await.1
+    }
+
+    /// Reads who works on the stack, then does something else, and reads at the same time what is remembered.
+    pub async fn beside<T>(
+        cluster: &Cluster,
+        stack: &StackName,
+        draft: Draft,
+        other: impl Future<Output = T>,
+    ) -> (T, Result<Self, LedgerError>) {
+        let (done, read) = cluster.driver().read_before(stack, other).await;
+        let order = read.map(|(record, free)| Self { record, free, draft, intent: Edited::default() });
+        (done, order)
+    }
+
+    /// Reads who works on the stack, then plans, and reads at the same time what is remembered.
+    pub async fn with_plan(
+        cluster: &Cluster,
+        stack: &StackName,
+        draft: Draft,
+        plan: impl Future<Output = Planned>,
+    ) -> Job<E> {
+        let (mut planned, order) = Self::beside(cluster, stack, draft, plan).await;
+        if let Ok(order) = &order {
+            let drift = drifted(planned.observed(), order.history());
+            planned = planned.with_drift(drift);
+        }
+        Job::new(planned, Some(order))
+    }
+
+    /// What is remembered.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        self.record.history()
+    }
+
+    /// With the way in which its spec is made.
+    #[must_use]
+    pub fn edited_by(self, edit: Edit) -> Self {
+        Self { intent: Edited::by(edit), ..self }
+    }
+
+    /// Waits until no other process holds the lock of the stack, for `patience_ms` at most.
+    ///
+    /// # Errors
+    ///
+    /// If the lock is still held then, or the ledger cannot be read.
+    pub async fn wait_for_others(
+        &self,
+        cluster: &Cluster,
+        stack: &StackName,
+        patience_ms: i64,
+        progress: &impl Progress<Planned>,
+    ) -> Result<(), Error> {
+        let driver = cluster.driver();
+        let waiting = |holder: &_| {
+            let (stack, holder) = (stack.clone(), Clone::clone(holder));
+            progress.event(driver.now(), Event::Waiting { stack, holder });
+        };
+        let lock = driver.lock(stack, &self.draft.verb, patience_ms, waiting).await?;
+        if let Err(error) = driver.unlock(lock).await {
+            progress.event(driver.now(), Event::LockNotReturned { why: error.to_string() });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,327 @@
+//! Undo: what was declared before an operation, declared again. Here is decided what that comes to, and what
+//! forbids it.
+//!
+//! Nothing is taken out of the log: an undo is an operation of its own, planned as any other, and can be
+//! undone as well. Of a release only what it changed goes back, so that what came later stays, unless that
+//! changed the same services.
+
+mod error;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+pub use error::{NotUndone, Obstacle, Subject};
+
+use super::Error;
+use super::cluster::Cluster;
+use super::node::{back, drain};
+use super::release::Edit;
+use crate::engine::node_records;
+use crate::engine::operations::{Id, Operation, State, Touch, What, declared_before, operations, touched};
+use crate::ledger::operation::Changed;
+use crate::ledger::put_back;
+use crate::ledger::release::{History, Outcome, Release};
+use crate::ledger::settings::{Suspended, settings};
+use crate::model::{ServiceName, StackName, StackSpec};
+
+/// What is to be undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// One operation.
+    Operation(Id),
+    /// The newest of a stack.
+    Stack(StackName),
+}
+
+/// An operation that was found, and the log around it.
+#[derive(Debug)]
+pub struct Found {
+    /// The operation.
+    pub one: Operation,
+    /// The newest first.
+    log: Vec<Operation>,
+}
+
+/// What undoing an operation comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Undoing<'a> {
+    /// A stack is released as it was before this release: see [`Found::edit`].
+    Release(&'a StackName, u64),
+    /// The loop may or may not touch a stack, as before.
+    Suspension {
+        /// The stack.
+        stack: &'a StackName,
+        /// What was said to the loop before.
+        before: &'a Option<Suspended>,
+    },
+    /// What is remembered of nodes becomes what it was: see [`back::returns`].
+    Nodes(&'a [Changed]),
+}
+
+/// Finds an operation in the log: the named one, or the newest that a user can have meant. What the loop has
+/// healed is never meant, and neither are the tasks that a drained node gave away: the drain itself is another
+/// operation.
+///
+/// # Errors
+///
+/// If there is none, or the ledger cannot be read.
+pub async fn find(cluster: &Cluster, target: Option<&Target>) -> Result<Found, Error> {
+    let stack = match target {
+        Some(Target::Stack(stack) | Target::Operation(Id::Release(stack, _) | Id::Heal(stack, _))) => {
+            Some(stack)
+        }
+        Some(Target::Operation(Id::Cluster(_))) | None => None,
+    };
+    let log = operations(&cluster.ledger, stack, cluster.me.is_gone).await?;
+    let one = chosen(target, &log)?.clone();
+    Ok(Found { one, log })
+}
+
+fn chosen<'a>(target: Option<&Target>, log: &'a [Operation]) -> Result<&'a Operation, NotUndone> {
+    let mut newest = log.iter().filter(|one| !matches!(one.id, Id::Heal(..)) && !is_of_a_drain(one));
+    match target {
+        None => newest.next().ok_or(NotUndone::Nothing { stack: None }),
+        Some(Target::Stack(stack)) => {
+            newest.next().ok_or_else(|| NotUndone::Nothing { stack: Some(stack.clone()) })
+        }
+        Some(Target::Operation(id)) => {
+            log.iter().find(|one| one.id == *id).ok_or_else(|| NotUndone::NoOperation(id.clone()))
+        }
+    }
+}
+
+fn is_of_a_drain(one: &Operation) -> bool {
+    match &one.what {
+        What::Release { services, .. } => services.is_empty() && one.verb.starts_with(drain::VERB),
+        What::Values(_) => false,
+    }
+}
+
+impl Found {
+    /// What undoing it comes to.
+    ///
+    /// # Errors
+    ///
+    /// If it is of a kind that cannot be undone, or the same was changed since.
+    pub async fn undoing(&self, cluster: &Cluster) -> Result<Undoing<'_>, Error> {
+        let what = undoing(&self.one)?;
+        match (&what, &self.one.what) {
+            (Undoing::Suspension { stack, .. }, What::Values(changes)) => {
+                if let [Changed::Suspended { after, .. }] = changes.as_slice()
+                    && settings(&cluster.ledger, stack).await?.suspended != *after
+                {
+                    return Err(self.overtaken(Subject::Suspension((*stack).clone())).into());
+                }
+            }
+            (Undoing::Nodes(changes), _) => {
+                let (_, now) = node_records::read(&cluster.ledger).await?;
+                if let Some(node) = back::overtaken(&now, changes) {
+                    return Err(self.overtaken(Subject::Node(node.clone())).into());
+                }
+            }
+            _ => {}
+        }
+        Ok(what)
+    }
+
+    /// That what it changed was changed again since.
+    fn overtaken(&self, what: Subject) -> NotUndone {
+        let one = &self.one;
+        let is_same = |change: &Changed| match (change, &what) {
+            (Changed::Suspended { stack, .. }, Subject::Suspension(of)) => stack == of,
+            (Changed::Node { node, .. }, Subject::Node(of)) => node == of,
+            _ => false,
+        };
+        let touches = |other: &&Operation| match &other.what {
+            What::Values(changes) => other.at >= one.at && other.id != one.id && changes.iter().any(is_same),
+            What::Release { .. } => false,
+        };
+        let later = self.log.iter().take_while(|other| other.id != one.id).filter(touches);
+        let later = later.map(|other| (other.id.clone(), other.verb.clone())).collect();
+        NotUndone::Overtaken { id: one.id.clone(), verb: one.verb.clone(), later, what }
+    }
+
+    /// Makes the spec in which a release of a stack is undone and what came later stays.
+    #[must_use]
+    pub fn edit(&self, stack: &StackName, number: u64) -> Edit {
+        let (stack, verb) = (stack.clone(), self.one.verb.clone());
+        Arc::new(move |history| Ok(Undo { stack: &stack, verb: &verb, number, history }.spec()?))
+    }
+}
+
+fn undoing(one: &Operation) -> Result<Undoing<'_>, NotUndone> {
+    let cannot = |why| Err(NotUndone::Cannot { id: one.id.clone(), verb: one.verb.clone(), why });
+    match (&one.id, &one.what) {
+        (Id::Release(..), _) if one.state == State::UnderWay => cannot(Obstacle::UnderWay),
+        (Id::Release(stack, number), _) => Ok(Undoing::Release(stack, *number)),
+        (_, What::Release { .. }) => cannot(Obstacle::NoRelease),
+        (_, What::Values(changes)) => match changes.as_slice() {
+            [Changed::Suspended { stack, before, .. }] => Ok(Undoing::Suspension { stack, before }),
+            [Changed::Node { .. }, ..] => Ok(Undoing::Nodes(changes)),
+            [Changed::Healed { .. }, ..] => cannot(Obstacle::Healed),
+            [Changed::Lease { .. }, ..] => cannot(Obstacle::Lock),
+            [] | [Changed::Suspended { .. }, _, ..] => cannot(Obstacle::Records),
+        },
+    }
+}
+
+/// A release that is undone, beside the newest history.
+struct Undo<'a> {
+    stack: &'a StackName,
+    verb: &'a str,
+    number: u64,
+    history: &'a History,
+}
+
+impl Undo<'_> {
+    fn id(&self) -> Id {
+        Id::Release(self.stack.clone(), self.number)
+    }
+
+    fn cannot(&self, why: Obstacle) -> NotUndone {
+        NotUndone::Cannot { id: self.id(), verb: self.verb.to_owned(), why }
+    }
+
+    /// What is to be declared now.
+    fn spec(&self) -> Result<StackSpec, NotUndone> {
+        let Self { history, number, .. } = *self;
+        let forgotten = || self.cannot(Obstacle::Forgotten);
+        let (release, outcome) = history.releases.get(&number).ok_or_else(forgotten)?;
+        let before = match history.before(number) {
+            Ok(Some(current)) => current.spec,
+            Ok(None) if number == 1 || history.releases.range(..number).next().is_some() => {
+                StackSpec::empty(self.stack.clone())
+            }
+            Ok(None) => return Err(forgotten()),
+            Err(why) => return Err(self.cannot(Obstacle::NoBefore(why))),
+        };
+        let ours = changed(&before, release, outcome.as_ref());
+        if ours.is_empty() {
+            return Err(self.cannot(match outcome {
+                Some(Outcome::NotBegun { .. }) => Obstacle::NotBegun,
+                Some(Outcome::RolledBack { .. }) => Obstacle::RolledBack,
+                _ => Obstacle::OnlyTasks,
+            }));
+        }
+        let spec = match history.last() {
+            Some((newest, ..)) if newest == number => before,
+            _ => self.beside_later(&before, &ours)?,
+        };
+        Ok(keep_forced(spec, history))
+    }
+
+    /// What is declared now, with the services that the release changed as they were before it.
+    fn beside_later(&self, before: &StackSpec, ours: &BTreeSet<ServiceName>) -> Result<StackSpec, NotUndone> {
+        let mut later: BTreeMap<u64, &str> = BTreeMap::new();
+        let mut what: BTreeSet<ServiceName> = BTreeSet::new();
+        for (at, (release, outcome)) in self.history.releases.range(self.number + 1..) {
+            let then = declared_before(self.history, *at).and_then(|(_, spec)| spec);
+            let then = then.unwrap_or_else(|| StackSpec::empty(self.stack.clone()));
+            let theirs = changed(&then, release, outcome.as_ref());
+            for name in ours.intersection(&theirs) {
+                later.insert(*at, &release.verb);
+                what.insert(name.clone());
+            }
+        }
+        if !later.is_empty() {
+            let later = later.into_iter();
+            let later = later.map(|(at, verb)| (Id::Release(self.stack.clone(), at), verb.to_owned()));
+            return Err(NotUndone::Overtaken {
+                id: self.id(),
+                verb: self.verb.to_owned(),
+                later: later.collect(),
+                what: Subject::Services(what),
+            });
+        }
+        let current = self.history.current().map_err(|why| self.cannot(Obstacle::NoCurrent(why)))?;
+        put_back(&current.spec, Some(before), ours)
+            .map_err(|config| self.cannot(Obstacle::TwoContents(config)))
+    }
+}
+
+/// Services that a release declared differently, and that did not go back by themselves.
+fn changed(before: &StackSpec, release: &Release, outcome: Option<&Outcome>) -> BTreeSet<ServiceName> {
+    let went_back = |name: &ServiceName| match outcome {
+        Some(Outcome::RolledBack { services: None, .. } | Outcome::NotBegun { .. }) => true,
+        Some(Outcome::RolledBack { services: Some(services), .. }) => services.contains(name),
+        _ => false,
+    };
+    let all = touched(Some(before), &release.spec).into_iter();
+    all.filter(|(name, touch)| *touch != Touch::Restarted && !went_back(name)).map(|(name, _)| name).collect()
+}
+
+/// How often services were restarted is not undone: their tasks would be replaced for nothing.
+fn keep_forced(mut spec: StackSpec, history: &History) -> StackSpec {
+    let current = match history.current() {
+        Ok(current) => Some(current.spec),
+        Err(_) => history.last().map(|(_, release, _)| release.spec.clone()),
+    };
+    for service in spec.services.values_mut() {
+        let now = current.as_ref().and_then(|current| current.services.get(&service.name));
+        if let Some(now) = now
+            && now.task.force_update != service.task.force_update
+        {
+            Arc::make_mut(&mut service.task).force_update = now.task.force_update;
+        }
+    }
+    spec
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+    use crate::model::testing::{replicated, stack, with_image};
+
+    /// Releases from 1 on, each with an image of `web` and one of `db`.
+    fn history(releases: &[(&str, &str)]) -> History {
+        let release = |(web, db): &(&str, &str)| {
+            let services = vec![with_image(replicated("web", 1), web), with_image(replicated("db", 1), db)];
+            let release = Release::of(stack(services), "deploy".into(), "ann@mill".into(), Timestamp(1));
+            (release, Some(Outcome::Deployed))
+        };
+        History { releases: (1..).zip(releases.iter().map(release)).collect(), ..History::default() }
+    }
+
+    fn undone(history: &History, number: u64) -> Result<Vec<String>, NotUndone> {
+        let name = history.releases[&1].0.spec.name.clone();
+        let spec = Undo { stack: &name, verb: "deploy", number, history }.spec()?;
+        Ok(spec.services.values().map(|service| service.task.image.clone()).collect())
+    }
+
+    #[test]
+    fn only_what_a_release_changed_goes_back() {
+        let all = [("web:1", "db:1"), ("web:2", "db:1"), ("web:2", "db:2")];
+        assert_eq!(undone(&history(&all[..2]), 2).unwrap(), ["db:1", "web:1"]);
+        assert_eq!(undone(&history(&all), 2).unwrap(), ["db:2", "web:1"], "what came later stays");
+        assert!(undone(&history(&all[..1]), 1).unwrap().is_empty(), "before the first there was nothing");
+    }
+
+    #[test]
+    fn a_later_change_of_the_same_service_forbids_it() {
+        let all = history(&[("web:1", "db:1"), ("web:2", "db:1"), ("web:2", "db:2"), ("web:3", "db:2")]);
+        let name = all.releases[&1].0.spec.name.clone();
+        assert_eq!(
+            undone(&all, 2).unwrap_err(),
+            NotUndone::Overtaken {
+                id: Id::Release(name.clone(), 2),
+                verb: "deploy".into(),
+                later: vec![(Id::Release(name, 4), "deploy".into())],
+                what: Subject::Services([ServiceName::unchecked("web")].into()),
+            }
+        );
+    }
+
+    #[test]
+    fn what_left_nothing_behind_is_not_undone() {
+        let why = |history: &History, number| match undone(history, number) {
+            Err(NotUndone::Cannot { why, .. }) => why,
+            other => panic!("{other:?}"),
+        };
+        let mut all = history(&[("web:1", "db:1"), ("web:1", "db:1")]);
+        assert_eq!(why(&all, 2), Obstacle::OnlyTasks);
+        assert_eq!(why(&all, 3), Obstacle::Forgotten);
+        all.releases.get_mut(&2).unwrap().1 = Some(Outcome::RolledBack { to: 1, services: None });
+        assert_eq!(why(&all, 2), Obstacle::RolledBack);
+    }
+}

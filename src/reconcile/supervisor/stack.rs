@@ -1,0 +1,384 @@
+//! What a loop knows of one stack, and what it makes of a look at the hosts.
+
+use super::event::StackStatus;
+use super::work::{Healed, problems};
+use crate::ledger::NoCurrent;
+use crate::model::{Observed, StackName, Timestamp};
+use crate::ops::declared::DesiredRelease;
+use crate::ops::declared::record::{Desired, StackRecord};
+use crate::orchestrator::{Backoff, Note, Plan, PlanOptions, RestartBackoff, Suppressed, drift};
+
+/// The first wait after a stack could not be brought back.
+const FIRST_WAIT_MS: i64 = 5_000;
+/// Before the loop looks again at a stack whose lock another process holds.
+const BUSY_MS: i64 = 2_000;
+/// Before another try to finish a run whose holder does not let go of its lease.
+const UNFINISHED_MS: i64 = 10_000;
+
+/// A stack of the ledger.
+#[derive(Debug)]
+pub(super) struct Stack {
+    known: Option<StackRecord>,
+    /// What a repository wishes of it.
+    wish: Option<DesiredRelease>,
+    pub(super) standing: StackStatus,
+    /// How it stood when that was last reported.
+    reported: StackStatus,
+    /// Being worked on.
+    pub(super) is_healing: bool,
+    pub(super) is_being_read: bool,
+    /// Passed over by a look, because its records were being read.
+    is_passed_over: bool,
+    /// When its records are to be read again.
+    pub(super) read_at: Option<Timestamp>,
+    restart_backoff: RestartBackoff,
+    /// To bring it back to what runs.
+    heals: Tries,
+    /// To release what is wished. Apart from those: what runs is looked after while something newer cannot
+    /// be had.
+    releases: Tries,
+    rests_until: Option<Timestamp>,
+}
+
+/// Attempts at one thing.
+#[derive(Debug)]
+struct Tries {
+    backoff: Backoff,
+    /// Not to be tried before.
+    not_before: Option<Timestamp>,
+    /// The last failure, for as long as it is not tried again.
+    failure: Option<String>,
+}
+
+impl Default for Tries {
+    fn default() -> Self {
+        Self { backoff: Backoff::new(FIRST_WAIT_MS), not_before: None, failure: None }
+    }
+}
+
+impl Tries {
+    /// Until when the next one waits, if that is not yet.
+    fn waits(&self, now: Timestamp) -> Option<Timestamp> {
+        self.not_before.filter(|at| *at > now)
+    }
+
+    /// One more that failed; when it may be tried again.
+    fn failed(&mut self, now: Timestamp, why: String) -> Timestamp {
+        let again_at = self.backoff.failed(now);
+        (self.not_before, self.failure) = (Some(again_at), Some(why));
+        again_at
+    }
+
+    /// Another process holds the lock.
+    fn wait(&mut self, until: Timestamp) {
+        self.not_before = Some(until);
+    }
+
+    /// There is nothing to be done now; what failed lately is not forgotten for that.
+    fn idle(&mut self) {
+        (self.not_before, self.failure) = (None, None);
+    }
+
+    /// How it stands while the next try is waited for. As it was said when it was tried: what is wrong by
+    /// now is seen at the next one.
+    fn standing(&self, now: Timestamp) -> Option<StackStatus> {
+        let (again_at, why) = (self.waits(now)?, self.failure.clone()?);
+        Some(StackStatus::Failed { why, again_at })
+    }
+}
+
+impl Default for Stack {
+    fn default() -> Self {
+        Self {
+            known: None,
+            wish: None,
+            standing: StackStatus::Unknown,
+            reported: StackStatus::Unknown,
+            is_healing: false,
+            is_being_read: false,
+            is_passed_over: false,
+            read_at: Some(Timestamp(i64::MIN)),
+            restart_backoff: RestartBackoff::default(),
+            heals: Tries::default(),
+            releases: Tries::default(),
+            rests_until: None,
+        }
+    }
+}
+
+/// What follows from a look.
+#[derive(Debug)]
+pub(super) enum Judgement {
+    /// Nothing is to be done, or not now.
+    Leave,
+    /// To be brought back.
+    Heal { number: u64, options: PlanOptions },
+    /// To be released as a repository declares it.
+    Release(DesiredRelease),
+}
+
+impl Stack {
+    /// Of which release it is to be.
+    pub(super) fn number(&self) -> Option<u64> {
+        self.known.as_ref().and_then(StackRecord::number)
+    }
+
+    pub(super) fn read_soon(&mut self) {
+        self.read_at = Some(Timestamp(i64::MIN));
+    }
+
+    pub(super) fn is_due_to_be_read(&self, now: Timestamp) -> bool {
+        !self.is_being_read && self.read_at.is_some_and(|at| now >= at)
+    }
+
+    /// Whether all is known that a single round can know.
+    pub(super) fn is_judged(&self) -> bool {
+        !self.is_healing
+            && !self.is_being_read
+            && !self.is_passed_over
+            && self.read_at.is_none()
+            && !matches!(
+                self.standing,
+                StackStatus::Unknown | StackStatus::Healing | StackStatus::Releasing { .. }
+            )
+    }
+
+    /// Takes what is remembered; whether it calls for a look.
+    pub(super) fn learn(&mut self, known: StackRecord) -> bool {
+        self.read_at = None;
+        let was_passed_over = std::mem::take(&mut self.is_passed_over);
+        if self.known.as_ref() == Some(&known) {
+            return was_passed_over;
+        }
+        if self.number() != known.number() {
+            // Another release is another story.
+            self.restart_backoff = RestartBackoff::default();
+            self.heals = Tries::default();
+        }
+        self.known = Some(known);
+        true
+    }
+
+    /// When it wants to be looked at again.
+    pub(super) fn wakes_at(&self) -> Option<Timestamp> {
+        if self.is_healing {
+            return None;
+        }
+        [self.heals.not_before, self.releases.not_before, self.rests_until].into_iter().flatten().min()
+    }
+
+    /// Takes what a repository wishes of it by now.
+    pub(super) fn wishes(&mut self, wish: Option<DesiredRelease>) {
+        let inputs = |wish: &Option<DesiredRelease>| wish.as_ref().map(|wish| wish.source().inputs);
+        if inputs(&self.wish) != inputs(&wish) {
+            // Another release is another story.
+            self.releases = Tries::default();
+        }
+        self.wish = wish;
+    }
+
+    /// How it stands by this judgement, if that is news. While another process holds its lock every try to
+    /// join him is none.
+    pub(super) fn news(&mut self, judgement: &Judgement) -> Option<StackStatus> {
+        let is_a_try =
+            matches!(self.reported, StackStatus::Busy { .. }) && !matches!(judgement, Judgement::Leave);
+        if self.standing == self.reported || is_a_try {
+            return None;
+        }
+        self.reported = self.standing.clone();
+        Some(self.reported.clone())
+    }
+
+    /// What is known of it.
+    pub(super) fn known(&self) -> Option<&StackRecord> {
+        self.known.as_ref()
+    }
+
+    /// The wish that is to be fulfilled, if there is one and the stack is not suspended.
+    fn due(&self) -> Option<&DesiredRelease> {
+        let known = self.known.as_ref().filter(|known| known.settings.suspended.is_none())?;
+        self.wish.as_ref().filter(|wish| wish.is_due(known))
+    }
+
+    /// Its place among those that are to be released now.
+    pub(super) fn order(&self, now: Timestamp) -> Option<u32> {
+        if matches!(self.standing, StackStatus::Releasing { .. }) {
+            return self.wish.as_ref().map(DesiredRelease::order);
+        }
+        let waits = self.releases.waits(now).is_some();
+        self.due().filter(|_| !waits && !self.is_healing).map(DesiredRelease::order)
+    }
+
+    /// How it stands by this look, and what follows. Stacks of an order above `turn` are not released yet.
+    pub(super) fn judge(
+        &mut self,
+        name: &StackName,
+        observed: &Observed,
+        base: &PlanOptions,
+        turn: u32,
+    ) -> Judgement {
+        if self.is_healing {
+            return Judgement::Leave;
+        }
+        self.rests_until = None;
+        // By what was known before, a wish that was just fulfilled is due.
+        if self.wish.is_some() && (self.is_being_read || self.read_at.is_some()) {
+            self.is_passed_over = true;
+            return Judgement::Leave;
+        }
+        match self.due().cloned() {
+            None => self.releases.idle(),
+            Some(wish) if self.releases.waits(observed.at).is_none() => {
+                self.releases.not_before = None;
+                self.standing = StackStatus::Behind { commit: wish.commit.short() };
+                return if wish.order() > turn { Judgement::Leave } else { Judgement::Release(wish) };
+            }
+            // Another process holds its lock.
+            Some(_) if self.releases.failure.is_none() => return Judgement::Leave,
+            Some(_) => {}
+        }
+        let judgement = self.judge_what_runs(name, observed, base);
+        if matches!(judgement, Judgement::Leave)
+            && let Some(standing) = self.releases.standing(observed.at)
+        {
+            self.standing = standing;
+        }
+        judgement
+    }
+
+    /// The same for what was released, whatever is wished.
+    fn judge_what_runs(&mut self, name: &StackName, observed: &Observed, base: &PlanOptions) -> Judgement {
+        let Some(known) = &self.known else { return Judgement::Leave };
+        let nothing = match &known.desired {
+            Desired::Nothing(why) => {
+                Some(without(why, || observed.tasks().any(|task| task.stack == *name && task.is_live())))
+            }
+            Desired::Current(_) | Desired::Unfinished { .. } => None,
+        };
+        if let Some(standing) = nothing {
+            self.standing = standing;
+            return Judgement::Leave;
+        }
+        let Some((spec, prune)) = known.spec() else { return Judgement::Leave };
+        debug_assert_eq!(spec.name, *name);
+        let suppressed = self.restart_backoff.look(observed, spec);
+        self.rests_until = suppressed.values().filter_map(until).min();
+        let options = PlanOptions { prune, suppressed, ..base.clone() };
+        let plan = Plan::make(observed, spec, options.clone());
+        if !plan.problems.is_empty() {
+            self.standing = StackStatus::Blocked { why: problems(&plan) };
+            return Judgement::Leave;
+        }
+        let is_unfinished = known.is_unfinished();
+        let actions = plan.forecast.actions().count();
+        if let Some(suspended) = &known.settings.suspended {
+            let (who, why) = (suspended.who.clone(), suspended.why.clone());
+            self.standing = StackStatus::Suspended { who, why, actions };
+            return Judgement::Leave;
+        }
+        if actions == 0 && !is_unfinished {
+            let waiting: Vec<String> =
+                plan.notes.iter().filter(|note| waits(note)).map(ToString::to_string).collect();
+            self.standing =
+                if waiting.is_empty() { StackStatus::InSync } else { StackStatus::Degraded { waiting } };
+            self.heals.idle();
+            return Judgement::Leave;
+        }
+        if self.heals.waits(observed.at).is_some() {
+            if let Some(standing) = self.heals.standing(observed.at) {
+                self.standing = standing;
+            }
+            return Judgement::Leave;
+        }
+        self.heals.not_before = None;
+        // What was to be gone, and what is not there yet, did not drift.
+        let drifts = !is_unfinished && !spec.services.is_empty();
+        let found = if drifts { drift(observed, spec, base) } else { Vec::new() };
+        self.standing = StackStatus::Drifted { found, actions };
+        let number = known.number().unwrap_or_default();
+        Judgement::Heal { number, options }
+    }
+
+    /// What became of the work on it, which was a release or a heal.
+    pub(super) fn after(&mut self, now: Timestamp, is_release: bool, healed: Healed) {
+        self.is_healing = false;
+        self.read_soon();
+        let tries = if is_release { &mut self.releases } else { &mut self.heals };
+        match healed {
+            Healed::Done => *tries = Tries::default(),
+            Healed::Failed(why) => {
+                let again_at = tries.failed(now, why.clone());
+                self.standing = StackStatus::Failed { why, again_at };
+                // The work itself has reported it.
+                self.reported = self.standing.clone();
+            }
+            Healed::Busy(who) => {
+                let is_unfinished = self.known.as_ref().is_some_and(StackRecord::is_unfinished);
+                self.rest(now.plus_ms(if is_unfinished { UNFINISHED_MS } else { BUSY_MS }));
+                self.standing = StackStatus::Busy { who };
+            }
+            Healed::Outdated => self.rest(now.plus_ms(BUSY_MS)),
+            Healed::Stopped => {}
+        }
+    }
+
+    /// Leaves it alone for a while: another process holds its lock.
+    fn rest(&mut self, until: Timestamp) {
+        for tries in [&mut self.heals, &mut self.releases] {
+            tries.idle();
+            tries.wait(until);
+        }
+    }
+}
+
+/// How a stack stands of which nothing is declared. What runs was not removed, only because its records are
+/// gone: pruned volumes, another ledger.
+fn without(why: &NoCurrent, runs: impl Fn() -> bool) -> StackStatus {
+    match why {
+        NoCurrent::Removed(_) => StackStatus::Removed,
+        NoCurrent::NoRelease if !runs() => StackStatus::Removed,
+        why => StackStatus::Held { why: why.to_string() },
+    }
+}
+
+fn until(rest: &Suppressed) -> Option<Timestamp> {
+    match rest {
+        Suppressed::Until { at, .. } => Some(*at),
+        Suppressed::Exhausted => None,
+    }
+}
+
+/// Whether a note tells of a slot that is not as declared, and for which nothing is done now.
+fn waits(note: &Note) -> bool {
+    matches!(note, Note::Held { .. } | Note::Resting { .. } | Note::WaitsForDrained { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_else_is_at_work_is_told_once_and_tries_beside_him_are_not() {
+        let drifted = || StackStatus::Drifted { found: Vec::new(), actions: 1 };
+        let heal = || Judgement::Heal { number: 1, options: PlanOptions::default() };
+        let mut stack = Stack { standing: drifted(), ..Stack::default() };
+        assert_eq!(stack.news(&heal()), Some(drifted()));
+        for is_first in [true, false] {
+            stack.after(Timestamp(0), false, Healed::Busy("ann@mill (process 7)".to_owned()));
+            assert_eq!(stack.news(&Judgement::Leave).is_some(), is_first);
+            stack.standing = drifted();
+            assert_eq!(stack.news(&heal()), None);
+        }
+        stack.standing = StackStatus::InSync;
+        assert_eq!(stack.news(&Judgement::Leave), Some(StackStatus::InSync));
+    }
+
+    #[test]
+    fn what_runs_and_has_lost_its_records_is_not_told_as_removed() {
+        let held = StackStatus::Held { why: "no release of the stack is remembered".to_owned() };
+        assert_eq!(without(&NoCurrent::NoRelease, || true), held);
+        assert_eq!(without(&NoCurrent::NoRelease, || false), StackStatus::Removed);
+        assert_eq!(without(&NoCurrent::Removed(3), || true), StackStatus::Removed);
+        assert!(matches!(without(&NoCurrent::Unfinished(3), || true), StackStatus::Held { .. }));
+    }
+}

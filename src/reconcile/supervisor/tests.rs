@@ -1,0 +1,206 @@
+//! Rules of the supervisor that the simulation is too coarse for: the lead, a single round, and the end.
+
+use std::collections::BTreeSet;
+
+use super::event::{NodeStatus, StackStatus};
+use super::work::Healed;
+use super::*;
+use crate::ledger::nodes::NodeRecords;
+use crate::ledger::settings::Settings;
+use crate::ledger::{Current, NoCurrent};
+use crate::model::testing as builder;
+use crate::model::{NodeName, Observed, StackName};
+use crate::ops::declared::record::{Desired, StackRecord};
+use crate::orchestrator::PlanOptions;
+
+fn options() -> Options {
+    Options {
+        policy: Policy::Heal,
+        interval_ms: 30_000,
+        records_ms: 60_000,
+        discover_ms: 30_000,
+        patience_ms: 5_000,
+        only: BTreeSet::new(),
+        plan: PlanOptions::default(),
+        once: false,
+    }
+}
+
+fn supervisor(options: Options, may_write: bool) -> Supervisor {
+    let nodes = ["h1", "h2"].map(NodeName::unchecked).into();
+    let setup = Setup { options, may_write, sources: None };
+    Supervisor::new(setup, Roster { nodes, ..Roster::default() }, Timestamp(0))
+}
+
+/// Commands by their names, with what is said.
+fn step(supervisor: &mut Supervisor, now: i64, input: Input) -> Vec<String> {
+    let name = |command: &Command| match command {
+        Command::Report(_, news) => serde_json::json!(news)["type"].as_str().unwrap_or_default().to_owned(),
+        Command::TakeLead { patience_ms, after_ms } => {
+            let waits = if *patience_ms == 0 { "at once" } else { "patiently" };
+            format!("TakeLead {waits} after {after_ms}")
+        }
+        other => {
+            let text = format!("{other:?}");
+            text.split([' ', '(', '{']).next().unwrap_or_default().to_owned()
+        }
+    };
+    supervisor.step(Timestamp(now), input).iter().map(name).collect()
+}
+
+fn shop() -> StackName {
+    StackName::unchecked(builder::STACK)
+}
+
+fn known() -> StackRecord {
+    let spec = builder::stack(vec![builder::replicated("web", 2)]);
+    let current = Current { number: 1, spec, older: Default::default() };
+    StackRecord {
+        desired: Desired::Current(Box::new(current)),
+        settings: Settings::default(),
+        source: None,
+        is_removed: false,
+        is_not_begun: false,
+    }
+}
+
+fn look(observed: Observed, now: i64) -> Input {
+    let observed = Observed { at: Timestamp(now), ..observed };
+    Input::Looked(Some(Box::new(Look { observed, records: NodeRecords::default(), took_ms: 7 })))
+}
+
+fn empty() -> Observed {
+    builder::cluster(vec![builder::node("h1"), builder::node("h2")])
+}
+
+/// The same without looks at the hosts, which are begun whenever the last one has ended.
+fn but_looks(commands: Vec<String>) -> Vec<String> {
+    commands.into_iter().filter(|command| command != "Look").collect()
+}
+
+/// A leader that has listed one stack, read it, and begun to heal it at 300 ms.
+fn healing(options: Options) -> Supervisor {
+    let mut one = supervisor(options, true);
+    step(&mut one, 0, Input::Tick);
+    let begun = step(&mut one, 10, Input::LeadTaken);
+    assert_eq!(begun, ["leading", "BeginTerm", "ListStacks", "Look"]);
+    assert_eq!(step(&mut one, 20, Input::Listed(Ok([shop()].into()))), ["ReadStack"]);
+    step(&mut one, 30, Input::Read(shop(), Ok(Box::new(known()))));
+    let healed = but_looks(step(&mut one, 300, look(empty(), 250)));
+    assert_eq!(healed, ["stack", "Heal"]);
+    assert_eq!(one.snapshot(Timestamp(300)).stacks[&shop()], StackStatus::Healing);
+    one
+}
+
+#[test]
+fn the_lead_is_waited_for_and_a_ledger_that_fails_is_asked_again_later() {
+    let mut one = supervisor(options(), true);
+    assert_eq!(step(&mut one, 0, Input::Tick), ["TakeLead patiently after 0"]);
+    let elsewhere =
+        |id: &str| Input::LeadElsewhere { id: id.to_owned(), leader: "ann (process 1)".to_owned() };
+    assert_eq!(step(&mut one, 1, elsewhere("a")), ["standing_by"]);
+    assert!(step(&mut one, 2, elsewhere("a")).is_empty(), "it is logged once");
+    assert!(one.snapshot(Timestamp(2)).is_standing_by);
+    assert_eq!(step(&mut one, 3, elsewhere("b")), ["standing_by"]);
+    let failed = || Input::LeadFailed("no answer".to_owned());
+    assert_eq!(step(&mut one, 4, failed()), ["ledger_trouble", "TakeLead patiently after 2000"]);
+    assert_eq!(step(&mut one, 5, failed()), ["TakeLead patiently after 2000"]);
+    assert_eq!(one.snapshot(Timestamp(5)).counts.ledger_failed, 2);
+    assert_eq!(step(&mut one, 6, Input::Stop), ["stopping", "CancelLead", "Done"]);
+}
+
+#[test]
+fn a_single_round_does_not_wait_for_another_leader() {
+    let mut one = supervisor(Options { once: true, ..options() }, true);
+    assert_eq!(step(&mut one, 0, Input::Tick), ["TakeLead at once after 0"]);
+    assert_eq!(step(&mut one, 1, Input::LeadRefused), ["Done"]);
+}
+
+#[test]
+fn a_single_round_ends_once_all_is_judged() {
+    let mut one = supervisor(Options { once: true, policy: Policy::Report, ..options() }, false);
+    assert_eq!(step(&mut one, 0, Input::Tick), ["BeginTerm", "ListStacks", "Look"]);
+    step(&mut one, 10, Input::Listed(Ok([shop()].into())));
+    assert!(step(&mut one, 20, look(empty(), 0)).is_empty(), "its records are not read yet");
+    step(&mut one, 30, Input::Read(shop(), Ok(Box::new(known()))));
+    assert_eq!(step(&mut one, 180, Input::Tick), ["Look"]);
+    assert_eq!(step(&mut one, 200, look(empty(), 180)), ["stack", "StopWork", "EndTerm", "Done"]);
+    let snapshot = one.snapshot(Timestamp(200));
+    assert!(matches!(snapshot.stacks[&shop()], StackStatus::Drifted { actions: 4.., .. }), "{snapshot:?}");
+    assert!(!snapshot.is_leading && snapshot.nodes.values().all(|node| *node == NodeStatus::Up));
+}
+
+#[test]
+fn work_under_way_is_waited_for_when_the_loop_stops_but_not_for_ever() {
+    let mut one = healing(options());
+    assert_eq!(step(&mut one, 400, Input::Stop), ["stopping", "StopWork"]);
+    assert!(step(&mut one, 30_000, Input::Tick).is_empty());
+    let end = step(&mut one, 40_000, Input::Worked(shop(), Healed::Stopped));
+    assert_eq!(end, ["EndTerm", "ReturnLead"]);
+    assert_eq!(step(&mut one, 40_010, Input::LeadReturned), ["Done"]);
+
+    let mut one = healing(options());
+    step(&mut one, 400, Input::Stop);
+    assert!(step(&mut one, 60_399, Input::Tick).is_empty());
+    assert_eq!(step(&mut one, 60_400, Input::Tick), ["EndTerm", "ReturnLead"]);
+}
+
+#[test]
+fn a_loop_that_has_lost_the_lead_stops_and_competes_again() {
+    let mut one = healing(options());
+    assert_eq!(step(&mut one, 400, Input::LeadLost), ["StopWork"]);
+    let end = step(&mut one, 500, Input::Worked(shop(), Healed::Stopped));
+    assert_eq!(end, ["EndTerm", "lead_lost", "ReturnLead"]);
+    assert!(!one.snapshot(Timestamp(500)).is_leading);
+    assert_eq!(step(&mut one, 510, Input::LeadReturned), ["TakeLead patiently after 0"]);
+    let begun = step(&mut one, 900, Input::LeadTaken);
+    assert_eq!(begun, ["leading", "BeginTerm", "ListStacks", "Look"], "nothing is taken over");
+    assert!(one.snapshot(Timestamp(900)).stacks.is_empty());
+}
+
+#[test]
+fn a_stack_that_could_not_be_healed_is_tried_again_after_a_wait_that_doubles() {
+    let mut one = healing(options());
+    let mut failed_at = 400;
+    for wait_ms in [5_000, 10_000, 20_000] {
+        let failed = Input::Worked(shop(), Healed::Failed("no".to_owned()));
+        assert_eq!(step(&mut one, failed_at, failed), ["heal_ended", "ReadStack"]);
+        step(&mut one, failed_at + 1, Input::Read(shop(), Ok(Box::new(known()))));
+        let early = failed_at + wait_ms - 1;
+        assert_eq!(but_looks(step(&mut one, early, look(empty(), early))), [""; 0], "after {wait_ms} ms");
+        let again = failed_at + wait_ms;
+        assert!(step(&mut one, again, look(empty(), again)).contains(&"Heal".to_owned()));
+        failed_at = again + 100;
+    }
+    assert_eq!(one.snapshot(Timestamp(failed_at)).counts.heals_failed, 3);
+}
+
+#[test]
+fn a_look_is_given_up_when_one_of_its_hosts_is_lost() {
+    let mut one = supervisor(options(), true);
+    step(&mut one, 0, Input::Tick);
+    step(&mut one, 0, Input::LeadTaken);
+    let h1 = NodeName::unchecked("h1");
+    let mut all = Vec::new();
+    for second in 1..=6 {
+        let engine = Input::Host(HostSignal::Engine(NodeName::unchecked("h2")));
+        all.extend(step(&mut one, second * 1_000, engine));
+        let missed = Input::Host(HostSignal::Missed(h1.clone(), "no answer".to_owned()));
+        all.extend(step(&mut one, second * 1_000 + 1, missed));
+    }
+    assert_eq!(all, ["MarkHostLost", "AbortLook", "node_lost"]);
+    assert_eq!(one.snapshot(Timestamp(6_001)).nodes[&h1], NodeStatus::Lost);
+    assert_eq!(step(&mut one, 6_010, Input::Looked(None)), ["Look"], "the next one begins at once");
+}
+
+#[test]
+fn a_stack_of_which_nothing_is_declared_is_left_alone() {
+    let mut one = supervisor(options(), true);
+    step(&mut one, 0, Input::Tick);
+    step(&mut one, 10, Input::LeadTaken);
+    step(&mut one, 20, Input::Listed(Ok([shop()].into())));
+    let nothing = StackRecord { desired: Desired::Nothing(NoCurrent::Removed(3)), ..known() };
+    step(&mut one, 30, Input::Read(shop(), Ok(Box::new(nothing))));
+    assert_eq!(but_looks(step(&mut one, 300, look(empty(), 250))), ["stack"]);
+    assert_eq!(one.snapshot(Timestamp(300)).stacks[&shop()], StackStatus::Removed);
+}
