@@ -1,4 +1,4 @@
-//! Broken and hostile input: nothing may panic, and nothing may take longer than two seconds.
+//! Broken and hostile input: nothing may panic, and nothing may take much longer than a large plain file.
 //!
 //! Each target mutates what it is given to begin with, the sample stacks, the seeds here, and the files of
 //! `STACKCTL_CORPUS`, by a generator that a seed decides. It goes on for `STACKCTL_FUZZ_SECONDS` (a short
@@ -18,12 +18,14 @@ mod targets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use mutate::Luck;
 
-/// How long one input may take, of a debug build.
-const SLOW: Duration = Duration::from_secs(2);
+/// How many times as long as a large plain file one input may take. Seconds would say more of the machine and
+/// of the build than of the input.
+const SLOW: u32 = 24;
 /// How long a target goes on if nobody says.
 const SECONDS: u64 = 2;
 
@@ -31,6 +33,7 @@ const SECONDS: u64 = 2;
 fn fuzz(name: &str, run: fn(&[u8]) -> Result<(), String>, seeds: &[Vec<u8>]) {
     let number = |variable: &str| std::env::var(variable).ok().and_then(|text| text.parse::<u64>().ok());
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/found");
+    println!("a large plain file: {:?}", too_long() / SLOW);
     for (path, input) in found(&directory, name) {
         if let Err(why) = attempt(run, &input) {
             panic!("{why}: {}", path.display());
@@ -70,20 +73,41 @@ fn attempt(run: fn(&[u8]) -> Result<(), String>, input: &[u8]) -> Result<(), Str
     let mut took = Duration::MAX;
     // What is slow three times is slow; once may be the machine.
     for _ in 0..3 {
-        let (began, spent) = (Instant::now(), on_processor());
-        match catch_unwind(AssertUnwindSafe(|| run(input))) {
+        let (spent, outcome) = timed(|| catch_unwind(AssertUnwindSafe(|| run(input))));
+        match outcome {
             Err(_) => return Err("panicked".to_owned()),
             Ok(Err(why)) => return Err(why),
-            Ok(Ok(())) => {
-                let spent = on_processor().zip(spent).map(|(now, before)| now.saturating_sub(before));
-                took = took.min(spent.unwrap_or_else(|| began.elapsed()));
-            }
+            Ok(Ok(())) => took = took.min(spent),
         }
-        if took <= SLOW {
+        if took <= too_long() {
             return Ok(());
         }
     }
-    Err(format!("took {took:?}"))
+    Err(format!("took {took:?}; a large plain file takes {:?}", too_long() / SLOW))
+}
+
+/// What is too long here: `SLOW` times what this build on this machine needs for a plain file of 2,000
+/// services, the shortest time of three.
+fn too_long() -> Duration {
+    static PLAIN: OnceLock<Duration> = OnceLock::new();
+    let plain = PLAIN.get_or_init(|| {
+        let text = seeds::plain();
+        let times = (0..3).map(|_| {
+            let (took, result) = timed(|| targets::read(text.as_bytes()));
+            result.expect("a plain file is read");
+            took
+        });
+        times.min().unwrap_or_default()
+    });
+    *plain * SLOW
+}
+
+/// What the processor needed for something, or how long it took where nothing counts that.
+fn timed<T>(what: impl FnOnce() -> T) -> (Duration, T) {
+    let (began, before) = (Instant::now(), on_processor());
+    let result = what();
+    let spent = on_processor().zip(before).map(|(now, before)| now.saturating_sub(before));
+    (spent.unwrap_or_else(|| began.elapsed()), result)
 }
 
 /// How long this thread has had a processor: on a busy machine, or when it is nice to others, that is much
@@ -132,12 +156,9 @@ fn whole_file() {
 fn wide_files_are_read_soon() {
     let mut slow = Vec::new();
     for (name, text) in seeds::wide() {
-        let (began, spent) = (Instant::now(), on_processor());
-        let result = targets::read(text.as_bytes());
-        let spent = on_processor().zip(spent).map(|(now, before)| now.saturating_sub(before));
-        let took = spent.unwrap_or_else(|| began.elapsed());
+        let (took, result) = timed(|| targets::read(text.as_bytes()));
         println!("{took:>12?} {:>8} bytes {name}", text.len());
-        if took > SLOW || result.is_err() {
+        if took > too_long() || result.is_err() {
             slow.push(format!("{name}: {took:?} {result:?}"));
         }
     }

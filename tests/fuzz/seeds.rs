@@ -30,6 +30,22 @@ fn collect(directory: &Path, paths: &mut Vec<PathBuf>) {
     }
 }
 
+/// A large file in which nothing is unusual: what others are compared with.
+pub fn plain() -> String {
+    let mut text = "services:\n".to_owned();
+    for at in 0..2_000 {
+        write!(
+            text,
+            "  s{at}:\n    image: example/s{at}:1\n    environment: {{A: a, B: \"{at}\"}}\n    ports: [\"{}:80\"]\n    \
+             volumes: [\"data:/data\"]\n    labels: {{team: a}}\n    deploy: {{replicas: 2}}\n",
+            10_000 + at,
+        )
+        .expect("a string takes it");
+    }
+    text.push_str("volumes: {data: {}}\n");
+    text
+}
+
 pub fn interpolation() -> Vec<Vec<u8>> {
     [
         "$A ${B} $$ ${C:-d} ${C-d} ${A:?m} ${A?m} ${A:+y} ${A+y}",
