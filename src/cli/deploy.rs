@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use super::Context;
 use super::cluster;
 use super::report::{Exit, Failure};
-use super::rollout::{self, Draft, Job, Record, RolloutOptions};
+use super::rollout::{self, Commit, Draft, Job, Record, RolloutOptions};
 use super::rollout_args::StartArgs;
 use super::saved_plan;
 use super::stackfiles::Stackfiles;
@@ -134,7 +134,7 @@ fn draft(args: &Deploy, stackfiles: &Stackfiles) -> Result<Draft, Failure> {
         verb: "deploy".to_owned(),
         files: stackfiles.names()?,
         message: args.start.rollout.message.clone(),
-        git: Some(tokio::spawn(identity::git(stackfiles.directory()?))),
+        git: Some(Commit::Pending(tokio::spawn(identity::git(stackfiles.directory()?)))),
         ..Draft::default()
     })
 }

@@ -4,7 +4,7 @@ use super::Context;
 use super::cluster;
 use super::deploy::stack_name;
 use super::report::{Exit, Failure};
-use super::rollout::{self, Draft, Kind};
+use super::rollout::{self, Commit, Draft, Kind};
 use super::rollout_args::RolloutArgs;
 use super::stackfiles::Stackfiles;
 use super::standing::tell_left;
@@ -75,7 +75,7 @@ fn from_file(args: &Rebalance, context: &Context) -> Result<Exit, Failure> {
                 verb: "rebalance".to_owned(),
                 files: args.stackfiles.names()?,
                 message: args.rollout.message.clone(),
-                git: Some(tokio::spawn(identity::git(args.stackfiles.directory()?))),
+                git: Some(Commit::Pending(tokio::spawn(identity::git(args.stackfiles.directory()?)))),
                 source: None,
             })
         };

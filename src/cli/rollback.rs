@@ -5,7 +5,7 @@ use super::cluster::{self, Cluster};
 use super::deploy::stack_name;
 use super::release_name::find;
 use super::report::{Exit, Failure};
-use super::rollout::{self, Draft, Job, Record};
+use super::rollout::{self, Commit, Draft, Job, Record};
 use super::rollout_args::StartArgs;
 use crate::model::StackName;
 use crate::orchestrator::{Planned, pin};
@@ -47,7 +47,7 @@ pub(super) fn run(args: &Rollback, context: &Context) -> Result<Exit, Failure> {
             verb: format!("rollback to {to}"),
             files: release.files.clone(),
             message: args.start.rollout.message.clone(),
-            git: release.git.clone().map(|git| tokio::spawn(async { Some(git) })),
+            git: release.git.clone().map(Commit::Known),
             ..Draft::default()
         };
         let job = if wish.dry_run {

@@ -19,7 +19,7 @@ use crate::ops::release::{self, ApproveAll, Done, Order, Ran, Rollout, Still, TI
 use crate::ops::{self, Progress, order};
 use crate::orchestrator::{Planned, Problem};
 
-pub(super) use crate::ops::release::Draft;
+pub(super) use crate::ops::release::{Commit, Draft};
 pub(super) use approve::NotConfirmed;
 use approve::Terminal;
 pub(super) use ending::{exit, volumes_kept};

@@ -301,7 +301,7 @@ impl<'a> Hosts<'a> {
         }
         let Draft { verb, files, message, git, source } = draft;
         let git = match git {
-            Some(git) => git.await.ok().flatten(),
+            Some(commit) => commit.read().await,
             None => None,
         };
         let commit = git.as_ref().map(Git::short);

@@ -15,7 +15,7 @@ use super::Error;
 use super::cluster::Cluster;
 use super::order::{Job, Order};
 use super::pending::{PendingRelease, Released, State, pending};
-use super::release::{Draft, Ran};
+use super::release::{Commit, Draft, Ran};
 use crate::engine::{self, Request};
 use crate::gitops::hook::Followed;
 use crate::gitops::{Declaration, Fault, GitError, Repository, Unusable, read};
@@ -283,7 +283,7 @@ impl<S: Surface> Push<'_, S> {
             verb: if one.is_removal() { "rm" } else { "push" }.to_owned(),
             files: contents.files,
             message: None,
-            git: Some(tokio::spawn(std::future::ready(Some(commit.clone())))),
+            git: Some(Commit::Known(commit.clone())),
             source: Some(one.source()),
         };
         let plan = engine::plan(cluster.cluster_reader(), cluster.clock.now(), contents.spec, request);

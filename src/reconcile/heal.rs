@@ -1,7 +1,7 @@
 //! One stack brought back to what was declared: under its lock, so that no deploy works beside it.
 //!
-//! What is done, and in which order, is [`ops::release`]'s. Here is what the loop wants of it, and how what
-//! happens becomes the loop's own events.
+//! What is done, and in which order, is [`ops::release`]'s; what the loop wants of it is [`intent`](super::intent)'s.
+//! Here it gets a driver, and an intent that asks the real ledger.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,23 +9,22 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc::UnboundedSender, watch};
 
-use super::event::{ActionEvent, ClusterEvent};
+use super::event::ClusterEvent;
+use super::intent::terms;
 use super::work::{Healed, Job};
 use crate::discover::Discovery;
 use crate::engine::{Clock, Me, Store};
 use crate::fleet::{Fleet, RegisterReader, RegisterWriter};
 use crate::gitops::FollowedRepo;
 use crate::ledger::Ledger;
-use crate::ledger::lease::Holder;
-use crate::ledger::release::{History, Outcome};
+use crate::ledger::release::History;
 use crate::ledger::settings::settings;
 use crate::model::{NodeFacts, NodeName, StackName, Timestamp};
 use crate::ops::declared::Declarations;
 use crate::ops::declared::record::StackRecord;
-use crate::ops::release::{ApproveAll, Done, Entry, Intent, Pulls, Stop, Terms, Wanted, transaction};
-use crate::ops::{self, Event, Hosts, Progress, shortfall};
-use crate::orchestrator::pin::ResolveImage;
-use crate::orchestrator::{End, PlanOptions, Planned};
+use crate::ops::release::{ApproveAll, Intent, Stop, Wanted, transaction};
+use crate::ops::{self, Event, Hosts, Progress};
+use crate::orchestrator::Planned;
 
 /// What a loop works with. Without [`LoopContext::writing`] it cannot change anything.
 #[derive(Debug)]
@@ -84,29 +83,13 @@ struct Telling {
 
 impl Progress<Planned> for Telling {
     fn event(&self, now: Timestamp, event: Event<Planned>) {
-        let news = match event {
-            Event::Began(began) if began.is_heal => {
-                let ops::Began { stack, release, actions, .. } = began;
-                ClusterEvent::HealBegan { stack, release, actions }
-            }
-            Event::Began(began) => {
-                let ops::Began { stack, release, commit, actions, .. } = began;
-                ClusterEvent::ReleaseBegan { stack, release, commit, actions: Some(actions) }
-            }
-            Event::ActionEnded(action, outcome) => {
-                ClusterEvent::Acted(ActionEvent::of(&self.stack, &action, &outcome))
-            }
-            Event::Ended { stack, release, outcome } => {
-                let outcome = outcome.as_ref().map_or_else(|| "unfinished".to_owned(), Outcome::words);
-                ClusterEvent::ReleaseEnded { stack, release, outcome }
-            }
-            _ => return,
-        };
-        let _nobody_listens = self.tell.send((now, news));
+        if let Some(news) = ClusterEvent::of_release(&self.stack, event) {
+            let _nobody_listens = self.tell.send((now, news));
+        }
     }
 }
 
-/// Restores what was declared, if it is still the release of which that was decided.
+/// A heal, and what it asks.
 struct Restore<'a> {
     context: &'a LoopContext,
     job: Job,
@@ -117,20 +100,7 @@ impl Intent for Restore<'_> {
 
     async fn wanted(&mut self, history: &History) -> Result<Option<Wanted>, Refusal> {
         let settings = settings(&self.context.reading, &self.job.stack).await.map_err(ops::Error::Ledger)?;
-        let known = StackRecord::of(history, settings);
-        let Job { number, options, .. } = &self.job;
-        // The holder of the lock before us may have deployed something, or a person may have suspended it.
-        if known.number() != Some(*number) || known.settings.suspended.is_some() {
-            return Ok(None);
-        }
-        let is_unfinished = known.is_unfinished();
-        let Some((spec, prune)) = known.spec() else { return Ok(None) };
-        Ok(Some(Wanted {
-            spec: spec.clone(),
-            options: PlanOptions { prune, ..options.clone() },
-            resolve: ResolveImage::Never,
-            entry: Entry::Heal { number: *number, is_unfinished },
-        }))
+        Ok(self.job.wanted(&StackRecord::of(history, settings)))
     }
 }
 
@@ -159,13 +129,6 @@ pub(super) async fn work(
         Hosts::new(&context.fleet, context.clock, &context.reading, Arc::clone(writing), context.me.clone())
             .with_journals(context.journals.clone())
             .of_loop(context.fleet.observer().non_blocking(), last_seen);
-    let terms = Terms {
-        proof: false,
-        watches_idle: false,
-        resumes: true,
-        pulls: Pulls::InBackground,
-        ..Terms::default()
-    };
     let done = transaction(
         &driver,
         stack,
@@ -173,31 +136,14 @@ pub(super) async fn work(
         None,
         &mut intent,
         &mut ApproveAll::new(),
-        &terms,
+        &terms(),
         &Stopped(stop),
         &Telling { stack: stack.clone(), tell },
     )
     .await;
     match done {
-        Ok(Done::NotWanted) => Healed::Outdated,
-        Ok(Done::Idle) => Healed::Done,
-        Ok(Done::Ran(ran)) => Healed::of(&ran.report.end),
-        Err(Refusal::Ops(ops::Error::Held { holder, .. })) => {
-            let Holder { who, pid, verb, .. } = *holder;
-            Healed::Busy(format!("{who} (process {pid}, `{verb}`)"))
-        }
-        Err(Refusal::Ops(error)) => Healed::Failed(error.to_string()),
         Err(Refusal::Other(why)) => Healed::Failed(why),
-    }
-}
-
-impl Healed {
-    /// What came of a run.
-    fn of(end: &End) -> Self {
-        match (end, shortfall(end)) {
-            (End::Interrupted, _) => Self::Stopped,
-            (_, None) => Self::Done,
-            (_, Some(why)) => Self::Failed(why),
-        }
+        Err(Refusal::Ops(error)) => Healed::of(Err(error)),
+        Ok(done) => Healed::of(Ok(done)),
     }
 }

@@ -13,6 +13,7 @@ mod effects;
 pub mod events;
 mod heal;
 mod host_watcher;
+pub mod intent;
 mod leader;
 mod records;
 mod release;

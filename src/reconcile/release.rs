@@ -12,11 +12,8 @@ use crate::ledger::release::History;
 use crate::ledger::settings::{Settings, settings};
 use crate::model::Timestamp;
 use crate::ops;
-use crate::ops::declared::Contents;
 use crate::ops::declared::record::StackRecord;
-use crate::ops::release::{Draft, Entry, Intent, Wanted};
-use crate::orchestrator::PlanOptions;
-use crate::orchestrator::pin::ResolveImage;
+use crate::ops::release::{Intent, Wanted};
 
 /// Releases one stack.
 pub(super) async fn release(
@@ -46,25 +43,7 @@ impl Intent for Declared<'_> {
 
     async fn wanted(&mut self, history: &History) -> Result<Option<Wanted>, Refusal> {
         let settings = self.settings().await?;
-        let Task { stack, wish, options, .. } = &self.task;
-        // The holder of the lock before us may have done it, or a person may have suspended the stack.
-        if settings.suspended.is_some() || !wish.is_due(&StackRecord::of(history, settings)) {
-            return Ok(None);
-        }
-        let Contents { spec, files, prune } = wish.contents(stack);
-        let draft = Draft {
-            verb: if wish.is_removal() { "rm" } else { "reconcile" }.to_owned(),
-            files,
-            message: None,
-            git: Some(tokio::spawn(std::future::ready(Some(wish.commit.clone())))),
-            source: Some(wish.source()),
-        };
-        Ok(Some(Wanted {
-            spec,
-            options: PlanOptions { prune, ..options.clone() },
-            resolve: ResolveImage::Always,
-            entry: Entry::Release(Box::new(draft)),
-        }))
+        Ok(self.task.wanted(&StackRecord::of(history, settings)))
     }
 
     /// Pulls may have taken minutes: a person may have said to leave the stack, and what is released here may

@@ -43,6 +43,25 @@ pub use transaction::transaction;
 /// How long a run is watched unless its caller says otherwise, in milliseconds.
 pub const TIMEOUT_MS: i64 = 10 * 60 * 1000;
 
+/// The commit that stackfiles are from.
+#[derive(Debug)]
+pub enum Commit {
+    /// It is known.
+    Known(Git),
+    /// git is being asked.
+    Pending(JoinHandle<Option<Git>>),
+}
+
+impl Commit {
+    /// The commit, once git has answered; `None` if the files are in no repository.
+    pub async fn read(self) -> Option<Git> {
+        match self {
+            Self::Known(git) => Some(git),
+            Self::Pending(git) => git.await.ok().flatten(),
+        }
+    }
+}
+
 /// What is written of a release beside its spec.
 #[derive(Debug, Default)]
 pub struct Draft {
@@ -52,8 +71,8 @@ pub struct Draft {
     pub files: Vec<String>,
     /// What the user said about it.
     pub message: Option<String>,
-    /// The commit of the stackfiles, being found out.
-    pub git: Option<JoinHandle<Option<Git>>>,
+    /// The commit of the stackfiles.
+    pub git: Option<Commit>,
     /// The repository that declares the stack. Such a release is written down even if nothing is to be done:
     /// the same inputs are then known.
     pub source: Option<Source>,

@@ -181,7 +181,7 @@ impl supervisor::World for Hand<'_> {
             }
             Command::ReadStack(stack) => {
                 self.count("read");
-                let known = self.sim.ledger.known(&stack).map(Box::new);
+                let known = self.sim.ledger.known(&stack).map(Box::new).map_err(|error| error.to_string());
                 let now = self.sim.now;
                 self.sim.rules.reads(who, now, &stack, known.as_deref().ok());
                 let delay_ms = self.sim.luck.between(5, 60);

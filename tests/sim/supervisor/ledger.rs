@@ -126,9 +126,11 @@ impl Lease {
 /// What came of an attempt to take a lease.
 pub enum Taken {
     Held(Lease),
-    /// By another: the name of the lease, and who.
-    Busy(String, String),
-    Failed(String),
+    /// Another process has it.
+    Busy(Box<Holder>),
+    /// Another process was faster; who has it is seen by the next attempt.
+    Lost,
+    Failed(LedgerError),
 }
 
 /// The last sign of life of another holder, and when it was first seen.
@@ -169,19 +171,25 @@ impl SimLedger {
         self.runtime.block_on(self.ledger.read(stream))
     }
 
-    pub fn history(&self, stack: &StackName) -> Result<History, String> {
-        let (releases, outcomes) = (self.read(&releases(stack)), self.read(&outcomes(stack)));
-        let (releases, outcomes) =
-            (releases.map_err(|e| e.to_string())?, outcomes.map_err(|e| e.to_string())?);
-        History::of(&releases, &outcomes).map_err(|(_, why)| why)
+    pub fn history(&self, stack: &StackName) -> Result<History, LedgerError> {
+        let stream = releases(stack);
+        let (releases, outcomes) = (self.read(&stream)?, self.read(&outcomes(stack))?);
+        let unreadable = |(seq, detail)| LedgerError::Unreadable { stream: stream.to_string(), seq, detail };
+        History::of(&releases, &outcomes).map_err(unreadable)
     }
 
-    pub fn known(&self, stack: &StackName) -> Result<StackRecord, String> {
-        let settings: Settings = self
-            .runtime
-            .block_on(settings::settings(&self.ledger, stack))
-            .map_err(|error| error.to_string())?;
-        Ok(StackRecord::of(&self.history(stack)?, settings))
+    pub fn settings(&self, stack: &StackName) -> Result<Settings, LedgerError> {
+        self.runtime.block_on(settings::settings(&self.ledger, stack))
+    }
+
+    pub fn known(&self, stack: &StackName) -> Result<StackRecord, LedgerError> {
+        Ok(StackRecord::of(&self.history(stack)?, self.settings(stack)?))
+    }
+
+    /// The number that is free in a lock's stream; 0, which no lock has, if one is held.
+    pub fn free(&self, stream: &Stream) -> Result<u64, LedgerError> {
+        let log = self.read(stream)?;
+        Ok(if held(&log).expect("readable").is_some() { 0 } else { log.next() })
     }
 
     pub fn suspend(&self, stack: &StackName, suspended: Option<settings::Suspended>) -> bool {
@@ -190,26 +198,24 @@ impl SimLedger {
     }
 
     /// Writes a release down; its number.
-    pub fn begin(&mut self, release: &Release) -> Result<u64, String> {
+    pub fn begin(&mut self, release: &Release) -> Result<u64, LedgerError> {
         let stream = releases(&release.spec.name);
         let value = self.value(serde_json::json!(release));
         loop {
-            let log = self.read(&stream).map_err(|error| error.to_string())?;
+            let log = self.read(&stream)?;
             let number = log.undecided.first().copied().unwrap_or_else(|| log.next());
-            match self.runtime.block_on(self.ledger.append(&stream, number, &value)) {
-                Ok(Appended::Won) => return Ok(number),
-                Ok(Appended::Lost(_)) => {}
-                Err(error) => return Err(error.to_string()),
+            if self.runtime.block_on(self.ledger.append(&stream, number, &value))? == Appended::Won {
+                return Ok(number);
             }
         }
     }
 
-    pub fn end(&mut self, stack: &StackName, number: u64, outcome: &Outcome) -> Result<(), String> {
+    pub fn end(&mut self, stack: &StackName, number: u64, outcome: &Outcome) -> Result<(), LedgerError> {
         let now = lock(&self.registers.shared).now;
         let value = self.value(outcome.recorded(now));
         let stream = outcomes(stack);
         let append = self.ledger.append(&stream, number, &value);
-        self.runtime.block_on(append).map(drop).map_err(|error| error.to_string())
+        self.runtime.block_on(append).map(drop)
     }
 
     pub fn nodes(&self) -> Result<NodeRecords, String> {
@@ -246,20 +252,19 @@ impl SimLedger {
     /// One attempt to take a lease, as `engine::lease::take` makes it again and again.
     pub fn take(&mut self, stream: &Stream, holder: &Holder, terms: Terms, sight: &mut Sight) -> Taken {
         let now = lock(&self.registers.shared).now;
-        let fail = |error: LedgerError| Taken::Failed(error.to_string());
         let log = match self.settled(stream) {
             Ok(log) => log,
-            Err(error) => return fail(error),
+            Err(error) => return Taken::Failed(error),
         };
         if let Some(held) = held(&log).expect("readable") {
             let clocks = match self.runtime.block_on(self.ledger.clocks()) {
                 Ok(clocks) => clocks,
-                Err(error) => return fail(error),
+                Err(error) => return Taken::Failed(error),
             };
             let first = sight.filter(|(sign, _)| *sign == held.sign).map_or(now, |(_, first)| first);
             *sight = Some((held.sign, first));
             if held.left_ms(held.age_ms(&log, &clocks), now.since_ms(first)) > 0 {
-                return Taken::Busy(held.holder.id.clone(), held.holder.who.clone());
+                return Taken::Busy(Box::new(held.holder.clone()));
             }
         }
         let epoch = log.next();
@@ -275,8 +280,8 @@ impl SimLedger {
                 until: now.plus_ms(ttl_ms - margin_ms),
                 next: epoch + 1,
             }),
-            Ok(Appended::Lost(_)) => Taken::Failed("another was faster".to_owned()),
-            Err(error) => fail(error),
+            Ok(Appended::Lost(_)) => Taken::Lost,
+            Err(error) => Taken::Failed(error),
         }
     }
 

@@ -4,6 +4,7 @@
 //! Two phases: first things break, and what must never be is watched ([`rules`]); then they stop breaking,
 //! one loop must bring every stack to where it is declared, and after that nothing happens any more.
 
+mod driver;
 mod hand;
 mod ledger;
 mod rules;
@@ -47,8 +48,14 @@ pub enum Fault {
     Source(bool),
     Leave(NodeName),
     Join(NodeName),
-    Commit { is_bad: bool },
-    Deploy { is_bad: bool },
+    Commit {
+        is_bad: bool,
+    },
+    Deploy {
+        is_bad: bool,
+    },
+    /// Whoever deploys without a loop is killed.
+    Quit,
     Suspend(&'static str, bool),
 }
 
@@ -114,6 +121,7 @@ impl Sim {
                 let version = self.luck.between(1, 6);
                 self.begin_deploy(spec("app", version, is_bad));
             }
+            Fault::Quit => self.kill_persons(),
             Fault::Suspend(stack, is_suspended) => {
                 let suspended =
                     is_suspended.then(|| Suspended { who: "ann".into(), at: self.now, why: None });
@@ -135,7 +143,7 @@ impl Sim {
         let for_ms = self.luck.between(500, 40_000);
         let who = usize::try_from(self.luck.between(0, self.controllers.len() as i64 - 1)).expect("small");
         let node = self.luck.pick(&all).clone();
-        match self.luck.between(0, 11) {
+        match self.luck.between(0, 12) {
             0 | 1 => {
                 let silence =
                     *self.luck.pick(&[Silence::Hangs, Silence::Hangs, Silence::Refuses, Silence::Engine]);
@@ -181,6 +189,11 @@ impl Sim {
                 self.schedule(after_ms, Fault::Suspend(stack, true));
                 self.schedule(after_ms + for_ms, Fault::Suspend(stack, false));
             }
+            10 => {
+                self.schedule(after_ms, Fault::Deploy { is_bad: false });
+                let after_ms = after_ms + self.luck.between(1, 3_000);
+                self.schedule(after_ms, Fault::Quit);
+            }
             _ => {
                 let is_bad = self.luck.once_in(5);
                 self.schedule(after_ms, Fault::Deploy { is_bad });
@@ -205,6 +218,8 @@ impl Sim {
         for stack in ["app", "shop"] {
             self.fault(Fault::Suspend(stack, false));
         }
+        // Who still waits for the lock with a bad release would have the last word.
+        self.kill_persons();
         // What was to crash does so before.
         self.schedule(6_000, Fault::Commit { is_bad: false });
         self.schedule(6_000, Fault::Deploy { is_bad: false });

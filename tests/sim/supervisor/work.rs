@@ -1,71 +1,67 @@
-//! Work on a stack, step by step: its lease, its records, a look, a plan, the run, what is written of it.
-//! Between any two steps its process may be killed, its lease lost and the ledger gone.
+//! Work on a stack: what the steps of its transaction do in the world, one at a time, and its run.
 //!
-//! The seam: [`Sim::begin_heal`], [`Sim::begin_release`] and [`Sim::begin_deploy`] are all that the loops and
-//! persons know of it, and `Input::Worked` is all that comes back. The steps are those of the transaction.
+//! The order of the steps is the transaction's own ([`driver`]). [`Sim::begin_heal`], [`Sim::begin_release`] and
+//! [`Sim::begin_deploy`] are all that the loops and persons know of it, and `Input::Worked` is all that comes back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
+use stackctl::ledger::LedgerError;
 use stackctl::ledger::lease::{Terms, stream};
 use stackctl::ledger::release::{Outcome as Ended, Release};
 use stackctl::model::action::{Action, ActionId, Failure, FailureKind, Outcome, What};
-use stackctl::model::node::Unreachable;
+use stackctl::model::node::{NodeFacts, Unreachable};
 use stackctl::model::{NodeName, StackName, StackSpec, Timestamp};
 use stackctl::orchestrator::lost::remember_lost;
-use stackctl::orchestrator::{Converger, Ending, Event, PlanOptions, Planned};
+use stackctl::orchestrator::{Converger, End, Event, PlanOptions, Planned, TaskFailure, Verdict};
 use stackctl::reconcile::supervisor::Input;
 use stackctl::reconcile::supervisor::event::ClusterEvent;
 use stackctl::reconcile::supervisor::work::{Healed, Job, Task};
 
-use super::ledger::{Lease, Sight, Taken};
+use super::driver::{self, Came, Port, Running, Step};
+use super::ledger::{Sight, Taken};
+use super::rules;
 use super::world::{Happening, Sim, holder};
 
-/// So long is one stack worked on at a time.
-const TIMEOUT_MS: i64 = 10 * 60 * 1000;
-/// How often a person asks for the lease of a stack that another has.
-const TRIES_MAX: u32 = 40;
-
-/// What is to be done.
-#[derive(Debug)]
-pub enum Kind {
-    Heal(Job),
-    Release(Task),
-    /// By a person.
-    Deploy(StackSpec),
-}
+/// Between two looks at what happens to a run.
+const LOOK_MS: i64 = 400;
 
 /// One piece of work.
 pub struct Work {
+    id: u64,
     /// The process of a loop that does it, and which start of it; a person without.
     pub owner: Option<(usize, u64)>,
     pub stack: StackName,
-    kind: Kind,
-    lease: Option<Lease>,
+    is_release: bool,
+    /// The transaction, and what is between it and the world.
+    running: Running,
+    port: Port,
+    asked: Option<Step>,
     sight: Sight,
-    tries: u32,
-    planned: Option<Planned>,
-    /// The release that is being carried out.
-    number: Option<u64>,
-    is_unfinished: bool,
+    last_seen: Arc<BTreeMap<NodeName, NodeFacts>>,
     /// Nodes that it does not count on, and those that it knows.
     pub lost: BTreeSet<NodeName>,
     pub members: BTreeSet<NodeName>,
-    converger: Option<Converger>,
-    /// Its verdict is found, and is being written down.
-    is_decided: bool,
+    stage: Stage,
+    pulled: BTreeSet<(NodeName, Arc<str>)>,
     in_flight: usize,
-    is_looking: bool,
     told_silent: BTreeSet<NodeName>,
-    begun: Timestamp,
+}
+
+/// What it does between two steps of its transaction.
+enum Stage {
+    Rests,
+    Pulls { waits_for: BTreeMap<ActionId, Action>, failed: Vec<TaskFailure> },
+    Runs { converger: Box<Converger>, begun: Timestamp, limit_ms: i64, is_looking: bool },
 }
 
 /// What happens to it.
 #[derive(Debug)]
 pub enum WorkEvent {
-    Take,
+    /// What it asked of the world is done.
+    Step,
     Renew,
-    Plan,
-    Begin,
     Run(Event),
     /// An action reaches its host, whether or not its sender still lives.
     Effect {
@@ -79,7 +75,6 @@ pub enum WorkEvent {
         outcome: Outcome,
     },
     Look,
-    End(Box<(Healed, Option<Ended>)>),
 }
 
 impl Work {
@@ -90,42 +85,55 @@ impl Work {
 
 impl Sim {
     pub fn begin_heal(&mut self, who: usize, job: Job) {
-        let (life, stack) = (self.controllers[who].life, job.stack.clone());
-        self.begin_work(Some((who, life)), stack, Kind::Heal(job));
+        let (owner, stack) = ((who, self.controllers[who].life), job.stack.clone());
+        let last_seen = Arc::clone(&job.last_seen);
+        self.begin_work(Some(owner), stack, false, last_seen, |port| driver::heal(port, job));
     }
 
     pub fn begin_release(&mut self, who: usize, task: Task) {
-        let (life, stack) = (self.controllers[who].life, task.stack.clone());
-        self.begin_work(Some((who, life)), stack, Kind::Release(task));
+        let (owner, stack) = ((who, self.controllers[who].life), task.stack.clone());
+        let last_seen = Arc::clone(&task.last_seen);
+        self.begin_work(Some(owner), stack, true, last_seen, |port| driver::release(port, task));
     }
 
     pub fn begin_deploy(&mut self, spec: StackSpec) {
-        self.begin_work(None, spec.name.clone(), Kind::Deploy(spec));
+        self.begin_work(None, spec.name.clone(), true, Arc::default(), |port| driver::deploy(port, spec));
     }
 
-    fn begin_work(&mut self, owner: Option<(usize, u64)>, stack: StackName, kind: Kind) {
-        let id = self.rules.next_work();
-        let work = Work {
+    fn begin_work(
+        &mut self,
+        owner: Option<(usize, u64)>,
+        stack: StackName,
+        is_release: bool,
+        last_seen: Arc<BTreeMap<NodeName, NodeFacts>>,
+        running: impl FnOnce(Port) -> Running,
+    ) {
+        let (id, port) = (self.rules.next_work(), Port::default());
+        let mut work = Work {
+            id,
             owner,
             stack,
-            kind,
-            lease: None,
+            is_release,
+            running: running(port.clone()),
+            port,
+            asked: None,
             sight: None,
-            tries: 0,
-            planned: None,
-            number: None,
-            is_unfinished: false,
+            last_seen,
             lost: BTreeSet::new(),
             members: BTreeSet::new(),
-            converger: None,
-            is_decided: false,
+            stage: Stage::Rests,
+            pulled: BTreeSet::new(),
             in_flight: 0,
-            is_looking: false,
             told_silent: BTreeSet::new(),
-            begun: self.now,
         };
-        self.works.insert(id, work);
-        self.soon(id, 20, WorkEvent::Take);
+        if self.goes_on(&mut work) {
+            self.works.insert(id, work);
+        }
+    }
+
+    /// SIGKILL for whoever deploys without a loop.
+    pub fn kill_persons(&mut self) {
+        self.works.retain(|_, work| work.owner.is_some());
     }
 
     fn soon(&mut self, id: u64, within_ms: i64, event: WorkEvent) {
@@ -138,221 +146,233 @@ impl Sim {
             return self.effect(id, *action, &stack, epoch, is_lost);
         }
         let Some(mut work) = self.works.remove(&id) else { return };
+        self.advance(&mut work, event);
         // Work that is done is not put back.
-        if self.advance(id, &mut work, event) {
+        if self.goes_on(&mut work) {
             self.works.insert(id, work);
         }
     }
 
-    /// One step; whether there is more to come.
-    fn advance(&mut self, id: u64, work: &mut Work, event: WorkEvent) -> bool {
+    /// Lets the transaction take its next step, if it can; whether there is more to come.
+    fn goes_on(&mut self, work: &mut Work) -> bool {
+        work.port.set_now(self.now);
+        let ended = work.running.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        for (at, event) in work.port.said() {
+            let news = ClusterEvent::of_release(&work.stack, event);
+            if let (Some(owner), Some(news)) = (work.owner, news) {
+                self.worked(owner, Input::Said(at, news));
+            }
+        }
+        if let Poll::Ready(healed) = ended {
+            self.over(work, healed);
+            return false;
+        }
+        if let Some((within_ms, step)) = work.port.asked() {
+            work.asked = Some(step);
+            self.soon(work.id, within_ms, WorkEvent::Step);
+        }
+        true
+    }
+
+    fn advance(&mut self, work: &mut Work, event: WorkEvent) {
         match event {
-            WorkEvent::Take => return self.take_lease(id, work),
-            WorkEvent::Renew => {
-                if let Some(lease) = work.lease.as_mut().filter(|lease| lease.is_valid(self.now)) {
-                    let before = lease.until;
-                    self.ledger.renew(lease);
-                    let delay_ms = if lease.until == before { 300 } else { Terms::STACK.renew_ms };
-                    self.at(delay_ms, Happening::Work { id, event: WorkEvent::Renew });
+            WorkEvent::Step => {
+                if let Some(step) = work.asked.take() {
+                    step(self, work);
                 }
             }
-            WorkEvent::Plan => return self.plan(id, work),
-            WorkEvent::Begin => return self.begin_record(id, work),
-            WorkEvent::Run(event) => return self.converge(id, work, event),
-            WorkEvent::Reply { id: action, outcome } => {
-                work.in_flight -= 1;
-                return self.converge(id, work, Event::ActionDone { id: action, outcome });
-            }
-            WorkEvent::Look => return self.look_at(id, work),
-            WorkEvent::End(end) => {
-                let (healed, ended) = *end;
-                return self.end_record(work, healed, ended);
-            }
+            WorkEvent::Renew => self.renew_lock(work),
+            WorkEvent::Run(event) => self.converge(work, event),
+            WorkEvent::Reply { id, outcome } => self.reply(work, id, outcome),
+            WorkEvent::Look => self.look_at(work),
             WorkEvent::Effect { .. } => {}
         }
-        true
     }
 
-    fn take_lease(&mut self, id: u64, work: &mut Work) -> bool {
+    pub fn take_lock(&mut self, work: &mut Work, verb: &str) -> Taken {
         let who = work.owner.map_or_else(|| "ann".to_owned(), |(who, life)| format!("c{who}.{life}"));
-        let holder = holder(&who, &format!("{who}-{id}"), "deploy");
-        match self.ledger.take(&stream(&work.stack), &holder, Terms::STACK, &mut work.sight) {
-            Taken::Held(lease) => {
-                self.say(|| format!("{who} has the lease of {}, epoch {}", work.stack, lease.epoch));
-                let others = self.works.values().filter(|other| other.stack == work.stack);
-                let is_held = |other: &Work| other.lease.as_ref().is_some_and(|one| one.is_valid(self.now));
-                if others.into_iter().any(is_held) {
-                    self.fail(&format!("two have the lease of {}", work.stack));
-                }
-                work.lease = Some(lease);
-                self.at(Terms::STACK.renew_ms, Happening::Work { id, event: WorkEvent::Renew });
-                self.soon(id, 40, WorkEvent::Plan);
-                true
-            }
-            Taken::Busy(..) | Taken::Failed(_) if work.owner.is_none() && work.tries < TRIES_MAX => {
-                work.tries += 1;
-                self.at(1_000, Happening::Work { id, event: WorkEvent::Take });
-                true
-            }
-            Taken::Busy(_, other) => self.over(work, Healed::Busy(other)),
-            Taken::Failed(why) => self.over(work, Healed::Failed(why)),
+        let holder = holder(&who, &format!("{who}-{}", work.id), verb);
+        let taken = self.ledger.take(&stream(&work.stack), &holder, Terms::STACK, &mut work.sight);
+        if let Taken::Held(lease) = &taken {
+            self.say(|| format!("{who} has the lease of {}, epoch {}", work.stack, lease.epoch));
+            self.is_alone(work, "the lease is taken");
+            work.port.hold(Some(lease.clone()));
+            self.at(Terms::STACK.renew_ms, Happening::Work { id: work.id, event: WorkEvent::Renew });
+        }
+        taken
+    }
+
+    fn renew_lock(&mut self, work: &mut Work) {
+        let Some(mut lease) = work.port.lease().filter(|lease| lease.is_valid(self.now)) else { return };
+        let before = lease.until;
+        self.ledger.renew(&mut lease);
+        let delay_ms = if lease.until == before { 300 } else { Terms::STACK.renew_ms };
+        work.port.hold(Some(lease));
+        self.at(delay_ms, Happening::Work { id: work.id, event: WorkEvent::Renew });
+    }
+
+    pub fn give_lock_back(&mut self, work: &mut Work) {
+        if let Some(lease) = work.port.lease() {
+            self.ledger.give_back(&lease);
+            work.port.hold(None);
         }
     }
 
-    /// What is wanted, by what is remembered now; `None` if it is not wanted any more.
-    fn wanted(&self, work: &mut Work) -> Result<Option<(StackSpec, PlanOptions)>, String> {
-        let known = self.ledger.known(&work.stack)?;
-        Ok(match &work.kind {
-            Kind::Heal(job) => {
-                if known.number() != Some(job.number) || known.settings.suspended.is_some() {
-                    return Ok(None);
-                }
-                work.number = Some(job.number);
-                work.is_unfinished = known.is_unfinished();
-                let spec = known.spec();
-                spec.map(|(spec, prune)| (spec.clone(), PlanOptions { prune, ..job.options.clone() }))
-            }
-            Kind::Release(task) => {
-                if known.settings.suspended.is_some() || !task.wish.is_due(&known) {
-                    return Ok(None);
-                }
-                let contents = task.wish.contents(&work.stack);
-                Some((contents.spec, PlanOptions { prune: contents.prune, ..task.options.clone() }))
-            }
-            Kind::Deploy(spec) => Some((spec.clone(), PlanOptions { prune: true, ..PlanOptions::default() })),
-        })
+    /// Nobody else may rely on the lock of a stack while this is done.
+    fn is_alone(&self, work: &Work, what: &str) {
+        let others = self.works.values().filter(|other| other.stack == work.stack && other.id != work.id);
+        if others.into_iter().any(|other| other.port.is_lease_valid(self.now)) {
+            self.fail(&format!("{what} on {} while another has its lease", work.stack));
+        }
     }
 
-    fn plan(&mut self, id: u64, work: &mut Work) -> bool {
-        let (spec, mut options) = match self.wanted(work) {
-            Ok(Some(wanted)) => wanted,
-            Ok(None) => return self.over(work, Healed::Outdated),
-            Err(why) => return self.over(work, Healed::Failed(why)),
-        };
+    pub fn plan(&mut self, work: &mut Work, spec: StackSpec, mut options: PlanOptions) -> Planned {
         let mut observed = self.observe(work.who());
-        let last_seen = match &work.kind {
-            Kind::Heal(job) => job.last_seen.clone(),
-            Kind::Release(task) => task.last_seen.clone(),
-            Kind::Deploy(_) => Default::default(),
-        };
-        remember_lost(&mut observed, &mut options.lost, &last_seen);
+        remember_lost(&mut observed, &mut options.lost, &work.last_seen);
         work.lost.clone_from(&options.lost);
         work.members = observed.nodes.keys().cloned().collect();
-        let planned = Planned::make(observed, spec, options);
-        if !planned.plan().problems.is_empty() {
-            let why: Vec<String> = planned.plan().problems.iter().map(ToString::to_string).collect();
-            return self.over(work, Healed::Failed(why.join("; ")));
-        }
-        let (is_busy, is_heal) = (planned.is_busy(), matches!(work.kind, Kind::Heal(_)));
-        if is_heal && !is_busy && !work.is_unfinished {
-            return self.over(work, Healed::Done);
-        }
-        if is_heal && let Some(number) = work.number {
-            let actions = planned.plan().forecast.actions().count();
-            self.said(work, ClusterEvent::HealBegan { stack: work.stack.clone(), release: number, actions });
-        }
-        work.planned = Some(planned);
-        let next = if is_heal { WorkEvent::Run(Event::Tick) } else { WorkEvent::Begin };
-        self.soon(id, 60, next);
-        true
+        Planned::make(observed, spec, options)
     }
 
-    fn said(&mut self, work: &Work, news: ClusterEvent) {
-        if let Some(owner) = work.owner {
-            let at = self.now;
-            self.worked(owner, Input::Said(at, news));
-        }
+    pub fn write_release(&mut self, work: &mut Work, release: &Release) -> Result<u64, LedgerError> {
+        self.is_alone(work, "a release is written");
+        let number = self.ledger.begin(release)?;
+        self.say(|| format!("release {number} of {} begins", work.stack));
+        self.written("releases", work.stack.as_str());
+        Ok(number)
     }
 
-    fn begin_record(&mut self, id: u64, work: &mut Work) -> bool {
-        let Some(planned) = &work.planned else { return false };
-        if !work.lease.as_ref().is_some_and(|lease| lease.is_valid(self.now)) {
-            return self.over(work, Healed::Failed("the lease was lost".to_owned()));
-        }
-        let mut release =
-            Release::of(planned.spec().clone(), "deploy".to_owned(), "ann@mill".to_owned(), self.now);
-        if let Kind::Release(task) = &work.kind {
-            release.git = Some(task.wish.commit.clone());
-            release.source = Some(task.wish.source());
-        }
-        match self.ledger.begin(&release) {
-            Ok(number) => {
-                self.say(|| format!("release {number} of {} begins", work.stack));
-                work.number = Some(number);
-                self.written("releases", work.stack.clone().as_str());
-                let (commit, actions) = (None, None);
-                self.said(
-                    work,
-                    ClusterEvent::ReleaseBegan {
-                        stack: work.stack.clone(),
-                        release: number,
-                        commit,
-                        actions,
-                    },
-                );
-                self.soon(id, 40, WorkEvent::Run(Event::Tick));
-                true
-            }
-            Err(why) => self.over(work, Healed::Failed(why)),
-        }
+    pub fn write_outcome(
+        &mut self,
+        work: &mut Work,
+        number: u64,
+        outcome: &Ended,
+    ) -> Result<(), LedgerError> {
+        self.is_alone(work, "an outcome is written");
+        self.say(|| format!("release {number} of {}: {}", work.stack, outcome.words()));
+        self.ledger.end(&work.stack, number, outcome)?;
+        self.written("outcomes", work.stack.as_str());
+        Ok(())
     }
 
     fn is_told_to_stop(&self, work: &Work) -> bool {
         work.who().is_some_and(|who| self.controllers[who].is_work_stopped)
     }
 
-    fn converge(&mut self, id: u64, work: &mut Work, event: Event) -> bool {
-        let Some(planned) = work.planned.as_ref().filter(|_| !work.is_decided) else { return true };
-        let converger = work.converger.get_or_insert_with(|| Converger::new(planned.assignment().clone()));
-        let step = converger.step(self.now, event);
-        let is_watching = converger.is_watching();
-        let is_valid = work.lease.as_ref().is_some_and(|lease| lease.is_valid(self.now));
+    fn ends(work: &mut Work, end: End) {
+        work.stage = Stage::Rests;
+        work.port.come(Came::Ended(end));
+    }
+
+    pub fn begin_pulls(&mut self, work: &mut Work, planned: &Planned) {
+        let pulls = planned.plan().forecast.actions().filter(|action| action.what.is_pull());
+        let waits_for: BTreeMap<ActionId, Action> = pulls.map(|one| (one.id, one.clone())).collect();
+        let all: Vec<Action> = waits_for.values().cloned().collect();
+        work.stage = Stage::Pulls { waits_for, failed: Vec::new() };
+        work.in_flight = 0;
+        for action in all {
+            self.send(work, action);
+        }
+        self.at(LOOK_MS, Happening::Work { id: work.id, event: WorkEvent::Look });
+        self.pulls_go_on(work);
+    }
+
+    /// Pulls are abandoned at once: nothing that runs is changed by them.
+    fn pulls_go_on(&mut self, work: &mut Work) {
+        let is_stopped = self.is_told_to_stop(work);
+        let Stage::Pulls { waits_for, failed } = &mut work.stage else { return };
+        let (is_done, failed) = (waits_for.is_empty(), std::mem::take(failed));
+        if is_stopped {
+            Self::ends(work, End::Interrupted);
+        } else if is_done && failed.is_empty() {
+            work.stage = Stage::Rests;
+            work.port.come(Came::Pulled);
+        } else if is_done {
+            Self::ends(work, End::Verdict(Verdict::not_prepared(failed)));
+        } else if !work.port.is_lease_valid(self.now) {
+            Self::ends(work, End::LeaseLost);
+        } else {
+            if let Stage::Pulls { failed: so_far, .. } = &mut work.stage {
+                *so_far = failed;
+            }
+        }
+    }
+
+    pub fn begin_run(&mut self, work: &mut Work, planned: Arc<Planned>, limit_ms: i64) {
+        let converger = Box::new(Converger::new(planned.assignment().clone()));
+        work.stage = Stage::Runs { converger, begun: self.now, limit_ms, is_looking: false };
+        work.in_flight = 0;
+        work.told_silent.clear();
+        self.converge(work, Event::Tick);
+    }
+
+    fn reply(&mut self, work: &mut Work, id: ActionId, outcome: Outcome) {
+        match &mut work.stage {
+            Stage::Rests => {}
+            Stage::Pulls { waits_for, failed } => {
+                let Some(Action { node, what, .. }) = waits_for.remove(&id) else { return };
+                match (outcome, &what) {
+                    (Outcome::Failed(failure), _) => {
+                        let what = format!("{} {}", what.verb(), what.object());
+                        failed.push(TaskFailure { node, what, container: None, task: None, failure });
+                    }
+                    (_, What::PullImage { image }) => drop(work.pulled.insert((node, Arc::clone(image)))),
+                    _ => {}
+                }
+                self.pulls_go_on(work);
+            }
+            Stage::Runs { .. } => {
+                work.in_flight -= 1;
+                self.converge(work, Event::ActionDone { id, outcome });
+            }
+        }
+    }
+
+    fn converge(&mut self, work: &mut Work, event: Event) {
+        let (now, id) = (self.now, work.id);
+        let Stage::Runs { converger, begun, limit_ms, .. } = &mut work.stage else { return };
+        let step = converger.step(now, event);
+        let (is_watching, is_late) = (converger.is_watching(), now.since_ms(*begun) >= *limit_ms);
+        let is_valid = work.port.is_lease_valid(now);
         let is_stopped = self.is_told_to_stop(work);
         if let Some(verdict) = step.verdict.filter(|_| is_valid) {
-            let healed = match verdict.ending {
-                Ending::Converged => Healed::Done,
-                ending => Healed::Failed(format!("{ending:?}")),
-            };
-            let ended = match verdict.ending {
-                Ending::Converged if planned.spec().services.is_empty() => Some(Ended::Removed),
-                Ending::Converged => Some(Ended::Deployed),
-                Ending::HostSilent if work.owner.is_some() => None,
-                Ending::Paused | Ending::RollbackPaused => Some(Ended::Paused),
-                _ => Some(Ended::Failed),
-            };
-            work.is_decided = true;
-            self.soon(id, 40, WorkEvent::End(Box::new((healed, ended))));
-            return true;
+            return Self::ends(work, End::Verdict(verdict));
         }
         if is_valid && !is_stopped {
             for action in step.actions {
-                self.send(id, work, action);
+                self.send(work, action);
             }
         }
         if work.in_flight == 0 && !is_valid {
-            return self.over(work, Healed::Failed("the lease was lost on the way".to_owned()));
+            return Self::ends(work, End::LeaseLost);
         }
         if work.in_flight == 0 && is_stopped {
-            return self.over(work, Healed::Stopped);
+            return Self::ends(work, End::Interrupted);
         }
-        if self.now.since_ms(work.begun) >= TIMEOUT_MS {
-            return self.over(work, Healed::Failed("not as declared after 10 minutes".to_owned()));
+        if work.in_flight == 0 && is_late {
+            return Self::ends(work, End::TimedOut(Vec::new()));
         }
         if let Some(at) = step.wake_at {
-            let delay_ms = at.since_ms(self.now).max(0);
+            let delay_ms = at.since_ms(now).max(0);
             self.at(delay_ms, Happening::Work { id, event: WorkEvent::Run(Event::Tick) });
         }
-        if (is_watching || work.in_flight > 0) && !work.is_looking {
-            work.is_looking = true;
-            self.at(400, Happening::Work { id, event: WorkEvent::Look });
+        let Stage::Runs { is_looking, .. } = &mut work.stage else { return };
+        if (is_watching || work.in_flight > 0) && !std::mem::replace(is_looking, true) {
+            self.at(LOOK_MS, Happening::Work { id, event: WorkEvent::Look });
         }
-        true
     }
 
-    fn send(&mut self, id: u64, work: &mut Work, action: Action) {
-        let Some(lease) = &work.lease else { return };
-        let epoch = lease.epoch;
-        super::rules::sent(self, work, epoch, &action);
+    fn send(&mut self, work: &mut Work, action: Action) {
+        let Some(lease) = work.port.lease() else { return };
+        let (id, epoch) = (work.id, lease.epoch);
+        work.in_flight += 1;
+        if let What::PullImage { image } = &action.what
+            && work.pulled.contains(&(action.node.clone(), Arc::clone(image)))
+        {
+            let event = WorkEvent::Reply { id: action.id, outcome: Outcome::Done };
+            return self.at(0, Happening::Work { id, event });
+        }
+        rules::sent(self, work, epoch, &action);
         self.say(|| {
             format!(
                 "w{id} > {} {} of {} on {} ({})",
@@ -363,7 +383,6 @@ impl Sim {
                 action.why
             )
         });
-        work.in_flight += 1;
         let is_late = !self.is_calm && self.luck.once_in(40);
         let delay_ms = match &action.what {
             _ if is_late => self.luck.between(1_000, 12_000),
@@ -389,15 +408,22 @@ impl Sim {
             let event = WorkEvent::Reply { id: action_id, outcome };
             return self.at(delay_ms, Happening::Work { id, event });
         }
-        super::rules::effect(self, id, stack, epoch, &action);
+        rules::effect(self, id, stack, epoch, &action);
         let outcome = self.hosts.carry_out(&action);
         self.engines_tell();
         let event = WorkEvent::Reply { id: action_id, outcome };
         self.soon(id, 20, event);
     }
 
-    fn look_at(&mut self, id: u64, work: &mut Work) -> bool {
-        work.is_looking = false;
+    fn look_at(&mut self, work: &mut Work) {
+        match &mut work.stage {
+            Stage::Rests => return,
+            Stage::Pulls { .. } => {
+                self.at(LOOK_MS, Happening::Work { id: work.id, event: WorkEvent::Look });
+                return self.pulls_go_on(work);
+            }
+            Stage::Runs { is_looking, .. } => *is_looking = false,
+        }
         let mut events = Vec::new();
         for node in work.members.clone() {
             if self.silence(work.who(), &node).is_some() {
@@ -420,37 +446,16 @@ impl Sim {
         }
         events.push(Event::Tick);
         for event in events {
-            if !self.converge(id, work, event) {
-                return false;
-            }
+            self.converge(work, event);
         }
-        true
     }
 
-    fn end_record(&mut self, work: &mut Work, healed: Healed, ended: Option<Ended>) -> bool {
-        let is_valid = work.lease.as_ref().is_some_and(|lease| lease.is_valid(self.now));
-        let is_recorded = !matches!(work.kind, Kind::Heal(_)) || work.is_unfinished;
-        if let (true, true, Some(number), Some(ended)) = (is_valid, is_recorded, work.number, ended) {
-            self.say(|| format!("release {number} of {}: {}", work.stack, ended.words()));
-            if let Err(why) = self.ledger.end(&work.stack, number, &ended) {
-                return self.over(work, Healed::Failed(why));
-            }
-            self.written("outcomes", work.stack.clone().as_str());
-        }
-        self.over(work, healed)
-    }
-
-    /// Gives the lease back and says how it ended; nothing more is to come.
-    fn over(&mut self, work: &mut Work, healed: Healed) -> bool {
-        if let Some(lease) = work.lease.take() {
-            self.ledger.give_back(&lease);
-        }
+    /// Says how it ended; nothing more is to come.
+    fn over(&mut self, work: &Work, healed: Healed) {
         self.say(|| format!("work on {} of {:?} ends: {healed:?}", work.stack, work.owner));
         if let Some(owner) = work.owner {
-            let is_release = matches!(work.kind, Kind::Release(_));
-            self.rules.worked(owner.0, self.now.plus_ms(1), &work.stack, is_release, &healed);
+            self.rules.worked(owner.0, self.now.plus_ms(1), &work.stack, work.is_release, &healed);
             self.worked(owner, Input::Worked(work.stack.clone(), healed));
         }
-        false
     }
 }

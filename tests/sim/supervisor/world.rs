@@ -445,7 +445,8 @@ impl Sim {
                 self.at(Terms::LEADER.renew_ms, Happening::Renew { who, life, epoch });
                 self.hear(who, Input::LeadTaken);
             }
-            Taken::Busy(id, leader) => {
+            Taken::Busy(other) => {
+                let Holder { id, who: leader, .. } = *other;
                 self.hear(who, Input::LeadElsewhere { id, leader });
                 if self.controllers[who].patience_ms == 0 {
                     self.hear(who, Input::LeadRefused);
@@ -453,7 +454,8 @@ impl Sim {
                     self.at(500, Happening::Elect { who, life, attempt });
                 }
             }
-            Taken::Failed(why) => self.hear(who, Input::LeadFailed(why)),
+            Taken::Lost => self.hear(who, Input::LeadFailed("another was faster".to_owned())),
+            Taken::Failed(why) => self.hear(who, Input::LeadFailed(why.to_string())),
         }
     }
 
