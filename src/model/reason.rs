@@ -51,7 +51,7 @@ pub enum Reason {
     Unused,
     /// More ended tasks than are kept.
     History,
-    /// It failed, and the task it was to replace serves on.
+    /// It failed, and the task that it was to replace is still running.
     Withdrawn,
     /// The update failed: back to what ran before.
     RolledBack,

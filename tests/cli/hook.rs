@@ -265,7 +265,7 @@ fn what_is_wrong_is_drawn_and_the_rest_is_released() {
     place.cluster.engines.iter().for_each(|engine| engine.heal());
     assert_eq!(push.status, 1, "{}", push.text);
     assert!(push.last().starts_with("stackctl: FAILED: shop: web rolled back: "), "{}", push.text);
-    assert!(push.last().ends_with("no such thing; the version before serves on"), "{}", push.last());
+    assert!(push.last().ends_with("no such thing; the previous version is running"), "{}", push.last());
     assert_eq!(place.cluster.running(), before);
     // Not tried again, and not of this push.
     let push = place.releases("words");

@@ -20,7 +20,7 @@ struct Inventory {
     cluster: Option<String>,
     /// File for `ssh -F`; relative to this file.
     ssh_config: Option<String>,
-    /// What to think of host keys that are not known yet. `strict` without it.
+    /// How host keys that are not known yet are treated. Default: `strict`.
     known_hosts: Option<KnownHosts>,
     /// File with known host keys; relative to this file.
     known_hosts_file: Option<String>,
@@ -30,22 +30,22 @@ struct Inventory {
     /// How nodes are chosen for services that do not say.
     placement: Option<Placement>,
     /// Where releases and leases are kept: `volumes` of the managers, `file:///path`, or
-    /// `etcd://h1,h2,h3/prefix?ca=/path`, `zookeeper://h1,h2,h3/prefix` or `consul://h1,h2,h3/prefix`. `volumes`
-    /// without it.
+    /// `etcd://h1,h2,h3/prefix?ca=/path`, `zookeeper://h1,h2,h3/prefix` or `consul://h1,h2,h3/prefix`. Default:
+    /// `volumes`.
     #[schemars(regex(pattern = "^(volumes|file:///.*|(etcd|zookeeper|consul)://.+)$"))]
     ledger: Option<String>,
-    /// Who is told of what happens: by the loop, and by deploys.
+    /// Notifications, which the loop and deploys send.
     notifications: Option<Vec<Notification>>,
     /// Hosts by the names they have in the cluster. A range in name or address, `web[01:20]`, is many.
     #[schemars(extend("minProperties" = 1))]
     hosts: Option<BTreeMap<String, Host>>,
-    /// Who is asked for more hosts.
+    /// Sources of more hosts, which are asked regularly.
     discover: Option<Vec<Source>>,
     /// The stacks of a repository that holds this file, for `stackctl reconcile --repo`.
     stacks: Option<Vec<Stack>>,
 }
 
-/// Somebody who is told: by a command that is given the event, or by a POST of it.
+/// A notification: a command that gets the event as its input, or an address that it is posted to.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, extend("oneOf" = [{"required": ["command"]}, {"required": ["webhook"]}]))]
 struct Notification {
@@ -59,19 +59,19 @@ struct Notification {
     secret_file: Option<String>,
     /// Variable of the environment that holds the same.
     secret_env: Option<String>,
-    /// Authorities to believe instead of the machine's, a PEM file; relative to this file.
+    /// Certificate authorities to trust instead of the machine's, a PEM file; relative to this file.
     ca: Option<String>,
-    /// `json` is the event, `slack` is `{"text": …}`. `json` without it.
+    /// `json` is the event, `slack` is `{"text": …}`. Default: `json`.
     format: Option<Form>,
-    /// Events, by their `type`. All that are as severe as `level` without it.
+    /// Events, by their `type`. Default: all that are at least as severe as `level`.
     on: Option<Vec<String>>,
-    /// How severe an event has to be, unless `on` names it. `warning` without it.
+    /// Minimum severity of an event, unless `on` names it. Default: `warning`.
     level: Option<Level>,
     /// Only what is about these stacks, or about no stack.
     stacks: Option<Vec<String>>,
-    /// How long the same trouble is not told again. `1h` without it.
+    /// The same trouble is not reported again within this time. Default: `1h`.
     repeat: Option<String>,
-    /// How long one try may take. `10s` without it.
+    /// Timeout of one attempt. Default: `10s`.
     timeout: Option<String>,
 }
 
@@ -92,7 +92,7 @@ enum Level {
     Error,
 }
 
-/// Somebody who names hosts: one of `command`, `etcd`, `zookeeper` and `consul`.
+/// A source of hosts: one of `command`, `etcd`, `zookeeper` and `consul`.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, extend("oneOf" = [{"required": ["command"]}, {"required": ["etcd"]}, {"required": ["zookeeper"]}, {"required": ["consul"]}]))]
 #[schemars(extend("dependentRequired" = {"service": ["consul"], "user": ["service"]}))]
@@ -111,13 +111,13 @@ struct Source {
     /// Keys below a prefix of Consul, each of which holds a host as JSON; with `service`, where Consul is.
     #[schemars(regex(pattern = "^consul://.+$"))]
     consul: Option<String>,
-    /// A service of Consul's catalog: whoever offers it is a host.
+    /// A service of Consul's catalog: each instance of it is a host.
     #[schemars(regex(pattern = "^[A-Za-z0-9_.][A-Za-z0-9_.-]*$"))]
     service: Option<String>,
-    /// As whom the hosts of a service are logged in to. As ssh's own configuration says without it.
+    /// The user for ssh on the hosts of a service. Default: as ssh's own configuration says.
     #[schemars(regex(pattern = "^[A-Za-z0-9_.][A-Za-z0-9_.-]*$"))]
     user: Option<String>,
-    /// How long it may take. `10s` without it.
+    /// Timeout. Default: `10s`.
     timeout: Option<String>,
 }
 
@@ -125,23 +125,23 @@ struct Source {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Stack {
-    /// Its name. That in the stackfiles without it.
+    /// Name of the stack. Default: the name in the stackfiles.
     stack: Option<String>,
     /// Stackfiles, from the folder of this file; later ones win.
     #[schemars(length(min = 1))]
     files: Vec<String>,
-    /// Files of variables. The `.env` beside the first stackfile without it.
+    /// Files of variables. Default: the `.env` beside the first stackfile.
     env_files: Option<Vec<String>>,
     /// Variables that win over those of files.
     variables: Option<BTreeMap<String, Scalar>>,
-    /// Profiles that are deployed as well.
+    /// Profiles that are enabled.
     profiles: Option<Vec<String>>,
-    /// Stacks of a lower number are released first. 0 without it.
+    /// Stacks with a lower number are released first. Default: 0.
     #[schemars(range(min = 0))]
     order: Option<u32>,
-    /// Whether services go that are no longer in the stackfiles. They stay without it.
+    /// Whether services that are no longer in the stackfiles are removed. Default: false.
     prune: Option<bool>,
-    /// Whether the stack is removed once it is no longer listed. It stays without it.
+    /// Whether the stack is removed once it is no longer listed. Default: false.
     remove: Option<bool>,
 }
 
@@ -149,11 +149,11 @@ struct Stack {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Placement {
-    /// Which node is best. `spread` without it.
+    /// Which node is preferred. Default: `spread`.
     strategy: Option<Strategy>,
 }
 
-/// Which node is best.
+/// Which node is preferred.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
 enum Strategy {
@@ -165,41 +165,41 @@ enum Strategy {
     Random,
 }
 
-/// What to think of host keys that are not known yet.
+/// How host keys that are not known yet are treated.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
 enum KnownHosts {
-    /// They must be known.
+    /// A host whose key is not known is refused.
     Strict,
-    /// They are believed at first sight, and must not change.
+    /// The first key that a host shows is trusted, and must not change.
     AcceptNew,
-    /// They are not looked at.
+    /// Keys are not checked.
     Off,
 }
 
-/// A host: its address alone, or all about it.
+/// A host: its address alone, or with its settings.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 enum Host {
     /// `ssh://user@host:port`, an alias of the ssh config, `unix:///path`, or `context://NAME` of docker's client.
     Address(String),
-    /// All about it.
+    /// The host with its settings.
     Whole(WholeHost),
 }
 
-/// All about a host.
+/// A host with its settings.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct WholeHost {
     /// `ssh://user@host:port`, an alias of the ssh config, `unix:///path`, or `context://NAME` of docker's client.
     address: String,
-    /// `worker` without it.
+    /// Default: `worker`.
     role: Option<Role>,
     /// Labels, for placement: `node.labels.zone == a`.
     labels: Option<BTreeMap<String, Scalar>>,
-    /// `active` without it.
+    /// Default: `active`.
     availability: Option<Availability>,
-    /// Path of the engine's socket on the host. `/var/run/docker.sock` without it.
+    /// Path of the engine's socket on the host. Default: `/var/run/docker.sock`.
     docker_socket: Option<String>,
 }
 
@@ -225,11 +225,11 @@ enum Role {
 #[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 enum Availability {
-    /// It does.
+    /// The host takes new tasks.
     Active,
-    /// It keeps the tasks it has.
+    /// The host keeps its tasks and takes no new ones.
     Pause,
-    /// It has none.
+    /// The host's tasks are moved to other hosts.
     Drain,
 }
 

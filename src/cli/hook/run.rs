@@ -277,9 +277,9 @@ fn judged(verdict: &Verdict) -> String {
     let why = reason(verdict);
     match verdict.ending {
         Ending::Converged => "another look shows that it is not as wanted".to_owned(),
-        Ending::NotPrepared => format!("not begun: {why}; what ran before serves on"),
+        Ending::NotPrepared => format!("not begun: {why}; what ran before is still running"),
         Ending::Failed => format!("{who}not as wanted: {why}"),
-        Ending::RolledBack => format!("{who}rolled back: {why}; the version before serves on"),
+        Ending::RolledBack => format!("{who}rolled back: {why}; the previous version is running"),
         Ending::Paused => format!("{who}paused half way: {why}"),
         Ending::RollbackPaused => format!("{who}paused half way back: {why}"),
         Ending::HostSilent => format!("a host went silent on the way: {why}"),
