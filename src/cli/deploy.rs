@@ -117,14 +117,14 @@ pub(super) fn run(args: &Deploy, context: &Context) -> Result<Exit, Failure> {
         let request = Request { options, resolve: args.resolve_image.into(), ..Request::default() };
         let stack = loaded.spec.name.clone();
         let plan = engine::plan(cluster.cluster_reader(), cluster.clock.now(), loaded.spec, request);
-        let wish = args.start.wish("deploy");
-        let job = if wish.dry_run {
+        let choices = args.start.choices("deploy");
+        let job = if choices.dry_run {
             Job::new(plan.await, None)
         } else {
             let draft = draft(args, &args.stackfiles)?;
             Record::with_plan(cluster, &stack, draft, plan).await
         };
-        rollout::carry_out(context, cluster, vec![job], wish).await
+        rollout::carry_out(context, cluster, vec![job], choices).await
     })
 }
 
@@ -150,9 +150,9 @@ fn of_plan(args: &Deploy, path: &Path, context: &Context) -> Result<Exit, Failur
     let stackfiles = saved_plan::stackfiles(&saved);
     cluster::with(context, args.start.connect(), async |cluster| {
         let options = PlanOptions { atomic: args.atomic, ..saved_plan::options(&saved, cluster) };
-        let wish = RolloutOptions { is_exact: true, ..args.start.wish("deploy") };
+        let choices = RolloutOptions { is_exact: true, ..args.start.choices("deploy") };
         let plan = async { saved.plan_again(cluster.observe().await, spec, options) };
-        let job = if wish.dry_run {
+        let job = if choices.dry_run {
             Job::new(plan.await, None)
         } else {
             let draft = draft(args, &stackfiles)?;
@@ -162,6 +162,6 @@ fn of_plan(args: &Deploy, path: &Path, context: &Context) -> Result<Exit, Failur
         if job.plan.plan().problems.is_empty() {
             saved_plan::compare(&saved, context, &job.plan)?;
         }
-        rollout::carry_out(context, cluster, vec![job], wish).await
+        rollout::carry_out(context, cluster, vec![job], choices).await
     })
 }

@@ -15,14 +15,14 @@ pub(super) async fn carry_out(
     command: &'static str,
     all: Vec<SmallRelease>,
 ) -> Result<Exit, Failure> {
-    let wish = start.wish(command);
+    let choices = start.choices(command);
     let how = Preparing {
         message: start.rollout.message.clone(),
         dry_run: start.rollout.dry_run,
-        patience_ms: wish.patience_ms(),
+        patience_ms: choices.patience_ms(),
     };
     let mut ready: Vec<Ready<Failure>> = Vec::with_capacity(all.len());
-    let screen = rollout::before_plan(context, &wish);
+    let screen = rollout::before_plan(context, &choices);
     for small in all {
         ready.push(prepare(cluster, small, &how, &screen).await?);
     }
@@ -30,7 +30,7 @@ pub(super) async fn carry_out(
     for (at, one) in ready.into_iter().enumerate() {
         // The first release may have taken resources that the second one needs.
         let one = if at == 0 { one } else { one.looked_again(cluster).await };
-        exit = rollout::carry_out(context, cluster, vec![one.plan(cluster)], wish.clone()).await?;
+        exit = rollout::carry_out(context, cluster, vec![one.plan(cluster)], choices.clone()).await?;
         if exit != Exit::Done {
             break;
         }

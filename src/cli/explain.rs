@@ -132,7 +132,7 @@ fn text(spec: &StackSpec, explained: &Explanation) -> String {
         let cpus = |nano: i64| format!("{:.2}", nano as f64 / 1e9);
         let mib = |bytes: i64| bytes >> 20;
         let branch = if has_branch { format!("\t{}", node.branch.join("/")) } else { String::new() };
-        let verdict = match (&node.why, node.wishes_missed) {
+        let verdict = match (&node.why, node.preferences_missed) {
             (Some(why), _) => format!("no: {}", clean(why)),
             (None, 0) => "fits".to_owned(),
             (None, missed) => {

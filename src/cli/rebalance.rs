@@ -59,8 +59,8 @@ fn from_ledger(args: &Rebalance, context: &Context) -> Result<Exit, Failure> {
         let message = rollout.message.as_ref();
         let Moves { jobs, left } =
             rebalance(cluster, stack.as_ref(), *max_moves, message, rollout.dry_run).await?;
-        let wish = rollout.wish("rebalance", Kind::Move);
-        let exit = rollout::carry_out(context, cluster, jobs, wish).await?;
+        let choices = rollout.choices("rebalance", Kind::Move);
+        let exit = rollout::carry_out(context, cluster, jobs, choices).await?;
         Ok(tell_left(&context.ui, left, exit))
     })
 }
@@ -86,7 +86,7 @@ fn from_file(args: &Rebalance, context: &Context) -> Result<Exit, Failure> {
                 return rollout::refuse_problems(&context.ui, &planned).map(|()| Exit::Done);
             }
         };
-        let wish = args.rollout.wish("rebalance", Kind::Deploy);
-        rollout::carry_out(context, cluster, vec![job], wish).await
+        let choices = args.rollout.choices("rebalance", Kind::Deploy);
+        rollout::carry_out(context, cluster, vec![job], choices).await
     })
 }

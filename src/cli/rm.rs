@@ -60,7 +60,7 @@ pub(super) fn run(args: &Rm, context: &Context) -> Result<Exit, Failure> {
                 all.push(Job::new(planned, records.remove(name)));
             }
         }
-        let wish = args.rollout.wish("rm", Kind::Remove);
-        rollout::carry_out(context, cluster, all, wish).await
+        let choices = args.rollout.choices("rm", Kind::Remove);
+        rollout::carry_out(context, cluster, all, choices).await
     })
 }

@@ -42,7 +42,7 @@ pub(super) fn run(args: &Rollback, context: &Context) -> Result<Exit, Failure> {
             pin::keep_forced(&mut spec, observed.tasks().filter(|task| task.stack == *stack));
             Planned::make(observed, spec, options)
         };
-        let wish = args.start.wish("rollback");
+        let choices = args.start.choices("rollback");
         let draft = Draft {
             verb: format!("rollback to {to}"),
             files: release.files.clone(),
@@ -50,11 +50,11 @@ pub(super) fn run(args: &Rollback, context: &Context) -> Result<Exit, Failure> {
             git: release.git.clone().map(Commit::Known),
             ..Draft::default()
         };
-        let job = if wish.dry_run {
+        let job = if choices.dry_run {
             Job::new(plan.await, None)
         } else {
             Record::with_plan(cluster, stack, draft, plan).await
         };
-        rollout::carry_out(context, cluster, vec![job], wish).await
+        rollout::carry_out(context, cluster, vec![job], choices).await
     })
 }

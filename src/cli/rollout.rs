@@ -158,8 +158,8 @@ impl From<ops::Error> for Failure {
 }
 
 /// Messages before there is a plan: which process stackctl waits for.
-pub(super) fn before_plan<'a>(context: &'a Context, wish: &'a RolloutOptions) -> impl Progress<Planned> {
-    Screen::before_plan(&context.ui, wish)
+pub(super) fn before_plan<'a>(context: &'a Context, choices: &'a RolloutOptions) -> impl Progress<Planned> {
+    Screen::before_plan(&context.ui, choices)
 }
 
 /// Shows plans, asks once, and carries them out one after the other.
@@ -167,9 +167,9 @@ pub(super) async fn carry_out(
     context: &Context,
     cluster: &Cluster,
     all: Vec<Job>,
-    wish: RolloutOptions,
+    choices: RolloutOptions,
 ) -> Result<Exit, Failure> {
-    carry_out_after(context, cluster, all, wish, async || Ok(())).await
+    carry_out_after(context, cluster, all, choices, async || Ok(())).await
 }
 
 /// The same, with a step that runs once it is certain that plans will be carried out, and before the
@@ -178,13 +178,13 @@ pub(super) async fn carry_out_after(
     context: &Context,
     cluster: &Cluster,
     all: Vec<Job>,
-    wish: RolloutOptions,
+    choices: RolloutOptions,
     first: impl AsyncFnOnce() -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
     let ill = all.iter().filter_map(ill).collect();
-    let screen = Screen::new(&context.ui, cluster.clock.now(), &wish);
-    let how = Rollout { terms: wish.terms(), dry_run: wish.dry_run };
-    let mut approve = Terminal { ui: &context.ui, cluster: &cluster.inventory.cluster, wish: &wish };
+    let screen = Screen::new(&context.ui, cluster.clock.now(), &choices);
+    let how = Rollout { terms: choices.terms(), dry_run: choices.dry_run };
+    let mut approve = Terminal { ui: &context.ui, cluster: &cluster.inventory.cluster, choices: &choices };
     let interrupt = Interrupt::listen();
     let driver = cluster.driver();
     let first = async || {
@@ -219,13 +219,13 @@ pub(super) async fn carry_out_unasked(
     context: &Context,
     cluster: &Cluster,
     job: Job,
-    wish: RolloutOptions,
+    choices: RolloutOptions,
     interrupt: &Interrupt,
     still: impl AsyncFnMut(&History) -> Result<bool, Failure>,
 ) -> Result<Option<Ran<Planned>>, Failure> {
     let ill = ill(&job).into_iter().collect();
-    let screen = Screen::new(&context.ui, cluster.clock.now(), &wish);
-    let how = Rollout { terms: wish.terms(), dry_run: false };
+    let screen = Screen::new(&context.ui, cluster.clock.now(), &choices);
+    let how = Rollout { terms: choices.terms(), dry_run: false };
     let Job { plan, order } = job;
     let still = |Record { record, free, draft, intent }: Record| {
         let intent = Still { edited: intent, still };

@@ -54,7 +54,7 @@ pub struct StartArgs {
 
 impl RolloutArgs {
     /// The options of a rollout that `command` starts.
-    pub(super) fn wish(&self, command: &'static str, kind: Kind) -> RolloutOptions {
+    pub(super) fn choices(&self, command: &'static str, kind: Kind) -> RolloutOptions {
         RolloutOptions {
             command,
             kind,
@@ -71,8 +71,8 @@ impl RolloutArgs {
 
 impl StartArgs {
     /// The options of a rollout that `command` starts.
-    pub(super) fn wish(&self, command: &'static str) -> RolloutOptions {
-        RolloutOptions { detach: self.detach, ..self.rollout.wish(command, Kind::Deploy) }
+    pub(super) fn choices(&self, command: &'static str) -> RolloutOptions {
+        RolloutOptions { detach: self.detach, ..self.rollout.choices(command, Kind::Deploy) }
     }
 
     /// How the hosts are to be connected.

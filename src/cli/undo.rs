@@ -159,9 +159,9 @@ async fn release(
     let edit = found.edit(stack, number);
     let spec = edit(&history)?;
     let options = cluster.plan_options(true);
-    let mut wish = args.start.wish("undo");
+    let mut choices = args.start.choices("undo");
     if spec.services.is_empty() {
-        wish.kind = Kind::Remove;
+        choices.kind = Kind::Remove;
     }
     let plan = async {
         let observed = cluster.observe().await;
@@ -169,13 +169,13 @@ async fn release(
     };
     let message = args.start.rollout.message.clone();
     let draft = Draft { verb: format!("undo {}", found.one.id), message, ..Draft::default() };
-    let job = if wish.dry_run {
+    let job = if choices.dry_run {
         Job::new(plan.await, None)
     } else {
         let Job { plan, order } = Record::with_plan(cluster, stack, draft, plan).await;
         Job { plan, order: order.map(|record| record.map(|record| record.edited_by(edit))) }
     };
-    rollout::carry_out(context, cluster, vec![job], wish).await
+    rollout::carry_out(context, cluster, vec![job], choices).await
 }
 
 async fn suspended(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
 use super::{Clock, Journal, Validity};
@@ -54,119 +55,169 @@ pub async fn run(
     planned: &Planned,
     options: RunOptions,
     interrupt: impl Future<Output = ()>,
-    mut tell: impl FnMut(Timestamp, Progress<'_>),
+    tell: impl FnMut(Timestamp, Progress<'_>),
 ) -> End {
-    let RunContext { observer, executor, clock, journal, lease } = context;
-    let begun = clock.now();
-    let deadline = options.timeout_ms.map(|ms| begun.plus_ms(ms));
-    let stack = planned.stack();
-    let mut watch = Watch::of(planned.assignment());
-    let mut converger = Converger::new(planned.assignment().clone());
-    let mut on_the_way = FuturesUnordered::new();
+    let (observer, clock) = (context.observer, context.clock);
+    let mut run = Run::new(context, planned, options, tell);
     let mut look = std::pin::pin!(futures_util::future::OptionFuture::from(None));
     let mut looking = false;
     let mut interrupt = std::pin::pin!(interrupt);
-    let mut interrupted = false;
     let mut next_look = tokio::time::Instant::now();
     let mut events = vec![Event::Tick];
-    let mut container_exits = None;
     loop {
-        let mut wake_at = None;
-        let mut done = Vec::new();
-        for event in events.drain(..) {
-            let now = clock.now();
-            let step = converger.step(now, event);
-            wake_at = step.wake_at;
-            for notice in &step.notices {
-                journal.noticed(now, notice);
-                tell(now, Progress::Noticed(notice));
-            }
-            if let Some(verdict) = step.verdict.filter(|_| lease.is_valid()) {
-                journal.verdict(now, &verdict);
-                return End::Verdict(verdict);
-            }
-            for action in step.actions {
-                if interrupted || !lease.is_valid() {
-                    continue;
-                }
-                journal.began(now, &action);
-                if let What::PullImage { image } = &action.what
-                    && options.pulled.contains(&(action.node.clone(), Arc::clone(image)))
-                {
-                    journal.ended(now, &action, &Outcome::Done);
-                    done.push(Event::ActionDone { id: action.id, outcome: Outcome::Done });
-                    continue;
-                }
-                tell(now, Progress::Began(&action));
-                watch.know(&action);
-                // Before any container can exit.
-                container_exits.get_or_insert_with(|| observer.container_exits(stack));
-                on_the_way.push(async move {
-                    let outcome = executor.execute(&action).await;
-                    (action, outcome)
-                });
-            }
-        }
-        if !done.is_empty() {
-            events = done;
-            continue;
-        }
+        let wake_at = match run.decide(std::mem::take(&mut events)) {
+            Ok(wake_at) => wake_at,
+            Err(verdict) => return verdict,
+        };
         let now = clock.now();
-        if interrupted && on_the_way.is_empty() {
-            journal.said(now, "interrupted");
-            return End::Interrupted;
+        if let Some(end) = run.over(now) {
+            return end;
         }
-        if !lease.is_valid() && on_the_way.is_empty() {
-            journal.said(now, "lease lost");
-            return End::LeaseLost;
-        }
-        if deadline.is_some_and(|deadline| now >= deadline) {
-            journal.said(now, "timed out");
-            return End::TimedOut(watch.named(converger.awaited()));
-        }
-        if options.detach && on_the_way.is_empty() && converger.only_waits() {
-            journal.said(now, "detached");
-            return End::Detached;
-        }
-        if converger.is_watching() && !looking && tokio::time::Instant::now() >= next_look {
+        if run.converger.is_watching() && !looking && tokio::time::Instant::now() >= next_look {
             let awaited: BTreeSet<(NodeName, TaskId)> =
-                converger.awaited().into_iter().map(|(node, task, _)| (node, task)).collect();
+                run.converger.awaited().into_iter().map(|(node, task, _)| (node, task)).collect();
             looking = true;
-            look.set(Some(async move { (awaited, observer.look(now, stack).await) }).into());
+            look.set(Some(async move { (awaited, observer.look(now, planned.stack()).await) }).into());
         }
-        let until = |at: Option<Timestamp>| at.map(|at| u64::try_from(at.since_ms(now)).unwrap_or(0));
-        let sleep_ms = [until(wake_at), until(deadline), Some(TICK_EVERY.as_millis() as u64)];
-        let sleep = Duration::from_millis(sleep_ms.into_iter().flatten().min().unwrap_or(0));
+        let sleep = tokio::time::sleep(run.rest(now, wake_at));
         tokio::select! {
-            Some((action, outcome)) = on_the_way.next() => {
-                let now = clock.now();
-                journal.ended(now, &action, &outcome);
-                tell(now, Progress::Ended(&action, &outcome));
-                events.push(Event::ActionDone { id: action.id, outcome });
-            }
+            Some((action, outcome)) = run.in_flight.next() => events.push(run.ended(&action, outcome)),
             Some((awaited, seen)) = &mut look => {
                 look.set(None.into());
                 looking = false;
                 next_look = tokio::time::Instant::now() + LOOK_EVERY;
                 let now = clock.now();
-                events.extend(watch.take(awaited, seen, |progress| tell(now, progress)));
+                events.extend(run.watch.take(awaited, seen, |progress| (run.tell)(now, progress)));
                 events.push(Event::Tick);
             }
-            Some(exit) = next(&mut container_exits) => {
-                // Reported now, not at the next poll, so that the reaction is immediate.
-                let now = clock.now();
-                let status = TaskStatus::Exited { exit_code: exit.exit_code };
-                watch.exited(&exit.task, status, converger.awaited(), |progress| tell(now, progress));
-                events.push(Event::TaskExited { task: exit.task, exit_code: exit.exit_code });
-            }
-            () = &mut interrupt, if !interrupted => {
-                interrupted = true;
-            }
-            () = tokio::time::sleep(sleep) => {
-                tell(clock.now(), Progress::Tick);
+            Some(exit) = next(&mut run.container_exits) => events.push(run.exited(exit)),
+            () = &mut interrupt, if !run.is_interrupted => run.is_interrupted = true,
+            () = sleep => {
+                (run.tell)(clock.now(), Progress::Tick);
                 events.push(Event::Tick);
             }
         }
+    }
+}
+
+/// One run: what was decided, what is on its way, and who is told.
+struct Run<'a, T> {
+    context: RunContext<'a>,
+    planned: &'a Planned,
+    options: RunOptions,
+    tell: T,
+    deadline: Option<Timestamp>,
+    converger: Converger,
+    watch: Watch,
+    in_flight: FuturesUnordered<BoxFuture<'a, (Action, Outcome)>>,
+    container_exits: Option<ContainerExits>,
+    is_interrupted: bool,
+}
+
+impl<'a, T: FnMut(Timestamp, Progress<'_>)> Run<'a, T> {
+    fn new(context: RunContext<'a>, planned: &'a Planned, options: RunOptions, tell: T) -> Self {
+        let begun = context.clock.now();
+        Self {
+            planned,
+            tell,
+            deadline: options.timeout_ms.map(|ms| begun.plus_ms(ms)),
+            converger: Converger::new(planned.assignment().clone()),
+            watch: Watch::of(planned.assignment()),
+            in_flight: FuturesUnordered::new(),
+            container_exits: None,
+            is_interrupted: false,
+            context,
+            options,
+        }
+    }
+
+    /// Has the converger decide about everything that happened, and begins what it wants. When to ask again at the
+    /// latest; its verdict as an error, if it has come to one.
+    fn decide(&mut self, mut events: Vec<Event>) -> Result<Option<Timestamp>, End> {
+        let mut wake_at = None;
+        while !events.is_empty() {
+            let mut done = Vec::new();
+            for event in events.drain(..) {
+                let now = self.context.clock.now();
+                let step = self.converger.step(now, event);
+                wake_at = step.wake_at;
+                for notice in &step.notices {
+                    self.context.journal.noticed(now, notice);
+                    (self.tell)(now, Progress::Noticed(notice));
+                }
+                if let Some(verdict) = step.verdict.filter(|_| self.context.lease.is_valid()) {
+                    self.context.journal.verdict(now, &verdict);
+                    return Err(End::Verdict(verdict));
+                }
+                done.extend(step.actions.into_iter().filter_map(|action| self.begin(now, action)));
+            }
+            events = done;
+        }
+        Ok(wake_at)
+    }
+
+    /// Sends an action, if the run may still act. An image that was pulled before is an event at once.
+    fn begin(&mut self, now: Timestamp, action: Action) -> Option<Event> {
+        if self.is_interrupted || !self.context.lease.is_valid() {
+            return None;
+        }
+        self.context.journal.began(now, &action);
+        if let What::PullImage { image } = &action.what
+            && self.options.pulled.contains(&(action.node.clone(), Arc::clone(image)))
+        {
+            self.context.journal.ended(now, &action, &Outcome::Done);
+            return Some(Event::ActionDone { id: action.id, outcome: Outcome::Done });
+        }
+        (self.tell)(now, Progress::Began(&action));
+        self.watch.know(&action);
+        let RunContext { observer, executor, .. } = self.context;
+        // Before any container can exit.
+        self.container_exits.get_or_insert_with(|| observer.container_exits(self.planned.stack()));
+        self.in_flight.push(Box::pin(async move {
+            let outcome = executor.execute(&action).await;
+            (action, outcome)
+        }));
+        None
+    }
+
+    /// How the run ends without a verdict, if it does now.
+    fn over(&mut self, now: Timestamp) -> Option<End> {
+        let is_quiet = self.in_flight.is_empty();
+        let (word, end) = if self.is_interrupted && is_quiet {
+            ("interrupted", End::Interrupted)
+        } else if !self.context.lease.is_valid() && is_quiet {
+            ("lease lost", End::LeaseLost)
+        } else if self.deadline.is_some_and(|deadline| now >= deadline) {
+            ("timed out", End::TimedOut(self.watch.named(self.converger.awaited())))
+        } else if self.options.detach && is_quiet && self.converger.only_waits() {
+            ("detached", End::Detached)
+        } else {
+            return None;
+        };
+        self.context.journal.said(now, word);
+        Some(end)
+    }
+
+    /// How long nothing has to be done, if nothing happens.
+    fn rest(&self, now: Timestamp, wake_at: Option<Timestamp>) -> Duration {
+        let until = |at: Timestamp| Duration::from_millis(u64::try_from(at.since_ms(now)).unwrap_or(0));
+        [wake_at, self.deadline].into_iter().flatten().map(until).fold(TICK_EVERY, Duration::min)
+    }
+
+    fn ended(&mut self, action: &Action, outcome: Outcome) -> Event {
+        let now = self.context.clock.now();
+        self.context.journal.ended(now, action, &outcome);
+        (self.tell)(now, Progress::Ended(action, &outcome));
+        Event::ActionDone { id: action.id, outcome }
+    }
+
+    /// A container has exited: reported now, not at the next poll, so that the reaction is immediate.
+    fn exited(&mut self, exit: ContainerExit) -> Event {
+        let now = self.context.clock.now();
+        let status = TaskStatus::Exited { exit_code: exit.exit_code };
+        let awaited = self.converger.awaited();
+        self.watch.exited(&exit.task, status, awaited, |progress| (self.tell)(now, progress));
+        Event::TaskExited { task: exit.task, exit_code: exit.exit_code }
     }
 }
 

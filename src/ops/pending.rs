@@ -25,7 +25,7 @@ pub struct PendingRelease {
     pub stack: StackName,
     /// Whether anything is to be done.
     pub state: State,
-    wish: DesiredRelease,
+    desired: DesiredRelease,
 }
 
 /// Whether anything is to be done about a stack.
@@ -56,37 +56,37 @@ impl PendingRelease {
     /// What is to run.
     #[must_use]
     pub fn contents(&self) -> Contents {
-        self.wish.contents(&self.stack)
+        self.desired.contents(&self.stack)
     }
 
     /// Whether the stack is to go.
     #[must_use]
     pub fn is_removal(&self) -> bool {
-        self.wish.is_removal()
+        self.desired.is_removal()
     }
 
     /// As the ledger remembers it.
     #[must_use]
     pub fn source(&self) -> Source {
-        self.wish.source()
+        self.desired.source()
     }
 
     /// The commit.
     #[must_use]
     pub fn commit(&self) -> &Git {
-        &self.wish.commit
+        &self.desired.commit
     }
 
     /// How it stands by what is remembered now.
     #[must_use]
     pub fn state_by(&self, history: &History, settings: Settings) -> State {
-        state(&self.wish, history, settings)
+        state(&self.desired, history, settings)
     }
 }
 
-fn state(wish: &DesiredRelease, history: &History, settings: Settings) -> State {
+fn state(desired: &DesiredRelease, history: &History, settings: Settings) -> State {
     let known = StackRecord::of(history, settings);
-    if !wish.is_due(&known) {
+    if !desired.is_due(&known) {
         let last = history.last().map(|(number, ..)| number);
         let made = history.releases.iter().rev().find(|(_, (release, _))| release.source.is_some());
         if let Some((number, (release, outcome))) = made {
@@ -114,8 +114,8 @@ pub async fn pending<R: ReadRegisters>(
         declared: BTreeMap::from([(repository.to_owned(), declaration)]),
         trouble: BTreeMap::new(),
     };
-    let mut wishes = all.wishes();
-    let new = wishes.keys().filter(|name| !names.contains(*name)).cloned().collect::<Vec<_>>();
+    let mut all_desired = all.desired_releases();
+    let new = all_desired.keys().filter(|name| !names.contains(*name)).cloned().collect::<Vec<_>>();
     let known = stream::iter(names.into_iter().chain(new))
         .map(|stack| async move {
             let (history, settings) = tokio::join!(history(ledger, &stack), settings(ledger, &stack));
@@ -126,14 +126,14 @@ pub async fn pending<R: ReadRegisters>(
         .await?;
     let mut all_pending: Vec<PendingRelease> = (known.into_iter())
         .filter_map(|(stack, history, settings)| {
-            let wish = wishes.remove(&stack).or_else(|| {
+            let desired = all_desired.remove(&stack).or_else(|| {
                 let known = StackRecord::of(&history, settings.clone());
-                all.farewell(&known).filter(|wish| wish.is_due(&known))
+                all.removal(&known).filter(|desired| desired.is_due(&known))
             })?;
-            let state = state(&wish, &history, settings);
-            Some(PendingRelease { stack, state, wish })
+            let state = state(&desired, &history, settings);
+            Some(PendingRelease { stack, state, desired })
         })
         .collect();
-    all_pending.sort_by(|a, b| (a.wish.order(), &a.stack).cmp(&(b.wish.order(), &b.stack)));
+    all_pending.sort_by(|a, b| (a.desired.order(), &a.stack).cmp(&(b.desired.order(), &b.stack)));
     Ok(all_pending)
 }

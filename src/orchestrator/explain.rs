@@ -54,7 +54,8 @@ pub struct NodeReasons {
     /// Whether the image need not be pulled.
     pub has_image: bool,
     /// Soft constraints and affinities that it misses.
-    pub wishes_missed: u64,
+    #[serde(rename = "wishes_missed")]
+    pub preferences_missed: u64,
     /// Values of the labels that are spread over.
     pub branch: Vec<String>,
 }
@@ -113,7 +114,7 @@ pub fn explain(
             memory_reserved: site.load.memory,
             memory: site.capacity.memory,
             has_image: has_image(&request, site),
-            wishes_missed: request.wishes_missed(site) + tally.wishes_missed(at),
+            preferences_missed: request.preferences_missed(site) + tally.preferences_missed(at),
             branch: service.placement.spread.iter().map(branch).collect(),
         }
     });

@@ -184,8 +184,9 @@ impl<'o> Balance<'o> {
         let mut best: Option<(usize, u32, usize, usize)> = None;
         for (&giving, &from) in &givers {
             for (&taking, &to) in &takers {
-                let more_wishes =
-                    |at: usize| self.request.wishes_missed(&sites[at]) + self.tally.wishes_missed(at);
+                let more_wishes = |at: usize| {
+                    self.request.preferences_missed(&sites[at]) + self.tally.preferences_missed(at)
+                };
                 if from == to || more_wishes(to) > more_wishes(from) {
                     continue;
                 }

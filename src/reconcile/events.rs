@@ -24,6 +24,8 @@ use crate::orchestrator::{Liveness, NodeNews};
 
 /// Between two turns without anything heard.
 const TURN: Duration = Duration::from_millis(500);
+/// Leases are heartbeats, many a minute: they are not read.
+const LEASE: &str = "lease";
 /// Records that are written together are read together.
 const SETTLE_MS: i64 = 200;
 
@@ -109,58 +111,71 @@ pub async fn watch<R: ReadRegisters>(
     let mut trouble: Option<String> = None;
     let mut read_at = clock.now();
     loop {
-        let now = clock.now();
-        if now >= read_at {
-            match operations(ledger, watching.stack.as_ref(), watching.is_gone).await {
+        if clock.now() >= read_at {
+            let all = operations(ledger, watching.stack.as_ref(), watching.is_gone).await;
+            trouble = match all {
                 Ok(all) => {
-                    trouble = None;
                     tell_new(&all, &mut reported, &mut tell);
+                    None
                 }
-                Err(error) => {
-                    let why = error.to_string();
-                    if trouble.as_ref() != Some(&why) {
-                        tell(now, &ClusterEvent::LedgerTrouble { why: why.clone() }, None);
-                        trouble = Some(why);
+                Err(error) => Some(error.to_string()).inspect(|why| {
+                    if trouble.as_ref() != Some(why) {
+                        tell(clock.now(), &ClusterEvent::LedgerTrouble { why: why.clone() }, None);
                     }
-                }
-            }
+                }),
+            };
             read_at = clock.now().plus_ms(watching.records_ms);
         }
-        let soon = |read_at: Timestamp| read_at.min(clock.now().plus_ms(SETTLE_MS));
-        tokio::select! {
-            Some(what) = heard.recv() => match what {
-                HostReport::Sign(node, Ok(Sign::Engine)) => {
-                    if let Some(news) = liveness.heard(clock.now(), &node) {
-                        tell(clock.now(), &of_node(news), None);
+        let is_new_record = tokio::select! {
+            Some(report) = heard.recv() => match take(report, clock.now(), &mut liveness) {
+                Heard::Nothing => false,
+                Heard::Record => true,
+                Heard::Of(stack, event) => {
+                    if stack.is_none() || watching.stack.is_none() || watching.stack == stack {
+                        tell(clock.now(), &event, None);
                     }
-                }
-                HostReport::Sign(node, Ok(Sign::Machine)) => liveness.machine_heard(clock.now(), &node),
-                HostReport::Sign(node, Err(why)) => liveness.missed(&node, &why),
-                HostReport::Listening => read_at = soon(read_at),
-                HostReport::Happened(_, EngineEvent::Record { kind, .. }) => {
-                    // Leases are signs of life, many a minute.
-                    if kind != "lease" {
-                        read_at = soon(read_at);
-                    }
-                }
-                HostReport::Happened(node, EngineEvent::Container { stack, what, task, exit_code }) => {
-                    if watching.stack.as_ref().is_none_or(|wanted| *wanted == stack) {
-                        tell(clock.now(), &ClusterEvent::Task { node, stack, task, what, exit_code }, None);
-                    }
+                    false
                 }
             },
             Some(what) = host_watcher::next_written(&mut written) => {
-                let is_sign = matches!(&what, Written::In(stream) if stream.kind.word() == "lease");
-                if !is_sign {
-                    read_at = soon(read_at);
-                }
+                !matches!(&what, Written::In(stream) if stream.kind.word() == LEASE)
             }
-            () = sleep(TURN) => {}
+            () = sleep(TURN) => false,
+        };
+        if is_new_record {
+            read_at = read_at.min(clock.now().plus_ms(SETTLE_MS));
         }
         for news in liveness.tick(clock.now()) {
             tell(clock.now(), &of_node(news), None);
         }
     }
+}
+
+/// What a host's report means.
+enum Heard {
+    Nothing,
+    /// Something was written that has to be read.
+    Record,
+    /// An event, and the stack that it is about.
+    Of(Option<StackName>, ClusterEvent),
+}
+
+fn take(report: HostReport, now: Timestamp, liveness: &mut Liveness) -> Heard {
+    match report {
+        HostReport::Sign(node, Ok(Sign::Engine)) => {
+            return liveness.heard(now, &node).map_or(Heard::Nothing, |news| Heard::Of(None, of_node(news)));
+        }
+        HostReport::Sign(node, Ok(Sign::Machine)) => liveness.machine_heard(now, &node),
+        HostReport::Sign(node, Err(why)) => liveness.missed(&node, &why),
+        HostReport::Listening => return Heard::Record,
+        HostReport::Happened(_, EngineEvent::Record { kind, .. }) if kind != LEASE => return Heard::Record,
+        HostReport::Happened(_, EngineEvent::Record { .. }) => {}
+        HostReport::Happened(node, EngineEvent::Container { stack, what, task, exit_code }) => {
+            let event = ClusterEvent::Task { node, stack: stack.clone(), task, what, exit_code };
+            return Heard::Of(Some(stack), event);
+        }
+    }
+    Heard::Nothing
 }
 
 /// Reports what was not reported yet, the oldest first.

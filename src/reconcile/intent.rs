@@ -46,17 +46,17 @@ impl Task {
     /// stack.
     #[must_use]
     pub fn wanted(&self, known: &StackRecord) -> Option<Wanted> {
-        let Self { stack, wish, options, .. } = self;
-        if known.settings.suspended.is_some() || !wish.is_due(known) {
+        let Self { stack, desired, options, .. } = self;
+        if known.settings.suspended.is_some() || !desired.is_due(known) {
             return None;
         }
-        let Contents { spec, files, prune } = wish.contents(stack);
+        let Contents { spec, files, prune } = desired.contents(stack);
         let draft = Draft {
-            verb: if wish.is_removal() { "rm" } else { "reconcile" }.to_owned(),
+            verb: if desired.is_removal() { "rm" } else { "reconcile" }.to_owned(),
             files,
             message: None,
-            git: Some(Commit::Known(wish.commit.clone())),
-            source: Some(wish.source()),
+            git: Some(Commit::Known(desired.commit.clone())),
+            source: Some(desired.source()),
         };
         Some(Wanted {
             spec,

@@ -52,9 +52,9 @@ impl Intent for Declared<'_> {
         if self.settings().await?.suspended.is_some() {
             return Ok(false);
         }
-        let Task { wish, .. } = &self.task;
-        let Some(asked) = self.context.followed.get(&wish.repository) else { return Ok(true) };
-        let is_newest = asked.is_at(&wish.commit.commit).await.map_err(Refusal::Other)?;
+        let Task { desired, .. } = &self.task;
+        let Some(asked) = self.context.followed.get(&desired.repository) else { return Ok(true) };
+        let is_newest = asked.is_at(&desired.commit.commit).await.map_err(Refusal::Other)?;
         if !is_newest {
             asked.poll_now();
         }

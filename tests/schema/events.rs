@@ -24,11 +24,7 @@ pub const TYPES: [(&str, &str, &[&str]); 24] = [
     ("heal_began", "The loop begins to restore a stack.", &["stack", "release", "actions"]),
     ("acted", "An action was done, or failed.", &["stack", "node", "verb", "object", "why", "failed?"]),
     ("heal_ended", "The loop's work on a stack ended.", &["stack", "failed?", "took_ms"]),
-    (
-        "commit",
-        "A new commit of a repository was read.",
-        &["repository", "commit", "subject", "stacks"],
-    ),
+    ("commit", "A new commit of a repository was read.", &["repository", "commit", "subject", "stacks"]),
     ("declined", "A stack of a commit cannot be used.", &["repository", "commit", "stack", "why"]),
     ("repository_trouble", "A repository cannot be read.", &["repository", "why"]),
     ("release_began", "A release began.", &["stack", "release", "commit?", "actions?"]),

@@ -210,7 +210,7 @@ impl Surface for Terminal<'_> {
         still: impl AsyncFnMut(&History) -> Result<bool, Failure>,
     ) -> Result<Option<Ran<Planned>>, Failure> {
         let kind = if is_removal { Kind::Remove } else { Kind::Deploy };
-        let wish = RolloutOptions {
+        let desired = RolloutOptions {
             command: PUSH,
             kind,
             format: Format::Text,
@@ -221,7 +221,7 @@ impl Surface for Terminal<'_> {
             timeout: None,
             lock_timeout: LOCK_TIMEOUT.parse().ok(),
         };
-        rollout::carry_out_unasked(self.context, self.cluster, job, wish, &self.interrupt, still).await
+        rollout::carry_out_unasked(self.context, self.cluster, job, desired, &self.interrupt, still).await
     }
 }
 

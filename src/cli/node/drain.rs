@@ -23,8 +23,8 @@ pub(super) async fn run(
     if rollout.dry_run {
         wanted.tell(context, &recorded);
     }
-    let wish = rollout.wish("node update", Kind::Move);
+    let choices = rollout.choices("node update", Kind::Move);
     let remember = async || wanted.remember(context).await;
-    let exit = rollout::carry_out_after(context, cluster, jobs, wish, remember).await?;
+    let exit = rollout::carry_out_after(context, cluster, jobs, choices, remember).await?;
     Ok(tell_left(&context.ui, left, exit))
 }

@@ -18,18 +18,18 @@ pub(in crate::cli) struct NotConfirmed;
 pub(super) struct Terminal<'a> {
     pub(super) ui: &'a Ui,
     pub(super) cluster: &'a ClusterName,
-    pub(super) wish: &'a RolloutOptions,
+    pub(super) choices: &'a RolloutOptions,
 }
 
 impl Approve<Planned> for Terminal<'_> {
     type Error = Failure;
 
     async fn approve(&mut self, plans: &[&Planned]) -> Result<(), Failure> {
-        if self.wish.yes {
+        if self.choices.yes {
             return Ok(());
         }
         let stacks: Vec<&str> = plans.iter().map(|planned| planned.stack().as_str()).collect();
-        let question = question(self.wish.kind, &stacks, self.cluster);
+        let question = question(self.choices.kind, &stacks, self.cluster);
         if self.ui.confirm(&question).map_err(Failure::refused)? {
             return Ok(());
         }

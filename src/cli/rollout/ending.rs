@@ -99,7 +99,7 @@ pub(in crate::cli) fn exit(report: &RunReport<Planned>) -> Exit {
 pub(super) struct Summary<'a> {
     pub(super) ui: &'a Ui,
     pub(super) report: &'a RunReport<Planned>,
-    pub(super) wish: &'a RolloutOptions,
+    pub(super) choices: &'a RolloutOptions,
 }
 
 /// A failure as it is shown: once for all hosts that it happened on.
@@ -157,14 +157,14 @@ impl Summary<'_> {
             self.not_arrived(again);
             return;
         }
-        match self.wish.kind {
+        match self.choices.kind {
             Kind::Remove => {
                 let gone = count(self.tasks_before(), "task");
                 self.ui.say(&format!("Stack {stack} is {}: {gone} in {took}", paint(GOOD, "removed")));
                 volumes_kept(self.ui, again.observed(), self.stack().as_str());
             }
             Kind::Deploy | Kind::Move => {
-                let word = if self.wish.kind == Kind::Move { "as declared" } else { "deployed" };
+                let word = if self.choices.kind == Kind::Move { "as declared" } else { "deployed" };
                 let stands = stands(again);
                 let (up, all) = sums(&stands);
                 self.ui.say(&format!(
@@ -190,7 +190,7 @@ impl Summary<'_> {
             self.ui.talk(&draw(problem, self.ui.look()));
         }
         if !again.plan().forecast.waves.is_empty() {
-            self.ui.talk(&plan_text(&super::view(again, self.wish.kind, self.ui.is_verbose())));
+            self.ui.talk(&plan_text(&super::view(again, self.choices.kind, self.ui.is_verbose())));
         }
         self.next(&format!("run `{}` again: it continues from here", self.command()));
     }
@@ -375,7 +375,7 @@ impl Summary<'_> {
     }
 
     fn command(&self) -> String {
-        match self.wish.command {
+        match self.choices.command {
             // The stackfile is in a repository: its users push, and do not run stackctl.
             PUSH => PUSH.to_owned(),
             command => format!("stackctl {command} … {}", self.stack()),

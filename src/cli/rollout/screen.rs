@@ -32,7 +32,7 @@ const FRAME_MS: i64 = 50;
 /// Rows, lines or JSON.
 pub(super) struct Screen<'a> {
     ui: &'a Ui,
-    wish: &'a RolloutOptions,
+    choices: &'a RolloutOptions,
     run: RefCell<Option<Run>>,
     notifier: RefCell<Option<(Notifier, UnboundedReceiver<String>)>>,
 }
@@ -54,17 +54,17 @@ enum Kind {
 
 impl<'a> Screen<'a> {
     /// An empty screen. For programs, the version of the format comes first.
-    pub(super) fn new(ui: &'a Ui, now: Timestamp, wish: &'a RolloutOptions) -> Self {
-        let this = Self::before_plan(ui, wish);
-        if wish.format == Format::Json {
+    pub(super) fn new(ui: &'a Ui, now: Timestamp, choices: &'a RolloutOptions) -> Self {
+        let this = Self::before_plan(ui, choices);
+        if choices.format == Format::Json {
             this.say_json(&progress::version(now));
         }
         this
     }
 
     /// A screen for messages before there is a plan. For programs, the version comes with the plan.
-    pub(super) fn before_plan(ui: &'a Ui, wish: &'a RolloutOptions) -> Self {
-        Self { ui, wish, run: RefCell::default(), notifier: RefCell::default() }
+    pub(super) fn before_plan(ui: &'a Ui, choices: &'a RolloutOptions) -> Self {
+        Self { ui, choices, run: RefCell::default(), notifier: RefCell::default() }
     }
 
     /// Starts to send notifications. `ill` are stacks that were in trouble before.
@@ -95,7 +95,7 @@ impl<'a> Screen<'a> {
     }
 
     fn problems(&self, planned: &Planned, now: Timestamp) {
-        if self.wish.format == Format::Json {
+        if self.choices.format == Format::Json {
             for problem in &planned.plan().problems {
                 self.say_json(&progress::stamped(now, "diagnostic", report::to_json(problem)));
             }
@@ -105,8 +105,8 @@ impl<'a> Screen<'a> {
 
     /// The plan itself.
     pub(super) fn show_plan(&self, planned: &Planned, now: Timestamp) {
-        let view = view(planned, self.wish.kind, self.ui.is_verbose());
-        match self.wish.format {
+        let view = view(planned, self.choices.kind, self.ui.is_verbose());
+        match self.choices.format {
             Format::Text => self.ui.data(&plan::text(&view)),
             Format::Json => {
                 for action in planned.plan().forecast.actions() {
@@ -124,7 +124,7 @@ impl<'a> Screen<'a> {
     /// Shows the number of the release.
     fn began(&self, began: Began, now: Timestamp) {
         let Began { stack, release, commit, actions, .. } = began;
-        match self.wish.format {
+        match self.choices.format {
             Format::Text => self.detail(format!("Release {release} of stack {stack}")),
             Format::Json => {
                 let about = serde_json::json!({ "stack": stack, "release": release });
@@ -149,7 +149,7 @@ impl<'a> Screen<'a> {
         if !is_busy && let Some(names) = watched(planned.assignment()) {
             self.ui.say(&format!("Waiting until {names}."));
         }
-        let kind = match self.wish.format {
+        let kind = match self.choices.format {
             Format::Json => Kind::Json,
             Format::Text => self.ui.live().filter(|_| is_busy).map_or(Kind::Lines, Kind::Rows),
         };
@@ -207,12 +207,12 @@ impl<'a> Screen<'a> {
 
     fn run_ended(&self, report: &RunReport<Planned>, now: Timestamp) {
         self.leave(now);
-        let summary = Summary { ui: self.ui, report, wish: self.wish };
+        let summary = Summary { ui: self.ui, report, choices: self.choices };
         summary.tell();
         if let Some(path) = &report.journal {
             self.ui.detail(&format!("Journal of this run: {}", path.display()));
         }
-        if self.wish.format == Format::Json {
+        if self.choices.format == Format::Json {
             self.say_json(&summary.json(now));
         }
     }

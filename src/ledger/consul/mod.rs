@@ -236,12 +236,12 @@ impl ConsulRegisters {
             checks: Option<Vec<serde_json::Value>>,
         }
         // By no check: a node that is thought to be gone ends nothing. Before Consul 1.7 these were `Checks`.
-        let wish = json!({
+        let body = json!({
             "Name": "stackctl", "TTL": format!("{SIGN_S}s"), "Behavior": "release", "LockDelay": "0s",
             "NodeChecks": [], "Checks": [],
         });
-        let wish = Bytes::from(wish.to_string());
-        let Made { id } = parse(&self.client.call(Method::PUT, "/v1/session/create", wish).await?)?;
+        let body = Bytes::from(body.to_string());
+        let Made { id } = parse(&self.client.call(Method::PUT, "/v1/session/create", body).await?)?;
         let made: Option<Vec<Session>> =
             self.client.get(&format!("/v1/session/info/{id}?consistent")).await?;
         let Some(Session { node, node_checks, service_checks, checks }) =

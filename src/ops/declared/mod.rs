@@ -44,8 +44,9 @@ impl Declarations {
     /// Whether a stack is still its repository's: another one that declares it as well does not get it only
     /// because that one cannot be read, now or as a whole. It does once it is seen that that one gave it up.
     #[must_use]
-    pub fn is_held_by_another(&self, known: &StackRecord, wish: &DesiredRelease) -> bool {
-        let Some(source) = known.source.as_ref().filter(|source| source.repository != wish.repository) else {
+    pub fn is_held_by_another(&self, known: &StackRecord, desired: &DesiredRelease) -> bool {
+        let Some(source) = known.source.as_ref().filter(|source| source.repository != desired.repository)
+        else {
             return false;
         };
         self.expected.contains(&source.repository)
@@ -68,9 +69,9 @@ impl Declarations {
         all
     }
 
-    /// What is wished of each stack. Of two repositories that declare the same one, the first has it.
+    /// What is declared of each stack. Of two repositories that declare the same one, the first has it.
     #[must_use]
-    pub fn wishes(&self) -> BTreeMap<StackName, DesiredRelease> {
+    pub fn desired_releases(&self) -> BTreeMap<StackName, DesiredRelease> {
         let mut all = BTreeMap::new();
         for (repository, declaration) in self.declared.iter().rev() {
             for (name, declared) in &declaration.stacks {
@@ -82,14 +83,14 @@ impl Declarations {
         all
     }
 
-    /// What is wished of a stack that no repository declares: that it goes, if the one it is from has
+    /// What is to become of a stack that no repository declares: it goes, if the one it is from has
     /// said so while it had it.
     #[must_use]
-    pub fn farewell(&self, known: &StackRecord) -> Option<DesiredRelease> {
+    pub fn removal(&self, known: &StackRecord) -> Option<DesiredRelease> {
         let source = known.source.as_ref().filter(|source| source.removes)?;
         let declaration = self.declared.get(&source.repository)?;
         // A stack that cannot be read may be this one, in whichever repository: it may have moved from one to
-        // another. And a repository without any stack is more likely a mistake than a wish: a wrong branch, a
+        // another. And a repository without any stack is more likely a mistake than meant: a wrong branch, a
         // moved folder.
         let is_sure = self.expected.iter().all(|name| self.declared.contains_key(name))
             && self.trouble.is_empty()
@@ -111,18 +112,18 @@ pub struct Contents {
     pub prune: bool,
 }
 
-/// What a repository wishes of one stack.
+/// What a repository declares of one stack.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DesiredRelease {
     /// Which repository.
     pub repository: String,
     /// At which commit.
     pub commit: Git,
-    /// What it wishes.
+    /// What is declared.
     pub wanted: Wanted,
 }
 
-/// What is wished.
+/// What is declared.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Wanted {
     /// That it is so.
@@ -218,8 +219,8 @@ mod tests {
 
     #[test]
     fn the_same_inputs_are_due_once() {
-        let wishes = all(&[("a", declaration(&[("shop", "1")], &[]))]).wishes();
-        let wish = &wishes["shop"];
+        let all_desired = all(&[("a", declaration(&[("shop", "1")], &[]))]).desired_releases();
+        let desired = &all_desired["shop"];
         for (source, is_due) in [
             (None, true),
             (Some(("a", "1", false)), false),
@@ -227,17 +228,17 @@ mod tests {
             (Some(("b", "1", false)), false),
             (Some(("b", "2", false)), true),
         ] {
-            assert_eq!(wish.is_due(&known(source, false)), is_due, "{source:?}");
+            assert_eq!(desired.is_due(&known(source, false)), is_due, "{source:?}");
         }
         let not_begun = StackRecord { is_not_begun: true, ..known(Some(("a", "1", false)), false) };
-        assert!(wish.is_due(&not_begun));
+        assert!(desired.is_due(&not_begun));
     }
 
     #[test]
     fn of_two_repositories_the_first_has_the_stack() {
         let both =
             all(&[("b", declaration(&[("shop", "2")], &[])), ("a", declaration(&[("shop", "1")], &[]))]);
-        assert_eq!(both.wishes()["shop"].repository, "a");
+        assert_eq!(both.desired_releases()["shop"].repository, "a");
         let names = |declarations: &Declarations| {
             let all = declarations.contested();
             all.into_iter().map(|(stack, of, has)| format!("{stack} {of} {has}")).collect::<Vec<_>>()
@@ -253,8 +254,8 @@ mod tests {
         both.expected = ["a".to_owned(), "b".to_owned()].into();
         let from_a = known(Some(("a", "1", false)), false);
         let is_held = |both: &Declarations, known: &StackRecord| {
-            let wish = both.wishes()["shop"].clone();
-            both.is_held_by_another(known, &wish)
+            let desired = both.desired_releases()["shop"].clone();
+            both.is_held_by_another(known, &desired)
         };
         assert!(is_held(&both, &from_a), "it was never read");
         assert!(
@@ -274,7 +275,7 @@ mod tests {
         let from_a = |removes| known(Some(("a", "1", removes)), false);
         let others = declaration(&[("blog", "1")], &[]);
         let is_told =
-            |declarations: &Declarations, known: &StackRecord| declarations.farewell(known).is_some();
+            |declarations: &Declarations, known: &StackRecord| declarations.removal(known).is_some();
         let sure = all(&[("a", Arc::clone(&others))]);
         assert!(is_told(&sure, &from_a(true)));
         assert!(!is_told(&sure, &from_a(false)), "its policy does not say so");
@@ -291,7 +292,7 @@ mod tests {
         assert!(!is_told(&moved, &from_a(true)), "it may have moved to the one that was not read yet");
         moved.declared.insert("b".into(), declaration(&[("x", "1")], &["shop"]));
         assert!(!is_told(&moved, &from_a(true)), "it may have moved, half written");
-        let wish = sure.farewell(&from_a(true)).unwrap();
-        assert!(wish.is_due(&from_a(true)) && !wish.is_due(&known(Some(("a", "1", true)), true)));
+        let desired = sure.removal(&from_a(true)).unwrap();
+        assert!(desired.is_due(&from_a(true)) && !desired.is_due(&known(Some(("a", "1", true)), true)));
     }
 }

@@ -64,7 +64,7 @@ impl<'o> Planner<'o> {
     }
 
     fn affinity_targets_first(&mut self, order: Vec<&'o ServiceName>) -> Vec<&'o ServiceName> {
-        let (mut needed, mut wished): (Edges<'o>, Edges<'o>) = Default::default();
+        let (mut needed, mut preferred): (Edges<'o>, Edges<'o>) = Default::default();
         let mut shunned: BTreeSet<(&'o ServiceName, &'o ServiceName)> = BTreeSet::new();
         for (name, service) in &self.spec.services {
             for constraint in constraints(service).unwrap_or_default() {
@@ -74,7 +74,7 @@ impl<'o> Planner<'o> {
                     *other != name && (constraint.matches(other.as_str()) || constraint.matches(&full(other)))
                 };
                 for other in self.spec.services.keys().filter(meant) {
-                    let edges = if constraint.is_soft() { &mut wished } else { &mut needed };
+                    let edges = if constraint.is_soft() { &mut preferred } else { &mut needed };
                     edges.entry(name).or_default().insert(other);
                     if !wanted {
                         shunned.insert((name, other));
@@ -94,7 +94,7 @@ impl<'o> Planner<'o> {
             return order;
         }
         // Soft affinities are followed as long as they close no cycle with the hard ones.
-        for (name, others) in wished {
+        for (name, others) in preferred {
             needed.entry(name).or_default().extend(others);
         }
         match sorted(&order, &needed) {

@@ -6,7 +6,7 @@
 //! tasks that were kept for a rollback, once every fresh task has held for [`SETTLE_MS`]. *Tidy*: unused
 //! networks.
 //!
-//! A state machine without a clock: time is an argument, and the wish to be woken is part of the answer.
+//! A state machine without a clock: time is an argument, and the time to be woken is part of the answer.
 //! What it decides depends on its inputs alone, so a forecast and a deploy without faults act alike.
 //!
 //! ```text

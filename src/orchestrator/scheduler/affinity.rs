@@ -131,7 +131,7 @@ impl Tally {
     }
 
     /// How many of those that only prefer do not hold.
-    pub(crate) fn wishes_missed(&self, at: usize) -> u64 {
+    pub(crate) fn preferences_missed(&self, at: usize) -> u64 {
         self.wants.iter().filter(|want| want.constraint.is_soft() && !want.holds(at)).count() as u64
     }
 

@@ -24,7 +24,7 @@ pub(crate) struct Request {
     /// Affinities of the service, hard and soft.
     pub(crate) affinities: Vec<Constraint>,
     /// Soft constraints on the node itself.
-    wishes: Vec<Constraint>,
+    preferences: Vec<Constraint>,
 }
 
 /// The part whose answer does not change while tasks are being placed. Services that ask the same are
@@ -95,7 +95,7 @@ impl Request {
         let task = &service.task;
         let (affinities, constraints): (Vec<_>, Vec<_>) =
             constraints(service)?.into_iter().partition(|constraint| constraint.affinity().is_some());
-        let (wishes, constraints) = constraints.into_iter().partition(Constraint::is_soft);
+        let (preferences, constraints) = constraints.into_iter().partition(Constraint::is_soft);
         let named_volumes: Vec<String> =
             task.volumes.values().filter_map(|mount| mount.named_volume().map(str::to_owned)).collect();
         let volumes = || stack.volumes.values().filter(|volume| named_volumes.contains(&volume.name));
@@ -127,14 +127,14 @@ impl Request {
             named_volumes,
             image: name_on_node(&task.pinned_image()),
             affinities,
-            wishes,
+            preferences,
         })
     }
 
     /// How many soft constraints a node does not meet.
-    pub(crate) fn wishes_missed(&self, site: &Site<'_>) -> u64 {
+    pub(crate) fn preferences_missed(&self, site: &Site<'_>) -> u64 {
         let Ok(facts) = site.view else { return 0 };
-        self.wishes.iter().filter(|wish| !wish.holds(site.member, facts)).count() as u64
+        self.preferences.iter().filter(|preference| !preference.holds(site.member, facts)).count() as u64
     }
 
     /// What does not change while tasks are being placed.

@@ -32,22 +32,22 @@ pub(crate) type Rank = (u64, u64, u32);
 /// Ranks one node that passes the filters.
 pub(crate) fn rank(strategy: Strategy, node: u32, request: &Request, site: &Site<'_>, tally: &Tally) -> Rank {
     let at = node as usize;
-    let wishes = (request.wishes_missed(site) + tally.wishes_missed(at)).min(0xff) << 48;
+    let preferences = (request.preferences_missed(site) + tally.preferences_missed(at)).min(0xff) << 48;
     let lacks_volumes = u64::from(lacks_volumes(request, site));
     let (count, tasks) = (u64::from(tally.counts[at]), u64::from(site.load.tasks));
     let no_image = u64::from(!has_image(request, site));
     match strategy {
         Strategy::Spread => {
-            let high = wishes | count << 1 | lacks_volumes;
+            let high = preferences | count << 1 | lacks_volumes;
             (high, tasks << 5 | reserved(request, site, 10) << 1 | no_image, node)
         }
         Strategy::Binpack => {
             let free = 1_000 - reserved(request, site, 1_000);
             let few = |n: u64| u64::from(u32::MAX) - n.min(u64::from(u32::MAX));
-            let high = wishes | lacks_volumes << 32 | free << 16;
+            let high = preferences | lacks_volumes << 32 | free << 16;
             (high, few(tasks) << 32 | no_image << 31 | few(count) >> 1, node)
         }
-        Strategy::Random => (wishes | lacks_volumes, 0, node),
+        Strategy::Random => (preferences | lacks_volumes, 0, node),
     }
 }
 

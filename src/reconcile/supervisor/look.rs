@@ -46,11 +46,11 @@ impl Term {
                     self.working.insert(name.clone(), self.now);
                     heals.push((name.clone(), number, options));
                 }
-                Judgement::Release(wish) if may_heal && has_room => {
+                Judgement::Release(desired) if may_heal && has_room => {
                     stack.is_healing = true;
-                    stack.standing = StackStatus::Releasing { commit: wish.commit.short() };
+                    stack.standing = StackStatus::Releasing { commit: desired.commit.short() };
                     self.working.insert(name.clone(), self.now);
-                    releases.push((name.clone(), wish));
+                    releases.push((name.clone(), desired));
                 }
                 Judgement::Leave | Judgement::Heal { .. } | Judgement::Release(_) => {}
             }
@@ -68,9 +68,9 @@ impl Term {
         self.forget_hosts();
         // What a deploy does is not what upkeep does: it starts what was given up on, too.
         let base = PlanOptions { upkeep: false, ..base };
-        for (stack, wish) in releases {
+        for (stack, desired) in releases {
             let (options, last_seen) = (base.clone(), Arc::clone(&self.last_seen));
-            self.out.push(Command::Release(Task { stack, wish, options, last_seen }));
+            self.out.push(Command::Release(Task { stack, desired, options, last_seen }));
         }
     }
 }

@@ -19,8 +19,8 @@ const UNFINISHED_MS: i64 = 10_000;
 #[derive(Debug)]
 pub(super) struct Stack {
     known: Option<StackRecord>,
-    /// What a repository wishes of it.
-    wish: Option<DesiredRelease>,
+    /// What a repository declares of it.
+    desired: Option<DesiredRelease>,
     pub(super) standing: StackStatus,
     /// How it stood when that was last reported.
     reported: StackStatus,
@@ -34,7 +34,7 @@ pub(super) struct Stack {
     restart_backoff: RestartBackoff,
     /// To bring it back to what runs.
     heals: Tries,
-    /// To release what is wished. Apart from those: what runs is looked after while something newer cannot
+    /// To release what is declared. Apart from those: what runs is looked after while something newer cannot
     /// be had.
     releases: Tries,
     rests_until: Option<Timestamp>,
@@ -91,7 +91,7 @@ impl Default for Stack {
     fn default() -> Self {
         Self {
             known: None,
-            wish: None,
+            desired: None,
             standing: StackStatus::Unknown,
             reported: StackStatus::Unknown,
             is_healing: false,
@@ -167,14 +167,15 @@ impl Stack {
         [self.heals.not_before, self.releases.not_before, self.rests_until].into_iter().flatten().min()
     }
 
-    /// Takes what a repository wishes of it by now.
-    pub(super) fn wishes(&mut self, wish: Option<DesiredRelease>) {
-        let inputs = |wish: &Option<DesiredRelease>| wish.as_ref().map(|wish| wish.source().inputs);
-        if inputs(&self.wish) != inputs(&wish) {
+    /// Takes what a repository declares of it by now.
+    pub(super) fn declare(&mut self, desired: Option<DesiredRelease>) {
+        let inputs =
+            |desired: &Option<DesiredRelease>| desired.as_ref().map(|desired| desired.source().inputs);
+        if inputs(&self.desired) != inputs(&desired) {
             // Another release is another story.
             self.releases = Tries::default();
         }
-        self.wish = wish;
+        self.desired = desired;
     }
 
     /// How it stands by this judgement, if that is news. While another process holds its lock every try to
@@ -194,16 +195,16 @@ impl Stack {
         self.known.as_ref()
     }
 
-    /// The wish that is to be fulfilled, if there is one and the stack is not suspended.
+    /// The release that is due, if there is one and the stack is not suspended.
     fn due(&self) -> Option<&DesiredRelease> {
         let known = self.known.as_ref().filter(|known| known.settings.suspended.is_none())?;
-        self.wish.as_ref().filter(|wish| wish.is_due(known))
+        self.desired.as_ref().filter(|desired| desired.is_due(known))
     }
 
     /// Its place among those that are to be released now.
     pub(super) fn order(&self, now: Timestamp) -> Option<u32> {
         if matches!(self.standing, StackStatus::Releasing { .. }) {
-            return self.wish.as_ref().map(DesiredRelease::order);
+            return self.desired.as_ref().map(DesiredRelease::order);
         }
         let waits = self.releases.waits(now).is_some();
         self.due().filter(|_| !waits && !self.is_healing).map(DesiredRelease::order)
@@ -221,17 +222,17 @@ impl Stack {
             return Judgement::Leave;
         }
         self.rests_until = None;
-        // By what was known before, a wish that was just fulfilled is due.
-        if self.wish.is_some() && (self.is_being_read || self.read_at.is_some()) {
+        // By what was known before, a release that was just made is due.
+        if self.desired.is_some() && (self.is_being_read || self.read_at.is_some()) {
             self.is_passed_over = true;
             return Judgement::Leave;
         }
         match self.due().cloned() {
             None => self.releases.idle(),
-            Some(wish) if self.releases.waits(observed.at).is_none() => {
+            Some(desired) if self.releases.waits(observed.at).is_none() => {
                 self.releases.not_before = None;
-                self.standing = StackStatus::Behind { commit: wish.commit.short() };
-                return if wish.order() > turn { Judgement::Leave } else { Judgement::Release(wish) };
+                self.standing = StackStatus::Behind { commit: desired.commit.short() };
+                return if desired.order() > turn { Judgement::Leave } else { Judgement::Release(desired) };
             }
             // Another process holds its lock.
             Some(_) if self.releases.failure.is_none() => return Judgement::Leave,
@@ -246,7 +247,7 @@ impl Stack {
         judgement
     }
 
-    /// The same for what was released, whatever is wished.
+    /// The same for what was released, whatever is declared.
     fn judge_what_runs(&mut self, name: &StackName, observed: &Observed, base: &PlanOptions) -> Judgement {
         let Some(known) = &self.known else { return Judgement::Leave };
         let nothing = match &known.desired {

@@ -189,28 +189,28 @@ impl Term {
             self.say(news);
         }
         self.declarations = declared;
-        for name in self.declarations.wishes().into_keys() {
+        for name in self.declarations.desired_releases().into_keys() {
             if self.setup.options.concerns(&name) && !self.stacks.contains_key(&name) {
                 self.stacks.insert(name, Stack::default());
             }
         }
-        self.wish();
+        self.declare();
         // Nothing was judged by this yet.
         self.has_looked = false;
         self.look_soon();
     }
 
-    /// Hands every stack what repositories wish of it.
-    fn wish(&mut self) {
-        let mut wishes = self.declarations.wishes();
+    /// Hands every stack what repositories declare of it.
+    fn declare(&mut self) {
+        let mut all_desired = self.declarations.desired_releases();
         for (name, stack) in &mut self.stacks {
-            let (wish, known) = (wishes.remove(name), stack.known());
-            let wish = match (wish, known) {
-                (Some(wish), Some(known)) if self.declarations.is_held_by_another(known, &wish) => None,
-                (None, Some(known)) => self.declarations.farewell(known),
-                (wish, _) => wish,
+            let (desired, known) = (all_desired.remove(name), stack.known());
+            let desired = match (desired, known) {
+                (Some(desired), Some(known)) if self.declarations.is_held_by_another(known, &desired) => None,
+                (None, Some(known)) => self.declarations.removal(known),
+                (desired, _) => desired,
             };
-            stack.wishes(wish);
+            stack.declare(desired);
         }
     }
 
@@ -320,7 +320,7 @@ impl Term {
             Ok(known) => {
                 self.trouble = None;
                 if stack.learn(*known) {
-                    self.wish();
+                    self.declare();
                     self.look_soon();
                 }
             }

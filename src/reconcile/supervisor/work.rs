@@ -25,8 +25,8 @@ pub struct Job {
 pub struct Task {
     /// Which.
     pub stack: StackName,
-    /// What the repository wishes.
-    pub wish: DesiredRelease,
+    /// What the repository declares.
+    pub desired: DesiredRelease,
     /// The choices of its plan.
     pub options: PlanOptions,
     /// What was last seen of nodes that are lost.

@@ -264,14 +264,14 @@ impl Driver for Port {
 }
 
 /// What a loop wants, by the loop's own words.
-enum Wish {
+enum Purpose {
     Heal(Job),
     Release(Task),
 }
 
 struct OfLoop {
     port: Port,
-    wish: Wish,
+    purpose: Purpose,
 }
 
 impl Intent for OfLoop {
@@ -280,16 +280,16 @@ impl Intent for OfLoop {
     async fn wanted(&mut self, history: &History) -> Result<Option<Wanted>, Error> {
         let settings = self.port.ask(20, |sim, work| sim.ledger.settings(&work.stack)).await?;
         let known = StackRecord::of(history, settings);
-        Ok(match &self.wish {
-            Wish::Heal(job) => job.wanted(&known),
-            Wish::Release(task) => task.wanted(&known),
+        Ok(match &self.purpose {
+            Purpose::Heal(job) => job.wanted(&known),
+            Purpose::Release(task) => task.wanted(&known),
         })
     }
 
     async fn is_still_wanted(&mut self, _: &History) -> Result<bool, Error> {
-        let Wish::Release(task) = &self.wish else { return Ok(true) };
+        let Purpose::Release(task) = &self.purpose else { return Ok(true) };
         let settings = self.port.ask(20, |sim, work| sim.ledger.settings(&work.stack)).await?;
-        let (repository, commit) = (task.wish.repository.clone(), task.wish.commit.commit.clone());
+        let (repository, commit) = (task.desired.repository.clone(), task.desired.commit.commit.clone());
         let is_newest = move |sim: &mut Sim, _: &mut Work| {
             let declared = sim.declarations.as_ref().and_then(|all| all.declared.get(&repository));
             declared.is_some_and(|declaration| declaration.commit.commit == commit)
@@ -298,8 +298,8 @@ impl Intent for OfLoop {
     }
 }
 
-async fn of_loop(port: Port, stack: StackName, wish: Wish) -> Healed {
-    let mut intent = OfLoop { port: port.clone(), wish };
+async fn of_loop(port: Port, stack: StackName, purpose: Purpose) -> Healed {
+    let mut intent = OfLoop { port: port.clone(), purpose };
     let (approve, terms) = (&mut ApproveAll::new(), &terms());
     let done = transaction(&port, &stack, "reconcile", None, &mut intent, approve, terms, &(), &port).await;
     Healed::of(done)
@@ -307,12 +307,12 @@ async fn of_loop(port: Port, stack: StackName, wish: Wish) -> Healed {
 
 /// A loop brings a stack back to what was declared.
 pub fn heal(port: Port, job: Job) -> Running {
-    Box::pin(of_loop(port, job.stack.clone(), Wish::Heal(job)))
+    Box::pin(of_loop(port, job.stack.clone(), Purpose::Heal(job)))
 }
 
 /// A loop releases what a repository declares.
 pub fn release(port: Port, task: Task) -> Running {
-    Box::pin(of_loop(port, task.stack.clone(), Wish::Release(task)))
+    Box::pin(of_loop(port, task.stack.clone(), Purpose::Release(task)))
 }
 
 /// A person's deploy, which plans, shows and then takes the lock, given again until it could begin.

@@ -145,7 +145,7 @@ pub fn healing(sim: &mut Sim, who: usize, job: &Job) {
 
 /// A release is called for.
 pub fn releasing(sim: &mut Sim, who: usize, task: &Task) {
-    begins(sim, who, &task.stack, true, task.wish.source().inputs);
+    begins(sim, who, &task.stack, true, task.desired.source().inputs);
     all_lost_are_lost(sim, who, &task.options.lost);
 }
 

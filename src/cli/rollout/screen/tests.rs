@@ -74,7 +74,7 @@ fn recorded() -> Vec<(Timestamp, Event<Planned>)> {
 fn rendered(events: &[(Timestamp, Event<Planned>)], command: &'static str, format: Format) -> String {
     let page = Page::default();
     let ui = Ui::captured(Settings { is_verbose: true, ..Settings::default() }, page.clone());
-    let wish = RolloutOptions {
+    let choices = RolloutOptions {
         command,
         kind: Change::Deploy,
         format,
@@ -85,7 +85,7 @@ fn rendered(events: &[(Timestamp, Event<Planned>)], command: &'static str, forma
         timeout: None,
         lock_timeout: None,
     };
-    let screen = Screen::new(&ui, Timestamp(0), &wish);
+    let screen = Screen::new(&ui, Timestamp(0), &choices);
     for (at, event) in events {
         screen.event(*at, event.clone());
     }
