@@ -21,7 +21,9 @@ fn damage(cluster: &Hosts) {
     cluster.engines[0].with(|world| world.containers.clear());
     cluster.engines[1].with(|world| {
         let now = world.clock.now();
-        world.containers.values_mut().for_each(|container| container.life.stop(now, 137));
+        for container in world.containers.values_mut() {
+            container.life.stop(now, 137);
+        }
     });
 }
 

@@ -240,7 +240,7 @@ services:
         |engines| {
             // It speaks before it ends.
             engines[0].with(|world| {
-                let name = world.containers.values().find(|one| one.life.started.is_some())?.name.clone();
+                let name = world.containers.values().find(|one| one.life.started().is_some())?.name.clone();
                 (1..=12).for_each(|n| world.write(&name, world.now(), &format!("word {n}")));
                 Some(())
             })

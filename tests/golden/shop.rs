@@ -96,7 +96,7 @@ pub fn written(world: &World) -> Value {
     let mut containers: Vec<Value> = world
         .containers
         .values()
-        .map(|one| json!({ "name": one.name, "asked": one.asked, "ended": one.life.ended.map(|(_, code)| code) }))
+        .map(|one| json!({ "name": one.name, "asked": one.asked, "ended": one.life.ended().map(|(_, code)| code) }))
         .collect();
     containers.sort_by_key(|one| one["name"].to_string());
     let made = |name: &str| !["bridge", "host", "none"].contains(&name);

@@ -154,7 +154,7 @@ fn a_drained_node_that_is_away_may_still_have_the_data() {
     // It has ended there.
     world.silent.clear();
     for container in world.containers.get_mut("h1").unwrap().values_mut() {
-        container.task.status = stackctl::model::TaskStatus::Exited { exit_code: 1 };
+        container.stop(world.now, 1);
     }
     let plan = Plan::make(&world.observe(), &spec, options());
     assert!(plan.is_empty() && plan.notes.iter().any(waits), "{:?} {:?}", steps(&plan), plan.notes);

@@ -8,10 +8,13 @@
 mod bounds;
 mod checks;
 mod circles;
+mod container;
 mod drains;
 mod faults;
 mod generate;
 mod ledger;
+#[path = "../support/engine/life.rs"]
+mod life;
 mod losses;
 mod probes;
 mod release;

@@ -1,32 +1,25 @@
 //! A cluster in memory: what hosts do when actions reach them, in virtual time, with faults on demand.
 //!
-//! It is a second opinion, not a mirror: containers live by Docker's rules (a name is unique on its
-//! host, a restart policy restarts, a port is bound once), written apart from the code under test.
+//! It is a second opinion, not a mirror: containers live by Docker's rules ([`crate::life`]), written apart from
+//! the code under test. What is drawn here is only when something happens, and what goes wrong.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use stackctl::model::action::{Action, ActionId, Failure, FailureKind, Outcome, What};
 use stackctl::model::node::{NodeView, Unreachable};
 use stackctl::model::observed::ObservedNode;
-use stackctl::model::restart::{EnginePolicy, engine_policy};
 use stackctl::model::spec::Healthcheck;
 use stackctl::model::{
-    Health, NodeName, Observed, ServiceName, Slot, StackSpec, Task, TaskId, TaskStatus, Timestamp,
+    NodeName, Observed, ServiceName, Slot, StackSpec, Task, TaskId, TaskStatus, Timestamp,
 };
 use stackctl::orchestrator::{Converger, Event, Plan, PlanOptions, Verdict, assign};
 
 use crate::checks;
+use crate::container::Container;
 use crate::faults::{Faults, Luck};
+use crate::life::{self, Effect};
 use crate::probes;
 use crate::watch::Watch;
-
-/// A container as its host knows it.
-#[derive(Debug, Clone)]
-pub struct Container {
-    pub task: Task,
-    pub is_job: bool,
-    restarts: u32,
-}
 
 /// The cluster and its clock.
 pub struct World {
@@ -86,7 +79,7 @@ enum Happening {
     Judged {
         node: NodeName,
         task: TaskId,
-        health: Health,
+        health: life::Health,
     },
     Restarted {
         node: NodeName,
@@ -346,35 +339,29 @@ impl World {
                 if by_chance {
                     self.unlucky.insert(task.clone());
                 }
-                let fell = self.crash(&node, &task, 1) && !self.silent.contains(&node);
+                let fell = self.ends(&node, &task, 1, "crashes") && !self.silent.contains(&node);
                 fell.then_some(Event::TaskExited { task, exit_code: 1 })
             }
             Happening::Judged { node, task, health } => {
                 if let Some(container) = self.container(&node, &task)
-                    && matches!(container.task.status, TaskStatus::Running { .. })
+                    && container.lives(|life| life.judge(health))
                 {
-                    container.task.status = TaskStatus::Running { health };
                     self.say(format!("{task} on {node} is {health:?}"));
                 }
                 None
             }
             Happening::Restarted { node, task } => {
+                let now = self.now.0;
                 if let Some(container) = self.container(&node, &task)
-                    && matches!(container.task.status, TaskStatus::Restarting { .. })
+                    && container.lives(|life| life.restart(now))
                 {
-                    let is_job = container.is_job;
                     self.say(format!("{task} on {node} is restarted by its engine"));
-                    self.begins(&node, &task, is_job);
+                    self.begins(&node, &task);
                 }
                 None
             }
             Happening::JobDone { node, task } => {
-                if let Some(container) = self.container(&node, &task)
-                    && matches!(container.task.status, TaskStatus::Running { .. })
-                {
-                    container.task.status = TaskStatus::Exited { exit_code: 0 };
-                    self.say(format!("{task} on {node} completes"));
-                }
+                self.ends(&node, &task, 0, "completes");
                 None
             }
             Happening::Silent { node } => {
@@ -454,48 +441,47 @@ impl World {
                 Outcome::Done
             }
             What::CreateTask { task } => {
-                if self.containers[&node].contains_key(&task.id) {
+                let containers = self.containers.get_mut(&node).expect("known node");
+                if containers.contains_key(&task.id) {
                     return Outcome::Done;
                 }
-                let container = Container {
-                    task: Task {
-                        id: task.id.clone(),
-                        stack: task.service.stack.clone(),
-                        service: task.service.service.clone(),
-                        slot: task.slot.clone(),
-                        node: node.clone(),
-                        attempt: task.attempt,
-                        is_job: task.service.is_job,
-                        spec_hash: task.service.spec_hash.clone(),
-                        spec: task.service.spec.clone(),
-                        container: task.container_name(),
-                        status: TaskStatus::Created,
-                        created_at: self.now,
-                        since: None,
-                        published: Vec::new(),
-                    },
+                let name = task.container_name();
+                let names = containers.values().map(|other| (&*other.task.container, ()));
+                if life::named(&name, names).is_some() {
+                    return Outcome::Failed(refused("the container name is already in use"));
+                }
+                let container = Container::new(Task {
+                    id: task.id.clone(),
+                    stack: task.service.stack.clone(),
+                    service: task.service.service.clone(),
+                    slot: task.slot.clone(),
+                    node: node.clone(),
+                    attempt: task.attempt,
                     is_job: task.service.is_job,
-                    restarts: 0,
-                };
-                self.containers.get_mut(&node).expect("known node").insert(task.id.clone(), container);
+                    spec_hash: task.service.spec_hash.clone(),
+                    spec: task.service.spec.clone(),
+                    container: name,
+                    status: TaskStatus::Created,
+                    created_at: self.now,
+                    since: None,
+                    published: Vec::new(),
+                });
+                containers.insert(task.id.clone(), container);
                 Outcome::Done
             }
             What::StartTask { task } => self.start(&node, &task.id),
             What::StartAgain { task } => self.start(&node, &task.id),
             What::StopTask { task, .. } => {
-                if let Some(container) = self.container(&node, &task.id)
-                    && container.task.status.is_live()
-                {
-                    container.task.status = TaskStatus::Exited { exit_code: 143 };
+                let now = self.now;
+                if let Some(container) = self.container(&node, &task.id) {
+                    container.stop(now, life::TERMINATED);
                 }
                 Outcome::Done
             }
             What::RemoveTask { task } => {
                 let containers = self.containers.get_mut(&node).expect("known node");
-                if containers
-                    .get(&task.id)
-                    .is_some_and(|c| matches!(c.task.status, TaskStatus::Running { .. }))
-                {
+                let effect = containers.get(&task.id).map(|container| container.life.if_removed(false));
+                if effect == Some(Effect::Refused) {
                     return Outcome::Failed(refused("it is running"));
                 }
                 containers.remove(&task.id);
@@ -508,53 +494,49 @@ impl World {
         let Some(container) = self.containers[node].get(id) else {
             return Outcome::Failed(refused("no such container"));
         };
-        if container.task.status.is_live() && container.task.status != TaskStatus::Created {
-            return Outcome::Started(container.task.status);
+        match container.life.if_started() {
+            Effect::Nothing => return Outcome::Started(container.task.status),
+            Effect::Refused => return Outcome::Failed(refused("it is paused")),
+            Effect::Changes => {}
         }
-        let wanted: Vec<_> = container.task.spec.host_ports().collect();
-        let taken = self.containers[node].values().any(|other| {
-            other.task.id != *id
-                && matches!(other.task.status, TaskStatus::Running { .. } | TaskStatus::Restarting { .. })
-                && other.task.spec.host_ports().any(|port| wanted.iter().any(|w| w.clashes_with(&port)))
-        });
-        if taken {
+        let others = self.containers[node].values().filter(|other| other.task.id != *id);
+        let taken = life::taken(&container.bindings(), others.map(|other| (&other.life, other.bindings())));
+        if taken.is_some() {
             checks::port_taken(self, node, id);
             return Outcome::Failed(refused("port is already allocated"));
         }
         if self.luck.once_in(self.faults.failed_start_in) {
             return Outcome::Failed(refused("cannot start"));
         }
-        let is_job = container.is_job;
-        let status = self.begins(node, id, is_job);
-        Outcome::Started(status)
+        let (now, has_check) = (self.now.0, self.check(node, id).is_some());
+        let container = self.container(node, id).expect("it is about to run");
+        container.lives(|life| life.start(now, has_check));
+        Outcome::Started(self.begins(node, id))
     }
 
-    /// A container runs: it may end well, if it is meant to, or crash, or never be well.
-    fn begins(&mut self, node: &NodeName, id: &TaskId, is_job: bool) -> TaskStatus {
-        let container = self.container(node, id).expect("it is about to run");
-        let image = container.task.spec.image.clone();
-        let own = container.task.spec.healthcheck.clone();
-        let ends = image.ends_with(":ends");
-        let check = probes::effective(own.as_ref(), self.image_checks.get(&image));
-        let has_check = check.is_some();
-        let container = self.container(node, id).expect("it is about to run");
-        let is_bad = container.task.spec.image.ends_with(":bad");
-        let is_undecided = container.task.spec.image.ends_with(":undecided");
-        let health = if has_check { Health::Starting } else { Health::None };
-        let status = TaskStatus::Running { health };
-        container.task.status = status;
+    fn check(&self, node: &NodeName, id: &TaskId) -> Option<Healthcheck> {
+        let spec = &self.containers[node].get(id)?.task.spec;
+        probes::effective(spec.healthcheck.as_ref(), self.image_checks.get(&spec.image))
+    }
+
+    /// A container runs: it may end well, if it is meant to, or crash, or never be well. How it stands at once.
+    fn begins(&mut self, node: &NodeName, id: &TaskId) -> TaskStatus {
+        let check = self.check(node, id);
+        let task = &self.containers[node][id].task;
+        let (status, is_job) = (task.status, task.is_job);
+        let does = |what: &str| task.spec.image.ends_with(what);
+        let (ends, is_bad, is_undecided) = (does(":ends"), does(":bad"), does(":undecided"));
         if ends {
-            container.task.status = TaskStatus::Exited { exit_code: 0 };
-            self.say(format!("{id} on {node} has done all it does"));
-            return TaskStatus::Exited { exit_code: 0 };
+            self.ends(node, id, 0, "has done all it does");
+            return self.containers[node][id].task.status;
         }
         let (node_name, task) = (node.clone(), id.clone());
-        if has_check && is_undecided {
+        if check.is_some() && is_undecided {
             self.say(format!("{id} on {node} will never make up its mind"));
-        } else if has_check {
-            let first = check.as_ref().map_or(0, probes::first_ms);
+        } else if let Some(check) = check {
+            let first = probes::first_ms(&check);
             let delay = if self.is_quick { first } else { first + self.luck.between(200, 3_000) };
-            let health = if is_bad { Health::Unhealthy } else { Health::Healthy };
+            let health = if is_bad { life::Health::Unhealthy } else { life::Health::Healthy };
             self.at(delay, Happening::Judged { node: node_name, task, health });
         } else if is_bad {
             let delay = self.luck.between(1, 1_500);
@@ -571,23 +553,18 @@ impl World {
         status
     }
 
-    /// Tells whether there was anything to crash.
-    fn crash(&mut self, node: &NodeName, id: &TaskId, exit_code: i64) -> bool {
+    /// A program ends by itself. Whether there was one to end.
+    fn ends(&mut self, node: &NodeName, id: &TaskId, code: i64, how: &str) -> bool {
+        let now = self.now.0;
         let Some(container) = self.container(node, id) else { return false };
-        if !matches!(container.task.status, TaskStatus::Running { .. }) {
+        if !container.lives(|life| life.end(now, code)) {
             return false;
         }
-        let restart = match engine_policy(&container.task.spec.restart_policy, container.is_job) {
-            EnginePolicy::No => false,
-            EnginePolicy::OnFailure(max) => max == 0 || container.restarts < max,
-            EnginePolicy::UnlessStopped => true,
-        };
-        container.restarts += 1;
-        container.task.status =
-            if restart { TaskStatus::Restarting { exit_code } } else { TaskStatus::Exited { exit_code } };
-        self.say(format!("{id} on {node} crashes"));
-        if restart {
-            let delay = self.luck.between(100, 2_000);
+        let restarts_at = container.life.restarts_at();
+        self.say(format!("{id} on {node} {how}"));
+        if let Some(at) = restarts_at {
+            // Never before the engine has waited; a busy host takes longer.
+            let delay = self.luck.between(100, 2_000).max(at - now);
             self.at(delay, Happening::Restarted { node: node.clone(), task: id.clone() });
         }
         true

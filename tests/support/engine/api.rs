@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::containers::{
-    create_container, inspect, list_containers, logs, on_container, remove_container, start, stop, wait,
+    answered, create_container, inspect, list_containers, logs, on_container, remove_container, start, stop,
+    wait,
 };
 use super::http::{Reply, Request, refusal, unescaped};
 use super::resources::{
@@ -75,9 +76,17 @@ pub(super) fn answer(request: &Request, shared: &Shared) -> Reply {
         "GET /containers/json" => list_containers(world, request, flag("all")),
         "POST /containers/create" => create_container(world, request.query.get("name"), body),
         "GET /containers/{id}/json" => {
-            on_container(world, &name, |container, now| Reply::Json(200, inspect(container, now)))
+            on_container(world, &name, |container, _| Reply::Json(200, inspect(container)))
         }
-        "POST /containers/{id}/start" => on_container(world, &name, start),
+        "POST /containers/{id}/start" => start(world, &name),
+        "POST /containers/{id}/pause" => on_container(world, &name, |container, _| {
+            let effect = container.life.pause();
+            answered(container, effect)
+        }),
+        "POST /containers/{id}/unpause" => on_container(world, &name, |container, _| {
+            let effect = container.life.unpause();
+            answered(container, effect)
+        }),
         "DELETE /containers/{id}" => remove_container(world, &name, flag("force")),
         "PUT /containers/{id}/archive" => on_container(world, &name, |container, _| {
             let path = request.query.get("path").cloned().unwrap_or_default();

@@ -7,9 +7,13 @@ use serde_json::{Value, json};
 
 use super::api::{Filter, filters, fits};
 use super::http::{Reply, Request, refusal};
-use super::state::{Behaviour, Life, State, rfc3339};
+use super::life::{Effect, State, named};
+use super::state::{Behaviour, rfc3339, state_json, status};
 use super::world::{Container, World};
 use super::{Shared, lock};
+
+/// The programs in these images, such as nginx, catch SIGTERM and shut down as they should.
+const SHUT_DOWN: i64 = 0;
 
 pub(super) fn list_containers(world: &mut World, request: &Request, is_all: bool) -> Reply {
     let now = world.now();
@@ -18,8 +22,7 @@ pub(super) fn list_containers(world: &mut World, request: &Request, is_all: bool
     for container in world.containers.values_mut() {
         container.pass(now);
         let state = container.life.state();
-        let is_shown =
-            is_all || wanted.contains_key("status") || matches!(state, State::Running | State::Restarting);
+        let is_shown = is_all || wanted.contains_key("status") || state.is_running();
         let network = |name: &str| container.networks.iter().any(|network| network == name);
         let others: [Filter<'_>; 4] = [
             ("status", &|word| word == state.word()),
@@ -37,13 +40,12 @@ pub(super) fn list_containers(world: &mut World, request: &Request, is_all: bool
 }
 
 fn summary(container: &Container, now: i64) -> Value {
-    let health = container.health(now);
     let networks: serde_json::Map<String, Value> =
         container.networks.iter().map(|name| (name.clone(), json!({ "NetworkID": name }))).collect();
     json!({
         "Id": container.id, "Names": [format!("/{}", container.name)], "Image": container.image(),
         "ImageID": "sha256:0", "Command": "fake", "Created": container.created / 1000,
-        "State": container.life.state().word(), "Status": container.life.status(now, health),
+        "State": container.life.state().word(), "Status": status(&container.life, now),
         "Labels": container.labels(), "Ports": ports(container), "Mounts": [],
         "HostConfig": { "NetworkMode": container.networks.first() },
         "NetworkSettings": { "Networks": networks },
@@ -72,7 +74,7 @@ fn ports(container: &Container) -> Value {
     ports.collect()
 }
 
-pub(super) fn inspect(container: &Container, now: i64) -> Value {
+pub(super) fn inspect(container: &Container) -> Value {
     let mut config = container.asked.clone();
     let host = config["HostConfig"].take();
     let networks: serde_json::Map<String, Value> = container
@@ -89,7 +91,7 @@ pub(super) fn inspect(container: &Container, now: i64) -> Value {
         .collect();
     json!({
         "Id": container.id, "Name": format!("/{}", container.name), "Created": rfc3339(container.created),
-        "State": container.life.to_json(container.health(now)), "RestartCount": container.life.restarts,
+        "State": state_json(&container.life), "RestartCount": container.life.restarts(),
         "Image": "sha256:0", "Config": config, "HostConfig": host, "Mounts": [],
         "NetworkSettings": { "Networks": networks, "Ports": {} },
     })
@@ -113,13 +115,14 @@ pub(super) fn create_container(world: &mut World, name: Option<&String>, asked: 
         return refusal(404, format!("No such image: {image}"));
     }
     let name = name.cloned().unwrap_or_else(|| world.new_id()[..12].to_owned());
-    if let Some(taken) = world.containers.values().find(|container| container.name == name) {
+    let names = world.containers.values().map(|container| (&*container.name, &container.id));
+    if let Some(taken) = named(&name, names) {
         return refusal(
             409,
             format!(
                 "Conflict. The container name \"/{name}\" is already in use by container \"{}\". You have to \
                  remove (or rename) that container to be able to reuse that name.",
-                taken.id
+                taken
             ),
         );
     }
@@ -134,34 +137,64 @@ pub(super) fn create_container(world: &mut World, name: Option<&String>, asked: 
     Reply::Json(201, json!({ "Id": id, "Warnings": [] }))
 }
 
-pub(super) fn start(container: &mut Container, now: i64) -> Reply {
+pub(super) fn start(world: &mut World, name: &str) -> Reply {
+    let now = world.now();
+    let Some(container) = world.container(name) else {
+        return refusal(404, format!("No such container: {name}"));
+    };
+    let (id, name) = (container.id.clone(), container.name.clone());
+    match container.life.if_started() {
+        Effect::Nothing => return Reply::Empty(304),
+        Effect::Refused => return refusal(409, "cannot start a paused container, try unpause instead"),
+        Effect::Changes => {}
+    }
     if let Behaviour::CannotStart(why) = &container.behaviour {
         return refusal(500, why.clone());
     }
-    if matches!(container.life.state(), State::Running | State::Restarting) {
-        return Reply::Empty(304);
+    if let Some(taken) = world.taken_port(&id) {
+        let ip = taken.ip.map_or_else(|| "0.0.0.0".to_owned(), |ip| ip.to_string());
+        return refusal(
+            500,
+            format!(
+                "driver failed programming external connectivity on endpoint {name} ({id}): Bind for \
+                 {ip}:{} failed: port is already allocated",
+                taken.port
+            ),
+        );
     }
-    container.life = Life { started: Some(now), ..Life::default() };
-    container.pass(now);
-    Reply::Empty(204)
+    on_container(world, &id, |container, _| {
+        container.start(now);
+        Reply::Empty(204)
+    })
+}
+
+/// An answer to what only some states allow.
+pub(super) fn answered(container: &Container, effect: Effect) -> Reply {
+    match effect {
+        Effect::Changes => Reply::Empty(204),
+        Effect::Nothing => Reply::Empty(304),
+        Effect::Refused => {
+            refusal(409, format!("Container {} is {}", container.id, container.life.state().word()))
+        }
+    }
 }
 
 pub(super) fn stop(shared: &Shared, name: &str) -> Reply {
-    let (time, state) = {
+    let (time, effect) = {
         let mut world = lock(&shared.world);
         let time = world.stop_ms;
         match world.container(name) {
-            Some(container) => (time, container.life.state()),
+            Some(container) => (time, container.life.if_stopped()),
             None => return refusal(404, format!("No such container: {name}")),
         }
     };
-    if matches!(state, State::Created | State::Exited) {
+    if effect == Effect::Nothing {
         return Reply::Empty(304);
     }
     thread::sleep(Duration::from_millis(time));
     let mut world = lock(&shared.world);
     on_container(&mut world, name, |container, now| {
-        container.life.stop(now, 0);
+        container.life.stop(now, SHUT_DOWN);
         Reply::Empty(204)
     })
 }
@@ -183,7 +216,7 @@ pub(super) fn wait(shared: &Shared, name: String) -> Reply {
                 return Some(Vec::new());
             }
             is_done = true;
-            let code = container.life.ended.map_or(0, |(_, code)| code);
+            let code = container.life.ended().map_or(0, |(_, code)| code);
             Some(json!({ "StatusCode": code }).to_string().into_bytes())
         }),
     )
@@ -194,12 +227,15 @@ pub(super) fn remove_container(world: &mut World, name: &str, is_forced: bool) -
         return refusal(404, format!("No such container: {name}"));
     };
     let id = container.id.clone();
-    if matches!(container.life.state(), State::Running | State::Restarting) && !is_forced {
+    if container.life.if_removed(is_forced) == Effect::Refused {
+        let state = container.life.state();
+        let how = if state == State::Paused { "Unpause and then stop" } else { "Stop" };
         return refusal(
             409,
             format!(
-                "You cannot remove a running container {id}. Stop the container before attempting removal or \
-                 force remove"
+                "You cannot remove a {} container {id}. {how} the container before attempting removal or force \
+                 remove",
+                state.word()
             ),
         );
     }

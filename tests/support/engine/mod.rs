@@ -11,6 +11,7 @@
 mod api;
 mod containers;
 mod http;
+pub mod life;
 mod resources;
 mod state;
 mod world;

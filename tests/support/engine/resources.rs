@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::api::{Filter, filters, fits};
 use super::containers::on_container;
 use super::http::{Reply, Request, refusal};
-use super::state::{State, rfc3339};
+use super::life::State;
+use super::state::rfc3339;
 use super::world::{Network, World};
 
 pub(super) fn network_json(network: &Network) -> Value {

@@ -1,8 +1,11 @@
-//! What a container does over time. Nothing runs: each look works out what would have happened by then.
+//! What a program does over time, and how the API writes down how its container stands. Nothing runs: each look
+//! works out what would have happened by then. What follows for the container is up to [`super::life`].
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+
+use super::life::{Health, Life, Policy, State};
 
 /// The host's clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,149 +44,91 @@ pub enum Behaviour {
     CannotStart(String),
 }
 
-/// How a container's life stands.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Life {
-    /// When it was last started.
-    pub started: Option<i64>,
-    /// When it last ended, and how.
-    pub ended: Option<(i64, i64)>,
-    /// When the engine will start it again.
-    pub restarts_at: Option<i64>,
-    /// How often the engine has done so.
-    pub restarts: i64,
-    /// Stopped by hand: the engine leaves it alone.
-    pub is_stopped: bool,
-}
-
-/// The engine's words for how it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    Created,
-    Running,
-    Restarting,
-    Exited,
-}
-
-impl State {
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Running => "running",
-            Self::Restarting => "restarting",
-            Self::Exited => "exited",
-        }
-    }
-}
-
-impl Life {
-    /// How it stands.
-    pub fn state(&self) -> State {
-        match (self.started, self.ended, self.restarts_at) {
-            (_, _, Some(_)) => State::Restarting,
-            (None, None, None) => State::Created,
-            (_, Some(_), None) => State::Exited,
-            (Some(_), None, None) => State::Running,
-        }
-    }
-
-    /// Lets time pass up to `now`.
-    pub fn pass(&mut self, now: i64, behaviour: &Behaviour, policy: &Value) {
+impl Behaviour {
+    /// Has a container do what its program would have done by now, and its engine what follows from that.
+    pub fn play(&self, life: &mut Life, now: i64) {
         loop {
-            match (self.state(), behaviour) {
-                (State::Running, Behaviour::Exits(after, code)) => {
-                    let end = self.started.unwrap_or(now) + after;
-                    if end > now {
-                        return;
-                    }
-                    self.ended = Some((end, *code));
-                    if restarts(policy, *code, self.restarts) && !self.is_stopped {
-                        // The engine's own back-off: 100 ms, doubled each time up to a minute.
-                        self.restarts_at = Some(end + (100 << self.restarts.clamp(0, 9)).min(60_000));
-                    }
-                }
+            let since = |at: Option<i64>| at.map(|at| now - at);
+            match (life.state(), self) {
                 (State::Restarting, _) => {
-                    let at = self.restarts_at.unwrap_or(now);
-                    if at > now {
-                        return;
+                    let Some(at) = life.restarts_at().filter(|at| *at <= now) else { return };
+                    life.restart(at);
+                }
+                (State::Running, Self::Exits(after, code)) if since(life.started()) >= Some(*after) => {
+                    let end = life.started().map_or(now, |started| started + after);
+                    life.end(end, *code);
+                }
+                (State::Running, Self::HealthyAfter(after) | Self::UnhealthyAfter(after)) => {
+                    if since(life.started()) >= Some(*after) {
+                        let is_healthy = matches!(self, Self::HealthyAfter(_));
+                        life.judge(if is_healthy { Health::Healthy } else { Health::Unhealthy });
                     }
-                    self.restarts += 1;
-                    *self = Self { started: Some(at), ended: None, restarts_at: None, ..self.clone() };
+                    return;
+                }
+                (State::Running, Self::Runs | Self::Exits(..) | Self::CannotStart(_)) => {
+                    life.judge(Health::Healthy);
+                    return;
                 }
                 _ => return,
             }
         }
     }
 
-    /// The program is asked to end.
-    pub fn stop(&mut self, now: i64, code: i64) {
-        if matches!(self.state(), State::Running | State::Restarting) {
-            self.ended = Some((now, code));
-            self.restarts_at = None;
-        }
-        self.is_stopped = true;
-    }
-
-    /// `starting`, `healthy`, `unhealthy`, or nothing where it is not judged.
-    pub fn health(&self, now: i64, behaviour: &Behaviour, has_check: bool) -> Option<&'static str> {
-        let started = self.started.filter(|_| self.state() == State::Running)?;
-        match behaviour {
-            Behaviour::HealthyAfter(after) if now >= started + after => Some("healthy"),
-            Behaviour::UnhealthyAfter(after) if now >= started + after => Some("unhealthy"),
-            Behaviour::HealthyAfter(_) | Behaviour::UnhealthyAfter(_) => Some("starting"),
-            Behaviour::Runs | Behaviour::Exits(..) | Behaviour::CannotStart(_) => {
-                has_check.then_some("healthy")
-            }
-        }
-    }
-
-    /// The text of `docker ps`: `Up 3 minutes (healthy)`.
-    pub fn status(&self, now: i64, health: Option<&str>) -> String {
-        let ago = |at: i64| stackctl::cli::render::age::human_duration(now - at);
-        let (end, code) = self.ended.unwrap_or_default();
-        match (self.state(), health) {
-            (State::Created, _) => "Created".to_owned(),
-            (State::Running, None) => format!("Up {}", ago(self.started.unwrap_or(now))),
-            (State::Running, Some("starting")) => {
-                format!("Up {} (health: starting)", ago(self.started.unwrap_or(now)))
-            }
-            (State::Running, Some(health)) => format!("Up {} ({health})", ago(self.started.unwrap_or(now))),
-            (State::Restarting, _) => format!("Restarting ({code}) {} ago", ago(end)),
-            (State::Exited, _) => format!("Exited ({code}) {} ago", ago(end)),
-        }
-    }
-
-    /// `State` of an inspect.
-    pub fn to_json(&self, health: Option<&str>) -> Value {
-        let state = self.state();
-        let (end, code) = self.ended.unwrap_or((i64::MIN, 0));
-        let mut value = json!({
-            "Status": state.word(),
-            "Running": matches!(state, State::Running | State::Restarting),
-            "Paused": false,
-            "Restarting": state == State::Restarting,
-            "OOMKilled": false,
-            "Dead": false,
-            "Pid": if state == State::Running { 4242 } else { 0 },
-            "ExitCode": code,
-            "Error": "",
-            "StartedAt": rfc3339(self.started.unwrap_or(i64::MIN)),
-            "FinishedAt": rfc3339(end),
-        });
-        if let Some(health) = health {
-            value["Health"] = json!({ "Status": health, "FailingStreak": 0, "Log": [] });
-        }
-        value
+    /// Whether its image brings a health check.
+    pub fn has_check(&self) -> bool {
+        matches!(self, Self::HealthyAfter(_) | Self::UnhealthyAfter(_))
     }
 }
 
-fn restarts(policy: &Value, code: i64, restarts: i64) -> bool {
-    let most = policy["MaximumRetryCount"].as_i64().unwrap_or(0);
+/// The restart policy that a create asks for.
+pub fn policy(asked: &Value) -> Policy {
+    let policy = &asked["HostConfig"]["RestartPolicy"];
+    let most = policy["MaximumRetryCount"].as_u64().and_then(|most| u32::try_from(most).ok());
     match policy["Name"].as_str() {
-        Some("always" | "unless-stopped") => true,
-        Some("on-failure") => code != 0 && (most == 0 || restarts < most),
-        _ => false,
+        Some("always") => Policy::Always,
+        Some("unless-stopped") => Policy::UnlessStopped,
+        Some("on-failure") => Policy::OnFailure(most.unwrap_or(0)),
+        _ => Policy::No,
     }
+}
+
+/// The text of `docker ps`: `Up 3 minutes (healthy)`.
+pub fn status(life: &Life, now: i64) -> String {
+    let ago = |at: i64| stackctl::cli::render::age::human_duration(now - at);
+    let up = ago(life.started().unwrap_or(now));
+    let (end, code) = life.ended().unwrap_or_default();
+    match (life.state(), life.health()) {
+        (State::Created, _) => "Created".to_owned(),
+        (State::Paused, _) => format!("Up {up} (Paused)"),
+        (State::Running, None) => format!("Up {up}"),
+        (State::Running, Some(Health::Starting)) => format!("Up {up} (health: starting)"),
+        (State::Running, Some(health)) => format!("Up {up} ({})", health.word()),
+        (State::Restarting, _) => format!("Restarting ({code}) {} ago", ago(end)),
+        (State::Exited, _) => format!("Exited ({code}) {} ago", ago(end)),
+    }
+}
+
+/// `State` of an inspect.
+pub fn state_json(life: &Life) -> Value {
+    let state = life.state();
+    let (end, code) = life.ended().unwrap_or((i64::MIN, 0));
+    let mut value = json!({
+        "Status": state.word(),
+        "Running": state.is_running(),
+        "Paused": state == State::Paused,
+        "Restarting": state == State::Restarting,
+        "OOMKilled": false,
+        "Dead": false,
+        "Pid": if matches!(state, State::Running | State::Paused) { 4242 } else { 0 },
+        "ExitCode": code,
+        "Error": "",
+        "StartedAt": rfc3339(life.started().unwrap_or(i64::MIN)),
+        "FinishedAt": rfc3339(end),
+    });
+    if let Some(health) = life.health() {
+        value["Health"] = json!({ "Status": health.word(), "FailingStreak": 0, "Log": [] });
+    }
+    value
 }
 
 /// Go's form of a time; its zero for what never was.

@@ -100,6 +100,45 @@ fn programs_behave_as_their_image_says() {
 }
 
 #[test]
+fn a_port_of_the_host_is_published_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = FakeEngine::start("h1", dir.path());
+    engine.with(|world| {
+        for name in ["old", "new"] {
+            let bindings = json!({ "PortBindings": { "80/tcp": [{ "HostIp": "", "HostPort": "8080" }] } });
+            world.add_container(name, json!({ "Image": "x", "HostConfig": bindings }));
+        }
+    });
+    let ask = |name: &str, verb: &str| {
+        call(&engine, "POST", &format!("/containers/{name}/{verb}"), &Value::Null).unwrap()
+    };
+    assert_eq!(ask("old", "start").0, 204);
+    let (status, message) = ask("new", "start");
+    assert!(status == 500 && message.contains("Bind for 0.0.0.0:8080 failed: port is already"), "{message}");
+    assert_eq!((ask("old", "stop").0, ask("old", "stop").0), (204, 304));
+    assert_eq!((ask("new", "start").0, ask("old", "start").0), (204, 500));
+}
+
+#[test]
+fn a_paused_container_is_one_that_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = FakeEngine::start("h1", dir.path());
+    engine.with(|world| {
+        world.add_container("web", json!({ "Image": "x" }));
+    });
+    let ask = |method: &str, target: &str| call(&engine, method, target, &Value::Null).unwrap().0;
+    assert_eq!(ask("POST", "/containers/web/pause"), 409, "it never ran");
+    assert_eq!(ask("POST", "/containers/web/start"), 204);
+    assert_eq!(ask("POST", "/containers/web/pause"), 204);
+    let state = json_of(call(&engine, "GET", "/containers/web/json", &Value::Null))["State"].clone();
+    assert_eq!((&state["Status"], &state["Running"]), (&json!("paused"), &json!(true)));
+    assert_eq!((ask("POST", "/containers/web/start"), ask("DELETE", "/containers/web")), (409, 409));
+    assert_eq!(ask("POST", "/containers/web/unpause"), 204);
+    assert_eq!((ask("POST", "/containers/web/unpause"), ask("POST", "/containers/web/stop")), (409, 204));
+    assert_eq!(ask("DELETE", "/containers/web"), 204);
+}
+
+#[test]
 fn what_may_go_wrong_goes_wrong_so_often() {
     let dir = tempfile::tempdir().unwrap();
     let engine = FakeEngine::start("h1", dir.path());

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::state::{Behaviour, Clock, Life, State};
+use super::life::{Binding, Life, State, taken};
+use super::state::{Behaviour, Clock, policy};
 
 /// A host, as its engine knows it.
 #[derive(Debug)]
@@ -114,8 +115,29 @@ pub struct Volume {
 impl Container {
     /// Lets time pass for it.
     pub fn pass(&mut self, now: i64) {
-        let policy = self.asked["HostConfig"]["RestartPolicy"].clone();
-        self.life.pass(now, &self.behaviour, &policy);
+        self.behaviour.play(&mut self.life, now);
+    }
+
+    /// Starts it.
+    pub fn start(&mut self, now: i64) {
+        let check = &self.asked["Healthcheck"]["Test"];
+        let has_check = check[0].as_str().is_some_and(|first| first != "NONE");
+        self.life.start(now, has_check || self.behaviour.has_check());
+        self.pass(now);
+    }
+
+    /// The ports of the host that it publishes. One that the engine is to choose is nobody else's.
+    pub fn bindings(&self) -> Vec<Binding> {
+        let asked = self.asked["HostConfig"]["PortBindings"].as_object();
+        let bindings = asked.into_iter().flatten().flat_map(|(target, bindings)| {
+            let protocol = target.split_once('/').map_or("tcp", |(_, protocol)| protocol);
+            bindings.as_array().into_iter().flatten().filter_map(move |binding| {
+                let text = |key: &str| binding[key].as_str().unwrap_or_default();
+                let port = text("HostPort").parse().ok().filter(|port| *port != 0)?;
+                Some(Binding { ip: text("HostIp").parse().ok(), port, protocol: protocol.to_owned() })
+            })
+        });
+        bindings.collect()
     }
 
     /// Its labels.
@@ -126,13 +148,6 @@ impl Container {
     /// What it was made from.
     pub fn image(&self) -> &str {
         self.asked["Image"].as_str().unwrap_or_default()
-    }
-
-    /// The engine's word for its health.
-    pub fn health(&self, now: i64) -> Option<&'static str> {
-        let check = &self.asked["Healthcheck"]["Test"];
-        let has_check = check[0].as_str().is_some_and(|first| first != "NONE");
-        self.life.health(now, &self.behaviour, has_check)
     }
 }
 
@@ -157,6 +172,15 @@ impl World {
             .find(|c| c.id == key || c.name == key || (key.len() >= 12 && c.id.starts_with(key)))?;
         found.pass(now);
         Some(found)
+    }
+
+    /// Which port of a container another one on this host has.
+    pub fn taken_port(&mut self, id: &str) -> Option<Binding> {
+        let now = self.now();
+        self.containers.values_mut().for_each(|container| container.pass(now));
+        let wanted = self.containers.get(id)?.bindings();
+        let others = self.containers.values().filter(|other| other.id != id);
+        taken(&wanted, others.map(|other| (&other.life, other.bindings())))
     }
 
     /// Names of the containers that run, in order.
@@ -189,8 +213,8 @@ impl World {
             id: id.clone(),
             name: name.to_owned(),
             created: self.now(),
+            life: Life::new(policy(&asked)),
             asked,
-            life: Life::default(),
             behaviour,
             networks,
             archives: Vec::new(),
@@ -204,14 +228,14 @@ impl World {
     pub fn start(&mut self, key: &str) {
         let now = self.now();
         if let Some(container) = self.container(key) {
-            container.life = Life { started: Some(now), ..Life::default() };
+            container.start(now);
         }
     }
 
-    /// Ends a container with a status, at some time.
+    /// Stops a container, which ends with a status, at some time.
     pub fn end(&mut self, key: &str, at: i64, code: i64) {
         if let Some(container) = self.container(key) {
-            container.life.ended = Some((at, code));
+            container.life.stop(at, code);
         }
     }
 
