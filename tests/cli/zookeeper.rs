@@ -29,16 +29,24 @@ fn ways_in(binary: Option<&PathBuf>, address: &str) -> Vec<(&'static str, Run)> 
         room.file("stackctl.yml", &format!("{HOSTS}{more}"));
         room
     };
-    let mut of_variable = with("");
-    of_variable.env("STACKCTL_LEDGER", address);
-    vec![
-        ("option", with("").run(&format!("history web --ledger {address}"))),
-        ("variable", of_variable.run("history web")),
-        ("inventory", with(&format!("ledger: {address}\n")).run("history web")),
-        ("from", with("").run(&format!("ledger migrate {address} file:///nowhere"))),
-        ("to", with("").run(&format!("ledger migrate volumes {address}"))),
-        ("source", with(&format!("discover: [{{zookeeper: \"{address}\"}}]\n")).run("node ls")),
-    ]
+    let of = |more: &str, command: &str| with(more).run(command);
+    let of_variable = || {
+        let mut room = with("");
+        room.env("STACKCTL_LEDGER", address);
+        room.run("history web")
+    };
+    // A client tries again for some seconds: all at once.
+    std::thread::scope(|scope| {
+        let all: [(&str, std::thread::ScopedJoinHandle<'_, Run>); 6] = [
+            ("option", scope.spawn(|| of("", &format!("history web --ledger {address}")))),
+            ("variable", scope.spawn(of_variable)),
+            ("inventory", scope.spawn(|| of(&format!("ledger: {address}\n"), "history web"))),
+            ("from", scope.spawn(|| of("", &format!("ledger migrate {address} file:///nowhere")))),
+            ("to", scope.spawn(|| of("", &format!("ledger migrate volumes {address}")))),
+            ("source", scope.spawn(|| of(&format!("discover: [{{zookeeper: \"{address}\"}}]\n"), "node ls"))),
+        ];
+        all.map(|(way, run)| (way, run.join().expect("it runs"))).into()
+    })
 }
 
 #[test]
