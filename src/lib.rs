@@ -9,7 +9,7 @@
 //! ```text
 //! main          → cli
 //! cli           → notify, reconcile, ops, engine, artifact, gitops, fleet, inventory, compose,
-//!                 swarm, orchestrator, diff, ledger, yaml, http, words, model
+//!                 swarm, orchestrator, diff, yaml, http, words, model
 //! notify        → reconcile, engine, inventory, ledger::payload, http, process_group, words, model
 //! reconcile     → ops, engine, gitops, discover, fleet, orchestrator, ledger, words, model
 //! ops           → engine, gitops, discover, fleet, inventory, orchestrator, ledger, words, model

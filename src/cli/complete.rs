@@ -168,16 +168,12 @@ fn remembered(with_stacks: bool) -> Option<Vec<String>> {
     asked(async |cluster| {
         let observed = cluster.observer.observe(cluster.clock.now()).await;
         let stacks: BTreeSet<_> = observed.tasks().map(|task| task.stack.clone()).collect();
-        let all = stacks.into_iter().map(|stack| {
-            let ledger = &cluster.ledger;
-            async move {
-                let stream = crate::ledger::release::releases(&stack);
-                let log = ledger.read(&stream).await.ok();
-                let numbers = log.iter().flat_map(|log| log.entries.keys());
-                let mut names: Vec<String> = numbers.map(|number| format!("{stack}@{number}")).collect();
-                names.extend(with_stacks.then(|| stack.to_string()));
-                names
-            }
+        let all = stacks.into_iter().map(|stack| async move {
+            let known = cluster.remembered(&stack).await.ok();
+            let numbers = known.iter().flat_map(|known| known.history.releases.keys());
+            let mut names: Vec<String> = numbers.map(|number| format!("{stack}@{number}")).collect();
+            names.extend(with_stacks.then(|| stack.to_string()));
+            names
         });
         futures_util::future::join_all(all).await.concat()
     })

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use super::Context;
 use super::cluster;
 use super::report::{Exit, Failure};
-use super::rollout::{self, Commit, Draft, Job, Record, RolloutOptions};
+use super::rollout::{self, Commit, Draft, Record, RolloutOptions};
 use super::rollout_args::StartArgs;
 use super::saved_plan;
 use super::stackfiles::Stackfiles;
@@ -118,12 +118,8 @@ pub(super) fn run(args: &Deploy, context: &Context) -> Result<Exit, Failure> {
         let stack = loaded.spec.name.clone();
         let plan = engine::plan(cluster.cluster_reader(), cluster.clock.now(), loaded.spec, request);
         let choices = args.start.choices("deploy");
-        let job = if choices.dry_run {
-            Job::new(plan.await, None)
-        } else {
-            let draft = draft(args, &args.stackfiles)?;
-            Record::with_plan(cluster, &stack, draft, plan).await
-        };
+        let draft = if choices.dry_run { None } else { Some(draft(args, &args.stackfiles)?) };
+        let job = Record::job(cluster, &stack, draft, plan).await;
         rollout::carry_out(context, cluster, vec![job], choices).await
     })
 }
@@ -152,12 +148,8 @@ fn of_plan(args: &Deploy, path: &Path, context: &Context) -> Result<Exit, Failur
         let options = PlanOptions { atomic: args.atomic, ..saved_plan::options(&saved, cluster) };
         let choices = RolloutOptions { is_exact: true, ..args.start.choices("deploy") };
         let plan = async { saved.plan_again(cluster.observe().await, spec, options) };
-        let job = if choices.dry_run {
-            Job::new(plan.await, None)
-        } else {
-            let draft = draft(args, &stackfiles)?;
-            Record::with_plan(cluster, saved.stack(), draft, plan).await
-        };
+        let draft = if choices.dry_run { None } else { Some(draft(args, &stackfiles)?) };
+        let job = Record::job(cluster, saved.stack(), draft, plan).await;
         // `carry_out` reports problems that block the plan.
         if job.plan.plan().problems.is_empty() {
             saved_plan::compare(&saved, context, &job.plan)?;

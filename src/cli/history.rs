@@ -11,8 +11,8 @@ use super::report::{Exit, Failure};
 use super::time_arg;
 use super::{Context, ui::Ui};
 use crate::fleet::ConnectOptions;
-use crate::ledger::release::{Git, History, Outcome, Release};
 use crate::model::{StackName, Timestamp};
+use crate::ops::records::{Git, History, Outcome, Release};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("All releases, the newest first", "stackctl history shop"),

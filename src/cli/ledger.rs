@@ -13,12 +13,12 @@ use super::records::{self, Writing};
 use super::render::text::count;
 use super::report::{Blame, Exit, Failure};
 use crate::fleet::ConnectOptions;
-use crate::ledger::archive::{Archive, NotCopied};
-use crate::ledger::lease::Holder;
-use crate::ledger::place::LedgerPlace;
 use crate::ops::cluster::Backend;
 use crate::ops::ledger::{self as ops, NotDone};
 use crate::ops::log::Actor;
+use crate::ops::records::Holder;
+use crate::ops::records::LedgerPlace;
+use crate::ops::records::{Archive, NotCopied};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     (

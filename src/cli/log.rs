@@ -12,11 +12,11 @@ use super::render::services::into_row;
 use super::report::{Exit, Failure};
 use crate::engine::operations::{Id, Operation, State, Touch, What, operations};
 use crate::fleet::ConnectOptions;
-use crate::ledger::nodes::NodeRecord;
-use crate::ledger::operation::Changed;
-use crate::ledger::release::Git;
 use crate::model::json::json_line;
 use crate::model::{ServiceName, StackName, Timestamp};
+use crate::ops::records::Changed;
+use crate::ops::records::Git;
+use crate::ops::records::NodeRecord;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("The newest operations, on all stacks and nodes", "stackctl log"),

@@ -70,7 +70,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
 
-use crate::ledger::place::LedgerPlace;
+use crate::ops::records::LedgerPlace;
 use report::{Exit, Failure};
 use ui::{Settings, Ui};
 
@@ -128,7 +128,10 @@ impl Globals {
     /// Between `-i` and `--cluster`, a flag wins over a variable. Two flags, or two variables, stay, and are
     /// refused where the inventory is loaded.
     fn settle(&mut self, source: &dyn Fn(&str) -> Option<ValueSource>) {
-        self.cluster.take_if(|name| name.is_empty());
+        // An empty variable counts as none. An empty flag may come of a variable that a script forgot: it names no
+        // cluster, and must not lead to another one.
+        let is_variable = source("cluster") == Some(ValueSource::EnvVariable);
+        self.cluster.take_if(|name| name.is_empty() && is_variable);
         match (source("inventory"), source("cluster")) {
             (Some(ValueSource::CommandLine), Some(ValueSource::EnvVariable)) => self.cluster = None,
             (Some(ValueSource::EnvVariable), Some(ValueSource::CommandLine)) => self.inventory = None,

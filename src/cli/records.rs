@@ -3,9 +3,9 @@
 use super::report::{Blame, Failure};
 pub(super) use crate::engine::records::remembered;
 pub(super) use crate::engine::{Reading, Writing};
-use crate::ledger::LedgerError;
-use crate::ledger::place::{BadLedger, LedgerPlace};
 pub(super) use crate::ops::cluster::drifted;
+use crate::ops::records::LedgerError;
+use crate::ops::records::{BadLedger, LedgerPlace};
 
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {

@@ -5,8 +5,8 @@ use std::fmt;
 use super::history::warn_of_undecided;
 use super::report::Failure;
 use super::ui::Ui;
-use crate::ledger::release::{History, Outcome, Release};
 use crate::model::StackName;
+use crate::ops::records::{History, Outcome, Release};
 
 /// A stack, and perhaps one of its releases.
 #[derive(Debug, Clone, PartialEq, Eq)]

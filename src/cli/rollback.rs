@@ -5,10 +5,10 @@ use super::cluster::{self, Cluster};
 use super::deploy::stack_name;
 use super::release_name::find;
 use super::report::{Exit, Failure};
-use super::rollout::{self, Commit, Draft, Job, Record};
+use super::rollout;
 use super::rollout_args::StartArgs;
 use crate::model::StackName;
-use crate::orchestrator::{Planned, pin};
+use crate::ops::rollback::rollback;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("Back to the last successful release before this one", "stackctl rollback shop"),
@@ -34,27 +34,9 @@ pub(super) fn run(args: &Rollback, context: &Context) -> Result<Exit, Failure> {
         let history = cluster.remembered(stack).await?.history;
         let to = args.to.or_else(|| history.before_last());
         let (to, release, _) = find(&context.ui, stack, to, &history)?;
-        // The images keep the digests of the release.
-        let mut spec = release.spec.clone();
-        let options = cluster.plan_options(true);
-        let plan = async {
-            let observed = cluster.observe().await;
-            pin::keep_forced(&mut spec, observed.tasks().filter(|task| task.stack == *stack));
-            Planned::make(observed, spec, options)
-        };
         let choices = args.start.choices("rollback");
-        let draft = Draft {
-            verb: format!("rollback to {to}"),
-            files: release.files.clone(),
-            message: args.start.rollout.message.clone(),
-            git: release.git.clone().map(Commit::Known),
-            ..Draft::default()
-        };
-        let job = if choices.dry_run {
-            Job::new(plan.await, None)
-        } else {
-            Record::with_plan(cluster, stack, draft, plan).await
-        };
+        let message = args.start.rollout.message.clone();
+        let job = rollback(cluster, stack, (to, release), message, choices.dry_run).await;
         rollout::carry_out(context, cluster, vec![job], choices).await
     })
 }

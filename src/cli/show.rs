@@ -11,8 +11,8 @@ use super::report::{Exit, Failure};
 use super::time_arg;
 use crate::engine::operations::Id;
 use crate::fleet::ConnectOptions;
-use crate::ledger::release::{Outcome, Release};
 use crate::model::json::json_lines;
+use crate::ops::records::{Outcome, Release};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("The contents of release 3", "stackctl show shop@3"),

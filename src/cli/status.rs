@@ -17,9 +17,9 @@ use super::render::list::{Columns, Row};
 use super::render::services::into_row;
 use super::report::{Exit, Failure};
 use crate::fleet::ConnectOptions;
-use crate::ledger::release::{Git, Release};
 use crate::model::{StackName, Timestamp};
 use crate::ops::edit::running;
+use crate::ops::records::{Git, Release};
 use crate::ops::status::{
     self as ops, Behind, Health, LastOperation, Slip, Sync, Undeployed, Unknown, statuses,
 };
@@ -181,7 +181,9 @@ fn why(sync: &Sync) -> String {
         Sync::Drifted(Slip::Problem(problem)) | Sync::Unknown(Unknown::Silent(problem)) => {
             problem.to_string()
         }
-        Sync::Drifted(Slip::Actions(count)) => format!("{count} actions would repair it"),
+        Sync::Drifted(Slip::Actions(count)) => {
+            format!("{} would repair it", crate::cli::render::text::count(*count, "action"))
+        }
         Sync::Suspended(suspended) => {
             let why = suspended.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
             format!("by {}{why}", suspended.who)

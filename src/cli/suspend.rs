@@ -5,9 +5,9 @@ use super::cluster::{self, Cluster};
 use super::deploy::stack_name;
 use super::report::{Exit, Failure};
 use crate::fleet::ConnectOptions;
-use crate::ledger::settings::Suspended;
 use crate::model::StackName;
 use crate::ops::log::Unended;
+use crate::ops::records::Suspended;
 use crate::ops::suspend::{Put, first_unknown, put};
 
 pub(super) const EXAMPLES_OF_SUSPEND: &[(&str, &str)] = &[

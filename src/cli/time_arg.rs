@@ -6,8 +6,8 @@ use super::cluster::Cluster;
 use super::logs::time;
 use super::report::Failure;
 use crate::engine::operations::{Id, Operation, operations};
-use crate::ledger::release::History;
 use crate::model::{StackName, Timestamp};
+use crate::ops::records::History;
 
 /// No such operation.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]

@@ -9,17 +9,16 @@ use super::cluster::{self, Cluster};
 use super::deploy::stack_name;
 use super::node;
 use super::report::{Exit, Failure};
-use super::rollout::{self, Draft, Job, Kind, NotConfirmed, Record};
+use super::rollout::{self, Kind, NotConfirmed};
 use super::rollout_args::StartArgs;
 use super::time_arg::NoOperation;
 use crate::engine::operations::Id;
-use crate::ledger::settings::Suspended;
 use crate::model::StackName;
 use crate::ops::log::Unended;
+use crate::ops::records::Suspended;
 use crate::ops::suspend::put;
 pub(super) use crate::ops::undo::Target;
 use crate::ops::undo::{self, Found, Obstacle, Subject, Undoing};
-use crate::orchestrator::Planned;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("Undo the newest operation, after a look at the plan", "stackctl undo"),
@@ -94,7 +93,9 @@ fn what_to_do(id: &Id, why: &Obstacle) -> String {
             format!("deploy an older release: `stackctl history {stack}`, `stackctl rollback --to N {stack}`")
         }
         Obstacle::NotBegun | Obstacle::RolledBack | Obstacle::OnlyTasks => {
-            "to take a drained node back, undo the drain: see `stackctl log`".to_owned()
+            "an undo restores what was declared, and this release declared nothing new; to bring tasks back to a drained \
+             node, undo the drain: see `stackctl log`"
+                .to_owned()
         }
         Obstacle::Healed => "undo the operation that declared it, or `stackctl suspend` the stack".to_owned(),
         Obstacle::Lock => "run the command of that process again".to_owned(),
@@ -155,26 +156,12 @@ async fn release(
     stack: &StackName,
     number: u64,
 ) -> Result<Exit, Failure> {
-    let history = cluster.remembered(stack).await?.history;
-    let edit = found.edit(stack, number);
-    let spec = edit(&history)?;
-    let options = cluster.plan_options(true);
     let mut choices = args.start.choices("undo");
-    if spec.services.is_empty() {
+    let message = args.start.rollout.message.clone();
+    let job = found.job(cluster, stack, number, message, choices.dry_run).await?;
+    if job.plan.spec().services.is_empty() {
         choices.kind = Kind::Remove;
     }
-    let plan = async {
-        let observed = cluster.observe().await;
-        Planned::make(observed, spec, options)
-    };
-    let message = args.start.rollout.message.clone();
-    let draft = Draft { verb: format!("undo {}", found.one.id), message, ..Draft::default() };
-    let job = if choices.dry_run {
-        Job::new(plan.await, None)
-    } else {
-        let Job { plan, order } = Record::with_plan(cluster, stack, draft, plan).await;
-        Job { plan, order: order.map(|record| record.map(|record| record.edited_by(edit))) }
-    };
     rollout::carry_out(context, cluster, vec![job], choices).await
 }
 

@@ -115,6 +115,8 @@ pub struct RunReport<P> {
     pub timeout_ms: i64,
     /// How it ended.
     pub end: End,
+    /// Whether it ended while images were pulled: then nothing that runs was changed, and no release was written.
+    pub is_unbegun: bool,
     /// The plan that another look at the hosts gave after all went well, where it was taken. If anything is
     /// left in it, the stack is not as wanted.
     pub proof: Option<Arc<P>>,

@@ -266,6 +266,7 @@ impl<'a> Hosts<'a> {
             ended: self.clock.now(),
             timeout_ms: terms.timeout_ms,
             end,
+            is_unbegun: false,
             proof,
             tails,
             journal,

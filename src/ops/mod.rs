@@ -6,10 +6,11 @@
 //!
 //! [`release`] is the heart: the one transaction in which what runs is changed. [`cluster`] opens what the
 //! others work with, [`identity`] says in whose name, and [`order`] is what is read before a plan is made.
-//! [`edit`] and [`undo`] make specs from what is remembered, [`rebalance`](mod@rebalance) moves tasks, and
+//! [`edit`], [`undo`] and [`rollback`](mod@rollback) make specs from what is remembered, [`removal`](mod@removal) takes
+//! stacks away, [`rebalance`](mod@rebalance) moves tasks, and
 //! [`push`](mod@push) releases what a repository [declares](declared). [`suspend`] and what is no release go
 //! through [`log`](mod@log): changes of [`node`]s, and of all records ([`ledger`](mod@ledger)). [`status`] and
-//! [`pending`] only look.
+//! [`pending`] only look, and [`records`] names what they find in the ledger.
 //!
 //! # A program of your own
 //!
@@ -53,7 +54,10 @@ pub mod order;
 pub mod pending;
 pub mod push;
 pub mod rebalance;
+pub mod records;
 pub mod release;
+pub mod removal;
+pub mod rollback;
 pub mod status;
 pub mod suspend;
 pub mod undo;

@@ -53,6 +53,20 @@ impl<E: From<Error>> Order<E> {
         Job::new(planned, Some(order))
     }
 
+    /// A plan with what is needed to carry it out, where a draft of the release is given; otherwise a plan that is only
+    /// looked at.
+    pub async fn job(
+        cluster: &Cluster,
+        stack: &StackName,
+        draft: Option<Draft>,
+        plan: impl Future<Output = Planned>,
+    ) -> Job<E> {
+        match draft {
+            Some(draft) => Self::with_plan(cluster, stack, draft, plan).await,
+            None => Job::new(plan.await, None),
+        }
+    }
+
     /// What is remembered.
     #[must_use]
     pub fn history(&self) -> &History {

@@ -141,7 +141,7 @@ impl StackStatus {
             Self::InSync => "is as declared".to_owned(),
             Self::Degraded { waiting } => format!("is as declared, but: {}", some(waiting)),
             Self::Drifted { found, actions } if found.is_empty() => {
-                format!("is not as declared: {} would mend it", count(*actions, "action"))
+                format!("is not as declared: {} would repair it", count(*actions, "action"))
             }
             Self::Drifted { found, .. } => {
                 let found: Vec<String> = found

@@ -253,8 +253,8 @@ impl<'a> Scene<'a> {
                 let closing = if self.text[bracket.range()].starts_with('{') { '}' } else { ']' };
                 diagnostic
                     .at(bracket, "this bracket is not closed")
-                    .also(self.here(), "seen at the latest here")
-                    .help(format!("close it with `{closing}`, and part its items by `,`"))
+                    .also(self.here(), "here at the latest")
+                    .help(format!("close it with `{closing}`, and separate its items with `,`"))
             }
             None => diagnostic.at(self.here(), words.replace('\n', " ")),
         }

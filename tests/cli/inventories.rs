@@ -49,6 +49,9 @@ fn a_cluster_that_cannot_be_picked_is_told_with_those_that_can() {
     let unknown = hosts.expect(1, "--cluster stage node ls");
     assert!(told(&unknown).contains(there) && told(&unknown).contains("`stage`"), "{}", unknown.show());
     assert!(unknown.stderr.contains("stackctl::inventory::unknown_cluster"), "{}", unknown.show());
+    // What a script's forgotten variable makes of `--cluster "$NAME"`.
+    let empty = hosts.expect(1, "--cluster= node ls");
+    assert!(empty.stderr.contains("stackctl::inventory::unknown_cluster"), "{}", empty.show());
     for args in
         ["--cluster lab -i stackctl.yml node ls", "exec --cluster lab --inventory stackctl.yml shop_web ls"]
     {

@@ -253,7 +253,7 @@ services:
         "error: shop_db.1 on h1: ",
         "    | word 3\n",
         "    | word 12\n",
-        "web: did not start because it waited for db",
+        "web: skipped, because it depends on db",
         "error: stack shop is not as declared",
         "next: stackctl logs shop db",
     ] {

@@ -45,6 +45,8 @@ struct World {
     pulled: BTreeSet<String>,
     is_ledger_gone: bool,
     is_registry_gone: bool,
+    /// Processes that could not give their lock back.
+    unlock_failed: BTreeSet<usize>,
     /// What each process approved: what ran, and what is to run.
     approved: BTreeMap<usize, Vec<(Option<StackSpec>, StackSpec)>>,
     trace: Vec<String>,
@@ -187,6 +189,7 @@ impl Process {
             ended: self.now(),
             timeout_ms: 0,
             end,
+            is_unbegun: false,
             proof: None,
             tails: Vec::new(),
             journal: None,
@@ -272,7 +275,10 @@ impl Driver for Process {
     }
 
     async fn unlock(&self, lock: Lease) -> Result<(), Error> {
-        self.ask("unlocks").await?;
+        if let Err(error) = self.ask("unlocks").await {
+            self.world.borrow_mut().unlock_failed.insert(self.id);
+            return Err(error);
+        }
         let mut world = self.world.borrow_mut();
         if world.holds(self.id, lock.epoch) {
             world.lock = None;
@@ -372,6 +378,8 @@ impl Driver for Process {
             }
             self.change(plan, lock.epoch, is_first);
         }
+        // The tasks are watched until they are up: the lock may be lost meanwhile.
+        step().await;
         let verdict = Verdict { ending: Ending::Converged, services: Vec::new(), failures: Vec::new() };
         self.report(plan, begun, End::Verdict(verdict))
     }
@@ -558,6 +566,7 @@ async fn release(id: usize, world: Shared, habit: Habit, said: &Said) -> Result<
         Done::Idle => "idle",
         Done::Ran(ran) => {
             assert_eq!(ran.number.is_some(), own, "a run that was begun is in the ledger, and no other");
+            assert!(!ran.report.is_unbegun || !own, "what ended in its pulls changed nothing");
             match &ran.report.end {
                 End::Verdict(verdict) if verdict.ending == Ending::Converged => "converged",
                 End::Verdict(_) => {
@@ -587,7 +596,10 @@ fn poll(world: &Shared, id: usize, process: &mut Running) -> Poll<()> {
     }
     process.as_mut().poll(&mut Context::from_waker(Waker::noop())).map(|(result, said)| {
         let word = result.as_ref().map_or_else(ToString::to_string, |word| (*word).to_owned());
-        world.borrow_mut().say(id, &format!("{word}: {}", said.join(" ")));
+        let mut world = world.borrow_mut();
+        let holds = world.lock.is_some_and(|held| held.process == id && world.now < held.until);
+        assert!(!holds || world.unlock_failed.contains(&id), "{id} keeps the lock");
+        world.say(id, &format!("{word}: {}", said.join(" ")));
     })
 }
 

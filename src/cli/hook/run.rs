@@ -24,10 +24,10 @@ use crate::compose;
 use crate::fleet::ConnectOptions;
 use crate::gitops::hook::{Followed, Pushed, short as short_ref};
 use crate::gitops::{GitError, Unusable};
-use crate::ledger::release::{Git, History};
 use crate::model::StackName;
 use crate::ops::push::{Event, Follow, NotReleased, Report, Settled, Surface, push};
 use crate::ops::reason;
+use crate::ops::records::{Git, History};
 use crate::ops::release::Ran;
 use crate::orchestrator::{End, Ending, Planned, Verdict};
 
@@ -252,6 +252,9 @@ impl Terminal<'_> {
 /// Why a stack is not as the commit wants it, and the status that makes.
 fn failed(why: &NotReleased<Failure>) -> (String, Exit) {
     match why {
+        NotReleased::Ran(ran) if ran.report.is_unbegun && ran.report.verdict().is_none() => {
+            ("not begun: its images were not pulled".to_owned(), rollout::exit(&ran.report))
+        }
         NotReleased::Ran(ran) => (ended(&ran.report.end), rollout::exit(&ran.report)),
         NotReleased::Recorded(number, outcome) => {
             (format!("release {number} of this commit is {}", outcome.words()), Exit::Refused)

@@ -8,9 +8,9 @@ use super::super::rollout::NotConfirmed;
 use super::super::rollout_args::RolloutArgs;
 use super::drain;
 use super::wanted::Wanted;
-use crate::ledger::operation::Changed;
 use crate::model::node::Availability;
 use crate::ops::node::back;
+use crate::ops::records::Changed;
 
 /// Restores nodes with the steps of `node update`.
 pub(in crate::cli) async fn put_back(

@@ -8,12 +8,12 @@ use super::super::recorded::warn_unended;
 use super::super::render::progress::stamped;
 use super::super::render::text::clean;
 use super::super::report::Failure;
-use crate::ledger::LedgerError;
 use crate::model::NodeName;
 use crate::model::json::json_line;
 use crate::model::node::Role;
 use crate::ops::log::Actor;
 use crate::ops::node::{Change, Difference, NodeDifferences, Recorded, Update};
+use crate::ops::records::LedgerError;
 
 /// An update, and how it is reported.
 #[derive(Debug)]

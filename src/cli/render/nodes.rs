@@ -8,10 +8,10 @@ use super::cells::{ID_CHARS, natural};
 use super::list::{Columns, Row};
 use super::services::into_row;
 use super::text::clean;
-use crate::ledger::nodes::{NodeRecord, NodeRecords};
 use crate::model::NodeName;
 use crate::model::node::NodeView;
 use crate::model::observed::{Observed, ObservedNode};
+use crate::ops::records::{NodeRecord, NodeRecords};
 
 /// Docker's columns, and the inventory's name and labels.
 pub const COLUMNS: Columns = Columns {

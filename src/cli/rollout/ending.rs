@@ -12,12 +12,12 @@ use crate::cli::render::style::{BAD, CHANGE, FAINT, GOOD, STRONG, paint};
 use crate::cli::render::text::{clean, count, pad, some_of, width};
 use crate::cli::report::{Blame, Exit, Failure, draw};
 use crate::cli::ui::Ui;
-use crate::ledger::lease::Holder;
 use crate::model::action::TaskHandle;
 use crate::model::restart::is_complete;
 use crate::model::{
     NodeName, Observed, ServiceName, ServiceSpec, Slot, StackName, Task, TaskStatus, Timestamp,
 };
+use crate::ops::records::Holder;
 use crate::ops::{RunReport, Tail};
 use crate::orchestrator::End;
 use crate::orchestrator::{Ending, Planned, Problem, TaskFailure, Verdict};
@@ -89,6 +89,8 @@ pub(in crate::cli) fn exit(report: &RunReport<Planned>) -> Exit {
             Ending::HostSilent => Exit::Unreachable,
         },
         End::Detached => Exit::Done,
+        // Nothing converges that was not begun.
+        End::TimedOut(_) if report.is_unbegun => Exit::Refused,
         End::TimedOut(_) => Exit::Deadline,
         End::Interrupted => Exit::Interrupted,
         End::LeaseLost => Exit::Locked,
@@ -181,8 +183,14 @@ impl Summary<'_> {
     }
 
     fn not_arrived(&self, again: &Planned) {
+        let is_seen = again.plan().problems.is_empty();
+        let finds = if is_seen {
+            "shows that it is not as declared"
+        } else {
+            "cannot tell whether it is as declared"
+        };
         self.ui.talk(&format!(
-            "{} every step of stack {} was done, but a fresh look at the hosts shows that it is not as declared:\n",
+            "{} every step of stack {} was done, but another look at the hosts {finds}:\n",
             paint(BAD, "error:"),
             paint(STRONG, self.stack())
         ));
@@ -192,7 +200,7 @@ impl Summary<'_> {
         if !again.plan().forecast.waves.is_empty() {
             self.ui.talk(&plan_text(&super::view(again, self.choices.kind, self.ui.is_verbose())));
         }
-        self.next(&format!("run `{}` again: it continues from here", self.command()));
+        self.next(&self.again(": it continues from here"));
     }
 
     fn stack(&self) -> &StackName {
@@ -230,7 +238,7 @@ impl Summary<'_> {
             if !service.waited_for.is_empty() && service.failures.is_empty() {
                 let names: Vec<&str> = service.waited_for.iter().map(ServiceName::as_str).collect();
                 let text = format!(
-                    "{}: did not start because it waited for {}",
+                    "{}: skipped, because it depends on {}",
                     service.service,
                     some_of(&names, NAMES_MAX)
                 );
@@ -242,7 +250,7 @@ impl Summary<'_> {
             Ending::NotPrepared => "could not be prepared: no task was stopped or started",
             Ending::Failed => "is not as declared",
             Ending::RolledBack => "is rolled back: the services that failed run as before",
-            Ending::Paused => "is partly updated: its update is paused",
+            Ending::Paused => "is not fully updated: its update is paused",
             Ending::RollbackPaused => "is partly rolled back: its rollback failed as well, and is paused",
             Ending::HostSilent => "is in an unknown state: a host stopped answering during the run",
         };
@@ -252,11 +260,11 @@ impl Summary<'_> {
             self.next(&format!("stackctl logs {stack} {}", service.service));
         }
         let next = match verdict.ending {
-            Ending::RolledBack => format!("fix the cause, then run `{}` again", self.command()),
+            Ending::RolledBack => format!("fix the cause, then {}", self.again("")),
             Ending::RollbackPaused => {
-                format!("`stackctl ps {stack}` shows what runs; `{}` continues from here", self.command())
+                format!("`stackctl ps {stack}` shows what runs; {}", self.again(": it continues from here"))
             }
-            _ => format!("run `{}` again: it continues from here", self.command()),
+            _ => self.again(": it continues from here"),
         };
         self.next(&next);
     }
@@ -305,6 +313,15 @@ impl Summary<'_> {
     /// `--timeout` passed.
     fn timed_out(&self, tasks: &[(NodeName, TaskHandle)]) {
         let stack = self.stack();
+        if self.report.is_unbegun {
+            self.ui.talk(&format!(
+                "{} the images of stack {} were not pulled within {}: nothing was changed\n",
+                paint(BAD, "error:"),
+                paint(STRONG, stack),
+                elapsed(self.report.timeout_ms)
+            ));
+            return self.next(&self.again(" with a longer --timeout"));
+        }
         self.ui.talk(&format!(
             "{} stack {} is not as declared after {}\n",
             paint(BAD, "error:"),
@@ -315,21 +332,18 @@ impl Summary<'_> {
         if !names.is_empty() {
             self.ui.talk(&format!("  not up yet: {}\n", some_of(&names, NAMES_MAX)));
         }
-        self.next(&format!(
-            "`stackctl ps {stack}` shows its state; `{}` with a longer --timeout continues",
-            self.command()
-        ));
+        let again = self.again(" with a longer --timeout: it continues from here");
+        self.next(&format!("`stackctl ps {stack}` shows its state; {again}"));
     }
 
     /// The user interrupted the run.
     fn interrupted(&self) {
-        let stack = self.stack();
-        self.ui.talk(&format!(
-            "{} stack {} is partly changed: run `{}` again, and it continues from here\n",
-            paint(CHANGE, "interrupted:"),
-            paint(STRONG, stack),
-            self.command()
-        ));
+        let stack = paint(STRONG, self.stack());
+        let (state, rest) = match self.report.is_unbegun {
+            true => (format!("nothing of stack {stack} was changed"), ""),
+            false => (format!("stack {stack} is partly changed"), ": it continues from here"),
+        };
+        self.ui.talk(&format!("{} {state}; {}\n", paint(CHANGE, "interrupted:"), self.again(rest)));
     }
 
     /// Another process may hold the lock by now.
@@ -374,11 +388,15 @@ impl Summary<'_> {
         self.ui.say(&format!("  next: {what}"));
     }
 
-    fn command(&self) -> String {
+    /// What helps: the command again, and `rest` about it.
+    fn again(&self, rest: &str) -> String {
+        let is_unbegun = self.report.is_unbegun;
         match self.choices.command {
-            // The stackfile is in a repository: its users push, and do not run stackctl.
-            PUSH => PUSH.to_owned(),
-            command => format!("stackctl {command} … {}", self.stack()),
+            // The stackfile is in a repository, whose users do not run stackctl. Git runs no hook without a commit, and
+            // what a commit did not change is not released twice, unless it was never begun.
+            PUSH if is_unbegun => "push any commit, also an empty one".to_owned(),
+            PUSH => "push a commit that changes the stack".to_owned(),
+            command => format!("run `stackctl {command} … {}` again{rest}", self.stack()),
         }
     }
 

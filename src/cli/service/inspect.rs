@@ -12,9 +12,9 @@ use crate::cli::service_name::{FullName, Named, named};
 use crate::cli::ui::Ui;
 use crate::cli::verbs::full_names;
 use crate::fleet::ConnectOptions;
-use crate::ledger::release::History;
-use crate::ledger::{Current, NoCurrent};
 use crate::ops::edit::EditError;
+use crate::ops::records::History;
+use crate::ops::records::{Current, NoCurrent};
 use crate::swarm;
 
 /// Arguments of `service inspect`.

@@ -7,7 +7,7 @@ use super::driver::{Driver, Lock as _, Plannable as _, Prepared, Remembers as _,
 use super::{Approve, Done, Entry, Error, Intent, Proposal, Ran, Terms, Wanted, outcome};
 use crate::ledger::release::{History, Outcome};
 use crate::model::StackName;
-use crate::ops::{Began, Event, Progress};
+use crate::ops::{Began, Event, Progress, RunReport};
 
 /// What a transaction is about.
 type Proposed<D> = Proposal<<D as Driver>::Plan, <D as Driver>::Record>;
@@ -241,12 +241,7 @@ where
         Ok(Done::Ran(Ran { report, number: Some(release), outcome }))
     }
 
-    fn outcome(
-        &self,
-        report: &crate::ops::RunReport<D::Plan>,
-        before: &History,
-        is_heal: bool,
-    ) -> Option<Outcome> {
+    fn outcome(&self, report: &RunReport<D::Plan>, before: &History, is_heal: bool) -> Option<Outcome> {
         if is_heal {
             outcome::of_heal(report)
         } else {
@@ -263,7 +258,7 @@ where
         match self.driver.prepare(&proposal.plan, self.terms, lock, self.stop, self.progress).await {
             Prepared::Pulled => {}
             Prepared::Ended(report) => {
-                let report = Arc::new(report);
+                let report = Arc::new(RunReport { is_unbegun: true, ..report });
                 self.say(Event::RunEnded(Arc::clone(&report)));
                 return Ok(Some(Done::Ran(Ran { report, number: None, outcome: None })));
             }

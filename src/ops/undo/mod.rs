@@ -15,7 +15,8 @@ pub use error::{NotUndone, Obstacle, Subject};
 use super::Error;
 use super::cluster::Cluster;
 use super::node::{back, drain};
-use super::release::Edit;
+use super::order::{Job, Order};
+use super::release::{Draft, Edit};
 use crate::engine::node_records;
 use crate::engine::operations::{Id, Operation, State, Touch, What, declared_before, operations, touched};
 use crate::ledger::operation::Changed;
@@ -23,6 +24,7 @@ use crate::ledger::put_back;
 use crate::ledger::release::{History, Outcome, Release};
 use crate::ledger::settings::{Suspended, settings};
 use crate::model::{ServiceName, StackName, StackSpec};
+use crate::orchestrator::Planned;
 
 /// What is to be undone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,9 +143,29 @@ impl Found {
         NotUndone::Overtaken { id: one.id.clone(), verb: one.verb.clone(), later, what }
     }
 
+    /// Plans the release in which a release of a stack is undone; with `dry_run`, only to look at it.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be undone, or the ledger cannot be read.
+    pub async fn job<E: From<Error>>(
+        &self,
+        cluster: &Cluster,
+        stack: &StackName,
+        number: u64,
+        message: Option<String>,
+        dry_run: bool,
+    ) -> Result<Job<E>, Error> {
+        let edit = self.edit(stack, number);
+        let spec = edit(&cluster.remembered(stack).await?.history)?;
+        let plan = async { Planned::make(cluster.observe().await, spec, cluster.plan_options(true)) };
+        let draft = Draft { verb: format!("undo {}", self.one.id), message, ..Draft::default() };
+        let Job { plan, order } = Order::job(cluster, stack, (!dry_run).then_some(draft), plan).await;
+        Ok(Job { plan, order: order.map(|order| order.map(|order| order.edited_by(edit))) })
+    }
+
     /// Makes the spec in which a release of a stack is undone and what came later stays.
-    #[must_use]
-    pub fn edit(&self, stack: &StackName, number: u64) -> Edit {
+    fn edit(&self, stack: &StackName, number: u64) -> Edit {
         let (stack, verb) = (stack.clone(), self.one.verb.clone());
         Arc::new(move |history| Ok(Undo { stack: &stack, verb: &verb, number, history }.spec()?))
     }

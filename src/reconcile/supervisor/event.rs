@@ -231,7 +231,7 @@ pub enum StackStatus {
     Drifted {
         /// What is different; empty if only the cluster itself is, as after the loss of a node.
         found: Vec<Drift>,
-        /// Actions that would mend it.
+        /// Actions that would repair it.
         actions: usize,
     },
     /// A repository declares something else; that is to be released.

@@ -114,6 +114,7 @@ impl Port {
             ended: self.now(),
             timeout_ms: terms.timeout_ms,
             end,
+            is_unbegun: false,
             proof: None,
             tails: Vec::new(),
             journal: None,

@@ -452,6 +452,9 @@ impl Sim {
 
     /// Says how it ended; nothing more is to come.
     fn over(&mut self, work: &Work, healed: Healed) {
+        if work.port.lease().is_some() {
+            self.fail(&format!("work on {} keeps its lease", work.stack));
+        }
         self.say(|| format!("work on {} of {:?} ends: {healed:?}", work.stack, work.owner));
         if let Some(owner) = work.owner {
             self.rules.worked(owner.0, self.now.plus_ms(1), &work.stack, work.is_release, &healed);

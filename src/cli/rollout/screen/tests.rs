@@ -63,6 +63,7 @@ fn recorded() -> Vec<(Timestamp, Event<Planned>)> {
         ended: Timestamp(9_000),
         timeout_ms: 600_000,
         end: End::Verdict(verdict),
+        is_unbegun: false,
         proof,
         tails: Vec::new(),
         journal: None,
@@ -117,8 +118,8 @@ fn text_json_and_a_push_are_rendered_from_the_same_events() {
     }
 }
 
-#[test]
-fn a_failed_push_says_what_to_type_where_it_was_typed() {
+/// The same events with another end.
+fn ended(end: End, is_unbegun: bool) -> Vec<(Timestamp, Event<Planned>)> {
     let mut events = recorded();
     let Some((_, Event::RunEnded(report))) =
         events.iter_mut().find(|(_, event)| matches!(event, Event::RunEnded(_)))
@@ -130,11 +131,38 @@ fn a_failed_push_says_what_to_type_where_it_was_typed() {
         began: report.began,
         ended: report.ended,
         timeout_ms: report.timeout_ms,
-        end: End::Interrupted,
+        end,
+        is_unbegun,
         proof: None,
         tails: Vec::new(),
         journal: None,
     });
-    assert!(rendered(&events, PUSH, Format::Text).contains("`git push` again"));
+    events
+}
+
+#[test]
+fn a_failed_push_says_what_helps_where_it_was_pushed() {
+    let events = ended(End::Interrupted, false);
+    let push = rendered(&events, PUSH, Format::Text);
+    // The same commit is not released twice, and without a commit git runs no hook.
+    assert!(push.contains("a commit that changes the stack") && !push.contains("again"), "{push}");
     assert!(rendered(&events, "deploy", Format::Text).contains("`stackctl deploy … app` again"));
+    let push = rendered(&ended(End::Interrupted, true), PUSH, Format::Text);
+    assert!(push.contains("any commit, also an empty one"), "{push}");
+}
+
+#[test]
+fn what_ends_while_images_are_pulled_has_changed_nothing() {
+    let text = rendered(&ended(End::Interrupted, true), "deploy", Format::Text);
+    assert!(text.contains("interrupted: nothing of stack app was changed"), "{text}");
+    let events = ended(End::TimedOut(Vec::new()), true);
+    let text = rendered(&events, "deploy", Format::Text);
+    assert!(text.contains("nothing was changed") && !text.contains("as declared"), "{text}");
+    let last = |events: &[_]| -> serde_json::Value {
+        let json = rendered(events, "deploy", Format::Json);
+        serde_json::from_str(json.lines().last().unwrap()).unwrap()
+    };
+    assert_eq!(last(&events)["status"], 1);
+    assert_eq!(last(&ended(End::TimedOut(Vec::new()), false))["status"], 4);
+    assert_eq!(last(&ended(End::Interrupted, true))["status"], 130);
 }
