@@ -73,7 +73,7 @@
 //!    ([`orchestrator::assign()`]), and runs the [`Converger`](orchestrator::Converger) in virtual time
 //!    against a world where all goes well: the [`Forecast`](orchestrator::Forecast) that people read.
 //! 6. [`cli::render`] shows it; `diff` and `--dry-run` end here. They never hold anything that can write.
-//! 7. [`engine::run()`] has the same `Converger` say what to do, the executor do it, the observer watch, and
+//! 7. `engine::run` has the same `Converger` say what to do, the executor do it, the observer watch, and
 //!    feeds back what happened as [events](orchestrator::Event), until there is a
 //!    [`Verdict`](orchestrator::Verdict). Every action and answer goes into the
 //!    [`Journal`](engine::Journal).

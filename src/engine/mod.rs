@@ -12,7 +12,7 @@ pub mod node_records;
 pub mod operations;
 pub mod plan;
 pub mod records;
-pub mod run;
+mod run;
 
 pub use clock::Clock;
 pub use journal::Journal;
@@ -21,4 +21,4 @@ pub use me::Me;
 pub use node_records::ClusterReader;
 pub use plan::{Request, plan, plan_without_hosts};
 pub use records::{Reading, Store, Writing};
-pub use run::{RunContext, RunOptions, run};
+pub(crate) use run::{RunContext, RunOptions, run};

@@ -183,9 +183,10 @@ impl Fleet {
         Observer::new(Arc::clone(&self.inner))
     }
 
-    /// An executor for one stack, whose name goes onto everything it makes. Cheap to clone.
+    /// An executor for one stack, whose name goes onto everything it makes. Cheap to clone. Only for this crate: other
+    /// programs change hosts through `ops::release`.
     #[must_use]
-    pub fn executor(&self, stack: &StackName) -> Executor {
+    pub(crate) fn executor(&self, stack: &StackName) -> Executor {
         Executor::new(Arc::clone(&self.inner), stack.clone())
     }
 

@@ -479,6 +479,10 @@ impl Driver for Hosts<'_> {
         stop: &impl Stop,
         progress: &impl Progress<Planned>,
     ) -> RunReport<Planned> {
+        // Only a plan that changes nothing runs without a lock, whoever calls this.
+        if lock.is_none() && plan.is_busy() {
+            return self.report(plan, terms, End::LeaseLost, false).await;
+        }
         self.begin_journal(plan, progress);
         let (mut journal, pulled, began) = {
             let mut run = self.run();

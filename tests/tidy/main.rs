@@ -133,6 +133,20 @@ fn the_map_shows_the_rooms_and_what_they_name() {
     assert!(faults.is_empty(), "the map in src/lib.rs:\n{}\n", faults.join("\n"));
 }
 
+/// What changes hosts is no part of the public API: a program that links this crate goes through `ops::release`, too.
+#[test]
+fn nobody_outside_can_bypass_the_transaction() {
+    let sources = sources();
+    for (file, line) in [
+        ("fleet/mod.rs", "    pub(crate) fn executor(&self, stack: &StackName) -> Executor {"),
+        ("engine/mod.rs", "mod run;"),
+        ("engine/mod.rs", "pub(crate) use run::{RunContext, RunOptions, run};"),
+    ] {
+        let source = sources.iter().find(|source| source.name == file).expect("it is there");
+        assert!(source.text.lines().any(|there| there == line), "{file}: no `{line}`");
+    }
+}
+
 #[test]
 fn effects_are_where_clippy_is_told_they_are() {
     let settings = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(".clippy.toml"));
