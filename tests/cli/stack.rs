@@ -321,6 +321,26 @@ fn what_was_begun_is_finished_after_ctrl_c_and_the_next_run_goes_on() {
 }
 
 #[test]
+fn what_ends_while_images_are_pulled_has_changed_nothing() {
+    let hosts = shop();
+    hosts.engines.iter().for_each(|engine| engine.with(|world| world.pull_ms = 3_000));
+    let run = hosts.interrupt("deploy --yes shop", 1_000);
+    assert_eq!(run.status, 130, "{}", run.show());
+    assert!(run.stderr.contains("interrupted: nothing of stack shop was changed"), "{}", run.show());
+    hosts.engines.iter().for_each(|engine| {
+        engine.with(|world| {
+            world.images.clear();
+            world.pull_ms = 60_000;
+        });
+    });
+    // Nothing converges, as status 4 would say.
+    let run = hosts.expect(1, "deploy --yes --timeout 1s shop");
+    assert!(run.stderr.contains("were not pulled within 1.0s: nothing was changed"), "{}", run.show());
+    assert_eq!(hosts.running(), [""; 0]);
+    hosts.expect(1, "history shop");
+}
+
+#[test]
 fn arrival_is_proved_by_another_look() {
     let hosts = shop();
     hosts.expect(0, "deploy --yes shop");
