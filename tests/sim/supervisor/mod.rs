@@ -114,7 +114,10 @@ impl Sim {
             Fault::Leave(node) => drop(self.discovered.remove(&node)),
             Fault::Join(node) => drop(self.discovered.insert(node)),
             Fault::Commit { is_bad } => {
-                let version = self.luck.between(1, 1_000_000);
+                // No two commits are equal: the same inputs are not released twice.
+                self.commits += 1;
+                let version = self.luck.between(1, 9_999) * 100 + self.commits;
+                self.say(|| format!("commit c{version:07}"));
                 self.declare(declarations(version, is_bad));
             }
             Fault::Deploy { is_bad } => {

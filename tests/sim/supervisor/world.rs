@@ -93,6 +93,8 @@ pub struct Sim {
     pub discovered: BTreeSet<NodeName>,
     pub is_source_down: bool,
     pub declarations: Option<Declarations>,
+    /// How many commits there were.
+    pub commits: i64,
     /// Whether words are lost and answers are late.
     pub is_calm: bool,
     pub rules: Rules,
@@ -118,6 +120,7 @@ impl Sim {
             discovered,
             is_source_down: false,
             declarations: None,
+            commits: 0,
             is_calm: false,
             rules: Rules::default(),
             seen: BTreeMap::new(),
