@@ -84,7 +84,7 @@ pub fn within(path: &str, wall: &str) -> bool {
 /// What the files of each room name.
 pub fn named<'t>(files: impl Iterator<Item = (&'t str, &'t str)>) -> BTreeMap<String, BTreeSet<String>> {
     let mut named: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (room, code) in files.filter(|(room, _)| !matches!(*room, "lib" | "main")) {
+    for (room, code) in files.filter(|(room, _)| !matches!(*room, "lib" | "core" | "main")) {
         named.entry(room.to_owned()).or_default().extend(crate_paths(code));
     }
     named
