@@ -169,8 +169,7 @@ fn remembered(with_stacks: bool) -> Option<Vec<String>> {
         let observed = cluster.observer.observe(cluster.clock.now()).await;
         let stacks: BTreeSet<_> = observed.tasks().map(|task| task.stack.clone()).collect();
         let all = stacks.into_iter().map(|stack| async move {
-            let known = cluster.remembered(&stack).await.ok();
-            let numbers = known.iter().flat_map(|known| known.history.releases.keys());
+            let numbers = cluster.release_numbers(&stack).await.into_iter().flatten();
             let mut names: Vec<String> = numbers.map(|number| format!("{stack}@{number}")).collect();
             names.extend(with_stacks.then(|| stack.to_string()));
             names

@@ -16,9 +16,7 @@ use crate::fleet::ConnectOptions;
 use crate::ops::cluster::Backend;
 use crate::ops::ledger::{self as ops, NotDone};
 use crate::ops::log::Actor;
-use crate::ops::records::Holder;
-use crate::ops::records::LedgerPlace;
-use crate::ops::records::{Archive, NotCopied};
+use crate::ops::records::{Archive, Holder, LedgerPlace, NotCopied};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     (

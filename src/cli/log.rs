@@ -14,9 +14,7 @@ use crate::engine::operations::{Id, Operation, State, Touch, What, operations};
 use crate::fleet::ConnectOptions;
 use crate::model::json::json_line;
 use crate::model::{ServiceName, StackName, Timestamp};
-use crate::ops::records::Changed;
-use crate::ops::records::Git;
-use crate::ops::records::NodeRecord;
+use crate::ops::records::{Changed, Git, NodeRecord};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("The newest operations, on all stacks and nodes", "stackctl log"),

@@ -4,8 +4,7 @@ use super::report::{Blame, Failure};
 pub(super) use crate::engine::records::remembered;
 pub(super) use crate::engine::{Reading, Writing};
 pub(super) use crate::ops::cluster::drifted;
-use crate::ops::records::LedgerError;
-use crate::ops::records::{BadLedger, LedgerPlace};
+use crate::ops::records::{BadLedger, LedgerError, LedgerPlace};
 
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {

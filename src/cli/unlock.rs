@@ -7,8 +7,7 @@ use super::report::{Exit, Failure};
 use crate::engine::lease::{look, unlock};
 use crate::fleet::ConnectOptions;
 use crate::model::StackName;
-use crate::ops::records::Changed;
-use crate::ops::records::Holder;
+use crate::ops::records::{Changed, Holder};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("With the id that the refused `stackctl deploy` has shown", "stackctl unlock shop-1f0c3a9e"),

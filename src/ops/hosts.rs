@@ -479,7 +479,7 @@ impl Driver for Hosts<'_> {
         stop: &impl Stop,
         progress: &impl Progress<Planned>,
     ) -> RunReport<Planned> {
-        // Only a plan that changes nothing runs without a lock, whoever calls this.
+        // Only a plan that changes nothing runs without a lock, and every caller is held to it.
         if lock.is_none() && plan.is_busy() {
             return self.report(plan, terms, End::LeaseLost, false).await;
         }

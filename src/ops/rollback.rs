@@ -8,7 +8,7 @@ use crate::ledger::release::Release;
 use crate::model::StackName;
 use crate::orchestrator::{Planned, pin};
 
-/// Plans the release `number` of a stack anew; with `dry_run`, only to look at it.
+/// Plans the release `number` of a stack once more; with `dry_run`, only to look at it.
 pub async fn rollback<E: From<Error>>(
     cluster: &Cluster,
     stack: &StackName,

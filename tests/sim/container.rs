@@ -31,7 +31,7 @@ impl Container {
         outcome
     }
 
-    /// Somebody stops it by hand, past stackctl.
+    /// A person stops it by hand, past stackctl.
     pub fn stop(&mut self, now: Timestamp, code: i64) {
         self.lives(|life| life.stop(now.0, code));
     }

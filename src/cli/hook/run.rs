@@ -26,9 +26,9 @@ use crate::gitops::hook::{Followed, Pushed, short as short_ref};
 use crate::gitops::{GitError, Unusable};
 use crate::model::StackName;
 use crate::ops::push::{Event, Follow, NotReleased, Report, Settled, Surface, push};
-use crate::ops::reason;
 use crate::ops::records::{Git, History};
 use crate::ops::release::Ran;
+use crate::ops::{RunReport, reason};
 use crate::orchestrator::{End, Ending, Planned, Verdict};
 
 /// How long a push waits for another process that holds the lock of a stack: that ends by itself, or by its own
@@ -210,7 +210,7 @@ impl Surface for Terminal<'_> {
         still: impl AsyncFnMut(&History) -> Result<bool, Failure>,
     ) -> Result<Option<Ran<Planned>>, Failure> {
         let kind = if is_removal { Kind::Remove } else { Kind::Deploy };
-        let desired = RolloutOptions {
+        let choices = RolloutOptions {
             command: PUSH,
             kind,
             format: Format::Text,
@@ -221,7 +221,7 @@ impl Surface for Terminal<'_> {
             timeout: None,
             lock_timeout: LOCK_TIMEOUT.parse().ok(),
         };
-        rollout::carry_out_unasked(self.context, self.cluster, job, desired, &self.interrupt, still).await
+        rollout::carry_out_unasked(self.context, self.cluster, job, choices, &self.interrupt, still).await
     }
 }
 
@@ -252,10 +252,7 @@ impl Terminal<'_> {
 /// Why a stack is not as the commit wants it, and the status that makes.
 fn failed(why: &NotReleased<Failure>) -> (String, Exit) {
     match why {
-        NotReleased::Ran(ran) if ran.report.is_unbegun && ran.report.verdict().is_none() => {
-            ("not begun: its images were not pulled".to_owned(), rollout::exit(&ran.report))
-        }
-        NotReleased::Ran(ran) => (ended(&ran.report.end), rollout::exit(&ran.report)),
+        NotReleased::Ran(ran) => (ended(&ran.report), rollout::exit(&ran.report)),
         NotReleased::Recorded(number, outcome) => {
             (format!("release {number} of this commit is {}", outcome.words()), Exit::Refused)
         }
@@ -263,9 +260,10 @@ fn failed(why: &NotReleased<Failure>) -> (String, Exit) {
     }
 }
 
-fn ended(end: &End) -> String {
-    match end {
+fn ended(report: &RunReport<Planned>) -> String {
+    match &report.end {
         End::Verdict(verdict) => judged(verdict),
+        _ if report.is_unbegun => "not begun: its images were not pulled".to_owned(),
         // A stack that is watched no longer did not fail.
         End::Detached => String::new(),
         End::TimedOut(_) => "not as wanted when its time was over".to_owned(),

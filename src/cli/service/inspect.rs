@@ -13,8 +13,7 @@ use crate::cli::ui::Ui;
 use crate::cli::verbs::full_names;
 use crate::fleet::ConnectOptions;
 use crate::ops::edit::EditError;
-use crate::ops::records::History;
-use crate::ops::records::{Current, NoCurrent};
+use crate::ops::records::{Current, History, NoCurrent};
 use crate::swarm;
 
 /// Arguments of `service inspect`.

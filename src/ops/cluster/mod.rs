@@ -20,7 +20,7 @@ use crate::engine::{Clock, ClusterReader, Me, Reading, Store, Writing};
 use crate::fleet::{ConnectOptions, Fleet, Observer, RegisterReader};
 use crate::inventory::{Env, Inventory};
 use crate::ledger::place::LedgerPlace;
-use crate::ledger::release::History;
+use crate::ledger::release::{History, releases};
 use crate::ledger::{LedgerError, OpenError};
 use crate::model::{ClusterName, Observed, StackName};
 use crate::orchestrator::options::TASK_HISTORY;
@@ -177,6 +177,15 @@ impl Cluster {
     /// If the ledger cannot be read.
     pub async fn remembered(&self, stack: &StackName) -> Result<Remembered, LedgerError> {
         remembered(&self.ledger, stack).await
+    }
+
+    /// The numbers of the releases that are recorded of a stack; what the releases say is not read.
+    ///
+    /// # Errors
+    ///
+    /// If the ledger cannot be read.
+    pub async fn release_numbers(&self, stack: &StackName) -> Result<Vec<u64>, LedgerError> {
+        Ok(self.ledger.read(&releases(stack)).await?.entries.into_keys().collect())
     }
 
     /// The choices of a plan that are made by the inventory.

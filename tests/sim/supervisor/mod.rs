@@ -54,7 +54,7 @@ pub enum Fault {
     Deploy {
         is_bad: bool,
     },
-    /// Whoever deploys without a loop is killed.
+    /// Persons who deploy are killed.
     Quit,
     Suspend(&'static str, bool),
 }

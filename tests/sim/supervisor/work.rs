@@ -131,7 +131,7 @@ impl Sim {
         }
     }
 
-    /// SIGKILL for whoever deploys without a loop.
+    /// SIGKILL for persons who deploy.
     pub fn kill_persons(&mut self) {
         self.works.retain(|_, work| work.owner.is_some());
     }
@@ -218,7 +218,7 @@ impl Sim {
         }
     }
 
-    /// Nobody else may rely on the lock of a stack while this is done.
+    /// No other process may rely on the lock of a stack while this is done.
     fn is_alone(&self, work: &Work, what: &str) {
         let others = self.works.values().filter(|other| other.stack == work.stack && other.id != work.id);
         if others.into_iter().any(|other| other.port.is_lease_valid(self.now)) {
@@ -281,21 +281,19 @@ impl Sim {
     fn pulls_go_on(&mut self, work: &mut Work) {
         let is_stopped = self.is_told_to_stop(work);
         let Stage::Pulls { waits_for, failed } = &mut work.stage else { return };
-        let (is_done, failed) = (waits_for.is_empty(), std::mem::take(failed));
-        if is_stopped {
-            Self::ends(work, End::Interrupted);
-        } else if is_done && failed.is_empty() {
-            work.stage = Stage::Rests;
-            work.port.come(Came::Pulled);
-        } else if is_done {
-            Self::ends(work, End::Verdict(Verdict::not_prepared(failed)));
+        let came = if is_stopped {
+            Came::Ended(End::Interrupted)
+        } else if waits_for.is_empty() && failed.is_empty() {
+            Came::Pulled
+        } else if waits_for.is_empty() {
+            Came::Ended(End::Verdict(Verdict::not_prepared(std::mem::take(failed))))
         } else if !work.port.is_lease_valid(self.now) {
-            Self::ends(work, End::LeaseLost);
+            Came::Ended(End::LeaseLost)
         } else {
-            if let Stage::Pulls { failed: so_far, .. } = &mut work.stage {
-                *so_far = failed;
-            }
-        }
+            return;
+        };
+        work.stage = Stage::Rests;
+        work.port.come(came);
     }
 
     pub fn begin_run(&mut self, work: &mut Work, planned: Arc<Planned>, limit_ms: i64) {

@@ -3,7 +3,7 @@
 //!
 //! Both fake hosts live by these rules: the engine behind a socket, and the cluster of the simulator. The rules
 //! are a second opinion on what the code under test expects of hosts, so they know none of its types. They know
-//! no HTTP, no clock and no chance either: whoever asks says what time it is, and what a program does.
+//! no HTTP, no clock and no chance either: the caller says what time it is, and what a program does.
 
 #![allow(dead_code, reason = "shared: each test program uses a part of it")]
 
@@ -135,7 +135,7 @@ impl Life {
         self.health
     }
 
-    /// What an inspect calls `RestartCount`: restarts since somebody last started it.
+    /// What an inspect calls `RestartCount`: restarts since a client last started it.
     pub fn restarts(&self) -> u32 {
         self.restarts
     }
@@ -162,7 +162,7 @@ impl Life {
         if self.state.is_running() && !is_forced { Effect::Refused } else { Effect::Changes }
     }
 
-    /// Somebody starts it. A start by hand also forgets what the engine counted.
+    /// A client starts it. A start by hand also forgets what the engine counted.
     pub fn start(&mut self, now: i64, has_check: bool) -> Effect {
         let effect = self.if_started();
         if effect == Effect::Changes {
@@ -172,7 +172,7 @@ impl Life {
         effect
     }
 
-    /// Somebody stops it, and the program ends with this status. No policy starts it again.
+    /// A client stops it, and the program ends with this status. No policy starts it again.
     pub fn stop(&mut self, now: i64, code: i64) -> Effect {
         let effect = self.if_stopped();
         if effect == Effect::Changes {
@@ -233,7 +233,7 @@ impl Life {
         is_judged
     }
 
-    /// Somebody freezes it.
+    /// A client pauses it.
     pub fn pause(&mut self) -> Effect {
         if self.state != State::Running {
             return Effect::Refused;
@@ -242,7 +242,7 @@ impl Life {
         Effect::Changes
     }
 
-    /// Somebody has it go on.
+    /// A client resumes it.
     pub fn unpause(&mut self) -> Effect {
         if self.state != State::Paused {
             return Effect::Refused;

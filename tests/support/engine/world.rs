@@ -126,7 +126,7 @@ impl Container {
         self.pass(now);
     }
 
-    /// The ports of the host that it publishes. One that the engine is to choose is nobody else's.
+    /// The ports of the host that it publishes. One that the engine is to choose clashes with none.
     pub fn bindings(&self) -> Vec<Binding> {
         let asked = self.asked["HostConfig"]["PortBindings"].as_object();
         let bindings = asked.into_iter().flatten().flat_map(|(target, bindings)| {
