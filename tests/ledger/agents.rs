@@ -1,6 +1,5 @@
 //! Three servers of Consul on this machine, which can be killed, stopped and started again.
 
-use std::net::TcpListener;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::certificates::certificates;
-use crate::processes::Processes;
+use crate::processes::{Processes, reserve_ports};
 
 /// How long all may take to begin.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -69,17 +68,11 @@ impl Agents {
     fn with(servers: usize, is_secure: bool) -> Self {
         let members = if is_secure { servers } else { servers + 1 };
         let dir = tempfile::Builder::new().prefix("consul").tempdir().expect("a temporary directory");
-        // All at once, so that no two are the same. Gossip goes over TCP and UDP.
-        let listen = || TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let listeners: Vec<_> = (0..members).map(|_| [listen(), listen(), listen()]).collect();
-        let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
-        let of = |all: &[TcpListener; 3]| Ports {
-            http: port(&all[0]),
-            server: port(&all[1]),
-            serf: port(&all[2]),
-        };
-        let ports = listeners.iter().map(of).collect();
-        drop(listeners);
+        let ports = (0..members).map(|_| {
+            let [http, server, serf] = reserve_ports();
+            Ports { http, server, serf }
+        });
+        let ports = ports.collect();
         if is_secure {
             certificates(dir.path());
         }

@@ -1,7 +1,39 @@
 //! The members of something that keeps records, as programs that can be killed, stopped and let go on.
 
+use std::net::{TcpListener, UdpSocket};
 use std::process::{Child, Command};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// The ports that [`reserve_ports`] gives out. They lie below the range from which Linux takes the local port
+/// of a connection (32768 and up, by default), so that no connection takes the port of a member that is dead
+/// for a moment. Ports that the kernel picks (`:0`) were tried: two tests got the same one.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// A port for each of `N` purposes of one member: free now, for TCP and for UDP, and given to no other test of
+/// this process.
+///
+/// # Panics
+///
+/// When no port is free.
+pub fn reserve_ports<const N: usize>() -> [u16; N] {
+    std::array::from_fn(|_| reserve_port())
+}
+
+fn reserve_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let count = PORTS.end - PORTS.start;
+    // Test programs that run beside this one begin elsewhere.
+    let begin = std::process::id().wrapping_mul(97) % u32::from(count);
+    for _ in 0..count {
+        let at = (begin + u32::from(NEXT.fetch_add(1, Ordering::Relaxed))) % u32::from(count);
+        let port = PORTS.start + u16::try_from(at).expect("below the number of ports");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port of {PORTS:?} is free")
+}
 
 /// One for each member, as far as it runs. All end with the test.
 pub struct Processes(Mutex<Vec<Option<Child>>>);

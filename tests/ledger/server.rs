@@ -1,13 +1,12 @@
 //! Three members of etcd on this machine, which can be killed, stopped and started again.
 
-use std::net::TcpListener;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::certificates::certificates;
-use crate::processes::Processes;
+use crate::processes::{Processes, reserve_ports};
 
 /// How long all may take to begin.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -63,12 +62,7 @@ impl Server {
 
     fn with(members: usize, is_secure: bool) -> Self {
         let dir = tempfile::Builder::new().prefix("etcd").tempdir().expect("a temporary directory");
-        // All at once, so that no two are the same.
-        let listen = || TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let listeners: Vec<_> = (0..members).map(|_| (listen(), listen())).collect();
-        let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
-        let ports = listeners.iter().map(|(one, other)| (port(one), port(other))).collect();
-        drop(listeners);
+        let ports = (0..members).map(|_| reserve_ports::<2>().into()).collect();
         if is_secure {
             certificates(dir.path());
         }

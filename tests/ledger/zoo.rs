@@ -1,13 +1,13 @@
 //! Three members of ZooKeeper on this machine, which can be killed, stopped and started again.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::processes::Processes;
+use crate::processes::{Processes, reserve_ports};
 
 /// How long all may take to begin.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -38,12 +38,7 @@ impl Zoo {
     /// Three members, each of which answers.
     pub fn start() -> Self {
         let dir = tempfile::Builder::new().prefix("zoo").tempdir().expect("a temporary directory");
-        let listen = || TcpListener::bind("127.0.0.1:0").expect("a free port");
-        // All at once, so that no two are the same.
-        let listeners: Vec<_> = (0..3).map(|_| [listen(), listen(), listen()]).collect();
-        let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
-        let ports = listeners.iter().map(|all| [port(&all[0]), port(&all[1]), port(&all[2])]).collect();
-        drop(listeners);
+        let ports = (0..3).map(|_| reserve_ports()).collect();
         let zoo = Self { dir, ports, processes: Processes::new(3) };
         (0..3).for_each(|member| zoo.spawn(member));
         (0..3).for_each(|member| zoo.wait_for(member));
