@@ -4,20 +4,23 @@
 //! The checksum is over the content with sorted keys: reformatting the file keeps it valid, changing the content does
 //! not. It detects damage and careless edits. It is no signature: anyone can compute a valid one.
 
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize as _, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::model::ids::sha256_hex;
 use crate::model::json::json_lines;
-use crate::model::{ClusterName, Timestamp};
+use crate::model::{ClusterName, Format, Timestamp};
 
 /// The key of the file's kind.
 const MARK: &str = "stackctl";
 /// The format of this version.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Larger than any snapshot or plan.
+const BYTES_MAX: u64 = 64 << 20;
 
 /// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,13 +36,6 @@ impl Kind {
         match self {
             Self::Snapshot => "snapshot",
             Self::Plan => "plan",
-        }
-    }
-
-    /// The format, which grows when the content changes its meaning.
-    const fn format(self) -> u64 {
-        match self {
-            Self::Snapshot | Self::Plan => 1,
         }
     }
 
@@ -72,7 +68,7 @@ pub enum SealError {
     #[diagnostic(code(stackctl::saved::something_else), help("`{maker}` makes one"))]
     SomethingElse { what: &'static str, path: String, maker: &'static str },
     /// Of a format that this version does not read.
-    #[error("the {what} {path} has format {found}, and this stackctl reads format {known}")]
+    #[error("the {what} {path} cannot be used: {why}")]
     #[diagnostic(
         code(stackctl::saved::other_format),
         help(
@@ -82,9 +78,8 @@ pub enum SealError {
     OtherFormat {
         what: &'static str,
         path: String,
-        found: String,
-        /// The format of this version.
-        known: u64,
+        /// Which version may read it.
+        why: String,
         by: String,
         maker: &'static str,
     },
@@ -127,7 +122,9 @@ pub fn seal(kind: Kind, at: Timestamp, content: &impl Serialize) -> String {
     let content = serde_json::to_value(content).expect("string keys and finite numbers");
     let mut whole = json!({
         MARK: kind.word(),
-        "format": kind.format(),
+        "format": Format::CURRENT.number,
+        "read": Format::CURRENT.read,
+        "write": Format::CURRENT.write,
         "version": VERSION,
         "at": at.to_string(),
         "content": content,
@@ -142,7 +139,7 @@ pub fn seal(kind: Kind, at: Timestamp, content: &impl Serialize) -> String {
 ///
 /// The file cannot be read, is of another kind, format or version, or is damaged.
 pub fn open<T: DeserializeOwned>(kind: Kind, path: &Path) -> Result<T, SealError> {
-    let text = read(path).map_err(|words| SealError::Unreadable {
+    let text = read_at_most(path, BYTES_MAX).map_err(|words| SealError::Unreadable {
         what: kind.word(),
         path: path.display().to_string(),
         words,
@@ -164,10 +161,9 @@ fn unseal<T: DeserializeOwned>(kind: Kind, path: &str, text: &[u8]) -> Result<T,
     if value[MARK] != what {
         return Err(SealError::SomethingElse { what, path, maker });
     }
-    if value["format"] != kind.format() {
-        let found = value["format"].to_string();
+    if let Err(why) = check_format(&value) {
         let by = value["version"].as_str().unwrap_or("of another version").to_owned();
-        return Err(SealError::OtherFormat { what, path, found, known: kind.format(), by, maker });
+        return Err(SealError::OtherFormat { what, path, why, by, maker });
     }
     if value["checksum"].as_str() != Some(&checksum(&value)) {
         let words = "its checksum does not match its content".to_owned();
@@ -183,6 +179,16 @@ fn unseal<T: DeserializeOwned>(kind: Kind, path: &str, text: &[u8]) -> Result<T,
         words: error.to_string(),
         maker,
     })
+}
+
+/// The first format has a number alone.
+fn check_format(whole: &Value) -> Result<(), String> {
+    let format = match Format::deserialize(whole) {
+        Ok(format) => format,
+        Err(_) if whole["format"] == Format::FIRST.number => Format::FIRST,
+        Err(_) => return Err(format!("it has format {}, and does not say who may read it", whole["format"])),
+    };
+    format.check_read().map_err(|why| why.to_string())
 }
 
 /// The error for a file of another cluster.
@@ -230,32 +236,64 @@ pub fn in_order(value: Value) -> Value {
     }
 }
 
+/// Reads a file that the user names, if it is no larger than `most` bytes.
+///
+/// # Errors
+///
+/// The reason in words, for people.
 #[expect(clippy::disallowed_methods, reason = "the user names the file")]
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
-        _ => error.to_string(),
-    })
+pub fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(_) if u64::try_from(bytes.len()).is_ok_and(|read| read <= most) => Ok(bytes),
+        Ok(_) => Err(format!("it is larger than {} MiB", most >> 20)),
+        Err(error) => Err(match error.kind() {
+            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+            _ => error.to_string(),
+        }),
+    }
 }
 
-/// Writes the file, or leaves the old one unchanged.
+/// Writes the file for its owner alone, or leaves the old one unchanged.
 ///
 /// # Errors
 ///
 /// The file cannot be written.
 #[expect(clippy::disallowed_methods, reason = "the user names the file")]
 pub fn write(path: &Path, text: &str) -> Result<(), SealError> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
-    let beside = Path::new(&beside);
     let written = if path.exists() && !path.is_file() {
         // A pipe, or /dev/stdout.
         std::fs::write(path, text)
     } else {
-        std::fs::write(beside, text).and_then(|()| std::fs::rename(beside, path))
+        write_private(path, text)
     };
     written.map_err(|why| SealError::CannotWrite { path: path.display().to_string(), why })
+}
+
+/// The new file has a name that did not exist: at one that can be guessed another user may have put a link.
+#[expect(clippy::disallowed_methods, reason = "the user names the file")]
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.part", std::process::id()));
+    let beside = Path::new(&beside);
+    let options = std::fs::File::options().write(true).create_new(true).mode(0o600).clone();
+    let opened = options.open(beside).or_else(|error| match error.kind() {
+        // Left by a process of this number that died; what is there is removed, never written to.
+        std::io::ErrorKind::AlreadyExists => std::fs::remove_file(beside).and_then(|()| options.open(beside)),
+        _ => Err(error),
+    });
+    let written = opened.and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(beside, path)
+    });
+    if written.is_err() {
+        let _is_gone = std::fs::remove_file(beside);
+    }
+    written
 }
 
 #[cfg(test)]
@@ -301,7 +339,46 @@ mod tests {
         for other in ["", "services: {}", "{}", "[]", &text.replace("\"snapshot\"", "\"plan\"")] {
             assert_eq!(opened(other), Err("stackctl::saved::something_else".to_owned()), "{other}");
         }
-        let other = text.replace("\"format\": 1", "\"format\": 2");
-        assert_eq!(opened(&other), Err("stackctl::saved::other_format".to_owned()));
+    }
+
+    #[test]
+    fn a_newer_format_says_which_version_is_needed_and_the_first_is_read() {
+        let newer = sealed().replace("\"read\": \"0.3.0\"", "\"read\": \"99.0.0\"");
+        let error = unseal::<Value>(Kind::Snapshot, "x.json", newer.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("stackctl 99.0.0 or newer may read it"), "{error}");
+        let mut first: Value = serde_json::from_str(&sealed()).unwrap();
+        let fields = first.as_object_mut().unwrap();
+        fields.remove("read");
+        fields.remove("write");
+        fields["format"] = json!(9);
+        assert_eq!(opened(&first.to_string()), Err("stackctl::saved::other_format".to_owned()));
+        first["format"] = json!(1);
+        first["checksum"] = json!(checksum(&first));
+        assert_eq!(opened(&first.to_string()).unwrap()["a"], "x");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "looks at the files")]
+    fn what_is_written_is_for_its_owner_alone_and_follows_no_link() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let (path, victim) = (dir.path().join("plan.bin"), dir.path().join("victim"));
+        std::fs::write(&victim, "mine").unwrap();
+        for name in ["plan.bin.part".to_owned(), format!("plan.bin.{}.part", std::process::id())] {
+            std::os::unix::fs::symlink(&victim, dir.path().join(name)).unwrap();
+        }
+        write(&path, "text").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "text");
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "mine");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "makes a file")]
+    fn a_file_that_is_too_large_is_not_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(1 << 40).unwrap();
+        let read = open::<Value>(Kind::Plan, file.path()).unwrap_err().to_string();
+        assert!(read.contains("larger than 64 MiB"), "{read}");
     }
 }

@@ -12,6 +12,7 @@ use super::recorded::warn_unended;
 use super::records::{self, Writing};
 use super::render::text::count;
 use super::report::{Blame, Exit, Failure};
+use crate::artifact::envelope;
 use crate::fleet::ConnectOptions;
 use crate::ops::cluster::Backend;
 use crate::ops::ledger::{self as ops, NotDone};
@@ -104,8 +105,11 @@ struct InUse {
 struct BadFile {
     file: PathBuf,
     what: &'static str,
-    why: io::Error,
+    why: String,
 }
+
+/// Larger than any ledger.
+const BACKUP_MAX: u64 = 1 << 30;
 
 /// The backup belongs to another cluster.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -168,7 +172,9 @@ fn backup(args: &Backup, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let name = &cluster.inventory.cluster;
         let backup = ops::backup(&cluster.ledger, name, cluster.clock.now()).await?;
-        let bad = |why| Failure::refused(BadFile { file: args.file.clone(), what: "written", why });
+        let bad = |why: io::Error| {
+            Failure::refused(BadFile { file: args.file.clone(), what: "written", why: why.to_string() })
+        };
         write(&args.file, &backup.text).map_err(bad)?;
         context.ui.say(&format!("{} in {}.", sum(&backup.archive), args.file.display()));
         Ok(Exit::Done)
@@ -177,7 +183,9 @@ fn backup(args: &Backup, context: &Context) -> Result<Exit, Failure> {
 
 fn restore(args: &Restore, context: &Context) -> Result<Exit, Failure> {
     let bad = |why| Failure::refused(BadFile { file: args.file.clone(), what: "read", why });
-    let (head, archive) = Archive::parse(&read(&args.file).map_err(bad)?).map_err(Failure::refused)?;
+    let bytes = envelope::read_at_most(&args.file, BACKUP_MAX).map_err(bad)?;
+    let text = String::from_utf8(bytes).map_err(|_| bad("it is no text".to_owned()))?;
+    let (head, archive) = Archive::parse(&text).map_err(Failure::refused)?;
     let saved = ops::Saved { head, archive };
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let (ledger, name) = (cluster.writing(), &cluster.inventory.cluster);
@@ -206,9 +214,4 @@ fn write(file: &Path, text: &str) -> io::Result<()> {
         let _is_told = std::fs::remove_file(file);
     }
     written
-}
-
-#[expect(clippy::disallowed_methods, reason = "the file is what was asked for")]
-fn read(file: &Path) -> io::Result<String> {
-    std::fs::read_to_string(file)
 }

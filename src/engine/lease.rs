@@ -142,7 +142,7 @@ pub struct Wanted {
 /// Reads a stream to its end, after settling incomplete places.
 async fn settled<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Result<Log, LedgerError> {
     loop {
-        let log = ledger.read(stream).await?;
+        let log = ledger.read_to_write(stream).await?;
         if log.undecided.is_empty() {
             return Ok(log);
         }

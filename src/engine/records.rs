@@ -160,6 +160,8 @@ impl Remembered {
         release: &Release,
     ) -> Result<u64, LedgerError> {
         let stream = releases(&release.spec.name);
+        self.releases.check_write(&stream)?;
+        self.outcomes.check_write(&outcomes(&release.spec.name))?;
         let ours = value(ledger.registers(), serde_json::json!(release));
         let mut number = self.releases.undecided.first().copied().unwrap_or_else(|| self.releases.next());
         while ledger.append(&stream, number, &ours).await? != Appended::Won {

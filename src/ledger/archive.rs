@@ -15,13 +15,15 @@ use super::lease::{self, Held, Note};
 use super::payload::Value;
 use super::register::{Kind, ReadRegisters, Stream, WriteRegisters};
 use super::{document, nodes, operation, settings};
+use crate::model::format::Version;
 use crate::model::ids::sha256_hex;
-use crate::model::{StackName, Timestamp};
+use crate::model::{Format, StackName, Timestamp};
 
 /// What a backup's first line says it is.
 const FORMAT: &str = "stackctl ledger backup";
 /// Of the form of the file.
-const VERSION: u32 = 1;
+/// Version 2 has the format of each record; version 1 is of programs before 0.3.0.
+const VERSION: u32 = 2;
 
 /// Places of streams.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -34,9 +36,39 @@ pub struct Archive {
 pub struct Head {
     format: String,
     version: u32,
+    /// The oldest program that may read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    read: Option<Version>,
     /// The cluster it is of.
     pub cluster: String,
     pub at: Timestamp,
+}
+
+impl Head {
+    /// Of the first line. What it is, and who may read it, is found out before the rest is read.
+    fn parse(line: &str) -> Result<Self, BadBackup> {
+        let bad = || BadBackup("its first line does not say that it is one".to_owned());
+        let whole: serde_json::Value = serde_json::from_str(line).map_err(|_| bad())?;
+        if whole["format"] != FORMAT {
+            return Err(bad());
+        }
+        let number = whole["version"].as_u64().and_then(|number| u32::try_from(number).ok());
+        let number = number.ok_or_else(bad)?;
+        match whole.get("read").map(Version::deserialize) {
+            Some(read) => {
+                let read = read.map_err(|_| bad())?;
+                let format = Format { number, read, write: read };
+                format.check_read().map_err(|why| BadBackup(why.to_string()))?;
+            }
+            None if number == 1 => {}
+            None => {
+                return Err(BadBackup(format!(
+                    "its version is {number}, and it does not say who may read it"
+                )));
+            }
+        }
+        Self::deserialize(whole).map_err(|_| bad())
+    }
 }
 
 /// A place in a backup.
@@ -46,6 +78,8 @@ struct Line {
     of: String,
     seq: u64,
     id: String,
+    #[serde(flatten)]
+    format: Option<Format>,
     data: serde_json::Value,
 }
 
@@ -199,7 +233,7 @@ impl Archive {
     pub async fn write<R: WriteRegisters>(&self, ledger: &Ledger<R>) -> Result<usize, NotCopied> {
         let mut written = 0;
         for (stream, places) in &self.streams {
-            let log = ledger.read(stream).await?;
+            let log = ledger.read_to_write(stream).await?;
             for (seq, value) in places {
                 // A lease that has been taken there has an epoch of its own.
                 let is_there = log.entries.contains_key(seq);
@@ -231,17 +265,24 @@ impl Archive {
     /// As the text of a file.
     #[must_use]
     pub fn text(&self, cluster: &str, at: Timestamp) -> String {
-        let head = Head { format: FORMAT.to_owned(), version: VERSION, cluster: cluster.to_owned(), at };
+        let head = Head {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            read: Some(Format::CURRENT.read),
+            cluster: cluster.to_owned(),
+            at,
+        };
         let mut text = serde_json::json!(head).to_string() + "\n";
         let mut records = 0;
         for (stream, places) in &self.streams {
             for (seq, value) in places {
-                let Value { id, data, .. } = value.clone();
+                let Value { id, format, data, .. } = value.clone();
                 let line = Line {
                     stream: stream.kind.word().to_owned(),
                     of: stream.of.clone(),
                     seq: *seq,
                     id,
+                    format: Some(format),
                     data,
                 };
                 text += &(serde_json::json!(line).to_string() + "\n");
@@ -255,18 +296,7 @@ impl Archive {
     /// Back from the text of a file.
     pub fn parse(text: &str) -> Result<(Head, Self), BadBackup> {
         let bad = |why: &str| BadBackup(why.to_owned());
-        let mut lines = text.lines();
-        let head: Head = lines
-            .next()
-            .and_then(|line| serde_json::from_str(line).ok())
-            .filter(|head: &Head| head.format == FORMAT)
-            .ok_or_else(|| bad("its first line does not say that it is one"))?;
-        if head.version != VERSION {
-            return Err(BadBackup(format!(
-                "its version is {}, and this program knows {VERSION}",
-                head.version
-            )));
-        }
+        let head = Head::parse(text.lines().next().unwrap_or_default())?;
         let body =
             text.trim_end_matches('\n').rsplit_once('\n').map(|(body, end)| (format!("{body}\n"), end));
         let (body, end) = body.ok_or_else(|| bad("it has no end"))?;
@@ -280,7 +310,9 @@ impl Archive {
                 serde_json::from_str(line).map_err(|error| BadBackup(format!("line {}: {error}", at + 1)))?;
             let kind = Kind::of_word(&line.stream)
                 .ok_or_else(|| BadBackup(format!("line {}: there are no `{}`", at + 1, line.stream)))?;
-            let value = Value { id: line.id, managers: Vec::new(), data: line.data };
+            let format = line.format.unwrap_or(Format::FIRST);
+            format.check_read().map_err(|why| BadBackup(format!("line {}: {why}", at + 1)))?;
+            let value = Value { id: line.id, managers: Vec::new(), format, data: line.data };
             archive.streams.entry(Stream::new(kind, line.of)).or_default().insert(line.seq, value);
         }
         if archive.streams.values().map(BTreeMap::len).sum::<usize>() != end.records {
@@ -342,7 +374,8 @@ pub async fn wipe<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<(), LedgerErr
 /// That a lease is free, as the place it had come to. The same each time.
 fn free(seq: u64) -> Value {
     let note = Note::Release { id: String::new(), by: Some("stackctl ledger".to_owned()) };
-    Value { id: format!("free-{seq}"), managers: Vec::new(), data: serde_json::json!(note) }
+    let data = serde_json::json!(note);
+    Value { id: format!("free-{seq}"), managers: Vec::new(), format: Format::CURRENT, data }
 }
 
 #[cfg(test)]
@@ -416,6 +449,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_backup_of_the_first_version_is_restored() {
+        let head = r#"{"format":"stackctl ledger backup","version":1,"cluster":"test","at":7}"#;
+        let line = r#"{"stream":"releases","of":"shop","seq":3,"id":"x","data":{"text":"a"}}"#;
+        let body = format!("{head}\n{line}\n");
+        let end = End { records: 1, sha256: sha256_hex(body.as_bytes()) };
+        let (_, archive) = Archive::parse(&(body + &serde_json::json!(end).to_string() + "\n")).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = ledger(dir.path(), "one");
+        assert_eq!(archive.write(&ledger).await, Ok(1));
+        let log = ledger.read(&Stream::new(Kind::Releases, "shop")).await.unwrap();
+        assert_eq!(log.last().unwrap().1.value.format, Format::FIRST);
+    }
+
+    #[tokio::test]
     async fn a_backup_that_was_changed_or_cut_off_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let archive = Archive::of(&filled(dir.path()).await).await.unwrap();
@@ -423,13 +470,29 @@ mod tests {
         assert_eq!(Archive::parse(&text).unwrap().1.records(), 7);
         let refused = |text: &str| Archive::parse(text).unwrap_err().0;
         let last = text.trim_end().rfind('\n').unwrap();
+        // Not even the checksum need be as this version makes it.
+        let newer = |text: &str| {
+            let (body, _) = text.trim_end().rsplit_once('\n').unwrap();
+            let body = body
+                .replacen("\"format\":2,", "\"format\":9,", 1)
+                .replace("\"read\":\"0.3.0\"", "\"read\":\"99.0.0\"");
+            let body = body.replacen("\"read\":\"99.0.0\"", "\"read\":\"0.3.0\"", 1) + "\n";
+            let end = End { records: 7, sha256: sha256_hex(body.as_bytes()) };
+            body + &serde_json::json!(end).to_string() + "\n"
+        };
         for (text, word) in [
+            (newer(&text), "stackctl 99.0.0 or newer may read it"),
             (String::new(), "first line"),
             ("{}\n".to_owned(), "first line"),
             (text[..last + 1].to_owned(), "cut off"),
             (text[..last - 5].to_owned(), "cut off"),
             (text.replace("shop 3", "shop 4"), "checksum"),
-            (text.replace("\"version\":1", "\"version\":2"), "version is 2"),
+            (
+                text.replacen("\"read\":\"0.3.0\"", "\"read\":\"99.0.0\"", 1),
+                "stackctl 99.0.0 or newer may read it",
+            ),
+            (text.replacen("\"read\":\"0.3.0\",", "", 1), "does not say who may read it"),
+            (text.replace("\"version\":2", "\"version\":\"x\""), "first line"),
             (text.replacen("\"seq\":3", "\"seq\":13", 1), "checksum"),
         ] {
             let why = refused(&text);

@@ -183,7 +183,20 @@ impl<R: ReadRegisters> Ledger<R> {
 }
 
 impl<R: WriteRegisters> Ledger<R> {
+    /// What is decided, for a writer that goes on from there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`]; or only a newer program may write there.
+    pub async fn read_to_write(&self, stream: &Stream) -> Result<Log, LedgerError> {
+        let log = self.read(stream).await?;
+        log.check_write(stream)?;
+        Ok(log)
+    }
+
     /// Puts a value into a place unless another is there. Asked again with the same value, it wins again.
+    ///
+    /// The caller has looked at the stream with [`Self::read_to_write`], or holds the lock under which that was done.
     pub async fn append(&self, stream: &Stream, seq: u64, value: &Value) -> Result<Appended, LedgerError> {
         let limit = self.limits.append;
         let rounds = self.rounds(stream, seq, value.pack());
@@ -191,11 +204,7 @@ impl<R: WriteRegisters> Ledger<R> {
             Ok(decided) => decided?,
             Err(_) => return Err(self.late(stream, seq)),
         };
-        let decided = Value::unpack(&decided).map_err(|detail| LedgerError::Unreadable {
-            stream: stream.to_string(),
-            seq,
-            detail,
-        })?;
+        let decided = Value::unpack(&decided).map_err(|why| why.at(stream, seq))?;
         Ok(if decided.id == value.id { Appended::Won } else { Appended::Lost(decided) })
     }
 

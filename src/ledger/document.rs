@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::decide::{Appended, Ledger};
 use super::error::LedgerError;
 use super::log::{Entry, Log};
-use super::payload::value;
+use super::payload::{Value, value};
 use super::register::{ReadRegisters, Stream, WriteRegisters};
 
 /// Between two reads of a place that another process is about to write.
@@ -40,6 +40,46 @@ pub fn document_in<D: Document>(log: &Log, stream: &Stream) -> Result<D, LedgerE
         seq,
         detail: error.to_string(),
     })
+}
+
+/// A document is written as a whole: what this version does not know of it would be lost.
+fn check_whole(log: &Log, stream: &Stream, known: &impl Document) -> Result<(), LedgerError> {
+    let Some((seq, entry)) = newest(log) else { return Ok(()) };
+    match unknown_part(&entry.value.data, &serde_json::json!(known)) {
+        Some(what) => Err(LedgerError::UnknownPart { stream: stream.to_string(), seq, what }),
+        None => Ok(()),
+    }
+}
+
+/// The path of a part that is written and was not understood. An empty part says nothing, and is often left out.
+fn unknown_part(written: &serde_json::Value, known: &serde_json::Value) -> Option<String> {
+    use serde_json::Value::{Array, Object};
+    let join = |key: String, rest: String| if rest.is_empty() { key } else { format!("{key}.{rest}") };
+    match (written, known) {
+        (Object(written), _) => written.iter().find_map(|(key, part)| match known.get(key) {
+            Some(known) => unknown_part(part, known).map(|rest| join(key.clone(), rest)),
+            None => (!says_nothing(part)).then(|| key.clone()),
+        }),
+        (Array(written), Array(known)) if written.len() == known.len() => {
+            let mut parts = written.iter().zip(known).enumerate();
+            parts.find_map(|(at, (part, known))| {
+                unknown_part(part, known).map(|rest| join(at.to_string(), rest))
+            })
+        }
+        // Another form of the same: a set is sorted, a number has another unit.
+        _ => None,
+    }
+}
+
+fn says_nothing(part: &serde_json::Value) -> bool {
+    match part {
+        serde_json::Value::Null | serde_json::Value::Bool(false) => true,
+        serde_json::Value::Bool(true) => false,
+        serde_json::Value::Number(number) => number.as_f64() == Some(0.0),
+        serde_json::Value::String(text) => text.is_empty(),
+        serde_json::Value::Array(list) => list.is_empty(),
+        serde_json::Value::Object(fields) => fields.is_empty(),
+    }
 }
 
 /// Places behind the newest that is decided; one of them may turn out to be the newest.
@@ -74,7 +114,7 @@ pub async fn read<R: ReadRegisters, D: Document>(
 /// new set, so that the next change of managers is safe. In all other cases only reads.
 pub async fn repair<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Result<(), LedgerError> {
     loop {
-        let log = ledger.read(stream).await?;
+        let log = ledger.read_to_write(stream).await?;
         let managers = ledger.registers().managers();
         let is_ours = log.last().is_none_or(|(_, entry)| entry.value.managers == managers);
         let place = match in_doubt(&log) {
@@ -82,9 +122,14 @@ pub async fn repair<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> R
             None if is_ours => return Ok(()),
             None => log.next(),
         };
-        // As it stands there: a newer program may have written more than this one knows of.
-        let before = newest(&log).map_or(serde_json::Value::Null, |(_, entry)| entry.value.data.clone());
-        ledger.append(stream, place, &value(ledger.registers(), before)).await?;
+        // As it stands there, with its format: a newer program may have written more than this one knows of.
+        let ours = match newest(&log) {
+            Some((_, entry)) => {
+                Value { format: entry.value.format, ..value(ledger.registers(), entry.value.data.clone()) }
+            }
+            None => value(ledger.registers(), serde_json::Value::Null),
+        };
+        ledger.append(stream, place, &ours).await?;
         ledger.replicate(stream, &ledger.read(stream).await?).await;
     }
 }
@@ -104,6 +149,8 @@ pub async fn change<R: WriteRegisters, D: Document, E: From<LedgerError>>(
         if after == before {
             return Ok((before, after));
         }
+        log.check_write(stream)?;
+        check_whole(&log, stream, &before)?;
         let ours = value(ledger.registers(), serde_json::json!(after));
         match ledger.append(stream, log.next(), &ours).await {
             Ok(Appended::Won) => {
@@ -126,9 +173,10 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::{FileRegisters, Kind, Limits, Place, Value};
+    use super::super::{FileRegisters, Kind, Limits, Place};
     use super::*;
-    use crate::model::ClusterName;
+    use crate::model::format::Version;
+    use crate::model::{ClusterName, Format};
 
     type Words = BTreeSet<String>;
 
@@ -189,9 +237,72 @@ mod tests {
         assert_eq!(words.len(), 2);
     }
 
+    fn of_format(format: Format, data: serde_json::Value) -> Value {
+        Value { id: "a".into(), managers: vec!["files".into()], format, data }
+    }
+
+    #[derive(Debug, Default, Clone, PartialEq, Serialize, serde::Deserialize)]
+    #[serde(default)]
+    struct Node {
+        role: String,
+    }
+
+    type Nodes = std::collections::BTreeMap<String, Node>;
+
+    async fn drain(ledger: &Ledger<FileRegisters>) -> Result<(Nodes, Nodes), LedgerError> {
+        change(ledger, &stream(), |nodes: &mut Nodes| {
+            nodes.entry("h1".into()).or_default().role = "worker".into();
+            Ok(())
+        })
+        .await
+    }
+
+    async fn written(ledger: &Ledger<FileRegisters>) -> (u64, serde_json::Value) {
+        let log = ledger.read(&stream()).await.unwrap();
+        let (seq, entry) = log.last().unwrap();
+        (seq, entry.value.data.clone())
+    }
+
+    #[tokio::test]
+    async fn what_a_change_would_drop_is_not_written_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = ledger(dir.path());
+        let managers = ledger.registers().managers().to_vec();
+        let newer = json!({ "h1": { "role": "manager", "agent": { "port": 1 }, "zone": "" } });
+        let value = Value { managers, ..of_format(Format::FIRST, newer.clone()) };
+        ledger.append(&stream(), 1, &value).await.unwrap();
+        let error = drain(&ledger).await.unwrap_err();
+        assert!(
+            matches!(&error, LedgerError::UnknownPart { seq: 1, what, .. } if what == "h1.agent"),
+            "{error}"
+        );
+        assert_eq!(written(&ledger).await, (1, newer));
+        let known =
+            Value { id: "b".into(), data: json!({ "h1": { "role": "manager", "zone": "" } }), ..value };
+        ledger.append(&stream(), 2, &known).await.unwrap();
+        drain(&ledger).await.unwrap();
+        assert_eq!(written(&ledger).await, (3, json!({ "h1": { "role": "worker" } })));
+    }
+
+    #[tokio::test]
+    async fn a_document_that_only_a_newer_program_may_change_is_read_and_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = ledger(dir.path());
+        let write = Format { write: "99.0.0".parse::<Version>().unwrap(), ..Format::CURRENT };
+        let managers = ledger.registers().managers().to_vec();
+        let value = Value { managers, ..of_format(write, json!({ "h1": { "role": "manager" } })) };
+        ledger.append(&stream(), 1, &value).await.unwrap();
+        let (_, nodes) = read::<_, Nodes>(&ledger, &stream()).await.unwrap();
+        assert_eq!(nodes["h1"].role, "manager");
+        let error = drain(&ledger).await.unwrap_err();
+        assert!(matches!(&error, LedgerError::Newer { seq: 1, .. }), "{error}");
+        assert!(error.to_string().contains("stackctl 99.0.0 or newer may change it"), "{error}");
+        assert_eq!(written(&ledger).await.0, 1);
+    }
+
     #[test]
     fn the_newest_place_says_everything() {
-        let entry = |data: serde_json::Value| Entry::of(Value { id: "a".into(), managers: Vec::new(), data });
+        let entry = |data: serde_json::Value| Entry::of(of_format(Format::CURRENT, data));
         let entries = [(3, entry(json!(["a"]))), (4, entry(json!(["b"]))), (5, entry(json!(null)))];
         let log = Log { entries: entries.into(), ..Log::default() };
         assert_eq!(document_in::<Words>(&log, &stream()), Ok(["b".to_owned()].into()));

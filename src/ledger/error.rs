@@ -3,6 +3,8 @@
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::model::format::Version;
+
 /// Why the ledger cannot be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
 pub enum LedgerError {
@@ -64,13 +66,45 @@ pub enum LedgerError {
     #[error("ledger: {stream} number {seq} cannot be read: {detail}")]
     #[diagnostic(
         code(stackctl::ledger::unreadable),
-        help("was it written by a newer stackctl? `stackctl version`")
+        help(
+            "it stays as it is, and nothing was changed; it is damaged, or another program wrote it: bring the records \
+             back from a backup (`stackctl help ledger`)"
+        )
     )]
     Unreadable {
         stream: String,
         seq: u64,
         /// What is wrong with it.
         detail: String,
+    },
+    /// A record that a newer program wrote.
+    #[error("ledger: {stream} number {seq} was written by a newer stackctl: {why}")]
+    #[diagnostic(
+        code(stackctl::ledger::newer),
+        help(
+            "it stays as it is, and nothing was changed; use that version here, too (`stackctl help stability`)"
+        )
+    )]
+    Newer {
+        stream: String,
+        seq: u64,
+        /// Which version may read it, or change it.
+        why: String,
+    },
+    /// A document with parts that this version does not know, and would drop.
+    #[error("ledger: {stream} number {seq} holds `{what}`, which stackctl {} does not know", Version::ours())]
+    #[diagnostic(
+        code(stackctl::ledger::unknown_part),
+        help(
+            "it stays as it is, since a change would drop that part; use the version that wrote it (`stackctl help \
+             stability`)"
+        )
+    )]
+    UnknownPart {
+        stream: String,
+        seq: u64,
+        /// Its path.
+        what: String,
     },
 }
 
@@ -83,7 +117,9 @@ impl LedgerError {
             Self::Overtaken { .. }
             | Self::ManagersChanged { .. }
             | Self::Undecided { .. }
-            | Self::Unreadable { .. } => false,
+            | Self::Unreadable { .. }
+            | Self::Newer { .. }
+            | Self::UnknownPart { .. } => false,
         }
     }
 }

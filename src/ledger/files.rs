@@ -5,16 +5,20 @@
 //! file.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use super::payload::fresh_id;
 use super::register::{Content, Found, Kind, Place, ReadRegisters, Silent, Stream, WriteRegisters};
 use crate::model::{ClusterName, StackName, Timestamp};
 
 /// Before names that are not registers yet.
 const UNFINISHED: &str = ".tmp-";
+/// An unfinished file of this age has no writer any more.
+const LEFT_BEHIND: Duration = Duration::from_secs(3600);
 
 /// Registers below a directory.
 #[derive(Debug)]
@@ -23,9 +27,6 @@ pub struct FileRegisters {
     /// The directory stands for the one manager there is.
     names: [String; 1],
 }
-
-/// Files that this process has made: two that write into one directory share it.
-static MADE: AtomicU64 = AtomicU64::new(0);
 
 impl FileRegisters {
     /// The registers of a cluster below a directory, which is made when something is written.
@@ -39,14 +40,52 @@ impl FileRegisters {
         self.dir.join(stream.kind.word()).join(&stream.of)
     }
 
+    /// What the group may do, as it may in the directory that the user named. Others may nothing: records hold values
+    /// of variables.
+    #[expect(clippy::disallowed_methods, reason = "registers are files")]
+    fn group_bits(&self) -> io::Result<u32> {
+        let top = self.dir.parent().unwrap_or(&self.dir);
+        match fs::metadata(top) {
+            Ok(about) => Ok(about.permissions().mode() & 0o070),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a directory below the cluster's, and closes the cluster's for others: before 0.3.0 everyone could read it.
+    #[expect(clippy::disallowed_methods, reason = "registers are files")]
+    fn make_dir(&self, dir: &Path) -> io::Result<()> {
+        if dir.is_dir() && !is_open_to_others(&self.dir)? {
+            return Ok(());
+        }
+        let mode = 0o700 | self.group_bits()?;
+        if let Some(top) = self.dir.parent() {
+            DirBuilder::new().recursive(true).mode(0o700).create(top)?;
+        }
+        let below: Vec<&Path> = dir.ancestors().take_while(|dir| dir.starts_with(&self.dir)).collect();
+        for dir in below.into_iter().rev() {
+            match DirBuilder::new().mode(mode).create(dir) {
+                // The process's umask has no say in what the group may do.
+                Ok(()) => fs::set_permissions(dir, Permissions::from_mode(mode))?,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if is_open_to_others(&self.dir)? {
+            // Only its owner can.
+            let _is_closed = fs::set_permissions(&self.dir, Permissions::from_mode(mode));
+        }
+        Ok(())
+    }
+
     /// A finished file under a name of its own.
     #[expect(clippy::disallowed_methods, reason = "registers are files")]
     fn finished(&self, dir: &Path, text: &str) -> io::Result<PathBuf> {
-        let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let path = dir.join(format!("{UNFINISHED}{}-{number}", std::process::id()));
-        // Left by a process of this number that died.
-        let _ = fs::remove_file(&path);
-        let mut file = File::create_new(&path)?;
+        sweep(dir);
+        // By chance, and not by a process's number: two containers on one directory have equal numbers.
+        let path = dir.join(format!("{UNFINISHED}{}", fresh_id()));
+        let mode = 0o600 | (self.group_bits()? & 0o060);
+        let mut file = File::options().write(true).create_new(true).mode(mode).open(&path)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         Ok(path)
@@ -56,7 +95,7 @@ impl FileRegisters {
     fn put(&self, stream: &Stream, place: Place, content: &Content) -> io::Result<Content> {
         let (dir, text) = (self.dir(stream), content.clone().unwrap_or_default());
         let path = dir.join(place.name());
-        fs::create_dir_all(&dir)?;
+        self.make_dir(&dir)?;
         let finished = self.finished(&dir, &text)?;
         let linked = fs::hard_link(&finished, &path);
         fs::remove_file(&finished)?;
@@ -102,11 +141,30 @@ impl FileRegisters {
 
     #[expect(clippy::disallowed_methods, reason = "registers are files")]
     fn time(&self) -> io::Result<Timestamp> {
-        fs::create_dir_all(&self.dir)?;
+        self.make_dir(&self.dir)?;
         let path = self.finished(&self.dir, "")?;
         let time = fs::metadata(&path)?.modified()?;
         fs::remove_file(&path)?;
         Ok(timestamp(time))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "registers are files")]
+fn is_open_to_others(dir: &Path) -> io::Result<bool> {
+    Ok(fs::metadata(dir)?.permissions().mode() & 0o007 != 0)
+}
+
+/// Removes what writers that died have left. One that is still at work is done within seconds.
+#[expect(clippy::disallowed_methods, reason = "registers are files")]
+fn sweep(dir: &Path) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    let is_old = |entry: &fs::DirEntry| {
+        let made = entry.metadata().and_then(|about| about.modified());
+        made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > LEFT_BEHIND))
+    };
+    let is_unfinished = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(UNFINISHED);
+    for entry in entries.flatten().filter(|entry| is_unfinished(entry) && is_old(entry)) {
+        let _is_gone = fs::remove_file(entry.path());
     }
 }
 
@@ -170,9 +228,10 @@ mod tests {
 
     use super::super::{Appended, Ledger, Limits, Value};
     use super::*;
+    use crate::model::Format;
 
     fn value(id: &str) -> Value {
-        Value { id: id.to_owned(), managers: Vec::new(), data: id.into() }
+        Value { id: id.to_owned(), managers: Vec::new(), format: Format::CURRENT, data: id.into() }
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -218,6 +277,61 @@ mod tests {
         let (_, last) = log.last().unwrap();
         let age = ledger.clocks().await.unwrap()[&0].since_ms(last.copies[0].1);
         assert!((0..10_000).contains(&age), "{age}");
+    }
+
+    fn modes(below: &Path) -> BTreeSet<u32> {
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let mut all = BTreeSet::from([mode(below)]);
+        for entry in fs::read_dir(below).unwrap().flatten() {
+            match entry.path().is_dir() {
+                true => all.extend(modes(&entry.path())),
+                false => drop(all.insert(mode(&entry.path()))),
+            }
+        }
+        all
+    }
+
+    async fn write_into(dir: &Path) {
+        let registers = FileRegisters::new(dir, &ClusterName::unchecked("test"));
+        let ledger = Ledger::new(registers, Limits::default());
+        let value = Value { managers: ledger.registers().managers().to_vec(), ..value("a") };
+        let next = ledger.read(&Stream::new(Kind::Lease, "shop")).await.unwrap().next();
+        ledger.append(&Stream::new(Kind::Lease, "shop"), next, &value).await.unwrap();
+        ledger.clocks().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn others_can_read_nothing_and_a_group_what_its_directory_lets_it() {
+        let dir = tempfile::tempdir().unwrap();
+        write_into(&dir.path().join("new")).await;
+        assert_eq!(modes(&dir.path().join("new")), [0o700, 0o600].into());
+        let shared = dir.path().join("shared");
+        fs::create_dir(&shared).unwrap();
+        fs::set_permissions(&shared, Permissions::from_mode(0o775)).unwrap();
+        write_into(&shared).await;
+        let below = modes(&shared.join("test"));
+        // What a umask takes from files is only the right to write, and registers are written once.
+        assert!(below.contains(&0o770) && below.iter().all(|mode| mode & 0o007 == 0), "{below:?}");
+        // As a program before 0.3.0 made it.
+        fs::set_permissions(shared.join("test"), Permissions::from_mode(0o755)).unwrap();
+        write_into(&shared).await;
+        assert!(!is_open_to_others(&shared.join("test")).unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_writers_left_is_swept_when_it_is_old() {
+        let dir = tempfile::tempdir().unwrap();
+        write_into(dir.path()).await;
+        let left = |name: &str, age: Duration| {
+            let path = dir.path().join("test/lease/shop").join(name);
+            let file = File::create(&path).unwrap();
+            file.set_modified(std::time::SystemTime::now() - age).unwrap();
+            path
+        };
+        let old = left(".tmp-1-1", Duration::from_secs(2 * 3600));
+        let fresh = left(".tmp-1-2", Duration::from_secs(60));
+        write_into(dir.path()).await;
+        assert_eq!((old.exists(), fresh.exists()), (false, true));
     }
 
     #[tokio::test]

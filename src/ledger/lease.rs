@@ -201,7 +201,8 @@ mod tests {
     fn log(first: u64, notes: Vec<Option<Note>>) -> Log {
         let entries = (first..).zip(notes).map(|(seq, note)| {
             let data = note.map_or(serde_json::Value::Null, |note| serde_json::json!(note));
-            let value = Value { id: seq.to_string(), managers: Vec::new(), data };
+            let format = crate::model::Format::CURRENT;
+            let value = Value { id: seq.to_string(), managers: Vec::new(), format, data };
             let copies = vec![(0, Timestamp(1_000)), (2, Timestamp(50_000))];
             (seq, Entry { text: value.pack(), value, round: 0, copies })
         });

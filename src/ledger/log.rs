@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::LedgerError;
-use super::payload::Value;
+use super::payload::{NotRead, Value};
 use super::register::{Found, Place, Stream};
 use crate::model::Timestamp;
 
@@ -66,6 +66,16 @@ impl Log {
         self.registers.keys().map(|(_, place)| place.seq).max().unwrap_or(0)
     }
 
+    /// # Errors
+    ///
+    /// Only a newer program may write into this stream.
+    pub fn check_write(&self, stream: &Stream) -> Result<(), LedgerError> {
+        for (seq, entry) in &self.entries {
+            entry.value.format.check_write().map_err(|why| NotRead::TooOld(why).at(stream, *seq))?;
+        }
+        Ok(())
+    }
+
     /// Reads what managers hold. A value is decided if a majority of all managers holds it in one round.
     pub(super) fn of(
         stream: &Stream,
@@ -88,11 +98,7 @@ impl Log {
         }
         for (Place { seq, round }, (text, copies)) in holders {
             if copies.len() >= majority {
-                let value = Value::unpack(&text).map_err(|detail| LedgerError::Unreadable {
-                    stream: stream.to_string(),
-                    seq,
-                    detail,
-                })?;
+                let value = Value::unpack(&text).map_err(|why| why.at(stream, seq))?;
                 log.undecided.remove(&seq);
                 log.entries.insert(seq, Entry { value, text, round, copies });
             }
@@ -112,7 +118,12 @@ mod tests {
 
     #[test]
     fn an_entry_without_a_backend_time_has_no_date() {
-        let value = Value { id: "a".into(), managers: Vec::new(), data: serde_json::Value::Null };
+        let value = Value {
+            id: "a".into(),
+            managers: Vec::new(),
+            format: crate::model::Format::CURRENT,
+            data: serde_json::Value::Null,
+        };
         let of = |copies: &[i64]| {
             let copies = copies.iter().enumerate().map(|(at, ms)| (at, Timestamp(*ms))).collect();
             Entry { copies, ..Entry::of(value.clone()) }.written()

@@ -174,7 +174,7 @@ async fn append<R: WriteRegisters>(
 ) -> Result<(u64, Log), LedgerError> {
     let ours = value(ledger.registers(), serde_json::json!(entry));
     loop {
-        let log = ledger.read(stream).await?;
+        let log = ledger.read_to_write(stream).await?;
         // Incomplete places are skipped, by readers as well.
         match ledger.append(stream, log.next(), &ours).await {
             Ok(Appended::Won) => return Ok((log.next(), log)),

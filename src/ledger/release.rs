@@ -245,11 +245,17 @@ impl History {
 mod tests {
     use super::*;
     use crate::ledger::{Entry, Value};
+    use crate::model::Format;
     use crate::model::spec::ConfigSpec;
 
     fn log(all: &[(u64, serde_json::Value)]) -> Log {
         let entries = all.iter().map(|(seq, data)| {
-            let value = Value { id: seq.to_string(), managers: Vec::new(), data: data.clone() };
+            let value = Value {
+                id: seq.to_string(),
+                managers: Vec::new(),
+                format: Format::CURRENT,
+                data: data.clone(),
+            };
             (*seq, Entry::of(value))
         });
         Log { entries: entries.collect(), ..Log::default() }

@@ -7,6 +7,7 @@ pub mod action;
 pub mod circles;
 pub mod constraint;
 pub mod duration;
+pub mod format;
 pub mod ids;
 pub mod image;
 pub mod json;
@@ -23,6 +24,7 @@ pub mod testing;
 pub mod time;
 
 pub use duration::GoDuration;
+pub use format::Format;
 pub use ids::{ClusterName, NodeName, ServiceName, SpecHash, StackName, TaskId};
 pub use image::ImageRef;
 pub use node::{Availability, Member, NodeFacts, NodeView, Role, Unreachable};

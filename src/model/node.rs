@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::NodeName;
+use super::ids::{NodeName, StackName};
 use super::spec::{HostPort, Platform};
 use super::task::Task;
 use super::time::Timestamp;
@@ -134,8 +134,49 @@ pub struct NodeFacts {
     pub volumes: BTreeSet<String>,
     /// Images present: every `repo:tag` and `repo@digest`, in familiar form.
     pub images: BTreeSet<String>,
-    /// Containers of ours whose labels cannot be read, with the reason. Never touched.
-    pub unreadable: Vec<(String, String)>,
+    /// Containers of this cluster that are not understood. Never touched.
+    pub unreadable: Vec<UnreadableContainer>,
+}
+
+/// A container of this cluster that is not understood: its labels are damaged, or a newer program wrote them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "WrittenUnreadable")]
+pub struct UnreadableContainer {
+    pub name: String,
+    /// Its stack, as far as its labels say one.
+    pub stack: Option<StackName>,
+    /// Whether it runs, or may start again.
+    pub is_live: bool,
+    pub why: String,
+}
+
+/// As snapshots have it: those of the first format have pairs.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenUnreadable {
+    Pair(String, String),
+    Whole { name: String, stack: Option<StackName>, is_live: bool, why: String },
+}
+
+impl From<WrittenUnreadable> for UnreadableContainer {
+    fn from(written: WrittenUnreadable) -> Self {
+        match written {
+            WrittenUnreadable::Pair(name, why) => Self { name, stack: None, is_live: true, why },
+            WrittenUnreadable::Whole { name, stack, is_live, why } => Self { name, stack, is_live, why },
+        }
+    }
+}
+
+impl UnreadableContainer {
+    /// Whether it may be at work in a stack: it carries the stack's label or, without one, a name of the stack's form.
+    #[must_use]
+    pub fn may_work_in(&self, stack: &StackName) -> bool {
+        let is_of = match &self.stack {
+            Some(of) => of == stack,
+            None => self.name.strip_prefix(stack.as_str()).is_some_and(|rest| rest.starts_with('_')),
+        };
+        self.is_live && is_of
+    }
 }
 
 /// Names of plug-ins, by kind.

@@ -24,6 +24,16 @@ pub enum Problem {
     #[error("what is remembered of the nodes cannot be read: {}", why.reason)]
     #[diagnostic(code(stackctl::cluster::records_unknown), help("{}", records_help(why)))]
     RecordsUnknown { why: Unreachable },
+    /// A container of the stack is not understood: its slot is not empty.
+    #[error("container `{container}` on node `{node}` is part of the stack and not understood: {why}")]
+    #[diagnostic(
+        code(stackctl::cluster::not_understood),
+        help(
+            "nothing is planned meanwhile, since a second task in its place could write to the same volumes; if it \
+             may go, remove it on that host: `docker rm -f {container}`"
+        )
+    )]
+    NotUnderstood { node: NodeName, container: String, why: String },
     /// No node for some tasks.
     #[error("no suitable node for {} of service `{}`: {}", tasks(.0.tasks), .0.service, .0.summary())]
     #[diagnostic(
@@ -117,6 +127,7 @@ impl Problem {
             Self::Silent { .. }
             | Self::HostsUnknown { .. }
             | Self::RecordsUnknown { .. }
+            | Self::NotUnderstood { .. }
             | Self::NetworkConflict { .. } => None,
         }
     }
@@ -134,6 +145,7 @@ impl Problem {
             }
             Self::Unplaced(_)
             | Self::BadConstraint { .. }
+            | Self::NotUnderstood { .. }
             | Self::NetworkConflict { .. }
             | Self::Secrets { .. }
             | Self::BadFileOwner { .. }

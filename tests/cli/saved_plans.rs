@@ -164,7 +164,7 @@ fn plans_that_are_no_good_are_refused() {
     let file = |name: &str, text: &str| drop(hosts.room.file(name, text));
     file("changed.bin", &text.replace("nginx:1.26", "nginx:6.66"));
     file("cut.bin", &text[..text.len() - 40]);
-    file("newer.bin", &text.replace("\"format\": 1", "\"format\": 2"));
+    file("newer.bin", &text.replace("\"read\": \"0.3.0\"", "\"read\": \"99.0.0\""));
     file("other.yml", "cluster: other\nhosts: {h1: {address: nowhere, role: manager}}\n");
     // What is changed with a checksum that is right again is no other deploy: the files are read anew.
     let forged = resealed(&text, |whole| {

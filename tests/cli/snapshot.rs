@@ -131,7 +131,7 @@ fn snapshots_that_are_no_good_are_refused() {
     let text = std::fs::read_to_string(hosts.path().join("snap.json")).unwrap();
     room.file("changed.json", &text.replace("\"state\": \"running\"", "\"state\": \"dead\""));
     room.file("cut.json", &text[..text.len() / 2]);
-    room.file("newer.json", &text.replace("\"format\": 1", "\"format\": 99"));
+    room.file("newer.json", &text.replace("\"read\": \"0.3.0\"", "\"read\": \"99.0.0\""));
     room.file("other.yml", "cluster: other\nhosts: {h1: nowhere}\n");
     let mut shown = String::new();
     for args in [

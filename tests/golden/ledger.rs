@@ -49,13 +49,13 @@ fn what_is_in_the_ledger() {
         data["id"] = "[id]".into();
         // How often a lease is renewed, and so which notes are left, depends on how long a machine takes.
         if stream.starts_with("lease/") {
-            if data["data"]["note"] == "renew" {
+            if data["record"]["note"] == "renew" {
                 continue;
             }
             name = name.rsplit_once('-').map(|(name, _)| format!("{name}-[place]")).unwrap_or(name);
             labels.insert("io.stackctl.ledger.seq".to_owned(), "[seq]".to_owned());
-            if data["data"]["holder"].is_object() {
-                data["data"]["holder"]["verb"] = "[verb]".into();
+            if data["record"]["holder"].is_object() {
+                data["record"]["holder"]["verb"] = "[verb]".into();
             }
         }
         let labels: Vec<String> = labels.iter().map(|(key, value)| format!("  {key} = {value}\n")).collect();
@@ -69,7 +69,7 @@ fn what_is_in_the_ledger() {
 
 /// Ids of holders are of one process alone.
 fn without_ids(mut value: Value) -> Value {
-    if let Some(data) = value.get_mut("data") {
+    if let Some(data) = value.get_mut("record") {
         for at in ["/id", "/holder/id"] {
             if let Some(id) = data.pointer_mut(at) {
                 *id = "[id]".into();

@@ -183,7 +183,12 @@ fn stream() -> Stream {
 }
 
 fn value(id: String) -> Value {
-    Value { id, managers: Vec::new(), data: serde_json::Value::Null }
+    Value {
+        id,
+        managers: Vec::new(),
+        format: stackctl::model::Format::CURRENT,
+        data: serde_json::Value::Null,
+    }
 }
 
 fn registers(seed: u64, managers: usize, trouble: u64) -> Registers {

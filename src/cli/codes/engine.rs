@@ -203,4 +203,12 @@ pub(super) static CODES: &[Code] = &[
         "Repair managers until a majority answers.",
         "stackctl node ls",
     ),
+    row(
+        &["cluster"],
+        "not_understood",
+        "a container of the stack that is not understood",
+        "A container carries the labels of the stack, and stackctl cannot tell which task it is: the labels are damaged, a newer stackctl wrote them, or an image brought them (`docker commit` takes labels over). Its slot is not empty, so stackctl plans nothing: a second task could write to the same volumes.",
+        "Use the newer version if the message names one. Otherwise look at the container, and remove it if it may go.",
+        "ssh root@h1 docker inspect shop_web.old",
+    ),
 ];

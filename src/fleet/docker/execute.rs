@@ -10,6 +10,7 @@ use bollard::query_parameters::{
 };
 use http::header::{HeaderName, HeaderValue};
 use http_body_util::BodyExt;
+use serde_json::json;
 use tokio::time::sleep;
 
 use crate::fleet::auth::Credentials;
@@ -81,7 +82,7 @@ pub(in crate::fleet) async fn run(
         What::PullImage { image } => pull(engine, context, image).await,
         What::CreateTask { task } => create_task(engine, task).await,
         What::StartTask { task } => start(engine, task).await,
-        What::StartAgain { task } => start_again(engine, &task.container_name()).await,
+        What::StartAgain { task } => start_task_again(engine, task).await,
         What::StopTask { task, grace } => stop(engine, task, *grace).await,
         What::RemoveTask { task } => remove(engine, task).await,
         What::RemoveNetwork { name } => remove_network(engine, context, name).await,
@@ -245,6 +246,17 @@ async fn start(engine: &Engine, plan: &TaskPlan) -> Result<Outcome, Stop> {
     start_again(engine, &name).await
 }
 
+async fn start_task_again(engine: &Engine, task: &TaskHandle) -> Result<Outcome, Stop> {
+    let name = task.container_name();
+    match start_again(engine, &name).await {
+        Err(Stop::Call(error)) if error.status() == Some(404) => match renamed(engine, task, &name).await? {
+            Some(other) => start_again(engine, &other).await,
+            None => Err(error.into()),
+        },
+        done => done,
+    }
+}
+
 /// Starts a container that is complete, and checks the outcome.
 async fn start_again(engine: &Engine, name: &str) -> Result<Outcome, Stop> {
     let mut tries = 1;
@@ -298,33 +310,66 @@ async fn upload(engine: &Engine, plan: &TaskPlan, name: &str) -> Result<(), Stop
 }
 
 async fn stop(engine: &Engine, task: &TaskHandle, grace: Option<GoDuration>) -> Result<Outcome, Stop> {
-    let name = task.container_name();
-    let seconds = match grace {
-        Some(grace) => u64::try_from(create::seconds_up(grace.as_nanos())).unwrap_or(0),
-        None => match inspect::container(&engine.reader, &name).await? {
-            Some(found) => found.config.stop_timeout.unwrap_or(STOP_DEFAULT_S),
-            None => return Ok(Outcome::Done),
-        },
-    };
-    let options = StopContainerOptions { signal: None, t: Some(i32::try_from(seconds).unwrap_or(i32::MAX)) };
-    let limit = Duration::from_secs(seconds) + STOP_MARGIN;
-    match engine.call(limit, async |docker| docker.stop_container(&name, Some(options)).await).await {
-        Ok(()) => Ok(Outcome::Done),
-        Err(error) if error.status() == Some(404) => Ok(Outcome::Done),
-        Err(CallError::Status { message, .. }) if message.contains("is not running") => Ok(Outcome::Done),
-        Err(error) => Err(error.into()),
+    let mut name = task.container_name();
+    loop {
+        let seconds = match grace {
+            Some(grace) => Some(u64::try_from(create::seconds_up(grace.as_nanos())).unwrap_or(0)),
+            None => inspect::container(&engine.reader, &name)
+                .await?
+                .map(|found| found.config.stop_timeout.unwrap_or(STOP_DEFAULT_S)),
+        };
+        let done = match seconds {
+            Some(seconds) => stop_within(engine, &name, seconds).await,
+            None => Err(CallError::Status { code: 404, message: String::new() }),
+        };
+        match done {
+            Ok(()) => return Ok(Outcome::Done),
+            Err(error) if error.status() == Some(404) => match renamed(engine, task, &name).await? {
+                Some(other) => name = other,
+                None => return Ok(Outcome::Done),
+            },
+            Err(CallError::Status { message, .. }) if message.contains("is not running") => {
+                return Ok(Outcome::Done);
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
+async fn stop_within(engine: &Engine, name: &str, seconds: u64) -> Result<(), CallError> {
+    let options = StopContainerOptions { signal: None, t: Some(i32::try_from(seconds).unwrap_or(i32::MAX)) };
+    let limit = Duration::from_secs(seconds) + STOP_MARGIN;
+    engine.call(limit, async |docker| docker.stop_container(name, Some(options)).await).await
+}
+
+/// The id of a task's container that is no longer called as it was: a name that is not there is no proof that the
+/// task has gone. Nothing, if that is what was tried.
+async fn renamed(engine: &Engine, task: &TaskHandle, tried: &str) -> Result<Option<String>, CallError> {
+    let filters = json!({ "label": [format!("{}={}", labels::TASK, task.id)] }).to_string();
+    let path = with_query("/containers/json", &[("all", "1"), ("filters", &filters)]);
+    let found: Vec<wire::Container> = engine.reader.get(&path, DEFAULT_LIMIT).await?;
+    let is_ours = |one: &&wire::Container| {
+        let label = |key: &str| one.labels.get(key).map(String::as_str);
+        label(labels::STACK) == Some(task.stack.as_str())
+            && label(labels::SERVICE) == Some(task.service.as_str())
+    };
+    Ok(found.iter().find(is_ours).map(|one| one.id.clone()).filter(|id| id != tried))
+}
+
 async fn remove(engine: &Engine, task: &TaskHandle) -> Result<Outcome, Stop> {
-    let name = task.container_name();
+    let (mut name, mut is_going) = (task.container_name(), false);
     for _ in 0..REMOVAL_TRIES_MAX {
         let options = RemoveContainerOptions { v: true, force: false, link: false };
         let remove = async |docker: Docker| docker.remove_container(&name, Some(options)).await;
         match engine.call(DEFAULT_LIMIT, remove).await {
             Ok(()) => return Ok(Outcome::Done),
-            Err(error) if error.status() == Some(404) => return Ok(Outcome::Done),
+            Err(error) if error.status() == Some(404) && is_going => return Ok(Outcome::Done),
+            Err(error) if error.status() == Some(404) => match renamed(engine, task, &name).await? {
+                Some(other) => name = other,
+                None => return Ok(Outcome::Done),
+            },
             Err(CallError::Status { code: 409, message }) if message.contains("already in progress") => {
+                is_going = true;
                 sleep(REMOVAL_PAUSE).await;
             }
             Err(error) => return Err(error.into()),

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::model::Format;
 use crate::model::action::TaskPlan;
 use crate::model::ids::{ClusterName, NodeName, ServiceName, SpecHash, StackName, TaskId};
 use crate::model::spec::{NetworkSpec, TaskSpec, VolumeSpec};
@@ -26,6 +27,8 @@ pub const ATTEMPT: &str = "io.stackctl.attempt";
 pub const JOB: &str = "io.stackctl.job";
 /// Hash of the spec.
 pub const SPEC_HASH: &str = "io.stackctl.spec-hash";
+/// The [`Format`] of the labels, and which versions may read and change them; absent in the first format.
+pub const FORMAT: &str = "io.stackctl.format";
 /// The spec it was made from, as canonical JSON.
 pub const SPEC: &str = "io.stackctl.spec";
 
@@ -44,6 +47,7 @@ pub fn of_task(plan: &TaskPlan) -> BTreeMap<String, String> {
             (SLOT, slot_text(&plan.slot)),
             (TASK, plan.id.to_string()),
             (ATTEMPT, plan.attempt.to_string()),
+            (FORMAT, Format::CURRENT.to_string()),
             (SPEC_HASH, service.spec_hash.to_string()),
             (SPEC, service.spec_json.to_string()),
         ]
@@ -77,6 +81,7 @@ fn of_shared(
     let mut labels = users.clone();
     labels.insert(STACK.to_owned(), stack.to_string());
     labels.insert(CLUSTER.to_owned(), cluster.to_string());
+    labels.insert(FORMAT.to_owned(), Format::CURRENT.to_string());
     labels
 }
 
@@ -136,6 +141,10 @@ pub fn read(cluster: &ClusterName, labels: &BTreeMap<String, String>, cache: &mu
 }
 
 fn read_task(labels: &BTreeMap<String, String>, cache: &mut SpecCache) -> Result<TaskLabels, String> {
+    // First of all: nothing else need be as this version knows it.
+    let format = labels.get(FORMAT).map_or(Ok(Format::FIRST), |text| text.parse());
+    let format: Format = format.map_err(|why| format!("its label {FORMAT} cannot be read: {why}"))?;
+    format.check_write().map_err(|why| why.to_string())?;
     let label = |key: &str| match labels.get(key) {
         Some(value) if !value.is_empty() => Ok(value.as_str()),
         Some(_) | None => Err(format!("its label {key} is missing")),
@@ -230,6 +239,13 @@ pub(in crate::fleet) mod tests {
     }
 
     #[test]
+    fn labels_of_the_first_format_have_no_number() {
+        let mut labels = of_task(&plan(TaskSpec::default(), Slot::Replica(1), Vec::new()));
+        assert_eq!(labels.remove(FORMAT), Some(Format::CURRENT.to_string()));
+        assert!(matches!(reading(&labels), Reading::Task(_)));
+    }
+
+    #[test]
     fn another_cluster_is_foreign() {
         let mut labels = of_task(&plan(TaskSpec::default(), Slot::Replica(1), Vec::new()));
         labels.insert(CLUSTER.into(), "staging".into());
@@ -245,7 +261,11 @@ pub(in crate::fleet) mod tests {
             labels.remove(key);
             assert_eq!(unreadable(&labels), format!("its label {key} is missing"));
         }
+        let ours = crate::model::format::Version::ours();
+        let newer = format!("it has format 9: stackctl 99.0.0 or newer may change it, and this is {ours}");
         for (key, value, why) in [
+            (FORMAT, "9 read=0.1.0 write=99.0.0", newer.as_str()),
+            (FORMAT, "x", "its label io.stackctl.format cannot be read: `x` is no format"),
             (SLOT, "-1", "its label io.stackctl.slot says `-1`"),
             (SLOT, "node:", "its label io.stackctl.slot says `node:`"),
             (ATTEMPT, "x", "its label io.stackctl.attempt says `x`"),

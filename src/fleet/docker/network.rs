@@ -100,7 +100,7 @@ mod tests {
                 "Options": { "com.docker.network.driver.mtu": "1400" },
                 "Labels": {
                     "com.docker.stack.namespace": "efk",
-                    "io.stackctl.cluster": "prod",
+                    "io.stackctl.cluster": "prod", "io.stackctl.format": crate::model::Format::CURRENT.to_string(),
                     "io.stackctl.spec-hash": hash.as_str(),
                 },
             })

@@ -8,7 +8,7 @@ use crate::fleet::registers;
 use crate::model::action::TaskHandle;
 use crate::model::ids::{ClusterName, NodeName, StackName, TaskId};
 use crate::model::image::ImageRef;
-use crate::model::node::{ForeignContainer, NodeFacts, ObservedNetwork, Plugins};
+use crate::model::node::{ForeignContainer, NodeFacts, ObservedNetwork, Plugins, UnreadableContainer};
 use crate::model::spec::{HostPort, Platform, Protocol};
 use crate::model::task::{Health, Task, TaskStatus};
 use crate::model::time::Timestamp;
@@ -124,17 +124,58 @@ pub(in crate::fleet) fn facts(
     for container in &containers {
         match labels::read(cluster, &container.labels, &mut cache) {
             Reading::Foreign => facts.foreign.push(foreign(container)),
-            Reading::Unreadable(why) => facts.unreadable.push((container.name().to_owned(), why)),
+            Reading::Unreadable(why) => facts.unreadable.push(unreadable(container, why)),
             Reading::Task(read) => match task(container, *read, node, host_now) {
                 Ok(task) => facts.tasks.push(task),
-                Err(why) => facts.unreadable.push((container.name().to_owned(), why)),
+                Err(why) => facts.unreadable.push(unreadable(container, why)),
             },
         }
     }
     facts.tasks.sort_by(|a, b| a.container.cmp(&b.container));
+    drop_copies(&mut facts);
     facts.foreign.sort_by(|a, b| a.name.cmp(&b.name));
     facts.unreadable.sort();
     facts
+}
+
+fn unreadable(container: &wire::Container, why: String) -> UnreadableContainer {
+    UnreadableContainer {
+        name: container.name().to_owned(),
+        stack: container.labels.get(labels::STACK).map(|name| StackName::unchecked(name)),
+        is_live: status_of(container).map_or(true, TaskStatus::is_live),
+        why,
+    }
+}
+
+/// Of containers with one task's labels the one with its name is the task. The others are copies: `docker commit`
+/// takes labels over into an image, and so into every container of that image.
+fn drop_copies(facts: &mut NodeFacts) {
+    let is_named = |task: &Task| task.container == handle_of(task).container_name();
+    let mut named: BTreeMap<TaskId, String> = BTreeMap::new();
+    for task in &facts.tasks {
+        let known = named.entry(task.id.clone()).or_insert_with(|| task.container.clone());
+        if is_named(task) {
+            known.clone_from(&task.container);
+        }
+    }
+    let (tasks, copies): (Vec<Task>, Vec<Task>) =
+        std::mem::take(&mut facts.tasks).into_iter().partition(|task| named[&task.id] == task.container);
+    facts.tasks = tasks;
+    facts.unreadable.extend(copies.into_iter().map(|task| UnreadableContainer {
+        why: format!("it has the labels of `{}`", named[&task.id]),
+        is_live: task.is_live(),
+        stack: Some(task.stack),
+        name: task.container,
+    }));
+}
+
+fn handle_of(task: &Task) -> TaskHandle {
+    TaskHandle {
+        id: task.id.clone(),
+        stack: task.stack.clone(),
+        service: task.service.clone(),
+        slot: task.slot.clone(),
+    }
 }
 
 fn task(
@@ -150,8 +191,9 @@ fn task(
         slot: read.slot.clone(),
     };
     let name = handle.container_name();
-    if container.name() != name {
-        return Err(format!("it was renamed; by its labels it is `{name}`"));
+    // A task that was renamed is still that task. What was made of an image with a task's labels is not.
+    if container.name() != name && container.image != read.spec.pinned_image() {
+        return Err(format!("it has the labels of `{name}`, and neither its name nor its image"));
     }
     let status = status_of(container)?;
     let created_at = Timestamp(container.created.saturating_mul(1000));
@@ -169,7 +211,7 @@ fn task(
         is_job: read.is_job,
         spec_hash: read.spec_hash,
         spec: read.spec,
-        container: name,
+        container: container.name().to_owned(),
         status,
         created_at,
         since,

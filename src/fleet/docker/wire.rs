@@ -84,6 +84,8 @@ pub(in crate::fleet) struct Container {
     pub id: String,
     #[serde(deserialize_with = "or_default")]
     pub names: Vec<String>,
+    /// The image as it was asked for when the container was made.
+    pub image: String,
     pub created: i64,
     pub state: String,
     pub status: String,

@@ -277,12 +277,14 @@ impl<'o> Planner<'o> {
             if facts.swarm_active {
                 self.notes.push(Note::SwarmModeActive { node: member.name.clone() });
             }
-            for (container, why) in &facts.unreadable {
-                self.notes.push(Note::UnreadableContainer {
-                    node: member.name.clone(),
-                    container: container.clone(),
-                    why: why.clone(),
-                });
+            for found in &facts.unreadable {
+                let (node, container) = (member.name.clone(), found.name.clone());
+                let why = found.why.clone();
+                if found.may_work_in(&self.spec.name) {
+                    self.problems.push(Problem::NotUnderstood { node, container, why });
+                } else {
+                    self.notes.push(Note::UnreadableContainer { node, container, why });
+                }
             }
         }
         let users = |name: &str| {

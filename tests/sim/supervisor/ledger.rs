@@ -160,7 +160,8 @@ impl SimLedger {
 
     fn value(&mut self, data: serde_json::Value) -> Value {
         self.values += 1;
-        Value { id: format!("v{}", self.values), managers: self.registers.names.to_vec(), data }
+        let format = stackctl::model::Format::CURRENT;
+        Value { id: format!("v{}", self.values), managers: self.registers.names.to_vec(), format, data }
     }
 
     pub fn stacks(&self) -> Result<BTreeSet<StackName>, String> {
