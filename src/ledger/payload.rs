@@ -181,6 +181,13 @@ mod tests {
     }
 
     #[test]
+    fn a_program_that_knows_no_formats_finds_nothing_to_read() {
+        let text = value(serde_json::json!({ "x": 1 })).pack();
+        let error = serde_json::from_str::<FirstFrame>(&text).unwrap_err().to_string();
+        assert!(error.starts_with("missing field `data`"), "{error}");
+    }
+
+    #[test]
     fn a_newer_value_says_which_version_is_needed_whatever_else_is_in_it() {
         let text = r#"{"format":9,"read":"99.0.0","write":"99.1.0","sealed":"?"}"#;
         let Err(NotRead::TooOld(why)) = Value::unpack(text) else { panic!() };

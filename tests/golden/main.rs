@@ -46,6 +46,7 @@ mod mask;
 mod recorded;
 mod samples;
 mod shop;
+mod skew;
 mod templates;
 mod trouble;
 mod vocabulary;

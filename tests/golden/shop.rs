@@ -80,6 +80,12 @@ pub fn stand_still(world: &mut World) {
 /// Two releases, a heal, and operations of each kind that a ledger remembers.
 pub fn lived_in() -> Hosts {
     let hosts = empty();
+    live_in(&hosts);
+    hosts
+}
+
+/// The same, by whichever program the room has.
+pub fn live_in(hosts: &Hosts) {
     hosts.expect(0, "deploy --yes -m first shop");
     hosts.stackfile(&STACKFILE.replace("LEVEL: info", "LEVEL: debug"));
     hosts.expect(0, "deploy --yes shop");
@@ -88,7 +94,6 @@ pub fn lived_in() -> Hosts {
     hosts.expect(0, "reconcile --once");
     hosts.expect(0, "node update --availability pause --label-add disk=ssd h3");
     hosts.expect(0, "suspend -m repairs shop");
-    hosts
 }
 
 /// What is on a host, as it was asked for: enough to make it again.
