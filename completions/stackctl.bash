@@ -653,7 +653,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__diff)
-            opts="-c -i -q -v -h --compose-file --profile --env-file --strict-docker --prune --resolve-image --with-registry-auth --simulate-loss --simulate-add --against --out --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-c -i -q -v -h --compose-file --profile --env-file --strict-docker --prune --resolve-image --with-registry-auth --simulate-loss --simulate-add --against --key --out --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -721,6 +721,21 @@ _stackctl() {
                     return 0
                     ;;
                 --against)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --key)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -3968,7 +3983,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__snapshot)
-            opts="-o -i -q -v -h --output --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-o -i -q -v -h --output --key-out --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3990,6 +4005,21 @@ _stackctl() {
                     return 0
                     ;;
                 -o)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --key-out)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"

@@ -130,6 +130,7 @@ never\t'Never: each host resolves the tag by itself'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l simulate-loss -d 'Plan as if these nodes were lost' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l simulate-add -d 'Plan as if this node were there too: NAME[:label=VALUE,…][:cpus=N,memory=SIZE]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l against -d 'Compare with a snapshot, and ask no host: a tag whose digest the snapshot does not have stays a tag' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l key -d 'With --against: the key that `snapshot --key-out` wrote [default: the value of `STACKCTL_SNAPSHOT_KEY`]. Without it hidden values cannot be compared, which counts as a difference' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l out -d 'Also save the plan to this file: `stackctl deploy FILE` carries out exactly that plan, or refuses it' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l format -d 'How to show it' -r -f -a "text\t'For people'
 json\t'For programs: one JSON object'
@@ -147,6 +148,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s q -l quiet -d
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s v -l verbose -d 'Print more details'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand snapshot" -s o -l output -d 'Write it to this file [default: stdout]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand snapshot" -l key-out -d 'Also write the key of its marks to this file: `diff --against` compares hidden values with it. Whoever has the key can check a guess at a value' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand snapshot" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand snapshot" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand snapshot" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r

@@ -78,7 +78,7 @@ impl Inputs {
     /// Replaces values of variables and digests of files by marks. Files may hold passwords too, and a whole digest
     /// would confirm a guess.
     #[must_use]
-    pub fn masked(mut self, salt: &Salt) -> Self {
+    pub fn masked(mut self, salt: &Salt<'_>) -> Self {
         for (path, digest) in &mut self.files {
             if let Some(digest) = digest {
                 *digest = salt.mark(&format!("file {path}"), digest);
@@ -146,7 +146,7 @@ mod tests {
         let recorder = Recorder::new(&files, &env);
         assert!(recorder.read("/etc/a.conf").is_ok() && recorder.read("/etc/.env").is_err());
         assert_eq!(recorder.variable("TAG").as_deref(), tag);
-        recorder.inputs().masked(&Salt::new("test"))
+        recorder.inputs().masked(&Salt::new(&crate::model::MarkKey::unset(), "test"))
     }
 
     #[test]

@@ -2,12 +2,9 @@
 //!
 //! Passwords belong into secrets, but people also put them into variables, labels, commands and options of log
 //! drivers, under any name. A diff only needs to know whether two values are equal. So each value is replaced by a
-//! mark: 32 bits of a hash over the value, the cluster and its place.
+//! [mark](crate::model::marks) under the cluster's key: without the key, a mark confirms no guess.
 //!
-//! A mark is short on purpose. Two different values have the same mark once in four billion, so a change is visible;
-//! and since many values have the same mark, a mark does not confirm a guess. It is no protection of weak passwords:
-//! from a list of ten likely ones, a mark reveals the right one. Users with weak passwords in variables should
-//! protect snapshots like their stackfiles.
+//! Snapshots of versions before 0.3.0 have marks without a key ([`FirstSalt`]); they are read, and no longer written.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,30 +12,74 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use crate::model::ids::hex;
-use crate::model::spec::{Attachment, FileMount, Healthcheck, Logging};
-use crate::model::{ClusterName, StackSpec, Task, TaskSpec};
+use crate::model::marks::each_value;
+use crate::model::{ClusterName, MarkKey, Marks, StackSpec, Task, TaskSpec};
 
-/// Bytes of a mark.
-const BYTES: usize = 4;
-
-/// The key of marks: the cluster and the service that a value belongs to.
+/// Makes the marks of one place, such as `prod/shop`.
 #[derive(Debug, Clone)]
-pub struct Salt(String);
+pub struct Salt<'a> {
+    key: &'a MarkKey,
+    place: String,
+}
 
-impl Salt {
-    /// For values of one place: `prod/shop`.
+impl<'a> Salt<'a> {
+    /// For values of one place.
     #[must_use]
-    pub fn new(place: &str) -> Self {
-        Self(place.to_owned())
+    pub fn new(key: &'a MarkKey, place: &str) -> Self {
+        Self { key, place: place.to_owned() }
     }
 
+    /// The mark of a value.
+    #[must_use]
+    pub fn mark(&self, place: &str, value: &str) -> String {
+        self.key.mark(&["file", &self.place, place, value])
+    }
+}
+
+/// A task's spec for a file: labels are marked as well, since the file may go further than the engine's own answers.
+#[must_use]
+pub fn masked_task(key: &MarkKey, task: &Task) -> TaskSpec {
+    let marks = Marks::of(key, &task.stack, &task.service);
+    let mut spec = match task.key_id {
+        Some(_) => TaskSpec::clone(&task.spec),
+        None => marks.masked(&task.spec),
+    };
+    for (name, value) in &mut spec.labels {
+        *value = marks.mark(&format!("labels {name}"), value);
+    }
+    spec
+}
+
+/// The spec of a file with the labels of `wanted` in place of their own marks. Other values stay marks.
+#[must_use]
+pub fn with_labels(key: &MarkKey, task: &Task, masked: &TaskSpec, wanted: &TaskSpec) -> TaskSpec {
+    let marks = Marks::of(key, &task.stack, &task.service);
+    let mut spec = masked.clone();
+    for (name, value) in &mut spec.labels {
+        let same =
+            wanted.labels.get(name).filter(|same| marks.mark(&format!("labels {name}"), same) == *value);
+        if let Some(same) = same {
+            value.clone_from(same);
+        }
+    }
+    spec
+}
+
+/// Bytes of a mark of the first format.
+const FIRST_BYTES: usize = 4;
+
+/// The marks of snapshots before 0.3.0: 32 bits of a hash over the value, the cluster and its place, without a key.
+#[derive(Debug, Clone)]
+pub struct FirstSalt(String);
+
+impl FirstSalt {
     /// For values of a task's service.
     #[must_use]
     pub fn of(cluster: &ClusterName, task: &Task) -> Self {
         Self(format!("{cluster}/{}/{}", task.stack, task.service))
     }
 
-    /// `(hidden:1a2b3c4d)`, understandable wherever it is shown.
+    /// `(hidden:1a2b3c4d)`
     #[must_use]
     pub fn mark(&self, place: &str, value: &str) -> String {
         let mut hash = Sha256::new();
@@ -46,15 +87,7 @@ impl Salt {
             hash.update(part.len().to_le_bytes());
             hash.update(part.as_bytes());
         }
-        format!("(hidden:{})", hex(&hash.finalize()[..BYTES]))
-    }
-
-    /// The spec with marks for values.
-    #[must_use]
-    pub fn masked(&self, spec: &TaskSpec) -> TaskSpec {
-        let mut spec = spec.clone();
-        each_value(&mut spec, &mut |place, value| *value = self.mark(place, value));
-        spec
+        format!("(hidden:{})", hex(&hash.finalize()[..FIRST_BYTES]))
     }
 
     /// The spec with the values of `wanted` in place of their own marks.
@@ -85,17 +118,18 @@ pub fn is_masked(path: &str) -> bool {
 
 /// A whole stack with marks for values, and without the contents of its configs.
 #[must_use]
-pub fn masked_stack(cluster: &ClusterName, spec: &StackSpec) -> StackSpec {
+pub fn masked_stack(cluster: &ClusterName, spec: &StackSpec, key: &MarkKey) -> StackSpec {
     let mut spec = spec.clone();
     let StackSpec { name, services, networks, volumes, configs, secrets } = &mut spec;
-    let salt = Salt(format!("{cluster}/{name}"));
+    let salt = Salt::new(key, &format!("{cluster}/{name}"));
     let all = |place: &str, values: &mut BTreeMap<String, String>| {
         for (key, value) in values {
             *value = salt.mark(&format!("{place} {key}"), value);
         }
     };
     for (service, spec) in services {
-        spec.task = Arc::new(Salt(format!("{cluster}/{name}/{service}")).masked(&spec.task));
+        let of_service = Salt::new(key, &format!("{cluster}/{name}/{service}"));
+        each_value(Arc::make_mut(&mut spec.task), &mut |place, value| *value = of_service.mark(place, value));
         all(&format!("services {service}"), &mut spec.labels);
     }
     for (key, network) in networks {
@@ -118,112 +152,6 @@ pub fn masked_stack(cluster: &ClusterName, spec: &StackSpec) -> StackSpec {
     spec
 }
 
-/// Every free-form value, with its place. A new field of a spec does not compile until this function decides
-/// whether to mask it.
-fn each_value(spec: &mut TaskSpec, act: &mut dyn FnMut(&str, &mut String)) {
-    let TaskSpec {
-        command,
-        entrypoint,
-        environment,
-        labels,
-        logging,
-        healthcheck,
-        networks,
-        configs,
-        secrets,
-        // Names, numbers, fixed words, paths and addresses stay readable: the plan consists of them.
-        image: _,
-        digest: _,
-        hostname: _,
-        domainname: _,
-        user: _,
-        group_add: _,
-        working_dir: _,
-        stdin_open: _,
-        tty: _,
-        cap_add: _,
-        cap_drop: _,
-        privileged: _,
-        security_opt: _,
-        devices: _,
-        device_cgroup_rules: _,
-        sysctls: _,
-        ulimits: _,
-        init: _,
-        read_only: _,
-        shm_size: _,
-        ipc: _,
-        pid: _,
-        network_mode: _,
-        userns_mode: _,
-        cgroupns_mode: _,
-        cgroup_parent: _,
-        mac_address: _,
-        runtime: _,
-        isolation: _,
-        oom_score_adj: _,
-        stop_signal: _,
-        stop_grace_period: _,
-        dns: _,
-        dns_search: _,
-        dns_opt: _,
-        extra_hosts: _,
-        resources: _,
-        restart_policy: _,
-        ports: _,
-        volumes: _,
-        force_update: _,
-    } = spec;
-    for (words, place) in [(command, "command"), (entrypoint, "entrypoint")] {
-        each_word(words.iter_mut().flatten(), place, act);
-    }
-    for (name, value) in environment {
-        if let Some(value) = value {
-            act(&format!("environment {name}"), value);
-        }
-    }
-    for (name, value) in labels {
-        act(&format!("labels {name}"), value);
-    }
-    if let Some(Logging { driver: _, options }) = logging {
-        for (name, value) in options {
-            act(&format!("logging {name}"), value);
-        }
-    }
-    if let Some(Healthcheck {
-        test,
-        interval: _,
-        timeout: _,
-        retries: _,
-        start_period: _,
-        start_interval: _,
-    }) = healthcheck
-    {
-        each_word(test.iter_mut(), "healthcheck", act);
-    }
-    for (network, attachment) in networks {
-        let Attachment { driver_opts, aliases: _, ipv4_address: _, ipv6_address: _ } = &mut **attachment;
-        for (name, value) in driver_opts {
-            act(&format!("networks {network} {name}"), value);
-        }
-    }
-    for (files, kind) in [(configs, "configs"), (secrets, "secrets")] {
-        for (target, FileMount { content, source: _, uid: _, gid: _, mode: _ }) in files {
-            act(&format!("{kind} {target}"), content);
-        }
-    }
-}
-
-fn each_word<'w>(
-    words: impl Iterator<Item = &'w mut String>,
-    place: &str,
-    act: &mut dyn FnMut(&str, &mut String),
-) {
-    for (at, word) in words.enumerate() {
-        act(&format!("{place} {at}"), word);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,14 +166,40 @@ mod tests {
         serde_json::from_str(text).unwrap()
     }
 
+    fn task() -> Task {
+        use crate::model::{NodeName, ServiceName, Slot, SpecHash, StackName, TaskId, TaskStatus, Timestamp};
+        Task {
+            id: TaskId::unchecked("t"),
+            stack: StackName::unchecked("shop"),
+            service: ServiceName::unchecked("web"),
+            slot: Slot::Replica(1),
+            node: NodeName::unchecked("h1"),
+            attempt: 1,
+            is_job: false,
+            spec_hash: SpecHash::of(b""),
+            spec: Arc::new(spec()),
+            key_id: None,
+            container: "shop_web.1.t".into(),
+            status: TaskStatus::Created,
+            created_at: Timestamp(0),
+            since: None,
+            published: Vec::new(),
+        }
+    }
+
     #[test]
-    fn no_value_is_left_and_the_same_values_come_back() {
-        let salt = Salt("test/shop/web".into());
-        let masked = salt.masked(&spec());
+    fn no_value_is_left_in_a_file_and_labels_come_back() {
+        let key = MarkKey::new([7; 32]);
+        let masked = masked_task(&key, &task());
         let text = masked.canonical_json();
         assert!(!text.contains("hunter") && text.contains("5s") && text.contains("GONE"), "{text}");
-        assert_eq!(salt.unmasked(&masked, &spec()), spec());
-        assert_eq!(salt.unmasked(&masked, &spec()).hash(), spec().hash());
+        assert_eq!(with_labels(&key, &task(), &masked, &spec()).labels, spec().labels);
+        let other = MarkKey::new([8; 32]);
+        assert_ne!(with_labels(&other, &task(), &masked, &spec()).labels, spec().labels);
+        // What a container of this version says of itself has marks already.
+        let marks = Marks::of(&key, &task().stack, &task().service).masked(&spec());
+        let of_label = Task { spec: Arc::new(marks), key_id: Some(Arc::from(key.id())), ..task() };
+        assert_eq!(masked_task(&key, &of_label), masked);
     }
 
     #[test]
@@ -259,21 +213,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_another_value_stays_hidden() {
-        let salt = Salt("test/shop/web".into());
+    fn marks_of_the_first_format_are_read() {
+        let salt = FirstSalt("test/shop/web".into());
+        let mut masked = spec();
+        each_value(&mut masked, &mut |place, value| *value = salt.mark(place, value));
         let mut wanted = spec();
         wanted.environment.insert("DSN".into(), Some("other".into()));
-        let seen = salt.unmasked(&salt.masked(&spec()), &wanted);
+        let seen = salt.unmasked(&masked, &wanted);
         assert_eq!(seen.environment["MODE"].as_deref(), Some("fast"));
         let hidden = seen.environment["DSN"].as_deref().unwrap();
         assert!(hidden.starts_with("(hidden:") && hidden.len() == 17, "{hidden}");
-        assert_ne!(seen.hash(), wanted.hash());
-    }
-
-    #[test]
-    fn equal_values_at_two_places_have_two_marks() {
-        let salt = Salt("test/shop/web".into());
-        assert_ne!(salt.mark("environment A", "x"), salt.mark("environment B", "x"));
-        assert_ne!(salt.mark("environment A", "x"), Salt("test/shop/db".into()).mark("environment A", "x"));
     }
 }

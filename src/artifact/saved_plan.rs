@@ -19,7 +19,7 @@ use super::redact::{Salt, masked_stack};
 use super::snapshot::fingerprint;
 use crate::model::action::Action;
 use crate::model::ids::sha256_hex;
-use crate::model::{ClusterName, Observed, ServiceName, StackName, StackSpec, Timestamp};
+use crate::model::{ClusterName, MarkKey, Observed, ServiceName, StackName, StackSpec, Timestamp};
 use crate::orchestrator::{Forecast, PlanOptions, Planned, pin};
 
 /// A saved plan.
@@ -32,6 +32,8 @@ pub struct SavedPlan {
     inputs: Inputs,
     /// The stack, with pinned images and masked values.
     spec: StackSpec,
+    /// The id of the key of the marks.
+    key_id: String,
     /// The observation.
     state: String,
     /// The actions.
@@ -119,13 +121,14 @@ impl SavedPlan {
     pub fn of(planned: &Planned, asked: PlanRequest, inputs: Inputs, shown: String) -> Self {
         let observed = planned.observed();
         let stack = planned.spec().name.clone();
-        let salt = Salt::new(&format!("{}/{stack}", observed.cluster));
+        let salt = Salt::new(&observed.key, &format!("{}/{stack}", observed.cluster));
         Self {
             cluster: observed.cluster.clone(),
             at: observed.at,
             asked,
             inputs: inputs.masked(&salt),
-            spec: masked_stack(&observed.cluster, planned.spec()),
+            spec: masked_stack(&observed.cluster, planned.spec(), &observed.key),
+            key_id: observed.key.id(),
             state: fingerprint(observed),
             actions: actions(&planned.plan().forecast),
             shown,
@@ -182,7 +185,7 @@ impl SavedPlan {
     }
 
     /// Compares inputs that were read again, and the stack that they give, with those of the plan: they must be
-    /// equal. Returns the stack with the image digests of the plan.
+    /// equal. `key` is the cluster's key of marks. Returns the stack with the image digests of the plan.
     ///
     /// # Errors
     ///
@@ -191,12 +194,23 @@ impl SavedPlan {
     /// # Panics
     ///
     /// Never: a stack has string keys.
-    pub fn check(&self, mut spec: StackSpec, inputs: Inputs) -> Result<StackSpec, SavedPlanError> {
-        let salt = Salt::new(&format!("{}/{}", self.cluster, self.stack));
+    pub fn check(
+        &self,
+        mut spec: StackSpec,
+        inputs: Inputs,
+        key: &MarkKey,
+    ) -> Result<StackSpec, SavedPlanError> {
+        // A plan for a cluster without a key was made without one: it gets its key from the first release.
+        let key = if self.key_id == MarkKey::unset().id() { &MarkKey::unset() } else { key };
+        if self.key_id != key.id() {
+            let why = format!("cluster {} has another key of marks than at {}", self.cluster, self.at);
+            return Err(SavedPlanError::Stale { why });
+        }
+        let salt = Salt::new(key, &format!("{}/{}", self.cluster, self.stack));
         let mut changed = self.inputs.changed(&inputs.masked(&salt));
         self.pin(&mut spec);
         // Goes through text, like the one in the plan: numbers may lose a last digit there.
-        let text = serde_json::to_string(&masked_stack(&self.cluster, &spec)).expect("string keys");
+        let text = serde_json::to_string(&masked_stack(&self.cluster, &spec, key)).expect("string keys");
         let masked: StackSpec = serde_json::from_str(&text).expect("it was just written");
         if changed.is_empty() && masked != self.spec {
             changed.push(format!(

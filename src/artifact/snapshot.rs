@@ -10,15 +10,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::envelope::in_order;
-use super::redact::Salt;
+use super::redact::{FirstSalt, masked_task, with_labels};
 use crate::model::ids::{TaskId, sha256_hex};
 use crate::model::node::{NodeFacts, NodeView, Unreachable};
 use crate::model::observed::ObservedNode;
 use crate::model::spec::Strategy;
 use crate::model::task::Slot;
 use crate::model::{
-    ClusterName, Member, NodeName, Observed, ServiceName, SpecHash, StackName, StackSpec, Task, TaskSpec,
-    TaskStatus, Timestamp,
+    ClusterName, MarkKey, Member, NodeName, Observed, ServiceName, SpecHash, StackName, StackSpec, Task,
+    TaskSpec, TaskStatus, Timestamp,
 };
 use crate::orchestrator::{Drifted, PlanOptions};
 
@@ -31,6 +31,9 @@ pub struct Document {
     /// Settings of the inventory that influence a plan.
     strategy: Strategy,
     task_history: u32,
+    /// The id of the key of the marks; absent in the first format, whose marks have no key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_id: Option<String>,
     nodes: BTreeMap<NodeName, Node>,
     /// Why the node records of the ledger are unknown, if they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,7 +80,7 @@ struct TaskSeen {
     attempt: u32,
     is_job: bool,
     spec: String,
-    /// The mark of the spec's hash.
+    /// The hash of the spec, under the key of the marks; of the first format a mark of one.
     hash: String,
     container: String,
     status: TaskStatus,
@@ -98,7 +101,7 @@ impl Document {
         stacks: BTreeMap<StackName, Stack>,
         ledger_unknown: Option<String>,
     ) -> Self {
-        let mut specs = Specs { cluster: &observed.cluster, masked: BTreeMap::new(), known: BTreeMap::new() };
+        let mut specs = Specs { key: &observed.key, masked: BTreeMap::new(), known: BTreeMap::new() };
         let nodes = observed.nodes.iter().map(|(name, node)| {
             let member = Member { address: String::new(), found_by: None, ..node.member.clone() };
             let seen = match &node.view {
@@ -118,6 +121,7 @@ impl Document {
             at: observed.at,
             strategy: options.strategy,
             task_history: options.task_history,
+            key_id: Some(observed.key.id()),
             nodes: nodes.collect(),
             records_unknown: observed.records_unknown.clone(),
             hosts_unknown: observed.hosts_unknown.clone(),
@@ -138,12 +142,19 @@ impl Document {
         }
     }
 
-    /// The observation. Values equal to those of the declared stack become readable; others stay hidden.
+    /// Whether a key is the one that the marks were made with. Marks of the first format need none.
+    #[must_use]
+    pub fn is_marked_with(&self, key: &MarkKey) -> bool {
+        self.key_id.as_ref().is_none_or(|id| *id == key.id())
+    }
+
+    /// The observation, under a key of marks. Values equal to those of the declared stack can be told; without the key
+    /// of the marks none can.
     ///
     /// # Errors
     ///
     /// The document is invalid, in words.
-    pub fn observed(&self, wanted: &StackSpec) -> Result<Observed, String> {
+    pub fn observed(&self, wanted: &StackSpec, key: &MarkKey) -> Result<Observed, String> {
         let mut known: BTreeMap<(&ServiceName, &str), Arc<TaskSpec>> = BTreeMap::new();
         let mut nodes = BTreeMap::new();
         for (name, node) in &self.nodes {
@@ -151,7 +162,7 @@ impl Document {
                 (Some(facts), None) => {
                     let mut facts = facts.clone();
                     for seen in &node.tasks {
-                        facts.tasks.push(self.task(seen, name, wanted, &mut known)?);
+                        facts.tasks.push(self.task(seen, name, wanted, key, &mut known)?);
                     }
                     NodeView::Facts(facts)
                 }
@@ -160,13 +171,18 @@ impl Document {
             };
             nodes.insert(name.clone(), ObservedNode { member: node.member.clone(), view });
         }
-        Ok(Observed {
+        let mut observed = Observed {
             cluster: self.cluster.clone(),
             at: self.at,
+            key: key.clone(),
             nodes,
             records_unknown: self.records_unknown.clone(),
             hosts_unknown: self.hosts_unknown.clone(),
-        })
+        };
+        if self.key_id.is_none() {
+            observed.settle();
+        }
+        Ok(observed)
     }
 
     fn task<'d>(
@@ -174,6 +190,7 @@ impl Document {
         seen: &'d TaskSeen,
         node: &NodeName,
         wanted: &StackSpec,
+        key: &MarkKey,
         known: &mut BTreeMap<(&'d ServiceName, &'d str), Arc<TaskSpec>>,
     ) -> Result<Task, String> {
         let masked = self.specs.get(&seen.spec).ok_or_else(|| format!("no spec {}", seen.spec))?;
@@ -187,23 +204,23 @@ impl Document {
             is_job: seen.is_job,
             spec_hash: SpecHash::unchecked(&seen.hash),
             spec: Arc::default(),
+            key_id: self.key_id.as_deref().map(Arc::from),
             container: seen.container.clone(),
             status: seen.status,
             created_at: seen.created_at,
             since: seen.since,
             published: seen.published.clone(),
         };
-        let salt = Salt::of(&self.cluster, &task);
-        let unmask = || match wanted.services.get(seen.service.as_str()) {
-            Some(service) if wanted.name == seen.stack => Arc::new(salt.unmasked(masked, &service.task)),
-            _ => Arc::new(masked.clone()),
+        let declared = wanted.services.get(seen.service.as_str()).filter(|_| wanted.name == seen.stack);
+        let unmask = || {
+            Arc::new(match (declared, &self.key_id) {
+                (None, _) => masked.clone(),
+                (Some(service), None) => FirstSalt::of(&self.cluster, &task).unmasked(masked, &service.task),
+                (Some(service), Some(_)) => with_labels(key, &task, masked, &service.task),
+            })
         };
-        task.spec = Arc::clone(known.entry((&seen.service, &seen.spec)).or_insert_with(unmask));
-        let hash = task.spec.hash();
-        // An older version may have hashed a task differently: such a task counts as different.
-        if salt.mark("hash", hash.as_str()) == seen.hash {
-            task.spec_hash = hash;
-        }
+        let spec = Arc::clone(known.entry((&seen.service, &seen.spec)).or_insert_with(unmask));
+        task.spec = spec;
         Ok(task)
     }
 }
@@ -223,7 +240,7 @@ pub fn fingerprint(observed: &Observed) -> String {
 
 /// Masks specs.
 struct Specs<'a> {
-    cluster: &'a ClusterName,
+    key: &'a MarkKey,
     masked: BTreeMap<String, TaskSpec>,
     /// By service and hash: a service of a thousand tasks is masked once.
     known: BTreeMap<(StackName, ServiceName, SpecHash), String>,
@@ -231,10 +248,9 @@ struct Specs<'a> {
 
 impl Specs<'_> {
     fn task(&mut self, task: &Task) -> TaskSeen {
-        let salt = Salt::of(self.cluster, task);
         let key = (task.stack.clone(), task.service.clone(), task.spec_hash.clone());
         let spec = self.known.entry(key).or_insert_with(|| {
-            let masked = salt.masked(&task.spec);
+            let masked = masked_task(self.key, task);
             let name =
                 sha256_hex(format!("{}/{}/{}", task.stack, task.service, masked.canonical_json()).as_bytes());
             let name = name[..12].to_owned();
@@ -249,7 +265,7 @@ impl Specs<'_> {
             attempt: task.attempt,
             is_job: task.is_job,
             spec: spec.clone(),
-            hash: salt.mark("hash", task.spec_hash.as_str()),
+            hash: task.spec_hash.to_string(),
             container: task.container.clone(),
             status: task.status,
             created_at: task.created_at,

@@ -13,7 +13,7 @@ use super::ui::Ui;
 use crate::compose::Variables;
 use crate::compose::config::{Loss, for_docker, text};
 use crate::model::json::json_lines;
-use crate::model::{ServiceName, StackName, StackSpec};
+use crate::model::{MarkKey, Marks, ServiceName, ServiceSpec, StackName, StackSpec};
 use crate::swarm;
 use crate::yaml::closest;
 
@@ -149,7 +149,10 @@ fn hashes(spec: &StackSpec, wanted: &[String]) -> Result<String, Failure> {
         return Err(Failure::refused(ConfigError::UnknownService { name: name.clone(), help }));
     }
     let services = spec.services.values().filter(|s| is_all || wanted.iter().any(|w| w == s.name.as_str()));
-    Ok(lines(services.map(|service| format!("{} {}", service.name, service.task.hash()))))
+    // Of the file alone: the hashes of a cluster are made with its key.
+    let key = MarkKey::unset();
+    let hash = |service: &ServiceSpec| Marks::of(&key, &spec.name, &service.name).hash(&service.task);
+    Ok(lines(services.map(|service| format!("{} {}", service.name, hash(service)))))
 }
 
 fn lines(lines: impl Iterator<Item = String>) -> String {

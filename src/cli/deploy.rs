@@ -142,11 +142,13 @@ fn of_plan(args: &Deploy, path: &Path, context: &Context) -> Result<Exit, Failur
         return Err(Failure::usage(SavedPlanError::SaysAll { path: path.to_owned() }));
     }
     let saved = saved_plan::open(path, context)?;
-    let spec = saved_plan::read_again(&saved, context)?;
+    let (spec, inputs) = saved_plan::read_again(&saved, context)?;
     let stackfiles = saved_plan::stackfiles(&saved);
     cluster::with(context, args.start.connect(), async |cluster| {
         let options = PlanOptions { atomic: args.atomic, ..saved_plan::options(&saved, cluster) };
         let choices = RolloutOptions { is_exact: true, ..args.start.choices("deploy") };
+        let key = cluster.marks_key().await.map_err(Failure::refused)?;
+        let spec = saved.check(spec, inputs, &key).map_err(Failure::refused)?;
         let plan = async { saved.plan_again(cluster.observe().await, spec, options) };
         let draft = if choices.dry_run { None } else { Some(draft(args, &stackfiles)?) };
         let job = Record::job(cluster, saved.stack(), draft, plan).await;

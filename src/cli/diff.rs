@@ -75,6 +75,10 @@ pub struct Diff {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["other", "with_registry_auth"])]
     pub against: Option<PathBuf>,
+    /// With --against: the key that `snapshot --key-out` wrote [default: the value of
+    /// `STACKCTL_SNAPSHOT_KEY`]. Without it hidden values cannot be compared, which counts as a difference
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key: Option<PathBuf>,
     /// Also save the plan to this file: `stackctl deploy FILE` carries out exactly that plan, or refuses it
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["other", "against", "simulate_loss", "simulate_add"])]
@@ -203,7 +207,7 @@ fn diff(args: &Diff, context: &Context) -> Result<Exit, Failure> {
         match remembered {
             Ok(remembered) if is_real => {
                 let drift = drifted(planned.observed(), &remembered.history);
-                planned = planned.with_drift(drift);
+                planned = planned.with_drift(drift).with_known(remembered.history.newest_specs());
             }
             Ok(_) => {}
             Err(error) => context.ui.detail(&format!("Drift is unknown: {error}")),
@@ -274,7 +278,8 @@ fn show(
 fn of_release(args: &Diff, name: &ReleaseName, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster| {
         let ledger = &cluster.ledger;
-        let release = release(context, ledger, name).await?;
+        let history = remembered(ledger, &name.stack).await?.history;
+        let release = find_named(&context.ui, name, &history).map(|(_, release, _)| release.clone())?;
         if let Some(other) = &args.other {
             let to = self::release(context, ledger, other).await?;
             return Ok(between(context, (name, &release), (other, &to)));
@@ -283,6 +288,7 @@ fn of_release(args: &Diff, name: &ReleaseName, context: &Context) -> Result<Exit
         let mut spec = release.spec;
         pin::keep_forced(&mut spec, observed.tasks().filter(|task| task.stack == name.stack));
         let planned = Planned::make(observed, spec, cluster.plan_options(true));
+        let planned = planned.with_known(history.newest_specs());
         show(args, context, &planned, None, None)
     })
 }

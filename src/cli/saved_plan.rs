@@ -67,10 +67,10 @@ pub(super) fn stackfiles(saved: &SavedPlan) -> Stackfiles {
     }
 }
 
-/// Reads the inputs again, which must be the same and give the same stack.
-pub(super) fn read_again(saved: &SavedPlan, context: &Context) -> Result<StackSpec, Failure> {
+/// Reads the inputs again. [`SavedPlan::check`] compares them.
+pub(super) fn read_again(saved: &SavedPlan, context: &Context) -> Result<(StackSpec, Inputs), Failure> {
     let (loaded, inputs) = stackfiles(saved).load_recorded(saved.asked().stack.as_ref(), context)?;
-    saved.check(loaded.spec, inputs).map_err(Failure::refused)
+    Ok((loaded.spec, inputs))
 }
 
 /// The options that the plan was made with.

@@ -16,13 +16,17 @@ use crate::artifact::envelope::{self, Kind};
 use crate::artifact::snapshot::{Document, Stack};
 use crate::fleet::ConnectOptions;
 use crate::inventory;
-use crate::model::{Observed, StackName};
+use crate::model::{ClusterName, MarkKey, Observed, StackName};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("Save what the cluster runs now", "stackctl snapshot -o snapshot.json"),
     (
+        "Save it with the key that tells whether hidden values differ",
+        "stackctl snapshot -o snapshot.json --key-out key",
+    ),
+    (
         "Show what a deploy would change, without access to the hosts",
-        "stackctl diff --against snapshot.json -c app.yml shop",
+        "stackctl diff --against snapshot.json --key key -c app.yml shop",
     ),
 ];
 
@@ -32,6 +36,61 @@ pub struct Snapshot {
     /// Write it to this file [default: stdout]
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
+    /// Also write the key of its marks to this file: `diff --against` compares hidden values with it. Whoever has the
+    /// key can check a guess at a value
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key_out: Option<PathBuf>,
+}
+
+/// The key of a snapshot's marks cannot be used.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub(super) enum KeyError {
+    /// The file or the variable holds no key.
+    #[error("{place} holds no key of a snapshot: {why}")]
+    #[diagnostic(
+        code(stackctl::saved::bad_key),
+        help("`stackctl snapshot --key-out FILE` writes the key of a cluster")
+    )]
+    Bad {
+        /// Where it was looked for.
+        place: String,
+        why: String,
+    },
+    /// The snapshot was made with another key.
+    #[error("{place} holds the key of another cluster, or of a time before its ledger was lost")]
+    #[diagnostic(
+        code(stackctl::saved::other_key),
+        help("`stackctl snapshot -o FILE --key-out KEY` writes a snapshot and its key")
+    )]
+    Other { place: String },
+    /// There is no key before the first release.
+    #[error("cluster `{0}` has no key yet: it gets one with its first release")]
+    #[diagnostic(code(stackctl::saved::no_key), help("nothing runs there that would have to be hidden"))]
+    None(ClusterName),
+}
+
+/// The variable that holds the key of a snapshot's marks.
+const KEY: &str = "STACKCTL_SNAPSHOT_KEY";
+/// Longer than any key, with its line end.
+const KEY_BYTES_MAX: u64 = 1024;
+
+/// The key of a snapshot's marks, if one is given: in a file, or in the variable.
+pub(super) fn key_of(document: &Document, file: Option<&Path>) -> Result<Option<MarkKey>, Failure> {
+    let bad = |place: &str, why: String| Failure::refused(KeyError::Bad { place: place.to_owned(), why });
+    let (place, text) = match (file, env(KEY)) {
+        (Some(path), _) => {
+            let place = path.display().to_string();
+            let bytes = envelope::read_at_most(path, KEY_BYTES_MAX).map_err(|why| bad(&place, why))?;
+            (place, String::from_utf8_lossy(&bytes).into_owned())
+        }
+        (None, Some(text)) if !text.is_empty() => (format!("the variable {KEY}"), text),
+        (None, _) => return Ok(None),
+    };
+    let key = MarkKey::try_from(text.trim().to_owned()).map_err(|why| bad(&place, why.to_string()))?;
+    if !document.is_marked_with(&key) {
+        return Err(Failure::refused(KeyError::Other { place }));
+    }
+    Ok(Some(key))
 }
 
 pub(super) fn run(args: &Snapshot, context: &Context) -> Result<Exit, Failure> {
@@ -39,6 +98,12 @@ pub(super) fn run(args: &Snapshot, context: &Context) -> Result<Exit, Failure> {
         let observed = cluster.observe().await;
         let (stacks, unknown) = stacks(cluster, &observed).await;
         let document = Document::of(&observed, &cluster.plan_options(false), stacks, unknown);
+        if let Some(path) = &args.key_out {
+            if observed.key == MarkKey::unset() {
+                return Err(Failure::refused(KeyError::None(observed.cluster.clone())));
+            }
+            envelope::write(path, &format!("{}\n", observed.key.reveal())).map_err(Failure::refused)?;
+        }
         let text = envelope::seal(Kind::Snapshot, observed.at, &document);
         match &args.output {
             Some(path) => envelope::write(path, &text).map_err(Failure::refused)?,

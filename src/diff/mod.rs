@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::model::spec::{ServiceMode, ServiceSpec, TaskSpec};
 use crate::model::task::{Slot, Task};
-use crate::model::{ServiceName, StackSpec};
+use crate::model::{MarkKey, Marks, ServiceName, StackSpec};
 
 pub use fields::{Change, Impact, task_changes};
 pub use veil::HIDDEN;
@@ -61,7 +61,7 @@ impl StackDiff {
 /// Reads what was last applied from the tasks themselves, so that values which an engine fills in are never
 /// mistaken for a change.
 #[must_use]
-pub fn stack<'t>(tasks: impl Iterator<Item = &'t Task>, wanted: &StackSpec) -> StackDiff {
+pub fn stack<'t>(tasks: impl Iterator<Item = &'t Task>, wanted: &StackSpec, key: &MarkKey) -> StackDiff {
     let mut running: BTreeMap<&ServiceName, Vec<&Task>> = BTreeMap::new();
     for task in tasks {
         running.entry(&task.service).or_default().push(task);
@@ -71,7 +71,7 @@ pub fn stack<'t>(tasks: impl Iterator<Item = &'t Task>, wanted: &StackSpec) -> S
         .values()
         .map(|spec| match running.get(&spec.name) {
             None => ServiceDiff { name: spec.name.clone(), kind: DiffKind::Added, changes: Vec::new() },
-            Some(tasks) => service(tasks, spec),
+            Some(tasks) => service(tasks, spec, &Marks::of(key, &wanted.name, &spec.name)),
         })
         .collect();
     for name in running.keys().filter(|name| !wanted.services.contains_key(name.as_str())) {
@@ -81,9 +81,9 @@ pub fn stack<'t>(tasks: impl Iterator<Item = &'t Task>, wanted: &StackSpec) -> S
     StackDiff { services }
 }
 
-fn service(tasks: &[&Task], wanted: &ServiceSpec) -> ServiceDiff {
+fn service(tasks: &[&Task], wanted: &ServiceSpec, marks: &Marks<'_>) -> ServiceDiff {
     let mut changes = mode_changes(tasks, wanted.mode);
-    let hash = wanted.task.hash();
+    let hash = marks.hash(&wanted.task);
     let live: Vec<&&Task> = tasks.iter().filter(|task| task.is_live()).collect();
     let dirty =
         live.iter().filter(|task| task.spec_hash != hash).max_by_key(|task| (task.created_at, &task.id));

@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 use regex_lite::Regex;
 use serde_json::Value;
 
+use crate::model::marks::is_mark;
+
 /// Replaces a value that looks like a password.
 pub const HIDDEN: &str = "(hidden)";
 
@@ -68,6 +70,7 @@ pub(super) fn is_sensitive(name: &str) -> bool {
 /// A value as it may be shown.
 pub(super) fn veiled(value: &Value) -> Value {
     match value {
+        Value::String(text) if is_mark(text) => HIDDEN.into(),
         Value::String(text) => text_veiled(text).into_owned().into(),
         Value::Array(all) => Value::Array(words_veiled(all)),
         Value::Object(all) => all

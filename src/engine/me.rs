@@ -1,5 +1,6 @@
 //! The identity that goes into our leases. Finds nothing out: the caller supplies it.
 
+use super::new_key::NewKey;
 use crate::ledger::lease::Holder;
 use crate::ledger::payload::fresh_id;
 
@@ -16,6 +17,8 @@ pub struct Me {
     pub process: String,
     /// Whether the holder of a lease is known from here to have ended.
     pub is_gone: fn(&Holder) -> bool,
+    /// What it would give a cluster without a key of marks.
+    pub new_key: NewKey,
 }
 
 impl Me {

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod journal;
 pub mod lease;
 pub mod me;
+pub mod new_key;
 pub mod node_records;
 pub mod operations;
 pub mod plan;

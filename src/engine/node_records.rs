@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 
 use miette::Diagnostic as _;
 
+use super::new_key::NewKey;
 use crate::discover::missing;
 use crate::fleet::Observer;
 use crate::ledger::nodes::{NodeRecords, stream};
 use crate::ledger::{Ledger, LedgerError, Log, ReadRegisters, WriteRegisters, document};
-use crate::model::{NodeName, Observed, Timestamp, Unreachable};
+use crate::model::{MarkKey, NodeName, Observed, Timestamp, Unreachable};
 
 /// Reads a cluster, and cannot change it.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct ClusterReader<'a, R> {
     pub observer: &'a Observer,
     /// Where node records are kept.
     pub ledger: &'a Ledger<R>,
+    /// What a cluster without a key of marks would be given.
+    pub new_key: &'a NewKey,
 }
 
 impl<R: ReadRegisters> ClusterReader<'_, R> {
@@ -41,6 +44,10 @@ impl<R: ReadRegisters> ClusterReader<'_, R> {
         match read {
             Ok((_, records)) => {
                 apply(&records, &mut observed);
+                let root = records.key.as_ref().or(self.new_key.get());
+                observed.key = root.map(marks_key).unwrap_or_default();
+                self.observer.reveal(&mut observed).await;
+                observed.settle();
                 let is_there = |name: &NodeName| observed.nodes.contains_key(name);
                 let judged = missing(&records.discovered, &self.observer.sources(), is_there);
                 if let (Err(error), None) = (judged, &observed.hosts_unknown) {
@@ -110,6 +117,23 @@ pub async fn remember_found<R: WriteRegisters>(
         Ok::<(), LedgerError>(())
     };
     change(ledger, with).await.map(|_| ())
+}
+
+/// The key of a cluster's marks, from the one that the ledger keeps. It is a key of its own since it leaves the ledger:
+/// who compares snapshots has it.
+#[must_use]
+pub fn marks_key(root: &MarkKey) -> MarkKey {
+    root.derive("marks")
+}
+
+/// Gives a cluster without a key this one; whether the cluster has it now. One that has another keeps that.
+pub async fn keep_key<R: WriteRegisters>(ledger: &Ledger<R>, key: &MarkKey) -> Result<bool, LedgerError> {
+    let with = |records: &mut NodeRecords| {
+        records.key.get_or_insert_with(|| key.clone());
+        Ok::<(), LedgerError>(())
+    };
+    let (_, after) = change(ledger, with).await?;
+    Ok(after.key.as_ref() == Some(key))
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::model::StackName;
 use crate::model::action::{Action, Failure, FailureKind, Outcome, What};
+use crate::model::{MarkKey, StackName};
 
 use super::Inner;
 use super::docker::execute::{self, Context};
@@ -17,12 +17,13 @@ use super::transport::Fence;
 pub struct Executor {
     inner: Arc<Inner>,
     stack: StackName,
+    key: MarkKey,
     fence: Option<Fence>,
 }
 
 impl Executor {
-    pub(super) fn new(inner: Arc<Inner>, stack: StackName) -> Self {
-        Self { inner, stack, fence: None }
+    pub(super) fn new(inner: Arc<Inner>, stack: StackName, key: MarkKey) -> Self {
+        Self { inner, stack, key, fence: None }
     }
 
     /// An executor that sends changes only while the fence is open.
@@ -50,6 +51,7 @@ impl Executor {
         let context = Context {
             cluster: &self.inner.cluster,
             stack: &self.stack,
+            key: &self.key,
             credentials: &self.inner.credentials,
         };
         let context = &context;

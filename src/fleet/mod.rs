@@ -36,13 +36,13 @@ pub mod transport;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use crate::inventory::{HostEntry, Inventory};
-use crate::model::{ClusterName, Member, NodeName, StackName, Unreachable};
+use crate::model::{ClusterName, MarkKey, Member, NodeName, StackName, TaskId, TaskSpec, Unreachable};
 
 pub use error::HostError;
 pub use executor::Executor;
@@ -95,6 +95,14 @@ struct Inner {
     /// For those that join.
     dialer: Arc<ssh::Dialer>,
     credentials: Arc<auth::Credentials>,
+    /// Specs whose values were read from their containers: labels and values of a container never change.
+    revealed: Mutex<BTreeMap<TaskId, Arc<TaskSpec>>>,
+}
+
+impl Inner {
+    fn revealed(&self) -> MutexGuard<'_, BTreeMap<TaskId, Arc<TaskSpec>>> {
+        self.revealed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Fleet {
@@ -126,6 +134,7 @@ impl Fleet {
             membership: MembershipCell::new(membership),
             dialer,
             credentials: Arc::new(credentials),
+            revealed: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -183,11 +192,12 @@ impl Fleet {
         Observer::new(Arc::clone(&self.inner))
     }
 
-    /// An executor for one stack, whose name goes onto everything it makes. Cheap to clone. Only for this crate: other
+    /// An executor for one stack, whose name goes onto everything it makes, as does the id of the cluster's key of marks.
+    /// Cheap to clone. Only for this crate: other
     /// programs change hosts through `ops::release`.
     #[must_use]
-    pub(crate) fn executor(&self, stack: &StackName) -> Executor {
-        Executor::new(Arc::clone(&self.inner), stack.clone())
+    pub(crate) fn executor(&self, stack: &StackName, key: &MarkKey) -> Executor {
+        Executor::new(Arc::clone(&self.inner), stack.clone(), key.clone())
     }
 
     /// Runs a command in a container. No part of a deploy, and not in the journal of one.

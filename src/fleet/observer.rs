@@ -8,11 +8,14 @@ use futures_util::future::join_all;
 
 use crate::model::image::Resolved;
 use crate::model::observed::ObservedNode;
-use crate::model::{NodeName, NodeView, Observed, StackName, TaskId, TaskStatus, Timestamp, Unreachable};
+use crate::model::{
+    MarkKey, NodeName, NodeView, Observed, StackName, Task, TaskId, TaskSpec, TaskStatus, Timestamp,
+    Unreachable,
+};
 
 use super::Inner;
 use super::docker::inspect::{self, TaskDetails};
-use super::docker::observe;
+use super::docker::{observe, reveal};
 use super::error::HostError;
 use super::events::{self, ContainerExits, EngineEvents};
 use super::host::{AskError, Host};
@@ -66,6 +69,8 @@ impl Observer {
         Observed {
             cluster: self.inner.cluster.clone(),
             at: now,
+            // What the ledger says comes later.
+            key: MarkKey::unset(),
             nodes: there.chain(left).collect(),
             records_unknown: None,
             hosts_unknown: membership.unknown.clone(),
@@ -138,6 +143,33 @@ impl Observer {
             self.inner.membership().hosts.values().filter_map(|host| host.up().ok()).collect();
         let readers: Vec<_> = engines.iter().map(|up| &up.engine.reader).collect();
         registry::resolve(&readers, &self.inner.credentials, images).await
+    }
+
+    /// Reads the values of tasks whose marks are under another key than the observation's, since that key is lost: from
+    /// the containers themselves, once for each. A task that cannot be read is not understood.
+    pub async fn reveal(&self, observed: &mut Observed) {
+        let id = observed.key.id();
+        let is_lost = |task: &&Task| task.key_id.as_deref().is_some_and(|of| of != id);
+        let known = |task: &Task| self.inner.revealed().get(&task.id).cloned();
+        let asks = observed.tasks().filter(is_lost).map(|task| async move {
+            let spec = match known(task) {
+                Some(spec) => Some(spec),
+                None => self.revealed(task).await.ok().map(Arc::new),
+            };
+            (task.id.clone(), spec)
+        });
+        let all: BTreeMap<TaskId, Option<Arc<TaskSpec>>> = join_all(asks).await.into_iter().collect();
+        let found = all.iter().filter_map(|(id, spec)| Some((id.clone(), spec.clone()?)));
+        self.inner.revealed().extend(found);
+        observed.reveal(&all);
+    }
+
+    async fn revealed(&self, task: &Task) -> Result<TaskSpec, HostError> {
+        let host = self.host(&task.node)?;
+        let question = |up: Arc<super::host::Up>| async move {
+            reveal::spec(&up.engine.reader, &task.container, &task.spec).await
+        };
+        host.read(host.up()?, question).await
     }
 
     /// One container in detail, by name; `None` if it is gone.

@@ -13,7 +13,7 @@ use crate::inventory::Address;
 use crate::model::action::{Action, ActionId, Failure, FailureKind, FilePlan, Outcome, TaskPlan, What};
 use crate::model::reason::Reason;
 use crate::model::spec::{NetworkSpec, TaskSpec};
-use crate::model::{Health, Slot, TaskStatus, Timestamp};
+use crate::model::{Health, MarkKey, Slot, TaskStatus, Timestamp};
 
 struct World {
     engine: FakeEngine,
@@ -35,7 +35,7 @@ async fn world(script: impl Fn(&str, &Value) -> Option<Answer> + Send + Sync + '
 
 impl World {
     async fn run(&self, what: What) -> Outcome {
-        let executor = self.fleet.executor(&StackName::unchecked("efk"));
+        let executor = self.fleet.executor(&StackName::unchecked("efk"), &MarkKey::unset());
         let (id, node, why) = (ActionId(0), self.node.clone(), Reason::NewService);
         executor.execute(&Action { id, node, what, why }).await
     }
@@ -197,7 +197,7 @@ async fn a_removal_that_is_under_way_is_waited_for() {
 async fn a_network_is_ours_or_refused() {
     let spec = Arc::new(NetworkSpec { name: "efk_default".into(), ..NetworkSpec::default() });
     let (cluster, stack) = (ClusterName::unchecked("prod"), StackName::unchecked("efk"));
-    let ours = labels::of_network(&cluster, &stack, &spec);
+    let ours = labels::of_network(&cluster, &stack, &MarkKey::unset(), &spec);
     let world = world(move |line, _| match line {
         "POST /networks/create" => Some(Answer::no(409, "network with name efk_default already exists")),
         "GET /networks/efk_default" => {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::register::{Kind, Stream};
 use crate::model::node::{Availability, Member, Role};
-use crate::model::{NodeName, Timestamp};
+use crate::model::{MarkKey, NodeName, Timestamp};
 
 /// What is remembered of all nodes. Nodes that the inventory does not have may be among them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -22,6 +22,10 @@ pub struct NodeRecords {
     /// most of them now does not trust its source.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub discovered: BTreeMap<NodeName, String>,
+    /// The key of the cluster's marks, from the first release on. It lies here, since each look at the hosts reads this
+    /// document, and no further call is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<MarkKey>,
 }
 
 /// What is remembered of one node. What is not set is as the inventory has it.

@@ -223,6 +223,13 @@ impl History {
         Ok(history)
     }
 
+    /// The specs of the newest releases, the newest first.
+    pub fn newest_specs(&self) -> impl Iterator<Item = &StackSpec> {
+        /// More than a rollback goes back, and few enough to compare with each.
+        const MANY: usize = 8;
+        self.releases.values().rev().take(MANY).map(|(release, _)| &release.spec)
+    }
+
     /// The newest.
     #[must_use]
     pub fn last(&self) -> Option<(u64, &Release, Option<&Outcome>)> {

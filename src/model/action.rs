@@ -130,8 +130,10 @@ pub struct ServicePlan {
     /// What each task runs, before templates are expanded; this goes into the label.
     pub spec: Arc<TaskSpec>,
     pub spec_hash: SpecHash,
-    /// Canonical JSON of `spec`.
+    /// The spec with marks for values, as canonical JSON.
     pub spec_json: Arc<str>,
+    /// The id of the marks' key.
+    pub key_id: Arc<str>,
     /// Whether its tasks are meant to end: restart policies differ, see `restart::engine_policy`.
     pub is_job: bool,
     /// Contents of the config files, by absolute target path.

@@ -211,9 +211,20 @@ pub struct ObservedNetwork {
     pub cluster: Option<String>,
     /// Hash of the definition it was made from, if one of ours.
     pub spec_hash: Option<String>,
+    /// The id of the key that the hash was made with; absent before 0.3.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
 }
 
 impl NodeView {
+    /// The facts, to be completed.
+    pub fn facts_mut(&mut self) -> Option<&mut NodeFacts> {
+        match self {
+            Self::Facts(facts) => Some(facts),
+            Self::Unreachable(_) => None,
+        }
+    }
+
     /// The facts, if there are any.
     #[must_use]
     pub fn facts(&self) -> Option<&NodeFacts> {

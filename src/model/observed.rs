@@ -1,9 +1,12 @@
 //! One observation of a cluster. May be partial: an unreachable node is a result, not an absence.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::ids::{ClusterName, NodeName};
-use super::node::{Availability, Member, NodeFacts, NodeView, Unreachable};
+use super::ids::{ClusterName, NodeName, ServiceName, SpecHash, StackName, TaskId};
+use super::marks::{MarkKey, Marks};
+use super::node::{Availability, Member, NodeFacts, NodeView, Unreachable, UnreadableContainer};
+use super::spec::{StackSpec, TaskSpec};
 use super::task::Task;
 use super::time::Timestamp;
 
@@ -13,6 +16,8 @@ pub struct Observed {
     pub cluster: ClusterName,
     /// When, by our own clock.
     pub at: Timestamp,
+    /// The key of the cluster's marks.
+    pub key: MarkKey,
     /// Every member of the inventory, silent ones too.
     pub nodes: BTreeMap<NodeName, ObservedNode>,
     /// Why it is not known what the ledger says of nodes, if so: members are then as the inventory has
@@ -32,6 +37,65 @@ pub struct ObservedNode {
 }
 
 impl Observed {
+    /// Puts tasks under the cluster's key: their hashes are those of this version, whatever version made them. Tasks
+    /// under another key stay as they are.
+    pub fn settle(&mut self) {
+        let (key, id) = (self.key.clone(), self.key.id());
+        // Tasks of a service share their spec, and so their hash.
+        let mut known: BTreeMap<(StackName, ServiceName, usize), SpecHash> = BTreeMap::new();
+        for task in self.tasks_mut().filter(|task| task.key_id.as_deref().is_none_or(|of| of == id)) {
+            let at = (task.stack.clone(), task.service.clone(), Arc::as_ptr(&task.spec) as usize);
+            let hash =
+                known.entry(at).or_insert_with(|| Marks::of(&key, &task.stack, &task.service).hash_of(task));
+            task.spec_hash = hash.clone();
+        }
+    }
+
+    /// Shows the values of tasks that are those of a known spec of their stack: what differs can then be told in words.
+    pub fn unmask(&mut self, known: &StackSpec) {
+        let (key, id) = (self.key.clone(), self.key.id());
+        let mut seen: BTreeMap<(ServiceName, usize), Arc<TaskSpec>> = BTreeMap::new();
+        let is_ours =
+            |task: &&mut Task| task.stack == known.name && task.key_id.as_deref() == Some(id.as_str());
+        for task in self.tasks_mut().filter(is_ours) {
+            let Some(service) = known.services.get(&task.service) else { continue };
+            let at = (task.service.clone(), Arc::as_ptr(&task.spec) as usize);
+            let spec = seen.entry(at).or_insert_with(|| {
+                Arc::new(Marks::of(&key, &task.stack, &task.service).unmasked(&task.spec, &service.task))
+            });
+            task.spec = Arc::clone(spec);
+        }
+    }
+
+    /// Gives tasks the specs that their containers were found to be made with. A task that was asked for and not found is
+    /// not understood from now on.
+    pub fn reveal(&mut self, found: &BTreeMap<TaskId, Option<Arc<TaskSpec>>>) {
+        const WHY: &str =
+            "its values are marked with a key that is lost, and the container does not show them";
+        for facts in self.nodes.values_mut().filter_map(|node| node.view.facts_mut()) {
+            for mut task in std::mem::take(&mut facts.tasks) {
+                match found.get(&task.id) {
+                    None => facts.tasks.push(task),
+                    Some(Some(spec)) => {
+                        task.spec = Arc::clone(spec);
+                        task.key_id = None;
+                        facts.tasks.push(task);
+                    }
+                    Some(None) => facts.unreadable.push(UnreadableContainer {
+                        is_live: task.is_live(),
+                        name: task.container,
+                        stack: Some(task.stack),
+                        why: WHY.to_owned(),
+                    }),
+                }
+            }
+        }
+    }
+
+    fn tasks_mut(&mut self) -> impl Iterator<Item = &mut Task> {
+        self.nodes.values_mut().filter_map(|node| node.view.facts_mut()).flat_map(|facts| &mut facts.tasks)
+    }
+
     /// Members that did not answer.
     pub fn silent(&self) -> impl Iterator<Item = (&Member, &Unreachable)> {
         self.nodes.values().filter_map(|node| match &node.view {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::duration::GoDuration;
-use super::ids::{ServiceName, SpecHash, StackName};
+use super::ids::{ServiceName, StackName};
 
 pub use placement::{OnNodeLoss, Placement, Platform, Strategy};
 pub use ports::{HostPort, Port, Protocol, PublishMode};
@@ -304,12 +304,6 @@ impl TaskSpec {
     #[must_use]
     pub fn canonical_json(&self) -> String {
         serde_json::to_string(self).expect("a spec has string keys and finite numbers")
-    }
-
-    /// The hash that decides whether a task is up to date.
-    #[must_use]
-    pub fn hash(&self) -> SpecHash {
-        SpecHash::of(self.canonical_json().as_bytes())
     }
 
     /// What a container is created from: pinned if there is a digest.

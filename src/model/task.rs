@@ -89,10 +89,13 @@ pub struct Task {
     pub attempt: u32,
     /// Whether it is meant to end. Not part of the spec, but its restart policy depends on it.
     pub is_job: bool,
-    /// Hash of the spec it was made from.
+    /// Hash of the spec it was made from, under the cluster's key: see [`Observed::settle`](super::Observed::settle).
     pub spec_hash: SpecHash,
-    /// The spec it was made from.
+    /// The spec it was made from; with marks for values where there is a `key_id`.
     pub spec: Arc<TaskSpec>,
+    /// The id of the key by which values of the spec are marked. Absent where they lie open: before 0.3.0 a label held
+    /// them.
+    pub key_id: Option<Arc<str>>,
     /// Container name, `<stack>_<service>.<slot>.<task id>`.
     pub container: String,
     pub status: TaskStatus,

@@ -12,7 +12,7 @@ use super::spec::{
     DependencyCondition, Placement, Platform, Port, PublishMode, ServiceMode, ServiceSpec, StackSpec,
     TaskSpec, UpdateConfig,
 };
-use super::{ClusterName, NodeName, Observed, ServiceName, StackName, Timestamp};
+use super::{ClusterName, MarkKey, Marks, NodeName, Observed, ServiceName, SpecHash, StackName, Timestamp};
 
 /// The stack all tests speak of.
 pub const STACK: &str = "app";
@@ -85,12 +85,19 @@ pub fn facts(node: &mut ObservedNode) -> &mut NodeFacts {
     }
 }
 
+/// The hash of a service's task, under the key of a cluster without one.
+#[must_use]
+pub fn hash_of(stack: &StackName, service: &ServiceSpec) -> SpecHash {
+    Marks::of(&MarkKey::unset(), stack, &service.name).hash(&service.task)
+}
+
 /// A cluster of these nodes, all records of which are known.
 #[must_use]
 pub fn cluster(nodes: Vec<ObservedNode>) -> Observed {
     Observed {
         cluster: ClusterName::unchecked("test"),
         at: Timestamp(0),
+        key: MarkKey::unset(),
         nodes: nodes.into_iter().map(|node| (node.member.name.clone(), node)).collect(),
         records_unknown: None,
         hosts_unknown: None,

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::release::{Draft, Driver, Entry, Lock, Prepared, Pulls, Remembers, Started, Stop, Terms};
 use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
+use crate::engine::node_records::marks_key;
 use crate::engine::plan::{LastSeen, remember_lost};
 use crate::engine::records::{Remembered, remembered};
 use crate::engine::{
@@ -114,6 +115,8 @@ impl<'a> Hosts<'a> {
     /// A driver without journals, for hosts that are all named in the inventory.
     #[must_use]
     pub fn new(fleet: &'a Fleet, clock: Clock, reading: &'a Reading, writing: Arc<Writing>, me: Me) -> Self {
+        // Who has a driver is about to change something.
+        me.new_key.draw();
         Self {
             fleet,
             observer: fleet.observer(),
@@ -148,7 +151,7 @@ impl<'a> Hosts<'a> {
     }
 
     fn cluster_reader(&self) -> ClusterReader<'_, Store<RegisterReader>> {
-        ClusterReader { observer: &self.observer, ledger: self.reading }
+        ClusterReader { observer: &self.observer, ledger: self.reading, new_key: &self.me.new_key }
     }
 
     async fn look(&self, options: &mut PlanOptions) -> Observed {
@@ -211,7 +214,8 @@ impl<'a> Hosts<'a> {
         lock: &Held,
         progress: &impl Progress<Planned>,
     ) -> (BTreeSet<(NodeName, Arc<str>)>, Vec<TaskFailure>) {
-        let executor = self.fleet.executor(planned.stack()).fenced(lock.validity().fence());
+        let executor =
+            self.fleet.executor(planned.stack(), &planned.observed().key).fenced(lock.validity().fence());
         let pulls = planned.plan().forecast.actions().filter(|action| action.what.is_pull());
         let all = join_all(pulls.map(async |action: &Action| {
             let begun = self.clock.now();
@@ -289,6 +293,18 @@ impl<'a> Hosts<'a> {
             Tail { node, container, lines }
         }))
         .await
+    }
+
+    /// Writes down the key of the plan's marks, where the cluster had none: before anything carries one.
+    async fn keep_key(&self, plan: &Planned) -> Result<(), Error> {
+        let Some(new) = self.me.new_key.get().filter(|new| marks_key(new) == plan.observed().key) else {
+            return Ok(());
+        };
+        if node_records::keep_key(&self.writing, new).await? {
+            return Ok(());
+        }
+        let why = "another process has made the first release of this cluster in the meantime".to_owned();
+        Err(Error::Stale { why })
     }
 
     async fn begin_release(
@@ -465,6 +481,7 @@ impl Driver for Hosts<'_> {
         record: &HostsRecord,
         entry: Entry,
     ) -> Result<Started<Begun>, Error> {
+        self.keep_key(plan).await?;
         match entry {
             Entry::Release(draft) => self.begin_release(plan, record, *draft).await,
             Entry::Heal { number, is_unfinished } => Ok(self.begin_heal(plan, number, is_unfinished)),
@@ -494,7 +511,7 @@ impl Driver for Hosts<'_> {
             _ => 0,
         };
         let validity = lock.map_or_else(Validity::always, |lock| lock.validity().clone());
-        let executor = self.fleet.executor(plan.stack()).fenced(validity.fence());
+        let executor = self.fleet.executor(plan.stack(), &plan.observed().key).fenced(validity.fence());
         let options =
             RunOptions { timeout_ms: Some(terms.timeout_ms - spent_ms), detach: terms.detach, pulled };
         let context = RunContext {

@@ -8,8 +8,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::engine::Me;
+use crate::engine::new_key::{self, NewKey};
 use crate::inventory::Env;
 use crate::ledger::release::Git;
+use crate::model::MarkKey;
 use crate::words::clean;
 
 /// Git is asked for a label, not for the deploy: it may not hold it up.
@@ -90,6 +92,7 @@ pub fn me(env: Env<'_>) -> Me {
         pid: std::process::id(),
         process: process(),
         is_gone: |holder| is_gone(&holder.process),
+        new_key: NewKey::given(env(new_key::VARIABLE).and_then(|text| MarkKey::try_from(text).ok())),
     }
 }
 

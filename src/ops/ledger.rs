@@ -201,6 +201,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::engine::new_key::NewKey;
     use crate::engine::{Clock, Me};
     use crate::ledger::operation::{self, Ending, Recorded};
     use crate::ledger::{FileRegisters, Limits};
@@ -211,7 +212,13 @@ mod tests {
     }
 
     fn actor() -> Actor {
-        let me = Me { who: "ann@mill".into(), pid: 1, process: String::new(), is_gone: |_| false };
+        let me = Me {
+            who: "ann@mill".into(),
+            pid: 1,
+            process: String::new(),
+            is_gone: |_| false,
+            new_key: NewKey::default(),
+        };
         Actor { me, clock: Clock::start(None).unwrap() }
     }
 

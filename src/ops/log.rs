@@ -95,6 +95,7 @@ pub async fn logged_by<R: WriteRegisters, T, E: From<LedgerError> + Display>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::new_key::NewKey;
     use crate::ledger::operation::{Recorded, read};
     use crate::ledger::{FileRegisters, Limits};
     use crate::model::ClusterName;
@@ -112,7 +113,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let registers = FileRegisters::new(dir.path(), &ClusterName::unchecked("test"));
         let ledger = Ledger::new(registers, Limits::default());
-        let me = Me { who: "ann@mill".into(), pid: 1, process: String::new(), is_gone: |_| false };
+        let me = Me {
+            who: "ann@mill".into(),
+            pid: 1,
+            process: String::new(),
+            is_gone: |_| false,
+            new_key: NewKey::default(),
+        };
         let actor = Actor { me, clock: Clock::start(None).unwrap() };
         let of = |verb: &str| NewEntry { verb: verb.into(), ..NewEntry::default() };
         let quiet = |error: Unended| panic!("{error}");

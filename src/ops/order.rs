@@ -48,7 +48,7 @@ impl<E: From<Error>> Order<E> {
         let (mut planned, order) = Self::beside(cluster, stack, draft, plan).await;
         if let Ok(order) = &order {
             let drift = drifted(planned.observed(), order.history());
-            planned = planned.with_drift(drift);
+            planned = planned.with_drift(drift).with_known(order.history().newest_specs());
         }
         Job::new(planned, Some(order))
     }

@@ -93,6 +93,19 @@ pub enum Note {
         images: Vec<String>,
         why: String,
     },
+    /// A snapshot's hidden values are compared without the key of its marks.
+    CannotTell {
+        /// With hidden values.
+        services: Vec<ServiceName>,
+    },
+    /// An image has another name, and is the same to the bit: tasks that run stay.
+    SameImage {
+        service: ServiceName,
+        /// The name that running tasks were made with.
+        was: String,
+        /// As written.
+        is: String,
+    },
     /// Services depend on one another in a circle, and here it is broken.
     CircleBroken {
         /// Which service does not wait.
@@ -122,6 +135,7 @@ impl Note {
             | Self::NodeLeftOut { .. }
             | Self::NotPinned { .. }
             | Self::CircleBroken { .. }
+            | Self::CannotTell { .. }
             | Self::RestartPolicyApproximated { .. } => true,
             Self::NotInStackfile { .. }
             | Self::SilentNodeIgnored { .. }
@@ -132,9 +146,19 @@ impl Note {
             | Self::Resting { .. }
             | Self::SwarmModeActive { .. }
             | Self::UnreadableContainer { .. }
+            | Self::SameImage { .. }
             | Self::PinKept { .. } => false,
         }
     }
+}
+
+fn cannot_tell(services: &[ServiceName]) -> String {
+    let names: Vec<&str> = services.iter().map(ServiceName::as_str).collect();
+    format!(
+        "cannot tell whether hidden values of {} differ, which counts as a difference: give the key that `stackctl \
+         snapshot --key-out` wrote",
+        names.join(", ")
+    )
 }
 
 /// `a → b → a`
@@ -200,13 +224,15 @@ impl fmt::Display for Note {
             Self::PinKept { images, why } => {
                 write!(f, "kept at the digest that runs ({why}): {}", images.join(", "))
             }
-            Self::CircleBroken { service, on, circle } => {
-                let ring = ring(circle, on);
-                write!(
-                    f,
-                    "{service} does not wait for {on}: services depend on one another in a circle ({ring})"
-                )
+            Self::CannotTell { services } => write!(f, "{}", cannot_tell(services)),
+            Self::SameImage { service, was, is } => {
+                write!(f, "{service}: {is} is the image {was}: its tasks stay")
             }
+            Self::CircleBroken { service, on, circle } => write!(
+                f,
+                "{service} does not wait for {on}: services depend on one another in a circle ({})",
+                ring(circle, on)
+            ),
             Self::RestartPolicyApproximated { service, why } => {
                 write!(f, "restart policy of {service}: {why}")
             }

@@ -58,6 +58,7 @@ pub fn pin<'t>(
 ) -> Vec<Note> {
     let deployed = deployed(running);
     take_over_forced(spec, &deployed);
+    let mut same = Vec::new();
     // One note for all images with the same error: a registry that is down is reported once.
     let (mut kept_pins, mut unpinned) = (Troubles::new(), Troubles::new());
     for service in spec.services.values_mut() {
@@ -84,6 +85,13 @@ pub fn pin<'t>(
             }
             (_, None) => kept,
         };
+        let runs = deployed.get(&service.name).map(|task| &task.spec);
+        if let Some(runs) =
+            runs.filter(|runs| digest.is_some() && runs.digest == digest && runs.image != image)
+        {
+            let (service, was) = (service.name.clone(), runs.image.clone());
+            same.push(Note::SameImage { service, was, is: image });
+        }
         if digest.is_some() {
             Arc::make_mut(&mut service.task).digest = digest;
         }
@@ -92,6 +100,7 @@ pub fn pin<'t>(
     let open = unpinned.into_iter().map(|(why, images)| (why, images.into_iter().collect()));
     kept.map(|(why, images)| Note::PinKept { images, why })
         .chain(open.map(|(why, images)| Note::NotPinned { images, why }))
+        .chain(same)
         .collect()
 }
 
@@ -167,8 +176,9 @@ mod tests {
             node: node_name("n1"),
             attempt: 1,
             is_job: false,
-            spec_hash: restarted.task.hash(),
+            spec_hash: hash_of(&crate::model::StackName::unchecked(STACK), &restarted),
             spec: Arc::clone(&restarted.task),
+            key_id: None,
             container: "app_web.1.t1".into(),
             status: crate::model::TaskStatus::Running { health: crate::model::Health::None },
             created_at: crate::model::Timestamp(0),
@@ -179,7 +189,7 @@ mod tests {
         pin(&mut spec, ResolveImage::Never, [&task].into_iter(), &Resolutions::new());
         let forced = |name: &str| spec.services[name].task.force_update;
         assert_eq!((forced("web"), forced("new")), (3, 0));
-        assert_eq!(spec.services["web"].task.hash(), restarted.task.hash());
+        assert_eq!(hash_of(&spec.name, &spec.services["web"]), hash_of(&spec.name, &restarted));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! executes that same assignment: nothing outside this file pairs a plan with another one, so the plan that
 //! was shown is the plan that is carried out. Knows no hosts and no clock.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::assign::{Assignment, assign};
@@ -11,7 +12,9 @@ use super::drift::Drifted;
 use super::forecast::Plan;
 use super::note::Note;
 use super::options::PlanOptions;
-use crate::model::{Observed, StackName, StackSpec};
+use crate::diff;
+use crate::model::marks::has_marks;
+use crate::model::{Observed, ServiceName, StackName, StackSpec, Task, TaskId, TaskSpec, template};
 
 /// A plan of one stack, its placement, and what both were made from.
 #[derive(Debug, Clone)]
@@ -27,7 +30,11 @@ impl Planned {
     /// Plans a stack on an observation. Reads nothing, writes nothing; the same input gives the same plan.
     #[must_use]
     pub fn make(observed: impl Into<Arc<Observed>>, spec: StackSpec, options: PlanOptions) -> Self {
-        let observed = observed.into();
+        let mut observed: Arc<Observed> = observed.into();
+        if observed.tasks().any(|task| task.stack == spec.name && task.key_id.is_some()) {
+            Arc::make_mut(&mut observed).unmask(&spec);
+        }
+        fold_templates(&mut observed, &spec);
         let assignment = assign(&observed, &spec, options.clone());
         let plan = Plan::of(&observed, &spec, &options, assignment.clone());
         Self { observed, spec, options, plan, assignment }
@@ -44,6 +51,36 @@ impl Planned {
     #[must_use]
     pub fn with_notes(mut self, notes: Vec<Note>) -> Self {
         self.plan.notes.splice(0..0, notes);
+        self
+    }
+
+    /// Services that differ and have a value that is compared with a mark.
+    #[must_use]
+    pub fn hidden(&self) -> Vec<ServiceName> {
+        let changed = self.plan.diff.services.iter().filter(|service| !service.changes.is_empty());
+        let holds_marks = |name: &ServiceName| {
+            let mut tasks = self.observed.tasks().filter(|task| task.stack == self.spec.name);
+            tasks.any(|task| task.service == *name && task.key_id.is_some() && has_marks(&task.spec))
+        };
+        changed.map(|service| service.name.clone()).filter(holds_marks).collect()
+    }
+
+    /// Shows the values that tasks have now, as far as they are those of specs that are known: containers carry marks in
+    /// their place. The newest spec comes first. Decides nothing.
+    #[must_use]
+    pub fn with_known<'s>(mut self, known: impl IntoIterator<Item = &'s StackSpec>) -> Self {
+        if self.hidden().is_empty() {
+            return self;
+        }
+        let mut observed = Observed::clone(&self.observed);
+        known.into_iter().for_each(|spec| observed.unmask(spec));
+        let tasks = observed.tasks().filter(|task| task.stack == self.spec.name);
+        let mut shown = diff::stack(tasks, &self.spec, &observed.key);
+        for service in &mut self.plan.diff.services {
+            if let Some(shown) = shown.services.iter_mut().find(|shown| shown.name == service.name) {
+                service.changes = std::mem::take(&mut shown.changes);
+            }
+        }
         self
     }
 
@@ -94,5 +131,37 @@ impl Planned {
     #[must_use]
     pub fn is_busy(&self) -> bool {
         !self.plan.forecast.waves.is_empty()
+    }
+}
+
+/// A container whose label says nothing has templates as they were expanded. Where that is what the wanted templates
+/// give, they are the same.
+fn fold_templates(observed: &mut Arc<Observed>, wanted: &StackSpec) {
+    let is_bare = |task: &Task| task.stack == wanted.name && task.key_id.is_none();
+    let templated = |task: &Task| {
+        wanted.services.get(&task.service).filter(|service| template::is_templated(&service.task))
+    };
+    let mut folded: BTreeMap<TaskId, Arc<TaskSpec>> = BTreeMap::new();
+    for (member, facts) in observed.reachable() {
+        for task in facts.tasks.iter().filter(|task| is_bare(task)) {
+            let Some(service) = templated(task) else { continue };
+            let (stack, id, slot) = (&wanted.name, &task.id, &task.slot);
+            let context = template::Context { stack, service, member, facts, task: id, slot };
+            let expanded = template::expand(&service.task, &context);
+            let mut spec = TaskSpec::clone(&task.spec);
+            for (name, value) in &mut spec.environment {
+                if expanded.environment.get(name) == Some(value) {
+                    value.clone_from(&service.task.environment[name]);
+                }
+            }
+            if spec != *task.spec {
+                folded.insert(task.id.clone(), Arc::new(spec));
+            }
+        }
+    }
+    if !folded.is_empty() {
+        let observed = Arc::make_mut(observed);
+        observed.reveal(&folded.into_iter().map(|(id, spec)| (id, Some(spec))).collect());
+        observed.settle();
     }
 }

@@ -14,12 +14,12 @@ use super::assign::loss::local_data;
 use super::options::PlanOptions;
 use super::scheduler::{Occupants, Request, Tally, refusal};
 use super::site::{Demand, Site, sites};
-use crate::model::Observed;
 use crate::model::ids::{NodeName, ServiceName, StackName};
 use crate::model::node::NodeView;
 use crate::model::observed::ObservedNode;
 use crate::model::spec::{ServiceMode, ServiceSpec, StackSpec, Strategy};
 use crate::model::task::{Slot, Task, TaskStatus};
+use crate::model::{Marks, Observed};
 
 /// One task to move.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -123,7 +123,7 @@ impl<'o> Balance<'o> {
         let mut tally = Tally::of(&request, service, &spec.name, Some(&occupants), sites);
         let index: BTreeMap<&NodeName, usize> =
             sites.iter().enumerate().map(|(at, site)| (&site.member.name, at)).collect();
-        let wanted = service.task.hash();
+        let wanted = Marks::of(&observed.key, &spec.name, &service.name).hash(&service.task);
         let mut tasks: BTreeMap<usize, Vec<&Task>> = BTreeMap::new();
         for task in one_of_each_slot(observed, spec, service) {
             let at = index[&task.node];
@@ -272,6 +272,7 @@ mod tests {
         for (service, nodes) in at {
             for (n, name) in nodes.iter().enumerate() {
                 let slot = Slot::Replica(u32::try_from(n).unwrap() + 1);
+                let spec_hash = hash_of(&spec.name, &spec.services[*service]);
                 let spec = spec.services[*service].task.clone();
                 let task = Task {
                     id: crate::model::TaskId::unchecked(&format!("{service}{n}")),
@@ -282,8 +283,9 @@ mod tests {
                     node: node_name(name),
                     attempt: 1,
                     is_job: false,
-                    spec_hash: spec.hash(),
+                    spec_hash,
                     spec,
+                    key_id: None,
                     status: TaskStatus::Running { health: Health::None },
                     created_at: Timestamp(0),
                     since: None,

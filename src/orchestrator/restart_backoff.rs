@@ -17,7 +17,7 @@ use crate::model::ids::ServiceName;
 use crate::model::restart::is_complete;
 use crate::model::spec::StackSpec;
 use crate::model::task::{Slot, Task};
-use crate::model::{Observed, SpecHash, TaskId, TaskStatus, Timestamp};
+use crate::model::{Marks, Observed, SpecHash, TaskId, TaskStatus, Timestamp};
 
 /// The longest wait.
 pub const CAP_MS: i64 = 5 * 60 * 1000;
@@ -144,7 +144,9 @@ impl RestartBackoff {
             }
             memory.up_since = None;
             // Another spec is another story: what failed before says nothing about it.
-            let wanted = hashes.entry(name).or_insert_with(|| service.task.hash());
+            let wanted = hashes
+                .entry(name)
+                .or_insert_with(|| Marks::of(&observed.key, &spec.name, name).hash(&service.task));
             if task.spec_hash != *wanted || !has_failed(task, policy, service.mode.is_job()) {
                 continue;
             }
@@ -208,8 +210,9 @@ mod tests {
             node: node.member.name.clone(),
             attempt,
             is_job: false,
-            spec_hash: service.task.hash(),
+            spec_hash: hash_of(&spec.name, &service),
             spec: service.task,
+            key_id: None,
             container: "web".to_owned(),
             status,
             created_at: Timestamp(0),

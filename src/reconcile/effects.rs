@@ -240,7 +240,8 @@ impl Effects {
         let limit = Duration::from_millis(limit_ms.unsigned_abs());
         let handle = self.begin(Input::Looked(None), async move {
             let observer = context.fleet.observer().non_blocking();
-            let cluster_reader = ClusterReader { observer: &observer, ledger: &context.reading };
+            let cluster_reader =
+                ClusterReader { observer: &observer, ledger: &context.reading, new_key: &context.me.new_key };
             let begun = context.clock.now();
             let look = timeout(limit, cluster_reader.observe_with_records(begun)).await.ok();
             Input::Looked(look.map(|(observed, records)| {

@@ -115,6 +115,7 @@ fn carried_out(mut observed: Observed, plan: &Plan) -> Observed {
                 is_job: task.service.is_job,
                 spec_hash: task.service.spec_hash.clone(),
                 spec: task.service.spec.clone(),
+                key_id: None,
                 container: task.container_name(),
                 status: TaskStatus::Running { health: Health::None },
                 created_at: Timestamp(0),

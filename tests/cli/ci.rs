@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use stackctl::model::MarkKey;
 
 use crate::engine::Clock;
 use crate::hosts::Hosts;
@@ -58,7 +59,9 @@ fn job() -> Room {
         let text = std::fs::read_to_string(hosts.path().join("snapshot.json")).expect("a snapshot");
         std::fs::write(root().join("tests/cli/recorded-snapshot.json"), text).expect("a recording");
     }
-    let room = Room::new();
+    let mut room = Room::new();
+    let root = MarkKey::try_from(crate::run::NEW_KEY.to_owned()).expect("a key");
+    room.env("STACKCTL_SNAPSHOT_KEY", &root.derive("marks").reveal());
     room.file("snapshot.json", &read("tests/cli/recorded-snapshot.json"));
     room.file("docker-compose.yml", SHOP);
     room
@@ -193,10 +196,12 @@ fn a_comment_is_never_too_long() {
 fn what_was_planned_is_deployed_and_snapped() {
     let hosts = shop();
     hosts.room.file("docker-compose.yml", &SHOP.replace("1.25", "1.26"));
+    hosts.expect(0, "snapshot -o first.json --key-out key");
+    let key = kept(&hosts.room, "key").trim().to_owned();
     for (name, status) in
         [("plan", 0), ("deploy", 0), ("snapshot", 0), ("review", 0), ("deploy", 0), ("frob", 64)]
     {
-        let run = step(&hosts.room, &[], name);
+        let run = step(&hosts.room, &[("STACKCTL_SNAPSHOT_KEY", &key)], name);
         assert_eq!(run.status, status, "{name}\n{}", run.show());
     }
     assert!(kept(&hosts.room, "comment.md").contains("**No changes."));

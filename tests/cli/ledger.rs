@@ -304,8 +304,8 @@ fn records_move_to_another_place() {
     insta::assert_snapshot!("migrate", run.show());
     let before = backed_up(&cluster, "one", "");
     assert_eq!(before, backed_up(&cluster, "two", &format!("--ledger {place}")));
-    // Releases, how they ended, settings and nodes; three operations, each its beginning and its end.
-    assert_eq!(before.len(), 2 + 2 + 1 + 1 + 1 + 1 + 6, "{before:#?}");
+    // Releases, how they ended, settings, nodes with the cluster's key; three operations, each its beginning and its end.
+    assert_eq!(before.len(), 2 + 2 + 1 + 1 + 1 + 2 + 6, "{before:#?}");
     // Again: there is nothing left to do. Half way: it is finished.
     cluster.expect(0, &format!("ledger migrate volumes {place}"));
     std::fs::remove_dir_all(cluster.path().join("records/test/outcomes")).unwrap();
@@ -369,7 +369,7 @@ fn a_backup_brings_a_lost_ledger_back() {
     }
     cluster.expect(1, "history shop");
     let told = cluster.expect(0, "ledger restore all").stderr;
-    assert!(told.starts_with("2 records of 1 stack are in the ledger, as of 2026-01-31T12:00:"), "{told}");
+    assert!(told.starts_with("3 records of 1 stack are in the ledger, as of 2026-01-31T12:00:"), "{told}");
     assert_eq!(outcomes(&cluster), "1:deployed:deploy\n");
     cluster.expect(0, "ledger restore all");
     assert!(!cluster.expect(0, "deploy --yes shop").stdout.contains("release"));

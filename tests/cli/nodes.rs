@@ -137,7 +137,7 @@ fn labels_and_roles_are_what_constraints_see() {
     let records = |at: usize| {
         cluster.engines[at].with(|world| world.volumes.keys().filter(|name| name.contains(".nodes.")).count())
     };
-    assert_eq!([0, 1, 2].map(records), [2, 2, 2]);
+    assert_eq!([0, 1, 2].map(records), [3, 3, 3]);
     cluster.expect(0, "node update --label-rm disk --label-rm a --label-rm none h3");
     cluster.expect(0, "node promote h1 h2");
     let json = cluster.expect(0, "node inspect --format {{.FromLedger}} h1").stdout;
@@ -171,14 +171,14 @@ fn what_was_left_half_written_stops_a_look_and_is_settled_by_a_deploy() {
     cluster.expect(0, "node update --availability pause h2");
     // A writer that was cut off when one of three managers had it.
     cluster.engines[0].with(|world| {
-        let nodes = |name: &&String| name.contains(".nodes.") && name.ends_with("-1.0");
+        let nodes = |name: &&String| name.contains(".nodes.") && name.ends_with("-2.0");
         let first = world.volumes.keys().find(nodes).cloned().expect("the record");
         let mut body = world.volumes[&first].asked.clone();
-        body["Labels"]["io.stackctl.ledger.seq"] = "2".into();
-        world.add_volume(&first.replace("-1.0", "-2.0"), &body);
+        body["Labels"]["io.stackctl.ledger.seq"] = "3".into();
+        world.add_volume(&first.replace("-2.0", "-3.0"), &body);
     });
     let run = cluster.expect(1, "diff shop");
-    assert!(run.stderr.contains("nodes/cluster number 2 is incomplete"), "{}", run.show());
+    assert!(run.stderr.contains("nodes/cluster number 3 is incomplete"), "{}", run.show());
     cluster.stackfile(&WEB.replace("1.25", "1.26"));
     cluster.expect(0, "deploy --yes shop");
     cluster.expect(0, "diff shop");

@@ -5,6 +5,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+/// The key of each cluster, so that ids of tasks are the same in every run.
+#[allow(dead_code, reason = "of those who share this file, not all need it")]
+pub const NEW_KEY: &str = "5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed";
+
 /// Where a command runs: a directory of its own, and nothing of the caller's environment.
 pub struct Room {
     dir: tempfile::TempDir,
@@ -25,7 +29,12 @@ impl Room {
     pub fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("st").tempdir().expect("a temporary directory");
         let home = dir.path().display().to_string();
-        let env = [("HOME", home.as_str()), ("COLUMNS", "100"), ("PATH", "/usr/bin:/bin")];
+        let env = [
+            ("HOME", home.as_str()),
+            ("COLUMNS", "100"),
+            ("PATH", "/usr/bin:/bin"),
+            ("STACKCTL_NEW_KEY", NEW_KEY),
+        ];
         let masks = vec![(home.clone(), "[DIR]".to_owned())];
         let env = env.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         Self { dir, binary: env!("CARGO_BIN_EXE_stackctl").into(), env, masks }

@@ -42,7 +42,10 @@ fn shop() -> Hosts {
 
 /// A room without hosts and inventory, and with what was snapped elsewhere.
 fn room_of(hosts: &Hosts) -> Room {
-    let room = Room::new();
+    let mut room = Room::new();
+    if let Ok(key) = std::fs::read_to_string(hosts.path().join("key")) {
+        room.env("STACKCTL_SNAPSHOT_KEY", key.trim());
+    }
     let text = std::fs::read_to_string(hosts.path().join("snap.json")).expect("a snapshot");
     room.file("snap.json", &text);
     room.file("compose.yaml", SHOP);
@@ -59,7 +62,7 @@ fn without_time(text: &str) -> String {
 fn a_diff_against_a_snapshot_is_the_diff_and_asks_no_host() {
     let hosts = shop();
     hosts.forget_calls();
-    hosts.expect(0, "snapshot -o snap.json");
+    hosts.expect(0, "snapshot -o snap.json --key-out key");
     assert_eq!(hosts.writes(), [""; 0]);
     let text = std::fs::read_to_string(hosts.path().join("snap.json")).unwrap();
     assert!(!text.contains("hunter2"), "{text}");
@@ -67,7 +70,7 @@ fn a_diff_against_a_snapshot_is_the_diff_and_asks_no_host() {
     let kept = text.replace(&hosts.path().display().to_string(), "[DIR]");
     assert_eq!(without_time(&again), without_time(&kept));
 
-    let room = room_of(&hosts);
+    let mut room = room_of(&hosts);
     let same = room.run("diff --against snap.json shop");
     assert_eq!(same.status, 0, "{}", same.show());
     for (edit, hides) in [
@@ -96,6 +99,23 @@ fn a_diff_against_a_snapshot_is_the_diff_and_asks_no_host() {
     insta::assert_snapshot!("diff_against", room.run("diff --against snap.json shop").show());
     let loss = room.run("diff --against snap.json --simulate-loss h2 shop");
     assert!(loss.stdout.contains("h2 (lost)"), "{}", loss.show());
+
+    // A file in place of the variable; and what becomes of it without a key, or with that of another cluster.
+    room.file("compose.yaml", SHOP);
+    room.env("STACKCTL_SNAPSHOT_KEY", "");
+    let key = std::fs::read_to_string(hosts.path().join("key")).unwrap();
+    room.file("key", &key);
+    assert_eq!(room.run("diff --against snap.json --key key shop").status, 0);
+    insta::assert_snapshot!("diff_against_without_key", room.run("diff --against snap.json shop").show());
+    room.file("other", &"7".repeat(64));
+    room.file("none", &key[1..]);
+    for (file, code) in
+        [("other", "saved::other_key"), ("none", "saved::bad_key"), ("gone", "saved::bad_key")]
+    {
+        let run = room.run(&format!("diff --against snap.json --key {file} shop"));
+        assert!(run.status == 1 && run.stderr.contains(code), "{}", run.show());
+        assert!(!run.stderr.contains(key[1..].trim()), "{}", run.show());
+    }
 }
 
 #[test]
@@ -107,7 +127,7 @@ fn what_drifted_and_who_was_silent_is_in_the_snapshot() {
             world.containers.iter().find(|(_, one)| running.contains(&one.name)).map(|(id, _)| id.clone());
         world.containers.remove(&id.expect("a task runs on h2"));
     });
-    hosts.expect(0, "snapshot -o snap.json");
+    hosts.expect(0, "snapshot -o snap.json --key-out key");
     let room = room_of(&hosts);
     let run = room.run("diff --against snap.json shop");
     assert!(run.status == 2 && run.stdout.contains("removed"), "{}", run.show());
@@ -126,7 +146,7 @@ fn what_drifted_and_who_was_silent_is_in_the_snapshot() {
 #[test]
 fn snapshots_that_are_no_good_are_refused() {
     let hosts = shop();
-    hosts.expect(0, "snapshot -o snap.json");
+    hosts.expect(0, "snapshot -o snap.json --key-out key");
     let room = room_of(&hosts);
     let text = std::fs::read_to_string(hosts.path().join("snap.json")).unwrap();
     room.file("changed.json", &text.replace("\"state\": \"running\"", "\"state\": \"dead\""));

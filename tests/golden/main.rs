@@ -25,8 +25,6 @@
 
 #[path = "../support/engine/mod.rs"]
 mod engine;
-#[path = "../support/envelope.rs"]
-mod envelope;
 #[path = "../cli/hosts.rs"]
 #[allow(dead_code, reason = "shared with the tests of the command line, which need more of it")]
 mod hosts;

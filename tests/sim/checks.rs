@@ -272,7 +272,7 @@ fn in_motion(world: &World, parallelism: u32, service: &ServiceName, spec: &Stac
     if parallelism == 0 || blind {
         return;
     }
-    let wanted = spec.services[service].task.hash();
+    let wanted = stackctl::model::testing::hash_of(&spec.name, &spec.services[service]);
     let mut slots: BTreeMap<&Slot, (bool, bool, bool)> = BTreeMap::new();
     for task in world.tasks().filter(|task| task.service == *service) {
         let entry = slots.entry(&task.slot).or_default();
@@ -302,7 +302,9 @@ pub fn arrived(world: &World, spec: &StackSpec, task_history: u32) {
                 fail(world, &format!("{} is {:?}", task.container, task.status));
             }
             live.entry(&task.service).or_default().push(&task.slot);
-            if spec.services.get(&task.service).is_none_or(|service| service.task.hash() != task.spec_hash) {
+            let wanted = spec.services.get(&task.service);
+            let wanted = wanted.map(|service| stackctl::model::testing::hash_of(&spec.name, service));
+            if wanted.as_ref() != Some(&task.spec_hash) {
                 fail(world, &format!("{} is of another spec", task.container));
             }
         } else {

@@ -421,6 +421,7 @@ impl World {
                         stack: Some(crate::builder::STACK.into()),
                         cluster: Some("test".into()),
                         spec_hash: Some(network.hash().to_string()),
+                        key_id: None,
                     },
                 );
                 Outcome::Done
@@ -460,6 +461,7 @@ impl World {
                     is_job: task.service.is_job,
                     spec_hash: task.service.spec_hash.clone(),
                     spec: task.service.spec.clone(),
+                    key_id: None,
                     container: name,
                     status: TaskStatus::Created,
                     created_at: self.now,

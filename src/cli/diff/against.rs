@@ -10,6 +10,7 @@ use crate::cli::Context;
 use crate::cli::report::{Exit, Failure};
 use crate::compose::Written;
 use crate::engine::{Request, plan_without_hosts};
+use crate::orchestrator::Note;
 use crate::orchestrator::what_if::landings;
 
 /// Plans from the observation in the snapshot.
@@ -17,8 +18,9 @@ pub(super) fn run(args: &Diff, path: &Path, context: &Context) -> Result<Exit, F
     let stack = args.stack.as_ref().map(|name| &name.stack);
     let loaded = args.stackfiles.load(stack, context)?;
     let document = snapshot::open(path, context)?;
+    let key = snapshot::key_of(&document, args.key.as_deref())?;
     let observed = document
-        .observed(&loaded.spec)
+        .observed(&loaded.spec, &key.clone().unwrap_or_default())
         .map_err(|words| Failure::refused(envelope::damaged(Kind::Snapshot, path, words)))?;
     let what_if = what_if(args, observed.nodes.keys())?;
     let lost = what_if.lose.clone();
@@ -30,6 +32,10 @@ pub(super) fn run(args: &Diff, path: &Path, context: &Context) -> Result<Exit, F
         ..Request::default()
     };
     let mut planned = plan_without_hosts(observed, loaded.spec, request);
+    let unknown = if key.is_none() { planned.hidden() } else { Vec::new() };
+    if !unknown.is_empty() {
+        planned = planned.with_notes(vec![Note::CannotTell { services: unknown }]);
+    }
     context.ui.detail(&format!("Comparing with cluster {} as of {}", document.cluster, document.at));
     let of_ledger = document.stacks.get(planned.stack());
     let unknown = of_ledger.and_then(|stack| stack.unknown.as_ref()).or(document.ledger_unknown.as_ref());

@@ -307,6 +307,7 @@ mod tests {
         Observed {
             cluster: ClusterName::unchecked("test"),
             at: Timestamp(0),
+            key: crate::model::MarkKey::unset(),
             nodes: nodes.into_iter().map(|node| (node.member.name.clone(), node)).collect(),
             records_unknown: None,
             hosts_unknown: None,

@@ -154,6 +154,21 @@ impl Reader {
         decode(&body.await?)
     }
 
+    /// `GET path` as it is, if it is no longer than `most` bytes.
+    pub async fn bytes(&self, path: &str, limit: Duration, most: u64) -> Result<Vec<u8>, CallError> {
+        within(limit, async {
+            let response = send(&self.transport, request(Method::GET, path, &[], Bytes::new())?).await?;
+            if !response.status().is_success() {
+                return collect(response).await.map(|body| body.to_vec());
+            }
+            let most = usize::try_from(most).unwrap_or(usize::MAX);
+            let body = http_body_util::Limited::new(response.into_body(), most).collect().await;
+            let body = body.map_err(|error| CallError::Decode(error.to_string()))?;
+            Ok(body.to_bytes().to_vec())
+        })
+        .await
+    }
+
     /// `GET path` as a stream; the limit is for its beginning.
     pub async fn stream(&self, path: &str, limit: Duration) -> Result<Incoming, CallError> {
         let call = async { send(&self.transport, request(Method::GET, path, &[], Bytes::new())?).await };

@@ -17,7 +17,7 @@ use crate::fleet::auth::Credentials;
 use crate::model::action::{FilePlan, Outcome, TaskHandle, TaskPlan, What};
 use crate::model::image::ImageRef;
 use crate::model::spec::{NetworkSpec, VolumeSpec};
-use crate::model::{ClusterName, GoDuration, StackName};
+use crate::model::{ClusterName, GoDuration, MarkKey, Marks, StackName};
 
 use super::client::{CallError, DEFAULT_LIMIT, Engine, with_query, within};
 use super::failure::{self, ActionError};
@@ -46,6 +46,8 @@ const REMOVAL_PAUSE: Duration = Duration::from_millis(200);
 pub(in crate::fleet) struct Context<'a> {
     pub cluster: &'a ClusterName,
     pub stack: &'a StackName,
+    /// Of the cluster's marks.
+    pub key: &'a MarkKey,
     pub credentials: &'a Credentials,
 }
 
@@ -96,7 +98,7 @@ pub(in crate::fleet) async fn run(
 }
 
 async fn create_network(engine: &Engine, context: &Context<'_>, spec: &NetworkSpec) -> Result<Outcome, Stop> {
-    let body = network::body(context.cluster, context.stack, spec);
+    let body = network::body(context.cluster, context.stack, context.key, spec);
     let made: Result<wire::Created, _> = engine.post("/networks/create", &body, DEFAULT_LIMIT).await;
     match made {
         Ok(_) => Ok(Outcome::Done),
@@ -126,7 +128,12 @@ fn difference(found: &wire::Network, context: &Context<'_>, spec: &NetworkSpec) 
     if !is(labels::STACK, context.stack.as_str()) {
         return Some("belongs to another stack");
     }
-    (!is(labels::SPEC_HASH, spec.hash().as_str())).then_some("was made from another definition")
+    let keyed = Marks::of_stack(context.key, context.stack).network_hash(spec);
+    let is_same = match found.labels.get(labels::KEY) {
+        None => is(labels::SPEC_HASH, spec.hash().as_str()),
+        Some(id) => *id != context.key.id() || is(labels::SPEC_HASH, keyed.as_str()),
+    };
+    (!is_same).then_some("was made from another definition")
 }
 
 async fn find_network(engine: &Engine, name: &str) -> Result<Option<wire::Network>, CallError> {

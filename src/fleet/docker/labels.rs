@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::Format;
 use crate::model::action::TaskPlan;
 use crate::model::ids::{ClusterName, NodeName, ServiceName, SpecHash, StackName, TaskId};
 use crate::model::spec::{NetworkSpec, TaskSpec, VolumeSpec};
 use crate::model::task::Slot;
+use crate::model::{Format, MarkKey, Marks};
 
 /// Docker's own label for the stack, which other tools read too.
 pub const STACK: &str = crate::model::ids::STACK_LABEL;
@@ -25,11 +25,13 @@ pub const TASK: &str = "io.stackctl.task";
 pub const ATTEMPT: &str = "io.stackctl.attempt";
 /// Present, and `true`, on tasks that are meant to end.
 pub const JOB: &str = "io.stackctl.job";
-/// Hash of the spec.
+/// The id of the key that values are marked with; absent in the first format, which has the values.
+pub const KEY: &str = "io.stackctl.key";
+/// Hash of the spec as its label has it; of a network's definition.
 pub const SPEC_HASH: &str = "io.stackctl.spec-hash";
 /// The [`Format`] of the labels, and which versions may read and change them; absent in the first format.
 pub const FORMAT: &str = "io.stackctl.format";
-/// The spec it was made from, as canonical JSON.
+/// The spec it was made from, as canonical JSON, with marks in place of values.
 pub const SPEC: &str = "io.stackctl.spec";
 
 const NODE_SLOT: &str = "node:";
@@ -48,7 +50,8 @@ pub fn of_task(plan: &TaskPlan) -> BTreeMap<String, String> {
             (TASK, plan.id.to_string()),
             (ATTEMPT, plan.attempt.to_string()),
             (FORMAT, Format::CURRENT.to_string()),
-            (SPEC_HASH, service.spec_hash.to_string()),
+            (KEY, service.key_id.to_string()),
+            (SPEC_HASH, SpecHash::of(service.spec_json.as_bytes()).to_string()),
             (SPEC, service.spec_json.to_string()),
         ]
         .map(|(key, value)| (key.to_owned(), value)),
@@ -61,9 +64,15 @@ pub fn of_task(plan: &TaskPlan) -> BTreeMap<String, String> {
 
 /// Labels of a network.
 #[must_use]
-pub fn of_network(cluster: &ClusterName, stack: &StackName, spec: &NetworkSpec) -> BTreeMap<String, String> {
+pub fn of_network(
+    cluster: &ClusterName,
+    stack: &StackName,
+    key: &MarkKey,
+    spec: &NetworkSpec,
+) -> BTreeMap<String, String> {
     let mut labels = of_shared(cluster, stack, &spec.labels);
-    labels.insert(SPEC_HASH.to_owned(), spec.hash().to_string());
+    labels.insert(KEY.to_owned(), key.id());
+    labels.insert(SPEC_HASH.to_owned(), Marks::of_stack(key, stack).network_hash(spec).to_string());
     labels
 }
 
@@ -109,6 +118,8 @@ pub struct TaskLabels {
     pub is_job: bool,
     pub spec_hash: SpecHash,
     pub spec: Arc<TaskSpec>,
+    /// The id of the key of the spec's marks.
+    pub key_id: Option<Arc<str>>,
 }
 
 /// Specs that were read before: siblings carry the same text, and share one value.
@@ -165,6 +176,10 @@ fn read_task(labels: &BTreeMap<String, String>, cache: &mut SpecCache) -> Result
         is_job: labels.get(JOB).is_some_and(|text| text == "true"),
         spec: cache.read(&spec_hash, json)?,
         spec_hash,
+        key_id: match format.number {
+            1 => None,
+            _ => Some(Arc::from(label(KEY)?)),
+        },
     })
 }
 
@@ -193,13 +208,16 @@ pub(in crate::fleet) mod tests {
 
     /// A plan for slot `slot` of service `web` in stack `efk`.
     pub fn plan(spec: TaskSpec, slot: Slot, files: Vec<FilePlan>) -> TaskPlan {
-        let spec = Arc::new(spec);
+        let (spec, key) = (Arc::new(spec), MarkKey::new([7; 32]));
+        let (stack, web) = (StackName::unchecked("efk"), ServiceName::unchecked("web"));
+        let marks = Marks::of(&key, &stack, &web);
         let service = ServicePlan {
             cluster: ClusterName::unchecked("prod"),
             stack: StackName::unchecked("efk"),
             service: ServiceName::unchecked("web"),
-            spec_hash: spec.hash(),
-            spec_json: spec.canonical_json().into(),
+            spec_hash: marks.hash(&spec),
+            spec_json: marks.masked(&spec).canonical_json().into(),
+            key_id: key.id().into(),
             spec: Arc::clone(&spec),
             is_job: false,
             files,
@@ -234,15 +252,29 @@ pub(in crate::fleet) mod tests {
             assert_eq!(task.slot, slot);
             assert_eq!(task.id, plan.id, "our labels win over the user's");
             assert_eq!((task.attempt, task.service.as_str(), task.stack.as_str()), (2, "web", "efk"));
-            assert_eq!((task.spec_hash, &*task.spec), (plan.service.spec_hash.clone(), &spec));
+            assert_eq!(*task.spec, spec);
+            assert_eq!(task.key_id, Some(plan.service.key_id.clone()));
         }
     }
 
     #[test]
-    fn labels_of_the_first_format_have_no_number() {
+    fn labels_of_the_first_format_have_no_number_and_the_values() {
         let mut labels = of_task(&plan(TaskSpec::default(), Slot::Replica(1), Vec::new()));
         assert_eq!(labels.remove(FORMAT), Some(Format::CURRENT.to_string()));
-        assert!(matches!(reading(&labels), Reading::Task(_)));
+        labels.remove(KEY);
+        let Reading::Task(task) = reading(&labels) else { panic!("{labels:?}") };
+        assert_eq!(task.key_id, None);
+    }
+
+    #[test]
+    fn no_value_is_in_a_label() {
+        let text = r#"{"image":"web:1","command":["--key=hunter2"],"environment":{"DSN":"hunter3"},
+            "configs":{"/c":{"source":"c","uid":"0","gid":"0","mode":292,"content":"hunter4"}}}"#;
+        let spec: TaskSpec = serde_json::from_str(text).unwrap();
+        let labels = of_task(&plan(spec.clone(), Slot::Replica(1), Vec::new()));
+        assert!(labels.values().all(|value| !value.contains("hunter")), "{labels:?}");
+        let guess = SpecHash::of(spec.canonical_json().as_bytes());
+        assert!(labels.values().all(|value| value != guess.as_str()), "{labels:?}");
     }
 
     #[test]
@@ -256,7 +288,7 @@ pub(in crate::fleet) mod tests {
     #[test]
     fn nothing_is_guessed() {
         let good = of_task(&plan(TaskSpec::default(), Slot::Replica(1), Vec::new()));
-        for key in [SERVICE, SLOT, TASK, ATTEMPT, SPEC_HASH, SPEC, STACK] {
+        for key in [SERVICE, SLOT, TASK, ATTEMPT, SPEC_HASH, SPEC, STACK, KEY] {
             let mut labels = good.clone();
             labels.remove(key);
             assert_eq!(unreadable(&labels), format!("its label {key} is missing"));

@@ -11,5 +11,6 @@ pub mod inspect;
 pub mod labels;
 pub mod network;
 pub mod observe;
+pub mod reveal;
 mod tar;
 pub(super) mod wire;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::model::spec::NetworkSpec;
-use crate::model::{ClusterName, StackName};
+use crate::model::{ClusterName, MarkKey, StackName};
 
 use super::labels;
 
@@ -26,12 +26,12 @@ pub fn driver(spec: &NetworkSpec) -> &str {
 /// The body that creates a network. Not bollard's type: the one that keeps old engines from making a
 /// second network of the same name, `CheckDuplicate`, is gone from its newest models.
 #[must_use]
-pub fn body(cluster: &ClusterName, stack: &StackName, spec: &NetworkSpec) -> Value {
+pub fn body(cluster: &ClusterName, stack: &StackName, key: &MarkKey, spec: &NetworkSpec) -> Value {
     let mut body = json!({
         "Name": spec.name,
         "CheckDuplicate": true,
         "Driver": driver(spec),
-        "Labels": labels::of_network(cluster, stack, spec),
+        "Labels": labels::of_network(cluster, stack, key, spec),
     });
     let options = options(spec);
     if !options.is_empty() {
@@ -77,7 +77,7 @@ mod tests {
     use crate::model::spec::{Ipam, IpamPool};
 
     fn made(spec: &NetworkSpec) -> Value {
-        body(&ClusterName::unchecked("prod"), &StackName::unchecked("efk"), spec)
+        body(&ClusterName::unchecked("prod"), &StackName::unchecked("efk"), &MarkKey::unset(), spec)
     }
 
     #[test]
@@ -90,7 +90,8 @@ mod tests {
             attachable: true,
             ..NetworkSpec::default()
         };
-        let hash = spec.hash();
+        let key = MarkKey::unset();
+        let hash = crate::model::Marks::of_stack(&key, &StackName::unchecked("efk")).network_hash(&spec);
         assert_eq!(
             made(&spec),
             json!({
@@ -101,6 +102,7 @@ mod tests {
                 "Labels": {
                     "com.docker.stack.namespace": "efk",
                     "io.stackctl.cluster": "prod", "io.stackctl.format": crate::model::Format::CURRENT.to_string(),
+                    "io.stackctl.key": key.id(),
                     "io.stackctl.spec-hash": hash.as_str(),
                 },
             })

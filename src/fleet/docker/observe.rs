@@ -211,6 +211,7 @@ fn task(
         is_job: read.is_job,
         spec_hash: read.spec_hash,
         spec: read.spec,
+        key_id: read.key_id,
         container: container.name().to_owned(),
         status,
         created_at,
@@ -360,6 +361,7 @@ fn networks_by_name(networks: Vec<wire::Network>) -> BTreeMap<String, ObservedNe
         let seen = ObservedNetwork {
             stack,
             spec_hash: label(labels::SPEC_HASH),
+            key_id: cluster.as_ref().and_then(|_| label(labels::KEY)),
             cluster,
             id: network.id,
             driver: network.driver,

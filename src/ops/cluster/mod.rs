@@ -16,13 +16,13 @@ use super::hosts::Hosts;
 use super::identity;
 use crate::discover::{DiscoverError, Discovery};
 use crate::engine::records::{Remembered, remembered};
-use crate::engine::{Clock, ClusterReader, Me, Reading, Store, Writing};
+use crate::engine::{Clock, ClusterReader, Me, Reading, Store, Writing, node_records};
 use crate::fleet::{ConnectOptions, Fleet, Observer, RegisterReader};
 use crate::inventory::{Env, Inventory};
 use crate::ledger::place::LedgerPlace;
 use crate::ledger::release::{History, releases};
 use crate::ledger::{LedgerError, OpenError};
-use crate::model::{ClusterName, Observed, StackName};
+use crate::model::{ClusterName, MarkKey, Observed, StackName};
 use crate::orchestrator::options::TASK_HISTORY;
 use crate::orchestrator::{Drifted, PlanOptions, drift};
 
@@ -142,7 +142,7 @@ impl Cluster {
     /// What looks at hosts, and at what is remembered of them.
     #[must_use]
     pub fn cluster_reader(&self) -> ClusterReader<'_, Store<RegisterReader>> {
-        ClusterReader { observer: &self.observer, ledger: &self.ledger }
+        ClusterReader { observer: &self.observer, ledger: &self.ledger, new_key: &self.me.new_key }
     }
 
     /// The ledger, to be written.
@@ -168,6 +168,16 @@ impl Cluster {
     /// One look at every host, with what the ledger says of it.
     pub async fn observe(&self) -> Observed {
         self.cluster_reader().observe(self.clock.now()).await
+    }
+
+    /// The key of the cluster's marks; the one of a cluster without a key before its first release.
+    ///
+    /// # Errors
+    ///
+    /// If the ledger cannot be read.
+    pub async fn marks_key(&self) -> Result<MarkKey, LedgerError> {
+        let (_, records) = node_records::read(&self.ledger).await?;
+        Ok(records.key.as_ref().map(node_records::marks_key).unwrap_or_default())
     }
 
     /// What the ledger remembers of a stack.

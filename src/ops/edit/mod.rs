@@ -223,6 +223,7 @@ impl<E: From<Error>> Ready<E> {
         // Services that are not in the release are not this stack's to prune.
         let options = cluster.plan_options(false);
         let planned = Planned::make(observed, spec, options).with_notes(small.notes).with_drift(drift);
+        let planned = planned.with_known(history.newest_specs());
         Job::new(planned, order.map(Ok))
     }
 }

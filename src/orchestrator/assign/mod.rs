@@ -29,7 +29,7 @@ use crate::model::node::Member;
 use crate::model::reason::Reason;
 use crate::model::spec::{DependencyCondition, StackSpec, UpdateConfig};
 use crate::model::task::Task;
-use crate::model::{GoDuration, Observed, TaskStatus};
+use crate::model::{GoDuration, Marks, Observed, TaskStatus};
 
 use loss::Lost;
 pub use readiness::Readiness;
@@ -416,7 +416,7 @@ fn service_plan(
     service: &crate::model::ServiceSpec,
     is_job: bool,
 ) -> Result<ServicePlan, Problem> {
-    let json = service.task.canonical_json();
+    let marks = Marks::of(&observed.key, &spec.name, &service.name);
     let mut files = Vec::new();
     for (target, mount) in &service.task.configs {
         let bad = |what: &str| Problem::BadFileOwner { service: service.name.clone(), what: what.to_owned() };
@@ -437,8 +437,9 @@ fn service_plan(
         stack: spec.name.clone(),
         service: service.name.clone(),
         spec: service.task.clone(),
-        spec_hash: crate::model::SpecHash::of(json.as_bytes()),
-        spec_json: Arc::from(json),
+        spec_hash: marks.hash(&service.task),
+        spec_json: Arc::from(marks.masked(&service.task).canonical_json()),
+        key_id: Arc::from(observed.key.id()),
         is_job,
         files,
     })

@@ -11,7 +11,7 @@ use crate::model::action::What;
 use crate::model::node::{NodeFacts, ObservedNetwork};
 use crate::model::reason::Reason;
 use crate::model::spec::{NetworkSpec, VolumeSpec};
-use crate::model::{ServiceName, TaskId};
+use crate::model::{Marks, ServiceName, SpecHash, TaskId};
 
 impl Planner<'_> {
     /// Networks, volumes and images that nodes lack for their fresh tasks, each once, in order of node.
@@ -121,10 +121,17 @@ impl Planner<'_> {
     fn check_networks(&mut self, wanted: &BTreeMap<&str, Arc<NetworkSpec>>) {
         let mut problems = Vec::new();
         for (name, network) in wanted.iter().filter(|(_, network)| !network.external) {
-            let hash = network.hash();
+            let keyed = Marks::of_stack(&self.observed.key, &self.spec.name).network_hash(network);
+            let (first, key_id) = (network.hash(), self.observed.key.id());
             for (member, facts) in self.observed.reachable() {
                 let Some(there) = facts.networks.get(*name) else { continue };
-                let Some((why, help)) = self.conflict(there, hash.as_str()) else { continue };
+                // Before 0.3.0 the hash had no key. Under a key that is lost it says nothing: nothing is replaced for that.
+                let hash = match there.key_id.as_deref() {
+                    None => Some(&first),
+                    Some(id) if id == key_id => Some(&keyed),
+                    Some(_) => None,
+                };
+                let Some((why, help)) = self.conflict(there, hash) else { continue };
                 problems.push(Problem::NetworkConflict {
                     node: member.name.clone(),
                     network: (*name).to_owned(),
@@ -136,7 +143,7 @@ impl Planner<'_> {
         self.problems.extend(problems);
     }
 
-    fn conflict(&self, there: &ObservedNetwork, hash: &str) -> Option<(String, String)> {
+    fn conflict(&self, there: &ObservedNetwork, hash: Option<&SpecHash>) -> Option<(String, String)> {
         let ours = there.cluster.as_deref() == Some(self.observed.cluster.as_str());
         if !ours || there.stack.as_deref() != Some(self.spec.name.as_str()) {
             let owner = match (&there.cluster, &there.stack) {
@@ -149,7 +156,7 @@ impl Planner<'_> {
                 "remove it, or give the network another `name:`, or make it `external`".to_owned(),
             ));
         }
-        if there.spec_hash.as_deref() == Some(hash) {
+        if hash.is_none_or(|hash| there.spec_hash.as_deref() == Some(hash.as_str())) {
             return None;
         }
         let stack = &self.spec.name;

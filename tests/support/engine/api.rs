@@ -93,6 +93,13 @@ pub(super) fn answer(request: &Request, shared: &Shared) -> Reply {
             container.archives.push((path, request.body.clone()));
             Reply::Empty(200)
         }),
+        "GET /containers/{id}/archive" => on_container(world, &name, |container, _| {
+            let path = request.query.get("path").cloned().unwrap_or_default();
+            match container.uploaded(&path) {
+                Some(archive) => Reply::Text(200, archive),
+                None => refusal(404, format!("Could not find the file {path}")),
+            }
+        }),
         "GET /containers/{id}/logs" => logs(world, request, &name, flag("follow")),
         "GET /networks" => list_networks(world, request),
         "POST /networks/create" => create_network(world, &body),

@@ -88,6 +88,27 @@ pub struct Container {
     pub output: Vec<(i64, bool, String)>,
 }
 
+impl Container {
+    /// A file that was put into it, as an archive of that file alone. Archives of text are text.
+    pub fn uploaded(&self, path: &str) -> Option<String> {
+        use std::io::Read as _;
+        self.archives.iter().rev().find_map(|(folder, bytes)| {
+            let mut archive = tar::Archive::new(&bytes[..]);
+            let mut entry = archive.entries().ok()?.flatten().find(|entry| {
+                let name = entry.path().map(|name| name.display().to_string()).unwrap_or_default();
+                format!("{}/{name}", folder.trim_end_matches('/')) == path
+            })?;
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).ok()?;
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            let mut builder = tar::Builder::new(Vec::new());
+            builder.append_data(&mut header, path.rsplit('/').next()?, &content[..]).ok()?;
+            String::from_utf8(builder.into_inner().ok()?).ok()
+        })
+    }
+}
+
 /// A network.
 #[derive(Debug, Clone)]
 pub struct Network {

@@ -65,7 +65,7 @@ fn observed(nodes: usize, running: &StackSpec) -> Observed {
             _ => (0..nodes).map(|at| (Slot::Node(name(at)), name(at))).collect(),
         };
         for (slot, node) in slots {
-            let spec_hash = service.task.hash();
+            let spec_hash = crate::model::testing::hash_of(&running.name, service);
             let id =
                 TaskId::derive(&cluster, &running.name, &service.name, &slot, &node, &spec_hash, false, 1);
             tasks.entry(node.clone()).or_default().push(Task {
@@ -79,6 +79,7 @@ fn observed(nodes: usize, running: &StackSpec) -> Observed {
                 is_job: false,
                 spec_hash,
                 spec: Arc::clone(&service.task),
+                key_id: None,
                 status: TaskStatus::Running { health: Health::None },
                 created_at: Timestamp(0),
                 since: None,
@@ -111,6 +112,7 @@ fn observed(nodes: usize, running: &StackSpec) -> Observed {
     Observed {
         cluster,
         at: Timestamp(0),
+        key: crate::model::MarkKey::unset(),
         nodes: (0..nodes).map(node).collect(),
         records_unknown: None,
         hosts_unknown: None,

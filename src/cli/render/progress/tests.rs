@@ -19,6 +19,7 @@ fn task(name: &str, node: &str) -> Arc<TaskPlan> {
         spec: Arc::default(),
         spec_hash: SpecHash::unchecked("0"),
         spec_json: "{}".into(),
+        key_id: "".into(),
         is_job: false,
         files: Vec::new(),
     });

@@ -1,0 +1,131 @@
+//! The values of a task whose label has marks under a key that is lost: the container itself has them.
+
+use std::io::Read as _;
+
+use serde_json::Value;
+
+use super::client::{CallError, DEFAULT_LIMIT, Reader, with_query};
+use crate::model::TaskSpec;
+use crate::model::ids::sha256_hex;
+use crate::model::marks::is_mark;
+
+/// A config that is larger is none: engines refuse more than a megabyte.
+const CONFIG_BYTES_MAX: u64 = 2 << 20;
+
+/// The spec of a label with the values that a container was made with in place of marks. What the container does not
+/// show stays a mark.
+pub(in crate::fleet) async fn spec(
+    reader: &Reader,
+    container: &str,
+    label: &TaskSpec,
+) -> Result<TaskSpec, CallError> {
+    let path = format!("/containers/{container}/json");
+    let inspect: Value = reader.get(&path, super::inspect::INSPECT_LIMIT).await?;
+    let mut spec = with_values(label, &inspect);
+    for (target, mount) in spec.configs.iter_mut().filter(|(_, mount)| is_mark(&mount.content)) {
+        if let Some(content) = file(reader, container, target).await? {
+            mount.content = sha256_hex(&content);
+        }
+    }
+    Ok(spec)
+}
+
+/// All but the contents of files.
+fn with_values(label: &TaskSpec, inspect: &Value) -> TaskSpec {
+    let mut spec = label.clone();
+    let config = &inspect["Config"];
+    let env =
+        config["Env"].as_array().into_iter().flatten().filter_map(|pair| pair.as_str()?.split_once('='));
+    for (name, value) in env {
+        if let Some(Some(hidden)) = spec.environment.get_mut(name) {
+            value.clone_into(hidden);
+        }
+    }
+    for (words, there) in [(&mut spec.command, &config["Cmd"]), (&mut spec.entrypoint, &config["Entrypoint"])]
+    {
+        if let Some(words) = words {
+            take_words(words, there);
+        }
+    }
+    if let Some(check) = &mut spec.healthcheck {
+        take_words(&mut check.test, &config["Healthcheck"]["Test"]);
+    }
+    let take = |name: &str, hidden: &mut String, there: &Value| {
+        if let Some(value) = there[name].as_str() {
+            value.clone_into(hidden);
+        }
+    };
+    if let Some(logging) = &mut spec.logging {
+        for (name, hidden) in &mut logging.options {
+            take(name, hidden, &inspect["HostConfig"]["LogConfig"]["Config"]);
+        }
+    }
+    for (network, attachment) in &mut spec.networks {
+        let there = &inspect["NetworkSettings"]["Networks"][network]["DriverOpts"];
+        for (name, hidden) in &mut attachment.driver_opts {
+            take(name, hidden, there);
+        }
+    }
+    spec
+}
+
+/// Words that an engine gives back as they were asked for.
+fn take_words(words: &mut [String], there: &Value) {
+    let there: Vec<&str> = there.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if there.len() == words.len() {
+        for (word, value) in words.iter_mut().zip(there) {
+            value.clone_into(word);
+        }
+    }
+}
+
+/// The content of a file in a container, which need not run; nothing if it is not there.
+async fn file(reader: &Reader, container: &str, target: &str) -> Result<Option<Vec<u8>>, CallError> {
+    let path = with_query(&format!("/containers/{container}/archive"), &[("path", target)]);
+    let archive = match reader.bytes(&path, DEFAULT_LIMIT, CONFIG_BYTES_MAX).await {
+        Err(error) if error.status() == Some(404) => return Ok(None),
+        archive => archive?,
+    };
+    let mut archive = ::tar::Archive::new(&archive[..]);
+    let mut entries = archive.entries().map_err(|error| CallError::Decode(error.to_string()))?;
+    let Some(Ok(mut entry)) = entries.next() else { return Ok(None) };
+    let mut content = Vec::new();
+    entry.read_to_end(&mut content).map_err(|error| CallError::Decode(error.to_string()))?;
+    Ok(Some(content))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::{MarkKey, Marks, ServiceName, StackName};
+
+    #[test]
+    fn a_container_has_the_values_that_its_label_hides() {
+        let text = r#"{"image":"web:1","command":["run","--key=hunter2"],"entrypoint":["hunter3"],
+            "environment":{"DSN":"hunter4","MODE":"fast","GONE":null},
+            "logging":{"driver":"splunk","options":{"token":"hunter6"}},
+            "healthcheck":{"test":["CMD","curl","-u","hunter7"],"interval":"5s"},
+            "networks":{"n":{"driver_opts":{"key":"hunter8"}}}}"#;
+        let spec: TaskSpec = serde_json::from_str(text).unwrap();
+        let (key, stack, web) =
+            (MarkKey::unset(), StackName::unchecked("shop"), ServiceName::unchecked("web"));
+        let label = Marks::of(&key, &stack, &web).masked(&spec);
+        let inspect = json!({
+            "Config": {
+                "Env": ["PATH=/bin", "DSN=hunter4", "MODE=fast"],
+                "Cmd": ["run", "--key=hunter2"],
+                "Entrypoint": ["hunter3"],
+                "Healthcheck": { "Test": ["CMD", "curl", "-u", "hunter7"] },
+            },
+            "HostConfig": { "LogConfig": { "Type": "splunk", "Config": { "token": "hunter6" } } },
+            "NetworkSettings": { "Networks": { "n": { "DriverOpts": { "key": "hunter8" } } } },
+        });
+        assert_eq!(with_values(&label, &inspect), spec);
+        let other = with_values(&label, &json!({ "Config": { "Env": ["DSN=changed"] } }));
+        assert_eq!(other.environment["DSN"].as_deref(), Some("changed"));
+        assert!(other.environment["MODE"].as_deref().is_some_and(is_mark));
+        assert!(other.command.unwrap().iter().all(|word| is_mark(word)));
+    }
+}

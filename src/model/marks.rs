@@ -1,0 +1,419 @@
+//! Marks stand for values that must not lie open: in labels of containers, and in snapshots.
+//!
+//! A mark is a keyed hash (HMAC-SHA256) of a value, its place, its stack and its service. Who has no key cannot check a
+//! guess at a value, not even of a weak password; who has it sees whether two values are equal, which is all that a
+//! comparison needs. The key of a cluster lies in its ledger, beside what is remembered of its nodes.
+//!
+//! The hash that decides whether a task is replaced is made of a spec with marks in it. So it proves no guess either;
+//! and since a container's label holds that spec, a version that hashes in another way computes the hash again and
+//! replaces nothing.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use super::ids::{ServiceName, SpecHash, StackName, hex};
+use super::image::ImageRef;
+use super::spec::{Attachment, FileMount, Healthcheck, Logging, NetworkSpec, TaskSpec};
+use super::task::Task;
+
+const KEY_BYTES: usize = 32;
+/// Bytes of a mark: two values of one place have the same by chance once in 10^19.
+const MARK_BYTES: usize = 8;
+/// Bytes of a key's id.
+const ID_BYTES: usize = 4;
+const BEFORE: &str = "(hidden:";
+const AFTER: &str = ")";
+
+/// The key of a cluster's marks. Its value is in no output: not by `Debug`, and by no error.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MarkKey([u8; KEY_BYTES]);
+
+impl MarkKey {
+    /// A key of random bytes.
+    #[must_use]
+    pub const fn new(bytes: [u8; KEY_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// What there is before the first release of a cluster, when no container carries a mark: a plan needs some key.
+    #[must_use]
+    pub const fn unset() -> Self {
+        Self([0; KEY_BYTES])
+    }
+
+    /// By which a label names the key that it was made with. Says nothing about the key.
+    #[must_use]
+    pub fn id(&self) -> String {
+        hex(&self.digest(&["id"])[..ID_BYTES])
+    }
+
+    /// A key for another purpose, from which this one cannot be found.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> Self {
+        Self(self.digest(&["derive", purpose]))
+    }
+
+    /// As text for the owner of the cluster.
+    #[must_use]
+    pub fn reveal(&self) -> String {
+        hex(&self.0)
+    }
+
+    /// The mark of a value, whose place the other parts say: `(hidden:0123456789abcdef)`, understandable wherever it is
+    /// shown.
+    #[must_use]
+    pub fn mark(&self, parts: &[&str]) -> String {
+        format!("{BEFORE}{}{AFTER}", hex(&self.digest(parts)[..MARK_BYTES]))
+    }
+
+    fn digest(&self, parts: &[&str]) -> [u8; KEY_BYTES] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("any length will do");
+        for part in parts {
+            mac.update(&u64::try_from(part.len()).expect("it is in memory").to_le_bytes());
+            mac.update(part.as_bytes());
+        }
+        mac.finalize().into_bytes().into()
+    }
+}
+
+impl Default for MarkKey {
+    fn default() -> Self {
+        Self::unset()
+    }
+}
+
+impl fmt::Debug for MarkKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MarkKey({})", self.id())
+    }
+}
+
+/// A text that is no key. Does not repeat it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is no key: 64 hexadecimal digits are expected")]
+pub struct BadKey;
+
+impl TryFrom<String> for MarkKey {
+    type Error = BadKey;
+
+    fn try_from(text: String) -> Result<Self, BadKey> {
+        let mut bytes = [0; KEY_BYTES];
+        if text.len() != 2 * KEY_BYTES || !text.is_ascii() {
+            return Err(BadKey);
+        }
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).map_err(|_| BadKey)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl From<MarkKey> for String {
+    fn from(key: MarkKey) -> Self {
+        key.reveal()
+    }
+}
+
+/// Makes the marks of one service: equal values of two services have different marks, so that no service can be used
+/// to guess at the values of another.
+#[derive(Debug, Clone)]
+pub struct Marks<'a> {
+    key: &'a MarkKey,
+    stack: &'a StackName,
+    service: &'a str,
+}
+
+impl<'a> Marks<'a> {
+    /// Of a service.
+    #[must_use]
+    pub fn of(key: &'a MarkKey, stack: &'a StackName, service: &'a ServiceName) -> Self {
+        Self { key, stack, service: service.as_str() }
+    }
+
+    /// Of what belongs to a stack as a whole.
+    #[must_use]
+    pub fn of_stack(key: &'a MarkKey, stack: &'a StackName) -> Self {
+        Self { key, stack, service: "" }
+    }
+
+    /// The mark of a value.
+    #[must_use]
+    pub fn mark(&self, place: &str, value: &str) -> String {
+        self.key.mark(&["mark", self.stack.as_str(), self.service, place, value])
+    }
+
+    /// The spec with marks in place of values. Labels of containers stay: an engine shows them anyway.
+    #[must_use]
+    pub fn masked(&self, spec: &TaskSpec) -> TaskSpec {
+        let mut spec = spec.clone();
+        each_hidden(&mut spec, &mut |place, value| *value = self.mark(place, value));
+        spec
+    }
+
+    /// The spec with the values of `wanted` in place of their own marks.
+    #[must_use]
+    pub fn unmasked(&self, masked: &TaskSpec, wanted: &TaskSpec) -> TaskSpec {
+        let mut known = BTreeMap::new();
+        each_hidden(&mut wanted.clone(), &mut |place, value| {
+            known.insert((place.to_owned(), self.mark(place, value)), value.clone());
+        });
+        let mut spec = masked.clone();
+        each_hidden(&mut spec, &mut |place, value| {
+            if let Some(same) = known.get(&(place.to_owned(), value.clone())) {
+                value.clone_from(same);
+            }
+        });
+        spec
+    }
+
+    /// The hash that decides whether a task is up to date: of a spec with all its values.
+    #[must_use]
+    pub fn hash(&self, spec: &TaskSpec) -> SpecHash {
+        hash_of_masked(&self.masked(spec))
+    }
+
+    /// The same of a task, whether its values are known or marks.
+    #[must_use]
+    pub fn hash_of(&self, task: &Task) -> SpecHash {
+        if task.key_id.is_some() { hash_of_masked(&task.spec) } else { self.hash(&task.spec) }
+    }
+
+    /// The hash by which a node's network is known to be up to date.
+    #[must_use]
+    pub fn network_hash(&self, spec: &NetworkSpec) -> SpecHash {
+        let mut spec = spec.clone();
+        for (name, value) in &mut spec.driver_opts {
+            *value = self.mark(&format!("network {name}"), value);
+        }
+        spec.hash()
+    }
+}
+
+/// Whether a text is a mark.
+#[must_use]
+pub fn is_mark(text: &str) -> bool {
+    let inner = text.strip_prefix(BEFORE).and_then(|rest| rest.strip_suffix(AFTER));
+    inner.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Whether values of a spec are marks.
+#[must_use]
+pub fn has_marks(spec: &TaskSpec) -> bool {
+    let mut has = false;
+    each_hidden(&mut spec.clone(), &mut |_, value| has |= is_mark(value));
+    has
+}
+
+/// An image counts by its digest alone, where there is one: another name or tag of the same image is no change.
+fn hash_of_masked(masked: &TaskSpec) -> SpecHash {
+    let mut spec = masked.clone();
+    if let Some(digest) = ImageRef::parse(&spec.image).ok().and_then(|image| image.digest) {
+        spec.digest = Some(digest.to_string());
+    }
+    if spec.digest.is_some() {
+        spec.image.clear();
+    }
+    SpecHash::of(spec.canonical_json().as_bytes())
+}
+
+/// Every free-form value, with its place. A new field of a spec does not compile until this function decides
+/// whether to mask it.
+pub fn each_value(spec: &mut TaskSpec, act: &mut dyn FnMut(&str, &mut String)) {
+    let TaskSpec {
+        command,
+        entrypoint,
+        environment,
+        labels,
+        logging,
+        healthcheck,
+        networks,
+        configs,
+        secrets,
+        // Names, numbers, fixed words, paths and addresses stay readable: the plan consists of them.
+        image: _,
+        digest: _,
+        hostname: _,
+        domainname: _,
+        user: _,
+        group_add: _,
+        working_dir: _,
+        stdin_open: _,
+        tty: _,
+        cap_add: _,
+        cap_drop: _,
+        privileged: _,
+        security_opt: _,
+        devices: _,
+        device_cgroup_rules: _,
+        sysctls: _,
+        ulimits: _,
+        init: _,
+        read_only: _,
+        shm_size: _,
+        ipc: _,
+        pid: _,
+        network_mode: _,
+        userns_mode: _,
+        cgroupns_mode: _,
+        cgroup_parent: _,
+        mac_address: _,
+        runtime: _,
+        isolation: _,
+        oom_score_adj: _,
+        stop_signal: _,
+        stop_grace_period: _,
+        dns: _,
+        dns_search: _,
+        dns_opt: _,
+        extra_hosts: _,
+        resources: _,
+        restart_policy: _,
+        ports: _,
+        volumes: _,
+        force_update: _,
+    } = spec;
+    for (words, place) in [(command, "command"), (entrypoint, "entrypoint")] {
+        each_word(words.iter_mut().flatten(), place, act);
+    }
+    for (name, value) in environment {
+        if let Some(value) = value {
+            act(&format!("environment {name}"), value);
+        }
+    }
+    for (name, value) in labels {
+        act(&format!("labels {name}"), value);
+    }
+    if let Some(Logging { driver: _, options }) = logging {
+        for (name, value) in options {
+            act(&format!("logging {name}"), value);
+        }
+    }
+    if let Some(Healthcheck {
+        test,
+        interval: _,
+        timeout: _,
+        retries: _,
+        start_period: _,
+        start_interval: _,
+    }) = healthcheck
+    {
+        each_word(test.iter_mut(), "healthcheck", act);
+    }
+    for (network, attachment) in networks {
+        let Attachment { driver_opts, aliases: _, ipv4_address: _, ipv6_address: _ } = &mut **attachment;
+        for (name, value) in driver_opts {
+            act(&format!("networks {network} {name}"), value);
+        }
+    }
+    for (files, kind) in [(configs, "configs"), (secrets, "secrets")] {
+        for (target, FileMount { content, source: _, uid: _, gid: _, mode: _ }) in files {
+            act(&format!("{kind} {target}"), content);
+        }
+    }
+}
+
+fn each_word<'w>(
+    words: impl Iterator<Item = &'w mut String>,
+    place: &str,
+    act: &mut dyn FnMut(&str, &mut String),
+) {
+    for (at, word) in words.enumerate() {
+        act(&format!("{place} {at}"), word);
+    }
+}
+
+/// Every value that is hidden where a container's own details can be read by others.
+fn each_hidden(spec: &mut TaskSpec, act: &mut dyn FnMut(&str, &mut String)) {
+    each_value(spec, &mut |place, value| {
+        if !place.starts_with("labels ") {
+            act(place, value);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> TaskSpec {
+        let text = r#"{"image":"web:1","command":["run","--key=hunter2"],"entrypoint":["hunter3"],
+            "environment":{"DSN":"hunter4","MODE":"fast","GONE":null},"labels":{"team":"a"},
+            "logging":{"driver":"splunk","options":{"token":"hunter6"}},
+            "healthcheck":{"test":["CMD","curl","-u","hunter7"],"interval":"5s"},
+            "networks":{"n":{"driver_opts":{"key":"hunter8"}}},
+            "configs":{"/c":{"source":"c","uid":"0","gid":"0","mode":292,"content":"hunter9"}}}"#;
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn key(byte: u8) -> MarkKey {
+        MarkKey::new([byte; KEY_BYTES])
+    }
+
+    #[test]
+    fn no_value_is_left_and_the_same_values_come_back() {
+        let (key, stack, service) = (key(7), StackName::unchecked("shop"), ServiceName::unchecked("web"));
+        let marks = Marks::of(&key, &stack, &service);
+        let masked = marks.masked(&spec());
+        let text = masked.canonical_json();
+        assert!(!text.contains("hunter") && text.contains("5s") && text.contains("GONE"), "{text}");
+        assert_eq!(masked.labels["team"], "a", "labels are shown by the engine itself");
+        assert_eq!(marks.unmasked(&masked, &spec()), spec());
+        let mut other = spec();
+        other.environment.insert("DSN".into(), Some("guess".into()));
+        let seen = marks.unmasked(&masked, &other);
+        assert!(seen.environment["DSN"].as_deref().is_some_and(is_mark));
+        assert_eq!(seen.environment["MODE"], spec().environment["MODE"]);
+    }
+
+    #[test]
+    fn neither_mark_nor_hash_can_be_had_without_the_key_or_in_another_place() {
+        let (stack, web, db) =
+            (StackName::unchecked("shop"), ServiceName::unchecked("web"), ServiceName::unchecked("db"));
+        let (ours, other) = (key(7), key(8));
+        let marks = Marks::of(&ours, &stack, &web);
+        assert_eq!(marks.hash(&spec()), marks.hash(&spec()));
+        for marks_of in
+            [Marks::of(&other, &stack, &web), Marks::of(&ours, &stack, &db), Marks::of_stack(&ours, &stack)]
+        {
+            assert_ne!(marks_of.mark("environment A", "x"), marks.mark("environment A", "x"));
+            assert_ne!(marks_of.hash(&spec()), marks.hash(&spec()));
+        }
+        assert_ne!(marks.mark("environment A", "x"), marks.mark("environment B", "x"));
+        assert_ne!(ours.derive("snapshots"), ours);
+        assert_ne!(ours.derive("snapshots"), other.derive("snapshots"));
+    }
+
+    #[test]
+    fn a_key_is_read_back_and_never_shown() {
+        let key = key(171);
+        let text = serde_json::to_string(&key).unwrap();
+        assert_eq!(serde_json::from_str::<MarkKey>(&text).unwrap(), key);
+        let shown = format!("{key:?} {}", key.id());
+        assert!(!shown.contains("abab"), "{shown}");
+        for bad in ["", "ab", &"g".repeat(64), &"é".repeat(32)] {
+            let error = MarkKey::try_from(bad.to_owned()).unwrap_err().to_string();
+            assert!(bad.is_empty() || !error.contains(bad), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_image_counts_by_its_digest_alone() {
+        let (key, stack, service) = (key(7), StackName::unchecked("shop"), ServiceName::unchecked("web"));
+        let hash = |image: &str, digest: Option<&str>| {
+            let spec =
+                TaskSpec { image: image.into(), digest: digest.map(str::to_owned), ..TaskSpec::default() };
+            Marks::of(&key, &stack, &service).hash(&spec)
+        };
+        let (one, two) = (format!("sha256:{}", "1".repeat(64)), format!("sha256:{}", "2".repeat(64)));
+        assert_eq!(hash("web:1", Some(&one)), hash("web:2", Some(&one)));
+        assert_eq!(hash("web:1", Some(&one)), hash("mirror:5000/web", Some(&one)));
+        assert_eq!(hash("web:1", Some(&one)), hash(&format!("web@{one}"), None));
+        assert_ne!(hash("web:1", Some(&one)), hash("web:1", Some(&two)));
+        assert_ne!(hash("web:1", None), hash("web:2", None));
+    }
+}
