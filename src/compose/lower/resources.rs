@@ -31,7 +31,7 @@ pub fn volumes(context: &Context<'_>) -> BTreeMap<String, VolumeSpec> {
 /// The configs at the top of the file, with their contents.
 pub fn configs(context: &Context<'_>) -> BTreeMap<String, ConfigSpec> {
     let lower = |(key, config): (&String, &Content)| {
-        let content = content(context, config).unwrap_or_default();
+        let mut content = content(context, config).unwrap_or_default();
         if content.len() >= CONFIG_BYTES_MAX {
             context.sink.push(
                 Diagnostic::error("config_too_large", format!("config `{key}` is too large"))
@@ -40,6 +40,10 @@ pub fn configs(context: &Context<'_>) -> BTreeMap<String, ConfigSpec> {
                         "a config has less than {CONFIG_BYTES_MAX} bytes; use a volume or the image"
                     )),
             );
+            content.clear();
+        }
+        if !context.sink.afford(content.len(), config.key.span) {
+            content.clear();
         }
         let spec = ConfigSpec {
             name: context.full_name(key, config.name.as_ref(), config.external),
