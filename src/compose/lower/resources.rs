@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Context, plain};
+use super::{Context, labels, plain};
 use crate::compose::normal::unreadable;
 use crate::compose::stackfile::Content;
 use crate::model::ids::sha256_hex;
@@ -21,7 +21,7 @@ pub fn volumes(context: &Context<'_>) -> BTreeMap<String, VolumeSpec> {
             external: volume.external,
             driver: volume.driver.as_ref().map(|driver| driver.value.clone()),
             driver_opts: plain(&volume.driver_opts),
-            labels: plain(&volume.labels),
+            labels: labels(context, &volume.labels),
         };
         (key.clone(), spec)
     };
@@ -50,7 +50,7 @@ pub fn configs(context: &Context<'_>) -> BTreeMap<String, ConfigSpec> {
             external: config.external,
             digest: if config.external { String::new() } else { sha256_hex(&content) },
             content: Arc::from(content),
-            labels: plain(&config.labels),
+            labels: labels(context, &config.labels),
             template_driver: config.template_driver.as_ref().map(|driver| driver.value.clone()),
         };
         (key.clone(), spec)
@@ -99,7 +99,7 @@ pub fn secrets(context: &Context<'_>) -> BTreeMap<String, SecretSpec> {
             driver: text(&secret.driver),
             driver_opts: plain(&secret.driver_opts),
             template_driver: text(&secret.template_driver),
-            labels: plain(&secret.labels),
+            labels: labels(context, &secret.labels),
         };
         (key.clone(), spec)
     };
