@@ -121,6 +121,9 @@ _stackctl() {
             stackctl,suspend)
                 cmd="stackctl__subcmd__suspend"
                 ;;
+            stackctl,trust)
+                cmd="stackctl__subcmd__trust"
+                ;;
             stackctl,undo)
                 cmd="stackctl__subcmd__undo"
                 ;;
@@ -206,7 +209,7 @@ _stackctl() {
 
     case "${cmd}" in
         stackctl)
-            opts="-i -q -v -h -V --inventory --cluster --ledger --no-color --quiet --verbose --help --version deploy up diff snapshot rm remove down rollback history log events undo show reconcile hook suspend resume unlock ledger ls list status ps services scale restart service exec logs node check config explain rebalance explain-code version completions man help"
+            opts="-i -q -v -h -V --inventory --cluster --ledger --no-color --quiet --verbose --help --version deploy up diff snapshot rm remove down rollback history log events undo show reconcile hook suspend resume unlock ledger ls list status ps services scale restart service exec logs node trust check config explain rebalance explain-code version completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1261,7 +1264,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__hook__subcmd__install)
-            opts="-i -q -v -h --repo-path --allowed-signers --env-file --variable --ref --fail-push --force --stackctl --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --repo-path --allowed-signers --accept-history --env-file --variable --ref --fail-push --force --stackctl --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1284,6 +1287,10 @@ _stackctl() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --accept-history)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --env-file)
@@ -1415,7 +1422,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__hook__subcmd__run)
-            opts="-i -q -v -h --ref --repo-path --allowed-signers --env-file --variable --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --ref --repo-path --allowed-signers --accept-history --env-file --variable --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1442,6 +1449,10 @@ _stackctl() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --accept-history)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --env-file)
@@ -2641,7 +2652,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__reconcile)
-            opts="-i -q -v -h --policy --interval --node-timeout --discover-interval --repo --repo-path --allowed-signers --variable --poll --webhook --webhook-secret-file --listen --once --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --policy --interval --node-timeout --discover-interval --repo --repo-path --allowed-signers --accept-history --variable --poll --webhook --webhook-secret-file --listen --once --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2684,6 +2695,10 @@ _stackctl() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --accept-history)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --variable)
@@ -4080,7 +4095,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__status)
-            opts="-i -q -v -h --repo --repo-path --allowed-signers --variable --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --repo --repo-path --allowed-signers --accept-history --variable --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4107,6 +4122,10 @@ _stackctl() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --accept-history)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --variable)
@@ -4177,6 +4196,58 @@ _stackctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --inventory)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -i)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        stackctl__subcmd__trust)
+            opts="-y -i -q -v -h --yes --forget --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --inventory)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then

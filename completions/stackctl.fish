@@ -62,6 +62,7 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "service" -d 'Chan
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "exec" -d 'Run a command in a task\'s container'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "logs" -d 'Show the output of a stack\'s tasks, merged by time'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "node" -d 'List, drain and label the nodes of the cluster'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "trust" -d 'Trust the inventory of this folder to start what it names'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "check" -d 'Find mistakes in a stackfile without asking any host'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "config" -d 'Print the stackfile with variables filled in and files merged'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "explain" -d 'Explain why tasks run where they do, and why not elsewhere'
@@ -279,6 +280,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l discover
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l repo -d 'A git repository that declares what runs, with its branch or tag behind a `#`. The stacks are those of its stackctl.yml (`stacks:`), or else each folder of stacks/ that has a stackfile. Keep a token in git\'s credential helper or in this variable' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l repo-path -d 'The folder of the repository with stackctl.yml or stacks/ [default: its top]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l allowed-signers -d 'Accept only commits that are signed with one of these ssh keys: a file in the format of ALLOWED SIGNERS in ssh-keygen(1)' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l accept-history -d 'Also accept signed commits that descend from this one, and not from the commit that was released last: for a branch whose history was rewritten on purpose' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l variable -d 'A variable of this process\'s environment that stackfiles of repositories may use; they see no others' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l poll -d 'How often to poll a repository' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l webhook -d 'Serve /webhook at this address, for GitHub, GitLab, Gitea and Forgejo: after a push the loop polls the repository at once. TLS is the job of a reverse proxy' -r
@@ -306,6 +308,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and not __fish_s
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and not __fish_seen_subcommand_from install remove run" -f -a "run" -d 'Release what was pushed, as the hook does: reads `OLD NEW REF` lines'
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l repo-path -d 'Where in the repository stackctl.yml or stacks/ is [default: its top]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l allowed-signers -d 'Release only commits that one of these has signed by an ssh key: a file as ssh-keygen(1) has it under ALLOWED SIGNERS' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l accept-history -d 'Also release signed commits that descend from this one, and not from the commit that was released last: for a branch whose history was rewritten on purpose' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l env-file -d 'A file of variables that stackfiles may use, read again at each push' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l variable -d 'A variable of the hook\'s environment that stackfiles may use; they see no other' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from install" -l ref -d 'The branch to follow, or the full name of a ref; of `refs/tags/v*`, the highest version [default: the branch of the repository\'s HEAD]' -r
@@ -330,6 +333,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -l ref -d 'The branch to follow, or the full name of a ref; of `refs/tags/v*`, the highest version' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -l repo-path -d 'Where in the repository stackctl.yml or stacks/ is [default: its top]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -l allowed-signers -d 'Release only commits that one of these has signed by an ssh key: a file as ssh-keygen(1) has it under ALLOWED SIGNERS' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -l accept-history -d 'Also release signed commits that descend from this one, and not from the commit that was released last: for a branch whose history was rewritten on purpose' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -l env-file -d 'A file of variables that stackfiles may use, read again at each push' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -l variable -d 'A variable of the hook\'s environment that stackfiles may use; they see no other' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand hook; and __fish_seen_subcommand_from run" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
@@ -412,6 +416,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand list" -s h -l help -d 
 complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l repo -d 'A git repository that declares what runs, with its branch or tag behind a `#`. The stacks are those of its stackctl.yml (`stacks:`), or else each folder of stacks/ that has a stackfile. Keep a token in git\'s credential helper or in this variable' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l repo-path -d 'The folder of the repository with stackctl.yml or stacks/ [default: its top]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l allowed-signers -d 'Accept only commits that are signed with one of these ssh keys: a file in the format of ALLOWED SIGNERS in ssh-keygen(1)' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l accept-history -d 'Also accept signed commits that descend from this one, and not from the commit that was released last: for a branch whose history was rewritten on purpose' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l variable -d 'A variable of this process\'s environment that stackfiles of repositories may use; they see no others' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand status" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Stack}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand status" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
@@ -768,6 +773,15 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -s v -l verbose -d 'Print more details'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand trust" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand trust" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand trust" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand trust" -s y -l yes -d 'Do not ask'
+complete -c stackctl -n "__fish_stackctl_using_subcommand trust" -l forget -d 'Trust it no more'
+complete -c stackctl -n "__fish_stackctl_using_subcommand trust" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand trust" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand trust" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand trust" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s c -l compose-file -d 'Stackfile, or `-` for stdin. Several files are merged, and later ones win [default: the files of $COMPOSE_FILE, or compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l profile -d 'Also deploy the services of this profile; `*` activates all profiles [default: $COMPOSE_PROFILES]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l env-file -d 'Read variables from this file. Later files win over earlier ones, and the environment over all of them [default: the files of $COMPOSE_ENV_FILES, or .env beside the first stackfile]' -r -F

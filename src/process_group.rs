@@ -9,6 +9,7 @@ use std::io::{self, IsTerminal as _};
 use std::process::Output;
 
 use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 
 /// Ends a program and all it has started when this is dropped, unless it ended by itself.
@@ -30,12 +31,37 @@ fn start_group(command: &mut Command) -> io::Result<(Child, ProcessGroup)> {
     Ok((child, ProcessGroup(leader)))
 }
 
-/// Starts it and waits for its end. A caller that stops waiting ends it.
-pub async fn output(command: &mut Command) -> io::Result<Output> {
-    let (child, group) = start(command)?;
-    let output = child.wait_with_output().await?;
+/// What is kept of the words of a program that fails.
+const WORDS_MAX: u64 = 64 << 10;
+
+/// Starts it and waits for its end. A caller that stops waiting ends it, and so does an output of more than `most`
+/// bytes, which is an error of the kind [`io::ErrorKind::FileTooLarge`]. Of what it says beside its output the
+/// beginning is kept.
+pub async fn output(command: &mut Command, most: u64) -> io::Result<Output> {
+    let (mut child, group) = start(command)?;
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let heard = async {
+        let mut bytes = Vec::new();
+        if let Some(out) = out {
+            out.take(most.saturating_add(1)).read_to_end(&mut bytes).await?;
+        }
+        if bytes.len() as u64 > most {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(bytes)
+    };
+    let said = async {
+        let mut bytes = Vec::new();
+        if let Some(mut err) = err {
+            (&mut err).take(WORDS_MAX).read_to_end(&mut bytes).await?;
+            tokio::io::copy(&mut err, &mut tokio::io::sink()).await?;
+        }
+        Ok::<_, io::Error>(bytes)
+    };
+    let (stdout, stderr) = tokio::try_join!(heard, said)?;
+    let status = child.wait().await?;
     group.is_over();
-    Ok(output)
+    Ok(Output { status, stdout, stderr })
 }
 
 impl ProcessGroup {
@@ -98,7 +124,17 @@ mod tests {
 
     #[tokio::test]
     async fn what_comes_to_its_end_is_heard_to_its_end() {
-        let output = output(&mut shell("echo done; exit 3")).await.unwrap();
+        let output = output(&mut shell("echo done; exit 3"), 5).await.unwrap();
         assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"done\n"[..], Some(3)));
+    }
+
+    #[tokio::test]
+    async fn an_output_without_end_is_not_kept_and_ends_its_program() {
+        let error = output(&mut shell("echo $$; exec cat /dev/zero"), 1 << 20).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        let mut loud = shell("head -c 10000000 /dev/zero >&2; echo done");
+        loud.stderr(Stdio::piped());
+        let output = output(&mut loud, 5).await.unwrap();
+        assert_eq!((output.stdout.as_slice(), output.stderr.len()), (&b"done\n"[..], 64 << 10));
     }
 }

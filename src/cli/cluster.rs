@@ -59,13 +59,14 @@ pub(super) fn with<T>(
     work: impl AsyncFnOnce(&Cluster) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let clock = clock()?;
-    let (inventory, notes) =
-        inventory::load(named_inventory(context)?.as_deref(), &env).map_err(Failure::refused)?;
+    let named = named_inventory(context)?;
+    let (inventory, notes) = inventory::load(named.as_deref(), &env).map_err(Failure::refused)?;
     show_notes(&context.ui, &notes);
     match &inventory.file {
         Some(file) => context.ui.detail(&format!("Inventory: {}", file.display())),
         None => context.ui.detail("No inventory: using the engine of this machine"),
     }
+    super::trusted::settle(&inventory, named.as_deref(), &env, context)?;
     let ledger = context.globals.ledger.as_ref();
     let unconnected = Unconnected::of(inventory, ledger, clock, &env)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

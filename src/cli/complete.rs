@@ -1,8 +1,9 @@
 //! Completes names of stacks, services and nodes in a shell.
 //!
 //! With the script of `COMPLETE=<shell> stackctl` the shell asks the program at each tab. Nodes come from
-//! the inventory; for stacks and services stackctl asks the hosts, for [`PATIENCE`] at most. It leaves out
-//! what it cannot get, without a message: a message in the middle of a line would only disturb.
+//! the inventory; for stacks and services stackctl asks the hosts, for [`PATIENCE`] at most, and only those of an
+//! inventory that is trusted. It leaves out what it cannot get, without a message: a message in the middle of a line
+//! would only disturb.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -14,6 +15,7 @@ use clap_complete::{ArgValueCandidates, CompleteEnv};
 
 use super::cluster::{Cluster, clock, env};
 use super::help::TOPICS;
+use super::trusted;
 use crate::fleet::ConnectOptions;
 use crate::inventory::{self, Inventory};
 use crate::model::Observed;
@@ -92,8 +94,21 @@ fn names(names: impl Iterator<Item = String>) -> Vec<CompletionCandidate> {
 }
 
 /// The inventory that the line names, or else the default one.
-#[expect(clippy::disallowed_methods, reason = "completers are handed nothing: the line is read here")]
 fn hosts() -> Option<Inventory> {
+    let file = named_file()?;
+    inventory::load(file.as_deref(), &env).ok().map(|(hosts, _)| hosts)
+}
+
+/// The same, if its hosts may be asked: one that merely lies in the folder has to be trusted for that.
+fn trusted_hosts() -> Option<Inventory> {
+    let file = named_file()?;
+    let (hosts, _) = inventory::load(file.as_deref(), &env).ok()?;
+    trusted::is_trusted(&hosts, file.as_deref(), &env).then_some(hosts)
+}
+
+/// The file that the line or a variable names; `Some(None)` if neither does, and `None` if there is none of that name.
+#[expect(clippy::disallowed_methods, reason = "completers are handed nothing: the line is read here")]
+fn named_file() -> Option<Option<PathBuf>> {
     let set = |name: &str| env(name).filter(|value| !value.is_empty());
     let file = match (named_inventory(std::env::args_os()), named_cluster(std::env::args_os())) {
         (Some(file), _) => Some(file),
@@ -104,7 +119,7 @@ fn hosts() -> Option<Inventory> {
             None => None,
         },
     };
-    inventory::load(file.as_deref(), &env).ok().map(|(hosts, _)| hosts)
+    Some(file)
 }
 
 /// Clusters of the user's inventories.
@@ -180,7 +195,7 @@ fn remembered(with_stacks: bool) -> Option<Vec<String>> {
 
 /// Asks the hosts, for [`PATIENCE`] at most.
 fn asked<T>(ask: impl AsyncFnOnce(&Cluster) -> T) -> Option<T> {
-    let (inventory, clock) = (hosts()?, clock().ok()?);
+    let (inventory, clock) = (trusted_hosts()?, clock().ok()?);
     let unconnected = Unconnected::of_named(inventory, None, clock, &env).ok()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let options = ConnectOptions { handshake: PATIENCE, ..ConnectOptions::default() };

@@ -9,7 +9,7 @@ use clap::{Subcommand, ValueHint};
 
 use super::Context;
 use super::cluster::{env, named_inventory};
-use super::reconcile::repositories::folder;
+use super::reconcile::repositories::{commit, folder};
 use super::report::{Exit, Failure};
 use crate::gitops::hook::{Bare, Call, Followed, HookError, Installed, Removed};
 use crate::inventory;
@@ -84,6 +84,10 @@ pub struct Follows {
     /// under ALLOWED SIGNERS
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub allowed_signers: Option<PathBuf>,
+    /// Also release signed commits that descend from this one, and not from the commit that was released last: for a
+    /// branch whose history was rewritten on purpose
+    #[arg(long, value_name = "COMMIT", requires = "allowed_signers", value_parser = commit)]
+    pub accept_history: Option<String>,
     /// A file of variables that stackfiles may use, read again at each push
     #[arg(long = "env-file", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub env_files: Vec<PathBuf>,
@@ -182,7 +186,11 @@ fn install_here(path: &Path, args: &Install, context: &Context) -> Result<Exit, 
         }
     };
     let mut words = vec!["hook".to_owned(), "run".to_owned()];
-    if let Some(file) = inventory::find(named_inventory(context)?.as_deref(), &env) {
+    let named = named_inventory(context)?;
+    if let Some(file) = inventory::find(named.as_deref(), &env) {
+        // The hook names it, and what is named is trusted.
+        let (inventory, _notes) = inventory::load(named.as_deref(), &env).map_err(Failure::refused)?;
+        super::trusted::settle(&inventory, named.as_deref(), &env, context)?;
         words.extend(["--inventory".to_owned(), readable(&file)?.display().to_string()]);
     }
     words.extend(["--ref".to_owned(), reference.full().to_owned()]);
@@ -221,6 +229,9 @@ impl Follows {
         let signers = self.allowed_signers.iter().map(|file| ("--allowed-signers", file));
         for (flag, file) in signers.chain(self.env_files.iter().map(|file| ("--env-file", file))) {
             words.extend([flag.to_owned(), at(file)?.display().to_string()]);
+        }
+        if let Some(commit) = &self.accept_history {
+            words.extend(["--accept-history".to_owned(), commit.clone()]);
         }
         for name in &self.variables {
             words.extend(["--variable".to_owned(), name.clone()]);

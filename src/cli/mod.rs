@@ -58,6 +58,8 @@ pub mod status;
 pub mod suspend;
 pub mod template;
 mod time_arg;
+pub mod trust;
+mod trusted;
 pub mod ui;
 pub mod undo;
 pub mod unlock;
@@ -238,6 +240,13 @@ pub enum Command {
     /// List, drain and label the nodes of the cluster
     #[command(after_help = examples(node::EXAMPLES))]
     Node(node::Node),
+    /// Trust the inventory of this folder to start what it names
+    ///
+    /// An inventory that was named, by `-i`, STACKCTL_INVENTORY or `--cluster`, and one in ~/.config/stackctl, needs no
+    /// trust; nor does one of a folder that names hosts alone. The answer holds until the inventory or a file that it
+    /// names changes.
+    #[command(after_help = examples(trust::EXAMPLES))]
+    Trust(trust::Trust),
     /// Find mistakes in a stackfile without asking any host
     #[command(after_help = examples(check::EXAMPLES))]
     Check(check::Check),
@@ -350,6 +359,7 @@ fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Check(args) => check::run(&args, context),
         Command::Config(args) => config::run(&args, context),
         Command::Explain(args) => explain::run(&args, context),
+        Command::Trust(args) => trust::run(&args, context),
         Command::Rebalance(args) => rebalance::run(&args, context),
         Command::ExplainCode(args) => explain_code::run(&args, context),
         Command::Version(args) => version::run(&args, context),

@@ -15,6 +15,7 @@ use super::reconcile::repositories::Declared;
 use super::render::age::ago;
 use super::render::list::{Columns, Row};
 use super::render::services::into_row;
+use super::render::text::clean;
 use super::report::{Exit, Failure};
 use crate::fleet::ConnectOptions;
 use crate::model::{StackName, Timestamp};
@@ -119,6 +120,11 @@ pub(super) fn run(args: &Status, context: &Context) -> Result<Exit, Failure> {
         let wanted: Vec<&StackName> = known.iter().filter(is_wanted).collect();
         let options = cluster.plan_options(false);
         let all = statuses(&cluster.ledger, &cluster.me, &observed, &options, wanted).await?;
+        let unread: Vec<&ops::Status> = all.iter().filter(|one| is_unread(one)).collect();
+        for one in &unread {
+            context.ui.warn(&format!("stack {}: {}", one.stack, clean(&why(&one.sync))));
+        }
+        let is_whole = declared.is_whole && unread.is_empty();
         let now = cluster.clock.now();
         let rows: Vec<Row> = (all.into_iter())
             // A removed stack is shown only if it is named.
@@ -130,9 +136,14 @@ pub(super) fn run(args: &Status, context: &Context) -> Result<Exit, Failure> {
             .collect();
         context.ui.data(&COLUMNS.render(args.format.as_deref(), &rows)?);
         warn_of_silent(&context.ui, &observed);
-        let exit = if declared.is_whole { Exit::Done } else { Exit::Refused };
+        let exit = if is_whole { Exit::Done } else { Exit::Refused };
         Ok(or_silent(exit, &observed))
     })
+}
+
+/// Whether nothing is known of what was declared.
+const fn is_unread(status: &ops::Status) -> bool {
+    matches!(status.sync, Sync::Unknown(Unknown::Records(_)))
 }
 
 fn row(now: Timestamp, status: &ops::Status, declared: &Found) -> Row {
@@ -184,6 +195,7 @@ fn why(sync: &Sync) -> String {
         Sync::Drifted(Slip::Actions(count)) => {
             format!("{} would repair it", crate::cli::render::text::count(*count, "action"))
         }
+        Sync::Unknown(Unknown::Records(why)) => format!("its records cannot be read: {why}"),
         Sync::Suspended(suspended) => {
             let why = suspended.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
             format!("by {}{why}", suspended.who)

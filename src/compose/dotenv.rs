@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::interpolate;
+use crate::yaml::{Budget, PAIR};
 
 /// A variable that a file sets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,12 +31,18 @@ pub struct Fault {
     pub why: &'static str,
     /// The byte it is at.
     pub at: usize,
+    /// Whether it is well written, but comes to too much.
+    pub is_excess: bool,
 }
 
 /// Reads a text. `outside` is asked for variables in values, and for names without a value; what the text
-/// itself has set so far comes after it.
-pub fn parse(text: &str, outside: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Variable>, Fault> {
-    let mut reader = Reader { text, at: 0, outside, known: BTreeMap::new(), found: Vec::new() };
+/// itself has set so far comes after it. What the variables come to counts against the budget.
+pub fn parse(
+    text: &str,
+    outside: &dyn Fn(&str) -> Option<String>,
+    budget: &Budget,
+) -> Result<Vec<Variable>, Fault> {
+    let mut reader = Reader { text, at: 0, outside, budget, known: BTreeMap::new(), found: Vec::new() };
     if text.starts_with('\u{feff}') {
         reader.at = '\u{feff}'.len_utf8();
     }
@@ -79,6 +86,7 @@ struct Reader<'a> {
     text: &'a str,
     at: usize,
     outside: &'a dyn Fn(&str) -> Option<String>,
+    budget: &'a Budget,
     known: BTreeMap<String, String>,
     found: Vec<Variable>,
 }
@@ -89,7 +97,7 @@ impl Reader<'_> {
     }
 
     fn fault<T>(&self, why: &'static str, at: usize) -> Result<T, Fault> {
-        Err(Fault { why, at })
+        Err(Fault { why, at, is_excess: false })
     }
 
     /// Goes on to the next name; `false` at the end.
@@ -127,6 +135,10 @@ impl Reader<'_> {
         self.at = if end == self.text.len() { end } else { end + 1 };
         let value = if alone { (self.outside)(&name) } else { Some(self.value()?) };
         if let Some(value) = value {
+            if !self.budget.take(PAIR + name.len() + value.len()) {
+                let why = "with this one the variables come to more than 64 MiB";
+                return Err(Fault { why, at: start, is_excess: true });
+            }
             self.known.insert(name.clone(), value.clone());
             self.found.push(Variable { name, value, at });
         }
@@ -180,7 +192,11 @@ impl Reader<'_> {
             return Ok(value.to_owned());
         }
         let look = |name: &str| (self.outside)(name).or_else(|| self.known.get(name).cloned());
-        interpolate::expand(value, &look).map_err(|why| Fault { why, at })
+        interpolate::expand(value, &look, self.budget).map_err(|unfilled| Fault {
+            why: unfilled.why,
+            at,
+            is_excess: unfilled.is_excess,
+        })
     }
 }
 
@@ -246,7 +262,7 @@ mod tests {
             "A" => Some("the caller's".to_owned()),
             _ => None,
         };
-        match parse(text, &outside) {
+        match parse(text, &outside, &Budget::default()) {
             Ok(found) => {
                 let all: Vec<String> =
                     found.iter().map(|variable| format!("{}={}", variable.name, variable.value)).collect();
@@ -294,7 +310,11 @@ mod tests {
     #[test]
     fn only_names_are_shown() {
         let text = "A=geheim\nB='é\nx'\n";
-        let names: Vec<_> = parse(text, &|_| None).unwrap().into_iter().map(|variable| variable.at).collect();
+        let names: Vec<_> = parse(text, &|_| None, &Budget::default())
+            .unwrap()
+            .into_iter()
+            .map(|variable| variable.at)
+            .collect();
         let (shown, places) = masked(text, &names);
         assert_eq!(shown, "A=…\nB=…\n…\n");
         assert_eq!(places.iter().map(|place| &shown[place.clone()]).collect::<Vec<_>>(), ["A", "B"]);
@@ -303,7 +323,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "\\PC{0,20}|[AB=:'\"\\\\$#{}\n\r é0-9]{0,24}") {
-            let found = parse(&text, &|_| None).unwrap_or_default();
+            let found = parse(&text, &|_| None, &Budget::default()).unwrap_or_default();
             let names: Vec<_> = found.iter().map(|variable| variable.at.clone()).collect();
             let (shown, places) = masked(&text, &names);
             prop_assert_eq!(shown.matches('\n').count(), text.matches('\n').count());
@@ -314,7 +334,7 @@ mod tests {
         #[test]
         fn quoted_values_come_back(values in prop::collection::vec("[^']{0,12}", 1..5)) {
             let text: String = values.iter().enumerate().map(|(n, value)| format!("V{n}='{}'\n", value.replace('\\', "/"))).collect();
-            let found = parse(&text, &|_| None).unwrap();
+            let found = parse(&text, &|_| None, &Budget::default()).unwrap();
             let back: Vec<String> = found.into_iter().map(|variable| variable.value).collect();
             prop_assert_eq!(back, values.iter().map(|value| value.replace('\\', "/")).collect::<Vec<_>>());
         }

@@ -14,7 +14,7 @@ use std::io;
 use super::normal::unreadable;
 use super::paths::Shown;
 use super::{Files, How, Reading, dotenv, short};
-use crate::yaml::{Diagnostic, Map, Node, Places, Sink, SourceId, SourceText, Span, Spanned, Value};
+use crate::yaml::{Diagnostic, Map, Node, PAIR, Places, Sink, SourceId, SourceText, Span, Spanned, Value};
 
 /// The variable that names the stack, as Compose has it.
 pub const STACK_VARIABLE: &str = "COMPOSE_PROJECT_NAME";
@@ -223,6 +223,7 @@ impl<'a> Environments<'a> {
     /// Reads one file into a layer: the later wins. Whatever is shown of it has only names in it.
     fn take(&self, into: EnvId, path: &str, bytes: Vec<u8>) {
         let sources = self.sink.sources();
+        let size = bytes.len();
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(bytes);
         let named = |text: String| SourceText { name: self.shown.name(path), bytes: text.into_bytes() };
         let text = match String::from_utf8(bytes) {
@@ -238,7 +239,7 @@ impl<'a> Environments<'a> {
             }
         };
         self.is_silent.set(true);
-        let parsed = dotenv::parse(&text, &|name| self.look_up(into, name));
+        let parsed = dotenv::parse(&text, &|name| self.look_up(into, name), self.sink.budget());
         self.is_silent.set(false);
         let names: Vec<_> = parsed.iter().flatten().map(|variable| variable.at.clone()).collect();
         let (shown, places) = dotenv::masked(&text, &names);
@@ -248,12 +249,22 @@ impl<'a> Environments<'a> {
         };
         let faulty = parsed.as_ref().err().map(|fault| line(text[..fault.at].matches('\n').count()));
         let (Ok(id) | Err((id, _))) = sources.add(named(shown));
+        let whole = Span::new(id, 0..0);
         match parsed {
+            // Not only what it sets takes room, but its text as well.
+            Ok(_) if !self.sink.afford(size, whole) => {}
             Ok(found) => {
                 let own = &mut self.layers.borrow_mut()[into.0].own;
                 for (variable, place) in found.into_iter().zip(places) {
                     own.insert(variable.name, (variable.value, Span::new(id, place)));
                 }
+            }
+            Err(fault) if fault.is_excess => {
+                self.sink.push(
+                    Diagnostic::error("too_many_bytes", "variables that come to too much")
+                        .at(Span::new(id, faulty.unwrap_or(0..0)), fault.why)
+                        .help("a variable counts as often as it is used; values are not shown here"),
+                );
             }
             Err(fault) => {
                 self.sink.push(
@@ -330,6 +341,7 @@ impl Filler<'_> {
                     self.note_empty(&entry.key, &entry.value, entry.value.span);
                     if self.is_open(&entry.value.value)
                         && let Some(value) = self.look_up(entry.key.span, &entry.key)
+                        && self.sink.afford(value.len(), entry.key.span)
                     {
                         let value = self.how.as_is(value);
                         entry.value.value = Value::Text(value);
@@ -382,38 +394,53 @@ impl Filler<'_> {
                     .help(help),
             );
         };
+        // It is read for each service that names it.
+        if !self.sink.afford(bytes.len(), path.span) {
+            return;
+        }
         const RAW: &str = "one `NAME=value` a line, as it is: no quotes, no `export`, no blanks in the name";
         const DOTENV: &str = "one `NAME=value` a line; `format: raw` takes values as they are";
         let Ok(text) = String::from_utf8(bytes) else { return bad("it is not UTF-8".to_owned(), RAW) };
         match syntax {
             Syntax::Raw => match short::env_file(&text) {
-                Ok(pairs) => {
-                    for (name, value) in pairs {
-                        let value = value.map_or(Value::Null, Value::Text);
-                        self.note_empty(&name, &Node::made(value.clone(), node.span), node.span);
-                        let callers =
-                            if self.is_open(&value) { self.look_up(node.span, &name) } else { None };
-                        if let Value::Text(value) = callers.map_or(value, Value::Text) {
-                            all.add(name, self.how.as_is(value), node);
-                        }
-                    }
-                }
+                Ok(pairs) => self.raw(pairs, node, path.span, all),
                 Err((line, error)) => bad(format!("line {line}: {error}"), RAW),
             },
             Syntax::Dotenv => {
                 let earlier = |name: &str| all.map.get(name).and_then(Node::as_text).map(str::to_owned);
                 let look = |name: &str| self.look_up(node.span, name).or_else(|| earlier(name));
-                match dotenv::parse(&text, &look) {
+                match dotenv::parse(&text, &look, self.sink.budget()) {
                     Ok(found) => {
                         found.into_iter().for_each(|v| all.add(v.name, self.how.as_is(v.value), node))
                     }
                     Err(fault) => {
                         let line = text[..fault.at].matches('\n').count() + 1;
-                        bad(format!("line {line}: {}", fault.why), DOTENV);
+                        let why = format!("line {line}: {}", fault.why);
+                        if fault.is_excess { self.excess(path, why) } else { bad(why, DOTENV) }
                     }
                 }
             }
         }
+    }
+
+    /// Takes over the lines of a file; a name alone takes the caller's value.
+    fn raw(&self, pairs: Vec<(String, Option<String>)>, node: &Node, at: Span, all: &mut Pairs) {
+        for (name, value) in pairs {
+            let value = value.map_or(Value::Null, Value::Text);
+            self.note_empty(&name, &Node::made(value.clone(), node.span), node.span);
+            let callers = if self.is_open(&value) { self.look_up(node.span, &name) } else { None };
+            if let Value::Text(value) = callers.map_or(value, Value::Text)
+                && self.sink.afford(PAIR + value.len(), at)
+            {
+                all.add(name, self.how.as_is(value), node);
+            }
+        }
+    }
+
+    fn excess(&self, path: &Node, why: String) {
+        let written = self.sink.written(path);
+        let message = format!("the variables of `{written}` come to too much");
+        self.sink.push(Diagnostic::error("too_many_bytes", message).on(path, why));
     }
 }
 

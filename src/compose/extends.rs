@@ -123,7 +123,7 @@ impl Extender<'_> {
         let base = self.base(&target, &wanted, trail);
         trail.pop();
         let base = base?;
-        if !self.reader.afford(base.count(), span) {
+        if !self.reader.afford_copy(&base, span) {
             return None;
         }
         let mut full = (*base).clone();

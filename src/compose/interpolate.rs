@@ -9,7 +9,7 @@
 //! `$TAG-alpine` as "TAG, or else `alpine`" and loses the suffix. And a variable that is not set gets a
 //! warning. Docker's own way is in `docker::variables`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ use super::Reading;
 use super::docker::variables;
 use super::variable::{Env, name};
 use crate::yaml::scalar::resolve;
-use crate::yaml::{Diagnostic, Node, Sink, Value};
+use crate::yaml::{Budget, Diagnostic, Node, Sink, VALUE_MAX, Value};
 
 /// How deep `${A:-${B:-…}}` may go.
 const NESTING_MAX: usize = 32;
@@ -98,7 +98,7 @@ pub fn leave(node: &Node, sink: &Sink<'_>) {
 
 /// Fills in a text outside the tree, as Compose does in `.env` files: a `$` that begins no variable is a dollar, and an
 /// unset variable is silently empty. The error quotes nothing.
-pub fn expand(text: &str, env: Env<'_>) -> Result<String, &'static str> {
+pub fn expand(text: &str, env: Env<'_>, budget: &Budget) -> Result<String, Unfilled> {
     fn fill(parts: &[Part], env: Env<'_>, out: &mut String) -> Result<(), &'static str> {
         for part in parts {
             let variable = match part {
@@ -129,10 +129,68 @@ pub fn expand(text: &str, env: Env<'_>) -> Result<String, &'static str> {
         }
         Ok(())
     }
-    let parts = parse(text, 0..text.len(), Stray::Dollar, 0).map_err(|fault| fault.why)?;
+    let refused = |why| Unfilled { why, is_excess: false };
+    let parts = parse(text, 0..text.len(), Stray::Dollar, 0).map_err(|fault| refused(fault.why))?;
     let mut out = String::new();
-    fill(&parts, env, &mut out)?;
+    let meter = Meter::new(text, env, budget);
+    let filled = fill(&parts, &|name| meter.look_up(name), &mut out);
+    if let Some(excess) = meter.excess.get() {
+        let why = match excess {
+            Excess::Value => "a value of more than 16 MiB",
+            Excess::All => "with this one the values come to more than 64 MiB",
+        };
+        return Err(Unfilled { why, is_excess: true });
+    }
+    filled.map_err(refused)?;
     Ok(out)
+}
+
+/// Why a text outside the tree cannot be filled in. Fit for a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unfilled {
+    pub why: &'static str,
+    /// Whether it is well written, but would be too long.
+    pub is_excess: bool,
+}
+
+/// What a text came to too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Excess {
+    Value,
+    All,
+}
+
+/// Looks up the variables of one text, and counts what they hold: also where it is only asked whether they are set,
+/// since looking one up copies it.
+struct Meter<'a> {
+    env: Env<'a>,
+    budget: &'a Budget,
+    made: Cell<usize>,
+    excess: Cell<Option<Excess>>,
+}
+
+impl<'a> Meter<'a> {
+    fn new(text: &str, env: Env<'a>, budget: &'a Budget) -> Self {
+        Self { env, budget, made: Cell::new(text.len()), excess: Cell::new(None) }
+    }
+
+    fn look_up(&self, name: &str) -> Option<String> {
+        // What comes out is thrown away by now; a required variable is to be set.
+        let placeholder = || Some("…".to_owned());
+        if self.excess.get().is_some() {
+            return placeholder();
+        }
+        let value = (self.env)(name)?;
+        self.made.set(self.made.get().saturating_add(value.len()));
+        let is_affordable = self.budget.take(value.len());
+        let excess = match (self.made.get() <= VALUE_MAX, is_affordable) {
+            (true, true) => return Some(value),
+            (false, _) => Excess::Value,
+            (true, false) => Excess::All,
+        };
+        self.excess.set(Some(excess));
+        placeholder()
+    }
 }
 
 /// How a `$` that begins no variable is treated.
@@ -142,6 +200,13 @@ enum Stray {
     Mistake,
     /// A dollar: Compose's way.
     Dollar,
+}
+
+/// A text of the tree, and where its variables come from.
+struct Written<'a> {
+    text: &'a str,
+    node: &'a Node,
+    env: Env<'a>,
 }
 
 struct Filler<'a> {
@@ -179,8 +244,8 @@ impl Filler<'_> {
     }
 
     /// One text filled in docker's way; `None` if something is wrong with it.
-    fn as_docker(&self, text: &str, node: &Node) -> Option<String> {
-        let fault = match variables::fill(text, self.env) {
+    fn as_docker(&self, text: &str, node: &Node, env: Env<'_>) -> Option<String> {
+        let fault = match variables::fill(text, env) {
             Ok(filled) => return Some(filled),
             Err(fault) => fault,
         };
@@ -204,9 +269,24 @@ impl Filler<'_> {
 
     /// One text filled in; `None` if something is wrong with it.
     fn text(&self, text: &str, node: &Node) -> Option<String> {
-        if self.reading == Reading::Docker {
-            return self.as_docker(text, node);
+        let meter = Meter::new(text, self.env, self.sink.budget());
+        let env = |name: &str| meter.look_up(name);
+        let filled = match self.reading {
+            Reading::Docker => self.as_docker(text, node, &env),
+            Reading::Ours => self.as_ours(text, node, &env),
+        };
+        match meter.excess.get() {
+            None => return filled,
+            Some(Excess::Value) => self.sink.too_long(node.place()),
+            Some(Excess::All) => {
+                self.sink.afford(0, node.place());
+            }
         }
+        self.sink.spoil(node.span);
+        None
+    }
+
+    fn as_ours(&self, text: &str, node: &Node, env: Env<'_>) -> Option<String> {
         let parts = match parse(text, 0..text.len(), Stray::Mistake, 0) {
             Ok(parts) => parts,
             Err(fault) => {
@@ -223,22 +303,23 @@ impl Filler<'_> {
             }
         };
         let mut out = String::new();
-        self.fill(&parts, text, node, &mut out).then_some(out)
+        self.fill(&parts, &Written { text, node, env }, &mut out).then_some(out)
     }
 
-    fn fill(&self, parts: &[Part], text: &str, node: &Node, out: &mut String) -> bool {
+    fn fill(&self, parts: &[Part], written: &Written<'_>, out: &mut String) -> bool {
         let mut whole = true;
         for part in parts {
             match part {
                 Part::Text(text) => out.push_str(text),
-                Part::Variable(variable) => whole &= self.variable(variable, text, node, out),
+                Part::Variable(variable) => whole &= self.variable(variable, written, out),
             }
         }
         whole
     }
 
-    fn variable(&self, variable: &Variable, text: &str, node: &Node, out: &mut String) -> bool {
-        let value = (self.env)(&variable.name);
+    fn variable(&self, variable: &Variable, written: &Written<'_>, out: &mut String) -> bool {
+        let Written { text, node, env } = *written;
+        let value = env(&variable.name);
         let usable = |strict: bool| value.as_deref().filter(|v| !(strict && v.is_empty()));
         let place = || self.sink.sources().part(node.span, text, variable.part.clone());
         match &variable.operator {
@@ -257,11 +338,11 @@ impl Filler<'_> {
             },
             Some((Operator::Default { empty }, default)) => match usable(*empty) {
                 Some(value) => out.push_str(value),
-                None => return self.fill(default, text, node, out),
+                None => return self.fill(default, written, out),
             },
             Some((Operator::Alternative { empty }, alternative)) => {
                 if usable(*empty).is_some() {
-                    return self.fill(alternative, text, node, out);
+                    return self.fill(alternative, written, out);
                 }
             }
             Some((Operator::Required { empty }, message)) => match usable(*empty) {
@@ -557,7 +638,7 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in "[${}A:?+a é-]{0,24}") {
             let _ = parse(&text, 0..text.len(), Stray::Mistake, 0);
-            let _ = expand(&text, &|_| None);
+            let _ = expand(&text, &|_| None, &Budget::default());
         }
 
         #[test]

@@ -14,7 +14,9 @@
 //! reported in one run.
 //!
 //! The author of a file is not trusted. A file's cost is limited: 16 MiB and 100,000 values for a file, aliases
-//! expanded; 64 levels of nesting; 500 files and a million values for all that it includes and extends; 100,000 ports.
+//! expanded; 64 levels of nesting; 500 files and a million values for all that it includes and extends; 100,000 ports;
+//! 16 MiB for a value with its variables filled in, and 64 MiB for all that is made of the files: copies for aliases,
+//! values of variables, included and extended files, environment files, configs ([`Sink::afford`]).
 //! Files that it names are read wherever they are, through symbolic links and outside the project, too: an author of
 //! stackfiles may mount any path of the hosts, which is more. Messages contain no control characters of a file, and no
 //! values of variables at all.
@@ -293,7 +295,7 @@ fn variables_name(name: &str, written: Option<&Node>, sink: &Sink<'_>) -> StackN
 #[must_use]
 pub fn variable_in(file: &[u8], name: &str, env: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     let text = std::str::from_utf8(file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file)).ok()?;
-    let found = dotenv::parse(text, env).ok()?;
+    let found = dotenv::parse(text, env, &yaml::Budget::default()).ok()?;
     found.into_iter().rev().find(|variable| variable.name == name).map(|variable| variable.value)
 }
 
@@ -307,7 +309,8 @@ pub fn variables_of(
     let line_of = |at: usize| file[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
     let text =
         std::str::from_utf8(file).map_err(|error| (line_of(error.valid_up_to()), "it is not UTF-8"))?;
-    let found = dotenv::parse(text, env).map_err(|fault| (line_of(fault.at), fault.why))?;
+    let found =
+        dotenv::parse(text, env, &yaml::Budget::default()).map_err(|fault| (line_of(fault.at), fault.why))?;
     Ok(found.into_iter().map(|variable| (variable.name, variable.value)).collect())
 }
 

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The cost of a file is limited: by the number of files that are read for it, by their nesting, and by the number of
-//! values in all of them.
+//! values and bytes in all of them.
 
 use super::extends;
 use super::include::{self, Include};
@@ -58,6 +58,9 @@ impl Reader<'_> {
                 return;
             }
             let Some(tree) = self.open(&full, env, path.span) else { return };
+            if !self.sink.afford(tree.bytes(), path.span) {
+                return;
+            }
             let mut trail = unit.trail.clone();
             trail.push((full, Some(path.span)));
             self.note_name(&tree);

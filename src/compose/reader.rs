@@ -99,6 +99,9 @@ impl<'a> Reader<'a> {
                 return None;
             }
         };
+        if !self.sink.afford(bytes.len(), at) {
+            return None;
+        }
         let sources = self.sink.sources();
         let id = match sources.add(SourceText { name: self.shown.name(path), bytes }) {
             Ok(id) => id,
@@ -141,7 +144,12 @@ impl<'a> Reader<'a> {
         self.values.get() > VALUES_MAX
     }
 
-    /// Counts copied values. Reports and returns `false` if there are too many.
+    /// Counts what is about to be copied. Reports and returns `false` if it is too much.
+    pub fn afford_copy(&self, node: &Node, at: Span) -> bool {
+        self.afford(node.count(), at) && self.sink.afford(node.bytes(), at)
+    }
+
+    /// Counts values. Reports and returns `false` if there are too many.
     pub fn afford(&self, values: usize, at: Span) -> bool {
         let total = self.values.get().saturating_add(values);
         self.values.set(total);

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::model::template::{FIELDS, is_known};
+use crate::model::template::{FIELDS, is_known, label_key};
 use crate::yaml::closest;
 
 /// A template that cannot be filled in.
@@ -28,9 +28,7 @@ pub fn check(text: &str) -> Result<(), TemplateError> {
                 help: "close it with `}}`".to_owned(),
             });
         };
-        let inner = text[open + 2..close].trim();
-        let inner = inner.strip_prefix("- ").unwrap_or(inner);
-        let inner = inner.strip_suffix(" -").unwrap_or(inner).trim();
+        let inner = inner(&text[open + 2..close]);
         if !is_known(inner) {
             let help = match closest(inner, &FIELDS) {
                 Some(near) => format!("did you mean `{{{{{near}}}}}`?"),
@@ -45,6 +43,22 @@ pub fn check(text: &str) -> Result<(), TemplateError> {
         at = close + 2;
     }
     Ok(())
+}
+
+/// What is between the braces, without what trims blanks around them.
+fn inner(braced: &str) -> &str {
+    let inner = braced.trim();
+    let inner = inner.strip_prefix("- ").unwrap_or(inner);
+    inner.strip_suffix(" -").unwrap_or(inner).trim()
+}
+
+/// How many bytes the labels make that a text asks for, by the length of each: a label may be long, and asked for often.
+/// What else a template may ask for is short.
+#[must_use]
+pub fn made(text: &str, label: &dyn Fn(&str) -> usize) -> usize {
+    let parts = text.split("{{").skip(1).filter_map(|part| part.split_once("}}"));
+    let lengths = parts.filter_map(|(braced, _)| label_key(inner(braced))).map(label);
+    lengths.fold(0, usize::saturating_add)
 }
 
 #[cfg(test)]

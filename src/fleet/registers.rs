@@ -2,7 +2,8 @@
 //!
 //! `POST /volumes/create` of a name that is there answers with the first one's labels: a volume is a
 //! register that can be written once (docker `volume/service/store.go`, `create`, which holds a lock on
-//! the name). The volumes are empty and never mounted; what is in the register is in their labels.
+//! the name). The volumes are empty and never mounted; what is in the register is in their labels. A volume counts if its
+//! name is the one that its labels call for: labels alone anybody can write who makes a volume.
 //!
 //! An engine that dies between making a volume and storing its labels leaves a volume without them: that is
 //! an empty register, permanently. Records that a user prunes are lost on that host only; the next writer
@@ -163,6 +164,11 @@ impl ReadRegisters for RegisterReader {
         let volumes = self.ask(manager, question).await?.volumes.into_iter();
         let register = |mut volume: wire::Volume| {
             let place = place(&volume.labels)?;
+            // Labels can be written by others: by a stackfile of docker's own client, or by a tool that copies
+            // volumes with theirs.
+            if volume.name != self.name(stream, place) {
+                return None;
+            }
             let content = volume.labels.remove(DATA);
             Some(Found { place, content, created: created(&volume.created_at) })
         };
@@ -184,8 +190,9 @@ impl ReadRegisters for RegisterReader {
         };
         let volumes = self.ask(manager, question).await?.volumes;
         let of = |volume: &wire::Volume| {
-            let name = volume.labels.get(STREAM)?.strip_prefix(&stream.to_string())?;
-            StackName::new(name).ok()
+            let stack = StackName::new(volume.labels.get(STREAM)?.strip_prefix(&stream.to_string())?).ok()?;
+            let own = self.name(&Stream::new(Kind::Lease, stack.as_str()), place(&volume.labels)?);
+            (volume.name == own).then_some(stack)
         };
         Ok(volumes.iter().filter_map(of).collect())
     }
@@ -323,6 +330,38 @@ mod tests {
 
         engine.crash();
         assert!(registers.list(0, &stream).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn labels_alone_make_no_register() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(folder.path());
+        let text = format!("hosts: {{h1: {{address: \"{}\", role: manager}}}}", engine.address());
+        let (inventory, _) = inventory::parse(&text, "stackctl.yml").unwrap();
+        let fleet = Fleet::connect(&inventory, ConnectOptions::default()).await;
+        let registers = RegisterWriter::new(Arc::clone(&fleet.inner));
+        let place = |seq| Place { seq, round: 0 };
+        let data = Some("x".to_owned());
+        for kind in [Kind::Releases, Kind::Lease] {
+            let stream = Stream::new(kind, "victim");
+            registers.create(0, &stream, place(3), &data).await.unwrap();
+            let own = registers.list(0, &stream).await.unwrap();
+            // What a stackfile names a volume, a copy by another tool, and the name of a register nearby.
+            let near = registers.0.name(&stream, place(3));
+            for name in ["evil_seed", "stackctl-ledger-default.releases.victim-000000000000-900.0", &near] {
+                let labels = registers.0.labels(&stream, place(900), &data);
+                let body = json!({ "Name": name, "Labels": labels });
+                let up = registers.0.hosts[0].up().unwrap();
+                let _made = up.engine.post::<wire::Volume>("/volumes/create", &body, DEFAULT_LIMIT).await;
+            }
+            assert_eq!(registers.list(0, &stream).await.unwrap(), own, "{stream}");
+        }
+        let other = registers.0.labels(&Stream::new(Kind::Lease, "ghost"), place(1), &data);
+        let body = json!({ "Name": "copy-of-a-lease", "Labels": other });
+        let up = registers.0.hosts[0].up().unwrap();
+        let _made = up.engine.post::<wire::Volume>("/volumes/create", &body, DEFAULT_LIMIT).await.unwrap();
+        let stacks = registers.stacks(0).await.unwrap();
+        assert_eq!(stacks.iter().map(StackName::as_str).collect::<Vec<_>>(), ["victim"]);
     }
 
     #[tokio::test]

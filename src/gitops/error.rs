@@ -30,6 +30,30 @@ pub enum GitError {
         help("what was deployed from it stays as it is; it is asked again")
     )]
     Silent { what: String, seconds: u64 },
+    /// It has more to say than is kept.
+    #[error("{what}: {words}")]
+    #[diagnostic(
+        code(stackctl::repository::too_large),
+        help("what was deployed from it stays as it is; keep the stacks in a repository of their own")
+    )]
+    TooLarge { what: String, words: String },
+    /// The commit is signed, and does not come after what was released.
+    #[error("commit {commit} is signed, but does not descend from {released}, which was released last")]
+    #[diagnostic(
+        code(stackctl::repository::not_after),
+        help(
+            "what was deployed before stays as it is; if the history of the branch was rewritten on purpose, name the \
+             commit once: `--accept-history {id}`"
+        )
+    )]
+    NotAfter {
+        /// Its hash, short.
+        commit: String,
+        /// Its hash.
+        id: String,
+        /// That of the other one, short.
+        released: String,
+    },
     /// The commit has no signature by a key that git trusts.
     #[error("commit {commit} is not signed by any of the allowed signers: {words}")]
     #[diagnostic(

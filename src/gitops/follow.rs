@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
@@ -14,8 +15,11 @@ use super::git::Repository;
 use super::list::ListError;
 use crate::ledger::release::Git;
 
+/// Which commit of the repository was released last, by all that is remembered.
+pub type LastReleased = Arc<dyn Fn() -> BoxFuture<'static, Result<Option<String>, String>> + Send + Sync>;
+
 /// How a repository is followed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Following {
     pub asked: FollowedRepo,
     /// Where in it the list or the `stacks` folder is; `""` is the top.
@@ -24,6 +28,8 @@ pub struct Following {
     pub poll: Duration,
     /// Variables from outside the repository that stackfiles may use.
     pub variables: Arc<BTreeMap<String, String>>,
+    /// Asked where commits have to be signed.
+    pub released: LastReleased,
 }
 
 /// A followed repository: its state, and a way to poll it at once.
@@ -118,7 +124,12 @@ async fn look(
         return Ok(None);
     }
     let id = commit.commit.clone();
-    let read = read(&asked.repository, commit, root, variables, last.cloned()).await;
+    let released = match asked.repository.is_signed() {
+        true => (following.released)().await?,
+        false => None,
+    };
+    let read =
+        read(&asked.repository, commit, root, variables, Before { last: last.cloned(), released }).await;
     asked.refuse(read.is_err().then_some(id));
     read.map(|all| Some(Arc::new(all))).map_err(|why| why.to_string())
 }
@@ -143,22 +154,32 @@ pub enum Unusable {
     Gone(String),
 }
 
+/// What there was before a commit.
+#[derive(Debug, Default)]
+pub struct Before {
+    /// What was read last, of which what is the same is kept.
+    pub last: Option<Arc<Declaration>>,
+    /// The commit that was released last: a signed one has to come after it.
+    pub released: Option<String>,
+}
+
 /// Reads a commit, once its signature is checked where one is required.
 pub async fn read(
     repository: &Repository,
     commit: Git,
     root: &str,
     variables: &Arc<BTreeMap<String, String>>,
-    before: Option<Arc<Declaration>>,
+    before: Before,
 ) -> Result<Declaration, Unusable> {
-    repository.check_signature(&commit.commit).await?;
+    let Before { last, released } = before;
+    repository.check_signature(&commit.commit, released.as_deref()).await?;
     let tree = repository.tree(&commit.commit).await?;
     let (repository, root, variables) = (repository.clone(), root.to_owned(), Arc::clone(variables));
     let read = tokio::task::spawn_blocking(move || {
         let blobs = repository.blobs()?;
         let env = |name: &str| variables.get(name).cloned();
         let id = commit.short();
-        declare(commit, &tree, &blobs, &env, &root, before.as_deref())
+        declare(commit, &tree, &blobs, &env, &root, last.as_deref())
             .map_err(|list| Unusable::List { commit: id, list })
     });
     read.await.map_err(|error| Unusable::Gone(error.to_string()))?

@@ -1,5 +1,6 @@
 //! The git program, kept on a short leash: a bare mirror of its own with one ref, no configuration but
-//! ours, no prompts, no hooks, no transports that run commands, and an end to everything it does.
+//! ours and the user's for logins and proxies, no prompts, no hooks, no transports that run commands, and an end to
+//! everything that it does and says.
 //!
 //! The address of a repository goes into the mirror's configuration and not onto a command line, and its
 //! login into a file beside that: git itself passes the address to other programs as an argument.
@@ -7,15 +8,17 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command as Blocking, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::process::Command;
 
+use super::command::{self, Reach};
 use super::error::GitError;
 use super::inputs::{Blobs, digest};
 use super::mirror::{self, REF};
+use super::signature::{self, Signed};
 use super::tree::Tree;
 use crate::ledger::release::Git;
 use crate::process_group;
@@ -29,6 +32,10 @@ const HEADS: &str = "refs/heads/";
 const SUBJECT_CHARS: usize = 120;
 /// The most that is read of any file.
 const BYTES_MAX: usize = 32 << 20;
+/// The most that git may answer: a list of files.
+const ANSWER_MAX: u64 = 64 << 20;
+/// The most that git may say about one content.
+const HEAD_MAX: u64 = 4096;
 /// The most that is kept of what git says.
 const WORDS_MAX: usize = 600;
 
@@ -41,8 +48,8 @@ pub struct Repository {
     reference: Option<String>,
     /// The mirror, or the repository itself.
     dir: PathBuf,
-    /// The allowed signers; `None` requires no signature.
-    signers: Option<PathBuf>,
+    /// `None` requires no signature.
+    signed: Option<Signed>,
     /// Whether `dir` is the repository itself: nothing is fetched then, and nothing written.
     is_here: bool,
 }
@@ -50,21 +57,27 @@ pub struct Repository {
 impl Repository {
     /// One that is mirrored somewhere below `state`. `text` is `URL` or `URL#REF`.
     #[must_use]
-    pub fn new(text: &str, state: &Path, signers: Option<PathBuf>) -> Self {
+    pub fn new(text: &str, state: &Path, signed: Option<Signed>) -> Self {
         let (url, reference) = match text.rsplit_once('#') {
             Some((url, reference)) if !reference.is_empty() => (url, Some(reference.to_owned())),
             Some((url, _)) => (url, None),
             None => (text, None),
         };
         let dir = state.join("repositories").join(&digest(text)[..16]);
-        Self { url: url.to_owned(), reference, dir, signers, is_here: false }
+        Self { url: url.to_owned(), reference, dir, signed, is_here: false }
     }
 
     /// A repository on this machine, read in place and without a mirror; `url` is its name in messages. Its
     /// own configuration applies, since it belongs to the caller.
     #[must_use]
-    pub fn here(dir: &Path, url: String, reference: String, signers: Option<PathBuf>) -> Self {
-        Self { url, reference: Some(reference), dir: dir.to_owned(), signers, is_here: true }
+    pub fn here(dir: &Path, url: String, reference: String, signed: Option<Signed>) -> Self {
+        Self { url, reference: Some(reference), dir: dir.to_owned(), signed, is_here: true }
+    }
+
+    /// Whether commits have to be signed, and so to come after what was released.
+    #[must_use]
+    pub const fn is_signed(&self) -> bool {
+        self.signed.is_some()
     }
 
     /// Its name in public messages: without what precedes an `@` in its address.
@@ -94,7 +107,7 @@ impl Repository {
             let said = self.ask(&what, ASK_LIMIT, &["rev-parse", "--verify", "--quiet", &commit]).await?;
             return Ok(String::from_utf8_lossy(&said).trim_end().to_owned());
         }
-        mirror::prepare(&self.dir, &self.url)?;
+        self.prepare().await?;
         let peeled = format!("{reference}^{{}}");
         let said =
             self.ask(&what, ASK_LIMIT, &["ls-remote", "--quiet", "origin", reference, &peeled]).await?;
@@ -119,7 +132,7 @@ impl Repository {
         if self.is_here {
             return self.about(reference).await;
         }
-        mirror::prepare(&self.dir, &self.url)?;
+        self.prepare().await?;
         let _ours = mirror::hold(&self.dir, FETCH_LIMIT).await?;
         match self.fetch_into(reference).await {
             // A fetch that was killed leaves locks behind, and a power loss leaves empty files. If the
@@ -133,18 +146,25 @@ impl Repository {
         }
     }
 
+    /// Creates or repairs the mirror.
+    async fn prepare(&self) -> Result<(), GitError> {
+        mirror::prepare(&self.dir, &self.url)?;
+        let users = command::of_the_user(&["credential", "http", "url"]).await;
+        mirror::settle(&self.dir.join(mirror::USERS), &command::as_file(&users))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a mirror is a directory of files")]
     async fn fetch_into(&self, reference: &str) -> Result<Git, GitError> {
         let what = format!("{} cannot be fetched", self.name());
         let wanted = format!("+{reference}:{REF}");
-        let flags = [
-            "fetch",
-            "--quiet",
-            "--depth=1",
-            "--no-tags",
-            "--no-recurse-submodules",
-            "--no-write-fetch-head",
-        ];
-        let mut args = flags.to_vec();
+        let mut args =
+            vec!["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"];
+        match &self.signed {
+            None => args.push("--depth=1"),
+            // Whether a commit comes after another takes all that is between.
+            Some(_) if std::fs::exists(self.dir.join("shallow")).unwrap_or(false) => args.push("--unshallow"),
+            Some(_) => {}
+        }
         args.extend(["origin", &wanted]);
         self.ask(&what, FETCH_LIMIT, &args).await?;
         self.about(REF).await
@@ -163,17 +183,39 @@ impl Repository {
         Ok(Git { commit: commit.to_owned(), branch, dirty: false, subject })
     }
 
-    /// Checks who signed a commit.
-    pub async fn check_signature(&self, commit: &str) -> Result<(), GitError> {
-        let Some(signers) = &self.signers else { return Ok(()) };
-        let allowed = format!("gpg.ssh.allowedSignersFile={}", signers.display());
-        let args = ["-c", "gpg.format=ssh", "-c", &allowed, "verify-commit", commit];
-        match self.ask("", ASK_LIMIT, &args).await {
-            Ok(_) => Ok(()),
-            Err(GitError::Failed { words, .. }) => {
-                let words = if words.is_empty() { "it has no signature".to_owned() } else { words };
-                Err(GitError::NotSigned { commit: short(commit), words })
+    /// Checks who signed a commit, and that it comes after the one that was released last: an older commit is signed
+    /// as well, and so is one of another repository of the same person.
+    pub async fn check_signature(&self, commit: &str, released: Option<&str>) -> Result<(), GitError> {
+        let Some(signed) = &self.signed else { return Ok(()) };
+        let settings = signature::settings(&signed.signers);
+        let words = match self.ask_with("", ASK_LIMIT, &["verify-commit", commit], &settings).await {
+            Ok(_) if released == Some(commit) => return Ok(()),
+            // Git goes by the date that the commit gives itself.
+            Ok(_) => {
+                let object = self.ask("", ASK_LIMIT, &["cat-file", "commit", commit]).await?;
+                signature::key_of_today(&object, &signed.signers).await?
             }
+            Err(GitError::Failed { words, .. }) if words.is_empty() => Some("it has no signature".to_owned()),
+            Err(GitError::Failed { words, .. }) => Some(words),
+            Err(error) => return Err(error),
+        };
+        if let Some(words) = words {
+            return Err(GitError::NotSigned { commit: short(commit), words });
+        }
+        let Some(released) = released else { return Ok(()) };
+        for before in [Some(released), signed.accepted.as_deref()].into_iter().flatten() {
+            if self.is_after(commit, before).await? {
+                return Ok(());
+            }
+        }
+        Err(GitError::NotAfter { commit: short(commit), id: commit.to_owned(), released: short(released) })
+    }
+
+    /// Whether a commit has another one among its ancestors, or is it. One that is not there is none.
+    async fn is_after(&self, commit: &str, before: &str) -> Result<bool, GitError> {
+        match self.ask("", ASK_LIMIT, &["merge-base", "--is-ancestor", before, commit]).await {
+            Ok(_) => Ok(true),
+            Err(GitError::Failed { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -188,7 +230,7 @@ impl Repository {
             mirror::empty(&self.dir)?;
         }
         let listed = listed?;
-        Tree::parse(&listed).map_err(|words| GitError::Failed { what, words })
+        Tree::parse(&listed).map_err(|words| GitError::TooLarge { what, words })
     }
 
     /// The contents of files, one after the other. Blocks.
@@ -196,19 +238,37 @@ impl Repository {
         Contents::open(&self.dir)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "git alone knows its repositories")]
-    async fn ask(&self, what: &str, limit: Duration, args: &[&str]) -> Result<Vec<u8>, GitError> {
-        let mut command = Command::new("git");
+    /// Its answer, if git succeeds.
+    pub(super) async fn ask(&self, what: &str, limit: Duration, args: &[&str]) -> Result<Vec<u8>, GitError> {
+        self.ask_with(what, limit, args, &[]).await
+    }
+
+    /// The same with settings.
+    pub(super) async fn ask_with(
+        &self,
+        what: &str,
+        limit: Duration,
+        args: &[&str],
+        settings: &[(String, String)],
+    ) -> Result<Vec<u8>, GitError> {
+        let reach = if self.is_here { Reach::Local } else { Reach::Network };
+        let mut command = Command::from(command::command(reach, settings));
         command.arg("--git-dir").arg(&self.dir).arg("--no-pager").args(args);
-        command.envs(ENVIRONMENT);
-        for name in NOT_OURS {
-            command.env_remove(name);
+        if !self.is_here {
+            command.env("GIT_CONFIG_GLOBAL", self.dir.join(mirror::USERS));
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let Ok(output) = tokio::time::timeout(limit, process_group::output(&mut command)).await else {
+        let heard = process_group::output(&mut command, ANSWER_MAX);
+        let Ok(output) = tokio::time::timeout(limit, heard).await else {
             return Err(GitError::Silent { what: what.to_owned(), seconds: limit.as_secs() });
         };
-        let output = output.map_err(|error| GitError::NoGit(error.to_string()))?;
+        let output = output.map_err(|error| match error.kind() {
+            io::ErrorKind::FileTooLarge => GitError::TooLarge {
+                what: what.to_owned(),
+                words: format!("git answers with more than {} MiB", ANSWER_MAX >> 20),
+            },
+            _ => GitError::NoGit(error.to_string()),
+        })?;
         if output.status.success() {
             return Ok(output.stdout);
         }
@@ -223,31 +283,6 @@ impl Repository {
         lines.join("; ").chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect()
     }
 }
-
-/// Settings without which git could be misled or wait for input.
-const ENVIRONMENT: [(&str, &str); 8] = [
-    ("GIT_TERMINAL_PROMPT", "0"),
-    ("GIT_ASKPASS", "true"),
-    ("SSH_ASKPASS", "true"),
-    ("GIT_OPTIONAL_LOCKS", "0"),
-    ("GIT_CONFIG_NOSYSTEM", "1"),
-    ("GIT_ATTR_NOSYSTEM", "1"),
-    ("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=15 -oServerAliveInterval=15"),
-    ("LC_ALL", "C"),
-];
-
-/// Variables that a hook or a calling git has set for its own repository.
-pub(super) const NOT_OURS: [&str; 9] = [
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_QUARANTINE_PATH",
-    "GIT_NAMESPACE",
-    "GIT_CONFIG_PARAMETERS",
-    "GIT_CONFIG_COUNT",
-];
 
 fn short(commit: &str) -> String {
     commit.chars().take(7).collect()
@@ -271,13 +306,9 @@ pub struct Contents {
 }
 
 impl Contents {
-    #[expect(clippy::disallowed_methods, reason = "git alone knows its repositories")]
     fn open(dir: &Path) -> Result<Self, GitError> {
-        let mut command = Blocking::new("git");
-        command.arg("--git-dir").arg(dir).args(["cat-file", "--batch"]).envs(ENVIRONMENT);
-        for name in NOT_OURS {
-            command.env_remove(name);
-        }
+        let mut command = command::command(Reach::Local, &[]);
+        command.arg("--git-dir").arg(dir).args(["cat-file", "--batch"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().map_err(|error| GitError::NoGit(error.to_string()))?;
         let ask = child.stdin.take().expect("stdin is piped");
@@ -292,7 +323,7 @@ impl Blobs for Contents {
         let (_, ask, hear) = &mut *talk;
         writeln!(ask, "{id}")?;
         let mut head = String::new();
-        hear.read_line(&mut head)?;
+        hear.by_ref().take(HEAD_MAX).read_line(&mut head)?;
         let size = match head.trim_end().split(' ').collect::<Vec<_>>()[..] {
             [_, "blob", size] => size.parse().map_err(io::Error::other)?,
             _ => return Err(io::Error::other(format!("git has no such content: {}", head.trim_end()))),
@@ -322,7 +353,7 @@ impl Drop for Contents {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     #[test]
@@ -347,12 +378,38 @@ mod tests {
     }
 
     #[expect(clippy::disallowed_methods, reason = "a repository is made by git")]
-    fn git(dir: &Path, args: &[&str]) {
-        let mut command = Blocking::new("git");
+    pub(in crate::gitops) fn git(dir: &Path, args: &[&str]) -> String {
+        let mut command = std::process::Command::new("git");
         command.arg("-C").arg(dir).args(["-c", "user.name=a", "-c", "user.email=a@b"]).args(args);
-        command.env("GIT_CONFIG_GLOBAL", "/dev/null").envs(ENVIRONMENT);
+        command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
         let done = command.output().unwrap();
         assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap().trim_end().to_owned()
+    }
+
+    /// Ten trees in each of ten, and so on: ten thousand million files, of which git lists one after the other.
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a repository is a directory of files")]
+    async fn a_few_trees_that_stand_for_any_number_of_files_are_refused() {
+        let room = tempfile::tempdir().unwrap();
+        git(room.path(), &["init", "-q", "--bare", "-b", "main"]);
+        std::fs::write(room.path().join("x"), "services: {}").unwrap();
+        let mut id = format!("100644 blob {}", git(room.path(), &["hash-object", "-w", "x"]));
+        for _ in 0..10 {
+            let lines: String = (0..10).map(|n| format!("{id}\tf{n}\n")).collect();
+            std::fs::write(room.path().join("lines"), lines).unwrap();
+            let mut mktree = command::command(Reach::Local, &[]);
+            mktree.arg("--git-dir").arg(room.path()).arg("mktree");
+            mktree.stdin(std::fs::File::open(room.path().join("lines")).unwrap());
+            let tree = String::from_utf8(mktree.output().unwrap().stdout).unwrap();
+            id = format!("040000 tree {}", tree.trim());
+        }
+        let tree = id.rsplit(' ').next().unwrap();
+        let commit = git(room.path(), &["commit-tree", "-m", "bomb", tree]);
+        git(room.path(), &["update-ref", "refs/heads/main", &commit]);
+        let here = Repository::here(room.path(), "mill:x".into(), "refs/heads/main".into(), None);
+        let refused = here.tree(&commit).await.unwrap_err();
+        assert!(matches!(refused, GitError::TooLarge { .. }), "{refused}");
     }
 
     #[tokio::test]
@@ -405,9 +462,11 @@ mod tests {
         assert!(of("nothing").head().await.is_err());
         let error = of("nothing").fetch().await.unwrap_err().to_string();
         assert!(error.contains("cannot be fetched: couldn't find remote ref nothing"), "{error}");
-        let signed = Repository { signers: Some(room.path().join("no-signers")), ..repository };
+        let signed = Some(Signed { signers: room.path().join("no-signers"), accepted: None });
+        let signed = Repository { signed, ..repository };
         let unsigned = signed.fetch().await.unwrap();
-        assert!(matches!(signed.check_signature(&unsigned.commit).await, Err(GitError::NotSigned { .. })));
+        let refused = signed.check_signature(&unsigned.commit, None).await;
+        assert!(matches!(refused, Err(GitError::NotSigned { .. })), "{refused:?}");
     }
 
     /// Locks of a killed fetch, packs damaged by a power loss, and other leftovers.

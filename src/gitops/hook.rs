@@ -7,7 +7,7 @@
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::model::shell::quoted;
 
@@ -288,13 +288,11 @@ fn resolved(path: &Path) -> PathBuf {
 }
 
 /// What git reports of a repository in the environment of a push, or why it fails.
-#[expect(clippy::disallowed_methods, reason = "git alone knows its repositories")]
+/// Git is asked for names and paths alone, which starts nothing; that of the hooks may be the user's or the machine's own
+/// (`core.hooksPath`), since a push goes by that, too.
 fn git(from: &Path, dir: &Path, args: &[&str]) -> Result<Result<String, String>, HookError> {
-    let mut command = Command::new("git");
-    command.current_dir(from).arg("--git-dir").arg(dir).args(args).env("LC_ALL", "C").stdin(Stdio::null());
-    for name in super::git::NOT_OURS {
-        command.env_remove(name);
-    }
+    let mut command = super::command::as_a_push_does();
+    command.current_dir(from).arg("--git-dir").arg(dir).args(args).stdin(Stdio::null());
     let output = command.output().map_err(|error| HookError::NoGit(error.to_string()))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().trim_start_matches("fatal: ").to_owned();
     Ok(if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) })
@@ -379,6 +377,8 @@ fn matches(pattern: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]

@@ -17,6 +17,9 @@ use crate::model::shell::quoted;
 pub(super) const REF: &str = "refs/stackctl/head";
 /// Between two tries, while another process of this machine fetches.
 const AGAIN: Duration = Duration::from_millis(100);
+/// What is taken over from the user's own configuration: how a login is found, a proxy or a
+/// certificate, and addresses in place of others.
+pub(super) const USERS: &str = "user-config";
 /// What git makes in it.
 const GITS_OWN: [&str; 7] = ["objects", "refs", "info", "logs", "packed-refs", "shallow", "shallow.lock"];
 
@@ -117,7 +120,7 @@ pub(super) async fn hold(dir: &Path, limit: Duration) -> Result<File, GitError> 
 
 /// Writes a file atomically, unless it has this content already.
 #[expect(clippy::disallowed_methods, reason = "a mirror is a directory of files")]
-fn settle(path: &Path, text: &str) -> Result<(), GitError> {
+pub(super) fn settle(path: &Path, text: &str) -> Result<(), GitError> {
     if std::fs::read_to_string(path).is_ok_and(|there| there == text) {
         return Ok(());
     }

@@ -9,6 +9,7 @@
 //! tree, no hook, no filter, and no link out of the repository. Knows no hosts and no ledger beyond the types
 //! that it hands over; acting on a declaration is the loop's part.
 
+pub mod command;
 pub mod declaration;
 pub mod declare;
 mod error;
@@ -18,10 +19,12 @@ pub mod hook;
 pub mod inputs;
 pub mod list;
 mod mirror;
+mod signature;
 pub mod tree;
 pub mod webhook;
 
 pub use declaration::{Declaration, Declared, Fault};
 pub use error::GitError;
-pub use follow::{FollowedRepo, Following, RepoUpdate, Unusable, follow, read};
+pub use follow::{Before, FollowedRepo, Following, LastReleased, RepoUpdate, Unusable, follow, read};
 pub use git::Repository;
+pub use signature::Signed;

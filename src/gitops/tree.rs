@@ -11,6 +11,9 @@ pub struct Blob {
     pub is_link: bool,
 }
 
+/// Files and submodules that a commit may have. A few objects of git stand for any number of them.
+pub const ENTRIES_MAX: usize = 100_000;
+
 /// All files of a commit, by path from the top, without a slash in front.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tree {
@@ -21,7 +24,10 @@ impl Tree {
     /// Reads what `git ls-tree -r -z --full-tree` prints. Submodules are none of this repository's files.
     pub fn parse(listed: &[u8]) -> Result<Self, String> {
         let mut files = BTreeMap::new();
-        for line in listed.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
+        for (at, line) in listed.split(|byte| *byte == 0).filter(|line| !line.is_empty()).enumerate() {
+            if at >= ENTRIES_MAX {
+                return Err(format!("it has more than {ENTRIES_MAX} files"));
+            }
             let bad = || format!("not a line of ls-tree: {}", String::from_utf8_lossy(line));
             let tab = line.iter().position(|byte| *byte == b'\t').ok_or_else(bad)?;
             let about = std::str::from_utf8(&line[..tab]).map_err(|_| bad())?;
@@ -76,5 +82,14 @@ mod tests {
         assert_eq!(tree.folders_in(""), ["stacks"]);
         assert!(tree.has_folder("stacks") && tree.has_folder("stacks/x") && !tree.has_folder("stack"));
         assert!(Tree::parse(b"what is this").is_err());
+    }
+
+    #[test]
+    fn a_tree_of_too_many_files_is_refused() {
+        let listed = |many: usize| -> Vec<u8> {
+            (0..many).flat_map(|n| format!("100644 blob aa11\tf{n}\0").into_bytes()).collect()
+        };
+        assert_eq!(Tree::parse(&listed(ENTRIES_MAX)).unwrap().files.len(), ENTRIES_MAX);
+        assert_eq!(Tree::parse(&listed(ENTRIES_MAX + 1)).unwrap_err(), "it has more than 100000 files");
     }
 }

@@ -34,7 +34,7 @@ fn read_context(name: &str, env: Env<'_>) -> io::Result<Vec<u8>> {
 }
 
 /// A path in a variable, unless it is empty.
-fn set(env: Env<'_>, name: &str) -> Option<PathBuf> {
+pub(super) fn set(env: Env<'_>, name: &str) -> Option<PathBuf> {
     env(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 

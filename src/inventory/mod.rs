@@ -21,6 +21,7 @@ pub mod notifications;
 mod parse;
 pub mod range;
 mod sources;
+pub mod trust;
 
 pub use clusters::{by_cluster, clusters};
 pub use contexts::Contexts;

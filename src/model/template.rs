@@ -24,7 +24,8 @@ pub const FIELDS: [&str; 9] = [
 ];
 
 /// The label that an expression asks for.
-fn label_key(expression: &str) -> Option<&str> {
+#[must_use]
+pub fn label_key(expression: &str) -> Option<&str> {
     let plain = |key: &&str| !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '_');
     if let Some(key) = expression.strip_prefix(".Service.Labels.").filter(plain) {
         return Some(key);

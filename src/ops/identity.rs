@@ -2,13 +2,14 @@
 //!
 //! Knows the files and programs that the system answers by, and nothing of clusters.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use crate::engine::Me;
 use crate::engine::new_key::{self, NewKey};
+use crate::gitops::command::{self, answer};
 use crate::inventory::Env;
 use crate::ledger::release::Git;
 use crate::model::MarkKey;
@@ -100,11 +101,14 @@ pub fn me(env: Env<'_>) -> Me {
 pub async fn git(dir: PathBuf) -> Option<Git> {
     let dir = dir.as_path();
     tokio::time::timeout(GIT_LIMIT, async {
-        let about = ask(dir, &["log", "-1", "--no-show-signature", "--format=%H%n%s"]).await?;
+        // Whose repositories may be read is the user's to say.
+        let mut settings = command::of_the_user(&["safe"]).await;
+        let about = answer(dir, &settings, &["log", "-1", "--no-show-signature", "--format=%H%n%s"]).await?;
         let (commit, subject) = about.split_once('\n').unwrap_or((&about, ""));
-        let branch = ask(dir, &["symbolic-ref", "--short", "--quiet", "HEAD"]).await;
+        let branch = answer(dir, &settings, &["symbolic-ref", "--short", "--quiet", "HEAD"]).await;
+        settings.extend(without_filters(dir, &settings).await);
         let changed = ["diff", "--quiet", "--no-ext-diff", "--no-textconv", "--ignore-submodules", "HEAD"];
-        let dirty = ask(dir, &changed).await.is_none();
+        let dirty = answer(dir, &settings, &changed).await.is_none();
         let subject = clean(subject).chars().take(SUBJECT_CHARS).collect();
         Some(Git { commit: commit.to_owned(), branch, dirty, subject })
     })
@@ -112,24 +116,19 @@ pub async fn git(dir: PathBuf) -> Option<Git> {
     .ok()?
 }
 
-/// What git prints, if it succeeds. It asks no question, changes nothing and starts no hook.
-#[expect(clippy::disallowed_methods, reason = "git alone knows its repositories")]
-async fn ask(dir: &Path, args: &[&str]) -> Option<String> {
-    let output = tokio::process::Command::new("git")
-        .arg("-C")
-        .arg(dir)
-        .args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "--no-pager"])
-        .args(args)
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("GIT_OPTIONAL_LOCKS", "0")
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| text.trim_end().to_owned())
+/// Settings that switch off every filter that the folder's own configuration names: git passes a file that may have
+/// changed through such a program before it compares.
+async fn without_filters(dir: &Path, settings: &[(String, String)]) -> Vec<(String, String)> {
+    let named =
+        answer(dir, settings, &["config", "--null", "--name-only", "--get-regexp", "^filter\\."]).await;
+    let named = named.unwrap_or_default();
+    let filters: BTreeSet<&str> =
+        named.split('\0').filter_map(|name| Some(name.rsplit_once('.')?.0)).collect();
+    let off = |filter: &&str| {
+        [("clean", ""), ("process", ""), ("smudge", ""), ("required", "false")]
+            .map(|(key, value)| (format!("{filter}.{key}"), value.to_owned()))
+    };
+    filters.iter().flat_map(off).collect()
 }
 
 #[cfg(test)]
@@ -143,5 +142,41 @@ mod tests {
         assert!(!is_gone("") && !is_gone("elsewhere 1 2"));
         let (rest, _) = us.rsplit_once(' ').unwrap();
         assert!(is_gone(&format!("{rest} 1")), "another process of that number");
+    }
+
+    /// A folder that was unpacked, or that another user made, has a configuration of its own.
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a repository is made by git")]
+    async fn asking_about_a_folder_starts_none_of_its_programs() {
+        let room = tempfile::tempdir().unwrap();
+        let run = |args: &[&str]| {
+            let mut git = std::process::Command::new("git");
+            git.arg("-C").arg(room.path()).args(["-c", "user.name=a", "-c", "user.email=a@b"]).args(args);
+            let done = git.env("GIT_CONFIG_GLOBAL", "/dev/null").output().unwrap();
+            assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+        };
+        run(&["init", "-q", "-b", "main"]);
+        std::fs::write(room.path().join("a.yml"), "one\n").unwrap();
+        std::fs::write(room.path().join(".gitattributes"), "* filter=x\n*.yml filter=y.z diff=d\n").unwrap();
+        run(&["add", "-A"]);
+        run(&["commit", "-q", "-m", "first"]);
+        let mark = room.path().join("mark");
+        let touch = format!("touch {}; cat", mark.display());
+        for key in
+            ["filter.x.clean", "filter.y.z.process", "core.fsmonitor", "diff.d.command", "diff.d.textconv"]
+        {
+            run(&["config", key, &touch]);
+        }
+        run(&["config", "filter.y.z.required", "true"]);
+        // It may have changed, by its times: git looks into it.
+        std::fs::write(room.path().join("a.yml"), "one\n").unwrap();
+        let about = git(room.path().to_owned()).await.unwrap();
+        assert!(!mark.exists(), "a program of the folder was started");
+        assert_eq!(
+            (about.subject.as_str(), about.branch.as_deref(), about.dirty),
+            ("first", Some("main"), false)
+        );
+        std::fs::write(room.path().join("a.yml"), "two\n").unwrap();
+        assert!(git(room.path().to_owned()).await.unwrap().dirty && !mark.exists());
     }
 }

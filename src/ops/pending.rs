@@ -10,7 +10,7 @@ use super::declared::record::StackRecord;
 use super::declared::{Contents, Declarations, DesiredRelease};
 use crate::engine::records::history;
 use crate::gitops::Declaration;
-use crate::ledger::release::{Git, History, Outcome, Source};
+use crate::ledger::release::{Git, History, Outcome, Release, Source};
 use crate::ledger::settings::{Settings, Suspended, settings};
 use crate::ledger::{Ledger, LedgerError, ReadRegisters};
 use crate::model::StackName;
@@ -136,4 +136,25 @@ pub async fn pending<R: ReadRegisters>(
         .collect();
     all_pending.sort_by(|a, b| (a.desired.order(), &a.stack).cmp(&(b.desired.order(), &b.stack)));
     Ok(all_pending)
+}
+
+/// The commit of a repository that was released last, of whichever stack and however that ended.
+pub async fn last_released<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    repository: &str,
+) -> Result<Option<String>, LedgerError> {
+    let names = ledger.stacks().await?;
+    let newest = stream::iter(names)
+        .map(|stack| async move {
+            let (history, ..) = history(ledger, &stack).await?;
+            let of_it = |release: &&Release| {
+                release.source.as_ref().is_some_and(|source| source.repository == repository)
+            };
+            let newest = history.releases.values().map(|(release, _)| release).rfind(of_it);
+            Ok::<_, LedgerError>(newest.and_then(|release| Some((release.at, release.git.clone()?.commit))))
+        })
+        .buffered(READS_MAX)
+        .try_collect::<Vec<_>>()
+        .await?;
+    Ok(newest.into_iter().flatten().max().map(|(_, commit)| commit))
 }

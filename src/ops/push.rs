@@ -14,11 +14,11 @@ use std::sync::Arc;
 use super::Error;
 use super::cluster::Cluster;
 use super::order::{Job, Order};
-use super::pending::{PendingRelease, Released, State, pending};
+use super::pending::{PendingRelease, Released, State, last_released, pending};
 use super::release::{Commit, Draft, Ran};
 use crate::engine::{self, Request};
 use crate::gitops::hook::Followed;
-use crate::gitops::{Declaration, Fault, GitError, Repository, Unusable, read};
+use crate::gitops::{Before, Declaration, Fault, GitError, Repository, Signed, Unusable, read};
 use crate::ledger::LedgerError;
 use crate::ledger::release::{Git, History, Outcome};
 use crate::ledger::settings::settings;
@@ -34,8 +34,8 @@ pub struct Follow {
     pub reference: Followed,
     /// The folder of the repository with `stackctl.yml` or `stacks/`; empty for its top.
     pub root: String,
-    /// A file of the keys whose signatures count, if commits have to be signed.
-    pub signers: Option<PathBuf>,
+    /// Which commits count, if they have to be signed.
+    pub signed: Option<Signed>,
     /// What stackfiles may use.
     pub variables: Arc<BTreeMap<String, String>>,
 }
@@ -176,7 +176,13 @@ pub async fn push<S: Surface>(
         }
         surface.event(Event::Commit { commit: &commit, is_moved: before.is_some() });
         report.commit = Some(commit.clone());
-        let declaration = Arc::new(read(&repository, commit, &follow.root, &follow.variables, before).await?);
+        let released = match repository.is_signed() {
+            true => last_released(&cluster.ledger, &push.name(&repository)).await?,
+            false => None,
+        };
+        let before_it = Before { last: before, released };
+        let declaration =
+            Arc::new(read(&repository, commit, &follow.root, &follow.variables, before_it).await?);
         done = push.round(&repository, &declaration, report).await?.then_some(id);
         before = Some(declaration);
     }
@@ -201,12 +207,12 @@ enum Became<E> {
 
 impl<S: Surface> Push<'_, S> {
     fn repository(&self, reference: String) -> Repository {
-        let Follow { dir, signers, .. } = self.follow;
+        let Follow { dir, signed, .. } = self.follow;
         // As `git clone` takes it on another machine.
         let who = self.cluster.me.who.clone();
         let host = who.rsplit_once('@').map_or(who.as_str(), |(_, host)| host);
         let url = format!("{host}:{}", dir.display());
-        Repository::here(dir, url, reference, signers.clone())
+        Repository::here(dir, url, reference, signed.clone())
     }
 
     /// The name of the repository in the ledger: that of the ref which is followed, which may stand for several.

@@ -104,6 +104,8 @@ pub enum Unknown {
     NoRelease(NoCurrent),
     /// What is needed does not answer.
     Silent(Problem),
+    /// What is remembered of the stack cannot be read: why not.
+    Records(String),
 }
 
 /// Whether the tasks do what they should, whatever they were made from.
@@ -151,17 +153,18 @@ impl Status {
         let Some(declared) = declared else { return self };
         let is_told = match self.sync {
             Sync::InSync | Sync::Drifted(_) | Sync::Behind(_) | Sync::Unknown(Unknown::NoRelease(_)) => true,
-            Sync::Suspended(_) | Sync::Unknown(Unknown::Silent(_)) => false,
+            Sync::Suspended(_) | Sync::Unknown(Unknown::Silent(_) | Unknown::Records(_)) => false,
         };
         if is_told { Self { sync: Sync::Behind(Behind::Repository(declared)), ..self } } else { self }
     }
 }
 
-/// How each of these stacks stands, in their order.
+/// How each of these stacks stands, in their order. A stack whose records cannot be read, for being too large or because
+/// they are damaged, is unknown, and keeps the others from nothing.
 ///
 /// # Errors
 ///
-/// If the ledger cannot be read.
+/// If the records of no stack can be read.
 pub async fn statuses<R: ReadRegisters>(
     ledger: &Ledger<R>,
     me: &Me,
@@ -169,11 +172,36 @@ pub async fn statuses<R: ReadRegisters>(
     options: &PlanOptions,
     stacks: impl IntoIterator<Item = &StackName>,
 ) -> Result<Vec<Status>, LedgerError> {
-    let all = stacks.into_iter().map(async |stack| {
-        let known = remember(ledger, me, stack).await?;
-        Ok(status(stack, observed, &known, options))
-    });
-    join_all(all).await.into_iter().collect()
+    let all = stacks.into_iter().map(async |stack| (stack, remember(ledger, me, stack).await));
+    let all = join_all(all).await;
+    let is_read = all.is_empty() || all.iter().any(|(_, known)| known.is_ok());
+    all.into_iter()
+        .map(|(stack, known)| match known {
+            Ok(known) => Ok(status(stack, observed, &known, options)),
+            Err(error) if is_read => Ok(unread(stack, observed, &error)),
+            Err(error) => Err(error),
+        })
+        .collect()
+}
+
+/// How a stack stands of which nothing is known but what runs.
+fn unread(stack: &StackName, observed: &Observed, error: &LedgerError) -> Status {
+    let live: Vec<&Task> = tasks(observed, stack).collect();
+    let is_well = !live.is_empty() && live.iter().all(|task| task.status.is_up());
+    let health = match observed.silent_and_needed().next() {
+        None if is_well => Health::Healthy,
+        None if !live.is_empty() => Health::Degraded,
+        _ => Health::Unknown,
+    };
+    Status {
+        stack: stack.clone(),
+        sync: Sync::Unknown(Unknown::Records(error.to_string())),
+        health,
+        operation: LastOperation::None,
+        release: None,
+        source: None,
+        is_gone: false,
+    }
 }
 
 async fn remember<R: ReadRegisters>(

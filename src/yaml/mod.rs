@@ -13,6 +13,7 @@
 //! ```
 
 mod anchors;
+mod budget;
 pub mod decode;
 pub mod emit;
 mod page;
@@ -24,6 +25,7 @@ mod swallowed;
 mod syntax;
 pub mod tree;
 
+pub use budget::{Budget, PAIR, VALUE_MAX};
 pub use decode::{Fields, closest, list, scalar_text, text};
 pub use parse::parse;
 pub use report::{Diagnostic, Drawn, Label, MachineDiagnostic, MachinePlace, Report, Severity, Sink};

@@ -1,6 +1,6 @@
 //! Text to tree. With `syntax` the only file that knows `granit-parser`, which is young and changes often.
 //!
-//! Expands aliases here, within a budget, so that later code need not guard against alias bombs; each copy records the
+//! Expands aliases here, within a budget of values and of bytes, so that later code need not guard against alias bombs; each copy records the
 //! alias that it came from. Merge keys are applied here, too: an entry of the mapping itself wins
 //! over a merged one, and the first of several merged mappings wins over the next.
 
@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, StructureStyle, Tag, options};
 
+use super::budget::PAIR;
 use super::report::{Diagnostic, Sink};
 use super::scalar;
 use super::source::{SourceId, Sources, Span, Spanned};
@@ -108,7 +109,7 @@ impl Builder<'_> {
                 }
                 let value = resolve(&text, plain, tag.as_deref());
                 let node = Node::made(value, span).tagged(tag.as_deref().and_then(custom));
-                self.remember(anchor, &node);
+                self.remember(anchor, &node)?;
                 self.place(node, merge)
             }
             Event::SequenceStart(style, anchor, tag) => {
@@ -134,6 +135,9 @@ impl Builder<'_> {
                     return self.place(Node::made(Value::Null, span), false);
                 };
                 self.nodes += target.count();
+                if !self.sink.afford(target.bytes(), span) {
+                    return None;
+                }
                 let mut node = target.clone();
                 node.reach_through(span);
                 self.place(node, false)
@@ -188,7 +192,7 @@ impl Builder<'_> {
             first.unwrap_or(open.span)
         };
         let node = Node::made(value, span).tagged(open.tag);
-        self.remember(open.anchor, &node);
+        self.remember(open.anchor, &node)?;
         self.place(node, false)
     }
 
@@ -217,10 +221,15 @@ impl Builder<'_> {
         }
     }
 
-    fn remember(&mut self, anchor: usize, node: &Node) {
+    /// Keeps a copy for aliases: anchors within anchors make as many of what is innermost.
+    fn remember(&mut self, anchor: usize, node: &Node) -> Option<()> {
         if anchor != 0 {
+            if !self.sink.afford(node.bytes() + PAIR * node.count(), node.place()) {
+                return None;
+            }
             self.anchors.insert(anchor, node.clone());
         }
+        Some(())
     }
 
     /// Puts a finished node where it belongs: into the open collection, or at the root.

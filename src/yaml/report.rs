@@ -13,6 +13,7 @@ use std::sync::Arc;
 use miette::{LabeledSpan, SourceCode};
 use serde::Serialize;
 
+use super::budget::{ALL_MAX, Budget, VALUE_MAX};
 use super::page::Page;
 use super::source::{SourceId, Sources, Span, Spanned};
 use super::tree::{Node, Value};
@@ -143,6 +144,8 @@ pub struct Sink<'a> {
     errors: Cell<usize>,
     spoiled: RefCell<Spoiled>,
     replaced: RefCell<BTreeMap<Span, Span>>,
+    budget: Budget,
+    is_spent: Cell<bool>,
 }
 
 /// What was found, and where each is: a file can be made to have any number of mistakes.
@@ -183,6 +186,8 @@ impl<'a> Sink<'a> {
             errors: Cell::new(0),
             spoiled: RefCell::default(),
             replaced: RefCell::default(),
+            budget: Budget::default(),
+            is_spent: Cell::new(false),
         }
     }
 
@@ -196,11 +201,15 @@ impl<'a> Sink<'a> {
     /// another alias: its place of use is added to the earlier one.
     pub fn push(&self, mut diagnostic: Diagnostic) {
         diagnostic.spell_out();
-        let mut found = self.found.borrow_mut();
         let at = diagnostic.labels.first().map(|label| label.span);
         if at.is_some_and(|span| self.spoiled.borrow().touching(span).is_some()) {
             return;
         }
+        self.keep(diagnostic, at);
+    }
+
+    fn keep(&self, diagnostic: Diagnostic, at: Option<Span>) {
+        let mut found = self.found.borrow_mut();
         if let Some(&same) = found.places.get(&(diagnostic.code, at)) {
             let same = &mut found.list[same];
             for label in diagnostic.labels.into_iter().skip(1) {
@@ -222,6 +231,41 @@ impl<'a> Sink<'a> {
             found.places.insert((diagnostic.code, at), place);
             found.list.push(diagnostic);
         }
+    }
+
+    /// What may be made of what the files hold.
+    #[must_use]
+    pub const fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Counts bytes that are about to be made at a place. Reports there, once, if they are too many for all
+    /// files together, and returns `false`.
+    pub fn afford(&self, bytes: usize, at: Span) -> bool {
+        let is_enough = self.budget.take(bytes);
+        if !is_enough && !self.is_spent.replace(true) {
+            let found = Diagnostic::error(
+                "too_many_bytes",
+                format!("the files come to more than {} MiB", ALL_MAX >> 20),
+            )
+            .at(at, "this is too much")
+            .help(
+                "aliases, variables, environment files, included files and extended services count as often as \
+                 they are used",
+            );
+            // Also where all has been said: whatever is left out now has to have a reason.
+            self.keep(found, Some(at));
+        }
+        is_enough
+    }
+
+    /// Reports a value that is too long by itself.
+    pub fn too_long(&self, at: Span) {
+        let found =
+            Diagnostic::error("too_many_bytes", format!("a value of more than {} MiB", VALUE_MAX >> 20))
+                .at(at, "comes to this with all that it names")
+                .help("put the text into a file of an image or a volume");
+        self.keep(found, Some(at));
     }
 
     /// Marks a value as reported: later diagnostics about it would only be consequences.

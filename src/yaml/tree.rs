@@ -295,6 +295,17 @@ impl Node {
         }
     }
 
+    /// How many bytes its texts and keys have.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match &self.value {
+            Value::Text(text) => text.len(),
+            Value::List(list) => list.iter().map(Self::bytes).sum(),
+            Value::Map(map) => map.entries.iter().map(|entry| entry.key.len() + entry.value.bytes()).sum(),
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
+        }
+    }
+
     /// Records on this node and all below it that they came through `use_site`.
     pub fn reach_through(&mut self, use_site: Span) {
         self.set_via(Some(use_site));

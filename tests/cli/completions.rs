@@ -60,6 +60,13 @@ fn names_of_the_cluster_are_completed() {
     let hosts = Hosts::new(2);
     hosts.stackfile("services: {web: {image: a}, db: {image: a}}\n");
     hosts.expect(0, "deploy --yes shop");
+    // Of an inventory that merely lies in the folder no host is asked.
+    hosts.forget_calls();
+    assert_eq!(candidates(&hosts, "ps "), [""; 0]);
+    assert_eq!(candidates(&hosts, "node inspect "), ["h1", "h2"]);
+    assert!(hosts.engines.iter().all(|engine| engine.calls().is_empty()));
+    assert_eq!(candidates(&hosts, "-i stackctl.yml ps "), ["shop"]);
+    hosts.expect(0, "trust --yes");
     assert_eq!(candidates(&hosts, "ps "), ["shop"]);
     assert_eq!(candidates(&hosts, "rm sh"), ["shop"]);
     assert_eq!(candidates(&hosts, "logs shop "), ["db", "web"]);

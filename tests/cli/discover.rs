@@ -30,7 +30,7 @@ const SOON: Duration = Duration::from_secs(30);
 /// `h1` stands in the inventory; the others are in a file that a program prints.
 fn cluster(hosts: usize) -> Hosts {
     let mut cluster = Hosts::new(hosts);
-    cluster.room.env("USER", "ann").env("STACKCTL_NOW", "2026-01-31T12:00:00Z");
+    cluster.room.env("STACKCTL_TRUST", "1").env("USER", "ann").env("STACKCTL_NOW", "2026-01-31T12:00:00Z");
     let (name, address) = (cluster.engines[0].name().to_owned(), cluster.engines[0].address());
     let text = format!(
         "cluster: test\nhosts:\n  {name}: {{address: \"{address}\", role: manager}}\ndiscover:\n\

@@ -57,6 +57,7 @@ fn every_command_has_a_page() {
         "node update",
         "node promote",
         "node demote",
+        "trust",
         "check",
         "config",
         "explain-code",

@@ -38,6 +38,7 @@ mod stack;
 mod stacks;
 mod status;
 mod topics;
+mod trust;
 mod understood;
 mod undo;
 mod verbs;

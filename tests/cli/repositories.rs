@@ -212,12 +212,66 @@ fn only_signed_commits_are_released_if_signers_are_named() {
     git(&place.work, &["push", "-q", "origin", "main"]);
     place.cluster.expect(0, &follow);
     assert_eq!(place.history("shop"), "1:deployed:reconcile:signed\n");
+    // An older commit is signed as well, and the branch may have been led back to it on the server.
+    let first = git_says(&place.work, &["rev-parse", "HEAD"]);
+    place.write("stacks/shop/compose.yaml", &stack("nginx:1.26"));
+    git(&place.work, &["add", "-A"]);
+    git(&place.work, &[&signed[..9], &["newer"]].concat());
+    git(&place.work, &["push", "-q", "origin", "main"]);
+    place.cluster.expect(0, &follow);
+    let newer = place.history("shop");
+    assert!(newer.starts_with("2:deployed:reconcile:newer\n"), "{newer}");
+    let second = git_says(&place.work, &["rev-parse", "HEAD"]);
+    git(&place.work, &["push", "-q", "--force", "origin", &format!("{first}:main")]);
+    let run = place.cluster.expect(1, &follow);
+    assert!(run.stdout.contains("does not descend from"), "{}", run.show());
+    let status = place.cluster.expect(1, "status --repo ops.git#main --allowed-signers signers");
+    assert!(status.stderr.contains("does not descend from"), "{}", status.show());
+    assert_eq!(
+        (place.history("shop"), place.images()),
+        (newer.clone(), vec!["shop_web=nginx:1.26".to_owned()])
+    );
+    // On purpose, it is said so.
+    place.cluster.expect(0, &format!("{follow} --accept-history {first}"));
+    assert!(place.history("shop").starts_with("3:deployed:reconcile:signed\n"));
+    git(&place.work, &["push", "-q", "--force", "origin", &format!("{second}:main")]);
+    place.cluster.expect(0, &follow);
+    assert_eq!(place.images(), ["shop_web=nginx:1.26"], "it comes after the other one");
+    let newer = place.history("shop");
     // Another's signature is none.
     place.cluster.room.file("signers", &format!("bob@mill {}\n", public.replace("AAAAC3Nz", "AAAAC3Nx")));
     git(&place.work, &[&signed[..9], &["of nobody"]].concat());
     git(&place.work, &["push", "-q", "origin", "main"]);
     place.cluster.expect(1, &follow);
-    assert_eq!(place.history("shop"), "1:deployed:reconcile:signed\n");
+    assert_eq!(place.history("shop"), newer);
+}
+
+fn git_says(dir: &std::path::Path, args: &[&str]) -> String {
+    let said = Command::new("git").arg("-C").arg(dir).args(args).output().expect("git starts");
+    String::from_utf8(said.stdout).expect("text").trim().to_owned()
+}
+
+#[test]
+fn the_users_own_configuration_lets_no_address_be_a_command() {
+    let place = Place::new();
+    let room = &place.cluster.room;
+    room.file(
+        ".gitconfig",
+        "[protocol]\n\tallow = always\n[protocol \"ext\"]\n\tallow = always\n[credential]\n\thelper = store\n\
+         [core]\n\tsshCommand = touch mark\n[alias]\n\tfetch = !touch mark\n",
+    );
+    let mark = room.path().join("mark");
+    let address = format!("ext::touch% {}", mark.display());
+    let run = room.run_with(&["reconcile", "--once", "--repo", &address], "");
+    assert!(run.status == 1 && !mark.exists(), "{}", run.show());
+    assert!(run.stdout.contains("not allowed"), "{}", run.show());
+    // A repository's own address may stand for another one, and logins are the user's.
+    place.write("stacks/shop/compose.yaml", &stack("nginx:1.25"));
+    place.push("one");
+    let bare = room.path().join("ops.git").display().to_string();
+    room.file(".gitconfig", &format!("[url \"{bare}\"]\n\tinsteadOf = https://git.example.com/ops.git\n"));
+    place.cluster.expect(0, "reconcile --once --repo https://git.example.com/ops.git#main");
+    assert_eq!(place.images(), ["shop_web=nginx:1.25"]);
 }
 
 #[test]

@@ -93,3 +93,23 @@ fn what_is_not_known_is_not_said_to_be_well() {
     let value: serde_json::Value = serde_json::from_str(&cluster.run(format).stdout).expect("a JSON object");
     assert_eq!((&value["Stack"], &value["Sync"]), (&"shop".into(), &"unknown".into()));
 }
+
+#[test]
+fn one_stack_whose_records_cannot_be_read_hides_no_other() {
+    let cluster = cluster();
+    cluster.expect(0, "deploy --yes blog");
+    cluster.engines[0].with(|world| {
+        for volume in world.volumes.values_mut() {
+            let labels = &mut volume.asked["Labels"];
+            if labels["io.stackctl.ledger.stream"] == "releases/blog" {
+                labels["io.stackctl.ledger.data"] = "not a record".into();
+            }
+        }
+    });
+    let run = cluster.expect(1, &format!("status --format {{{{.Stack}}}}:{WORDS}"));
+    assert_eq!(run.stdout, "blog:unknown/healthy/-/\nshop:in sync/healthy/deployed/1\n");
+    assert!(run.stderr.contains("stack blog: its records cannot be read: "), "{}", run.show());
+    // Asked about that one alone, it is the answer.
+    let run = cluster.expect(1, "status blog");
+    assert!(run.stderr.contains("stackctl::ledger::"), "{}", run.show());
+}

@@ -13,10 +13,14 @@ use stackctl::yaml::Drawn;
 use crate::beside;
 
 /// Codes that no small file can show, and where they are shown instead.
-const ELSEWHERE: [(&str, &str); 8] = [
+const ELSEWHERE: [(&str, &str); 9] = [
     ("stackctl::compose::unreadable", "tests/cli: the file is not there"),
     ("stackctl::compose::no_stackfile", "tests/cli: no file is there"),
     ("stackctl::compose::too_large", "below: the file would have 16 MiB"),
+    (
+        "stackctl::compose::too_many_bytes",
+        "src/compose/tests/limits.rs: a small file needs large ones beside it",
+    ),
     ("stackctl::inventory::unreadable", "src/inventory: the file is not there"),
     ("stackctl::inventory::bad_docker_host", "src/inventory: it is a variable"),
     ("stackctl::inventory::unknown_cluster", "src/inventory: it is a flag"),

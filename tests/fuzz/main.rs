@@ -1,4 +1,5 @@
-//! Broken and hostile input: nothing may panic, and nothing may take much longer than a large plain file.
+//! Broken and hostile input: nothing may panic, nothing may take much longer than a large plain file, and nothing
+//! may take more memory than the budget of a set of files leads to.
 //!
 //! Each target mutates what it is given to begin with, the sample stacks, the seeds here, and the files of
 //! `STACKCTL_CORPUS`, by a generator that a seed decides. It goes on for `STACKCTL_FUZZ_SECONDS` (a short
@@ -18,14 +19,22 @@ mod targets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use mutate::Luck;
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
 
 /// How many times as long as a large plain file one input may take. Seconds would say more of the machine and
 /// of the build than of the input.
 const SLOW: u32 = 24;
+/// What one input may take of the heap at its peak. All that is made of a set of files is 64 MiB, of which there are
+/// a few copies: of a file the text, the tree, the typed reading, the specification and the merged file.
+const HEAP_MAX: usize = 512 << 20;
 /// How long a target goes on if nobody says.
 const SECONDS: u64 = 2;
 
@@ -52,6 +61,7 @@ fn fuzz(name: &str, run: fn(&[u8]) -> Result<(), String>, seeds: &[Vec<u8>]) {
         round += 1;
     }
     println!("{name}: {} seeds, {} inputs", seeds.len(), round - first);
+    println!("at most {} MiB of the heap so far", MOST.load(Ordering::Relaxed) >> 20);
 }
 
 /// Tries an input; one that breaks something is written down before the test fails.
@@ -70,10 +80,20 @@ fn keep(
 }
 
 fn attempt(run: fn(&[u8]) -> Result<(), String>, input: &[u8]) -> Result<(), String> {
+    // The heap is counted for the whole process: one input at a time.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut took = Duration::MAX;
     // What is slow three times is slow; once may be the machine.
     for _ in 0..3 {
+        HEAP.reset_peak_usage();
+        let before = HEAP.current_usage();
         let (spent, outcome) = timed(|| catch_unwind(AssertUnwindSafe(|| run(input))));
+        let taken = HEAP.peak_usage().saturating_sub(before);
+        MOST.fetch_max(taken, Ordering::Relaxed);
+        if taken > HEAP_MAX {
+            return Err(format!("took {} MiB of the heap", taken >> 20));
+        }
         match outcome {
             Err(_) => return Err("panicked".to_owned()),
             Ok(Err(why)) => return Err(why),
@@ -85,6 +105,9 @@ fn attempt(run: fn(&[u8]) -> Result<(), String>, input: &[u8]) -> Result<(), Str
     }
     Err(format!("took {took:?}; a large plain file takes {:?}", too_long() / SLOW))
 }
+
+/// The most that any input took of the heap.
+static MOST: AtomicUsize = AtomicUsize::new(0);
 
 /// What is too long here: `SLOW` times what this build on this machine needs for a plain file of 2,000
 /// services, the shortest time of three.
@@ -153,13 +176,17 @@ fn whole_file() {
 }
 
 #[test]
+fn bombs() {
+    fuzz("bombs", targets::bomb, &seeds::bombs());
+}
+
+#[test]
 fn wide_files_are_read_soon() {
     let mut slow = Vec::new();
     for (name, text) in seeds::wide() {
-        let (took, result) = timed(|| targets::read(text.as_bytes()));
-        println!("{took:>12?} {:>8} bytes {name}", text.len());
-        if took > too_long() || result.is_err() {
-            slow.push(format!("{name}: {took:?} {result:?}"));
+        println!("{:>8} bytes {name}", text.len());
+        if let Err(why) = attempt(targets::read, text.as_bytes()) {
+            slow.push(format!("{name}: {why}"));
         }
     }
     assert!(slow.is_empty(), "{}", slow.join("\n"));

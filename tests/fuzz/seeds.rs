@@ -54,7 +54,54 @@ pub fn interpolation() -> Vec<Vec<u8>> {
         "export A=1\nB='x # $A'\nC=\"x\\n$A ${B:-\\\"q\\\"}\" # c\nD\nE: 1\n\nF=a b # c\n",
         "A='one\ntwo'\nB=\"three\n${A}\"\n\u{feff}C=1\r\n",
     ]
-    .map(|text| text.as_bytes().to_vec())
+    .map(str::to_owned)
+    .into_iter()
+    .chain([twice(40)])
+    .map(String::into_bytes)
+    .collect()
+}
+
+/// Variables of which each is twice the one before.
+fn twice(many: usize) -> String {
+    let mut text = "B0=xxxxxxxxxxxxxxxx\n".to_owned();
+    for n in 1..=many {
+        writeln!(text, "B{n}=${{B{0}}}${{B{0}}}", n - 1).expect("a string takes it");
+    }
+    text
+}
+
+/// Small files that ask for much, in each way that there is.
+pub fn bombs() -> Vec<Vec<u8>> {
+    let long = "x".repeat(20_000);
+    let many = |line: &dyn Fn(usize) -> String| (0..5_000).map(line).collect::<String>();
+    let within: String = (0..60).map(|n| format!("&a{n} [")).collect();
+    [
+        twice(40),
+        format!("x-a: &a {long}\nx-b:\n{}services: {{a: {{image: x}}}}\n", many(&|_| "- *a\n".to_owned())),
+        format!("x-a: &a {{b: {long}}}\nx-b:\n{}", many(&|_| "- {<<: *a}\n".to_owned())),
+        format!("x-b: {within}{}{}", "{a: b}, ".repeat(10_000), "]".repeat(60)),
+        format!(
+            "services:\n  a: {{image: x, labels: {{a: {long}}}}}\n{}",
+            many(&|n| format!("  s{n}: {{extends: a}}\n"))
+        ),
+        format!("services:\n{}", many(&|n| format!("  s{n}: {{image: x, env_file: self}}\n"))),
+        format!("services:\n{}", many(&|n| format!("  s{n}: {{image: x, env_file: [{{path: self}}]}}\n"))),
+        format!("services:\n{}", many(&|n| format!("  s{n}: {{image: x, environment: [LONG]}}\n"))),
+        format!("services:\n{}", many(&|n| format!("  s{n}: {{image: 'x:${{LONG}}${{LONG:+y}}'}}\n"))),
+        format!(
+            "services: {{a: {{image: x}}}}\nconfigs:\n{}",
+            many(&|n| format!("  c{n}: {{file: self}}\n"))
+        ),
+        format!(
+            "services: {{a: {{image: x}}}}\ninclude:\n{}x-a: {long}\n",
+            many(&|_| "- a.yml\n".to_owned())
+        ),
+        format!(
+            "services:\n  a:\n    image: x\n    deploy: {{labels: {{a: {long}}}}}\n    environment:\n{}",
+            many(&|n| format!("      E{n}: '{{{{.Service.Labels.a}}}}'\n"))
+        ),
+    ]
+    .map(String::into_bytes)
     .to_vec()
 }
 

@@ -111,6 +111,13 @@ pub fn whole_file(input: &[u8]) -> Result<(), String> {
     load(input, &[("a.yml", input), ("a.env", b"A=1\n"), (".env", b"B='x'\n")])
 }
 
+/// A stackfile that has itself beside it, as an environment file, and a variable that is long.
+pub fn bomb(input: &[u8]) -> Result<(), String> {
+    let beside: &[(&str, &[u8])] = &[("self", input), (".env", input), ("a.yml", b"x-a: b\n")];
+    load_once(vec![input.to_vec()], beside, USUAL)?;
+    load_once(vec![input.to_vec()], beside, (Reading::Docker, Variables::Fill)).map(drop)
+}
+
 /// A stackfile, once.
 pub fn read(input: &[u8]) -> Result<(), String> {
     load_once(vec![input.to_vec()], &[], USUAL).map(drop)
@@ -163,7 +170,11 @@ fn load_once(
         stack: Stack::Given(&stack),
         project_dir: "/p",
         home: Some("/h"),
-        env: &|name| (name == "A").then(|| "secret-value".to_owned()),
+        env: &|name| match name {
+            "A" => Some("secret-value".to_owned()),
+            "LONG" => Some("secret-value".repeat(10_000)),
+            _ => None,
+        },
         files: &Beside(beside),
         env_files: None,
         profiles: &["p".to_owned()],

@@ -76,6 +76,7 @@ fn what_is_posted() {
         ),
     );
     hosts.file("hook.secret", "Jefe\n");
+    hosts.expect(0, "trust --yes");
     hosts.expect(0, "deploy --yes shop");
     hosts.engines[0].with(|world| world.containers.clear());
     hosts.expect(0, "reconcile --once");

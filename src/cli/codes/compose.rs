@@ -293,7 +293,7 @@ pub(super) static CODES: &[Code] = &[
         &["compose"],
         "reserved_label",
         "a label that is reserved for stackctl",
-        "Labels under `io.stackctl.` identify the tasks. A file cannot set them.",
+        "By labels under `io.stackctl.` stackctl knows its tasks, networks, volumes and records. A file cannot set them, whatever it labels.",
         "Use a prefix of your own.",
         concat!("labels:\n", "  com.example.team: shop"),
     ),

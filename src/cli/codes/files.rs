@@ -91,6 +91,19 @@ pub(super) static CODES: &[Code] = &[
         "x-env: &env {A: \"1\"}",
     ),
     row(
+        &["compose", "inventory"],
+        "too_many_bytes",
+        "more bytes than files may come to",
+        "A value comes to more than 16 MiB, or all that is made of the files to more than 64 MiB. What is copied counts as often as it is used: the text behind an alias, the value of a variable, an environment file, an included file, an extended service, a label in a service template. Contents of configs count, too.",
+        "Write long texts into files of an image or a volume, and use fewer copies.",
+        concat!(
+            "services:\n",
+            "  web:\n",
+            "    image: nginx\n",
+            "    environment: {MODE: \"${MODE:-fast}\"}"
+        ),
+    ),
+    row(
         &["compose"],
         "empty_file",
         "an empty file",

@@ -53,6 +53,22 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["cli"],
+        "not_trusted",
+        "an inventory of this folder that is not trusted",
+        "The inventory was not named: it lies in the current folder, as one of a cloned repository does. It would have programs started or passwords sent, which the message lists. stackctl started and sent nothing.",
+        "Look at the list. Then trust the inventory, name it with `-i`, or set `STACKCTL_TRUST` to the digest in the message.",
+        "stackctl trust",
+    ),
+    row(
+        &["cli"],
+        "trust_failed",
+        "a trusted inventory that cannot be remembered",
+        "A file that the inventory names cannot be read, or the list of trusted inventories cannot be written.",
+        "Check the permissions of the file in the message, and that HOME or XDG_STATE_HOME is set.",
+        "stackctl -i stackctl.yml node ls",
+    ),
+    row(
+        &["cli"],
         "two_inventories",
         "an inventory that is named twice",
         "`-i` names the file of an inventory and `--cluster` the cluster of one. A flag wins over a variable; two flags, or two variables, contradict each other.",

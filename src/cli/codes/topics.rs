@@ -34,6 +34,7 @@ pub(super) fn of(room: &str, name: &str) -> &'static str {
         ("reconcile", _) => "reconcile",
         ("hook", _) => "push",
         ("service", _) | ("usage", "rollback_alone") => "updates",
+        ("cli", "not_trusted" | "trust_failed") => "security",
         ("cli", "no_such_command" | "no_such_topic") => "commands",
         ("cli", "unknown_code") => "error-codes",
         ("cli", "no_values") => "stackfile",

@@ -73,7 +73,7 @@ pub static TOPICS: &[Topic] = &[
     topic!("exit-statuses", "what each exit status means", []),
     topic!("error-codes", "every code of a message", ["explain-code"]),
     topic!("stability", "what stays the same, and what an upgrade needs", []),
-    topic!("security", "what stackctl trusts and protects, and what remains for you", []),
+    topic!("security", "what stackctl trusts and protects, and what remains for you", ["trust"]),
     topic!("glossary", "the words that stackctl uses", []),
     topic!("from-docker-stack", "coming from docker stack deploy", []),
     topic!("from-compose", "coming from Docker Compose over SSH", []),

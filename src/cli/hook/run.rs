@@ -23,7 +23,7 @@ use crate::cli::rollout::{self, Interrupt, Job, Kind, PUSH, RolloutOptions};
 use crate::compose;
 use crate::fleet::ConnectOptions;
 use crate::gitops::hook::{Followed, Pushed, short as short_ref};
-use crate::gitops::{GitError, Unusable};
+use crate::gitops::{GitError, Signed, Unusable};
 use crate::model::StackName;
 use crate::ops::push::{Event, Follow, NotReleased, Report, Settled, Surface, push};
 use crate::ops::records::{Git, History};
@@ -140,7 +140,10 @@ impl Run {
             dir: std::path::absolute(&self.repository).unwrap_or_else(|_| self.repository.clone()),
             reference: self.reference.clone(),
             root: self.follows.root.clone().unwrap_or_default(),
-            signers: self.follows.allowed_signers.clone(),
+            signed: self.follows.allowed_signers.as_ref().map(|signers| Signed {
+                signers: std::path::absolute(signers).unwrap_or_else(|_| signers.clone()),
+                accepted: self.follows.accept_history.clone(),
+            }),
             variables: self.follows.variables()?,
         })
     }

@@ -11,9 +11,10 @@ use tokio::task::JoinSet;
 use crate::cli::cluster::{Cluster, env};
 use crate::cli::report::Failure;
 use crate::cli::rollout_args::duration;
-use crate::gitops::{FollowedRepo, Following, RepoUpdate, Repository, follow};
+use crate::gitops::{FollowedRepo, Following, LastReleased, RepoUpdate, Repository, Signed, follow};
 use crate::model::GoDuration;
 use crate::ops::declared::Declarations;
+use crate::ops::pending::last_released;
 
 /// Arguments about repositories.
 #[derive(Debug, clap::Args)]
@@ -41,6 +42,10 @@ pub struct Declared {
     /// in ssh-keygen(1)
     #[arg(long, value_name = "FILE", requires = "repositories", value_hint = ValueHint::FilePath)]
     pub allowed_signers: Option<PathBuf>,
+    /// Also accept signed commits that descend from this one, and not from the commit that was released last: for a
+    /// branch whose history was rewritten on purpose
+    #[arg(long, value_name = "COMMIT", requires = "allowed_signers", value_parser = commit)]
+    pub accept_history: Option<String>,
     /// A variable of this process's environment that stackfiles of repositories may use; they see no others
     #[arg(long = "variable", value_name = "NAME", requires = "repositories")]
     pub variables: Vec<String>,
@@ -52,6 +57,16 @@ pub(in crate::cli) fn folder(text: &str) -> Result<String, String> {
         return Err("it must not lead out of the repository".to_owned());
     }
     Ok(parts.join("/"))
+}
+
+/// A commit in full: what is meant has to be looked up, not guessed.
+pub(in crate::cli) fn commit(text: &str) -> Result<String, String> {
+    let is_whole = matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_whole {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("it is no commit in full, of 40 digits".to_owned())
+    }
 }
 
 /// There is no directory for a mirror.
@@ -83,9 +98,12 @@ impl Declared {
         let state = cluster.journals.clone().ok_or_else(|| Failure::refused(NoPlace))?;
         // Git runs in another directory.
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
-        let signers = self.allowed_signers.as_ref().map(absolute);
+        let signed = self
+            .allowed_signers
+            .as_ref()
+            .map(|signers| Signed { signers: absolute(signers), accepted: self.accept_history.clone() });
         let all: BTreeSet<&String> = self.repositories.iter().collect();
-        Ok(all.into_iter().map(|text| Repository::new(text, &state, signers.clone())).collect())
+        Ok(all.into_iter().map(|text| Repository::new(text, &state, signed.clone())).collect())
     }
 
     /// The variables that stackfiles see.
@@ -114,15 +132,25 @@ impl Repositories {
         let expected = all.iter().map(Repository::name).collect();
         let (say, declarations) = watch::channel(Declarations { expected, ..Declarations::default() });
         let say = Arc::new(say);
+        let ledger = Arc::new(cluster.backend.reading(&cluster.inventory, &cluster.fleet));
         let mut following = JoinSet::new();
         let mut asked = BTreeMap::new();
         for repository in all {
             let (say, name) = (Arc::clone(&say), repository.name());
+            let (ledger, of) = (Arc::clone(&ledger), name.clone());
+            let released: LastReleased = Arc::new(move || {
+                let (ledger, of) = (Arc::clone(&ledger), of.clone());
+                Box::pin(async move {
+                    let last = last_released(&ledger, &of).await;
+                    last.map_err(|error| format!("it is unknown which commit was released last: {error}"))
+                })
+            });
             let one = Following {
                 asked: FollowedRepo::new(repository),
                 root: self.declared.root.clone().unwrap_or_default(),
                 poll: self.poll.to_std(),
                 variables: Arc::clone(&variables),
+                released,
             };
             asked.insert(name.clone(), one.asked.clone());
             following.spawn(follow(one, move |heard| {

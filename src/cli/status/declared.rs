@@ -10,9 +10,9 @@ use crate::cli::cluster::Cluster;
 use crate::cli::reconcile::repositories::Declared;
 use crate::cli::render::text::clean;
 use crate::cli::report::Failure;
-use crate::gitops::{Declaration, Repository, Unusable, read};
+use crate::gitops::{Before, Declaration, GitError, Repository, read};
 use crate::model::StackName;
-use crate::ops::pending::{PendingRelease, State, pending};
+use crate::ops::pending::{PendingRelease, State, last_released, pending};
 use crate::ops::status::Undeployed;
 
 /// A mirror may be in use by a loop of this machine.
@@ -39,7 +39,7 @@ pub(super) async fn look(context: &Context, cluster: &Cluster, args: &Declared) 
     let root = args.root.as_deref().unwrap_or_default();
     for repository in args.repositories(cluster)? {
         let name = repository.name();
-        match declaration(&repository, root, &variables).await {
+        match declaration(cluster, &repository, root, &variables).await {
             Ok(declaration) => {
                 let declaration = Arc::new(declaration);
                 let commit = declaration.commit.short();
@@ -64,18 +64,27 @@ pub(super) async fn look(context: &Context, cluster: &Cluster, args: &Declared) 
 }
 
 async fn declaration(
+    cluster: &Cluster,
     repository: &Repository,
     root: &str,
     variables: &Arc<BTreeMap<String, String>>,
-) -> Result<Declaration, Unusable> {
+) -> Result<Declaration, String> {
+    let in_words = |error: GitError| error.to_string();
     let commit = match repository.fetch().await {
         Ok(commit) => commit,
         Err(_) => {
             tokio::time::sleep(AGAIN).await;
-            repository.fetch().await?
+            repository.fetch().await.map_err(in_words)?
         }
     };
-    read(repository, commit, root, variables, None).await
+    let released = match repository.is_signed() {
+        true => {
+            last_released(&cluster.ledger, &repository.name()).await.map_err(|error| error.to_string())?
+        }
+        false => None,
+    };
+    let read = read(repository, commit, root, variables, Before { last: None, released }).await;
+    read.map_err(|why| why.to_string())
 }
 
 impl Found {

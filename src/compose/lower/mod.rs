@@ -11,14 +11,17 @@ mod service;
 use std::collections::BTreeMap;
 
 use crate::model::circles::circles;
+use crate::model::ids::STACK_LABEL;
 use crate::model::spec::StackSpec;
 use crate::model::{ServiceName, StackName};
-use crate::yaml::{Diagnostic, Sink, Span, Spanned, closest};
+use crate::yaml::{Diagnostic, Sink, Span, Spanned, VALUE_MAX, closest};
 
 use super::environment::Environments;
-use super::stackfile::{Pairs, Stackfile};
+use super::stackfile::{Pairs, Service, Stackfile};
 use super::{Files, Reading, templates};
 
+/// Labels that are ours.
+const OWN_LABELS: &str = "io.stackctl.";
 /// Longest `<stack>_<service>` that SwarmKit takes: a DNS label.
 const FULL_NAME_MAX: usize = 63;
 /// The limit of undefined dependencies that get a suggestion.
@@ -243,13 +246,53 @@ fn plain(pairs: &Pairs) -> BTreeMap<String, String> {
     pairs.iter().map(|(key, value)| (key.clone(), value.value.clone().unwrap_or_default())).collect()
 }
 
+/// The user's labels of a container, a service, or anything else that a deploy makes, without those that stackctl sets:
+/// by these it knows what it made, and a volume's are what a record of the ledger is known by.
+fn labels(context: &Context<'_>, labels: &Pairs) -> BTreeMap<String, String> {
+    let mut kept = plain(labels);
+    for (label, value) in labels {
+        let shown = context.sink.clean(label);
+        if label == STACK_LABEL {
+            kept.remove(label);
+            context.sink.push(
+                Diagnostic::warning("ignored_label", format!("label `{shown}` is ignored"))
+                    .at(value.span, "the deploy sets it to the stack's name"),
+            );
+        } else if label.starts_with(OWN_LABELS) {
+            // Docker knows no such labels; ours would be lost without them.
+            kept.remove(label);
+            let severity = context.world.reading.severity();
+            context.sink.push(
+                Diagnostic::new(severity, "reserved_label", format!("label `{shown}` is reserved"))
+                    .at(value.span, format!("labels under `{OWN_LABELS}` are set by the deploy"))
+                    .help("use a prefix of your own"),
+            );
+        }
+    }
+    kept
+}
+
 /// Texts without places.
 fn bare(texts: &[Spanned<String>]) -> Vec<String> {
     texts.iter().map(|text| text.value.clone()).collect()
 }
 
-/// Reports a template that no task could fill in.
-fn check_template(context: &Context<'_>, text: &Spanned<String>) {
+/// How long the values of a service's labels are.
+type Lengths<'a> = BTreeMap<&'a str, usize>;
+
+fn lengths(service: &Service) -> Lengths<'_> {
+    let length = |value: &Option<String>| value.as_ref().map_or(0, String::len);
+    service.deploy.labels.iter().map(|(key, value)| (key.as_str(), length(&value.value))).collect()
+}
+
+/// Reports a template that no task could fill in, or that would come to too much.
+fn check_template(context: &Context<'_>, lengths: &Lengths<'_>, text: &Spanned<String>) {
+    let made = templates::made(text, &|key| lengths.get(key).copied().unwrap_or(0));
+    if made > 0 && text.len().saturating_add(made) > VALUE_MAX {
+        context.sink.too_long(text.span);
+    } else if made > 0 {
+        context.sink.afford(made, text.span);
+    }
     let Err(error) = templates::check(text) else { return };
     let written = context.sink.sources().slice(text.span);
     let literal = written.contains(&text.value);

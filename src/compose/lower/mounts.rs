@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Context, check_template};
+use super::{Context, Lengths, check_template};
 use crate::compose::paths::is_absolute;
 use crate::compose::stackfile::{FileRef, Mount as Written, MountKind, Service};
 use crate::compose::{Reading, short};
@@ -13,12 +13,12 @@ use crate::yaml::{Diagnostic, Span, Spanned};
 const FILE_MODE: u32 = 0o444;
 
 /// The mounts of a service by target.
-pub fn lower(context: &Context<'_>, service: &Service) -> BTreeMap<String, Mount> {
+pub fn lower(context: &Context<'_>, service: &Service, lengths: &Lengths<'_>) -> BTreeMap<String, Mount> {
     let mut mounts = Targets { context, service, seen: BTreeMap::new(), mounts: BTreeMap::new() };
     for written in &service.volumes {
-        check_template(context, &written.target);
+        check_template(context, lengths, &written.target);
         if let Some(source) = &written.source {
-            check_template(context, source);
+            check_template(context, lengths, source);
         }
         if let Some(mount) = mount(context, written) {
             mounts.add(&written.target, mount);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Context, bare, plain};
+use super::{Context, bare, labels, plain};
 use crate::compose::stackfile::{self, Network, Service};
 use crate::model::spec::{Attachment, Ipam, IpamPool, NetworkSpec};
 use crate::yaml::{Diagnostic, Span};
@@ -138,7 +138,7 @@ fn spec(context: &Context<'_>, key: &str, network: Option<&Network>) -> NetworkS
         internal: network.internal,
         attachable: network.attachable,
         enable_ipv6: network.enable_ipv6,
-        labels: plain(&network.labels),
+        labels: labels(context, &network.labels),
     }
 }
 

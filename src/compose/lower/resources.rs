@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Context, plain};
+use super::{Context, labels, plain};
 use crate::compose::normal::unreadable;
 use crate::compose::stackfile::Content;
 use crate::model::ids::sha256_hex;
@@ -21,7 +21,7 @@ pub fn volumes(context: &Context<'_>) -> BTreeMap<String, VolumeSpec> {
             external: volume.external,
             driver: volume.driver.as_ref().map(|driver| driver.value.clone()),
             driver_opts: plain(&volume.driver_opts),
-            labels: plain(&volume.labels),
+            labels: labels(context, &volume.labels),
         };
         (key.clone(), spec)
     };
@@ -31,7 +31,7 @@ pub fn volumes(context: &Context<'_>) -> BTreeMap<String, VolumeSpec> {
 /// The configs at the top of the file, with their contents.
 pub fn configs(context: &Context<'_>) -> BTreeMap<String, ConfigSpec> {
     let lower = |(key, config): (&String, &Content)| {
-        let content = content(context, config).unwrap_or_default();
+        let mut content = content(context, config).unwrap_or_default();
         if content.len() >= CONFIG_BYTES_MAX {
             context.sink.push(
                 Diagnostic::error("config_too_large", format!("config `{key}` is too large"))
@@ -40,13 +40,17 @@ pub fn configs(context: &Context<'_>) -> BTreeMap<String, ConfigSpec> {
                         "a config has less than {CONFIG_BYTES_MAX} bytes; use a volume or the image"
                     )),
             );
+            content.clear();
+        }
+        if !context.sink.afford(content.len(), config.key.span) {
+            content.clear();
         }
         let spec = ConfigSpec {
             name: context.full_name(key, config.name.as_ref(), config.external),
             external: config.external,
             digest: if config.external { String::new() } else { sha256_hex(&content) },
             content: Arc::from(content),
-            labels: plain(&config.labels),
+            labels: labels(context, &config.labels),
             template_driver: config.template_driver.as_ref().map(|driver| driver.value.clone()),
         };
         (key.clone(), spec)
@@ -95,7 +99,7 @@ pub fn secrets(context: &Context<'_>) -> BTreeMap<String, SecretSpec> {
             driver: text(&secret.driver),
             driver_opts: plain(&secret.driver_opts),
             template_driver: text(&secret.template_driver),
-            labels: plain(&secret.labels),
+            labels: labels(context, &secret.labels),
         };
         (key.clone(), spec)
     };

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Context, bare, check_template, mounts, networks, plain};
+use super::{Context, Lengths, bare, check_template, labels, lengths, mounts, networks, plain};
 use crate::compose::Reading;
 use crate::compose::platform;
 use crate::compose::short;
-use crate::compose::stackfile::{Mode, Pairs, Restart, Service};
+use crate::compose::stackfile::{Mode, Restart, Service};
 use crate::model::ServiceName;
-use crate::model::ids::STACK_LABEL;
 use crate::model::spec::{
     ConfigSpec, EndpointMode, Limits, Placement, Port, PublishMode, Resources, RestartCondition,
     RestartPolicy, ServiceMode, ServiceSpec, TaskSpec,
@@ -20,8 +19,6 @@ use crate::yaml::{Diagnostic, Spanned};
 const MEMORY_MIN: i64 = 4 << 20;
 /// Least CPU, in billionths of a core: SwarmKit's.
 const NANO_CPUS_MIN: i64 = 1_000_000;
-/// Labels that are ours.
-const OWN_LABELS: &str = "io.stackctl.";
 
 /// Lowers a service.
 pub fn lower(
@@ -133,7 +130,8 @@ fn task(context: &Context<'_>, service: &Service, configs: &BTreeMap<String, Con
         // An empty list is the same as none.
         words.as_deref().filter(|words| !words.is_empty()).map(bare)
     };
-    check_templates(context, service);
+    let lengths = lengths(service);
+    check_templates(context, service, &lengths);
     let (cap_add, cap_drop) = capabilities(&service.cap_add, &service.cap_drop);
     let (networks, network_mode) = networks::attach(context, service);
     TaskSpec {
@@ -183,7 +181,7 @@ fn task(context: &Context<'_>, service: &Service, configs: &BTreeMap<String, Con
         resources: resources(context, service),
         restart_policy: restart_policy(context, service),
         ports: ports(context, service),
-        volumes: mounts::lower(context, service),
+        volumes: mounts::lower(context, service, &lengths),
         networks,
         configs: mounts::configs(context, service, configs),
         secrets: mounts::secrets(context, service),
@@ -192,13 +190,13 @@ fn task(context: &Context<'_>, service: &Service, configs: &BTreeMap<String, Con
 }
 
 /// Checks templates of the host name and of the environment; those of mounts are checked with the mounts.
-fn check_templates(context: &Context<'_>, service: &Service) {
+fn check_templates(context: &Context<'_>, service: &Service, lengths: &Lengths<'_>) {
     if let Some(hostname) = &service.hostname {
-        check_template(context, hostname);
+        check_template(context, lengths, hostname);
     }
     for (_, value) in &service.environment {
         if let Some(text) = &value.value {
-            check_template(context, &Spanned::new(text.clone(), value.span));
+            check_template(context, lengths, &Spanned::new(text.clone(), value.span));
         }
     }
 }
@@ -397,29 +395,4 @@ pub fn note_labels(context: &Context<'_>) {
             .help("for labels on containers use `labels` of the service"),
         );
     }
-}
-
-/// The user's labels, without those that stackctl sets.
-fn labels(context: &Context<'_>, labels: &Pairs) -> BTreeMap<String, String> {
-    let mut kept = plain(labels);
-    for (label, value) in labels {
-        let shown = context.sink.clean(label);
-        if label == STACK_LABEL {
-            kept.remove(label);
-            context.sink.push(
-                Diagnostic::warning("ignored_label", format!("label `{shown}` is ignored"))
-                    .at(value.span, "the deploy sets it to the stack's name"),
-            );
-        } else if label.starts_with(OWN_LABELS) {
-            // Docker knows no such labels; ours would be lost without them.
-            kept.remove(label);
-            let severity = context.world.reading.severity();
-            context.sink.push(
-                Diagnostic::new(severity, "reserved_label", format!("label `{shown}` is reserved"))
-                    .at(value.span, format!("labels under `{OWN_LABELS}` are set by the deploy"))
-                    .help("use a prefix of your own"),
-            );
-        }
-    }
-    kept
 }

@@ -213,3 +213,115 @@ fn no_message_commands_a_terminal() {
         }
     }
 }
+
+/// A file that asks for more bytes than it has, and where it is told so.
+fn excess(files: &[(&str, &str)], env: &[(&str, &str)]) -> (String, usize) {
+    let report = Project { files, env, ..Project::default() }.load().expect_err("it comes to too much");
+    let codes: Vec<&str> = report.faults.iter().map(|fault| fault.code.as_str()).collect();
+    assert_eq!(codes, ["stackctl::compose::too_many_bytes"]);
+    (report.faults[0].file.clone(), report.faults[0].line)
+}
+
+#[test]
+fn variables_made_of_variables_are_refused_at_the_line() {
+    let mut twice = "B0=xxxxxxxxxxxxxxxx\n".to_owned();
+    for n in 1..=40 {
+        twice.push_str(&format!("B{n}=${{B{0}}}${{B{0}}}\n", n - 1));
+    }
+    let web = "services: {web: {image: x, hostname: '${B40}'}}\n";
+    assert_eq!(excess(&[("compose.yml", web), (".env", &twice)], &[]), (".env".to_owned(), 21));
+    // Also if what is doubled is short of the limit for a value, and there are many.
+    let wide: String = (0..2_000).map(|n| format!("C{n}=$B\n")).collect();
+    let long = "x".repeat(100_000);
+    let found = excess(&[("compose.yml", web), (".env", &wide)], &[("B", &long)]);
+    assert_eq!(found, (".env".to_owned(), 336));
+    // An environment file is read for each service that names it.
+    let twice = ("a.env", twice.as_str());
+    let web = "services:\n  web: {image: x, env_file: [{path: a.env}]}\n";
+    assert_eq!(excess(&[("compose.yml", web), twice], &[]), ("compose.yml".to_owned(), 2));
+    let mut many = "services:\n".to_owned();
+    for n in 0..2_000 {
+        many.push_str(&format!("  s{n}: {{image: x, env_file: a.env}}\n"));
+    }
+    let long = format!("A={}\n", "x".repeat(100_000));
+    let found = excess(&[("compose.yml", &many), ("a.env", &long)], &[]);
+    assert_eq!(found, ("compose.yml".to_owned(), 337));
+}
+
+#[test]
+fn values_that_variables_make_too_long_are_refused_at_the_line() {
+    let long = "x".repeat(100_000);
+    let env = [("B", long.as_str())];
+    let value = format!("services:\n  web:\n    image: x\n    labels: {{a: '{}'}}\n", "$B".repeat(168));
+    assert_eq!(excess(&[("compose.yml", &value)], &env), ("compose.yml".to_owned(), 4));
+    let mut all = "services:\n  web:\n    image: x\n    labels:\n".to_owned();
+    for n in 0..500 {
+        all.push_str(&format!("      l{n}: '{}'\n", "${B}".repeat(100)));
+    }
+    assert_eq!(excess(&[("compose.yml", &all)], &env), ("compose.yml".to_owned(), 11));
+    // Looking a value up costs as much, if nothing comes of it.
+    let asked = format!("services:\n  web:\n    image: x\n    labels: {{a: '{}'}}\n", "${B:+}".repeat(200));
+    assert_eq!(excess(&[("compose.yml", &asked)], &env), ("compose.yml".to_owned(), 4));
+    // And a name alone takes the caller's value.
+    let mut alone = "services:\n".to_owned();
+    for n in 0..2_000 {
+        alone.push_str(&format!("  s{n}: {{image: x, environment: [B]}}\n"));
+    }
+    assert_eq!(excess(&[("compose.yml", &alone)], &env), ("compose.yml".to_owned(), 673));
+}
+
+#[test]
+fn copies_of_a_long_text_are_refused_at_the_line() {
+    let long = "x".repeat(100_000);
+    let aliases = format!("x-a: &a {long}\nx-b:\n{}services: {{}}\n", "- *a\n".repeat(2_000));
+    assert_eq!(excess(&[("compose.yml", &aliases)], &[]), ("compose.yml".to_owned(), 673));
+    let merges = format!("x-a: &a {{b: {long}}}\nx-b:\n{}services: {{}}\n", "- {<<: *a}\n".repeat(2_000));
+    assert_eq!(excess(&[("compose.yml", &merges)], &[]), ("compose.yml".to_owned(), 673));
+    let within = (0..60).map(|n| format!("&a{n} [")).collect::<String>();
+    let anchors = format!("x-a: {within}{}{}\n", long.repeat(20), "]".repeat(60));
+    assert_eq!(excess(&[("compose.yml", &anchors)], &[]), ("compose.yml".to_owned(), 1));
+    let mut extended = format!("services:\n  base: {{image: x, labels: {{a: {long}}}}}\n");
+    for n in 0..2_000 {
+        extended.push_str(&format!("  s{n}: {{extends: base}}\n"));
+    }
+    assert_eq!(excess(&[("compose.yml", &extended)], &[]), ("compose.yml".to_owned(), 674));
+    let names: Vec<String> = (0..400).map(|n| format!("f{n}.yml")).collect();
+    let included = format!("x-a: {}\nservices: {{}}\n", long.repeat(4));
+    let mut files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), &*included)).collect();
+    let all = format!("include:\n- {}\nservices: {{a: {{image: x}}}}\n", names.join("\n- "));
+    files.push(("compose.yml", &all));
+    assert_eq!(excess(&files, &[]), ("compose.yml".to_owned(), 85));
+    let mut configs = "services: {a: {image: x}}\nconfigs:\n".to_owned();
+    for n in 0..2_000 {
+        configs.push_str(&format!("  c{n:04}: {{file: long.txt}}\n"));
+    }
+    assert_eq!(
+        excess(&[("compose.yml", &configs), ("long.txt", &long)], &[]),
+        ("compose.yml".to_owned(), 674)
+    );
+}
+
+#[test]
+fn labels_in_templates_are_refused_at_the_line() {
+    let (long, asked) = ("x".repeat(100_000), "{{index .Service.Labels \"a\"}}".repeat(200));
+    let deploy = format!("deploy: {{labels: {{a: {long}}}}}");
+    for key in ["hostname: 'Q'", "environment: {A: 'Q'}", "volumes: [{type: tmpfs, target: 'Q'}]"] {
+        let asks = key.replace('Q', &asked);
+        let text = format!("services:\n  web:\n    image: x\n    {deploy}\n    {asks}\n");
+        assert_eq!(excess(&[("compose.yml", &text)], &[]), ("compose.yml".to_owned(), 5), "{key}");
+    }
+}
+
+#[test]
+fn a_large_project_is_within_the_budget() {
+    let mut text =
+        "x-common: &common {LOG: info, URL: 'postgres://db.example.com/$N'}\nservices:\n".to_owned();
+    for n in 0..1_000 {
+        text.push_str(&format!(
+            "  s{n}:\n    image: x\n    environment: {{<<: *common, N: '{n}'}}\n    env_file: [{{path: a.env}}]\n"
+        ));
+    }
+    let env: String = (0..100).map(|n| format!("V{n}=a value as people write them\n")).collect();
+    Project { files: &[("compose.yml", &text), ("a.env", &env)], env: &[("N", "app")], ..Project::default() }
+        .loaded();
+}

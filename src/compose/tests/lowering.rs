@@ -1,6 +1,6 @@
 //! What a file means.
 
-use super::loaded;
+use super::{load_all, loaded};
 use crate::model::spec::{
     Attachment, DependencyCondition, EndpointMode, Mount, PublishMode, RestartCondition, ServiceMode,
     TaskSpec, UpdateOrder,
@@ -206,4 +206,43 @@ fn the_spec_is_the_same_each_time_and_comes_back_from_json() {
     assert_eq!(one, two);
     let json = serde_json::to_string(&one).unwrap();
     assert_eq!(serde_json::from_str::<crate::model::StackSpec>(&json).unwrap(), one);
+}
+
+#[test]
+fn labels_of_ours_are_refused_on_all_that_has_labels() {
+    let whole = |labels: &str| {
+        format!(
+            "services:\n  web:\n    image: x\n    networks: [n]\n    labels: {labels}\n    deploy:\n      labels: {labels}\n\
+             volumes:\n  v:\n    labels: {labels}\nnetworks:\n  n:\n    labels: {labels}\n\
+             configs:\n  c:\n    content: x\n    labels: {labels}\n"
+        )
+    };
+    for labels in ["{io.stackctl.ledger: sec}", "['io.stackctl.ledger=sec']", "{io.stackctl.x: $N}"] {
+        let text = whole(labels);
+        let report = load_all(&[("a.yml", text.as_bytes())]).expect_err(labels);
+        let found: Vec<(&str, usize)> =
+            report.faults.iter().map(|fault| (fault.code.rsplit("::").next().unwrap(), fault.line)).collect();
+        let refused = [5, 7, 10, 13, 17].map(|line| ("reserved_label", line));
+        assert_eq!(found, refused, "{labels}");
+    }
+    let secrets =
+        "services: {web: {image: x}}\nsecrets:\n  s:\n    file: /a\n    labels: {io.stackctl.x: y}\n";
+    let report = load_all(&[("a.yml", secrets.as_bytes())]).expect_err("of a secret");
+    assert!(report.faults.iter().any(|f| f.code.ends_with("reserved_label") && f.line == 5), "{report:?}");
+
+    let loaded = loaded(&[&whole("{com.docker.stack.namespace: victim, team: a}")]);
+    let spec = &loaded.spec;
+    let own = std::collections::BTreeMap::from([("team".to_owned(), "a".to_owned())]);
+    let web = &spec.services["web"];
+    for labels in [
+        &web.labels,
+        &web.task.labels,
+        &spec.volumes["v"].labels,
+        &spec.networks["n"].labels,
+        &spec.configs["c"].labels,
+    ] {
+        assert_eq!(*labels, own);
+    }
+    let ignored = loaded.notes.iter().filter(|note| note.code.ends_with("ignored_label")).count();
+    assert_eq!(ignored, 5);
 }
