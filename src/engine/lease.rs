@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::clock::{self, Clock};
-use crate::ledger::lease::{Held, Holder, Note, Terms, held, stream};
+use crate::ledger::lease::{Held, Holder, Note, Proof, Terms, held, proof, stream};
 use crate::ledger::payload::value;
 use crate::ledger::{Appended, Ledger, LedgerError, Log, Stream, WriteRegisters, Written};
 use crate::model::{StackName, Timestamp};
@@ -125,6 +125,7 @@ pub struct Lease<R> {
     epoch: u64,
     validity: Validity,
     next: Arc<AtomicU64>,
+    found_nothing: bool,
     renewer: JoinHandle<()>,
 }
 
@@ -192,7 +193,8 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
             let age_ms = held.age_ms(&log, &clocks);
             let first = seen.filter(|(sign, _)| *sign == held.sign).map_or(clock.now(), |(_, first)| first);
             seen = Some((held.sign, first));
-            let left_ms = held.left_ms(age_ms, clock.now().since_ms(first));
+            let proved_ms = held.proved_age_ms(&log, &clocks);
+            let left_ms = held.left_ms(proved_ms, clock.now().since_ms(first));
             if left_ms > 0 {
                 let busy = Busy { held, age_ms };
                 if clock.now().since_ms(begun) >= wanted.patience_ms {
@@ -220,6 +222,7 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
         if ledger.append(&stream, epoch, &ours).await? == Appended::Won {
             validity.extend(sent, terms);
             let next = Arc::new(AtomicU64::new(epoch + 1));
+            let found_nothing = log.next() == 1;
             let renewer = LeaseRenewer {
                 ledger: Arc::clone(ledger),
                 stream: stream.clone(),
@@ -232,7 +235,8 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
             };
             let renewer = tokio::spawn(renewer.run(log));
             let holder = wanted.holder;
-            return Ok(Lease { ledger: Arc::clone(ledger), stream, holder, epoch, validity, next, renewer });
+            let ledger = Arc::clone(ledger);
+            return Ok(Lease { ledger, stream, holder, epoch, validity, next, found_nothing, renewer });
         }
     }
 }
@@ -253,6 +257,13 @@ impl<R: WriteRegisters + Send + Sync + 'static> Lease<R> {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Whether nothing was ever written about this lease, as far as the ledger knows. It may have forgotten that another
+    /// client holds it, who notices at its next renewal.
+    #[must_use]
+    pub fn found_nothing(&self) -> bool {
+        self.found_nothing
     }
 
     /// Whether it still holds.
@@ -333,12 +344,20 @@ impl<R: WriteRegisters + Send + Sync + 'static> LeaseRenewer<R> {
             let place = self.next.load(Ordering::SeqCst);
             match self.ledger.append(&self.stream, place, &ours).await {
                 Ok(Appended::Won) => {
-                    self.validity.extend(sent, self.terms);
                     self.next.store(place + 1, Ordering::SeqCst);
-                    if let Ok(log) = self.ledger.read(&self.stream).await {
-                        self.tidy(&log).await;
+                    match self.ledger.read(&self.stream).await {
+                        Ok(log) => match proof(&log, self.epoch) {
+                            Ok(Proof::Ours) => {
+                                self.validity.extend(sent, self.terms);
+                                self.tidy(&log).await;
+                                sleep(rest).await;
+                            }
+                            Ok(Proof::Taken | Proof::Forgotten) => return self.validity.end(),
+                            // Of a newer program, say: it proves nothing.
+                            Err(_) => sleep(TRY_AGAIN).await,
+                        },
+                        Err(_) => sleep(TRY_AGAIN).await,
                     }
-                    sleep(rest).await;
                 }
                 Ok(Appended::Lost(other)) => match Note::deserialize(&other.data) {
                     Ok(Note::Renew { holder, .. }) if holder.id == self.holder.id => {

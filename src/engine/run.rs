@@ -158,7 +158,7 @@ impl<'a, T: FnMut(Timestamp, Progress<'_>)> Run<'a, T> {
 
     /// Sends an action, if the run may still act. An image that was pulled before is an event at once.
     fn begin(&mut self, now: Timestamp, action: Action) -> Option<Event> {
-        if self.is_interrupted || !self.context.lease.is_valid() {
+        if self.is_interrupted || self.is_late(now) || !self.context.lease.is_valid() {
             return None;
         }
         self.context.journal.began(now, &action);
@@ -180,6 +180,11 @@ impl<'a, T: FnMut(Timestamp, Progress<'_>)> Run<'a, T> {
         None
     }
 
+    /// Whether the time is up: nothing more is begun, and what is under way is waited for.
+    fn is_late(&self, now: Timestamp) -> bool {
+        self.deadline.is_some_and(|deadline| now >= deadline)
+    }
+
     /// How the run ends without a verdict, if it does now.
     fn over(&mut self, now: Timestamp) -> Option<End> {
         let is_quiet = self.in_flight.is_empty();
@@ -187,7 +192,9 @@ impl<'a, T: FnMut(Timestamp, Progress<'_>)> Run<'a, T> {
             ("interrupted", End::Interrupted)
         } else if !self.context.lease.is_valid() && is_quiet {
             ("lease lost", End::LeaseLost)
-        } else if self.deadline.is_some_and(|deadline| now >= deadline) {
+        } else if self.is_late(now) && is_quiet {
+            // Not before: an engine goes on with a stop when nobody waits for it any more, and the next deploy would
+            // keep a task that is about to be killed.
             ("timed out", End::TimedOut(self.watch.named(self.converger.awaited())))
         } else if self.options.detach && is_quiet && self.converger.only_waits() {
             ("detached", End::Detached)
@@ -201,7 +208,8 @@ impl<'a, T: FnMut(Timestamp, Progress<'_>)> Run<'a, T> {
     /// How long nothing has to be done, if nothing happens.
     fn rest(&self, now: Timestamp, wake_at: Option<Timestamp>) -> Duration {
         let until = |at: Timestamp| Duration::from_millis(u64::try_from(at.since_ms(now)).unwrap_or(0));
-        [wake_at, self.deadline].into_iter().flatten().map(until).fold(TICK_EVERY, Duration::min)
+        let deadline = self.deadline.filter(|_| !self.is_late(now));
+        [wake_at, deadline].into_iter().flatten().map(until).fold(TICK_EVERY, Duration::min)
     }
 
     fn ended(&mut self, action: &Action, outcome: Outcome) -> Event {

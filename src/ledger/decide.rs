@@ -245,7 +245,8 @@ impl<R: WriteRegisters> Ledger<R> {
     /// Removes what lies further behind the last decided place than is kept.
     pub async fn trim(&self, stream: &Stream, log: &Log) {
         let Some((last, _)) = log.last() else { return };
-        let old = log.registers.keys().filter(|(_, place)| place.seq + stream.kind.kept() < last);
+        let old =
+            log.registers.keys().filter(|(_, place)| place.seq.saturating_add(stream.kind.kept()) < last);
         let mut removals: FuturesUnordered<_> = old
             .map(|(manager, place)| self.asked(*manager, self.registers.remove(*manager, stream, *place)))
             .collect();
@@ -352,7 +353,7 @@ impl<R: WriteRegisters> Ledger<R> {
         if ends.len() < majority {
             return Ok(0);
         }
-        if ends.values().flatten().any(|end| *end > place.seq + stream.kind.kept()) {
+        if ends.values().flatten().any(|end| *end > place.seq.saturating_add(stream.kind.kept())) {
             return Err(LedgerError::Overtaken { stream: stream.to_string() });
         }
         Ok(1 + held.values().filter(|held| held.as_deref() == Some(value)).count())

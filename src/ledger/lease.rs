@@ -4,8 +4,10 @@
 //! - The *epoch* of a lease is the place of its [`Note::Acquire`]: it only grows.
 //! - The lease is free when the last note gives it back, or when there was no heartbeat for so long that the
 //!   holder has stopped by itself. Every manager that holds the last heartbeat judges that by its own clock
-//!   alone; or else a client that has itself waited for so long and seen no newer one. Two machines' clocks
-//!   are never compared.
+//!   alone, and there are two such managers at least; or else a client that has itself waited for so long and
+//!   seen no newer one. Two machines' clocks are never compared.
+//! - A renewal proves the lease only if the stream, read afterwards, shows that it is still this one's
+//!   ([`proof`]): keepers that forgot it, or came back older, give a place to whoever asks.
 //! - The holder judges itself by its own clock, from before it sent the renewal that won: a margin before the
 //!   TTL is over it sends nothing more.
 //!
@@ -124,6 +126,18 @@ pub struct Held {
 }
 
 impl Held {
+    /// Time since the last heartbeat as far as it is proved: two managers at least measured it, each by its own clock.
+    /// One clock alone may have been set forward; whoever has but one waits, and measures by a clock of its own.
+    #[must_use]
+    pub fn proved_age_ms(
+        &self,
+        log: &Log,
+        clocks: &std::collections::BTreeMap<usize, Timestamp>,
+    ) -> Option<i64> {
+        let copies = log.entries.get(&self.sign).map_or(0, |entry| entry.copies.len());
+        self.age_ms(log, clocks).filter(|_| copies > 1)
+    }
+
     /// Time since the last heartbeat, by the manager's clock that shows the least; `None` if a manager that
     /// holds it reports no time.
     #[must_use]
@@ -140,6 +154,39 @@ impl Held {
         let age_ms = age_ms.map_or(0, |age| age - ROUNDING_MS);
         self.ttl_ms + self.drain_ms - age_ms.max(waited_ms)
     }
+}
+
+/// What a stream says of a lease that was just renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// It is held by whoever took it at this place.
+    Ours,
+    /// Another client has taken it.
+    Taken,
+    /// Two holders have renewed it side by side: the keepers of the stream forgot that it was held, or came back older.
+    /// Neither may go on, since each took it in good faith.
+    Forgotten,
+}
+
+/// Whether a renewal that won its place shows that the lease is still that of `epoch`. A won place alone proves nothing:
+/// keepers that forgot the stream give a place to whoever asks.
+///
+/// # Errors
+///
+/// A note cannot be read.
+pub fn proof(log: &Log, epoch: u64) -> Result<Proof, String> {
+    for (&seq, entry) in log.entries.range(epoch.saturating_add(1)..) {
+        if entry.value.data.is_null() {
+            continue;
+        }
+        // Who lost a lease notices at the next place, and renews nothing behind the note that took it.
+        let note = Note::deserialize(&entry.value.data).map_err(|error| format!("{seq}: {error}"))?;
+        if matches!(note, Note::Renew { epoch: other, .. } if other != epoch) {
+            return Ok(Proof::Forgotten);
+        }
+    }
+    let is_ours = held(log)?.is_some_and(|held| held.epoch == epoch);
+    Ok(if is_ours { Proof::Ours } else { Proof::Taken })
 }
 
 fn drain_ms() -> i64 {
@@ -252,6 +299,35 @@ mod tests {
         assert_eq!(held.left_ms(Some(35_000), 0), 1_000, "an age may be a second too great");
         assert_eq!(held.left_ms(Some(36_000), 0), 0);
         assert_eq!(held.left_ms(Some(-3_600_000), 34_000), 1_000, "one's own waiting is not");
+    }
+
+    #[test]
+    fn one_clock_alone_proves_no_age() {
+        let one = |copies: Vec<(usize, Timestamp)>| {
+            let mut log = log(1, vec![acquire("a")]);
+            log.entries.get_mut(&1).unwrap().copies = copies;
+            let clocks = BTreeMap::from([(0, Timestamp(90_000)), (2, Timestamp(60_000))]);
+            held(&log).unwrap().unwrap().proved_age_ms(&log, &clocks)
+        };
+        assert_eq!(one(vec![(0, Timestamp(1_000)), (2, Timestamp(50_000))]), Some(10_000));
+        assert_eq!(one(vec![(0, Timestamp(1_000))]), None, "its clock may have been set forward");
+    }
+
+    #[test]
+    fn a_renewal_proves_a_lease_only_where_it_is_still_held() {
+        let of = |notes: Vec<Option<Note>>, epoch| proof(&log(1, notes), epoch).unwrap();
+        assert_eq!(of(vec![acquire("a"), renew("a", 1), None, renew("a", 1)], 1), Proof::Ours);
+        assert_eq!(of(vec![acquire("a"), renew("a", 1), acquire("b")], 1), Proof::Taken);
+        assert_eq!(of(vec![acquire("a"), release("a")], 1), Proof::Taken);
+        // The stream was lost: b took the lease at the first place, and a goes on at its own.
+        let lost = || vec![acquire("b"), renew("b", 1), None, renew("a", 4)];
+        assert_eq!(of(lost(), 1), Proof::Forgotten, "for b");
+        assert_eq!(of(lost(), 4), Proof::Taken, "for a, whose own note is lost");
+        // The keepers came back older: b took it again where it was free, and a renewed behind that.
+        let older = vec![release("x"), acquire("b"), renew("b", 2), renew("a", 1)];
+        assert_eq!(of(older, 2), Proof::Forgotten);
+        // Taken over in good order.
+        assert_eq!(of(vec![acquire("a"), renew("a", 1), acquire("b"), renew("b", 3)], 3), Proof::Ours);
     }
 
     #[test]

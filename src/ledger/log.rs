@@ -58,7 +58,7 @@ impl Log {
     /// The place after the last one in use.
     #[must_use]
     pub fn next(&self) -> u64 {
-        self.end() + 1
+        self.end().saturating_add(1)
     }
 
     /// The last place in use; 0 if there is none.
@@ -106,8 +106,8 @@ impl Log {
         // A place behind all that is kept is not needed any more, and is trimmed with the rest. Nor can it be
         // trusted: a late request may have filled a place again after it was trimmed.
         let end = log.end();
-        log.undecided.retain(|seq| seq + stream.kind.kept() >= end);
-        log.entries.retain(|seq, _| seq + stream.kind.kept() >= end);
+        log.undecided.retain(|seq| seq.saturating_add(stream.kind.kept()) >= end);
+        log.entries.retain(|seq, _| seq.saturating_add(stream.kind.kept()) >= end);
         Ok(log)
     }
 }

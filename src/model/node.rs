@@ -132,6 +132,9 @@ pub struct NodeFacts {
     pub foreign: Vec<ForeignContainer>,
     pub networks: BTreeMap<String, ObservedNetwork>,
     pub volumes: BTreeSet<String>,
+    /// Volumes that another cluster's inventory made, and its name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub foreign_volumes: BTreeMap<String, String>,
     /// Images present: every `repo:tag` and `repo@digest`, in familiar form.
     pub images: BTreeSet<String>,
     /// Containers of this cluster that are not understood. Never touched.

@@ -24,7 +24,7 @@ use crate::ledger::payload::value;
 use crate::ledger::release::{Git, History, Outcome as Recorded, Release, outcomes};
 use crate::ledger::{LedgerError, document, settings};
 use crate::model::action::{Action, Outcome, What};
-use crate::model::{NodeName, Observed, StackName, StackSpec, Timestamp};
+use crate::model::{NodeFacts, NodeName, Observed, StackName, StackSpec, Timestamp};
 use crate::ops::{Error, Event, Progress, RunReport, Tail, failures, shortfall};
 use crate::orchestrator::pin::ResolveImage;
 use crate::orchestrator::{End, Ending, PlanOptions, Planned, TaskFailure, Verdict};
@@ -70,6 +70,8 @@ struct Preparation {
     journal: Option<Journal>,
     pulled: BTreeSet<(NodeName, Arc<str>)>,
     began: Option<Timestamp>,
+    /// When a lock was taken of which the ledger remembered nothing.
+    found_nothing: Option<Timestamp>,
 }
 
 /// What the ledger remembers of a stack.
@@ -295,6 +297,20 @@ impl<'a> Hosts<'a> {
         .await
     }
 
+    /// A stack runs, and the ledger remembers no lock of it: its volumes may have been pruned while another process works.
+    /// That process notices at its next renewal, or cannot renew; within a TTL it has stopped either way.
+    async fn outlast_a_forgotten_holder(&self, plan: &Planned) {
+        let Some(since) = self.run().found_nothing.take() else { return };
+        let may_run = |facts: &NodeFacts| {
+            facts.tasks.iter().any(|task| task.stack == *plan.stack())
+                || facts.unreadable.iter().any(|found| found.may_work_in(plan.stack()))
+        };
+        if plan.observed().reachable().any(|(_, facts)| may_run(facts)) {
+            let left_ms = LeaseTerms::STACK.ttl_ms - self.clock.now().since_ms(since);
+            tokio::time::sleep(Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))).await;
+        }
+    }
+
     /// Writes down the key of the plan's marks, where the cluster had none: before anything carries one.
     async fn keep_key(&self, plan: &Planned) -> Result<(), Error> {
         let Some(new) = self.me.new_key.get().filter(|new| marks_key(new) == plan.observed().key) else {
@@ -399,7 +415,11 @@ impl Driver for Hosts<'_> {
                 waiting(&busy.held.holder);
             }
         };
-        take(&self.writing, self.clock, wanted, self.me.is_gone, tell).await.map_err(|why| match why {
+        let taken = take(&self.writing, self.clock, wanted, self.me.is_gone, tell).await;
+        if let Ok(lease) = &taken {
+            self.run().found_nothing = lease.found_nothing().then(|| self.clock.now());
+        }
+        taken.map_err(|why| match why {
             NotTaken::Ledger(error) => Error::Ledger(error),
             NotTaken::Held(Busy { held, age_ms }) => {
                 Error::Held { stack: stack.clone(), holder: Box::new(held.holder), age_ms }
@@ -481,6 +501,7 @@ impl Driver for Hosts<'_> {
         record: &HostsRecord,
         entry: Entry,
     ) -> Result<Started<Begun>, Error> {
+        self.outlast_a_forgotten_holder(plan).await;
         self.keep_key(plan).await?;
         match entry {
             Entry::Release(draft) => self.begin_release(plan, record, *draft).await,

@@ -55,6 +55,21 @@ pub enum Problem {
         why: String,
         help: String,
     },
+    /// A volume with the wanted name belongs to another cluster.
+    #[error("volume `{volume}` on node `{node}` belongs to cluster `{cluster}`")]
+    #[diagnostic(
+        code(stackctl::volume::conflict),
+        help(
+            "tasks of both clusters would write to it: give the volume another `name:`; if it is meant to be shared, \
+             make it `external`"
+        )
+    )]
+    VolumeOfOther {
+        node: NodeName,
+        /// Full name.
+        volume: String,
+        cluster: String,
+    },
     /// Secrets are not delivered yet.
     #[error("secret `{secret}` cannot be delivered yet{}", used_by(services))]
     #[diagnostic(
@@ -128,6 +143,7 @@ impl Problem {
             | Self::HostsUnknown { .. }
             | Self::RecordsUnknown { .. }
             | Self::NotUnderstood { .. }
+            | Self::VolumeOfOther { .. }
             | Self::NetworkConflict { .. } => None,
         }
     }
@@ -146,6 +162,7 @@ impl Problem {
             Self::Unplaced(_)
             | Self::BadConstraint { .. }
             | Self::NotUnderstood { .. }
+            | Self::VolumeOfOther { .. }
             | Self::NetworkConflict { .. }
             | Self::Secrets { .. }
             | Self::BadFileOwner { .. }

@@ -55,3 +55,25 @@ fn a_renamed_task_is_kept_and_removed_with_its_stack() {
     hosts.expect(0, "rm --yes shop");
     assert_eq!(hosts.running(), Vec::<String>::new());
 }
+
+#[test]
+fn a_volume_of_another_cluster_is_not_shared() {
+    let hosts = Hosts::deployed(STACKFILE);
+    let other = "cluster: other\nhosts:\n";
+    let engine = &hosts.engines[0];
+    let entry = format!("  {}: {{address: \"{}\", role: manager}}\n", engine.name(), engine.address());
+    hosts.room.file("other.yml", &format!("{other}{entry}"));
+    // Only the volume is in the way: with a network of its own there is nothing else.
+    hosts.stackfile(&STACKFILE.replace("image:", "network_mode: host, image:"));
+    let run = hosts.expect(1, "-i other.yml deploy --yes shop");
+    assert!(
+        run.stderr.contains("stackctl::volume::conflict") && run.stderr.contains("cluster `test`"),
+        "{}",
+        run.show()
+    );
+    let external = "volumes: {data: {external: true, name: shop_data}}";
+    hosts.stackfile(
+        &STACKFILE.replace("image:", "network_mode: host, image:").replace("volumes: {data: {}}", external),
+    );
+    hosts.expect(2, "-i other.yml diff other");
+}

@@ -204,6 +204,14 @@ pub(super) static CODES: &[Code] = &[
         "stackctl node ls",
     ),
     row(
+        &["volume"],
+        "conflict",
+        "a volume of another cluster",
+        "On the task's node there is a volume of that name which another inventory's cluster has made. Tasks of both would write to it.",
+        "Give the volume another name, or make it external if it is meant to be shared.",
+        "volumes: {data: {name: shop_data_2}}",
+    ),
+    row(
         &["cluster"],
         "not_understood",
         "a container of the stack that is not understood",

@@ -99,4 +99,28 @@ pub(super) static CODES: &[Code] = &[
         "Write the stackfile to a file first.",
         "envsubst <app.yml >stack.yml && stackctl diff --out plan.bin -c stack.yml shop",
     ),
+    row(
+        &["saved"],
+        "bad_key",
+        "a file or variable without a key of a snapshot",
+        "`--key` names a file, or `STACKCTL_SNAPSHOT_KEY` holds a text, that is no key: 64 hexadecimal digits.",
+        "Write the key of the cluster to a file where the hosts can be reached.",
+        "stackctl snapshot -o snapshot.json --key-out snapshot.key",
+    ),
+    row(
+        &["saved"],
+        "other_key",
+        "the key of another snapshot",
+        "Marks of the snapshot were made with another key: it is of another cluster, or the ledger has been lost and the cluster has got a new key since.",
+        "Write snapshot and key at the same time.",
+        "stackctl snapshot -o snapshot.json --key-out snapshot.key",
+    ),
+    row(
+        &["saved"],
+        "no_key",
+        "a cluster that has no key yet",
+        "A cluster gets the key of its marks with its first release. Before, no value is hidden anywhere.",
+        "Deploy first.",
+        "stackctl deploy -c docker-compose.yml shop",
+    ),
 ];

@@ -26,6 +26,7 @@ pub(super) fn of(room: &str, name: &str) -> &'static str {
         ("plan" | "saved", _) => "ci",
         ("placement", _) => "placement",
         ("network" | "secrets", _) => "networks",
+        ("volume", _) => "placement",
         ("docker", "port_taken") => "networks",
         ("docker", name) if name.starts_with("network") || name == "address_pool" => "networks",
         ("lease" | "history", _) => "releases",

@@ -23,7 +23,8 @@ pub const SLOT: &str = "io.stackctl.slot";
 pub const TASK: &str = "io.stackctl.task";
 /// Number of the attempt in its slot.
 pub const ATTEMPT: &str = "io.stackctl.attempt";
-/// Present, and `true`, on tasks that are meant to end.
+/// Whether a task is meant to end: `true` or `false`. In the first format only `true` was written, and an image could bring
+/// a label that stood in for it.
 pub const JOB: &str = "io.stackctl.job";
 /// The id of the key that values are marked with; absent in the first format, which has the values.
 pub const KEY: &str = "io.stackctl.key";
@@ -51,14 +52,12 @@ pub fn of_task(plan: &TaskPlan) -> BTreeMap<String, String> {
             (ATTEMPT, plan.attempt.to_string()),
             (FORMAT, Format::CURRENT.to_string()),
             (KEY, service.key_id.to_string()),
+            (JOB, service.is_job.to_string()),
             (SPEC_HASH, SpecHash::of(service.spec_json.as_bytes()).to_string()),
             (SPEC, service.spec_json.to_string()),
         ]
         .map(|(key, value)| (key.to_owned(), value)),
     );
-    if service.is_job {
-        labels.insert(JOB.to_owned(), "true".to_owned());
-    }
     labels
 }
 
@@ -173,7 +172,11 @@ fn read_task(labels: &BTreeMap<String, String>, cache: &mut SpecCache) -> Result
         service: ServiceName::unchecked(label(SERVICE)?),
         slot: read_slot(slot).ok_or_else(|| format!("its label {SLOT} says `{slot}`"))?,
         attempt: attempt.parse().map_err(|_| format!("its label {ATTEMPT} says `{attempt}`"))?,
-        is_job: labels.get(JOB).is_some_and(|text| text == "true"),
+        is_job: match (format.number, labels.get(JOB).map(String::as_str)) {
+            (_, Some("true")) => true,
+            (_, Some("false")) | (1, _) => false,
+            (_, other) => return Err(format!("its label {JOB} says `{}`", other.unwrap_or_default())),
+        },
         spec: cache.read(&spec_hash, json)?,
         spec_hash,
         key_id: match format.number {
@@ -267,6 +270,15 @@ pub(in crate::fleet) mod tests {
     }
 
     #[test]
+    fn no_label_of_an_image_stands_in_for_one_of_ours() {
+        let labels = of_task(&plan(TaskSpec::default(), Slot::Replica(1), Vec::new()));
+        // What a container has is what it was made with, over what its image brings.
+        let ours = [STACK, CLUSTER, SERVICE, SLOT, TASK, ATTEMPT, JOB, FORMAT, KEY, SPEC_HASH, SPEC];
+        assert!(ours.iter().all(|key| labels.contains_key(*key)), "{labels:?}");
+        assert_eq!(labels[JOB], "false");
+    }
+
+    #[test]
     fn no_value_is_in_a_label() {
         let text = r#"{"image":"web:1","command":["--key=hunter2"],"environment":{"DSN":"hunter3"},
             "configs":{"/c":{"source":"c","uid":"0","gid":"0","mode":292,"content":"hunter4"}}}"#;
@@ -296,6 +308,7 @@ pub(in crate::fleet) mod tests {
         let ours = crate::model::format::Version::ours();
         let newer = format!("it has format 9: stackctl 99.0.0 or newer may change it, and this is {ours}");
         for (key, value, why) in [
+            (JOB, "perhaps", "its label io.stackctl.job says `perhaps`"),
             (FORMAT, "9 read=0.1.0 write=99.0.0", newer.as_str()),
             (FORMAT, "x", "its label io.stackctl.format cannot be read: `x` is no format"),
             (SLOT, "-1", "its label io.stackctl.slot says `-1`"),

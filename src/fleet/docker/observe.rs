@@ -113,6 +113,7 @@ pub(in crate::fleet) fn facts(
         },
         swarm_active: !matches!(info.swarm.local_node_state.as_str(), "" | "inactive"),
         networks: networks_by_name(networks),
+        foreign_volumes: foreign_volumes(&volumes, cluster),
         // Volumes of the ledger belong to no stack.
         volumes: (volumes.volumes.into_iter().map(|volume| volume.name))
             .filter(|name| !name.starts_with(registers::PREFIX))
@@ -348,6 +349,13 @@ fn published(ports: &[wire::PublishedPort]) -> Vec<String> {
         format!("{ip}:{public}->{private}/{}", port.protocol)
     };
     shown.map(text).collect()
+}
+
+/// Volumes with the label of another cluster.
+fn foreign_volumes(volumes: &wire::Volumes, ours: &ClusterName) -> BTreeMap<String, String> {
+    let cluster = |volume: &wire::Volume| volume.labels.get(labels::CLUSTER).cloned();
+    let all = volumes.volumes.iter().filter_map(|volume| Some((volume.name.clone(), cluster(volume)?)));
+    all.filter(|(_, cluster)| cluster != ours.as_str()).collect()
 }
 
 /// By name. Old engines allow several networks of one name; ours is the one to know of.

@@ -21,6 +21,7 @@ impl Planner<'_> {
         let volumes: BTreeMap<&str, Arc<VolumeSpec>> =
             self.spec.volumes.values().map(|v| (v.name.as_str(), Arc::new(v.clone()))).collect();
         self.check_networks(&networks);
+        self.check_volumes(services, &volumes);
         let mut steps: Vec<(usize, What, &ServiceName)> = Vec::new();
         let mut local: BTreeSet<String> = BTreeSet::new();
         for work in services {
@@ -115,6 +116,26 @@ impl Planner<'_> {
             .find_map(|written| self.spec.volumes.values().find(|volume| volume.name == written))
             .cloned()
             .unwrap_or_default()
+    }
+
+    /// Volumes of the wanted names that another cluster has made on a task's node: its tasks write to them.
+    fn check_volumes(&mut self, services: &[ServiceWork], volumes: &BTreeMap<&str, Arc<VolumeSpec>>) {
+        let mut found = BTreeSet::new();
+        for (at, fresh) in services
+            .iter()
+            .flat_map(|work| &work.slots)
+            .filter_map(|slot| Some((slot.node, slot.fresh.as_ref()?)))
+        {
+            let Ok(facts) = self.sites[at].view else { continue };
+            let named = fresh.spec.volumes.values().filter_map(|mount| mount.named_volume());
+            for name in named.filter(|name| volumes.get(*name).is_none_or(|volume| !volume.external)) {
+                if let Some(cluster) = facts.foreign_volumes.get(name) {
+                    found.insert((self.sites[at].member.name.clone(), name.to_owned(), cluster.clone()));
+                }
+            }
+        }
+        let problem = |(node, volume, cluster)| Problem::VolumeOfOther { node, volume, cluster };
+        self.problems.extend(found.into_iter().map(problem));
     }
 
     /// Networks of the wanted names that are there and are something else.
