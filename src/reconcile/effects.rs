@@ -237,7 +237,7 @@ impl Effects {
 
     fn look(&mut self, limit_ms: i64) {
         let context = Arc::clone(&self.context);
-        let limit = Duration::from_millis(limit_ms.unsigned_abs());
+        let limit = Duration::from_millis(limit_ms.unsigned_abs()).saturating_mul(context.fleet.rounds());
         let handle = self.begin(Input::Looked(None), async move {
             let observer = context.fleet.observer().non_blocking();
             let cluster_reader = ClusterReader { observer: &observer, ledger: &context.reading };

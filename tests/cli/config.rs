@@ -52,7 +52,7 @@ fn the_forms_of_a_configuration() {
 /// An engine of 20.10 whose service is updated by a body without a placement dies, and at each start again.
 #[test]
 fn the_bodies_for_a_swarm_hold_the_empty_objects_of_docker_s_client() {
-    let mut room = room();
+    let room = room();
     room.file(
         "compose.yaml",
         "services:\n  web: {image: nginx, volumes: [\"v:/v\"]}\nvolumes: {v: {external: true}}\n",
