@@ -19,7 +19,8 @@ use crate::reconcile::Snapshot;
 /// The age of the last iteration above which the loop counts as stalled.
 const STALLED_MS: i64 = 15_000;
 /// Probes and a scraper or two.
-const LIMITS: Limits = Limits { connections_max: 32, head: Duration::from_secs(5), whole: None };
+const LIMITS: Limits =
+    Limits { connections_max: 32, head: Duration::from_secs(5), whole: Duration::from_secs(20) };
 
 /// Starts the server, which runs until the result is dropped.
 pub(super) async fn serve(
