@@ -205,7 +205,11 @@ async fn show(args: &Logs, wanted: &Wanted, context: &Context, cluster: &Cluster
     let mut merge = Merge::new(streams, args.follow);
     while let Some((lane, line)) = merge.next().await {
         match line {
-            Ok(line) => ui.data_bytes(&drawn(args, &prefixes[numbers[lane]], &line)),
+            Ok(line) => {
+                let line = drawn(args, &prefixes[numbers[lane]], &line);
+                // A log that is followed says when its reader has gone away.
+                if args.follow { ui.data_bytes(&line) } else { ui.flow_bytes(&line) }
+            }
             Err(error) => exit = exit.max(complain(ui, &error)),
         }
         if ui.is_stdout_closed() {

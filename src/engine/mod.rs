@@ -11,6 +11,7 @@ pub mod me;
 pub mod node_records;
 pub mod operations;
 pub mod plan;
+pub mod pulse;
 pub mod records;
 mod run;
 
@@ -20,5 +21,6 @@ pub use lease::{Lease, Validity};
 pub use me::Me;
 pub use node_records::ClusterReader;
 pub use plan::{Request, plan, plan_without_hosts};
+pub use pulse::Pulse;
 pub use records::{Reading, Store, Writing};
 pub(crate) use run::{RunContext, RunOptions, run};

@@ -29,10 +29,12 @@ pub(super) async fn serve(
     seen: watch::Receiver<Snapshot>,
     notified: Arc<notify::Counts>,
     deliveries: Option<Arc<webhook::Counts>>,
+    dropped: impl Fn() -> u64 + Send + Sync + 'static,
 ) -> io::Result<Server> {
+    let dropped = Arc::new(dropped);
     Server::listen(address, LIMITS, move |request: Request<Incoming>| {
         let more = deliveries.as_deref().map(webhook::metrics).unwrap_or_default();
-        let text = || metrics::text(&seen.borrow(), &notified) + &more;
+        let text = || metrics::text(&seen.borrow(), &notified, dropped()) + &more;
         ready(answer(request.method(), request.uri().path(), &seen.borrow(), text, clock))
     })
     .await
