@@ -76,6 +76,13 @@ pub fn elapsed(ms: i64) -> String {
     }
 }
 
+/// What a task said when it panicked.
+#[must_use]
+pub fn of_panic(said: &(dyn std::any::Any + Send)) -> String {
+    let text = said.downcast_ref::<&str>().copied().or(said.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("it panicked").to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

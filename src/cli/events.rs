@@ -68,7 +68,7 @@ pub(super) fn run(args: &Events, context: &Context) -> Result<Exit, Failure> {
         .unwrap_or_else(|| if std::io::stdout().is_terminal() { Format::Text } else { Format::Json });
     let ui = &context.ui;
     let show =
-        |at: Timestamp, news: &ClusterEvent, one: Option<&Operation>| ui.data(&line(format, at, news, one));
+        |at: Timestamp, news: &ClusterEvent, one: Option<&Operation>| ui.flow(&line(format, at, news, one));
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let is_gone = cluster.me.is_gone;
         let known = operations(&cluster.ledger, args.stack.as_ref(), is_gone).await?;

@@ -205,7 +205,11 @@ async fn show(args: &Logs, wanted: &Wanted, context: &Context, cluster: &Cluster
     let mut merge = Merge::new(streams, args.follow);
     while let Some((lane, line)) = merge.next().await {
         match line {
-            Ok(line) => ui.data_bytes(&drawn(args, &prefixes[numbers[lane]], &line)),
+            Ok(line) => {
+                let line = drawn(args, &prefixes[numbers[lane]], &line);
+                // A log that is followed says when its reader has gone away.
+                if args.follow { ui.data_bytes(&line) } else { ui.flow_bytes(&line) }
+            }
             Err(error) => exit = exit.max(complain(ui, &error)),
         }
         if ui.is_stdout_closed() {
@@ -243,6 +247,9 @@ fn tasks<'o>(wanted: &Wanted, observed: &'o Observed) -> Result<Vec<&'o Task>, F
     Ok(tasks)
 }
 
+/// Of one log that is read before others of its host can be.
+const HELD_MAX: usize = 64 << 20;
+
 type Opened = (Vec<(usize, LogStream)>, Vec<HostError>);
 
 /// Opens the logs of one host's tasks. If the host limits concurrent logs, reads the open ones to their end
@@ -256,7 +263,7 @@ async fn open(cluster: &Cluster, tasks: &[&Task], numbers: &[usize], options: &L
         let mut answer = ask().await;
         if matches!(answer, Err(HostError::StreamsTaken { .. })) && !options.follow {
             let read = std::mem::take(&mut lanes).into_iter().map(|(number, stream)| async move {
-                let lines: Vec<_> = stream.collect().await;
+                let lines = held(&tasks[number].container, stream).await;
                 let stream: LogStream = Box::pin(futures_util::stream::iter(lines));
                 (number, stream)
             });
@@ -271,6 +278,25 @@ async fn open(cluster: &Cluster, tasks: &[&Task], numbers: &[usize], options: &L
         }
     }
     (lanes, errors)
+}
+
+/// The lines of a log, as far as they may be kept.
+async fn held(container: &str, mut stream: LogStream) -> Vec<Result<LogLine, HostError>> {
+    let (mut lines, mut bytes) = (Vec::new(), 0);
+    while let Some(line) = stream.next().await {
+        bytes += line.as_ref().map_or(0, |line| line.bytes.len());
+        lines.push(line);
+        if bytes > HELD_MAX {
+            let container = container.to_owned();
+            let detail = format!(
+                "it is longer than {} MiB, and the host carries too few streams to show it meanwhile; pass --tail",
+                HELD_MAX >> 20
+            );
+            lines.push(Err(HostError::LogsUnavailable { container, detail }));
+            break;
+        }
+    }
+    lines
 }
 
 fn complain(ui: &Ui, error: &HostError) -> Exit {

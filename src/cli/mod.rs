@@ -32,6 +32,7 @@ mod logs;
 pub mod ls;
 pub mod man;
 pub mod node;
+mod output;
 pub mod ps;
 pub mod rebalance;
 pub mod reconcile;

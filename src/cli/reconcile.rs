@@ -4,6 +4,7 @@ pub(super) mod lines;
 mod metrics;
 pub(super) mod repositories;
 mod serve;
+mod watchdog;
 mod webhook;
 
 use std::collections::BTreeSet;
@@ -31,6 +32,7 @@ use crate::notify::{self, Notifier};
 use crate::ops::release::Stop as _;
 use crate::reconcile::{self, LoopContext, NodeStatus, Options, Snapshot, StackStatus};
 use repositories::{Followed, Repositories};
+use watchdog::Watchdog;
 use webhook::{Endpoint, Webhook};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
@@ -196,7 +198,7 @@ impl Listening {
         }
         if let Some(address) = args.listen {
             let deliveries = all.endpoint.as_ref().map(|endpoint| Arc::clone(&endpoint.counts));
-            let server = serve::serve(address, clock, seen, notified, deliveries).await;
+            let server = serve::serve(address, clock, seen, notified, deliveries, context.ui.dropped()).await;
             let server = server.map_err(cannot(address))?;
             context.ui.say(&format!("Listening at http://{}: /healthz and /metrics", server.at()));
             all._status = Some(server);
@@ -209,7 +211,7 @@ impl Listening {
         while let Some(endpoint) = &mut self.endpoint
             && let Some((at, word)) = endpoint.words.recv().await
         {
-            context.ui.data(&word.line(at, format));
+            context.ui.log(&word.line(at, format), |lines| lines::dropped(at, lines, format));
         }
         std::future::pending().await
     }
@@ -225,7 +227,7 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             Notifier::start(&cluster.inventory, cluster.clock, cluster.me.who.clone(), &env, &ill);
         let mut complaints = notifier.complaints();
         let show = watch::Sender::new(Snapshot { at: cluster.clock.now(), ..Snapshot::default() });
-        let (seen, notified) = (show.subscribe(), notifier.counts());
+        let (seen, turns, notified) = (show.subscribe(), show.subscribe(), notifier.counts());
         let clock = cluster.clock;
         let mut listening =
             Listening::start(args, context, clock, secrets, followed.as_ref(), seen, notified).await?;
@@ -237,10 +239,8 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
         };
         let (hands, options) = (args.loop_context(cluster, followed.as_ref()), args.options(cluster));
         let round = reconcile::reconcile(hands, options, stop, show, |at, news| {
-            context.ui.data(&match args.format {
-                Format::Text => lines::text(at, news),
-                Format::Json => lines::json(at, news),
-            });
+            let format = args.format;
+            context.ui.log(&lines::line(at, news, format), |lines| lines::dropped(at, lines, format));
             notifier.tell(news);
         });
         let complain = async {
@@ -249,8 +249,10 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             }
             std::future::pending::<Infallible>().await
         };
+        let alive = watchdog::tell(env(watchdog::VARIABLE).and_then(|place| Watchdog::new(&place)), turns);
         let last = tokio::select! {
             last = round => last,
+            never = alive => match never {},
             never = complain => match never {},
             never = listening.log(context, args.format) => match never {},
         };

@@ -2,16 +2,19 @@
 //!
 //! Data goes to stdout, talk to stderr, so that `stackctl … | jq` sees data alone. Text comes with
 //! ANSI colours, which are stripped here where they are not wanted. A reader that goes away (`| head`) is
-//! no error: the rest of the output is dropped, and a deploy that began continues.
+//! no error: the rest of the output is dropped, and a deploy that began continues. A reader that stands still holds up
+//! no work either; what becomes of the text is [`output`](super::output)'s.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use anstream::{AutoStream, ColorChoice};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+use tokio::signal::unix::{SignalKind, signal};
 
+use super::output::{Kind, Output};
 use super::render::{style, text};
-use super::report::Look;
+use super::report::{Exit, Look};
 
 /// The width if neither the terminal nor `COLUMNS` has one.
 const WIDTH_DEFAULT: usize = 100;
@@ -28,50 +31,36 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Ui {
     settings: Settings,
-    out: Mutex<Stream>,
-    err: Mutex<Stream>,
+    out: Stream,
+    err: Stream,
     width: usize,
     is_unicode: bool,
     is_live: bool,
 }
 
+#[derive(Debug)]
 struct Stream {
-    to: Box<dyn Write + Send>,
+    to: Output,
     has_colour: bool,
-    is_closed: bool,
-    error: Option<io::Error>,
-}
-
-impl std::fmt::Debug for Stream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream").field("is_closed", &self.is_closed).finish_non_exhaustive()
-    }
 }
 
 impl Stream {
     fn new(to: impl Write + Send + 'static, has_colour: bool) -> Self {
-        Self { to: Box::new(to), has_colour, is_closed: false, error: None }
+        Self { to: Output::new(to), has_colour }
     }
 
-    fn write(&mut self, text: &str) {
+    fn write(&self, kind: Kind, text: &str, notice: impl FnOnce(u64) -> String) {
         if self.has_colour {
-            self.write_bytes(text.as_bytes());
+            self.to.write(kind, text.as_bytes(), notice);
         } else {
-            self.write_bytes(anstream::adapter::strip_str(text).to_string().as_bytes());
+            self.to.write(kind, anstream::adapter::strip_str(text).to_string().as_bytes(), notice);
         }
     }
+}
 
-    fn write_bytes(&mut self, bytes: &[u8]) {
-        if self.is_closed {
-            return;
-        }
-        if let Err(error) = self.to.write_all(bytes).and_then(|()| self.to.flush()) {
-            self.is_closed = true;
-            if error.kind() != io::ErrorKind::BrokenPipe {
-                self.error = Some(error);
-            }
-        }
-    }
+/// Where nothing else says that lines were dropped.
+fn notice(lines: u64) -> String {
+    format!("warning: {lines} lines of output were dropped: they were not read in time\n")
 }
 
 /// There is no terminal to ask at.
@@ -100,8 +89,8 @@ impl Ui {
             (has_colour(AutoStream::choice(&out)), has_colour(AutoStream::choice(&err)));
         Self {
             settings,
-            out: Mutex::new(Stream::new(out, out_colour)),
-            err: Mutex::new(Stream::new(err, err_colour)),
+            out: Stream::new(out, out_colour),
+            err: Stream::new(err, err_colour),
             width: columns(),
             is_unicode: is_unicode(),
             is_live,
@@ -113,57 +102,82 @@ impl Ui {
     pub(super) fn captured(settings: Settings, to: impl Write + Clone + Send + 'static) -> Self {
         Self {
             settings,
-            out: Mutex::new(Stream::new(to.clone(), false)),
-            err: Mutex::new(Stream::new(to, false)),
+            out: Stream::new(to.clone(), false),
+            err: Stream::new(to, false),
             width: WIDTH_DEFAULT,
             is_unicode: false,
             is_live: false,
         }
     }
 
-    /// Writes data to stdout, unchanged.
+    /// Writes data to stdout, unchanged. All of it is kept until it is read.
     pub fn data(&self, text: &str) {
-        self.out.lock().expect("no panic while writing").write(text);
+        self.out.write(Kind::Data, text, notice);
     }
 
-    /// Writes bytes to stdout, such as the output of a container.
+    /// Writes a part of what may have no end to stdout, and waits for its reader. Not for work that holds a lease.
+    pub fn flow(&self, text: &str) {
+        self.out.write(Kind::Flow, text, notice);
+    }
+
+    /// Writes a line of a log to stdout. If it is not read it is dropped; `notice` makes the line that then says so.
+    pub fn log(&self, line: &str, notice: impl FnOnce(u64) -> String) {
+        self.out.write(Kind::Log, line, notice);
+    }
+
+    /// How many lines of the log on stdout were dropped.
+    pub fn dropped(&self) -> impl Fn() -> u64 + Send + Sync + 'static {
+        let out = self.out.to.clone();
+        move || out.dropped()
+    }
+
+    /// Writes bytes to stdout, such as the output of a command in a container, and waits for their reader.
     pub fn data_bytes(&self, bytes: &[u8]) {
-        self.out.lock().expect("no panic while writing").write_bytes(bytes);
+        self.flow_bytes(bytes);
+        // In the order of both streams.
+        let _may_be_slow = self.out.to.is_drained_soon();
+    }
+
+    /// The same for many of them, such as lines of a log.
+    pub fn flow_bytes(&self, bytes: &[u8]) {
+        self.out.to.write(Kind::Flow, bytes, notice);
     }
 
     /// Whether the reader of stdout has gone away.
     #[must_use]
     pub fn is_stdout_closed(&self) -> bool {
-        self.out.lock().expect("no panic while writing").is_closed
+        self.out.to.is_closed()
     }
 
     /// Prints a line to stderr, unless `--quiet`.
     pub fn say(&self, text: &str) {
         if !self.settings.is_quiet {
-            self.talk(&format!("{text}\n"));
+            self.err.write(Kind::Log, &format!("{text}\n"), notice);
         }
     }
 
     /// Prints a line to stderr with `--verbose` only.
     pub fn detail(&self, text: &str) {
         if self.settings.is_verbose {
-            self.talk(&format!("{text}\n"));
+            self.err.write(Kind::Log, &format!("{text}\n"), notice);
         }
     }
 
     /// Prints a warning, also with `--quiet`.
     pub fn warn(&self, what: &str) {
-        self.talk(&format!("{} {}\n", style::paint(style::CHANGE.bold(), "warning:"), text::clean(what)));
+        let text = format!("{} {}\n", style::paint(style::CHANGE.bold(), "warning:"), text::clean(what));
+        self.err.write(Kind::Log, &text, notice);
     }
 
     /// Prints text to stderr, whatever the flags, such as an error.
     pub fn talk(&self, text: &str) {
-        self.err.lock().expect("no panic while writing").write(text);
+        self.err.write(Kind::Data, text, notice);
     }
 
-    /// Writes bytes to stderr, such as the error output of a command in a container.
+    /// Writes bytes to stderr, such as the error output of a command in a container, and waits for their reader.
     pub fn talk_bytes(&self, bytes: &[u8]) {
-        self.err.lock().expect("no panic while writing").write_bytes(bytes);
+        self.err.to.write(Kind::Flow, bytes, notice);
+        let _may_be_slow = self.err.to.is_drained_soon();
     }
 
     /// Asks a question on stderr; any answer but yes is no. An error without a terminal.
@@ -208,9 +222,15 @@ impl Ui {
     /// Rows on stderr that are redrawn in place, if there is a terminal.
     #[must_use]
     pub fn live(&self) -> Option<Live> {
-        let has_colour = self.err.lock().expect("no panic while writing").has_colour;
+        const HZ: u8 = 20;
+        let has_colour = self.err.has_colour;
         let is_live = self.is_live && !self.settings.is_quiet;
-        is_live.then(|| Live { rows: MultiProgress::new(), bars: Vec::new(), has_colour })
+        is_live.then(|| {
+            let (height, width) = (self.height(), self.width);
+            let term = Term { to: self.err.to.clone(), width, height, frame: Mutex::default() };
+            let target = ProgressDrawTarget::term_like_with_hz(Box::new(term), HZ);
+            Live { rows: MultiProgress::with_draw_target(target), bars: Vec::new(), has_colour }
+        })
     }
 
     /// Rows that fit on the terminal.
@@ -222,10 +242,105 @@ impl Ui {
         lines.or_else(found).unwrap_or(HEIGHT_DEFAULT)
     }
 
-    /// Flushes stdout, and fails if a write failed. Called once, at the end.
+    /// Waits until everything is written, and fails if a write to stdout failed. Called once, at the end, when no lease
+    /// is held any more: a reader may take its time.
     pub fn finish(self) -> Result<(), StdoutError> {
-        let out = self.out.into_inner().expect("no panic while writing");
-        out.error.map_or(Ok(()), |error| Err(StdoutError(error)))
+        if !(self.out.to.is_drained_soon() && self.err.to.is_drained_soon()) {
+            drain_unless_interrupted([self.out.to.clone(), self.err.to.clone()]);
+        }
+        self.out.to.take_error().map_or(Ok(()), |error| Err(StdoutError(error)))
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.to.end();
+    }
+}
+
+/// By now a signal has no other effect: a runtime that ended has left its handlers behind.
+fn drain_unless_interrupted(all: [Output; 2]) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+    let drained = runtime.spawn_blocking(move || all.iter().for_each(Output::drain));
+    let is_interrupted = runtime.block_on(async {
+        let Ok(mut term) = signal(SignalKind::terminate()) else { return drained.await.is_err() };
+        tokio::select! {
+            drained = drained => drained.is_err(),
+            _ = tokio::signal::ctrl_c() => true,
+            _ = term.recv() => true,
+        }
+    });
+    if is_interrupted {
+        #[allow(clippy::exit, reason = "the user does not want to wait for the reader")]
+        std::process::exit(Exit::Interrupted.code().into());
+    }
+}
+
+/// The terminal as the rows see it: a frame is written at once, and left out while the terminal stands still.
+#[derive(Debug)]
+struct Term {
+    to: Output,
+    width: usize,
+    height: usize,
+    frame: Mutex<String>,
+}
+
+impl Term {
+    fn add(&self, text: &str) -> io::Result<()> {
+        self.frame.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
+        Ok(())
+    }
+
+    fn go(&self, by: usize, way: char) -> io::Result<()> {
+        if by == 0 { Ok(()) } else { self.add(&format!("\x1b[{by}{way}")) }
+    }
+}
+
+impl TermLike for Term {
+    fn width(&self) -> u16 {
+        // Asked again each time: a window changes its size.
+        terminal_size::terminal_size()
+            .map_or_else(|| self.width.try_into().unwrap_or(u16::MAX), |size| size.0.0)
+    }
+
+    fn height(&self) -> u16 {
+        terminal_size::terminal_size()
+            .map_or_else(|| self.height.try_into().unwrap_or(u16::MAX), |size| size.1.0)
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        self.go(n, 'A')
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        self.go(n, 'B')
+    }
+
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        self.go(n, 'C')
+    }
+
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        self.go(n, 'D')
+    }
+
+    fn write_line(&self, s: &str) -> io::Result<()> {
+        self.add(s)?;
+        self.add("\n")
+    }
+
+    fn write_str(&self, s: &str) -> io::Result<()> {
+        self.add(s)
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.add("\r\x1b[2K")
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let frame = std::mem::take(&mut *self.frame.lock().unwrap_or_else(PoisonError::into_inner));
+        self.to.write(Kind::Log, frame.as_bytes(), notice);
+        Ok(())
     }
 }
 
@@ -300,18 +415,6 @@ fn is_unicode() -> bool {
 mod tests {
     use super::*;
 
-    /// A reader that goes away after some bytes, or a disk that is full.
-    struct Failing(io::ErrorKind);
-
-    impl Write for Failing {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(self.0.into())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     /// What was written, to be looked at afterwards.
     #[derive(Clone, Default)]
     struct Kept(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
@@ -326,23 +429,9 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_goes_away_is_no_error_and_a_full_disk_is_one() {
-        for (kind, is_error) in [(io::ErrorKind::BrokenPipe, false), (io::ErrorKind::StorageFull, true)] {
-            let mut stream =
-                Stream { to: Box::new(Failing(kind)), has_colour: false, is_closed: false, error: None };
-            stream.write("a");
-            stream.write("b");
-            assert!(stream.is_closed);
-            assert_eq!(stream.error.is_some(), is_error);
-        }
-    }
-
-    #[test]
     fn colours_go_where_they_are_not_wanted() {
         let kept = Kept::default();
-        let to = Box::new(kept.clone());
-        let mut stream = Stream { to, has_colour: false, is_closed: false, error: None };
-        stream.write("\x1b[1mbold\x1b[0m\n");
+        Stream::new(kept.clone(), false).write(Kind::Data, "\x1b[1mbold\x1b[0m\n", notice);
         assert_eq!(*kept.0.lock().unwrap(), b"bold\n");
     }
 

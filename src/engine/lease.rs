@@ -1,8 +1,8 @@
 //! Holding a lease: taking it, sending heartbeats in the background, stopping when they do not get through,
 //! giving it back. What a lease is, and why it is safe, is in [`ledger::lease`](crate::ledger::lease).
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::Deserialize as _;
@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::clock::{self, Clock};
+use super::pulse::Pulse;
 use crate::ledger::lease::{Held, Holder, Note, Proof, Terms, held, proof, stream};
 use crate::ledger::payload::value;
 use crate::ledger::{Appended, Ledger, LedgerError, Log, Stream, WriteRegisters, Written};
@@ -126,6 +127,7 @@ pub struct Lease<R> {
     validity: Validity,
     next: Arc<AtomicU64>,
     found_nothing: bool,
+    pulse: Arc<OnceLock<Pulse>>,
     renewer: JoinHandle<()>,
 }
 
@@ -221,7 +223,7 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
         let ours = value(ledger.registers(), serde_json::json!(note));
         if ledger.append(&stream, epoch, &ours).await? == Appended::Won {
             validity.extend(sent, terms);
-            let next = Arc::new(AtomicU64::new(epoch + 1));
+            let (next, pulse) = (Arc::new(AtomicU64::new(epoch + 1)), Arc::default());
             let found_nothing = log.next() == 1;
             let renewer = LeaseRenewer {
                 ledger: Arc::clone(ledger),
@@ -232,11 +234,22 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
                 clock,
                 validity: validity.clone(),
                 next: Arc::clone(&next),
+                pulse: Arc::clone(&pulse),
             };
             let renewer = tokio::spawn(renewer.run(log));
             let holder = wanted.holder;
             let ledger = Arc::clone(ledger);
-            return Ok(Lease { ledger, stream, holder, epoch, validity, next, found_nothing, renewer });
+            return Ok(Lease {
+                ledger,
+                stream,
+                holder,
+                epoch,
+                validity,
+                next,
+                found_nothing,
+                pulse,
+                renewer,
+            });
         }
     }
 }
@@ -270,6 +283,12 @@ impl<R: WriteRegisters + Send + Sync + 'static> Lease<R> {
     #[must_use]
     pub fn validity(&self) -> &Validity {
         &self.validity
+    }
+
+    /// From now on it is renewed only while this beats: work that is stuck must not keep others from taking over.
+    pub fn renew_while(&self, pulse: Pulse) {
+        // The first one counts.
+        let _known = self.pulse.set(pulse);
     }
 
     /// Gives it back. If that fails, it expires by itself.
@@ -329,6 +348,7 @@ struct LeaseRenewer<R> {
     clock: Clock,
     validity: Validity,
     next: Arc<AtomicU64>,
+    pulse: Arc<OnceLock<Pulse>>,
 }
 
 impl<R: WriteRegisters + Send + Sync + 'static> LeaseRenewer<R> {
@@ -338,6 +358,10 @@ impl<R: WriteRegisters + Send + Sync + 'static> LeaseRenewer<R> {
         self.tidy(&log).await;
         sleep(rest).await;
         while self.validity.is_valid() {
+            if self.pulse.get().is_some_and(|pulse| !pulse.beats()) {
+                sleep(TRY_AGAIN).await;
+                continue;
+            }
             let sent = Sent::now(self.clock);
             let note = Note::Renew { holder: self.holder.clone(), epoch: self.epoch, ttl_ms, drain_ms };
             let ours = value(self.ledger.registers(), serde_json::json!(note));
@@ -565,5 +589,36 @@ mod tests {
         first.release().await.unwrap();
         standby.await.unwrap();
         assert!(clock.now().since_ms(left) <= 1_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leader_whose_work_is_stuck_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = ledger(dir.path());
+        let clock = Clock::start(None).unwrap();
+        let pulse = Pulse::new(clock);
+        let wanted = |id: &str| Wanted {
+            stream: crate::ledger::lease::leader_stream(),
+            holder: holder(id),
+            terms: Terms::LEADER,
+            patience_ms: i64::MAX,
+        };
+        let first = take(&ledger, clock, wanted("a"), |_| false, |_| ()).await.unwrap();
+        first.renew_while(pulse.clone());
+        let (standby, wanted) = (Arc::clone(&ledger), wanted("b"));
+        let standby =
+            tokio::spawn(async move { take(&standby, clock, wanted, |_| false, |_| ()).await.unwrap() });
+        for _ in 0..600 {
+            pulse.beat();
+            sleep(Duration::from_millis(500)).await;
+        }
+        assert!(first.validity().is_valid() && !standby.is_finished(), "while it turns it leads");
+        let stuck = clock.now();
+        let second = standby.await.unwrap();
+        assert!(!first.validity().is_valid() && second.validity().is_valid());
+        assert!(clock.now().since_ms(stuck) < 25_000);
+        pulse.beat();
+        sleep(Duration::from_secs(60)).await;
+        assert!(!first.validity().is_valid() && second.validity().is_valid(), "what was lost stays so");
     }
 }

@@ -12,6 +12,7 @@ pub mod new_key;
 pub mod node_records;
 pub mod operations;
 pub mod plan;
+pub mod pulse;
 pub mod records;
 mod run;
 
@@ -21,5 +22,6 @@ pub use lease::{Lease, Validity};
 pub use me::Me;
 pub use node_records::ClusterReader;
 pub use plan::{Request, plan, plan_without_hosts};
+pub use pulse::Pulse;
 pub use records::{Reading, Store, Writing};
 pub(crate) use run::{RunContext, RunOptions, run};

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use http::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -23,6 +23,8 @@ use crate::model::image::ImageRef;
 
 /// A helper may ask a keyring; it cannot ask the user.
 const HELPER_LIMIT: Duration = Duration::from_secs(10);
+/// What a helper may print.
+const ANSWER_MAX: u64 = 1 << 20;
 /// The name under which docker keeps Docker Hub's credentials.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 /// How an engine takes credentials.
@@ -176,11 +178,14 @@ async fn ask_helper(helper: &str, server: &str) -> Option<Credential> {
     let mut stdin = child.stdin.take()?;
     stdin.write_all(server.as_bytes()).await.ok()?;
     drop(stdin);
-    let output = timeout(HELPER_LIMIT, child.wait_with_output()).await.ok()?.ok()?;
-    if !output.status.success() {
-        return None;
-    }
-    let answer: HelperAnswer = serde_json::from_slice(&output.stdout).ok()?;
+    let stdout = child.stdout.take()?;
+    let output = async {
+        let mut bytes = Vec::new();
+        let _end = stdout.take(ANSWER_MAX).read_to_end(&mut bytes).await.ok()?;
+        child.wait().await.ok()?.success().then_some(bytes)
+    };
+    let output = timeout(HELPER_LIMIT, output).await.ok()??;
+    let answer: HelperAnswer = serde_json::from_slice(&output).ok()?;
     let server = server.to_owned();
     Some(match answer.username.as_str() {
         "<token>" => Credential {

@@ -222,6 +222,17 @@ impl HostError {
         self.code().map_or_else(String::new, |code| code.to_string())
     }
 
+    /// Whether slowness on this side looks like this. `are_crowded`: more handshakes were to be made than are made at
+    /// a time.
+    #[must_use]
+    pub(super) fn may_be_ours(&self, are_crowded: bool) -> bool {
+        match self {
+            Self::NoAnswer { .. } | Self::ConnectionLost { .. } | Self::Down { .. } => true,
+            Self::Timeout { .. } => are_crowded,
+            _ => false,
+        }
+    }
+
     /// As the model keeps it.
     #[must_use]
     pub fn to_unreachable(&self, since: Timestamp) -> Unreachable {

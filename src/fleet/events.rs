@@ -18,6 +18,7 @@ use crate::model::{ClusterName, NodeName, StackName, TaskId};
 use super::docker::client::with_query;
 use super::docker::labels;
 use super::host::{Host, Up};
+use super::lines::{LINE_MAX, Lines};
 use super::registers;
 
 /// For the beginning of the answer.
@@ -157,16 +158,18 @@ struct Actor {
     attributes: std::collections::BTreeMap<String, String>,
 }
 
-/// Lines of a body, one JSON object each; none if there is no body.
+/// Lines of a body, one JSON object each; none if there is no body. One that is too long is passed over: the next look
+/// sees what it was about.
 fn lines(body: Option<Incoming>) -> impl Stream<Item = Vec<u8>> + Send {
-    stream::unfold((body, Vec::new()), |(mut body, mut bytes)| async move {
+    stream::unfold((body, Lines::new(LINE_MAX)), |(mut body, mut lines)| async move {
         loop {
-            if let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
-                let line: Vec<u8> = bytes.drain(..=end).collect();
-                return Some((line, (body, bytes)));
+            while let Some(line) = lines.next() {
+                if let Ok(line) = line {
+                    return Some((line, (body, lines)));
+                }
             }
             let frame = body.as_mut()?.frame().await?.ok()?;
-            bytes.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+            lines.push(frame.data_ref().map_or(&[][..], |data| data));
         }
     })
 }

@@ -43,6 +43,9 @@ impl Executor {
             _ => &host.actions,
         };
         let _turn = turns.acquire().await.expect("the semaphore is never closed");
+        // After the host's: what waits for a slow host takes nothing from the others.
+        let is_pull = matches!(action.what, What::PullImage { .. });
+        let _fleet = host.turns().action(is_pull).await;
         let up = match host.up() {
             Ok(up) => up,
             Err(error) => return silent(error),

@@ -10,12 +10,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::docker::client::{CallError, Engine, GreetError};
+use super::docker::wire;
 use super::error::HostError;
 use super::ssh::{Dialer, Link, Master, Target};
 use super::transport::{CallCounts, Open, Transport};
+use super::turns::Turns;
 use crate::inventory::{Address, HostEntry};
 
 /// For the first answer of an engine over an open connection.
@@ -83,6 +85,11 @@ impl Host {
     /// The connection in its current state, or why there is none.
     pub(super) fn up(&self) -> Result<Arc<Up>, HostError> {
         self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The turns of all calls of the fleet.
+    pub(super) fn turns(&self) -> &Turns {
+        &self.dialer.turns
     }
 
     /// How often each call was made.
@@ -187,6 +194,12 @@ impl Host {
         })
     }
 
+    /// Whether its engine answers anything: asked of hosts that were silent before they count as that.
+    pub(super) async fn is_there(&self) -> bool {
+        let Ok(up) = self.up() else { return false };
+        up.engine.reader.get::<wire::Version>("/version", GREET_LIMIT).await.is_ok()
+    }
+
     /// Marks the host as lost, at once: later requests fail immediately rather than wait for it. The
     /// connection is closed in the background; a dead one takes its time.
     pub(super) fn mark_lost(self: &Arc<Self>) {
@@ -249,7 +262,7 @@ impl Host {
         if let CallError::Deadline(limit) = error {
             let seconds = limit.as_secs();
             let answers = match up.link.master() {
-                Some(master) => timeout(NUDGE_LIMIT, master.address()).await.is_ok(),
+                Some(master) => master.answers_within(NUDGE_LIMIT).await,
                 None => true,
             };
             return Err(match (answers, self.target()) {
@@ -372,7 +385,8 @@ impl Host {
     }
 
     async fn greet(&self, link: &Link) -> Result<Engine, GreetError> {
-        let transport = Transport::new(Arc::new(link.clone()), Arc::clone(&self.counts));
+        let turns = self.turns().clone();
+        let transport = Transport::new(Arc::new(link.clone()), Arc::clone(&self.counts), turns);
         Engine::greet(transport, &self.called(), GREET_LIMIT).await
     }
 }

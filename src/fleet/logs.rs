@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::time::Duration;
 
+use bytes::{Buf as _, BytesMut};
 use futures_util::{Stream, stream};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -18,6 +19,9 @@ use super::error::HostError;
 
 /// For the first byte of an answer.
 const LOGS_LIMIT: Duration = Duration::from_secs(30);
+/// A line that is longer is handed on in pieces, which count as lines: one without an end is shown as it grows, and
+/// kept in memory by no one.
+pub const LINE_MAX: usize = 1 << 20;
 /// A frame's head: one byte for the stream, three for nothing, four for the length.
 const HEAD_BYTES: usize = 8;
 
@@ -140,65 +144,144 @@ pub(super) fn lines(opened: Opened, lost: HostError) -> LogStream {
     }))
 }
 
-/// Cuts bytes into lines.
+/// Cuts bytes into lines. Keeps no more of one than [`LINE_MAX`].
 #[derive(Debug)]
 struct Splitter {
     tty: bool,
     details: bool,
-    /// Bytes of a frame that is not complete.
-    waiting: Vec<u8>,
+    /// Bytes that were not taken yet.
+    waiting: BytesMut,
+    /// How many of them are known to hold no end of a line, at a terminal.
+    searched: usize,
+    /// The message that the next bytes belong to; at a terminal each line is one.
+    message: Option<Message>,
     /// Lines that are not complete, of stdout and of stderr. A long one comes in several messages.
-    open: [Option<LogLine>; 2],
+    open: [Option<OpenLine>; 2],
+}
+
+/// A message of which the beginning was taken, or its head.
+#[derive(Debug)]
+struct Message {
+    output: Output,
+    /// Bytes to come, where the head says that.
+    left: usize,
+    /// Nothing of it was taken yet.
+    is_new: bool,
+}
+
+/// A line without its end.
+#[derive(Debug)]
+struct OpenLine {
+    line: LogLine,
+    /// What is before it was handed on.
+    is_rest: bool,
 }
 
 impl Splitter {
     fn new(tty: bool, details: bool) -> Self {
-        Self { tty, details, waiting: Vec::new(), open: [None, None] }
+        Self { tty, details, waiting: BytesMut::new(), searched: 0, message: None, open: [None, None] }
     }
 
     fn push(&mut self, bytes: &[u8]) -> Vec<LogLine> {
         self.waiting.extend_from_slice(bytes);
         let mut lines = Vec::new();
-        while let Some((output, message)) = self.next_message() {
-            lines.extend(self.take(output, &message));
+        while let Some((message, piece, is_end)) = self.next_piece() {
+            lines.extend(self.take(&message, &piece, is_end));
         }
         lines
     }
 
     /// What is left when the log ends.
     fn finish(&mut self) -> Vec<LogLine> {
-        let rest = std::mem::take(&mut self.waiting);
-        let last = if self.tty && !rest.is_empty() { self.take(Output::Stdout, &rest) } else { None };
-        last.into_iter().chain(self.open.iter_mut().filter_map(Option::take)).collect()
+        let rest = self.waiting.split();
+        let message = self.message.take().unwrap_or_else(Message::of_terminal);
+        let last = if self.tty && !rest.is_empty() { self.take(&message, &rest, true) } else { None };
+        let open = self.open.iter_mut().filter_map(Option::take);
+        last.into_iter().chain(open.filter_map(OpenLine::into_line)).collect()
     }
 
-    fn next_message(&mut self) -> Option<(Output, Vec<u8>)> {
-        if self.tty {
-            let end = self.waiting.iter().position(|&byte| byte == b'\n')?;
-            return Some((Output::Stdout, self.waiting.drain(..=end).collect()));
-        }
-        let head: [u8; HEAD_BYTES] = self.waiting.get(..HEAD_BYTES)?.try_into().ok()?;
-        let length = u32::from_be_bytes([head[4], head[5], head[6], head[7]]) as usize;
-        if self.waiting.len() < HEAD_BYTES + length {
-            return None;
-        }
-        let output = if head[0] == 2 { Output::Stderr } else { Output::Stdout };
-        let message = self.waiting.drain(..HEAD_BYTES + length).skip(HEAD_BYTES).collect();
-        Some((output, message))
+    /// A message, or as much of a long one as may be kept; whether it is the end of it.
+    fn next_piece(&mut self) -> Option<(Message, BytesMut, bool)> {
+        let (length, is_end, mut message) =
+            if self.tty { self.piece_of_line()? } else { self.piece_of_frame()? };
+        let piece = self.waiting.split_to(length);
+        self.searched = 0;
+        message.left = message.left.saturating_sub(length);
+        let rest = Message { output: message.output, left: message.left, is_new: false };
+        self.message = (!is_end).then_some(rest);
+        Some((message, piece, is_end))
     }
 
-    /// A message; gives back the line that it completes.
-    fn take(&mut self, output: Output, message: &[u8]) -> Option<LogLine> {
-        let (at, rest) = split_time(message);
-        let (details, rest) = if self.details { split_details(rest) } else { (None, rest) };
-        let (rest, complete) = match rest.strip_suffix(b"\n") {
+    fn piece_of_line(&mut self) -> Option<(usize, bool, Message)> {
+        let end = self.waiting[self.searched..].iter().position(|&byte| byte == b'\n');
+        let (length, is_end) = match end {
+            Some(end) => (self.searched + end + 1, true),
+            None => {
+                self.searched = self.waiting.len();
+                (self.searched, false)
+            }
+        };
+        (is_end || length >= LINE_MAX)
+            .then(|| (length, is_end, self.message.take().unwrap_or_else(Message::of_terminal)))
+    }
+
+    fn piece_of_frame(&mut self) -> Option<(usize, bool, Message)> {
+        if self.message.is_none() {
+            if self.waiting.len() < HEAD_BYTES {
+                return None;
+            }
+            let output = if self.waiting[0] == 2 { Output::Stderr } else { Output::Stdout };
+            self.waiting.advance(4);
+            self.message = Some(Message { output, left: self.waiting.get_u32() as usize, is_new: true });
+        }
+        let message = self.message.take()?;
+        let length = message.left.min(self.waiting.len());
+        let is_end = length == message.left;
+        if is_end || length >= LINE_MAX {
+            return Some((length, is_end, message));
+        }
+        self.message = Some(message);
+        None
+    }
+
+    /// A piece of a message; gives back the line that it completes, or makes too long.
+    fn take(&mut self, message: &Message, piece: &[u8], is_end: bool) -> Option<LogLine> {
+        let output = message.output;
+        let (mut at, mut details, mut rest) = (None, None, piece);
+        if message.is_new {
+            (at, rest) = split_time(rest);
+            (details, rest) = if self.details { split_details(rest) } else { (None, rest) };
+        }
+        let (rest, is_complete) = match rest.strip_suffix(b"\n").filter(|_| is_end) {
             Some(rest) => (if self.tty { rest.strip_suffix(b"\r").unwrap_or(rest) } else { rest }, true),
             None => (rest, false),
         };
         let open = &mut self.open[usize::from(output == Output::Stderr)];
-        let line = open.get_or_insert_with(|| LogLine { output, at, details, bytes: Vec::new() });
-        line.bytes.extend_from_slice(rest);
-        if complete { open.take() } else { None }
+        let line = || LogLine { output, at, details, bytes: Vec::new() };
+        let own = open.get_or_insert_with(|| OpenLine { line: line(), is_rest: false });
+        own.line.bytes.extend_from_slice(rest);
+        if is_complete {
+            return open.take()?.into_line();
+        }
+        if own.line.bytes.len() < LINE_MAX {
+            return None;
+        }
+        let rest = LogLine { output, at: own.line.at, details: own.line.details.clone(), bytes: Vec::new() };
+        let long = open.replace(OpenLine { line: rest, is_rest: true });
+        long.map(|long| long.line)
+    }
+}
+
+impl Message {
+    fn of_terminal() -> Self {
+        Self { output: Output::Stdout, left: 0, is_new: true }
+    }
+}
+
+impl OpenLine {
+    /// The line, unless all of it was handed on before.
+    fn into_line(self) -> Option<LogLine> {
+        (!self.is_rest || !self.line.bytes.is_empty()).then_some(self.line)
     }
 }
 
@@ -267,6 +350,43 @@ mod tests {
         assert_eq!(lines[0].text(), "\u{1b}[1mhello\u{1b}[0m");
         let rest = splitter.finish();
         assert_eq!((rest[0].text(), rest[0].at), ("wor".to_owned(), Some(1_795_222_801_000_000_000)));
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_handed_on_in_pieces() {
+        let text = "2026-11-21T01:00:00Z ".to_owned() + &"x".repeat(LINE_MAX * 5 / 2);
+        let ends = [frame(1, &(text.clone() + "\n")), frame(1, &text)];
+        let ends = ends.into_iter().map(|bytes| (false, bytes));
+        let terminal = [text.clone() + "\r\n", text].into_iter().map(|text| (true, text.into_bytes()));
+        for (tty, bytes) in ends.chain(terminal) {
+            let (mut splitter, mut lines) = (Splitter::new(tty, false), Vec::new());
+            for chunk in bytes.chunks(50_000) {
+                lines.extend(splitter.push(chunk));
+                assert!(splitter.waiting.len() < LINE_MAX + 50_000);
+            }
+            assert!(lines.len() >= 2, "{} lines before the end", lines.len());
+            lines.extend(splitter.finish());
+            let length: usize = lines.iter().map(|line| line.bytes.len()).sum();
+            assert_eq!((lines.len(), length), (3, LINE_MAX * 5 / 2), "{tty}");
+            assert!(lines.iter().all(|line| line.at == lines[0].at && line.at.is_some()));
+        }
+    }
+
+    #[test]
+    fn bytes_without_an_end_are_searched_once() {
+        let mut splitter = Splitter::new(true, false);
+        for at in 1..=1_000 {
+            assert_eq!(splitter.push(b"x"), []);
+            assert_eq!(splitter.searched, at);
+        }
+    }
+
+    #[test]
+    fn a_frame_of_four_gigabytes_is_no_reason_to_keep_them() {
+        let mut splitter = Splitter::new(false, false);
+        splitter.push(&[1, 0, 0, 0, 255, 255, 255, 255]);
+        let lines: usize = (0..100).map(|_| splitter.push(&[b'x'; 100_000]).len()).sum();
+        assert!(lines >= 8 && splitter.waiting.len() <= LINE_MAX + 100_000, "{lines}");
     }
 
     #[test]

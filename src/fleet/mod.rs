@@ -24,6 +24,7 @@ pub mod executor;
 #[allow(clippy::disallowed_methods, reason = "an engine of this process, with sockets and a clock")]
 mod fake;
 mod host;
+mod lines;
 pub mod logs;
 mod membership;
 pub mod observer;
@@ -33,13 +34,12 @@ pub mod registry;
 mod runtime_dir;
 mod ssh;
 pub mod transport;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use futures_util::future::join_all;
 
 use crate::inventory::{HostEntry, Inventory};
 use crate::model::{ClusterName, MarkKey, Member, NodeName, StackName, TaskId, TaskSpec, Unreachable};
@@ -62,6 +62,8 @@ pub struct ConnectOptions {
     pub handshake: Duration,
     /// Handshakes at a time; more only makes them all slower.
     pub dials_max: usize,
+    /// Calls in flight over all hosts; the others wait for their turn, and their deadlines with them.
+    pub calls_max: usize,
     /// Send the user's registry credentials to the engines for pulls and look-ups.
     pub with_registry_auth: bool,
     /// Where the sockets go; by default `$XDG_RUNTIME_DIR/stackctl`, else `/tmp/stackctl-<uid>`.
@@ -73,6 +75,7 @@ impl Default for ConnectOptions {
         Self {
             handshake: Duration::from_secs(10),
             dials_max: 16,
+            calls_max: turns::CALLS_MAX,
             with_registry_auth: false,
             runtime_dir: None,
         }
@@ -117,8 +120,12 @@ impl Fleet {
             .iter()
             .map(|(name, entry)| (name.clone(), Arc::new(Host::new(entry.clone(), Arc::clone(&dialer)))))
             .collect::<BTreeMap<_, _>>();
-        // The host keeps its error.
-        join_all(hosts.values().map(|host| async { host.reconnect().await.is_ok() })).await;
+        // Each host keeps its error. Handshakes that wait for each other's turn are late by our own doing.
+        let are_crowded = hosts.len() > options.dials_max;
+        let dial = |_, host: Arc<Host>| async move { host.reconnect().await.map(drop) };
+        let again = |node, host, _| dial(node, host);
+        let is_doubtful = |error: &HostError| error.may_be_ours(are_crowded);
+        turns::ask_all(&hosts, dial, again, is_doubtful).await;
         let membership = Membership {
             hosts,
             members: inventory
@@ -222,6 +229,12 @@ impl Fleet {
         RegisterWriter::new(Arc::clone(&self.inner))
     }
 
+    /// How many times a limit for one look at all hosts is to be granted, since calls wait for their turns.
+    #[must_use]
+    pub fn rounds(&self) -> u32 {
+        self.inner.dialer.turns.rounds(self.inner.membership().hosts.len())
+    }
+
     /// Marks a host as lost: later requests to it fail at once. Each of them also triggers a new dial.
     pub fn mark_lost(&self, node: &NodeName) {
         if let Some(host) = self.inner.host(node) {
@@ -237,7 +250,7 @@ impl Fleet {
 
     /// Ends the connections. Without this the ssh masters end by themselves a minute later.
     pub async fn close(self) {
-        join_all(self.inner.membership().hosts.values().map(|host| host.close())).await;
+        turns::each(self.inner.membership().hosts.values(), |host| host.close()).await;
     }
 }
 

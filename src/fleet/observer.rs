@@ -22,6 +22,7 @@ use super::host::{AskError, Host};
 use super::logs::{self, LogOptions, LogStream};
 use super::probe::Probe;
 use super::registry;
+use super::turns;
 
 /// The tasks of a stack, by node; or that the node is unreachable.
 pub type Looks = BTreeMap<NodeName, Result<Vec<(TaskId, TaskStatus)>, Unreachable>>;
@@ -50,16 +51,17 @@ impl Observer {
     /// inventory.
     pub async fn observe(&self, now: Timestamp) -> Observed {
         let membership = self.inner.membership();
-        let looks = membership.hosts.iter().map(|(name, host)| async move {
-            let view = match self.facts(name, host).await {
+        let ask = |name: NodeName, host: Arc<Host>| async move { self.facts(&name, &host).await };
+        let again = |name: NodeName, host: Arc<Host>, error| async move {
+            if host.is_there().await { self.facts(&name, &host).await } else { Err(error) }
+        };
+        let looks = turns::ask_all(&membership.hosts, ask, again, |error| error.may_be_ours(false)).await;
+        let there = looks.into_iter().map(|(name, facts)| {
+            let member = membership.members[&name].clone();
+            let view = match facts {
                 Ok(facts) => NodeView::Facts(Box::new(facts)),
                 Err(error) => NodeView::Unreachable(error.to_unreachable(now)),
             };
-            (name.clone(), view)
-        });
-        let looks = join_all(looks).await.into_iter();
-        let there = looks.map(|(name, view)| {
-            let member = membership.members[&name].clone();
             (name, ObservedNode { member, view })
         });
         let left = membership.left.iter().map(|(name, (member, why))| {
@@ -94,23 +96,33 @@ impl Observer {
     /// background, so that the others are not delayed.
     pub async fn look(&self, now: Timestamp, stack: &StackName) -> Looks {
         let membership = self.inner.membership();
-        let looks = membership.hosts.iter().map(|(name, host)| async move {
-            let seen = match host.up() {
-                Ok(up) => {
-                    let question = |up: Arc<super::host::Up>| async move {
-                        observe::look(&up.engine.reader, &self.inner.cluster, stack).await
-                    };
-                    host.read(up, question).await
-                }
-                Err(error) => Err(error),
-            };
-            if seen.is_err() {
-                host.reconnect_later();
-            }
-            (name.clone(), seen.map_err(|error| error.to_unreachable(now)))
-        });
+        let ask = |_, host| self.tasks_of(host, stack);
+        let again = |_, host: Arc<Host>, error| async move {
+            if host.is_there().await { self.tasks_of(host, stack).await } else { Err(error) }
+        };
+        let seen = turns::ask_all(&membership.hosts, ask, again, |error| error.may_be_ours(false)).await;
+        let seen =
+            seen.into_iter().map(|(name, seen)| (name, seen.map_err(|error| error.to_unreachable(now))));
         let left = membership.left.iter().map(|(name, (_, why))| (name.clone(), Err(why.clone())));
-        join_all(looks).await.into_iter().chain(left).collect()
+        seen.chain(left).collect()
+    }
+
+    async fn tasks_of(
+        &self,
+        host: Arc<Host>,
+        stack: &StackName,
+    ) -> Result<Vec<(TaskId, TaskStatus)>, HostError> {
+        let question = |up: Arc<super::host::Up>| async move {
+            observe::look(&up.engine.reader, &self.inner.cluster, stack).await
+        };
+        let seen = match host.up() {
+            Ok(up) => host.read(up, question).await,
+            Err(error) => Err(error),
+        };
+        if seen.is_err() {
+            host.reconnect_later();
+        }
+        seen
     }
 
     /// The discovery sources of the inventory.

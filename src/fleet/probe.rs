@@ -47,6 +47,8 @@ impl Probe {
     /// One sign of life within the limit, or why there was none. A connection that is gone is made again
     /// in the background.
     pub async fn sign(&mut self, limit: Duration) -> Result<Sign, String> {
+        // Its limit begins when it has its turn.
+        let _turn = self.host.turns().probe().await;
         let up = self.host.up();
         let address = up.as_ref().ok().and_then(|up| up.address);
         let known = self.direct.flatten();
@@ -58,8 +60,10 @@ impl Probe {
                     return Err(error.to_string());
                 }
             };
-            match up.engine.reader.get::<wire::Version>("/version", limit).await {
-                Ok(_) | Err(CallError::Status { .. } | CallError::Decode(_)) => Ok(()),
+            match up.engine.reader.without_turns().get::<wire::Version>("/version", limit).await {
+                Ok(_) | Err(CallError::Status { .. } | CallError::Decode(_) | CallError::TooLong(_)) => {
+                    Ok(())
+                }
                 Err(error) => {
                     let text = error.to_string();
                     self.host.recover_later(up, error);

@@ -99,7 +99,8 @@ impl RegisterReader {
         labels
     }
 
-    /// Sends a request to a manager. A call that takes too long continues in the background: all of them may
+    /// Sends a request to a manager. It waits for no turn: a lease is not to be lost because many hosts are looked at.
+    /// A call that takes too long continues in the background: all of them may
     /// be repeated, and may arrive late.
     async fn ask<T, F, A>(&self, manager: usize, question: F) -> Result<T, Silent>
     where
@@ -159,7 +160,7 @@ impl ReadRegisters for RegisterReader {
         let path = self.filter(stream);
         let question = move |up: Arc<Up>| {
             let path = path.clone();
-            async move { up.engine.reader.get::<wire::Volumes>(&path, DEFAULT_LIMIT).await }
+            async move { up.engine.reader.for_records().get::<wire::Volumes>(&path, DEFAULT_LIMIT).await }
         };
         let volumes = self.ask(manager, question).await?.volumes.into_iter();
         let register = |mut volume: wire::Volume| {
@@ -186,7 +187,7 @@ impl ReadRegisters for RegisterReader {
         let path = with_query("/volumes", &[("filters", &filters.to_string())]);
         let question = move |up: Arc<Up>| {
             let path = path.clone();
-            async move { up.engine.reader.get::<wire::Volumes>(&path, DEFAULT_LIMIT).await }
+            async move { up.engine.reader.for_records().get::<wire::Volumes>(&path, DEFAULT_LIMIT).await }
         };
         let volumes = self.ask(manager, question).await?.volumes;
         let of = |volume: &wire::Volume| {
@@ -198,8 +199,9 @@ impl ReadRegisters for RegisterReader {
     }
 
     async fn clock(&self, manager: usize) -> Result<Timestamp, Silent> {
-        let question =
-            |up: Arc<Up>| async move { up.engine.reader.get::<wire::Info>("/info", DEFAULT_LIMIT).await };
+        let question = |up: Arc<Up>| async move {
+            up.engine.reader.for_records().get::<wire::Info>("/info", DEFAULT_LIMIT).await
+        };
         let info = self.ask(manager, question).await?;
         let at = info.system_time.parse::<jiff::Timestamp>();
         at.map(|at| Timestamp(at.as_millisecond()))
@@ -243,7 +245,9 @@ impl WriteRegisters for RegisterWriter {
         let body = json!({ "Name": name, "Driver": "local", "Labels": labels });
         let question = move |up: Arc<Up>| {
             let body = body.clone();
-            async move { up.engine.post::<wire::Volume>("/volumes/create", &body, DEFAULT_LIMIT).await }
+            async move {
+                up.engine.for_records().post::<wire::Volume>("/volumes/create", &body, DEFAULT_LIMIT).await
+            }
         };
         let mut there = self.0.ask(manager, question).await?.labels;
         let is_ours = |key: &str| there.get(key).is_none_or(|value| *value == labels[key]);
@@ -257,7 +261,7 @@ impl WriteRegisters for RegisterWriter {
         let path = format!("/volumes/{}", escaped(&self.0.name(stream, place)));
         let question = move |up: Arc<Up>| {
             let path = path.clone();
-            async move { up.engine.delete(&path, DEFAULT_LIMIT).await }
+            async move { up.engine.for_records().delete(&path, DEFAULT_LIMIT).await }
         };
         self.0.ask(manager, question).await
     }

@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Longest base that leaves room for `/<pid>-<n>/<number>.ctl` and ssh's suffix.
 const BASE_BYTES_MAX: usize = 60;
+/// Names below /tmp that are tried: another user may have taken the first ones.
+const BASES_MAX: u32 = 32;
 const LOCK: &str = "lock";
 
 /// A private directory, removed when dropped.
@@ -39,18 +41,35 @@ impl RuntimeDir {
     /// Makes the directory, and removes those that dead programs left.
     pub(super) fn create(wanted: Option<&Path>) -> io::Result<Self> {
         let uid = own_uid()?;
-        let base = match wanted {
-            Some(path) => path.to_owned(),
-            None => default_base(uid),
-        };
+        match wanted {
+            Some(path) => Self::create_in(path, uid),
+            None => Self::create_in_first(&default_bases(uid), uid),
+        }
+    }
+
+    /// Below the first that is ours alone, or can be made so: anyone may make a directory of that name below /tmp.
+    fn create_in_first(bases: &[PathBuf], uid: u32) -> io::Result<Self> {
+        let mut error = io::Error::from(io::ErrorKind::NotFound);
+        for base in bases {
+            match Self::create_in(base, uid) {
+                Ok(made) => return Ok(made),
+                // Of the name that was preferred.
+                Err(other) if base == &bases[0] => error = other,
+                Err(_) => {}
+            }
+        }
+        Err(error)
+    }
+
+    fn create_in(base: &Path, uid: u32) -> io::Result<Self> {
         if base.as_os_str().len() > BASE_BYTES_MAX {
             return Err(io::Error::other(format!("the path {} is too long for sockets", base.display())));
         }
-        make_private(&base, uid)?;
+        make_private(base, uid)?;
         // Held while making and cleaning, so that no other process removes a directory that is being made.
         let door = lock_file(&base.join(LOCK))?;
         door.lock()?;
-        remove_stale(&base);
+        remove_stale(base);
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         loop {
             let name = format!("{}-{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -81,13 +100,16 @@ impl Drop for RuntimeDir {
     }
 }
 
-fn default_base(uid: u32) -> PathBuf {
+/// Where it may be, in order of preference.
+fn default_bases(uid: u32) -> Vec<PathBuf> {
     let short = |path: &PathBuf| path.as_os_str().len() <= BASE_BYTES_MAX && path.is_absolute();
-    std::env::var_os("XDG_RUNTIME_DIR")
+    let own = std::env::var_os("XDG_RUNTIME_DIR")
         .map(|dir| Path::new(&dir).join("stackctl"))
         .filter(short)
-        .filter(|path| path.parent().is_some_and(Path::is_dir))
-        .unwrap_or_else(|| PathBuf::from(format!("/tmp/stackctl-{uid}")))
+        .filter(|path| path.parent().is_some_and(Path::is_dir));
+    let below_tmp = PathBuf::from(format!("/tmp/stackctl-{uid}"));
+    let others = (2..=BASES_MAX).map(|number| PathBuf::from(format!("/tmp/stackctl-{uid}-{number}")));
+    own.into_iter().chain([below_tmp]).chain(others).collect()
 }
 
 /// Our user id, read from a file we create: the standard library has no other way.
@@ -171,6 +193,24 @@ mod tests {
         fs::set_permissions(&base, fs::Permissions::from_mode(0o755)).unwrap();
         let error = RuntimeDir::create(Some(&base)).unwrap_err().to_string();
         assert!(error.ends_with("can be entered by other users"), "{error}");
+    }
+
+    #[test]
+    fn where_a_name_is_taken_by_others_the_next_one_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let bases: Vec<PathBuf> = ["a", "b", "c"].iter().map(|name| folder.path().join(name)).collect();
+        fs::create_dir(&bases[0]).unwrap();
+        fs::set_permissions(&bases[0], fs::Permissions::from_mode(0o777)).unwrap();
+        std::os::unix::fs::symlink("/tmp", &bases[1]).unwrap();
+        let uid = own_uid().unwrap();
+        let made = RuntimeDir::create_in_first(&bases, uid).unwrap();
+        assert!(made.path.starts_with(&bases[2]), "{}", made.path.display());
+        let error = RuntimeDir::create_in_first(&bases[..2], uid).unwrap_err().to_string();
+        assert!(
+            error.contains("/a can be entered by other users"),
+            "of the name that was preferred: {error}"
+        );
+        assert!(default_bases(uid).contains(&PathBuf::from(format!("/tmp/stackctl-{uid}-2"))));
     }
 
     #[test]

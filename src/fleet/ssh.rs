@@ -7,7 +7,7 @@
 //! Because it is the user's own ssh, their configuration, agent, jump hosts and hardware keys all work.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read as _};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -17,15 +17,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use openssh::{Child, ChildStdin, ChildStdout, ForwardType, Session};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::ConnectOptions;
 use super::error::HostError;
 use super::runtime_dir::{Paths, RuntimeDir};
 use super::transport::{Open, Opening};
+use super::turns::Turns;
 use crate::http::stream;
 use crate::inventory::{Address, Inventory, KnownHosts};
 use crate::model::shell::quoted;
@@ -41,6 +43,8 @@ const ALIVE_COUNT_MAX: u64 = 3;
 const FORWARDED_STREAMS_MAX: usize = 64;
 /// Streams through `docker system dial-stdio`; sshd's MaxSessions is 10, and probes need one too.
 const STDIO_STREAMS_MAX: usize = 8;
+/// For the words of a host, of which a few lines are read.
+const WORDS_MAX: u64 = 64 << 10;
 /// For one small command over a connection that stands.
 const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 
@@ -54,6 +58,8 @@ pub(super) struct Dialer {
     /// Upper bound for one handshake.
     handshake: Duration,
     gate: Semaphore,
+    /// The turns of all calls of the fleet.
+    pub turns: Turns,
 }
 
 impl Dialer {
@@ -67,6 +73,7 @@ impl Dialer {
             known_hosts_file: inventory.known_hosts_file.clone(),
             handshake: options.handshake,
             gate: Semaphore::new(options.dials_max.max(1)),
+            turns: Turns::new(options.calls_max),
         }
     }
 
@@ -92,11 +99,11 @@ impl Dialer {
             Ok(Ok(status)) => status,
         };
         if !ended.success() {
-            let log = tokio::fs::read_to_string(&paths.log).await.unwrap_or_default();
+            let log = beginning(&paths.log);
             return Err(words::explain(&log, &target, self.handshake));
         }
         let session = Session::resume_mux(paths.control.clone().into(), None);
-        Ok(Master { session, target, paths })
+        Ok(Master { session, target, paths, turns: self.turns.clone() })
     }
 
     #[expect(clippy::disallowed_methods, reason = "connections are made by the ssh program")]
@@ -202,6 +209,7 @@ pub(super) struct Master {
     session: Session,
     pub target: Target,
     paths: Paths,
+    turns: Turns,
 }
 
 impl fmt::Debug for Master {
@@ -232,6 +240,7 @@ impl Master {
     pub(super) async fn forward(&self, remote: &Path) -> Result<PathBuf, HostError> {
         let local = &self.paths.socket;
         let _ = std::fs::remove_file(local);
+        let _turn = self.turns.call().await;
         let request = self.session.request_port_forward(ForwardType::Local, &**local, remote);
         match timeout(COMMAND_LIMIT, request).await {
             Ok(Ok(())) => Ok(local.clone()),
@@ -242,10 +251,15 @@ impl Master {
 
     /// The address at which we reached the host, which becomes `node.ip`, and the port of its sshd.
     pub(super) async fn address(&self) -> Option<SocketAddr> {
-        let text = self.shell("echo $SSH_CONNECTION").await?;
+        let text = self.shell("echo $SSH_CONNECTION", COMMAND_LIMIT).await.ok()??;
         let mut words = text.split_whitespace().skip(2);
         let ip: IpAddr = words.next()?.parse().ok()?;
         Some(SocketAddr::new(ip, words.next()?.parse().ok()?))
+    }
+
+    /// Whether the host says anything within a limit, be it no.
+    pub(super) async fn answers_within(&self, limit: Duration) -> bool {
+        self.shell("true", limit).await.is_ok()
     }
 
     /// Inspects the engine's socket on the host itself.
@@ -257,7 +271,7 @@ impl Master {
              grep -qe \" $s\\$\" -e \" $(readlink -f \"$s\")\\$\" /proc/net/unix && echo listening; \
              command -v docker >/dev/null && echo cli; true"
         );
-        let text = self.shell(&script).await?;
+        let text = self.shell(&script, COMMAND_LIMIT).await.ok()??;
         let has = |word: &str| text.lines().skip(1).any(|line| line == word);
         Some(SocketProbe {
             user: text.lines().next().unwrap_or_default().to_owned(),
@@ -270,14 +284,14 @@ impl Master {
 
     /// Whether sshd reported that it forwards no sockets. OpenSSH up to 9.2 at least does not: to us its
     /// refusal looks like an engine that is down.
-    #[expect(clippy::disallowed_methods, reason = "ssh tells why it failed in a file")]
     pub(super) fn forwarding_was_refused(&self) -> bool {
-        let log = std::fs::read_to_string(&self.paths.log).unwrap_or_default();
+        let log = beginning(&self.paths.log);
         log.contains("administratively prohibited")
     }
 
     /// Whether the connection is still open.
     pub(super) async fn is_alive(&self) -> bool {
+        let _turn = self.turns.call().await;
         matches!(timeout(COMMAND_LIMIT, self.session.check()).await, Ok(Ok(())))
     }
 
@@ -297,12 +311,30 @@ impl Master {
         HostError::ConnectionLost { host: self.target.host.clone() }
     }
 
-    async fn shell(&self, script: &str) -> Option<String> {
+    /// What a small script prints; of a host that never stops printing, the beginning.
+    async fn shell(&self, script: &str, limit: Duration) -> Result<Option<String>, Elapsed> {
+        let _turn = self.turns.call().await;
         let mut command = self.session.command("sh");
         command.arg("-c").arg(script).stdin(openssh::Stdio::null()).stderr(openssh::Stdio::null());
-        let output = timeout(COMMAND_LIMIT, command.output()).await.ok()?.ok()?;
-        Some(String::from_utf8_lossy(&output.stdout).into_owned())
+        command.stdout(openssh::Stdio::piped());
+        let output = async {
+            let mut child = command.spawn().await.ok()?;
+            let mut text = Vec::new();
+            let _end = child.stdout().take()?.take(WORDS_MAX).read_to_end(&mut text).await.ok()?;
+            Some(String::from_utf8_lossy(&text).into_owned())
+        };
+        timeout(limit, output).await
     }
+}
+
+/// The beginning of a file of words, which may be a host's.
+#[expect(clippy::disallowed_methods, reason = "ssh tells why it failed in a file")]
+fn beginning(path: &Path) -> String {
+    let mut text = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(WORDS_MAX).read_to_end(&mut text));
+    // Without it there are no words.
+    let _none = read;
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// An error with its sources, for the few whose own message is empty.

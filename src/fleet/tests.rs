@@ -215,6 +215,43 @@ async fn a_network_is_ours_or_refused() {
 }
 
 #[tokio::test]
+async fn a_network_whose_id_begins_with_the_name_is_another_one() {
+    let world = world(|line, _| {
+        let other = json!({ "Name": "other", "Id": "cafe01", "Labels": { labels::CLUSTER: "prod" } });
+        (line == "GET /networks/cafe").then(|| Answer::ok(other))
+    })
+    .await;
+    assert_eq!(world.run(What::RemoveNetwork { name: "cafe".into() }).await, Outcome::Done);
+    assert_eq!(world.engine.asked(), ["GET /networks/cafe"], "nothing is removed");
+    let networks = [("cafe".to_owned(), Box::default())].into();
+    let spec = TaskSpec { image: "web:1".into(), networks, ..TaskSpec::default() };
+    let task = Arc::new(plan(spec, Slot::Replica(1), Vec::new()));
+    let failure = world.failure(What::CreateTask { task }).await;
+    assert_eq!(failure.code, "stackctl::docker::network_missing");
+    assert_eq!(world.engine.asked(), ["GET /networks/cafe"], "nothing is joined");
+}
+
+#[tokio::test]
+async fn a_pull_whose_line_has_no_end_fails() {
+    let line: &'static str = "x".repeat(5 << 20).leak();
+    let world =
+        world(move |ask, _| ask.starts_with("POST /images/create").then_some(Answer::Lines(line))).await;
+    let failure = world.failure(What::PullImage { image: "web:1".into() }).await;
+    assert!(failure.message.contains("`POST /images/create` sends a line of more than 4 MiB"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_lone_host_that_hangs_up_is_asked_twice() {
+    let tries = AtomicUsize::new(0);
+    let world = world(move |line, _| {
+        let is_first = line == "GET /version" && tries.fetch_add(1, Ordering::SeqCst) < 2;
+        is_first.then_some(Answer::HangUp)
+    })
+    .await;
+    assert_eq!(world.fleet.errors().len(), 0, "{:?}", world.fleet.errors());
+}
+
+#[tokio::test]
 async fn a_pull_that_fails_in_its_stream_has_failed() {
     let world = world(|line, _| {
         line.starts_with("POST /images/create").then_some(Answer::Lines(

@@ -5,6 +5,8 @@
 //! in its own newest dialect. The version is put in here, once, for bollard's calls and ours alike.
 //!
 //! A request is sent a second time only if that cannot do harm: when it never left, or when it reads.
+//!
+//! The bytes of an answer are counted where they come in, by whatever they are read: one host must not take the memory of all.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,6 +14,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::Stream as Frames;
@@ -20,10 +23,17 @@ use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Uri};
 use http_body_util::{Either, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::turns::{Turn, Turns};
 use crate::http::client::{self, Sender};
 use crate::http::stream::Stream;
+
+/// For an answer that is read to its end: some ten thousand containers with all their labels.
+pub const ANSWER_MAX: u64 = 64 << 20;
+/// For a list of records, which hold whole releases: as much as from other ledgers.
+const RECORDS_MAX: u64 = 256 << 20;
 
 /// Opening a stream, some day.
 pub type Opening<'a> = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send + 'a>>;
@@ -59,14 +69,113 @@ pub enum TransportError {
     Malformed(String),
 }
 
+/// An answer that is longer than it may be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{call}` is answered with more than {} MiB", max >> 20)]
+pub struct TooLong {
+    /// `GET /containers/json`.
+    pub call: String,
+    /// The limit in bytes.
+    pub max: u64,
+}
+
+impl TooLong {
+    /// The reason for an error, if it is this one.
+    #[must_use]
+    pub fn behind(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            let found = within.and_then(|within| within.downcast_ref::<Self>());
+            if let Some(found) = found.or_else(|| error.downcast_ref::<Self>()) {
+                return Some(found.clone());
+            }
+            next = error.source();
+        }
+        None
+    }
+}
+
+/// How much of an answer may still come over a connection.
+#[derive(Debug, Default)]
+struct Meter(Mutex<Allowance>);
+
+#[derive(Debug, Default)]
+struct Allowance {
+    call: String,
+    max: u64,
+    left: u64,
+}
+
+impl Meter {
+    /// The next answer is to this call, and may be so long.
+    fn begin(&self, call: String, max: u64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Allowance { call, max, left: max };
+    }
+
+    fn take(&self, bytes: usize) -> Result<(), TooLong> {
+        let mut allowance = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = allowance.left.checked_sub(bytes as u64);
+        allowance.left = left.unwrap_or_default();
+        left.map(|_| ()).ok_or_else(|| TooLong { call: allowance.call.clone(), max: allowance.max })
+    }
+}
+
+/// A stream whose bytes are counted as they come in.
+struct Metered {
+    stream: Stream,
+    meter: Arc<Meter>,
+}
+
+impl AsyncRead for Metered {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if let Poll::Ready(Ok(())) = read {
+            self.meter.take(buf.filled().len() - before).map_err(io::Error::other)?;
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Metered {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
 /// Calls by `METHOD /path/{}`.
 #[derive(Debug, Default)]
 pub struct CallCounts(Mutex<BTreeMap<String, u64>>);
 
 impl CallCounts {
-    fn add(&self, method: &Method, path: &str) {
+    fn add(&self, call: &str) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(format!("{method} {}", template(path))).or_default() += 1;
+        *counts.entry(call.to_owned()).or_default() += 1;
     }
 
     /// What was counted so far.
@@ -106,11 +215,20 @@ impl fmt::Debug for Fence {
 pub struct Transport {
     pool: Arc<Pool>,
     fence: Option<Fence>,
+    /// Calls wait for these; those of the ledger for none.
+    turns: Option<Turns>,
+    answer_max: u64,
+}
+
+/// A connection that carries one request after the other.
+struct Kept {
+    sender: Sender<Body>,
+    meter: Arc<Meter>,
 }
 
 struct Pool {
     opener: Arc<dyn Open>,
-    idle: Mutex<Vec<Sender<Body>>>,
+    idle: Mutex<Vec<Kept>>,
     slots: Arc<Semaphore>,
     prefix: OnceLock<String>,
     counts: Arc<CallCounts>,
@@ -125,16 +243,42 @@ impl fmt::Debug for Pool {
 impl Transport {
     /// A pool with nothing in it yet.
     #[must_use]
-    pub fn new(opener: Arc<dyn Open>, counts: Arc<CallCounts>) -> Self {
+    pub(super) fn new(opener: Arc<dyn Open>, counts: Arc<CallCounts>, turns: Turns) -> Self {
         let slots = Arc::new(Semaphore::new(opener.streams_max()));
         let pool = Pool { opener, idle: Mutex::default(), slots, prefix: OnceLock::new(), counts };
-        Self { pool: Arc::new(pool), fence: None }
+        Self { pool: Arc::new(pool), fence: None, turns: Some(turns), answer_max: ANSWER_MAX }
     }
 
     /// The same pool for a writer that sends changes only while the fence is open.
     #[must_use]
     pub fn fenced(&self, fence: Fence) -> Self {
-        Self { pool: Arc::clone(&self.pool), fence: Some(fence) }
+        Self { fence: Some(fence), ..self.clone() }
+    }
+
+    /// The same pool for calls that wait for no turn: heartbeats of leases, and what has a turn already.
+    #[must_use]
+    pub fn without_turns(&self) -> Self {
+        Self { turns: None, ..self.clone() }
+    }
+
+    /// The same pool for the ledger's records.
+    #[must_use]
+    pub fn for_records(&self) -> Self {
+        Self { answer_max: RECORDS_MAX, ..self.without_turns() }
+    }
+
+    /// The same pool for answers without an end, whose reader keeps nothing of them.
+    #[must_use]
+    pub fn endless(&self) -> Self {
+        Self { answer_max: u64::MAX, ..self.clone() }
+    }
+
+    /// Waits for the turn of one call, which is to be held until it is answered.
+    pub(super) async fn turn(&self) -> Option<Turn> {
+        match &self.turns {
+            Some(turns) => Some(turns.call().await),
+            None => None,
+        }
     }
 
     /// From now on every path begins with `/v<version>`. The first call decides.
@@ -154,24 +298,26 @@ impl Transport {
         if let Some(lease) = fence.and_then(|fence| fence.lease.clone()) {
             request.headers_mut().insert(LEASE, lease);
         }
-        self.pool.counts.add(request.method(), request.uri().path());
+        let call = format!("{} {}", request.method(), template(request.uri().path()));
+        self.pool.counts.add(&call);
         let mut spare = repeatable(&request);
         let slots = Arc::clone(&self.pool.slots);
         let permit = slots.acquire_owned().await.expect("the semaphore is never closed");
         loop {
             let kept = self.pool.take_idle();
             let fresh = kept.is_none();
-            let mut sender = match kept {
-                Some(sender) => sender,
+            let Kept { mut sender, meter } = match kept {
+                Some(kept) => kept,
                 None => self.pool.open().await?,
             };
             // At the last moment: a permit, a stream or a connection may have been waited for.
             if fence.is_some_and(|fence| !(fence.is_open)()) {
                 return Err(TransportError::Fenced);
             }
+            meter.begin(call.clone(), self.answer_max);
             match sender.try_send_request(request).await {
                 Ok(response) => {
-                    self.pool.give_back(sender, permit);
+                    self.pool.give_back(Kept { sender, meter }, permit);
                     return Ok(response);
                 }
                 Err(mut failed) => match (failed.take_message(), spare.take()) {
@@ -189,32 +335,35 @@ impl Transport {
 }
 
 impl Pool {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Sender<Body>>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Kept>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_idle(&self) -> Option<Sender<Body>> {
+    fn take_idle(&self) -> Option<Kept> {
         let mut idle = self.idle();
-        while let Some(sender) = idle.pop() {
-            if sender.is_ready() {
-                return Some(sender);
+        while let Some(kept) = idle.pop() {
+            if kept.sender.is_ready() {
+                return Some(kept);
             }
         }
         None
     }
 
-    async fn open(&self) -> Result<Sender<Body>, TransportError> {
+    async fn open(&self) -> Result<Kept, TransportError> {
         let stream = self.opener.open().await.map_err(TransportError::Open)?;
-        client::handshake(stream).await.map_err(TransportError::Http)
+        let meter = Arc::new(Meter::default());
+        let stream = Metered { stream, meter: Arc::clone(&meter) };
+        let sender = client::handshake(Box::new(stream)).await.map_err(TransportError::Http)?;
+        Ok(Kept { sender, meter })
     }
 
     /// Keeps the connection once the body of its answer is read to the end. The permit goes along, so
     /// that there are never more streams than the link can carry.
-    fn give_back(self: &Arc<Self>, mut sender: Sender<Body>, permit: OwnedSemaphorePermit) {
+    fn give_back(self: &Arc<Self>, mut kept: Kept, permit: OwnedSemaphorePermit) {
         let pool = Arc::clone(self);
         tokio::spawn(async move {
-            if sender.ready().await.is_ok() {
-                pool.idle().push(sender);
+            if kept.sender.ready().await.is_ok() {
+                pool.idle().push(kept);
             }
             drop(permit);
         });

@@ -1,5 +1,10 @@
 //! A server for a few clients: so many connections at a time, and an end for each that takes too long.
+//!
+//! When there are too many, the one that has been there longest ends: an ordinary request takes milliseconds, so it is
+//! the slow ones that go, and they cannot keep a short request out. Rejected: so many for each address, since behind a
+//! proxy all have one.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +19,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 /// The type of a handler's answer.
@@ -23,13 +28,12 @@ pub type Answer = Response<Full<Bytes>>;
 /// Limits on a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at a time. Others wait until one ends.
+    /// Connections at a time. One more ends the oldest.
     pub connections_max: usize,
     /// For the head of a request.
     pub head: Duration,
-    /// For a whole connection, which then carries one request. Without it a connection may carry more of
-    /// them, one after the other, for as long as it likes.
-    pub whole: Option<Duration>,
+    /// For a whole connection, which carries one request.
+    pub whole: Duration,
 }
 
 /// A server, until this is dropped.
@@ -55,17 +59,21 @@ impl Server {
         let mut server = JoinSet::new();
         server.spawn(async move {
             let mut connections = JoinSet::new();
+            let mut by_age: VecDeque<AbortHandle> = VecDeque::new();
             loop {
-                while connections.len() >= limits.connections_max {
-                    connections.join_next().await;
-                }
                 // Out of files, say: the client may come again.
                 let Ok((stream, _)) = listener.accept().await else {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 };
                 while connections.try_join_next().is_some() {}
-                connections.spawn(serve(stream, limits, answer.clone()));
+                by_age.retain(|one| !one.is_finished());
+                while by_age.len() >= limits.connections_max
+                    && let Some(oldest) = by_age.pop_front()
+                {
+                    oldest.abort();
+                }
+                by_age.push_back(connections.spawn(serve(stream, limits, answer.clone())));
             }
         });
         Ok(Self { at, _connections: server })
@@ -89,12 +97,10 @@ where
         async move { Ok::<_, Infallible>(answering.await) }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.head).keep_alive(limits.whole.is_none());
+    http.timer(TokioTimer::new()).header_read_timeout(limits.head).keep_alive(false);
     let connection = http.serve_connection(TokioIo::new(stream), answer);
-    match limits.whole {
-        None => drop(connection.await),
-        Some(whole) => drop(timeout(whole, connection).await),
-    }
+    // What is over or too slow is dropped alike.
+    let _ended = timeout(limits.whole, connection).await;
 }
 
 /// An answer of words.
@@ -110,4 +116,61 @@ pub fn answer(status: StatusCode, kind: &'static str, text: String) -> Answer {
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    async fn asked(at: SocketAddr) -> String {
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    /// With limits of hours, so that time is no help.
+    #[tokio::test]
+    async fn slow_clients_keep_no_other_out() {
+        const HOUR: Duration = Duration::from_secs(3600);
+        let limits = Limits { connections_max: 4, head: HOUR, whole: HOUR };
+        let long = || plain(StatusCode::OK, "x".repeat(16 << 20));
+        let answer = move |request: Request<Incoming>| {
+            ready(if request.uri().path() == "/metrics" {
+                long()
+            } else {
+                plain(StatusCode::OK, "ok".into())
+            })
+        };
+        let server = Server::listen("127.0.0.1:0".parse().unwrap(), limits, answer).await.unwrap();
+        let mut slow = Vec::new();
+        for request in ["GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n", "GET /heal", ""].iter().cycle().take(30) {
+            let mut stream = TcpStream::connect(server.at()).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            slow.push(stream);
+        }
+        for _ in 0..3 {
+            let answered = timeout(Duration::from_secs(60), asked(server.at())).await.expect("an answer");
+            assert!(answered.ends_with("\r\n\r\nok"), "{answered}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_ends_in_time() {
+        let limits =
+            Limits { connections_max: 4, head: Duration::from_millis(50), whole: Duration::from_millis(100) };
+        let answer = |_: Request<Incoming>| ready(plain(StatusCode::OK, "x".repeat(16 << 20)));
+        let server = Server::listen("127.0.0.1:0".parse().unwrap(), limits, answer).await.unwrap();
+        let mut slow = TcpStream::connect(server.at()).await.unwrap();
+        slow.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let mut bytes = Vec::new();
+        let _reset = slow.read_to_end(&mut bytes).await;
+        assert!(bytes.len() < 16 << 20, "all of it was there after its time");
+    }
 }

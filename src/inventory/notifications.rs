@@ -24,7 +24,7 @@ const KEYS: [&str; 11] = [
 ];
 
 /// The types of events.
-pub const TYPES: [&str; 19] = [
+pub const TYPES: [&str; 20] = [
     "leading",
     "standing_by",
     "lead_lost",
@@ -44,6 +44,7 @@ pub const TYPES: [&str; 19] = [
     "release_began",
     "release_ended",
     "ledger_trouble",
+    "task_panicked",
 ];
 
 /// The default interval between repeated alerts.

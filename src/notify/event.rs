@@ -34,11 +34,7 @@ impl Event {
         value["who"] = json!(who);
         let words = clean(&news.words()).into_owned();
         value["text"] = json!(words);
-        let mut level = match news.level() {
-            "error" => Level::Error,
-            "warning" => Level::Warning,
-            _ => Level::Info,
-        };
+        let mut level = level(news);
         let of_stack = |stack: &StackName| format!("stack {stack}");
         let (mut trouble, mut recovered, mut stack) = (None, None, None);
         match news {
@@ -90,7 +86,9 @@ impl Event {
             }
             ClusterEvent::Acted(action) => stack = Some(action.stack.clone()),
             ClusterEvent::Task { stack: of, .. } => stack = Some(of.clone()),
+            ClusterEvent::TaskPanicked { task, .. } => trouble = Some((task.clone(), String::new())),
             ClusterEvent::StandingBy { .. }
+            | ClusterEvent::LinesDropped { .. }
             | ClusterEvent::OperationBegan { .. }
             | ClusterEvent::OperationEnded { .. }
             | ClusterEvent::Stopping => {}
@@ -163,6 +161,14 @@ impl Gate {
         }
         self.reported.insert(trouble, event.at);
         true
+    }
+}
+
+fn level(news: &ClusterEvent) -> Level {
+    match news.level() {
+        "error" => Level::Error,
+        "warning" => Level::Warning,
+        _ => Level::Info,
     }
 }
 

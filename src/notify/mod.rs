@@ -9,11 +9,13 @@ mod event;
 mod webhook;
 
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
@@ -25,6 +27,7 @@ use crate::inventory::notifications::{Notification, Target};
 use crate::inventory::{Env, Inventory};
 use crate::process_group;
 use crate::reconcile::ClusterEvent;
+use crate::words::of_panic;
 
 use event::{Event, Gate};
 use webhook::{Webhook, delivery};
@@ -182,7 +185,9 @@ async fn work(
             counts.held_back.fetch_add(1, Ordering::Relaxed);
             continue;
         }
-        match deliver(&rule, &sending, &event).await {
+        // One that panics must not be the target's last.
+        let delivered = AssertUnwindSafe(deliver(&rule, &sending, &event)).catch_unwind().await;
+        match delivered.unwrap_or_else(|said| Err(format!("stackctl panicked: {}", of_panic(&*said)))) {
             Ok(()) => {
                 counts.sent.fetch_add(1, Ordering::Relaxed);
                 is_failing = false;

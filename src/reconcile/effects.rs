@@ -1,24 +1,25 @@
 //! How the commands of a supervisor are carried out: each that takes time is a task, and ends with one input.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::timeout;
 
 use super::event::ClusterEvent;
 use super::heal::{LoopContext, heal};
-use super::host_watcher::{HostReport, HostWatcher};
+use super::host_watcher::{self, HostReport, HostWatcher};
 use super::leader::{Elected, Led, take_lead};
 use super::records;
 use super::release::release;
 use super::supervisor::work::Healed;
 use super::supervisor::{Command, Input, Look, Named, Roster, TakenOver};
+use super::tasks::{self, Panicked, Tasks};
 use crate::discover::Found;
-use crate::engine::{ClusterReader, node_records};
+use crate::engine::{ClusterReader, Pulse, node_records};
 use crate::fleet::Fleet;
 use crate::ledger::nodes::NodeRecords;
 use crate::ledger::{ReadRegisters as _, Written};
@@ -37,6 +38,8 @@ type Channel<T> = (UnboundedSender<T>, UnboundedReceiver<T>);
 #[derive(Debug)]
 pub(super) struct Effects {
     context: Arc<LoopContext>,
+    /// Of the loop's turns, for its lead.
+    pulse: Pulse,
     /// What is heard before anything new is waited for.
     at_hand: VecDeque<Input>,
     lead: Option<Led>,
@@ -48,9 +51,7 @@ pub(super) struct Effects {
     pub(super) hears: UnboundedReceiver<HostReport>,
     pub(super) written: Option<Receiver<Written>>,
     pub(super) declarations: Option<watch::Receiver<Declarations>>,
-    pub(super) tasks: JoinSet<Input>,
-    /// What is heard of a task that is aborted or breaks off.
-    instead: BTreeMap<Id, Input>,
+    pub(super) tasks: Tasks,
     look: Option<AbortHandle>,
     pub(super) asks: JoinSet<Asked>,
     /// What the sources named last.
@@ -62,6 +63,7 @@ pub(super) struct Effects {
 impl Effects {
     pub(super) fn new(context: Arc<LoopContext>) -> Self {
         Self {
+            pulse: Pulse::new(context.clock),
             context,
             at_hand: VecDeque::new(),
             lead: None,
@@ -71,8 +73,7 @@ impl Effects {
             hears: unbounded_channel().1,
             written: None,
             declarations: None,
-            tasks: JoinSet::new(),
-            instead: BTreeMap::new(),
+            tasks: Tasks::default(),
             look: None,
             asks: JoinSet::new(),
             found: None,
@@ -90,7 +91,7 @@ impl Effects {
         match command {
             Command::TakeLead { patience_ms, after_ms } => {
                 let (context, others) = (Arc::clone(&self.context), self.others.0.clone());
-                self.leads.spawn(take_lead(context, patience_ms, after_ms, others));
+                self.leads.spawn(take_lead(context, patience_ms, after_ms, others, self.pulse.clone()));
             }
             Command::CancelLead => self.leads.abort_all(),
             Command::ReturnLead => self.return_lead(),
@@ -111,16 +112,11 @@ impl Effects {
             Command::MarkHostLost(node) => fleet.mark_lost(&node),
             Command::Look { limit_ms } => self.look(limit_ms),
             Command::AbortLook => self.look.iter().for_each(AbortHandle::abort),
-            Command::ListStacks => {
-                let context = Arc::clone(&self.context);
-                self.begin(Input::Listed(Err(BROKE_OFF.to_owned())), async move {
-                    records::tend_nodes(&context).await;
-                    Input::Listed(context.reading.stacks().await.map_err(|error| error.to_string()))
-                });
-            }
+            Command::ListStacks => self.list_stacks(),
             Command::ReadStack(stack) => {
                 let context = Arc::clone(&self.context);
-                self.begin(Input::Read(stack.clone(), Err(BROKE_OFF.to_owned())), async move {
+                let instead = Input::Read(stack.clone(), Err(BROKE_OFF.to_owned()));
+                self.tasks.begin("reading the records of a stack", instead, async move {
                     let known = records::settled(&context, &stack).await;
                     Input::Read(stack, known.map(Box::new).map_err(|error| error.to_string()))
                 });
@@ -137,14 +133,14 @@ impl Effects {
             Command::Heal(job) => {
                 let (context, stack) = (Arc::clone(&self.context), job.stack.clone());
                 let (stop, tell) = (self.stop_work.subscribe(), self.said.0.clone());
-                self.begin(broke_off(&stack), async move {
+                self.tasks.begin("a heal", broke_off(&stack), async move {
                     Input::Worked(stack, heal(context, job, stop, tell).await)
                 });
             }
             Command::Release(task) => {
                 let (context, stack) = (Arc::clone(&self.context), task.stack.clone());
                 let (stop, tell) = (self.stop_work.subscribe(), self.said.0.clone());
-                self.begin(broke_off(&stack), async move {
+                self.tasks.begin("a release", broke_off(&stack), async move {
                     Input::Worked(stack, release(context, task, stop, tell).await)
                 });
             }
@@ -165,15 +161,10 @@ impl Effects {
         }
     }
 
-    /// Begins a task; `instead` is heard if it is aborted or breaks off.
-    fn begin(&mut self, instead: Input, task: impl Future<Output = Input> + Send + 'static) -> AbortHandle {
-        let handle = self.tasks.spawn(task);
-        self.instead.insert(handle.id(), instead);
-        handle
-    }
-
     /// What is known already: the lead is gone, or what the work had to log before it ended.
     pub(super) fn at_hand(&mut self) -> Option<Input> {
+        // Asked for once a turn.
+        self.pulse.beat();
         if let Some(lead) = &mut self.lead
             && lead.is_lost()
         {
@@ -182,42 +173,65 @@ impl Effects {
         self.at_hand.pop_front()
     }
 
-    pub(super) fn ended(&mut self, ended: Result<(Id, Input), JoinError>) -> Input {
-        let input = match ended {
-            Ok((id, input)) => {
-                self.instead.remove(&id);
-                input
-            }
-            Err(error) => self.instead.remove(&error.id()).unwrap_or(Input::Tick),
-        };
+    pub(super) fn ended(&mut self, (input, panicked): (Input, Option<Panicked>)) -> Input {
         // What it did is logged before its end.
         while let Ok((at, news)) = self.said.1.try_recv() {
             self.at_hand.push_back(Input::Said(at, news));
         }
+        self.panicked(panicked);
         self.at_hand.push_back(input);
         self.at_hand.pop_front().unwrap_or(Input::Tick)
     }
 
-    pub(super) fn elected(&mut self, elected: Option<Elected>) -> Input {
+    /// A fault of this program: counted, logged, and no reason to leave a stack alone.
+    fn panicked(&mut self, panicked: Option<Panicked>) {
+        let now = self.now();
+        let said = panicked.map(|Panicked { task, why }| ClusterEvent::TaskPanicked { task, why });
+        self.at_hand.extend(said.map(|news| Input::Said(now, news)));
+    }
+
+    /// What was heard of a host.
+    pub(super) fn heard(&mut self, heard: HostReport) -> Input {
+        match heard {
+            HostReport::Panicked(node, why) => {
+                let task = format!("listening to node {node}");
+                Input::Said(self.now(), ClusterEvent::TaskPanicked { task, why })
+            }
+            heard => host_watcher::signal(heard).map_or(Input::Tick, Input::Host),
+        }
+    }
+
+    pub(super) fn elected(&mut self, elected: Result<Elected, JoinError>) -> Input {
         // Whom it waited for is logged before it is the leader.
         while let Ok((id, leader)) = self.others.1.try_recv() {
             self.at_hand.push_back(Input::LeadElsewhere { id, leader });
         }
         self.at_hand.push_back(match elected {
-            Some(Elected::Leader(lead)) => {
+            Ok(Elected::Leader(lead)) => {
                 self.lead = Some(lead);
                 Input::LeadTaken
             }
-            Some(Elected::Refused) => Input::LeadRefused,
-            Some(Elected::Failed(why)) => Input::LeadFailed(why),
-            None => Input::LeadFailed(BROKE_OFF.to_owned()),
+            Ok(Elected::Refused) => Input::LeadRefused,
+            Ok(Elected::Failed(why)) => Input::LeadFailed(why),
+            Err(error) => {
+                let panicked = tasks::panicked("taking the lead", error);
+                Input::LeadFailed(panicked.map_or_else(|| BROKE_OFF.to_owned(), |panicked| panicked.why))
+            }
         });
         self.at_hand.pop_front().unwrap_or(Input::Tick)
     }
 
+    fn list_stacks(&mut self) {
+        let (context, instead) = (Arc::clone(&self.context), Input::Listed(Err(BROKE_OFF.to_owned())));
+        self.tasks.begin("reading the list of stacks", instead, async move {
+            records::tend_nodes(&context).await;
+            Input::Listed(context.reading.stacks().await.map_err(|error| error.to_string()))
+        });
+    }
+
     fn return_lead(&mut self) {
         let lead = self.lead.take();
-        self.begin(Input::LeadReturned, async move {
+        self.tasks.begin("returning the lead", Input::LeadReturned, async move {
             if let Some(lead) = lead {
                 lead.give_back().await;
             }
@@ -227,8 +241,7 @@ impl Effects {
 
     fn end_term(&mut self) {
         // Dropped: what is still under way is cut off, and nothing of it is heard.
-        (self.tasks, self.asks) = (JoinSet::new(), JoinSet::new());
-        self.instead.clear();
+        (self.tasks, self.asks) = (Tasks::default(), JoinSet::new());
         self.at_hand.clear();
         (self.host_watcher, self.hears) = (None, unbounded_channel().1);
         (self.written, self.declarations, self.look, self.found) = (None, None, None, None);
@@ -237,8 +250,8 @@ impl Effects {
 
     fn look(&mut self, limit_ms: i64) {
         let context = Arc::clone(&self.context);
-        let limit = Duration::from_millis(limit_ms.unsigned_abs());
-        let handle = self.begin(Input::Looked(None), async move {
+        let limit = Duration::from_millis(limit_ms.unsigned_abs()).saturating_mul(context.fleet.rounds());
+        let handle = self.tasks.begin("a look at the hosts", Input::Looked(None), async move {
             let observer = context.fleet.observer().non_blocking();
             let cluster_reader =
                 ClusterReader { observer: &observer, ledger: &context.reading, new_key: &context.me.new_key };
@@ -262,8 +275,11 @@ impl Effects {
         });
     }
 
-    pub(super) fn hosts_named(&mut self, asked: Option<Asked>) -> Input {
-        let asked = asked.unwrap_or_else(|| Err("the sources of hosts could not be asked".to_owned()));
+    pub(super) fn hosts_named(&mut self, asked: Result<Asked, JoinError>) -> Input {
+        let asked = asked.unwrap_or_else(|error| {
+            self.panicked(tasks::panicked("asking the sources of hosts", error));
+            Err("the sources of hosts could not be asked".to_owned())
+        });
         Input::HostsNamed(asked.map(|(found, records)| {
             let source = |member: &Member| member.found_by.clone().unwrap_or_default();
             let hosts = found.iter().map(|(name, entry)| (name.clone(), source(&entry.member))).collect();

@@ -168,6 +168,10 @@ fn take(report: HostReport, now: Timestamp, liveness: &mut Liveness) -> Heard {
         HostReport::Sign(node, Ok(Sign::Machine)) => liveness.machine_heard(now, &node),
         HostReport::Sign(node, Err(why)) => liveness.missed(&node, &why),
         HostReport::Listening => return Heard::Record,
+        HostReport::Panicked(node, why) => {
+            let task = format!("listening to node {node}");
+            return Heard::Of(None, ClusterEvent::TaskPanicked { task, why });
+        }
         HostReport::Happened(_, EngineEvent::Record { kind, .. }) if kind != LEASE => return Heard::Record,
         HostReport::Happened(_, EngineEvent::Record { .. }) => {}
         HostReport::Happened(node, EngineEvent::Container { stack, what, task, exit_code }) => {

@@ -4,9 +4,10 @@
 //! listens to the host any more.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc::{Receiver, UnboundedSender};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep};
@@ -16,6 +17,7 @@ use crate::fleet::events::EngineEvent;
 use crate::fleet::{Observer, Probe, Sign};
 use crate::ledger::Written;
 use crate::model::NodeName;
+use crate::words::of_panic;
 
 /// From one probe of a host to the next.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -33,6 +35,8 @@ pub(super) enum HostReport {
     Listening,
     /// Something happened.
     Happened(NodeName, EngineEvent),
+    /// Listening to it panicked, and begins again.
+    Panicked(NodeName, String),
 }
 
 /// Listens to hosts, to each for as long as it belongs to the cluster.
@@ -51,16 +55,43 @@ impl HostWatcher {
 
     /// Begins to listen to a host.
     pub(super) fn listen(&mut self, node: &NodeName) {
-        let Some(probe) = self.observer.probe(node) else { return };
         let mut tasks = JoinSet::new();
-        tasks.spawn(probing(node.clone(), probe, self.heard.clone()));
-        tasks.spawn(listening(node.clone(), self.observer.clone(), self.heard.clone()));
+        let (observer, heard) = (self.observer.clone(), self.heard.clone());
+        let (of, asked, said) = (node.clone(), observer.clone(), heard.clone());
+        let probing = move || {
+            let (node, probe, heard) = (of.clone(), asked.probe(&of), said.clone());
+            async move {
+                // Without one it has left meanwhile.
+                if let Some(probe) = probe {
+                    probing(node, probe, heard).await;
+                }
+            }
+        };
+        tasks.spawn(again_after_panics(node.clone(), heard.clone(), probing));
+        let of = node.clone();
+        tasks.spawn(again_after_panics(node.clone(), heard.clone(), move || {
+            listening(of.clone(), observer.clone(), heard.clone())
+        }));
         self.each.insert(node.clone(), tasks);
     }
 
     /// Listens to it no more.
     pub(super) fn leave(&mut self, node: &NodeName) {
         self.each.remove(node);
+    }
+}
+
+/// A host that nothing listens to any more would count as lost, or as well.
+async fn again_after_panics<A: Future<Output = ()>>(
+    node: NodeName,
+    heard: UnboundedSender<HostReport>,
+    listen: impl Fn() -> A,
+) {
+    while let Err(said) = AssertUnwindSafe(listen()).catch_unwind().await {
+        if heard.send(HostReport::Panicked(node.clone(), of_panic(&*said))).is_err() {
+            return;
+        }
+        sleep(LISTEN_AGAIN).await;
     }
 }
 
@@ -102,13 +133,37 @@ pub(super) async fn next_written(written: &mut Option<Receiver<Written>>) -> Opt
 }
 
 /// What a loop makes of it.
-pub(super) fn signal(heard: HostReport) -> HostSignal {
-    match heard {
+pub(super) fn signal(heard: HostReport) -> Option<HostSignal> {
+    Some(match heard {
+        HostReport::Panicked(..) => return None,
         HostReport::Sign(node, Ok(Sign::Engine)) => HostSignal::Engine(node),
         HostReport::Sign(node, Ok(Sign::Machine)) => HostSignal::Machine(node),
         HostReport::Sign(node, Err(why)) => HostSignal::Missed(node, why),
         HostReport::Listening => HostSignal::Listening,
         HostReport::Happened(_, EngineEvent::Container { stack, .. }) => HostSignal::Container(stack),
         HostReport::Happened(_, EngineEvent::Record { kind, of }) => HostSignal::Record { kind, of },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_listens_to_a_host_begins_again_after_a_panic() {
+        let (heard, mut hears) = unbounded_channel();
+        let (node, tries) = (NodeName::unchecked("h1"), AtomicU32::new(0));
+        let listen = || async {
+            assert!(tries.fetch_add(1, Ordering::Relaxed) >= 2, "not yet");
+        };
+        again_after_panics(node, heard, listen).await;
+        for _ in 0..2 {
+            assert!(matches!(hears.recv().await, Some(HostReport::Panicked(_, why)) if why == "not yet"));
+        }
+        assert!(hears.recv().await.is_none());
     }
 }

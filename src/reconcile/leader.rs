@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::heal::LoopContext;
 use crate::engine::lease::{Busy, NotTaken, Wanted, take};
-use crate::engine::{Lease, Store};
+use crate::engine::{Lease, Pulse, Store};
 use crate::fleet::RegisterWriter;
 use crate::ledger::lease::{Terms, leader_stream};
 
@@ -45,12 +45,13 @@ impl Led {
 }
 
 /// Takes the lead after a while. The leaders that are waited for meanwhile are sent to `others`: the name of
-/// the lease, and who.
+/// the lease, and who. It is kept for as long as `pulse` beats.
 pub(super) async fn take_lead(
     context: Arc<LoopContext>,
     patience_ms: i64,
     after_ms: i64,
     others: UnboundedSender<(String, String)>,
+    pulse: Pulse,
 ) -> Elected {
     let Some(writing) = &context.writing else { return Elected::Refused };
     sleep(Duration::from_millis(after_ms.unsigned_abs())).await;
@@ -63,7 +64,10 @@ pub(super) async fn take_lead(
         let _gone = others.send((holder.id.clone(), leader));
     };
     match take(writing, context.clock, wanted, context.me.is_gone, waiting).await {
-        Ok(lease) => Elected::Leader(Led { lease, is_known_as_lost: false }),
+        Ok(lease) => {
+            lease.renew_while(pulse);
+            Elected::Leader(Led { lease, is_known_as_lost: false })
+        }
         Err(NotTaken::Held(busy)) => {
             waiting(&busy);
             Elected::Refused

@@ -19,6 +19,7 @@ mod records;
 mod release;
 mod shell;
 pub mod supervisor;
+mod tasks;
 mod words;
 
 pub use heal::LoopContext;

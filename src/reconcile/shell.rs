@@ -82,12 +82,12 @@ impl<T> Shell<T> {
             return input;
         }
         tokio::select! {
-            Some(lead) = effects.leads.join_next() => effects.elected(lead.ok()),
+            Some(lead) = effects.leads.join_next() => effects.elected(lead),
             Some((id, leader)) = effects.others.1.recv() => Input::LeadElsewhere { id, leader },
-            Some(heard) = effects.hears.recv() => Input::Host(host_watcher::signal(heard)),
+            Some(heard) = effects.hears.recv() => effects.heard(heard),
             Some(what) = host_watcher::next_written(&mut effects.written) => Input::Written(what),
-            Some(ended) = effects.tasks.join_next_with_id() => effects.ended(ended),
-            Some(found) = effects.asks.join_next() => effects.hosts_named(found.ok()),
+            Some(ended) = effects.tasks.next() => effects.ended(ended),
+            Some(found) = effects.asks.join_next() => effects.hosts_named(found),
             Some((at, news)) = effects.said.1.recv() => Input::Said(at, news),
             declared = super::effects::changed(&mut effects.declarations) => Input::Declared(declared),
             () = sleep(TURN) => Input::Tick,

@@ -45,7 +45,7 @@ impl ClusterEvent {
                 }
                 _ => "info",
             },
-            Self::Acted(_) => "warning",
+            Self::Acted(_) | Self::LinesDropped { .. } => "warning",
             Self::ReleaseEnded { outcome, .. } if matches!(outcome.as_str(), "deployed" | "removed") => {
                 "info"
             }
@@ -55,6 +55,7 @@ impl ClusterEvent {
             | Self::CutOff
             | Self::LeadLost
             | Self::LedgerTrouble { .. }
+            | Self::TaskPanicked { .. }
             | Self::RepositoryTrouble { .. }
             | Self::Declined { .. }
             | Self::OperationEnded { .. }
@@ -128,6 +129,10 @@ impl ClusterEvent {
                 format!("stack {stack}: release {release} is {outcome}")
             }
             Self::LedgerTrouble { why } => why.clone(),
+            Self::TaskPanicked { task, why } => {
+                format!("{task} panicked, and is tried again; please report this fault of stackctl: {why}")
+            }
+            Self::LinesDropped { lines } => format!("{lines} lines of the log were dropped: they were not read"),
             Self::Stopping => "stopping: what was begun is being finished".to_owned(),
         }
     }

@@ -25,7 +25,7 @@ pub fn body(stack: &Stack<'_>, task: &TaskSpec, written: Written<'_>) -> Body {
         .with("Dir", task.working_dir.clone())
         .with("User", task.user.clone())
         .with("Groups", task.group_add.clone())
-        .with("Privileges", privileges(spec, written.at("credential_spec")))
+        .with_even_empty("Privileges", privileges(spec, written.at("credential_spec")))
         .with("StopSignal", task.stop_signal.clone())
         .with("TTY", task.tty)
         .with("OpenStdin", task.stdin_open)
@@ -140,7 +140,7 @@ fn mount(stack: &Stack<'_>, target: &str, mount: &Mount) -> Body {
             body.with("Type", "volume")
                 .with("Source", name.clone())
                 .with("ReadOnly", *read_only)
-                .with("VolumeOptions", options)
+                .with_even_empty("VolumeOptions", options)
         }
         Mount::Tmpfs { size, mode, options } => {
             // Each as a list of its own: the name, and the value if there is one.

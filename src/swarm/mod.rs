@@ -3,7 +3,8 @@
 //! The values come from the [`StackSpec`], so that they are those of a deploy with stackctl. A spec has every default
 //! filled in, and docker's client sends none of them: the merged file shows which settings the user wrote. Settings
 //! without a field in those requests (devices, fixed addresses, …) are left out, and so are null, false and empty
-//! values. Knows nothing of files, hosts and printing.
+//! values. Objects that docker's client always sends are there even if they are empty: to an engine a missing one is
+//! another value, by which an update replaces tasks or worse. Knows nothing of files, hosts and printing.
 
 mod container;
 mod resources;
@@ -98,10 +99,16 @@ impl Body {
         self
     }
 
-    /// Adds a field even if its value is false or empty.
+    /// Adds a field even if its value is false or empty: docker's client sends it so.
     fn with_even_empty(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.0.insert(key.to_owned(), value.into());
         self
+    }
+
+    /// Adds an object unless it is empty. If the file has it, docker's client sends it even then.
+    fn with_written(self, key: &str, value: Self, written: Written<'_>) -> Self {
+        let is_in_file = written.node().is_some_and(|node| !node.is_null());
+        if is_in_file { self.with_even_empty(key, value) } else { self.with(key, value) }
     }
 }
 

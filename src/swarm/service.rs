@@ -26,7 +26,7 @@ pub fn body(stack: &Stack<'_>, service: &ServiceSpec, written: Written<'_>) -> V
         .with("Mode", mode(service.mode, deploy))
         .with("UpdateConfig", update(&service.update_config, deploy.at("update_config")))
         .with("RollbackConfig", update(&service.rollback_config, deploy.at("rollback_config")))
-        .with("EndpointSpec", endpoint(service, deploy, written.at("ports")))
+        .with_even_empty("EndpointSpec", endpoint(service, deploy, written.at("ports")))
         .into()
 }
 
@@ -34,15 +34,18 @@ fn task(stack: &Stack<'_>, service: &ServiceSpec, written: Written<'_>) -> Body 
     let task = &service.task;
     let logging = task.logging.clone().unwrap_or_default();
     let log_driver = Body::default().with("Name", logging.driver).with("Options", json!(logging.options));
+    let deploy = written.at("deploy");
+    let wanted = deploy.at("resources");
     let resources = Body::default()
-        .with("Limits", limits(&task.resources.limits))
-        .with("Reservations", reservations(&task.resources.reservations));
+        .with_written("Limits", limits(&task.resources.limits), wanted.at("limits"))
+        .with_written("Reservations", reservations(&task.resources.reservations), wanted.at("reservations"));
     Body::default()
         .with("ContainerSpec", container::body(stack, task, written))
         .with("LogDriver", log_driver)
-        .with("Resources", resources)
-        .with("RestartPolicy", restart(task, written))
-        .with("Placement", placement(&service.placement))
+        .with_even_empty("Resources", resources)
+        .with_written("RestartPolicy", restart(task, written), deploy.at("restart_policy"))
+        // An update without it makes the manager of a 20.10 engine panic, and again at each start.
+        .with_even_empty("Placement", placement(&service.placement))
         .with("ForceUpdate", (task.force_update != 0).then_some(task.force_update))
         .with("Networks", networks(stack, service, written.at("networks")))
 }

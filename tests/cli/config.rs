@@ -49,6 +49,38 @@ fn the_forms_of_a_configuration() {
     assert!(name.ends_with("_db") && !name.starts_with("shop_"), "{name} has the directory's name in front");
 }
 
+/// An engine of 20.10 whose service is updated by a body without a placement dies, and at each start again.
+#[test]
+fn the_bodies_for_a_swarm_hold_the_empty_objects_of_docker_s_client() {
+    let room = room();
+    room.file(
+        "compose.yaml",
+        "services:\n  web: {image: nginx, volumes: [\"v:/v\"]}\nvolumes: {v: {external: true}}\n",
+    );
+    let bodies: Value = serde_json::from_str(&room.run("config --format swarm").stdout).expect("JSON");
+    let service = &bodies["services"][0];
+    for path in [
+        "/EndpointSpec",
+        "/Mode/Replicated",
+        "/TaskTemplate/Placement",
+        "/TaskTemplate/Resources",
+        "/TaskTemplate/ContainerSpec/Privileges",
+        "/TaskTemplate/ContainerSpec/Mounts/0/VolumeOptions",
+    ] {
+        assert_eq!(service.pointer(path), Some(&serde_json::json!({})), "{path}");
+    }
+    for path in ["/TaskTemplate/RestartPolicy", "/TaskTemplate/Resources/Limits", "/UpdateConfig"] {
+        assert_eq!(service.pointer(path), None, "{path}");
+    }
+    let deploy = "{restart_policy: {}, resources: {limits: {}, reservations: {}}}";
+    room.file("compose.yaml", &format!("services:\n  web: {{image: nginx, deploy: {deploy}}}\n"));
+    let bodies: Value = serde_json::from_str(&room.run("config --format swarm").stdout).expect("JSON");
+    let task = &bodies["services"][0]["TaskTemplate"];
+    for path in ["/RestartPolicy", "/Resources/Limits", "/Resources/Reservations"] {
+        assert_eq!(task.pointer(path), Some(&serde_json::json!({})), "written, and empty: {path}");
+    }
+}
+
 #[test]
 fn a_hash_changes_with_what_tasks_run_and_with_nothing_else() {
     let mut room = room();

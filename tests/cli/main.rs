@@ -36,6 +36,7 @@ mod saved_plans;
 mod snapshot;
 mod stack;
 mod stacks;
+mod stalled;
 mod status;
 mod topics;
 mod trust;

@@ -1,7 +1,7 @@
 //! Runs the real binary in a clean room and shows what came out of it.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{PipeWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -103,17 +103,33 @@ impl Room {
         child.wait().expect("it is gone");
     }
 
-    fn start(&self, args: &[&str]) -> Child {
-        Command::new(&self.binary)
-            .args(args)
-            .env_clear()
-            .envs(&self.env)
-            .current_dir(self.dir.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+    /// Starts `stackctl`; all its output goes into a pipe.
+    pub fn start_into(&self, args: &[&str], output: PipeWriter) -> Child {
+        let both = output.try_clone().expect("a second handle");
+        self.command(args)
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(both)
             .spawn()
             .expect("the binary starts")
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, child: &Child, name: &str) {
+        let status = Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status();
+        assert!(status.expect("kill").success());
+    }
+
+    fn start(&self, args: &[&str]) -> Child {
+        let mut command = self.command(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("the binary starts")
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(args).env_clear().envs(&self.env).current_dir(self.dir.path());
+        command
     }
 
     fn end(&self, mut child: Child, input: &str) -> Run {

@@ -69,11 +69,23 @@ fn requests(loaded: &Loaded) -> Value {
     let bodies = swarm::bodies(&loaded.spec, &loaded.merged);
     let lists = bodies.as_object().expect("lists by name").iter().map(|(key, list)| {
         let mut list: Vec<Value> =
-            list.as_array().into_iter().flatten().map(|body| pruned(body, key)).collect();
+            list.as_array().into_iter().flatten().map(|body| filled(&pruned(body, key))).collect();
         list.sort_by_key(|body| body["Name"].to_string());
         (key.clone(), Value::from(list))
     });
     lists.filter(|(_, list)| list.as_array().is_some_and(|list| !list.is_empty())).collect()
+}
+
+/// Without empty objects, which were not recorded.
+fn filled(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let entries = map.iter().map(|(name, value)| (name.clone(), filled(value)));
+            entries.filter(|(_, value)| value.as_object().is_none_or(|map| !map.is_empty())).collect()
+        }
+        Value::Array(list) => list.iter().map(filled).collect(),
+        other => other.clone(),
+    }
 }
 
 /// Docker's, in the same order of what has no order.
@@ -81,7 +93,7 @@ fn dockers(probe: &Value) -> Value {
     let lists = probe["docker"].as_object().expect("lists by name").iter();
     let list = |(key, list): (&String, &Value)| {
         let mut list: Vec<Value> =
-            list.as_array().into_iter().flatten().map(|body| pruned(body, key)).collect();
+            list.as_array().into_iter().flatten().map(|body| filled(&pruned(body, key))).collect();
         list.sort_by_key(|body| body["Name"].to_string());
         (key.clone(), Value::from(list))
     };

@@ -71,7 +71,7 @@ fn outcomes(corpus: &Corpus, reading: Reading) -> Vec<(String, Outcome)> {
 }
 
 /// Bodies that are not, to the letter, those of docker's requests: but for ids, the data of secrets, and
-/// what is null, false or empty.
+/// what is null, false or an empty text or list. An empty object is not the same as none.
 fn unlike(key: &str, ours: &Value, requests: &Value, path: &str) -> Vec<String> {
     let body = |request: &Value| {
         (request["path"].as_str()?.split('?').next() == Some(path)).then(|| request["body"].clone())
@@ -90,7 +90,7 @@ fn unlike(key: &str, ours: &Value, requests: &Value, path: &str) -> Vec<String> 
     pairs.map(|(docker, ours)| format!("{key}:\n      -{docker}\n      +{ours}")).collect()
 }
 
-/// What is said: without ids, and without what is null, false, zero or empty.
+/// What is said: without ids, and without what is null, false, zero or an empty text or list.
 pub fn pruned(value: &Value, key: &str) -> Value {
     match value {
         Value::Object(map) => {
@@ -100,7 +100,7 @@ pub fn pruned(value: &Value, key: &str) -> Value {
                 Value::Number(number) => number.as_i64() != Some(0) || name == "Replicas",
                 Value::String(text) => !text.is_empty() || key == "Labels" || key == "Options",
                 Value::Array(list) => !list.is_empty(),
-                Value::Object(map) => !map.is_empty(),
+                Value::Object(_) => true,
             };
             let is_kept = |name: &str| {
                 !(matches!(name, "SecretID" | "ConfigID" | "CheckDuplicate")

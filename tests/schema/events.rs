@@ -9,7 +9,7 @@ use stackctl::model::{NodeName, StackName};
 use stackctl::reconcile::{ActionEvent, ClusterEvent, StackStatus};
 
 /// Each type of event, and its own fields: `?` behind a name may be missing or null.
-pub const TYPES: [(&str, &str, &[&str]); 24] = [
+pub const TYPES: [(&str, &str, &[&str]); 26] = [
     ("leading", "This loop is the leader.", &[]),
     ("standing_by", "Another loop is the leader.", &["leader"]),
     ("lead_lost", "This loop is no longer the leader.", &[]),
@@ -37,6 +37,8 @@ pub const TYPES: [(&str, &str, &[&str]); 24] = [
         &["node", "stack", "task", "what", "exit_code?"],
     ),
     ("ledger_trouble", "The ledger cannot be read or written.", &["why"]),
+    ("task_panicked", "A task of stackctl panicked; it is tried again.", &["task", "why"]),
+    ("lines_dropped", "Lines before this one were dropped, because they were not read.", &["lines"]),
     ("stopping", "All loops of the process end.", &[]),
 ];
 
@@ -58,7 +60,8 @@ fn field(name: &str) -> Value {
         "verb" => ("string", "The command."),
         "who" => ("string", "`user@machine`."),
         "standing" => ("string", "The state, in a word."),
-        "task" => ("string", "Service and slot."),
+        "task" => ("string", "Service and slot; or what a task of stackctl was to do."),
+        "lines" => ("integer", "How many lines."),
         "what" => ("string", "The engine's name of the event: `start`, `die`, `health_status: healthy`."),
         "source" => ("string", "The source that named it."),
         "leader" => ("string", "Name of the leader."),
@@ -151,6 +154,8 @@ pub fn samples() -> Vec<ClusterEvent> {
         ClusterEvent::OperationEnded { operation: text(), verb: text(), failed: None },
         ClusterEvent::Task { node: node(), stack: stack(), task: text(), what: text(), exit_code: Some(1) },
         ClusterEvent::LedgerTrouble { why: text() },
+        ClusterEvent::TaskPanicked { task: text(), why: text() },
+        ClusterEvent::LinesDropped { lines: 3 },
         ClusterEvent::Stopping,
     ]
 }

@@ -1,5 +1,6 @@
 //! The loop's log: one line for each event, as text or as JSON.
 
+use crate::cli::format::Format;
 use crate::cli::render::style::{BAD, CHANGE, FAINT, paint};
 use crate::cli::render::text::clean;
 use crate::model::Timestamp;
@@ -9,6 +10,19 @@ use crate::reconcile::ClusterEvent;
 /// As a JSON object.
 pub(super) fn json(at: Timestamp, news: &ClusterEvent) -> String {
     json_line(&news.to_json(at)) + "\n"
+}
+
+/// Of lines that were dropped before one.
+pub(super) fn dropped(at: Timestamp, lines: u64, format: Format) -> String {
+    line(at, &ClusterEvent::LinesDropped { lines }, format)
+}
+
+/// In a format.
+pub(super) fn line(at: Timestamp, news: &ClusterEvent, format: Format) -> String {
+    match format {
+        Format::Text => text(at, news),
+        Format::Json => json(at, news),
+    }
 }
 
 /// As a line for people.

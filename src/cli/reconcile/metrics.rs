@@ -15,7 +15,7 @@ pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 /// A metric without labels: name, kind, help, value.
 type Plain = (&'static str, &'static str, &'static str, f64);
 
-fn plain(snapshot: &Snapshot, notified: &notify::Counts) -> [Plain; 17] {
+fn plain(snapshot: &Snapshot, notified: &notify::Counts, dropped: u64) -> [Plain; 19] {
     let counts = &snapshot.counts;
     let count = |of: &AtomicU64| of.load(Ordering::Relaxed) as f64;
     [
@@ -71,13 +71,20 @@ fn plain(snapshot: &Snapshot, notified: &notify::Counts) -> [Plain; 17] {
             "Failed or implausible answers of discovery sources.",
             counts.discoveries_failed as f64,
         ),
+        ("panics_total", "counter", "Tasks of the loop that panicked.", counts.panics as f64),
+        (
+            "log_lines_dropped_total",
+            "counter",
+            "Lines of the log that were dropped, because they were not read.",
+            dropped as f64,
+        ),
     ]
 }
 
 /// The whole text.
-pub(super) fn text(snapshot: &Snapshot, notified: &notify::Counts) -> String {
+pub(super) fn text(snapshot: &Snapshot, notified: &notify::Counts, dropped: u64) -> String {
     let mut out = String::new();
-    for (name, kind, help, value) in plain(snapshot, notified) {
+    for (name, kind, help, value) in plain(snapshot, notified, dropped) {
         head(&mut out, name, kind, help);
         let _ = writeln!(out, "stackctl_reconcile_{name} {value}");
     }
@@ -130,12 +137,13 @@ mod tests {
             counts: Counts { looks: 3, looks_ms: 1_250, ..Counts::default() },
         };
         let notified = notify::Counts { sent: AtomicU64::new(7), ..notify::Counts::default() };
-        let text = text(&snapshot, &notified);
+        let text = text(&snapshot, &notified, 3);
         for line in [
             "stackctl_reconcile_leading 1",
             "stackctl_reconcile_last_turn_timestamp_seconds 1.5",
             "stackctl_reconcile_looks_seconds_total 1.25",
             "stackctl_reconcile_notifications_total 7",
+            "stackctl_reconcile_log_lines_dropped_total 3",
             r#"stackctl_reconcile_node{node="h\"1",standing="lost"} 1"#,
             r#"stackctl_reconcile_node{node="h\"1",standing="up"} 0"#,
             r#"stackctl_reconcile_stack{stack="shop",standing="in_sync"} 1"#,

@@ -1,12 +1,16 @@
 //! The repositories that a loop follows: their arguments, and the channel on which the loop hears of commits.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::ValueHint;
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::cli::cluster::{Cluster, env};
 use crate::cli::report::Failure;
@@ -15,6 +19,10 @@ use crate::gitops::{FollowedRepo, Following, LastReleased, RepoUpdate, Repositor
 use crate::model::GoDuration;
 use crate::ops::declared::Declarations;
 use crate::ops::pending::last_released;
+use crate::words::of_panic;
+
+/// Before a repository is read again after that panicked.
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// Arguments about repositories.
 #[derive(Debug, clap::Args)]
@@ -121,6 +129,21 @@ pub(in crate::cli) fn variables(names: &[String]) -> Result<BTreeMap<String, Str
     names.iter().map(value).collect()
 }
 
+/// A repository is followed on after a fault of this program, which is said as its trouble.
+async fn again_after_panics<H, F>(hear: H, follow: impl Fn(H) -> F)
+where
+    H: Fn(RepoUpdate) -> bool + Clone,
+    F: Future<Output = ()>,
+{
+    while let Err(said) = AssertUnwindSafe(follow(hear.clone())).catch_unwind().await {
+        let why = format!("reading it panicked, which is a fault of stackctl: {}", of_panic(&*said));
+        if !hear(RepoUpdate::Trouble(why)) {
+            return;
+        }
+        sleep(AGAIN).await;
+    }
+}
+
 impl Repositories {
     /// Begins to follow them; `None` if there are none.
     pub(super) fn follow(&self, cluster: &Cluster) -> Result<Option<Followed>, Failure> {
@@ -153,7 +176,7 @@ impl Repositories {
                 released,
             };
             asked.insert(name.clone(), one.asked.clone());
-            following.spawn(follow(one, move |heard| {
+            let hear = move |heard| {
                 say.send_modify(|all| match heard {
                     RepoUpdate::Declared(declaration) => {
                         all.trouble.remove(&name);
@@ -162,7 +185,8 @@ impl Repositories {
                     RepoUpdate::Trouble(why) => drop(all.trouble.insert(name.clone(), why)),
                 });
                 !say.is_closed()
-            }));
+            };
+            following.spawn(again_after_panics(hear, move |hear| follow(one.clone(), hear)));
         }
         Ok(Some(Followed { declarations, asked, _following: following }))
     }

@@ -19,7 +19,8 @@ use crate::reconcile::Snapshot;
 /// The age of the last iteration above which the loop counts as stalled.
 const STALLED_MS: i64 = 15_000;
 /// Probes and a scraper or two.
-const LIMITS: Limits = Limits { connections_max: 32, head: Duration::from_secs(5), whole: None };
+const LIMITS: Limits =
+    Limits { connections_max: 32, head: Duration::from_secs(5), whole: Duration::from_secs(20) };
 
 /// Starts the server, which runs until the result is dropped.
 pub(super) async fn serve(
@@ -28,10 +29,12 @@ pub(super) async fn serve(
     seen: watch::Receiver<Snapshot>,
     notified: Arc<notify::Counts>,
     deliveries: Option<Arc<webhook::Counts>>,
+    dropped: impl Fn() -> u64 + Send + Sync + 'static,
 ) -> io::Result<Server> {
+    let dropped = Arc::new(dropped);
     Server::listen(address, LIMITS, move |request: Request<Incoming>| {
         let more = deliveries.as_deref().map(webhook::metrics).unwrap_or_default();
-        let text = || metrics::text(&seen.borrow(), &notified) + &more;
+        let text = || metrics::text(&seen.borrow(), &notified, dropped()) + &more;
         ready(answer(request.method(), request.uri().path(), &seen.borrow(), text, clock))
     })
     .await

@@ -35,7 +35,7 @@ pub(super) const PATH: &str = "/webhook";
 const BODY_MAX: usize = 1 << 20;
 /// Limits for connections: forges are few, and deliver within seconds.
 const LIMITS: Limits =
-    Limits { connections_max: 32, head: Duration::from_secs(5), whole: Some(Duration::from_secs(20)) };
+    Limits { connections_max: 32, head: Duration::from_secs(5), whole: Duration::from_secs(20) };
 /// The time limit for the body of a delivery.
 const BODY_LIMIT: Duration = Duration::from_secs(10);
 /// The interval between two log lines about refused deliveries.

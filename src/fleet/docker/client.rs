@@ -15,7 +15,8 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::fleet::error::HostError;
-use crate::fleet::transport::{Body, Fence, Transport, TransportError};
+use crate::fleet::transport::{Body, Fence, TooLong, Transport, TransportError};
+use crate::fleet::turns::Turn;
 use crate::http::client::{self as http_client, Upgraded};
 
 use super::wire;
@@ -76,6 +77,9 @@ pub enum CallError {
     /// The answer does not follow the API.
     #[error("the answer cannot be read: {0}")]
     Decode(String),
+    /// The answer, or a line of it, has no end.
+    #[error("{0}")]
+    TooLong(String),
 }
 
 impl CallError {
@@ -84,7 +88,7 @@ impl CallError {
     pub fn is_silence(&self) -> bool {
         match self {
             Self::Transport(_) | Self::Deadline(_) => true,
-            Self::Status { .. } | Self::Decode(_) => false,
+            Self::Status { .. } | Self::Decode(_) | Self::TooLong(_) => false,
         }
     }
 
@@ -93,13 +97,16 @@ impl CallError {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Status { code, .. } => Some(*code),
-            Self::Transport(_) | Self::Deadline(_) | Self::Decode(_) => None,
+            Self::Transport(_) | Self::Deadline(_) | Self::Decode(_) | Self::TooLong(_) => None,
         }
     }
 }
 
 impl From<TransportError> for CallError {
     fn from(error: TransportError) -> Self {
+        if let Some(long) = TooLong::behind(&error) {
+            return Self::TooLong(long.to_string());
+        }
         match &error {
             TransportError::Open(source) => Self::Transport(format!("{error}: {source}")),
             TransportError::Http(source) => Self::Transport(format!("{error}: {source}")),
@@ -111,6 +118,9 @@ impl From<TransportError> for CallError {
 impl From<bollard::errors::Error> for CallError {
     fn from(error: bollard::errors::Error) -> Self {
         use bollard::errors::Error;
+        if let Some(long) = TooLong::behind(&error) {
+            return Self::TooLong(long.to_string());
+        }
         match error {
             Error::DockerResponseServerError { status_code, message } => {
                 Self::Status { code: status_code, message }
@@ -147,6 +157,7 @@ impl Reader {
         headers: &[(HeaderName, HeaderValue)],
         limit: Duration,
     ) -> Result<T, CallError> {
+        let _turn = self.transport.turn().await;
         let body = within(limit, async {
             let response = send(&self.transport, request(Method::GET, path, headers, Bytes::new())?).await?;
             collect(response).await
@@ -156,6 +167,7 @@ impl Reader {
 
     /// `GET path` as it is, if it is no longer than `most` bytes.
     pub async fn bytes(&self, path: &str, limit: Duration, most: u64) -> Result<Vec<u8>, CallError> {
+        let _turn = self.transport.turn().await;
         within(limit, async {
             let response = send(&self.transport, request(Method::GET, path, &[], Bytes::new())?).await?;
             if !response.status().is_success() {
@@ -169,10 +181,24 @@ impl Reader {
         .await
     }
 
-    /// `GET path` as a stream; the limit is for its beginning.
+    /// `GET path` as a stream; the limit is for its beginning. Its reader must keep no more of it than it can bear.
     pub async fn stream(&self, path: &str, limit: Duration) -> Result<Incoming, CallError> {
-        let call = async { send(&self.transport, request(Method::GET, path, &[], Bytes::new())?).await };
+        let _turn = self.transport.turn().await;
+        let endless = self.transport.endless();
+        let call = async { send(&endless, request(Method::GET, path, &[], Bytes::new())?).await };
         Ok(within(limit, call).await?.into_body())
+    }
+
+    /// The same reader for one that has a turn already.
+    #[must_use]
+    pub(in crate::fleet) fn without_turns(&self) -> Self {
+        Self { transport: self.transport.without_turns(), api: self.api }
+    }
+
+    /// The same reader for the ledger's records.
+    #[must_use]
+    pub(in crate::fleet) fn for_records(&self) -> Self {
+        Self { transport: self.transport.for_records(), api: self.api }
     }
 
     /// The connections below.
@@ -209,6 +235,7 @@ impl Engine {
             |detail: String| GreetError::Known(HostError::Unexpected { host: host.to_owned(), detail });
         let hello =
             request(Method::GET, "/version", &[], Bytes::new()).map_err(|e| unexpected(e.to_string()))?;
+        let turn = transport.turn().await;
         let answer = timeout(limit, async {
             let response = transport.send(hello).await.map_err(|error| {
                 GreetError::Silent(match &error {
@@ -224,6 +251,7 @@ impl Engine {
         let seconds = limit.as_secs();
         let no_answer = || GreetError::Known(HostError::NoAnswer { host: host.to_owned(), seconds });
         let body = answer.await.map_err(|_| no_answer())??;
+        drop(turn);
         let version: wire::Version = decode(&body).map_err(|error| unexpected(error.to_string()))?;
         let api = agree(host, &version).map_err(GreetError::Known)?;
         transport.speak(&api.to_string());
@@ -236,6 +264,7 @@ impl Engine {
     where
         A: Future<Output = Result<T, bollard::errors::Error>>,
     {
+        let _turn = self.reader.transport.turn().await;
         // Bollard's own limit is only for the head of the answer; ours has to come first.
         let docker = self.docker.clone().with_timeout(limit * 2);
         within(limit, async { call(docker).await.map_err(CallError::from) }).await
@@ -248,6 +277,7 @@ impl Engine {
         body: &serde_json::Value,
         limit: Duration,
     ) -> Result<T, CallError> {
+        let _turn = self.reader.transport.turn().await;
         let answer = within(limit, async {
             let request = request(Method::POST, path, &[], Bytes::from(body.to_string()))?;
             collect(send(&self.reader.transport, request).await?).await
@@ -262,13 +292,14 @@ impl Engine {
         body: &serde_json::Value,
         limit: Duration,
     ) -> Result<Upgraded, CallError> {
+        let _turn = self.reader.transport.turn().await;
         let call = async {
             let headers = [
                 (CONNECTION, HeaderValue::from_static("Upgrade")),
                 (UPGRADE, HeaderValue::from_static("tcp")),
             ];
             let request = request(Method::POST, path, &headers, Bytes::from(body.to_string()))?;
-            let response = send(&self.reader.transport, request).await?;
+            let response = send(&self.reader.transport.endless(), request).await?;
             Ok(http_client::upgraded(response).await.map_err(TransportError::Http)?)
         };
         within(limit, call).await
@@ -276,6 +307,7 @@ impl Engine {
 
     /// `DELETE path`; a missing object counts as removed.
     pub async fn delete(&self, path: &str, limit: Duration) -> Result<(), CallError> {
+        let _turn = self.reader.transport.turn().await;
         let answer = within(limit, async {
             let request = request(Method::DELETE, path, &[], Bytes::new())?;
             collect(send(&self.reader.transport, request).await?).await
@@ -286,6 +318,12 @@ impl Engine {
         }
     }
 
+    /// The same engine for the ledger's records.
+    #[must_use]
+    pub(in crate::fleet) fn for_records(&self) -> Self {
+        Self { reader: self.reader.for_records(), docker: self.docker.clone() }
+    }
+
     /// The same engine for a writer that may lose its lease: nothing that could change anything is sent once
     /// `fence` is closed.
     pub(in crate::fleet) fn fenced(&self, fence: Fence) -> Result<Self, CallError> {
@@ -294,16 +332,17 @@ impl Engine {
         Ok(Self { reader: Reader { transport, api: self.reader.api }, docker })
     }
 
-    /// `POST path` without a body, as a stream; the limit is for its beginning.
-    pub async fn post_stream(
+    /// `POST path` without a body, as a stream; the limit is for its beginning. It has its turn until the end.
+    pub(in crate::fleet) async fn post_stream(
         &self,
         path: &str,
         headers: &[(HeaderName, HeaderValue)],
         limit: Duration,
-    ) -> Result<Incoming, CallError> {
-        let call =
-            async { send(&self.reader.transport, request(Method::POST, path, headers, Bytes::new())?).await };
-        Ok(within(limit, call).await?.into_body())
+    ) -> Result<(Incoming, Option<Turn>), CallError> {
+        let turn = self.reader.transport.turn().await;
+        let endless = self.reader.transport.endless();
+        let call = async { send(&endless, request(Method::POST, path, headers, Bytes::new())?).await };
+        Ok((within(limit, call).await?.into_body(), turn))
     }
 }
 
@@ -394,7 +433,7 @@ fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, CallError> {
     serde_json::from_slice(text).map_err(|e| CallError::Decode(e.to_string()))
 }
 
-/// Bounds a whole call, its body included.
+/// Bounds a whole call, its body included. It has its turn by then: waiting for that is no silence of the engine.
 pub(in crate::fleet) async fn within<T>(
     limit: Duration,
     call: impl Future<Output = Result<T, CallError>>,
@@ -430,10 +469,107 @@ pub fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use bollard::models::VolumeCreateRequest;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
+    use crate::fleet::transport::{Open, Opening};
+    use crate::fleet::turns::Turns;
 
     fn version(newest: &str, oldest: &str) -> wire::Version {
         wire::Version { version: "x".into(), api_version: newest.into(), min_api_version: oldest.into() }
+    }
+
+    /// Engines of a machine that does one thing at a time, each for a while; how many requests were there at most.
+    #[derive(Debug, Default)]
+    struct Slow {
+        machine: Arc<tokio::sync::Mutex<()>>,
+        there: Arc<Mutex<(usize, usize)>>,
+    }
+
+    const WHILE: Duration = Duration::from_millis(200);
+
+    impl Open for Slow {
+        fn open(&self) -> Opening<'_> {
+            let (ours, theirs) = tokio::io::duplex(1 << 16);
+            let (machine, there) = (Arc::clone(&self.machine), Arc::clone(&self.there));
+            tokio::spawn(async move {
+                let (mut theirs, mut asked) = (theirs, vec![0; 4096]);
+                while let Ok(1..) = theirs.read(&mut asked).await {
+                    let now = there.lock().unwrap().0 + 1;
+                    let most = there.lock().unwrap().1.max(now);
+                    *there.lock().unwrap() = (now, most);
+                    let turn = machine.lock().await;
+                    tokio::time::sleep(WHILE).await;
+                    drop(turn);
+                    there.lock().unwrap().0 -= 1;
+                    let _gone = theirs.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+                }
+            });
+            Box::pin(async move { Ok(Box::new(ours) as _) })
+        }
+
+        fn streams_max(&self) -> usize {
+            64
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_begins_with_the_turn_of_a_call() {
+        let machine = Arc::new(Slow::default());
+        let turns = Turns::new(8);
+        let host = |_| Reader {
+            transport: Transport::new(Arc::clone(&machine) as _, Arc::default(), turns.clone()),
+            api: ApiVersion::OLDEST,
+        };
+        let hosts: Vec<Reader> = (0..50).map(host).collect();
+        // Six calls at a time, of which the last one has its answer after six times the while.
+        let asked = hosts.iter().map(|host| host.get::<serde_json::Value>("/info", WHILE * 8));
+        for answer in futures_util::future::join_all(asked).await {
+            answer.unwrap();
+        }
+        assert_eq!(machine.there.lock().unwrap().1, 6);
+    }
+
+    /// Sends an answer without an end.
+    #[derive(Debug)]
+    struct Endless;
+
+    impl Open for Endless {
+        fn open(&self) -> Opening<'_> {
+            let (ours, mut theirs) = tokio::io::duplex(1 << 20);
+            tokio::spawn(async move {
+                let _read = theirs.read(&mut [0; 4096]).await;
+                let mut part = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+                while theirs.write_all(&part).await.is_ok() {
+                    part = [&b"100000\r\n"[..], &[b' '; 1 << 20], b"\r\n"].concat();
+                }
+            });
+            Box::pin(async move { Ok(Box::new(ours) as _) })
+        }
+
+        fn streams_max(&self) -> usize {
+            64
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_an_end_is_read_to_its_limit() {
+        let transport = Transport::new(Arc::new(Endless), Arc::default(), Turns::new(8));
+        let docker = bollard_over(transport.clone(), ApiVersion::OLDEST).unwrap();
+        let engine = Engine { reader: Reader { transport, api: ApiVersion::OLDEST }, docker };
+        let limit = Duration::from_secs(60);
+        let long = |call: &str| CallError::TooLong(format!("`{call}` is answered with more than 64 MiB"));
+        let listed = engine.reader.get::<serde_json::Value>("/containers/json?all=1", limit).await;
+        assert_eq!(listed.unwrap_err(), long("GET /containers/json"));
+        let made = engine
+            .call(limit, async |docker| docker.create_volume(VolumeCreateRequest::default()).await)
+            .await;
+        assert_eq!(made.unwrap_err(), long("POST /volumes/create"));
+        assert!(!long("").is_silence(), "the host answers, and is not dialled again for that");
     }
 
     #[test]

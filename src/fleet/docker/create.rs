@@ -169,6 +169,11 @@ pub fn further_networks(spec: &TaskSpec) -> impl Iterator<Item = (&str, &Attachm
     attachments(spec).skip(1)
 }
 
+/// All networks of a task, by name.
+pub fn networks(spec: &TaskSpec) -> impl Iterator<Item = &str> {
+    attachments(spec).map(|(name, _)| name)
+}
+
 fn attachments(spec: &TaskSpec) -> impl Iterator<Item = (&str, &Attachment)> {
     let named = spec.network_mode.is_none();
     spec.networks.iter().filter(move |_| named).map(|(name, attachment)| (name.as_str(), &**attachment))

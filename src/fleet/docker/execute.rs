@@ -14,6 +14,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use crate::fleet::auth::Credentials;
+use crate::fleet::lines::{LINE_MAX, Lines, TooLong};
 use crate::model::action::{FilePlan, Outcome, TaskHandle, TaskPlan, What};
 use crate::model::image::ImageRef;
 use crate::model::spec::{NetworkSpec, VolumeSpec};
@@ -137,11 +138,18 @@ fn difference(found: &wire::Network, context: &Context<'_>, spec: &NetworkSpec) 
 }
 
 async fn find_network(engine: &Engine, name: &str) -> Result<Option<wire::Network>, CallError> {
-    match engine.reader.get(&format!("/networks/{name}"), DEFAULT_LIMIT).await {
-        Ok(network) => Ok(Some(network)),
+    match engine.reader.get::<wire::Network>(&format!("/networks/{name}"), DEFAULT_LIMIT).await {
+        // Found by the beginning of its id, it is another one.
+        Ok(network) => Ok(Some(network).filter(|network| network.name == name)),
         Err(error) if error.status() == Some(404) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Engines find networks by the beginning of an id, too. Names of containers have a dot in them, and volumes and images
+/// are found by their names alone.
+fn could_be_an_id(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_hexdigit() && !c.is_ascii_uppercase())
 }
 
 async fn remove_network(engine: &Engine, context: &Context<'_>, name: &str) -> Result<Outcome, Stop> {
@@ -193,20 +201,23 @@ async fn pull(engine: &Engine, context: &Context<'_>, image: &str) -> Result<Out
     if let Some(image) = &parsed {
         headers.extend(context.credentials.header(image).await);
     }
-    let mut body = engine.post_stream(&path, &headers, PULL_SILENCE_MAX).await?;
-    let mut lines = Vec::new();
+    let (mut body, _turn) = engine.post_stream(&path, &headers, PULL_SILENCE_MAX).await?;
+    let mut lines = Lines::new(LINE_MAX);
     loop {
         let next = within(PULL_SILENCE_MAX, async { Ok(body.frame().await) }).await?;
         let Some(frame) = next else { break };
         let frame = frame.map_err(|e| CallError::Transport(e.to_string()))?;
-        lines.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
-        while let Some(end) = lines.iter().position(|&byte| byte == b'\n') {
-            let line: Vec<u8> = lines.drain(..=end).collect();
-            refused_by(&line)?;
+        lines.push(frame.data_ref().map_or(&[][..], |data| data));
+        while let Some(line) = lines.next() {
+            refused_by(&line.map_err(|TooLong| long_line())?)?;
         }
     }
-    refused_by(&lines)?;
+    refused_by(&lines.rest())?;
     Ok(Outcome::Done)
+}
+
+fn long_line() -> CallError {
+    CallError::TooLong(format!("`POST /images/create` sends a line of more than {} MiB", LINE_MAX >> 20))
 }
 
 /// A pull that fails has already answered "200 OK"; the error is in a line of the stream.
@@ -219,6 +230,12 @@ fn refused_by(line: &[u8]) -> Result<(), CallError> {
 
 async fn create_task(engine: &Engine, plan: &TaskPlan) -> Result<Outcome, Stop> {
     let body = create::body(plan, engine.reader.api)?;
+    // Joined by a name that begins another network's id, a task would be in that one.
+    for network in create::networks(&plan.spec).filter(|name| could_be_an_id(name)) {
+        if find_network(engine, network).await?.is_none() {
+            return Err(ActionError::NetworkMissing { words: format!("network {network} not found") }.into());
+        }
+    }
     let name = plan.container_name();
     let path = with_query("/containers/create", &[("name", &name)]);
     let made: Result<wire::Created, _> = engine.post(&path, &body, DEFAULT_LIMIT).await;

@@ -161,7 +161,9 @@ impl ActionError {
         let (code, words) = match error {
             CallError::Deadline(limit) => return Self::Deadline { seconds: limit.as_secs() },
             CallError::Status { code, message } => (*code, cleaned(message)),
-            CallError::Transport(words) | CallError::Decode(words) => (0, cleaned(words)),
+            CallError::Transport(words) | CallError::Decode(words) | CallError::TooLong(words) => {
+                (0, cleaned(words))
+            }
         };
         let lower = words.to_lowercase();
         let has = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));

@@ -75,7 +75,7 @@ fn world(answers_max: usize, rude: bool) -> World {
     let path = folder.path().join("s");
     let connections = engine(&path, answers_max, rude);
     let counts = Arc::new(CallCounts::default());
-    let transport = Transport::new(Arc::new(Socket(path)), Arc::clone(&counts));
+    let transport = Transport::new(Arc::new(Socket(path)), Arc::clone(&counts), Turns::new(256));
     World { transport, connections, counts, _folder: folder }
 }
 

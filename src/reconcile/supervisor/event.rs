@@ -175,6 +175,18 @@ pub enum ClusterEvent {
         /// Its words.
         why: String,
     },
+    /// A task of this program panicked: a fault of stackctl's. The loop goes on, and tries again.
+    TaskPanicked {
+        /// What it was to do.
+        task: String,
+        /// What it said.
+        why: String,
+    },
+    /// Lines of the log were dropped before this one: its reader did not read.
+    LinesDropped {
+        /// How many.
+        lines: u64,
+    },
     /// All loops of the process end.
     Stopping,
 }
@@ -376,4 +388,6 @@ pub struct Counts {
     pub ledger_failed: u64,
     /// Times that the sources of hosts could not be asked, or were not believed.
     pub discoveries_failed: u64,
+    /// Tasks of this program that panicked.
+    pub panics: u64,
 }

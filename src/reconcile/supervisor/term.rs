@@ -336,6 +336,7 @@ impl Term {
             self.counts.actions += 1;
             self.counts.actions_failed += u64::from(deed.failed.is_some());
         }
+        self.counts.panics += u64::from(matches!(news, ClusterEvent::TaskPanicked { .. }));
         self.out.push(Command::Report(at, news));
     }
 
