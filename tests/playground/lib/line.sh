@@ -50,18 +50,19 @@ main_line() { # HOST: becomes the relay
 
 line_off() { # HOST: its cable ends at the switch again
     local h=$1 pid
-    rm -f "$DIR/hosts/$h/line"
+    [[ -e $DIR/hosts/$h/line ]] || return 0
     if pid=$(line_pid "$h"); then end_pids "$pid"; fi
     rm -f "$DIR/hosts/$h/line.pid"
-    if ! sw ip link show "w-$h" >/dev/null 2>&1; then return; fi
-    sw ip link set "w-$h" down promisc off name "p-$h"
-    sw ip link set "p-$h" master br0 up
+    if sw ip link show "w-$h" >/dev/null 2>&1; then
+        sw ip link set "w-$h" down promisc off name "p-$h"
+        sw ip link set "p-$h" master br0 up
+    fi
     if host_pid "$h" >/dev/null; then in_host "$h" ip link set eth0 gso_max_segs 65535; fi
+    rm -f "$DIR/hosts/$h/line" # last: until then it says that there is something to undo
 }
 
 line_mend() { # HOST: as its settings say, whatever ended the relay
-    if line_pid "$1" >/dev/null; then return; fi
-    if [[ -e $DIR/hosts/$1/line ]]; then line_on "$1"; else line_off "$1"; fi
+    if [[ -e $DIR/hosts/$1/line ]] && ! line_pid "$1" >/dev/null; then line_on "$1"; fi
 }
 
 line_cut() { # HOST: the end of its cable, with the host's power
