@@ -12,6 +12,10 @@ line_of() { cat "$DIR/hosts/$1/line" 2>/dev/null || echo 0 0 0 0; } # HOST: its 
 
 has_cable() { has_port "$1" || sw ip link show "w-$1" >/dev/null 2>&1; } # HOST
 
+rename_cable() { # FROM TO: unplugged for a moment where the kernel (before 6.2) renames no interface that is up
+    sw ip link set "$1" name "$2" 2>/dev/null || sw ip link set "$1" down name "$2"
+}
+
 line_set() { # HOST DELAY JITTER LOSS_IN LOSS_OUT
     local h=$1 pid
     shift
@@ -24,7 +28,10 @@ line_set() { # HOST DELAY JITTER LOSS_IN LOSS_OUT
 line_on() { # HOST: put the relay between its cable and the switch
     local h=$1 i
     rm -f "$DIR/hosts/$h/line.pid"
-    if has_port "$h"; then sw ip link set "p-$h" nomaster down name "w-$h"; fi
+    if has_port "$h"; then
+        sw ip link set "p-$h" nomaster
+        rename_cable "p-$h" "w-$h"
+    fi
     sw ip link set "w-$h" promisc on up
     # Segments that the host leaves for its network card to cut are cut by the host: one frame is one packet.
     in_host "$h" ip link set eth0 gso_max_segs 1
@@ -54,7 +61,8 @@ line_off() { # HOST: its cable ends at the switch again
     if pid=$(line_pid "$h"); then end_pids "$pid"; fi
     rm -f "$DIR/hosts/$h/line.pid"
     if sw ip link show "w-$h" >/dev/null 2>&1; then
-        sw ip link set "w-$h" down promisc off name "p-$h"
+        sw ip link set "w-$h" promisc off
+        rename_cable "w-$h" "p-$h"
         sw ip link set "p-$h" master br0 up
     fi
     if host_pid "$h" >/dev/null; then in_host "$h" ip link set eth0 gso_max_segs 65535; fi
