@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2153
-# A host: its disk, its boot, its end, and what can be done to it.
+# A host: its disk, its boot, its end, and the way into it.
 
 host_pid() { live_pid "$DIR/hosts/$1/pid"; }
 socket_of() { echo "unix://$DIR/hosts/$1/docker.sock"; }
@@ -11,8 +11,8 @@ storage_of() { local i=${1#h}; if ((i % 4 == 1 || i % 4 == 2)); then echo ssd; e
 
 # -------------------------------------------------------------------- the disk
 
-make_disk() { # HOST [SIZE]: its root directory, as freshly installed
-    local h=$1 size=${2:-} d=$DIR/hosts/$1/disk t
+make_disk() { # HOST SIZE ENGINE: its root directory, as freshly installed
+    local h=$1 size=$2 engine=$3 d=$DIR/hosts/$1/disk t
     rm -rf --one-file-system "$DIR/hosts/$h"
     mkdir -p "$d"/{etc,root,home,opt,srv,mnt,media,proc,sys,dev,run,tmp,usr,.old} \
         "$d"/var/{lib/docker,log,tmp,cache,spool,mail}
@@ -59,6 +59,7 @@ END
 #!/bin/bash
 ulimit -n 1048576 2>/dev/null || ulimit -n "$(ulimit -Hn)"
 ulimit -u unlimited 2>/dev/null
+if [[ -d /opt/engine/usr ]]; then PATH=/opt/engine/usr/sbin:/opt/engine/usr/bin:$PATH; fi
 cd /
 exec setsid dockerd </dev/null >>/var/log/dockerd.log 2>&1
 END
@@ -92,6 +93,7 @@ END
         # No reserve for root: full is to mean full.
         mkfs.ext4 -q -m 0 -O ^has_journal "$DIR/hosts/$h/docker.ext4"
     fi
+    echo "$engine" >"$DIR/hosts/$h/engine"
     : >"$DIR/hosts/$h/made"
 }
 
@@ -116,15 +118,20 @@ let_in() { # HOME UID: with our key
 boot() { # HOST: start its processes, without waiting
     local h=$1
     if host_pid "$h" >/dev/null; then return; fi
-    rm -f "$DIR/hosts/$h/pid" "$DIR/hosts/$h/docker.sock"
-    sw ip link del "p-$h" 2>/dev/null || true
-    setsid -f unshare --mount --propagation private "$SELF" __host "$h" </dev/null >"$DIR/logs/$h-boot.log" 2>&1 9>&-
+    # shellcheck disable=SC2046 # what a boot that was killed left
+    end_pids $(cgroup_pids "/$h")
+    rm -f "$DIR/hosts/$h"/{pid,docker.sock} "$DIR/hosts/$h/was".*
+    line_cut "$h"
+    # In its cgroup from the first moment, so that `down` finds it even if we are killed now.
+    (
+        cgroup_join "$h"
+        exec setsid -f unshare --mount --propagation private "$SELF" __host "$h"
+    ) </dev/null >"$DIR/logs/$h-boot.log" 2>&1 9>&-
 }
 
-# First in a private mount namespace: join the host's cgroup, then get the other
-# namespaces, for a cgroup namespace has its root where the process then is.
+# First in a private mount namespace; then the others. A cgroup namespace has its
+# root where the process then is, which is the host's cgroup.
 main_host() {
-    cgroup_join "$1"
     exec unshare --cgroup --net --uts --ipc --pid --fork --kill-child "$SELF" __boot "$1"
 }
 
@@ -153,6 +160,12 @@ main_boot() {
         if [[ -d $d/$t && ! -L $d/$t ]]; then mount --rbind "/$t" "$d/$t"; fi
     done
     if [[ -e $DIR/hosts/$h/docker.ext4 ]]; then mount -o loop "$DIR/hosts/$h/docker.ext4" "$d/var/lib/docker"; fi
+    t=$(engine_dir_of "$h")
+    if [[ -n $t ]]; then
+        mkdir -p "$d/opt/engine"
+        mount --bind "$t" "$d/opt/engine"
+        mount -o remount,bind,ro "$d/opt/engine"
+    fi
     mount -t proc proc "$d/proc"
     mount -t sysfs sysfs "$d/sys"
     mount --bind /dev "$d/dev"
@@ -192,9 +205,11 @@ main_boot() {
 boot_and_wait() { # HOST...: until each answers; a daemon that was stopped runs again
     local h pids=() failed=''
     for h; do
+        # A host whose switch died has no cable any more.
+        if host_pid "$h" >/dev/null && ! has_cable "$h"; then power_off "$h"; fi
         if ! host_pid "$h" >/dev/null; then boot "$h"; elif ! dockerd_pid "$h" >/dev/null; then start_dockerd "$h"; fi
     done
-    for h; do { wait_docker "$h" && wait_ssh "$h"; } & pids+=($!); done
+    for h; do { wait_docker "$h" && line_mend "$h" && clock_mend "$h" && wait_ssh "$h"; } & pids+=($!); done
     for h in "${pids[@]}"; do wait "$h" || failed=1; done
     [[ -z $failed ]] || die "not every host came up; see $DIR/logs"
 }
@@ -230,7 +245,8 @@ power_off() { # HOST...: all processes at once, as when the power fails
         # With its first process a PID namespace dies.
         if pid=$(host_pid "$h"); then kill -KILL "$pid"; fi
         # The cable now, not when the kernel has tidied up.
-        sw ip link del "p-$h" 2>/dev/null || true
+        line_cut "$h"
+        cgroup_thaw "/$h"
     done
     for h; do
         if pid=$(host_pid "$h"); then wait_gone "$pid"; fi
@@ -256,70 +272,12 @@ dockerd_pid() { # HOST: the daemon's pid within the host
     # shellcheck disable=SC2016
     in_host "$1" bash -c 'p=$(cat /run/docker.pid) && [[ -d /proc/$p ]] && echo "$p"' 2>/dev/null
 }
-stop_dockerd() { # HOST SIGNAL
-    local h=$1 pid i
-    pid=$(dockerd_pid "$h") || return 0
-    in_host "$h" kill "-$2" "$pid"
-    for ((i = 0; i < 300; i++)); do
-        in_host "$h" test -d "/proc/$pid" || return 0
-        sleep 0.1
-    done
-    die "$h: dockerd does not end; see $DIR/logs/$h-dockerd.log"
-}
-start_dockerd() { # HOST
-    # One that was killed leaves its socket, which looks as if it answered.
-    if ! dockerd_pid "$1" >/dev/null; then
-        in_host "$1" rm -f /run/docker.pid /run/docker.sock
-        in_host "$1" setsid -f /etc/playground/dockerd 9>&-
-    fi
-    wait_docker "$1"
-}
-
-set_forwarding() { # HOST yes|no
-    sed -i "s/^AllowStreamLocalForwarding .*/AllowStreamLocalForwarding $2/" "$DIR/hosts/$1/disk/etc/ssh/sshd_config"
-}
-new_host_key() { # HOST
-    rm -f "$DIR/hosts/$1/disk/etc/ssh"/ssh_host_ed25519_key*
-    ssh-keygen -q -t ed25519 -N '' -C "root@$1" -f "$DIR/hosts/$1/disk/etc/ssh/ssh_host_ed25519_key"
-}
-reload_sshd() { # HOST: for new connections; those there are keep what they have
-    local h=$1
-    if ! host_pid "$h" >/dev/null; then return 0; fi # it will read its files at boot
-    # shellcheck disable=SC2016
-    in_host "$h" bash -c 'kill -HUP "$(cat /run/sshd.pid)"'
-    sleep 0.3 # it closes its port, and opens it again
-    wait_ssh "$h"
-}
-
-fill_disk() { # HOST
-    local h=$1
-    [[ -e $DIR/hosts/$h/docker.ext4 ]] ||
-        die "$h has no docker disk of its own, so filling it would fill this machine's; begin with: up --disk 64M"
-    # Big pieces first, then what is left in small ones; dd ends when it is full.
-    # shellcheck disable=SC2016
-    in_host "$h" bash -c 'for size in 1M 4k 1k; do
-        dd if=/dev/zero of=/var/lib/docker/full bs=$size oflag=append conv=notrunc,fsync 2>/dev/null
-    done; sync /var/lib/docker; df -h /var/lib/docker | tail -1 >&2'
-}
-free_disk() { # HOST
-    in_host "$1" rm -f /var/lib/docker/full
-}
-
-restore_host() { # HOST: undo what `disk` and `sshd` did to it
-    local h=$1
-    if ! host_pid "$h" >/dev/null; then boot_and_wait "$h"; fi
-    free_disk "$h"
-    if grep -q '^AllowStreamLocalForwarding no' "$DIR/hosts/$h/disk/etc/ssh/sshd_config"; then
-        set_forwarding "$h" yes
-        reload_sshd "$h"
-    fi
-}
 
 empty_host() { # HOST: of containers, networks, volumes, swarm membership
     local h=$1 pid try containers networks volumes
     pid=$(host_pid "$h")
     if [[ -e /proc/$pid/root/var/lib/docker/swarm/docker-state.json ]]; then
-        dk "$h" swarm leave --force >/dev/null 2>&1 || true
+        leave_swarm "$h"
     fi
     for try in {1..40}; do # what a swarm leaves behind takes seconds to come loose
         containers=$(dk "$h" ps -aq)

@@ -233,3 +233,38 @@ load_archive() { # FILE HOST...
     [[ -z $failed ]] || die "not every host took the images"
     say "$(sed -n 's/^Loaded image: //p' "$DIR/logs/$1-load.log" | xargs) on $*"
 }
+
+cmd_image() {
+    need_up
+    local what=() hosts=() kind='' archive
+    while [[ $# -gt 0 ]]; do
+        case $1 in
+        --on) shift; hosts=("$@"); break ;;
+        --samples | --stand-in | --stand-in-for) kind=$1 ;;
+        --*) die "image: no option $1" ;;
+        *) what+=("$1") ;;
+        esac
+        shift
+    done
+    need_host "${hosts[@]}"
+    # shellcheck disable=SC2207
+    [[ ${#hosts[@]} -gt 0 ]] || hosts=($(all_hosts))
+    [[ $kind == --samples || ${#what[@]} -gt 0 ]] || die "image: of what? (see: playground --help)"
+    lock
+    case $kind in
+    --samples) archive=$(samples_archive) ;;
+    --stand-in) archive=$(stand_in_archive "${what[@]}") ;;
+    --stand-in-for)
+        # shellcheck disable=SC2207
+        what=($(images_named_in "${what[@]}"))
+        [[ ${#what[@]} -gt 0 ]] || die "image: no image is named there"
+        archive=$(stand_in_archive "${what[@]}")
+        ;;
+    '')
+        [[ ${#what[@]} -eq 1 ]] || die "image: one FILE at a time"
+        archive=${what[0]}
+        [[ -r $archive ]] || die "image: cannot read $archive"
+        ;;
+    esac
+    load_archive "$archive" "${hosts[@]}"
+}
