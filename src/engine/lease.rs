@@ -223,35 +223,36 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
         let ours = value(ledger.registers(), serde_json::json!(note));
         if ledger.append(&stream, epoch, &ours).await? == Appended::Won {
             validity.extend(sent, terms);
-            let (next, pulse) = (Arc::new(AtomicU64::new(epoch + 1)), Arc::default());
-            let found_nothing = log.next() == 1;
-            let renewer = LeaseRenewer {
-                ledger: Arc::clone(ledger),
-                stream: stream.clone(),
-                holder: wanted.holder.clone(),
-                terms,
-                epoch,
-                clock,
-                validity: validity.clone(),
-                next: Arc::clone(&next),
-                pulse: Arc::clone(&pulse),
-            };
-            let renewer = tokio::spawn(renewer.run(log));
-            let holder = wanted.holder;
-            let ledger = Arc::clone(ledger);
-            return Ok(Lease {
-                ledger,
-                stream,
-                holder,
-                epoch,
-                validity,
-                next,
-                found_nothing,
-                pulse,
-                renewer,
-            });
+            return Ok(keep(Arc::clone(ledger), clock, wanted, validity, epoch, log));
         }
     }
+}
+
+/// A lease that was won at a place, renewed from now on.
+fn keep<R: WriteRegisters + Send + Sync + 'static>(
+    ledger: Arc<Ledger<R>>,
+    clock: Clock,
+    wanted: Wanted,
+    validity: Validity,
+    epoch: u64,
+    log: Log,
+) -> Lease<R> {
+    let Wanted { stream, holder, terms, .. } = wanted;
+    let (next, pulse) = (Arc::new(AtomicU64::new(epoch + 1)), Arc::default());
+    let found_nothing = log.next() == 1;
+    let renewer = LeaseRenewer {
+        ledger: Arc::clone(&ledger),
+        stream: stream.clone(),
+        holder: holder.clone(),
+        terms,
+        epoch,
+        clock,
+        validity: validity.clone(),
+        next: Arc::clone(&next),
+        pulse: Arc::clone(&pulse),
+    };
+    let renewer = tokio::spawn(renewer.run(log));
+    Lease { ledger, stream, holder, epoch, validity, next, found_nothing, pulse, renewer }
 }
 
 /// Waits until something may have been written into a stream.

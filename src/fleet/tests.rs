@@ -13,7 +13,7 @@ use crate::inventory::Address;
 use crate::model::action::{Action, ActionId, Failure, FailureKind, FilePlan, Outcome, TaskPlan, What};
 use crate::model::reason::Reason;
 use crate::model::spec::{NetworkSpec, TaskSpec};
-use crate::model::{Health, MarkKey, Slot, TaskStatus, Timestamp};
+use crate::model::{GoDuration, Health, MarkKey, Slot, TaskStatus, Timestamp};
 
 struct World {
     engine: FakeEngine,
@@ -300,4 +300,28 @@ async fn a_look_reads_the_tasks_of_the_stack() {
     let looks = world.fleet.observer().look(Timestamp(0), &StackName::unchecked("efk")).await;
     assert_eq!(looks[&world.node], Ok(vec![(plan.id.clone(), TaskStatus::Exited { exit_code: 3 })]));
     assert_eq!(world.fleet.calls()[&world.node]["GET /containers/json"], 1);
+}
+
+/// As engines 25 to 27 were seen to do it.
+#[tokio::test]
+async fn a_stop_is_over_when_the_list_knows_of_it() {
+    let task = task();
+    let lists = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&lists);
+    let mine = labels::of_task(&task);
+    let world = world(move |line, _| match line {
+        "GET /version" => Some(Answer::ok(json!({ "ApiVersion": "1.45", "MinAPIVersion": "1.24" }))),
+        line if line.starts_with("GET /containers/json") => {
+            Some(Answer::ok(match seen.fetch_add(1, Ordering::SeqCst) {
+                0 | 1 => json!([{ "Id": "1", "State": "running", "Labels": mine }]),
+                _ => json!([]),
+            }))
+        }
+        line if line.contains("/stop") => Some(Answer::ok(json!({}))),
+        _ => None,
+    })
+    .await;
+    let grace = Some(GoDuration::from_secs(1));
+    assert_eq!(world.run(What::StopTask { task: task.handle(), grace }).await, Outcome::Done);
+    assert_eq!(lists.load(Ordering::SeqCst), 3);
 }

@@ -152,6 +152,10 @@ impl Note {
     }
 }
 
+fn same_image(service: &ServiceName, was: &str, is: &str) -> String {
+    format!("{service}: {is} is the same image as {was}, so its tasks stay")
+}
+
 fn cannot_tell(services: &[ServiceName]) -> String {
     let names: Vec<&str> = services.iter().map(ServiceName::as_str).collect();
     format!(
@@ -225,9 +229,7 @@ impl fmt::Display for Note {
                 write!(f, "kept at the digest that runs ({why}): {}", images.join(", "))
             }
             Self::CannotTell { services } => write!(f, "{}", cannot_tell(services)),
-            Self::SameImage { service, was, is } => {
-                write!(f, "{service}: {is} is the image {was}: its tasks stay")
-            }
+            Self::SameImage { service, was, is } => f.write_str(&same_image(service, was, is)),
             Self::CircleBroken { service, on, circle } => write!(
                 f,
                 "{service} does not wait for {on}: services depend on one another in a circle ({})",

@@ -20,7 +20,7 @@ use crate::model::image::ImageRef;
 use crate::model::spec::{NetworkSpec, VolumeSpec};
 use crate::model::{ClusterName, GoDuration, MarkKey, Marks, StackName};
 
-use super::client::{CallError, DEFAULT_LIMIT, Engine, with_query, within};
+use super::client::{ApiVersion, CallError, DEFAULT_LIMIT, Engine, with_query, within};
 use super::failure::{self, ActionError};
 use super::{create, inspect, labels, network, tar, wire};
 
@@ -38,6 +38,9 @@ const START_PAUSE: Duration = Duration::from_millis(400);
 /// A network whose last container has just left is still busy for a moment.
 const NETWORK_TRIES_MAX: u32 = 10;
 const NETWORK_PAUSE: Duration = Duration::from_millis(300);
+/// Between two looks at a list that does not know of a stop yet.
+const STALE_TRIES_MAX: u32 = 20;
+const STALE_PAUSE: Duration = Duration::from_millis(50);
 /// For a removal that another client began.
 const REMOVAL_TRIES_MAX: u32 = 150;
 const REMOVAL_PAUSE: Duration = Duration::from_millis(200);
@@ -347,7 +350,10 @@ async fn stop(engine: &Engine, task: &TaskHandle, grace: Option<GoDuration>) -> 
             None => Err(CallError::Status { code: 404, message: String::new() }),
         };
         match done {
-            Ok(()) => return Ok(Outcome::Done),
+            Ok(()) => {
+                outlast_stale_list(engine, task).await?;
+                return Ok(Outcome::Done);
+            }
             Err(error) if error.status() == Some(404) => match renamed(engine, task, &name).await? {
                 Some(other) => name = other,
                 None => return Ok(Outcome::Done),
@@ -358,6 +364,26 @@ async fn stop(engine: &Engine, task: &TaskHandle, grace: Option<GoDuration>) -> 
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Engines 25 to 27 (API 1.44 to 1.47) answer a stop some milliseconds before their list knows of it, so that the next look
+/// would find the task running. 20.10 and 28.5 do not. After a second the list is believed.
+async fn outlast_stale_list(engine: &Engine, task: &TaskHandle) -> Result<(), CallError> {
+    let (from, to) = (ApiVersion::v1(44), ApiVersion::v1(47));
+    if engine.reader.api < from || engine.reader.api > to {
+        return Ok(());
+    }
+    let label = format!("{}={}", labels::TASK, task.id);
+    let filters = json!({ "label": [label], "status": ["running"] }).to_string();
+    let path = with_query("/containers/json", &[("filters", &filters)]);
+    for _ in 0..STALE_TRIES_MAX {
+        let running: Vec<wire::Container> = engine.reader.get(&path, DEFAULT_LIMIT).await?;
+        if running.is_empty() {
+            break;
+        }
+        sleep(STALE_PAUSE).await;
+    }
+    Ok(())
 }
 
 async fn stop_within(engine: &Engine, name: &str, seconds: u64) -> Result<(), CallError> {
