@@ -189,7 +189,7 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
     loop {
         let log = settled(ledger, &stream).await?;
         if let Some(held) = holder_in(&log, &stream)?
-            && !is_gone(&held.holder)
+            && (held.is_left() || !is_gone(&held.holder))
         {
             let clocks = ledger.clocks().await?;
             let age_ms = held.age_ms(&log, &clocks);
@@ -292,6 +292,25 @@ impl<R: WriteRegisters + Send + Sync + 'static> Lease<R> {
         let _known = self.pulse.set(pulse);
     }
 
+    /// Leaves it to expire, since something that was sent may still arrive: the next holder waits until it cannot any more.
+    ///
+    /// # Errors
+    ///
+    /// The note cannot be written. Then the lease expires as if this process had died.
+    pub async fn leave(self) -> Result<(), LedgerError> {
+        self.renewer.abort();
+        self.validity.end();
+        let ttl_ms = Terms::STACK.ttl_ms;
+        let verb = format!("{}, which ended while a host was silent", self.holder.verb);
+        let note = Note::Renew {
+            holder: Holder { verb, ..self.holder.clone() },
+            epoch: self.epoch,
+            ttl_ms,
+            drain_ms: crate::ledger::lease::ORPHAN_MS,
+        };
+        append_own(&self.ledger, &self.stream, self.next.load(Ordering::SeqCst), &self.holder.id, &note).await
+    }
+
     /// Gives it back. If that fails, it expires by itself.
     pub async fn release(self) -> Result<(), LedgerError> {
         self.renewer.abort();
@@ -319,18 +338,29 @@ pub async fn unlock<R: WriteRegisters>(
 async fn end<R: WriteRegisters>(
     ledger: &Ledger<R>,
     stream: &Stream,
-    mut next: u64,
+    next: u64,
     id: &str,
     by: Option<&str>,
 ) -> Result<(), LedgerError> {
     let note = Note::Release { id: id.to_owned(), by: by.map(str::to_owned) };
+    append_own(ledger, stream, next, id, &note).await
+}
+
+/// Appends a note of a holder behind its own renewals; nothing, if another client has the lease by then.
+async fn append_own<R: WriteRegisters>(
+    ledger: &Ledger<R>,
+    stream: &Stream,
+    mut next: u64,
+    id: &str,
+    note: &Note,
+) -> Result<(), LedgerError> {
     let ours = value(ledger.registers(), serde_json::json!(note));
     loop {
         match ledger.append(stream, next, &ours).await? {
             Appended::Won => return Ok(()),
             Appended::Lost(other) => match Note::deserialize(&other.data) {
                 Ok(Note::Renew { holder, .. }) if holder.id == id => next += 1,
-                // Another client has taken it since: there is nothing to end.
+                // Another client has taken it since.
                 Ok(_) => return Ok(()),
                 // A place that was closed.
                 Err(_) => next += 1,
@@ -471,6 +501,19 @@ mod tests {
         assert!(!validity.is_valid());
         validity.extend(Sent::now(term.clock), Terms::STACK);
         assert!(validity.is_valid());
+    }
+
+    #[tokio::test]
+    async fn what_may_still_arrive_keeps_the_lease_whoever_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = ledger(dir.path());
+        take_it(&ledger, "a", 0, false).await.unwrap().leave().await.unwrap();
+        // Even of a process that is known to be gone.
+        let Err(NotTaken::Held(busy)) = take_it(&ledger, "b", 0, true).await else { panic!() };
+        assert!(busy.held.is_left() && busy.held.left_ms(None, 0) > 100_000, "{busy:?}");
+        let stack = StackName::unchecked("shop");
+        unlock(&ledger, &stack, "a", "op").await.unwrap().unwrap();
+        take_it(&ledger, "b", 0, false).await.unwrap();
     }
 
     #[tokio::test]

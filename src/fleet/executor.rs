@@ -1,11 +1,13 @@
 //! Acts on the hosts: actions in, outcomes out, a limited number at a time on each host.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::model::action::{Action, Failure, FailureKind, Outcome, What};
 use crate::model::{MarkKey, StackName};
 
 use super::Inner;
+use super::docker::client::CallError;
 use super::docker::execute::{self, Context};
 use super::docker::failure::ActionError;
 use super::error::HostError;
@@ -19,17 +21,25 @@ pub struct Executor {
     stack: StackName,
     key: MarkKey,
     fence: Option<Fence>,
+    is_uncertain: Arc<AtomicBool>,
 }
 
 impl Executor {
     pub(super) fn new(inner: Arc<Inner>, stack: StackName, key: MarkKey) -> Self {
-        Self { inner, stack, key, fence: None }
+        Self { inner, stack, key, fence: None, is_uncertain: Arc::default() }
     }
 
     /// An executor that sends changes only while the fence is open.
     #[must_use]
     pub fn fenced(self, fence: Fence) -> Self {
         Self { fence: Some(fence), ..self }
+    }
+
+    /// Whether something was sent over ssh that was not answered. It may still arrive: what ssh has written is the
+    /// kernel's, which sends it again long after the connection was closed.
+    #[must_use]
+    pub fn is_uncertain(&self) -> bool {
+        self.is_uncertain.load(Ordering::SeqCst)
     }
 
     /// Carries out an action. May be called many times at once: each host takes so many at a time.
@@ -69,6 +79,9 @@ impl Executor {
                 }
             })
             .await;
+        if host.is_over_ssh() && !is_answered(&asked) {
+            self.is_uncertain.store(true, Ordering::SeqCst);
+        }
         match asked {
             Ok(outcome) => outcome,
             Err(AskError::Silent(error)) => silent(error),
@@ -76,6 +89,16 @@ impl Executor {
                 Outcome::Failed(ActionError::of(&error, &action.what).into_failure())
             }
         }
+    }
+}
+
+/// Whether the engine has answered, or nothing was sent.
+fn is_answered(asked: &Result<Outcome, AskError>) -> bool {
+    match asked {
+        Ok(Outcome::Failed(failure)) => failure.kind == FailureKind::Refused,
+        Ok(Outcome::Done | Outcome::Started(_)) => true,
+        Err(AskError::Silent(_)) => false,
+        Err(AskError::Refused(error)) => !matches!(error, CallError::Deadline(_)),
     }
 }
 

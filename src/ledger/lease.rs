@@ -60,6 +60,10 @@ impl Terms {
     pub const LEADER: Self = Self { ttl_ms: 9_000, renew_ms: 2_500, margin_ms: 1_500, drain_ms: 0 };
 }
 
+/// How long something may arrive that was sent over a connection which broke: Linux sends what is left in a closed
+/// socket again for about a hundred seconds (`tcp_orphan_retries`: 0.2 s, doubled up to 51.2 s), and then gives up.
+pub const ORPHAN_MS: i64 = 110_000;
+
 /// Of leases that do not say.
 const DRAIN_MS: i64 = 20_000;
 /// Engines report a volume's age in whole seconds.
@@ -145,6 +149,13 @@ impl Held {
         let copies = &log.entries.get(&self.sign)?.copies;
         let ages = copies.iter().map(|(manager, created)| Some(clocks.get(manager)?.since_ms(*created)));
         ages.collect::<Option<Vec<i64>>>()?.into_iter().min()
+    }
+
+    /// Whether the holder ended while something of its own could still arrive: then it does not matter that its process is
+    /// gone.
+    #[must_use]
+    pub fn is_left(&self) -> bool {
+        self.drain_ms >= ORPHAN_MS
     }
 
     /// How long until the holder has stopped and all its requests have arrived or never will; for a caller

@@ -72,6 +72,8 @@ struct Preparation {
     began: Option<Timestamp>,
     /// When a lock was taken of which the ledger remembered nothing.
     found_nothing: Option<Timestamp>,
+    /// Whether something was sent that may still arrive.
+    is_uncertain: bool,
 }
 
 /// What the ledger remembers of a stack.
@@ -428,6 +430,9 @@ impl Driver for Hosts<'_> {
     }
 
     async fn unlock(&self, lock: Self::Lock) -> Result<(), Error> {
+        if std::mem::take(&mut self.run().is_uncertain) {
+            return Ok(lock.leave().await?);
+        }
         Ok(lock.release().await?)
     }
 
@@ -551,6 +556,7 @@ impl Driver for Hosts<'_> {
         let end = run(context, plan, options, stopped, tell).await;
         stop.disarm();
         self.run().journal = Some(journal);
+        self.run().is_uncertain |= executor.is_uncertain();
         let is_done = matches!(&end, End::Verdict(verdict) if verdict.ending == Ending::Converged);
         self.report(plan, terms, end, terms.proof && is_done && plan.is_busy()).await
     }
