@@ -88,6 +88,40 @@ pub fn lines(text: &str) -> Vec<Value> {
     text.lines().filter(|line| !line.trim().is_empty()).map(|line| value(read(line))).collect()
 }
 
+/// Lists in the order of what is left without ids of tasks: some are sorted by names with ids in them.
+pub fn in_order(value: &mut Value) {
+    match value {
+        Value::Array(list) => {
+            list.iter_mut().for_each(in_order);
+            if list.iter().all(|one| one["Name"].is_string() && one["State"].is_string()) {
+                list.sort_by_key(|one| task_ids(&one.to_string()));
+            }
+        }
+        Value::Object(fields) => fields.values_mut().for_each(in_order),
+        _ => {}
+    }
+}
+
+/// Text without ids of tasks: words of twenty-five characters in base 36, or of their first twelve.
+pub fn task_ids(text: &str) -> String {
+    let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(is_word) {
+        let (before, from) = rest.split_at(at);
+        let end = from.find(|c: char| !is_word(c)).unwrap_or(from.len());
+        let (word, after) = from.split_at(end);
+        // Hex is a digest.
+        let is_hex = word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_id =
+            [12, 25].contains(&word.len()) && word.bytes().any(|byte| byte.is_ascii_digit()) && !is_hex;
+        out += before;
+        out += if is_id { "[task]" } else { word };
+        rest = after;
+    }
+    out + rest
+}
+
 /// Values as a text with an end of line behind each.
 pub fn shown(values: &[Value]) -> String {
     values.iter().map(|one| format!("{one:#}\n")).collect()
