@@ -195,11 +195,15 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
             let age_ms = held.age_ms(&log, &clocks);
             let first = seen.filter(|(sign, _)| *sign == held.sign).map_or(clock.now(), |(_, first)| first);
             seen = Some((held.sign, first));
-            let proved_ms = held.proved_age_ms(&log, &clocks);
+            let is_measured = ledger.registers().measures_age();
+            let proved_ms = if is_measured { age_ms } else { held.proved_age_ms(&log, &clocks) };
             let left_ms = held.left_ms(proved_ms, clock.now().since_ms(first));
+            // One clock says that the holder is dead. That is no proof, and reason enough to watch for a while, even for
+            // a command that waits for nobody.
+            let seems_dead = held.left_ms(age_ms, 0) <= 0;
             if left_ms > 0 {
                 let busy = Busy { held, age_ms };
-                if clock.now().since_ms(begun) >= wanted.patience_ms {
+                if clock.now().since_ms(begun) >= wanted.patience_ms && !seems_dead {
                     return Err(NotTaken::Held(busy));
                 }
                 tell(&busy);

@@ -73,6 +73,16 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
         }
     }
 
+    fn measures_age(&self) -> bool {
+        match self {
+            Self::Volumes(volumes) => volumes.measures_age(),
+            Self::Files(files) => files.measures_age(),
+            Self::Etcd(etcd) => etcd.measures_age(),
+            Self::Zookeeper(zookeeper) => zookeeper.measures_age(),
+            Self::Consul(consul) => consul.measures_age(),
+        }
+    }
+
     fn listen(&self) -> Option<Receiver<Written>> {
         match self {
             Self::Volumes(volumes) => volumes.listen(),

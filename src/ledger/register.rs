@@ -175,6 +175,12 @@ pub trait ReadRegisters: Sync {
     /// What a manager's clock says: the one that [`Found::created`] is read from.
     fn clock(&self, manager: usize) -> impl Future<Output = Result<Timestamp, Silent>> + Send;
 
+    /// Whether the backend itself measures how old a heartbeat is, by timers that no one sets: leases of etcd and sessions
+    /// of Consul. A volume, a file or a node of ZooKeeper has a time of day.
+    fn measures_age(&self) -> bool {
+        false
+    }
+
     /// Watches for writes, where the backend supports it, so that callers need to poll less. Ends when the
     /// receiver is dropped.
     fn listen(&self) -> Option<Receiver<Written>> {

@@ -11,7 +11,8 @@ use stackctl::ledger::payload::value;
 use stackctl::ledger::release::{Outcome, Release, outcomes, releases};
 use stackctl::ledger::settings::{self, Suspended};
 use stackctl::ledger::{
-    Appended, FileRegisters, Kind, Ledger, LedgerError, Limits, Place, Stream, WriteRegisters, document,
+    Appended, FileRegisters, Kind, Ledger, LedgerError, Limits, Place, ReadRegisters as _, Stream,
+    WriteRegisters, document,
 };
 use stackctl::model::{ClusterName, NodeName, StackName, StackSpec, Timestamp};
 use tokio::time::{sleep, timeout};
@@ -230,7 +231,9 @@ async fn a_dead_leader_is_followed<B: Backend>((backend, cluster): On<B>) {
     let took = died.elapsed();
     assert!(!validity.is_valid(), "two lead");
     assert!(ages.is_sorted() && ages.len() > 10, "{ages:?}");
-    assert!(took < Duration::from_secs(13), "{took:?}: {ages:?}");
+    // One time of day is no proof: a whole TTL is watched besides.
+    let most = if ledger.registers().measures_age() { 13 } else { 23 };
+    assert!(took < Duration::from_secs(most), "{took:?}: {ages:?}");
     second.release().await.unwrap();
 }
 

@@ -391,6 +391,10 @@ pub async fn values_below(client: &Client, below: &str) -> Result<BTreeMap<Strin
 }
 
 impl ReadRegisters for ConsulRegisters {
+    fn measures_age(&self) -> bool {
+        true
+    }
+
     fn managers(&self) -> &[String] {
         &self.names
     }

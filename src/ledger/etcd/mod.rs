@@ -267,6 +267,10 @@ pub async fn values_below(client: &Client, below: &str) -> Result<BTreeMap<Strin
 }
 
 impl ReadRegisters for EtcdRegisters {
+    fn measures_age(&self) -> bool {
+        true
+    }
+
     fn managers(&self) -> &[String] {
         &self.names
     }

@@ -38,7 +38,7 @@ engine() { # VERSION, RELEASE or "own": prints "VERSION [DIRECTORY]"; fetches wh
 }
 
 fetch_engine() { # RELEASE DIRECTORY
-    local program new
+    local program needs new
     mkdir -p "$ENGINES"
     exec 6>"$ENGINES/lock" # several playgrounds may want it at once
     flock 6
@@ -49,7 +49,9 @@ fetch_engine() { # RELEASE DIRECTORY
         "$REPO/tests/packages" unpack "$1" "$new" docker.io containerd runc tini >"$ENGINES/$1.log" 2>&1 6>&- || return
         # A program that needs a newer C library than this machine's gives way to the machine's own.
         for program in "$new"/usr/{bin,sbin}/*; do
-            if [[ -L $program ]] || ! ldd "$program" 2>&1 | grep -q "not found"; then continue; fi
+            # In a variable: a pipe that ends early would count as a failure of ldd.
+            needs=$(ldd "$program" 2>&1 || true)
+            if [[ -L $program || $needs != *"not found"* ]]; then continue; fi
             say "$(basename "$program") of Debian $1 does not run here; the machine's own is taken"
             rm -f "$program"
         done
