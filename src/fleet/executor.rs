@@ -1,7 +1,7 @@
 //! Acts on the hosts: actions in, outcomes out, a limited number at a time on each host.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::model::action::{Action, Failure, FailureKind, Outcome, What};
 use crate::model::{MarkKey, StackName};
@@ -21,12 +21,13 @@ pub struct Executor {
     stack: StackName,
     key: MarkKey,
     fence: Option<Fence>,
-    is_uncertain: Arc<AtomicBool>,
+    /// Changes that were sent over ssh and not answered. A call that is given up, with the run, stays among them.
+    unanswered: Arc<AtomicUsize>,
 }
 
 impl Executor {
     pub(super) fn new(inner: Arc<Inner>, stack: StackName, key: MarkKey) -> Self {
-        Self { inner, stack, key, fence: None, is_uncertain: Arc::default() }
+        Self { inner, stack, key, fence: None, unanswered: Arc::default() }
     }
 
     /// An executor that sends changes only while the fence is open.
@@ -39,7 +40,7 @@ impl Executor {
     /// kernel's, which sends it again long after the connection was closed.
     #[must_use]
     pub fn is_uncertain(&self) -> bool {
-        self.is_uncertain.load(Ordering::SeqCst)
+        self.unanswered.load(Ordering::SeqCst) > 0
     }
 
     /// Carries out an action. May be called many times at once: each host takes so many at a time.
@@ -68,6 +69,10 @@ impl Executor {
             credentials: &self.inner.credentials,
         };
         let context = &context;
+        let may_arrive_late = host.is_over_ssh() && !is_pull;
+        if may_arrive_late {
+            self.unanswered.fetch_add(1, Ordering::SeqCst);
+        }
         // Retried after a broken connection: every action may be repeated.
         let asked = host
             .ask(Arc::clone(&up), |up| async move {
@@ -79,8 +84,8 @@ impl Executor {
                 }
             })
             .await;
-        if host.is_over_ssh() && !is_answered(&asked) {
-            self.is_uncertain.store(true, Ordering::SeqCst);
+        if may_arrive_late && is_answered(&asked) {
+            self.unanswered.fetch_sub(1, Ordering::SeqCst);
         }
         match asked {
             Ok(outcome) => outcome,

@@ -260,7 +260,12 @@ impl<'a> Hosts<'a> {
         end: End,
         with_proof: bool,
     ) -> RunReport<Planned> {
-        let Preparation { journal, began, .. } = std::mem::take(&mut *self.run());
+        // What is uncertain stays so until the lock is given back.
+        let (journal, began) = {
+            let mut run = self.run();
+            run.pulled.clear();
+            (run.journal.take(), run.began.take())
+        };
         let journal = journal.and_then(|journal| journal.path().map(PathBuf::from));
         let began = began.unwrap_or_else(|| self.clock.now());
         let tails = match &end {

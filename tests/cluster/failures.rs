@@ -243,11 +243,45 @@ services:
     ground.stackctl(&words).ends(6);
     ground.playground("heal h2");
     std::thread::sleep(Duration::from_millis(200));
-    // What was sent to it may still arrive: nobody begins before it cannot any more.
-    ground.stackctl(&words).ends(5).says(&["which ended while a host was silent"]);
+    // The lock is still held if something was under way to the host when it was cut off.
     ground.stackctl(&format!("{words} --lock-timeout 3m")).ends(0);
     let slots = ["first.node:h1", "first.node:h2", "first.node:h3", "first.node:h4"];
     let slots = [&slots[..], &["second.1", "second.2", "second.3", "second.4"]].concat();
     ground.assert_is("app", &slots);
     assert_eq!(ground.stackctl(&words).ends(0).actions("planned_action"), [""; 0]);
+}
+
+/// What ssh has written is the kernel's: it sends that again long after the deploy has ended.
+#[test]
+fn what_may_still_arrive_at_a_host_keeps_the_lock() {
+    let Some(ground) = Ground::new() else { return };
+    let stack = |image: &str| {
+        format!(
+            "services:
+  slow:
+    image: {image}
+    command: [sh, -c, \"trap '' TERM; while :; do sleep 1; done\"]
+    stop_grace_period: 20s
+    deploy: {{mode: global, update_config: {{parallelism: 0, monitor: 500ms}}}}
+"
+        )
+    };
+    let file = ground.file("slow.yml", &stack("web:1"));
+    let words = format!("deploy --yes --format json -c {file} slow");
+    ground.stackctl(&words).ends(0);
+    ground.file("slow.yml", &stack("web:2"));
+    let mut running = ground.begin(&words);
+    let stopping =
+        running.line_of("action_start", |line| line["node"] == "h2" && line["verb"] == "stop task");
+    assert!(stopping.is_some(), "{}", running.wait().whole());
+    ground.playground("cut h2");
+    running.wait().ends(6).says(&["h2"]);
+    ground.playground("heal h2");
+    std::thread::sleep(Duration::from_millis(500));
+    // On this machine the process is seen to be gone. That does not matter.
+    ground.stackctl(&words).ends(5).says(&["which ended while a host was silent"]);
+    let held = ground.stackctl(&words).ends(5).whole();
+    let id = held.split("stackctl unlock ").nth(1).and_then(|rest| rest.split(['`', ' ', '"']).next());
+    ground.stackctl(&format!("unlock {}", id.expect("an id"))).ends(0);
+    ground.stackctl(&words).ends(0);
 }

@@ -103,7 +103,7 @@ fn a_kept_plan_is_what_is_done_and_a_stale_one_is_not() {
         ground.file("app.yml", &file)
     };
     let kept = |name: &str| ground.path().join(name).display().to_string();
-    let (plan, snapshot) = (kept("plan.bin"), kept("snapshot.json"));
+    let (plan, snapshot, key) = (kept("plan.bin"), kept("snapshot.json"), kept("key"));
     let images = || ground.live("app", "web").iter().map(|task| task.image().to_owned()).collect::<Vec<_>>();
     let file = stack("web:1");
     ground.stackctl(&format!("deploy --yes -c {file} app")).ends(0);
@@ -111,7 +111,7 @@ fn a_kept_plan_is_what_is_done_and_a_stale_one_is_not() {
     // What a plan says, what a snapshot says of it elsewhere, and what is done, are the same.
     stack("web:2");
     let before = ground.everything(&HOSTS);
-    ground.stackctl(&format!("snapshot -o {snapshot}")).ends(0);
+    ground.stackctl(&format!("snapshot -o {snapshot} --key-out {key}")).ends(0);
     ground.stackctl(&format!("diff --out {plan} -c {file} app")).ends(2);
     assert_eq!(ground.everything(&HOSTS), before, "looking changes nothing");
     for name in [&plan, &snapshot] {
@@ -124,7 +124,7 @@ fn a_kept_plan_is_what_is_done_and_a_stale_one_is_not() {
         let line = |one: &serde_json::Value| format!("{} {} {}", one["node"], one["verb"], one["object"]);
         plan["actions"].as_array().expect("actions").iter().map(line).collect()
     };
-    assert_eq!(planned(""), planned(&format!("--against {snapshot}")));
+    assert_eq!(planned(""), planned(&format!("--against {snapshot} --key {key}")));
     let run = ground.stackctl(&format!("deploy --yes --format json {plan}")).ends(0);
     assert_eq!(run.actions("planned_action"), run.actions("action_done"), "{}", run.whole());
     assert_eq!(images(), ["web:2", "web:2", "web:2"]);
