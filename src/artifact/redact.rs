@@ -12,7 +12,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use crate::model::ids::hex;
-use crate::model::marks::each_value;
+use crate::model::marks::{each_value, unmasked_by};
 use crate::model::{ClusterName, MarkKey, Marks, StackSpec, Task, TaskSpec};
 
 /// Makes the marks of one place, such as `prod/shop`.
@@ -50,21 +50,6 @@ pub fn masked_task(key: &MarkKey, task: &Task) -> TaskSpec {
     spec
 }
 
-/// The spec of a file with the labels of `wanted` in place of their own marks. Other values stay marks.
-#[must_use]
-pub fn with_labels(key: &MarkKey, task: &Task, masked: &TaskSpec, wanted: &TaskSpec) -> TaskSpec {
-    let marks = Marks::of(key, &task.stack, &task.service);
-    let mut spec = masked.clone();
-    for (name, value) in &mut spec.labels {
-        let same =
-            wanted.labels.get(name).filter(|same| marks.mark(&format!("labels {name}"), same) == *value);
-        if let Some(same) = same {
-            value.clone_from(same);
-        }
-    }
-    spec
-}
-
 /// Bytes of a mark of the first format.
 const FIRST_BYTES: usize = 4;
 
@@ -93,17 +78,7 @@ impl FirstSalt {
     /// The spec with the values of `wanted` in place of their own marks.
     #[must_use]
     pub fn unmasked(&self, masked: &TaskSpec, wanted: &TaskSpec) -> TaskSpec {
-        let mut known = BTreeMap::new();
-        each_value(&mut wanted.clone(), &mut |place, value| {
-            known.insert((place.to_owned(), self.mark(place, value)), value.clone());
-        });
-        let mut spec = masked.clone();
-        each_value(&mut spec, &mut |place, value| {
-            if let Some(same) = known.get(&(place.to_owned(), value.clone())) {
-                value.clone_from(same);
-            }
-        });
-        spec
+        unmasked_by(masked, wanted, |place, value| self.mark(place, value))
     }
 }
 
@@ -193,9 +168,10 @@ mod tests {
         let masked = masked_task(&key, &task());
         let text = masked.canonical_json();
         assert!(!text.contains("hunter") && text.contains("5s") && text.contains("GONE"), "{text}");
-        assert_eq!(with_labels(&key, &task(), &masked, &spec()).labels, spec().labels);
-        let other = MarkKey::new([8; 32]);
-        assert_ne!(with_labels(&other, &task(), &masked, &spec()).labels, spec().labels);
+        let unmasked =
+            |key: &MarkKey| Marks::of(key, &task().stack, &task().service).unmasked(&masked, &spec());
+        assert_eq!(unmasked(&key), spec());
+        assert_ne!(unmasked(&MarkKey::new([8; 32])).labels, spec().labels);
         // What a container of this version says of itself has marks already.
         let marks = Marks::of(&key, &task().stack, &task().service).masked(&spec());
         let of_label = Task { spec: Arc::new(marks), key_id: Some(Arc::from(key.id())), ..task() };

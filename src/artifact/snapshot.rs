@@ -10,15 +10,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::envelope::in_order;
-use super::redact::{FirstSalt, masked_task, with_labels};
+use super::redact::{FirstSalt, masked_task};
 use crate::model::ids::{TaskId, sha256_hex};
 use crate::model::node::{NodeFacts, NodeView, Unreachable};
 use crate::model::observed::ObservedNode;
 use crate::model::spec::Strategy;
 use crate::model::task::Slot;
 use crate::model::{
-    ClusterName, MarkKey, Member, NodeName, Observed, ServiceName, SpecHash, StackName, StackSpec, Task,
-    TaskSpec, TaskStatus, Timestamp,
+    ClusterName, MarkKey, Marks, Member, NodeName, Observed, ServiceName, SpecHash, StackName, StackSpec,
+    Task, TaskSpec, TaskStatus, Timestamp,
 };
 use crate::orchestrator::{Drifted, PlanOptions};
 
@@ -216,7 +216,9 @@ impl Document {
             Arc::new(match (declared, &self.key_id) {
                 (None, _) => masked.clone(),
                 (Some(service), None) => FirstSalt::of(&self.cluster, &task).unmasked(masked, &service.task),
-                (Some(service), Some(_)) => with_labels(key, &task, masked, &service.task),
+                (Some(service), Some(_)) => {
+                    Marks::of(key, &task.stack, &task.service).unmasked(masked, &service.task)
+                }
             })
         };
         let spec = Arc::clone(known.entry((&seen.service, &seen.spec)).or_insert_with(unmask));

@@ -199,7 +199,7 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
             let proved_ms = if is_measured { age_ms } else { held.proved_age_ms(&log, &clocks) };
             let left_ms = held.left_ms(proved_ms, clock.now().since_ms(first));
             // One clock says that the holder is dead. That is no proof, and reason enough to watch for a while, even for
-            // a command that waits for nobody.
+            // a command without patience.
             let seems_dead = held.left_ms(age_ms, 0) <= 0;
             if left_ms > 0 {
                 let busy = Busy { held, age_ms };

@@ -193,7 +193,7 @@ impl<'a, T: FnMut(Timestamp, Progress<'_>)> Run<'a, T> {
         } else if !self.context.lease.is_valid() && is_quiet {
             ("lease lost", End::LeaseLost)
         } else if self.is_late(now) && is_quiet {
-            // Not before: an engine goes on with a stop when nobody waits for it any more, and the next deploy would
+            // Not before: an engine goes on with a stop whose client has left, and the next deploy would
             // keep a task that is about to be killed.
             ("timed out", End::TimedOut(self.watch.named(self.converger.awaited())))
         } else if self.options.detach && is_quiet && self.converger.only_waits() {

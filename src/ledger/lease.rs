@@ -7,7 +7,7 @@
 //!   alone, and there are two such managers at least; or else a client that has itself waited for so long and
 //!   seen no newer one. Two machines' clocks are never compared.
 //! - A renewal proves the lease only if the stream, read afterwards, shows that it is still this one's
-//!   ([`proof`]): keepers that forgot it, or came back older, give a place to whoever asks.
+//!   ([`proof`]): keepers that forgot it, or came back older, give a place to any client.
 //! - The holder judges itself by its own clock, from before it sent the renewal that won: a margin before the
 //!   TTL is over it sends nothing more.
 //!
@@ -131,7 +131,7 @@ pub struct Held {
 
 impl Held {
     /// Time since the last heartbeat as far as it is proved: two managers at least measured it, each by its own clock.
-    /// One clock alone may have been set forward; whoever has but one waits, and measures by a clock of its own.
+    /// One clock alone may have been set forward; a client that has but one waits, and measures by its own.
     #[must_use]
     pub fn proved_age_ms(
         &self,
@@ -170,7 +170,7 @@ impl Held {
 /// What a stream says of a lease that was just renewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
-    /// It is held by whoever took it at this place.
+    /// The client that took it at this place holds it.
     Ours,
     /// Another client has taken it.
     Taken,
@@ -180,7 +180,7 @@ pub enum Proof {
 }
 
 /// Whether a renewal that won its place shows that the lease is still that of `epoch`. A won place alone proves nothing:
-/// keepers that forgot the stream give a place to whoever asks.
+/// keepers that forgot the stream give a place to any client.
 ///
 /// # Errors
 ///

@@ -158,17 +158,7 @@ impl<'a> Marks<'a> {
     /// The spec with the values of `wanted` in place of their own marks.
     #[must_use]
     pub fn unmasked(&self, masked: &TaskSpec, wanted: &TaskSpec) -> TaskSpec {
-        let mut known = BTreeMap::new();
-        each_hidden(&mut wanted.clone(), &mut |place, value| {
-            known.insert((place.to_owned(), self.mark(place, value)), value.clone());
-        });
-        let mut spec = masked.clone();
-        each_hidden(&mut spec, &mut |place, value| {
-            if let Some(same) = known.get(&(place.to_owned(), value.clone())) {
-                value.clone_from(same);
-            }
-        });
-        spec
+        unmasked_by(masked, wanted, |place, value| self.mark(place, value))
     }
 
     /// The hash that decides whether a task is up to date: of a spec with all its values.
@@ -192,6 +182,21 @@ impl<'a> Marks<'a> {
         }
         spec.hash()
     }
+}
+
+/// A spec with the values of `wanted` in place of their own marks, however those are made.
+pub fn unmasked_by(masked: &TaskSpec, wanted: &TaskSpec, mark: impl Fn(&str, &str) -> String) -> TaskSpec {
+    let mut known = BTreeMap::new();
+    each_value(&mut wanted.clone(), &mut |place, value| {
+        known.insert((place.to_owned(), mark(place, value)), value.clone());
+    });
+    let mut spec = masked.clone();
+    each_value(&mut spec, &mut |place, value| {
+        if let Some(same) = known.get(&(place.to_owned(), value.clone())) {
+            value.clone_from(same);
+        }
+    });
+    spec
 }
 
 /// Whether a text is a mark.

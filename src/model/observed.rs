@@ -68,8 +68,9 @@ impl Observed {
     }
 
     /// Gives tasks the specs that their containers were found to be made with. A task that was asked for and not found is
-    /// not understood from now on.
+    /// not understood from now on. Hashes of the others stay: [`Self::settle`] may not be repeated once values are shown.
     pub fn reveal(&mut self, found: &BTreeMap<TaskId, Option<Arc<TaskSpec>>>) {
+        let key = self.key.clone();
         const WHY: &str =
             "its values are marked with a key that is lost, and the container does not show them";
         for facts in self.nodes.values_mut().filter_map(|node| node.view.facts_mut()) {
@@ -77,6 +78,7 @@ impl Observed {
                 match found.get(&task.id) {
                     None => facts.tasks.push(task),
                     Some(Some(spec)) => {
+                        task.spec_hash = Marks::of(&key, &task.stack, &task.service).hash(spec);
                         task.spec = Arc::clone(spec);
                         task.key_id = None;
                         facts.tasks.push(task);

@@ -14,7 +14,9 @@ use super::note::Note;
 use super::options::PlanOptions;
 use crate::diff;
 use crate::model::marks::has_marks;
-use crate::model::{Observed, ServiceName, StackName, StackSpec, Task, TaskId, TaskSpec, template};
+use crate::model::{
+    Observed, ServiceName, ServiceSpec, StackName, StackSpec, Task, TaskId, TaskSpec, template,
+};
 
 /// A plan of one stack, its placement, and what both were made from.
 #[derive(Debug, Clone)]
@@ -137,14 +139,16 @@ impl Planned {
 /// A container whose label says nothing has templates as they were expanded. Where that is what the wanted templates
 /// give, they are the same.
 fn fold_templates(observed: &mut Arc<Observed>, wanted: &StackSpec) {
+    let templated: BTreeMap<&ServiceName, &ServiceSpec> =
+        wanted.services.iter().filter(|(_, service)| template::is_templated(&service.task)).collect();
+    if templated.is_empty() {
+        return;
+    }
     let is_bare = |task: &Task| task.stack == wanted.name && task.key_id.is_none();
-    let templated = |task: &Task| {
-        wanted.services.get(&task.service).filter(|service| template::is_templated(&service.task))
-    };
     let mut folded: BTreeMap<TaskId, Arc<TaskSpec>> = BTreeMap::new();
     for (member, facts) in observed.reachable() {
         for task in facts.tasks.iter().filter(|task| is_bare(task)) {
-            let Some(service) = templated(task) else { continue };
+            let Some(service) = templated.get(&task.service) else { continue };
             let (stack, id, slot) = (&wanted.name, &task.id, &task.slot);
             let context = template::Context { stack, service, member, facts, task: id, slot };
             let expanded = template::expand(&service.task, &context);
@@ -160,8 +164,60 @@ fn fold_templates(observed: &mut Arc<Observed>, wanted: &StackSpec) {
         }
     }
     if !folded.is_empty() {
-        let observed = Arc::make_mut(observed);
-        observed.reveal(&folded.into_iter().map(|(id, spec)| (id, Some(spec))).collect());
+        let folded = folded.into_iter().map(|(id, spec)| (id, Some(spec))).collect();
+        Arc::make_mut(observed).reveal(&folded);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::testing::*;
+    use crate::model::{Health, MarkKey, Marks, Slot, SpecHash, TaskStatus, Timestamp};
+
+    /// After a key was lost: one task says nothing of its values and was read from its container, the other was made
+    /// under the new key.
+    #[test]
+    fn a_task_that_was_read_from_its_container_changes_nothing_about_its_neighbours() {
+        let service = with_task(replicated("web", 2), |task| {
+            task.environment.insert("ME".into(), Some("{{.Task.Slot}}".into()));
+            task.environment.insert("TOKEN".into(), Some("hunter2".into()));
+        });
+        let spec = stack(vec![service.clone()]);
+        let mut observed = nodes(2);
+        observed.key = MarkKey::new([7; 32]);
+        let key = observed.key.clone();
+        let marks = Marks::of(&key, &spec.name, &service.name);
+        let mut expanded = TaskSpec::clone(&service.task);
+        expanded.environment.insert("ME".into(), Some("1".into()));
+        let of = [(expanded, None), (marks.masked(&service.task), Some(Arc::from(key.id())))];
+        for ((node, (task, key_id)), number) in observed.nodes.values_mut().zip(of).zip(1..) {
+            let slot = Slot::Replica(number);
+            let id = TaskId::unchecked(&format!("t{number}"));
+            facts(node).tasks.push(Task {
+                container: format!("app_web.{number}.{id}"),
+                id,
+                stack: spec.name.clone(),
+                service: service.name.clone(),
+                slot,
+                node: node_name("n"),
+                attempt: 1,
+                is_job: false,
+                spec_hash: SpecHash::unchecked("of its label"),
+                spec: Arc::new(task),
+                key_id,
+                status: TaskStatus::Running { health: Health::None },
+                created_at: Timestamp(0),
+                since: None,
+                published: Vec::new(),
+            });
+        }
+        for node in observed.nodes.values_mut() {
+            let name = node.member.name.clone();
+            facts(node).tasks.iter_mut().for_each(|task| task.node = name.clone());
+        }
         observed.settle();
+        let planned = Planned::make(observed, spec, PlanOptions::default());
+        assert!(planned.plan().is_empty(), "{:#?}", planned.plan().forecast);
     }
 }
