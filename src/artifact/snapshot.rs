@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::envelope::in_order;
 use super::redact::{FirstSalt, masked_task};
 use crate::model::ids::{TaskId, sha256_hex};
+use crate::model::in_place::InPlaceRecords;
 use crate::model::node::{NodeFacts, NodeView, Unreachable};
 use crate::model::observed::ObservedNode;
 use crate::model::spec::Strategy;
@@ -176,6 +177,8 @@ impl Document {
             at: self.at,
             key: key.clone(),
             nodes,
+            memory_use: BTreeMap::new(),
+            in_place: InPlaceRecords::new(),
             records_unknown: self.records_unknown.clone(),
             hosts_unknown: self.hosts_unknown.clone(),
         };

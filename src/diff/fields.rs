@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::veil::{self, HIDDEN};
-use crate::model::TaskSpec;
+use crate::model::{TaskSpec, in_place};
 
 /// One field that differs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,6 +27,9 @@ pub enum Impact {
     Scale,
     /// Tasks are replaced.
     Replace,
+    /// Tasks go on running, and are changed as they are.
+    #[serde(rename = "in_place")]
+    InPlace,
 }
 
 impl Change {
@@ -85,7 +88,8 @@ fn walk(path: &str, before: Option<&Value>, after: Option<&Value>, changes: &mut
         // The difference is in a part that is not shown.
         (before, after) = (before.map(|_| HIDDEN.into()), after.map(|_| HIDDEN.into()));
     }
-    changes.push(Change::new(path, before, after, Impact::Replace));
+    let impact = if in_place::is_field(path) { Impact::InPlace } else { Impact::Replace };
+    changes.push(Change::new(path, before, after, impact));
 }
 
 fn join(path: &str, key: &str) -> String {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::model::spec::{ServiceMode, ServiceSpec, TaskSpec};
 use crate::model::task::{Slot, Task};
-use crate::model::{MarkKey, Marks, ServiceName, StackSpec};
+use crate::model::{MarkKey, Marks, ServiceName, StackSpec, Tuning};
 
 pub use fields::{Change, Impact, task_changes};
 pub use veil::HIDDEN;
@@ -85,8 +85,12 @@ fn service(tasks: &[&Task], wanted: &ServiceSpec, marks: &Marks<'_>) -> ServiceD
     let mut changes = mode_changes(tasks, wanted.mode);
     let hash = marks.hash(&wanted.task);
     let live: Vec<&&Task> = tasks.iter().filter(|task| task.is_live()).collect();
+    let tuning = Tuning::of(&wanted.task);
+    let newest = |differs: &dyn Fn(&Task) -> bool| {
+        live.iter().filter(|task| differs(task)).max_by_key(|task| (task.created_at, &task.id))
+    };
     let dirty =
-        live.iter().filter(|task| task.spec_hash != hash).max_by_key(|task| (task.created_at, &task.id));
+        newest(&|task| task.spec_hash != hash).or_else(|| newest(&|task| Tuning::of(&task.spec) != tuning));
     // Without a live task, the newest ended one shows what was applied last.
     let ended = || tasks.iter().max_by_key(|task| (task.created_at, &task.id));
     let applied: Option<&TaskSpec> = match dirty {

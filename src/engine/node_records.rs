@@ -13,6 +13,7 @@ use crate::discover::missing;
 use crate::fleet::Observer;
 use crate::ledger::nodes::{NodeRecords, stream};
 use crate::ledger::{Ledger, LedgerError, Log, ReadRegisters, WriteRegisters, document};
+use crate::model::in_place;
 use crate::model::{MarkKey, NodeName, Observed, Timestamp, Unreachable};
 
 /// Reads a cluster, and cannot change it.
@@ -47,6 +48,9 @@ impl<R: ReadRegisters> ClusterReader<'_, R> {
                 let root = records.key.as_ref().or(self.new_key.get());
                 observed.key = root.map(marks_key).unwrap_or_default();
                 self.observer.reveal(&mut observed).await;
+                let seen = self.observer.tuning_of(&in_place::unsure(&records.in_place, &observed)).await;
+                in_place::lay_over(&records.in_place, &seen, &mut observed);
+                observed.in_place.clone_from(&records.in_place);
                 observed.settle();
                 let is_there = |name: &NodeName| observed.nodes.contains_key(name);
                 let judged = missing(&records.discovered, &self.observer.sources(), is_there);

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::ClusterReader;
+use crate::fleet::Observer;
 use crate::ledger::ReadRegisters;
 use crate::model::image::Resolutions;
+use crate::model::in_place;
 use crate::model::{NodeFacts, NodeName, Observed, StackSpec, Timestamp};
 pub use crate::orchestrator::lost::remember_lost;
 use crate::orchestrator::pin::{ResolveImage, images_to_resolve, pin};
@@ -45,12 +47,21 @@ pub async fn plan<R: ReadRegisters>(
     let mut options = request.options;
     remember_lost(&mut observed, &mut options.lost, &request.last_seen);
     request.what_if.apply(&mut observed, &mut options);
+    ask_memory(observer, &mut observed, &spec).await;
     if request.resolve == ResolveImage::Changed {
         let running = observed.tasks().filter(|task| task.stack == spec.name);
         let late: BTreeSet<String> = images_to_resolve(&spec, request.resolve, running).into_iter().collect();
         answers = observer.resolve(&late).await;
     }
     plan_on(observed, spec, options, request.resolve, &answers)
+}
+
+/// Asks the tasks that are to get a lower memory limit how much they use.
+pub async fn ask_memory(observer: &Observer, observed: &mut Observed, spec: &StackSpec) {
+    let lowered = in_place::lowered(observed, spec);
+    if !lowered.is_empty() {
+        observed.memory_use = observer.memory_use(&lowered).await;
+    }
 }
 
 /// Plans on an observation without asking a host: tags without a running digest stay tags, and a note says

@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 
 use crate::model::image::Resolved;
+use crate::model::in_place::Seen;
 use crate::model::observed::ObservedNode;
 use crate::model::{
     MarkKey, NodeName, NodeView, Observed, StackName, Task, TaskId, TaskSpec, TaskStatus, Timestamp,
@@ -15,7 +16,7 @@ use crate::model::{
 
 use super::Inner;
 use super::docker::inspect::{self, TaskDetails};
-use super::docker::{observe, reveal};
+use super::docker::{observe, reveal, update};
 use super::error::HostError;
 use super::events::{self, ContainerExits, EngineEvents};
 use super::host::{AskError, Host};
@@ -74,6 +75,8 @@ impl Observer {
             // What the ledger says comes later.
             key: MarkKey::unset(),
             nodes: there.chain(left).collect(),
+            memory_use: BTreeMap::new(),
+            in_place: BTreeMap::new(),
             records_unknown: None,
             hosts_unknown: membership.unknown.clone(),
         }
@@ -179,9 +182,35 @@ impl Observer {
     async fn revealed(&self, task: &Task) -> Result<TaskSpec, HostError> {
         let host = self.host(&task.node)?;
         let question = |up: Arc<super::host::Up>| async move {
-            reveal::spec(&up.engine.reader, &task.container, &task.spec).await
+            reveal::spec(&up.engine.reader, &task.container, &task.spec, task.is_job).await
         };
         host.read(host.up()?, question).await
+    }
+
+    /// What tasks show of what can be changed in place; of those that answer.
+    pub async fn tuning_of(&self, tasks: &[&Task]) -> BTreeMap<TaskId, Seen> {
+        let asks = tasks.iter().map(|task| async move {
+            let question = |up: Arc<super::host::Up>| async move {
+                update::seen(&up.engine.reader, &task.container).await
+            };
+            let host = self.host(&task.node).ok()?;
+            let seen = host.read(host.up().ok()?, question).await.ok()??;
+            Some((task.id.clone(), seen))
+        });
+        join_all(asks).await.into_iter().flatten().collect()
+    }
+
+    /// How much memory tasks use, in bytes; of those that answer.
+    pub async fn memory_use(&self, tasks: &[&Task]) -> BTreeMap<TaskId, i64> {
+        let asks = tasks.iter().map(|task| async move {
+            let question = |up: Arc<super::host::Up>| async move {
+                update::memory_use(&up.engine.reader, &task.container).await
+            };
+            let host = self.host(&task.node).ok()?;
+            let uses = host.read(host.up().ok()?, question).await.ok()??;
+            Some((task.id.clone(), uses))
+        });
+        join_all(asks).await.into_iter().flatten().collect()
     }
 
     /// One container in detail, by name; `None` if it is gone.

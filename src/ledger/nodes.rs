@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::register::{Kind, Stream};
+use crate::model::in_place::InPlaceRecords;
 use crate::model::node::{Availability, Member, Role};
 use crate::model::{MarkKey, NodeName, Timestamp};
 
@@ -26,6 +27,9 @@ pub struct NodeRecords {
     /// document, and no further call is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<MarkKey>,
+    /// What was changed on running containers. It lies here for the same reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub in_place: InPlaceRecords,
 }
 
 /// What is remembered of one node. What is not set is as the inventory has it.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::model::ids::{ClusterName, NodeName, ServiceName, SpecHash, StackName, TaskId};
+use crate::model::in_place::{Retune, Tuning};
 use crate::model::spec::{NetworkSpec, TaskSpec, VolumeSpec};
 use crate::model::task::Slot;
 use crate::model::{GoDuration, TaskStatus};
@@ -108,9 +109,11 @@ pub enum What {
     /// Ask the container to stop, and after the grace period make it.
     StopTask {
         task: TaskHandle,
-        /// Time between signal and SIGKILL; `None` leaves it to the container's own.
+        /// Time between signal and SIGKILL; without one the engine's own default, 10 s.
         grace: Option<GoDuration>,
     },
+    /// Change a running container as it is: see [`in_place`](crate::model::in_place).
+    UpdateTask { task: TaskHandle, update: Arc<InPlaceUpdate> },
     /// Remove the container with its anonymous volumes.
     RemoveTask { task: TaskHandle },
     /// Remove a network of the stack from the node.
@@ -138,6 +141,31 @@ pub struct ServicePlan {
     pub is_job: bool,
     /// Contents of the config files, by absolute target path.
     pub files: Vec<FilePlan>,
+}
+
+/// A change of a task that goes on running.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InPlaceUpdate {
+    /// As it is.
+    pub from: Tuning,
+    /// As it is to be.
+    pub to: Tuning,
+    /// Whether it is meant to end: engines then have another restart policy.
+    pub is_job: bool,
+}
+
+impl InPlaceUpdate {
+    /// The way back.
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        Self { from: self.to.clone(), to: self.from.clone(), is_job: self.is_job }
+    }
+
+    /// Whether an engine has anything to do about it.
+    #[must_use]
+    pub fn is_engines(&self) -> bool {
+        self.from.to(&self.to, self.is_job) != Retune::Remember
+    }
 }
 
 /// A file that must be in place before a task starts.
@@ -230,6 +258,7 @@ impl What {
             Self::StartTask { .. } => "start task",
             Self::StartAgain { .. } => "start task again",
             Self::StopTask { .. } => "stop task",
+            Self::UpdateTask { .. } => "update task",
             Self::RemoveTask { .. } => "remove task",
             Self::RemoveNetwork { .. } => "remove network",
         }
@@ -249,9 +278,10 @@ impl What {
             Self::CreateVolume { volume } => volume.name.clone(),
             Self::PullImage { image } => image.to_string(),
             Self::CreateTask { task } | Self::StartTask { task } => task.container_name(),
-            Self::StartAgain { task } | Self::StopTask { task, .. } | Self::RemoveTask { task } => {
-                task.container_name()
-            }
+            Self::StartAgain { task }
+            | Self::StopTask { task, .. }
+            | Self::UpdateTask { task, .. }
+            | Self::RemoveTask { task } => task.container_name(),
             Self::RemoveNetwork { name } => name.to_string(),
         }
     }
@@ -261,9 +291,10 @@ impl What {
     pub fn service(&self) -> Option<&ServiceName> {
         match self {
             Self::CreateTask { task } | Self::StartTask { task } => Some(&task.service.service),
-            Self::StartAgain { task } | Self::StopTask { task, .. } | Self::RemoveTask { task } => {
-                Some(&task.service)
-            }
+            Self::StartAgain { task }
+            | Self::StopTask { task, .. }
+            | Self::UpdateTask { task, .. }
+            | Self::RemoveTask { task } => Some(&task.service),
             Self::CreateNetwork { .. }
             | Self::CreateVolume { .. }
             | Self::PullImage { .. }
@@ -276,9 +307,10 @@ impl What {
     pub fn task(&self) -> Option<TaskHandle> {
         match self {
             Self::CreateTask { task } | Self::StartTask { task } => Some(task.handle()),
-            Self::StartAgain { task } | Self::StopTask { task, .. } | Self::RemoveTask { task } => {
-                Some(task.clone())
-            }
+            Self::StartAgain { task }
+            | Self::StopTask { task, .. }
+            | Self::UpdateTask { task, .. }
+            | Self::RemoveTask { task } => Some(task.clone()),
             Self::CreateNetwork { .. }
             | Self::CreateVolume { .. }
             | Self::PullImage { .. }

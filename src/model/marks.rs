@@ -17,6 +17,7 @@ use sha2::Sha256;
 
 use super::ids::{ServiceName, SpecHash, StackName, hex};
 use super::image::ImageRef;
+use super::in_place::Tuning;
 use super::spec::{Attachment, FileMount, Healthcheck, Logging, NetworkSpec, TaskSpec};
 use super::task::Task;
 
@@ -214,9 +215,11 @@ pub fn has_marks(spec: &TaskSpec) -> bool {
     has
 }
 
-/// An image counts by its digest alone, where there is one: another name or tag of the same image is no change.
+/// An image counts by its digest alone, where there is one: another name or tag of the same image is no change. What can
+/// change [in place](super::in_place) counts for nothing.
 fn hash_of_masked(masked: &TaskSpec) -> SpecHash {
     let mut spec = masked.clone();
+    Tuning::default().apply(&mut spec);
     if let Some(digest) = ImageRef::parse(&spec.image).ok().and_then(|image| image.digest) {
         spec.digest = Some(digest.to_string());
     }
@@ -404,6 +407,18 @@ mod tests {
             let error = MarkKey::try_from(bad.to_owned()).unwrap_err().to_string();
             assert!(bad.is_empty() || !error.contains(bad), "{error}");
         }
+    }
+
+    #[test]
+    fn what_changes_in_place_counts_for_nothing() {
+        let (key, stack, service) = (key(7), StackName::unchecked("shop"), ServiceName::unchecked("web"));
+        let marks = Marks::of(&key, &stack, &service);
+        let mut other = spec();
+        other.resources.limits.memory = Some(1 << 20);
+        other.resources.reservations.nano_cpus = 5;
+        other.restart_policy.max_attempts = 5;
+        other.stop_grace_period = Some(crate::model::GoDuration::from_secs(60));
+        assert_eq!(marks.hash(&spec()), marks.hash(&other));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::ids::{ClusterName, NodeName, ServiceName, SpecHash, StackName, TaskId};
+use super::in_place::InPlaceRecords;
 use super::marks::{MarkKey, Marks};
 use super::node::{Availability, Member, NodeFacts, NodeView, Unreachable, UnreadableContainer};
 use super::spec::{StackSpec, TaskSpec};
@@ -20,6 +21,10 @@ pub struct Observed {
     pub key: MarkKey,
     /// Every member of the inventory, silent ones too.
     pub nodes: BTreeMap<NodeName, ObservedNode>,
+    /// Bytes of memory that tasks use, of those that were asked: a limit below that would end them.
+    pub memory_use: BTreeMap<TaskId, i64>,
+    /// What was changed in place, as the ledger remembers it. Tasks have it already: their specs are as they are now.
+    pub in_place: InPlaceRecords,
     /// Why it is not known what the ledger says of nodes, if so: members are then as the inventory has
     /// them, and one that was drained since looks active. Nothing is planned on that.
     pub records_unknown: Option<Unreachable>,
@@ -94,7 +99,7 @@ impl Observed {
         }
     }
 
-    fn tasks_mut(&mut self) -> impl Iterator<Item = &mut Task> {
+    pub(super) fn tasks_mut(&mut self) -> impl Iterator<Item = &mut Task> {
         self.nodes.values_mut().filter_map(|node| node.view.facts_mut()).flat_map(|facts| &mut facts.tasks)
     }
 

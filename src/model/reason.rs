@@ -24,6 +24,13 @@ pub enum Reason {
         /// Paths as in the stackfile.
         fields: Arc<[String]>,
     },
+    /// Its new memory limit is below what it uses: the kernel would end it.
+    LimitBelowUse {
+        /// Bytes.
+        uses: i64,
+        /// Bytes.
+        limit: i64,
+    },
     /// The service is no longer in the stackfile, and pruning was asked for; or the stack is removed.
     ServiceRemoved,
     /// The node is drained.
@@ -74,6 +81,10 @@ impl fmt::Display for Reason {
                     write!(f, " (and {more} more)")?;
                 }
                 Ok(())
+            }
+            Self::LimitBelowUse { uses, limit } => {
+                let mib = |bytes: &i64| bytes.div_euclid(1 << 20);
+                write!(f, "it uses {} MiB of memory, and the new limit is {} MiB", mib(uses), mib(limit))
             }
             Self::ServiceRemoved => f.write_str("no longer wanted"),
             Self::NodeDrained { node } => write!(f, "node {node} is set to drain"),

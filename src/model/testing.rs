@@ -12,7 +12,10 @@ use super::spec::{
     DependencyCondition, Placement, Platform, Port, PublishMode, ServiceMode, ServiceSpec, StackSpec,
     TaskSpec, UpdateConfig,
 };
-use super::{ClusterName, MarkKey, Marks, NodeName, Observed, ServiceName, SpecHash, StackName, Timestamp};
+use super::{
+    ClusterName, Health, MarkKey, Marks, NodeName, Observed, ServiceName, Slot, SpecHash, StackName, Task,
+    TaskId, TaskStatus, Timestamp,
+};
 
 /// The stack all tests speak of.
 pub const STACK: &str = "app";
@@ -99,6 +102,8 @@ pub fn cluster(nodes: Vec<ObservedNode>) -> Observed {
         at: Timestamp(0),
         key: MarkKey::unset(),
         nodes: nodes.into_iter().map(|node| (node.member.name.clone(), node)).collect(),
+        memory_use: BTreeMap::new(),
+        in_place: BTreeMap::new(),
         records_unknown: None,
         hosts_unknown: None,
     }
@@ -185,4 +190,27 @@ pub fn stack(services: Vec<ServiceSpec>) -> StackSpec {
     let mut spec = StackSpec::empty(StackName::unchecked(STACK));
     spec.services = services.into_iter().map(|service| (service.name.clone(), service)).collect();
     spec
+}
+
+/// A running task of a service in a numbered slot, on the node `n000001`; its id is the service and the number.
+#[must_use]
+pub fn task_of(stack: &StackName, service: &ServiceSpec, number: u32) -> Task {
+    let (slot, id) = (Slot::Replica(number), TaskId::unchecked(&format!("{}{number}", service.name)));
+    Task {
+        container: format!("{stack}_{}.{slot}.{id}", service.name),
+        id,
+        stack: stack.clone(),
+        service: service.name.clone(),
+        slot,
+        node: node_name("n000001"),
+        attempt: 1,
+        is_job: false,
+        spec_hash: hash_of(stack, service),
+        spec: Arc::clone(&service.task),
+        key_id: None,
+        status: TaskStatus::Running { health: Health::None },
+        created_at: Timestamp(0),
+        since: None,
+        published: Vec::new(),
+    }
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 
+use super::in_place;
 use super::release::{Draft, Driver, Entry, Lock, Prepared, Pulls, Remembers, Started, Stop, Terms};
 use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
 use crate::engine::node_records::marks_key;
-use crate::engine::plan::{LastSeen, remember_lost};
+use crate::engine::plan::{LastSeen, ask_memory, remember_lost};
 use crate::engine::records::{Remembered, remembered};
 use crate::engine::{
     Clock, ClusterReader, Journal, Lease, Me, Reading, Request, RunContext, RunOptions, Store, Validity,
@@ -74,6 +75,8 @@ struct Preparation {
     found_nothing: Option<Timestamp>,
     /// Whether something was sent that may still arrive.
     is_uncertain: bool,
+    /// What was changed in place.
+    updated: in_place::Updated,
 }
 
 /// What the ledger remembers of a stack.
@@ -453,8 +456,10 @@ impl Driver for Hosts<'_> {
 
     async fn plan_again(&self, plan: &Planned, spec: Option<StackSpec>) -> Planned {
         let mut options = plan.options().clone();
-        let observed = self.look(&mut options).await;
-        Planned::make(observed, spec.unwrap_or_else(|| plan.spec().clone()), options)
+        let mut observed = self.look(&mut options).await;
+        let spec = spec.unwrap_or_else(|| plan.spec().clone());
+        ask_memory(&self.observer, &mut observed, &spec).await;
+        Planned::make(observed, spec, options)
     }
 
     async fn prepare(
@@ -513,6 +518,7 @@ impl Driver for Hosts<'_> {
     ) -> Result<Started<Begun>, Error> {
         self.outlast_a_forgotten_holder(plan).await;
         self.keep_key(plan).await?;
+        in_place::begin(&self.writing, plan).await?;
         match entry {
             Entry::Release(draft) => self.begin_release(plan, record, *draft).await,
             Entry::Heal { number, is_unfinished } => Ok(self.begin_heal(plan, number, is_unfinished)),
@@ -557,7 +563,12 @@ impl Driver for Hosts<'_> {
             stop.stopped().await;
             progress.event(self.clock.now(), Event::Stopping);
         };
-        let tell = |now, what: crate::orchestrator::Progress<'_>| progress.event(now, Event::of_run(&what));
+        let tell = |now, what: crate::orchestrator::Progress<'_>| {
+            if let crate::orchestrator::Progress::Ended(action, outcome) = &what {
+                in_place::note(&mut self.run().updated, action, outcome);
+            }
+            progress.event(now, Event::of_run(&what));
+        };
         let end = run(context, plan, options, stopped, tell).await;
         stop.disarm();
         self.run().journal = Some(journal);
@@ -588,6 +599,12 @@ impl Driver for Hosts<'_> {
                     self.writing.append(&outcomes(stack), release, &ours).await?;
                 }
             }
+        }
+        let updated = std::mem::take(&mut self.run().updated);
+        // Without the lock another process may have changed them since: they stay unsure.
+        if !matches!(report.end, End::LeaseLost) {
+            let looked = report.proof.as_ref().unwrap_or(&report.plan).observed();
+            in_place::end(&self.writing, stack, looked, &updated).await?;
         }
         Ok(())
     }

@@ -47,6 +47,7 @@ pub mod error;
 pub mod event;
 pub mod hosts;
 pub mod identity;
+mod in_place;
 pub mod ledger;
 pub mod log;
 pub mod node;

@@ -96,7 +96,10 @@ fn place(slot: &SlotWork, nodes: &[NodeName]) -> Option<(String, NodeName)> {
         (Some(fresh), _) => (fresh.slot.to_string(), slot.node),
         // The node of the task that goes, not of the one that stays.
         (None, Some(old)) => (old.handle.slot.to_string(), old.node),
-        (None, None) => return None,
+        (None, None) => match (&slot.update, &slot.watch) {
+            (Some(_), Some((task, _))) => (task.slot.to_string(), slot.node),
+            _ => return None,
+        },
     };
     Some((name, nodes[at].clone()))
 }

@@ -47,6 +47,8 @@ pub struct Summary {
     pub create: u32,
     /// Tasks replaced.
     pub replace: u32,
+    /// Tasks changed as they run.
+    pub in_place: u32,
     /// Tasks stopped without a successor.
     pub remove: u32,
     /// Nodes with any action.
@@ -167,6 +169,7 @@ impl Forecast {
                 What::StopTask { task, .. } => {
                     stopped.insert((&task.service, &task.slot));
                 }
+                What::UpdateTask { .. } => summary.in_place += 1,
                 What::PullImage { .. } => summary.pull += 1,
                 What::CreateTask { .. }
                 | What::StartAgain { .. }

@@ -43,7 +43,12 @@ impl Least {
             || assignment.services.iter().filter(|work| work.slots.iter().any(|slot| slot.fresh.is_some()));
         Self {
             readiness: fresh().map(|work| (work.name.clone(), work.readiness)).collect(),
-            is_nothing: !fresh().any(|work| work.readiness.takes_time() || work.update.delay.as_millis() > 0),
+            is_nothing: !fresh().any(|work| work.readiness.takes_time() || work.update.delay.as_millis() > 0)
+                && !assignment.services.iter().any(|work| {
+                    work.slots
+                        .iter()
+                        .any(|slot| slot.update.as_ref().is_some_and(|update| update.is_engines()))
+                }),
         }
     }
 

@@ -39,6 +39,8 @@ pub enum Note {
         tasks: u32,
         why: String,
     },
+    /// A new stop grace period holds for our own stops only.
+    OldStopGrace { service: ServiceName },
     /// A global service leaves out a node.
     NodeLeftOut { service: ServiceName, node: NodeName, why: String },
     /// A node is silent, and set to `drain`: the plan does without it.
@@ -132,6 +134,7 @@ impl Note {
             | Self::IngressIsLocal { .. }
             | Self::ForcedStopFirst { .. }
             | Self::StartsElsewhere { .. }
+            | Self::OldStopGrace { .. }
             | Self::NodeLeftOut { .. }
             | Self::NotPinned { .. }
             | Self::CircleBroken { .. }
@@ -190,6 +193,11 @@ impl fmt::Display for Note {
                 true => write!(f, "{service} is replaced stop-first: {why}"),
                 false => write!(f, "{service}: {tasks} of {of} tasks are replaced stop-first: {why}"),
             },
+            Self::OldStopGrace { service } => write!(
+                f,
+                "{service}: the new stop_grace_period holds whenever stackctl stops a task; `docker stop`, and an engine \
+                 that shuts down, keep the old one until the task is replaced"
+            ),
             Self::StartsElsewhere { service, tasks, why } => {
                 let moves =
                     if *tasks == 1 { "task moves to another host" } else { "tasks move to other hosts" };

@@ -124,6 +124,7 @@ pub fn landings(
             | What::PullImage { .. }
             | What::CreateTask { .. }
             | What::StartAgain { .. }
+            | What::UpdateTask { .. }
             | What::RemoveTask { .. }
             | What::RemoveNetwork { .. } => {}
         }

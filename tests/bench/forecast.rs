@@ -124,6 +124,7 @@ fn carried_out(mut observed: Observed, plan: &Plan) -> Observed {
             }),
             What::CreateVolume { .. }
             | What::StartAgain { .. }
+            | What::UpdateTask { .. }
             | What::CreateTask { .. }
             | What::StopTask { .. }
             | What::RemoveTask { .. }

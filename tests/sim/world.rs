@@ -441,6 +441,13 @@ impl World {
                 self.facts(&node).images.insert(image.to_string());
                 Outcome::Done
             }
+            What::UpdateTask { task, update } => match self.container(&node, &task.id) {
+                None => Outcome::Failed(refused("no such container")),
+                Some(container) => {
+                    update.to.apply(Arc::make_mut(&mut container.task.spec));
+                    Outcome::Done
+                }
+            },
             What::CreateTask { task } => {
                 let containers = self.containers.get_mut(&node).expect("known node");
                 if containers.contains_key(&task.id) {

@@ -309,6 +309,8 @@ mod tests {
             at: Timestamp(0),
             key: crate::model::MarkKey::unset(),
             nodes: nodes.into_iter().map(|node| (node.member.name.clone(), node)).collect(),
+            memory_use: std::collections::BTreeMap::new(),
+            in_place: std::collections::BTreeMap::new(),
             records_unknown: None,
             hosts_unknown: None,
         }

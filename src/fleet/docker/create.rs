@@ -149,7 +149,7 @@ fn host_config(spec: &TaskSpec, is_job: bool, api: ApiVersion, anonymous: &[Stri
 }
 
 /// The engine's own restart policy, which restarts containers between our runs.
-fn restart_policy(policy: &RestartPolicy, is_job: bool) -> bollard::models::RestartPolicy {
+pub(super) fn restart_policy(policy: &RestartPolicy, is_job: bool) -> bollard::models::RestartPolicy {
     let (name, count) = match engine_policy(policy, is_job) {
         EnginePolicy::No => (RestartPolicyNameEnum::NO, None),
         EnginePolicy::OnFailure(attempts) => (RestartPolicyNameEnum::ON_FAILURE, Some(i64::from(attempts))),

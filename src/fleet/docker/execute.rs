@@ -22,11 +22,11 @@ use crate::model::{ClusterName, GoDuration, MarkKey, Marks, StackName};
 
 use super::client::{ApiVersion, CallError, DEFAULT_LIMIT, Engine, with_query, within};
 use super::failure::{self, ActionError};
-use super::{create, inspect, labels, network, tar, wire};
+use super::{create, inspect, labels, network, tar, update, wire};
 
 /// Over the grace period: the engine waits that long, and then still has work to do.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
-/// The engine's own grace period, where a container has none.
+/// The engine's own grace period.
 const STOP_DEFAULT_S: u64 = 10;
 /// A pull without progress for so long is stuck.
 const PULL_SILENCE_MAX: Duration = Duration::from_secs(120);
@@ -90,6 +90,7 @@ pub(in crate::fleet) async fn run(
         What::StartTask { task } => start(engine, task).await,
         What::StartAgain { task } => start_task_again(engine, task).await,
         What::StopTask { task, grace } => stop(engine, task, *grace).await,
+        What::UpdateTask { task, update } => update::run(engine, task, update).await,
         What::RemoveTask { task } => remove(engine, task).await,
         What::RemoveNetwork { name } => remove_network(engine, context, name).await,
     };
@@ -339,17 +340,10 @@ async fn upload(engine: &Engine, plan: &TaskPlan, name: &str) -> Result<(), Stop
 async fn stop(engine: &Engine, task: &TaskHandle, grace: Option<GoDuration>) -> Result<Outcome, Stop> {
     let mut name = task.container_name();
     loop {
-        let seconds = match grace {
-            Some(grace) => Some(u64::try_from(create::seconds_up(grace.as_nanos())).unwrap_or(0)),
-            None => inspect::container(&engine.reader, &name)
-                .await?
-                .map(|found| found.config.stop_timeout.unwrap_or(STOP_DEFAULT_S)),
-        };
-        let done = match seconds {
-            Some(seconds) => stop_within(engine, &name, seconds).await,
-            None => Err(CallError::Status { code: 404, message: String::new() }),
-        };
-        match done {
+        // Not what the container was made with: that may have been changed since.
+        let seconds = grace
+            .map_or(STOP_DEFAULT_S, |grace| u64::try_from(create::seconds_up(grace.as_nanos())).unwrap_or(0));
+        match stop_within(engine, &name, seconds).await {
             Ok(()) => {
                 outlast_stale_list(engine, task).await?;
                 return Ok(Outcome::Done);
@@ -394,7 +388,11 @@ async fn stop_within(engine: &Engine, name: &str, seconds: u64) -> Result<(), Ca
 
 /// The id of a task's container that is no longer called as it was: a name that is not there is no proof that the
 /// task has gone. Nothing, if that is what was tried.
-async fn renamed(engine: &Engine, task: &TaskHandle, tried: &str) -> Result<Option<String>, CallError> {
+pub(super) async fn renamed(
+    engine: &Engine,
+    task: &TaskHandle,
+    tried: &str,
+) -> Result<Option<String>, CallError> {
     let filters = json!({ "label": [format!("{}={}", labels::TASK, task.id)] }).to_string();
     let path = with_query("/containers/json", &[("all", "1"), ("filters", &filters)]);
     let found: Vec<wire::Container> = engine.reader.get(&path, DEFAULT_LIMIT).await?;

@@ -67,6 +67,18 @@ pub enum ActionError {
         )
     )]
     Runtime { words: String },
+    /// The task would not survive it.
+    #[error("it uses {uses} bytes of memory, more than the new limit of {limit}: the kernel would end it")]
+    #[diagnostic(
+        code(stackctl::docker::limit_below_use),
+        help("run the command again: a task that uses more than its new limit is replaced")
+    )]
+    LimitBelowUse {
+        /// Bytes.
+        uses: i64,
+        /// Bytes.
+        limit: i64,
+    },
     /// The command is not in the image.
     #[error("the command cannot be run: {words}")]
     #[diagnostic(

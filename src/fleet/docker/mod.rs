@@ -13,4 +13,5 @@ pub mod network;
 pub mod observe;
 pub mod reveal;
 mod tar;
+pub mod update;
 pub(super) mod wire;

@@ -5,9 +5,10 @@ use std::io::Read as _;
 use serde_json::Value;
 
 use super::client::{CallError, DEFAULT_LIMIT, Reader, with_query};
-use crate::model::TaskSpec;
+use super::update;
 use crate::model::ids::sha256_hex;
 use crate::model::marks::is_mark;
+use crate::model::{TaskSpec, Tuning};
 
 /// A config that is larger is none: engines refuse more than a megabyte.
 const CONFIG_BYTES_MAX: u64 = 2 << 20;
@@ -18,10 +19,13 @@ pub(in crate::fleet) async fn spec(
     reader: &Reader,
     container: &str,
     label: &TaskSpec,
+    is_job: bool,
 ) -> Result<TaskSpec, CallError> {
     let path = format!("/containers/{container}/json");
     let inspect: Value = reader.get(&path, super::inspect::INSPECT_LIMIT).await?;
     let mut spec = with_values(label, &inspect);
+    // With the key, what was changed in place is forgotten, too.
+    Tuning::of(&spec).as_seen(&update::seen_in(&inspect), is_job).apply(&mut spec);
     for (target, mount) in spec.configs.iter_mut().filter(|(_, mount)| is_mark(&mount.content)) {
         if let Some(content) = file(reader, container, target).await? {
             mount.content = sha256_hex(&content);

@@ -56,6 +56,7 @@ impl<'o> Planner<'o> {
                 old: Vec::new(),
                 expired,
                 watch: None,
+                update: None,
                 beside: false,
                 may_return_beside: false,
                 after: Vec::new(),

@@ -5,6 +5,7 @@
 //! same observation and spec give the same assignment, whatever the time.
 
 mod history;
+mod in_place;
 pub(crate) mod loss;
 mod order;
 mod place;
@@ -23,7 +24,7 @@ use super::options::PlanOptions;
 use super::problem::Problem;
 use super::scheduler::{Divisions, Occupants};
 use super::site::{Site, sites};
-use crate::model::action::{FilePlan, ServicePlan, TaskHandle, TaskPlan, What};
+use crate::model::action::{FilePlan, InPlaceUpdate, ServicePlan, TaskHandle, TaskPlan, What};
 use crate::model::ids::{NodeName, ServiceName, TaskId};
 use crate::model::node::Member;
 use crate::model::reason::Reason;
@@ -108,6 +109,8 @@ pub struct SlotWork {
     pub expired: Vec<OldTask>,
     /// A task that stays, and is not up yet or has not completed.
     pub watch: Option<(TaskHandle, TaskStatus)>,
+    /// What is changed about the task that stays.
+    pub update: Option<Arc<InPlaceUpdate>>,
     /// Start-first, where that can be had: the fresh task is up before the old one goes.
     pub beside: bool,
     /// The old task can be started again while the fresh one still runs.
@@ -134,6 +137,8 @@ pub enum Adopt {
 pub enum SlotKind {
     /// Stays; only watched.
     Keep,
+    /// Keeps its task, which is changed as it runs.
+    InPlace,
     /// Gets a task.
     Create,
     /// Gets another task.
@@ -167,7 +172,9 @@ impl SlotWork {
     pub(super) fn turn(&self) -> u8 {
         match self.adopt {
             Adopt::Started(_) => 0,
-            Adopt::No | Adopt::Created => 1 + u8::from(self.old.iter().any(|old| old.is_up)),
+            Adopt::No | Adopt::Created => {
+                1 + u8::from(self.update.is_some() || self.old.iter().any(|old| old.is_up))
+            }
         }
     }
 }
@@ -377,6 +384,7 @@ impl<'o> Planner<'o> {
             old: live.iter().map(old).collect(),
             expired: ended.iter().map(old).collect(),
             watch: None,
+            update: None,
             beside: false,
             may_return_beside: false,
             after: Vec::new(),

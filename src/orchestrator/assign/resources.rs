@@ -238,6 +238,7 @@ fn resource(what: &What) -> (u8, &str) {
         | What::StartTask { .. }
         | What::StartAgain { .. }
         | What::StopTask { .. }
+        | What::UpdateTask { .. }
         | What::RemoveTask { .. }
         | What::RemoveNetwork { .. } => unreachable!("not a preparation"),
     }

@@ -55,7 +55,7 @@ impl<'o> Planner<'o> {
             let rank = |slot: &SlotWork| match slot.kind {
                 SlotKind::Remove => 0,
                 SlotKind::Replace => 1 + slot.turn(),
-                SlotKind::Keep | SlotKind::Create => u8::MAX,
+                SlotKind::Keep | SlotKind::InPlace | SlotKind::Create => u8::MAX,
             };
             let slots = &services[service].slots;
             let mut order: Vec<usize> = (0..slots.len()).collect();

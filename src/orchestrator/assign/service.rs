@@ -10,6 +10,7 @@ use super::slot::{Fate, Found, keep_lowest};
 use super::{Adopt, Planner, ServiceWork, SlotKind, SlotWork, handle, loss, service_plan};
 use crate::diff::task_changes;
 use crate::model::action::{ServicePlan, TaskPlan};
+use crate::model::in_place::{Retune, Tuning};
 use crate::model::node::Availability;
 use crate::model::reason::Reason;
 use crate::model::spec::{Healthcheck, RestartCondition, ServiceMode, ServiceSpec};
@@ -22,6 +23,8 @@ pub(super) struct Table<'p> {
     pub(super) service: &'p ServiceSpec,
     pub(super) plan: Arc<ServicePlan>,
     pub(super) request: Request,
+    /// What tasks are to have that is no reason to replace them.
+    pub(super) tuning: Tuning,
     templated: bool,
     /// Why its tasks stay on a drained node, if they do.
     pub(super) stays: Option<String>,
@@ -138,6 +141,7 @@ impl<'o> Planner<'o> {
             service,
             plan: Arc::new(plan),
             request,
+            tuning: Tuning::of(&service.task),
             templated: template::is_templated(&service.task),
             stays: loss::stays(service, self.spec),
             fields: BTreeMap::new(),
@@ -371,7 +375,13 @@ impl<'o> Planner<'o> {
         let rests = self.rest(table, &found.slot);
         let stays = |task: &Task| {
             let is_sick = self.options.upkeep && task.status.is_unhealthy();
-            self.lasts(table, task).is_none() && (!is_sick || rests.is_some())
+            let is_alone = found.live.len() == 1;
+            let stays_as_it_is = match self.retune(table, task) {
+                Retune::None => true,
+                Retune::Remember | Retune::Engine => is_alone,
+                Retune::Replace => false,
+            };
+            self.lasts(table, task).is_none() && (!is_sick || rests.is_some()) && stays_as_it_is
         };
         let fate = found.fate(&table.plan.spec_hash, policy, is_job, stays);
         match fate {
@@ -419,7 +429,9 @@ impl<'o> Planner<'o> {
             self.release(other);
         }
         if others.is_empty() {
-            self.keep(work, task);
+            if !self.keep_in_place(table, work, task) {
+                self.keep(work, task);
+            }
             self.expire_kept(work, &found);
             return;
         }
@@ -441,6 +453,7 @@ impl<'o> Planner<'o> {
             old: others,
             expired,
             watch: None,
+            update: None,
             beside: false,
             may_return_beside: false,
             after: Vec::new(),
@@ -467,6 +480,7 @@ impl<'o> Planner<'o> {
             old: Vec::new(),
             expired: Vec::new(),
             watch: Some((handle(task), task.status)),
+            update: None,
             beside: false,
             may_return_beside: false,
             after: Vec::new(),
@@ -487,12 +501,14 @@ impl<'o> Planner<'o> {
         let changed =
             found.live.iter().chain(&found.ended).find(|task| task.spec_hash != table.plan.spec_hash);
         let leaving = found.live.iter().find_map(|task| self.lasts(table, task));
+        let outgrown = found.live.iter().find_map(|task| self.outgrown(table, task));
         match (found.live.is_empty(), leaving, changed) {
             // Moved because it must, even if it would have been replaced as well.
             (false, Some(leaving), _) => leaving,
             (false, None, Some(task)) if found.live.iter().any(|live| live.id == task.id) => {
                 Reason::SpecChanged { fields: table.fields_changed(task) }
             }
+            (false, None, _) if let Some(why) = outgrown => why,
             (false, None, _) if adopt => Reason::NeverStarted,
             (false, None, _) if found.live.iter().any(|task| task.status.is_unhealthy()) => Reason::Unhealthy,
             (false, None, _) => Reason::TaskEnded { exit_code: None },
@@ -576,6 +592,7 @@ impl<'o> Planner<'o> {
             old,
             expired,
             watch: None,
+            update: None,
             beside,
             may_return_beside: false,
             after: Vec::new(),
@@ -590,10 +607,14 @@ impl Table<'_> {
         if let Some(fields) = self.fields.get(&task.spec_hash) {
             return fields.clone();
         }
-        let fields: Arc<[String]> =
-            task_changes(&task.spec, &self.service.task).into_iter().map(|change| change.path).collect();
+        let fields = self.tuned_fields(task);
         self.fields.insert(task.spec_hash.clone(), fields.clone());
         fields
+    }
+
+    /// The same of a task whose hash says nothing of the difference.
+    pub(super) fn tuned_fields(&self, task: &Task) -> Arc<[String]> {
+        task_changes(&task.spec, &self.service.task).into_iter().map(|change| change.path).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //!   stop-first   Landing ─> StoppingFresh ─> AwaitingPorts ─> StartingOld ─> AwaitingOld ─> HoldingOld ─> Removing ─> Returned
 //!   start-first  Landing ─> StartingOld ─> AwaitingOld ─> HoldingOld ─> StoppingFresh ─> Removing ─> Returned
+//!   in place     Landing ─> UpdatingBack ─> StartingOld ─> AwaitingOld ─> HoldingOld ─> Returned
 //! ```
 //!
 //! The old container was stopped, not removed, so the way back needs no pull, no registry, no content of
@@ -11,6 +12,8 @@
 //! sibling services.
 //!
 //! A task that failed stays, stopped, for its logs; a healthy one that only had to go is removed.
+
+use std::sync::Arc;
 
 use super::judge::Judgement;
 use super::slot::{Fresh, Leg, Stage, ended, silent_failure};
@@ -26,6 +29,8 @@ use crate::model::{Health, TaskStatus, Timestamp};
 pub(super) enum Back {
     /// What it had begun on its way forward is being finished.
     Landing,
+    /// What was changed of a task that runs is changed back.
+    UpdatingBack,
     StoppingFresh,
     /// Another slot's fresh task still holds the port that the old task needs.
     AwaitingPorts,
@@ -51,11 +56,38 @@ impl Converger {
         if self.touches_silent(slot) {
             return self.fail_back(now, slot, silent_failure(), step);
         }
-        if self.is_side_by_side(slot) {
+        if self.slots[slot].work.update.is_some() {
+            self.update_back(now, slot, step);
+        } else if self.is_side_by_side(slot) {
             self.start_old(now, slot, step);
         } else {
             self.stop_fresh(now, slot, step);
         }
+    }
+
+    /// A task that was changed as it ran gets back what it had.
+    fn update_back(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
+        let run = &mut self.slots[slot];
+        let (Some(update), Some((task, _))) = (&run.work.update, run.work.watch.clone()) else {
+            return self.returned(now, slot, step);
+        };
+        let update = Arc::new(update.reversed());
+        run.stage = Stage::Back(Back::UpdatingBack);
+        run.in_flight = 1;
+        let node = run.work.node;
+        self.issue(node, What::UpdateTask { task, update }, Reason::RolledBack, Purpose::Slot(slot), step);
+    }
+
+    /// It has that again. If the change has ended it, it is started; one that runs is not touched by that.
+    fn updated_back(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
+        let run = &mut self.slots[slot];
+        let (true, Some((task, _))) = (run.is_engines(), run.work.watch.clone()) else {
+            return self.returned(now, slot, step);
+        };
+        run.stage = Stage::Back(Back::StartingOld);
+        run.in_flight = 1;
+        let node = run.work.node;
+        self.issue(node, What::StartAgain { task }, Reason::RolledBack, Purpose::Slot(slot), step);
     }
 
     /// Whether the old task is up before the fresh one goes.
@@ -154,6 +186,7 @@ impl Converger {
             return self.fail_back(now, slot, failure, step);
         }
         match back {
+            Back::UpdatingBack => self.updated_back(now, slot, step),
             Back::StoppingFresh => self.fresh_gone(now, slot, step),
             Back::StartingOld => {
                 self.slots[slot].stage = Stage::Back(Back::AwaitingOld);
@@ -264,7 +297,8 @@ impl Converger {
         run.stage = Stage::Failed;
         run.fresh_gone = true;
         let fresh = run.work.fresh.as_ref().map(|fresh| (run.work.node, fresh.handle()));
-        let shown = run.serving().map(|old| (old.node, old.handle.clone())).or(fresh);
+        let kept = run.work.watch.as_ref().map(|(task, _)| (run.work.node, task.clone()));
+        let shown = run.serving().map(|old| (old.node, old.handle.clone())).or(fresh).or(kept);
         if let Some((node, handle)) = shown {
             let failure = TaskFailure::of_task(&self.nodes[node], &handle, failure, true);
             let service = self.slots[slot].service;

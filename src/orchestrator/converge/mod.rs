@@ -16,6 +16,8 @@
 //! ```
 
 mod back;
+#[cfg(test)]
+mod in_place_tests;
 mod judge;
 mod service;
 mod slot;

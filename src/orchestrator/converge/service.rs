@@ -127,7 +127,7 @@ impl ServiceRun {
                 SlotKind::Keep => run.keeps.push(slot),
                 SlotKind::Remove => run.removes.push(slot),
                 SlotKind::Create => run.creates.push_back(slot),
-                SlotKind::Replace => run.replaces.push_back(slot),
+                SlotKind::Replace | SlotKind::InPlace => run.replaces.push_back(slot),
             }
             slots.push(SlotRun::new(at, work));
         }
@@ -275,7 +275,9 @@ impl Converger {
             SlotKind::Remove => {}
             SlotKind::Keep => run.keeps_open -= 1,
             SlotKind::Create => run.creating -= 1,
-            SlotKind::Replace => {
+            // Nothing has happened on the host.
+            SlotKind::InPlace if !self.slots[slot].is_engines() => run.in_motion -= 1,
+            SlotKind::Replace | SlotKind::InPlace => {
                 // Counted from when it ran, as SwarmKit does.
                 let held = self.slots[slot].held_since.map_or(0, |since| now.since_ms(since));
                 let delay = run.update.delay.as_millis() - held;

@@ -4,6 +4,7 @@
 //!   stop-first   Creating ─> Stopping ─> AwaitingPorts ─> Starting ─> AwaitingUp ─> Holding ─> Up
 //!   start-first  Creating ─> AwaitingPorts ─> Starting ─> AwaitingUp ─> Holding ─> Stopping ─> Up
 //!   new          Creating ─> AwaitingPorts ─> Starting ─> AwaitingUp ─> Up
+//!   in place Updating ─> AwaitingUp ─> Holding ─> Up
 //!   removal      Stopping ─> Removing ─> Up
 //!   failed       … ─> StoppingFailed (a fresh task beside one that still serves is stopped) ─> Failed
 //! ```
@@ -52,6 +53,8 @@ pub(super) struct SlotRun {
     watched_until: Option<Timestamp>,
     /// Since when it is being held, or was.
     pub(super) held_since: Option<Timestamp>,
+    /// Its task was changed in place, as far as is known.
+    pub(super) is_updated: bool,
     /// How far the fresh task's container has got.
     pub(super) fresh: Fresh,
     /// The old task that serves was asked to go.
@@ -91,6 +94,8 @@ pub(super) enum Fresh {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     Queued,
+    /// Its task is being changed as it runs.
+    Updating,
     Creating,
     Stopping,
     AwaitingPorts,
@@ -134,6 +139,7 @@ impl SlotRun {
             stage: Stage::Queued,
             leg: Leg::Forward,
             in_flight: 0,
+            is_updated: false,
             was_up: false,
             watched_until: None,
             held_since: None,
@@ -159,6 +165,7 @@ impl SlotRun {
     /// The task that is waited for, and the index of its node.
     pub(super) fn awaited(&self) -> Option<(usize, &TaskId)> {
         match self.leg {
+            Leg::Back if self.work.update.is_some() => Some((self.work.node, self.task_id()?)),
             Leg::Back => self.serving().map(|old| (old.node, &old.handle.id)),
             Leg::Forward | Leg::Halted => Some((self.work.node, self.task_id()?)),
         }
@@ -182,6 +189,11 @@ impl SlotRun {
         }
     }
 
+    /// Whether an engine changes its task in place.
+    pub(super) fn is_engines(&self) -> bool {
+        self.work.update.as_ref().is_some_and(|update| update.is_engines())
+    }
+
     fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Up | Stage::Failed)
     }
@@ -193,6 +205,9 @@ impl Converger {
         if self.touches_silent(slot) {
             let failure = silent_failure();
             return self.fail_slot(now, slot, failure, step);
+        }
+        if self.slots[slot].work.update.is_some() {
+            return self.update(slot, step);
         }
         match self.slots[slot].work.adopt {
             Adopt::No => {}
@@ -211,6 +226,34 @@ impl Converger {
         let task = run.work.fresh.clone().expect("a slot that is created or replaced has a fresh task");
         let (node, why) = (run.work.node, run.work.why.clone());
         self.issue(node, What::CreateTask { task }, why, Purpose::Slot(slot), step);
+    }
+
+    /// Changes the task of a slot as it runs.
+    fn update(&mut self, slot: usize, step: &mut Step) {
+        let run = &mut self.slots[slot];
+        let (Some(update), Some((task, _))) = (run.work.update.clone(), run.work.watch.clone()) else {
+            unreachable!("a slot that is changed in place has a task, and what is changed about it")
+        };
+        run.stage = Stage::Updating;
+        run.is_updated = true;
+        run.in_flight = 1;
+        let (node, why) = (run.work.node, run.work.why.clone());
+        self.issue(node, What::UpdateTask { task, update }, why, Purpose::Slot(slot), step);
+    }
+
+    /// The engine has changed a task: see that it goes on as before.
+    fn updated(&mut self, now: Timestamp, slot: usize, step: &mut Step) {
+        if !self.slots[slot].is_engines() {
+            return self.up(now, slot, step);
+        }
+        let run = &mut self.slots[slot];
+        run.stage = Stage::AwaitingUp;
+        let exited = run.exited.take();
+        self.watched.insert(slot);
+        self.expect_progress(now, slot);
+        if exited.is_some() {
+            self.task_seen(now, slot, exited, step);
+        }
     }
 
     pub(super) fn touches_silent(&self, slot: usize) -> bool {
@@ -353,6 +396,7 @@ impl Converger {
             return self.fail_slot(now, slot, failure, step);
         }
         match run.stage {
+            Stage::Updating => self.updated(now, slot, step),
             Stage::Creating => self.created(now, slot, step),
             Stage::Stopping => self.old_stopped(now, slot, step),
             Stage::Starting => self.started(now, slot, status, step),
@@ -413,11 +457,13 @@ impl Converger {
                 let unchecked = matches!(status, Some(TaskStatus::Running { health: Health::None }));
                 let run = &mut self.slots[slot];
                 run.failing = None;
-                if unchecked && run.work.fresh.is_some() {
+                let (is_replaced, is_updated) = (run.work.kind == SlotKind::Replace, run.is_updated);
+                if (unchecked && run.work.fresh.is_some()) || is_updated {
                     self.settle_until = self.settle_until.max(Some(now.plus_ms(SETTLE_MS)));
                 }
                 run.watched_until = Some(now.plus_ms(hold.max(SETTLE_MS)));
-                if unchecked && run.work.kind == SlotKind::Replace && hold > 0 {
+                // What was healthy before it was changed says nothing yet about the time after.
+                if ((unchecked && is_replaced) || is_updated) && hold > 0 {
                     run.stage = Stage::Holding;
                     run.held_since = Some(now);
                     self.timers.insert((now.plus_ms(hold), Timer::Hold { slot, leg: Leg::Forward }));
@@ -431,7 +477,7 @@ impl Converger {
                 if self.services[self.slots[slot].service].must_complete {
                     return;
                 }
-                if self.slots[slot].work.kind == SlotKind::Replace {
+                if matches!(self.slots[slot].work.kind, SlotKind::Replace | SlotKind::InPlace) {
                     return self.fail_slot(now, slot, ended(&why), step);
                 }
                 if self.slots[slot].failing.replace(why).is_none() {
@@ -445,7 +491,8 @@ impl Converger {
             }
             // It was up and is no longer, within the time in which that counts as this run's failure.
             (Stage::Up, Judgement::Failing(why) | Judgement::Failed(why))
-                if run.work.fresh.is_some() && run.watched_until.is_some_and(|until| now <= until) =>
+                if (run.work.fresh.is_some() || run.is_updated)
+                    && run.watched_until.is_some_and(|until| now <= until) =>
             {
                 self.relapse(now, slot, &why, step);
             }

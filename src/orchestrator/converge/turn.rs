@@ -103,7 +103,7 @@ impl Converger {
         let is_touched = |slot: &usize| {
             let run = &self.slots[*slot];
             let is_done = run.leg == Leg::Back && matches!(run.stage, Stage::Returned | Stage::Failed);
-            let is_touched = run.in_flight > 0 || run.fresh != Fresh::No || run.old_touched;
+            let is_touched = run.in_flight > 0 || run.fresh != Fresh::No || run.old_touched || run.is_updated;
             run.stage != Stage::Queued && is_touched && !is_done
         };
         // The latest first; but before all others, slots without a serving task.

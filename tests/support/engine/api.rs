@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::containers::{
-    answered, create_container, inspect, list_containers, logs, on_container, remove_container, start, stop,
-    wait,
+    answered, create_container, inspect, list_containers, logs, on_container, remove_container, start, stats,
+    stop, update, wait,
 };
 use super::http::{Reply, Request, refusal, unescaped};
 use super::resources::{
@@ -79,6 +79,8 @@ pub(super) fn answer(request: &Request, shared: &Shared) -> Reply {
             on_container(world, &name, |container, _| Reply::Json(200, inspect(container)))
         }
         "POST /containers/{id}/start" => start(world, &name),
+        "POST /containers/{id}/update" => on_container(world, &name, |container, _| update(container, &body)),
+        "GET /containers/{id}/stats" => on_container(world, &name, |container, _| stats(container)),
         "POST /containers/{id}/pause" => on_container(world, &name, |container, _| {
             let effect = container.life.pause();
             answered(container, effect)

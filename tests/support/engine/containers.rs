@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::api::{Filter, filters, fits};
 use super::http::{Reply, Request, refusal};
 use super::life::{Effect, State, named};
-use super::state::{Behaviour, rfc3339, state_json, status};
+use super::state::{Behaviour, policy, rfc3339, state_json, status};
 use super::world::{Container, World};
 use super::{Shared, lock};
 
@@ -107,6 +107,29 @@ pub(super) fn on_container(
         Some(container) => then(container, now),
         None => refusal(404, format!("No such container: {name}")),
     }
+}
+
+/// What is zero or not there stays as it is.
+pub(super) fn update(container: &mut Container, body: &Value) -> Reply {
+    if let Some(memory) = body["Memory"].as_i64()
+        && body["MemorySwap"].as_i64().is_none_or(|swap| swap < memory)
+    {
+        return refusal(409, "Memory limit should be smaller than already set memoryswap limit");
+    }
+    for (key, value) in body.as_object().into_iter().flatten() {
+        if value.as_i64() != Some(0) && !value.is_null() {
+            container.asked["HostConfig"][key] = value.clone();
+        }
+    }
+    container.life.set_policy(policy(&container.asked));
+    Reply::Json(200, json!({ "Warnings": null }))
+}
+
+pub(super) fn stats(container: &Container) -> Reply {
+    if !container.life.state().is_running() {
+        return Reply::Json(200, json!({ "memory_stats": {} }));
+    }
+    Reply::Json(200, json!({ "memory_stats": { "usage": container.uses, "stats": { "inactive_file": 0 } } }))
 }
 
 pub(super) fn create_container(world: &mut World, name: Option<&String>, asked: Value) -> Reply {

@@ -116,6 +116,11 @@ impl Life {
         Self { policy, ..Self::default() }
     }
 
+    /// An update of the container brings another policy.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
     pub fn state(&self) -> State {
         self.state
     }

@@ -80,6 +80,8 @@ pub struct Container {
     pub life: Life,
     /// What its program does.
     pub behaviour: Behaviour,
+    /// Bytes of memory that it uses.
+    pub uses: i64,
     /// Names of the networks it is on.
     pub networks: Vec<String>,
     /// Archives put into it: path and bytes.
@@ -237,6 +239,7 @@ impl World {
             life: Life::new(policy(&asked)),
             asked,
             behaviour,
+            uses: 4 << 20,
             networks,
             archives: Vec::new(),
             output: Vec::new(),

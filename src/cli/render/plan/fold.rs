@@ -100,6 +100,7 @@ fn why(one: &Move) -> String {
     };
     match one.kind {
         MoveKind::Create | MoveKind::Remove => why,
+        MoveKind::InPlace => format!("in place: {why}"),
         MoveKind::StopFirst => format!("stop first: {why}"),
         MoveKind::StartFirst => format!("start first: {why}"),
     }

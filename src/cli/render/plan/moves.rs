@@ -23,6 +23,8 @@ pub(in crate::cli::render) struct Move {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::cli::render) enum MoveKind {
     Create,
+    /// The task goes on running.
+    InPlace,
     /// The old task goes first.
     StopFirst,
     /// The new task comes first.
@@ -46,6 +48,7 @@ pub(in crate::cli::render) struct Moves<'a> {
 struct Seen<'a> {
     started: Option<(usize, &'a NodeName, &'a Reason)>,
     stopped: Option<(usize, &'a NodeName, &'a Reason)>,
+    updated: Option<(&'a NodeName, &'a Reason)>,
     removed: usize,
 }
 
@@ -72,12 +75,26 @@ impl<'a> Moves<'a> {
                     let seen = slots.entry((&task.service, &task.slot)).or_default();
                     seen.stopped.get_or_insert((at, node, &action.why));
                 }
+                What::UpdateTask { task, .. } => {
+                    slots.entry((&task.service, &task.slot)).or_default().updated = Some((node, &action.why));
+                }
                 What::RemoveTask { task } => {
                     slots.entry((&task.service, &task.slot)).or_default().removed += 1;
                 }
             }
         }
         for ((service, slot), seen) in slots {
+            if let Some((node, why)) = seen.updated {
+                moves.cleared += seen.removed;
+                moves.services.entry(service).or_default().push(Move {
+                    slot: slot.clone(),
+                    kind: MoveKind::InPlace,
+                    from: None,
+                    to: Some(node.clone()),
+                    why: why.clone(),
+                });
+                continue;
+            }
             let node = |end: Option<(usize, &NodeName, &Reason)>| end.map(|(_, node, _)| node.clone());
             let (kind, why) = match (seen.started, seen.stopped) {
                 (Some((_, _, why)), None) => (MoveKind::Create, why),

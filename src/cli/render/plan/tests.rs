@@ -114,6 +114,8 @@ fn observed(nodes: usize, running: &StackSpec) -> Observed {
         at: Timestamp(0),
         key: crate::model::MarkKey::unset(),
         nodes: (0..nodes).map(node).collect(),
+        memory_use: std::collections::BTreeMap::new(),
+        in_place: std::collections::BTreeMap::new(),
         records_unknown: None,
         hosts_unknown: None,
     }

@@ -76,6 +76,7 @@ impl From<MoveKind> for Mark {
     fn from(kind: MoveKind) -> Self {
         match kind {
             MoveKind::Create => Self::Add,
+            MoveKind::InPlace => Self::Change,
             MoveKind::StopFirst => Self::StopFirst,
             MoveKind::StartFirst => Self::StartFirst,
             MoveKind::Remove => Self::Remove,
@@ -299,8 +300,12 @@ pub fn summary(view: &PlanView<'_>) -> String {
     let moves = Moves::of(view.forecast);
     let sum = view.forecast.summary();
     let mut parts = Vec::new();
-    for (number, what) in [(sum.create, "to create"), (sum.replace, "to replace"), (sum.remove, "to remove")]
-    {
+    for (number, what) in [
+        (sum.create, "to create"),
+        (sum.replace, "to replace"),
+        (sum.in_place, "to change in place"),
+        (sum.remove, "to remove"),
+    ] {
         if number > 0 {
             parts.push(format!("{number} {what}"));
         }

@@ -187,9 +187,12 @@ impl Board {
             What::RemoveNetwork { name } => (format!("removing network {name}"), true),
             What::CreateTask { .. } => ("creating".to_owned(), false),
             What::StartTask { .. } => ("starting".to_owned(), false),
-            What::StopTask { .. } | What::StartAgain { .. } if action.why == Reason::RolledBack => {
+            What::StopTask { .. } | What::StartAgain { .. } | What::UpdateTask { .. }
+                if action.why == Reason::RolledBack =>
+            {
                 ("rolling back".to_owned(), false)
             }
+            What::UpdateTask { .. } => ("changing in place".to_owned(), false),
             What::StartAgain { .. } => ("starting again".to_owned(), false),
             What::StopTask { .. } => ("stopping".to_owned(), false),
             What::RemoveTask { .. } => ("removing".to_owned(), false),
@@ -249,6 +252,10 @@ impl Board {
                     self.settle(now, &task, phase(Some(*status)));
                 }
                 line(format!("{} on {node}", paint(CHANGE, "started again")))
+            }
+            What::UpdateTask { .. } => {
+                self.settle(now, &task, phase(Some(TaskStatus::Running { health: Health::None })));
+                line(format!("{} in place on {node}", paint(CHANGE, "changed")))
             }
             What::StopTask { .. } => {
                 let is_removal = self.stand(&task).is_some_and(|(_, stand)| stand.is_removal);

@@ -1,0 +1,314 @@
+//! What can change of a task without replacing it: what an engine changes on a running container, and what only the
+//! scheduler and our own stops use.
+//!
+//! The labels of a running container cannot change. What was changed in place is therefore remembered
+//! [per task](InPlaceRecords) in the ledger and laid over what the label says at each look, so that every other part of
+//! the program sees the spec that a task has now.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{StackName, TaskId};
+use super::restart::{EnginePolicy, engine_policy};
+use super::spec::{Limits, Reservations, RestartCondition, RestartPolicy, TaskSpec};
+use super::{GoDuration, Observed, StackSpec, Task, TaskStatus};
+
+/// The part of a task's spec that is no reason to replace it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tuning {
+    /// Upper bounds of the kernel. Swap is as much again as memory, which is what an engine makes of a memory limit.
+    #[serde(skip_serializing_if = "is_default")]
+    pub limits: Limits,
+    /// What the scheduler reserves. No engine knows of it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub reservations: Reservations,
+    /// When the engine starts it again.
+    #[serde(skip_serializing_if = "is_default")]
+    pub restart_policy: RestartPolicy,
+    /// Between the signal and SIGKILL, when we stop it. `docker stop`, and an engine that shuts down, go by what the
+    /// container was made with.
+    #[serde(skip_serializing_if = "is_default")]
+    pub stop_grace_period: Option<GoDuration>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Paths of the fields, as in a serialised [`TaskSpec`].
+const FIELDS: [&str; 4] =
+    ["resources.limits", "resources.reservations", "restart_policy", "stop_grace_period"];
+
+/// Whether a field can change in place, by its path in a diff.
+#[must_use]
+pub fn is_field(path: &str) -> bool {
+    FIELDS.iter().any(|field| {
+        path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    })
+}
+
+/// What it takes to bring a task from one tuning to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retune {
+    /// Nothing: they are equal.
+    None,
+    /// Nothing on the host: it is remembered.
+    Remember,
+    /// The engine changes the running container.
+    Engine,
+    /// A new container: engines take no limit of CPU or memory away from one that runs. A memory or CPU limit of zero
+    /// in their API means "as it is".
+    Replace,
+}
+
+impl Tuning {
+    /// Of a spec.
+    #[must_use]
+    pub fn of(spec: &TaskSpec) -> Self {
+        Self {
+            limits: spec.resources.limits,
+            reservations: spec.resources.reservations.clone(),
+            restart_policy: spec.restart_policy,
+            stop_grace_period: spec.stop_grace_period,
+        }
+    }
+
+    /// Puts it into a spec.
+    pub fn apply(&self, spec: &mut TaskSpec) {
+        spec.resources.limits = self.limits;
+        spec.resources.reservations.clone_from(&self.reservations);
+        spec.restart_policy = self.restart_policy;
+        spec.stop_grace_period = self.stop_grace_period;
+    }
+
+    /// What it takes to get from here to there.
+    #[must_use]
+    pub fn to(&self, there: &Self, is_job: bool) -> Retune {
+        let is_taken_away =
+            |was: Option<i64>, is: Option<i64>| was.is_some_and(|n| n > 0) && is.is_none_or(|n| n <= 0);
+        if self == there {
+            Retune::None
+        } else if is_taken_away(self.limits.nano_cpus, there.limits.nano_cpus)
+            || is_taken_away(self.limits.memory, there.limits.memory)
+        {
+            Retune::Replace
+        } else if self.limits != there.limits || self.policy(is_job) != there.policy(is_job) {
+            Retune::Engine
+        } else {
+            Retune::Remember
+        }
+    }
+
+    fn policy(&self, is_job: bool) -> EnginePolicy {
+        engine_policy(&self.restart_policy, is_job)
+    }
+
+    /// The memory limit that it gets, if it is lower than the one that it has.
+    #[must_use]
+    pub fn lowered_memory(&self, there: &Self) -> Option<i64> {
+        let limit = there.limits.memory.filter(|limit| *limit > 0)?;
+        self.limits.memory.filter(|was| *was > 0).is_none_or(|was| limit < was).then_some(limit)
+    }
+
+    /// As a container shows it. What engines do not know of stays.
+    #[must_use]
+    pub fn as_seen(&self, seen: &Seen, is_job: bool) -> Self {
+        let mut tuning = Self { limits: seen.limits, ..self.clone() };
+        if self.policy(is_job) != seen.policy {
+            let (condition, max_attempts) = match seen.policy {
+                EnginePolicy::No => (RestartCondition::None, 0),
+                EnginePolicy::OnFailure(attempts) => (RestartCondition::OnFailure, attempts),
+                EnginePolicy::UnlessStopped => (RestartCondition::Any, 0),
+            };
+            tuning.restart_policy = RestartPolicy { condition, max_attempts, ..self.restart_policy };
+        }
+        tuning
+    }
+}
+
+/// What a container shows of its tuning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Zero and "without" are one.
+    pub limits: Limits,
+    pub policy: EnginePolicy,
+}
+
+/// What was changed in place, of all stacks.
+pub type InPlaceRecords = BTreeMap<StackName, InPlaceRecord>;
+
+/// What was changed in place on the tasks of one stack.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InPlaceRecord {
+    /// The tuning that tasks have now; of those that are not named, the one in their label.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tasks: BTreeMap<TaskId, Tuning>,
+    /// Tasks that may have either: a change was begun, and its end was not recorded. Their containers are asked.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub unsure: BTreeSet<TaskId>,
+    /// It may lack changes, since it is from a backup. All containers of the stack are asked, until its next release.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_old: bool,
+}
+
+impl InPlaceRecord {
+    /// Whether it says nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Live tasks whose containers have to be asked, since it is not known what was changed in place.
+#[must_use]
+pub fn unsure<'o>(records: &InPlaceRecords, observed: &'o Observed) -> Vec<&'o Task> {
+    let is_unsure = |task: &&Task| {
+        records
+            .get(&task.stack)
+            .is_some_and(|of| (of.is_old && !of.tasks.contains_key(&task.id)) || of.unsure.contains(&task.id))
+    };
+    if records.is_empty() {
+        Vec::new()
+    } else {
+        observed.tasks().filter(|task| task.is_live()).filter(is_unsure).collect()
+    }
+}
+
+/// Running tasks of a stack that are to get a lower memory limit: how much they use decides whether they can.
+#[must_use]
+pub fn lowered<'o>(observed: &'o Observed, wanted: &StackSpec) -> Vec<&'o Task> {
+    let is_lowered = |task: &&Task| {
+        let service = wanted.services.get(&task.service);
+        task.stack == wanted.name
+            && matches!(task.status, TaskStatus::Running { .. })
+            && service.is_some_and(|service| {
+                Tuning::of(&task.spec).lowered_memory(&Tuning::of(&service.task)).is_some()
+            })
+    };
+    observed.tasks().filter(is_lowered).collect()
+}
+
+/// Lays what was changed in place over what the labels say. Tasks that were asked are as they were `seen`; one that did
+/// not answer is as its label has it.
+pub fn lay_over(records: &InPlaceRecords, seen: &BTreeMap<TaskId, Seen>, observed: &mut Observed) {
+    if records.is_empty() {
+        return;
+    }
+    // Tasks that share their spec share it afterwards, too.
+    let mut shared: Vec<(Arc<TaskSpec>, Tuning, Arc<TaskSpec>)> = Vec::new();
+    for task in observed.tasks_mut() {
+        let Some(record) = records.get(&task.stack) else { continue };
+        let now = Tuning::of(&task.spec);
+        let known = record.tasks.get(&task.id).unwrap_or(&now);
+        let tuning =
+            seen.get(&task.id).map_or_else(|| known.clone(), |seen| known.as_seen(seen, task.is_job));
+        if tuning == now {
+            continue;
+        }
+        let same = |(from, to, _): &&(Arc<TaskSpec>, Tuning, Arc<TaskSpec>)| {
+            Arc::ptr_eq(from, &task.spec) && *to == tuning
+        };
+        task.spec = match shared.iter().find(same) {
+            Some((_, _, made)) => Arc::clone(made),
+            None => {
+                let mut spec = TaskSpec::clone(&task.spec);
+                tuning.apply(&mut spec);
+                let made = Arc::new(spec);
+                shared.push((Arc::clone(&task.spec), tuning, Arc::clone(&made)));
+                made
+            }
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::testing::*;
+
+    fn tuning(memory: Option<i64>, attempts: u32) -> Tuning {
+        let restart_policy = RestartPolicy { max_attempts: attempts, ..RestartPolicy::default() };
+        Tuning { limits: Limits { memory, ..Limits::default() }, restart_policy, ..Tuning::default() }
+    }
+
+    #[test]
+    fn what_a_step_takes_is_known() {
+        let of = |from: &Tuning, to: &Tuning| from.to(to, false);
+        let base = tuning(Some(64), 3);
+        assert_eq!(of(&base, &base), Retune::None);
+        assert_eq!(of(&base, &tuning(Some(32), 3)), Retune::Engine);
+        assert_eq!(of(&base, &tuning(Some(64), 0)), Retune::Engine);
+        assert_eq!(of(&tuning(None, 3), &base), Retune::Engine);
+        assert_eq!(of(&base, &tuning(None, 3)), Retune::Replace);
+        let grace = Tuning { stop_grace_period: Some(GoDuration::from_secs(60)), ..base.clone() };
+        assert_eq!(of(&base, &grace), Retune::Remember);
+        let slower = RestartPolicy { delay: GoDuration::from_secs(60), ..base.restart_policy };
+        assert_eq!(of(&base, &Tuning { restart_policy: slower, ..base.clone() }), Retune::Remember);
+        assert_eq!(base.lowered_memory(&tuning(Some(32), 3)), Some(32));
+        assert_eq!(tuning(None, 3).lowered_memory(&base), Some(64));
+        assert_eq!(base.lowered_memory(&tuning(Some(65), 3)), None);
+    }
+
+    #[test]
+    fn a_container_shows_what_engines_know_of() {
+        let label = Tuning { stop_grace_period: Some(GoDuration::from_secs(60)), ..tuning(Some(64), 3) };
+        let mut seen = Seen { limits: label.limits, policy: EnginePolicy::OnFailure(3) };
+        assert_eq!(label.as_seen(&seen, false), label, "`any` with a limit is `on-failure` to an engine");
+        seen.limits.memory = Some(32);
+        seen.policy = EnginePolicy::No;
+        let now = label.as_seen(&seen, false);
+        assert_eq!((now.limits.memory, now.restart_policy.condition), (Some(32), RestartCondition::None));
+        assert_eq!(now.stop_grace_period, label.stop_grace_period);
+    }
+
+    #[test]
+    fn paths_in_a_diff_are_known() {
+        for (path, is) in [
+            ("resources.limits.memory", true),
+            ("restart_policy.delay", true),
+            ("stop_grace_period", true),
+            ("stop_signal", false),
+            ("restart_policy_x", false),
+        ] {
+            assert_eq!(is_field(path), is, "{path}");
+        }
+    }
+
+    #[test]
+    fn records_are_laid_over_labels_and_spare_what_is_shared() {
+        let service = replicated("web", 3);
+        let (spec, shared) = (stack(vec![service.clone()]), Arc::clone(&service.task));
+        let mut observed = nodes(1);
+        for number in 1..=3 {
+            let task = task_of(&spec.name, &service, number);
+            facts(observed.nodes.values_mut().next().unwrap())
+                .tasks
+                .push(Task { spec: Arc::clone(&shared), ..task });
+        }
+        let ids: Vec<TaskId> = observed.tasks().map(|task| task.id.clone()).collect();
+        let to = tuning(Some(128), 0);
+        let record = InPlaceRecord {
+            tasks: ids[..2].iter().map(|id| (id.clone(), to.clone())).collect(),
+            unsure: [ids[2].clone()].into(),
+            is_old: false,
+        };
+        let records = InPlaceRecords::from([(spec.name.clone(), record)]);
+        assert_eq!(
+            unsure(&records, &observed).iter().map(|task| task.id.clone()).collect::<Vec<_>>(),
+            ids[2..]
+        );
+        let seen = Seen {
+            limits: Limits { pids: Some(7), ..Limits::default() },
+            policy: EnginePolicy::UnlessStopped,
+        };
+        lay_over(&records, &BTreeMap::from([(ids[2].clone(), seen)]), &mut observed);
+        let tasks: Vec<&Task> = observed.tasks().collect();
+        assert!(Arc::ptr_eq(&tasks[0].spec, &tasks[1].spec));
+        assert_eq!(Tuning::of(&tasks[0].spec), to);
+        assert_eq!(tasks[2].spec.resources.limits.pids, Some(7));
+    }
+}

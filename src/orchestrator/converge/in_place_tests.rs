@@ -1,0 +1,166 @@
+//! Tasks that are changed as they run: slot by slot, watched, and changed back if that fails.
+
+use super::{Converger, Ending, SETTLE_MS};
+use crate::model::action::{Action, Failure, FailureKind, Outcome, What};
+use crate::model::spec::{FailureAction, RestartCondition, ServiceSpec};
+use crate::model::testing::*;
+use crate::model::{GoDuration, Observed, StackName, TaskSpec, TaskStatus, Timestamp};
+use crate::orchestrator::assign::SlotKind;
+use crate::orchestrator::{Assignment, Event, Note, Plan, PlanOptions, Step, assign};
+
+const MIB: i64 = 1 << 20;
+
+/// Tasks of a service as they run on one node.
+fn running(service: &ServiceSpec, tasks: u32) -> Observed {
+    let mut observed = nodes(1);
+    let facts = facts(observed.nodes.values_mut().next().unwrap());
+    facts.images.insert(service.task.image.clone());
+    facts.tasks.extend((1..=tasks).map(|number| task_of(&StackName::unchecked(STACK), service, number)));
+    observed
+}
+
+fn limited(memory: i64) -> ServiceSpec {
+    with_task(replicated("web", 2), |task| task.resources.limits.memory = Some(memory * MIB))
+}
+
+fn planned(observed: &Observed, service: ServiceSpec) -> Assignment {
+    assign(observed, &stack(vec![service]), PlanOptions::default())
+}
+
+fn kinds(assignment: &Assignment) -> Vec<SlotKind> {
+    assignment.services[0].slots.iter().map(|slot| slot.kind).collect()
+}
+
+fn kinds_after(change: impl FnOnce(&mut TaskSpec)) -> Vec<SlotKind> {
+    let before = with_task(limited(64), |task| {
+        task.resources.limits.nano_cpus = Some(500_000_000);
+        task.resources.reservations.memory = 32 * MIB;
+    });
+    kinds(&planned(&running(&before, 2), with_task(before, change)))
+}
+
+#[test]
+fn what_an_engine_can_change_is_changed_in_place_and_what_it_cannot_is_replaced() {
+    use SlotKind::{InPlace, Replace};
+    assert_eq!(kinds_after(|_| {}), []);
+    assert_eq!(kinds_after(|task| task.resources.limits.memory = Some(128 * MIB)), [InPlace; 2]);
+    assert_eq!(kinds_after(|task| task.resources.limits.nano_cpus = Some(1_000_000_000)), [InPlace; 2]);
+    assert_eq!(kinds_after(|task| task.resources.limits.pids = Some(100)), [InPlace; 2]);
+    assert_eq!(kinds_after(|task| task.restart_policy.condition = RestartCondition::None), [InPlace; 2]);
+    assert_eq!(kinds_after(|task| task.resources.reservations.memory = 64 * MIB), [InPlace; 2]);
+    assert_eq!(kinds_after(|task| task.stop_grace_period = Some(GoDuration::from_secs(60))), [InPlace; 2]);
+    assert_eq!(kinds_after(|task| task.resources.limits.memory = None), [Replace; 2]);
+    assert_eq!(kinds_after(|task| task.resources.limits.nano_cpus = None), [Replace; 2]);
+    let both = kinds_after(|task| {
+        task.image = "web:2".to_owned();
+        task.resources.limits.memory = Some(128 * MIB);
+    });
+    assert_eq!(both, [Replace; 2]);
+}
+
+#[test]
+fn a_limit_below_what_a_task_uses_replaces_that_task() {
+    let mut observed = running(&limited(64), 2);
+    observed.memory_use = [("web1", 40 * MIB), ("web2", 20 * MIB)]
+        .map(|(id, uses)| (crate::model::TaskId::unchecked(id), uses))
+        .into();
+    let assignment = planned(&observed, limited(32));
+    assert_eq!(kinds(&assignment), [SlotKind::InPlace, SlotKind::Replace]);
+    let why = assignment.services[0].slots[1].why.to_string();
+    assert_eq!(why, "it uses 40 MiB of memory, and the new limit is 32 MiB");
+}
+
+#[test]
+fn a_task_that_is_not_well_is_replaced() {
+    let mut observed = running(&limited(64), 2);
+    let node = facts(observed.nodes.values_mut().next().unwrap());
+    node.tasks[0].status = TaskStatus::Restarting { exit_code: 137 };
+    assert_eq!(kinds(&planned(&observed, limited(128))), [SlotKind::InPlace, SlotKind::Replace]);
+}
+
+#[test]
+fn what_the_node_does_not_have_cannot_be_reserved_in_place() {
+    let small = with_task(replicated("web", 2), |task| task.resources.reservations.memory = MIB);
+    let mut observed = running(&small, 2);
+    observed.nodes.insert(node_name("n000002"), node("n000002"));
+    facts(observed.nodes.get_mut(&node_name("n000002")).unwrap()).images.insert(small.task.image.clone());
+    let large = with_task(small, |task| task.resources.reservations.memory = 5 << 30);
+    assert_eq!(kinds(&planned(&observed, large)), [SlotKind::InPlace, SlotKind::Replace], "8 GiB a node");
+}
+
+#[test]
+fn a_plan_says_what_is_changed_and_nothing_twice() {
+    let after = with_task(limited(64), |task| task.stop_grace_period = Some(GoDuration::from_secs(60)));
+    let plan = Plan::make(&running(&limited(64), 2), &stack(vec![after.clone()]), PlanOptions::default());
+    assert_eq!((plan.forecast.summary().in_place, plan.forecast.summary().replace), (2, 0));
+    assert!(plan.notes.iter().any(|note| matches!(note, Note::OldStopGrace { .. })), "{:?}", plan.notes);
+    let fields: Vec<&str> = plan.diff.services[0].changes.iter().map(|change| &*change.path).collect();
+    assert_eq!(fields, ["stop_grace_period"]);
+    assert!(Plan::make(&running(&after, 2), &stack(vec![after]), PlanOptions::default()).is_empty());
+}
+
+/// A run that raises the limit of two tasks, up to its first step.
+fn begin(action: FailureAction) -> (Converger, Step) {
+    let mut after = limited(128);
+    after.update_config.failure_action = action;
+    let mut converger = Converger::new(planned(&running(&limited(64), 2), after));
+    let step = converger.step(Timestamp(0), Event::Tick);
+    (converger, step)
+}
+
+fn updates(step: &Step) -> Vec<(&str, i64)> {
+    let update = |action: &Action| match &action.what {
+        What::UpdateTask { update, .. } => update.to.limits.memory.unwrap() / MIB,
+        other => panic!("{other:?}"),
+    };
+    step.actions.iter().map(|action| (action.node.as_str(), update(action))).collect()
+}
+
+fn seen(converger: &mut Converger, at: i64, status: TaskStatus) -> Step {
+    let (node, task, _) = converger.awaited().remove(0);
+    converger.step(Timestamp(at), Event::TaskSeen { node, task, status: Some(status) })
+}
+
+const RUNNING: TaskStatus = TaskStatus::Running { health: crate::model::Health::None };
+
+#[test]
+fn tasks_are_changed_one_after_the_other_each_watched_for_the_monitor_time() {
+    let (mut converger, step) = begin(FailureAction::Pause);
+    assert_eq!(updates(&step), [("n000001", 128)]);
+    let done = Event::ActionDone { id: step.actions[0].id, outcome: Outcome::Done };
+    assert!(converger.step(Timestamp(0), done).actions.is_empty());
+    let step = seen(&mut converger, 100, TaskStatus::Running { health: crate::model::Health::Healthy });
+    assert_eq!((step.actions.len(), step.wake_at), (0, Some(Timestamp(5_100))), "healthy or not");
+    let step = converger.step(Timestamp(5_100), Event::Tick);
+    assert_eq!(updates(&step), [("n000001", 128)]);
+    converger.step(Timestamp(5_100), Event::ActionDone { id: step.actions[0].id, outcome: Outcome::Done });
+    seen(&mut converger, 5_200, RUNNING);
+    let step = converger.step(Timestamp(10_200 + SETTLE_MS), Event::Tick);
+    assert_eq!(step.verdict.unwrap().ending, Ending::Converged);
+}
+
+#[test]
+fn a_task_that_dies_of_it_gets_back_what_it_had_and_is_started() {
+    let (mut converger, step) = begin(FailureAction::Rollback);
+    converger.step(Timestamp(0), Event::ActionDone { id: step.actions[0].id, outcome: Outcome::Done });
+    seen(&mut converger, 100, RUNNING);
+    let step = seen(&mut converger, 900, TaskStatus::Exited { exit_code: 137 });
+    assert_eq!(updates(&step), [("n000001", 64)], "and the second task is not touched");
+    let step =
+        converger.step(Timestamp(900), Event::ActionDone { id: step.actions[0].id, outcome: Outcome::Done });
+    let again = &step.actions[0];
+    assert!(matches!(again.what, What::StartAgain { .. }), "{again:?}");
+    converger.step(Timestamp(900), Event::ActionDone { id: again.id, outcome: Outcome::Started(RUNNING) });
+    let step = converger.step(Timestamp(900 + 5_000), Event::Tick);
+    assert_eq!(step.verdict.unwrap().ending, Ending::RolledBack);
+}
+
+#[test]
+fn an_engine_that_refuses_pauses_the_update() {
+    let (mut converger, step) = begin(FailureAction::Pause);
+    let failure =
+        Failure { kind: FailureKind::Refused, code: String::new(), message: "no".into(), help: None };
+    let failed = Event::ActionDone { id: step.actions[0].id, outcome: Outcome::Failed(failure) };
+    let verdict = converger.step(Timestamp(0), failed).verdict.unwrap();
+    assert_eq!((verdict.ending, verdict.services[0].untouched), (Ending::Paused, 1));
+}
