@@ -174,6 +174,18 @@ impl<'a> Marks<'a> {
         if task.key_id.is_some() { hash_of_masked(&task.spec) } else { self.hash(&task.spec) }
     }
 
+    /// The same of a spec some of whose values are known and others marks.
+    #[must_use]
+    pub fn hash_of_shown(&self, spec: &TaskSpec) -> SpecHash {
+        let mut spec = spec.clone();
+        each_hidden(&mut spec, &mut |place, value| {
+            if !is_mark(value) {
+                *value = self.mark(place, value);
+            }
+        });
+        hash_of_masked(&spec)
+    }
+
     /// The hash by which a node's network is known to be up to date.
     #[must_use]
     pub fn network_hash(&self, spec: &NetworkSpec) -> SpecHash {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{NodeName, StackName};
+use super::ids::{NodeName, StackName, TaskId};
 use super::spec::{HostPort, Platform};
 use super::task::Task;
 use super::time::Timestamp;
@@ -137,6 +137,13 @@ pub struct NodeFacts {
     pub foreign_volumes: BTreeMap<String, String>,
     /// Images present: every `repo:tag` and `repo@digest`, in familiar form.
     pub images: BTreeSet<String>,
+    /// The engine's ids of images, by every name of theirs, and by the id itself. Compared on one host only: another engine
+    /// may give the same image another id.
+    #[serde(skip)]
+    pub image_ids: BTreeMap<String, String>,
+    /// The ids of the images that tasks were made from.
+    #[serde(skip)]
+    pub task_images: BTreeMap<TaskId, String>,
     /// Containers of this cluster that are not understood. Never touched.
     pub unreadable: Vec<UnreadableContainer>,
 }

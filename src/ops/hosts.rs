@@ -75,8 +75,8 @@ struct Preparation {
     found_nothing: Option<Timestamp>,
     /// Whether something was sent that may still arrive.
     is_uncertain: bool,
-    /// What was changed in place.
-    updated: in_place::Updated,
+    /// What came of changes that the ledger remembers for each task.
+    changes: in_place::Changes,
 }
 
 /// What the ledger remembers of a stack.
@@ -565,7 +565,7 @@ impl Driver for Hosts<'_> {
         };
         let tell = |now, what: crate::orchestrator::Progress<'_>| {
             if let crate::orchestrator::Progress::Ended(action, outcome) = &what {
-                in_place::note(&mut self.run().updated, action, outcome);
+                self.run().changes.note(action, outcome);
             }
             progress.event(now, Event::of_run(&what));
         };
@@ -573,6 +573,11 @@ impl Driver for Hosts<'_> {
         stop.disarm();
         self.run().journal = Some(journal);
         self.run().is_uncertain |= executor.is_uncertain();
+        let changes = std::mem::take(&mut self.run().changes);
+        // Before another look, which goes by it. Without the lock another process may have changed tasks since.
+        if validity.is_valid() {
+            let _stays_unsure = in_place::end(&self.writing, plan, &changes).await;
+        }
         let is_done = matches!(&end, End::Verdict(verdict) if verdict.ending == Ending::Converged);
         self.report(plan, terms, end, terms.proof && is_done && plan.is_busy()).await
     }
@@ -599,12 +604,6 @@ impl Driver for Hosts<'_> {
                     self.writing.append(&outcomes(stack), release, &ours).await?;
                 }
             }
-        }
-        let updated = std::mem::take(&mut self.run().updated);
-        // Without the lock another process may have changed them since: they stay unsure.
-        if !matches!(report.end, End::LeaseLost) {
-            let looked = report.proof.as_ref().unwrap_or(&report.plan).observed();
-            in_place::end(&self.writing, stack, looked, &updated).await?;
         }
         Ok(())
     }

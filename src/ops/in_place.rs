@@ -3,24 +3,37 @@
 //! Twice a run. Before the first change the tasks are put down as unsure: a process that is killed leaves them so, and
 //! the next look asks their containers. After the last it is put down what they have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::{Writing, node_records};
 use crate::ledger::LedgerError;
 use crate::ledger::nodes::NodeRecords;
 use crate::model::action::{Action, Outcome, What};
 use crate::model::in_place::InPlaceRecord;
-use crate::model::{Observed, StackName, TaskId, Tuning};
+use crate::model::{Observed, StackName, Task, TaskId, Tuning};
 use crate::orchestrator::Planned;
 
-/// What came of changes in place: what a task has now; `None` where that is not known.
-pub(super) type Updated = BTreeMap<TaskId, Option<Tuning>>;
+/// What came of a run, as far as it matters here.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// What tasks have now; `None` where that is not known.
+    updated: BTreeMap<TaskId, Option<Tuning>>,
+    removed: BTreeSet<TaskId>,
+}
 
-/// Takes note of an action that ended.
-pub(super) fn note(updated: &mut Updated, action: &Action, outcome: &Outcome) {
-    if let What::UpdateTask { task, update } = &action.what {
-        let now = matches!(outcome, Outcome::Done).then(|| update.to.clone());
-        updated.insert(task.id.clone(), now);
+impl Changes {
+    /// Takes note of an action that ended.
+    pub(super) fn note(&mut self, action: &Action, outcome: &Outcome) {
+        let is_done = matches!(outcome, Outcome::Done);
+        match &action.what {
+            What::UpdateTask { task, update } => {
+                self.updated.insert(task.id.clone(), is_done.then(|| update.to.clone()));
+            }
+            What::RemoveTask { task } if is_done => {
+                self.removed.insert(task.id.clone());
+            }
+            _ => {}
+        }
     }
 }
 
@@ -37,40 +50,31 @@ pub(super) async fn begin(writing: &Writing, plan: &Planned) -> Result<(), Ledge
     change(writing, plan.stack(), |record| record.unsure.extend(tasks.iter().cloned())).await
 }
 
-/// Puts down what tasks have, as a run and the newest look say.
-pub(super) async fn end(
-    writing: &Writing,
-    stack: &StackName,
-    looked: &Observed,
-    updated: &Updated,
-) -> Result<(), LedgerError> {
+/// Puts down what tasks have, as the look before a run and what came of the run say.
+pub(super) async fn end(writing: &Writing, plan: &Planned, changes: &Changes) -> Result<(), LedgerError> {
+    let (stack, looked) = (plan.stack(), plan.observed());
     let before = looked.in_place.get(stack).cloned().unwrap_or_default();
     let mut after = before.clone();
-    settle(&mut after, stack, looked, updated);
-    if after == before && updated.is_empty() {
+    settle(&mut after, stack, looked, changes);
+    if after == before && changes.updated.is_empty() {
         return Ok(());
     }
-    change(writing, stack, |record| settle(record, stack, looked, updated)).await
+    change(writing, stack, |record| settle(record, stack, looked, changes)).await
 }
 
-fn settle(record: &mut InPlaceRecord, stack: &StackName, looked: &Observed, updated: &Updated) {
-    let tasks: BTreeMap<&TaskId, Tuning> =
-        (looked.tasks().filter(|task| task.stack == *stack && task.is_live()))
-            .map(|task| (&task.id, Tuning::of(&task.spec)))
-            .collect();
-    // A look that was taken before a change says nothing of the task that was changed.
-    let asked = |id: &&&TaskId| !updated.contains_key(**id);
-    let was_asked: Vec<&TaskId> = tasks
-        .keys()
-        .filter(asked)
-        .filter(|id| record.is_old || record.unsure.contains(**id))
-        .copied()
-        .collect();
-    for id in was_asked {
-        record.unsure.remove(id);
-        record.tasks.insert(id.clone(), tasks[id].clone());
+fn settle(record: &mut InPlaceRecord, stack: &StackName, looked: &Observed, changes: &Changes) {
+    let is_there =
+        |task: &&Task| task.stack == *stack && task.is_live() && !changes.removed.contains(&task.id);
+    let there: BTreeMap<&TaskId, &Task> =
+        looked.tasks().filter(is_there).map(|task| (&task.id, task)).collect();
+    for (id, task) in &there {
+        // The look asked these containers, and they were not changed since.
+        if (record.is_old || record.unsure.contains(*id)) && !changes.updated.contains_key(*id) {
+            record.unsure.remove(*id);
+            record.tasks.insert((*id).clone(), Tuning::of(&task.spec));
+        }
     }
-    for (id, now) in updated {
+    for (id, now) in &changes.updated {
         match now {
             Some(now) => {
                 record.unsure.remove(id);
@@ -84,8 +88,8 @@ fn settle(record: &mut InPlaceRecord, stack: &StackName, looked: &Observed, upda
     // What a silent host has is not known to be gone.
     if looked.silent().next().is_none() {
         record.is_old = false;
-        record.tasks.retain(|id, _| tasks.contains_key(id));
-        record.unsure.retain(|id| tasks.contains_key(id));
+        record.tasks.retain(|id, _| there.contains_key(id));
+        record.unsure.retain(|id| there.contains_key(id));
     }
 }
 
@@ -134,15 +138,19 @@ mod tests {
         let mut record = InPlaceRecord { unsure: [id(1), id(2)].into(), ..InPlaceRecord::default() };
         record.tasks.insert(id(9), tuning(1));
         let stack = StackName::unchecked(STACK);
-        let updated = Updated::from([(id(2), None), (id(3), Some(tuning(5)))]);
-        settle(&mut record, &stack, &looked(&[1, 2, 3]), &updated);
+        let mut changes = Changes::default();
+        changes.updated = [(id(2), None), (id(3), Some(tuning(5)))].into();
+        settle(&mut record, &stack, &looked(&[1, 2, 3]), &changes);
         assert_eq!(record.unsure, [id(2)].into());
         assert_eq!(record.tasks, [(id(1), tuning(7)), (id(3), tuning(5))].into(), "the ninth is gone");
         let mut silent = looked(&[1]);
         silent.nodes.insert(node_name("n2"), node("n2"));
         silence(silent.nodes.get_mut(&node_name("n2")).unwrap());
         record.is_old = true;
-        settle(&mut record, &stack, &silent, &Updated::new());
+        settle(&mut record, &stack, &silent, &Changes::default());
         assert!(record.is_old && record.tasks.contains_key(&id(3)), "it may be on the silent host");
+        let removed = Changes { removed: [id(1), id(2), id(3)].into(), ..Changes::default() };
+        settle(&mut record, &stack, &looked(&[1, 2, 3]), &removed);
+        assert!(record.is_empty(), "{record:?}");
     }
 }

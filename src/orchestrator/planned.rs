@@ -12,6 +12,7 @@ use super::drift::Drifted;
 use super::forecast::Plan;
 use super::note::Note;
 use super::options::PlanOptions;
+use super::same_image;
 use crate::diff;
 use crate::model::marks::has_marks;
 use crate::model::{
@@ -37,8 +38,10 @@ impl Planned {
             Arc::make_mut(&mut observed).unmask(&spec);
         }
         fold_templates(&mut observed, &spec);
+        let same = same_image::fold(&mut observed, &spec, options.upkeep);
         let assignment = assign(&observed, &spec, options.clone());
-        let plan = Plan::of(&observed, &spec, &options, assignment.clone());
+        let mut plan = Plan::of(&observed, &spec, &options, assignment.clone());
+        plan.notes.extend(same);
         Self { observed, spec, options, plan, assignment }
     }
 

@@ -24,6 +24,7 @@ mod files;
 mod help;
 mod hook;
 mod hosts;
+mod in_place;
 mod inventories;
 mod ledger;
 mod log;

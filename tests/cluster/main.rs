@@ -13,6 +13,7 @@ mod containers;
 mod failures;
 mod ground;
 mod hook;
+mod in_place;
 mod killed;
 mod ledger;
 mod lives;

@@ -444,7 +444,7 @@ impl World {
             What::UpdateTask { task, update } => match self.container(&node, &task.id) {
                 None => Outcome::Failed(refused("no such container")),
                 Some(container) => {
-                    update.to.apply(Arc::make_mut(&mut container.task.spec));
+                    update.to.apply(std::sync::Arc::make_mut(&mut container.task.spec));
                     Outcome::Done
                 }
             },

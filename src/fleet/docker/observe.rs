@@ -1,6 +1,6 @@
 //! Observes a host: five calls at once, turned into facts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -94,6 +94,7 @@ pub(in crate::fleet) fn facts(
     ip: Option<IpAddr>,
 ) -> NodeFacts {
     let Answers { info, containers, networks, volumes, images } = answers;
+    let names = image_names(&images);
     let host_now = info.system_time.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_millisecond()));
     let mut facts = NodeFacts {
         id: info.id,
@@ -118,7 +119,11 @@ pub(in crate::fleet) fn facts(
         volumes: (volumes.volumes.into_iter().map(|volume| volume.name))
             .filter(|name| !name.starts_with(registers::PREFIX))
             .collect(),
-        images: image_names(&images),
+        images: names.keys().cloned().collect(),
+        image_ids: names
+            .into_iter()
+            .chain(images.into_iter().map(|image| (image.id.clone(), image.id)))
+            .collect(),
         ..NodeFacts::default()
     };
     let mut cache = SpecCache::default();
@@ -127,7 +132,10 @@ pub(in crate::fleet) fn facts(
             Reading::Foreign => facts.foreign.push(foreign(container)),
             Reading::Unreadable(why) => facts.unreadable.push(unreadable(container, why)),
             Reading::Task(read) => match task(container, *read, node, host_now) {
-                Ok(task) => facts.tasks.push(task),
+                Ok(task) => {
+                    facts.task_images.insert(task.id.clone(), container.image_id.clone());
+                    facts.tasks.push(task);
+                }
                 Err(why) => facts.unreadable.push(unreadable(container, why)),
             },
         }
@@ -382,10 +390,18 @@ fn networks_by_name(networks: Vec<wire::Network>) -> BTreeMap<String, ObservedNe
     map
 }
 
-fn image_names(images: &[wire::Image]) -> BTreeSet<String> {
-    let names = images.iter().flat_map(|image| image.repo_tags.iter().chain(&image.repo_digests));
-    let named = names.filter(|name| !name.contains("<none>"));
-    named.map(|name| ImageRef::parse(name).map_or_else(|_| name.clone(), |image| image.to_string())).collect()
+/// Ids of images by name.
+fn image_names(images: &[wire::Image]) -> BTreeMap<String, String> {
+    let familiar =
+        |name: &String| ImageRef::parse(name).map_or_else(|_| name.clone(), |image| image.to_string());
+    let mut ids = BTreeMap::new();
+    for image in images {
+        let names = image.repo_tags.iter().chain(&image.repo_digests);
+        for name in names.filter(|name| !name.contains("<none>")) {
+            ids.insert(familiar(name), image.id.clone());
+        }
+    }
+    ids
 }
 
 fn generic(resources: &[wire::GenericResource]) -> BTreeMap<String, i64> {

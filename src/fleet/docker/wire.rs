@@ -86,6 +86,9 @@ pub(in crate::fleet) struct Container {
     pub names: Vec<String>,
     /// The image as it was asked for when the container was made.
     pub image: String,
+    /// What that was then.
+    #[serde(rename = "ImageID")]
+    pub image_id: String,
     pub created: i64,
     pub state: String,
     pub status: String,
@@ -152,6 +155,7 @@ pub(in crate::fleet) struct Volume {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(in crate::fleet) struct Image {
+    pub id: String,
     #[serde(deserialize_with = "or_default")]
     pub repo_tags: Vec<String>,
     #[serde(deserialize_with = "or_default")]

@@ -1,0 +1,130 @@
+//! What changes on running tasks: containers stay, and what was changed is remembered for each.
+
+use serde_json::Value;
+
+use crate::hosts::Hosts;
+
+const MIB: u64 = 1 << 20;
+
+fn stackfile(limits: &str, more: &str) -> String {
+    format!(
+        "services:\n  web:\n    image: 'web:1'\n    {more}\n    deploy:\n      replicas: 2\n      \
+         resources: {{limits: {{{limits}}}}}\n      update_config: {{monitor: 0s}}\n"
+    )
+}
+
+/// Ids of all containers, and of each its memory limit in MiB.
+fn containers(hosts: &Hosts) -> Vec<(String, u64)> {
+    let mut all: Vec<(String, u64)> = Vec::new();
+    for engine in &hosts.engines {
+        engine.with(|world| {
+            all.extend(world.containers.values().map(|one| {
+                let memory = one.asked["HostConfig"]["Memory"].as_u64().unwrap_or(0);
+                (one.id.clone(), memory / MIB)
+            }));
+        });
+    }
+    all.sort();
+    all
+}
+
+fn ids(hosts: &Hosts) -> Vec<String> {
+    containers(hosts).into_iter().map(|(id, _)| id).collect()
+}
+
+fn limits(hosts: &Hosts) -> Vec<u64> {
+    containers(hosts).into_iter().map(|(_, limit)| limit).collect()
+}
+
+#[test]
+fn a_limit_changes_on_running_containers_and_the_second_deploy_does_nothing() {
+    let hosts = Hosts::deployed(&stackfile("memory: 64M", ""));
+    let before = ids(&hosts);
+    hosts.stackfile(&stackfile("memory: 128M", ""));
+    let diff = hosts.expect(2, "diff shop");
+    for words in [
+        "resources.limits.memory: 67108864 -> 134217728",
+        "~ web.1 on h",
+        "in place: ",
+        "2 to change in place",
+    ] {
+        assert!(diff.stdout.contains(words), "{words}\n{}", diff.show());
+    }
+    let json = hosts.expect(2, "diff --format json shop");
+    let plan: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(plan["changes"][0]["fields"][0]["impact"], "in_place", "{}", json.show());
+    assert_eq!((&plan["summary"]["in_place"], &plan["summary"]["replace"]), (&2.into(), &0.into()));
+    hosts.expect(0, "deploy --yes shop");
+    assert_eq!((ids(&hosts), limits(&hosts)), (before.clone(), vec![128, 128]));
+    for args in ["deploy --yes shop", "diff shop"] {
+        let again = hosts.expect(0, args);
+        assert!(again.stdout.contains("No changes"), "{args}\n{}", again.show());
+    }
+    // And the way back, although labels say that nothing differs.
+    hosts.expect(0, "rollback --yes shop");
+    assert_eq!((ids(&hosts), limits(&hosts)), (before, vec![64, 64]));
+}
+
+#[test]
+fn what_an_engine_need_not_know_is_remembered_without_a_call() {
+    let hosts = Hosts::deployed(&stackfile("memory: 64M", ""));
+    hosts.stackfile(&stackfile("memory: 64M", "stop_grace_period: 1m"));
+    hosts.forget_calls();
+    let run = hosts.expect(0, "deploy --yes shop");
+    assert!(run.stdout.contains("keep the old one until the task is replaced"), "{}", run.show());
+    let writes = hosts.writes();
+    assert!(writes.iter().all(|call| call.contains("/volumes/")), "only the ledger: {writes:?}");
+    assert!(hosts.expect(0, "deploy --yes shop").stdout.contains("No changes"));
+    // Our own stops go by it.
+    hosts.forget_calls();
+    hosts.expect(0, "rm --yes shop");
+    let stops: Vec<String> = hosts
+        .engines
+        .iter()
+        .flat_map(|engine| engine.calls())
+        .map(|call| call.target)
+        .filter(|target| target.contains("/stop"))
+        .collect();
+    assert_eq!(stops.len(), 2);
+    assert!(stops.iter().all(|target| target.contains("t=60")), "{stops:?}");
+}
+
+#[test]
+fn a_limit_below_what_is_used_replaces_the_task() {
+    let hosts = Hosts::deployed(&stackfile("memory: 64M", ""));
+    let before = ids(&hosts);
+    hosts.engines[0].with(|world| world.containers.values_mut().for_each(|one| one.uses = 40 << 20));
+    hosts.stackfile(&stackfile("memory: 32M", ""));
+    let diff = hosts.expect(2, "diff shop");
+    assert!(diff.stdout.contains("it uses 40 MiB of memory, and the new limit is 32 MiB"), "{}", diff.show());
+    assert!(diff.stdout.contains("1 to replace, 1 to change in place"), "{}", diff.show());
+    hosts.expect(0, "deploy --yes shop");
+    let after = ids(&hosts);
+    assert_eq!(before.iter().filter(|id| after.contains(id)).count(), 2, "one of them is kept, stopped");
+    assert!(hosts.expect(0, "deploy --yes shop").stdout.contains("No changes"));
+}
+
+#[test]
+fn a_lost_ledger_and_a_killed_run_have_the_containers_asked() {
+    let mut hosts = Hosts::deployed(&stackfile("memory: 64M", ""));
+    hosts.stackfile(&stackfile("memory: 128M", ""));
+    hosts.expect(0, "deploy --yes shop");
+    let before = ids(&hosts);
+    hosts.room.env("STACKCTL_NEW_KEY", &"5".repeat(64));
+    for engine in &hosts.engines {
+        engine.with(|world| world.volumes.retain(|name, _| !name.contains("ledger")));
+    }
+    let run = hosts.expect(0, "deploy --yes shop");
+    assert!(run.stdout.contains("No changes"), "{}", run.show());
+    // The engine does it, and no answer comes: what came of it is not known.
+    hosts.stackfile(&stackfile("memory: 256M", ""));
+    hosts.engines[0].fail("POST /containers/{id}/update", 50, crate::engine::Wrong::DropReply);
+    let run = hosts.room.run("deploy --yes shop");
+    assert_ne!(run.status, 0, "{}", run.show());
+    hosts.engines[0].heal();
+    hosts.forget_calls();
+    hosts.expect(0, "deploy --yes shop");
+    assert_eq!((ids(&hosts), limits(&hosts)), (before, vec![256, 256]));
+    let updates = hosts.writes().iter().filter(|call| call.contains("/update")).count();
+    assert!(updates <= 1, "the one that was done is seen to be done: {updates}");
+}

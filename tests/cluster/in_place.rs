@@ -1,0 +1,126 @@
+//! Limits and restart policies of running containers, on engines of two versions.
+
+use std::time::{Duration, Instant};
+
+use crate::ground::{Ground, HOSTS, Task};
+
+fn stackfile(limits: &str, condition: &str) -> String {
+    format!(
+        "services:
+  web:
+    image: busybox:1
+    command: ['sleep', '100000']
+    stop_grace_period: 1s
+    deploy:
+      mode: global
+      resources: {{limits: {{{limits}}}}}
+      restart_policy: {{condition: {condition}}}
+      update_config: {{parallelism: 1, monitor: 2s, failure_action: rollback}}
+"
+    )
+}
+
+const BEFORE: &str = "cpus: '0.5', memory: 64M, pids: 50";
+const SLOTS: [&str; 4] = ["web.node:h1", "web.node:h2", "web.node:h3", "web.node:h4"];
+
+fn live(ground: &Ground) -> Vec<Task> {
+    let mut tasks = ground.live("app", "web");
+    tasks.sort_by(|a, b| a.host.cmp(&b.host));
+    tasks
+}
+
+/// Ids, and when the programs began.
+fn ids(ground: &Ground) -> Vec<(String, String)> {
+    let began = |task: &Task| task.inspect["State"]["StartedAt"].as_str().unwrap_or_default().to_owned();
+    live(ground).iter().map(|task| (task.id().to_owned(), began(task))).collect()
+}
+
+fn memory(ground: &Ground) -> Vec<u64> {
+    live(ground).iter().map(|task| task.inspect["HostConfig"]["Memory"].as_u64().unwrap_or(0) >> 20).collect()
+}
+
+/// What the kernel holds a task to, in MiB.
+fn kernels(ground: &Ground, task: &Task) -> u64 {
+    let show = "cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes";
+    ground.exec(task, &["sh", "-c", show]).trim().parse::<u64>().expect("bytes") >> 20
+}
+
+#[test]
+fn running_containers_are_changed_and_none_is_replaced_without_need() {
+    let Some(ground) = Ground::new() else { return };
+    let deploy = |limits: &str, condition: &str| {
+        let file = ground.file("app.yml", &stackfile(limits, condition));
+        ground.stackctl(&format!("deploy --yes -c {file} app"))
+    };
+    deploy(BEFORE, "any").ends(0);
+    let before = ids(&ground);
+    deploy("cpus: '0.8', memory: 128M, pids: 80", "none").ends(0);
+    assert_eq!(ids(&ground), before);
+    for task in live(&ground) {
+        let host = &task.inspect["HostConfig"];
+        let has =
+            (host["NanoCpus"].as_u64(), host["PidsLimit"].as_u64(), host["RestartPolicy"]["Name"].as_str());
+        assert_eq!(has, (Some(800_000_000), Some(80), Some("no")), "{}", task.host);
+        assert_eq!(kernels(&ground, &task), 128, "{}", task.host);
+    }
+    let again = deploy("cpus: '0.8', memory: 128M, pids: 80", "none").ends(0);
+    assert!(again.stdout.contains("No changes"), "{}", again.stdout);
+    // No limit of processes can be had back in place; one of memory cannot.
+    deploy("cpus: '0.8', memory: 128M", "none").ends(0);
+    assert_eq!(ids(&ground), before);
+    assert!(
+        live(&ground)
+            .iter()
+            .all(|task| task.inspect["HostConfig"]["PidsLimit"].as_i64().is_none_or(|n| n <= 0))
+    );
+
+    // With the ledger everything that was changed in place is forgotten, and containers are asked.
+    let managers = HOSTS.iter().filter(|host| {
+        let names = ground.docker(host, &["volume", "ls", "-q", "--filter", "name=stackctl-ledger-"]);
+        let names: Vec<&str> = names.split_whitespace().collect();
+        if !names.is_empty() {
+            ground.docker(host, &[&["volume", "rm"][..], &names].concat());
+        }
+        !names.is_empty()
+    });
+    assert!(managers.count() > 0);
+    let forgotten = deploy("cpus: '0.8', memory: 128M", "none").ends(0);
+    assert!(forgotten.stdout.contains("No changes"), "{}", forgotten.stdout);
+
+    // One task uses more than its new limit: that one is replaced.
+    let hungry = &live(&ground)[1];
+    ground.exec(hungry, &["sh", "-c", "head -c 40000000 /dev/zero > /dev/shm/x"]);
+    let run = deploy("cpus: '0.8', memory: 32M", "none").ends(0);
+    assert!(run.stdout.contains("and the new limit is 32 MiB"), "{}", run.stdout);
+    let after = ids(&ground);
+    let same: Vec<bool> = after.iter().zip(&before).map(|(after, before)| after == before).collect();
+    assert_eq!((same, memory(&ground)), (vec![true, false, true, true], vec![32; 4]));
+    ground.assert_is("app", &SLOTS);
+}
+
+#[test]
+fn a_change_that_fails_is_taken_back_on_every_container() {
+    let Some(ground) = Ground::new() else { return };
+    let file = ground.file("app.yml", &stackfile(BEFORE, "none"));
+    ground.stackctl(&format!("deploy --yes -c {file} app")).ends(0);
+    let before: Vec<String> = ids(&ground).into_iter().map(|(id, _)| id).collect();
+    let file = ground.file("app.yml", &stackfile("cpus: '0.5', memory: 256M, pids: 50", "none"));
+    let run = ground.begin(&format!("deploy --yes -c {file} app"));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let changed = loop {
+        let changed: Vec<Task> = live(&ground)
+            .into_iter()
+            .filter(|task| task.inspect["HostConfig"]["Memory"] == 256 << 20)
+            .collect();
+        assert!(Instant::now() < deadline, "two of them are changed in time");
+        if changed.len() == 2 {
+            break changed;
+        }
+    };
+    ground.docker(&changed[1].host, &["kill", changed[1].id()]);
+    let run = run.wait();
+    assert_ne!(run.status, 0, "{}", run.stdout);
+    let after: Vec<String> = ids(&ground).into_iter().map(|(id, _)| id).collect();
+    assert_eq!((after, memory(&ground)), (before, vec![64; 4]));
+    ground.assert_is("app", &SLOTS);
+}
