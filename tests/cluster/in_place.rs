@@ -89,12 +89,19 @@ fn running_containers_are_changed_and_none_is_replaced_without_need() {
 
     // One task uses more than its new limit: that one is replaced.
     let hungry = &live(&ground)[1];
-    ground.exec(hungry, &["sh", "-c", "head -c 40000000 /dev/zero > /dev/shm/x"]);
-    let run = deploy("cpus: '0.8', memory: 32M", "none").ends(0);
-    assert!(run.stdout.contains("and the new limit is 32 MiB"), "{}", run.stdout);
+    let eats = "x=$(head -c 24000000 /dev/zero | tr '\\0' x); sleep 100000; true";
+    ground.docker(&hungry.host, &["exec", "-d", hungry.id(), "sh", "-c", eats]);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !ground.docker(&hungry.host, &["top", hungry.id(), "-eo", "pid,rss,args"]).lines().any(|row| {
+        row.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).is_some_and(|kib| kib > 24_000)
+    }) {
+        assert!(Instant::now() < deadline, "it has eaten");
+    }
+    let run = deploy("cpus: '0.8', memory: 16M", "none").ends(0);
+    assert!(run.stdout.contains("and the new limit is 16 MiB"), "{}", run.stdout);
     let after = ids(&ground);
     let same: Vec<bool> = after.iter().zip(&before).map(|(after, before)| after == before).collect();
-    assert_eq!((same, memory(&ground)), (vec![true, false, true, true], vec![32; 4]));
+    assert_eq!((same, memory(&ground)), (vec![true, false, true, true], vec![16; 4]));
     ground.assert_is("app", &SLOTS);
 }
 

@@ -93,10 +93,29 @@ pub(super) fn seen_in(inspect: &Value) -> Seen {
 }
 
 /// Bytes that a container uses and the kernel cannot take back, as `docker stats` counts them; `None` if it does not run.
+/// Where an engine has no statistics, since its kernel lacks a controller say, it is what its processes have in memory.
 pub(in crate::fleet) async fn memory_use(reader: &Reader, name: &str) -> Result<Option<i64>, CallError> {
     let path = format!("/containers/{name}/stats?stream=false&one-shot=true");
-    let stats: Value = reader.get(&path, DEFAULT_LIMIT).await?;
-    Ok(used(&stats["memory_stats"]))
+    let stats: Result<Value, _> = reader.get(&path, DEFAULT_LIMIT).await;
+    match stats {
+        Ok(stats) if let Some(used) = used(&stats["memory_stats"]) => return Ok(Some(used)),
+        Err(error @ CallError::Transport(_)) => return Err(error),
+        Ok(_) | Err(_) => {}
+    }
+    let path = format!("/containers/{name}/top?ps_args=-eo%20pid,rss");
+    match reader.get::<Value>(&path, DEFAULT_LIMIT).await {
+        Ok(top) => Ok(resident(&top)),
+        Err(error @ CallError::Transport(_)) => Err(error),
+        // It does not run, or its host has no `ps`: unknown.
+        Err(_) => Ok(None),
+    }
+}
+
+/// The sum of what processes have in memory, which `ps` counts in KiB.
+fn resident(top: &Value) -> Option<i64> {
+    let rows = top["Processes"].as_array()?;
+    let kib = rows.iter().filter_map(|row| row.get(1)?.as_str()?.parse::<i64>().ok());
+    Some(kib.sum::<i64>().saturating_mul(1 << 10))
 }
 
 fn used(memory: &Value) -> Option<i64> {
@@ -151,5 +170,7 @@ mod tests {
         assert_eq!(of(json!({ "total_inactive_file": 40, "inactive_file": 30 })), Some(60));
         assert_eq!(of(json!({})), Some(100));
         assert_eq!(used(&json!({})), None, "it does not run");
+        let rows = json!([["257", "1376"], ["258", "24"]]);
+        assert_eq!(resident(&json!({ "Titles": ["PID", "RSS"], "Processes": rows })), Some(1400 << 10));
     }
 }
