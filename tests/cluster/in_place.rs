@@ -131,3 +131,30 @@ fn a_change_that_fails_is_taken_back_on_every_container() {
     assert_eq!((after, memory(&ground)), (before, vec![64; 4]));
     ground.assert_is("app", &SLOTS);
 }
+
+#[test]
+fn an_image_that_was_loaded_counts_by_its_id() {
+    let Some(ground) = Ground::new() else { return };
+    let deploy = |image: &str| {
+        let text = format!("services: {{web: {{image: '{image}', deploy: {{mode: global}}}}}}\n");
+        let file = ground.file("app.yml", &text);
+        ground.stackctl(&format!("deploy --yes -c {file} app")).ends(0)
+    };
+    let tag =
+        |from: &str, to: &str| HOSTS.iter().for_each(|host| drop(ground.docker(host, &["tag", from, to])));
+    tag("web:1", "local:1");
+    deploy("local:1");
+    let before = ids(&ground);
+    tag("web:1", "local:2");
+    let run = deploy("local:2");
+    assert!(run.stdout.contains("local:2 is the same image as local:1"), "{}", run.stdout);
+    assert_eq!(ids(&ground), before);
+    tag("web:2", "local:2");
+    let run = deploy("local:2");
+    assert!(run.stdout.contains("4 to replace"), "{}", run.stdout);
+    assert!(deploy("local:2").stdout.contains("No changes"));
+    tag("web:3", "local:2");
+    let run = deploy("local:2");
+    assert!(run.stdout.contains("4 to replace"), "{}", run.stdout);
+    HOSTS.iter().for_each(|host| drop(ground.try_docker(host, &["rmi", "local:1", "local:2"])));
+}
