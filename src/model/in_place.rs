@@ -145,7 +145,7 @@ pub type InPlaceRecords = BTreeMap<StackName, InPlaceRecord>;
 #[serde(default)]
 pub struct InPlaceRecord {
     /// The tuning that tasks have now; of those that are not named, the one in their label.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(with = "grouped", skip_serializing_if = "BTreeMap::is_empty")]
     pub tasks: BTreeMap<TaskId, Tuning>,
     /// Tasks that may have either: a change was begun, and its end was not recorded. Their containers are asked.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
@@ -153,6 +153,44 @@ pub struct InPlaceRecord {
     /// It may lack changes, since it is from a backup. All containers of the stack are asked, until its next release.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_old: bool,
+}
+
+/// Tasks of a service mostly share their tuning, and the record is read at each look: a thousand tasks are 30 KB so, and
+/// 250 KB with a tuning for each.
+mod grouped {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{TaskId, Tuning};
+
+    #[derive(Serialize, Deserialize)]
+    struct Group {
+        tuning: Tuning,
+        tasks: Vec<TaskId>,
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        tasks: &BTreeMap<TaskId, Tuning>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let mut groups: Vec<Group> = Vec::new();
+        for (id, tuning) in tasks {
+            match groups.iter_mut().find(|group| group.tuning == *tuning) {
+                Some(group) => group.tasks.push(id.clone()),
+                None => groups.push(Group { tuning: tuning.clone(), tasks: vec![id.clone()] }),
+            }
+        }
+        groups.serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<BTreeMap<TaskId, Tuning>, D::Error> {
+        let groups: Vec<Group> = Vec::deserialize(from)?;
+        let of = |group: Group| group.tasks.into_iter().map(move |id| (id, group.tuning.clone()));
+        Ok(groups.into_iter().flat_map(of).collect())
+    }
 }
 
 impl InPlaceRecord {
@@ -263,6 +301,16 @@ mod tests {
         let now = label.as_seen(&seen, false);
         assert_eq!((now.limits.memory, now.restart_policy.condition), (Some(32), RestartCondition::None));
         assert_eq!(now.stop_grace_period, label.stop_grace_period);
+    }
+
+    #[test]
+    fn a_record_is_written_in_groups_and_read_back() {
+        let id = |n: u32| TaskId::unchecked(&format!("t{n}"));
+        let tasks = (0..6).map(|n| (id(n), tuning(Some(64), n % 2))).collect();
+        let record = InPlaceRecord { tasks, unsure: [id(9)].into(), is_old: true };
+        let text = serde_json::to_string(&record).unwrap();
+        assert_eq!(text.matches("tuning").count(), 2, "{text}");
+        assert_eq!(serde_json::from_str::<InPlaceRecord>(&text).unwrap(), record);
     }
 
     #[test]
