@@ -15,6 +15,7 @@ pub mod plan;
 pub mod pulse;
 pub mod records;
 mod run;
+pub mod stops;
 
 pub use clock::Clock;
 pub use journal::Journal;
