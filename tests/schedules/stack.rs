@@ -123,19 +123,16 @@ impl Shape {
             if service.kind.has_data() {
                 let _ = writeln!(text, "    volumes: ['{name}:/data']");
             }
-            let mode = match service.kind {
-                Kind::Every => "mode: global".to_owned(),
+            let update = format!("update_config: {{parallelism: {}, monitor: 500ms}}", self.parallelism);
+            let deploy = match service.kind {
+                Kind::Every => format!("mode: global, {update}"),
                 Kind::Job => {
                     text.push_str("    command: [sh, -c, 'echo done']\n");
                     format!("mode: replicated-job, replicas: {}", service.replicas)
                 }
-                _ => format!("replicas: {}", service.replicas),
+                _ => format!("replicas: {}, {update}", service.replicas),
             };
-            let _ = writeln!(
-                text,
-                "    deploy: {{{mode}, update_config: {{parallelism: {}, monitor: 500ms}}}}",
-                self.parallelism
-            );
+            let _ = writeln!(text, "    deploy: {{{deploy}}}");
         }
         let data: Vec<&str> =
             wanted.values().filter(|service| service.kind.has_data()).map(Service::name).collect();
