@@ -74,6 +74,8 @@ impl Service {
     pub fn slots(&self, hosts: &[String]) -> Vec<String> {
         match self.kind {
             Kind::Every => hosts.iter().map(|host| format!("node:{host}")).collect(),
+            // Swarm counts the tasks of jobs from 0.
+            Kind::Job => (0..self.replicas).map(|slot| slot.to_string()).collect(),
             _ => (1..=self.replicas).map(|slot| slot.to_string()).collect(),
         }
     }
