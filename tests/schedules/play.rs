@@ -142,16 +142,16 @@ impl<'p> Play<'p> {
     fn start(&self, user: usize, is_elsewhere: bool, words: &str, log: &Path) -> Child {
         let home = self.room.join(["a", "b"][user]);
         std::fs::create_dir_all(&home).expect("a home");
-        let mut command = if is_elsewhere {
-            let mut command = Command::new("unshare");
-            command.args(["--pid", "--fork", "--kill-child=KILL", "--mount-proc"]).arg(self.program);
-            command
-        } else {
-            Command::new(self.program)
-        };
+        // A test that is ended takes its commands with it.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]);
+        if is_elsewhere {
+            command.args(["unshare", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]);
+        }
         let out = File::create(log).expect("a file for its output");
         let error = out.try_clone().expect("a file for its output");
         command
+            .arg(self.program)
             .arg("-i")
             .arg(self.room.join("stackctl.yml"))
             .args(words.split_whitespace())
