@@ -68,6 +68,8 @@ pub struct Board {
     pub users_done: u32,
     pub commands: u64,
     pub acknowledged: u64,
+    /// How many ended with which status; -1 by a signal.
+    pub statuses: BTreeMap<i32, u64>,
     pub checked: u64,
     pub rechecked: u64,
 }
@@ -84,6 +86,7 @@ impl Board {
             users_done: 0,
             commands: 0,
             acknowledged: 0,
+            statuses: BTreeMap::new(),
             checked: 0,
             rechecked: 0,
         }

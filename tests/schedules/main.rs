@@ -29,7 +29,7 @@ mod play;
 mod schedule;
 mod stack;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -106,6 +106,7 @@ fn play(seed: u64, hosts: &Hosts, record: &Record) -> usize {
         "managers": schedule.managers,
         "commands": board.commands,
         "acknowledged": board.acknowledged,
+        "statuses": board.statuses.iter().map(|(status, count)| (status.to_string(), *count)).collect::<BTreeMap<_, _>>(),
         "checked": board.checked,
         "rechecked": board.rechecked,
         "exceptions": board.exceptions.len(),
@@ -202,4 +203,69 @@ fn a_seed_is_a_schedule() {
     {
         assert!(all.contains(word), "{word}");
     }
+}
+
+#[test]
+fn what_is_otherwise_than_said_is_seen() {
+    use crate::claim::Claim;
+    use crate::hosts::{Container, Seen};
+    use crate::stack::{Kind, Service, Wanted};
+
+    let hosts = ["h1".to_owned(), "h2".to_owned()];
+    let task = |service: &str, slot: &str, mark: u64, state: &str| Container {
+        host: "h1".to_owned(),
+        id: "1".to_owned(),
+        name: format!("app_{service}.{slot}"),
+        service: service.to_owned(),
+        slot: slot.to_owned(),
+        state: state.to_owned(),
+        image: if service == "job" { "busybox:1" } else { "web:1" }.to_owned(),
+        mark: mark.to_string(),
+        told: String::new(),
+        exit: 0,
+    };
+    let service = |kind, replicas| Service { kind, mark: 7, image: 1, replicas };
+    let wanted = Wanted::from([
+        ("web", service(Kind::Web, 2)),
+        ("every", service(Kind::Every, 1)),
+        ("job", service(Kind::Job, 1)),
+    ]);
+    let good = [
+        task("web", "1", 7, "running"),
+        task("web", "2", 7, "running"),
+        task("every", "node:h1", 7, "running"),
+        task("every", "node:h2", 7, "running"),
+        task("job", "0", 7, "exited"),
+        task("web", "1", 6, "exited"),
+    ];
+    let seen = |containers: Vec<Container>| Seen { containers, networks: Vec::new(), silent: Vec::new() };
+    let whole = Claim::Whole(wanted.clone());
+    let faults =
+        |claim: &Claim, containers, may_miss| claim.faults(&seen(containers), &hosts, may_miss).len();
+    assert_eq!(faults(&whole, good.to_vec(), false), 0);
+    for at in 0..5 {
+        let without: Vec<Container> =
+            good.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, one)| one.clone()).collect();
+        assert_eq!(faults(&whole, without.clone(), false), 1, "{}", good[at].name);
+        assert_eq!(faults(&whole, without, true), 0, "a host that lost its tasks may have it");
+    }
+    let with = |more: Container| good.iter().cloned().chain([more]).collect::<Vec<_>>();
+    for more in [
+        task("web", "1", 7, "running"),
+        task("web", "3", 7, "running"),
+        task("other", "1", 7, "running"),
+        task("every", "node:h3", 7, "running"),
+    ] {
+        assert_eq!(faults(&whole, with(more.clone()), true), 1, "{}", more.name);
+    }
+    let mut old = good.to_vec();
+    old[0].mark = "6".to_owned();
+    old[1].state = "restarting".to_owned();
+    assert_eq!(faults(&whole, old.clone(), true), 2);
+    assert_eq!(faults(&Claim::Alike, old.clone(), true), 2);
+    assert_eq!(faults(&Claim::Count("web", 2), old.clone(), true), 2);
+    assert_eq!(faults(&Claim::Mark("web", 7), old, true), 2);
+    assert_eq!(faults(&Claim::Count("web", 1), good.to_vec(), true), 1);
+    assert_eq!(faults(&Claim::OneOf(vec![Wanted::new(), wanted]), good.to_vec(), false), 0);
+    assert_eq!(faults(&Claim::Nothing, good.to_vec(), true), good.len());
 }

@@ -124,6 +124,7 @@ impl<'p> Play<'p> {
         let said = {
             let mut board = self.board();
             board.say(&format!("{name} ends: {}", status.map_or("hangs".to_owned(), |it| it.to_string())));
+            *board.statuses.entry(status.unwrap_or(-1)).or_default() += 1;
             match (status, step.end) {
                 (None, _) => board.except("hangs".to_owned(), format!("{name} hangs: {words}")),
                 (Some(0), _) => {}
