@@ -203,3 +203,80 @@ fn history_leads_back_and_can_be_lost() {
     ground.stackctl_on(&inventory, &format!("deploy --yes -m again -c {file} app")).ends(0);
     assert_eq!(history(&ground, &inventory), [(1, "deployed".to_owned(), "again".to_owned())]);
 }
+
+/// What a person can ask the records for: histories, every release, how stacks stand, nodes, settings.
+fn remembered(ground: &Ground, inventory: &str) -> String {
+    let said = |words: &str| ground.stackctl_on(inventory, words).ends(0).stdout;
+    let mut all = String::new();
+    for (stack, releases) in [("app", 3), ("blog", 1)] {
+        all += &said(&format!(
+            "history --format {{{{.Release}}}}:{{{{.Message}}}}:{{{{.Outcome}}}}:{{{{.At}}}}:{{{{.Who}}}}:{{{{.What}}}}:{{{{.Files}}}} {stack}"
+        ));
+        for release in 1..=releases {
+            all += &said(&format!("show {stack}@{release}"));
+        }
+    }
+    for words in
+        ["status --format {{.Stack}}:{{.Sync}}:{{.Health}}:{{.Release}}:{{.Why}}", "node ls --format json"]
+    {
+        all += &said(words);
+    }
+    all
+}
+
+/// All records, of all managers.
+fn lose_the_records(ground: &Ground) {
+    for host in ["h1", "h2", "h3"] {
+        let names = ground.docker(host, &["volume", "ls", "-q", "--filter", "label=io.stackctl.ledger"]);
+        let mut remove = vec!["volume", "rm"];
+        remove.extend(names.lines());
+        ground.docker(host, &remove);
+    }
+}
+
+#[test]
+fn a_backup_is_restored_on_empty_managers() {
+    let Some(ground) = Ground::new() else { return };
+    let inventory = managers(&ground, false);
+    let deploy = |stack: &str, value: &str| {
+        let file = ground.file("app.yml", &stackfile(value, 2));
+        ground.stackctl_on(&inventory, &format!("deploy --yes -m {value} -c {file} {stack}")).ends(0)
+    };
+    deploy("app", "one");
+    deploy("app", "two");
+    deploy("blog", "blog");
+    ground.stackctl_on(&inventory, "rollback --yes -m back app").ends(0);
+    ground.stackctl_on(&inventory, "suspend blog").ends(0);
+    ground.stackctl_on(&inventory, "node update --label-add disk=fast h2").ends(0);
+    let before = remembered(&ground, &inventory);
+    let backup = ground.path().join("backup").display().to_string();
+    let said = ground.stackctl_on(&inventory, &format!("ledger backup {backup}")).ends(0).stderr;
+    let sum = said.split(" in ").next().expect("a sum").to_owned();
+    let running = ground.everything_but_records(&HOSTS);
+
+    lose_the_records(&ground);
+    ground.stackctl_on(&inventory, "history app").ends(1);
+    let run = ground.stackctl_on(&inventory, &format!("ledger restore {backup}")).ends(0);
+    run.says(&[&format!("{sum} in the ledger, as of ")]);
+    assert_eq!(remembered(&ground, &inventory), before);
+    // Nothing that runs was touched, and nothing is to be done.
+    assert_eq!(ground.everything_but_records(&HOSTS), running);
+    let file = ground.file("app.yml", &stackfile("one", 2));
+    ground.stackctl_on(&inventory, &format!("diff -c {file} app")).ends(0);
+    ground.stackctl_on(&inventory, "rollback --yes --to 2 app").ends(0);
+    assert_eq!(values(&ground), ["two", "two"]);
+    ground.stackctl_on(&inventory, "rollback --yes --to 1 app").ends(0);
+    assert_eq!(values(&ground), ["one", "one"]);
+
+    // What came after the backup is not in it. It runs all the same, and is shown as what no release declares.
+    deploy("app", "late");
+    lose_the_records(&ground);
+    ground.stackctl_on(&inventory, &format!("ledger restore {backup}")).ends(0);
+    assert_eq!(remembered(&ground, &inventory).matches("late").count(), 0);
+    assert_eq!(values(&ground), ["late", "late"]);
+    ground.stackctl_on(&inventory, "diff app@3").ends(2).says(&["VALUE"]);
+    eprintln!("{}", ground.stackctl_on(&inventory, "status").whole());
+    deploy("app", "late");
+    let run = ground.stackctl_on(&inventory, "history --format {{.Release}}:{{.Message}} app").ends(0);
+    run.says(&["4:late", "3:back", "2:two", "1:one"]);
+}

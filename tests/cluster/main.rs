@@ -10,6 +10,7 @@
 mod git;
 
 mod containers;
+mod disks;
 mod failures;
 mod ground;
 mod hook;

@@ -52,8 +52,8 @@ struct Held {
 #[diagnostic(
     code(stackctl::lease::lost),
     help(
-        "a majority of the managers did not answer for some seconds, or another user ended the lease; run the command \
-         again: it continues from the state that it finds"
+        "a majority of the managers did not answer for some seconds or could not write, or another user ended the \
+         lease; run the command again: it says what is wrong, or continues from the state that it finds"
     )
 )]
 struct Lost {
