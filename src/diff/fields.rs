@@ -56,7 +56,13 @@ pub fn task_changes(before: &TaskSpec, after: &TaskSpec) -> Vec<Change> {
         let mut spec = spec.clone();
         spec.image.clear();
         spec.digest = None;
-        serde_json::to_value(spec).expect("a spec has string keys and finite numbers")
+        let policy = spec.restart_policy;
+        let mut value = serde_json::to_value(spec).expect("a spec has string keys and finite numbers");
+        // The default is left out of the JSON, and `none` against nothing would say the opposite of what it is.
+        if before.restart_policy != after.restart_policy {
+            value["restart_policy"] = serde_json::json!(policy);
+        }
+        value
     };
     walk("", Some(&strip(before)), Some(&strip(after)), &mut changes);
     changes
@@ -129,6 +135,13 @@ mod tests {
         let mut after = spec("web:2");
         after.digest = Some("sha256:aa".into());
         assert_eq!(lines(&spec("web:1"), &after), [r#"image: "web:1" -> "web:2@sha256:aa""#]);
+    }
+
+    #[test]
+    fn a_restart_policy_is_compared_with_the_default_by_name() {
+        let mut after = spec("web:1");
+        after.restart_policy.condition = crate::model::spec::RestartCondition::None;
+        assert_eq!(lines(&spec("web:1"), &after), [r#"restart_policy.condition: "any" -> "none""#]);
     }
 
     #[test]
