@@ -52,7 +52,7 @@ fn usual_work_takes_as_many_calls_as_ever() {
     run("status", "status shop");
     hosts.stackfile(&STACKFILE.replace("'1'}", "'2'}"));
     run("update of one service", "deploy --yes shop");
-    run("scale", "scale shop/web=2");
+    run("scale", "scale --yes shop/web=2");
     run("rollback", "rollback --yes shop");
     run("removal", "rm --yes shop");
     insta::assert_snapshot!("calls", text);
