@@ -5,6 +5,7 @@
 //! through [`Progress`].
 
 pub mod clock;
+mod fence;
 pub mod journal;
 pub mod lease;
 pub mod me;
@@ -15,6 +16,7 @@ pub mod plan;
 pub mod pulse;
 pub mod records;
 mod run;
+mod store;
 
 pub use clock::Clock;
 pub use journal::Journal;
@@ -23,5 +25,5 @@ pub use me::Me;
 pub use node_records::ClusterReader;
 pub use plan::{Request, plan, plan_without_hosts};
 pub use pulse::Pulse;
-pub use records::{Reading, Store, Writing};
 pub(crate) use run::{RunContext, RunOptions, run};
+pub use store::{Reading, Store, Writing};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 
-use super::release::{Draft, Driver, Entry, Lock, Prepared, Pulls, Remembers, Started, Stop, Terms};
+use super::release::{Draft, Driver, Entry, Lock as _, Prepared, Pulls, Remembers, Started, Stop, Terms};
 use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
 use crate::engine::node_records::marks_key;
 use crate::engine::plan::{LastSeen, remember_lost};
@@ -85,16 +85,6 @@ pub struct HostsRecord {
 impl Remembers for HostsRecord {
     fn history(&self) -> &History {
         &self.remembered.history
-    }
-}
-
-impl Lock for Held {
-    fn epoch(&self) -> u64 {
-        self.epoch()
-    }
-
-    fn is_valid(&self) -> bool {
-        self.validity().is_valid()
     }
 }
 
@@ -474,6 +464,7 @@ impl Driver for Hosts<'_> {
         let (begun, mut is_stopping) = (self.clock.now(), false);
         let end = loop {
             tokio::select! {
+                biased;
                 (pulled, failed) = &mut pull => {
                     if is_stopping {
                         break End::Interrupted;

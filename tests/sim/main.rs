@@ -8,14 +8,18 @@
 mod bounds;
 mod checks;
 mod circles;
+mod commands;
 mod container;
 mod drains;
+mod engine;
 mod faults;
+mod fleet;
 mod generate;
-mod ledger;
 #[path = "../support/engine/life.rs"]
 mod life;
 mod losses;
+mod ops;
+mod places;
 mod probes;
 mod release;
 #[path = "../support/splitmix.rs"]
@@ -29,9 +33,12 @@ mod watch;
 mod world;
 
 use faults::{Faults, Luck};
+// As the program's own files name them that stand here over simulated hosts.
 use stackctl::model::StackSpec;
 use stackctl::model::testing as builder;
 use stackctl::orchestrator::{Ending, Plan, PlanOptions};
+#[allow(unused_imports, reason = "named by files of the program")]
+use stackctl::{discover, ledger, model, orchestrator};
 use world::{RunEnd, World};
 
 const SEEDS: u64 = 3_000;
