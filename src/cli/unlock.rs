@@ -6,6 +6,7 @@ use super::recorded::{Said, recorded};
 use super::report::{Exit, Failure};
 use crate::engine::lease::{look, unlock};
 use crate::fleet::ConnectOptions;
+use crate::ledger::lease::{BegunStop, Held, UNLISTED_MS};
 use crate::model::StackName;
 use crate::ops::records::{Changed, Holder};
 
@@ -37,8 +38,8 @@ pub(super) fn run(args: &Unlock, context: &Context) -> Result<Exit, Failure> {
     let stack = stack.ok_or_else(unknown)?;
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let ledger = cluster.writing();
-        let (_, held) = look(&ledger, &stack).await?;
-        let holder = held.filter(|held| held.holder.id == args.id).ok_or_else(unknown)?.holder;
+        let (_, state) = look(&ledger, &stack).await?;
+        let holder = state.held.filter(|held| held.holder.id == args.id).ok_or_else(unknown)?.holder;
         let Holder { who, pid, verb, .. } = &holder;
         let lease =
             Changed::Lease { stack: stack.clone(), holder: format!("{who} (process {pid}, `{verb}`)") };
@@ -48,7 +49,7 @@ pub(super) fn run(args: &Unlock, context: &Context) -> Result<Exit, Failure> {
             changes: vec![lease],
             ..Said::default()
         };
-        recorded(&context.ui, cluster, &ledger, said, async {
+        let held = recorded(&context.ui, cluster, &ledger, said, async {
             unlock(&ledger, &stack, &args.id, &cluster.me.who).await?.ok_or_else(unknown)
         })
         .await?;
@@ -56,6 +57,24 @@ pub(super) fn run(args: &Unlock, context: &Context) -> Result<Exit, Failure> {
             "The lock of {} (process {}, `{}`) on stack {stack} is released.",
             holder.who, holder.pid, holder.verb
         ));
+        context.ui.say(&under_way(&held, &stack));
         Ok(Exit::Done)
     })
+}
+
+/// What the old holder had under way, and what its successor waits for.
+fn under_way(held: &Held, stack: &StackName) -> String {
+    let seconds = |ms: i64| ms.saturating_add(999) / 1_000;
+    let unlisted = format!(
+        "The next command on {stack} watches tasks that run for {} s: it may have begun to stop some of them last.",
+        seconds(UNLISTED_MS)
+    );
+    if held.stops.is_empty() {
+        return format!("It had nothing under way at its last sign of life. {unlisted}");
+    }
+    let stop = |stop: &BegunStop| {
+        format!("\n  stop of {} on {}, for up to {} s", stop.name, stop.node, seconds(stop.lasts_ms))
+    };
+    let stops: String = held.stops.iter().map(stop).collect();
+    format!("It still had under way, and the next command on {stack} waits for it:{stops}\n{unlisted}")
 }

@@ -1,18 +1,33 @@
 //! Every action and every answer of a run, as JSON lines in a file: what to look into when a run went
 //! wrong, and what to replay. Holds names and reasons only; contents of files never pass through here.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::model::action::{Action, Outcome};
-use crate::model::{StackName, Timestamp};
+use crate::model::action::{Action, FailureKind, Outcome};
+use crate::model::{NodeName, StackName, TaskId, Timestamp};
 use crate::orchestrator::{Notice, Verdict};
 
 /// Journals kept for each stack.
 const KEPT_MAX: usize = 20;
+
+/// The verb of a stop.
+const STOP: &str = "stop task";
+
+/// Node, task and `web.1` of a stop that was begun: its object is a container, `<stack>_<service>.<slot>.<task id>`.
+fn stop_of(line: &Value, stack: &StackName) -> Option<(NodeName, TaskId, String)> {
+    let (name, task) = line["object"].as_str()?.rsplit_once('.')?;
+    let name = name.strip_prefix(stack.as_str())?.strip_prefix('_')?.to_owned();
+    Some((NodeName::unchecked(line["node"].as_str()?), TaskId::unchecked(task), name))
+}
+
+fn is_unanswered(kind: &Value) -> bool {
+    [FailureKind::HostSilent, FailureKind::Deadline].iter().any(|unanswered| *kind == json!(unanswered))
+}
 
 /// A run's journal. Writing it must never stop a run: the first failure ends the journal, not the run.
 #[derive(Debug)]
@@ -46,6 +61,31 @@ impl Journal {
         let path = dir.join(format!("{:015}-{}.jsonl", now.0, std::process::id()));
         let file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
         Ok(Self { file: Some(file), path: Some(path) })
+    }
+
+    /// Stops that the last run of a process began, and that were not seen to end: node, task, and `web.1`. `None` if there is
+    /// no journal of that process.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the journal is a file")]
+    pub fn stops_left(dir: &Path, stack: &StackName, pid: u32) -> Option<Vec<(NodeName, TaskId, String)>> {
+        let of_process = format!("-{pid}.jsonl");
+        let all = fs::read_dir(dir.join(stack.as_str())).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+        let newest = all.filter(|path| path.to_string_lossy().ends_with(&of_process)).max()?;
+        let text = fs::read_to_string(newest).ok()?;
+        let mut begun = BTreeMap::new();
+        for line in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+            match (line["event"].as_str(), line["id"].as_u64()) {
+                (Some("began"), Some(id)) if line["verb"] == STOP => {
+                    begun.extend(stop_of(&line, stack).map(|stop| (id, stop)));
+                }
+                // The engine has answered.
+                (Some("ended"), Some(id)) if !is_unanswered(&line["outcome"]["kind"]) => {
+                    begun.remove(&id);
+                }
+                _ => {}
+            }
+        }
+        Some(begun.into_values().collect())
     }
 
     /// Where it is written.
@@ -90,5 +130,59 @@ impl Journal {
         {
             self.file = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::action::{ActionId, Failure, TaskHandle, What};
+    use crate::model::reason::Reason;
+    use crate::model::{ServiceName, Slot};
+
+    #[test]
+    fn a_journal_tells_which_stops_were_begun_and_not_seen_to_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let stack = StackName::unchecked("shop");
+        let mut journal = Journal::create(dir.path(), &stack, Timestamp(5)).unwrap();
+        let of = |number: u32, what| Action {
+            id: ActionId(number),
+            node: NodeName::unchecked("h1"),
+            what,
+            why: Reason::ScaledUp { from: 1, to: 3 },
+        };
+        let stop = |number: u32| {
+            let task = TaskHandle {
+                id: TaskId::unchecked(&format!("t{number}")),
+                stack: stack.clone(),
+                service: ServiceName::unchecked("web"),
+                slot: Slot::Replica(number),
+            };
+            of(number, What::StopTask { task, grace: None })
+        };
+        let failed =
+            |kind| Outcome::Failed(Failure { kind, code: String::new(), message: String::new(), help: None });
+        let outcomes = [
+            Some(Outcome::Done),
+            Some(failed(FailureKind::HostSilent)),
+            None,
+            Some(failed(FailureKind::Refused)),
+            Some(failed(FailureKind::Deadline)),
+        ];
+        for (number, outcome) in (0..).zip(&outcomes) {
+            journal.began(Timestamp(6), &stop(number));
+            if let Some(outcome) = outcome {
+                journal.ended(Timestamp(7), &stop(number), outcome);
+            }
+        }
+        journal.began(Timestamp(6), &of(9, What::RemoveNetwork { name: Arc::from("shop_default") }));
+        let left = Journal::stops_left(dir.path(), &stack, std::process::id()).unwrap();
+        let names: Vec<String> =
+            left.into_iter().map(|(node, task, name)| format!("{node} {task} {name}")).collect();
+        assert_eq!(names, ["h1 t1 web.1", "h1 t2 web.2", "h1 t4 web.4"]);
+        assert_eq!(Journal::stops_left(dir.path(), &stack, 0), None);
+        assert_eq!(Journal::stops_left(dir.path(), &StackName::unchecked("other"), std::process::id()), None);
     }
 }

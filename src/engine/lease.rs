@@ -12,7 +12,10 @@ use tokio::time::{sleep, timeout};
 
 use super::clock::{self, Clock};
 use super::pulse::Pulse;
-use crate::ledger::lease::{Held, Holder, Note, Proof, Terms, held, proof, stream};
+use super::stops::Stops;
+use crate::ledger::lease::{
+    BegunStop, Held, Holder, Note, ORPHAN_MS, Proof, State, Terms, held, proof, state, stream,
+};
 use crate::ledger::payload::value;
 use crate::ledger::{Appended, Ledger, LedgerError, Log, Stream, WriteRegisters, Written};
 use crate::model::{StackName, Timestamp};
@@ -37,6 +40,7 @@ struct Term {
     /// By a clock that stands still while the machine is suspended, and how long it had been by then.
     until: AtomicI64,
     slept_ms: AtomicI64,
+    stops: Stops,
 }
 
 impl Validity {
@@ -46,9 +50,15 @@ impl Validity {
         Self(None)
     }
 
-    fn of(stream: &Stream, epoch: u64, clock: Clock) -> Self {
+    fn of(stream: &Stream, epoch: u64, clock: Clock, stops: Stops) -> Self {
         let (until, slept_ms) = (AtomicI64::new(0), AtomicI64::new(0));
-        Self(Some(Arc::new(Term { clock, token: format!("{}/{epoch}", stream.of), until, slept_ms })))
+        Self(Some(Arc::new(Term { clock, token: format!("{}/{epoch}", stream.of), until, slept_ms, stops })))
+    }
+
+    /// The stops under this lease that are under way; `None` without one.
+    #[must_use]
+    pub fn stops(&self) -> Option<&Stops> {
+        self.0.as_ref().map(|term| &term.stops)
     }
 
     /// Whether an action under the lease may be sent now.
@@ -76,6 +86,7 @@ impl Validity {
     fn end(&self) {
         if let Some(term) = &self.0 {
             term.until.store(i64::MIN, Ordering::SeqCst);
+            term.stops.lock_is_lost();
         }
     }
 }
@@ -126,9 +137,22 @@ pub struct Lease<R> {
     epoch: u64,
     validity: Validity,
     next: Arc<AtomicU64>,
-    found_nothing: bool,
+    found: Found,
     pulse: Arc<OnceLock<Pulse>>,
     renewer: JoinHandle<()>,
+}
+
+/// In which state a lease was found by the client that took it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Found {
+    /// Nothing was ever written about it, as far as the ledger knows. It may have forgotten that another client holds it,
+    /// who notices at its next renewal.
+    pub is_nothing: bool,
+    /// The last holder, if it did not give the lease back.
+    pub dead: Option<Holder>,
+    /// Its process is known to be gone, or a person ended its lease: it did not run out its TTL, and what it began last
+    /// may be in no note.
+    pub is_cut_short: bool,
 }
 
 /// Which lease to take, and on which terms.
@@ -154,22 +178,27 @@ async fn settled<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Resu
 }
 
 fn holder_in(log: &Log, stream: &Stream) -> Result<Option<Held>, LedgerError> {
-    held(log).map_err(|detail| LedgerError::Unreadable {
-        stream: stream.to_string(),
-        seq: log.last().map_or(0, |(seq, _)| seq),
-        detail,
-    })
+    held(log).map_err(|detail| unreadable(log, stream, detail))
 }
 
-/// The current holder, if any. Only reads.
+fn state_in(log: &Log, stream: &Stream) -> Result<State, LedgerError> {
+    state(log).map_err(|detail| unreadable(log, stream, detail))
+}
+
+fn unreadable(log: &Log, stream: &Stream, detail: String) -> LedgerError {
+    let seq = log.last().map_or(0, |(seq, _)| seq);
+    LedgerError::Unreadable { stream: stream.to_string(), seq, detail }
+}
+
+/// Who holds it, if any, and what is under way. Only reads.
 pub async fn look<R: crate::ledger::ReadRegisters>(
     ledger: &Ledger<R>,
     stack: &StackName,
-) -> Result<(Log, Option<Held>), LedgerError> {
+) -> Result<(Log, State), LedgerError> {
     let stream = stream(stack);
     let log = ledger.read(&stream).await?;
-    let held = holder_in(&log, &stream)?;
-    Ok((log, held))
+    let state = state_in(&log, &stream)?;
+    Ok((log, state))
 }
 
 /// Takes the lease, waiting for its current holder. `is_gone` says whether a holder's process is known from
@@ -183,18 +212,20 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
 ) -> Result<Lease<R>, NotTaken> {
     let (stream, terms) = (wanted.stream.clone(), wanted.terms);
     let begun = clock.now();
-    // The last heartbeat, and when we first saw it.
+    // The note that counts, and when we first saw it.
     let mut seen: Option<(u64, Timestamp)> = None;
     let mut heard = None;
     loop {
         let log = settled(ledger, &stream).await?;
-        if let Some(held) = holder_in(&log, &stream)?
-            && (held.is_left() || !is_gone(&held.holder))
+        let before = state_in(&log, &stream)?;
+        let first = seen.filter(|(sign, _)| *sign == before.sign).map_or(clock.now(), |(_, first)| first);
+        seen = Some((before.sign, first));
+        let is_cut_short = before.held.as_ref().map_or(before.is_unlocked, |held| is_gone(&held.holder));
+        if let Some(held) = before.held.clone()
+            && (held.is_left() || !is_cut_short)
         {
             let clocks = ledger.clocks().await?;
             let age_ms = held.age_ms(&log, &clocks);
-            let first = seen.filter(|(sign, _)| *sign == held.sign).map_or(clock.now(), |(_, first)| first);
-            seen = Some((held.sign, first));
             let is_measured = ledger.registers().measures_age();
             let proved_ms = if is_measured { age_ms } else { held.proved_age_ms(&log, &clocks) };
             let left_ms = held.left_ms(proved_ms, clock.now().since_ms(first));
@@ -221,15 +252,28 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
             }
         }
         let (epoch, sent) = (log.next(), Sent::now(clock));
-        let validity = Validity::of(&stream, epoch, clock);
+        // What the last holder had under way is ours to wait for, and our successor's if we die.
+        let (dead, left) = match before.held {
+            Some(held) => (Some(held.holder), held.stops),
+            None => (None, before.left),
+        };
+        let left = still_under_way(left, clock.now().since_ms(first));
         let Terms { ttl_ms, drain_ms, .. } = terms;
-        let note = Note::Acquire { holder: wanted.holder.clone(), ttl_ms, drain_ms };
+        let note = Note::Acquire { holder: wanted.holder.clone(), ttl_ms, drain_ms, stops: left.clone() };
         let ours = value(ledger.registers(), serde_json::json!(note));
         if ledger.append(&stream, epoch, &ours).await? == Appended::Won {
+            let validity = Validity::of(&stream, epoch, clock, Stops::inherited(left));
             validity.extend(sent, terms);
-            return Ok(keep(Arc::clone(ledger), clock, wanted, validity, epoch, log));
+            let found = Found { is_nothing: log.next() == 1, dead, is_cut_short };
+            return Ok(keep(Arc::clone(ledger), clock, wanted, validity, epoch, found, log));
         }
     }
+}
+
+/// Stops that may still be under way when so much time has passed since they were read.
+fn still_under_way(stops: Vec<BegunStop>, passed_ms: i64) -> Vec<BegunStop> {
+    let left = stops.into_iter().map(|stop| BegunStop { lasts_ms: stop.lasts_ms - passed_ms.max(0), ..stop });
+    left.filter(|stop| stop.lasts_ms > 0).collect()
 }
 
 /// A lease that was won at a place, renewed from now on.
@@ -239,11 +283,11 @@ fn keep<R: WriteRegisters + Send + Sync + 'static>(
     wanted: Wanted,
     validity: Validity,
     epoch: u64,
+    found: Found,
     log: Log,
 ) -> Lease<R> {
     let Wanted { stream, holder, terms, .. } = wanted;
     let (next, pulse) = (Arc::new(AtomicU64::new(epoch + 1)), Arc::default());
-    let found_nothing = log.next() == 1;
     let renewer = LeaseRenewer {
         ledger: Arc::clone(&ledger),
         stream: stream.clone(),
@@ -256,7 +300,7 @@ fn keep<R: WriteRegisters + Send + Sync + 'static>(
         pulse: Arc::clone(&pulse),
     };
     let renewer = tokio::spawn(renewer.run(log));
-    Lease { ledger, stream, holder, epoch, validity, next, found_nothing, pulse, renewer }
+    Lease { ledger, stream, holder, epoch, validity, next, found, pulse, renewer }
 }
 
 /// Waits until something may have been written into a stream.
@@ -277,11 +321,10 @@ impl<R: WriteRegisters + Send + Sync + 'static> Lease<R> {
         self.epoch
     }
 
-    /// Whether nothing was ever written about this lease, as far as the ledger knows. It may have forgotten that another
-    /// client holds it, who notices at its next renewal.
+    /// In which state it was found.
     #[must_use]
-    pub fn found_nothing(&self) -> bool {
-        self.found_nothing
+    pub fn found(&self) -> &Found {
+        &self.found
     }
 
     /// Whether it still holds.
@@ -306,11 +349,15 @@ impl<R: WriteRegisters + Send + Sync + 'static> Lease<R> {
         self.validity.end();
         let ttl_ms = Terms::STACK.ttl_ms;
         let verb = format!("{}, which ended while a host was silent", self.holder.verb);
+        // A stop that was sent may arrive as late as anything else, and begins then.
+        let stops = self.stops_left().into_iter();
+        let stops = stops.map(|stop| BegunStop { lasts_ms: stop.lasts_ms.saturating_add(ORPHAN_MS), ..stop });
         let note = Note::Renew {
             holder: Holder { verb, ..self.holder.clone() },
             epoch: self.epoch,
             ttl_ms,
-            drain_ms: crate::ledger::lease::ORPHAN_MS,
+            drain_ms: ORPHAN_MS,
+            stops: stops.collect(),
         };
         append_own(&self.ledger, &self.stream, self.next.load(Ordering::SeqCst), &self.holder.id, &note).await
     }
@@ -321,7 +368,11 @@ impl<R: WriteRegisters + Send + Sync + 'static> Lease<R> {
         self.validity.end();
         // A renewal that was interrupted may be in the next place.
         let next = self.next.load(Ordering::SeqCst);
-        end(&self.ledger, &self.stream, next, &self.holder.id, None).await
+        end(&self.ledger, &self.stream, next, &self.holder.id, None, self.stops_left()).await
+    }
+
+    fn stops_left(&self) -> Vec<BegunStop> {
+        self.validity.stops().map(|stops| stops.under_way().1).unwrap_or_default()
     }
 }
 
@@ -335,7 +386,7 @@ pub async fn unlock<R: WriteRegisters>(
     let stream = stream(stack);
     let log = settled(ledger, &stream).await?;
     let Some(held) = holder_in(&log, &stream)?.filter(|held| held.holder.id == id) else { return Ok(None) };
-    end(ledger, &stream, log.next(), id, Some(by)).await?;
+    end(ledger, &stream, log.next(), id, Some(by), held.stops.clone()).await?;
     Ok(Some(held))
 }
 
@@ -345,8 +396,9 @@ async fn end<R: WriteRegisters>(
     next: u64,
     id: &str,
     by: Option<&str>,
+    stops: Vec<BegunStop>,
 ) -> Result<(), LedgerError> {
-    let note = Note::Release { id: id.to_owned(), by: by.map(str::to_owned) };
+    let note = Note::Release { id: id.to_owned(), by: by.map(str::to_owned), stops };
     append_own(ledger, stream, next, id, &note).await
 }
 
@@ -373,6 +425,14 @@ async fn append_own<R: WriteRegisters>(
     }
 }
 
+/// Why a heartbeat proves nothing.
+enum NotRenewed {
+    /// Another client has the lease, or may have it.
+    Lost,
+    /// It did not get through.
+    Unproved,
+}
+
 /// Sends heartbeats.
 struct LeaseRenewer<R> {
     ledger: Arc<Ledger<R>>,
@@ -388,47 +448,76 @@ struct LeaseRenewer<R> {
 
 impl<R: WriteRegisters + Send + Sync + 'static> LeaseRenewer<R> {
     async fn run(self, log: Log) {
-        let Terms { ttl_ms, renew_ms, drain_ms, .. } = self.terms;
-        let rest = Duration::from_millis(renew_ms.unsigned_abs());
         self.tidy(&log).await;
-        sleep(rest).await;
+        self.rest().await;
         while self.validity.is_valid() {
             if self.pulse.get().is_some_and(|pulse| !pulse.beats()) {
                 sleep(TRY_AGAIN).await;
                 continue;
             }
-            let sent = Sent::now(self.clock);
-            let note = Note::Renew { holder: self.holder.clone(), epoch: self.epoch, ttl_ms, drain_ms };
-            let ours = value(self.ledger.registers(), serde_json::json!(note));
-            let place = self.next.load(Ordering::SeqCst);
-            match self.ledger.append(&self.stream, place, &ours).await {
-                Ok(Appended::Won) => {
-                    self.next.store(place + 1, Ordering::SeqCst);
-                    match self.ledger.read(&self.stream).await {
-                        Ok(log) => match proof(&log, self.epoch) {
-                            Ok(Proof::Ours) => {
-                                self.validity.extend(sent, self.terms);
-                                self.tidy(&log).await;
-                                sleep(rest).await;
-                            }
-                            Ok(Proof::Taken | Proof::Forgotten) => return self.validity.end(),
-                            // Of a newer program, say: it proves nothing.
-                            Err(_) => sleep(TRY_AGAIN).await,
-                        },
-                        Err(_) => sleep(TRY_AGAIN).await,
-                    }
+            match self.renew().await {
+                Ok(Some(log)) => {
+                    self.tidy(&log).await;
+                    self.rest().await;
                 }
-                Ok(Appended::Lost(other)) => match Note::deserialize(&other.data) {
-                    Ok(Note::Renew { holder, .. }) if holder.id == self.holder.id => {
-                        // Our own, sent before, whose answer was lost.
-                        self.next.store(place + 1, Ordering::SeqCst);
-                    }
-                    Ok(_) => return self.validity.end(),
-                    Err(_) => self.next.store(place + 1, Ordering::SeqCst),
-                },
-                Err(LedgerError::Overtaken { .. }) => return self.validity.end(),
-                Err(_) => sleep(TRY_AGAIN).await,
+                // Our own, sent before, whose answer was lost; or a place that was closed.
+                Ok(None) => {}
+                Err(NotRenewed::Lost) => return self.validity.end(),
+                Err(NotRenewed::Unproved) => sleep(TRY_AGAIN).await,
             }
+        }
+        self.validity.end();
+    }
+
+    /// Until the next heartbeat; shorter, if there is something that has to be written down before it may begin.
+    async fn rest(&self) {
+        let rest = sleep(Duration::from_millis(self.terms.renew_ms.unsigned_abs()));
+        let Some(stops) = self.validity.stops() else { return rest.await };
+        tokio::select! {
+            biased;
+            () = rest => {}
+            () = stops.is_pressing() => {}
+        }
+    }
+
+    /// Sends one heartbeat, and reads whether it proves the lease.
+    async fn renew(&self) -> Result<Option<Log>, NotRenewed> {
+        let Terms { ttl_ms, drain_ms, .. } = self.terms;
+        let sent = Sent::now(self.clock);
+        let (version, stops) = self.validity.stops().map(Stops::under_way).unwrap_or_default();
+        let note = Note::Renew { holder: self.holder.clone(), epoch: self.epoch, ttl_ms, drain_ms, stops };
+        let ours = value(self.ledger.registers(), serde_json::json!(note));
+        let place = self.next.load(Ordering::SeqCst);
+        match self.ledger.append(&self.stream, place, &ours).await {
+            Ok(Appended::Won) => {
+                self.next.store(place + 1, Ordering::SeqCst);
+                let log = self.ledger.read(&self.stream).await.map_err(|_| NotRenewed::Unproved)?;
+                match proof(&log, self.epoch) {
+                    Ok(Proof::Ours) => {
+                        self.validity.extend(sent, self.terms);
+                        if let Some(stops) = self.validity.stops() {
+                            stops.are_written(version);
+                        }
+                        Ok(Some(log))
+                    }
+                    Ok(Proof::Taken | Proof::Forgotten) => Err(NotRenewed::Lost),
+                    // Of a newer program, say: it proves nothing.
+                    Err(_) => Err(NotRenewed::Unproved),
+                }
+            }
+            Ok(Appended::Lost(other)) => match Note::deserialize(&other.data) {
+                Ok(Note::Renew { holder, .. }) if holder.id == self.holder.id => {
+                    self.next.store(place + 1, Ordering::SeqCst);
+                    Ok(None)
+                }
+                Ok(_) => Err(NotRenewed::Lost),
+                Err(_) => {
+                    self.next.store(place + 1, Ordering::SeqCst);
+                    Ok(None)
+                }
+            },
+            Err(LedgerError::Overtaken { .. }) => Err(NotRenewed::Lost),
+            Err(_) => Err(NotRenewed::Unproved),
         }
     }
 
@@ -520,6 +609,79 @@ mod tests {
         take_it(&ledger, "b", 0, false).await.unwrap();
     }
 
+    fn begun(task: &str, grace_ms: i64) -> BegunStop {
+        use crate::model::{NodeName, TaskId};
+        BegunStop::new(NodeName::unchecked("h1"), TaskId::unchecked(task), "web.1".into(), grace_ms)
+    }
+
+    /// The tasks whose stops a lease inherited.
+    fn inherited(lease: &Lease<FileRegisters>) -> Vec<String> {
+        lease.stops_left().into_iter().map(|stop| stop.task.to_string()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_long_stop_is_in_the_ledger_before_it_is_sent_and_is_handed_on_until_it_is_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = ledger(dir.path());
+        let first = take_it(&ledger, "a", 0, false).await.unwrap();
+        let stops = first.validity().stops().unwrap().clone();
+        stops.begin(begun("short", 10_000)).await;
+        let (log, _) = look(&ledger, &StackName::unchecked("shop")).await.unwrap();
+        assert_eq!(log.next(), 2, "the engines' own grace costs no write");
+        stops.begin(begun("long", 40_000)).await;
+        let (log, state) = look(&ledger, &StackName::unchecked("shop")).await.unwrap();
+        let tasks: Vec<&str> = state.stops().map(|stop| stop.task.as_str()).collect();
+        assert_eq!((log.next(), tasks), (3, vec!["long", "short"]), "one write, and all of them are in it");
+        kill(first);
+        // Its successor dies before anything is over, and does not know the time that is left any better.
+        let second = take_it(&ledger, "b", 0, true).await.unwrap();
+        assert_eq!(inherited(&second), ["long", "short"]);
+        assert_eq!(second.found().dead.as_ref().map(|dead| dead.id.as_str()), Some("a"));
+        assert!(second.found().is_cut_short);
+        kill(second);
+        let third = take_it(&ledger, "c", 0, true).await.unwrap();
+        assert_eq!(inherited(&third), ["long", "short"]);
+        // Given back while one is not seen to be over.
+        third.validity().stops().unwrap().end(&begun("short", 0).node, &begun("short", 0).task);
+        third.release().await.unwrap();
+        let fourth = take_it(&ledger, "d", 0, false).await.unwrap();
+        assert_eq!((inherited(&fourth), fourth.found().is_cut_short), (vec!["long".to_owned()], false));
+        // Ended by a person.
+        let stack = StackName::unchecked("shop");
+        assert_eq!(unlock(&ledger, &stack, "d", "op").await.unwrap().unwrap().stops.len(), 1);
+        let fifth = take_it(&ledger, "e", 0, false).await.unwrap();
+        assert_eq!((inherited(&fifth), fifth.found().is_cut_short), (vec!["long".to_owned()], true));
+        fifth.validity().stops().unwrap().end_all();
+        fifth.release().await.unwrap();
+        assert_eq!(inherited(&take_it(&ledger, "f", 0, false).await.unwrap()), [""; 0]);
+        drop(fourth);
+    }
+
+    #[tokio::test]
+    async fn a_stop_whose_note_cannot_be_written_waits_no_longer_than_the_lease_lasts() {
+        let dir = tempfile::tempdir().unwrap();
+        let lease = take_it(&ledger(dir.path()), "a", 0, false).await.unwrap();
+        let (validity, stops) = (lease.validity().clone(), lease.validity().stops().unwrap().clone());
+        lease.renewer.abort();
+        let waits = tokio::spawn(async move { stops.begin(begun("x", 40_000)).await });
+        sleep(Duration::from_millis(50)).await;
+        assert!(!waits.is_finished());
+        validity.end();
+        waits.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_is_left_says_how_late_its_stops_may_begin() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = ledger(dir.path());
+        let lease = take_it(&ledger, "a", 0, false).await.unwrap();
+        lease.validity().stops().unwrap().begin(begun("x", 40_000)).await;
+        lease.leave().await.unwrap();
+        let (_, state) = look(&ledger, &StackName::unchecked("shop")).await.unwrap();
+        let lasts_ms = state.stops().next().unwrap().lasts_ms;
+        assert_eq!(lasts_ms, begun("x", 40_000).lasts_ms + ORPHAN_MS);
+    }
+
     #[tokio::test]
     async fn a_holder_notices_that_its_lease_was_taken_over() {
         let dir = tempfile::tempdir().unwrap();
@@ -569,8 +731,8 @@ mod tests {
         }
         let lease = take_it(&ledger, "a", 0, false).await.unwrap();
         sleep(Duration::from_millis(5_500)).await;
-        let (log, held) = look(&ledger, &StackName::unchecked("shop")).await.unwrap();
-        assert_eq!((held.unwrap().epoch, lease.epoch()), (13, 13));
+        let (log, state) = look(&ledger, &StackName::unchecked("shop")).await.unwrap();
+        assert_eq!((state.held.unwrap().epoch, lease.epoch()), (13, 13));
         assert!(log.entries.len() <= 8, "{:?}", log.entries.keys());
         lease.release().await.unwrap();
     }

@@ -16,6 +16,7 @@ pub mod plan;
 pub mod pulse;
 pub mod records;
 mod run;
+pub mod stops;
 mod store;
 
 pub use clock::Clock;

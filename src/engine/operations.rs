@@ -318,7 +318,7 @@ async fn of_stack<R: ReadRegisters>(
     let heals = operation::heals(stack);
     let (history, heals, leased) =
         tokio::join!(history(ledger, stack), operation::read(ledger, &heals), lease::look(ledger, stack));
-    let held = leased?.1.filter(|held| !is_gone(&held.holder));
+    let held = leased?.1.held.filter(|held| !is_gone(&held.holder));
     let is_healing = held.as_ref().is_some_and(|held| held.holder.verb == "reconcile");
     let mut all = of_releases(stack, &history?, held.is_some());
     let unended = |_: &Recorded| if is_healing { State::UnderWay } else { State::CutOff };

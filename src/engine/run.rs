@@ -12,7 +12,8 @@ use futures_util::stream::FuturesUnordered;
 use super::{Clock, Journal, Validity};
 use crate::fleet::events::{ContainerExit, ContainerExits};
 use crate::fleet::{Executor, Observer};
-use crate::model::action::{Action, Outcome, TaskHandle, What};
+use crate::ledger::lease::BegunStop;
+use crate::model::action::{Action, FailureKind, Outcome, TaskHandle, What};
 use crate::model::{NodeName, TaskId, TaskStatus, Timestamp, Unreachable};
 use crate::orchestrator::{Assignment, Converger, End, Event, Planned, Progress};
 
@@ -83,7 +84,7 @@ pub async fn run(
         tokio::select! {
             // The same happenings make the same run; none of them comes so often that it keeps out the next.
             biased;
-            Some((action, outcome)) = run.in_flight.next() => events.push(run.ended(&action, outcome)),
+            Some((outcome, action)) = run.in_flight.next() => events.push(run.ended(&action, outcome)),
             Some((awaited, seen)) = &mut look => {
                 look.set(None.into());
                 looking = false;
@@ -111,7 +112,7 @@ struct Run<'a, T> {
     deadline: Option<Timestamp>,
     converger: Converger,
     watch: Watch,
-    in_flight: FuturesUnordered<BoxFuture<'a, (Action, Outcome)>>,
+    in_flight: FuturesUnordered<BoxFuture<'a, (Outcome, Action)>>,
     container_exits: Option<ContainerExits>,
     is_interrupted: bool,
 }
@@ -175,9 +176,16 @@ impl<'a, T: FnMut(Timestamp, Progress<'_>)> Run<'a, T> {
         let RunContext { observer, executor, .. } = self.context;
         // Before any container can exit.
         self.container_exits.get_or_insert_with(|| observer.container_exits(self.planned.stack()));
+        let stop = begun_stop(&action).and_then(|stop| Some((stop, self.context.lease.stops()?.clone())));
         self.in_flight.push(Box::pin(async move {
+            let Some((stop, stops)) = stop else { return (executor.execute(&action).await, action) };
+            let (node, task) = (stop.node.clone(), stop.task.clone());
+            stops.begin(stop).await;
             let outcome = executor.execute(&action).await;
-            (action, outcome)
+            if is_answered(&outcome) {
+                stops.end(&node, &task);
+            }
+            (outcome, action)
         }));
         None
     }
@@ -228,6 +236,23 @@ impl<'a, T: FnMut(Timestamp, Progress<'_>)> Run<'a, T> {
         let awaited = self.converger.awaited();
         self.watch.exited(&exit.task, status, awaited, |progress| (self.tell)(now, progress));
         Event::TaskExited { task: exit.task, exit_code: exit.exit_code }
+    }
+}
+
+/// The stop of a task, for the lease's notes.
+fn begun_stop(action: &Action) -> Option<BegunStop> {
+    /// The engine's own grace period, where a task has none.
+    const DEFAULT_MS: i64 = 10_000;
+    let What::StopTask { task, grace } = &action.what else { return None };
+    let grace_ms = grace.map_or(DEFAULT_MS, |grace| grace.as_nanos() / 1_000_000);
+    Some(BegunStop::new(action.node.clone(), task.id.clone(), task.to_string(), grace_ms))
+}
+
+/// Whether the engine has said what came of an action.
+fn is_answered(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Done | Outcome::Started(_) => true,
+        Outcome::Failed(failure) => failure.kind == FailureKind::Refused,
     }
 }
 

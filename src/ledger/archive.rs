@@ -373,7 +373,7 @@ pub async fn wipe<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<(), LedgerErr
 
 /// That a lease is free, as the place it had come to. The same each time.
 fn free(seq: u64) -> Value {
-    let note = Note::Release { id: String::new(), by: Some("stackctl ledger".to_owned()) };
+    let note = Note::Release { id: String::new(), by: Some("stackctl ledger".to_owned()), stops: Vec::new() };
     let data = serde_json::json!(note);
     Value { id: format!("free-{seq}"), managers: Vec::new(), format: Format::CURRENT, data }
 }
@@ -401,7 +401,9 @@ mod tests {
         ] {
             for seq in places {
                 let data = match kind {
-                    Kind::Lease => serde_json::json!(Note::Release { id: "a".into(), by: None }),
+                    Kind::Lease => {
+                        serde_json::json!(Note::Release { id: "a".into(), by: None, stops: Vec::new() })
+                    }
                     _ => serde_json::json!({ "text": format!("{of} {seq}") }),
                 };
                 let ours = value(ledger.registers(), data);

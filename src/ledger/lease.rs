@@ -18,9 +18,19 @@
 //! Its last requests may still be in flight for as long as the connection lives: ssh ends a connection whose
 //! other side has not answered three times in a row, five seconds apart, and with it the forwarded socket and
 //! its traffic (`ALIVE_INTERVAL_S` and `ALIVE_COUNT_MAX` in `fleet::ssh`). That is [`Terms::drain_ms`], and
-//! the next holder waits for it too. A request that an engine has accepted by then runs to its end: stopping
-//! a task with its grace period, say. The holder sent it within its own TTL; container names are derived from
-//! the task, so that the next holder finds what was made and does not make it twice.
+//! the next holder waits for it too. A request that an engine has accepted by then runs to its end. The holder
+//! sent it within its own TTL; container names are derived from the task, so that the next holder finds what was
+//! made and does not make it twice.
+//!
+//! # Stops outlive who began them
+//!
+//! An engine goes on with a stop whose client has left, and shows the container as running until the grace is over:
+//! the next holder would keep a task that is about to be killed. So every note carries the [stops](BegunStop) that
+//! were begun and not seen to end. Heartbeats, which are written anyway, carry all of them; one whose grace is too
+//! long for the lock's own end to cover it ([`COVERED_GRACE_MS`]) is written down before it is sent. Who takes the
+//! lock waits until it sees the task stopped, or until the time is over, by a clock of its own. A holder whose
+//! process is seen to be gone, or whose lock a person ended, did not run out its TTL: then shorter stops may be
+//! under way that no note has ([`UNLISTED_MS`]).
 //!
 //! A manager whose clock is set forward makes the lease look old there. Since every manager that holds the
 //! last heartbeat has to agree, one such clock cannot free it; and the holder learns at its next renewal, a
@@ -37,7 +47,7 @@ use serde::{Deserialize, Serialize};
 
 use super::log::Log;
 use super::register::{Kind, Stream};
-use crate::model::{StackName, Timestamp};
+use crate::model::{NodeName, StackName, TaskId, Timestamp};
 
 /// How long a lease is valid, and what else its holder keeps to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +74,14 @@ impl Terms {
 /// socket again for about a hundred seconds (`tcp_orphan_retries`: 0.2 s, doubled up to 51.2 s), and then gives up.
 pub const ORPHAN_MS: i64 = 110_000;
 
+/// How long after the end of a grace period an engine may need for the end of a container.
+const STOP_MARGIN_MS: i64 = 10_000;
+/// A stop with a grace up to this is over when the lock of a holder that sends no more heartbeats has ended: it was sent
+/// before the holder stopped, two seconds before the TTL ends.
+pub const COVERED_GRACE_MS: i64 = Terms::STACK.drain_ms + Terms::STACK.margin_ms - STOP_MARGIN_MS;
+/// How long stops may last that are in no note of a holder which did not run out its TTL.
+pub const UNLISTED_MS: i64 = COVERED_GRACE_MS + STOP_MARGIN_MS / 2;
+
 /// Of leases that do not say.
 const DRAIN_MS: i64 = 20_000;
 /// Engines report a volume's age in whole seconds.
@@ -84,6 +102,31 @@ pub struct Holder {
     pub verb: String,
 }
 
+/// A stop of a task that was begun, and was not seen to end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BegunStop {
+    pub node: NodeName,
+    pub task: TaskId,
+    /// `web.1`.
+    pub name: String,
+    /// How long after the note it may last: its grace, and what the engine needs then.
+    pub lasts_ms: i64,
+}
+
+impl BegunStop {
+    /// A stop with this grace.
+    #[must_use]
+    pub fn new(node: NodeName, task: TaskId, name: String, grace_ms: i64) -> Self {
+        Self { node, task, name, lasts_ms: grace_ms.saturating_add(STOP_MARGIN_MS) }
+    }
+
+    /// Whether it may last longer than the lock of a holder that dies: then it is written down before it is sent.
+    #[must_use]
+    pub fn outlasts_lock(&self) -> bool {
+        self.lasts_ms > COVERED_GRACE_MS + STOP_MARGIN_MS
+    }
+}
+
 /// A place of the stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "note", rename_all = "snake_case")]
@@ -95,6 +138,9 @@ pub enum Note {
         /// How long after it something sent may arrive.
         #[serde(rename = "late_ms", default = "drain_ms")]
         drain_ms: i64,
+        /// Stops that are under way.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        stops: Vec<BegunStop>,
     },
     /// A heartbeat. Repeats the whole lease, since earlier notes are trimmed.
     Renew {
@@ -105,6 +151,9 @@ pub enum Note {
         /// How long after it something sent may arrive.
         #[serde(rename = "late_ms", default = "drain_ms")]
         drain_ms: i64,
+        /// Stops that are under way.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        stops: Vec<BegunStop>,
     },
     /// The lease is given back.
     Release {
@@ -112,6 +161,9 @@ pub enum Note {
         /// By whom, if not by the holder.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
+        /// Stops that were under way.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        stops: Vec<BegunStop>,
     },
 }
 
@@ -127,6 +179,8 @@ pub struct Held {
     pub drain_ms: i64,
     /// The place of the last heartbeat.
     pub sign: u64,
+    /// Stops that were under way then.
+    pub stops: Vec<BegunStop>,
 }
 
 impl Held {
@@ -219,29 +273,67 @@ pub fn leader_stream() -> Stream {
 
 /// The lease's holder as far as is decided; `None` if it is free.
 pub fn held(log: &Log) -> Result<Option<Held>, String> {
-    let mut held: Option<Held> = None;
+    state(log).map(|state| state.held)
+}
+
+/// What a lease's stream says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct State {
+    /// Who holds it.
+    pub held: Option<Held>,
+    /// What its last holder had under way, where it is free.
+    pub left: Vec<BegunStop>,
+    /// Whether it is free because a person ended it.
+    pub is_unlocked: bool,
+    /// The place that says so.
+    pub sign: u64,
+}
+
+impl State {
+    /// Stops that its holder has under way, or its last one had.
+    pub fn stops(&self) -> impl Iterator<Item = &BegunStop> {
+        let of_holder = self.held.iter().flat_map(|held| &held.stops);
+        of_holder.chain(&self.left)
+    }
+}
+
+/// The lease as far as is decided.
+///
+/// # Errors
+///
+/// A note cannot be read.
+pub fn state(log: &Log) -> Result<State, String> {
+    let mut state = State::default();
     for (&seq, entry) in &log.entries {
         if entry.value.data.is_null() {
             continue;
         }
         let note = Note::deserialize(&entry.value.data).map_err(|error| error.to_string())?;
-        held = match note {
-            Note::Acquire { holder, ttl_ms, drain_ms } => {
-                Some(Held { holder, epoch: seq, ttl_ms, drain_ms, sign: seq })
+        let is_first = log.entries.keys().next() == Some(&seq);
+        match note {
+            Note::Acquire { holder, ttl_ms, drain_ms, stops } => {
+                let held = Held { holder, epoch: seq, ttl_ms, drain_ms, sign: seq, stops };
+                state = State { held: Some(held), sign: seq, ..State::default() };
             }
             // A renewal that comes after the lease was given back or taken over renews nothing.
-            Note::Renew { holder, epoch, ttl_ms, drain_ms } => match held {
-                Some(other) if other.epoch != epoch => Some(other),
-                Some(_) => Some(Held { holder, epoch, ttl_ms, drain_ms, sign: seq }),
-                None if log.entries.keys().next() == Some(&seq) => {
-                    Some(Held { holder, epoch, ttl_ms, drain_ms, sign: seq })
+            Note::Renew { holder, epoch, ttl_ms, drain_ms, stops } => {
+                let renews = state.held.as_ref().map_or(is_first, |held| held.epoch == epoch);
+                if renews {
+                    let held = Held { holder, epoch, ttl_ms, drain_ms, sign: seq, stops };
+                    state = State { held: Some(held), sign: seq, ..State::default() };
                 }
-                None => None,
-            },
-            Note::Release { id, .. } => held.filter(|held| held.holder.id != id),
-        };
+            }
+            Note::Release { id, by, stops } => {
+                let ends = state.held.as_ref().map_or(is_first, |held| held.holder.id == id);
+                if ends {
+                    // Records that were copied have the locks free, and no holder had them.
+                    let is_unlocked = by.is_some() && !id.is_empty();
+                    state = State { held: None, left: stops, is_unlocked, sign: seq };
+                }
+            }
+        }
     }
-    Ok(held)
+    Ok(state)
 }
 
 #[cfg(test)]
@@ -268,15 +360,15 @@ mod tests {
     }
 
     fn acquire(id: &str) -> Option<Note> {
-        Some(Note::Acquire { holder: holder(id), ttl_ms: 15_000, drain_ms: DRAIN_MS })
+        Some(Note::Acquire { holder: holder(id), ttl_ms: 15_000, drain_ms: DRAIN_MS, stops: Vec::new() })
     }
 
     fn renew(id: &str, epoch: u64) -> Option<Note> {
-        Some(Note::Renew { holder: holder(id), epoch, ttl_ms: 15_000, drain_ms: DRAIN_MS })
+        Some(Note::Renew { holder: holder(id), epoch, ttl_ms: 15_000, drain_ms: DRAIN_MS, stops: Vec::new() })
     }
 
     fn release(id: &str) -> Option<Note> {
-        Some(Note::Release { id: id.into(), by: None })
+        Some(Note::Release { id: id.into(), by: None, stops: Vec::new() })
     }
 
     fn who(log: &Log) -> Option<(String, u64, u64)> {
@@ -297,6 +389,55 @@ mod tests {
         assert_eq!(who(&log(1, vec![acquire("a"), release("a"), renew("a", 1)])), None);
         // What came before is trimmed.
         assert_eq!(who(&log(7, vec![renew("a", 1), renew("a", 1)])), is("a", 1, 8));
+    }
+
+    #[test]
+    fn the_note_that_counts_says_which_stops_are_under_way() {
+        let stop = |task: &str| {
+            BegunStop::new(NodeName::unchecked("h1"), TaskId::unchecked(task), "web.1".into(), 40_000)
+        };
+        let renewed = |of: &str, task: &str| match renew(of, 1) {
+            Some(Note::Renew { holder, epoch, ttl_ms, drain_ms, .. }) => {
+                Some(Note::Renew { holder, epoch, ttl_ms, drain_ms, stops: vec![stop(task)] })
+            }
+            _ => unreachable!(),
+        };
+        let released = |id: &str, by: Option<&str>, task: &str| {
+            Some(Note::Release { id: id.into(), by: by.map(Into::into), stops: vec![stop(task)] })
+        };
+        let of = |notes| {
+            let state = state(&log(1, notes)).unwrap();
+            let stops = state.held.map_or(state.left, |held| held.stops);
+            let tasks: Vec<String> = stops.iter().map(|stop| stop.task.to_string()).collect();
+            (tasks.join(" "), state.is_unlocked, state.sign)
+        };
+        let is = |tasks: &str, is_unlocked, sign| (tasks.to_owned(), is_unlocked, sign);
+        assert_eq!(of(vec![acquire("a"), renewed("a", "x")]), is("x", false, 2));
+        assert_eq!(
+            of(vec![acquire("a"), renewed("a", "x"), renew("a", 1)]),
+            is("", false, 3),
+            "it has ended"
+        );
+        assert_eq!(of(vec![acquire("a"), released("a", None, "y")]), is("y", false, 2));
+        assert_eq!(of(vec![acquire("a"), released("a", Some("op"), "y"), None]), is("y", true, 2));
+        // What came before is trimmed.
+        assert_eq!(of(vec![released("a", None, "y")]), is("y", false, 1));
+        // Of one that has lost the lease.
+        assert_eq!(of(vec![acquire("a"), acquire("b"), renewed("a", "x")]), is("", false, 2));
+        assert_eq!(of(vec![acquire("a"), acquire("b"), released("a", None, "x")]), is("", false, 2));
+    }
+
+    #[test]
+    fn a_grace_that_is_not_written_down_at_once_is_over_when_the_lock_is() {
+        let Terms { ttl_ms, margin_ms, drain_ms, .. } = Terms::STACK;
+        let sent_last_ms = ttl_ms - margin_ms;
+        assert!(sent_last_ms + COVERED_GRACE_MS + STOP_MARGIN_MS <= ttl_ms + drain_ms);
+        let of = |grace_ms| {
+            BegunStop::new(NodeName::unchecked("h1"), TaskId::unchecked("x"), "web.1".into(), grace_ms)
+        };
+        assert!(!of(10_000).outlasts_lock(), "the engines' own grace costs no write");
+        assert!(!of(COVERED_GRACE_MS).outlasts_lock() && of(COVERED_GRACE_MS + 1).outlasts_lock());
+        assert!(of(i64::MAX).outlasts_lock());
     }
 
     #[test]

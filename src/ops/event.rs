@@ -26,6 +26,24 @@ pub enum Event<P> {
         /// The process that holds it.
         holder: Holder,
     },
+    /// The last holder of the lock left these stops under way: until their tasks have ended, or so many seconds at most,
+    /// nothing is begun.
+    WaitingForStops {
+        /// The stack.
+        stack: StackName,
+        /// `web.1 on h1`; none if it is not known which.
+        tasks: Vec<String>,
+        /// How long it may take.
+        seconds: i64,
+    },
+    /// The stack runs, and the ledger remembers no lock of it: a holder that it may have forgotten stops within so many
+    /// seconds, before anything is begun.
+    WaitingForForgotten {
+        /// The stack.
+        stack: StackName,
+        /// How long it takes.
+        seconds: i64,
+    },
     /// Another process has applied the same in the meantime.
     AlreadyApplied {
         /// The stack.

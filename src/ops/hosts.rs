@@ -24,7 +24,7 @@ use crate::ledger::payload::value;
 use crate::ledger::release::{Git, History, Outcome as Recorded, Release, outcomes};
 use crate::ledger::{LedgerError, document, settings};
 use crate::model::action::{Action, Outcome, What};
-use crate::model::{NodeFacts, NodeName, Observed, StackName, StackSpec, Timestamp};
+use crate::model::{NodeName, Observed, StackName, StackSpec, Timestamp};
 use crate::ops::{Error, Event, Progress, RunReport, Tail, failures, shortfall};
 use crate::orchestrator::pin::ResolveImage;
 use crate::orchestrator::{End, Ending, PlanOptions, Planned, TaskFailure, Verdict};
@@ -37,6 +37,8 @@ const TICK_EVERY: Duration = Duration::from_millis(100);
 const TAIL_LINES: u32 = 10;
 /// Containers whose output is fetched.
 const TAILS_MAX: usize = 8;
+
+mod outlast;
 
 type Held = Lease<Store<RegisterWriter>>;
 
@@ -80,11 +82,16 @@ struct Preparation {
 #[derive(Debug)]
 pub struct HostsRecord {
     remembered: Remembered,
+    has_begun_stops: bool,
 }
 
 impl Remembers for HostsRecord {
     fn history(&self) -> &History {
         &self.remembered.history
+    }
+
+    fn has_begun_stops(&self) -> bool {
+        self.has_begun_stops
     }
 }
 
@@ -172,11 +179,12 @@ impl<'a> Hosts<'a> {
         let (looked, tended) = tokio::join!(look(&self.writing, stack), tended);
         let looked = looked.and_then(|looked| tended.map(|_| looked));
         let (done, remembered) = tokio::join!(meanwhile, remembered(&self.writing, stack));
-        let record = looked.and_then(|(log, held)| {
+        let record = looked.and_then(|(log, state)| {
+            let has_begun_stops = state.stops().next().is_some();
             // A holder that is killed writes nothing any more: the number that is free now stays free, and yet
             // it may have changed something after the look that follows. No lock has the number 0.
-            let free = if held.is_some() { 0 } else { log.next() };
-            remembered.map(|remembered| (HostsRecord { remembered }, free))
+            let free = if state.held.is_some() || has_begun_stops { 0 } else { log.next() };
+            remembered.map(|remembered| (HostsRecord { remembered, has_begun_stops }, free))
         });
         (done, record)
     }
@@ -294,20 +302,6 @@ impl<'a> Hosts<'a> {
         .await
     }
 
-    /// A stack runs, and the ledger remembers no lock of it: its volumes may have been pruned while another process works.
-    /// That process notices at its next renewal, or cannot renew; within a TTL it has stopped either way.
-    async fn outlast_a_forgotten_holder(&self, plan: &Planned) {
-        let Some(since) = self.run().found_nothing.take() else { return };
-        let may_run = |facts: &NodeFacts| {
-            facts.tasks.iter().any(|task| task.stack == *plan.stack())
-                || facts.unreadable.iter().any(|found| found.may_work_in(plan.stack()))
-        };
-        if plan.observed().reachable().any(|(_, facts)| may_run(facts)) {
-            let left_ms = LeaseTerms::STACK.ttl_ms - self.clock.now().since_ms(since);
-            tokio::time::sleep(Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))).await;
-        }
-    }
-
     /// Writes down the key of the plan's marks, where the cluster had none: before anything carries one.
     async fn keep_key(&self, plan: &Planned) -> Result<(), Error> {
         let Some(new) = self.me.new_key.get().filter(|new| marks_key(new) == plan.observed().key) else {
@@ -414,7 +408,7 @@ impl Driver for Hosts<'_> {
         };
         let taken = take(&self.writing, self.clock, wanted, self.me.is_gone, tell).await;
         if let Ok(lease) = &taken {
-            self.run().found_nothing = lease.found_nothing().then(|| self.clock.now());
+            self.run().found_nothing = lease.found().is_nothing.then(|| self.clock.now());
         }
         taken.map_err(|why| match why {
             NotTaken::Ledger(error) => Error::Ledger(error),
@@ -431,8 +425,18 @@ impl Driver for Hosts<'_> {
         Ok(lock.release().await?)
     }
 
+    async fn outlast_stops(&self, stack: &StackName, lock: &Held, progress: &impl Progress<Planned>) {
+        self.wait_for_stops(stack, lock, progress).await;
+    }
+
+    async fn outlast_forgotten(&self, plan: &Planned, progress: &impl Progress<Planned>) {
+        self.wait_for_a_forgotten_holder(plan, progress).await;
+    }
+
     async fn read(&self, stack: &StackName) -> Result<HostsRecord, Error> {
-        Ok(HostsRecord { remembered: remembered(self.reading, stack).await? })
+        let remembered = remembered(self.reading, stack).await?;
+        // They were waited for when the lock was taken.
+        Ok(HostsRecord { remembered, has_begun_stops: false })
     }
 
     async fn plan(&self, spec: StackSpec, options: PlanOptions, resolve: ResolveImage) -> Planned {
@@ -502,7 +506,6 @@ impl Driver for Hosts<'_> {
         record: &HostsRecord,
         entry: Entry,
     ) -> Result<Started<Begun>, Error> {
-        self.outlast_a_forgotten_holder(plan).await;
         self.keep_key(plan).await?;
         match entry {
             Entry::Release(draft) => self.begin_release(plan, record, *draft).await,

@@ -212,7 +212,7 @@ async fn remember<R: ReadRegisters>(
     let (history, settings, leased) =
         tokio::join!(remembered(ledger, stack), settings(ledger, stack), lease::look(ledger, stack));
     let is_there = |held: &Held| !(me.is_gone)(&held.holder);
-    Ok(Remembered { history: history?.history, settings: settings?, lock: leased?.1.filter(is_there) })
+    Ok(Remembered { history: history?.history, settings: settings?, lock: leased?.1.held.filter(is_there) })
 }
 
 fn status(

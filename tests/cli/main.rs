@@ -38,6 +38,7 @@ mod stack;
 mod stacks;
 mod stalled;
 mod status;
+mod stops;
 mod topics;
 mod trust;
 mod understood;

@@ -285,3 +285,35 @@ fn what_may_still_arrive_at_a_host_keeps_the_lock() {
     ground.stackctl(&format!("unlock {}", id.expect("an id"))).ends(0);
     ground.stackctl(&words).ends(0);
 }
+
+/// The engine goes on with a stop whose client was killed, and shows the task as running for its whole grace.
+#[test]
+fn after_a_kill_the_way_back_leads_to_a_task_that_stays() {
+    let Some(ground) = Ground::new() else { return };
+    let stack = |image: &str| {
+        format!(
+            "services:
+  slow:
+    image: {image}
+    command: [sh, -c, \"trap '' TERM; while :; do sleep 1; done\"]
+    stop_grace_period: 40s
+    deploy: {{update_config: {{monitor: 500ms, order: stop-first}}}}
+"
+        )
+    };
+    let file = ground.file("slow.yml", &stack("web:1"));
+    let words = format!("deploy --yes --format json -c {file} slow");
+    ground.stackctl(&words).ends(0);
+    ground.file("slow.yml", &stack("web:2"));
+    let mut running = ground.begin(&words);
+    let stopping = running.line_of("action_start", |line| line["verb"] == "stop task");
+    assert!(stopping.is_some(), "{}", running.wait().whole());
+    std::thread::sleep(Duration::from_millis(700));
+    running.kill();
+    ground.file("slow.yml", &stack("web:1"));
+    ground.stackctl(&words).ends(0);
+    ground.assert_is("slow", &["slow.1"]);
+    std::thread::sleep(Duration::from_secs(45));
+    ground.assert_is("slow", &["slow.1"]);
+    assert_eq!(ground.stackctl(&words).ends(0).actions("planned_action"), [""; 0]);
+}

@@ -119,7 +119,7 @@ async fn what_is_trimmed_does_not_come_back<B: Backend>((backend, cluster): On<B
     let ledger = backend.open(&cluster);
     let stream = Stream::new(Kind::Lease, "shop");
     let note = |id: &str| {
-        let note = Note::Acquire { holder: holder(id), ttl_ms: 15_000, drain_ms: 0 };
+        let note = Note::Acquire { holder: holder(id), ttl_ms: 15_000, drain_ms: 0, stops: Vec::new() };
         value(ledger.registers(), serde_json::json!(note))
     };
     for seq in 1..=12 {

@@ -18,7 +18,6 @@ mod generate;
 #[path = "../support/engine/life.rs"]
 mod life;
 mod losses;
-mod ops;
 mod places;
 mod probes;
 mod release;
@@ -31,6 +30,15 @@ mod swaps;
 mod upkeep;
 mod watch;
 mod world;
+
+/// The driver of commands, as it is, over simulated hosts.
+#[allow(dead_code, reason = "it serves loops, too")]
+#[path = "../../src/ops"]
+mod ops {
+    pub use stackctl::ops::{Error, Event, Progress, RunReport, Tail, failures, release, shortfall};
+
+    pub mod hosts;
+}
 
 use faults::{Faults, Luck};
 // As the program's own files name them that stand here over simulated hosts.

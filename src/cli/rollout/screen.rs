@@ -222,6 +222,17 @@ impl<'a> Screen<'a> {
             "Waiting for {who} (process {pid}, `{verb}`), which holds the lock of stack {stack}."
         ));
     }
+
+    fn waiting_for_stops(&self, stack: &crate::model::StackName, tasks: &[String], seconds: i64) {
+        const NAMES_MAX: usize = 8;
+        let what = if tasks.is_empty() {
+            format!("may have begun to stop tasks of stack {stack}")
+        } else {
+            format!("began to stop {} of stack {stack}", some_of(tasks, NAMES_MAX))
+        };
+        self.ui
+            .say(&format!("A process that ended early {what}: waiting {seconds} s at most for their end."));
+    }
 }
 
 impl Progress<Planned> for Screen<'_> {
@@ -230,6 +241,13 @@ impl Progress<Planned> for Screen<'_> {
             Event::Problems(planned) => self.problems(&planned, now),
             Event::Plan(planned) => self.show_plan(&planned, now),
             Event::Waiting { stack, holder } => self.waiting(&stack, &holder),
+            Event::WaitingForStops { stack, tasks, seconds } => {
+                self.waiting_for_stops(&stack, &tasks, seconds);
+            }
+            Event::WaitingForForgotten { stack, seconds } => self.ui.say(&format!(
+                "Stack {stack} runs, and the ledger knows of no lock on it. It may have forgotten one, whose holder notices \
+                 within {seconds} s: waiting for that."
+            )),
             Event::AlreadyApplied { .. } => self.ui.say("Another deploy has already applied this."),
             Event::PlanChanged { .. } => {
                 self.leave(now);

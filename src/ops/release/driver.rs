@@ -94,6 +94,11 @@ impl<R: WriteRegisters + Send + Sync + 'static> Lock for Lease<R> {
 pub trait Remembers {
     /// Its releases.
     fn history(&self) -> &History;
+    /// Whether the last holder of the lock had stops under way when this was read. A plan made then may keep tasks that
+    /// are about to end.
+    fn has_begun_stops(&self) -> bool {
+        false
+    }
 }
 
 /// What came of bringing images to the nodes.
@@ -157,6 +162,17 @@ pub trait Driver {
     ) -> Result<Self::Lock, Error>;
     /// Gives the lock back.
     async fn unlock(&self, lock: Self::Lock) -> Result<(), Error>;
+    /// Waits for stops that the last holder of the lock left under way. The engine shows their tasks as running: a plan
+    /// made before would keep them.
+    async fn outlast_stops(
+        &self,
+        _stack: &StackName,
+        _lock: &Self::Lock,
+        _progress: &impl Progress<Self::Plan>,
+    ) {
+    }
+    /// Waits for a holder of the lock that the ledger may have forgotten, if it finds no trace of any and the stack runs.
+    async fn outlast_forgotten(&self, _plan: &Self::Plan, _progress: &impl Progress<Self::Plan>) {}
     /// Reads what the ledger remembers of a stack.
     async fn read(&self, stack: &StackName) -> Result<Self::Record, Error>;
     /// Looks at the hosts, resolves images, and plans. Writes nothing.

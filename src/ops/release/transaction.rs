@@ -52,6 +52,7 @@ where
 fn is_idle<D: Driver>(proposal: &Proposed<D>) -> bool {
     let Proposal { plan, record, entry, .. } = proposal;
     plan.actions() == 0
+        && !record.has_begun_stops()
         && match entry {
             Entry::Heal { is_unfinished, .. } => !is_unfinished,
             Entry::Release(draft) => draft.source.is_none() && is_known(record.history(), plan.spec()),
@@ -113,6 +114,7 @@ where
         proposal: Option<Proposed<D>>,
         lock: D::Lock,
     ) -> Result<Done<D::Plan>, I::Error> {
+        self.driver.outlast_stops(stack, &lock, self.progress).await;
         let checked = match proposal {
             Some(proposal) if lock.epoch() == proposal.free => Ok(Checked::Go(proposal)),
             Some(proposal) => self.check_again(proposal).await,
@@ -214,6 +216,7 @@ where
         if !lock.is_valid() {
             return Err(Error::LockLost { stack: plan.stack().clone() }.into());
         }
+        self.driver.outlast_forgotten(&plan, self.progress).await;
         let started = self.driver.begin(&plan, &record, entry).await?;
         let (stack, release) = (plan.stack().clone(), started.number);
         self.say(Event::Began(Began {

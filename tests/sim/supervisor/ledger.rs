@@ -270,7 +270,7 @@ impl SimLedger {
         }
         let epoch = log.next();
         let Terms { ttl_ms, drain_ms, margin_ms, .. } = terms;
-        let note = Note::Acquire { holder: holder.clone(), ttl_ms, drain_ms };
+        let note = Note::Acquire { holder: holder.clone(), ttl_ms, drain_ms, stops: Vec::new() };
         let value = self.value(serde_json::json!(note));
         match self.runtime.block_on(self.ledger.append(stream, epoch, &value)) {
             Ok(Appended::Won) => Taken::Held(Lease {
@@ -290,7 +290,13 @@ impl SimLedger {
     pub fn renew(&mut self, lease: &mut Lease) {
         let now = lock(&self.registers.shared).now;
         let Terms { ttl_ms, drain_ms, margin_ms, .. } = lease.terms;
-        let note = Note::Renew { holder: lease.holder.clone(), epoch: lease.epoch, ttl_ms, drain_ms };
+        let note = Note::Renew {
+            holder: lease.holder.clone(),
+            epoch: lease.epoch,
+            ttl_ms,
+            drain_ms,
+            stops: Vec::new(),
+        };
         let value = self.value(serde_json::json!(note));
         match self.runtime.block_on(self.ledger.append(&lease.stream, lease.next, &value)) {
             Ok(Appended::Won) => {
@@ -311,7 +317,7 @@ impl SimLedger {
     }
 
     pub fn give_back(&mut self, lease: &Lease) {
-        let note = Note::Release { id: lease.holder.id.clone(), by: None };
+        let note = Note::Release { id: lease.holder.id.clone(), by: None, stops: Vec::new() };
         let value = self.value(serde_json::json!(note));
         let mut next = lease.next;
         while let Ok(Appended::Lost(other)) =

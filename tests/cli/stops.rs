@@ -1,0 +1,136 @@
+//! A stop outlives the process that began it: the next one does not take its task for a healthy one.
+
+use std::io::Read as _;
+use std::process::Child;
+use std::time::Duration;
+
+use crate::engine::FakeEngine;
+use crate::hosts::Hosts;
+
+const WEB: &str = "\
+services:
+  web:
+    image: nginx:1.25
+    stop_grace_period: GRACE
+    deploy: {update_config: {monitor: 50ms, order: stop-first}}
+";
+/// How long the engine needs for a stop: longer than what follows it in these tests.
+const STOP_MS: u64 = 9_000;
+
+fn deployed(grace: &str) -> Hosts {
+    let cluster = Hosts::new(1);
+    stackfile(&cluster, grace, "1.25");
+    cluster.expect(0, "deploy --yes shop");
+    cluster.engines[0].with(|world| world.stop_ms = STOP_MS);
+    stackfile(&cluster, grace, "1.26");
+    cluster
+}
+
+fn stackfile(cluster: &Hosts, grace: &str, version: &str) {
+    cluster.stackfile(&WEB.replace("GRACE", grace).replace("1.25", version));
+}
+
+fn is_stopping(engine: &FakeEngine) -> bool {
+    engine.counts().keys().any(|call| call.ends_with("/stop"))
+}
+
+/// Goes back to the version that is being stopped: it runs, and does so when the stop is over.
+fn goes_back(cluster: &Hosts, grace: &str, words: &str) -> String {
+    stackfile(cluster, grace, "1.25");
+    let run = cluster.expect(0, words);
+    assert_eq!(cluster.running().len(), 1, "{}", run.show());
+    std::thread::sleep(Duration::from_millis(STOP_MS + 1_000));
+    assert_eq!(cluster.running().len(), 1, "{}", run.show());
+    run.stderr
+}
+
+/// Starts a deploy, until the engine is asked to stop something.
+fn stopping(cluster: &Hosts) -> (Child, std::io::PipeReader) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let child = cluster.start_into(&["deploy", "--yes", "shop"], writer);
+    while !is_stopping(&cluster.engines[0]) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    (child, reader)
+}
+
+#[test]
+fn after_a_kill_a_long_stop_is_waited_for() {
+    let cluster = deployed("40s");
+    cluster.kill_when("deploy --yes shop", || is_stopping(&cluster.engines[0]));
+    let said = goes_back(&cluster, "40s", "deploy --yes shop");
+    assert!(said.contains("A process that ended early began to stop web.1 on h1 of stack shop"), "{said}");
+    assert!(said.contains("waiting 50 s at most for their end."), "{said}");
+}
+
+#[test]
+fn after_a_kill_a_stop_that_no_note_has_is_known_by_the_journal() {
+    let cluster = deployed("10s");
+    cluster.kill_when("deploy --yes shop", || is_stopping(&cluster.engines[0]));
+    let said = goes_back(&cluster, "10s", "deploy --yes shop");
+    assert!(said.contains("began to stop web.1 on h1 of stack shop: waiting 17 s at most"), "{said}");
+}
+
+#[test]
+fn after_a_kill_without_a_stop_nothing_is_waited_for() {
+    let cluster = Hosts::new(1);
+    stackfile(&cluster, "40s", "1.25");
+    let is_made = || cluster.engines[0].counts().contains_key("POST /containers/create");
+    cluster.kill_when("deploy --yes shop", is_made);
+    let run = cluster.expect(0, "deploy --yes shop");
+    assert!(!run.stderr.contains("waiting"), "{}", run.show());
+}
+
+#[test]
+fn after_a_second_ctrl_c_a_stop_is_waited_for() {
+    let cluster = deployed("40s");
+    let (mut child, mut output) = stopping(&cluster);
+    cluster.signal(&child, "INT");
+    let mut said = String::new();
+    let mut byte = [0];
+    while !said.contains("Stopping:") {
+        assert_eq!(output.read(&mut byte).expect("its words"), 1, "{said}");
+        said.push(char::from(byte[0]));
+    }
+    cluster.signal(&child, "INT");
+    child.wait().expect("it ends at once");
+    goes_back(&cluster, "40s", "deploy --yes shop");
+}
+
+#[test]
+fn unlock_says_what_is_under_way_and_the_next_one_waits_for_it() {
+    let cluster = deployed("40s");
+    let (mut child, _output) = stopping(&cluster);
+    stackfile(&cluster, "40s", "1.25");
+    let held = cluster.expect(5, "deploy --yes shop");
+    let id = held.stderr.split("unlock ").nth(1).and_then(|rest| rest.split('`').next()).expect("an id");
+    let run = cluster.expect(0, &format!("unlock {id}"));
+    let told = "It still had under way, and the next command on shop waits for it:\n  stop of web.1 on h1, for up to 50 s\n";
+    assert!(run.stderr.contains(told), "{}", run.show());
+    child.kill().expect("it runs");
+    child.wait().expect("it is gone");
+    goes_back(&cluster, "40s", "deploy --yes shop");
+}
+
+/// A plan without an action that was made while the task still seemed to run.
+#[test]
+fn a_stack_is_not_called_unchanged_while_a_stop_of_it_is_under_way() {
+    let cluster = deployed("40s");
+    cluster.kill_when("rm --yes shop", || is_stopping(&cluster.engines[0]));
+    stackfile(&cluster, "40s", "1.25");
+    // It has the same release as before, as far as this goes: nothing of it is removed yet.
+    let said = goes_back(&cluster, "40s", "deploy --yes shop");
+    assert!(said.contains("began to stop web.1"), "{said}");
+}
+
+#[test]
+fn usual_work_costs_no_write_more() {
+    let writes = |grace: &str| {
+        let cluster = deployed(grace);
+        cluster.engines[0].with(|world| world.stop_ms = 0);
+        cluster.forget_calls();
+        cluster.expect(0, "deploy --yes shop");
+        cluster.engines[0].counts().get("POST /volumes/create").copied().unwrap_or(0)
+    };
+    assert_eq!(writes("40s"), writes("10s") + 1, "one note for a stop that may outlast the lock");
+}
