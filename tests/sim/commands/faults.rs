@@ -21,7 +21,12 @@ pub struct Profile {
     pub bobs_hosts: Vec<NodeName>,
     pub bobs_managers: Vec<String>,
     pub trouble: Trouble,
-    pub cuts: bool,
+    /// Whether a connection that is cut off ends, and with it what is in its queue.
+    pub is_direct: bool,
+    /// Hosts whose ways are cut.
+    pub cuts: Vec<NodeName>,
+    /// Whether there are programs that ignore their signal.
+    pub deaf: bool,
     pub kills: bool,
     pub freezes: bool,
     /// Registers vanish, or come back older.
@@ -52,19 +57,28 @@ impl Profile {
         if switches::OTHER_MANAGERS && managers.len() == 3 && luck.once_in(4) {
             bobs_managers.remove(0);
         }
-        let slow_in = *luck.pick(&[0, 0, 60]);
-        let forgets = luck.once_in(5);
+        let is_direct = switches::CONNECTIONS_END && !luck.once_in(3);
+        let has_cuts = !luck.once_in(3);
+        // Where managers forget who holds the lock, they forget what is under way, too.
+        let forgets = !has_cuts && luck.once_in(2);
+        // Behind a jump host a lock that runs out does not cover what its holder has sent.
+        let runs_out = is_direct || !has_cuts;
+        let is_cut = |node: &&NodeName| is_direct || !managers.contains(&node.to_string());
+        let cuts = if has_cuts { hosts.iter().filter(is_cut).cloned().collect() } else { Vec::new() };
+        let slow_in = if forgets { 0 } else { *luck.pick(&[0, 0, 60]) };
         Self {
+            trouble: Trouble { lost_reply_in: *luck.pick(&[0, 0, 30, 8]), slow_in },
+            is_direct,
+            cuts,
+            deaf: !forgets && luck.once_in(2),
+            kills: runs_out && luck.once_in(2),
+            freezes: runs_out && luck.once_in(3),
+            forgets,
+            clocks: luck.once_in(3),
             hosts,
             managers,
             bobs_hosts,
             bobs_managers,
-            trouble: Trouble { lost_reply_in: *luck.pick(&[0, 0, 30, 8]), slow_in },
-            cuts: !luck.once_in(3),
-            kills: luck.once_in(2),
-            freezes: luck.once_in(3),
-            forgets,
-            clocks: luck.once_in(3),
             relabels: luck.once_in(4),
             far_places: switches::FAR_PLACES && luck.once_in(4),
             dies,
@@ -73,9 +87,9 @@ impl Profile {
 
     fn kinds(&self) -> Vec<Kind> {
         let all = [
-            (self.cuts, Kind::Cut),
-            (self.cuts, Kind::CutOnSend),
-            (self.cuts, Kind::CutOnSend),
+            (!self.cuts.is_empty(), Kind::Cut),
+            (!self.cuts.is_empty(), Kind::CutOnSend),
+            (!self.cuts.is_empty(), Kind::CutOnSend),
             (self.kills, Kind::Kill),
             (self.kills, Kind::KillOnSend),
             (self.freezes, Kind::Freeze),
@@ -116,7 +130,8 @@ pub struct Trap {
 
 #[derive(Debug, Clone)]
 pub enum Sprung {
-    Cut(Cut, i64),
+    /// The way to the host to which it sends, if it is one of these.
+    Cut(Cut, i64, Vec<NodeName>),
     Kill,
     Freeze(i64),
 }
@@ -158,14 +173,15 @@ async fn happens(net: &Net, profile: &Profile, kind: Kind) {
     let (machine, node, for_ms, left) = {
         let world = &mut *lock(net);
         let longest = *world.luck.pick(&[10_000, 30_000, 90_000]);
-        let node = world.luck.pick(&profile.hosts).clone();
+        let hosts = if profile.cuts.is_empty() { &profile.hosts } else { &profile.cuts };
+        let node = world.luck.pick(hosts).clone();
         (*world.luck.pick(&MACHINES), node, world.luck.between(500, longest), world.luck.between(1, 4))
     };
     let cut = *lock(net).luck.pick(&[Cut::Both, Cut::Both, Cut::There, Cut::Back]);
     let trap = |what| lock(net).traps.push(Trap { machine, left, what });
     match kind {
         Kind::Cut => net.cut_for(machine, &node, cut, for_ms).await,
-        Kind::CutOnSend => trap(Sprung::Cut(cut, for_ms)),
+        Kind::CutOnSend => trap(Sprung::Cut(cut, for_ms, profile.cuts.clone())),
         Kind::Kill => lock(net).kill(machine),
         Kind::KillOnSend => trap(Sprung::Kill),
         Kind::Freeze => lock(net).freeze(machine, for_ms),
@@ -205,7 +221,7 @@ async fn happens(net: &Net, profile: &Profile, kind: Kind) {
     }
 }
 
-/// For a while a container is not understood: a newer program wrote its labels.
+/// A container is renamed; or for a while it is not understood: a newer program wrote its labels.
 async fn relabel(net: &Net, for_ms: i64) {
     let found = {
         let world = &mut *lock(net);
@@ -214,6 +230,12 @@ async fn relabel(net: &Net, for_ms: i64) {
             return;
         }
         let (node, id) = world.luck.pick(&all).clone();
+        if world.luck.once_in(2) {
+            world.say(format_args!("{id} on {node} is renamed"));
+            let containers = world.hosts.containers.get_mut(&node).expect("known");
+            containers.get_mut(&id).expect("just seen").task.container = format!("{id}.old");
+            return;
+        }
         world.say(format_args!("{id} on {node} is not understood"));
         let dockerd = world.dockerd.get_mut(&node).expect("known");
         dockerd.unreadable.insert(id.clone(), "its label is damaged".into());

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::builder;
 use crate::faults::{Faults, Luck};
-use crate::fleet::{Dockerd, GIVEN_UP_MS, Net, World, lock};
+use crate::fleet::{Dockerd, GIVEN_UP_MS, Net, SILENCE_MS, World, lock};
 use faults::Profile;
 use rules::Rules;
 use user::{Command, Person};
@@ -39,11 +39,11 @@ fn name(text: &str) -> NodeName {
 }
 
 /// A stack by its version: a web server, a program that ignores its signal, and a database with its data.
-fn spec(luck: &mut Luck) -> StackSpec {
+fn spec(luck: &mut Luck, has_deaf: bool) -> StackSpec {
     let version = luck.between(1, 3);
     let many = |luck: &mut Luck| u32::try_from(luck.between(1, 3)).expect("small");
     let mut services = vec![builder::replicated("web", many(luck))];
-    if luck.once_in(2) {
+    if has_deaf && luck.once_in(2) {
         services.push(builder::replicated("slow", 1));
     }
     if luck.once_in(2) {
@@ -96,6 +96,7 @@ fn world(seed: u64, profile: &Profile, luck: Luck) -> Net {
         registers: BTreeMap::new(),
         ahead: BTreeMap::new(),
         trouble: profile.trouble,
+        given_up_ms: if profile.is_direct { SILENCE_MS } else { GIVEN_UP_MS },
         traps: Vec::new(),
         rules: Rules::new(profile.forgets),
         failed: None,
@@ -113,7 +114,7 @@ async fn works(net: Net, person: Person) {
     loop {
         let (pause, command) = {
             let world = &mut *lock(&net);
-            (world.luck.between(0, 25_000), Command::draw(&mut world.luck))
+            (world.luck.between(0, 25_000), Command::draw(&mut world.luck, person.has_deaf))
         };
         rest(pause).await;
         if lock(&net).now() > STORM_MS || lock(&net).failed.is_some() {
@@ -158,7 +159,7 @@ async fn story(seed: u64) -> (Vec<String>, u32) {
     }
     let dead = calms(&net, &profile);
     let begun = lock(&net).now();
-    let last = spec(&mut lock(&net).luck);
+    let last = spec(&mut lock(&net).luck, profile.deaf);
     let [ann, _] = persons;
     while !ann.gives(&net, Command::Deploy(last.clone()), dead.clone()).await {
         if lock(&net).failed.is_some() {

@@ -1,7 +1,8 @@
 //! Faults that the program does not stand up to yet. Each is switched on with its remedy.
 
-/// A process that is killed leaves what it sent behind: stops that go on, and requests in the queue of its connection.
-pub const STOPS_OF_THE_DEAD: bool = false;
+/// Connections that are cut off end within ssh's own patience, and with them what was in their queue. Without that, and
+/// through a jump host, what is in a queue arrives up to two minutes later.
+pub const CONNECTIONS_END: bool = false;
 /// Persons whose inventories name other managers.
 pub const OTHER_MANAGERS: bool = false;
 /// Inventories in which a host is missing.

@@ -52,9 +52,9 @@ pub enum Command {
 }
 
 impl Command {
-    pub fn draw(luck: &mut Luck) -> Self {
+    pub fn draw(luck: &mut Luck, has_deaf: bool) -> Self {
         match luck.between(0, 9) {
-            0..=4 => Self::Deploy(spec(luck)),
+            0..=4 => Self::Deploy(spec(luck, has_deaf)),
             5 | 6 => Self::Scale(u32::try_from(luck.between(1, 4)).expect("small")),
             7 | 8 => Self::Rollback,
             _ => Self::Remove,
@@ -92,6 +92,8 @@ pub struct Person {
     hosts: BTreeSet<NodeName>,
     managers: Arc<Vec<String>>,
     is_gone: fn(&Holder) -> bool,
+    /// Whether the stack has a program that ignores its signal.
+    pub has_deaf: bool,
 }
 
 /// Ends a run early.
@@ -133,6 +135,7 @@ impl Person {
             hosts: profile.hosts.iter().cloned().collect(),
             managers: Arc::new(profile.managers.clone()),
             is_gone: |holder| is_gone_from("ann", holder),
+            has_deaf: profile.deaf,
         }
     }
 
@@ -142,6 +145,7 @@ impl Person {
             hosts: profile.bobs_hosts.iter().cloned().collect(),
             managers: Arc::new(profile.bobs_managers.clone()),
             is_gone: |holder| is_gone_from("bob", holder),
+            has_deaf: profile.deaf,
         }
     }
 

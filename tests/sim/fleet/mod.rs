@@ -35,7 +35,7 @@ use stackctl::model::{MarkKey, NodeName, Observed, StackName, TaskId, TaskStatus
 use tokio::sync::Semaphore;
 
 pub use dockerd::Dockerd;
-pub use net::{Broken, Cut, GIVEN_UP_MS, Net, Process, Trouble, World, lock};
+pub use net::{Broken, Cut, GIVEN_UP_MS, Net, Process, SILENCE_MS, Trouble, World, lock};
 pub use registers::{RegisterReader, RegisterWriter};
 
 /// Actions on one host at a time.

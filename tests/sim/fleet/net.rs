@@ -20,7 +20,7 @@ use crate::faults::Luck;
 use crate::world::World as Hosts;
 
 /// ssh ends a connection whose other side has been silent for so long.
-const SILENCE_MS: i64 = 20_000;
+pub const SILENCE_MS: i64 = 20_000;
 /// What is left in a closed socket is sent again until so long after it was written.
 pub const GIVEN_UP_MS: i64 = 120_000;
 /// The first time it is sent again after this, then after twice as long, up to the longest.
@@ -85,6 +85,8 @@ pub struct World {
     /// How far a host's clock is ahead.
     pub ahead: BTreeMap<NodeName, i64>,
     pub trouble: Trouble,
+    /// How long what was sent may be on its way.
+    pub given_up_ms: i64,
     pub traps: Vec<Trap>,
     pub rules: Rules,
     pub failed: Option<String>,
@@ -305,10 +307,11 @@ impl Net {
             match what {
                 Sprung::Kill => world.kill(machine),
                 Sprung::Freeze(ms) => world.freeze(machine, ms),
-                Sprung::Cut(cut, ms) => {
+                Sprung::Cut(cut, ms, hosts) if hosts.contains(&action.node) => {
                     let (net, node) = (self.clone(), action.node.clone());
                     tokio::spawn(async move { net.cut_for(machine, &node, cut, ms).await });
                 }
+                Sprung::Cut(..) => {}
             }
         }
     }
@@ -354,7 +357,7 @@ impl Way {
         rest(delay).await;
         let mut pause = FIRST_RESEND_MS;
         while !lock(&self.net).goes_there(self.process, &self.node) {
-            if lock(&self.net).now() - self.sent >= GIVEN_UP_MS {
+            if self.is_given_up() {
                 return false;
             }
             rest(pause).await;
@@ -364,7 +367,12 @@ impl Way {
         let late = world.now() - self.sent;
         // ssh's farewell lies behind few requests: sshd then drops them.
         let is_dropped = late > SILENCE_MS && world.luck.once_in(4);
-        late < GIVEN_UP_MS && !is_dropped
+        late < world.given_up_ms && !is_dropped
+    }
+
+    fn is_given_up(&self) -> bool {
+        let world = lock(&self.net);
+        world.now() - self.sent >= world.given_up_ms
     }
 
     /// Whether its answer comes back.
