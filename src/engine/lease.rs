@@ -474,6 +474,7 @@ impl<R: WriteRegisters + Send + Sync + 'static> LeaseRenewer<R> {
         let rest = sleep(Duration::from_millis(self.terms.renew_ms.unsigned_abs()));
         let Some(stops) = self.validity.stops() else { return rest.await };
         tokio::select! {
+            biased;
             () = rest => {}
             () = stops.is_pressing() => {}
         }

@@ -5,6 +5,7 @@
 //! through [`Progress`].
 
 pub mod clock;
+mod fence;
 pub mod journal;
 pub mod lease;
 pub mod me;
@@ -16,6 +17,7 @@ pub mod pulse;
 pub mod records;
 mod run;
 pub mod stops;
+mod store;
 
 pub use clock::Clock;
 pub use journal::Journal;
@@ -24,5 +26,5 @@ pub use me::Me;
 pub use node_records::ClusterReader;
 pub use plan::{Request, plan, plan_without_hosts};
 pub use pulse::Pulse;
-pub use records::{Reading, Store, Writing};
 pub(crate) use run::{RunContext, RunOptions, run};
+pub use store::{Reading, Store, Writing};

@@ -1,126 +1,10 @@
-//! A ledger over whichever backend is configured; and the releases in it, read and written.
+//! Releases in a ledger, read and written.
 
-use std::collections::BTreeSet;
-
-use tokio::sync::mpsc::Receiver;
-
-use crate::fleet::{Fence, RegisterReader, RegisterWriter};
 use crate::ledger::nodes;
 use crate::ledger::payload::value;
 use crate::ledger::release::{History, Outcome, Release, outcomes, releases};
-use crate::ledger::{
-    Appended, ConsulRegisters, Content, EtcdRegisters, FileRegisters, Found, Ledger, LedgerError, Log, Place,
-    ReadRegisters, Silent, Stream, WriteRegisters, Written, ZookeeperRegisters,
-};
+use crate::ledger::{Appended, Ledger, LedgerError, Log, ReadRegisters, WriteRegisters};
 use crate::model::{StackName, StackSpec, Timestamp};
-
-/// Registers on hosts, in a directory, in etcd, in ZooKeeper or in Consul. Writable only if those on hosts
-/// are: a reader's type applies to all.
-#[derive(Debug)]
-pub enum Store<V> {
-    /// Volumes of the managers.
-    Volumes(V),
-    Files(FileRegisters),
-    Etcd(EtcdRegisters),
-    Zookeeper(ZookeeperRegisters),
-    /// Keys of another kind.
-    Consul(ConsulRegisters),
-}
-
-/// A read-only ledger.
-pub type Reading = Ledger<Store<RegisterReader>>;
-/// A writable ledger.
-pub type Writing = Ledger<Store<RegisterWriter>>;
-
-impl<V: ReadRegisters> ReadRegisters for Store<V> {
-    fn managers(&self) -> &[String] {
-        match self {
-            Self::Volumes(volumes) => volumes.managers(),
-            Self::Files(files) => files.managers(),
-            Self::Etcd(etcd) => etcd.managers(),
-            Self::Zookeeper(zookeeper) => zookeeper.managers(),
-            Self::Consul(consul) => consul.managers(),
-        }
-    }
-
-    async fn list(&self, manager: usize, stream: &Stream) -> Result<Vec<Found>, Silent> {
-        match self {
-            Self::Volumes(volumes) => volumes.list(manager, stream).await,
-            Self::Files(files) => files.list(manager, stream).await,
-            Self::Etcd(etcd) => etcd.list(manager, stream).await,
-            Self::Zookeeper(zookeeper) => zookeeper.list(manager, stream).await,
-            Self::Consul(consul) => consul.list(manager, stream).await,
-        }
-    }
-
-    async fn stacks(&self, manager: usize) -> Result<BTreeSet<StackName>, Silent> {
-        match self {
-            Self::Volumes(volumes) => volumes.stacks(manager).await,
-            Self::Files(files) => files.stacks(manager).await,
-            Self::Etcd(etcd) => etcd.stacks(manager).await,
-            Self::Zookeeper(zookeeper) => zookeeper.stacks(manager).await,
-            Self::Consul(consul) => consul.stacks(manager).await,
-        }
-    }
-
-    async fn clock(&self, manager: usize) -> Result<Timestamp, Silent> {
-        match self {
-            Self::Volumes(volumes) => volumes.clock(manager).await,
-            Self::Files(files) => files.clock(manager).await,
-            Self::Etcd(etcd) => etcd.clock(manager).await,
-            Self::Zookeeper(zookeeper) => zookeeper.clock(manager).await,
-            Self::Consul(consul) => consul.clock(manager).await,
-        }
-    }
-
-    fn measures_age(&self) -> bool {
-        match self {
-            Self::Volumes(volumes) => volumes.measures_age(),
-            Self::Files(files) => files.measures_age(),
-            Self::Etcd(etcd) => etcd.measures_age(),
-            Self::Zookeeper(zookeeper) => zookeeper.measures_age(),
-            Self::Consul(consul) => consul.measures_age(),
-        }
-    }
-
-    fn listen(&self) -> Option<Receiver<Written>> {
-        match self {
-            Self::Volumes(volumes) => volumes.listen(),
-            Self::Files(files) => files.listen(),
-            Self::Etcd(etcd) => etcd.listen(),
-            Self::Zookeeper(zookeeper) => zookeeper.listen(),
-            Self::Consul(consul) => consul.listen(),
-        }
-    }
-}
-
-impl<V: WriteRegisters> WriteRegisters for Store<V> {
-    async fn create(
-        &self,
-        manager: usize,
-        stream: &Stream,
-        place: Place,
-        content: &Content,
-    ) -> Result<Content, Silent> {
-        match self {
-            Self::Volumes(volumes) => volumes.create(manager, stream, place, content).await,
-            Self::Files(files) => files.create(manager, stream, place, content).await,
-            Self::Etcd(etcd) => etcd.create(manager, stream, place, content).await,
-            Self::Zookeeper(zookeeper) => zookeeper.create(manager, stream, place, content).await,
-            Self::Consul(consul) => consul.create(manager, stream, place, content).await,
-        }
-    }
-
-    async fn remove(&self, manager: usize, stream: &Stream, place: Place) -> Result<(), Silent> {
-        match self {
-            Self::Volumes(volumes) => volumes.remove(manager, stream, place).await,
-            Self::Files(files) => files.remove(manager, stream, place).await,
-            Self::Etcd(etcd) => etcd.remove(manager, stream, place).await,
-            Self::Zookeeper(zookeeper) => zookeeper.remove(manager, stream, place).await,
-            Self::Consul(consul) => consul.remove(manager, stream, place).await,
-        }
-    }
-}
 
 /// The releases of a stack, and the streams they come from: releases, and how they ended.
 pub async fn history<R: ReadRegisters>(
@@ -205,14 +89,5 @@ impl Remembered {
         };
         tokio::join!(of_stack, of_nodes);
         Ok(())
-    }
-}
-
-impl super::lease::Validity {
-    /// The check that the fleet makes before it sends a change.
-    #[must_use]
-    pub fn fence(&self) -> Fence {
-        let this = self.clone();
-        Fence::new(self.token().map(str::to_owned), move || this.is_valid())
     }
 }

@@ -82,6 +82,8 @@ pub async fn run(
         }
         let sleep = tokio::time::sleep(run.rest(now, wake_at));
         tokio::select! {
+            // The same happenings make the same run; none of them comes so often that it keeps out the next.
+            biased;
             Some((outcome, action)) = run.in_flight.next() => events.push(run.ended(&action, outcome)),
             Some((awaited, seen)) = &mut look => {
                 look.set(None.into());

@@ -202,6 +202,12 @@ impl Fence {
         let lease = lease.and_then(|lease| HeaderValue::try_from(lease).ok());
         Self { lease, is_open: Arc::new(is_open) }
     }
+
+    /// Whether a change may be sent now.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        (self.is_open)()
+    }
 }
 
 impl fmt::Debug for Fence {
@@ -311,7 +317,7 @@ impl Transport {
                 None => self.pool.open().await?,
             };
             // At the last moment: a permit, a stream or a connection may have been waited for.
-            if fence.is_some_and(|fence| !(fence.is_open)()) {
+            if fence.is_some_and(|fence| !fence.is_open()) {
                 return Err(TransportError::Fenced);
             }
             meter.begin(call.clone(), self.answer_max);

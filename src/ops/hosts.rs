@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 
 use super::in_place;
-use super::release::{Draft, Driver, Entry, Lock, Prepared, Pulls, Remembers, Started, Stop, Terms};
+use super::release::{Draft, Driver, Entry, Lock as _, Prepared, Pulls, Remembers, Started, Stop, Terms};
 use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
 use crate::engine::node_records::marks_key;
 use crate::engine::plan::{LastSeen, ask_memory, remember_lost};
@@ -95,16 +95,6 @@ impl Remembers for HostsRecord {
 
     fn has_begun_stops(&self) -> bool {
         self.has_begun_stops
-    }
-}
-
-impl Lock for Held {
-    fn epoch(&self) -> u64 {
-        self.epoch()
-    }
-
-    fn is_valid(&self) -> bool {
-        self.validity().is_valid()
     }
 }
 
@@ -483,6 +473,7 @@ impl Driver for Hosts<'_> {
         let (begun, mut is_stopping) = (self.clock.now(), false);
         let end = loop {
             tokio::select! {
+                biased;
                 (pulled, failed) = &mut pull => {
                     if is_stopping {
                         break End::Interrupted;

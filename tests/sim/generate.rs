@@ -110,7 +110,7 @@ pub fn change(luck: &mut Luck, spec: &mut StackSpec) {
     let service = spec.services.get_mut(&name).expect("picked from it");
     let is_scarce =
         service.task.host_ports().next().is_some() || service.task.resources.reservations.memory > 0;
-    match luck.between(0, 3) {
+    match luck.between(0, 4) {
         0 => {
             let has_check = service.task.healthcheck.is_some();
             let image = if has_check && luck.once_in(6) {
@@ -135,6 +135,11 @@ pub fn change(luck: &mut Luck, spec: &mut StackSpec) {
             if let ServiceMode::Replicated { replicas } = &mut service.mode {
                 *replicas = replicas.saturating_add_signed(i32::from(luck.once_in(2)) * 2 - 1).min(6);
             }
+        }
+        // What running tasks are given as they are, and now and then what they are not: a limit that is gone.
+        3 => {
+            let memory = luck.pick(&[None, Some(64_i64), Some(128), Some(256)]).map(|mib| mib << 20);
+            Arc::make_mut(&mut service.task).resources.limits.memory = memory;
         }
         _ => {
             let value = luck.between(0, 3).to_string();

@@ -8,14 +8,17 @@
 mod bounds;
 mod checks;
 mod circles;
+mod commands;
 mod container;
 mod drains;
+mod engine;
 mod faults;
+mod fleet;
 mod generate;
-mod ledger;
 #[path = "../support/engine/life.rs"]
 mod life;
 mod losses;
+mod places;
 mod probes;
 mod release;
 #[path = "../support/splitmix.rs"]
@@ -28,10 +31,23 @@ mod upkeep;
 mod watch;
 mod world;
 
+/// The driver of commands, as it is, over simulated hosts.
+#[allow(dead_code, reason = "it serves loops, too")]
+#[path = "../../src/ops"]
+mod ops {
+    pub use stackctl::ops::{Error, Event, Progress, RunReport, Tail, failures, release, shortfall};
+
+    pub mod hosts;
+    pub mod in_place;
+}
+
 use faults::{Faults, Luck};
+// As the program's own files name them that stand here over simulated hosts.
 use stackctl::model::StackSpec;
 use stackctl::model::testing as builder;
 use stackctl::orchestrator::{Ending, Plan, PlanOptions};
+#[allow(unused_imports, reason = "named by files of the program")]
+use stackctl::{discover, ledger, model, orchestrator};
 use world::{RunEnd, World};
 
 const SEEDS: u64 = 3_000;

@@ -3,22 +3,21 @@
 //! It is a second opinion, not a mirror: containers live by Docker's rules ([`crate::life`]), written apart from
 //! the code under test. What is drawn here is only when something happens, and what goes wrong.
 
+mod hosts;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use stackctl::model::action::{Action, ActionId, Failure, FailureKind, Outcome, What};
 use stackctl::model::node::{NodeView, Unreachable};
 use stackctl::model::observed::ObservedNode;
 use stackctl::model::spec::Healthcheck;
-use stackctl::model::{
-    NodeName, Observed, ServiceName, Slot, StackSpec, Task, TaskId, TaskStatus, Timestamp,
-};
+use stackctl::model::{NodeName, Observed, ServiceName, Slot, StackSpec, Task, TaskId, Timestamp};
 use stackctl::orchestrator::{Converger, Event, Plan, PlanOptions, Verdict, assign};
 
 use crate::checks;
 use crate::container::Container;
 use crate::faults::{Faults, Luck};
-use crate::life::{self, Effect};
-use crate::probes;
+use crate::life;
 use crate::watch::Watch;
 
 /// The cluster and its clock.
@@ -113,6 +112,14 @@ pub enum RunEnd {
     Refused,
 }
 
+/// What a run waits for.
+struct Wait {
+    inbox: VecDeque<Event>,
+    is_looking: bool,
+    killed_at: Option<Timestamp>,
+    give_up: Timestamp,
+}
+
 impl World {
     pub fn new(base: Observed, seed: u64, faults: Faults) -> Self {
         Self {
@@ -172,19 +179,7 @@ impl World {
 
     /// One run of stackctl: plan, then converge. `kill_after` ends it after so many milliseconds.
     pub fn deploy(&mut self, spec: &StackSpec, options: PlanOptions, kill_after: Option<i64>) -> RunEnd {
-        self.sequence += 1;
-        let run = self.sequence;
-        self.excused = self.silent.clone();
-        let mut up: BTreeMap<_, BTreeSet<TaskId>> = BTreeMap::new();
-        for task in self.tasks().filter(|task| task.status.is_up()) {
-            up.entry((task.service.clone(), task.slot.clone())).or_default().insert(task.id.clone());
-        }
-        self.up_at_start = up;
-        self.told_silent.clear();
-        self.gone_back.clear();
-        self.started.clear();
-        self.unlucky.clear();
-        self.lost.clone_from(&options.lost);
+        let run = self.begins_run(&options);
         let observed = self.observe();
         let plan = Plan::make(&observed, spec, options.clone());
         if !plan.problems.is_empty() {
@@ -196,42 +191,19 @@ impl World {
         }
         self.watch = Watch::of(&plan, &observed, spec, &options);
         let begun = self.now;
-        let killed_at = kill_after.map(|ms| self.now.plus_ms(ms));
-        // A service of many tasks may wait for each in turn as long as for one that never gets healthy.
-        let give_up = self.now.plus_ms(6 * 3_600_000);
+        let mut wait = Wait {
+            inbox: VecDeque::new(),
+            is_looking: false,
+            killed_at: kill_after.map(|ms| self.now.plus_ms(ms)),
+            // A service of many tasks may wait for each in turn as long as for one that never gets healthy.
+            give_up: self.now.plus_ms(6 * 3_600_000),
+        };
         let mut converger = Converger::new(assign(&observed, spec, options));
-        let mut looking = false;
-        let mut inbox = VecDeque::new();
         let mut event = Event::Tick;
         loop {
             let step = converger.step(self.now, event);
             for action in step.actions {
-                checks::action_allowed(self, &action, spec);
-                if let Err(what) = self.watch.sent(self.now, &action, spec, self.told_silent.is_empty()) {
-                    checks::fail(self, &what);
-                }
-                if let What::StartTask { task } = &action.what {
-                    self.started.insert(task.service.service.clone());
-                }
-                if let What::StartAgain { task } = &action.what {
-                    self.gone_back.insert((task.service.clone(), task.slot.clone()));
-                }
-                self.say(format!(
-                    "> {} {} on {} ({})",
-                    action.what.verb(),
-                    action.what.object(),
-                    action.node,
-                    action.why
-                ));
-                let delay = match &action.what {
-                    _ if self.is_quick => 0,
-                    What::PullImage { .. } => {
-                        self.luck.between(50, if self.faults.slow_pulls { 60_000 } else { 500 })
-                    }
-                    What::StopTask { .. } => self.luck.between(10, 3_000),
-                    _ => self.luck.between(1, 50),
-                };
-                self.at(delay, Happening::Effect { run, action });
+                self.sends(run, action, spec);
             }
             for notice in &step.notices {
                 self.say(format!("! {notice}"));
@@ -248,37 +220,92 @@ impl World {
             if let Some(at) = step.wake_at {
                 self.at(at.since_ms(self.now).max(0), Happening::Wake { run });
             }
-            if converger.is_watching() && !looking {
-                looking = true;
+            if converger.is_watching() && !wait.is_looking {
+                wait.is_looking = true;
                 self.at(250, Happening::Look { run });
             }
-            event = loop {
-                if let Some(event) = inbox.pop_front() {
-                    break event;
-                }
-                let Some(((at, sequence), happening)) = self.queue.pop_first() else {
-                    panic!("nothing is left to happen, and no verdict\n{}", self.trace.join("\n"));
-                };
-                if killed_at.is_some_and(|killed| at > killed) {
-                    self.queue.insert((at, sequence), happening);
-                    self.now = killed_at.unwrap_or(self.now);
-                    self.say("stackctl is killed".into());
-                    return RunEnd::Killed;
-                }
-                self.now = self.now.max(at);
-                assert!(self.now < give_up, "no verdict within six hours\n{}", self.trace.join("\n"));
-                if let Happening::Look { run: of } = happening {
-                    looking = false;
-                    if of == run {
-                        inbox.extend(self.look(spec));
-                        break Event::Tick;
-                    }
-                    continue;
-                }
-                if let Some(event) = self.happen(run, happening) {
-                    break event;
-                }
+            let Some(next) = self.next_event(run, &mut wait, spec) else { return RunEnd::Killed };
+            event = next;
+        }
+    }
+
+    /// A run of stackctl begins: what was before counts no more.
+    fn begins_run(&mut self, options: &PlanOptions) -> u64 {
+        self.sequence += 1;
+        let run = self.sequence;
+        self.excused = self.silent.clone();
+        let mut up: BTreeMap<_, BTreeSet<TaskId>> = BTreeMap::new();
+        for task in self.tasks().filter(|task| task.status.is_up()) {
+            up.entry((task.service.clone(), task.slot.clone())).or_default().insert(task.id.clone());
+        }
+        self.up_at_start = up;
+        self.told_silent.clear();
+        self.gone_back.clear();
+        self.started.clear();
+        self.unlucky.clear();
+        self.lost.clone_from(&options.lost);
+        run
+    }
+
+    /// An action of the run is sent.
+    fn sends(&mut self, run: u64, action: Action, spec: &StackSpec) {
+        checks::action_allowed(self, &action, spec);
+        if let Err(what) = self.watch.sent(self.now, &action, spec, self.told_silent.is_empty()) {
+            checks::fail(self, &what);
+        }
+        if let What::StartTask { task } = &action.what {
+            self.started.insert(task.service.service.clone());
+        }
+        if let What::StartAgain { task } = &action.what {
+            self.gone_back.insert((task.service.clone(), task.slot.clone()));
+        }
+        self.say(format!(
+            "> {} {} on {} ({})",
+            action.what.verb(),
+            action.what.object(),
+            action.node,
+            action.why
+        ));
+        let delay = match &action.what {
+            _ if self.is_quick => 0,
+            What::PullImage { .. } => {
+                self.luck.between(50, if self.faults.slow_pulls { 60_000 } else { 500 })
+            }
+            What::StopTask { .. } => self.luck.between(10, 3_000),
+            _ => self.luck.between(1, 50),
+        };
+        self.at(delay, Happening::Effect { run, action });
+    }
+
+    /// What the run hears next; `None` if it is killed before.
+    fn next_event(&mut self, run: u64, wait: &mut Wait, spec: &StackSpec) -> Option<Event> {
+        loop {
+            if let Some(event) = wait.inbox.pop_front() {
+                return Some(event);
+            }
+            let Some(((at, sequence), happening)) = self.queue.pop_first() else {
+                panic!("nothing is left to happen, and no verdict\n{}", self.trace.join("\n"));
             };
+            if wait.killed_at.is_some_and(|killed| at > killed) {
+                self.queue.insert((at, sequence), happening);
+                self.now = wait.killed_at.unwrap_or(self.now);
+                self.say("stackctl is killed".into());
+                return None;
+            }
+            self.now = self.now.max(at);
+            assert!(self.now < wait.give_up, "no verdict within six hours\n{}", self.trace.join("\n"));
+            if let Happening::Look { run: of } = happening {
+                wait.is_looking = false;
+                if of == run {
+                    let seen = self.look(spec);
+                    wait.inbox.extend(seen);
+                    return Some(Event::Tick);
+                }
+                continue;
+            }
+            if let Some(event) = self.happen(run, happening) {
+                return Some(event);
+            }
         }
     }
 
@@ -300,34 +327,7 @@ impl World {
     fn happen(&mut self, run: u64, happening: Happening) -> Option<Event> {
         match happening {
             Happening::Effect { run: of, action } => {
-                let id = action.id;
-                if self.silent.contains(&action.node) {
-                    let outcome = Outcome::Failed(silent());
-                    self.at(self.faults.timeout_ms, Happening::Reply { run: of, id, outcome });
-                    return None;
-                }
-                if of != run
-                    && let Some(task) = action.what.task()
-                {
-                    // The late doing of a run that was killed.
-                    self.unlucky.insert(task.id);
-                }
-                let outcome = self.carry_out(&action);
-                checks::hosts(self);
-                if self.luck.once_in(self.faults.lost_reply_in) {
-                    // The reply is lost; the executor asks again, and the repeat must change nothing.
-                    self.say(format!(
-                        "reply lost, repeated: {} {}",
-                        action.what.verb(),
-                        action.what.object()
-                    ));
-                    let again = self.carry_out(&action);
-                    checks::hosts(self);
-                    self.at(500, Happening::Reply { run: of, id, outcome: again });
-                } else {
-                    let delay = self.luck.between(0, 20);
-                    self.at(delay, Happening::Reply { run: of, id, outcome });
-                }
+                self.takes_effect(run, of, &action);
                 None
             }
             Happening::Reply { run: of, id, outcome } => {
@@ -386,6 +386,34 @@ impl World {
         }
     }
 
+    /// An action of the run `of` arrives at its host.
+    fn takes_effect(&mut self, run: u64, of: u64, action: &Action) {
+        let id = action.id;
+        if self.silent.contains(&action.node) {
+            let outcome = Outcome::Failed(silent());
+            self.at(self.faults.timeout_ms, Happening::Reply { run: of, id, outcome });
+            return;
+        }
+        if of != run
+            && let Some(task) = action.what.task()
+        {
+            // The late doing of a run that was killed.
+            self.unlucky.insert(task.id);
+        }
+        let outcome = self.carry_out(action);
+        checks::hosts(self);
+        if self.luck.once_in(self.faults.lost_reply_in) {
+            // The reply is lost; the executor asks again, and the repeat must change nothing.
+            self.say(format!("reply lost, repeated: {} {}", action.what.verb(), action.what.object()));
+            let again = self.carry_out(action);
+            checks::hosts(self);
+            self.at(500, Happening::Reply { run: of, id, outcome: again });
+        } else {
+            let delay = self.luck.between(0, 20);
+            self.at(delay, Happening::Reply { run: of, id, outcome });
+        }
+    }
+
     fn container(&mut self, node: &NodeName, task: &TaskId) -> Option<&mut Container> {
         self.containers.get_mut(node)?.get_mut(task)
     }
@@ -406,177 +434,6 @@ impl World {
             }
         }
         events
-    }
-
-    pub fn carry_out(&mut self, action: &Action) -> Outcome {
-        let node = action.node.clone();
-        match &action.what {
-            What::CreateNetwork { network } => {
-                let facts = self.facts(&node);
-                facts.networks.insert(
-                    network.name.clone(),
-                    stackctl::model::node::ObservedNetwork {
-                        id: network.name.clone(),
-                        driver: "bridge".into(),
-                        stack: Some(crate::builder::STACK.into()),
-                        cluster: Some("test".into()),
-                        spec_hash: Some(network.hash().to_string()),
-                        key_id: None,
-                    },
-                );
-                Outcome::Done
-            }
-            What::CreateVolume { volume } => {
-                self.facts(&node).volumes.insert(volume.name.clone());
-                Outcome::Done
-            }
-            What::RemoveNetwork { name } => {
-                self.facts(&node).networks.remove(&**name);
-                Outcome::Done
-            }
-            What::PullImage { image } => {
-                if self.luck.once_in(self.faults.failed_pull_in) {
-                    return Outcome::Failed(refused("the registry says no"));
-                }
-                self.facts(&node).images.insert(image.to_string());
-                Outcome::Done
-            }
-            What::UpdateTask { task, update } => match self.container(&node, &task.id) {
-                None => Outcome::Failed(refused("no such container")),
-                Some(container) => {
-                    update.to.apply(std::sync::Arc::make_mut(&mut container.task.spec));
-                    Outcome::Done
-                }
-            },
-            What::CreateTask { task } => {
-                let containers = self.containers.get_mut(&node).expect("known node");
-                if containers.contains_key(&task.id) {
-                    return Outcome::Done;
-                }
-                let name = task.container_name();
-                let names = containers.values().map(|other| (&*other.task.container, ()));
-                if life::named(&name, names).is_some() {
-                    return Outcome::Failed(refused("the container name is already in use"));
-                }
-                let container = Container::new(Task {
-                    id: task.id.clone(),
-                    stack: task.service.stack.clone(),
-                    service: task.service.service.clone(),
-                    slot: task.slot.clone(),
-                    node: node.clone(),
-                    attempt: task.attempt,
-                    is_job: task.service.is_job,
-                    spec_hash: task.service.spec_hash.clone(),
-                    spec: task.service.spec.clone(),
-                    key_id: None,
-                    container: name,
-                    status: TaskStatus::Created,
-                    created_at: self.now,
-                    since: None,
-                    published: Vec::new(),
-                });
-                containers.insert(task.id.clone(), container);
-                Outcome::Done
-            }
-            What::StartTask { task } => self.start(&node, &task.id),
-            What::StartAgain { task } => self.start(&node, &task.id),
-            What::StopTask { task, .. } => {
-                let now = self.now;
-                if let Some(container) = self.container(&node, &task.id) {
-                    container.stop(now, life::TERMINATED);
-                }
-                Outcome::Done
-            }
-            What::RemoveTask { task } => {
-                let containers = self.containers.get_mut(&node).expect("known node");
-                let effect = containers.get(&task.id).map(|container| container.life.if_removed(false));
-                if effect == Some(Effect::Refused) {
-                    return Outcome::Failed(refused("it is running"));
-                }
-                containers.remove(&task.id);
-                Outcome::Done
-            }
-        }
-    }
-
-    fn start(&mut self, node: &NodeName, id: &TaskId) -> Outcome {
-        let Some(container) = self.containers[node].get(id) else {
-            return Outcome::Failed(refused("no such container"));
-        };
-        match container.life.if_started() {
-            Effect::Nothing => return Outcome::Started(container.task.status),
-            Effect::Refused => return Outcome::Failed(refused("it is paused")),
-            Effect::Changes => {}
-        }
-        let others = self.containers[node].values().filter(|other| other.task.id != *id);
-        let taken = life::taken(&container.bindings(), others.map(|other| (&other.life, other.bindings())));
-        if taken.is_some() {
-            checks::port_taken(self, node, id);
-            return Outcome::Failed(refused("port is already allocated"));
-        }
-        if self.luck.once_in(self.faults.failed_start_in) {
-            return Outcome::Failed(refused("cannot start"));
-        }
-        let (now, has_check) = (self.now.0, self.check(node, id).is_some());
-        let container = self.container(node, id).expect("it is about to run");
-        container.lives(|life| life.start(now, has_check));
-        Outcome::Started(self.begins(node, id))
-    }
-
-    fn check(&self, node: &NodeName, id: &TaskId) -> Option<Healthcheck> {
-        let spec = &self.containers[node].get(id)?.task.spec;
-        probes::effective(spec.healthcheck.as_ref(), self.image_checks.get(&spec.image))
-    }
-
-    /// A container runs: it may end well, if it is meant to, or crash, or never be well. How it stands at once.
-    fn begins(&mut self, node: &NodeName, id: &TaskId) -> TaskStatus {
-        let check = self.check(node, id);
-        let task = &self.containers[node][id].task;
-        let (status, is_job) = (task.status, task.is_job);
-        let does = |what: &str| task.spec.image.ends_with(what);
-        let (ends, is_bad, is_undecided) = (does(":ends"), does(":bad"), does(":undecided"));
-        if ends {
-            self.ends(node, id, 0, "has done all it does");
-            return self.containers[node][id].task.status;
-        }
-        let (node_name, task) = (node.clone(), id.clone());
-        if check.is_some() && is_undecided {
-            self.say(format!("{id} on {node} will never make up its mind"));
-        } else if let Some(check) = check {
-            let first = probes::first_ms(&check);
-            let delay = if self.is_quick { first } else { first + self.luck.between(200, 3_000) };
-            let health = if is_bad { life::Health::Unhealthy } else { life::Health::Healthy };
-            self.at(delay, Happening::Judged { node: node_name, task, health });
-        } else if is_bad {
-            let delay = self.luck.between(1, 1_500);
-            self.at(delay, Happening::Crash { node: node_name, task, by_chance: false });
-        }
-        if is_job {
-            let delay = self.luck.between(100, 5_000);
-            self.at(delay, Happening::JobDone { node: node.clone(), task: id.clone() });
-        }
-        if self.luck.once_in(self.faults.crash_in) {
-            let delay = self.luck.between(1, 4_000);
-            self.at(delay, Happening::Crash { node: node.clone(), task: id.clone(), by_chance: true });
-        }
-        status
-    }
-
-    /// A program ends by itself. Whether there was one to end.
-    fn ends(&mut self, node: &NodeName, id: &TaskId, code: i64, how: &str) -> bool {
-        let now = self.now.0;
-        let Some(container) = self.container(node, id) else { return false };
-        if !container.lives(|life| life.end(now, code)) {
-            return false;
-        }
-        let restarts_at = container.life.restarts_at();
-        self.say(format!("{id} on {node} {how}"));
-        if let Some(at) = restarts_at {
-            // Never before the engine has waited; a busy host takes longer.
-            let delay = self.luck.between(100, 2_000).max(at - now);
-            self.at(delay, Happening::Restarted { node: node.clone(), task: id.clone() });
-        }
-        true
     }
 
     /// A host goes silent after a while, and comes back after another.
@@ -604,12 +461,8 @@ impl World {
 
 fn fill(node: &mut ObservedNode, containers: &BTreeMap<TaskId, Container>) {
     if let NodeView::Facts(facts) = &mut node.view {
-        facts.tasks = containers.values().map(|container| container.task.clone()).collect();
+        facts.tasks = containers.values().map(Container::as_it_is).collect();
     }
-}
-
-fn refused(message: &str) -> Failure {
-    Failure { kind: FailureKind::Refused, code: "sim::refused".into(), message: message.into(), help: None }
 }
 
 fn silent() -> Failure {

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use super::{Entry, Terms};
+use crate::engine::Lease;
+use crate::ledger::WriteRegisters;
 use crate::ledger::lease::Holder;
 use crate::ledger::release::{History, Outcome};
 use crate::model::{StackName, StackSpec, Timestamp};
@@ -76,6 +78,16 @@ pub trait Lock {
     fn epoch(&self) -> u64;
     /// Whether the holder may still act. Asked again and again: a lock can be lost at any moment.
     fn is_valid(&self) -> bool;
+}
+
+impl<R: WriteRegisters + Send + Sync + 'static> Lock for Lease<R> {
+    fn epoch(&self) -> u64 {
+        self.epoch()
+    }
+
+    fn is_valid(&self) -> bool {
+        self.validity().is_valid()
+    }
 }
 
 /// What the ledger remembers of a stack.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use stackctl::model::{NodeName, Timestamp};
+use stackctl::model::{NodeName, StackName, Timestamp};
 use stackctl::reconcile::supervisor::event::{ClusterEvent, Snapshot};
 use stackctl::reconcile::supervisor::{self, Command, Input, Named, Roster, TakenOver};
 
@@ -41,6 +41,26 @@ impl Hand<'_> {
         if let Some(declarations) = self.sim.declarations.clone() {
             self.sim.hear_later(1, who, Input::Declared(declarations));
         }
+    }
+
+    fn end_term(&mut self) {
+        self.cuts_nothing_off();
+        let who = self.who;
+        let one = self.one();
+        one.is_in_term = false;
+        one.look = None;
+        one.watched.clear();
+        let life = one.life;
+        self.sim.works.retain(|_, work| work.owner != Some((who, life)));
+    }
+
+    fn read(&mut self, stack: StackName) {
+        self.count("read");
+        let (who, now) = (self.who, self.sim.now);
+        let known = self.sim.ledger.known(&stack).map(Box::new).map_err(|error| error.to_string());
+        self.sim.rules.reads(who, now, &stack, known.as_deref().ok());
+        let delay_ms = self.sim.luck.between(5, 60);
+        self.sim.hear_later(delay_ms, who, Input::Read(stack, known));
     }
 
     fn watch(&mut self, node: NodeName) {
@@ -152,15 +172,7 @@ impl supervisor::World for Hand<'_> {
                 self.sim.at(5, Happening::Hear { who, life, term: None, input: Input::LeadReturned });
             }
             Command::BeginTerm { hosts } => self.begin_term(hosts),
-            Command::EndTerm => {
-                self.cuts_nothing_off();
-                let one = self.one();
-                one.is_in_term = false;
-                one.look = None;
-                one.watched.clear();
-                let life = one.life;
-                self.sim.works.retain(|_, work| work.owner != Some((who, life)));
-            }
+            Command::EndTerm => self.end_term(),
             Command::WatchHost(node) => self.watch(node),
             Command::UnwatchHost(node) => drop(self.one().watched.remove(&node)),
             Command::MarkHostLost(node) => drop(self.one().severed.insert(node)),
@@ -179,14 +191,7 @@ impl supervisor::World for Hand<'_> {
                 let delay_ms = self.sim.luck.between(5, 60);
                 self.sim.hear_later(delay_ms, who, Input::Listed(stacks));
             }
-            Command::ReadStack(stack) => {
-                self.count("read");
-                let known = self.sim.ledger.known(&stack).map(Box::new).map_err(|error| error.to_string());
-                let now = self.sim.now;
-                self.sim.rules.reads(who, now, &stack, known.as_deref().ok());
-                let delay_ms = self.sim.luck.between(5, 60);
-                self.sim.hear_later(delay_ms, who, Input::Read(stack, known));
-            }
+            Command::ReadStack(stack) => self.read(stack),
             Command::AskForHosts => self.ask_for_hosts(),
             Command::TakeOverHosts => return self.take_over(),
             Command::SetHostsUnknown(why) => self.one().unknown = Some(why),

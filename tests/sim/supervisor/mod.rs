@@ -204,13 +204,15 @@ impl Sim {
         }
     }
 
-    /// Nothing is broken any more, every process runs, and what was declared badly is declared well.
+    /// Nothing is broken any more but what stays dead, every process runs, and what was declared badly is declared well.
     fn calm_down(&mut self) {
         self.say(|| "calm".to_owned());
         self.is_calm = true;
         self.hosts.faults = Faults::NONE;
         self.down.clear();
-        self.ledger.set_down(BTreeSet::new());
+        // A minority of the managers may stay dead for good.
+        let dead = if self.luck.once_in(3) { BTreeSet::from([2]) } else { BTreeSet::new() };
+        self.ledger.set_down(dead);
         self.is_source_down = false;
         for who in 0..self.controllers.len() {
             self.controllers[who].cut.clear();
