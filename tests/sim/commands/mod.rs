@@ -182,7 +182,7 @@ async fn story(seed: u64) -> (Vec<String>, u32) {
 }
 
 fn run(seed: u64) -> (Vec<String>, u32) {
-    user::nobody_is_gone();
+    user::forget_the_gone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime.expect("a runtime"), story(seed))

@@ -269,7 +269,7 @@ impl Net {
             }
             let result = act(way.net.clone()).await;
             if way.returns().await {
-                let _nobody_may_wait = answer.send(result);
+                let _may_be_unheard = answer.send(result);
             }
         });
         let dies = async {
