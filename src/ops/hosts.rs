@@ -555,7 +555,8 @@ impl Driver for Hosts<'_> {
         let end = run(context, plan, options, stopped, tell).await;
         stop.disarm();
         self.run().journal = Some(journal);
-        self.run().is_uncertain |= executor.is_uncertain();
+        let is_uncertain = executor.is_uncertain().await;
+        self.run().is_uncertain |= is_uncertain;
         let is_done = matches!(&end, End::Verdict(verdict) if verdict.ending == Ending::Converged);
         self.report(plan, terms, end, terms.proof && is_done && plan.is_busy()).await
     }
