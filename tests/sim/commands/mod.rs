@@ -97,6 +97,7 @@ fn world(seed: u64, profile: &Profile, luck: Luck) -> Net {
         ahead: BTreeMap::new(),
         trouble: profile.trouble,
         given_up_ms: if profile.is_direct { SILENCE_MS } else { GIVEN_UP_MS },
+        ended: BTreeMap::new(),
         traps: Vec::new(),
         rules: Rules::new(profile.forgets),
         failed: None,
