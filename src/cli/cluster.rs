@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::report::{Blame, Exit, Failure, draw};
 use super::{Context, ui::Ui};
 use crate::engine::{Clock, clock};
-use crate::fleet::ConnectOptions;
+use crate::fleet::{ConnectOptions, own_dialer};
 use crate::inventory;
 use crate::model::{Observed, Timestamp};
 pub(super) use crate::ops::cluster::Cluster;
@@ -59,6 +59,7 @@ pub(super) fn with<T>(
     work: impl AsyncFnOnce(&Cluster) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let clock = clock()?;
+    let options = ConnectOptions { dial_with: own_dialer(), ..options };
     let named = named_inventory(context)?;
     let (inventory, notes) = inventory::load(named.as_deref(), &env).map_err(Failure::refused)?;
     show_notes(&context.ui, &notes);

@@ -291,6 +291,10 @@ pub struct Context {
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
+    // Not a command of the user's: ssh starts this, as its ProxyCommand.
+    if args.get(1).is_some_and(|verb| verb == crate::fleet::DIAL_FOR_SSH) {
+        return crate::fleet::dial_for_ssh(&args[2..]);
+    }
     if let Some(answered) = complete::answer(&args) {
         return answered.map_or_else(|error| usage(&error, true), |()| Exit::Done.code());
     }

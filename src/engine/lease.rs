@@ -492,7 +492,7 @@ impl<R: WriteRegisters + Send + Sync + 'static> LeaseRenewer<R> {
             Ok(Appended::Won) => {
                 self.next.store(place + 1, Ordering::SeqCst);
                 let log = self.ledger.read(&self.stream).await.map_err(|_| NotRenewed::Unproved)?;
-                match proof(&log, self.epoch) {
+                match proof(&log, self.epoch, &self.holder.id) {
                     Ok(Proof::Ours) => {
                         self.validity.extend(sent, self.terms);
                         if let Some(stops) = self.validity.stops() {
@@ -691,6 +691,26 @@ mod tests {
         unlock(&ledger, &stack, "a", "op").await.unwrap().unwrap();
         sleep(Duration::from_millis(5_500)).await;
         assert!(!first.validity().is_valid());
+    }
+
+    #[tokio::test]
+    async fn holders_of_a_lease_that_the_ledger_forgot_both_stop() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = ledger(dir.path());
+        let first = take_it(&ledger, "a", 0, false).await.unwrap();
+        let place = crate::ledger::Place { seq: first.epoch(), round: 0 };
+        let stack = stream(&StackName::unchecked("shop"));
+        ledger.registers().remove(0, &stack, place).await.unwrap();
+        // At the same place as the first, and in good faith.
+        let second = take_it(&ledger, "b", 0, false).await.unwrap();
+        assert_eq!(first.epoch(), second.epoch());
+        assert!(second.found().is_nothing);
+        sleep(Duration::from_millis(11_000)).await;
+        assert!(!first.validity().is_valid(), "its renewal is at a place that was another's");
+        // It may have renewed first: then the other's renewal came behind a stream that shows one holder only.
+        let (log, _) = look(&ledger, &StackName::unchecked("shop")).await.unwrap();
+        let shows_both = proof(&log, second.epoch(), "b") == Ok(Proof::Forgotten);
+        assert_eq!(second.validity().is_valid(), !shows_both);
     }
 
     #[tokio::test]

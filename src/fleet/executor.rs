@@ -1,7 +1,9 @@
 //! Acts on the hosts: actions in, outcomes out, a limited number at a time on each host.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::join_all;
 
 use crate::model::action::{Action, Failure, FailureKind, Outcome, What};
 use crate::model::{MarkKey, StackName};
@@ -11,7 +13,7 @@ use super::docker::client::CallError;
 use super::docker::execute::{self, Context};
 use super::docker::failure::ActionError;
 use super::error::HostError;
-use super::host::AskError;
+use super::host::{AskError, Up};
 use super::transport::Fence;
 
 /// Carries out the actions of one stack.
@@ -21,8 +23,9 @@ pub struct Executor {
     stack: StackName,
     key: MarkKey,
     fence: Option<Fence>,
-    /// Changes that were sent over ssh and not answered. A call that is given up, with the run, stays among them.
-    unanswered: Arc<AtomicUsize>,
+    /// Changes that were sent over ssh and not answered, and the connections they went over. A call that is given up, with
+    /// the run, stays among them.
+    unanswered: Arc<Mutex<BTreeMap<u64, Vec<Arc<Up>>>>>,
 }
 
 impl Executor {
@@ -36,11 +39,21 @@ impl Executor {
         Self { fence: Some(fence), ..self }
     }
 
-    /// Whether something was sent over ssh that was not answered. It may still arrive: what ssh has written is the
-    /// kernel's, which sends it again long after the connection was closed.
-    #[must_use]
-    pub fn is_uncertain(&self) -> bool {
-        self.unanswered.load(Ordering::SeqCst) > 0
+    /// Whether something that was sent over ssh and not answered may still arrive. What ssh has written is the kernel's, which
+    /// sends it again long after the connection was closed. Connections that are dead are ended.
+    pub async fn is_uncertain(&self) -> bool {
+        let mut connections: Vec<Arc<Up>> = Vec::new();
+        for up in self.unanswered().values().flatten() {
+            if !connections.iter().any(|known| Arc::ptr_eq(known, up)) {
+                connections.push(Arc::clone(up));
+            }
+        }
+        let settled = join_all(connections.iter().map(|up| up.has_settled())).await;
+        settled.contains(&false)
+    }
+
+    fn unanswered(&self) -> MutexGuard<'_, BTreeMap<u64, Vec<Arc<Up>>>> {
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Carries out an action. May be called many times at once: each host takes so many at a time.
@@ -70,12 +83,18 @@ impl Executor {
         };
         let context = &context;
         let may_arrive_late = host.is_over_ssh() && !is_pull;
-        if may_arrive_late {
-            self.unanswered.fetch_add(1, Ordering::SeqCst);
-        }
+        let call = may_arrive_late.then(|| {
+            let mut unanswered = self.unanswered();
+            let call = unanswered.last_key_value().map_or(0, |(last, _)| last + 1);
+            unanswered.insert(call, Vec::new());
+            call
+        });
         // Retried after a broken connection: every action may be repeated.
         let asked = host
             .ask(Arc::clone(&up), |up| async move {
+                if let Some(call) = call {
+                    self.unanswered().entry(call).or_default().push(Arc::clone(&up));
+                }
                 match &self.fence {
                     None => execute::run(&up.engine, context, &action.what).await,
                     Some(fence) => {
@@ -84,8 +103,8 @@ impl Executor {
                 }
             })
             .await;
-        if may_arrive_late && is_answered(&asked) {
-            self.unanswered.fetch_sub(1, Ordering::SeqCst);
+        if let Some(call) = call.filter(|_| is_answered(&asked)) {
+            self.unanswered().remove(&call);
         }
         match asked {
             Ok(outcome) => outcome,

@@ -211,7 +211,7 @@ impl Host {
         let was = self.up();
         self.set(Err(HostError::ConnectionLost { host: self.called() }));
         if let Ok(up) = was {
-            tokio::spawn(async move { up.close().await });
+            tokio::spawn(async move { up.end().await });
         }
     }
 
@@ -257,7 +257,7 @@ impl Host {
         }
         self.set(result.clone());
         if result.is_err() {
-            up.close().await;
+            up.end().await;
         }
         result
     }
@@ -405,6 +405,25 @@ impl Up {
     fn new(engine: Engine, address: Option<SocketAddr>, link: Link) -> Self {
         let turns = link.streams_max().saturating_sub(STREAMS_SPARED).max(1);
         Self { engine, address, turns: Arc::new(Semaphore::new(turns)), link }
+    }
+
+    /// Whether nothing that was sent over it can still arrive: the engine answers what was asked later, over the same
+    /// connection; or the connection is over, and has taken it along. Ends a connection that is dead.
+    pub(super) async fn has_settled(&self) -> bool {
+        let Some(master) = self.link.master() else { return true };
+        if self.engine.reader.get::<wire::Version>("/version", NUDGE_LIMIT).await.is_ok() {
+            return true;
+        }
+        // An engine that does not answer a host that does may have it in a queue of its own.
+        !master.answers().await && master.end().await
+    }
+
+    /// Ends a connection that does not answer.
+    async fn end(&self) {
+        self.engine.reader.transport().close_idle();
+        if let Some(master) = self.link.master() {
+            let _is_over = master.end().await;
+        }
     }
 
     async fn close(&self) {

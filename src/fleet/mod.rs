@@ -50,6 +50,7 @@ pub use membership::MembershipChange;
 pub use observer::Observer;
 pub use probe::{Probe, Sign};
 pub use registers::{RegisterReader, RegisterWriter};
+pub use ssh::direct::{VERB as DIAL_FOR_SSH, dial as dial_for_ssh, helper as own_dialer};
 pub use transport::Fence;
 
 use host::Host;
@@ -66,6 +67,8 @@ pub struct ConnectOptions {
     pub calls_max: usize,
     /// Send the user's registry credentials to the engines for pulls and look-ups.
     pub with_registry_auth: bool,
+    /// The program that opens connections for ssh, so that a dead link ends them: see [`dial_for_ssh`].
+    pub dial_with: Option<PathBuf>,
     /// Where the sockets go; by default `$XDG_RUNTIME_DIR/stackctl`, else `/tmp/stackctl-<uid>`.
     pub runtime_dir: Option<PathBuf>,
 }
@@ -77,6 +80,7 @@ impl Default for ConnectOptions {
             dials_max: 16,
             calls_max: turns::CALLS_MAX,
             with_registry_auth: false,
+            dial_with: None,
             runtime_dir: None,
         }
     }

@@ -10,14 +10,18 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process;
+use std::process::{self, Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 /// Longest base that leaves room for `/<pid>-<n>/<number>.ctl` and ssh's suffix.
 const BASE_BYTES_MAX: usize = 60;
 /// Names below /tmp that are tried: another user may have taken the first ones.
 const BASES_MAX: u32 = 32;
 const LOCK: &str = "lock";
+/// Until ssh has ended the connection of a dead program.
+const END_PAUSE: Duration = Duration::from_millis(20);
+const END_LOOKS_MAX: u32 = 50;
 
 /// A private directory, removed when dropped.
 #[derive(Debug)]
@@ -160,9 +164,35 @@ fn remove_stale(base: &Path) {
             Err(_) => true,
         };
         if dead {
+            end_masters(&entry.path());
             let _ = fs::remove_dir_all(entry.path());
         }
     }
+}
+
+/// Ends the ssh connections of a program that was killed: what it sent last may be in one of them.
+fn end_masters(dir: &Path) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    let sockets = entries.flatten().map(|entry| entry.path());
+    let sockets = sockets.filter(|path| path.extension().is_some_and(|ending| ending == "ctl"));
+    let mut running: Vec<Child> = sockets.filter_map(|socket| end_master(&socket).ok()).collect();
+    for _ in 0..END_LOOKS_MAX {
+        running.retain_mut(|ssh| matches!(ssh.try_wait(), Ok(None)));
+        if running.is_empty() {
+            return;
+        }
+        std::thread::sleep(END_PAUSE);
+    }
+    for mut ssh in running {
+        // It is our own, and asks a socket that does not answer.
+        let _ended = ssh.kill().and_then(|()| ssh.wait());
+    }
+}
+
+fn end_master(socket: &Path) -> io::Result<Child> {
+    let mut ssh = process::Command::new("ssh");
+    ssh.args(["-F", "none", "-O", "exit", "-S"]).arg(socket).args(["--", "host"]);
+    ssh.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
 }
 
 #[cfg(test)]

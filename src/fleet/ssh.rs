@@ -13,11 +13,13 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use openssh::{Child, ChildStdin, ChildStdout, ForwardType, Session};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::net::UnixStream;
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::time::error::Elapsed;
@@ -32,6 +34,7 @@ use crate::http::stream;
 use crate::inventory::{Address, Inventory, KnownHosts};
 use crate::model::shell::quoted;
 
+pub mod direct;
 mod words;
 
 /// The master ends this long after its last channel, should we die without ending it.
@@ -45,6 +48,12 @@ const FORWARDED_STREAMS_MAX: usize = 64;
 const STDIO_STREAMS_MAX: usize = 8;
 /// For the words of a host, of which a few lines are read.
 const WORDS_MAX: u64 = 64 << 10;
+/// For ssh to end a connection.
+const END_LIMIT: Duration = Duration::from_secs(2);
+/// Between two looks whether it has.
+const END_PAUSE: Duration = Duration::from_millis(50);
+/// For a sign of life over a connection that may be dead.
+const NUDGE_LIMIT: Duration = Duration::from_secs(2);
 /// For one small command over a connection that stands.
 const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 
@@ -57,6 +66,8 @@ pub(super) struct Dialer {
     known_hosts_file: Option<PathBuf>,
     /// Upper bound for one handshake.
     handshake: Duration,
+    /// What opens connections for ssh.
+    dial_with: Option<PathBuf>,
     gate: Semaphore,
     /// The turns of all calls of the fleet.
     pub turns: Turns,
@@ -72,6 +83,7 @@ impl Dialer {
             known_hosts: inventory.known_hosts,
             known_hosts_file: inventory.known_hosts_file.clone(),
             handshake: options.handshake,
+            dial_with: options.dial_with.clone(),
             gate: Semaphore::new(options.dials_max.max(1)),
             turns: Turns::new(options.calls_max),
         }
@@ -83,7 +95,8 @@ impl Dialer {
         let _turn = self.gate.acquire().await.expect("the semaphore is never closed");
         let target =
             Target { config: self.ssh_config.clone(), known_hosts: self.known_hosts_file.clone(), ..target };
-        let mut ssh = self.command(&target, &paths);
+        let helper = if self.is_plain(&target).await { self.dial_with.as_deref() } else { None };
+        let mut ssh = self.command(&target, &paths, helper);
         // Ends with the process going into the background, connected; a deadline kills it before that.
         let ended = match timeout(self.handshake, ssh.status()).await {
             Err(_) => {
@@ -103,17 +116,49 @@ impl Dialer {
             return Err(words::explain(&log, &target, self.handshake));
         }
         let session = Session::resume_mux(paths.control.clone().into(), None);
-        Ok(Master { session, target, paths, turns: self.turns.clone() })
+        let ends_with_link = helper.is_some() && !beginning(&paths.log).contains(direct::NOT_ENDED);
+        Ok(Master {
+            session,
+            target,
+            paths,
+            turns: self.turns.clone(),
+            ends_with_link,
+            is_over: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
+        })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "connections are made by the ssh program")]
-    fn command(&self, target: &Target, paths: &Paths) -> Command {
-        let mut ssh = Command::new("ssh");
-        ssh.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-        ssh.arg("-E").arg(&paths.log).arg("-S").arg(&paths.control).args(["-M", "-f", "-N"]);
+    /// Whether ssh would open one connection to the host itself; a host of which ssh does not say so is left to it.
+    async fn is_plain(&self, target: &Target) -> bool {
+        if self.dial_with.is_none() {
+            return false;
+        }
+        let mut ssh = ssh_program();
+        ssh.stdout(Stdio::piped()).arg("-G");
+        self.aim(&mut ssh, target);
+        match timeout(COMMAND_LIMIT, ssh.output()).await {
+            Ok(Ok(output)) => direct::is_plain(&String::from_utf8_lossy(&output.stdout)),
+            Ok(Err(_)) | Err(_) => false,
+        }
+    }
+
+    /// Says which configuration and which host.
+    fn aim(&self, ssh: &mut Command, target: &Target) {
         if let Some(file) = &self.ssh_config {
             ssh.arg("-F").arg(file);
         }
+        if let Some(user) = &target.user {
+            ssh.arg("-l").arg(user);
+        }
+        if let Some(port) = target.port {
+            ssh.arg("-p").arg(port.to_string());
+        }
+        ssh.arg("--").arg(&target.host);
+    }
+
+    fn command(&self, target: &Target, paths: &Paths, helper: Option<&Path>) -> Command {
+        let mut ssh = ssh_program();
+        ssh.arg("-E").arg(&paths.log).arg("-S").arg(&paths.control).args(["-M", "-f", "-N"]);
         let mut option = |text: String| {
             ssh.arg("-o").arg(text);
         };
@@ -140,15 +185,21 @@ impl Dialer {
             (None, KnownHosts::Off) => option("UserKnownHostsFile=/dev/null".to_owned()),
             (None, KnownHosts::Strict | KnownHosts::AcceptNew) => {}
         }
-        if let Some(user) = &target.user {
-            ssh.arg("-l").arg(user);
+        if let Some(helper) = helper {
+            let seconds = self.handshake.as_secs().max(1);
+            option(format!("ProxyCommand={}", direct::proxy_command(helper, &paths.log, seconds)));
+            option("ProxyUseFdpass=yes".to_owned());
         }
-        if let Some(port) = target.port {
-            ssh.arg("-p").arg(port.to_string());
-        }
-        ssh.arg("--").arg(&target.host);
+        self.aim(&mut ssh, target);
         ssh
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "connections are made by the ssh program")]
+fn ssh_program() -> Command {
+    let mut ssh = Command::new("ssh");
+    ssh.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    ssh
 }
 
 /// Whom we dial, for ssh and for messages.
@@ -210,6 +261,12 @@ pub(super) struct Master {
     pub target: Target,
     paths: Paths,
     turns: Turns,
+    /// A dead link ends it, with all that was not sent: see [`direct`].
+    ends_with_link: bool,
+    /// Its process was seen to be gone.
+    is_over: AtomicBool,
+    /// It was closed, and its socket removed.
+    is_closed: AtomicBool,
 }
 
 impl fmt::Debug for Master {
@@ -296,11 +353,47 @@ impl Master {
     }
 
     /// Ends the connection once its channels are closed.
-    #[expect(clippy::disallowed_methods, reason = "sockets are files")]
     pub(super) async fn close(&self) {
+        if self.is_closed.swap(true, Ordering::SeqCst) {
+            return;
+        }
         // Through a second handle: closing consumes one, and this one may be shared.
         let session = Session::resume_mux(self.paths.control.clone().into(), None);
         let _ = timeout(COMMAND_LIMIT, session.close()).await;
+        self.remove_files();
+    }
+
+    /// Ends the connection at once. Whether what was still in it has gone with it, and its process is seen to be gone.
+    pub(super) async fn end(&self) -> bool {
+        if !self.is_closed.swap(true, Ordering::SeqCst) {
+            let mut ssh = ssh_program();
+            ssh.args(["-F", "none", "-O", "exit", "-S"])
+                .arg(&self.paths.control)
+                .arg("--")
+                .arg(&self.target.host);
+            // One that is gone already does not answer.
+            let _status = timeout(END_LIMIT, ssh.status()).await;
+            let listens = async {
+                // ssh closes the connection before it takes its socket away.
+                while UnixStream::connect(&self.paths.control).await.is_ok() {
+                    tokio::time::sleep(END_PAUSE).await;
+                }
+            };
+            self.is_over.store(timeout(END_LIMIT, listens).await.is_ok(), Ordering::SeqCst);
+            self.remove_files();
+        }
+        self.ends_with_link && self.is_over.load(Ordering::SeqCst)
+    }
+
+    /// Whether the host says something over it.
+    pub(super) async fn answers(&self) -> bool {
+        // A session of a connection that breaks ends without a word, and without an error.
+        let said = self.shell("echo here", NUDGE_LIMIT).await;
+        matches!(said, Ok(Some(words)) if words.contains("here"))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "sockets are files")]
+    fn remove_files(&self) {
         for path in [&self.paths.socket, &self.paths.control, &self.paths.log] {
             let _ = std::fs::remove_file(path);
         }

@@ -134,6 +134,7 @@ impl History {
             Some(Outcome::Failed) => unknown("failed"),
             Some(Outcome::Interrupted) => unknown("was interrupted"),
             Some(Outcome::Paused) => unknown("is paused"),
+            Some(Outcome::Unknown) => unknown("ended in an unknown state"),
             None => Err(NoCurrent::Unfinished(number)),
             Some(Outcome::NotBegun { still }) => self.rolled_back(number, release, *still, None),
             Some(Outcome::RolledBack { to, services }) => {
@@ -344,6 +345,10 @@ mod tests {
             (Some(Outcome::Removed), "since release 2 nothing of the stack is to run"),
             (Some(Outcome::Failed), "release 2 failed: what runs now is no release as a whole"),
             (Some(Outcome::Paused), "release 2 is paused: what runs now is no release as a whole"),
+            (
+                Some(Outcome::Unknown),
+                "release 2 ended in an unknown state: what runs now is no release as a whole",
+            ),
             (Some(Outcome::Interrupted), "release 2 was interrupted: what runs now is no release as a whole"),
             (None, "release 2 is unfinished: it is under way, or was cut off"),
         ] {

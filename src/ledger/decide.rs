@@ -19,6 +19,19 @@
 //! but `v`, by the same reasoning, so `v` is the candidate. Requests that arrive late change nothing in this:
 //! they find a register that is taken, or fill one with the value of its round.
 //!
+//! # Two sets of managers
+//!
+//! Two writers with different inventories number the arbiters differently, and one round may then hold two values. Whatever
+//! the sets are, as long as any majorities of theirs overlap (sets that differ by one manager), still one value at most is
+//! decided. A value counts as decided where a majority holds the same text. If round `k` has decided `v`, whoever brings a
+//! value into a later round has closed `k` on a majority that overlaps the holders of `v`, and so has seen `v` there. Either
+//! that is all it saw in the highest round with a value, and it goes on with `v`; or it saw another value in the same round.
+//! Then it asks all managers, whose registers do not change any more: if one value alone can be held by a majority of any of
+//! the sets, it goes on with that, and with either, if none can. Otherwise it
+//! [refuses](LedgerError::ManagersDiffer). So no set needs a record that
+//! says it is the one: a place is its own fence. Sets that differ by more are refused by what the newest record names,
+//! [before](Ledger::read) and [while](Ledger::append) something is written.
+//!
 //! Contention costs nothing: all meet at the arbiter of round 0 and spread what they find. Only a silent
 //! manager leads to a second round.
 //!
@@ -38,7 +51,7 @@ use tokio::time::{sleep, timeout};
 use super::LedgerError;
 use super::log::Log;
 use super::payload::Value;
-use super::register::{Content, Place, ReadRegisters, Silent, Stream, WriteRegisters};
+use super::register::{Content, Found, Place, ReadRegisters, Silent, Stream, WriteRegisters};
 use crate::model::StackName;
 
 /// How long things may take.
@@ -119,6 +132,11 @@ impl<R: ReadRegisters> Ledger<R> {
         // Decided or not: with other managers what was decided may look as if it were not.
         let written = log.registers.iter().filter_map(|((_, place), text)| Some((place, text.as_ref()?)));
         let Some((_, text)) = written.max_by_key(|(place, _)| **place) else { return Ok(()) };
+        self.check_managers_of(stream, text)
+    }
+
+    /// Whether a value was written under managers that differ by one at most.
+    fn check_managers_of(&self, stream: &Stream, text: &str) -> Result<(), LedgerError> {
         let Ok(Value { managers: then, .. }) = Value::unpack(text) else { return Ok(()) };
         let now = self.registers.managers();
         let gone = then.iter().filter(|name| !now.contains(name)).count();
@@ -261,14 +279,24 @@ impl<R: WriteRegisters> Ledger<R> {
             (0..all).find(|manager| !silent.contains_key(manager)).unwrap_or(0)
         };
         let mut round = u32::try_from(first).expect("few managers");
+        // A majority, unless it shows values of writers with other managers.
+        let mut enough = majority;
         loop {
             let arbiter = round as usize % all;
             let place = Place { seq, round };
-            let Ok(seen) = self.close(stream, place, &mut known).await else {
-                // A reader finds out at once that there is no majority. Here some requests may have been
-                // lost; the append's own time limit ends the attempts.
-                sleep(self.limits.pause * 4).await;
-                continue;
+            let seen = match self.close(stream, place, enough, &mut known).await {
+                Ok(seen) => seen,
+                Err(LedgerError::ManagersDiffer { .. }) if enough < all => {
+                    enough = all;
+                    continue;
+                }
+                Err(differ @ LedgerError::ManagersDiffer { .. }) => return Err(differ),
+                Err(_) => {
+                    // A reader finds out at once that there is no majority. Here some requests may have been
+                    // lost; the append's own time limit ends the attempts.
+                    sleep(self.limits.pause * 4).await;
+                    continue;
+                }
             };
             let candidate = Some(seen.unwrap_or_else(|| ours.clone()));
             let create = self.registers.create(arbiter, stream, place, &candidate);
@@ -292,6 +320,7 @@ impl<R: WriteRegisters> Ledger<R> {
         &self,
         stream: &Stream,
         place: Place,
+        enough: usize,
         known: &mut [BTreeMap<u32, Content>],
     ) -> Result<Option<String>, LedgerError> {
         if place.round == 0 {
@@ -310,23 +339,53 @@ impl<R: WriteRegisters> Ledger<R> {
             };
             self.asked(manager, close)
         });
-        let closed = some(closing, majority, Duration::ZERO).await;
+        let closed = some(closing, enough, Duration::ZERO).await;
         if closed.len() < majority {
             return Err(self.no_majority(closed.len()));
         }
-        let mut highest: Option<(u32, String)> = None;
         for (manager, found) in closed {
             known[manager].extend(found);
         }
-        for (round, content) in known.iter().flatten() {
-            if let Some(value) = content
-                && *round < place.round
-                && highest.as_ref().is_none_or(|(best, _)| round > best)
-            {
-                highest = Some((*round, value.clone()));
-            }
+        let contents = known.iter().flatten().filter(|(round, _)| **round < place.round);
+        let highest = contents.filter(|(_, content)| content.is_some()).map(|(round, _)| *round).max();
+        match highest {
+            None => Ok(None),
+            Some(round) => self.value_of(stream, Place { round, ..place }, known).map(Some),
         }
-        Ok(highest.map(|(_, value)| value))
+    }
+
+    /// The value of a round in which there is one: the only one there, or the only one that a majority can hold.
+    fn value_of(
+        &self,
+        stream: &Stream,
+        place: Place,
+        known: &[BTreeMap<u32, Content>],
+    ) -> Result<String, LedgerError> {
+        let mut holders: BTreeMap<&String, usize> = BTreeMap::new();
+        for text in known.iter().filter_map(|known| known.get(&place.round)?.as_ref()) {
+            *holders.entry(text).or_default() += 1;
+        }
+        let first = *holders.keys().next().expect("there is a value in this round");
+        let sets: BTreeSet<Vec<String>> =
+            holders.keys().filter_map(|text| Some(Value::unpack(text).ok()?.managers)).collect();
+        if holders.len() == 1 || sets.len() < 2 {
+            // Two values of one set: a manager has lost a register, and was given another value since.
+            return Ok(first.clone());
+        }
+        let ours = self.registers.managers();
+        let unknown = known.iter().filter(|known| !known.contains_key(&place.round)).count();
+        let others: BTreeSet<&String> = sets.iter().flatten().filter(|name| !ours.contains(name)).collect();
+        let needed = sets.iter().map(|set| set.len() / 2 + 1).min().unwrap_or(0);
+        let may_be_decided = |(_, held): &(&&String, &usize)| **held + unknown + others.len() >= needed;
+        let mut possible = holders.iter().filter(may_be_decided).map(|(text, _)| *text);
+        match (possible.next(), possible.next()) {
+            (Some(_), Some(_)) => {
+                let sets: Vec<String> = sets.iter().map(|set| set.join(", ")).collect();
+                let (stream, seq) = (stream.to_string(), place.seq);
+                Err(LedgerError::ManagersDiffer { stream, seq, sets: sets.join("; and with ") })
+            }
+            (only, _) => Ok(only.unwrap_or(first).clone()),
+        }
     }
 
     /// Tells the others the value of a round; how many hold it. Looks at the same time whether the stream
@@ -346,15 +405,20 @@ impl<R: WriteRegisters> Ledger<R> {
         });
         let ends = (0..all).map(|manager| async move {
             let listed = self.registers.list(manager, stream).await;
-            (manager, listed.ok().map(|all| all.iter().map(|found| found.place.seq).max()))
+            (manager, listed.ok().map(|all| End::of(all, value)))
         });
         let (held, ends) =
             tokio::join!(some(others, majority - 1, self.limits.grace), some(ends, majority, Duration::ZERO));
         if ends.len() < majority {
             return Ok(0);
         }
-        if ends.values().flatten().any(|end| *end > place.seq.saturating_add(stream.kind.kept())) {
+        if ends.values().any(|end| end.seq > place.seq.saturating_add(stream.kind.kept())) {
             return Err(LedgerError::Overtaken { stream: stream.to_string() });
+        }
+        // Since it was read, others may have changed the managers twice.
+        let others = ends.values().filter_map(|end| end.newest_other.as_ref());
+        if let Some((_, text)) = others.max_by_key(|(place, _)| *place) {
+            self.check_managers_of(stream, text)?;
         }
         Ok(1 + held.values().filter(|held| held.as_deref() == Some(value)).count())
     }
@@ -367,6 +431,22 @@ impl<R: WriteRegisters> Ledger<R> {
             seconds: self.limits.append.as_secs(),
             silent: if silent.is_empty() { silent } else { format!(": {silent}") },
         }
+    }
+}
+
+/// How far a stream has come on a manager.
+struct End {
+    /// The last place.
+    seq: u64,
+    /// The newest value that another writer has brought.
+    newest_other: Option<(Place, String)>,
+}
+
+impl End {
+    fn of(all: Vec<Found>, ours: &str) -> Self {
+        let seq = all.iter().map(|found| found.place.seq).max().unwrap_or(0);
+        let values = all.into_iter().filter_map(|found| Some((found.place, found.content?)));
+        Self { seq, newest_other: values.filter(|(_, text)| text != ours).max() }
     }
 }
 
@@ -392,4 +472,146 @@ async fn some<T>(
     // Those that are late are not missed: a majority is there.
     let _ = timeout(grace, rest).await;
     answers
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ledger::register::Kind;
+    use crate::model::{Format, Timestamp};
+
+    /// Registers of three managers, as clients see them whose inventories may name some of them only.
+    #[derive(Clone)]
+    struct Seen {
+        names: Vec<String>,
+        all: Arc<Mutex<BTreeMap<(String, Place), Content>>>,
+        /// Names that do not answer this client.
+        cut: Vec<&'static str>,
+    }
+
+    impl Seen {
+        fn new(names: &[&str]) -> Self {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            Self { names, all: Arc::default(), cut: Vec::new() }
+        }
+
+        fn with(&self, names: &[&str], cut: &[&'static str]) -> Ledger<Self> {
+            let seen = Self { all: Arc::clone(&self.all), cut: cut.to_vec(), ..Self::new(names) };
+            Ledger::new(seen, Limits { append: Duration::from_secs(2), ..Limits::default() })
+        }
+
+        fn name(&self, manager: usize) -> Result<String, Silent> {
+            let name = self.names[manager].clone();
+            if self.cut.contains(&name.as_str()) { Err(Silent("cut".into())) } else { Ok(name) }
+        }
+    }
+
+    impl ReadRegisters for Seen {
+        fn managers(&self) -> &[String] {
+            &self.names
+        }
+
+        async fn list(&self, manager: usize, _: &Stream) -> Result<Vec<Found>, Silent> {
+            let name = self.name(manager)?;
+            let all = self.all.lock().unwrap();
+            let of_manager = all.iter().filter(|((of, _), _)| *of == name);
+            Ok(of_manager
+                .map(|((_, place), content)| Found {
+                    place: *place,
+                    content: content.clone(),
+                    created: Timestamp(1),
+                })
+                .collect())
+        }
+
+        async fn stacks(&self, _: usize) -> Result<BTreeSet<StackName>, Silent> {
+            Ok(BTreeSet::new())
+        }
+
+        async fn clock(&self, _: usize) -> Result<Timestamp, Silent> {
+            Ok(Timestamp(1))
+        }
+    }
+
+    impl WriteRegisters for Seen {
+        async fn create(
+            &self,
+            manager: usize,
+            _: &Stream,
+            place: Place,
+            content: &Content,
+        ) -> Result<Content, Silent> {
+            let key = (self.name(manager)?, place);
+            Ok(self.all.lock().unwrap().entry(key).or_insert_with(|| content.clone()).clone())
+        }
+
+        async fn remove(&self, manager: usize, _: &Stream, place: Place) -> Result<(), Silent> {
+            let key = (self.name(manager)?, place);
+            self.all.lock().unwrap().remove(&key);
+            Ok(())
+        }
+    }
+
+    fn value(id: &str, managers: &[&str]) -> Value {
+        let managers = managers.iter().map(|name| (*name).to_owned()).collect();
+        Value { id: id.into(), managers, format: Format::CURRENT, data: serde_json::Value::Null }
+    }
+
+    fn lease() -> Stream {
+        Stream::new(Kind::Lease, "shop")
+    }
+
+    const OLD: [&str; 3] = ["1", "2", "3"];
+    const NEW: [&str; 2] = ["2", "3"];
+
+    #[tokio::test(start_paused = true)]
+    async fn writers_with_two_sets_of_managers_never_both_win_a_place() {
+        let all = Seen::new(&OLD);
+        // The old set decides at 1 and 3. The new one begins at its own arbiter, 2, and sees the other value at 3 only.
+        let old = all.with(&OLD, &["2"]);
+        assert_eq!(old.append(&lease(), 1, &value("a", &OLD)).await, Ok(Appended::Won));
+        let new = all.with(&NEW, &[]);
+        let error = new.append(&lease(), 1, &value("b", &NEW)).await.unwrap_err();
+        assert!(matches!(error, LedgerError::ManagersDiffer { .. }), "{error}");
+        let log = all.with(&OLD, &[]).read(&lease()).await.unwrap();
+        assert_eq!(log.entries[&1].value.id, "a", "what was won stays");
+        // Who asks all managers of both sets can tell.
+        let old = all.with(&OLD, &[]);
+        let won = Appended::Lost(value("a", &OLD));
+        assert_eq!(old.append(&lease(), 1, &value("c", &OLD)).await, Ok(won));
+        // The other way round.
+        let all = Seen::new(&OLD);
+        let new = all.with(&NEW, &[]);
+        assert_eq!(new.append(&lease(), 1, &value("b", &NEW)).await, Ok(Appended::Won));
+        let won = Appended::Lost(value("b", &NEW));
+        assert_eq!(all.with(&OLD, &[]).append(&lease(), 1, &value("a", &OLD)).await, Ok(won));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_set_after_the_other_reads_and_settles_what_is_there() {
+        let all = Seen::new(&OLD);
+        let old = all.with(&OLD, &[]);
+        assert_eq!(old.append(&lease(), 1, &value("a", &OLD)).await, Ok(Appended::Won));
+        // A writer that died after its first register.
+        let half = Some(value("b", &OLD).pack());
+        old.registers().create(0, &lease(), Place { seq: 2, round: 0 }, &half).await.unwrap();
+        let new = all.with(&NEW, &[]);
+        let log = new.read(&lease()).await.unwrap();
+        assert_eq!(log.entries[&1].value.id, "a");
+        assert_eq!(new.append(&lease(), 2, &value("c", &NEW)).await, Ok(Appended::Won));
+        assert_eq!(all.with(&OLD, &[]).read(&lease()).await.unwrap().entries[&2].value.id, "c");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_writer_whose_managers_were_changed_twice_meanwhile_is_refused() {
+        let all = Seen::new(&["1", "2", "3", "4"]);
+        let newer = all.with(&["2", "3", "4"], &[]);
+        assert_eq!(newer.append(&lease(), 1, &value("a", &["2", "3", "4"])).await, Ok(Appended::Won));
+        // It looked before that, and its majority overlaps the other one by chance only.
+        let old = all.with(&OLD, &[]);
+        let error = old.append(&lease(), 2, &value("b", &OLD)).await.unwrap_err();
+        assert!(matches!(error, LedgerError::ManagersChanged { .. }), "{error}");
+    }
 }

@@ -52,6 +52,17 @@ pub enum LedgerError {
         )
     )]
     ManagersChanged { stream: String, then: String, now: String },
+    /// Two writers with different managers have met in one place.
+    #[error("ledger: {stream} number {seq} was written with two sets of managers at once: {sets}")]
+    #[diagnostic(
+        code(stackctl::ledger::managers_differ),
+        help(
+            "two inventories of the cluster were in use at the same time, and the managers that answer do not show which \
+             write counts: stop what uses the other inventory, and run the command again with all managers of both in this \
+             one"
+        )
+    )]
+    ManagersDiffer { stream: String, seq: u64, sets: String },
     /// A write has begun, and it is not known whether it succeeded.
     #[error("ledger: {stream} number {seq} is incomplete, and no process is writing it")]
     #[diagnostic(
@@ -116,6 +127,7 @@ impl LedgerError {
             Self::NoMajority { .. } | Self::Late { .. } => true,
             Self::Overtaken { .. }
             | Self::ManagersChanged { .. }
+            | Self::ManagersDiffer { .. }
             | Self::Undecided { .. }
             | Self::Unreadable { .. }
             | Self::Newer { .. }

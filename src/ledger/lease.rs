@@ -18,7 +18,8 @@
 //! Its last requests may still be in flight for as long as the connection lives: ssh ends a connection whose
 //! other side has not answered three times in a row, five seconds apart, and with it the forwarded socket and
 //! its traffic (`ALIVE_INTERVAL_S` and `ALIVE_COUNT_MAX` in `fleet::ssh`). That is [`Terms::drain_ms`], and
-//! the next holder waits for it too. A request that an engine has accepted by then runs to its end. The holder
+//! the next holder waits for it too. The kernel would send what ssh has written again for longer than that
+//! ([`ORPHAN_MS`]), but for the connections that stackctl opens itself (`fleet::ssh::direct`). A request that an engine has accepted by then runs to its end. The holder
 //! sent it within its own TTL; container names are derived from the task, so that the next holder finds what was
 //! made and does not make it twice.
 //!
@@ -41,7 +42,6 @@
 //! The leader sends nothing to any host under its leadership: a loop that heals a stack does so under that
 //! stack's own lease, and waits for it like any other client. Should two loops think for a moment that they
 //! lead, each stack still has one writer. So no request of the last leader can be late ([`Terms::LEADER`]).
-//! stack still has one writer. So nothing of the last leader's can be late ([`Terms::LEADER`]).
 
 use serde::{Deserialize, Serialize};
 
@@ -71,7 +71,8 @@ impl Terms {
 }
 
 /// How long something may arrive that was sent over a connection which broke: Linux sends what is left in a closed
-/// socket again for about a hundred seconds (`tcp_orphan_retries`: 0.2 s, doubled up to 51.2 s), and then gives up.
+/// socket again for about a hundred seconds (`tcp_orphan_retries`: 0.2 s, doubled up to 51.2 s), and then gives up. Only for
+/// connections that are not known to be over.
 pub const ORPHAN_MS: i64 = 110_000;
 
 /// How long after the end of a grace period an engine may need for the end of a container.
@@ -233,24 +234,26 @@ pub enum Proof {
     Forgotten,
 }
 
-/// Whether a renewal that won its place shows that the lease is still that of `epoch`. A won place alone proves nothing:
-/// keepers that forgot the stream give a place to any client.
+/// Whether a renewal that won its place shows that the lease is still that of `epoch` and of the holder with this id. A won place
+/// alone proves nothing: keepers that forgot the stream give a place to any client. Nor does the epoch: keepers that came back
+/// older give the same place to another one.
 ///
 /// # Errors
 ///
 /// A note cannot be read.
-pub fn proof(log: &Log, epoch: u64) -> Result<Proof, String> {
+pub fn proof(log: &Log, epoch: u64, id: &str) -> Result<Proof, String> {
     for (&seq, entry) in log.entries.range(epoch.saturating_add(1)..) {
         if entry.value.data.is_null() {
             continue;
         }
         // Who lost a lease notices at the next place, and renews nothing behind the note that took it.
         let note = Note::deserialize(&entry.value.data).map_err(|error| format!("{seq}: {error}"))?;
-        if matches!(note, Note::Renew { epoch: other, .. } if other != epoch) {
+        let is_anothers = |other: u64, holder: &Holder| other != epoch || holder.id != id;
+        if matches!(&note, Note::Renew { epoch: other, holder, .. } if is_anothers(*other, holder)) {
             return Ok(Proof::Forgotten);
         }
     }
-    let is_ours = held(log)?.is_some_and(|held| held.epoch == epoch);
+    let is_ours = held(log)?.is_some_and(|held| held.epoch == epoch && held.holder.id == id);
     Ok(if is_ours { Proof::Ours } else { Proof::Taken })
 }
 
@@ -317,7 +320,8 @@ pub fn state(log: &Log) -> Result<State, String> {
             }
             // A renewal that comes after the lease was given back or taken over renews nothing.
             Note::Renew { holder, epoch, ttl_ms, drain_ms, stops } => {
-                let renews = state.held.as_ref().map_or(is_first, |held| held.epoch == epoch);
+                let is_same = |held: &Held| held.epoch == epoch && held.holder.id == holder.id;
+                let renews = state.held.as_ref().map_or(is_first, is_same);
                 if renews {
                     let held = Held { holder, epoch, ttl_ms, drain_ms, sign: seq, stops };
                     state = State { held: Some(held), sign: seq, ..State::default() };
@@ -467,19 +471,25 @@ mod tests {
 
     #[test]
     fn a_renewal_proves_a_lease_only_where_it_is_still_held() {
-        let of = |notes: Vec<Option<Note>>, epoch| proof(&log(1, notes), epoch).unwrap();
-        assert_eq!(of(vec![acquire("a"), renew("a", 1), None, renew("a", 1)], 1), Proof::Ours);
-        assert_eq!(of(vec![acquire("a"), renew("a", 1), acquire("b")], 1), Proof::Taken);
-        assert_eq!(of(vec![acquire("a"), release("a")], 1), Proof::Taken);
+        let of = |notes: Vec<Option<Note>>, epoch, id| proof(&log(1, notes), epoch, id).unwrap();
+        assert_eq!(of(vec![acquire("a"), renew("a", 1), None, renew("a", 1)], 1, "a"), Proof::Ours);
+        assert_eq!(of(vec![acquire("a"), renew("a", 1), acquire("b")], 1, "a"), Proof::Taken);
+        assert_eq!(of(vec![acquire("a"), release("a")], 1, "a"), Proof::Taken);
         // The stream was lost: b took the lease at the first place, and a goes on at its own.
         let lost = || vec![acquire("b"), renew("b", 1), None, renew("a", 4)];
-        assert_eq!(of(lost(), 1), Proof::Forgotten, "for b");
-        assert_eq!(of(lost(), 4), Proof::Taken, "for a, whose own note is lost");
+        assert_eq!(of(lost(), 1, "b"), Proof::Forgotten, "for b");
+        assert_eq!(of(lost(), 4, "a"), Proof::Taken, "for a, whose own note is lost");
         // The keepers came back older: b took it again where it was free, and a renewed behind that.
         let older = vec![release("x"), acquire("b"), renew("b", 2), renew("a", 1)];
-        assert_eq!(of(older, 2), Proof::Forgotten);
+        assert_eq!(of(older, 2, "b"), Proof::Forgotten);
         // Taken over in good order.
-        assert_eq!(of(vec![acquire("a"), renew("a", 1), acquire("b"), renew("b", 3)], 3), Proof::Ours);
+        assert_eq!(of(vec![acquire("a"), renew("a", 1), acquire("b"), renew("b", 3)], 3, "b"), Proof::Ours);
+        // b took it at the very place at which a had.
+        let same = || vec![acquire("b"), renew("b", 1), None, renew("a", 1)];
+        assert_eq!(of(same(), 1, "b"), Proof::Forgotten);
+        assert_eq!(of(same(), 1, "a"), Proof::Forgotten);
+        assert_eq!(of(vec![acquire("b"), renew("b", 1)], 1, "a"), Proof::Forgotten);
+        assert_eq!(of(vec![acquire("b")], 1, "a"), Proof::Taken);
     }
 
     #[test]

@@ -103,6 +103,9 @@ pub enum Outcome {
     },
     /// Failed, and waits.
     Paused,
+    /// A host went silent: what the release changed there is not known. Versions before 0.3.0 have no word for it, and
+    /// read no record of this format at all.
+    Unknown,
 }
 
 impl Outcome {
@@ -129,6 +132,7 @@ impl Outcome {
             }
             Self::NotBegun { .. } => "not begun".to_owned(),
             Self::Paused => "paused".to_owned(),
+            Self::Unknown => "unknown".to_owned(),
         }
     }
 }
@@ -324,6 +328,9 @@ mod tests {
             assert_eq!(outcome.words(), words);
             assert_eq!(Outcome::deserialize(serde_json::json!(outcome)).unwrap(), outcome);
         }
+        let unknown = Outcome::Unknown.recorded(Timestamp(5));
+        assert_eq!(unknown, serde_json::json!({"outcome": "unknown", "at": 5}));
+        assert_eq!(Outcome::deserialize(unknown).unwrap().words(), "unknown");
         let timed = Outcome::Deployed.recorded(Timestamp(5));
         assert_eq!(timed, serde_json::json!({"outcome": "deployed", "at": 5}));
         assert_eq!(Outcome::deserialize(timed).unwrap(), Outcome::Deployed);

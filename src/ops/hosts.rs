@@ -566,7 +566,8 @@ impl Driver for Hosts<'_> {
         let end = run(context, plan, options, stopped, tell).await;
         stop.disarm();
         self.run().journal = Some(journal);
-        self.run().is_uncertain |= executor.is_uncertain();
+        let is_uncertain = executor.is_uncertain().await;
+        self.run().is_uncertain |= is_uncertain;
         let changes = std::mem::take(&mut self.run().changes);
         // Before another look, which goes by it. Without the lock another process may have changed tasks since.
         if validity.is_valid() {

@@ -105,8 +105,8 @@ fn unlock_says_what_is_under_way_and_the_next_one_waits_for_it() {
     let held = cluster.expect(5, "deploy --yes shop");
     let id = held.stderr.split("unlock ").nth(1).and_then(|rest| rest.split('`').next()).expect("an id");
     let run = cluster.expect(0, &format!("unlock {id}"));
-    let told = "It still had under way, and the next command on shop waits for it:\n  stop of web.1 on h1, for up to 50 s\n";
-    assert!(run.stderr.contains(told), "{}", run.show());
+    let wanted = "It still had under way, and the next command on shop waits for it:\n  stop of web.1 on h1, for up to 50 s\n";
+    assert!(run.stderr.contains(wanted), "{}", run.show());
     child.kill().expect("it runs");
     child.wait().expect("it is gone");
     goes_back(&cluster, "40s", "deploy --yes shop");
@@ -133,4 +133,22 @@ fn usual_work_costs_no_write_more() {
         cluster.engines[0].counts().get("POST /volumes/create").copied().unwrap_or(0)
     };
     assert_eq!(writes("40s"), writes("10s") + 1, "one note for a stop that may outlast the lock");
+}
+
+#[test]
+fn a_release_whose_host_went_silent_is_remembered_as_unknown() {
+    let cluster = Hosts::new(2);
+    let on_h2 = |version: &str| {
+        let placed = WEB.replace("deploy: {", "deploy: {placement: {constraints: [node.hostname == h2]}, ");
+        cluster.stackfile(&placed.replace("GRACE", "10s").replace("1.25", version));
+    };
+    on_h2("1.25");
+    cluster.expect(0, "deploy --yes shop");
+    on_h2("1.26");
+    cluster.engines[1].with(|world| world.stop_ms = 60_000);
+    let run = cluster
+        .meanwhile(|engines| is_stopping(&engines[1]).then(|| engines[1].crash()), "deploy --yes shop");
+    assert_eq!(run.status, 6, "{}", run.show());
+    let history = cluster.expect(0, "history --format {{.Release}}:{{.Outcome}} shop").stdout;
+    assert_eq!(history, "2:unknown\n1:deployed\n");
 }

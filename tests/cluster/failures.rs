@@ -251,10 +251,12 @@ services:
     assert_eq!(ground.stackctl(&words).ends(0).actions("planned_action"), [""; 0]);
 }
 
-/// What ssh has written is the kernel's: it sends that again long after the deploy has ended.
+/// What ssh has written is the kernel's: it sends that again long after the deploy has ended. Not so where stackctl has
+/// opened the connection, which it does not if the user says how.
 #[test]
 fn what_may_still_arrive_at_a_host_keeps_the_lock() {
     let Some(ground) = Ground::new() else { return };
+    let inventory = ground.inventory_with_ssh(|config| format!("AddressFamily inet\n{config}"));
     let stack = |image: &str| {
         format!(
             "services:
@@ -268,9 +270,9 @@ fn what_may_still_arrive_at_a_host_keeps_the_lock() {
     };
     let file = ground.file("slow.yml", &stack("web:1"));
     let words = format!("deploy --yes --format json -c {file} slow");
-    ground.stackctl(&words).ends(0);
+    ground.stackctl_on(&inventory, &words).ends(0);
     ground.file("slow.yml", &stack("web:2"));
-    let mut running = ground.begin(&words);
+    let mut running = ground.begin_on(&inventory, &words);
     let stopping =
         running.line_of("action_start", |line| line["node"] == "h2" && line["verb"] == "stop task");
     assert!(stopping.is_some(), "{}", running.wait().whole());
@@ -279,11 +281,11 @@ fn what_may_still_arrive_at_a_host_keeps_the_lock() {
     ground.playground("heal h2");
     std::thread::sleep(Duration::from_millis(500));
     // On this machine the process is seen to be gone. That does not matter.
-    ground.stackctl(&words).ends(5).says(&["which ended while a host was silent"]);
-    let held = ground.stackctl(&words).ends(5).whole();
+    ground.stackctl_on(&inventory, &words).ends(5).says(&["which ended while a host was silent"]);
+    let held = ground.stackctl_on(&inventory, &words).ends(5).whole();
     let id = held.split("stackctl unlock ").nth(1).and_then(|rest| rest.split(['`', ' ', '"']).next());
-    ground.stackctl(&format!("unlock {}", id.expect("an id"))).ends(0);
-    ground.stackctl(&words).ends(0);
+    ground.stackctl_on(&inventory, &format!("unlock {}", id.expect("an id"))).ends(0);
+    ground.stackctl_on(&inventory, &words).ends(0);
 }
 
 /// The engine goes on with a stop whose client was killed, and shows the task as running for its whole grace.
@@ -316,4 +318,75 @@ fn after_a_kill_the_way_back_leads_to_a_task_that_stays() {
     std::thread::sleep(Duration::from_secs(45));
     ground.assert_is("slow", &["slow.1"]);
     assert_eq!(ground.stackctl(&words).ends(0).actions("planned_action"), [""; 0]);
+}
+
+/// Eight tasks of one host, each needs a while to stop.
+fn eight(image: &str) -> String {
+    format!(
+        "services:
+  slow:
+    image: {image}
+    command: [sh, -c, \"trap '' TERM; while :; do sleep 1; done\"]
+    stop_grace_period: 5s
+    deploy:
+      replicas: 8
+      placement: {{constraints: [node.hostname == h2]}}
+      update_config: {{parallelism: 0, monitor: 500ms, order: stop-first}}
+"
+    )
+}
+
+/// Until its eight stops have begun.
+fn begin_to_stop(ground: &Ground, words: &str) -> crate::ground::Running {
+    let mut running = ground.begin(words);
+    for _ in 0..8 {
+        let stopping = running.line_of("action_start", |line| line["verb"] == "stop task");
+        assert!(stopping.is_some(), "a stop");
+    }
+    running
+}
+
+/// All of it runs, and does so a minute later: nothing comes late.
+fn stays(ground: &Ground, words: &str) {
+    ground.stackctl(words).ends(0);
+    let slots = ["slow.1", "slow.2", "slow.3", "slow.4", "slow.5", "slow.6", "slow.7", "slow.8"];
+    ground.assert_is("slow", &slots);
+    std::thread::sleep(Duration::from_secs(60));
+    ground.assert_is("slow", &slots);
+    assert_eq!(ground.stackctl(words).ends(0).actions("planned_action"), [""; 0]);
+}
+
+/// A dead link ends the connection with all that is in it, so that the lock is free at once.
+#[test]
+fn a_connection_that_died_takes_along_what_was_in_it() {
+    let Some(ground) = Ground::new() else { return };
+    let file = ground.file("slow.yml", &eight("web:1"));
+    let words = format!("deploy --yes --format json -c {file} slow");
+    ground.stackctl(&words).ends(0);
+    ground.file("slow.yml", &eight("web:2"));
+    let running = begin_to_stop(&ground, &words);
+    ground.playground("cut h2");
+    running.wait().ends(6).says(&["h2"]);
+    ground.playground("heal h2");
+    std::thread::sleep(Duration::from_millis(500));
+    ground.file("slow.yml", &eight("web:1"));
+    stays(&ground, &words);
+}
+
+/// The ssh of a program that was killed lives on, with what was to go to a host that is cut off.
+#[test]
+fn the_connections_of_a_killed_program_are_ended_by_the_next_one() {
+    let Some(ground) = Ground::new() else { return };
+    let file = ground.file("slow.yml", &eight("web:1"));
+    let words = format!("deploy --yes --format json -c {file} slow");
+    ground.stackctl(&words).ends(0);
+    ground.file("slow.yml", &eight("web:2"));
+    let running = begin_to_stop(&ground, &words);
+    ground.playground("cut h2");
+    running.kill();
+    ground.stackctl("ps slow");
+    ground.playground("heal h2");
+    std::thread::sleep(Duration::from_millis(500));
+    ground.file("slow.yml", &eight("web:1"));
+    stays(&ground, &words);
 }

@@ -45,6 +45,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["ledger"],
+        "managers_differ",
+        "two inventories of the cluster are in use at once",
+        "Two processes whose inventories name different managers wrote into one place of the records at the same time. The managers that answer do not show which of the two counts, so stackctl believes neither.",
+        "Stop what uses the other inventory, and run the command again with all managers of both in one inventory.",
+        concat!("hosts:\n", "  h1: {address: \"ssh://root@10.0.0.1\", role: manager}"),
+    ),
+    row(
+        &["ledger"],
         "unreadable",
         "an invalid record",
         "A record of the ledger is cut off, damaged, or written by another program. stackctl changes nothing while it cannot read the records of a stack.",

@@ -31,7 +31,8 @@ pub(super) fn of_release<P: Plannable>(
             // outcome that calls for another try, a loop would fill the history.
             Ending::NotPrepared => Outcome::RolledBack { to: ran_before(before), services: None },
             Ending::HostSilent if resumes => return None,
-            Ending::HostSilent => Outcome::Failed,
+            // It may be as wanted, and it may not.
+            Ending::HostSilent => Outcome::Unknown,
         },
         End::TimedOut(_) | End::Interrupted if resumes => return None,
         End::TimedOut(_) | End::Interrupted => Outcome::Interrupted,

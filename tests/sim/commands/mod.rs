@@ -99,6 +99,7 @@ fn world(seed: u64, profile: &Profile, luck: Luck) -> Net {
         ahead: BTreeMap::new(),
         trouble: profile.trouble,
         given_up_ms: if profile.is_direct { SILENCE_MS } else { GIVEN_UP_MS },
+        ended: BTreeMap::new(),
         traps: Vec::new(),
         rules: Rules::new(profile.forgets),
         failed: None,
@@ -184,7 +185,7 @@ async fn story(seed: u64) -> (Vec<String>, u32) {
 }
 
 fn run(seed: u64) -> (Vec<String>, u32) {
-    user::nobody_is_gone();
+    user::forget_the_gone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime.expect("a runtime"), story(seed))

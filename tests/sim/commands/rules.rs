@@ -137,7 +137,7 @@ impl Rules {
     pub fn lasts(world: &mut World) {
         let now = world.now();
         if world.rules.claims.is_empty() {
-            world.fail("nobody has the last word");
+            world.fail("no command has the last word");
         }
         if world.rules.claims.values().any(|claim| now - claim.since < MINUTE_MS) {
             world.fail("the last word is younger than a minute");

@@ -33,7 +33,7 @@ thread_local! {
     static GONE: RefCell<BTreeSet<(String, u32)>> = const { RefCell::new(BTreeSet::new()) };
 }
 
-pub fn nobody_is_gone() {
+pub fn forget_the_gone() {
     GONE.with_borrow_mut(BTreeSet::clear);
 }
 

@@ -22,8 +22,7 @@ pub mod events {
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::ready;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -168,7 +167,8 @@ pub struct Executor {
     fleet: Fleet,
     stack: StackName,
     fence: Option<Fence>,
-    unanswered: Arc<AtomicUsize>,
+    /// Changes that were sent and not answered, by host.
+    unanswered: Arc<Mutex<Vec<NodeName>>>,
 }
 
 fn silent() -> Outcome {
@@ -185,8 +185,10 @@ impl Executor {
         Self { fence: Some(fence), ..self }
     }
 
-    pub fn is_uncertain(&self) -> bool {
-        self.unanswered.load(Ordering::SeqCst) > 0
+    /// As the fleet's own: connections of which something was not answered are ended, where they can be.
+    pub async fn is_uncertain(&self) -> bool {
+        let unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        !unanswered.is_empty() && !self.fleet.net.ends(self.fleet.process, &unanswered)
     }
 
     /// As the fleet's own: a turn of the host, a connection, the request, and once more if the connection breaks.
@@ -200,14 +202,16 @@ impl Executor {
         }
         let is_pull = action.what.is_pull();
         if !is_pull {
-            self.unanswered.fetch_add(1, Ordering::SeqCst);
+            self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).push(node.clone());
         }
         let mut answer = self.sent(action).await;
         if matches!(answer, Err(Broken::Lost)) && net.connects(process, node).await {
             answer = self.sent(action).await;
         }
         if !is_pull && matches!(answer, Ok(_) | Err(Broken::Fenced)) {
-            self.unanswered.fetch_sub(1, Ordering::SeqCst);
+            let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+            let at = unanswered.iter().position(|of| of == node).expect("it is among them");
+            unanswered.remove(at);
         }
         answer.unwrap_or_else(|_| silent())
     }

@@ -87,6 +87,8 @@ pub struct World {
     pub trouble: Trouble,
     /// How long what was sent may be on its way.
     pub given_up_ms: i64,
+    /// When a process ended its connection to a host, with all that was in its queue.
+    pub ended: BTreeMap<(usize, NodeName), i64>,
     pub traps: Vec<Trap>,
     pub rules: Rules,
     pub failed: Option<String>,
@@ -269,7 +271,7 @@ impl Net {
             }
             let result = act(way.net.clone()).await;
             if way.returns().await {
-                let _nobody_may_wait = answer.send(result);
+                let _may_be_unheard = answer.send(result);
             }
         });
         let dies = async {
@@ -314,6 +316,16 @@ impl Net {
                 Sprung::Cut(..) => {}
             }
         }
+    }
+
+    /// Throws away what is in the queues of connections; false where they are not the process's own.
+    pub fn ends(&self, process: usize, nodes: &[NodeName]) -> bool {
+        let world = &mut *lock(self);
+        let (now, is_direct) = (world.now(), world.given_up_ms < GIVEN_UP_MS);
+        if is_direct {
+            world.ended.extend(nodes.iter().map(|node| ((process, node.clone()), now)));
+        }
+        is_direct
     }
 
     /// A way is cut for a while.
@@ -367,7 +379,8 @@ impl Way {
         let late = world.now() - self.sent;
         // ssh's farewell lies behind few requests: sshd then drops them.
         let is_dropped = late > SILENCE_MS && world.luck.once_in(4);
-        late < world.given_up_ms && !is_dropped
+        let ended = world.ended.get(&(self.process, self.node.clone())).copied();
+        late < world.given_up_ms && !is_dropped && ended.is_none_or(|at| self.sent > at)
     }
 
     fn is_given_up(&self) -> bool {
