@@ -172,7 +172,7 @@ impl Board {
         self.stacks[stack].cut_short = Some((Instant::now(), how.to_owned()));
     }
 
-    /// Why something may be otherwise than said, as far as that can be told from here.
+    /// Why something may be otherwise than said, as far as that is known here.
     pub fn cause(&self, stack: usize, grace_s: u64) -> String {
         match &self.stacks[stack].cut_short {
             Some((at, how))

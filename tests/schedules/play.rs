@@ -25,7 +25,7 @@ const SECOND_LOOK: Duration = Duration::from_secs(4);
 pub struct Play<'p> {
     pub schedule: &'p Schedule,
     pub hosts: &'p Hosts,
-    /// The program, which nobody compiles meanwhile.
+    /// A copy of the program: what is compiled meanwhile is not tried.
     pub program: &'p Path,
     /// For files of this play.
     pub room: PathBuf,
