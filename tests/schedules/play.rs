@@ -215,10 +215,11 @@ impl<'p> Play<'p> {
     /// Whether it is so; `None` if a later command began meanwhile.
     fn compare(&self, due: &Due, when: &str) -> Option<bool> {
         let shape = &self.schedule.shapes[due.stack];
+        let since = due.at - STAYS;
         let look = || {
-            let may_miss = self.board().may_miss();
+            let may_miss = self.board().may_miss(since);
             let seen = self.hosts.look(shape.name);
-            let may_miss = may_miss || !seen.silent.is_empty() || self.board().may_miss();
+            let may_miss = may_miss || !seen.silent.is_empty() || self.board().may_miss(since);
             let faults = due.claim.faults(&seen, &self.hosts.names, may_miss);
             (self.board().stacks[due.stack].epoch == due.epoch).then_some((seen, faults))
         };
