@@ -103,9 +103,10 @@ impl Board {
         self.exceptions.push(Exception { cause, text });
     }
 
-    /// Whether a host lost its tasks by a fault a moment ago.
-    pub fn may_miss(&self) -> bool {
-        self.lost.values().any(|until| until.is_none_or(|until| Instant::now() < until))
+    /// Whether a host lost tasks by a fault after a command ended, or just before. An engine that was killed ends
+    /// what ran when it starts again, and takes that for stopped by hand: only a later command brings it back.
+    pub fn may_miss(&self, since: Instant) -> bool {
+        self.lost.values().any(|until| until.is_none_or(|until| since < until))
     }
 
     /// The tasks of a host ended by a fault, or the fault is over.
@@ -172,7 +173,7 @@ impl Board {
         self.stacks[stack].cut_short = Some((Instant::now(), how.to_owned()));
     }
 
-    /// Why something may be otherwise than said, as far as that can be told from here.
+    /// Why something may be otherwise than said, as far as that is known here.
     pub fn cause(&self, stack: usize, grace_s: u64) -> String {
         match &self.stacks[stack].cut_short {
             Some((at, how))

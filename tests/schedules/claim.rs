@@ -62,7 +62,7 @@ impl Claim {
 pub fn line(one: &Container) -> String {
     format!(
         "{} {} ({}) {} {} mark {}: {}",
-        one.host, one.name, one.id, one.state, one.image, one.mark, one.told
+        one.host, one.name, one.id, one.state, one.image, one.mark, one.times
     )
 }
 

@@ -31,7 +31,7 @@ pub struct Container {
     pub image: String,
     pub mark: String,
     /// Status and times, for people.
-    pub told: String,
+    pub times: String,
     pub exit: i64,
 }
 
@@ -194,7 +194,7 @@ fn container(host: &str, inspect: &Value) -> Container {
         state: text(&state["Status"]),
         image: text(&inspect["Config"]["Image"]),
         mark: mark.unwrap_or_default(),
-        told: format!("exit {exit}, from {} to {}", text(&state["StartedAt"]), text(&state["FinishedAt"])),
+        times: format!("exit {exit}, from {} to {}", text(&state["StartedAt"]), text(&state["FinishedAt"])),
         exit,
     }
 }

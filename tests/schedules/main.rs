@@ -221,7 +221,7 @@ fn what_is_otherwise_than_said_is_seen() {
         state: state.to_owned(),
         image: if service == "job" { "busybox:1" } else { "web:1" }.to_owned(),
         mark: mark.to_string(),
-        told: String::new(),
+        times: String::new(),
         exit: 0,
     };
     let service = |kind, replicas| Service { kind, mark: 7, image: 1, replicas };

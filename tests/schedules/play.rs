@@ -25,7 +25,7 @@ const SECOND_LOOK: Duration = Duration::from_secs(4);
 pub struct Play<'p> {
     pub schedule: &'p Schedule,
     pub hosts: &'p Hosts,
-    /// The program, which nobody compiles meanwhile.
+    /// A copy of the program: what is compiled meanwhile is not tried.
     pub program: &'p Path,
     /// For files of this play.
     pub room: PathBuf,
@@ -215,10 +215,11 @@ impl<'p> Play<'p> {
     /// Whether it is so; `None` if a later command began meanwhile.
     fn compare(&self, due: &Due, when: &str) -> Option<bool> {
         let shape = &self.schedule.shapes[due.stack];
+        let since = due.at - STAYS;
         let look = || {
-            let may_miss = self.board().may_miss();
+            let may_miss = self.board().may_miss(since);
             let seen = self.hosts.look(shape.name);
-            let may_miss = may_miss || !seen.silent.is_empty() || self.board().may_miss();
+            let may_miss = may_miss || !seen.silent.is_empty() || self.board().may_miss(since);
             let faults = due.claim.faults(&seen, &self.hosts.names, may_miss);
             (self.board().stacks[due.stack].epoch == due.epoch).then_some((seen, faults))
         };

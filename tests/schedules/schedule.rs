@@ -12,7 +12,8 @@ pub struct Chance(SplitMix64);
 impl Chance {
     /// Seeds next to each other have nothing in common.
     pub fn new(seed: u64) -> Self {
-        Self(SplitMix64(seed.wrapping_mul(SplitMix64::GOLDEN)))
+        // Multiples of the increment would be the same numbers, a place further on.
+        Self(SplitMix64(SplitMix64(seed).next()))
     }
 
     /// A number below another one.
@@ -74,6 +75,13 @@ pub enum End {
     Kill(u64),
     /// SIGSTOP after so many ms, SIGCONT after so many more.
     Freeze(u64, u64),
+}
+
+impl End {
+    /// Whether the command is cut short.
+    fn is_early(self) -> bool {
+        !matches!(self, Self::Own | Self::Freeze(..))
+    }
 }
 
 /// One command of a user.
@@ -218,9 +226,22 @@ fn steps(user: usize, shapes: &[Shape; 2], marks: &mut u64, chance: &mut Chance)
     let mut all = vec![own];
     for _ in 0..chance.within(3, 5) {
         let stack = if chance.is(70) { user } else { 1 - user };
-        all.push(step(stack, &mut files[stack], marks, chance));
+        let before = files[stack].clone();
+        let next = step(stack, &mut files[stack], marks, chance);
+        let goes_back = next.end.is_early() && chance.is(60);
+        all.push(next);
+        if goes_back {
+            all.push(back(stack, &before, chance));
+            files[stack] = before;
+        }
     }
     all
+}
+
+/// A user who cuts an update short often goes back to the version before at once, whose tasks are just being stopped.
+fn back(stack: usize, before: &Wanted, chance: &mut Chance) -> Step {
+    let verb = if chance.is(70) { Verb::Deploy(before.clone()) } else { Verb::Rollback(Some(0)) };
+    Step { pause_ms: chance.within(0, 1_500), stack, verb, lock_s: Some(100), end: End::Own }
 }
 
 fn step(stack: usize, file: &mut Wanted, marks: &mut u64, chance: &mut Chance) -> Step {
@@ -248,11 +269,11 @@ fn step(stack: usize, file: &mut Wanted, marks: &mut u64, chance: &mut Chance) -
     let when = chance.within(300, 6_000);
     let more = chance.within(200, 3_000);
     let end = match chance.below(100) {
-        0..=5 => End::Timeout(chance.within(2, 6)),
-        6..=11 => End::Interrupt(when, None),
-        12..=16 => End::Interrupt(when, Some(more)),
-        17..=22 => End::Kill(when),
-        23..=27 => End::Freeze(when, chance.one(&[2_000, 6_000, 38_000])),
+        0..=6 => End::Timeout(chance.within(2, 6)),
+        7..=13 => End::Interrupt(when, None),
+        14..=20 => End::Interrupt(when, Some(more)),
+        21..=28 => End::Kill(when),
+        29..=33 => End::Freeze(when, chance.one(&[2_000, 6_000, 38_000])),
         _ => End::Own,
     };
     Step { pause_ms, stack, verb, lock_s, end }
