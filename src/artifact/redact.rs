@@ -118,7 +118,7 @@ pub fn masked_stack(cluster: &ClusterName, spec: &StackSpec, key: &MarkKey) -> S
     for (key, config) in configs {
         all(&format!("configs {key} labels"), &mut config.labels);
         config.digest = salt.mark(&format!("configs {key}"), &config.digest);
-        config.content = Arc::default();
+        config.content = None;
     }
     for (key, secret) in secrets {
         all(&format!("secrets {key} labels"), &mut secret.labels);

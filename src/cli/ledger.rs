@@ -160,6 +160,7 @@ fn migrate(args: &Migrate, context: &Context) -> Result<Exit, Failure> {
         let verb = format!("ledger migrate {} {}", args.from, args.to);
         let copy = ops::migrate(&from, &to, &Actor::of(cluster), verb, warn_unended(&context.ui)).await?;
         context.ui.say(&format!("{} in {}, and verified.", sum(&copy), args.to));
+        warn_missing(&copy, context);
         context.ui.say(&format!(
             "Now set `ledger:` in the inventory to the new place. Do not use {} any more; its records are still there.",
             args.from
@@ -177,6 +178,7 @@ fn backup(args: &Backup, context: &Context) -> Result<Exit, Failure> {
         };
         write(&args.file, &backup.text).map_err(bad)?;
         context.ui.say(&format!("{} in {}.", sum(&backup.archive), args.file.display()));
+        warn_missing(&backup.archive, context);
         Ok(Exit::Done)
     })
 }
@@ -196,6 +198,15 @@ fn restore(args: &Restore, context: &Context) -> Result<Exit, Failure> {
         context.ui.say(&format!("{} in the ledger, as of {}.", sum(&saved.archive), saved.head.at));
         Ok(Exit::Done)
     })
+}
+
+/// All the rest is there.
+fn warn_missing(all: &Archive, context: &Context) {
+    for (stack, why) in all.missing() {
+        context.ui.warn(&format!(
+            "a content of a config of stack {stack} could not be read and is not copied: {why}"
+        ));
+    }
 }
 
 fn sum(all: &Archive) -> String {

@@ -15,6 +15,7 @@ pub mod completions;
 pub mod config;
 pub mod deploy;
 pub mod diff;
+pub mod doctor;
 mod edit;
 pub mod events;
 pub mod exec;
@@ -201,6 +202,13 @@ pub enum Command {
     /// Force-release a stale deploy lock
     #[command(after_help = examples(unlock::EXAMPLES))]
     Unlock(unlock::Unlock),
+    /// Check that hosts, records and rights are in order
+    ///
+    /// Looks at connections, clocks, disks, managers, all records and contents, leftovers, and the modes of files
+    /// here; says for each whether it is ok, a warning or a fault, and what to do. Changes nothing. Exits with 1 if
+    /// there is a fault, such as a host that does not answer.
+    #[command(after_help = examples(doctor::EXAMPLES))]
+    Doctor(doctor::Doctor),
     /// Move, back up and restore the cluster's records
     #[command(after_help = examples(ledger::EXAMPLES))]
     Ledger(ledger::LedgerArgs),
@@ -350,6 +358,7 @@ fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Suspend(args) => suspend::suspend(&args, context),
         Command::Resume(args) => suspend::resume(&args, context),
         Command::Unlock(args) => unlock::run(&args, context),
+        Command::Doctor(args) => doctor::run(&args, context),
         Command::Ledger(args) => ledger::run(&args, context),
         Command::Ls(args) => ls::run(&args, context),
         Command::Status(args) => status::run(&args, context),

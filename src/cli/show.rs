@@ -1,5 +1,7 @@
 //! `stackctl show`: shows the contents of a release, or the details of another operation.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
@@ -67,11 +69,12 @@ pub(super) fn run(args: &Show, context: &Context) -> Result<Exit, Failure> {
             Shown::Release(name) => name,
             Shown::Operation(id) => return operation(args, context, cluster, id).await,
         };
-        let mut history = cluster.remembered(&name.stack).await?.history;
+        let mut remembered = cluster.remembered(&name.stack).await?;
+        let history = &mut remembered.history;
         if let Some(then) = &args.at {
-            time_arg::until(cluster, &name.stack, then, &mut history).await?;
+            time_arg::until(cluster, &name.stack, then, history).await?;
         }
-        let (at, release, outcome) = find_named(&context.ui, name, &history)?;
+        let (at, release, outcome) = find_named(&context.ui, name, &remembered.history)?;
         if args.at.is_some() {
             let how = outcome.map_or_else(|| "unfinished".to_owned(), Outcome::words);
             context.ui.say(&format!(
@@ -83,6 +86,12 @@ pub(super) fn run(args: &Show, context: &Context) -> Result<Exit, Failure> {
             Format::Yaml => context.ui.data(&yaml(release)),
             Format::Json => {
                 let mut value = json!(release);
+                let contents = remembered.contents(&cluster.ledger, &release.spec).await?;
+                for (key, config) in &release.spec.configs {
+                    if let Some(bytes) = config.content.as_ref().or_else(|| contents.get(&config.digest)) {
+                        value["contents"][key] = json!(STANDARD.encode(bytes));
+                    }
+                }
                 value["release"] = json!(at);
                 value["outcome"] = outcome.map_or(Value::Null, |one| json!(one)["outcome"].clone());
                 context.ui.data(&(json_lines(&value) + "\n"));

@@ -1,10 +1,18 @@
 //! Releases in a ledger, read and written.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::ledger::contents::{self, ContentRef};
 use crate::ledger::nodes;
 use crate::ledger::payload::value;
-use crate::ledger::release::{History, Outcome, Release, outcomes, releases};
+use crate::ledger::release::{Content, History, Outcome, RECORD_MAX, Release, kept_from, outcomes, releases};
 use crate::ledger::{Appended, Ledger, LedgerError, Log, ReadRegisters, WriteRegisters};
-use crate::model::{StackName, StackSpec, Timestamp};
+use crate::model::ids::sha256_hex;
+use crate::model::{MarkKey, StackName, StackSpec, Timestamp};
 
 /// The releases of a stack, and the streams they come from: releases, and how they ended.
 pub async fn history<R: ReadRegisters>(
@@ -21,6 +29,21 @@ pub async fn history<R: ReadRegisters>(
         detail,
     })?;
     Ok((history, releases, outcomes))
+}
+
+/// Contents of configs, by their digests.
+pub type Contents = BTreeMap<String, Arc<[u8]>>;
+
+const NOT_NAMED: &str = "no release that is kept names it";
+
+/// A release that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Begun {
+    pub number: u64,
+    /// Releases with a lower number no longer count.
+    kept_from: u64,
+    /// Whether there are contents to look after.
+    has_contents: bool,
 }
 
 /// What is recorded of a stack, and the streams it comes from.
@@ -47,38 +70,129 @@ impl Remembered {
         self.history.current().is_ok_and(|current| current.spec == *spec)
     }
 
-    /// Writes a release; returns its number.
+    /// Reads the contents that a spec of an older release lacks, by their digests.
+    ///
+    /// # Errors
+    ///
+    /// One cannot be read, or is not what it was.
+    pub async fn contents(
+        &self,
+        ledger: &Ledger<impl ReadRegisters>,
+        spec: &StackSpec,
+    ) -> Result<Contents, LedgerError> {
+        let mut all = Contents::new();
+        for (key, config) in &spec.configs {
+            if config.external || config.content.is_some() || all.contains_key(&config.digest) {
+                continue;
+            }
+            let bytes = self.content(ledger, &spec.name, &config.digest).await;
+            let bad = |why| LedgerError::NoContent { stack: spec.name.to_string(), config: key.clone(), why };
+            all.insert(config.digest.clone(), bytes.map_err(bad)?);
+        }
+        Ok(all)
+    }
+
+    async fn content(
+        &self,
+        ledger: &Ledger<impl ReadRegisters>,
+        stack: &StackName,
+        digest: &str,
+    ) -> Result<Arc<[u8]>, String> {
+        let bytes = match self.history.content(digest).ok_or(NOT_NAMED)? {
+            Content::Apart(content) => contents::get(ledger, stack, content).await?,
+            Content::Within(text) => STANDARD.decode(text).map_err(|error| error.to_string())?,
+        };
+        if sha256_hex(&bytes) != digest {
+            return Err("what is there is another content".to_owned());
+        }
+        Ok(bytes.into())
+    }
+
+    /// Writes a release, and before it the contents that it names. Those that its spec lacks are `read`, as far as they
+    /// were needed. The key is that of the cluster's marks.
     pub async fn begin(
         &self,
         ledger: &Ledger<impl WriteRegisters>,
-        release: &Release,
-    ) -> Result<u64, LedgerError> {
-        let stream = releases(&release.spec.name);
+        mut release: Release,
+        key: &MarkKey,
+        read: &Contents,
+    ) -> Result<Begun, LedgerError> {
+        let stack = release.spec.name.clone();
+        let stream = releases(&stack);
         self.releases.check_write(&stream)?;
-        self.outcomes.check_write(&outcomes(&release.spec.name))?;
-        let ours = value(ledger.registers(), serde_json::json!(release));
+        self.outcomes.check_write(&outcomes(&stack))?;
+        let new = self.name_contents(&mut release, key, read)?;
+        let mut ours = value(ledger.registers(), serde_json::json!(release));
+        let record = ours.pack().len() as u64;
+        let too_large =
+            |what, bytes, max| LedgerError::TooLarge { stack: stack.to_string(), what, bytes, max };
+        if record > RECORD_MAX {
+            return Err(too_large("records", record, RECORD_MAX));
+        }
+        let bytes = new.keys().map(|content| content.bytes).sum();
+        if bytes > contents::RELEASE_MAX {
+            return Err(too_large("contents", bytes, contents::RELEASE_MAX));
+        }
+        release.kept_from = kept_from(&self.releases, &release, record);
+        ours.data = serde_json::json!(release);
+        let new = new.iter().map(|(content, bytes)| (content.clone(), &**bytes)).collect();
+        contents::put(ledger, &stack, &new).await?;
         let mut number = self.releases.undecided.first().copied().unwrap_or_else(|| self.releases.next());
         while ledger.append(&stream, number, &ours).await? != Appended::Won {
             number += 1;
         }
-        Ok(number)
+        // A process that removed one of them before the release was there to name it had taken our lock.
+        contents::put(ledger, &stack, &new).await?;
+        let has_contents = !release.contents.is_empty() || self.history.has_contents_apart();
+        Ok(Begun { number, kept_from: release.kept_from, has_contents })
     }
 
-    /// Writes how a release ended, and trims the streams.
+    /// Has a release name its contents; those that are at hand.
+    fn name_contents(
+        &self,
+        release: &mut Release,
+        key: &MarkKey,
+        read: &Contents,
+    ) -> Result<BTreeMap<ContentRef, Arc<[u8]>>, LedgerError> {
+        let (key, stack) = (key.derive("contents"), &release.spec.name);
+        let mut new = BTreeMap::new();
+        for (name, config) in release.spec.configs.iter().filter(|(_, config)| !config.external) {
+            let content = match config.content.as_ref().or_else(|| read.get(&config.digest)) {
+                Some(bytes) => {
+                    let content = ContentRef::of(&key, stack, bytes);
+                    new.insert(content.clone(), Arc::clone(bytes));
+                    Content::Apart(content)
+                }
+                None => self.history.content(&config.digest).cloned().ok_or_else(|| {
+                    let (stack, config) = (stack.to_string(), name.clone());
+                    LedgerError::NoContent { stack, config, why: NOT_NAMED.to_owned() }
+                })?,
+            };
+            release.contents.insert(name.clone(), content);
+        }
+        Ok(new)
+    }
+
+    /// Writes how a release ended, trims the streams, and removes contents that are no longer named. `may` says whether
+    /// the lock is still held.
     pub async fn end(
         &self,
         ledger: &Ledger<impl WriteRegisters>,
         stack: &StackName,
-        number: u64,
-        at: Timestamp,
-        outcome: &Outcome,
+        begun: &Begun,
+        (at, outcome): (Timestamp, &Outcome),
+        may: impl Fn() -> bool,
     ) -> Result<(), LedgerError> {
         let ours = value(ledger.registers(), outcome.recorded(at));
-        ledger.append(&outcomes(stack), number, &ours).await?;
+        ledger.append(&outcomes(stack), begun.number, &ours).await?;
         let of_stack = async {
             for (stream, log) in [(releases(stack), &self.releases), (outcomes(stack), &self.outcomes)] {
                 ledger.replicate(&stream, log).await;
-                ledger.trim(&stream, log).await;
+                ledger.trim_before(&stream, log, begun.kept_from).await;
+            }
+            if begun.has_contents {
+                // What cannot be removed now is removed after the next release.
+                let _is_left_for_later = contents::tidy(ledger, stack, may).await;
             }
         };
         // Node records may stay unwritten for months: so each deploy copies them to new managers.
@@ -89,5 +203,258 @@ impl Remembered {
         };
         tokio::join!(of_stack, of_nodes);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::ledger::Place;
+    use crate::ledger::release::{RECORDS_MAX, Release};
+    use crate::ledger::testing::Memory;
+    use crate::model::spec::ConfigSpec;
+
+    fn shop() -> StackName {
+        StackName::unchecked("shop")
+    }
+
+    fn key() -> MarkKey {
+        MarkKey::new([7; 32])
+    }
+
+    fn spec(contents: &[(&str, Vec<u8>)]) -> StackSpec {
+        let mut spec = StackSpec::empty(shop());
+        for (key, bytes) in contents {
+            let config = ConfigSpec {
+                name: format!("shop_{key}"),
+                external: false,
+                digest: sha256_hex(bytes),
+                content: Some(Arc::from(&bytes[..])),
+                labels: BTreeMap::new(),
+                template_driver: None,
+            };
+            spec.configs.insert((*key).to_owned(), config);
+        }
+        spec
+    }
+
+    fn without_contents(mut spec: StackSpec) -> StackSpec {
+        spec.configs.values_mut().for_each(|config| config.content = None);
+        spec
+    }
+
+    fn draft(spec: StackSpec) -> Release {
+        Release::of(spec, "deploy".into(), "ann@mill".into(), Timestamp(5))
+    }
+
+    async fn deploy(memory: &Memory, spec: StackSpec, read: &Contents) -> Result<u64, LedgerError> {
+        let ledger = memory.ledger();
+        let before = remembered(&ledger, &shop()).await?;
+        let begun = before.begin(&ledger, draft(spec), &key(), read).await?;
+        before.end(&ledger, &shop(), &begun, (Timestamp(6), &Outcome::Deployed), || true).await?;
+        Ok(begun.number)
+    }
+
+    /// Bytes of contents that are on a manager.
+    fn stored(memory: &Memory) -> usize {
+        let world = memory.world();
+        let of_chunks =
+            world.registers.iter().filter(|((at, of, _), _)| *at == 0 && of.starts_with("chunks/"));
+        of_chunks.filter_map(|(_, content)| content.as_ref()).map(String::len).sum()
+    }
+
+    #[tokio::test]
+    async fn contents_are_written_once_and_read_only_where_they_are_asked_for() {
+        let memory = Memory::new(3);
+        let one = spec(&[("page", b"one".to_vec()), ("same", b"one".to_vec())]);
+        deploy(&memory, one.clone(), &Contents::new()).await.unwrap();
+        let after_one = stored(&memory);
+        let mut two = one.clone();
+        two.configs.remove("same");
+        deploy(&memory, two, &Contents::new()).await.unwrap();
+        assert_eq!(stored(&memory), after_one);
+        memory.world().calls.clear();
+        let ledger = memory.ledger();
+        let found = remembered(&ledger, &shop()).await.unwrap();
+        assert!(memory.world().calls.iter().all(|call| !call.contains("chunks")), "a list of releases");
+        assert_eq!(found.history.releases[&1].0.spec, one, "equal by their digests");
+        assert_eq!(found.history.releases[&1].0.spec, without_contents(one.clone()));
+        let read = found.contents(&ledger, &found.history.releases[&1].0.spec).await.unwrap();
+        assert_eq!(read.into_iter().collect::<Vec<_>>(), [(sha256_hex(b"one"), Arc::from(&b"one"[..]))]);
+    }
+
+    #[tokio::test]
+    async fn an_older_release_is_written_again_with_or_without_its_contents() {
+        let memory = Memory::new(3);
+        let one = spec(&[("page", b"one".to_vec())]);
+        deploy(&memory, one.clone(), &Contents::new()).await.unwrap();
+        // A plan that does nothing needs no contents, and its release names them all the same.
+        deploy(&memory, without_contents(one.clone()), &Contents::new()).await.unwrap();
+        let ledger = memory.ledger();
+        let found = remembered(&ledger, &shop()).await.unwrap();
+        assert_eq!(found.history.releases[&1].0.contents, found.history.releases[&2].0.contents);
+        let unknown = without_contents(spec(&[("page", b"two".to_vec())]));
+        let error = deploy(&memory, unknown, &Contents::new()).await.unwrap_err();
+        assert!(matches!(&error, LedgerError::NoContent { config, .. } if config == "page"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_is_there_and_is_another_content_is_refused() {
+        let memory = Memory::new(3);
+        let mut one = spec(&[("page", b"one".to_vec())]);
+        deploy(&memory, one.clone(), &Contents::new()).await.unwrap();
+        let ledger = memory.ledger();
+        let mut found = remembered(&ledger, &shop()).await.unwrap();
+        for spec in [&mut one, &mut found.history.releases.get_mut(&1).unwrap().0.spec] {
+            spec.configs.get_mut("page").unwrap().digest = sha256_hex(b"two");
+        }
+        let error = found.contents(&ledger, &without_contents(one)).await.unwrap_err().to_string();
+        assert!(
+            error.contains("config `page` of stack shop") && error.contains("another content"),
+            "{error}"
+        );
+    }
+
+    /// A writer, and at each of its writes a collector: of the stack's next holder up to the release itself, and of
+    /// another stack with the same content.
+    #[tokio::test]
+    async fn a_collector_takes_nothing_from_a_release_that_is_being_written() {
+        let content = vec![7; 300 << 10];
+        let one = spec(&[("page", content.clone())]);
+        let mut write = 1;
+        loop {
+            let memory = Memory::new(3);
+            deploy(&memory, spec(&[("page", b"before".to_vec())]), &Contents::new()).await.unwrap();
+            let (was_there, others) = (Arc::new(AtomicBool::new(false)), memory.clone());
+            let reached = Arc::clone(&was_there);
+            let writer = memory.interrupted(write, move || {
+                reached.store(true, Ordering::Relaxed);
+                let others = others.clone();
+                async move {
+                    for stack in [shop(), StackName::unchecked("blog")] {
+                        let ledger = others.ledger();
+                        contents::tidy(&ledger, &stack, || true).await.unwrap();
+                    }
+                }
+            });
+            let ledger = writer.ledger();
+            let before = remembered(&ledger, &shop()).await.unwrap();
+            before.begin(&ledger, draft(one.clone()), &key(), &Contents::new()).await.unwrap();
+            let found = remembered(&memory.ledger(), &shop()).await.unwrap();
+            let read = found.contents(&memory.ledger(), &without_contents(one.clone())).await;
+            assert_eq!(read.unwrap()[&sha256_hex(&content)].len(), content.len(), "at write {write}");
+            if !was_there.load(Ordering::Relaxed) {
+                break;
+            }
+            write += 1;
+        }
+        assert!(write > 10, "{write} writes");
+    }
+
+    #[tokio::test]
+    async fn a_stack_without_configs_costs_no_call_more() {
+        let memory = Memory::new(1);
+        deploy(&memory, spec(&[]), &Contents::new()).await.unwrap();
+        memory.world().calls.clear();
+        deploy(&memory, spec(&[]), &Contents::new()).await.unwrap();
+        let calls = memory.world().calls.clone();
+        let expected = [
+            "list 0 releases/shop",
+            "list 0 outcomes/shop",
+            "create 0 releases/shop",
+            "create 0 outcomes/shop",
+            "list 0 nodes/cluster",
+        ];
+        assert_eq!(calls, expected);
+    }
+
+    fn noise(bytes: usize, seed: u64) -> Vec<u8> {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()[0]
+        };
+        (0..bytes).map(|_| next()).collect()
+    }
+
+    #[tokio::test]
+    async fn releases_are_kept_as_far_as_their_bytes_allow_and_one_that_is_too_large_writes_nothing() {
+        let memory = Memory::new(1);
+        let large = |seed: u64| {
+            let keys = ["a", "b", "c", "d", "e", "f"];
+            spec(&keys.map(|key| (key, noise(990_000, seed * 100 + u64::from(key.as_bytes()[0])))))
+        };
+        for number in 1..=20 {
+            assert_eq!(deploy(&memory, large(number), &Contents::new()).await, Ok(number));
+            let max = usize::try_from(contents::STACK_MAX).unwrap() * 4 / 3 + (1 << 20);
+            assert!(stored(&memory) < max, "{}", stored(&memory));
+        }
+        let ledger = memory.ledger();
+        let found = remembered(&ledger, &shop()).await.unwrap();
+        assert_eq!(
+            found.history.releases.keys().copied().collect::<Vec<_>>(),
+            (10..=20).collect::<Vec<u64>>()
+        );
+        for (release, _) in found.history.releases.values() {
+            assert_eq!(found.contents(&ledger, &release.spec).await.unwrap().len(), 6);
+        }
+        let listed: usize = {
+            let world = memory.world();
+            let of = world.registers.iter().filter(|((_, of, _), _)| of.starts_with("releases/"));
+            of.filter_map(|(_, content)| content.as_ref()).map(String::len).sum()
+        };
+        assert!(listed < 1 << 20, "a list of releases has {listed} bytes");
+
+        let before = memory.world().registers.clone();
+        let many: Vec<(String, Vec<u8>)> = (0..18).map(|at| (format!("k{at}"), noise(990_000, at))).collect();
+        let many: Vec<(&str, Vec<u8>)> =
+            many.iter().map(|(key, bytes)| (key.as_str(), bytes.clone())).collect();
+        let error = deploy(&memory, spec(&many), &Contents::new()).await.unwrap_err();
+        assert!(matches!(error, LedgerError::TooLarge { what: "contents", .. }), "{error}");
+        let mut wordy = draft(spec(&[]));
+        wordy.message = Some(noise(900 << 10, 1).iter().map(|byte| format!("{byte:02x}")).collect());
+        let error = found.begin(&ledger, wordy, &key(), &Contents::new()).await.unwrap_err();
+        assert!(matches!(error, LedgerError::TooLarge { what: "records", .. }), "{error}");
+        assert_eq!(memory.world().registers, before);
+    }
+
+    #[tokio::test]
+    async fn records_have_a_budget_of_their_own_and_four_are_kept_in_any_case() {
+        let memory = Memory::new(1);
+        let ledger = memory.ledger();
+        // As a program before 0.3.0 wrote them: with contents within, and as large as they come.
+        for number in 1..=10 {
+            let mut old = serde_json::json!(draft(without_contents(spec(&[("page", b"one".to_vec())]))));
+            old["contents"] = serde_json::json!({ "page": STANDARD.encode("one") });
+            old["message"] =
+                noise(3 << 20, number).iter().map(|byte| format!("{byte:02x}")).collect::<String>().into();
+            let ours = value(ledger.registers(), old);
+            ledger.append(&releases(&shop()), number, &ours).await.unwrap();
+        }
+        let kept = async || {
+            let found = remembered(&memory.ledger(), &shop()).await.unwrap();
+            found.history.releases.keys().copied().collect::<Vec<_>>()
+        };
+        assert_eq!(kept().await.len(), 10);
+        deploy(&memory, spec(&[("page", b"two".to_vec())]), &Contents::new()).await.unwrap();
+        assert_eq!(kept().await, [8, 9, 10, 11]);
+        // And so it stays, whatever a late request brings back.
+        let at = (0, releases(&shop()).to_string(), Place { seq: 3, round: 0 });
+        let again = memory
+            .world()
+            .registers
+            .iter()
+            .find(|((_, of, _), _)| of.starts_with("releases/"))
+            .map(|(_, it)| it.clone());
+        memory.world().registers.insert(at, again.unwrap());
+        assert_eq!(kept().await, [8, 9, 10, 11]);
+        for _ in 0..20 {
+            deploy(&memory, spec(&[("page", b"two".to_vec())]), &Contents::new()).await.unwrap();
+        }
+        assert_eq!(kept().await.len(), 23, "those that are small: {}", RECORDS_MAX);
     }
 }

@@ -50,6 +50,16 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
         }
     }
 
+    async fn get(&self, manager: usize, stream: &Stream, place: Place) -> Result<Option<Content>, Silent> {
+        match self {
+            Self::Volumes(volumes) => volumes.get(manager, stream, place).await,
+            Self::Files(files) => files.get(manager, stream, place).await,
+            Self::Etcd(etcd) => etcd.get(manager, stream, place).await,
+            Self::Zookeeper(zookeeper) => zookeeper.get(manager, stream, place).await,
+            Self::Consul(consul) => consul.get(manager, stream, place).await,
+        }
+    }
+
     async fn stacks(&self, manager: usize) -> Result<BTreeSet<StackName>, Silent> {
         match self {
             Self::Volumes(volumes) => volumes.stacks(manager).await,

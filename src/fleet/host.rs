@@ -66,6 +66,13 @@ pub(super) struct Up {
     link: Link,
 }
 
+impl Up {
+    /// The ssh connection below, if there is one.
+    pub(super) fn master(&self) -> Option<&Arc<Master>> {
+        self.link.master()
+    }
+}
+
 impl Host {
     /// Whether calls go over a connection that ssh keeps.
     pub(super) fn is_over_ssh(&self) -> bool {

@@ -14,6 +14,7 @@
 //! as such, and no default turns it into a host without tasks.
 
 pub mod auth;
+mod checkup;
 pub mod docker;
 pub mod error;
 pub mod events;
@@ -42,8 +43,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::inventory::{HostEntry, Inventory};
-use crate::model::{ClusterName, MarkKey, Member, NodeName, StackName, TaskId, TaskSpec, Unreachable};
+use crate::model::{
+    ClusterName, MarkKey, Member, NodeName, StackName, TaskId, TaskSpec, Timestamp, Unreachable,
+};
 
+pub use checkup::{Checkup, Disk};
 pub use error::HostError;
 pub use executor::Executor;
 pub use membership::MembershipChange;
@@ -231,6 +235,14 @@ impl Fleet {
     #[must_use]
     pub fn register_writer(&self) -> RegisterWriter {
         RegisterWriter::new(Arc::clone(&self.inner))
+    }
+
+    /// Asks every host for its clock and its disk; `now` is our own clock.
+    pub async fn checkups(
+        &self,
+        now: impl Fn() -> Timestamp + Copy,
+    ) -> BTreeMap<NodeName, Result<Checkup, Unreachable>> {
+        checkup::checkups(&self.inner, now).await
     }
 
     /// How many times a limit for one look at all hosts is to be granted, since calls wait for their turns.

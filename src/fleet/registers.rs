@@ -176,6 +176,25 @@ impl ReadRegisters for RegisterReader {
         Ok(volumes.filter_map(register).collect())
     }
 
+    async fn get(&self, manager: usize, stream: &Stream, place: Place) -> Result<Option<Content>, Silent> {
+        let name = self.name(stream, place);
+        let path = format!("/volumes/{}", escaped(&name));
+        let question = move |up: Arc<Up>| {
+            let path = path.clone();
+            async move {
+                match up.engine.reader.for_records().get::<wire::Volume>(&path, DEFAULT_LIMIT).await {
+                    Err(CallError::Status { code: 404, .. }) => Ok(None),
+                    found => found.map(Some),
+                }
+            }
+        };
+        let Some(mut found) = self.ask(manager, question).await? else { return Ok(None) };
+        // One that another program made under this name holds nothing of ours.
+        let wanted = self.labels(stream, place, &None);
+        let is_ours = wanted.iter().all(|(key, value)| found.labels.get(key) == Some(value));
+        Ok(Some(found.labels.remove(DATA).filter(|_| is_ours)))
+    }
+
     /// Read from the names of the leases' volumes: they are few and small, where releases are large. Labels
     /// can only be fetched whole.
     async fn stacks(&self, manager: usize) -> Result<BTreeSet<StackName>, Silent> {
@@ -222,6 +241,10 @@ impl ReadRegisters for RegisterWriter {
 
     async fn list(&self, manager: usize, stream: &Stream) -> Result<Vec<Found>, Silent> {
         self.0.list(manager, stream).await
+    }
+
+    async fn get(&self, manager: usize, stream: &Stream, place: Place) -> Result<Option<Content>, Silent> {
+        self.0.get(manager, stream, place).await
     }
 
     async fn stacks(&self, manager: usize) -> Result<BTreeSet<StackName>, Silent> {

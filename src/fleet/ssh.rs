@@ -339,6 +339,11 @@ impl Master {
         })
     }
 
+    /// What `df` says of the file system of a folder.
+    pub(super) async fn disk(&self, folder: &str) -> Option<String> {
+        self.shell(&format!("df -Pk {}", quoted(folder)), COMMAND_LIMIT).await.ok()?
+    }
+
     /// Whether sshd reported that it forwards no sockets. OpenSSH up to 9.2 at least does not: to us its
     /// refusal looks like an engine that is down.
     pub(super) fn forwarding_was_refused(&self) -> bool {

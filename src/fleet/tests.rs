@@ -131,8 +131,13 @@ async fn a_start_that_the_runtime_stumbles_over_is_tried_again() {
 
 #[tokio::test]
 async fn a_start_joins_networks_and_uploads_files_before_it() {
-    let file =
-        FilePlan { target: "/etc/x".into(), uid: 0, gid: 0, mode: 0o444, content: Arc::from(&b"x"[..]) };
+    let file = FilePlan {
+        target: "/etc/x".into(),
+        uid: 0,
+        gid: 0,
+        mode: 0o444,
+        content: Some(Arc::from(&b"x"[..])),
+    };
     let networks = ["a", "b", "c"].map(|name| (name.to_owned(), Box::default())).into();
     let spec = TaskSpec { image: "web:1".into(), networks, ..TaskSpec::default() };
     let task = Arc::new(plan(spec, Slot::Replica(1), vec![file]));

@@ -1,19 +1,23 @@
 //! Copies all that a ledger holds into another ledger, or into a backup file.
 //!
-//! Only decided places are copied. Of leases the copy holds only that they are free and how far their places
+//! Contents of configs that releases name are copied with them. Only decided places are copied. Of leases the copy holds only that they are free and how far their places
 //! have come, so that epochs keep growing there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::contents::{self, CHUNK_BYTES, ContentRef};
 use super::decide::{Appended, Ledger};
 use super::error::LedgerError;
 use super::lease::{self, Held, Note};
 use super::payload::Value;
 use super::register::{Kind, ReadRegisters, Stream, WriteRegisters};
+use super::release::Release;
 use super::{document, nodes, operation, settings};
 use crate::model::format::Version;
 use crate::model::ids::sha256_hex;
@@ -29,6 +33,10 @@ const VERSION: u32 = 2;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Archive {
     streams: BTreeMap<Stream, BTreeMap<u64, Value>>,
+    /// Of each stack, those that its releases name.
+    contents: BTreeMap<StackName, BTreeMap<ContentRef, Vec<u8>>>,
+    /// Contents that are named and could not be read: of which stack, and why.
+    missing: Vec<(StackName, String)>,
 }
 
 /// How a backup begins.
@@ -181,7 +189,29 @@ impl Archive {
                 archive.streams.insert(stream, places);
             }
         }
+        archive.read_contents(ledger).await;
         Ok(archive)
+    }
+
+    async fn read_contents<R: ReadRegisters>(&mut self, ledger: &Ledger<R>) {
+        let releases = self.streams.iter().filter(|(stream, _)| stream.kind == Kind::Releases);
+        for (stream, places) in releases {
+            let Ok(stack) = StackName::new(&stream.of) else { continue };
+            for content in named_by(places) {
+                match contents::get(ledger, &stack, &content).await {
+                    Ok(bytes) => {
+                        self.contents.entry(stack.clone()).or_default().insert(content, bytes);
+                    }
+                    Err(why) => self.missing.push((stack.clone(), why)),
+                }
+            }
+        }
+    }
+
+    /// Contents that releases name and that could not be read: of which stack, and why. They are not in here.
+    #[must_use]
+    pub fn missing(&self) -> &[(StackName, String)] {
+        &self.missing
     }
 
     /// Records in it: leases are none.
@@ -232,6 +262,11 @@ impl Archive {
     /// nothing.
     pub async fn write<R: WriteRegisters>(&self, ledger: &Ledger<R>) -> Result<usize, NotCopied> {
         let mut written = 0;
+        // Before the releases that name them.
+        for (stack, contents) in &self.contents {
+            let contents = contents.iter().map(|(content, bytes)| (content.clone(), &**bytes)).collect();
+            contents::put(ledger, stack, &contents).await?;
+        }
         for (stream, places) in &self.streams {
             let log = ledger.read_to_write(stream).await?;
             for (seq, value) in places {
@@ -289,6 +324,10 @@ impl Archive {
                 records += 1;
             }
         }
+        for line in self.content_lines() {
+            text += &(serde_json::json!(line).to_string() + "\n");
+            records += 1;
+        }
         let end = End { records, sha256: sha256_hex(text.as_bytes()) };
         text + &serde_json::json!(end).to_string() + "\n"
     }
@@ -304,7 +343,8 @@ impl Archive {
         if end.sha256 != sha256_hex(body.as_bytes()) {
             return Err(bad("its checksum is not that of what is in it: it was changed or damaged"));
         }
-        let mut archive = Self::default();
+        let (mut archive, mut lines) = (Self::default(), 0);
+        let mut parts: BTreeMap<(StackName, String), Vec<u8>> = BTreeMap::new();
         for (at, line) in body.lines().enumerate().skip(1) {
             let line: Line =
                 serde_json::from_str(line).map_err(|error| BadBackup(format!("line {}: {error}", at + 1)))?;
@@ -312,18 +352,47 @@ impl Archive {
                 .ok_or_else(|| BadBackup(format!("line {}: there are no `{}`", at + 1, line.stream)))?;
             let format = line.format.unwrap_or(Format::FIRST);
             format.check_read().map_err(|why| BadBackup(format!("line {}: {why}", at + 1)))?;
+            lines += 1;
+            if kind == Kind::Contents {
+                let bad = || BadBackup(format!("line {}: it is no part of a content", at + 1));
+                let stack = StackName::new(&line.of).map_err(|_| bad())?;
+                let bytes = line.data.as_str().and_then(|text| STANDARD.decode(text).ok()).ok_or_else(bad)?;
+                parts.entry((stack, line.id)).or_default().extend(bytes);
+                continue;
+            }
             let value = Value { id: line.id, managers: Vec::new(), format, data: line.data };
             archive.streams.entry(Stream::new(kind, line.of)).or_default().insert(line.seq, value);
         }
-        if archive.streams.values().map(BTreeMap::len).sum::<usize>() != end.records {
+        if lines != end.records {
             return Err(bad("it does not have as many records as it says"));
         }
+        for ((stack, name), bytes) in parts {
+            let content = ContentRef { name, bytes: bytes.len() as u64 };
+            archive.contents.entry(stack).or_default().insert(content, bytes);
+        }
         Ok((head, archive))
+    }
+
+    /// Contents in parts, the parts of one in their order.
+    fn content_lines(&self) -> impl Iterator<Item = Line> {
+        let all = self.contents.iter().flat_map(|(stack, all)| all.iter().map(move |one| (stack, one)));
+        all.flat_map(|(stack, (content, bytes))| {
+            let parts = if bytes.is_empty() { vec![&bytes[..]] } else { bytes.chunks(CHUNK_BYTES).collect() };
+            (1..).zip(parts).map(move |(seq, bytes)| Line {
+                stream: Kind::Contents.word().to_owned(),
+                of: stack.to_string(),
+                seq,
+                id: content.name.clone(),
+                format: Some(Format::CURRENT),
+                data: STANDARD.encode(bytes).into(),
+            })
+        })
     }
 
     /// Of all records only those of what persons did.
     #[must_use]
     pub fn operations(mut self) -> Self {
+        self.contents.clear();
         self.streams.retain(|stream, _| stream.kind == Kind::Operations);
         self
     }
@@ -340,7 +409,8 @@ impl Archive {
 /// come back with it.
 pub async fn wipe<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<(), LedgerError> {
     let all = ledger.registers().managers().len();
-    for stream in streams(&ledger.stacks().await?).into_iter().filter(|stream| stream.kind != Kind::Lease) {
+    let stacks = ledger.stacks().await?;
+    for stream in streams(&stacks).into_iter().filter(|stream| stream.kind != Kind::Lease) {
         // The second look finds what the first one's removals left.
         for _ in 0..2 {
             let log = ledger.read(&stream).await?;
@@ -368,7 +438,21 @@ pub async fn wipe<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<(), LedgerErr
             }
         }
     }
+    // No release names anything now.
+    for stack in &stacks {
+        contents::tidy(ledger, stack, || true).await?;
+    }
     Ok(())
+}
+
+/// What the releases name that still count.
+fn named_by(places: &BTreeMap<u64, Value>) -> BTreeSet<ContentRef> {
+    let releases =
+        places.iter().filter_map(|(seq, value)| Some((*seq, Release::deserialize(&value.data).ok()?)));
+    let releases: Vec<(u64, Release)> = releases.collect();
+    let first = releases.iter().map(|(_, release)| release.kept_from).max().unwrap_or(0);
+    let kept = releases.iter().filter(|(seq, _)| *seq >= first);
+    kept.flat_map(|(_, release)| release.contents_apart().cloned()).collect()
 }
 
 /// That a lease is free, as the place it had come to. The same each time.
@@ -383,9 +467,10 @@ mod tests {
     use std::path::Path;
 
     use super::super::payload::value;
+    use super::super::release::Content;
     use super::super::{FileRegisters, Limits};
     use super::*;
-    use crate::model::ClusterName;
+    use crate::model::{ClusterName, MarkKey, StackSpec};
 
     fn ledger(dir: &Path, name: &str) -> Ledger<FileRegisters> {
         Ledger::new(FileRegisters::new(&dir.join(name), &ClusterName::unchecked("test")), Limits::default())
@@ -411,6 +496,45 @@ mod tests {
             }
         }
         ledger
+    }
+
+    #[tokio::test]
+    async fn contents_that_releases_name_are_in_a_backup_and_a_part_that_was_changed_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, shop) = (ledger(dir.path(), "one"), StackName::unchecked("shop"));
+        let lease = value(
+            one.registers(),
+            serde_json::json!(Note::Release { id: "a".into(), by: None, stops: Vec::new() }),
+        );
+        one.append(&Stream::new(Kind::Lease, "shop"), 1, &lease).await.unwrap();
+        let bytes = vec![7; CHUNK_BYTES + 1];
+        let all = [&bytes[..], b"", b"of no release"]
+            .map(|bytes| (ContentRef::of(&MarkKey::unset(), &shop, bytes), bytes));
+        contents::put(&one, &shop, &all.clone().into()).await.unwrap();
+        let mut release =
+            Release::of(StackSpec::empty(shop.clone()), "deploy".into(), "ann@mill".into(), Timestamp(1));
+        for (key, (content, _)) in ["a", "b"].into_iter().zip(&all) {
+            release.contents.insert(key.into(), Content::Apart(content.clone()));
+        }
+        let gone = ContentRef::of(&MarkKey::unset(), &shop, b"gone");
+        release.contents.insert("c".into(), Content::Apart(gone));
+        let ours = value(one.registers(), serde_json::json!(release));
+        one.append(&Stream::new(Kind::Releases, "shop"), 1, &ours).await.unwrap();
+        let archive = Archive::of(&one).await.unwrap();
+        assert_eq!(archive.missing().len(), 1, "{:?}", archive.missing());
+        let text = archive.text("test", Timestamp(1));
+        let (_, parsed) = Archive::parse(&text).unwrap();
+        assert_eq!(parsed.contents, archive.contents);
+        let two = ledger(dir.path(), "two");
+        parsed.write(&two).await.unwrap();
+        for (content, bytes) in &all[..2] {
+            assert_eq!(contents::get(&two, &shop, content).await.as_deref(), Ok(*bytes));
+        }
+        assert!(contents::get(&two, &shop, &all[2].0).await.is_err());
+        wipe(&two).await.unwrap();
+        assert!(contents::shelf(&two, &shop).await.unwrap().contents().is_empty());
+        let changed = text.replacen("BwcHBwcH", "BwcHBwcI", 1);
+        assert!(Archive::parse(&changed).unwrap_err().to_string().contains("checksum"));
     }
 
     #[tokio::test]

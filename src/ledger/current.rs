@@ -380,7 +380,7 @@ mod tests {
                 name: "shop_page".into(),
                 external: false,
                 digest: content.into(),
-                content: Arc::from(content.as_bytes()),
+                content: Some(Arc::from(content.as_bytes())),
                 labels: BTreeMap::new(),
                 template_driver: None,
             };

@@ -152,7 +152,10 @@ impl<R: ReadRegisters> Ledger<R> {
     }
 
     /// Asks every manager at once. The last are waited for only a moment once a majority has answered.
-    async fn ask_all<T, F>(&self, ask: impl Fn(usize) -> F) -> Result<BTreeMap<usize, T>, LedgerError>
+    pub(super) async fn ask_all<T, F>(
+        &self,
+        ask: impl Fn(usize) -> F,
+    ) -> Result<BTreeMap<usize, T>, LedgerError>
     where
         F: Future<Output = Result<T, Silent>>,
     {
@@ -166,7 +169,7 @@ impl<R: ReadRegisters> Ledger<R> {
     }
 
     /// Remembers who is silent.
-    async fn asked<T>(
+    pub(super) async fn asked<T>(
         &self,
         manager: usize,
         ask: impl Future<Output = Result<T, Silent>>,
@@ -187,7 +190,7 @@ impl<R: ReadRegisters> Ledger<R> {
         self.silent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn no_majority(&self, answering: usize) -> LedgerError {
+    pub(super) fn no_majority(&self, answering: usize) -> LedgerError {
         let names = self.registers.managers();
         let silent: Vec<String> =
             self.silent().iter().map(|(manager, why)| format!("{}: {why}", names[*manager])).collect();
@@ -262,9 +265,16 @@ impl<R: WriteRegisters> Ledger<R> {
 
     /// Removes what lies further behind the last decided place than is kept.
     pub async fn trim(&self, stream: &Stream, log: &Log) {
+        self.trim_before(stream, log, 0).await;
+    }
+
+    /// The same; and what lies before a place of which the stream itself says that nothing before it counts.
+    pub async fn trim_before(&self, stream: &Stream, log: &Log, first: u64) {
         let Some((last, _)) = log.last() else { return };
-        let old =
-            log.registers.keys().filter(|(_, place)| place.seq.saturating_add(stream.kind.kept()) < last);
+        let is_old = |place: &Place| {
+            place.seq < first.min(last) || place.seq.saturating_add(stream.kind.kept()) < last
+        };
+        let old = log.registers.keys().filter(|(_, place)| is_old(place));
         let mut removals: FuturesUnordered<_> = old
             .map(|(manager, place)| self.asked(*manager, self.registers.remove(*manager, stream, *place)))
             .collect();

@@ -117,6 +117,36 @@ pub enum LedgerError {
         /// Its path.
         what: String,
     },
+    /// A content of a config that a release names.
+    #[error("ledger: the content of config `{config}` of stack {stack} cannot be read: {why}")]
+    #[diagnostic(
+        code(stackctl::ledger::no_content),
+        help(
+            "nothing was changed; bring the managers back that have it, or the records from a backup; a deploy of the \
+             stackfile writes the contents that it has (`stackctl help ledger`)"
+        )
+    )]
+    NoContent {
+        stack: String,
+        /// Its key in the stackfile.
+        config: String,
+        why: String,
+    },
+    /// More than is kept.
+    #[error(
+        "ledger: the {what} of this release of stack {stack} come to {bytes} bytes, and at most {max} are kept"
+    )]
+    #[diagnostic(
+        code(stackctl::ledger::too_large),
+        help("nothing was changed; put large files into an image or a volume (`stackctl help ledger`)")
+    )]
+    TooLarge {
+        stack: String,
+        /// Contents of configs, or what is recorded besides.
+        what: &'static str,
+        bytes: u64,
+        max: u64,
+    },
 }
 
 impl LedgerError {
@@ -131,7 +161,9 @@ impl LedgerError {
             | Self::Undecided { .. }
             | Self::Unreadable { .. }
             | Self::Newer { .. }
-            | Self::UnknownPart { .. } => false,
+            | Self::UnknownPart { .. }
+            | Self::NoContent { .. }
+            | Self::TooLarge { .. } => false,
         }
     }
 }

@@ -192,6 +192,14 @@ impl ReadRegisters for FileRegisters {
         self.found(stream).map_err(|error| silent(&error))
     }
 
+    async fn get(&self, _: usize, stream: &Stream, place: Place) -> Result<Option<Content>, Silent> {
+        match read(&self.dir(stream).join(place.name())) {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(silent(&error)),
+        }
+    }
+
     async fn stacks(&self, _: usize) -> Result<BTreeSet<StackName>, Silent> {
         self.leased().map_err(|error| silent(&error))
     }

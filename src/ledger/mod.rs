@@ -29,6 +29,7 @@
 mod access;
 pub mod archive;
 pub mod consul;
+pub mod contents;
 pub mod current;
 mod decide;
 pub mod document;
@@ -45,6 +46,8 @@ pub mod place;
 pub mod register;
 pub mod release;
 pub mod settings;
+#[cfg(test)]
+pub(crate) mod testing;
 mod watcher;
 #[cfg(feature = "zookeeper")]
 pub mod zookeeper;

@@ -25,11 +25,15 @@ pub enum Kind {
     Operations,
     /// Heals of a stack by the loop.
     Heals,
+    /// Which contents of a stack's configs there are. No stream of places: see [`contents`](super::contents).
+    Contents,
+    /// The contents themselves, in parts. Never listed: it would bring all of them.
+    Chunks,
 }
 
 impl Kind {
     /// All there are.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Lease,
         Self::Releases,
         Self::Outcomes,
@@ -37,6 +41,8 @@ impl Kind {
         Self::Nodes,
         Self::Operations,
         Self::Heals,
+        Self::Contents,
+        Self::Chunks,
     ];
 
     /// The word in names and labels.
@@ -50,6 +56,8 @@ impl Kind {
             Self::Nodes => "nodes",
             Self::Operations => "operations",
             Self::Heals => "heals",
+            Self::Contents => "contents",
+            Self::Chunks => "chunks",
         }
     }
 
@@ -73,7 +81,15 @@ impl Kind {
             // Two places each: sixty operations, and a dozen heals of each stack.
             Self::Operations => 119,
             Self::Heals => 23,
+            // By no number: one is removed once no release names it.
+            Self::Contents | Self::Chunks => u64::MAX,
         }
+    }
+
+    /// Whether readers wait for what is written there. Contents are written before the release that names them.
+    #[must_use]
+    pub const fn is_watched(self) -> bool {
+        !matches!(self, Self::Contents | Self::Chunks)
     }
 }
 
@@ -92,12 +108,12 @@ impl Stream {
         Self { kind, of: of.to_string() }
     }
 
-    /// The stream of a register, by what it is called: `<kind>/<of>/<place>`.
+    /// The stream of a register that readers wait for, by what it is called: `<kind>/<of>/<place>`.
     #[must_use]
     pub fn of_register(name: &str) -> Option<Self> {
         let mut parts = name.split('/');
         let (kind, of, _place) = (Kind::of_word(parts.next()?)?, parts.next()?, parts.next()?);
-        Some(Self::new(kind, of))
+        kind.is_watched().then(|| Self::new(kind, of))
     }
 }
 
@@ -167,6 +183,19 @@ pub trait ReadRegisters: Sync {
         manager: usize,
         stream: &Stream,
     ) -> impl Future<Output = Result<Vec<Found>, Silent>> + Send;
+
+    /// One register of a stream; `None` if there is none. A backend of large registers reads no other.
+    fn get(
+        &self,
+        manager: usize,
+        stream: &Stream,
+        place: Place,
+    ) -> impl Future<Output = Result<Option<Content>, Silent>> + Send {
+        async move {
+            let mut found = self.list(manager, stream).await?.into_iter();
+            Ok(found.find(|found| found.place == place).map(|found| found.content))
+        }
+    }
 
     /// Stacks of which a manager remembers anything: those whose lease was ever taken, since every write
     /// about a stack is made under its lease.

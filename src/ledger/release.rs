@@ -7,18 +7,34 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::log::Log;
+use super::contents::{self, ContentRef};
+use super::log::{Entry, Log};
 use super::register::{Kind, Stream};
 use crate::model::{ServiceName, StackName, StackSpec, Timestamp};
+
+/// Bytes that the record of one release may have as it is written: Consul takes 512 KiB. Its contents are apart.
+pub const RECORD_MAX: u64 = 480 << 10;
+/// Bytes of all records of a stack's releases: they are read whole, within the 3 s of one call.
+pub const RECORDS_MAX: u64 = 8 << 20;
+
+/// A content of a config, as a release has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Content {
+    /// Apart from the release.
+    Apart(ContentRef),
+    /// In base64: so do versions before 0.3.0, which cannot read the other form.
+    Within(String),
+}
 
 /// A numbered record of what was deployed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Release {
     /// What was to run: images pinned, variables filled in.
     pub spec: StackSpec,
-    /// Contents of configs, by key, in base64. Never of secrets.
+    /// Contents of configs, by key. Never of secrets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub contents: BTreeMap<String, String>,
+    pub contents: BTreeMap<String, Content>,
     /// `deploy`, `rollback to 3`, `rm`.
     pub verb: String,
     /// `user@machine`.
@@ -39,6 +55,14 @@ pub struct Release {
     /// What the person said about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Releases with a lower number no longer count: with them the stack would have more bytes than are kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub kept_from: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The git commit of a stackfile.
@@ -148,17 +172,13 @@ fn some_names(names: &BTreeSet<ServiceName>) -> String {
 }
 
 impl Release {
-    /// Puts the contents of configs beside the spec, which leaves them out.
+    /// Without the contents of configs, which the spec leaves out when it is written.
     #[must_use]
     pub fn of(spec: StackSpec, verb: String, who: String, at: Timestamp) -> Self {
-        let contents = (spec.configs.iter())
-            .filter(|(_, config)| !config.external)
-            .map(|(key, config)| (key.clone(), STANDARD.encode(&config.content)))
-            .collect();
         let version = env!("CARGO_PKG_VERSION").to_owned();
         Self {
             spec,
-            contents,
+            contents: BTreeMap::new(),
             verb,
             who,
             at,
@@ -167,19 +187,29 @@ impl Release {
             source: None,
             version,
             message: None,
+            kept_from: 0,
         }
     }
 
-    /// Reads a record, and puts the contents of configs back into their places.
+    /// Reads a record, and puts the contents of configs that are within back into their places.
     fn read(data: &serde_json::Value) -> Result<Self, String> {
         let mut release = Self::deserialize(data).map_err(|error| error.to_string())?;
-        for (key, text) in &release.contents {
+        for (key, content) in &release.contents {
+            let Content::Within(text) = content else { continue };
             let bytes = STANDARD.decode(text).map_err(|error| format!("config {key}: {error}"))?;
             if let Some(config) = release.spec.configs.get_mut(key) {
-                config.content = Arc::from(bytes);
+                config.content = Some(Arc::from(bytes));
             }
         }
         Ok(release)
+    }
+
+    /// Its contents that are apart from it.
+    pub fn contents_apart(&self) -> impl Iterator<Item = &ContentRef> {
+        self.contents.values().filter_map(|content| match content {
+            Content::Apart(content) => Some(content),
+            Content::Within(_) => None,
+        })
     }
 
     /// Whether it took the stack away.
@@ -195,6 +225,32 @@ pub struct History {
     pub releases: BTreeMap<u64, (Release, Option<Outcome>)>,
     /// Numbers under which something is written that cannot be made out with the managers that answer.
     pub undecided: Vec<u64>,
+}
+
+/// Releases that are kept however large they are, the newest among them: one that failed can be gone back from.
+const KEPT_MIN: usize = 4;
+
+/// The number from which releases count beside a new one, whose record has so many bytes. It never falls.
+#[must_use]
+pub fn kept_from(log: &Log, new: &Release, record: u64) -> u64 {
+    let read = |(seq, entry): (&u64, &Entry)| {
+        let release = Release::deserialize(&entry.value.data).ok()?;
+        Some((*seq, entry.text.len() as u64, release))
+    };
+    let older: Vec<(u64, u64, Release)> = log.entries.iter().rev().filter_map(read).collect();
+    let first = older.iter().map(|(.., release)| release.kept_from).max().unwrap_or(0);
+    let mut contents: BTreeSet<&ContentRef> = new.contents_apart().collect();
+    let (mut records, mut kept) = (record, 1);
+    for (seq, bytes, release) in older.iter().filter(|(seq, ..)| *seq >= first) {
+        records += bytes;
+        contents.extend(release.contents_apart());
+        let apart: u64 = contents.iter().map(|content| content.bytes).sum();
+        if kept >= KEPT_MIN && (records > RECORDS_MAX || apart > contents::STACK_MAX) {
+            return seq + 1;
+        }
+        kept += 1;
+    }
+    first
 }
 
 /// The stream of a stack's releases.
@@ -224,7 +280,24 @@ impl History {
             };
             history.releases.insert(seq, (release, outcome));
         }
+        let first = history.releases.values().map(|(release, _)| release.kept_from).max().unwrap_or(0);
+        history.releases = history.releases.split_off(&first);
         Ok(history)
+    }
+
+    /// The content of a config that has this digest, as a release has it, the newest first.
+    #[must_use]
+    pub fn content(&self, digest: &str) -> Option<&Content> {
+        self.releases.values().rev().find_map(|(release, _)| {
+            let (key, _) = release.spec.configs.iter().find(|(_, config)| config.digest == digest)?;
+            release.contents.get(key)
+        })
+    }
+
+    /// Whether contents of the stack are apart from its releases.
+    #[must_use]
+    pub fn has_contents_apart(&self) -> bool {
+        self.releases.values().any(|(release, _)| release.contents_apart().next().is_some())
     }
 
     /// The specs of the newest releases, the newest first.
@@ -255,7 +328,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::{Entry, Value};
+    use crate::ledger::Value;
     use crate::model::Format;
     use crate::model::spec::ConfigSpec;
 
@@ -278,7 +351,7 @@ mod tests {
             name: "shop_page".into(),
             external: false,
             digest: "d".into(),
-            content: Arc::from(&b"<p>\xff"[..]),
+            content: Some(Arc::from(&b"<p>\xff"[..])),
             labels: BTreeMap::new(),
             template_driver: None,
         };
@@ -286,14 +359,47 @@ mod tests {
         Release::of(spec, verb.to_owned(), "ann@mill".to_owned(), Timestamp(5))
     }
 
+    /// As 0.1.0 wrote it, and so did versions up to 0.3.0.
     #[test]
-    fn a_release_comes_back_with_its_configs() {
-        let data = serde_json::json!(release("deploy"));
-        assert_eq!(data["contents"]["page"], "PHA+/w==");
-        let history = History::of(&log(&[(1, data)]), &Log::default()).unwrap();
-        assert_eq!(history.releases[&1], (release("deploy"), None));
+    fn a_release_with_its_contents_within_comes_back_with_them() {
+        let mut data = serde_json::json!(release("deploy"));
+        data["contents"] = serde_json::json!({ "page": "PHA+/w==" });
+        let history = History::of(&log(&[(1, data.clone())]), &Log::default()).unwrap();
+        let (read, _) = &history.releases[&1];
+        assert_eq!(read.spec.configs["page"].content.as_deref(), Some(&b"<p>\xff"[..]));
+        assert_eq!(history.content("d"), Some(&Content::Within("PHA+/w==".to_owned())));
+        assert_eq!(serde_json::json!(read), data, "and is written as it was");
+        assert!(!history.has_contents_apart());
         let bad = History::of(&log(&[(1, serde_json::json!({"x": 1}))]), &Log::default());
         assert!(bad.unwrap_err().1.contains("missing field"));
+    }
+
+    /// An older program would take a config without a content for an empty one: it must not be able to read the record.
+    #[test]
+    fn contents_apart_are_in_a_form_that_an_older_program_refuses() {
+        #[derive(Debug, Deserialize)]
+        struct Older {
+            #[expect(dead_code, reason = "read, as the older program does")]
+            contents: BTreeMap<String, String>,
+        }
+        let mut release = release("deploy");
+        let content = ContentRef { name: "0123".to_owned(), bytes: 4 };
+        release.contents.insert("page".into(), Content::Apart(content.clone()));
+        let data = serde_json::json!(release);
+        assert_eq!(data["contents"]["page"], serde_json::json!({ "name": "0123", "bytes": 4 }));
+        assert!(Older::deserialize(&data).unwrap_err().to_string().contains("expected a string"));
+        let history = History::of(&log(&[(1, data)]), &Log::default()).unwrap();
+        assert_eq!(history.releases[&1].0.spec.configs["page"].content, None);
+        assert_eq!(history.releases[&1].0.contents_apart().collect::<Vec<_>>(), [&content]);
+    }
+
+    #[test]
+    fn releases_before_the_first_that_counts_are_not_there() {
+        let json = |kept_from| serde_json::json!(Release { kept_from, ..release("deploy") });
+        let all = log(&[(1, json(0)), (2, json(0)), (3, json(2)), (4, json(2))]);
+        let history = History::of(&all, &Log::default()).unwrap();
+        assert_eq!(history.releases.keys().copied().collect::<Vec<_>>(), [2, 3, 4]);
+        assert_eq!(kept_from(&all, &release("deploy"), 10), 2, "it never falls");
     }
 
     #[test]

@@ -176,7 +176,8 @@ pub struct FilePlan {
     pub uid: u64,
     pub gid: u64,
     pub mode: u32,
-    pub content: Arc<[u8]>,
+    /// `None` in a plan of an older release whose contents were not read: it is shown, and cannot be carried out.
+    pub content: Option<Arc<[u8]>>,
 }
 
 /// One task to make.

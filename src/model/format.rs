@@ -7,7 +7,7 @@
 //! | number | since | what changed |
 //! |---|---|---|
 //! | 1 | 0.1.0 | carries no number |
-//! | 2 | 0.3.0 | formats have numbers; labels of containers have [marks](super::marks) in place of values |
+//! | 2 | 0.3.0 | formats have numbers; labels of containers have [marks](super::marks) in place of values; contents of configs are apart from releases, in a form that a reader of the older one refuses |
 
 use std::fmt;
 use std::str::FromStr;

@@ -24,6 +24,8 @@ use super::task::Task;
 const KEY_BYTES: usize = 32;
 /// Bytes of a mark: two values of one place have the same by chance once in 10^19.
 const MARK_BYTES: usize = 8;
+/// Bytes of a content's name: no two contents ever have the same.
+const NAME_BYTES: usize = 16;
 /// Bytes of a key's id.
 const ID_BYTES: usize = 4;
 const BEFORE: &str = "(hidden:";
@@ -59,6 +61,13 @@ impl MarkKey {
         Self(self.digest(&["derive", purpose]))
     }
 
+    /// The name of a stack's content, by which only who has the key can check a guess at it: equal contents of two
+    /// stacks have two names.
+    #[must_use]
+    pub fn content_name(&self, stack: &StackName, content: &[u8]) -> String {
+        hex(&self.digest_of(&[b"content", stack.as_str().as_bytes(), content])[..NAME_BYTES])
+    }
+
     /// As text for the owner of the cluster.
     #[must_use]
     pub fn reveal(&self) -> String {
@@ -73,10 +82,14 @@ impl MarkKey {
     }
 
     fn digest(&self, parts: &[&str]) -> [u8; KEY_BYTES] {
+        self.digest_of(&parts.iter().map(|part| part.as_bytes()).collect::<Vec<_>>())
+    }
+
+    fn digest_of(&self, parts: &[&[u8]]) -> [u8; KEY_BYTES] {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("any length will do");
         for part in parts {
             mac.update(&u64::try_from(part.len()).expect("it is in memory").to_le_bytes());
-            mac.update(part.as_bytes());
+            mac.update(part);
         }
         mac.finalize().into_bytes().into()
     }

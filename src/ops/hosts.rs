@@ -13,7 +13,7 @@ use super::release::{Draft, Driver, Entry, Lock as _, Prepared, Pulls, Remembers
 use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
 use crate::engine::node_records::marks_key;
 use crate::engine::plan::{LastSeen, ask_memory, remember_lost};
-use crate::engine::records::{Remembered, remembered};
+use crate::engine::records::{self, Contents, Remembered, remembered};
 use crate::engine::{
     Clock, ClusterReader, Journal, Lease, Me, Reading, Request, RunContext, RunOptions, Store, Validity,
     Writing, node_records, run,
@@ -79,6 +79,10 @@ struct Preparation {
     is_uncertain: bool,
     /// What came of changes that the ledger remembers for each task.
     changes: in_place::Changes,
+    /// Contents of configs that were read because the plan lacks them.
+    contents: Contents,
+    /// Of the lock under which it is run.
+    validity: Option<Validity>,
 }
 
 /// What the ledger remembers of a stack.
@@ -101,8 +105,8 @@ impl Remembers for HostsRecord {
 /// An operation of plain hosts that was begun.
 #[derive(Debug)]
 pub enum Begun {
-    /// A release of this number.
-    Release(u64),
+    /// A release.
+    Release(records::Begun),
     /// A heal: the release it restores, whether it finishes that, and its number in the log, once it is
     /// written.
     Heal {
@@ -339,8 +343,10 @@ impl<'a> Hosts<'a> {
             source,
             ..Release::of(plan.spec().clone(), verb, self.me.who.clone(), self.clock.now())
         };
-        let number = record.remembered.begin(&self.writing, &release).await?;
-        Ok(Started { number, commit, begun: Begun::Release(number) })
+        let contents = self.run().contents.clone();
+        let key = &plan.observed().key;
+        let begun = record.remembered.begin(&self.writing, release, key, &contents).await?;
+        Ok(Started { number: begun.number, commit, begun: Begun::Release(begun) })
     }
 
     /// Writes down that a stack is being healed. The work does not wait for that.
@@ -511,6 +517,12 @@ impl Driver for Hosts<'_> {
         record: &HostsRecord,
         entry: Entry,
     ) -> Result<Started<Begun>, Error> {
+        // Before anything is written: without them nothing can be done.
+        let contents = match plan.is_busy() {
+            true => record.remembered.contents(self.reading, plan.spec()).await?,
+            false => Contents::new(),
+        };
+        self.run().contents = contents;
         self.keep_key(plan).await?;
         in_place::begin(&self.writing, plan).await?;
         match entry {
@@ -532,16 +544,19 @@ impl Driver for Hosts<'_> {
             return self.report(plan, terms, End::LeaseLost, false).await;
         }
         self.begin_journal(plan, progress);
-        let (mut journal, pulled, began) = {
+        let (mut journal, pulled, began, contents) = {
             let mut run = self.run();
             let journal = run.journal.take().unwrap_or_else(Journal::none);
-            (journal, std::mem::take(&mut run.pulled), run.began)
+            (journal, std::mem::take(&mut run.pulled), run.began, std::mem::take(&mut run.contents))
         };
+        let filled = (!contents.is_empty()).then(|| Arc::new(plan.with_contents(&contents)));
+        let plan = filled.as_ref().unwrap_or(plan);
         let spent_ms = match began {
             Some(began) if terms.pulls == Pulls::Watched => self.clock.now().since_ms(began),
             _ => 0,
         };
         let validity = lock.map_or_else(Validity::always, |lock| lock.validity().clone());
+        self.run().validity = Some(validity.clone());
         let executor = self.fleet.executor(plan.stack(), &plan.observed().key).fenced(validity.fence());
         let options =
             RunOptions { timeout_ms: Some(terms.timeout_ms - spent_ms), detach: terms.detach, pulled };
@@ -585,11 +600,12 @@ impl Driver for Hosts<'_> {
         outcome: Option<&Recorded>,
     ) -> Result<(), Error> {
         let stack = report.plan.stack();
-        let now = self.clock.now();
+        let (now, validity) = (self.clock.now(), self.run().validity.take());
         match begun {
-            Begun::Release(number) => {
+            Begun::Release(begun) => {
                 if let Some(outcome) = outcome {
-                    record.remembered.end(&self.writing, stack, number, now, outcome).await?;
+                    let may = || validity.as_ref().is_some_and(Validity::is_valid);
+                    record.remembered.end(&self.writing, stack, &begun, (now, outcome), may).await?;
                 }
             }
             Begun::Heal { release, is_unfinished, entry } => {

@@ -9,8 +9,8 @@
 //! [`edit`], [`undo`] and [`rollback`](mod@rollback) make specs from what is remembered, [`removal`](mod@removal) takes
 //! stacks away, [`rebalance`](mod@rebalance) moves tasks, and
 //! [`push`](mod@push) releases what a repository [declares](declared). [`suspend`] and what is no release go
-//! through [`log`](mod@log): changes of [`node`]s, and of all records ([`ledger`](mod@ledger)). [`status`] and
-//! [`pending`] only look, and [`records`] names what they find in the ledger.
+//! through [`log`](mod@log): changes of [`node`]s, and of all records ([`ledger`](mod@ledger)). [`status`],
+//! [`pending`] and [`doctor`](mod@doctor) only look, and [`records`] names what they find in the ledger.
 //!
 //! # A program of your own
 //!
@@ -42,6 +42,7 @@
 
 pub mod cluster;
 pub mod declared;
+pub mod doctor;
 pub mod edit;
 pub mod error;
 pub mod event;

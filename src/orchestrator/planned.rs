@@ -52,6 +52,19 @@ impl Planned {
         Self::make(observed, self.spec.clone(), self.options.clone())
     }
 
+    /// The same plan with contents of configs, by their digests, where the spec lacks them: that of an older release does.
+    #[must_use]
+    pub fn with_contents(&self, contents: &BTreeMap<String, Arc<[u8]>>) -> Self {
+        let mut spec = self.spec.clone();
+        for config in spec.configs.values_mut().filter(|config| config.content.is_none()) {
+            config.content = contents.get(&config.digest).cloned();
+        }
+        let mut filled = Self::make(Arc::clone(&self.observed), spec, self.options.clone());
+        filled.plan.notes.clone_from(&self.plan.notes);
+        filled.plan.drift.clone_from(&self.plan.drift);
+        filled
+    }
+
     /// With notes that were made before the plan was, such as those of pinned images, in front of its own.
     #[must_use]
     pub fn with_notes(mut self, notes: Vec<Note>) -> Self {

@@ -64,7 +64,7 @@ pub fn configs(spec: &StackSpec) -> Vec<Value> {
         Body::default()
             .with("Name", config.name.clone())
             .with("Labels", labels(spec, &config.labels))
-            .with("Data", STANDARD.encode(&config.content))
+            .with("Data", STANDARD.encode(config.content.as_deref().unwrap_or_default()))
             .with("Templating", Body::default().with("Name", config.template_driver.clone()))
             .into()
     };

@@ -77,7 +77,7 @@ fn stack(tasks: usize) -> StackSpec {
             name: format!("app_conf{at:03}"),
             external: false,
             digest: "0".repeat(64),
-            content: Arc::from(&b"listen 80\n"[..]),
+            content: Some(Arc::from(&b"listen 80\n"[..])),
             labels: BTreeMap::new(),
             template_driver: None,
         };

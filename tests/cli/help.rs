@@ -33,6 +33,7 @@ fn every_command_has_a_page() {
         "suspend",
         "resume",
         "unlock",
+        "doctor",
         "ledger",
         "ledger migrate",
         "ledger backup",

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use stackctl::engine::lease::{Lease, NotTaken, Wanted, take, unlock};
 use stackctl::engine::{Clock, node_records};
+use stackctl::ledger::contents::{self, ContentRef};
 use stackctl::ledger::lease::{Holder, Note, Terms, held, stream};
 use stackctl::ledger::payload::value;
 use stackctl::ledger::release::{Outcome, Release, outcomes, releases};
@@ -14,7 +15,7 @@ use stackctl::ledger::{
     Appended, FileRegisters, Kind, Ledger, LedgerError, Limits, Place, ReadRegisters as _, Stream,
     WriteRegisters, document,
 };
-use stackctl::model::{ClusterName, NodeName, StackName, StackSpec, Timestamp};
+use stackctl::model::{ClusterName, MarkKey, NodeName, StackName, StackSpec, Timestamp};
 use tokio::time::{sleep, timeout};
 
 /// Opens the ledger of a cluster, each time as another program would.
@@ -51,6 +52,7 @@ pub async fn all_hold<B: Backend>(backend: &Arc<B>) {
         ("follow", tokio::spawn(a_leader_that_leaves_is_followed_at_once(named("follow")))),
         ("document", tokio::spawn(documents_lose_no_change(named("document")))),
         ("releases", tokio::spawn(releases_are_remembered(named("releases")))),
+        ("contents", tokio::spawn(contents_are_kept_apart(named("contents")))),
     ];
     for (name, law) in laws {
         law.await.unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -113,6 +115,31 @@ async fn a_place_is_won_once<B: Backend>((backend, cluster): On<B>) {
     // Another cluster sees nothing of it.
     let other = backend.open(&ClusterName::new("place").unwrap());
     assert!(other.read(&stream).await.unwrap().entries.is_empty());
+}
+
+/// In chunks as large as they come, beside registers of one stream that are never listed.
+async fn contents_are_kept_apart<B: Backend>((backend, cluster): On<B>) {
+    let ledger = backend.open(&cluster);
+    let bytes: Vec<u8> = (0..990_000_u64).map(|n| (n * 7_919 % 251) as u8).collect();
+    let key = MarkKey::new([7; 32]);
+    let content = ContentRef::of(&key, &shop(), &bytes);
+    let other = ContentRef::of(&key, &shop(), b"");
+    let all = [(content.clone(), &bytes[..]), (other.clone(), &b""[..])].into();
+    contents::put(&ledger, &shop(), &all).await.unwrap();
+    contents::put(&ledger, &shop(), &all).await.unwrap();
+    let again = backend.open(&cluster);
+    assert_eq!(contents::get(&again, &shop(), &content).await, Ok(bytes.clone()));
+    assert_eq!(contents::get(&again, &shop(), &other).await, Ok(Vec::new()));
+    let chunks = Stream::new(Kind::Chunks, "shop");
+    assert_eq!(again.registers().get(0, &chunks, Place { seq: 1, round: 0 }).await, Ok(None));
+    let release = serde_json::json!({ "contents": { "page": other } });
+    let named = value(ledger.registers(), release);
+    assert_eq!(ledger.append(&releases(&shop()), 1, &named).await.unwrap(), Appended::Won);
+    contents::tidy(&ledger, &shop(), || true).await.unwrap();
+    let shelf = contents::shelf(&ledger, &shop()).await.unwrap();
+    assert_eq!(shelf.contents(), [other].into());
+    assert!(contents::get(&again, &shop(), &content).await.is_err());
+    assert_eq!(again.registers().list(0, &chunks).await.unwrap(), Vec::new());
 }
 
 async fn what_is_trimmed_does_not_come_back<B: Backend>((backend, cluster): On<B>) {

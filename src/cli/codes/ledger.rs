@@ -77,6 +77,22 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["ledger"],
+        "no_content",
+        "a content of a config that cannot be read",
+        "Contents of configs are kept apart from releases, in parts, each checked when it is read. A rollback, a heal and `show --format json` need them. Of this one a part is on no manager that answers, or is damaged on all of them.",
+        "Bring the managers back that have it, or the records from a backup. A deploy of the stackfile writes again what the stackfile has.",
+        "stackctl doctor",
+    ),
+    row(
+        &["ledger"],
+        "too_large",
+        "a release that is too large for the ledger",
+        "The contents of a release's configs may have 16 MiB together, and what is recorded besides 480 KiB once it is compressed: each backend has to take them, and to give them back in time.",
+        "Put large files into an image or a volume.",
+        concat!("services:\n", "  web:\n", "    volumes: [data:/srv/data]"),
+    ),
+    row(
+        &["ledger"],
         "password_in_address",
         "a password in the ledger's address",
         "The address of the ledger has a password in it: every user who can read the inventory, or list processes, can see it. stackctl does not show it again.",

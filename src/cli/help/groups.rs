@@ -11,7 +11,7 @@ use super::{TOPICS, of_command};
 /// Headings and their commands. Every command stands under one of them.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Deploy", &["check", "config", "diff", "deploy", "rm"]),
-    ("Look", &["ls", "status", "ps", "services", "logs", "exec", "explain"]),
+    ("Look", &["ls", "status", "ps", "services", "logs", "exec", "explain", "doctor"]),
     ("Change services", &["scale", "restart", "service", "rebalance"]),
     ("Releases and records", &["history", "show", "rollback", "log", "undo", "events", "unlock", "ledger"]),
     ("Nodes", &["node", "trust"]),

@@ -67,7 +67,11 @@ pub static TOPICS: &[Topic] = &[
     topic!("ci", "diffs in pull requests, saved plans, snapshots", ["snapshot"]),
     topic!("notifications", "webhooks, programs, and the stream of events", ["events"]),
     topic!("ledger", "where records are kept, and how to move or back them up", ["ledger"]),
-    topic!("trouble", "what to look at when something is wrong", ["ls", "ps", "services", "logs", "exec"]),
+    topic!(
+        "trouble",
+        "what to look at when something is wrong",
+        ["ls", "ps", "services", "logs", "exec", "doctor"]
+    ),
     topic!("docker", "where stackctl differs from docker stack deploy", []),
     topic!("editors", "completion and checks for stackfiles in an editor", []),
     topic!("exit-statuses", "what each exit status means", []),

@@ -6,6 +6,7 @@
 pub mod age;
 pub mod annotations;
 pub mod cells;
+pub mod doctor;
 pub mod list;
 pub mod nodes;
 pub mod plan;

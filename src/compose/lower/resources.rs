@@ -49,7 +49,7 @@ pub fn configs(context: &Context<'_>) -> BTreeMap<String, ConfigSpec> {
             name: context.full_name(key, config.name.as_ref(), config.external),
             external: config.external,
             digest: if config.external { String::new() } else { sha256_hex(&content) },
-            content: Arc::from(content),
+            content: (!config.external).then(|| Arc::from(content)),
             labels: labels(context, &config.labels),
             template_driver: config.template_driver.as_ref().map(|driver| driver.value.clone()),
         };

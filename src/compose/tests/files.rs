@@ -47,7 +47,7 @@ fn an_included_file_has_its_own_directory_and_variables() {
     assert_eq!(env(&project, "q"), "LONE=of q");
     let bind = |name: &str| serde_json::to_string(&loaded.spec.services[name].task.volumes["/d"]).unwrap();
     assert!(bind("db").contains("/srv/app/db/data") && bind("q").contains("/srv/app/other/data"));
-    assert_eq!(&*loaded.spec.configs["c"].content, b"content");
+    assert_eq!(loaded.spec.configs["c"].content.as_deref(), Some(&b"content"[..]));
     assert_eq!(loaded.spec.volumes["v"].name, "app_v");
 }
 
@@ -308,5 +308,6 @@ fn contents_of_configs_come_from_text_and_variables() {
         ..Project::default()
     };
     let spec = project.loaded().spec;
-    assert_eq!((&*spec.configs["c"].content, &*spec.configs["e"].content), (&b"v=1"[..], &b"1"[..]));
+    let content = |key: &str| spec.configs[key].content.as_deref().unwrap();
+    assert_eq!((content("c"), content("e")), (&b"v=1"[..], &b"1"[..]));
 }

@@ -15,14 +15,20 @@ pub(super) fn archive(folder: &str, files: &[&FilePlan]) -> io::Result<Bytes> {
     for file in files {
         let mut header = ::tar::Header::new_gnu();
         header.set_entry_type(::tar::EntryType::Regular);
-        header.set_size(file.content.len() as u64);
+        let content = file.content.as_deref().ok_or_else(|| not_at_hand(&file.target))?;
+        header.set_size(content.len() as u64);
         header.set_uid(file.uid);
         header.set_gid(file.gid);
         header.set_mode(file.mode & 0o7777);
         header.set_mtime(0);
-        builder.append_data(&mut header, inside(folder, &file.target), &*file.content)?;
+        builder.append_data(&mut header, inside(folder, &file.target), content)?;
     }
     builder.into_inner().map(Bytes::from)
+}
+
+/// An empty file in its place would start the task with another config than was declared.
+fn not_at_hand(target: &str) -> io::Error {
+    io::Error::other(format!("the content of `{target}` was not read from the ledger"))
 }
 
 /// A path as seen from a folder.
@@ -45,7 +51,7 @@ mod tests {
             uid: 1000,
             gid: 33,
             mode,
-            content: Arc::from(&b"hello"[..]),
+            content: Some(Arc::from(&b"hello"[..])),
         };
         let bytes = archive("/etc", &[&file("/etc/app.conf", 0o440), &file(&long, 0o755)]).unwrap();
         let mut archive = ::tar::Archive::new(&bytes[..]);

@@ -33,6 +33,7 @@ pub(in crate::fleet) struct Info {
     pub mem_total: i64,
     pub server_version: String,
     pub system_time: String,
+    pub docker_root_dir: String,
     #[serde(deserialize_with = "or_default")]
     pub labels: Vec<String>,
     pub plugins: PluginNames,

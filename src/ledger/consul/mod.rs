@@ -403,6 +403,13 @@ impl ReadRegisters for ConsulRegisters {
         self.found(stream).await.map_err(silent)
     }
 
+    async fn get(&self, _: usize, stream: &Stream, place: Place) -> Result<Option<Content>, Silent> {
+        let path = format!("/v1/kv/{}{}?consistent", self.below(stream), place.name());
+        let found: Option<Vec<Pair>> = self.client.get(&path).await.map_err(silent)?;
+        let content = |pair: Pair| pair.text().map(content_of);
+        found.and_then(|mut pairs| pairs.pop()).map(content).transpose().map_err(silent)
+    }
+
     async fn stacks(&self, _: usize) -> Result<BTreeSet<StackName>, Silent> {
         self.leased().await.map_err(silent)
     }

@@ -25,7 +25,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Reports writes until a query fails.
 pub(super) async fn follow(client: &Client, base: &str, tell: &Sender<Written>) {
     // If one ends, all end: they are restarted together.
-    select_all(Kind::ALL.map(|kind| Box::pin(follow_kind(client, base, kind, tell)))).await;
+    let kinds = Kind::ALL.into_iter().filter(|kind| kind.is_watched());
+    select_all(kinds.map(|kind| Box::pin(follow_kind(client, base, kind, tell)))).await;
 }
 
 async fn follow_kind(client: &Client, base: &str, kind: Kind, tell: &Sender<Written>) {

@@ -279,6 +279,14 @@ impl ReadRegisters for EtcdRegisters {
         self.found(stream).await.map_err(silent)
     }
 
+    async fn get(&self, _: usize, stream: &Stream, place: Place) -> Result<Option<Content>, Silent> {
+        let (key, _) = self.keys(stream, place);
+        let found: Range =
+            self.client.call("/v3/kv/range", &json!({ "key": coded(&key) })).await.map_err(silent)?;
+        let content = |pair: Pair| (!pair.value.is_empty()).then_some(pair.value);
+        Ok(found.kvs.into_iter().next().map(content))
+    }
+
     async fn stacks(&self, _: usize) -> Result<BTreeSet<StackName>, Silent> {
         self.leased().await.map_err(silent)
     }
@@ -329,7 +337,10 @@ impl WriteRegisters for EtcdRegisters {
 
 /// Reports writes until the watch breaks or goes silent.
 async fn follow(client: &Client, base: &str, tell: &Sender<Written>) {
-    let watch = json!({ "create_request": all_below(base) });
+    // Chunks come first in the order of keys, and are large: `0` is the character after the slash.
+    let mut range = all_below(base);
+    range["key"] = json!(coded(&format!("{base}{}0", Kind::Chunks.word())));
+    let watch = json!({ "create_request": range });
     let Ok(mut body) = client.open("/v3/watch", &watch).await else { return };
     let mut bytes = Vec::new();
     while let Ok(Some(Ok(frame))) = timeout(SILENCE, body.frame()).await {

@@ -203,6 +203,21 @@ impl ReadRegisters for ZookeeperRegisters {
             .map_err(|e| silent(&e))
     }
 
+    async fn get(&self, _: usize, stream: &Stream, place: Place) -> Result<Option<Content>, Silent> {
+        let path = format!("{}/{}", self.folder(stream), place.name());
+        let path = &path;
+        let read = self.session.ask(|client| async move {
+            barrier(&client).await?;
+            match client.get_data(path).await {
+                Err(Error::NoNode) => Ok(None),
+                read => Ok(Some(read?.0)),
+            }
+        });
+        let bytes = read.await.map_err(|error| silent(&error))?;
+        let text = |bytes| String::from_utf8(bytes).unwrap_or_default();
+        Ok(bytes.map(|bytes| Some(text(bytes)).filter(|text| !text.is_empty())))
+    }
+
     async fn stacks(&self, _: usize) -> Result<BTreeSet<StackName>, Silent> {
         let folder = format!("{}/{}", self.base, Kind::Lease.word());
         let folder = &folder;

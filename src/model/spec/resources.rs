@@ -88,8 +88,9 @@ pub struct VolumeSpec {
     pub labels: BTreeMap<String, String>,
 }
 
-/// A config: a file's content under a name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A config: a file's content under a name. Two are equal if their digests are, whether their contents are at hand or
+/// not.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ConfigSpec {
     /// Full name.
     pub name: String,
@@ -98,15 +99,29 @@ pub struct ConfigSpec {
     pub external: bool,
     /// SHA-256 of the content, in hex; empty if it is external.
     pub digest: String,
-    /// The content itself. Not serialised: it may be large, and plans are printed.
+    /// The content itself; `None` if it is external, or of a release whose contents were not read. Not serialised: it
+    /// may be large, and plans are printed.
     #[serde(skip)]
-    pub content: Arc<[u8]>,
+    pub content: Option<Arc<[u8]>>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub labels: BTreeMap<String, String>,
     /// `golang` expands the content for each task.
     #[serde(default, skip_serializing_if = "is_default")]
     pub template_driver: Option<String>,
 }
+
+impl PartialEq for ConfigSpec {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { name, external, digest, content: _, labels, template_driver } = self;
+        *name == other.name
+            && *external == other.external
+            && *digest == other.digest
+            && *labels == other.labels
+            && *template_driver == other.template_driver
+    }
+}
+
+impl Eq for ConfigSpec {}
 
 /// A secret. Only that it exists and where it comes from, never what it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

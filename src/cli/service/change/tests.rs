@@ -34,7 +34,7 @@ fn world() -> StackSpec {
         name: "app_site".into(),
         external: false,
         digest: "d1".into(),
-        content: Arc::from(&b"x"[..]),
+        content: Some(Arc::from(&b"x"[..])),
         labels: BTreeMap::new(),
         template_driver: None,
     };

@@ -1,0 +1,89 @@
+//! `stackctl doctor`: says whether hosts, records and what lies on this machine are in order, and what to do.
+
+use clap::ValueEnum;
+use serde_json::json;
+
+use super::Context;
+use super::cluster::{self, Cluster};
+use super::render::doctor::{area, level, remedy, what};
+use super::render::style::{BAD, CHANGE, GOOD, paint};
+use super::render::text::{clean, pad};
+use super::report::{Exit, Failure};
+use crate::fleet::ConnectOptions;
+use crate::model::json::json_lines;
+use crate::ops::doctor::{Check, Level, doctor};
+
+pub(super) const EXAMPLES: &[(&str, &str)] = &[
+    ("Whether all is in order, and what to do", "stackctl doctor"),
+    ("All findings, for a program", "stackctl doctor --format json"),
+];
+
+/// Arguments of `doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Doctor {
+    /// Text for people, or every finding as JSON
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: Format,
+}
+
+/// How the findings are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// A line for each finding, and below it the remedy.
+    #[default]
+    Text,
+    /// A list.
+    Json,
+}
+
+pub(super) fn run(args: &Doctor, context: &Context) -> Result<Exit, Failure> {
+    cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
+        let place = context.globals.ledger.as_ref().unwrap_or(&cluster.inventory.ledger);
+        let checks = doctor(cluster, place).await;
+        match args.format {
+            Format::Text => context.ui.data(&text(&checks)),
+            Format::Json => context.ui.data(&(json_lines(&checks.iter().map(json).collect()) + "\n")),
+        }
+        let is_broken = checks.iter().any(|check| check.finding.level() == Level::Fault);
+        Ok(if is_broken { Exit::Refused } else { Exit::Done })
+    })
+}
+
+fn json(check: &Check) -> serde_json::Value {
+    json!({
+        "level": level(check.finding.level()),
+        "area": area(check.area),
+        "of": check.of,
+        "what": what(&check.finding),
+        "remedy": remedy(&check.finding),
+    })
+}
+
+fn text(checks: &[Check]) -> String {
+    let mut text = String::new();
+    for check in checks {
+        let found = check.finding.level();
+        let style = match found {
+            Level::Ok => GOOD,
+            Level::Warning => CHANGE,
+            Level::Fault => BAD,
+        };
+        let of = if check.of.is_empty() { String::new() } else { format!("{}: ", check.of) };
+        let what = clean(&format!("{of}{}", what(&check.finding))).into_owned();
+        let word = paint(style, &pad(level(found), 7));
+        text += &format!("{word}  {}  {what}\n", pad(area(check.area), 9));
+        if let Some(remedy) = remedy(&check.finding).filter(|_| found > Level::Ok) {
+            text += &format!("{}help: {}\n", " ".repeat(20), clean(&remedy));
+        }
+    }
+    let count = |wanted| checks.iter().filter(|check| check.finding.level() == wanted).count();
+    let (faults, warnings) = (count(Level::Fault), count(Level::Warning));
+    text + &match (faults, warnings) {
+        (0, 0) => "All is in order.\n".to_owned(),
+        _ => format!(
+            "{} and {}.\n",
+            super::render::text::count(faults, "fault"),
+            super::render::text::count(warnings, "warning")
+        ),
+    }
+}

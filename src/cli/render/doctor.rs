@@ -1,0 +1,154 @@
+//! Findings of `doctor` in words, and what to do about each.
+
+use crate::ops::doctor::{Area, Finding, Level};
+use miette::Diagnostic as _;
+
+use super::text::count;
+
+/// The word for a level.
+#[must_use]
+pub const fn level(level: Level) -> &'static str {
+    match level {
+        Level::Ok => "ok",
+        Level::Warning => "warning",
+        Level::Fault => "fault",
+    }
+}
+
+/// The word for an area.
+#[must_use]
+pub const fn area(area: Area) -> &'static str {
+    match area {
+        Area::Hosts => "hosts",
+        Area::Clocks => "clocks",
+        Area::Disks => "disks",
+        Area::Managers => "managers",
+        Area::Records => "records",
+        Area::Leftovers => "leftovers",
+        Area::Rights => "rights",
+    }
+}
+
+fn seconds(ms: i64) -> String {
+    let ms = ms.unsigned_abs();
+    format!("{}.{} s", ms / 1000, ms % 1000 / 100)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
+fn size(bytes: u64) -> String {
+    if bytes < 1 << 30 {
+        format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+    } else {
+        format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+    }
+}
+
+/// What was found.
+#[must_use]
+pub fn what(finding: &Finding) -> String {
+    match finding {
+        Finding::Host { took_ms, version } => format!("answers within {took_ms} ms, engine {version}"),
+        Finding::Silent(why) => why.reason.clone(),
+        Finding::Swarm => "the engine is part of a swarm".to_owned(),
+        Finding::HostsUnknown(why) => format!("which hosts there are is not known: {}", why.reason),
+        Finding::Clock { ahead_ms } => match ahead_ms {
+            -99..=99 => "as the clock of this machine".to_owned(),
+            ms if *ms > 0 => format!("{} ahead of this machine", seconds(*ms)),
+            ms => format!("{} behind this machine", seconds(*ms)),
+        },
+        Finding::NoClock => "the engine does not say what time it is".to_owned(),
+        Finding::Disk(disk) => {
+            format!("{} of {} are free below {}", size(disk.free), size(disk.bytes), disk.folder)
+        }
+        Finding::Managers { place, answering, all, silent } => {
+            let silent: Vec<String> = silent.iter().map(|(name, why)| format!("; {name}: {why}")).collect();
+            format!(
+                "{answering} of {} answer for the records in {place}{}",
+                count(*all, "manager"),
+                silent.concat()
+            )
+        }
+        Finding::EvenManagers(all) => format!("{all} managers bear no more losses than {}", all - 1),
+        Finding::OneManager => "one manager has the only copy of the records".to_owned(),
+        Finding::Unreadable(error) | Finding::Content(error) => error.to_string(),
+        Finding::TooSlow => "its records were not read within a minute".to_owned(),
+        Finding::Undecided { stream, seq } => format!("{stream} number {seq} is incomplete"),
+        Finding::Behind { manager, stream, records } => {
+            format!("manager {manager} lacks {} of {stream}", count(*records, "record"))
+        }
+        Finding::Records { releases, contents: 0 } => count(*releases, "release"),
+        Finding::Records { releases, contents } => {
+            format!("{}, with {} of contents of configs", count(*releases, "release"), size(*contents))
+        }
+        Finding::Copies { config, holders, answering } => {
+            format!(
+                "a content of config `{config}` is on {holders} of the {} that answer",
+                count(*answering, "manager")
+            )
+        }
+        Finding::Unnamed(contents) => format!("no release names {}", count(*contents, "content")),
+        Finding::NoKey => "the cluster has no key for marks: an older version made its releases".to_owned(),
+        Finding::NotUnderstood { container, why } => {
+            format!("container {container} is not understood: {why}")
+        }
+        Finding::ValuesInLabels(containers) => {
+            format!("labels hold values of variables: {}", containers.join(", "))
+        }
+        Finding::Twins(tasks) => format!("a slot has more than one task: {}", tasks.join(", ")),
+        Finding::Foreign { cluster, names } => format!("of cluster `{cluster}`: {}", names.join(", ")),
+        Finding::Open { mode } => format!("others may read or write it (mode {mode:03o})"),
+        Finding::Nothing => "nothing was found".to_owned(),
+    }
+}
+
+/// What to do about it.
+#[must_use]
+pub fn remedy(finding: &Finding) -> Option<String> {
+    let text = match finding {
+        Finding::Host { .. } | Finding::Records { .. } | Finding::Nothing => return None,
+        Finding::Silent(why) | Finding::HostsUnknown(why) => return why.help.clone(),
+        Finding::Unreadable(error) | Finding::Content(error) => {
+            return error.help().map(|help| help.to_string());
+        }
+        Finding::Swarm => {
+            "its scheduler works beside stackctl: `docker swarm leave` once its services are gone"
+        }
+        Finding::Clock { .. } | Finding::NoClock => {
+            "synchronise the clocks, with chrony or systemd-timesyncd: locks are judged by their age"
+        }
+        Finding::Disk(_) => {
+            "make room: `docker image prune` on that host, and limits for logs; then look again"
+        }
+        Finding::Managers { .. } => {
+            "bring them back, or take one that is gone for good out of the inventory, one at a time"
+        }
+        Finding::EvenManagers(_) => {
+            "use an odd number: give one more host `role: manager`, or take it from one"
+        }
+        Finding::OneManager => {
+            "give three hosts `role: manager`, one at a time with a deploy between; until then keep backups \
+             (`stackctl ledger backup`)"
+        }
+        Finding::TooSlow => {
+            "see whether the managers are slow; a stack with large configs keeps up to 64 MiB of them"
+        }
+        Finding::Undecided { .. } => "the next command that writes there settles it, such as a deploy",
+        Finding::Behind { .. } | Finding::Copies { .. } => {
+            "the next deploy of the stack copies what is missing"
+        }
+        Finding::Unnamed(_) => "the next deploy of the stack removes what a deploy has left that was cut off",
+        Finding::NoKey => "the next deploy makes one",
+        Finding::NotUnderstood { .. } => {
+            "if a newer stackctl made it, use that version; if someone renamed it, give it its name back; else remove it"
+        }
+        Finding::ValuesInLabels(_) => {
+            "an older version made them: replace them (`stackctl restart`), since labels are shown to many"
+        }
+        Finding::Twins(_) => "if no deploy is running, `stackctl deploy` removes the one that is too many",
+        Finding::Foreign { .. } => "two clusters share this host: give their stacks different names",
+        Finding::Open { .. } => {
+            "take these rights away: `chmod go-w` of settings, `chmod go-rwx` of what is secret"
+        }
+    };
+    Some(text.to_owned())
+}

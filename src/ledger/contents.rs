@@ -1,0 +1,573 @@
+//! Contents of configs, apart from the releases that name them: each is written once and read when a task needs it.
+//!
+//! A content's name is a [keyed hash](crate::model::MarkKey::content_name) of it, so that the same content is written
+//! once for all releases of a stack, and a name proves no guess at what is in it. It is cut into chunks that every
+//! backend takes. On each manager that keeps it there are, in the order in which they are written:
+//!
+//! ```text
+//! contents/<stack>  round 0   that the content is being written: what a writer that dies leaves can be found by it
+//! chunks/<stack>    round 0   the chunks, each in a register of its own
+//! contents/<stack>  round 1   that all chunks are there
+//! ```
+//!
+//! A release is written after its contents, when a majority of the managers has all of them. No agreement is needed:
+//! two writers of one name write the same. Where a register holds something else, because an engine died while it made
+//! the volume, or because it was damaged, all is written in a second attempt, in the rounds that follow; what is there
+//! stays as it is.
+//!
+//! # What is removed, and when
+//!
+//! [`tidy`] removes what no release of the stack names that is in the ledger. No stack names the contents of another:
+//! the same content in two stacks has two names. So a collector of a stack and a writer of a release of
+//! it do so under the same lock, and a collector can take nothing away from a writer of another stack. A writer that has
+//! lost its lock in the middle may write a release after its successor has looked; so it writes the contents once more
+//! after the release, which costs one look where they are still there.
+//!
+//! Contents are read from one manager after the other until all of a content is together, and are compared with the
+//! digest that the release has of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+
+use super::decide::Ledger;
+use super::error::LedgerError;
+use super::log::Log;
+use super::payload::Value;
+use super::register::{Content, Kind, Place, ReadRegisters, Silent, Stream, WriteRegisters};
+use super::release::releases;
+use crate::model::ids::sha256_hex;
+use crate::model::{Format, MarkKey, StackName};
+
+/// Bytes of a chunk. As text it has 320 KiB, and with what is said of it less than Consul's 512 KiB, ZooKeeper's 1 MiB
+/// and etcd's 1.5 MiB; and a manager behind a link of 1 Mbit/s takes it within the time of one call.
+pub const CHUNK_BYTES: usize = 240 << 10;
+/// Attempts at writing a content.
+const ATTEMPTS: u32 = 3;
+/// Bytes of the contents of one release.
+pub const RELEASE_MAX: u64 = 16 << 20;
+/// Bytes of all contents of a stack. Docker keeps labels of volumes in memory and prints them in `docker volume ls`. Four
+/// times what one release may have, so that at least the newest four releases are kept.
+pub const STACK_MAX: u64 = 4 * RELEASE_MAX;
+
+/// What a release says of a content.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ContentRef {
+    /// A keyed hash of it.
+    pub name: String,
+    pub bytes: u64,
+}
+
+/// That a content is, or is being written, in a register of [`Kind::Contents`].
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Label {
+    #[serde(flatten)]
+    format: Format,
+    #[serde(flatten)]
+    content: ContentRef,
+}
+
+/// Before a chunk, on a line of its own.
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    #[serde(flatten)]
+    format: Format,
+    /// Of which content, and which of its chunks; the first is 1.
+    name: String,
+    chunk: u64,
+    /// Of what follows, as text.
+    sha256: String,
+}
+
+/// What the managers that answered hold of a stack's contents.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Shelf {
+    managers: BTreeMap<usize, BTreeMap<ContentRef, Written>>,
+}
+
+/// How far the writing of a content has come on a manager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Written {
+    /// Attempts that were begun.
+    attempts: u32,
+    is_whole: bool,
+}
+
+impl ContentRef {
+    /// Of a content of a stack.
+    #[must_use]
+    pub fn of(key: &MarkKey, stack: &StackName, content: &[u8]) -> Self {
+        Self { name: key.content_name(stack, content), bytes: content.len() as u64 }
+    }
+
+    fn chunks(&self) -> u64 {
+        self.bytes.div_ceil(CHUNK_BYTES as u64)
+    }
+
+    /// Where it is said that an attempt at it was begun.
+    fn begun(&self, attempt: u32) -> Place {
+        Place { seq: number(&self.name), round: 2 * attempt }
+    }
+
+    /// Where it is said that an attempt has succeeded.
+    fn whole(&self, attempt: u32) -> Place {
+        Place { seq: number(&self.name), round: 2 * attempt + 1 }
+    }
+
+    fn place(&self, chunk: u64, attempt: u32) -> Place {
+        let hash = sha256_hex(format!("{}/{chunk}", self.name).as_bytes());
+        Place { seq: number(&hash), round: attempt }
+    }
+
+    fn label(&self) -> String {
+        serde_json::json!(Label { format: Format::CURRENT, content: self.clone() }).to_string()
+    }
+
+    fn is_in(&self, label: &Content) -> bool {
+        label.as_ref().and_then(|text| of_label(text)).as_ref() == Some(self)
+    }
+
+    fn pack(&self, chunk: u64, bytes: &[u8]) -> String {
+        let text = STANDARD.encode(bytes);
+        let (name, sha256) = (self.name.clone(), sha256_hex(text.as_bytes()));
+        let head = Head { format: Format::CURRENT, name, chunk, sha256 };
+        format!("{}\n{text}", serde_json::json!(head))
+    }
+
+    /// Back from the text of a chunk, or what is wrong with it.
+    fn unpack(&self, chunk: u64, text: &str) -> Result<Vec<u8>, String> {
+        let (head, body) = text.split_once('\n').ok_or("it is cut off")?;
+        let whole: serde_json::Value = serde_json::from_str(head).map_err(|error| error.to_string())?;
+        // First of all: nothing else need be as this version knows it.
+        let format = Format::deserialize(&whole).map_err(|error| error.to_string())?;
+        format.check_read().map_err(|why| why.to_string())?;
+        let head = Head::deserialize(whole).map_err(|error| error.to_string())?;
+        if (head.name.as_str(), head.chunk) != (self.name.as_str(), chunk) {
+            return Err("it is of another content".to_owned());
+        }
+        if head.sha256 != sha256_hex(body.as_bytes()) {
+            return Err("it is cut off or was changed".to_owned());
+        }
+        STANDARD.decode(body).map_err(|error| error.to_string())
+    }
+}
+
+fn of_label(text: &str) -> Option<ContentRef> {
+    serde_json::from_str::<Label>(text).ok().map(|label| label.content)
+}
+
+/// The first 64 bits of a hash in hex.
+fn number(hash: &str) -> u64 {
+    u64::from_str_radix(hash.get(..16).unwrap_or_default(), 16).unwrap_or_default()
+}
+
+fn index(stack: &StackName) -> Stream {
+    Stream::new(Kind::Contents, stack)
+}
+
+fn chunks(stack: &StackName) -> Stream {
+    Stream::new(Kind::Chunks, stack)
+}
+
+/// Names of contents in a stream of releases: in any register of it, decided or not, still counted or not. `None` if one
+/// of them cannot be read: what it names is not known.
+#[must_use]
+pub fn named(releases: &Log) -> Option<BTreeSet<String>> {
+    let mut all = BTreeSet::new();
+    for text in releases.registers.values().flatten() {
+        let value = Value::unpack(text).ok()?;
+        let contents = value.data["contents"].as_object().into_iter().flatten();
+        for (_, content) in contents.filter(|(_, content)| !content.is_string()) {
+            all.insert(ContentRef::deserialize(content).ok()?.name);
+        }
+    }
+    Some(all)
+}
+
+impl Shelf {
+    /// Contents of which anything is on some manager.
+    #[must_use]
+    pub fn contents(&self) -> BTreeSet<ContentRef> {
+        self.managers.values().flat_map(BTreeMap::keys).cloned().collect()
+    }
+
+    /// How many of the managers that answered hold all of a content.
+    #[must_use]
+    pub fn holders(&self, name: &str) -> usize {
+        let holds = |all: &&BTreeMap<ContentRef, Written>| {
+            all.iter().any(|(content, written)| content.name == name && written.is_whole)
+        };
+        self.managers.values().filter(holds).count()
+    }
+
+    /// How many managers answered.
+    #[must_use]
+    pub fn answered(&self) -> usize {
+        self.managers.len()
+    }
+
+    fn lacks(&self, manager: usize, content: &ContentRef) -> bool {
+        self.managers
+            .get(&manager)
+            .is_some_and(|all| !all.get(content).is_some_and(|written| written.is_whole))
+    }
+}
+
+/// Which contents of a stack there are. The contents are not read.
+pub async fn shelf<R: ReadRegisters>(ledger: &Ledger<R>, stack: &StackName) -> Result<Shelf, LedgerError> {
+    let index = index(stack);
+    let found = ledger.ask_all(|manager| ledger.registers().list(manager, &index)).await?;
+    let mut managers = BTreeMap::new();
+    for (manager, found) in found {
+        let all: &mut BTreeMap<ContentRef, Written> = managers.entry(manager).or_default();
+        for register in found {
+            let Some(content) = register.content.as_deref().and_then(of_label) else { continue };
+            // One that is not where its name calls for is not ours.
+            if register.place.seq != content.begun(0).seq {
+                continue;
+            }
+            let written = all.entry(content).or_default();
+            written.attempts = written.attempts.max(register.place.round / 2 + 1);
+            written.is_whole |= register.place.round % 2 == 1;
+        }
+    }
+    Ok(Shelf { managers })
+}
+
+/// Writes contents to every manager that answers and lacks them. A majority has all of them afterwards.
+pub async fn put<R: WriteRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+    contents: &BTreeMap<ContentRef, &[u8]>,
+) -> Result<(), LedgerError> {
+    if contents.is_empty() {
+        return Ok(());
+    }
+    let shelf = &shelf(ledger, stack).await?;
+    let writers = shelf.managers.keys().map(async |manager| {
+        let lacking = contents.iter().filter(|(content, _)| shelf.lacks(*manager, content));
+        let write = async {
+            for (content, bytes) in lacking {
+                write(ledger.registers(), *manager, stack, content, bytes).await?;
+            }
+            Ok(())
+        };
+        ledger.asked(*manager, write).await.1.is_some()
+    });
+    let holders = join_all(writers).await.into_iter().filter(|is_whole| *is_whole).count();
+    if holders < ledger.majority() { Err(ledger.no_majority(holders)) } else { Ok(()) }
+}
+
+async fn write<R: WriteRegisters>(
+    registers: &R,
+    manager: usize,
+    stack: &StackName,
+    content: &ContentRef,
+    bytes: &[u8],
+) -> Result<(), Silent> {
+    let (index, stream) = (index(stack), chunks(stack));
+    let label = Some(content.label());
+    'attempts: for attempt in 0..ATTEMPTS {
+        let begun = registers.create(manager, &index, content.begun(attempt), &label).await?;
+        if !content.is_in(&begun) {
+            continue;
+        }
+        for (chunk, bytes) in (1..).zip(bytes.chunks(CHUNK_BYTES)) {
+            let text = Some(content.pack(chunk, bytes));
+            let there = registers.create(manager, &stream, content.place(chunk, attempt), &text).await?;
+            if there.is_none_or(|there| content.unpack(chunk, &there).as_deref() != Ok(bytes)) {
+                continue 'attempts;
+            }
+        }
+        let whole = registers.create(manager, &index, content.whole(attempt), &label).await?;
+        if content.is_in(&whole) {
+            return Ok(());
+        }
+    }
+    Err(Silent(format!("the places of content {} hold something else", content.name)))
+}
+
+/// Reads a content. It is the caller's to compare it with a digest.
+///
+/// # Errors
+///
+/// A chunk is on no manager that answers, or is damaged on all of them: what is wrong.
+pub async fn get<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+    content: &ContentRef,
+) -> Result<Vec<u8>, String> {
+    if content.bytes > RELEASE_MAX {
+        return Err(format!("it is said to have {} bytes, more than any release", content.bytes));
+    }
+    let mut bytes = Vec::new();
+    let mut first = 0;
+    for chunk in 1..=content.chunks() {
+        let (part, manager) = get_chunk(ledger, stack, content, chunk, first).await?;
+        bytes.extend(part);
+        // Of the manager that has the one, the next is asked for as well.
+        first = manager;
+    }
+    if bytes.len() as u64 != content.bytes {
+        return Err(format!("it has {} bytes and not {}", bytes.len(), content.bytes));
+    }
+    Ok(bytes)
+}
+
+async fn get_chunk<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+    content: &ContentRef,
+    chunk: u64,
+    first: usize,
+) -> Result<(Vec<u8>, usize), String> {
+    let stream = chunks(stack);
+    let all = ledger.registers().managers().len();
+    let mut wrong = Vec::new();
+    for manager in (0..all).map(|at| (first + at) % all) {
+        let name = &ledger.registers().managers()[manager];
+        for attempt in 0..ATTEMPTS {
+            match ledger.registers().get(manager, &stream, content.place(chunk, attempt)).await {
+                Ok(Some(Some(text))) => match content.unpack(chunk, &text) {
+                    Ok(bytes) => return Ok((bytes, manager)),
+                    Err(why) => wrong.push(format!("{name}: {why}")),
+                },
+                // An engine died while it made the volume.
+                Ok(Some(None)) => wrong.push(format!("{name}: it is empty")),
+                Ok(None) => {
+                    if attempt == 0 {
+                        wrong.push(format!("{name}: it is not there"));
+                    }
+                    break;
+                }
+                Err(Silent(why)) => {
+                    wrong.push(format!("{name}: {why}"));
+                    break;
+                }
+            }
+        }
+    }
+    Err(format!("part {chunk} of {} is on no manager ({})", content.chunks(), wrong.join("; ")))
+}
+
+/// Gives managers that answered what they lack of the contents that releases name, and removes the others. `may` is asked
+/// before each change: the lock may be lost meanwhile.
+pub async fn tidy<R: WriteRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+    may: impl Fn() -> bool,
+) -> Result<(), LedgerError> {
+    let shelf = shelf(ledger, stack).await?;
+    // Read after the look at what there is: what a release names that is written meanwhile is not among that.
+    let Some(named) = named(&ledger.read(&releases(stack)).await?) else { return Ok(()) };
+    let (wanted, unwanted): (Vec<_>, Vec<_>) =
+        shelf.contents().into_iter().partition(|content| named.contains(&content.name));
+    for content in &wanted {
+        let mut lacking =
+            shelf.managers.keys().copied().filter(|manager| shelf.lacks(*manager, content)).peekable();
+        // One that is damaged everywhere is reported when it is needed.
+        if lacking.peek().is_none() || !may() {
+            continue;
+        }
+        let Ok(bytes) = get(ledger, stack, content).await else { continue };
+        for manager in lacking {
+            ledger.asked(manager, write(ledger.registers(), manager, stack, content, &bytes)).await;
+        }
+    }
+    for content in &unwanted {
+        for (manager, all) in &shelf.managers {
+            let Some(written) = all.get(content) else { continue };
+            if !may() {
+                return Ok(());
+            }
+            let remove = remove(ledger.registers(), *manager, stack, content, written.attempts);
+            ledger.asked(*manager, remove).await;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a content from a manager. That it is whole goes first and that it is there last, so that what is left of it
+/// by a collector that dies is found again.
+async fn remove<R: WriteRegisters>(
+    registers: &R,
+    manager: usize,
+    stack: &StackName,
+    content: &ContentRef,
+    attempts: u32,
+) -> Result<(), Silent> {
+    let (index, stream) = (index(stack), chunks(stack));
+    for attempt in 0..attempts {
+        registers.remove(manager, &index, content.whole(attempt)).await?;
+        for chunk in 1..=content.chunks() {
+            registers.remove(manager, &stream, content.place(chunk, attempt)).await?;
+        }
+        registers.remove(manager, &index, content.begun(attempt)).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::payload::value;
+    use super::super::testing::Memory;
+    use super::*;
+
+    fn stack(name: &str) -> StackName {
+        StackName::unchecked(name)
+    }
+
+    fn content(stack: &StackName, bytes: &[u8]) -> ContentRef {
+        ContentRef::of(&MarkKey::new([7; 32]), stack, bytes)
+    }
+
+    async fn put_one(memory: &Memory, name: &str, bytes: &[u8]) -> Result<ContentRef, LedgerError> {
+        let stack = stack(name);
+        let content = content(&stack, bytes);
+        put(&memory.ledger(), &stack, &[(content.clone(), bytes)].into()).await.map(|()| content)
+    }
+
+    /// A release that names contents.
+    async fn release(memory: &Memory, name: &str, seq: u64, contents: &[&ContentRef]) {
+        let named: BTreeMap<String, &ContentRef> =
+            contents.iter().enumerate().map(|(at, content)| (at.to_string(), *content)).collect();
+        let ours = value(memory, serde_json::json!({ "contents": named }));
+        memory.ledger().append(&releases(&stack(name)), seq, &ours).await.unwrap();
+    }
+
+    fn large(bytes: usize) -> Vec<u8> {
+        (0..bytes).map(|at| u8::try_from(at * 31 % 251).unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn what_was_put_is_read_back_and_is_written_once() {
+        for bytes in [0, 1, CHUNK_BYTES, CHUNK_BYTES + 1, 4 * CHUNK_BYTES] {
+            let (memory, bytes) = (Memory::new(3), large(bytes));
+            let content = put_one(&memory, "shop", &bytes).await.unwrap();
+            assert_eq!(get(&memory.ledger(), &stack("shop"), &content).await.as_ref(), Ok(&bytes));
+            let shelf = shelf(&memory.ledger(), &stack("shop")).await.unwrap();
+            assert_eq!((shelf.holders(&content.name), shelf.answered()), (3, 3));
+            let largest = memory.world().registers.values().flatten().map(String::len).max().unwrap();
+            assert!(largest < 330 << 10, "{largest}");
+            memory.world().calls.clear();
+            put_one(&memory, "shop", &bytes).await.unwrap();
+            let calls = memory.world().calls.clone();
+            assert!(calls.iter().all(|call| call.starts_with("list")), "{calls:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_majority_has_to_take_it() {
+        let memory = Memory::new(3);
+        memory.world().silent.insert(1);
+        let content = put_one(&memory, "shop", b"a").await.unwrap();
+        memory.world().silent = [0, 1].into();
+        assert!(matches!(put_one(&memory, "shop", b"b").await, Err(LedgerError::NoMajority { .. })));
+        assert_eq!(get(&memory.ledger(), &stack("shop"), &content).await, Ok(b"a".to_vec()));
+    }
+
+    #[tokio::test]
+    async fn a_chunk_that_is_not_what_it_was_is_read_from_another_manager_or_refused_and_stays() {
+        let bytes = large(CHUNK_BYTES + 9);
+        let good = content(&stack("shop"), &bytes).pack(2, &bytes[CHUNK_BYTES..]);
+        let newer = good.replace(&format!("\"read\":\"{}\"", Format::CURRENT.read), "\"read\":\"99.0.0\"");
+        assert_ne!(newer, good);
+        let other = content(&stack("shop"), b"x").pack(2, &bytes[CHUNK_BYTES..]);
+        for (bad, says) in [
+            (Some(good[..good.len() - 1].to_owned()), "cut off"),
+            (Some(good.split_once('\n').unwrap().0.to_owned()), "cut off"),
+            (Some("foreign".to_owned()), "cut off"),
+            (Some("{}\nAA==".to_owned()), "missing field"),
+            (Some(other), "another content"),
+            (Some(newer), "99.0.0 or newer may read it"),
+            (None, "it is empty"),
+        ] {
+            let memory = Memory::new(3);
+            let content = put_one(&memory, "shop", &bytes).await.unwrap();
+            let damage = |managers: &[usize]| {
+                for manager in managers {
+                    let at = (*manager, chunks(&stack("shop")).to_string(), content.place(2, 0));
+                    memory.world().registers.insert(at, bad.clone()).expect("it was there");
+                }
+            };
+            damage(&[0, 2]);
+            assert_eq!(get(&memory.ledger(), &stack("shop"), &content).await.as_ref(), Ok(&bytes));
+            damage(&[1]);
+            let before = memory.world().registers.clone();
+            let why = get(&memory.ledger(), &stack("shop"), &content).await.unwrap_err();
+            assert!(why.starts_with("part 2 of 2 is on no manager (h1: ") && why.contains(says), "{why}");
+            assert_eq!(memory.world().registers, before);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_holds_something_else_is_passed_by() {
+        let (memory, bytes) = (Memory::new(1), large(CHUNK_BYTES + 9));
+        let content = content(&stack("shop"), &bytes);
+        for place in [content.place(2, 0), content.place(1, 1)] {
+            memory.world().registers.insert((0, chunks(&stack("shop")).to_string(), place), None);
+        }
+        put_one(&memory, "shop", &bytes).await.unwrap();
+        assert_eq!(get(&memory.ledger(), &stack("shop"), &content).await.as_ref(), Ok(&bytes));
+        // All of it goes once nothing names it, but what another has put there.
+        release(&memory, "shop", 1, &[]).await;
+        tidy(&memory.ledger(), &stack("shop"), || true).await.unwrap();
+        let left =
+            memory.world().registers.keys().filter(|(_, stream, _)| !stream.starts_with("releases")).count();
+        assert_eq!(left, 0);
+    }
+
+    #[tokio::test]
+    async fn what_no_release_names_goes_and_what_one_names_is_brought_to_every_manager() {
+        let memory = Memory::new(3);
+        memory.world().silent.insert(2);
+        let kept = put_one(&memory, "shop", b"kept").await.unwrap();
+        memory.world().silent.clear();
+        put_one(&memory, "shop", b"old").await.unwrap();
+        let neighbour = put_one(&memory, "blog", b"old").await.unwrap();
+        // Of a writer that died in the middle: one chunk of three.
+        let lost = content(&stack("shop"), &large(3 * CHUNK_BYTES));
+        let registers = memory.clone();
+        registers.create(1, &index(&stack("shop")), lost.begun(0), &Some(lost.label())).await.unwrap();
+        let text = Some(lost.pack(1, b"a"));
+        registers.create(1, &chunks(&stack("shop")), lost.place(1, 0), &text).await.unwrap();
+        release(&memory, "shop", 1, &[&kept]).await;
+        tidy(&memory.ledger(), &stack("shop"), || true).await.unwrap();
+        let shelf = shelf(&memory.ledger(), &stack("shop")).await.unwrap();
+        assert_eq!((shelf.contents(), shelf.holders(&kept.name)), ([kept.clone()].into(), 3));
+        let of_chunks = |name: &str| {
+            let stream = chunks(&stack(name)).to_string();
+            memory.world().registers.keys().filter(|(_, of, _)| *of == stream).count()
+        };
+        assert_eq!((of_chunks("shop"), of_chunks("blog")), (3, 3));
+        assert_eq!(get(&memory.ledger(), &stack("blog"), &neighbour).await, Ok(b"old".to_vec()));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_removed_without_the_lock_or_beside_a_release_that_cannot_be_read() {
+        let memory = Memory::new(3);
+        let content = put_one(&memory, "shop", b"a").await.unwrap();
+        release(&memory, "shop", 1, &[]).await;
+        tidy(&memory.ledger(), &stack("shop"), || false).await.unwrap();
+        let at = (0, releases(&stack("shop")).to_string(), Place { seq: 2, round: 0 });
+        memory.world().registers.insert(at.clone(), Some("of a newer program".to_owned()));
+        tidy(&memory.ledger(), &stack("shop"), || true).await.unwrap();
+        assert!(get(&memory.ledger(), &stack("shop"), &content).await.is_ok());
+        memory.world().registers.remove(&at);
+        tidy(&memory.ledger(), &stack("shop"), || true).await.unwrap();
+        assert!(get(&memory.ledger(), &stack("shop"), &content).await.is_err());
+    }
+
+    #[test]
+    fn names_prove_no_guess_and_say_nothing_about_another_stack() {
+        let (one, other) = (MarkKey::new([7; 32]), MarkKey::new([8; 32]));
+        let name = |key: &MarkKey, name: &str| ContentRef::of(key, &stack(name), b"hunter2").name;
+        assert_eq!(name(&one, "shop"), name(&one, "shop"));
+        assert_ne!(name(&one, "shop"), name(&other, "shop"));
+        assert_ne!(name(&one, "shop"), name(&one, "blog"));
+        assert!(!sha256_hex(b"hunter2").contains(&name(&one, "shop")));
+    }
+}

@@ -1,0 +1,154 @@
+//! `stackctl doctor`, on fake engines.
+
+use serde_json::Value;
+
+use crate::engine::{Clock, FakeEngine};
+use crate::hosts::Hosts;
+
+const WEB: &str = "\
+services:
+  web:
+    image: nginx:1.25
+    configs: [{source: page, target: /page}]
+    deploy: {update_config: {monitor: 50ms}}
+configs:
+  page: {content: one}
+";
+
+/// Three managers on which `shop` was deployed.
+fn cluster() -> Hosts {
+    let cluster = Hosts::new(3);
+    let mut text = "cluster: test\nhosts:\n".to_owned();
+    for engine in &cluster.engines {
+        text += &format!("  {}: {{address: \"{}\", role: manager}}\n", engine.name(), engine.address());
+    }
+    cluster.room.file("stackctl.yml", &text);
+    cluster.stackfile(WEB);
+    cluster.expect(0, "deploy --yes shop");
+    cluster.forget_calls();
+    cluster
+}
+
+/// What is wrong: level, area, of what, and the text.
+fn wrong(cluster: &Hosts, status: i32) -> Vec<(String, String, String)> {
+    let run = cluster.expect(status, "doctor --format json");
+    let all: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let text = |one: &Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
+    let bad = all.as_array().expect("a list").iter().filter(|one| one["level"] != "ok");
+    bad.map(|one| {
+        assert!(one["remedy"].is_string() || one["level"] == "fault", "{one}");
+        (format!("{} {}", text(one, "level"), text(one, "area")), text(one, "of"), text(one, "what"))
+    })
+    .collect()
+}
+
+fn has(all: &[(String, String, String)], level: &str, of: &str, what: &str) {
+    let is_it = |(l, o, w): &&(String, String, String)| l == level && o == of && w.contains(what);
+    assert_eq!(all.iter().filter(is_it).count(), 1, "{level} {of} {what}: {all:#?}");
+}
+
+fn chunks(engine: &FakeEngine, act: impl Fn(&mut Value)) {
+    engine.with(|world| {
+        for volume in world.volumes.values_mut() {
+            let labels = &mut volume.asked["Labels"];
+            if labels["io.stackctl.ledger.stream"] == "chunks/shop" {
+                act(labels);
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_in_order_is_said_and_nothing_is_written() {
+    let cluster = cluster();
+    let run = cluster.expect(0, "doctor");
+    assert!(run.stdout.ends_with("All is in order.\n"), "{}", run.show());
+    for line in [
+        "ok       managers   3 of 3 managers answer for the records in volumes",
+        "ok       records    shop: 1 release, with 0.0 MiB of contents of configs",
+        "ok       leftovers  nothing was found",
+    ] {
+        assert!(run.stdout.contains(line), "{line}\n{}", run.show());
+    }
+    assert_eq!(cluster.writes(), [""; 0]);
+    assert_eq!(wrong(&cluster, 0), []);
+}
+
+#[test]
+fn hosts_clocks_and_managers_are_named_with_what_is_wrong() {
+    let cluster = cluster();
+    cluster.engines[2].crash();
+    cluster.engines[1].with(|world| world.clock = Clock::Fixed(world.now() - 60_000));
+    let found = wrong(&cluster, 1);
+    has(&found, "fault hosts", "h3", "");
+    has(&found, "fault clocks", "h2", "behind this machine");
+    has(&found, "warning managers", "", "2 of 3 managers answer for the records in volumes; h3: ");
+    assert_eq!(cluster.writes(), [""; 0]);
+    cluster.engines[1].crash();
+    let found = wrong(&cluster, 1);
+    has(&found, "fault managers", "", "1 of 3 managers answer");
+    has(&found, "fault records", "", "1 of 3 managers answers");
+}
+
+#[test]
+fn records_and_contents_are_read_and_what_is_damaged_is_named() {
+    let cluster = cluster();
+    let is_release = |name: &str| name.contains(".releases.shop-");
+    cluster.engines[0].with(|world| world.volumes.retain(|name, _| !is_release(name)));
+    let found = wrong(&cluster, 0);
+    has(&found, "warning records", "shop", "manager h1 lacks 1 record of releases/shop");
+    cluster.engines[0].with(|world| world.volumes.retain(|name, _| !name.contains(".contents.shop-")));
+    let found = wrong(&cluster, 0);
+    has(&found, "warning records", "shop", "content of config `page` is on 2 of the 3 managers");
+    for engine in &cluster.engines {
+        chunks(engine, |labels| labels["io.stackctl.ledger.data"] = "{}\nYQ==".into());
+    }
+    let found = wrong(&cluster, 1);
+    has(&found, "fault records", "shop", "config `page` of stack shop cannot be read: part 1 of 1");
+    for engine in &cluster.engines {
+        engine.with(|world| {
+            let releases = world.volumes.iter_mut().filter(|(name, _)| is_release(name));
+            releases.for_each(|(_, one)| one.asked["Labels"]["io.stackctl.ledger.data"] = "{".into());
+        });
+    }
+    let found = wrong(&cluster, 1);
+    has(&found, "fault records", "shop", "releases/shop number 1 cannot be read");
+    assert_eq!(cluster.writes(), [""; 0]);
+}
+
+#[test]
+fn leftovers_of_older_versions_and_of_other_clusters_are_named() {
+    let cluster = cluster();
+    let mut copy = None;
+    for engine in &cluster.engines {
+        engine.with(|world| {
+            if let Some(one) = world.containers.values().next() {
+                copy = Some(one.clone());
+            }
+        });
+    }
+    let mut copy = copy.expect("a task");
+    copy.id = "f".repeat(64);
+    copy.name = "odd".to_owned();
+    copy.asked["Labels"]["io.stackctl.spec"] = "{".into();
+    cluster.engines[2].with(|world| drop(world.containers.insert(copy.id.clone(), copy)));
+    let found = wrong(&cluster, 1);
+    has(&found, "fault leftovers", "h3", "container odd is not understood");
+}
+
+#[test]
+fn what_others_may_write_or_read_is_named() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let cluster = cluster();
+    let file = cluster.room.path().join("stackctl.yml");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
+    let found = wrong(&cluster, 1);
+    has(&found, "fault rights", &file.display().to_string(), "mode 666");
+}
+
+#[test]
+fn one_manager_is_a_warning() {
+    let cluster = Hosts::new(2);
+    let found = wrong(&cluster, 0);
+    has(&found, "warning managers", "", "only copy");
+}
