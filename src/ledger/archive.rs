@@ -232,6 +232,22 @@ impl Archive {
         self.streams.iter().filter(|(stream, _)| stream.kind != Kind::Lease)
     }
 
+    /// As it is restored: what tasks were given while they ran may have changed since, and their containers are asked until
+    /// the next release of their stack. The same from the same backup, so that a restore that was cut off can go on.
+    #[must_use]
+    pub fn as_of_then(mut self) -> Self {
+        let stacks = self.stacks();
+        let places = self.streams.get_mut(&nodes::stream()).into_iter().flat_map(BTreeMap::values_mut);
+        let newest = places.rev().find(|value| value.data.is_object());
+        // What a newer program has written is not for this one to change; nor is what this one does not know of.
+        if let Some(value) = newest.filter(|value| value.format.check_write().is_ok()) {
+            for stack in stacks {
+                value.data["in_place"][stack.as_str()]["is_old"] = true.into();
+            }
+        }
+        self
+    }
+
     /// Whether a ledger holds nothing but what is in here: it is empty, or a copy that was cut off.
     pub async fn fits<R: ReadRegisters>(&self, ledger: &Ledger<R>) -> Result<(), NotCopied> {
         let mut stacks = ledger.stacks().await?;
@@ -572,6 +588,29 @@ mod tests {
         archive.fits(&two).await.unwrap();
         archive.write(&two).await.unwrap();
         assert_eq!(plain(&Archive::of(&two).await.unwrap()), plain(&archive));
+    }
+
+    #[test]
+    fn what_is_restored_has_the_containers_asked() {
+        let value = |data: serde_json::Value| Value {
+            id: "a".into(),
+            managers: vec!["files".into()],
+            format: Format::CURRENT,
+            data,
+        };
+        let mut archive = Archive::default();
+        let nodes_then =
+            [(3, value(serde_json::json!({ "nodes": {}, "newer": 1 }))), (4, value(serde_json::Value::Null))];
+        archive.streams.insert(nodes::stream(), nodes_then.into());
+        archive
+            .streams
+            .insert(Stream::new(Kind::Releases, "shop"), [(1, value(serde_json::json!({})))].into());
+        let restored = archive.as_of_then();
+        let data = &restored.streams[&nodes::stream()][&3].data;
+        assert_eq!((&data["newer"], &data["nodes"]), (&serde_json::json!(1), &serde_json::json!({})));
+        let records: nodes::NodeRecords = serde_json::from_value(data.clone()).unwrap();
+        assert!(records.in_place[&StackName::unchecked("shop")].is_old);
+        assert_eq!(restored.clone().as_of_then(), restored);
     }
 
     #[tokio::test]

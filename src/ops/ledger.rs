@@ -137,6 +137,8 @@ pub async fn restore<R: WriteRegisters + Send + Sync + 'static>(
     unended: impl FnOnce(Unended),
 ) -> Result<(), NotDone> {
     let Saved { head, archive: all } = saved;
+    // What was changed on running containers since the backup is not in it.
+    let all = &all.clone().as_of_then();
     if head.cluster != cluster.as_str() && !is_forced {
         return Err(NotDone::OtherCluster { theirs: head.cluster.clone(), ours: cluster.to_string() });
     }
