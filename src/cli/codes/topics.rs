@@ -12,6 +12,7 @@ pub(super) fn of(room: &str, name: &str) -> &'static str {
         ("compose", "merged_otherwise" | "stays_empty" | "never_restarted" | "operator_without_braces") => {
             "docker"
         }
+        ("compose", "password_in_stackfile") => "security",
         ("compose", name) if name.contains("port") || name.contains("subnet") => "networks",
         ("compose", name) if name.contains("address") || name.contains("network") => "networks",
         ("compose" | "config", _) => "stackfile",
