@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::model::action::{Action, Failure, FailureKind, Outcome, What};
-use crate::model::{MarkKey, StackName};
+use crate::model::{MarkKey, NodeName, StackName};
 
 use super::Inner;
 use super::docker::client::CallError;
@@ -67,6 +67,10 @@ impl Executor {
             stack: &self.stack,
             key: &self.key,
             credentials: &self.inner.credentials,
+            file_volumes: match &action.what {
+                What::RemoveTask { task } => self.inner.sightings().for_files(&action.node, &task.id),
+                _ => Vec::new(),
+            },
         };
         let context = &context;
         let may_arrive_late = host.is_over_ssh() && !is_pull;
@@ -97,6 +101,48 @@ impl Executor {
     }
 }
 
+impl Executor {
+    /// Removes a volume of the stack; `false` if a container has it mounted.
+    ///
+    /// # Errors
+    ///
+    /// If the host is silent, or its engine refuses.
+    pub async fn remove_volume(&self, node: &NodeName, name: &str) -> Result<bool, Failure> {
+        let unknown = || HostError::NameNotResolved { host: node.to_string() };
+        let host = self.inner.host(node).ok_or_else(|| as_failure(unknown()))?;
+        let _turn = host.actions.acquire().await.expect("the semaphore is never closed");
+        let _fleet = host.turns().action(false).await;
+        let up = host.up().map_err(as_failure)?;
+        let _stream = up.turns.acquire().await.expect("the semaphore is never closed");
+        let may_arrive_late = host.is_over_ssh();
+        if may_arrive_late {
+            self.unanswered.fetch_add(1, Ordering::SeqCst);
+        }
+        let asked = host
+            .ask(Arc::clone(&up), |up| async move {
+                match &self.fence {
+                    None => execute::remove_volume(&up.engine, name).await,
+                    Some(fence) => execute::remove_volume(&up.engine.fenced(fence.clone())?, name).await,
+                }
+            })
+            .await;
+        let is_answered =
+            !matches!(&asked, Err(AskError::Silent(_) | AskError::Refused(CallError::Deadline(_))));
+        if may_arrive_late && is_answered {
+            self.unanswered.fetch_sub(1, Ordering::SeqCst);
+        }
+        asked.map_err(|error| match error {
+            AskError::Silent(error) => as_failure(error),
+            AskError::Refused(error) => Failure {
+                kind: FailureKind::Refused,
+                code: String::new(),
+                message: error.to_string(),
+                help: None,
+            },
+        })
+    }
+}
+
 /// Whether the engine has answered, or nothing was sent.
 fn is_answered(asked: &Result<Outcome, AskError>) -> bool {
     match asked {
@@ -108,7 +154,11 @@ fn is_answered(asked: &Result<Outcome, AskError>) -> bool {
 }
 
 fn silent(error: HostError) -> Outcome {
+    Outcome::Failed(as_failure(error))
+}
+
+fn as_failure(error: HostError) -> Failure {
     let help = miette::Diagnostic::help(&error).map(|help| help.to_string());
     let (code, message) = (error.code_text(), error.to_string());
-    Outcome::Failed(Failure { kind: FailureKind::HostSilent, code, message, help })
+    Failure { kind: FailureKind::HostSilent, code, message, help }
 }

@@ -45,6 +45,7 @@ pub mod place;
 pub mod register;
 pub mod release;
 pub mod settings;
+pub mod volumes;
 mod watcher;
 #[cfg(feature = "zookeeper")]
 pub mod zookeeper;

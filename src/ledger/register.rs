@@ -25,11 +25,13 @@ pub enum Kind {
     Operations,
     /// Heals of a stack by the loop.
     Heals,
+    /// Volumes that engines made for tasks of a stack.
+    Volumes,
 }
 
 impl Kind {
     /// All there are.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Lease,
         Self::Releases,
         Self::Outcomes,
@@ -37,6 +39,7 @@ impl Kind {
         Self::Nodes,
         Self::Operations,
         Self::Heals,
+        Self::Volumes,
     ];
 
     /// The word in names and labels.
@@ -50,6 +53,7 @@ impl Kind {
             Self::Nodes => "nodes",
             Self::Operations => "operations",
             Self::Heals => "heals",
+            Self::Volumes => "volumes",
         }
     }
 
@@ -66,7 +70,7 @@ impl Kind {
             // A holder that sleeps through so many renewals has lost the lease long ago.
             Self::Lease => 6,
             // The newest holds all there is.
-            Self::Settings => 4,
+            Self::Settings | Self::Volumes => 4,
             // The newest says everything; a few more, to see who did what.
             Self::Nodes => 9,
             Self::Releases | Self::Outcomes => 49,

@@ -9,7 +9,7 @@
 //! [`edit`], [`undo`] and [`rollback`](mod@rollback) make specs from what is remembered, [`removal`](mod@removal) takes
 //! stacks away, [`rebalance`](mod@rebalance) moves tasks, and
 //! [`push`](mod@push) releases what a repository [declares](declared). [`suspend`] and what is no release go
-//! through [`log`](mod@log): changes of [`node`]s, and of all records ([`ledger`](mod@ledger)). [`status`] and
+//! through [`log`](mod@log): changes of [`node`]s, and of all records ([`ledger`](mod@ledger)), and removal of [`volumes`]. [`status`] and
 //! [`pending`] only look, and [`records`] names what they find in the ledger.
 //!
 //! # A program of your own
@@ -61,6 +61,7 @@ pub mod rollback;
 pub mod status;
 pub mod suspend;
 pub mod undo;
+pub mod volumes;
 
 pub use error::Error;
 pub use event::{Began, Event, Progress, Recording, RunReport, Tail, failures, reason, shortfall};

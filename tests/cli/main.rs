@@ -44,5 +44,6 @@ mod understood;
 mod undo;
 mod verbs;
 mod version;
+mod volumes;
 mod webhook;
 mod zookeeper;

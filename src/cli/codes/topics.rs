@@ -27,6 +27,7 @@ pub(super) fn of(room: &str, name: &str) -> &'static str {
         ("plan" | "saved", _) => "ci",
         ("placement", _) => "placement",
         ("network" | "secrets", _) => "networks",
+        ("volume", "unknown" | "not_removed") => "volumes",
         ("volume", _) => "placement",
         ("docker", "port_taken") => "networks",
         ("docker", name) if name.starts_with("network") || name == "address_pool" => "networks",
