@@ -74,7 +74,7 @@ impl Plan {
         mut assignment: Assignment,
     ) -> Self {
         let tasks = observed.tasks().filter(|task| task.stack == spec.name);
-        let mut diff = diff::stack(tasks, spec, &observed.key);
+        let mut diff = diff::stack(tasks, spec, &observed.key, diff::Values::Hidden);
         if !options.prune {
             // A service that stays is no difference; a note mentions it.
             diff.services.retain(|service| service.kind != diff::DiffKind::Removed);

@@ -42,6 +42,7 @@ mod topics;
 mod trust;
 mod understood;
 mod undo;
+mod values;
 mod verbs;
 mod version;
 mod volumes;

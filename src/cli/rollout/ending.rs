@@ -200,7 +200,9 @@ impl Summary<'_> {
             self.ui.talk(&draw(problem, self.ui.look()));
         }
         if !again.plan().forecast.waves.is_empty() {
-            self.ui.talk(&plan_text(&super::view(again, self.choices.kind, self.ui.is_verbose())));
+            let diff = again.diff(self.choices.values);
+            let view = super::view(again, &diff, self.choices.kind, self.ui.is_verbose());
+            self.ui.talk(&plan_text(&view));
         }
         self.next(&self.again(": it continues from here"));
     }
