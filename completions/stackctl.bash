@@ -136,6 +136,9 @@ _stackctl() {
             stackctl,version)
                 cmd="stackctl__subcmd__version"
                 ;;
+            stackctl,volume)
+                cmd="stackctl__subcmd__volume"
+                ;;
             stackctl__subcmd__hook,install)
                 cmd="stackctl__subcmd__hook__subcmd__install"
                 ;;
@@ -202,6 +205,18 @@ _stackctl() {
             stackctl__subcmd__service,update)
                 cmd="stackctl__subcmd__service__subcmd__update"
                 ;;
+            stackctl__subcmd__volume,inspect)
+                cmd="stackctl__subcmd__volume__subcmd__inspect"
+                ;;
+            stackctl__subcmd__volume,list)
+                cmd="stackctl__subcmd__volume__subcmd__ls"
+                ;;
+            stackctl__subcmd__volume,ls)
+                cmd="stackctl__subcmd__volume__subcmd__ls"
+                ;;
+            stackctl__subcmd__volume,prune)
+                cmd="stackctl__subcmd__volume__subcmd__prune"
+                ;;
             *)
                 ;;
         esac
@@ -209,7 +224,7 @@ _stackctl() {
 
     case "${cmd}" in
         stackctl)
-            opts="-i -q -v -h -V --inventory --cluster --ledger --no-color --quiet --verbose --help --version deploy up diff snapshot rm remove down rollback history log events undo show reconcile hook suspend resume unlock ledger ls list status ps services scale restart service exec logs node trust check config explain rebalance explain-code version completions man help"
+            opts="-i -q -v -h -V --inventory --cluster --ledger --no-color --quiet --verbose --help --version deploy up diff snapshot rm remove down rollback history log events undo show reconcile hook suspend resume unlock ledger ls list status ps services scale restart service exec logs node volume trust check config explain rebalance explain-code version completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -531,7 +546,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__deploy)
-            opts="-c -y -m -d -i -q -v -h --compose-file --profile --env-file --strict-docker --prune --atomic --resolve-image --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-c -y -m -d -i -q -v -h --compose-file --profile --env-file --strict-docker --prune --atomic --resolve-image --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -656,7 +671,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__diff)
-            opts="-c -i -q -v -h --compose-file --profile --env-file --strict-docker --prune --resolve-image --with-registry-auth --simulate-loss --simulate-add --against --key --out --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-c -i -q -v -h --compose-file --profile --env-file --strict-docker --prune --resolve-image --with-registry-auth --simulate-loss --simulate-add --against --key --out --show-values --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2375,7 +2390,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__node__subcmd__update)
-            opts="-d -y -m -i -q -v -h --availability --role --label-add --label-rm --force --no-wait --detach --with-registry-auth --yes --dry-run --message --lock-timeout --timeout --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-d -y -m -i -q -v -h --availability --role --label-add --label-rm --force --no-wait --detach --with-registry-auth --yes --dry-run --message --lock-timeout --timeout --show-values --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2527,7 +2542,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__rebalance)
-            opts="-c -y -m -i -q -v -h --compose-file --profile --env-file --strict-docker --max-moves --yes --dry-run --message --lock-timeout --timeout --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-c -y -m -i -q -v -h --compose-file --profile --env-file --strict-docker --max-moves --yes --dry-run --message --lock-timeout --timeout --show-values --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2782,7 +2797,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__restart)
-            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2906,7 +2921,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__rm)
-            opts="-y -m -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --show-values --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2978,7 +2993,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__rollback)
-            opts="-y -m -d -i -q -v -h --to --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -d -i -q -v -h --to --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3054,7 +3069,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__scale)
-            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3434,7 +3449,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__service__subcmd__rollback)
-            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3506,7 +3521,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__service__subcmd__scale)
-            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3578,7 +3593,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__service__subcmd__update)
-            opts="-u -w -y -m -d -i -q -v -h --image --args --entrypoint --env-add --env-rm --label-add --label-rm --container-label-add --container-label-rm --user --workdir --hostname --replicas --replicas-max-per-node --constraint-add --constraint-rm --placement-pref-add --placement-pref-rm --publish-add --publish-rm --mount-add --mount-rm --config-add --config-rm --network-add --network-rm --limit-cpu --limit-memory --limit-pids --reserve-cpu --reserve-memory --health-cmd --health-interval --health-timeout --health-retries --health-start-period --no-healthcheck --restart-condition --restart-delay --restart-max-attempts --restart-window --stop-grace-period --stop-signal --update-parallelism --update-delay --update-monitor --update-order --update-failure-action --update-max-failure-ratio --rollback-parallelism --rollback-delay --rollback-monitor --rollback-order --rollback-failure-action --rollback-max-failure-ratio --force --no-resolve-image --rollback --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-u -w -y -m -d -i -q -v -h --image --args --entrypoint --env-add --env-rm --label-add --label-rm --container-label-add --container-label-rm --user --workdir --hostname --replicas --replicas-max-per-node --constraint-add --constraint-rm --placement-pref-add --placement-pref-rm --publish-add --publish-rm --mount-add --mount-rm --config-add --config-rm --network-add --network-rm --limit-cpu --limit-memory --limit-pids --reserve-cpu --reserve-memory --health-cmd --health-interval --health-timeout --health-retries --health-start-period --no-healthcheck --restart-condition --restart-delay --restart-max-attempts --restart-window --stop-grace-period --stop-signal --update-parallelism --update-delay --update-monitor --update-order --update-failure-action --update-max-failure-ratio --rollback-parallelism --rollback-delay --rollback-monitor --rollback-order --rollback-failure-action --rollback-max-failure-ratio --force --no-resolve-image --rollback --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4294,7 +4309,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__undo)
-            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4429,6 +4444,238 @@ _stackctl() {
                     return 0
                     ;;
                 -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --inventory)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -i)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        stackctl__subcmd__volume)
+            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help ls list inspect prune"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --inventory)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -i)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        stackctl__subcmd__volume__subcmd__inspect)
+            opts="-f -i -q -v -h --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --inventory)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -i)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        stackctl__subcmd__volume__subcmd__ls)
+            opts="-f -a -i -q -v -h --filter --all --format --no-trunc --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --inventory)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -i)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        stackctl__subcmd__volume__subcmd__prune)
+            opts="-y -i -q -v -h --yes --dry-run --lock-timeout --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --lock-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

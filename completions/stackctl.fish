@@ -62,6 +62,7 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "service" -d 'Chan
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "exec" -d 'Run a command in a task\'s container'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "logs" -d 'Show the output of a stack\'s tasks, merged by time'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "node" -d 'List, drain and label the nodes of the cluster'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "volume" -d 'List the volumes of all hosts, and remove what tasks have left'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "trust" -d 'Trust the inventory of this folder to start what it names'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "check" -d 'Find mistakes in a stackfile without asking any host'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "config" -d 'Print the stackfile with variables filled in and files merged'
@@ -91,6 +92,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l prune -d 'A
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l atomic -d 'All or nothing: if a service fails, roll the whole stack back to what ran before'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l show-values -d 'Show values of variables, labels, commands, options and configs in the plan [default: only which of them change]'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s d -l detach -d 'Do not wait until the tasks are stable'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l no-color -d 'No colours (as with NO_COLOR set)'
@@ -116,6 +118,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l prune -d 'Also 
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l atomic -d 'All or nothing: if a service fails, roll the whole stack back to what ran before'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l show-values -d 'Show values of variables, labels, commands, options and configs in the plan [default: only which of them change]'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s d -l detach -d 'Do not wait until the tasks are stable'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l no-color -d 'No colours (as with NO_COLOR set)'
@@ -144,6 +147,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l ledger -d 'Wh
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l strict-docker -d 'Read the files exactly as `docker stack deploy` does: with the keys that it drops, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l prune -d 'Also plan the removal of services that are no longer in the stackfile'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts, to look up digests'
+complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l show-values -d 'Show values of variables, labels, commands, options and configs [default: only which of them change]'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -s v -l verbose -d 'Print more details'
@@ -167,6 +171,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l cluster -d 'Use
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l show-values -d 'Show values of variables, labels, commands, options and configs in the plan [default: only which of them change]'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rm" -s v -l verbose -d 'Print more details'
@@ -181,6 +186,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l cluster -d 
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l show-values -d 'Show values of variables, labels, commands, options and configs in the plan [default: only which of them change]'
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand remove" -s v -l verbose -d 'Print more details'
@@ -195,6 +201,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l cluster -d 'U
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l show-values -d 'Show values of variables, labels, commands, options and configs in the plan [default: only which of them change]'
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand down" -s v -l verbose -d 'Print more details'
@@ -210,6 +217,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l cluster -
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l show-values -d 'Show values of variables, labels, commands, options and configs in the plan [default: only which of them change]'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -s d -l detach -d 'Do not wait until the tasks are stable'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rollback" -l no-color -d 'No colours (as with NO_COLOR set)'
@@ -256,6 +264,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -l cluster -d 'U
 complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -l show-values -d 'Show values of variables, labels, commands, options and configs in the plan [default: only which of them change]'
 complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -s d -l detach -d 'Do not wait until the tasks are stable'
 complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
 complete -c stackctl -n "__fish_stackctl_using_subcommand undo" -l no-color -d 'No colours (as with NO_COLOR set)'
@@ -455,6 +464,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -l cluster -d '
 complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -l show-values -d 'Show values of variables, labels, commands, options and configs in the plan [default: only which of them change]'
 complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -s d -l detach -d 'Do not wait until the tasks are stable'
 complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
 complete -c stackctl -n "__fish_stackctl_using_subcommand scale" -l no-color -d 'No colours (as with NO_COLOR set)'
@@ -471,6 +481,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -l cluster -d
 complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -l show-values -d 'Show values of variables, labels, commands, options and configs in the plan [default: only which of them change]'
 complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -s d -l detach -d 'Do not wait until the tasks are stable'
 complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
 complete -c stackctl -n "__fish_stackctl_using_subcommand restart" -l no-color -d 'No colours (as with NO_COLOR set)'
@@ -560,6 +571,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_se
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l rollback -d 'Undo the last change of the service'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l show-values -d 'Show values of variables, labels, commands, options and configs in the plan [default: only which of them change]'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -s d -l detach -d 'Do not wait until the tasks are stable'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from update" -l no-color -d 'No colours (as with NO_COLOR set)'
@@ -576,6 +588,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_se
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -l show-values -d 'Show values of variables, labels, commands, options and configs in the plan [default: only which of them change]'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -s d -l detach -d 'Do not wait until the tasks are stable'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from rollback" -l no-color -d 'No colours (as with NO_COLOR set)'
@@ -592,6 +605,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_se
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -l show-values -d 'Show values of variables, labels, commands, options and configs in the plan [default: only which of them change]'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -s d -l detach -d 'Do not wait until the tasks are stable'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
 complete -c stackctl -n "__fish_stackctl_using_subcommand service; and __fish_seen_subcommand_from scale" -l no-color -d 'No colours (as with NO_COLOR set)'
@@ -748,6 +762,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l show-values -d 'Show values of variables, labels, commands, options and configs in the plan [default: only which of them change]'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from update" -s v -l verbose -d 'Print more details'
@@ -773,6 +788,57 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -s v -l verbose -d 'Print more details'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and not __fish_seen_subcommand_from ls list inspect prune" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and not __fish_seen_subcommand_from ls list inspect prune" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and not __fish_seen_subcommand_from ls list inspect prune" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and not __fish_seen_subcommand_from ls list inspect prune" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and not __fish_seen_subcommand_from ls list inspect prune" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and not __fish_seen_subcommand_from ls list inspect prune" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and not __fish_seen_subcommand_from ls list inspect prune" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and not __fish_seen_subcommand_from ls list inspect prune" -f -a "ls" -d 'List the volumes of the cluster, over all hosts'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and not __fish_seen_subcommand_from ls list inspect prune" -f -a "list" -d 'List the volumes of the cluster, over all hosts'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and not __fish_seen_subcommand_from ls list inspect prune" -f -a "inspect" -d 'Show the details of volumes'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and not __fish_seen_subcommand_from ls list inspect prune" -f -a "prune" -d 'Remove what replaced tasks have left: volumes without a name that hold no slot\'s newest data'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Filter: name=, node=, stack=, service=, status=in-use|kept|unused|unknown, anonymous=true|false' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from ls" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from ls" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from ls" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from ls" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from ls" -s a -l all -d 'Volumes of no stack of this cluster, too'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from ls" -l no-trunc -d 'Print whole names'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from ls" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from ls" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from list" -s f -l filter -d 'Filter: name=, node=, stack=, service=, status=in-use|kept|unused|unknown, anonymous=true|false' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from list" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from list" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from list" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from list" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from list" -s a -l all -d 'Volumes of no stack of this cluster, too'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from list" -l no-trunc -d 'Print whole names'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from list" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from inspect" -s f -l format -d 'A Go template such as \'{{.Status}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from inspect" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from inspect" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from prune" -l lock-timeout -d 'How long to wait if another process holds the lock of a stack, e.g. 5m [default: do not wait]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from prune" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from prune" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from prune" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from prune" -s y -l yes -d 'Do not ask for confirmation'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from prune" -l dry-run -d 'Show what would be removed and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from prune" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from prune" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from prune" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand trust" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand trust" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand trust" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
@@ -844,6 +910,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l ledger -
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l strict-docker -d 'Read the files exactly as `docker stack deploy` does: with the keys that it drops, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l dry-run -d 'Show the plan and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l show-values -d 'Show values of variables, labels, commands, options and configs in the plan [default: only which of them change]'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand rebalance" -s v -l verbose -d 'Print more details'

@@ -14,7 +14,7 @@
 //! reconcile     → ops, engine, gitops, discover, fleet, orchestrator, ledger, words, model
 //! ops           → engine, gitops, discover, fleet, inventory, orchestrator, ledger, words, model
 //! engine        → discover, fleet, orchestrator, ledger, model
-//! artifact      → compose::Files, orchestrator, diff, model
+//! artifact      → compose::Files, orchestrator, model
 //! discover      → inventory, ledger, process_group, model
 //! gitops        → compose, ledger::release, yaml, process_group, model
 //! fleet         → inventory, ledger::register, http, model

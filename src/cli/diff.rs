@@ -17,19 +17,24 @@ use super::render::plan;
 use super::render::table::align;
 use super::report::{self, Exit, Failure};
 use super::rollout::{self, Kind};
+use super::rollout_args::values;
 use super::saved_plan;
 use super::show::yaml;
 use super::stackfiles::Stackfiles;
+use crate::artifact::redact::masked_stack;
 use crate::artifact::saved_plan::SavedPlanError;
 use crate::compose::{Written, short};
 use crate::engine::{self, Request};
 use crate::fleet::ConnectOptions;
-use crate::model::NodeName;
 use crate::model::json::json_line;
+use crate::model::{ClusterName, MarkKey, NodeName};
 use crate::ops::records::Release;
 use crate::orchestrator::what_if::{Landing, NewNode, landings};
 use crate::orchestrator::{Planned, WhatIf, pin};
 use review::FromFiles;
+
+/// How a mark begins.
+const MARK: &str = "(hidden:";
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("See what would change (status 2 if something would)", "stackctl diff -c docker-compose.yml shop"),
@@ -83,6 +88,9 @@ pub struct Diff {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["other", "against", "simulate_loss", "simulate_add"])]
     pub out: Option<PathBuf>,
+    /// Show values of variables, labels, commands, options and configs [default: only which of them change]
+    #[arg(long)]
+    pub show_values: bool,
     /// How to show it
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
@@ -241,7 +249,8 @@ fn show(
     files: Option<&FromFiles<'_>>,
 ) -> Result<Exit, Failure> {
     let ui = &context.ui;
-    let view = rollout::view(planned, Kind::Deploy, ui.is_verbose());
+    let diff = planned.diff(values(args.show_values));
+    let view = rollout::view(planned, &diff, Kind::Deploy, ui.is_verbose());
     if args.format == Format::Json {
         let mut value = plan::to_json(&view);
         value["problems"] =
@@ -282,7 +291,7 @@ fn of_release(args: &Diff, name: &ReleaseName, context: &Context) -> Result<Exit
         let release = find_named(&context.ui, name, &history).map(|(_, release, _)| release.clone())?;
         if let Some(other) = &args.other {
             let to = self::release(context, ledger, other).await?;
-            return Ok(between(context, (name, &release), (other, &to)));
+            return Ok(between(args, context, (name, &release), (other, &to)));
         }
         let observed = cluster.observe().await;
         let mut spec = release.spec;
@@ -299,13 +308,39 @@ async fn release(context: &Context, ledger: &Reading, name: &ReleaseName) -> Res
 }
 
 /// Line by line, as `diff -u` has it.
-fn between(context: &Context, from: (&ReleaseName, &Release), to: (&ReleaseName, &Release)) -> Exit {
-    let (old, new) = (yaml(from.1), yaml(to.1));
+fn between(
+    args: &Diff,
+    context: &Context,
+    from: (&ReleaseName, &Release),
+    to: (&ReleaseName, &Release),
+) -> Exit {
+    let text = |release: &Release| if args.show_values { yaml(release) } else { marked(release) };
+    let (old, new) = (text(from.1), text(to.1));
     if old == new {
         return Exit::Done;
     }
     let lines = similar::TextDiff::from_lines(&old, &new);
     let names = (from.0.to_string(), to.0.to_string());
-    context.ui.data(&lines.unified_diff().header(&names.0, &names.1).to_string());
+    let text = lines.unified_diff().header(&names.0, &names.1).to_string();
+    context.ui.data(&if args.show_values { text } else { without_marks(&text) });
     Exit::Differs
+}
+
+/// With marks for values: equal ones are equal, and no more is known of them. The marks do not leave this command.
+fn marked(release: &Release) -> String {
+    let spec = masked_stack(&ClusterName::unchecked(""), &release.spec, &MarkKey::unset());
+    yaml(&Release { spec, ..release.clone() })
+}
+
+/// The same text with one word for all marks.
+fn without_marks(text: &str) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once(MARK) {
+        let digits = after.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(after.len());
+        let is_mark = digits > 0 && after[digits..].starts_with(')');
+        out.push_str(before);
+        out.push_str(if is_mark { "(hidden" } else { MARK });
+        rest = if is_mark { &after[digits..] } else { after };
+    }
+    out + rest
 }

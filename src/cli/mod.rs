@@ -67,6 +67,7 @@ pub mod undo;
 pub mod unlock;
 mod verbs;
 pub mod version;
+pub mod volume;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -249,6 +250,9 @@ pub enum Command {
     /// List, drain and label the nodes of the cluster
     #[command(after_help = examples(node::EXAMPLES))]
     Node(node::Node),
+    /// List the volumes of all hosts, and remove what tasks have left
+    #[command(after_help = examples(volume::EXAMPLES))]
+    Volume(volume::Volume),
     /// Trust the inventory of this folder to start what it names
     ///
     /// An inventory that was named, by `-i`, STACKCTL_INVENTORY or `--cluster`, and one in ~/.config/stackctl, needs no
@@ -370,6 +374,7 @@ fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Exec(args) => exec::run(&args, context),
         Command::Logs(args) => logs::run(&args, context),
         Command::Node(args) => node::run(&args, context),
+        Command::Volume(args) => volume::run(&args, context),
         Command::Check(args) => check::run(&args, context),
         Command::Config(args) => config::run(&args, context),
         Command::Explain(args) => explain::run(&args, context),

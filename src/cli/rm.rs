@@ -34,7 +34,7 @@ pub(super) fn run(args: &Rm, context: &Context) -> Result<Exit, Failure> {
             removal(cluster, &args.stacks, message, args.rollout.dry_run).await;
         for stack in absent {
             ui.talk(&format!("nothing found in stack: {stack}\n"));
-            rollout::volumes_kept(ui, &observed, stack.as_str());
+            rollout::volumes_kept(ui, &observed, &observed, &stack);
         }
         let choices = args.rollout.choices("rm", Kind::Remove);
         rollout::carry_out(context, cluster, jobs, choices).await

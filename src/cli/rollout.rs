@@ -13,6 +13,7 @@ use super::render::style::{STRONG, paint};
 use super::render::text::{clean, pad, width};
 use super::report::{Exit, Failure};
 use super::{Context, ui::Ui};
+use crate::diff::{StackDiff, Values};
 use crate::model::{GoDuration, StackName};
 use crate::ops::records::{History, Outcome};
 use crate::ops::release::{self, ApproveAll, Done, Order, Ran, Rollout, Still, TIMEOUT_MS, Terms};
@@ -50,6 +51,8 @@ pub(super) struct RolloutOptions {
     pub(super) timeout: Option<GoDuration>,
     /// How long to wait for another process that holds the lock of the stack.
     pub(super) lock_timeout: Option<GoDuration>,
+    /// Whether plans show values.
+    pub(super) values: Values,
 }
 
 /// What a plan does to a stack.
@@ -97,14 +100,19 @@ fn ms(limit: GoDuration) -> i64 {
 }
 
 /// A plan as it is shown.
-pub(super) fn view<'a>(planned: &'a Planned, kind: Kind, is_whole: bool) -> PlanView<'a> {
+pub(super) fn view<'a>(
+    planned: &'a Planned,
+    diff: &'a StackDiff,
+    kind: Kind,
+    is_whole: bool,
+) -> PlanView<'a> {
     let stack = planned.stack();
     PlanView {
         stack,
         cluster: &planned.observed().cluster,
         nodes: planned.observed().reachable().count(),
         tasks: planned.observed().tasks().filter(|task| task.stack == *stack && task.is_live()).count(),
-        diff: &planned.plan().diff,
+        diff,
         forecast: &planned.plan().forecast,
         drift: &planned.plan().drift,
         notes: &planned.plan().notes,

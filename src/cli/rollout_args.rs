@@ -4,12 +4,18 @@
 
 use super::format::Format;
 use super::rollout::{Kind, RolloutOptions};
+use crate::diff::Values;
 use crate::fleet::ConnectOptions;
 use crate::model::GoDuration;
 
 /// A duration as Go writes it, with an example for those who do not know how Go writes it.
 pub(super) fn duration(text: &str) -> Result<GoDuration, String> {
     text.parse().map_err(|error| format!("{error}; write it as 90s, 10m or 1h30m"))
+}
+
+/// Whether plans show values.
+pub(super) fn values(are_shown: bool) -> Values {
+    if are_shown { Values::Shown } else { Values::Hidden }
 }
 
 /// How a plan is shown, confirmed and carried out.
@@ -31,6 +37,9 @@ pub struct RolloutArgs {
     /// Give up watching after this long, e.g. 90s or 1h; the status is then 4 [default: 10m]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<GoDuration>,
+    /// Show values of variables, labels, commands, options and configs in the plan [default: only which of them change]
+    #[arg(long)]
+    pub show_values: bool,
     /// How to report: text, or json for one JSON object a line
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
@@ -65,6 +74,7 @@ impl RolloutArgs {
             detach: false,
             timeout: self.timeout,
             lock_timeout: self.lock_timeout,
+            values: values(self.show_values),
         }
     }
 }

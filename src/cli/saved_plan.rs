@@ -7,15 +7,13 @@ use anstream::adapter::strip_str;
 
 use super::Context;
 use super::cluster::{Cluster, env, named_inventory, show_notes};
-use super::render::plan::{self, PlanView};
+use super::render::plan;
 use super::report::Failure;
 use super::rollout::{self, Kind as Change};
 use super::stackfiles::Stackfiles;
 use crate::artifact::envelope::{self, Kind};
 use crate::artifact::inputs::Inputs;
-use crate::artifact::redact::is_masked;
 use crate::artifact::saved_plan::{Agreement, PlanRequest, SavedPlan, SavedPlanError};
-use crate::diff::HIDDEN;
 use crate::inventory;
 use crate::model::{StackName, StackSpec};
 use crate::orchestrator::{PlanOptions, Planned};
@@ -95,15 +93,8 @@ pub(super) fn compare(saved: &SavedPlan, context: &Context, now: &Planned) -> Re
     }
 }
 
-/// The plan as text, without values that may be secret, because it is saved.
+/// The plan as text, without values, because it is saved.
 fn shown(planned: &Planned) -> String {
-    let mut diff = planned.plan().diff.clone();
-    let changes = diff.services.iter_mut().flat_map(|service| &mut service.changes);
-    for change in changes.filter(|change| is_masked(&change.path)) {
-        for value in [&mut change.before, &mut change.after].into_iter().flatten() {
-            *value = HIDDEN.into();
-        }
-    }
-    let view = PlanView { diff: &diff, ..rollout::view(planned, Change::Deploy, false) };
+    let view = rollout::view(planned, &planned.plan().diff, Change::Deploy, false);
     strip_str(&plan::text(&view)).to_string()
 }

@@ -209,6 +209,7 @@ pub static KEYS: &[Key] = &[
     (Service, "use_api_socket", "spec", Refused("mount `/var/run/docker.sock`")),
     (Service, "x-stackctl", OURS, Used),
     (XStackctl, "placement", OURS, Used),
+    (XStackctl, "plain_values", OURS, Used),
     (XPlacement, "strategy", OURS, Used),
     (XPlacement, "on_node_loss", OURS, Used),
     (Extends, "service", "spec", Used),

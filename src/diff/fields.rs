@@ -3,8 +3,36 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::veil::{self, HIDDEN};
+use crate::model::marks::is_mark;
 use crate::model::{TaskSpec, in_place};
+
+/// Stands for a value.
+pub const HIDDEN: &str = "(hidden)";
+
+/// Whether values are shown. Plans are pasted into pull requests, printed by CI and shown to users who push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Values {
+    /// That one differs is said, and no more.
+    #[default]
+    Hidden,
+    /// A user asked for them.
+    Shown,
+}
+
+/// Whether a field, by its path in a diff, holds a free-form value, in which a secret may be under any name: variables,
+/// commands, health checks, labels, options of log drivers and networks, contents of configs and secrets. It is the same
+/// list as that of [`each_value`](crate::model::marks::each_value), by which values are marked in labels and snapshots.
+///
+/// All else is names, numbers, fixed words, paths and addresses: images, replicas, ports, limits, constraints, mounts. A
+/// plan consists of them.
+#[must_use]
+pub fn is_value(path: &str) -> bool {
+    let first = path.split(['.', '[']).next().unwrap_or_default();
+    matches!(first, "environment" | "labels" | "command" | "entrypoint")
+        || ["logging.options", "healthcheck.test"].iter().any(|begin| path.starts_with(begin))
+        || (first == "networks" && path.contains("driver_opts"))
+        || (matches!(first, "configs" | "secrets") && path.ends_with(".content"))
+}
 
 /// One field that differs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -40,9 +68,15 @@ impl Change {
     }
 }
 
-/// Every field that differs between two task specs, in the order of the stackfile's keys.
+/// Every field that differs between two task specs, in the order of the stackfile's keys, without values.
 #[must_use]
 pub fn task_changes(before: &TaskSpec, after: &TaskSpec) -> Vec<Change> {
+    task_changes_with(before, after, Values::Hidden)
+}
+
+/// The same; with values, if they are asked for.
+#[must_use]
+pub fn task_changes_with(before: &TaskSpec, after: &TaskSpec, values: Values) -> Vec<Change> {
     let mut changes = Vec::new();
     if before.image != after.image || before.digest != after.digest {
         changes.push(Change::new(
@@ -64,11 +98,17 @@ pub fn task_changes(before: &TaskSpec, after: &TaskSpec) -> Vec<Change> {
         }
         value
     };
-    walk("", Some(&strip(before)), Some(&strip(after)), &mut changes);
+    walk("", Some(&strip(before)), Some(&strip(after)), values, &mut changes);
     changes
 }
 
-fn walk(path: &str, before: Option<&Value>, after: Option<&Value>, changes: &mut Vec<Change>) {
+fn walk(
+    path: &str,
+    before: Option<&Value>,
+    after: Option<&Value>,
+    values: Values,
+    changes: &mut Vec<Change>,
+) {
     if before == after {
         return;
     }
@@ -81,21 +121,33 @@ fn walk(path: &str, before: Option<&Value>, after: Option<&Value>, changes: &mut
         let after = after.and_then(Value::as_object).unwrap_or(&empty);
         let keys: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
         for key in keys {
-            walk(&join(path, key), before.get(key), after.get(key), changes);
+            walk(&join(path, key), before.get(key), after.get(key), values, changes);
         }
         return;
     }
-    let hide = is_hidden(path);
+    let is_hidden = values == Values::Hidden && is_value(path);
     let shown = |value: Option<&Value>| {
-        value.map(|value| if hide { Value::from(HIDDEN) } else { veil::veiled(value) })
+        value.map(|value| if is_hidden { HIDDEN.into() } else { without_marks(value) })
     };
     let (mut before, mut after) = (shown(before), shown(after));
     if before == after {
-        // The difference is in a part that is not shown.
+        // The difference is in what is not known: a container carries a mark in its place.
         (before, after) = (before.map(|_| HIDDEN.into()), after.map(|_| HIDDEN.into()));
     }
     let impact = if in_place::is_field(path) { Impact::InPlace } else { Impact::Replace };
     changes.push(Change::new(path, before, after, impact));
+}
+
+/// Marks say nothing to people.
+fn without_marks(value: &Value) -> Value {
+    match value {
+        Value::String(text) if is_mark(text) => HIDDEN.into(),
+        Value::Array(all) => all.iter().map(without_marks).collect(),
+        Value::Object(all) => {
+            Value::Object(all.iter().map(|(key, value)| (key.clone(), without_marks(value))).collect())
+        }
+        other => other.clone(),
+    }
 }
 
 fn join(path: &str, key: &str) -> String {
@@ -105,12 +157,6 @@ fn join(path: &str, key: &str) -> String {
         (false, true) => format!("{path}.{key}"),
         (_, false) => format!("{path}[{key:?}]"),
     }
-}
-
-/// Environment variables that are named like passwords. They belong into `secrets:`, but people put them here,
-/// and plans are pasted into pull requests.
-fn is_hidden(path: &str) -> bool {
-    path.strip_prefix("environment").is_some_and(veil::is_sensitive)
 }
 
 #[cfg(test)]
@@ -155,7 +201,7 @@ mod tests {
         assert_eq!(
             lines(&spec("web:1"), &after),
             [
-                r#"environment.LOG: - -> "debug""#,
+                r#"environment.LOG: - -> "(hidden)""#,
                 r#"volumes["/data"].read_only: - -> true"#,
                 r#"volumes["/data"].source: - -> "a_d""#,
                 r#"volumes["/data"].type: - -> "volume""#,
@@ -164,23 +210,48 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_a_password_is_hidden() {
-        let (mut before, mut after) = (spec("db"), spec("db"));
-        before.environment.insert("POSTGRES_PASSWORD".into(), Some("old".into()));
-        after.environment.insert("POSTGRES_PASSWORD".into(), Some("new".into()));
-        assert_eq!(lines(&before, &after), [r#"environment.POSTGRES_PASSWORD: "(hidden)" -> "(hidden)""#]);
-        let (mut before, mut after) = (spec("db"), spec("db"));
-        for (spec, password, host) in [(&mut before, "old", "db1"), (&mut after, "new", "db2")] {
-            spec.command = Some(vec!["run".into(), format!("--password={password}")]);
-            spec.environment.insert("URL".into(), Some(format!("db://a:{password}@{host}/x")));
+    fn no_value_is_told_unless_it_is_asked_for() {
+        let of = |secret: &str, host: &str| {
+            let text = serde_json::json!({
+                "image": "db", "hostname": host, "command": ["run", format!("-p{secret}")],
+                "entrypoint": [secret], "environment": { "URL": format!("db://a:{secret}@h/x") },
+                "labels": { "auth": secret }, "healthcheck": { "test": ["CMD", secret], "interval": "5s" },
+                "logging": { "driver": "splunk", "options": { "splunk-token": secret } },
+                "networks": { "n": { "driver_opts": { "key": secret } } },
+                "configs": { "/c": { "source": "c", "uid": "0", "gid": "0", "mode": 292, "content": secret } },
+            });
+            serde_json::from_value::<TaskSpec>(text).unwrap()
+        };
+        let (before, after) = (of("hunter2", "a"), of("hunter3", "b"));
+        let changes = task_changes(&before, &after);
+        let text = serde_json::json!(changes).to_string();
+        assert!(!text.contains("hunter") && text.contains(r#""before":"a""#), "{text}");
+        let paths: Vec<&str> = changes.iter().map(|change| change.path.as_str()).collect();
+        assert!(paths.contains(&"environment.URL") && paths.contains(&"labels.auth"), "{paths:?}");
+        assert_eq!(changes.iter().filter(|change| is_value(&change.path)).count(), 8, "{paths:?}");
+        let shown = task_changes_with(&before, &after, Values::Shown);
+        assert_eq!(shown.len(), changes.len());
+        let text = serde_json::json!(shown).to_string();
+        assert!(text.contains("db://a:hunter2@h/x") && text.contains("-phunter3"), "{text}");
+        for path in ["image", "deploy.replicas", "healthcheck.interval", "configs[\"/c\"].mode", "hostname"] {
+            assert!(!is_value(path), "{path}");
         }
-        assert_eq!(
-            lines(&before, &after),
-            [
-                r#"command: "(hidden)" -> "(hidden)""#,
-                r#"environment.URL: "db://a:(hidden)@db1/x" -> "db://a:(hidden)@db2/x""#
-            ]
-        );
+    }
+
+    /// The list by paths and the list by places are one.
+    #[test]
+    fn what_is_marked_in_a_label_is_hidden_in_a_plan() {
+        let text = r#"{"image":"web:1","command":["a"],"entrypoint":["a"],"environment":{"A":"a","B":null},
+            "labels":{"a":"a"},"logging":{"driver":"splunk","options":{"a":"a"}},
+            "healthcheck":{"test":["a"],"interval":"5s"},"networks":{"n":{"driver_opts":{"a":"a"}}},
+            "configs":{"/c":{"source":"c","uid":"0","gid":"0","mode":292,"content":"a"}},
+            "secrets":{"/c":{"source":"c","uid":"0","gid":"0","mode":292,"content":"a"}}}"#;
+        let before: TaskSpec = serde_json::from_str(text).unwrap();
+        let mut after = before.clone();
+        crate::model::marks::each_value(&mut after, &mut |_, value| value.push('!'));
+        let changes = task_changes(&before, &after);
+        assert_eq!(changes.len(), 9, "{changes:?}");
+        assert!(changes.iter().all(|change| is_value(&change.path)), "{changes:?}");
     }
 
     #[test]

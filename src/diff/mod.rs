@@ -1,9 +1,10 @@
 //! The difference between what runs and what is declared, field by field, with the names of the stackfile.
 //!
+//! Values are [hidden](is_value) unless they are asked for.
+//!
 //! Uses the model only. Nodes, order and actions belong to `orchestrator`.
 
 mod fields;
-mod veil;
 
 use std::collections::BTreeMap;
 
@@ -14,8 +15,7 @@ use crate::model::spec::{ServiceMode, ServiceSpec, TaskSpec};
 use crate::model::task::{Slot, Task};
 use crate::model::{MarkKey, Marks, ServiceName, StackSpec, Tuning};
 
-pub use fields::{Change, Impact, task_changes};
-pub use veil::HIDDEN;
+pub use fields::{Change, HIDDEN, Impact, Values, is_value, task_changes, task_changes_with};
 
 /// The difference between a stack as it runs and as it is declared.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -61,7 +61,12 @@ impl StackDiff {
 /// Reads what was last applied from the tasks themselves, so that values which an engine fills in are never
 /// mistaken for a change.
 #[must_use]
-pub fn stack<'t>(tasks: impl Iterator<Item = &'t Task>, wanted: &StackSpec, key: &MarkKey) -> StackDiff {
+pub fn stack<'t>(
+    tasks: impl Iterator<Item = &'t Task>,
+    wanted: &StackSpec,
+    key: &MarkKey,
+    values: Values,
+) -> StackDiff {
     let mut running: BTreeMap<&ServiceName, Vec<&Task>> = BTreeMap::new();
     for task in tasks {
         running.entry(&task.service).or_default().push(task);
@@ -71,7 +76,7 @@ pub fn stack<'t>(tasks: impl Iterator<Item = &'t Task>, wanted: &StackSpec, key:
         .values()
         .map(|spec| match running.get(&spec.name) {
             None => ServiceDiff { name: spec.name.clone(), kind: DiffKind::Added, changes: Vec::new() },
-            Some(tasks) => service(tasks, spec, &Marks::of(key, &wanted.name, &spec.name)),
+            Some(tasks) => service(tasks, spec, &Marks::of(key, &wanted.name, &spec.name), values),
         })
         .collect();
     for name in running.keys().filter(|name| !wanted.services.contains_key(name.as_str())) {
@@ -81,7 +86,7 @@ pub fn stack<'t>(tasks: impl Iterator<Item = &'t Task>, wanted: &StackSpec, key:
     StackDiff { services }
 }
 
-fn service(tasks: &[&Task], wanted: &ServiceSpec, marks: &Marks<'_>) -> ServiceDiff {
+fn service(tasks: &[&Task], wanted: &ServiceSpec, marks: &Marks<'_>, values: Values) -> ServiceDiff {
     let mut changes = mode_changes(tasks, wanted.mode);
     let hash = marks.hash(&wanted.task);
     let live: Vec<&&Task> = tasks.iter().filter(|task| task.is_live()).collect();
@@ -99,7 +104,7 @@ fn service(tasks: &[&Task], wanted: &ServiceSpec, marks: &Marks<'_>) -> ServiceD
         None => None,
     };
     if let Some(applied) = applied {
-        changes.extend(task_changes(applied, &wanted.task));
+        changes.extend(task_changes_with(applied, &wanted.task, values));
     }
     let kind = if changes.is_empty() { DiffKind::Unchanged } else { DiffKind::Changed };
     ServiceDiff { name: wanted.name.clone(), kind, changes }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::future::join_all;
 
 use crate::model::action::{Action, Failure, FailureKind, Outcome, What};
-use crate::model::{MarkKey, StackName};
+use crate::model::{MarkKey, NodeName, StackName};
 
 use super::Inner;
 use super::docker::client::CallError;
@@ -52,6 +52,25 @@ impl Executor {
         settled.contains(&false)
     }
 
+    /// A change that is about to be sent.
+    fn begin_call(&self) -> u64 {
+        let mut unanswered = self.unanswered();
+        let call = unanswered.last_key_value().map_or(0, |(last, _)| last + 1);
+        unanswered.insert(call, Vec::new());
+        call
+    }
+
+    /// It was answered, on the connection that it went over last. Where it had gone over another one before, which broke,
+    /// it may arrive from there once more.
+    fn answered(&self, call: u64) {
+        let mut unanswered = self.unanswered();
+        let Some(mut connections) = unanswered.remove(&call) else { return };
+        connections.pop();
+        if !connections.is_empty() {
+            unanswered.insert(call, connections);
+        }
+    }
+
     fn unanswered(&self) -> MutexGuard<'_, BTreeMap<u64, Vec<Arc<Up>>>> {
         self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,15 +99,14 @@ impl Executor {
             stack: &self.stack,
             key: &self.key,
             credentials: &self.inner.credentials,
+            file_volumes: match &action.what {
+                What::RemoveTask { task } => self.inner.sightings().for_files(&action.node, &task.id),
+                _ => Vec::new(),
+            },
         };
         let context = &context;
         let may_arrive_late = host.is_over_ssh() && !is_pull;
-        let call = may_arrive_late.then(|| {
-            let mut unanswered = self.unanswered();
-            let call = unanswered.last_key_value().map_or(0, |(last, _)| last + 1);
-            unanswered.insert(call, Vec::new());
-            call
-        });
+        let call = may_arrive_late.then(|| self.begin_call());
         // Retried after a broken connection: every action may be repeated.
         let asked = host
             .ask(Arc::clone(&up), |up| async move {
@@ -104,7 +122,7 @@ impl Executor {
             })
             .await;
         if let Some(call) = call.filter(|_| is_answered(&asked)) {
-            self.unanswered().remove(&call);
+            self.answered(call);
         }
         match asked {
             Ok(outcome) => outcome,
@@ -113,6 +131,48 @@ impl Executor {
                 Outcome::Failed(ActionError::of(&error, &action.what).into_failure())
             }
         }
+    }
+}
+
+impl Executor {
+    /// Removes a volume of the stack; `false` if a container has it mounted.
+    ///
+    /// # Errors
+    ///
+    /// If the host is silent, or its engine refuses.
+    pub async fn remove_volume(&self, node: &NodeName, name: &str) -> Result<bool, Failure> {
+        let unknown = || HostError::NameNotResolved { host: node.to_string() };
+        let host = self.inner.host(node).ok_or_else(|| as_failure(unknown()))?;
+        let _turn = host.actions.acquire().await.expect("the semaphore is never closed");
+        let _fleet = host.turns().action(false).await;
+        let up = host.up().map_err(as_failure)?;
+        let _stream = up.turns.acquire().await.expect("the semaphore is never closed");
+        let call = host.is_over_ssh().then(|| self.begin_call());
+        let asked = host
+            .ask(Arc::clone(&up), |up| async move {
+                if let Some(call) = call {
+                    self.unanswered().entry(call).or_default().push(Arc::clone(&up));
+                }
+                match &self.fence {
+                    None => execute::remove_volume(&up.engine, name).await,
+                    Some(fence) => execute::remove_volume(&up.engine.fenced(fence.clone())?, name).await,
+                }
+            })
+            .await;
+        let is_answered =
+            !matches!(&asked, Err(AskError::Silent(_) | AskError::Refused(CallError::Deadline(_))));
+        if let Some(call) = call.filter(|_| is_answered) {
+            self.answered(call);
+        }
+        asked.map_err(|error| match error {
+            AskError::Silent(error) => as_failure(error),
+            AskError::Refused(error) => Failure {
+                kind: FailureKind::Refused,
+                code: String::new(),
+                message: error.to_string(),
+                help: None,
+            },
+        })
     }
 }
 
@@ -127,7 +187,11 @@ fn is_answered(asked: &Result<Outcome, AskError>) -> bool {
 }
 
 fn silent(error: HostError) -> Outcome {
+    Outcome::Failed(as_failure(error))
+}
+
+fn as_failure(error: HostError) -> Failure {
     let help = miette::Diagnostic::help(&error).map(|help| help.to_string());
     let (code, message) = (error.code_text(), error.to_string());
-    Outcome::Failed(Failure { kind: FailureKind::HostSilent, code, message, help })
+    Failure { kind: FailureKind::HostSilent, code, message, help }
 }

@@ -33,6 +33,7 @@ pub mod probe;
 pub mod registers;
 pub mod registry;
 mod runtime_dir;
+mod sightings;
 mod ssh;
 pub mod transport;
 mod turns;
@@ -43,6 +44,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::inventory::{HostEntry, Inventory};
+use crate::model::volume::AnonymousVolumes;
 use crate::model::{
     ClusterName, MarkKey, Member, NodeName, StackName, TaskId, TaskSpec, Timestamp, Unreachable,
 };
@@ -59,6 +61,7 @@ pub use transport::Fence;
 
 use host::Host;
 use membership::{Membership, MembershipCell};
+use sightings::Sightings;
 
 /// How to connect.
 #[derive(Debug, Clone)]
@@ -108,11 +111,17 @@ struct Inner {
     credentials: Arc<auth::Credentials>,
     /// Specs whose values were read from their containers: labels and values of a container never change.
     revealed: Mutex<BTreeMap<TaskId, Arc<TaskSpec>>>,
+    /// Volumes that engines made for tasks.
+    sightings: Mutex<Sightings>,
 }
 
 impl Inner {
     fn revealed(&self) -> MutexGuard<'_, BTreeMap<TaskId, Arc<TaskSpec>>> {
         self.revealed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sightings(&self) -> MutexGuard<'_, Sightings> {
+        self.sightings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -150,6 +159,7 @@ impl Fleet {
             dialer,
             credentials: Arc::new(credentials),
             revealed: Mutex::default(),
+            sightings: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -213,6 +223,13 @@ impl Fleet {
     #[must_use]
     pub(crate) fn executor(&self, stack: &StackName, key: &MarkKey) -> Executor {
         Executor::new(Arc::clone(&self.inner), stack.clone(), key.clone())
+    }
+
+    /// Volumes that engines made for tasks of a stack, whether those are still there or not, as far as this process has
+    /// seen them.
+    #[must_use]
+    pub fn anonymous_volumes(&self, stack: &StackName) -> AnonymousVolumes {
+        self.inner.sightings().of(stack)
     }
 
     /// Runs a command in a container. No part of a deploy, and not in the journal of one.

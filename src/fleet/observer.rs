@@ -92,16 +92,18 @@ impl Observer {
         };
         let (api, ip) = (up.engine.reader.api, up.address.map(|address| address.ip()));
         let answers = host.read(up, |up| async move { observe::ask(&up.engine.reader).await }).await?;
-        Ok(observe::facts(answers, &self.inner.cluster, name, api, ip))
+        let facts = observe::facts(answers, &self.inner.cluster, name, api, ip);
+        self.inner.sightings().observed(name, &facts);
+        Ok(facts)
     }
 
     /// The tasks of a stack: one small call for each host. A host that was lost is redialled in the
     /// background, so that the others are not delayed.
     pub async fn look(&self, now: Timestamp, stack: &StackName) -> Looks {
         let membership = self.inner.membership();
-        let ask = |_, host| self.tasks_of(host, stack);
-        let again = |_, host: Arc<Host>, error| async move {
-            if host.is_there().await { self.tasks_of(host, stack).await } else { Err(error) }
+        let ask = |name, host| self.tasks_of(name, host, stack);
+        let again = |name, host: Arc<Host>, error| async move {
+            if host.is_there().await { self.tasks_of(name, host, stack).await } else { Err(error) }
         };
         let seen = turns::ask_all(&membership.hosts, ask, again, |error| error.may_be_ours(false)).await;
         let seen =
@@ -112,6 +114,7 @@ impl Observer {
 
     async fn tasks_of(
         &self,
+        name: NodeName,
         host: Arc<Host>,
         stack: &StackName,
     ) -> Result<Vec<(TaskId, TaskStatus)>, HostError> {
@@ -125,7 +128,9 @@ impl Observer {
         if seen.is_err() {
             host.reconnect_later();
         }
-        seen
+        let observe::Looked { tasks, volumes } = seen?;
+        self.inner.sightings().looked(&name, stack, volumes);
+        Ok(tasks)
     }
 
     /// The discovery sources of the inventory.

@@ -195,7 +195,7 @@ async fn a_removal_that_is_under_way_is_waited_for() {
     assert_eq!(world.run(What::RemoveTask { task: task().handle() }).await, Outcome::Done);
     let removals = world.engine.asked();
     assert_eq!(removals.len(), 3);
-    assert!(removals[0].contains("force=false") && removals[0].contains("v=true"), "{}", removals[0]);
+    assert!(removals[0].contains("force=false") && removals[0].contains("v=false"), "{}", removals[0]);
 }
 
 #[tokio::test]

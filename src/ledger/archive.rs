@@ -18,7 +18,7 @@ use super::lease::{self, Held, Note};
 use super::payload::Value;
 use super::register::{Kind, ReadRegisters, Stream, WriteRegisters};
 use super::release::Release;
-use super::{document, nodes, operation, settings};
+use super::{document, nodes, operation, settings, volumes};
 use crate::model::format::Version;
 use crate::model::ids::sha256_hex;
 use crate::model::{Format, StackName, Timestamp};
@@ -137,7 +137,7 @@ pub enum NotCopied {
 
 /// Streams that a ledger with these stacks may have.
 fn streams(stacks: &BTreeSet<StackName>) -> Vec<Stream> {
-    let kinds = [Kind::Releases, Kind::Outcomes, Kind::Settings, Kind::Heals, Kind::Lease];
+    let kinds = [Kind::Releases, Kind::Outcomes, Kind::Settings, Kind::Heals, Kind::Volumes, Kind::Lease];
     let of_stacks = stacks.iter().flat_map(|stack| kinds.map(|kind| Stream::new(kind, stack)));
     of_stacks.chain([nodes::stream(), operation::stream(), lease::leader_stream()]).collect()
 }
@@ -152,6 +152,7 @@ fn goes_on(stream: &Stream) -> bool {
 pub async fn settle<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<(), LedgerError> {
     for stack in ledger.stacks().await? {
         document::repair(ledger, &settings::stream(&stack)).await?;
+        document::repair(ledger, &volumes::stream(&stack)).await?;
         for kind in [Kind::Releases, Kind::Outcomes] {
             let stream = Stream::new(kind, &stack);
             let log = ledger.read(&stream).await?;

@@ -48,6 +48,7 @@ pub mod release;
 pub mod settings;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod volumes;
 mod watcher;
 #[cfg(feature = "zookeeper")]
 pub mod zookeeper;

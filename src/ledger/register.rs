@@ -29,11 +29,13 @@ pub enum Kind {
     Contents,
     /// The contents themselves, in parts. Never listed: it would bring all of them.
     Chunks,
+    /// Volumes that engines made for tasks of a stack.
+    Volumes,
 }
 
 impl Kind {
     /// All there are.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Lease,
         Self::Releases,
         Self::Outcomes,
@@ -43,6 +45,7 @@ impl Kind {
         Self::Heals,
         Self::Contents,
         Self::Chunks,
+        Self::Volumes,
     ];
 
     /// The word in names and labels.
@@ -58,6 +61,7 @@ impl Kind {
             Self::Heals => "heals",
             Self::Contents => "contents",
             Self::Chunks => "chunks",
+            Self::Volumes => "volumes",
         }
     }
 
@@ -74,7 +78,7 @@ impl Kind {
             // A holder that sleeps through so many renewals has lost the lease long ago.
             Self::Lease => 6,
             // The newest holds all there is.
-            Self::Settings => 4,
+            Self::Settings | Self::Volumes => 4,
             // The newest says everything; a few more, to see who did what.
             Self::Nodes => 9,
             Self::Releases | Self::Outcomes => 49,

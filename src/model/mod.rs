@@ -24,6 +24,7 @@ pub mod template;
 #[doc(hidden)]
 pub mod testing;
 pub mod time;
+pub mod volume;
 
 pub use duration::GoDuration;
 pub use format::Format;

@@ -10,6 +10,7 @@ use super::ids::{NodeName, StackName, TaskId};
 use super::spec::{HostPort, Platform};
 use super::task::Task;
 use super::time::Timestamp;
+use super::volume::{AnonymousVolume, ObservedVolume};
 
 /// What is declared of a node: by the inventory, overridden by the ledger's node records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,6 +133,9 @@ pub struct NodeFacts {
     pub foreign: Vec<ForeignContainer>,
     pub networks: BTreeMap<String, ObservedNetwork>,
     pub volumes: BTreeSet<String>,
+    /// The same with what there is to say of each. Not part of a snapshot: no plan needs it.
+    #[serde(skip)]
+    pub volume_details: BTreeMap<String, ObservedVolume>,
     /// Volumes that another cluster's inventory made, and its name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub foreign_volumes: BTreeMap<String, String>,
@@ -224,6 +228,16 @@ pub struct ObservedNetwork {
     /// The id of the key that the hash was made with; absent before 0.3.0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
+}
+
+impl NodeFacts {
+    /// Volumes that this host's engine made for tasks which are still there, with the stack of each.
+    pub fn anonymous_volumes(&self) -> impl Iterator<Item = (&str, &StackName, &AnonymousVolume)> {
+        self.volume_details.iter().filter_map(|(name, volume)| {
+            let (stack, made) = volume.made_for(name)?;
+            Some((name.as_str(), stack, made))
+        })
+    }
 }
 
 impl NodeView {

@@ -23,7 +23,7 @@ use crate::ledger::lease::{Holder, Terms as LeaseTerms, stream};
 use crate::ledger::operation::{self, Changed, Ending as OperationEnding, Operation};
 use crate::ledger::payload::value;
 use crate::ledger::release::{Git, History, Outcome as Recorded, Release, outcomes};
-use crate::ledger::{LedgerError, document, settings};
+use crate::ledger::{LedgerError, document, settings, volumes};
 use crate::model::action::{Action, Outcome, What};
 use crate::model::{NodeName, Observed, StackName, StackSpec, Timestamp};
 use crate::ops::{Error, Event, Progress, RunReport, Tail, failures, shortfall};
@@ -321,6 +321,17 @@ impl<'a> Hosts<'a> {
         Err(Error::Stale { why })
     }
 
+    /// Writes down which volumes engines have made for tasks of the stack, before one of those is removed: nothing else
+    /// knows it then. A stack without such volumes costs no call.
+    async fn remember_volumes(&self, plan: &Planned) -> Result<(), Error> {
+        let stack = plan.stack();
+        let seen = self.fleet.anonymous_volumes(stack);
+        if seen.is_empty() {
+            return Ok(());
+        }
+        Ok(volumes::remember(&self.writing, stack, &seen, plan.observed()).await?)
+    }
+
     async fn begin_release(
         &self,
         plan: &Planned,
@@ -525,6 +536,7 @@ impl Driver for Hosts<'_> {
         self.run().contents = contents;
         self.keep_key(plan).await?;
         in_place::begin(&self.writing, plan).await?;
+        self.remember_volumes(plan).await?;
         match entry {
             Entry::Release(draft) => self.begin_release(plan, record, *draft).await,
             Entry::Heal { number, is_unfinished } => Ok(self.begin_heal(plan, number, is_unfinished)),
@@ -601,6 +613,8 @@ impl Driver for Hosts<'_> {
     ) -> Result<(), Error> {
         let stack = report.plan.stack();
         let (now, validity) = (self.clock.now(), self.run().validity.take());
+        // Those of tasks that came and went in this run: nothing else is lost if they cannot be written.
+        let remembered = self.remember_volumes(report.proof.as_ref().unwrap_or(&report.plan)).await;
         match begun {
             Begun::Release(begun) => {
                 if let Some(outcome) = outcome {
@@ -616,6 +630,6 @@ impl Driver for Hosts<'_> {
                 }
             }
         }
-        Ok(())
+        remembered
     }
 }

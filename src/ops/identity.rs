@@ -3,6 +3,7 @@
 //! Knows the files and programs that the system answers by, and nothing of clusters.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,19 +20,29 @@ use crate::words::clean;
 const GIT_LIMIT: Duration = Duration::from_secs(3);
 /// Of a commit's first line so much is kept.
 const SUBJECT_CHARS: usize = 120;
+/// Of the name of a user or a machine so much is kept.
+const NAME_CHARS: usize = 64;
 
 #[expect(clippy::disallowed_methods, reason = "the system says which process this is in files")]
 fn read(path: impl AsRef<Path>) -> Option<String> {
     Some(std::fs::read_to_string(path).ok()?.trim().to_owned())
 }
 
-/// `ann@mill`: the user and the machine.
+/// `ann@mill`: the user that this process runs as, and the machine; over ssh `ann@mill from 10.0.0.7`, too. What a variable
+/// such as `$USER` says is not asked: anyone sets it. A label for people, and no proof: who can write records can write
+/// any name.
 #[must_use]
 pub fn who(env: Env<'_>) -> String {
-    let set = |name: &str| env(name).filter(|value| !value.is_empty());
-    let user = set("USER").or_else(|| set("LOGNAME")).or_else(user).unwrap_or_else(|| "somebody".to_owned());
-    let machine = read("/proc/sys/kernel/hostname").unwrap_or_else(|| "somewhere".to_owned());
-    clean(&format!("{user}@{machine}")).into_owned()
+    let user = user().unwrap_or_else(|| "unknown".to_owned());
+    let machine = read("/proc/sys/kernel/hostname").unwrap_or_else(|| "unknown".to_owned());
+    let bounded = |text: &str| clean(text).chars().take(NAME_CHARS).collect::<String>();
+    let from = ssh_client(env).map(|address| format!(" from {address}")).unwrap_or_default();
+    format!("{}@{}{from}", bounded(&user), bounded(&machine))
+}
+
+/// The address that an ssh session comes from: the first word of a variable that sshd sets. Nothing but an address passes.
+fn ssh_client(env: Env<'_>) -> Option<IpAddr> {
+    env("SSH_CONNECTION")?.split(' ').next()?.parse().ok()
 }
 
 /// The name of this process's user.
@@ -142,6 +153,26 @@ mod tests {
         assert!(!is_gone("") && !is_gone("elsewhere 1 2"));
         let (rest, _) = us.rsplit_once(' ').unwrap();
         assert!(is_gone(&format!("{rest} 1")), "another process of that number");
+    }
+
+    #[test]
+    fn a_user_is_named_by_the_system_and_an_ssh_session_by_its_address() {
+        let of = |ssh: Option<&str>| {
+            let ssh = ssh.map(str::to_owned);
+            who(&|name| match name {
+                "USER" | "LOGNAME" => Some("mallory".to_owned()),
+                "SSH_CONNECTION" => ssh.clone(),
+                _ => None,
+            })
+        };
+        let local = of(None);
+        assert!(local.starts_with(&format!("{}@", user().unwrap())) && !local.contains("mallory"), "{local}");
+        assert_eq!(of(Some("10.0.0.7 5022 10.0.0.1 22")), format!("{local} from 10.0.0.7"));
+        assert_eq!(of(Some("fe80::1%eth0 5022 ::1 22")), local, "not an address");
+        assert_eq!(of(Some("2001:db8::7 5022 ::1 22")), format!("{local} from 2001:db8::7"));
+        for lie in ["", "10.0.0.7\u{1b}[2J 1 2 3", "\n", "root@bank"] {
+            assert_eq!(of(Some(lie)), local, "{lie:?}");
+        }
     }
 
     /// A folder that was unpacked, or that another user made, has a configuration of its own.

@@ -9,8 +9,8 @@
 //! [`edit`], [`undo`] and [`rollback`](mod@rollback) make specs from what is remembered, [`removal`](mod@removal) takes
 //! stacks away, [`rebalance`](mod@rebalance) moves tasks, and
 //! [`push`](mod@push) releases what a repository [declares](declared). [`suspend`] and what is no release go
-//! through [`log`](mod@log): changes of [`node`]s, and of all records ([`ledger`](mod@ledger)). [`status`],
-//! [`pending`] and [`doctor`](mod@doctor) only look, and [`records`] names what they find in the ledger.
+//! through [`log`](mod@log): changes of [`node`]s, and of all records ([`ledger`](mod@ledger)), and removal of [`volumes`].
+//! [`status`], [`pending`] and [`doctor`](mod@doctor) only look, and [`records`] names what they find in the ledger.
 //!
 //! # A program of your own
 //!
@@ -63,6 +63,7 @@ pub mod rollback;
 pub mod status;
 pub mod suspend;
 pub mod undo;
+pub mod volumes;
 
 pub use error::Error;
 pub use event::{Began, Event, Progress, Recording, RunReport, Tail, failures, reason, shortfall};

@@ -4,6 +4,8 @@
 //! Nothing here decides anything. A simulation test holds that a run without faults performs exactly
 //! these actions.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::assign::{Assignment, assign};
 use super::converge::Converger;
 use super::drift::Drifted;
@@ -14,7 +16,7 @@ use super::options::PlanOptions;
 use super::problem::Problem;
 use crate::diff::{self, StackDiff};
 use crate::model::action::{Action, Outcome, What};
-use crate::model::{Health, NodeName, Observed, StackSpec, TaskStatus, Timestamp};
+use crate::model::{Health, NodeName, Observed, ServiceName, StackSpec, TaskId, TaskStatus, Timestamp};
 
 /// The actions for a stack, and the problems that prevent them.
 #[derive(Debug, Clone)]
@@ -74,7 +76,7 @@ impl Plan {
         mut assignment: Assignment,
     ) -> Self {
         let tasks = observed.tasks().filter(|task| task.stack == spec.name);
-        let mut diff = diff::stack(tasks, spec, &observed.key);
+        let mut diff = diff::stack(tasks, spec, &observed.key, diff::Values::Hidden);
         if !options.prune {
             // A service that stays is no difference; a note mentions it.
             diff.services.retain(|service| service.kind != diff::DiffKind::Removed);
@@ -93,6 +95,7 @@ impl Plan {
                 service.kind = diff::DiffKind::Unchanged;
             }
         }
+        notes.extend(volumes_left(observed, spec, &forecast));
         if forecast.waves.is_empty() && problems.is_empty() {
             notes.retain(|note| !note.is_about_doing());
         }
@@ -186,6 +189,27 @@ impl Forecast {
         summary.nodes = count(nodes.len());
         summary
     }
+}
+
+/// What the tasks that end have of volumes which the engine made for them.
+fn volumes_left(observed: &Observed, spec: &StackSpec, forecast: &Forecast) -> Vec<Note> {
+    let ending: BTreeSet<&TaskId> = (forecast.actions())
+        .filter_map(|action| match &action.what {
+            What::StopTask { task, .. } | What::RemoveTask { task } => Some(&task.id),
+            _ => None,
+        })
+        .collect();
+    let mut left: BTreeMap<&ServiceName, usize> = BTreeMap::new();
+    for (_, facts) in observed.reachable() {
+        for (_, stack, made) in facts.anonymous_volumes() {
+            if *stack == spec.name && !made.is_for_files && ending.contains(&made.task) {
+                *left.entry(&made.service).or_default() += 1;
+            }
+        }
+    }
+    let note =
+        |(service, volumes): (&ServiceName, usize)| Note::LeavesVolumes { service: service.clone(), volumes };
+    left.into_iter().map(note).collect()
 }
 
 fn good_end(must_complete: bool) -> TaskStatus {

@@ -119,6 +119,8 @@ pub enum Note {
     },
     /// The engine's restart policy is coarser than the file's.
     RestartPolicyApproximated { service: ServiceName, why: String },
+    /// Tasks that end leave volumes which the engine made for them; no later task gets those.
+    LeavesVolumes { service: ServiceName, volumes: usize },
 }
 
 /// How a task with local data leaves a drained node.
@@ -139,7 +141,8 @@ impl Note {
             | Self::NotPinned { .. }
             | Self::CircleBroken { .. }
             | Self::CannotTell { .. }
-            | Self::RestartPolicyApproximated { .. } => true,
+            | Self::RestartPolicyApproximated { .. }
+            | Self::LeavesVolumes { .. } => true,
             Self::NotInStackfile { .. }
             | Self::SilentNodeIgnored { .. }
             | Self::NodeLost { .. }
@@ -153,6 +156,13 @@ impl Note {
             | Self::PinKept { .. } => false,
         }
     }
+}
+
+fn leaves(service: &ServiceName, volumes: usize) -> String {
+    let volumes = if volumes == 1 { "1 volume".to_owned() } else { format!("{volumes} volumes") };
+    format!(
+        "{service} leaves {volumes} without a name, kept and not given to new tasks: see `stackctl volume ls`"
+    )
 }
 
 fn same_image(service: &ServiceName, was: &str, is: &str) -> String {
@@ -246,6 +256,7 @@ impl fmt::Display for Note {
             Self::RestartPolicyApproximated { service, why } => {
                 write!(f, "restart policy of {service}: {why}")
             }
+            Self::LeavesVolumes { service, volumes } => f.write_str(&leaves(service, *volumes)),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::forecast::Plan;
 use super::note::Note;
 use super::options::PlanOptions;
 use super::same_image;
-use crate::diff;
+use crate::diff::{self, StackDiff, Values};
 use crate::model::marks::has_marks;
 use crate::model::{
     Observed, ServiceName, ServiceSpec, StackName, StackSpec, Task, TaskId, TaskSpec, template,
@@ -27,6 +27,8 @@ pub struct Planned {
     options: PlanOptions,
     plan: Plan,
     assignment: Assignment,
+    /// The look with all values of tasks that are known, where they were looked for.
+    known: Option<Arc<Observed>>,
 }
 
 impl Planned {
@@ -42,7 +44,7 @@ impl Planned {
         let assignment = assign(&observed, &spec, options.clone());
         let mut plan = Plan::of(&observed, &spec, &options, assignment.clone());
         plan.notes.extend(same);
-        Self { observed, spec, options, plan, assignment }
+        Self { observed, spec, options, plan, assignment, known: None }
     }
 
     /// Plans the same spec with the same choices on another observation. Notes and drift of this plan are
@@ -83,8 +85,8 @@ impl Planned {
         changed.map(|service| service.name.clone()).filter(holds_marks).collect()
     }
 
-    /// Shows the values that tasks have now, as far as they are those of specs that are known: containers carry marks in
-    /// their place. The newest spec comes first. Decides nothing.
+    /// Finds the values that tasks have now, as far as they are those of specs that are known: containers carry marks in
+    /// their place. The newest spec comes first. Decides nothing, and shows nothing that is hidden.
     #[must_use]
     pub fn with_known<'s>(mut self, known: impl IntoIterator<Item = &'s StackSpec>) -> Self {
         if self.hidden().is_empty() {
@@ -92,14 +94,26 @@ impl Planned {
         }
         let mut observed = Observed::clone(&self.observed);
         known.into_iter().for_each(|spec| observed.unmask(spec));
+        self.known = Some(Arc::new(observed));
+        self
+    }
+
+    /// The difference; with all values that are known, if they are asked for.
+    #[must_use]
+    pub fn diff(&self, values: Values) -> StackDiff {
+        if values == Values::Hidden {
+            return self.plan.diff.clone();
+        }
+        let observed = self.known.as_ref().unwrap_or(&self.observed);
         let tasks = observed.tasks().filter(|task| task.stack == self.spec.name);
-        let mut shown = diff::stack(tasks, &self.spec, &observed.key);
-        for service in &mut self.plan.diff.services {
+        let mut shown = diff::stack(tasks, &self.spec, &observed.key, values);
+        let mut diff = self.plan.diff.clone();
+        for service in &mut diff.services {
             if let Some(shown) = shown.services.iter_mut().find(|shown| shown.name == service.name) {
                 service.changes = std::mem::take(&mut shown.changes);
             }
         }
-        self
+        diff
     }
 
     /// Adds the drift from the stack's last release.

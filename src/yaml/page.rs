@@ -4,6 +4,8 @@
 //! diagnostic. With a dozen notes on a file of a few kilobytes that was half the time of a whole command.
 //! What is shown is `miette`'s business still: it is handed the same text, from a line nearby.
 
+use std::ops::Range;
+
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 
 /// Text with a name, and where its lines begin.
@@ -59,6 +61,17 @@ impl SourceCode for Page {
             .with_language(self.language),
         ))
     }
+}
+
+/// The text with stars in place of some parts, so that every place in it stays where it is.
+pub(super) fn without(text: String, parts: impl Iterator<Item = Range<usize>>) -> String {
+    let mut bytes = text.into_bytes();
+    for part in parts {
+        let hidden = bytes.get_mut(part).into_iter().flatten().filter(|byte| !byte.is_ascii_whitespace());
+        hidden.for_each(|byte| *byte = b'*');
+    }
+    // A part begins and ends where characters do; if not, better no excerpt than a value.
+    String::from_utf8(bytes).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use miette::{LabeledSpan, SourceCode};
 use serde::Serialize;
 
 use super::budget::{ALL_MAX, Budget, VALUE_MAX};
-use super::page::Page;
+use super::page::{Page, without};
 use super::source::{SourceId, Sources, Span, Spanned};
 use super::tree::{Node, Value};
 
@@ -143,6 +143,8 @@ pub struct Sink<'a> {
     found: RefCell<Found>,
     errors: Cell<usize>,
     spoiled: RefCell<Spoiled>,
+    /// What no excerpt of a file shows.
+    hidden: RefCell<Vec<Span>>,
     replaced: RefCell<BTreeMap<Span, Span>>,
     budget: Budget,
     is_spent: Cell<bool>,
@@ -185,6 +187,7 @@ impl<'a> Sink<'a> {
             found: RefCell::default(),
             errors: Cell::new(0),
             spoiled: RefCell::default(),
+            hidden: RefCell::default(),
             replaced: RefCell::default(),
             budget: Budget::default(),
             is_spent: Cell::new(false),
@@ -271,6 +274,12 @@ impl<'a> Sink<'a> {
     /// Marks a value as reported: later diagnostics about it would only be consequences.
     pub fn spoil(&self, span: Span) {
         self.spoiled.borrow_mut().add(span);
+    }
+
+    /// No excerpt of a file shows this text, whatever a diagnostic is about: it looks like a password, and excerpts are
+    /// printed by CI.
+    pub fn hide(&self, span: Span) {
+        self.hidden.borrow_mut().push(span);
     }
 
     /// Records that one place overrides another: a later file wins. Diagnostics about the one that won show the
@@ -364,7 +373,7 @@ impl<'a> Sink<'a> {
             }
         }
         found.sort_by_key(|d| d.labels.first().map(|label| label.span));
-        let pages = Pages::new(self.sources);
+        let pages = Pages::new(self.sources, &self.hidden.into_inner());
         let (faults, notes): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|d| d.severity == Severity::Error);
         let draw = |list: Vec<Diagnostic>| -> Vec<Drawn> {
@@ -382,10 +391,12 @@ impl<'a> Sink<'a> {
 struct Pages(Vec<Arc<Page>>);
 
 impl Pages {
-    fn new(sources: &Sources) -> Self {
-        let pages = sources.iter().map(|source| {
+    fn new(sources: &Sources, hidden: &[Span]) -> Self {
+        let pages = sources.iter().enumerate().map(|(at, source)| {
             let language = if source.name.ends_with("json") { "json" } else { "yaml" };
-            Arc::new(Page::new(clean_up_to(&source.name, NAME_MAX), language, harmless(&source.text)))
+            let here = hidden.iter().filter(|span| span.file.index() == at);
+            let text = without(harmless(&source.text), here.map(|span| span.range()));
+            Arc::new(Page::new(clean_up_to(&source.name, NAME_MAX), language, text))
         });
         Self(pages.collect())
     }

@@ -46,7 +46,7 @@ fn what_was_done_is_told_in_order() {
         (&"shop@1".into(), &"deployed".into(), &"deploy".into())
     );
     assert_eq!((&all[2]["operation"], &all[2]["level"]), (&"@1".into(), &"info".into()));
-    assert!(all.iter().all(|one| one["who"].as_str().is_some_and(|who| who.starts_with("ann@"))), "{all:?}");
+    assert!(all.iter().all(|one| one["who"].as_str().is_some_and(|who| who == crate::run::who())), "{all:?}");
     assert_eq!(types(&events(&cluster.expect(0, "events shop").stdout)).len(), 4);
     assert_eq!(cluster.expect(0, "events --since 0s").stdout, "");
     let text = cluster.expect(0, "events --format text --since 1h").stdout;

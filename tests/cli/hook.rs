@@ -288,7 +288,9 @@ fn what_is_wrong_is_drawn_and_the_rest_is_released() {
     // Suspended by a person.
     place.cluster.expect(0, "suspend -m mending shop");
     place.write("stacks/shop/compose.yaml", &stack("nginx:1.28"));
-    place.releases("later").says(&["stackctl: shop is suspended by ann@", "(mending)"]);
+    place
+        .releases("later")
+        .says(&[&format!("stackctl: shop is suspended by {}", crate::run::who()), "(mending)"]);
     assert_eq!(place.cluster.running(), before);
     // An inventory that is gone.
     fs::rename(place.cluster.room.path().join("stackctl.yml"), place.cluster.room.path().join("away"))

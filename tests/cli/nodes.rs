@@ -127,7 +127,8 @@ fn labels_and_roles_are_what_constraints_see() {
     insta::assert_snapshot!("demote", cluster.expect(0, "node demote h1 h2").show());
     insta::assert_snapshot!("demote_again", cluster.expect(0, "node demote h2").show());
     let pretty = cluster.expect(0, "node inspect --pretty h3").stdout;
-    assert!(pretty.contains("From the ledger:   label a, label disk\n  Changed by:      ann@"), "{pretty}");
+    let who = format!("From the ledger:   label a, label disk\n  Changed by:      {}", crate::run::who());
+    assert!(pretty.contains(&who), "{pretty}");
     cluster.stackfile(
         &WEB.replace("deploy:", "deploy:\n      placement: {constraints: [node.role == manager]}"),
     );

@@ -146,7 +146,7 @@ fn a_release_is_told_by_a_signed_post_and_by_a_command() {
         (&"shop".into(), &1.into(), &"deployed".into())
     );
     assert_eq!((&ended["cluster"], &ended["level"]), (&"test".into(), &"info".into()));
-    assert!(ended["who"].as_str().is_some_and(|who| who.starts_with("ann@")), "{ended}");
+    assert!(ended["who"].as_str().is_some_and(|who| who == crate::run::who()), "{ended}");
     let (head, body) = &server.requests()[1];
     assert!(head.starts_with("post /hooks/t0ken http/1.1\r\n"), "{head}");
     assert!(

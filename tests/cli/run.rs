@@ -9,6 +9,12 @@ use std::process::{Child, Command, Stdio};
 #[allow(dead_code, reason = "of those who share this file, not all need it")]
 pub const NEW_KEY: &str = "5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed";
 
+/// In whose name commands of a room are carried out: `ann@mill`.
+#[allow(dead_code, reason = "of those who share this file, not all ask")]
+pub fn who() -> String {
+    stackctl::ops::identity::who(&|_| None)
+}
+
 /// Where a command runs: a directory of its own, and nothing of the caller's environment.
 pub struct Room {
     dir: tempfile::TempDir,

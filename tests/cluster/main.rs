@@ -28,3 +28,4 @@ mod rollouts;
 mod sight;
 mod updates;
 mod verbs;
+mod volumes;

@@ -32,7 +32,7 @@ const MEASURED: [&str; 5] = ["duration_ms", "took_ms", "silent_ms", "pid", "proc
 static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( ?(Z|[+-]\d\d:?\d\d( [A-Z]+)?))?", "[time]"),
-        (r"\b(ann|root)@[A-Za-z0-9.-]+", "ann@[machine]"),
+        (r"\b(ann|root)@[A-Za-z0-9.-]+( from [0-9a-f.:]+)?", "ann@[machine]"),
         (r"\b[0-9a-f]{16}\b", "[id]"),
     ]
     .map(|(pattern, with)| (Regex::new(pattern).expect("a pattern"), with))

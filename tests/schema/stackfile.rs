@@ -245,6 +245,7 @@ fn shape(at: At, key: &str) -> Value {
         (DiscreteResourceSpec, "value") => whole(),
         (Service, "x-stackctl") => of(XStackctl),
         (XStackctl, "placement") => of(XPlacement),
+        (XStackctl, "plain_values") => texts(),
         (XPlacement, "strategy") => words(&["spread", "binpack", "random"]),
         (XPlacement, "on_node_loss") => words(&["reschedule", "hold"]),
         (Placement, "constraints") => texts(),

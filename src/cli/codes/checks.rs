@@ -17,6 +17,20 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["compose"],
+        "password_in_stackfile",
+        "a password in `environment`",
+        "The stackfile writes out a value that looks like a password: by the name of its variable, or by the form of the value, such as an address with a password or a token. Everyone who reads the repository reads it, and every copy keeps it. stackctl says so for values that the file itself holds: not for `${NAME}` without a literal default, for an `env_file`, for an empty value, for a path, or for a name that ends in `_FILE`.",
+        "Fill the value in from a variable or an `env_file` outside the repository, and change the password. Where the value is no secret, list the variable in `plain_values`.",
+        concat!(
+            "environment:\n",
+            "  DB_PASSWORD: ${DB_PASSWORD:?}\n",
+            "  TEST_TOKEN: example\n",
+            "x-stackctl:\n",
+            "  plain_values: [TEST_TOKEN]"
+        ),
+    ),
+    row(
+        &["compose"],
         "port_twice",
         "one port published twice by a service",
         "Two entries of `ports` publish the same port of the host with the same protocol.",

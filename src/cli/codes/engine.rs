@@ -205,6 +205,22 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["volume"],
+        "unknown",
+        "a volume that no host has",
+        "No host that answers has a volume of that name, and none is remembered of a silent host. Volumes of the ledger are not listed.",
+        "Take a name from the list.",
+        "stackctl volume ls --all",
+    ),
+    row(
+        &["volume"],
+        "not_removed",
+        "volumes that could not be removed",
+        "`volume prune` removed what it could. An engine refused to remove the others, or their host went silent.",
+        "Correct what the message says, and run the command again.",
+        "stackctl volume prune",
+    ),
+    row(
+        &["volume"],
         "conflict",
         "a volume of another cluster",
         "On the task's node there is a volume of that name which another inventory's cluster has made. Tasks of both would write to it.",

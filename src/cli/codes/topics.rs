@@ -12,6 +12,7 @@ pub(super) fn of(room: &str, name: &str) -> &'static str {
         ("compose", "merged_otherwise" | "stays_empty" | "never_restarted" | "operator_without_braces") => {
             "docker"
         }
+        ("compose", "password_in_stackfile") => "security",
         ("compose", name) if name.contains("port") || name.contains("subnet") => "networks",
         ("compose", name) if name.contains("address") || name.contains("network") => "networks",
         ("compose" | "config", _) => "stackfile",
@@ -26,6 +27,7 @@ pub(super) fn of(room: &str, name: &str) -> &'static str {
         ("plan" | "saved", _) => "ci",
         ("placement", _) => "placement",
         ("network" | "secrets", _) => "networks",
+        ("volume", "unknown" | "not_removed") => "volumes",
         ("volume", _) => "placement",
         ("docker", "port_taken") => "networks",
         ("docker", name) if name.starts_with("network") || name == "address_pool" => "networks",

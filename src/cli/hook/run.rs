@@ -223,6 +223,7 @@ impl Surface for Terminal<'_> {
             detach: false,
             timeout: None,
             lock_timeout: LOCK_TIMEOUT.parse().ok(),
+            values: crate::diff::Values::Hidden,
         };
         rollout::carry_out_unasked(self.context, self.cluster, job, choices, &self.interrupt, still).await
     }

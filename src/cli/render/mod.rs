@@ -19,3 +19,4 @@ pub mod table;
 #[cfg(test)]
 mod testing;
 pub mod text;
+pub mod volumes;

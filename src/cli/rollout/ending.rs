@@ -10,10 +10,12 @@ use crate::cli::render::plan::{short_digest, text as plan_text};
 use crate::cli::render::progress::stamped;
 use crate::cli::render::style::{BAD, CHANGE, FAINT, GOOD, STRONG, paint};
 use crate::cli::render::text::{clean, count, pad, some_of, width};
+use crate::cli::render::volumes::short_name;
 use crate::cli::report::{Blame, Exit, Failure, draw};
 use crate::cli::ui::Ui;
 use crate::model::action::TaskHandle;
 use crate::model::restart::is_complete;
+use crate::model::volume::AnonymousVolume;
 use crate::model::{
     NodeName, Observed, ServiceName, ServiceSpec, Slot, StackName, Task, TaskStatus, Timestamp,
 };
@@ -163,7 +165,7 @@ impl Summary<'_> {
             Kind::Remove => {
                 let gone = count(self.tasks_before(), "task");
                 self.ui.say(&format!("Stack {stack} is {}: {gone} in {took}", paint(GOOD, "removed")));
-                volumes_kept(self.ui, again.observed(), self.stack().as_str());
+                volumes_kept(self.ui, self.report.plan.observed(), again.observed(), self.stack());
             }
             Kind::Deploy | Kind::Move => {
                 let word = if self.choices.kind == Kind::Move { "as declared" } else { "deployed" };
@@ -198,7 +200,9 @@ impl Summary<'_> {
             self.ui.talk(&draw(problem, self.ui.look()));
         }
         if !again.plan().forecast.waves.is_empty() {
-            self.ui.talk(&plan_text(&super::view(again, self.choices.kind, self.ui.is_verbose())));
+            let diff = again.diff(self.choices.values);
+            let view = super::view(again, &diff, self.choices.kind, self.ui.is_verbose());
+            self.ui.talk(&plan_text(&view));
         }
         self.next(&self.again(": it continues from here"));
     }
@@ -406,8 +410,38 @@ impl Summary<'_> {
     }
 }
 
-/// Volumes whose names begin with the stack's, and the command that removes them.
-pub(in crate::cli) fn volumes_kept(ui: &Ui, observed: &Observed, stack: &str) {
+/// Volumes of a stack that is gone: those whose names begin with the stack's, with the command that removes them, and
+/// those that engines had made for its tasks. `before` shows the tasks, `observed` what is there now.
+pub(in crate::cli) fn volumes_kept(ui: &Ui, before: &Observed, observed: &Observed, stack: &StackName) {
+    named_volumes_kept(ui, observed, stack);
+    let mut kept: Vec<String> = Vec::new();
+    for (member, facts) in before.reachable() {
+        let is_there = |name: &str| {
+            let facts = observed.nodes.get(&member.name).and_then(|node| node.view.facts());
+            facts.is_none_or(|facts| facts.volumes.contains(name))
+        };
+        for (name, of, made) in facts.anonymous_volumes() {
+            if of == stack && !made.is_for_files && is_there(name) {
+                let AnonymousVolume { service, slot, target, .. } = made;
+                kept.push(format!("{service}.{slot} {target}  {}  on {}", short_name(name), member.name));
+            }
+        }
+    }
+    if kept.is_empty() {
+        return;
+    }
+    ui.say("Volumes without a name are kept:");
+    kept.sort();
+    for line in kept.iter().take(NAMES_MAX) {
+        ui.say(&format!("  {}", clean(line)));
+    }
+    if kept.len() > NAMES_MAX {
+        ui.say(&format!("  … and {}", count(kept.len() - NAMES_MAX, "more volume")));
+    }
+    ui.say(&format!("To see them all, with older ones: stackctl volume ls -f stack={stack}"));
+}
+
+fn named_volumes_kept(ui: &Ui, observed: &Observed, stack: &StackName) {
     let prefix = format!("{stack}_");
     let mut by_volume: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut commands: Vec<String> = Vec::new();

@@ -104,7 +104,8 @@ impl<'a> Screen<'a> {
 
     /// The plan itself.
     pub(super) fn show_plan(&self, planned: &Planned, now: Timestamp) {
-        let view = view(planned, self.choices.kind, self.ui.is_verbose());
+        let diff = planned.diff(self.choices.values);
+        let view = view(planned, &diff, self.choices.kind, self.ui.is_verbose());
         match self.choices.format {
             Format::Text => self.ui.data(&plan::text(&view)),
             Format::Json => {

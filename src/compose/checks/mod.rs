@@ -11,6 +11,7 @@ mod engine;
 mod files;
 mod idle;
 mod limits;
+mod passwords;
 mod placement;
 mod ports;
 mod unused;
@@ -53,6 +54,9 @@ pub fn run(file: &Stackfile, root: &Node, reading: Reading, sink: &Sink<'_>) {
         files::check(&scene, service);
         idle::check(&scene, service);
         waits::check(&scene, service);
+        if reading == Reading::Ours {
+            passwords::check(&scene, service);
+        }
     }
     ports::check(&scene);
     addresses::check(&scene);

@@ -87,6 +87,8 @@ pub struct Service {
     pub platform: Option<Spanned<String>>,
     pub deploy: Deploy,
     pub strategy: Option<Spanned<Strategy>>,
+    /// Variables whose value is no secret, whatever it looks like.
+    pub plain_values: Vec<Spanned<String>>,
     pub on_node_loss: Option<Spanned<OnNodeLoss>>,
 }
 

@@ -24,7 +24,8 @@ const SIZE: &str = "a size such as `512M`";
 /// Reads a service.
 pub fn read(key: &Spanned<String>, fields: &Fields<'_>) -> Service {
     support::check(fields, At::Service);
-    let own_placement = own_placement(fields);
+    let own = own(fields);
+    let own_placement = own.as_ref().and_then(own_placement);
     let texts = |key| fields.texts(key).unwrap_or_default();
     Service {
         key: key.clone(),
@@ -83,6 +84,7 @@ pub fn read(key: &Spanned<String>, fields: &Fields<'_>) -> Service {
         }),
         deploy: deploy(fields),
         strategy: own_placement.as_ref().and_then(|placement| placement.choice("strategy", &STRATEGIES)),
+        plain_values: own.as_ref().and_then(|own| own.texts("plain_values")).unwrap_or_default(),
         on_node_loss: own_placement.as_ref().and_then(|placement| placement.choice("on_node_loss", &LOSSES)),
     }
 }
@@ -91,10 +93,13 @@ const STRATEGIES: [(&str, Strategy); 3] =
     [("spread", Strategy::Spread), ("binpack", Strategy::Binpack), ("random", Strategy::Random)];
 const LOSSES: [(&str, OnNodeLoss); 2] = [("reschedule", OnNodeLoss::Reschedule), ("hold", OnNodeLoss::Hold)];
 
-/// `x-stackctl.placement`: settings for which docker has no key. It is below the service, the only place where every
-/// docker version with `x-` keys accepts them.
-fn own_placement<'a>(fields: &Fields<'a>) -> Option<Fields<'a>> {
-    let own = fields.fields("x-stackctl").inspect(|own| support::check(own, At::XStackctl))?;
+/// `x-stackctl`: settings for which docker has no key. It is below the service, the only place where every docker version
+/// with `x-` keys accepts them.
+fn own<'a>(fields: &Fields<'a>) -> Option<Fields<'a>> {
+    fields.fields("x-stackctl").inspect(|own| support::check(own, At::XStackctl))
+}
+
+fn own_placement<'a>(own: &Fields<'a>) -> Option<Fields<'a>> {
     own.fields("placement").inspect(|placement| support::check(placement, At::XPlacement))
 }
 

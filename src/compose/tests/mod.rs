@@ -8,6 +8,7 @@ mod laws;
 mod limits;
 mod lowering;
 mod merging;
+mod passwords;
 mod strict;
 
 use std::io;

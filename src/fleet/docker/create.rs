@@ -218,14 +218,26 @@ fn file_volumes(plan: &TaskPlan) -> Result<Vec<String>, ActionError> {
         if !spec.read_only || mount.is_some() {
             continue;
         }
-        match file.target.rsplit_once('/') {
-            Some((folder, _)) if !folder.is_empty() => folders.push(folder.to_owned()),
-            Some(_) | None => return Err(ActionError::FileInReadOnlyRoot { target: file.target.clone() }),
+        match file_volume(spec, &file.target) {
+            Some(folder) => folders.push(folder.to_owned()),
+            None => return Err(ActionError::FileInReadOnlyRoot { target: file.target.clone() }),
         }
     }
     folders.sort();
     folders.dedup();
     Ok(folders)
+}
+
+/// The directory that is a volume since this file must be put there.
+fn file_volume<'f>(spec: &TaskSpec, file: &'f str) -> Option<&'f str> {
+    let needs_one = spec.read_only && mount_above(spec, file).is_none();
+    let (folder, _) = file.rsplit_once('/').filter(|_| needs_one)?;
+    Some(folder).filter(|folder| !folder.is_empty())
+}
+
+/// Whether a volume at this place was made for config files alone.
+pub(super) fn is_file_volume(spec: &TaskSpec, target: &str) -> bool {
+    spec.configs.keys().any(|file| file_volume(spec, file) == Some(target))
 }
 
 /// Where a file is uploaded to, so that the engine sees which mount it goes into, and refuses a

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bollard::Docker;
 use bollard::models::{NetworkConnectRequest, VolumeCreateRequest};
 use bollard::query_parameters::{
-    RemoveContainerOptions, StartContainerOptions, StopContainerOptions, UploadToContainerOptions,
+    RemoveContainerOptions, RemoveVolumeOptions, StartContainerOptions, StopContainerOptions,
+    UploadToContainerOptions,
 };
 use http::header::{HeaderName, HeaderValue};
 use http_body_util::BodyExt;
@@ -53,6 +54,8 @@ pub(in crate::fleet) struct Context<'a> {
     /// Of the cluster's marks.
     pub key: &'a MarkKey,
     pub credentials: &'a Credentials,
+    /// Of the task that the action removes: volumes that were made for its config files, and where they are mounted.
+    pub file_volumes: Vec<(String, String)>,
 }
 
 /// Why an action is not done.
@@ -91,7 +94,7 @@ pub(in crate::fleet) async fn run(
         What::StartAgain { task } => start_task_again(engine, task).await,
         What::StopTask { task, grace } => stop(engine, task, *grace).await,
         What::UpdateTask { task, update } => update::run(engine, task, update).await,
-        What::RemoveTask { task } => remove(engine, task).await,
+        What::RemoveTask { task } => remove(engine, task, &context.file_volumes).await,
         What::RemoveNetwork { name } => remove_network(engine, context, name).await,
     };
     match done {
@@ -404,17 +407,52 @@ pub(super) async fn renamed(
     Ok(found.iter().find(is_ours).map(|one| one.id.clone()).filter(|id| id != tried))
 }
 
-async fn remove(engine: &Engine, task: &TaskHandle) -> Result<Outcome, Stop> {
+/// Removes the container, and none of its volumes that hold data: those that the engine made for it stay. What was made
+/// for its config files goes with it.
+async fn remove(
+    engine: &Engine,
+    task: &TaskHandle,
+    file_volumes: &[(String, String)],
+) -> Result<Outcome, Stop> {
+    let mut without_data = Vec::new();
+    if !file_volumes.is_empty()
+        && let Some(found) = inspect::container(&engine.reader, &task.container_name()).await?
+    {
+        // Where the image has a volume of its own, there may be more in it than files.
+        let of_image = |target: &str| found.config.volumes.contains_key(target);
+        without_data.extend(file_volumes.iter().filter(|(_, target)| !of_image(target)));
+    }
+    remove_container(engine, task).await?;
+    for (volume, _) in without_data {
+        // One that another container has mounted since stays.
+        remove_volume(engine, volume).await?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Removes a volume; `false` if a container has it mounted.
+pub(in crate::fleet) async fn remove_volume(engine: &Engine, name: &str) -> Result<bool, CallError> {
+    let options = RemoveVolumeOptions { force: false };
+    let remove = async |docker: Docker| docker.remove_volume(name, Some(options)).await;
+    match engine.call(DEFAULT_LIMIT, remove).await {
+        Ok(()) => Ok(true),
+        Err(error) if error.status() == Some(404) => Ok(true),
+        Err(error) if error.status() == Some(409) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+async fn remove_container(engine: &Engine, task: &TaskHandle) -> Result<(), Stop> {
     let (mut name, mut is_going) = (task.container_name(), false);
     for _ in 0..REMOVAL_TRIES_MAX {
-        let options = RemoveContainerOptions { v: true, force: false, link: false };
+        let options = RemoveContainerOptions { v: false, force: false, link: false };
         let remove = async |docker: Docker| docker.remove_container(&name, Some(options)).await;
         match engine.call(DEFAULT_LIMIT, remove).await {
-            Ok(()) => return Ok(Outcome::Done),
-            Err(error) if error.status() == Some(404) && is_going => return Ok(Outcome::Done),
+            Ok(()) => return Ok(()),
+            Err(error) if error.status() == Some(404) && is_going => return Ok(()),
             Err(error) if error.status() == Some(404) => match renamed(engine, task, &name).await? {
                 Some(other) => name = other,
-                None => return Ok(Outcome::Done),
+                None => return Ok(()),
             },
             Err(CallError::Status { code: 409, message }) if message.contains("already in progress") => {
                 is_going = true;

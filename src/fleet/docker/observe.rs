@@ -12,8 +12,10 @@ use crate::model::node::{ForeignContainer, NodeFacts, ObservedNetwork, Plugins, 
 use crate::model::spec::{HostPort, Platform, Protocol};
 use crate::model::task::{Health, Task, TaskStatus};
 use crate::model::time::Timestamp;
+use crate::model::volume::{AnonymousVolume, ObservedVolume, VolumeUse, is_made_up};
 
 use super::client::{ApiVersion, CallError, Reader, with_query};
+use super::create;
 use super::labels::{self, Reading, SpecCache};
 use super::wire;
 
@@ -64,12 +66,20 @@ fn not_beginning_with(prefix: &str) -> String {
     format!("^(?:{})", all.collect::<Vec<_>>().join("|"))
 }
 
+/// What a look at the tasks of one stack finds.
+#[derive(Debug, Default)]
+pub(in crate::fleet) struct Looked {
+    pub tasks: Vec<(TaskId, TaskStatus)>,
+    /// Volumes that the engine made for them, by name.
+    pub volumes: Vec<(String, AnonymousVolume)>,
+}
+
 /// What the tasks of one stack do, in one small call.
 pub(in crate::fleet) async fn look(
     reader: &Reader,
     cluster: &ClusterName,
     stack: &StackName,
-) -> Result<Vec<(TaskId, TaskStatus)>, CallError> {
+) -> Result<Looked, CallError> {
     let wanted = [format!("{}={cluster}", labels::CLUSTER), format!("{}={stack}", labels::STACK)];
     let filters = serde_json::json!({ "label": wanted }).to_string();
     let path = with_query("/containers/json", &[("all", "1"), ("filters", &filters)]);
@@ -82,7 +92,83 @@ pub(in crate::fleet) async fn look(
         })
         .collect();
     seen.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(seen)
+    // Only for what has one: its spec is read for that.
+    let has_one = |container: &&wire::Container| container.mounts.iter().any(is_anonymous);
+    let mut cache = SpecCache::default();
+    let volumes = containers.iter().filter(has_one).flat_map(|container| {
+        match labels::read(cluster, &container.labels, &mut cache) {
+            Reading::Task(read) => anonymous_volumes(container, *read),
+            Reading::Foreign | Reading::Unreadable(_) => Vec::new(),
+        }
+    });
+    Ok(Looked { volumes: volumes.collect(), tasks: seen })
+}
+
+fn is_anonymous(mount: &wire::MountPoint) -> bool {
+    mount.kind == "volume" && is_made_up(&mount.name)
+}
+
+/// The volumes of a task whose container has its name: what merely carries its labels may be a copy of it.
+fn anonymous_volumes(
+    container: &wire::Container,
+    read: labels::TaskLabels,
+) -> Vec<(String, AnonymousVolume)> {
+    let labels::TaskLabels { id, stack, service, slot, spec, .. } = read;
+    let handle = TaskHandle { id, stack, service, slot };
+    if container.name() != handle.container_name() {
+        return Vec::new();
+    }
+    let all = container.mounts.iter().filter(|mount| is_anonymous(mount)).map(|mount| {
+        let made = AnonymousVolume {
+            service: handle.service.clone(),
+            slot: handle.slot.clone(),
+            task: handle.id.clone(),
+            target: mount.destination.clone(),
+            created_at: Timestamp(container.created.saturating_mul(1000)),
+            is_for_files: create::is_file_volume(&spec, &mount.destination),
+        };
+        (mount.name.clone(), made)
+    });
+    all.collect()
+}
+
+/// Volumes with the containers that have them mounted. Volumes of the ledger belong to no stack.
+fn volume_details(
+    volumes: wire::Volumes,
+    containers: &[wire::Container],
+    tasks: &[Task],
+) -> BTreeMap<String, ObservedVolume> {
+    let is_records = |volume: &wire::Volume| volume.name.starts_with(registers::PREFIX);
+    let of = |volume: wire::Volume| {
+        let label = |key: &str| volume.labels.get(key).cloned();
+        let cluster = label(labels::CLUSTER);
+        // Docker's own label alone is on volumes of other tools too.
+        let stack = cluster.as_ref().and_then(|_| label(labels::STACK));
+        let created_at = volume.created_at;
+        (volume.name, ObservedVolume { driver: volume.driver, cluster, stack, created_at, uses: Vec::new() })
+    };
+    let mut all: BTreeMap<String, ObservedVolume> =
+        volumes.volumes.into_iter().filter(|volume| !is_records(volume)).map(of).collect();
+    let by_name: BTreeMap<&str, &Task> = tasks.iter().map(|task| (task.container.as_str(), task)).collect();
+    for container in containers {
+        for mount in container.mounts.iter().filter(|mount| mount.kind == "volume") {
+            let Some(volume) = all.get_mut(&mount.name) else { continue };
+            let task = by_name.get(container.name()).map(|task| {
+                let made = AnonymousVolume {
+                    service: task.service.clone(),
+                    slot: task.slot.clone(),
+                    task: task.id.clone(),
+                    target: mount.destination.clone(),
+                    created_at: task.created_at,
+                    is_for_files: create::is_file_volume(&task.spec, &mount.destination),
+                };
+                (task.stack.clone(), made)
+            });
+            let is_live = status_of(container).map_or(true, TaskStatus::is_live);
+            volume.uses.push(VolumeUse { container: container.name().to_owned(), is_live, task });
+        }
+    }
+    all
 }
 
 /// Answers as facts.
@@ -115,10 +201,6 @@ pub(in crate::fleet) fn facts(
         swarm_active: !matches!(info.swarm.local_node_state.as_str(), "" | "inactive"),
         networks: networks_by_name(networks),
         foreign_volumes: foreign_volumes(&volumes, cluster),
-        // Volumes of the ledger belong to no stack.
-        volumes: (volumes.volumes.into_iter().map(|volume| volume.name))
-            .filter(|name| !name.starts_with(registers::PREFIX))
-            .collect(),
         images: names.keys().cloned().collect(),
         image_ids: names
             .into_iter()
@@ -142,6 +224,8 @@ pub(in crate::fleet) fn facts(
     }
     facts.tasks.sort_by(|a, b| a.container.cmp(&b.container));
     drop_copies(&mut facts);
+    facts.volume_details = volume_details(volumes, &containers, &facts.tasks);
+    facts.volumes = facts.volume_details.keys().cloned().collect();
     facts.foreign.sort_by(|a, b| a.name.cmp(&b.name));
     facts.unreadable.sort();
     facts

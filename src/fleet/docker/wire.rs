@@ -97,6 +97,8 @@ pub(in crate::fleet) struct Container {
     pub labels: BTreeMap<String, String>,
     #[serde(deserialize_with = "or_default")]
     pub ports: Vec<PublishedPort>,
+    #[serde(deserialize_with = "or_default")]
+    pub mounts: Vec<MountPoint>,
     /// From API 1.52 on; before, only the status text shows it.
     pub health: Option<HealthSummary>,
 }
@@ -108,6 +110,16 @@ impl Container {
         let own = self.names.iter().map(|name| name.trim_start_matches('/')).find(|name| !name.contains('/'));
         own.unwrap_or(&self.id)
     }
+}
+
+/// What a container has mounted; the name is a volume's.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(in crate::fleet) struct MountPoint {
+    #[serde(rename = "Type")]
+    pub kind: String,
+    pub name: String,
+    pub destination: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -148,6 +160,7 @@ pub(in crate::fleet) struct Volumes {
 #[serde(rename_all = "PascalCase", default)]
 pub(in crate::fleet) struct Volume {
     pub name: String,
+    pub driver: String,
     pub created_at: String,
     #[serde(deserialize_with = "or_default")]
     pub labels: BTreeMap<String, String>,
@@ -206,6 +219,9 @@ pub(in crate::fleet) struct HealthResult {
 pub(in crate::fleet) struct InspectConfig {
     pub tty: bool,
     pub stop_timeout: Option<u64>,
+    /// Those that the image declares.
+    #[serde(deserialize_with = "or_default")]
+    pub volumes: BTreeMap<String, serde_json::Value>,
     #[serde(deserialize_with = "or_default")]
     pub labels: BTreeMap<String, String>,
 }

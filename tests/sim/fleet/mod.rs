@@ -31,6 +31,7 @@ use stackctl::model::action::{Action, Failure, FailureKind, Outcome, What};
 use stackctl::model::image::Resolutions;
 use stackctl::model::in_place::Seen;
 use stackctl::model::node::{NodeView, Unreachable};
+use stackctl::model::volume::AnonymousVolumes;
 use stackctl::model::{MarkKey, NodeName, Observed, StackName, Task, TaskId, TaskStatus, Timestamp};
 use tokio::sync::Semaphore;
 
@@ -69,6 +70,11 @@ impl Fleet {
 
     pub fn executor(&self, stack: &StackName, _: &MarkKey) -> Executor {
         Executor { fleet: self.clone(), stack: stack.clone(), fence: None, unanswered: Arc::default() }
+    }
+
+    /// No image here has volumes of its own.
+    pub fn anonymous_volumes(&self, _: &StackName) -> AnonymousVolumes {
+        AnonymousVolumes::default()
     }
 
     /// None is discovered.
@@ -205,10 +211,12 @@ impl Executor {
             self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).push(node.clone());
         }
         let mut answer = self.sent(action).await;
-        if matches!(answer, Err(Broken::Lost)) && net.connects(process, node).await {
+        let is_repeated = matches!(answer, Err(Broken::Lost)) && net.connects(process, node).await;
+        if is_repeated {
             answer = self.sent(action).await;
         }
-        if !is_pull && matches!(answer, Ok(_) | Err(Broken::Fenced)) {
+        // What was sent first may arrive once more.
+        if !is_pull && !is_repeated && matches!(answer, Ok(_) | Err(Broken::Fenced)) {
             let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
             let at = unanswered.iter().position(|of| of == node).expect("it is among them");
             unanswered.remove(at);

@@ -89,7 +89,7 @@ pub(super) fn answer(request: &Request, shared: &Shared) -> Reply {
             let effect = container.life.unpause();
             answered(container, effect)
         }),
-        "DELETE /containers/{id}" => remove_container(world, &name, flag("force")),
+        "DELETE /containers/{id}" => remove_container(world, &name, flag("force"), flag("v")),
         "PUT /containers/{id}/archive" => on_container(world, &name, |container, _| {
             let path = request.query.get("path").cloned().unwrap_or_default();
             container.archives.push((path, request.body.clone()));
@@ -120,6 +120,9 @@ pub(super) fn answer(request: &Request, shared: &Shared) -> Reply {
         }
         "GET /volumes/{id}" if world.volumes.contains_key(&name) => {
             Reply::Json(200, volume_json(world, &name))
+        }
+        "DELETE /volumes/{id}" if world.is_mounted(&name) => {
+            refusal(409, format!("remove {name}: volume is in use"))
         }
         "DELETE /volumes/{id}" => match world.volumes.remove(&name) {
             Some(_) => Reply::Empty(204),

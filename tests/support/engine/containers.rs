@@ -46,10 +46,15 @@ fn summary(container: &Container, now: i64) -> Value {
         "Id": container.id, "Names": [format!("/{}", container.name)], "Image": container.image(),
         "ImageID": "sha256:0", "Command": "fake", "Created": container.created / 1000,
         "State": container.life.state().word(), "Status": status(&container.life, now),
-        "Labels": container.labels(), "Ports": ports(container), "Mounts": [],
+        "Labels": container.labels(), "Ports": ports(container), "Mounts": mounts(container),
         "HostConfig": { "NetworkMode": container.networks.first() },
         "NetworkSettings": { "Networks": networks },
     })
+}
+
+fn mounts(container: &Container) -> Value {
+    let mount = |(name, target, _): &(String, String, bool)| json!({ "Type": "volume", "Name": name, "Destination": target, "Driver": "local", "RW": true });
+    container.volumes.iter().map(mount).collect()
 }
 
 /// Published ports, once a container runs.
@@ -77,6 +82,9 @@ fn ports(container: &Container) -> Value {
 pub(super) fn inspect(container: &Container) -> Value {
     let mut config = container.asked.clone();
     let host = config["HostConfig"].take();
+    for target in &container.declared {
+        config["Volumes"][target] = json!({});
+    }
     let networks: serde_json::Map<String, Value> = container
         .networks
         .iter()
@@ -92,7 +100,7 @@ pub(super) fn inspect(container: &Container) -> Value {
     json!({
         "Id": container.id, "Name": format!("/{}", container.name), "Created": rfc3339(container.created),
         "State": state_json(&container.life), "RestartCount": container.life.restarts(),
-        "Image": "sha256:0", "Config": config, "HostConfig": host, "Mounts": [],
+        "Image": "sha256:0", "Config": config, "HostConfig": host, "Mounts": mounts(container),
         "NetworkSettings": { "Networks": networks, "Ports": {} },
     })
 }
@@ -245,7 +253,7 @@ pub(super) fn wait(shared: &Shared, name: String) -> Reply {
     )
 }
 
-pub(super) fn remove_container(world: &mut World, name: &str, is_forced: bool) -> Reply {
+pub(super) fn remove_container(world: &mut World, name: &str, is_forced: bool, with_volumes: bool) -> Reply {
     let Some(container) = world.container(name) else {
         return refusal(404, format!("No such container: {name}"));
     };
@@ -262,7 +270,12 @@ pub(super) fn remove_container(world: &mut World, name: &str, is_forced: bool) -
             ),
         );
     }
-    world.containers.remove(&id);
+    let gone = world.containers.remove(&id);
+    for (volume, _, is_made_up) in gone.into_iter().flat_map(|gone| gone.volumes) {
+        if with_volumes && is_made_up {
+            world.volumes.remove(&volume);
+        }
+    }
     Reply::Empty(204)
 }
 

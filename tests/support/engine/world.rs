@@ -33,6 +33,8 @@ pub struct World {
     pub missing: Vec<String>,
     /// What the program in an image does, by `repo:tag`; [`Behaviour::Runs`] if it is not told.
     pub behaviours: BTreeMap<String, Behaviour>,
+    /// Volumes that images declare, by `repo:tag`.
+    pub declared: BTreeMap<String, Vec<String>>,
     /// How long a stop takes, in milliseconds.
     pub stop_ms: u64,
     /// How long a pull takes, in milliseconds.
@@ -54,6 +56,7 @@ impl Default for World {
             images: BTreeMap::new(),
             missing: Vec::new(),
             behaviours: BTreeMap::new(),
+            declared: BTreeMap::new(),
             stop_ms: 0,
             pull_ms: 0,
             made: 0,
@@ -84,6 +87,10 @@ pub struct Container {
     pub uses: i64,
     /// Names of the networks it is on.
     pub networks: Vec<String>,
+    /// Its volumes: name, where, and whether the engine made it for this container.
+    pub volumes: Vec<(String, String, bool)>,
+    /// Volumes that its image declares.
+    pub declared: Vec<String>,
     /// Archives put into it: path and bytes.
     pub archives: Vec<(String, Vec<u8>)>,
     /// What it wrote: when, whether to stderr, and the line.
@@ -232,6 +239,9 @@ impl World {
                 networks.push(network.0.clone());
             }
         }
+        let name_of_image = image.split('@').next().unwrap_or(image);
+        let declared = self.declared.get(name_of_image).cloned().unwrap_or_default();
+        let volumes = self.mount(&asked, &declared);
         let container = Container {
             id: id.clone(),
             name: name.to_owned(),
@@ -241,11 +251,40 @@ impl World {
             behaviour,
             uses: 4 << 20,
             networks,
+            volumes,
+            declared,
             archives: Vec::new(),
             output: Vec::new(),
         };
         self.containers.insert(id.clone(), container);
         id
+    }
+
+    /// The volumes of a container that is being made: those that are asked for, and those that its image declares.
+    fn mount(&mut self, asked: &Value, declared: &[String]) -> Vec<(String, String, bool)> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let typed = asked["HostConfig"]["Mounts"].as_array().into_iter().flatten();
+        let all: Vec<(String, String, String)> = typed
+            .map(|mount| (text(&mount["Type"]), text(&mount["Source"]), text(&mount["Target"])))
+            .collect();
+        let free = declared.iter().filter(|target| all.iter().all(|(_, _, taken)| taken != *target));
+        let wanted: Vec<(String, String)> = (all.iter().filter(|(kind, ..)| kind == "volume"))
+            .map(|(_, source, target)| (source.clone(), target.clone()))
+            .chain(free.map(|target| (String::new(), target.clone())))
+            .collect();
+        let mut volumes = Vec::new();
+        for (source, target) in wanted {
+            let is_made_up = source.is_empty();
+            let name = if is_made_up { self.new_id() } else { source };
+            self.add_volume(&name, &json!({}));
+            volumes.push((name, target, is_made_up));
+        }
+        volumes
+    }
+
+    /// Whether a container has the volume mounted.
+    pub fn is_mounted(&self, volume: &str) -> bool {
+        self.containers.values().any(|container| container.volumes.iter().any(|(name, ..)| name == volume))
     }
 
     /// Starts a container.

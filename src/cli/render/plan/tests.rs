@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anstream::adapter::strip_str;
 
 use super::*;
+use crate::diff::Values;
 use crate::model::node::{Availability, Member, NodeFacts, NodeView, Role};
 use crate::model::observed::{Observed, ObservedNode};
 use crate::model::spec::{
@@ -122,14 +123,27 @@ fn observed(nodes: usize, running: &StackSpec) -> Observed {
 }
 
 fn show(observed: &Observed, wanted: &StackSpec, render: impl FnOnce(&PlanView<'_>) -> String) -> String {
+    show_with(Values::Hidden, observed, wanted, render)
+}
+
+fn show_with(
+    values: Values,
+    observed: &Observed,
+    wanted: &StackSpec,
+    render: impl FnOnce(&PlanView<'_>) -> String,
+) -> String {
     let plan = Plan::make(observed, wanted, PlanOptions { prune: true, ..PlanOptions::default() });
     assert!(plan.problems.is_empty(), "{:?}", plan.problems);
+    let diff = match values {
+        Values::Hidden => plan.diff,
+        Values::Shown => crate::diff::stack(observed.tasks(), wanted, &observed.key, values),
+    };
     let view = PlanView {
         stack: &wanted.name,
         cluster: &observed.cluster,
         nodes: observed.nodes.len(),
         tasks: observed.tasks().filter(|task| task.stack == wanted.name).count(),
-        diff: &plan.diff,
+        diff: &diff,
         forecast: &plan.forecast,
         drift: &plan.drift,
         notes: &plan.notes,
@@ -192,7 +206,7 @@ fn after() -> StackSpec {
 
 #[test]
 fn a_change_of_everything() {
-    insta::assert_snapshot!(show(&observed(4, &before()), &after(), text), @r#"
+    insta::assert_snapshot!(show_with(Values::Shown, &observed(4, &before()), &after(), text), @r#"
     Stack shop on cluster prod (4 nodes)
 
     ~ api
@@ -207,7 +221,7 @@ fn a_change_of_everything() {
               + --workers=4
                 --listen=0.0.0.0:80
               + --a-rather-long-option-which-does-not-fit=yes
-            environment.DB_PASSWORD: (hidden, changed)
+            environment.DB_PASSWORD: old -> new
             environment.LOG_LEVEL: info -> "debug and\u001b[2J more"
         -/+ web.1 on h2  (stop first: 4 fields changed)
         -/+ web.2 on h3  (stop first: 4 fields changed)
@@ -245,14 +259,9 @@ fn a_change_of_everything_in_a_pull_request() {
 
     ! web
             image: nginx:1.24 -> nginx:1.25
-            command:
-                serve
-              - --workers=2
-              + --workers=4
-                --listen=0.0.0.0:80
-              + --a-rather-long-option-which-does-not-fit=yes
+            command: (hidden, changed)
             environment.DB_PASSWORD: (hidden, changed)
-            environment.LOG_LEVEL: info -> "debug and\u001b[2J more"
+            environment.LOG_LEVEL: (hidden, changed)
     !     -/+ web.1 on h2  (stop first: 4 fields changed)
     !     -/+ web.2 on h3  (stop first: 4 fields changed)
     !     -/+ web.3 on h4  (stop first: 4 fields changed)

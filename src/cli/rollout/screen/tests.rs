@@ -85,6 +85,7 @@ fn rendered(events: &[(Timestamp, Event<Planned>)], command: &'static str, forma
         detach: false,
         timeout: None,
         lock_timeout: None,
+        values: crate::diff::Values::Hidden,
     };
     let screen = Screen::new(&ui, Timestamp(0), &choices);
     for (at, event) in events {

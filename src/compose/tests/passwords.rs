@@ -1,0 +1,90 @@
+//! Values of `environment` that look like passwords.
+
+use super::{Project, load_all};
+
+/// Names of the variables that are complained about.
+fn found(environment: &str) -> Vec<String> {
+    let text = format!("services:\n  web:\n    image: nginx\n    environment:\n{environment}");
+    let loaded = load_all(&[("stack.yml", text.as_bytes())]).unwrap();
+    let is_one = |code: &str| code.ends_with("::password_in_stackfile");
+    let name = |message: &str| message.split('`').nth(1).unwrap_or_default().to_owned();
+    loaded.notes.iter().filter(|note| is_one(&note.code)).map(|note| name(&note.message)).collect()
+}
+
+#[test]
+fn what_the_file_itself_writes_is_found_by_name_and_by_form() {
+    for line in [
+        "POSTGRES_PASSWORD: hunter2",
+        "PGPASSWORD: hunter2",
+        "db_passwd: hunter2",
+        "DB_PWD: hunter2",
+        "GITHUB_TOKEN: hunter2",
+        "DJANGO_SECRET_KEY: hunter2",
+        "ENCRYPTION_KEY: hunter2",
+        "AWS_SECRET_ACCESS_KEY: hunter2",
+        "SECRET_KEY_BASE: hunter2",
+        "DB_PASSWORD: 123456",
+        "DB_PASSWORD2: hunter2",
+        "URL: postgres://app:hunter2@db/x",
+        "SSH: '-----BEGIN OPENSSH PRIVATE KEY-----'",
+        "CI: ghp_0123456789abcdef",
+        "PAY: sk_test_0123456789",
+        "DB_PASSWORD: ${DB_PASSWORD:-hunter2}",
+        "DB_PASSWORD: ${DB_PASSWORD-hunter2}",
+    ] {
+        assert_eq!(found(&format!("      {line}\n")).len(), 1, "{line}");
+    }
+    assert_eq!(found("      - A_PASSWORD=hunter2\n      - B=1\n"), ["A_PASSWORD"]);
+}
+
+#[test]
+fn what_stands_elsewhere_is_nothing_or_is_no_password_is_not() {
+    for line in [
+        "POSTGRES_PASSWORD_FILE: /run/secrets/db",
+        "POSTGRES_PASSWORD: ''",
+        "POSTGRES_PASSWORD:",
+        "POSTGRES_PASSWORD: ${HIDDEN}",
+        "POSTGRES_PASSWORD: ${HIDDEN:?}",
+        "POSTGRES_PASSWORD: ${NOT_SET:-${HIDDEN}}",
+        "POSTGRES_PASSWORD: ${HIDDEN:-}",
+        "POSTGRES_PASSWORD: ${HIDDEN:-none}",
+        "DSN: ${HIDDEN:-none}",
+        "URL: postgres://app:${HIDDEN}@db/x",
+        "URL: https://host:8080/a@b",
+        "ALLOW_EMPTY_PASSWORD: 'yes'",
+        "MYSQL_RANDOM_ROOT_PASSWORD: 1",
+        "TOKEN_TTL: 3600",
+        "SECRET_NAME: db",
+        "JWT_SECRET: /run/secrets/jwt",
+        "KEY: value",
+        "AUTHOR: ann",
+    ] {
+        assert_eq!(found(&format!("      {line}\n")), [""; 0], "{line}");
+    }
+    // The value of an environment file is not in the stackfile.
+    let files = [
+        ("compose.yml", "services:\n  web:\n    image: nginx\n    env_file: [app.env]\n"),
+        ("app.env", "DB_PASSWORD=env\n"),
+    ];
+    let loaded = Project { files: &files, ..Project::default() }.load().unwrap();
+    assert!(loaded.notes.iter().all(|note| !note.code.contains("password")), "{:?}", loaded.notes);
+}
+
+#[test]
+fn a_name_that_is_listed_is_not_complained_about() {
+    let text = "      TEST_TOKEN: a\n      OTHER_TOKEN: b\n    x-stackctl: {plain_values: [TEST_TOKEN]}\n";
+    assert_eq!(found(text), ["OTHER_TOKEN"]);
+}
+
+#[test]
+fn no_excerpt_shows_the_value() {
+    let text = "services:\n  web:\n    image: nginx\n    environment:\n      A_PASSWORD: hunter2\n      B_PASSWORD: 'hünter3'\n";
+    let loaded = load_all(&[("stack.yml", text.as_bytes())]).unwrap();
+    let handler = miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor());
+    let mut drawn = String::new();
+    for note in &loaded.notes {
+        handler.render_report(&mut drawn, note).unwrap();
+    }
+    assert!(!drawn.contains("nter") && drawn.contains("A_PASSWORD: *******"), "{drawn}");
+    assert!(drawn.contains("its value stands in the stackfile") && drawn.contains("plain_values"), "{drawn}");
+}

@@ -1,0 +1,57 @@
+//! Volumes that engines made for tasks, as they were seen in lists of containers.
+//!
+//! An engine forgets whose such a volume was once the container is removed. What was seen before that is kept here until
+//! it is [written down](crate::ledger::volumes); no call is made for it.
+
+use std::collections::BTreeMap;
+
+use crate::model::volume::{AnonymousVolume, AnonymousVolumes};
+use crate::model::{NodeFacts, NodeName, StackName, TaskId};
+
+/// By node and name.
+#[derive(Debug, Default)]
+pub(super) struct Sightings(BTreeMap<NodeName, BTreeMap<String, (StackName, AnonymousVolume)>>);
+
+impl Sightings {
+    /// A whole look at a host: what it no longer has is dropped, so that a process that never ends keeps no more than
+    /// there is.
+    pub(super) fn observed(&mut self, node: &NodeName, facts: &NodeFacts) {
+        let mut here = self.0.remove(node).unwrap_or_default();
+        here.retain(|name, _| facts.volumes.contains(name));
+        here.extend(
+            (facts.anonymous_volumes())
+                .map(|(name, stack, made)| (name.to_owned(), (stack.clone(), made.clone()))),
+        );
+        if !here.is_empty() {
+            self.0.insert(node.clone(), here);
+        }
+    }
+
+    /// A look at the tasks of one stack.
+    pub(super) fn looked(&mut self, node: &NodeName, stack: &StackName, all: Vec<(String, AnonymousVolume)>) {
+        if !all.is_empty() {
+            let all = all.into_iter().map(|(name, made)| (name, (stack.clone(), made)));
+            self.0.entry(node.clone()).or_default().extend(all);
+        }
+    }
+
+    /// Those of a stack.
+    pub(super) fn of(&self, stack: &StackName) -> AnonymousVolumes {
+        let mut found = AnonymousVolumes::new();
+        for (node, all) in &self.0 {
+            let ours = all.iter().filter(|(_, (of, _))| of == stack);
+            let ours: BTreeMap<_, _> = ours.map(|(name, (_, made))| (name.clone(), made.clone())).collect();
+            if !ours.is_empty() {
+                found.insert(node.clone(), ours);
+            }
+        }
+        found
+    }
+
+    /// Those of a task that were made for config files: names, and where they were mounted.
+    pub(super) fn for_files(&self, node: &NodeName, task: &TaskId) -> Vec<(String, String)> {
+        let all = self.0.get(node).into_iter().flatten();
+        let ours = all.filter(|(_, (_, made))| made.is_for_files && made.task == *task);
+        ours.map(|(name, (_, made))| (name.clone(), made.target.clone())).collect()
+    }
+}

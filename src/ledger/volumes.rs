@@ -1,0 +1,83 @@
+//! Volumes that engines made for the tasks of a stack: whose each was, which no engine remembers.
+//!
+//! One [document](super::document) of each stack that has any. It is written before a container is removed, under the
+//! stack's lease, and by `volume prune`.
+
+use serde::{Deserialize, Serialize};
+
+use super::decide::Ledger;
+use super::document;
+use super::error::LedgerError;
+use super::register::{Kind, ReadRegisters, Stream, WriteRegisters};
+use crate::model::volume::AnonymousVolumes;
+use crate::model::{NodeName, Observed, StackName};
+
+/// What is remembered of a stack.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct VolumeRecords {
+    /// By node and name.
+    #[serde(default, skip_serializing_if = "AnonymousVolumes::is_empty")]
+    pub anonymous: AnonymousVolumes,
+}
+
+/// The stream of a stack.
+#[must_use]
+pub fn stream(stack: &StackName) -> Stream {
+    Stream::new(Kind::Volumes, stack)
+}
+
+/// What is remembered of a stack.
+pub async fn records<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+) -> Result<VolumeRecords, LedgerError> {
+    Ok(document::read(ledger, &stream(stack)).await?.1)
+}
+
+/// Adds what was seen, and drops what hosts that answered no longer have.
+pub async fn remember<R: WriteRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+    seen: &AnonymousVolumes,
+    observed: &Observed,
+) -> Result<(), LedgerError> {
+    let with = |records: &mut VolumeRecords| {
+        records.settle(observed);
+        for (node, volumes) in seen {
+            records.anonymous.entry(node.clone()).or_default().extend(volumes.clone());
+        }
+        Ok::<(), LedgerError>(())
+    };
+    document::change(ledger, &stream(stack), with).await.map(drop)
+}
+
+/// Drops what was removed.
+pub async fn forget<R: WriteRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+    removed: &[(NodeName, String)],
+) -> Result<(), LedgerError> {
+    let with = |records: &mut VolumeRecords| {
+        for (node, name) in removed {
+            if let Some(volumes) = records.anonymous.get_mut(node) {
+                volumes.remove(name);
+            }
+        }
+        records.anonymous.retain(|_, volumes| !volumes.is_empty());
+        Ok::<(), LedgerError>(())
+    };
+    document::change(ledger, &stream(stack), with).await.map(drop)
+}
+
+impl VolumeRecords {
+    /// A silent host may have them still.
+    fn settle(&mut self, observed: &Observed) {
+        for (node, volumes) in &mut self.anonymous {
+            let facts = observed.nodes.get(node).and_then(|node| node.view.facts());
+            if let Some(facts) = facts {
+                volumes.retain(|name, _| facts.volumes.contains(name));
+            }
+        }
+        self.anonymous.retain(|_, volumes| !volumes.is_empty());
+    }
+}

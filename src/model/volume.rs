@@ -1,0 +1,130 @@
+//! A volume as seen on a node, and what is known of one that has no name of its own.
+//!
+//! An image may declare a volume (`VOLUME /data`). Where the stackfile mounts nothing there, the engine makes a volume
+//! for the container, names it by 64 digits, and forgets whose it was as soon as the container is removed. It holds data
+//! all the same: so it is remembered, by [`AnonymousVolume`], and never removed with its container.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{NodeName, ServiceName, StackName, TaskId};
+use super::task::Slot;
+use super::time::Timestamp;
+
+/// Digits of a name that an engine makes up.
+const MADE_UP_DIGITS: usize = 64;
+
+/// Whether an engine has made this name up. Such a volume was made for one container.
+#[must_use]
+pub fn is_made_up(name: &str) -> bool {
+    name.len() == MADE_UP_DIGITS && name.bytes().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c))
+}
+
+/// A volume on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ObservedVolume {
+    pub driver: String,
+    /// The cluster that it was made for, if by a stackctl.
+    pub cluster: Option<String>,
+    /// The stack that it was made for, if by a stackctl.
+    pub stack: Option<String>,
+    /// When, as the engine says it.
+    pub created_at: String,
+    /// Containers that have it mounted, whether they run or not, and of whatever maker.
+    pub uses: Vec<VolumeUse>,
+}
+
+/// A container that has a volume mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeUse {
+    /// Its name.
+    pub container: String,
+    /// Whether it runs, or may start again.
+    pub is_live: bool,
+    /// Its stack and what there is to remember of the volume, if it is a task of ours.
+    pub task: Option<(StackName, AnonymousVolume)>,
+}
+
+/// The task for which an engine made a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnonymousVolume {
+    pub service: ServiceName,
+    pub slot: Slot,
+    pub task: TaskId,
+    /// Where it was mounted.
+    pub target: String,
+    /// When the container was made, by the host's clock.
+    pub created_at: Timestamp,
+    /// It was mounted for config files in a read-only root, and holds nothing else unless the image has a volume there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_for_files: bool,
+}
+
+/// The anonymous volumes of a stack, by node and name.
+pub type AnonymousVolumes = BTreeMap<NodeName, BTreeMap<String, AnonymousVolume>>;
+
+impl ObservedVolume {
+    /// The task of a stack that it was made for, while its container is still there. Nothing for a volume with a name.
+    #[must_use]
+    pub fn made_for(&self, name: &str) -> Option<&(StackName, AnonymousVolume)> {
+        self.uses.iter().filter(|_| is_made_up(name)).find_map(|one| one.task.as_ref())
+    }
+}
+
+/// Names of volumes on one node that may hold the newest data of a slot, of all that are still there: of each place of
+/// each slot the one whose container was made last, and those made in the same second, since engines say no more.
+/// Each host is taken by itself: clocks differ, and a slot that has moved left its data behind.
+#[must_use]
+pub fn newest(volumes: &BTreeMap<String, AnonymousVolume>) -> BTreeSet<String> {
+    fn place(one: &AnonymousVolume) -> (&ServiceName, &Slot, &str) {
+        (&one.service, &one.slot, &one.target)
+    }
+    let data = || volumes.iter().filter(|(_, one)| !one.is_for_files);
+    let mut last: BTreeMap<_, Timestamp> = BTreeMap::new();
+    for (_, one) in data() {
+        let at = last.entry(place(one)).or_insert(one.created_at);
+        *at = (*at).max(one.created_at);
+    }
+    data().filter(|(_, one)| last[&place(one)] == one.created_at).map(|(name, _)| name.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn volume(slot: u32, target: &str, at: i64) -> AnonymousVolume {
+        AnonymousVolume {
+            service: ServiceName::unchecked("db"),
+            slot: Slot::Replica(slot),
+            task: TaskId::unchecked("t"),
+            target: target.to_owned(),
+            created_at: Timestamp(at),
+            is_for_files: false,
+        }
+    }
+
+    #[test]
+    fn names_that_engines_make_up_are_known() {
+        assert!(is_made_up(&"0123456789abcdef".repeat(4)));
+        for name in ["shop_data", "", &"0123456789ABCDEF".repeat(4), &"a".repeat(63), &"g".repeat(64)] {
+            assert!(!is_made_up(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_newest_of_each_place_of_each_slot_is_kept_and_so_is_what_may_be_as_new() {
+        let files = AnonymousVolume { is_for_files: true, ..volume(1, "/etc/x", 9) };
+        let all = [
+            ("old", volume(1, "/data", 1)),
+            ("new", volume(1, "/data", 2)),
+            ("same second", volume(1, "/data", 2)),
+            ("log", volume(1, "/log", 1)),
+            ("other slot", volume(2, "/data", 1)),
+            ("files", files),
+        ];
+        let all = all.map(|(name, one)| (name.to_owned(), one)).into();
+        let kept: Vec<String> = newest(&all).into_iter().collect();
+        assert_eq!(kept, ["log", "new", "other slot", "same second"]);
+    }
+}
