@@ -99,6 +99,7 @@ pub fn cluster(nodes: Vec<ObservedNode>) -> Observed {
         at: Timestamp(0),
         key: MarkKey::unset(),
         nodes: nodes.into_iter().map(|node| (node.member.name.clone(), node)).collect(),
+        known: BTreeMap::new(),
         records_unknown: None,
         hosts_unknown: None,
     }

@@ -27,6 +27,7 @@ mod hosts;
 mod inventories;
 mod ledger;
 mod log;
+mod missing;
 mod nodes;
 mod notify;
 mod readme;

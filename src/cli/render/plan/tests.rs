@@ -114,6 +114,7 @@ fn observed(nodes: usize, running: &StackSpec) -> Observed {
         at: Timestamp(0),
         key: crate::model::MarkKey::unset(),
         nodes: (0..nodes).map(node).collect(),
+        known: BTreeMap::new(),
         records_unknown: None,
         hosts_unknown: None,
     }
