@@ -26,3 +26,4 @@ mod rollouts;
 mod sight;
 mod updates;
 mod verbs;
+mod writers;
