@@ -704,7 +704,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_s
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -f -a "update" -d 'Change availability, role or labels of nodes, overriding the inventory'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -f -a "promote" -d 'Let constraints see nodes as managers'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -f -a "demote" -d 'Let constraints see nodes as workers'
-complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -f -a "forget" -d 'Forget discovered hosts that are gone for good'
+complete -c stackctl -n "__fish_stackctl_using_subcommand node; and not __fish_seen_subcommand_from ls list inspect ps update promote demote forget" -f -a "forget" -d 'Forget hosts that are gone for good'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Filter: id=, name=, role=manager|worker, node.label=' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Hostname}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from ls" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F

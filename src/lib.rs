@@ -12,7 +12,8 @@
 //!                 swarm, orchestrator, diff, yaml, http, words, model
 //! notify        → reconcile, engine, inventory, ledger::payload, http, process_group, words, model
 //! reconcile     → ops, engine, gitops, discover, fleet, orchestrator, ledger, words, model
-//! ops           → engine, gitops, discover, fleet, inventory, orchestrator, ledger, words, model
+//! ops           → engine, gitops, discover, fleet, inventory, orchestrator, ledger, process_group, words,
+//!                 model
 //! engine        → discover, fleet, orchestrator, ledger, model
 //! artifact      → compose::Files, orchestrator, model
 //! discover      → inventory, ledger, process_group, model

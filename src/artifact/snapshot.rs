@@ -4,7 +4,7 @@
 //! needs stays readable: nodes with their labels and sizes, images, names of volumes and networks, ports. Releases
 //! are left out, because they contain values too; the snapshot has the drift of each stack instead.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -18,8 +18,8 @@ use crate::model::observed::ObservedNode;
 use crate::model::spec::Strategy;
 use crate::model::task::Slot;
 use crate::model::{
-    ClusterName, MarkKey, Marks, Member, NodeName, Observed, ServiceName, SpecHash, StackName, StackSpec,
-    Task, TaskSpec, TaskStatus, Timestamp,
+    ClusterName, KnownMember, MarkKey, Marks, Member, NodeName, Observed, ServiceName, SpecHash, StackName,
+    StackSpec, Task, TaskSpec, TaskStatus, Timestamp,
 };
 use crate::orchestrator::{Drifted, PlanOptions};
 
@@ -36,6 +36,9 @@ pub struct Document {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key_id: Option<String>,
     nodes: BTreeMap<NodeName, Node>,
+    /// Stacks of hosts that are remembered and not named.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    missing: BTreeMap<NodeName, BTreeSet<StackName>>,
     /// Why the node records of the ledger are unknown, if they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     records_unknown: Option<Unreachable>,
@@ -124,6 +127,10 @@ impl Document {
             task_history: options.task_history,
             key_id: Some(observed.key.id()),
             nodes: nodes.collect(),
+            missing: (observed.known.iter())
+                .filter(|(name, _)| observed.is_missing(name))
+                .map(|(name, known)| (name.clone(), known.stacks.clone()))
+                .collect(),
             records_unknown: observed.records_unknown.clone(),
             hosts_unknown: observed.hosts_unknown.clone(),
             specs: specs.masked,
@@ -179,6 +186,11 @@ impl Document {
             nodes,
             memory_use: BTreeMap::new(),
             in_place: InPlaceRecords::new(),
+            known: (self.missing.iter())
+                .map(|(name, stacks)| {
+                    (name.clone(), KnownMember { stacks: stacks.clone(), ..KnownMember::default() })
+                })
+                .collect(),
             records_unknown: self.records_unknown.clone(),
             hosts_unknown: self.hosts_unknown.clone(),
         };

@@ -7,7 +7,7 @@ mod ps;
 mod update;
 mod wanted;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Subcommand;
 
@@ -64,10 +64,11 @@ pub enum NodeCommand {
     ///
     /// The managers of the ledger are always those of the inventory.
     Demote(NodeRole),
-    /// Forget discovered hosts that are gone for good
+    /// Forget hosts that are gone for good
     ///
-    /// If a source under `discover:` suddenly names none of its hosts, or less than half of them, stackctl plans
-    /// nothing until the source names them again, or until this command drops the hosts permanently.
+    /// A host that has tasks or data of a stack and that the inventory does not name is silent, and no deploy of that
+    /// stack goes on, until it is named again or until this command drops it permanently, with all that ran there. The
+    /// same holds for all hosts of a source under `discover:` that suddenly names less than half of them.
     Forget(NodeForget),
 }
 
@@ -149,17 +150,26 @@ struct NoSuchNode {
     known: Vec<String>,
 }
 
+/// What is declared of nodes that an update names. One that is remembered and not named may be drained, too.
+async fn declared(cluster: &Cluster, names: &[String]) -> Result<BTreeMap<NodeName, Member>, Failure> {
+    let found = crate::ops::node::declared(cluster, names).await?;
+    found.map_err(|name| Failure::refused(NoSuchNode { name, known: known(cluster) }))
+}
+
+fn known(cluster: &Cluster) -> Vec<String> {
+    cluster.inventory.hosts.keys().map(ToString::to_string).collect()
+}
+
 /// The names as nodes of the inventory.
 fn check_names(cluster: &Cluster, names: &[String]) -> Result<Vec<NodeName>, Failure> {
     let hosts = &cluster.inventory.hosts;
-    let known = || hosts.keys().map(ToString::to_string).collect::<Vec<_>>();
     let mut found = Vec::new();
     for name in names {
-        let Some((known, _)) = hosts.get_key_value(name.as_str()) else {
-            return Err(Failure::refused(NoSuchNode { name: name.clone(), known: known() }));
+        let Some((known_as, _)) = hosts.get_key_value(name.as_str()) else {
+            return Err(Failure::refused(NoSuchNode { name: name.clone(), known: known(cluster) }));
         };
-        if !found.contains(known) {
-            found.push(known.clone());
+        if !found.contains(known_as) {
+            found.push(known_as.clone());
         }
     }
     Ok(found)

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::join_all;
 use miette::Diagnostic as _;
 
 use super::new_key::NewKey;
@@ -14,7 +15,9 @@ use crate::fleet::Observer;
 use crate::ledger::nodes::{NodeRecords, stream};
 use crate::ledger::{Ledger, LedgerError, Log, ReadRegisters, WriteRegisters, document};
 use crate::model::in_place;
-use crate::model::{MarkKey, NodeName, Observed, Timestamp, Unreachable};
+use crate::model::{
+    MarkKey, Member, MemberNews, NodeName, NodeView, Observed, StackName, TaskId, Timestamp, Unreachable,
+};
 
 /// Reads a cluster, and cannot change it.
 #[derive(Debug)]
@@ -44,7 +47,10 @@ impl<R: ReadRegisters> ClusterReader<'_, R> {
         }
         match read {
             Ok((_, records)) => {
+                observed.records_unknown = self.records_elsewhere(&observed, &records).await;
+                let sources = self.observer.sources();
                 apply(&records, &mut observed);
+                observed.recall(records.members.clone(), &sources, |member| records.apply(member));
                 let root = records.key.as_ref().or(self.new_key.get());
                 observed.key = root.map(marks_key).unwrap_or_default();
                 self.observer.reveal(&mut observed).await;
@@ -52,8 +58,9 @@ impl<R: ReadRegisters> ClusterReader<'_, R> {
                 in_place::lay_over(&records.in_place, &seen, &mut observed);
                 observed.in_place.clone_from(&records.in_place);
                 observed.settle();
-                let is_there = |name: &NodeName| observed.nodes.contains_key(name);
-                let judged = missing(&records.discovered, &self.observer.sources(), is_there);
+                let is_there =
+                    |name: &NodeName| observed.nodes.contains_key(name) && !observed.is_missing(name);
+                let judged = missing(&records.discovered, &sources, is_there);
                 if let (Err(error), None) = (judged, &observed.hosts_unknown) {
                     observed.hosts_unknown = Some(error.to_unreachable(now));
                 }
@@ -64,6 +71,37 @@ impl<R: ReadRegisters> ClusterReader<'_, R> {
                 (observed, NodeRecords::default())
             }
         }
+    }
+
+    /// Why these are not the cluster's records, if so: the managers of the inventory keep none, and a host that is none of
+    /// them does. Another inventory names other managers, or all were changed at once.
+    async fn records_elsewhere(&self, observed: &Observed, records: &NodeRecords) -> Option<Unreachable> {
+        // A cluster without records is mostly a new one, which has no tasks either.
+        if records.key.is_some() || observed.tasks().next().is_none() {
+            return None;
+        }
+        let managers = self.ledger.registers().managers();
+        // A ledger that is not in volumes has keepers of other names.
+        if !managers.iter().all(|name| observed.nodes.contains_key(name.as_str())) {
+            return None;
+        }
+        let is_manager = |member: &Member| managers.iter().any(|name| name == member.name.as_str());
+        let others = observed.reachable().map(|(member, _)| member).filter(|member| !is_manager(member));
+        let of_nodes = stream();
+        let asked = others
+            .map(async |member| (&member.name, self.observer.keeps_records(&member.name, &of_nodes).await));
+        let (name, _) = join_all(asked).await.into_iter().find(|(_, keeps)| *keeps)?;
+        Some(Unreachable {
+            since: observed.at,
+            code: "stackctl::cluster::records_unknown".to_owned(),
+            reason: format!(
+                "node {name} keeps records of this cluster and is no manager in the inventory, whose managers keep none"
+            ),
+            help: Some(format!(
+                "give {name} `role: manager` again: all inventories of a cluster name the same managers, and managers are \
+                 changed one at a time; records that are of no use any more are the volumes `stackctl-ledger-*` of {name}"
+            )),
+        })
     }
 
     /// Whether a majority of the managers has just answered as hosts.
@@ -80,6 +118,10 @@ impl<R: ReadRegisters> ClusterReader<'_, R> {
 pub fn apply(records: &NodeRecords, observed: &mut Observed) {
     for node in observed.nodes.values_mut() {
         records.apply(&mut node.member);
+        let fence = records.nodes.get(&node.member.name).and_then(|record| record.fence.as_ref());
+        if let (NodeView::Unreachable(why), Some(fence)) = (&mut node.view, fence) {
+            why.reason = format!("{}; {fence}", why.reason);
+        }
     }
 }
 
@@ -130,14 +172,44 @@ pub fn marks_key(root: &MarkKey) -> MarkKey {
     root.derive("marks")
 }
 
-/// Gives a cluster without a key this one; whether the cluster has it now. One that has another keeps that.
-pub async fn keep_key<R: WriteRegisters>(ledger: &Ledger<R>, key: &MarkKey) -> Result<bool, LedgerError> {
-    let with = |records: &mut NodeRecords| {
-        records.key.get_or_insert_with(|| key.clone());
-        Ok::<(), LedgerError>(())
-    };
-    let (_, after) = change(ledger, with).await?;
-    Ok(after.key.as_ref() == Some(key))
+/// What is written down before something is changed. Nothing of it is written twice.
+#[derive(Debug, Default)]
+pub struct Beginning<'a> {
+    /// The key of a cluster without one.
+    pub key: Option<&'a MarkKey>,
+    /// Discovered hosts, where there are sources.
+    pub found: Option<BTreeMap<NodeName, String>>,
+    /// Members.
+    pub members: Option<MemberNews>,
+    /// Tasks of a stack that are about to be changed in place.
+    pub unsure: Option<(&'a StackName, Vec<TaskId>)>,
+}
+
+impl Beginning<'_> {
+    /// Writes it down, in one change; whether the cluster has that key now. One that has another keeps that.
+    pub async fn write<R: WriteRegisters>(&self, ledger: &Ledger<R>) -> Result<bool, LedgerError> {
+        if self.key.is_none() && self.found.is_none() && self.members.is_none() && self.unsure.is_none() {
+            return Ok(true);
+        }
+        let with = |records: &mut NodeRecords| {
+            if let Some(key) = self.key {
+                records.key.get_or_insert_with(|| key.clone());
+            }
+            if let Some(found) = &self.found {
+                records.discovered.clone_from(found);
+            }
+            if let Some((stack, tasks)) = &self.unsure {
+                let record = records.in_place.entry((*stack).clone()).or_default();
+                record.unsure.extend(tasks.iter().cloned());
+            }
+            if let Some(news) = &self.members {
+                news.apply(&mut records.members);
+            }
+            Ok::<(), LedgerError>(())
+        };
+        let (_, after) = change(ledger, with).await?;
+        Ok(self.key.is_none_or(|key| after.key.as_ref() == Some(key)))
+    }
 }
 
 #[cfg(test)]
@@ -154,14 +226,7 @@ mod tests {
     }
 
     fn label(records: &mut NodeRecords, name: &str) -> Result<(), LedgerError> {
-        let fresh = || NodeRecord {
-            availability: None,
-            role: None,
-            labels: Default::default(),
-            abandons_data: false,
-            who: "ann@mill".into(),
-            at: Timestamp(0),
-        };
+        let fresh = || NodeRecord::new("ann@mill".into(), Timestamp(0));
         let node = records.nodes.entry(NodeName::unchecked("h1")).or_insert_with(fresh);
         node.labels.insert(name.to_owned(), Some(String::new()));
         Ok(())

@@ -70,6 +70,7 @@ pub async fn ask_memory(observer: &Observer, observed: &mut Observed, spec: &Sta
 pub fn plan_without_hosts(mut observed: Observed, spec: StackSpec, request: Request) -> Planned {
     const WHY: &str = "no registry is asked without hosts";
     let mut options = request.options;
+    remember_lost(&mut observed, &mut options.lost, &request.last_seen);
     request.what_if.apply(&mut observed, &mut options);
     let resolve = match request.resolve {
         ResolveImage::Always | ResolveImage::Changed => ResolveImage::Changed,

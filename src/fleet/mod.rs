@@ -177,6 +177,20 @@ impl Fleet {
         self.inner.membership().hosts.keys().cloned().collect()
     }
 
+    /// What is declared of a host.
+    #[must_use]
+    pub fn entry(&self, node: &NodeName) -> Option<HostEntry> {
+        self.inner.host(node).map(|host| host.entry.clone())
+    }
+
+    /// Hosts that have a command that makes sure that they are off.
+    #[must_use]
+    pub fn fences(&self) -> Vec<NodeName> {
+        let membership = self.inner.membership();
+        let with = membership.hosts.iter().filter(|(_, host)| host.entry.fence.is_some());
+        with.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Discovered hosts, and their sources.
     #[must_use]
     pub fn found(&self) -> BTreeMap<NodeName, String> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 
+use crate::ledger::register::Stream;
 use crate::model::image::Resolved;
 use crate::model::in_place::Seen;
 use crate::model::observed::ObservedNode;
@@ -22,6 +23,7 @@ use super::events::{self, ContainerExits, EngineEvents};
 use super::host::{AskError, Host};
 use super::logs::{self, LogOptions, LogStream};
 use super::probe::Probe;
+use super::registers;
 use super::registry;
 use super::turns;
 
@@ -77,6 +79,7 @@ impl Observer {
             nodes: there.chain(left).collect(),
             memory_use: BTreeMap::new(),
             in_place: BTreeMap::new(),
+            known: BTreeMap::new(),
             records_unknown: None,
             hosts_unknown: membership.unknown.clone(),
         }
@@ -275,6 +278,17 @@ impl Observer {
         // Both streams have their own tail.
         let skipped = all.len().saturating_sub(lines_max as usize);
         all.into_iter().skip(skipped).collect()
+    }
+
+    /// Whether a host has records of a stream of this cluster's ledger, as managers have, and those that were managers.
+    pub async fn keeps_records(&self, node: &NodeName, stream: &Stream) -> bool {
+        let question = |up: Arc<super::host::Up>| async move {
+            registers::has_any(&up.engine.reader, &self.inner.cluster, stream).await
+        };
+        match self.host(node).and_then(|host| Ok((host.up()?, host))) {
+            Ok((up, host)) => host.read(up, question).await.unwrap_or(false),
+            Err(_) => false,
+        }
     }
 
     fn host(&self, node: &NodeName) -> Result<Arc<Host>, HostError> {

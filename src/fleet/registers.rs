@@ -18,7 +18,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::Inner;
-use super::docker::client::{CallError, DEFAULT_LIMIT, escaped, with_query};
+use super::docker::client::{CallError, DEFAULT_LIMIT, Reader, escaped, with_query};
 use super::docker::wire;
 use super::host::{Host, Up};
 use crate::ledger::register::{Content, Found, Kind, Place, ReadRegisters, Silent, Stream, WriteRegisters};
@@ -56,6 +56,21 @@ pub struct RegisterReader {
 #[derive(Debug, Clone)]
 pub struct RegisterWriter(RegisterReader);
 
+/// Whether an engine has volumes of a stream, whatever is in them.
+pub(super) async fn has_any(
+    reader: &Reader,
+    cluster: &ClusterName,
+    stream: &Stream,
+) -> Result<bool, CallError> {
+    let volumes: wire::Volumes = reader.get(&filter(cluster, stream), CALL_LIMIT).await?;
+    Ok(volumes.volumes.iter().any(|volume| volume.name.starts_with(PREFIX)))
+}
+
+fn filter(cluster: &ClusterName, stream: &Stream) -> String {
+    let wanted = [format!("{CLUSTER}={cluster}"), format!("{STREAM}={stream}")];
+    with_query("/volumes", &[("filters", &json!({ "label": wanted }).to_string())])
+}
+
 impl RegisterReader {
     pub(super) fn new(inner: Arc<Inner>) -> Self {
         let is_manager = |host: &Arc<Host>| host.entry.member.role == Role::Manager;
@@ -73,8 +88,7 @@ impl RegisterReader {
     }
 
     fn filter(&self, stream: &Stream) -> String {
-        let wanted = [format!("{CLUSTER}={}", self.inner.cluster), format!("{STREAM}={stream}")];
-        with_query("/volumes", &[("filters", &json!({ "label": wanted }).to_string())])
+        filter(&self.inner.cluster, stream)
     }
 
     fn name(&self, stream: &Stream, place: Place) -> String {

@@ -1,7 +1,7 @@
 //! Entries of `hosts:`, each one host, or several where there is a [range](super::range) in it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::model::NodeName;
 use crate::model::node::{Availability, Member, Role};
@@ -9,9 +9,11 @@ use crate::yaml::{self, Diagnostic, Entry, Fields, Node, Sink, Span, Spanned, Va
 
 use super::contexts::{self, ContextError, Contexts};
 use super::range::{self, BadRange, Expanded, Why};
-use super::{Address, AddressError, DEFAULT_SOCKET, HostEntry};
+use super::{Address, AddressError, DEFAULT_SOCKET, FenceCommand, HostEntry};
 
 const HOST_KEYS: [&str; 5] = ["address", "role", "labels", "availability", "docker_socket"];
+/// Only hosts of the file itself name a program: the user has seen that file.
+const FENCE: &str = "fence";
 
 const AN_ADDRESS: &str = "an address such as `ssh://root@10.0.0.1` or an alias of the ssh config";
 
@@ -20,6 +22,7 @@ pub(super) fn hosts(
     sink: &Sink<'_>,
     top: &Fields<'_>,
     contexts: Contexts<'_>,
+    folder: &Path,
 ) -> BTreeMap<NodeName, HostEntry> {
     let listed = top.fields("hosts");
     let wrong = listed.is_none() && top.node("hosts").is_some();
@@ -31,7 +34,7 @@ pub(super) fn hosts(
                 .help("add `hosts: {h1: \"ssh://root@10.0.0.1\"}`"),
         );
     }
-    let hosts = read(sink, entries, contexts);
+    let hosts = read(sink, entries, contexts, Some(folder));
     let managers = hosts.values().filter(|host| host.member.role == Role::Manager).count();
     // After a mistake, a manager may exist but be unreadable.
     if managers == 0 && !hosts.is_empty() && sink.errors() == 0 {
@@ -44,11 +47,12 @@ pub(super) fn hosts(
     hosts
 }
 
-/// The hosts of entries, without duplicates.
+/// The hosts of entries, without duplicates. `folder` is that of the file; `None` for entries that were found.
 pub(super) fn read(
     sink: &Sink<'_>,
     entries: &[Entry],
     contexts: Contexts<'_>,
+    folder: Option<&Path>,
 ) -> BTreeMap<NodeName, HostEntry> {
     let mut hosts = BTreeMap::new();
     let mut names: BTreeMap<NodeName, Span> = BTreeMap::new();
@@ -56,7 +60,7 @@ pub(super) fn read(
     for entry in entries {
         // Of the many hosts of an entry, the first mistake is enough.
         let (mut is_told, called) = (false, entry.key.span);
-        for (host, span) in host(sink, entry, contexts) {
+        for (host, span) in host(sink, entry, contexts, folder) {
             let name = host.member.name.clone();
             let engine = format!("{} {}", host.address, host.docker_socket.display());
             if let Some(place) = names.insert(name.clone(), called).filter(|_| !is_told) {
@@ -90,10 +94,16 @@ struct Said {
     labels: BTreeMap<String, String>,
     availability: Availability,
     docker_socket: PathBuf,
+    fence: Option<FenceCommand>,
 }
 
 /// The hosts of an entry, and where their address is written.
-fn host(sink: &Sink<'_>, entry: &Entry, contexts: Contexts<'_>) -> Vec<(HostEntry, Span)> {
+fn host(
+    sink: &Sink<'_>,
+    entry: &Entry,
+    contexts: Contexts<'_>,
+    folder: Option<&Path>,
+) -> Vec<(HostEntry, Span)> {
     let called = format!("host `{}`", sink.clean(&entry.key));
     let Ok(names) = ranges(sink, &entry.key.value, entry.key.span, &called) else { return Vec::new() };
     // The name is checked before anything else of the entry; a name with a range becomes valid once it is expanded.
@@ -106,6 +116,7 @@ fn host(sink: &Sink<'_>, entry: &Entry, contexts: Contexts<'_>) -> Vec<(HostEntr
             labels: BTreeMap::new(),
             availability: Availability::default(),
             docker_socket: PathBuf::from(DEFAULT_SOCKET),
+            fence: None,
         };
         let name = format!("address of {called}");
         let addresses = addresses(sink, &entry.value, &name, contexts);
@@ -134,13 +145,18 @@ fn host(sink: &Sink<'_>, entry: &Entry, contexts: Contexts<'_>) -> Vec<(HostEntr
     let labels = pairs.into_iter().map(|(key, value)| (key, value.value.unwrap_or_default())).collect();
     let is_local = addresses.as_ref().is_some_and(|all| matches!(all[..], [(Address::Unix(_), _), ..]));
     let docker_socket = socket(&fields, is_local);
-    fields.deny_unknown(&HOST_KEYS);
+    let fence = folder.and_then(|folder| fence(&fields, folder));
+    match folder {
+        Some(_) => fields.deny_unknown(&[&HOST_KEYS[..], &[FENCE]].concat()),
+        None => fields.deny_unknown(&HOST_KEYS),
+    }
     let Some(node) = node else { return Vec::new() };
     let said = Said {
         role: role.map(|word| word.value).unwrap_or_default(),
         labels,
         availability: availability.map(|word| word.value).unwrap_or_default(),
         docker_socket,
+        fence,
     };
     pair(sink, entry, names, addresses, node, &said)
 }
@@ -187,7 +203,8 @@ fn pair(
             abandons_data: false,
             found_by: None,
         };
-        (HostEntry { member, address, docker_socket: said.docker_socket.clone() }, node.span)
+        let (docker_socket, fence) = (said.docker_socket.clone(), said.fence.clone());
+        (HostEntry { member, address, docker_socket, fence }, node.span)
     };
     names.into_iter().zip(addresses).map(host).collect()
 }
@@ -264,6 +281,21 @@ fn address(text: &str, contexts: Contexts<'_>) -> Result<Address, BadAddress> {
         Some(context) => contexts::address(context, contexts).map_err(BadAddress::Context),
         None => Address::parse(text).map_err(BadAddress::Itself),
     }
+}
+
+/// The command that makes sure that a host is off.
+fn fence(fields: &Fields<'_>, folder: &Path) -> Option<FenceCommand> {
+    let node = fields.node(FENCE)?;
+    let argv: Vec<String> = fields.texts(FENCE)?.into_iter().map(|text| text.value).collect();
+    if argv.first().is_none_or(String::is_empty) {
+        fields.sink().push(
+            Diagnostic::error("bad_fence", format!("{} names no program", fields.name(FENCE)))
+                .on(node, "this command")
+                .help("write a list: the program, then its arguments, such as `fence: [./power, off]`"),
+        );
+        return None;
+    }
+    Some(FenceCommand { argv, folder: folder.to_owned() })
 }
 
 fn socket(fields: &Fields<'_>, is_local: bool) -> PathBuf {
@@ -360,5 +392,30 @@ hosts:
                 "11:16 stackctl::inventory::bad_range the range in the `address` of host `i` is invalid",
             ]
         );
+    }
+
+    #[test]
+    fn a_fence_is_a_command_for_each_host_of_the_entry_and_never_one_that_was_found() {
+        let text = "hosts:\n  'h[1:2]': {address: 'h[1:2]', role: manager, fence: [./power, 'off']}\n";
+        let (inventory, _) = parse(text, "/etc/stack/stackctl.yml").unwrap();
+        for host in inventory.hosts.values() {
+            let fence = host.fence.as_ref().unwrap();
+            assert_eq!(
+                (fence.argv.join(" "), fence.folder.display().to_string()),
+                ("./power off".into(), "/etc/stack".into())
+            );
+        }
+        let of =
+            |fence: &str| faults(&format!("hosts: {{h1: {{address: h1, role: manager, fence: {fence}}}}}\n"));
+        for bad in ["[]", "['']"] {
+            assert!(of(bad)[0].contains("bad_fence"), "{bad}: {:?}", of(bad));
+        }
+        assert!(of("{a: b}")[0].contains("wrong_type"));
+        // A store of hosts would have any program started.
+        let found = super::super::parse_found(
+            "{\"hosts\": {\"h4\": {\"address\": \"h4\", \"fence\": [\"evil\"]}}}",
+            "etcd",
+        );
+        assert!(found.unwrap_err().faults[0].code.contains("unknown_key"));
     }
 }

@@ -84,6 +84,17 @@ pub struct HostEntry {
     pub address: Address,
     /// The engine's socket on that host.
     pub docker_socket: PathBuf,
+    /// What makes sure that the host is off.
+    pub fence: Option<FenceCommand>,
+}
+
+/// A command that makes sure that a host is off: its status 0 says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FenceCommand {
+    /// It, and its arguments.
+    pub argv: Vec<String>,
+    /// Where it runs: the inventory's folder.
+    pub folder: PathBuf,
 }
 
 /// How a host is reached.
@@ -213,7 +224,7 @@ impl Inventory {
             abandons_data: false,
             found_by: None,
         };
-        let entry = HostEntry { member, address, docker_socket: PathBuf::from(DEFAULT_SOCKET) };
+        let entry = HostEntry { member, address, docker_socket: PathBuf::from(DEFAULT_SOCKET), fence: None };
         Self {
             file: None,
             cluster: ClusterName::unchecked("default"),

@@ -24,12 +24,14 @@ const KEYS: [&str; 11] = [
 ];
 
 /// The types of events.
-pub const TYPES: [&str; 20] = [
+pub const TYPES: [&str; 22] = [
     "leading",
     "standing_by",
     "lead_lost",
     "node_lost",
     "node_back",
+    "fence_began",
+    "fence_ended",
     "node_joined",
     "node_left",
     "hosts_unknown",

@@ -68,7 +68,7 @@ pub fn parse_found(text: &str, name: &str) -> Result<BTreeMap<NodeName, HostEntr
     let mut found = BTreeMap::new();
     if let Some(top) = top {
         if let Some(listed) = top.fields("hosts") {
-            found = hosts::read(&sink, listed.entries(), None);
+            found = hosts::read(&sink, listed.entries(), None, None);
         }
         top.deny_unknown(&["hosts"]);
     }
@@ -118,7 +118,7 @@ fn read(sink: &Sink<'_>, root: Option<Node>, start: Span, path: &Path, contexts:
     inventory.ledger = place.map(|place| place.value).unwrap_or_default();
     inventory.notifications = notifications::read(&top, folder);
     inventory.discover = sources::sources(sink, &top, folder);
-    inventory.hosts = hosts::hosts(sink, &top, contexts);
+    inventory.hosts = hosts::hosts(sink, &top, contexts, folder);
     top.deny_unknown(&KEYS);
     inventory
 }

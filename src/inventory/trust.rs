@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::find::{Env, set, user_folder};
 use super::notifications::{Secret, Target};
-use super::{FILE, Inventory, SourceKind, VARIABLE};
+use super::{FILE, FenceCommand, Inventory, SourceKind, VARIABLE};
 use crate::ledger::place::{LedgerPlace, PasswordFrom};
 use crate::model::ids::sha256_hex;
 
@@ -57,6 +57,8 @@ pub fn wants(inventory: &Inventory) -> Vec<String> {
             }
         }
     }
+    let fences: BTreeSet<String> = fences(inventory).map(|fence| fence.argv.join(" ")).collect();
+    words.extend(fences.into_iter().map(|fence| format!("`{fence}` runs to make sure that a host is off")));
     let to = "where the records are kept";
     match &inventory.ledger {
         LedgerPlace::Etcd(place) => sent(&mut words, place.password.as_ref(), to),
@@ -80,6 +82,10 @@ pub fn wants(inventory: &Inventory) -> Vec<String> {
     words
 }
 
+fn fences(inventory: &Inventory) -> impl Iterator<Item = &FenceCommand> {
+    inventory.hosts.values().filter_map(|host| host.fence.as_ref())
+}
+
 fn sent(words: &mut Vec<String>, password: Option<&PasswordFrom>, to: &str) {
     words.extend(password.map(|from| match from {
         PasswordFrom::Variable(name) => format!("the variable `{name}` is sent as a password: {to}"),
@@ -98,6 +104,7 @@ fn files(inventory: &Inventory) -> BTreeSet<PathBuf> {
             SourceKind::Command { argv, .. } => Some(argv),
             _ => None,
         })
+        .chain(fences(inventory).map(|fence| &fence.argv))
         .chain(inventory.notifications.iter().filter_map(|one| match &one.target {
             Target::Command(argv) => Some(argv),
             Target::Webhook { .. } => None,
@@ -236,7 +243,7 @@ mod tests {
             of("cluster: a\nknown_hosts: accept-new\nhosts: {h1: root@h1, h2: 'unix:///a'}\n"),
             [""; 0]
         );
-        let all = of("hosts: {h1: {address: h1, role: manager}}\nssh_config: ./ssh\n\
+        let all = of("hosts: {h1: {address: h1, role: manager, fence: [./power, off]}}\nssh_config: ./ssh\n\
              discover:\n- command: [sh, -c, 'evil it']\n- etcd: etcd://e1/hosts\n\
              notifications:\n- command: [./tell, --all]\n- webhook: https://h/x\n");
         let folder = folder.path().display();
@@ -245,6 +252,7 @@ mod tests {
             [
                 format!("ssh reads `{folder}/./ssh`, which can start programs"),
                 "`sh -c evil it` runs to find hosts".to_owned(),
+                "`./power off` runs to make sure that a host is off".to_owned(),
                 "`./tell --all` runs with what happens".to_owned(),
                 "what happens is posted to a webhook".to_owned(),
             ]
@@ -256,8 +264,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().to_str().unwrap().to_owned();
         let env = |name: &str| (name == "HOME").then(|| home.clone());
-        let text = "hosts: {h1: {address: h1, role: manager}}\nssh_config: ./ssh\ndiscover:\n- command: [python3, find.py, --list]\n";
-        for (name, text) in [("ssh", "Host *\n"), ("find.py", "print()\n")] {
+        let text = "hosts: {h1: {address: h1, role: manager, fence: [./power]}}\nssh_config: ./ssh\ndiscover:\n- command: [python3, find.py, --list]\n";
+        for (name, text) in [("ssh", "Host *\n"), ("find.py", "print()\n"), ("power", "off\n")] {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
         let one = inventory(folder.path(), text);
@@ -270,7 +278,7 @@ mod tests {
         assert_eq!(std::fs::metadata(&list).unwrap().permissions().mode() & 0o777, 0o600);
         let mut trusted = Trusted::read(&env).unwrap();
         assert!(trusted.has(&file, &digest(&one).unwrap()));
-        for (name, text) in [("find.py", "evil()\n"), ("ssh", "ProxyCommand evil\n")] {
+        for (name, text) in [("find.py", "evil()\n"), ("ssh", "ProxyCommand evil\n"), ("power", "evil\n")] {
             std::fs::write(folder.path().join(name), text).unwrap();
             assert!(!trusted.has(&file, &digest(&one).unwrap()), "{name} has changed");
             assert!(trusted.knows(&file));

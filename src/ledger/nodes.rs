@@ -7,13 +7,14 @@
 //! the managers before it can read any record, so a record cannot change them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::register::{Kind, Stream};
 use crate::model::in_place::InPlaceRecords;
 use crate::model::node::{Availability, Member, Role};
-use crate::model::{MarkKey, NodeName, Timestamp};
+use crate::model::{KnownMembers, MarkKey, NodeName, Timestamp};
 
 /// What is remembered of all nodes. Nodes that the inventory does not have may be among them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub struct NodeRecords {
     /// most of them now does not trust its source.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub discovered: BTreeMap<NodeName, String>,
+    /// Members at the last change, by which a host that is not named now is known to be missing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub members: KnownMembers,
     /// The key of the cluster's marks, from the first release on. It lies here, since each look at the hosts reads this
     /// document, and no further call is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,13 +51,65 @@ pub struct NodeRecord {
     /// Drained by force: data that is on this node only is given up.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub abandons_data: bool,
+    /// What became of the command that makes sure that it is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<Fence>,
     /// `user@machine` that changed it last.
     pub who: String,
     /// When, by the clock of the client that changed it.
     pub at: Timestamp,
 }
 
+/// A run of the command that makes sure that a node is off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fence {
+    #[serde(flatten)]
+    pub state: FenceState,
+    /// `user@machine` that ran it.
+    pub who: String,
+    /// When that was written down.
+    pub at: Timestamp,
+}
+
+/// How far it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum FenceState {
+    /// It runs, or was cut off. It is not run again for the same loss.
+    Running,
+    /// The node is off, until a person lets it back.
+    Off,
+    /// It may not be off: its tasks stay.
+    Failed { why: String },
+}
+
+impl fmt::Display for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { state, who, at } = self;
+        match state {
+            FenceState::Running => write!(f, "its fence was begun by {who} at {at}, and has not ended"),
+            FenceState::Off => {
+                write!(f, "fenced by {who} at {at}: off until `stackctl node update --availability active`")
+            }
+            FenceState::Failed { why } => write!(f, "fencing it failed at {at}: {why}"),
+        }
+    }
+}
+
 impl NodeRecord {
+    /// One that says nothing yet.
+    #[must_use]
+    pub fn new(who: String, at: Timestamp) -> Self {
+        let labels = BTreeMap::new();
+        Self { availability: None, role: None, labels, abandons_data: false, fence: None, who, at }
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn says_nothing(&self) -> bool {
+        *self == Self::new(self.who.clone(), self.at)
+    }
+
     /// Applies it to what the inventory says. Whatever is not recorded stays.
     pub fn apply(&self, member: &mut Member) {
         member.availability = self.availability.unwrap_or(member.availability);
@@ -108,14 +164,7 @@ mod tests {
     }
 
     fn record() -> NodeRecord {
-        NodeRecord {
-            availability: None,
-            role: None,
-            labels: BTreeMap::new(),
-            abandons_data: false,
-            who: "ann@mill".into(),
-            at: Timestamp(5),
-        }
+        NodeRecord::new("ann@mill".into(), Timestamp(5))
     }
 
     fn of(record: NodeRecord) -> NodeRecords {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::ids::{ClusterName, NodeName, ServiceName, SpecHash, StackName, TaskId};
 use super::in_place::InPlaceRecords;
+use super::known::KnownMembers;
 use super::marks::{MarkKey, Marks};
 use super::node::{Availability, Member, NodeFacts, NodeView, Unreachable, UnreadableContainer};
 use super::spec::{StackSpec, TaskSpec};
@@ -19,12 +20,14 @@ pub struct Observed {
     pub at: Timestamp,
     /// The key of the cluster's marks.
     pub key: MarkKey,
-    /// Every member of the inventory, silent ones too.
+    /// Every member of the inventory, silent ones too, and those that are [remembered](super::known) and not named.
     pub nodes: BTreeMap<NodeName, ObservedNode>,
     /// Bytes of memory that tasks use, of those that were asked: a limit below that would end them.
     pub memory_use: BTreeMap<TaskId, i64>,
     /// What was changed in place, as the ledger remembers it. Tasks have it already: their specs are as they are now.
     pub in_place: InPlaceRecords,
+    /// What the ledger remembers of members.
+    pub known: KnownMembers,
     /// Why it is not known what the ledger says of nodes, if so: members are then as the inventory has
     /// them, and one that was drained since looks active. Nothing is planned on that.
     pub records_unknown: Option<Unreachable>,

@@ -104,6 +104,7 @@ pub fn cluster(nodes: Vec<ObservedNode>) -> Observed {
         nodes: nodes.into_iter().map(|node| (node.member.name.clone(), node)).collect(),
         memory_use: BTreeMap::new(),
         in_place: BTreeMap::new(),
+        known: BTreeMap::new(),
         records_unknown: None,
         hosts_unknown: None,
     }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::inventory::notifications::{Form, Level, Notification};
-use crate::model::{StackName, Timestamp};
+use crate::model::{NodeName, StackName, Timestamp};
 use crate::reconcile::{ClusterEvent, StackStatus};
 use crate::words::clean;
 
@@ -39,7 +39,9 @@ impl Event {
         let (mut trouble, mut recovered, mut stack) = (None, None, None);
         match news {
             ClusterEvent::NodeLost { node, .. } => trouble = Some((format!("node {node}"), String::new())),
+            ClusterEvent::FenceBegan { .. } => {}
             ClusterEvent::NodeBack { node } => recovered = Some(format!("node {node}")),
+            ClusterEvent::FenceEnded { node, failed } => trouble = Some(fenced(node, failed.as_deref())),
             ClusterEvent::NodeLeft { node } => trouble = Some((format!("node {node}"), "left".to_owned())),
             ClusterEvent::NodeJoined { node, .. } => recovered = Some(format!("node {node}")),
             ClusterEvent::LeadLost => trouble = Some(("lead".to_owned(), String::new())),
@@ -162,6 +164,10 @@ impl Gate {
         self.reported.insert(trouble, event.at);
         true
     }
+}
+
+fn fenced(node: &NodeName, failed: Option<&str>) -> (String, String) {
+    (format!("node {node}"), failed.map_or("off", |_| "not off").to_owned())
 }
 
 fn level(news: &ClusterEvent) -> Level {

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::in_place;
 use super::release::{Draft, Driver, Entry, Lock as _, Prepared, Pulls, Remembers, Started, Stop, Terms};
 use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
-use crate::engine::node_records::marks_key;
+use crate::engine::node_records::{Beginning, marks_key};
 use crate::engine::plan::{LastSeen, ask_memory, remember_lost};
 use crate::engine::records::{self, Contents, Remembered, remembered};
 use crate::engine::{
@@ -309,12 +309,21 @@ impl<'a> Hosts<'a> {
         .await
     }
 
-    /// Writes down the key of the plan's marks, where the cluster had none: before anything carries one.
-    async fn keep_key(&self, plan: &Planned) -> Result<(), Error> {
-        let Some(new) = self.me.new_key.get().filter(|new| marks_key(new) == plan.observed().key) else {
-            return Ok(());
+    /// Writes down what has to be known before anything is changed: the key of the plan's marks, where the cluster had
+    /// none, the hosts that were found, which members have something of the stack, and which tasks are changed in place.
+    /// Mostly that is known already, or there are none.
+    async fn write_beginning(&self, plan: &Planned, is_release: bool) -> Result<(), Error> {
+        let observed = plan.observed();
+        let makes =
+            |action: &&Action| matches!(action.what, What::CreateTask { .. } | What::CreateVolume { .. });
+        let placed = plan.plan().forecast.actions().filter(makes).map(|action| action.node.clone()).collect();
+        let beginning = Beginning {
+            key: self.me.new_key.get().filter(|new| marks_key(new) == observed.key),
+            found: (self.discovers && is_release).then(|| self.fleet.found()),
+            members: observed.member_news(plan.stack(), placed),
+            unsure: in_place::changed(plan),
         };
-        if node_records::keep_key(&self.writing, new).await? {
+        if beginning.write(&self.writing).await? {
             return Ok(());
         }
         let why = "another process has made the first release of this cluster in the meantime".to_owned();
@@ -338,9 +347,6 @@ impl<'a> Hosts<'a> {
         record: &HostsRecord,
         draft: Draft,
     ) -> Result<Started<Begun>, Error> {
-        if self.discovers {
-            node_records::remember_found(&self.writing, &self.fleet.found()).await?;
-        }
         let Draft { verb, files, message, git, source } = draft;
         let git = match git {
             Some(commit) => commit.read().await,
@@ -534,8 +540,7 @@ impl Driver for Hosts<'_> {
             false => Contents::new(),
         };
         self.run().contents = contents;
-        self.keep_key(plan).await?;
-        in_place::begin(&self.writing, plan).await?;
+        self.write_beginning(plan, matches!(entry, Entry::Release(_))).await?;
         self.remember_volumes(plan).await?;
         match entry {
             Entry::Release(draft) => self.begin_release(plan, record, *draft).await,

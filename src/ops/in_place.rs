@@ -37,17 +37,14 @@ impl Changes {
     }
 }
 
-/// Puts down which tasks a plan changes, before any is.
-pub(super) async fn begin(writing: &Writing, plan: &Planned) -> Result<(), LedgerError> {
+/// Which tasks a plan has engines change, of which stack.
+pub(super) fn changed(plan: &Planned) -> Option<(&StackName, Vec<TaskId>)> {
     let changed = |action: &Action| match &action.what {
         What::UpdateTask { task, update } if update.is_engines() => Some(task.id.clone()),
         _ => None,
     };
     let tasks: Vec<TaskId> = plan.plan().forecast.actions().filter_map(changed).collect();
-    if tasks.is_empty() {
-        return Ok(());
-    }
-    change(writing, plan.stack(), |record| record.unsure.extend(tasks.iter().cloned())).await
+    (!tasks.is_empty()).then(|| (plan.stack(), tasks))
 }
 
 /// Puts down what tasks have, as the look before a run and what came of the run say.

@@ -188,7 +188,7 @@ pub async fn statuses<R: ReadRegisters>(
 fn unread(stack: &StackName, observed: &Observed, error: &LedgerError) -> Status {
     let live: Vec<&Task> = tasks(observed, stack).collect();
     let is_well = !live.is_empty() && live.iter().all(|task| task.status.is_up());
-    let health = match observed.silent_and_needed().next() {
+    let health = match observed.silent_for(stack).next() {
         None if is_well => Health::Healthy,
         None if !live.is_empty() => Health::Degraded,
         _ => Health::Unknown,
@@ -266,7 +266,7 @@ fn health(stack: &StackName, observed: &Arc<Observed>, history: &History, option
         Err(NoCurrent::Removed(_)) => return Health::Nothing,
         Err(_) => None,
     };
-    if observed.silent_and_needed().next().is_some() {
+    if observed.silent_for(stack).next().is_some() {
         return Health::Unknown;
     }
     let live: Vec<&Task> = tasks(observed, stack).collect();

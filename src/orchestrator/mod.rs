@@ -20,6 +20,7 @@ pub mod converge;
 pub mod drift;
 pub mod event;
 pub mod explain;
+pub mod fencing;
 pub mod forecast;
 mod least;
 pub mod liveness;

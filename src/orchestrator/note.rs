@@ -45,6 +45,10 @@ pub enum Note {
     NodeLeftOut { service: ServiceName, node: NodeName, why: String },
     /// A node is silent, and set to `drain`: the plan does without it.
     SilentNodeIgnored { node: NodeName, why: String },
+    /// A node of the cluster is not named by the inventory. It has nothing of this stack.
+    NodeMissing { node: NodeName },
+    /// A node has another name than before.
+    NodeRenamed { old: NodeName, new: NodeName },
     /// A node is given up: nothing is done there, what ran there counts as gone.
     NodeLost { node: NodeName, why: String },
     /// A slot waits for its lost node.
@@ -123,6 +127,10 @@ pub enum Note {
     LeavesVolumes { service: ServiceName, volumes: usize },
 }
 
+/// How a task with local data leaves a lost node.
+const OFF: &str =
+    "a `fence:` that makes sure that the host is off, or a drain with --force, gives that data up";
+
 /// How a task with local data leaves a drained node.
 const LET_GO: &str = "`on_node_loss: reschedule`, or a drain with --force, gives that data up";
 
@@ -145,6 +153,8 @@ impl Note {
             | Self::LeavesVolumes { .. } => true,
             Self::NotInStackfile { .. }
             | Self::SilentNodeIgnored { .. }
+            | Self::NodeMissing { .. }
+            | Self::NodeRenamed { .. }
             | Self::NodeLost { .. }
             | Self::Held { .. }
             | Self::StaysOnDrained { .. }
@@ -167,6 +177,21 @@ fn leaves(service: &ServiceName, volumes: usize) -> String {
 
 fn same_image(service: &ServiceName, was: &str, is: &str) -> String {
     format!("{service}: {is} is the same image as {was}, so its tasks stay")
+}
+
+fn held(service: &ServiceName, slot: &Slot, node: &NodeName, why: &str) -> String {
+    format!("{service}.{slot} waits for lost node {node}: {why}; {OFF}")
+}
+
+fn missing(node: &NodeName) -> String {
+    format!("node {node} is not in the inventory; nothing of this stack is there")
+}
+
+fn renamed(old: &NodeName, new: &NodeName) -> String {
+    format!(
+        "node {new} is the machine that was {old}: what `stackctl node update` has set for {old} does not hold for \
+         {new}, and tasks of global services are made again under the new name"
+    )
 }
 
 fn cannot_tell(services: &[ServiceName]) -> String {
@@ -220,12 +245,12 @@ impl fmt::Display for Note {
                     "node {node} is silent ({why}) and set to drain: planned without it; what runs there is unknown"
                 )
             }
+            Self::NodeMissing { node } => f.write_str(&missing(node)),
+            Self::NodeRenamed { old, new } => f.write_str(&renamed(old, new)),
             Self::NodeLost { node, why } => {
                 write!(f, "node {node} counts as lost ({why}): planned without it and what runs there")
             }
-            Self::Held { service, slot, node, why } => {
-                write!(f, "{service}.{slot} waits for lost node {node}: {why}")
-            }
+            Self::Held { service, slot, node, why } => f.write_str(&held(service, slot, node, why)),
             Self::StaysOnDrained { service, slot, node, why, is_outdated } => {
                 let outdated = if *is_outdated { " and is not replaced" } else { "" };
                 write!(f, "{service}.{slot} stays on drained node {node}{outdated}: {why}; {LET_GO}")

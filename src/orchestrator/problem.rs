@@ -16,6 +16,31 @@ pub enum Problem {
     #[error("node `{node}` is unreachable: {}", why.reason)]
     #[diagnostic(code(stackctl::cluster::node_unreachable), help("{}", silent_help(node, why)))]
     Silent { node: NodeName, why: Unreachable },
+    /// A node has tasks or data of the stack, and the inventory does not name it.
+    #[error("node `{node}` has tasks or data of this stack, and the inventory does not name it")]
+    #[diagnostic(code(stackctl::cluster::node_missing), help("{}", missing_help(node, address)))]
+    Missing {
+        node: NodeName,
+        /// Where it was reached last.
+        address: String,
+    },
+    /// A node's address leads to another machine than the one that has tasks or data of the stack.
+    #[error("node `{node}` is another machine than the one that has tasks or data of this stack")]
+    #[diagnostic(
+        code(stackctl::cluster::other_machine),
+        help(
+            "check its address in the inventory; if the machine was replaced for good, `stackctl node forget {node}`: \
+             what ran there counts as gone then"
+        )
+    )]
+    OtherMachine { node: NodeName },
+    /// Two nodes are one machine.
+    #[error("nodes `{node}` and `{other}` are the same machine")]
+    #[diagnostic(
+        code(stackctl::cluster::same_machine),
+        help("remove one of them from the inventory: every task there would be seen twice")
+    )]
+    TwoNames { node: NodeName, other: NodeName },
     /// Which hosts there are is not known: on those that are not named, tasks may run.
     #[error("which hosts there are is not known: {}", why.reason)]
     #[diagnostic(code(stackctl::cluster::hosts_unknown), help("{}", hosts_help(why)))]
@@ -142,6 +167,9 @@ impl Problem {
             Self::Silent { .. }
             | Self::HostsUnknown { .. }
             | Self::RecordsUnknown { .. }
+            | Self::Missing { .. }
+            | Self::OtherMachine { .. }
+            | Self::TwoNames { .. }
             | Self::NotUnderstood { .. }
             | Self::VolumeOfOther { .. }
             | Self::NetworkConflict { .. } => None,
@@ -152,7 +180,7 @@ impl Problem {
     #[must_use]
     pub fn is_silence(&self) -> bool {
         match self {
-            Self::Silent { .. } | Self::HostsUnknown { .. } => true,
+            Self::Silent { .. } | Self::Missing { .. } | Self::HostsUnknown { .. } => true,
             Self::RecordsUnknown { why } => {
                 matches!(
                     why.code.as_str(),
@@ -161,6 +189,8 @@ impl Problem {
             }
             Self::Unplaced(_)
             | Self::BadConstraint { .. }
+            | Self::OtherMachine { .. }
+            | Self::TwoNames { .. }
             | Self::NotUnderstood { .. }
             | Self::VolumeOfOther { .. }
             | Self::NetworkConflict { .. }
@@ -182,5 +212,12 @@ fn silent_help(node: &NodeName, why: &Unreachable) -> String {
     format!(
         "{remedy}to go on without it, `stackctl node update --availability drain {node}`: what runs there stays \
          unknown until it is back"
+    )
+}
+
+fn missing_help(node: &NodeName, address: &str) -> String {
+    format!(
+        "it was reached at {address}: put it back into the inventory. If it is gone for good, `stackctl node forget \
+         {node}`; to go on without it for now, `stackctl node update --availability drain {node}`"
     )
 }

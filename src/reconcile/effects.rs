@@ -23,8 +23,10 @@ use crate::engine::{ClusterReader, Pulse, node_records};
 use crate::fleet::Fleet;
 use crate::ledger::nodes::NodeRecords;
 use crate::ledger::{ReadRegisters as _, Written};
-use crate::model::{Member, Timestamp, Unreachable};
+use crate::model::{Member, NodeFacts, NodeName, Timestamp, Unreachable};
 use crate::ops::declared::Declarations;
+use crate::ops::log::Actor;
+use crate::ops::node::fence;
 
 /// Of a task that broke off without an answer.
 const BROKE_OFF: &str = "the task that was to do it broke off";
@@ -130,6 +132,8 @@ impl Effects {
                     tokio::spawn(async move { node_records::remember_found(&writing, &named).await.is_ok() });
                 }
             }
+            Command::Fence { node, seen } => self.fence(node, seen),
+            Command::ClearFence(node) => self.clear_fence(node),
             Command::Heal(job) => {
                 let (context, stack) = (Arc::clone(&self.context), job.stack.clone());
                 let (stop, tell) = (self.stop_work.subscribe(), self.said.0.clone());
@@ -229,6 +233,26 @@ impl Effects {
         });
     }
 
+    /// Ends with the term: a loop that lost the lead goes on with no fence.
+    fn fence(&mut self, node: NodeName, seen: Option<Box<NodeFacts>>) {
+        let (context, broke_off) = (Arc::clone(&self.context), Err(BROKE_OFF.to_owned()));
+        let instead = Input::Fenced(node.clone(), broke_off);
+        self.tasks.begin("fencing a host", instead, async move {
+            let Some(writing) = &context.writing else {
+                return Input::Fenced(node, Err("this loop writes nothing".to_owned()));
+            };
+            let actor = Actor { me: context.me.clone(), clock: context.clock };
+            let done = fence::fence(&context.fleet, writing, &actor, &node, seen.as_deref()).await;
+            Input::Fenced(node, done.map_err(|error| error.to_string()))
+        });
+    }
+
+    fn clear_fence(&self, node: NodeName) {
+        if let Some(writing) = self.context.writing.clone() {
+            tokio::spawn(async move { fence::clear(&writing, &node).await.is_ok() });
+        }
+    }
+
     fn return_lead(&mut self) {
         let lead = self.lead.take();
         self.tasks.begin("returning the lead", Input::LeadReturned, async move {
@@ -307,6 +331,7 @@ pub(super) fn roster(fleet: &Fleet) -> Roster {
         nodes: fleet.nodes().into_iter().collect(),
         found: fleet.found(),
         left: fleet.left().into_iter().collect(),
+        fences: fleet.fences().into_iter().collect(),
     }
 }
 

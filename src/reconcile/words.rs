@@ -3,12 +3,21 @@
 use serde_json::{Value, json};
 
 use super::event::{ActionEvent, ClusterEvent, StackStatus};
-use crate::model::Timestamp;
 use crate::model::json::stamped;
+use crate::model::{NodeName, Timestamp};
 use crate::words::{count, elapsed, some_of};
 
 /// Names in a line before the rest is counted.
 const NAMES_MAX: usize = 8;
+
+const CUT_OFF: &str = "most nodes are silent: it is more likely this machine that is cut off; nothing is done until they answer";
+
+fn fenced(node: &NodeName, failed: Option<&str>) -> String {
+    match failed {
+        None => format!("node {node} is off: its tasks move elsewhere, and what they wrote stays behind"),
+        Some(why) => format!("node {node} may not be off, and its tasks with data stay: {why}"),
+    }
+}
 
 impl ClusterEvent {
     /// For programs: one object, with its type, its level and when it was.
@@ -28,6 +37,7 @@ impl ClusterEvent {
             | Self::HostsKnown
             | Self::StandingBy { .. }
             | Self::NodeBack { .. }
+            | Self::FenceBegan { .. }
             | Self::NodeJoined { .. }
             | Self::HealBegan { .. }
             | Self::Commit { .. }
@@ -49,8 +59,9 @@ impl ClusterEvent {
             Self::ReleaseEnded { outcome, .. } if matches!(outcome.as_str(), "deployed" | "removed") => {
                 "info"
             }
-            Self::NodeLeft { .. } => "warning",
+            Self::NodeLeft { .. } | Self::FenceEnded { failed: None, .. } => "warning",
             Self::NodeLost { .. }
+            | Self::FenceEnded { failed: Some(_), .. }
             | Self::HostsUnknown { .. }
             | Self::CutOff
             | Self::LeadLost
@@ -75,15 +86,13 @@ impl ClusterEvent {
                 format!("node {node} is lost: silent for {} ({why})", elapsed(*silent_ms))
             }
             Self::NodeBack { node } => format!("node {node} is back"),
+            Self::FenceBegan { node } => format!("node {node}: its fence makes sure that it is off"),
+            Self::FenceEnded { node, failed } => fenced(node, failed.as_deref()),
             Self::NodeJoined { node, source } => format!("node {node} joined ({source})"),
             Self::NodeLeft { node } => format!("node {node} left the inventory"),
             Self::HostsKnown => "those who name hosts answer again, and are believed".to_owned(),
             Self::HostsUnknown { why } => format!("the hosts stay those that were known: {why}"),
-            Self::CutOff => {
-                "most nodes are silent: it is more likely this machine that is cut off; nothing is done until \
-                             they answer"
-                    .to_owned()
-            }
+            Self::CutOff => CUT_OFF.to_owned(),
             Self::Stack { stack, release, standing } => {
                 let release = release.map_or_else(String::new, |number| format!(" (release {number})"));
                 format!("stack {stack}{release} {}", standing.words())
@@ -132,7 +141,9 @@ impl ClusterEvent {
             Self::TaskPanicked { task, why } => {
                 format!("{task} panicked, and is tried again; please report this fault of stackctl: {why}")
             }
-            Self::LinesDropped { lines } => format!("{lines} lines of the log were dropped: they were not read"),
+            Self::LinesDropped { lines } => {
+                format!("{lines} lines of the log were dropped: they were not read")
+            }
             Self::Stopping => "stopping: what was begun is being finished".to_owned(),
         }
     }

@@ -140,10 +140,16 @@ fn found_hosts_are_hosts_of_the_cluster() {
         })
         .collect();
     assert!(records[0] > 0 && records[1..] == [0, 0], "found hosts keep no records: {records:?}");
-    // One of two is gone: that may be.
+    // One of two is gone: that may be. What it had is remembered until a person says otherwise.
     named(&cluster, &[1]);
-    let run = cluster.expect(0, "node ls --format {{.Name}}");
-    assert_eq!(run.stdout, "h1\nh2\n");
+    let run = cluster.expect(0, "node ls --format {{.Name}}:{{.Status}}");
+    assert_eq!(run.stdout, "h1:Ready\nh2:Ready\nh3:Down\n");
+    assert!(run.stderr.contains("it has left: command sh does not name it any more"), "{}", run.show());
+    cluster.stackfile(WEB);
+    cluster.expect(0, "deploy --yes shop");
+    assert_eq!([0, 1].map(|at| on(&cluster, at)).iter().sum::<usize>(), 2 + 4, "all of `web` run on those");
+    cluster.expect(0, "node forget h3");
+    assert_eq!(cluster.expect(0, "node ls --format {{.Name}}").stdout, "h1\nh2\n");
 }
 
 #[test]
@@ -160,7 +166,7 @@ fn a_source_that_fails_stops_plans_and_is_never_an_empty_one() {
     cluster.expect(6, "rm --yes shop");
     assert_eq!(cluster.writes(), [""; 0]);
     let run = cluster.expect(0, "node ls --format {{.Name}}");
-    assert_eq!(run.stdout, "h1\n");
+    assert_eq!(run.stdout, "h1\nh2\nh3\n");
     assert!(run.stderr.contains("the list of hosts may be incomplete"), "{}", run.show());
     cluster.expect(6, "ps shop");
     // What needs no plan goes on.

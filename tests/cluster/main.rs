@@ -29,3 +29,4 @@ mod sight;
 mod updates;
 mod verbs;
 mod volumes;
+mod writers;

@@ -34,6 +34,7 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( ?(Z|[+-]\d\d:?\d\d( [A-Z]+)?))?", "[time]"),
         (r"\b(ann|root)@[A-Za-z0-9.-]+( from [0-9a-f.:]+)?", "ann@[machine]"),
         (r"\b[0-9a-f]{16}\b", "[id]"),
+        (r"unix:///[^ ]*/(h[0-9]+\.sock)", "unix://[dir]/$1"),
     ]
     .map(|(pattern, with)| (Regex::new(pattern).expect("a pattern"), with))
     .into()

@@ -9,12 +9,14 @@ use stackctl::model::{NodeName, StackName};
 use stackctl::reconcile::{ActionEvent, ClusterEvent, StackStatus};
 
 /// Each type of event, and its own fields: `?` behind a name may be missing or null.
-pub const TYPES: [(&str, &str, &[&str]); 26] = [
+pub const TYPES: [(&str, &str, &[&str]); 28] = [
     ("leading", "This loop is the leader.", &[]),
     ("standing_by", "Another loop is the leader.", &["leader"]),
     ("lead_lost", "This loop is no longer the leader.", &[]),
     ("node_lost", "A node counts as lost.", &["node", "silent_ms", "why"]),
     ("node_back", "A lost node is back.", &["node"]),
+    ("fence_began", "The command that makes sure that a lost node is off begins.", &["node"]),
+    ("fence_ended", "It ended: the node is off, or may not be.", &["node", "failed?"]),
     ("node_joined", "A host was discovered.", &["node", "source"]),
     ("node_left", "A host is not discovered any more.", &["node"]),
     ("hosts_unknown", "A source of hosts does not answer or is not trusted.", &["why"]),
@@ -123,6 +125,8 @@ pub fn samples() -> Vec<ClusterEvent> {
         ClusterEvent::LeadLost,
         ClusterEvent::NodeLost { node: node(), silent_ms: 5_000, why: text() },
         ClusterEvent::NodeBack { node: node() },
+        ClusterEvent::FenceBegan { node: node() },
+        ClusterEvent::FenceEnded { node: node(), failed: Some(text()) },
         ClusterEvent::NodeJoined { node: node(), source: text() },
         ClusterEvent::NodeLeft { node: node() },
         ClusterEvent::HostsUnknown { why: text() },

@@ -201,6 +201,9 @@ struct WholeHost {
     availability: Option<Availability>,
     /// Path of the engine's socket on the host. Default: `/var/run/docker.sock`.
     docker_socket: Option<String>,
+    /// A command that makes sure that the host is off, and its arguments: status 0 says that it is. Not for hosts that are discovered.
+    #[schemars(length(min = 1))]
+    fence: Option<Vec<String>>,
 }
 
 /// Text, or what YAML makes of bare words.

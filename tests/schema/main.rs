@@ -237,7 +237,7 @@ fn the_inventory_s_schema_and_its_reader_agree() {
     for (text, is_right) in [
         ("cluster: prod\nhosts:\n  h1: ssh://root@10.0.0.1\n", true),
         (
-            "hosts:\n  h1: {address: ssh://a@b:22, role: manager, labels: {zone: a}, availability: drain, docker_socket: /run/d.sock}\n",
+            "hosts:\n  h1: {address: ssh://a@b:22, role: manager, labels: {zone: a}, availability: drain, docker_socket: /run/d.sock, fence: [./power, \"off\"]}\n",
             true,
         ),
         (

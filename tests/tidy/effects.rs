@@ -15,7 +15,7 @@ pub const EFFECTS: [(&str, &[&str], &[&str]); 3] = [
     (
         "processes",
         &["tokio::process", "process::{Child", "process::{Command", "process::Command"],
-        &["cli", "discover", "fleet", "gitops", "notify", "process_group"],
+        &["cli", "discover", "fleet", "gitops", "notify", "ops", "process_group"],
     ),
     (
         "environment",

@@ -235,4 +235,28 @@ pub(super) static CODES: &[Code] = &[
         "Use the newer version if the message names one. Otherwise look at the container, and remove it if it may go.",
         "ssh root@h1 docker inspect shop_web.old",
     ),
+    row(
+        &["cluster"],
+        "node_missing",
+        "a node of the stack that the inventory does not name",
+        "The ledger remembers that tasks or data of the stack are on that node, and neither the inventory nor a source names it: a line was removed, a name is misspelt, or another inventory is in use. What runs there is unknown, so stackctl plans nothing for this stack.",
+        "Put the node back into the inventory. Forget it if it is gone for good, with all that ran there; or drain it to go on without it.",
+        "stackctl node forget h2",
+    ),
+    row(
+        &["cluster"],
+        "other_machine",
+        "a node whose address leads to another machine",
+        "The node has the name of one that has tasks or data of the stack, and its engine and its machine are others: the address is wrong, or the machine was replaced.",
+        "Correct the address. If the machine was replaced for good, forget the one before.",
+        "stackctl node forget h2",
+    ),
+    row(
+        &["cluster"],
+        "same_machine",
+        "one machine under two names",
+        "Two nodes of the inventory have the same engine on the same machine: every task there would be seen twice.",
+        "Remove one of them from the inventory.",
+        "stackctl node ls",
+    ),
 ];

@@ -51,7 +51,7 @@ async fn change_back(rollout: &RolloutArgs, context: &Context, wanted: &Wanted<'
         return Ok(());
     }
     if !rollout.yes {
-        let names: Vec<&str> = update.nodes.iter().map(|name| name.as_str()).collect();
+        let names: Vec<&str> = update.nodes.keys().map(|name| name.as_str()).collect();
         let question = format!("Change {} in cluster {}?", names.join(", "), cluster.inventory.cluster);
         if !ui.confirm(&question).map_err(Failure::refused)? {
             return Err(Failure::refused(NotConfirmed));

@@ -1,4 +1,4 @@
-//! `stackctl node forget`: drops discovered hosts permanently.
+//! `stackctl node forget`: drops members permanently.
 
 use super::super::Context;
 use super::super::cluster;
@@ -9,7 +9,7 @@ use crate::ops::node as ops;
 /// Arguments of `node forget`.
 #[derive(Debug, clap::Args)]
 pub struct NodeForget {
-    /// Names of discovered hosts that no source names any more
+    /// Names of hosts that neither the inventory nor a source names any more
     #[arg(value_name = "NODE", required = true)]
     pub nodes: Vec<String>,
 }
@@ -17,11 +17,11 @@ pub struct NodeForget {
 /// The host cannot be forgotten.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 enum NotForgotten {
-    #[error("no discovered host is called `{0}`")]
+    #[error("no host that is called `{0}` is remembered")]
     #[diagnostic(
         code(stackctl::discovery::not_known),
         help(
-            "only hosts of sources under `discover:` can be forgotten; remove a host of `hosts:` from the inventory"
+            "hosts are remembered that had tasks or data, or that were discovered; `stackctl node ls` shows them"
         )
     )]
     Unknown(String),
@@ -29,7 +29,7 @@ enum NotForgotten {
     #[diagnostic(
         code(stackctl::discovery::still_there),
         help(
-            "remove it from the source; to move its tasks elsewhere, `stackctl node update --availability drain`"
+            "remove it from there first; to move its tasks elsewhere, `stackctl node update --availability drain`"
         )
     )]
     Named { name: String, source_name: String },
@@ -47,7 +47,8 @@ impl From<ops::NotForgotten> for Failure {
 
 pub(super) fn run(args: &NodeForget, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster| {
-        ops::forget(&*cluster.writing(), &cluster.fleet.found(), &args.nodes).await?;
+        let named = ops::named(&cluster.observe().await);
+        ops::forget(&*cluster.writing(), &named, &args.nodes).await?;
         for name in &args.nodes {
             context.ui.say(&format!("Host {name} is dropped"));
         }

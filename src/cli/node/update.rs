@@ -10,7 +10,7 @@ use super::super::format::Format;
 use super::super::report::{Exit, Failure};
 use super::super::rollout_args::RolloutArgs;
 use super::wanted::Wanted;
-use super::{check_names, drain};
+use super::{declared, drain};
 use crate::fleet::ConnectOptions;
 use crate::model::node::{Availability, Role};
 use crate::ops::node::Change;
@@ -146,7 +146,7 @@ pub(super) fn run(args: &NodeUpdate, context: &Context) -> Result<Exit, Failure>
     let change = change(args).map_err(Failure::usage)?;
     let connect = ConnectOptions { with_registry_auth: args.with_registry_auth, ..ConnectOptions::default() };
     cluster::with(context, connect, async |cluster| {
-        let nodes = check_names(cluster, &args.nodes)?;
+        let nodes = declared(cluster, &args.nodes).await?;
         let (verb, message) = (verb(args), args.rollout.message.clone());
         let wanted = Wanted::new(cluster, nodes, change, args.rollout.format, verb, message);
         if wanted.update.change.availability == Some(Availability::Drain) && !args.detach {
@@ -164,7 +164,7 @@ pub(super) fn run(args: &NodeUpdate, context: &Context) -> Result<Exit, Failure>
 /// `promote` and `demote`.
 pub(super) fn role(args: &NodeRole, role: Role, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster| {
-        let nodes = check_names(cluster, &args.nodes)?;
+        let nodes = declared(cluster, &args.nodes).await?;
         let change = Change { role: Some(role), ..Change::default() };
         let word = if role == Role::Manager { "promote" } else { "demote" };
         let verb = format!("node {word} {}", args.nodes.join(" "));

@@ -1,6 +1,8 @@
 //! An update of nodes, shared by `node update`, drains and `undo`: records the change, and reports it value by
 //! value.
 
+use std::collections::BTreeMap;
+
 use super::super::Context;
 use super::super::cluster::Cluster;
 use super::super::format::Format;
@@ -10,7 +12,7 @@ use super::super::render::text::clean;
 use super::super::report::Failure;
 use crate::model::NodeName;
 use crate::model::json::json_line;
-use crate::model::node::Role;
+use crate::model::node::{Member, Role};
 use crate::ops::log::Actor;
 use crate::ops::node::{Change, Difference, NodeDifferences, Recorded, Update};
 use crate::ops::records::LedgerError;
@@ -19,20 +21,20 @@ use crate::ops::records::LedgerError;
 #[derive(Debug)]
 pub(super) struct Wanted<'a> {
     pub(super) cluster: &'a Cluster,
-    pub(super) update: Update<'a>,
+    pub(super) update: Update,
     pub(super) format: Format,
 }
 
 impl<'a> Wanted<'a> {
     pub(super) fn new(
         cluster: &'a Cluster,
-        nodes: Vec<NodeName>,
+        nodes: BTreeMap<NodeName, Member>,
         change: Change,
         format: Format,
         verb: String,
         message: Option<String>,
     ) -> Self {
-        let update = Update { inventory: &cluster.inventory, nodes, change, verb, message };
+        let update = Update { nodes, change, verb, message };
         Self { cluster, update, format }
     }
 

@@ -7,13 +7,20 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::notify;
-use crate::reconcile::{NodeStatus, Snapshot, StackStatus};
+use crate::reconcile::{Counts, NodeStatus, Snapshot, StackStatus};
 
 /// The type of the text.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// A metric without labels: name, kind, help, value.
 type Plain = (&'static str, &'static str, &'static str, f64);
+
+fn fences(counts: &Counts) -> [Plain; 2] {
+    [
+        ("nodes_fenced_total", "counter", "Lost nodes that are surely off.", counts.nodes_fenced as f64),
+        ("fences_failed_total", "counter", "Failed fences of lost nodes.", counts.fences_failed as f64),
+    ]
+}
 
 fn plain(snapshot: &Snapshot, notified: &notify::Counts, dropped: u64) -> [Plain; 19] {
     let counts = &snapshot.counts;
@@ -84,7 +91,9 @@ fn plain(snapshot: &Snapshot, notified: &notify::Counts, dropped: u64) -> [Plain
 /// The whole text.
 pub(super) fn text(snapshot: &Snapshot, notified: &notify::Counts, dropped: u64) -> String {
     let mut out = String::new();
-    for (name, kind, help, value) in plain(snapshot, notified, dropped) {
+    for (name, kind, help, value) in
+        plain(snapshot, notified, dropped).into_iter().chain(fences(&snapshot.counts))
+    {
         head(&mut out, name, kind, help);
         let _ = writeln!(out, "stackctl_reconcile_{name} {value}");
     }
@@ -123,7 +132,6 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::model::{NodeName, StackName, Timestamp};
-    use crate::reconcile::Counts;
 
     #[test]
     fn every_line_is_one_that_prometheus_reads() {

@@ -98,6 +98,7 @@ fn recorded(record: &NodeRecord) -> Vec<String> {
     let mut all = Vec::new();
     all.extend(record.availability.map(|_| "availability".to_owned()));
     all.extend(record.role.map(|_| "role".to_owned()));
+    all.extend(record.fence.as_ref().map(|_| "fence".to_owned()));
     all.extend(record.labels.iter().map(|(key, value)| match value {
         Some(_) => format!("label {key}"),
         None => format!("no label {key}"),
@@ -191,6 +192,9 @@ pub fn pretty(node: &ObservedNode, record: Option<&NodeRecord>) -> String {
     if let Some(record) = record {
         add(0, "From the ledger", recorded(record).join(", "));
         add(1, "Changed by", format!("{} at {}", record.who, record.at));
+        if let Some(fence) = &record.fence {
+            add(1, "Fence", fence.to_string());
+        }
         if member.abandons_data {
             add(1, "Local data", "left behind when tasks move".to_owned());
         }
@@ -311,6 +315,7 @@ mod tests {
             nodes: nodes.into_iter().map(|node| (node.member.name.clone(), node)).collect(),
             memory_use: std::collections::BTreeMap::new(),
             in_place: std::collections::BTreeMap::new(),
+            known: BTreeMap::new(),
             records_unknown: None,
             hosts_unknown: None,
         }

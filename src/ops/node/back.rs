@@ -1,5 +1,7 @@
 //! Nodes as they were before an update: what of them is to be put back, and whether that still can be.
 
+use std::collections::BTreeMap;
+
 use super::update::Change;
 use crate::inventory::Inventory;
 use crate::ledger::nodes::{NodeRecord, NodeRecords};
@@ -11,7 +13,7 @@ use crate::model::node::{Availability, Member};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Returns {
     /// Changes, each with the nodes that it is for, in the order in which they are to be made.
-    pub changes: Vec<(Vec<NodeName>, Change)>,
+    pub changes: Vec<(BTreeMap<NodeName, Member>, Change)>,
     /// Nodes that the inventory does not have any more: nothing is changed about them.
     pub left_out: Vec<NodeName>,
 }
@@ -43,8 +45,10 @@ pub fn returns(inventory: &Inventory, changes: &[Changed]) -> Returns {
         };
         let change = to_before(&host.member, before.as_deref(), after.as_deref());
         match all.changes.iter_mut().find(|(_, same)| *same == change) {
-            Some((nodes, _)) => nodes.push(node.clone()),
-            None => all.changes.push((vec![node.clone()], change)),
+            Some((nodes, _)) => {
+                nodes.insert(node.clone(), host.member.clone());
+            }
+            None => all.changes.push(([(node.clone(), host.member.clone())].into(), change)),
         }
     }
     all
@@ -104,8 +108,6 @@ fn fields(before: Option<&NodeRecord>, after: Option<&NodeRecord>) -> Vec<Field>
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::model::Timestamp;
 
@@ -119,6 +121,7 @@ mod tests {
                 .map(|(key, value)| ((*key).to_owned(), Some((*value).to_owned())))
                 .collect::<BTreeMap<_, _>>(),
             abandons_data: false,
+            fence: None,
             who: "ann@mill".into(),
             at: Timestamp(5),
         };
@@ -142,6 +145,7 @@ mod tests {
             role: None,
             labels: [("zone".to_owned(), zone.map(str::to_owned))].into(),
             abandons_data: false,
+            fence: None,
             who: "ann@mill".into(),
             at: Timestamp(5),
         };
@@ -157,15 +161,17 @@ mod tests {
             ..Change::default()
         };
         let (h1, h2) = (NodeName::unchecked("h1"), NodeName::unchecked("h2"));
+        let of =
+            |node: &NodeName| BTreeMap::from([(node.clone(), inventory.hosts[node.as_str()].member.clone())]);
         assert_eq!(
             returns(&inventory, &changes),
             Returns {
-                changes: vec![(vec![h1.clone()], back(None)), (vec![h2.clone()], back(Some("a")))],
+                changes: vec![(of(&h1), back(None)), (of(&h2), back(Some("a")))],
                 left_out: vec![NodeName::unchecked("gone")],
             }
         );
         let alike = [changed("h1", Some("b")), changed("h1", Some("b"))];
-        assert_eq!(returns(&inventory, &alike).changes, [(vec![h1.clone(), h1.clone()], back(None))]);
+        assert_eq!(returns(&inventory, &alike).changes, [(of(&h1), back(None))]);
         let mut now = NodeRecords::default();
         now.nodes.insert(h1.clone(), drained(Some("b")));
         assert_eq!(overtaken(&now, &changes[..1]), None);

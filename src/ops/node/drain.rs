@@ -34,11 +34,13 @@ fn stacks_on(observed: &Observed, nodes: &[NodeName]) -> BTreeSet<StackName> {
 
 /// The observation as it will be once `records` are written. One that could not be joined with what is
 /// remembered stays as it is: nothing may be planned on it.
-fn foreseen(mut observed: Observed, update: &Update<'_>, records: &NodeRecords) -> Observed {
+fn foreseen(mut observed: Observed, update: &Update, records: &NodeRecords) -> Observed {
     if observed.records_unknown.is_none() {
-        for (name, node) in &mut observed.nodes {
-            node.member = update.inventory.hosts[name.as_str()].member.clone();
-            records.apply(&mut node.member);
+        for (name, declared) in &update.nodes {
+            if let Some(node) = observed.nodes.get_mut(name) {
+                node.member.clone_from(declared);
+                records.apply(&mut node.member);
+            }
         }
     }
     observed
@@ -72,15 +74,16 @@ pub struct Drain<E> {
 /// If the ledger cannot be read.
 pub async fn drain<E: From<Error>>(
     cluster: &Cluster,
-    update: &Update<'_>,
+    update: &Update,
     is_dry: bool,
 ) -> Result<Drain<E>, LedgerError> {
     let recorded = update.foresee(&cluster.ledger, &Actor::of(cluster)).await?;
-    let stacks = stacks_on(&cluster.observe().await, &update.nodes);
+    let nodes: Vec<NodeName> = update.nodes.keys().cloned().collect();
+    let stacks = stacks_on(&cluster.observe().await, &nodes);
     let message = update.message.as_ref();
-    let (standing, left) = standing(cluster, stacks, &verb(&update.nodes), message, is_dry).await?;
+    let (standing, left) = standing(cluster, stacks, &verb(&nodes), message, is_dry).await?;
     let foreseen = Arc::new(foreseen(cluster.observe().await, update, &recorded.after));
-    let silent = silent(&foreseen, &update.nodes).cloned().collect();
+    let silent = silent(&foreseen, &nodes).cloned().collect();
     let options = cluster.plan_options(false);
     let plan = |spec| Planned::make(Arc::clone(&foreseen), spec, options.clone());
     let jobs = standing.into_iter().map(|one| one.job(plan)).collect();

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::node_records;
-use crate::inventory::Inventory;
 use crate::ledger::nodes::{NodeRecord, NodeRecords};
 use crate::ledger::operation::Changed;
 use crate::ledger::{Ledger, LedgerError, ReadRegisters, WriteRegisters};
 use crate::model::node::{Availability, Member, Role};
 use crate::model::{NodeName, Timestamp};
+use crate::ops::cluster::Cluster;
 use crate::ops::log::{Actor, NewEntry, Unended, logged_by};
 
 /// What is to be changed about each of some nodes.
@@ -55,10 +55,12 @@ impl Change {
             role: Some(wanted.role).filter(|word| *word != inventory.role),
             labels,
             abandons_data: is_drained && (self.force || wanted.abandons_data),
+            // A person who says whether it takes tasks has the last word.
+            fence: old.and_then(|old| old.fence.clone()).filter(|_| self.availability.is_none()),
             who: who.to_owned(),
             at,
         };
-        let says_more = new.is_news(inventory);
+        let says_more = new.is_news(inventory) || new.fence.is_some();
         let is_same =
             old.is_some_and(|old| NodeRecord { who: old.who.clone(), at: old.at, ..new.clone() } == *old);
         if !says_more {
@@ -71,17 +73,37 @@ impl Change {
 
 /// Nodes that are to be changed, and how.
 #[derive(Debug)]
-pub struct Update<'a> {
-    /// What is declared of them. Has all of `nodes`.
-    pub inventory: &'a Inventory,
-    /// The nodes.
-    pub nodes: Vec<NodeName>,
+pub struct Update {
+    /// The nodes, with what is declared of them.
+    pub nodes: BTreeMap<NodeName, Member>,
     /// What is to be changed.
     pub change: Change,
     /// What was asked for, for the log.
     pub verb: String,
     /// What the user said about it.
     pub message: Option<String>,
+}
+
+/// What is declared of these nodes: by the inventory, or else as they are remembered. A name that is in neither is the
+/// error.
+///
+/// # Errors
+///
+/// If the ledger cannot be read; only of a name that the inventory does not have.
+pub async fn declared(
+    cluster: &Cluster,
+    names: &[String],
+) -> Result<Result<BTreeMap<NodeName, Member>, String>, LedgerError> {
+    let hosts = &cluster.inventory.hosts;
+    let is_strange = names.iter().any(|name| !hosts.contains_key(name.as_str()));
+    let known =
+        if is_strange { node_records::read(&cluster.ledger).await?.1.members } else { BTreeMap::new() };
+    let one = |name: &String| match (hosts.get(name.as_str()), known.get_key_value(name.as_str())) {
+        (Some(host), _) => Ok((host.member.name.clone(), host.member.clone())),
+        (None, Some((name, known))) => Ok((name.clone(), known.member(name))),
+        (None, None) => Err(name.clone()),
+    };
+    Ok(names.iter().map(one).collect())
 }
 
 /// What is remembered of all nodes, before an update and after it.
@@ -117,11 +139,10 @@ pub struct NodeDifferences {
     pub role_in_inventory: Option<Role>,
 }
 
-impl Update<'_> {
+impl Update {
     /// Changes records in memory.
     pub fn apply(&self, records: &mut NodeRecords, actor: &Actor) {
-        for name in &self.nodes {
-            let inventory = &self.inventory.hosts[name.as_str()].member;
+        for inventory in self.nodes.values() {
             self.change.apply(inventory, records, &actor.me.who, actor.clock.now());
         }
     }
@@ -176,7 +197,7 @@ impl Update<'_> {
     /// What of the nodes is remembered differently, as the log keeps it.
     fn changes(&self, Recorded { before, after }: &Recorded) -> Vec<Changed> {
         let of = |records: &NodeRecords, name: &NodeName| records.nodes.get(name).cloned().map(Box::new);
-        let all = self.nodes.iter().map(|node| (node, of(before, node), of(after, node)));
+        let all = self.nodes.keys().map(|node| (node, of(before, node), of(after, node)));
         all.filter(|(_, before, after)| before != after)
             .map(|(node, before, after)| Changed::Node { node: node.clone(), before, after })
             .collect()
@@ -185,8 +206,7 @@ impl Update<'_> {
     /// What changes about each node, value by value.
     #[must_use]
     pub fn differences(&self, Recorded { before, after }: &Recorded) -> Vec<NodeDifferences> {
-        let of = |name: &NodeName| {
-            let inventory = &self.inventory.hosts[name.as_str()].member;
+        let of = |(name, inventory): (&NodeName, &Member)| {
             let with = |records: &NodeRecords| {
                 let mut member = inventory.clone();
                 records.apply(&mut member);
@@ -224,6 +244,7 @@ fn differences(before: &Member, after: &Member) -> Vec<Difference> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::nodes::{Fence, FenceState};
 
     fn inventory() -> Member {
         Member {
@@ -260,6 +281,21 @@ mod tests {
         let active = Change { availability: Some(Availability::Active), ..Change::default() };
         active.apply(&inventory(), &mut records, "ann@mill", Timestamp(5));
         assert_eq!(records, NodeRecords::default());
+    }
+
+    #[test]
+    fn a_fenced_node_is_off_until_a_person_lets_it_back() {
+        let mut records = NodeRecords::default();
+        drain(true).apply(&inventory(), &mut records, "ann@mill", Timestamp(1));
+        let off = Fence { state: FenceState::Off, who: "loop@mill".into(), at: Timestamp(1) };
+        records.nodes.get_mut(&inventory().name).unwrap().fence = Some(off.clone());
+        let label = Change { labels: [("a".to_owned(), Some("b".to_owned()))].into(), ..Change::default() };
+        label.apply(&inventory(), &mut records, "ann@mill", Timestamp(2));
+        assert_eq!(records.nodes[&inventory().name].fence, Some(off));
+        let active = Change { availability: Some(Availability::Active), ..Change::default() };
+        active.apply(&inventory(), &mut records, "ann@mill", Timestamp(3));
+        let record = &records.nodes[&inventory().name];
+        assert_eq!((record.fence.as_ref(), record.availability, record.abandons_data), (None, None, false));
     }
 
     #[test]

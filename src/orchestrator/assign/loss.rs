@@ -24,21 +24,36 @@ pub(super) struct Lost {
     /// Live tasks of the stack that were last seen there, by service and slot; of several the newest.
     tasks: BTreeMap<(ServiceName, Slot), Task>,
     /// Nodes of which nothing is known: anything may have run there.
-    dark: Vec<Member>,
+    dark: Vec<Dark>,
     /// Silent nodes that are drained: what has local data may have stayed there.
-    drained: Vec<Member>,
+    drained: Vec<Dark>,
+}
+
+/// A node of which nothing is known.
+#[derive(Debug)]
+struct Dark {
+    member: Member,
+    /// The inventory does not name it: its labels are not known, and any constraint may hold there.
+    is_missing: bool,
+}
+
+impl Dark {
+    fn of(member: &Member, observed: &Observed) -> Self {
+        Self { member: member.clone(), is_missing: observed.is_missing(&member.name) }
+    }
 }
 
 /// The observation without what was seen on lost nodes, and what that was.
 pub(super) fn give_up(observed: &Observed, lost: &BTreeSet<NodeName>, stack: &StackName) -> (Observed, Lost) {
     let mut left = observed.clone();
     let mut gone = Lost::default();
-    for node in left.nodes.values_mut().filter(|node| lost.contains(&node.member.name)) {
+    let concerned = |node: &NodeName| lost.contains(node) && observed.may_hold(node, stack);
+    for node in left.nodes.values_mut().filter(|node| concerned(&node.member.name)) {
         let why = match &node.view {
             NodeView::Unreachable(why) => {
                 // All tasks that can move have left a drained node.
                 if node.member.availability != Availability::Drain {
-                    gone.dark.push(node.member.clone());
+                    gone.dark.push(Dark::of(&node.member, observed));
                 }
                 why.clone()
             }
@@ -63,9 +78,14 @@ pub(super) fn give_up(observed: &Observed, lost: &BTreeSet<NodeName>, stack: &St
 
 impl Lost {
     /// With the nodes that are silent and drained, lost or not.
-    pub(super) fn and_drained(mut self, observed: &Observed) -> Self {
-        let may_keep = |member: &&Member| member.availability == Availability::Drain && !member.abandons_data;
-        self.drained = observed.silent().map(|(member, _)| member).filter(may_keep).cloned().collect();
+    pub(super) fn and_drained(mut self, observed: &Observed, stack: &StackName) -> Self {
+        let may_keep = |member: &&Member| {
+            member.availability == Availability::Drain
+                && !member.abandons_data
+                && observed.may_hold(&member.name, stack)
+        };
+        let silent = observed.silent().map(|(member, _)| member);
+        self.drained = silent.filter(may_keep).map(|member| Dark::of(member, observed)).collect();
         self
     }
 
@@ -95,13 +115,13 @@ impl Lost {
     }
 }
 
-fn could_be_on<'m>(members: &'m [Member], service: &ServiceSpec) -> Option<&'m NodeName> {
-    let may = |member: &&Member| {
+fn could_be_on<'m>(nodes: &'m [Dark], service: &ServiceSpec) -> Option<&'m NodeName> {
+    let may = |Dark { member, is_missing }: &&Dark| {
         let constraints = service.placement.constraints.iter();
         let mut read = constraints.filter_map(|text| Constraint::parse(text).ok());
-        read.all(|constraint| constraint.may_hold(member))
+        *is_missing || read.all(|constraint| constraint.may_hold(member))
     };
-    members.iter().find(may).map(|member| &member.name)
+    nodes.iter().find(may).map(|node| &node.member.name)
 }
 
 /// Why a service's tasks stay on a node that is drained, if they do. `on_node_loss: hold` is no reason

@@ -183,10 +183,10 @@ impl SlotWork {
 #[must_use]
 pub fn assign(observed: &Observed, spec: &StackSpec, options: PlanOptions) -> Assignment {
     if options.lost.is_empty() {
-        return assign_to(observed, &Lost::default().and_drained(observed), spec, options);
+        return assign_to(observed, &Lost::default().and_drained(observed, &spec.name), spec, options);
     }
     let (left, lost) = loss::give_up(observed, &options.lost, &spec.name);
-    let lost = lost.and_drained(&left);
+    let lost = lost.and_drained(&left, &spec.name);
     assign_to(&left, &lost, spec, options)
 }
 
@@ -260,8 +260,11 @@ struct Planner<'o> {
 impl<'o> Planner<'o> {
     /// Notes about the cluster, whatever the stack.
     fn look_around(&mut self) {
+        self.look_for_members();
         let is_lost = |member: &Member| self.options.lost.contains(&member.name);
-        for (member, why) in self.observed.silent().filter(|(member, _)| is_lost(member)) {
+        let concerns = |member: &Member| self.observed.may_hold(&member.name, &self.spec.name);
+        let silent = || self.observed.silent().filter(|(member, _)| concerns(member));
+        for (member, why) in silent().filter(|(member, _)| is_lost(member)) {
             let why = why.reason.clone();
             self.notes.push(Note::NodeLost { node: member.name.clone(), why });
         }
@@ -271,10 +274,15 @@ impl<'o> Planner<'o> {
         if let Some(why) = &self.observed.records_unknown {
             self.problems.push(Problem::RecordsUnknown { why: why.clone() });
         }
-        for (member, why) in self.observed.silent_and_needed().filter(|(member, _)| !is_lost(member)) {
-            self.problems.push(Problem::Silent { node: member.name.clone(), why: why.clone() });
+        for (member, why) in self.observed.silent_for(&self.spec.name).filter(|(member, _)| !is_lost(member))
+        {
+            let node = member.name.clone();
+            self.problems.push(match self.observed.is_missing(&node) {
+                true => Problem::Missing { address: member.address.clone(), node },
+                false => Problem::Silent { node, why: why.clone() },
+            });
         }
-        for (member, why) in self.observed.silent().filter(|(member, _)| !is_lost(member)) {
+        for (member, why) in silent().filter(|(member, _)| !is_lost(member)) {
             if member.availability == crate::model::Availability::Drain {
                 let why = why.reason.clone();
                 self.notes.push(Note::SilentNodeIgnored { node: member.name.clone(), why });
@@ -302,6 +310,24 @@ impl<'o> Planner<'o> {
         };
         for name in self.spec.secrets.keys() {
             self.problems.push(Problem::Secrets { secret: name.clone(), services: users(name) });
+        }
+    }
+
+    /// What the ledger remembers of members, against what the inventory names.
+    fn look_for_members(&mut self) {
+        let (observed, stack) = (self.observed, &self.spec.name);
+        let is_elsewhere = |name: &&NodeName| observed.is_missing(name) && !observed.may_hold(name, stack);
+        for node in observed.nodes.keys().filter(is_elsewhere) {
+            self.notes.push(Note::NodeMissing { node: node.clone() });
+        }
+        for (old, new) in observed.renamed() {
+            self.notes.push(Note::NodeRenamed { old: old.clone(), new: new.clone() });
+        }
+        for node in observed.replaced(stack) {
+            self.problems.push(Problem::OtherMachine { node: node.clone() });
+        }
+        for (node, other) in observed.doubled() {
+            self.problems.push(Problem::TwoNames { node: node.clone(), other: other.clone() });
         }
     }
 

@@ -5,9 +5,9 @@ use super::super::note::Note;
 use super::service::Table;
 use super::slot::{Fate, Found};
 use super::{Planner, loss};
-use crate::model::TaskStatus;
 use crate::model::node::Availability;
 use crate::model::task::{Slot, Task};
+use crate::model::{NodeName, TaskStatus};
 
 impl<'o> Planner<'o> {
     /// Whether a task is on a drained node and stays there because of its data.
@@ -53,7 +53,11 @@ impl<'o> Planner<'o> {
             return false;
         }
         let Some(why) = loss::holds(service, self.spec) else { return false };
-        let node = found.lost.map(|task| &task.node).or_else(|| self.lost.may_hide(service));
+        // A node that is drained by force is waited for no longer.
+        let is_given_up =
+            |node: &NodeName| self.observed.nodes.get(node).is_some_and(|of| of.member.abandons_data);
+        let last_seen = found.lost.map(|task| &task.node).filter(|node| !is_given_up(node));
+        let node = last_seen.or_else(|| self.lost.may_hide(service));
         let Some(node) = node.cloned() else { return false };
         let (service, slot) = (service.name.clone(), found.slot.clone());
         self.notes.push(Note::Held { service, slot, node, why });

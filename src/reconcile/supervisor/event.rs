@@ -36,6 +36,18 @@ pub enum ClusterEvent {
         /// Which.
         node: NodeName,
     },
+    /// The command that makes sure that a lost node is off begins.
+    FenceBegan {
+        /// Which.
+        node: NodeName,
+    },
+    /// It ended. Tasks with data move away only if it did not fail.
+    FenceEnded {
+        /// Which.
+        node: NodeName,
+        /// Why the node may not be off, if so.
+        failed: Option<String>,
+    },
     /// A host was discovered.
     NodeJoined {
         /// Which.
@@ -384,6 +396,10 @@ pub struct Counts {
     pub actions_failed: u64,
     /// Nodes that were lost.
     pub nodes_lost: u64,
+    /// Lost nodes that were made sure to be off.
+    pub nodes_fenced: u64,
+    /// Those that may not be off.
+    pub fences_failed: u64,
     /// Questions that the ledger did not answer.
     pub ledger_failed: u64,
     /// Times that the sources of hosts could not be asked, or were not believed.

@@ -176,8 +176,10 @@ impl Term {
         }
         // Written down as gone: a loop that remembers it from now on has found it again.
         self.hosts.passed_over.retain(|name| records.discovered.contains_key(name));
-        let is_strange =
-            |name: &&NodeName| !observed.nodes.contains_key(*name) && !self.hosts.passed_over.contains(*name);
+        let is_strange = |name: &&NodeName| {
+            let is_there = observed.nodes.contains_key(*name) && !observed.is_missing(name);
+            !is_there && !self.hosts.passed_over.contains(*name)
+        };
         // Tasks may run there since: without knowing them they would be started twice.
         let strangers: Vec<&str> =
             records.discovered.keys().filter(is_strange).map(NodeName::as_str).collect();

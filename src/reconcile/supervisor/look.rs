@@ -65,6 +65,9 @@ impl Term {
             let last_seen = Arc::clone(&self.last_seen);
             self.out.push(Command::Heal(Job { stack, number, options, last_seen }));
         }
+        // A single round does not wait for the end of a fence.
+        let may_fence = may_heal && self.setup.may_write && !self.setup.options.once;
+        self.fence_lost(&observed, &records, may_fence);
         self.forget_hosts();
         // What a deploy does is not what upkeep does: it starts what was given up on, too.
         let base = PlanOptions { upkeep: false, ..base };

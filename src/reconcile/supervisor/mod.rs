@@ -21,6 +21,7 @@
 //! heard of as an [`Input`]. So the simulator drives all of it, several loops at once.
 
 pub mod event;
+mod fences;
 mod hosts;
 mod look;
 mod news;

@@ -1,11 +1,14 @@
 //! What a loop knows of one stack, and what it makes of a look at the hosts.
 
+use std::collections::BTreeSet;
+
 use super::event::StackStatus;
 use super::work::{Healed, problems};
 use crate::ledger::NoCurrent;
-use crate::model::{Observed, StackName, Timestamp};
+use crate::model::{NodeName, Observed, StackName, Timestamp};
 use crate::ops::declared::DesiredRelease;
 use crate::ops::declared::record::{Desired, StackRecord};
+use crate::orchestrator::fencing::waited_for;
 use crate::orchestrator::{Backoff, Note, Plan, PlanOptions, RestartBackoff, Suppressed, drift};
 
 /// The first wait after a stack could not be brought back.
@@ -22,6 +25,8 @@ pub(super) struct Stack {
     /// What a repository declares of it.
     desired: Option<DesiredRelease>,
     pub(super) standing: StackStatus,
+    /// Lost nodes for which slots with data wait.
+    pub(super) waits_for: BTreeSet<NodeName>,
     /// How it stood when that was last reported.
     reported: StackStatus,
     /// Being worked on.
@@ -93,6 +98,7 @@ impl Default for Stack {
             known: None,
             desired: None,
             standing: StackStatus::Unknown,
+            waits_for: BTreeSet::new(),
             reported: StackStatus::Unknown,
             is_healing: false,
             is_being_read: false,
@@ -222,6 +228,7 @@ impl Stack {
             return Judgement::Leave;
         }
         self.rests_until = None;
+        self.waits_for.clear();
         // By what was known before, a release that was just made is due.
         if self.desired.is_some() && (self.is_being_read || self.read_at.is_some()) {
             self.is_passed_over = true;
@@ -266,7 +273,9 @@ impl Stack {
         self.rests_until = suppressed.values().filter_map(until).min();
         let options = PlanOptions { prune, suppressed, ..base.clone() };
         let plan = Plan::make(observed, spec, options.clone());
+        self.waits_for = waited_for(spec, &plan.notes).cloned().collect();
         if !plan.problems.is_empty() {
+            self.waits_for.clear();
             self.standing = StackStatus::Blocked { why: problems(&plan) };
             return Judgement::Leave;
         }

@@ -41,6 +41,8 @@ pub(super) struct Term {
     /// Stacks that are worked on, and since when.
     pub(super) working: BTreeMap<StackName, Timestamp>,
     declarations: Declarations,
+    /// Lost nodes whose fence runs or has run.
+    pub(super) fenced: BTreeSet<NodeName>,
     trouble: Option<String>,
     was_cut_off: bool,
 }
@@ -67,6 +69,7 @@ impl Term {
             reading: 0,
             working: BTreeMap::new(),
             declarations: Declarations::default(),
+            fenced: BTreeSet::new(),
             trouble: None,
             was_cut_off: false,
         }
@@ -104,6 +107,7 @@ impl Term {
             Input::Read(stack, known) => self.known(&stack, known),
             Input::HostsNamed(answer) => self.hosts_named(answer),
             Input::HostsTakenOver(taken) => self.hosts_taken_over(taken),
+            Input::Fenced(node, done) => self.fence_ended(node, done),
             Input::Declared(declared) => self.declared(declared),
             Input::Said(at, news) => self.work_said(at, news),
             Input::Worked(stack, healed) => self.worked(&stack, healed),
@@ -277,6 +281,8 @@ impl Term {
                 self.say(ClusterEvent::NodeLost { node, silent_ms, why });
             }
             NodeNews::Back { node } => {
+                // Its next loss is another one.
+                self.fenced.remove(&node);
                 self.look_soon();
                 self.say(ClusterEvent::NodeBack { node });
             }

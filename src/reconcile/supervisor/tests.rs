@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use super::event::{NodeStatus, StackStatus};
 use super::work::Healed;
 use super::*;
-use crate::ledger::nodes::NodeRecords;
+use crate::ledger::nodes::{Fence, FenceState, NodeRecord, NodeRecords};
 use crate::ledger::settings::Settings;
 use crate::ledger::{Current, NoCurrent};
+use crate::model::spec::Mount;
 use crate::model::testing as builder;
 use crate::model::{NodeName, Observed, StackName};
 use crate::ops::declared::record::{Desired, StackRecord};
@@ -203,4 +204,86 @@ fn a_stack_of_which_nothing_is_declared_is_left_alone() {
     step(&mut one, 30, Input::Read(shop(), Ok(Box::new(nothing))));
     assert_eq!(but_looks(step(&mut one, 300, look(empty(), 250))), ["stack"]);
     assert_eq!(one.snapshot(Timestamp(300)).stacks[&shop()], StackStatus::Removed);
+}
+
+/// A leader of four hosts that runs a database, of which `silent` are lost, with what it calls for when it looks then.
+fn with_lost(silent: &[&str]) -> (Supervisor, Vec<String>) {
+    let nodes = ["h1", "h2", "h3", "h4"].map(NodeName::unchecked).into();
+    let setup = Setup { options: options(), may_write: true, sources: None };
+    let roster = Roster { nodes, fences: [NodeName::unchecked("h2")].into(), ..Roster::default() };
+    let mut one = Supervisor::new(setup, roster, Timestamp(0));
+    step(&mut one, 0, Input::Tick);
+    step(&mut one, 10, Input::LeadTaken);
+    step(&mut one, 20, Input::Listed(Ok([shop()].into())));
+    step(&mut one, 30, Input::Read(shop(), Ok(Box::new(database()))));
+    lose(&mut one, 0, silent);
+    let called_for = step(&mut one, 7_000, look(but(silent), 6_900));
+    (one, called_for)
+}
+
+fn database() -> StackRecord {
+    let data =
+        Mount::Volume { source: Some("shop_data".into()), read_only: false, nocopy: false, subpath: None };
+    let db = builder::with_task(builder::replicated("db", 1), |task| {
+        task.volumes.insert("/data".into(), data);
+    });
+    let current = Current { number: 1, spec: builder::stack(vec![db]), older: Default::default() };
+    StackRecord { desired: Desired::Current(Box::new(current)), ..known() }
+}
+
+/// Six seconds in which these do not answer.
+fn lose(one: &mut Supervisor, from: i64, silent: &[&str]) {
+    for second in 1..=6 {
+        for name in ["h1", "h2", "h3", "h4"] {
+            let node = NodeName::unchecked(name);
+            let signal = match silent.contains(&name) {
+                true => HostSignal::Missed(node, "no answer".to_owned()),
+                false => HostSignal::Engine(node),
+            };
+            step(one, from + second * 1_000, Input::Host(signal));
+        }
+    }
+}
+
+fn but(silent: &[&str]) -> Observed {
+    let mut observed = builder::cluster(["h1", "h2", "h3", "h4"].map(builder::node).into());
+    for name in silent {
+        builder::silence(observed.nodes.get_mut(*name).expect("a node"));
+    }
+    observed
+}
+
+fn fences(commands: &[String]) -> usize {
+    commands.iter().filter(|command| *command == "Fence").count()
+}
+
+#[test]
+fn a_lost_node_is_fenced_once_for_the_data_that_may_be_there() {
+    let (mut one, begun) = with_lost(&["h2"]);
+    assert_eq!(fences(&begun), 1, "{begun:?}");
+    assert_eq!(fences(&step(&mut one, 8_000, look(but(&["h2"]), 7_900))), 0);
+    let why = Err("no power".to_owned());
+    let ended = step(&mut one, 9_000, Input::Fenced(NodeName::unchecked("h2"), why));
+    assert!(ended.contains(&"fence_ended".to_owned()), "{ended:?}");
+    assert_eq!(fences(&step(&mut one, 10_000, look(but(&["h2"]), 9_900))), 0, "not again for this loss");
+    assert_eq!(one.snapshot(Timestamp(10_000)).counts.fences_failed, 1);
+    // It is back, and what came of its fence is forgotten.
+    step(&mut one, 10_500, Input::Host(HostSignal::Engine(NodeName::unchecked("h2"))));
+    let mut records = NodeRecords::default();
+    let mut record = NodeRecord::new("ann@mill".into(), Timestamp(9_000));
+    let state = FenceState::Failed { why: "no power".into() };
+    record.fence = Some(Fence { state, who: "ann@mill".into(), at: Timestamp(9_000) });
+    records.nodes.insert(NodeName::unchecked("h2"), record);
+    let observed = Observed { at: Timestamp(10_900), ..but(&[]) };
+    let seen = Input::Looked(Some(Box::new(Look { observed, records, took_ms: 7 })));
+    let cleared = step(&mut one, 11_000, seen);
+    assert!(cleared.contains(&"ClearFence".to_owned()), "{cleared:?}");
+}
+
+#[test]
+fn no_node_is_fenced_while_half_of_them_are_silent() {
+    let (_, begun) = with_lost(&["h2", "h3"]);
+    assert_eq!(fences(&begun), 0, "{begun:?}");
+    let (_, begun) = with_lost(&["h3"]);
+    assert_eq!(fences(&begun), 0, "it has no fence: {begun:?}");
 }

@@ -10,7 +10,7 @@ use super::event::{ClusterEvent, Snapshot};
 use super::work::{Healed, Job, Task};
 use crate::ledger::Written;
 use crate::ledger::nodes::NodeRecords;
-use crate::model::{NodeName, Observed, StackName, Timestamp, Unreachable};
+use crate::model::{NodeFacts, NodeName, Observed, StackName, Timestamp, Unreachable};
 use crate::ops::declared::Declarations;
 use crate::ops::declared::record::StackRecord;
 
@@ -76,6 +76,14 @@ pub enum Command {
     ForgetHost(NodeName),
     /// Write down which hosts are discovered, and by which source. Nothing is heard of it.
     RememberHosts(BTreeMap<NodeName, String>),
+    /// Make sure that a lost host is off, and drain it: [`Input::Fenced`].
+    Fence {
+        node: NodeName,
+        /// What was last seen of it.
+        seen: Option<Box<NodeFacts>>,
+    },
+    /// A host answers: what its fence came to is forgotten. Nothing is heard of it.
+    ClearFence(NodeName),
     /// Bring a stack back: [`Input::Said`] meanwhile, and then [`Input::Worked`].
     Heal(Job),
     /// Release a stack: the same.
@@ -126,6 +134,8 @@ pub enum Input {
     HostsNamed(Result<Named, String>),
     /// Members came and went.
     HostsTakenOver(TakenOver),
+    /// A host is off; or why it may not be.
+    Fenced(NodeName, Result<(), String>),
     /// Repositories declare something else.
     Declared(Declarations),
     /// The work on a stack has something to log.
@@ -176,6 +186,8 @@ pub struct Roster {
     pub found: BTreeMap<NodeName, String>,
     /// Those that left and are still spoken of.
     pub left: BTreeSet<NodeName>,
+    /// Those that have a command that makes sure that they are off.
+    pub fences: BTreeSet<NodeName>,
 }
 
 /// What the sources of hosts said.

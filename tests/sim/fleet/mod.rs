@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use stackctl::fleet::Fence;
+use stackctl::ledger::Stream;
 use stackctl::model::action::{Action, Failure, FailureKind, Outcome, What};
 use stackctl::model::image::Resolutions;
 use stackctl::model::in_place::Seen;
@@ -147,6 +148,13 @@ impl Observer {
             Some((task.id.clone(), fleet.net.read(fleet.process, &task.node, READ_LIMIT, seen).await.ok()??))
         });
         join_all(asked).await.into_iter().flatten().collect()
+    }
+
+    pub async fn keeps_records(&self, node: &NodeName, stream: &Stream) -> bool {
+        let (fleet, of) = (&self.0, stream.to_string());
+        let is_there =
+            |world: &mut World| world.registers.keys().any(|(at, name, _)| at == node && *name == of);
+        fleet.net.read(fleet.process, node, READ_LIMIT, is_there).await.unwrap_or(false)
     }
 
     /// Programs here use no memory.

@@ -109,6 +109,7 @@ impl Hand<'_> {
             nodes: named.union(&found).cloned().collect(),
             found: found.iter().map(|node| (node.clone(), SOURCE.to_owned())).collect(),
             left: before.left,
+            fences: before.fences,
         };
         roster.left.extend(left.iter().cloned());
         roster.left.retain(|node| !joined.contains(node));
@@ -200,6 +201,8 @@ impl supervisor::World for Hand<'_> {
                 self.sim.ledger.remember(&named);
                 self.sim.written("nodes", "cluster");
             }
+            // No host of the simulator has a fence.
+            Command::Fence { .. } | Command::ClearFence(_) => {}
             Command::Heal(job) => {
                 self.count("heal");
                 rules::healing(self.sim, who, &job);

@@ -117,6 +117,7 @@ fn observed(nodes: usize, running: &StackSpec) -> Observed {
         nodes: (0..nodes).map(node).collect(),
         memory_use: std::collections::BTreeMap::new(),
         in_place: std::collections::BTreeMap::new(),
+        known: BTreeMap::new(),
         records_unknown: None,
         hosts_unknown: None,
     }
