@@ -6,9 +6,8 @@ use super::recorded::{Said, recorded};
 use super::report::{Exit, Failure};
 use crate::engine::lease::{look, unlock};
 use crate::fleet::ConnectOptions;
-use crate::ledger::lease::{BegunStop, Held, UNLISTED_MS};
 use crate::model::StackName;
-use crate::ops::records::{Changed, Holder};
+use crate::ops::records::{BegunStop, Changed, Held, Holder, UNLISTED_MS};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("With the id that the refused `stackctl deploy` has shown", "stackctl unlock shop-1f0c3a9e"),

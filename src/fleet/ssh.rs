@@ -19,7 +19,6 @@ use std::time::Duration;
 
 use openssh::{Child, ChildStdin, ChildStdout, ForwardType, Session};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
-use tokio::net::UnixStream;
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::time::error::Elapsed;
@@ -380,7 +379,7 @@ impl Master {
             let _status = timeout(END_LIMIT, ssh.status()).await;
             let listens = async {
                 // ssh closes the connection before it takes its socket away.
-                while UnixStream::connect(&self.paths.control).await.is_ok() {
+                while stream::unix(&self.paths.control).await.is_ok() {
                     tokio::time::sleep(END_PAUSE).await;
                 }
             };

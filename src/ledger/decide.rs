@@ -23,7 +23,7 @@
 //!
 //! Two writers with different inventories number the arbiters differently, and one round may then hold two values. Whatever
 //! the sets are, as long as any majorities of theirs overlap (sets that differ by one manager), still one value at most is
-//! decided. A value counts as decided where a majority holds the same text. If round `k` has decided `v`, whoever brings a
+//! decided. A value counts as decided where a majority holds the same text. If round `k` has decided `v`, a writer that brings a
 //! value into a later round has closed `k` on a majority that overlaps the holders of `v`, and so has seen `v` there. Either
 //! that is all it saw in the highest round with a value, and it goes on with `v`; or it saw another value in the same round.
 //! Then it asks all managers, whose registers do not change any more: if one value alone can be held by a majority of any of
