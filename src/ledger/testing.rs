@@ -57,10 +57,6 @@ impl Memory {
         Ledger::new(self.clone(), Limits::default())
     }
 
-    pub(crate) fn writes(&self) -> usize {
-        *self.writes.lock().unwrap()
-    }
-
     fn call(&self, what: &str, manager: usize, stream: &str) -> Result<MutexGuard<'_, World>, Silent> {
         let mut world = self.world();
         if world.silent.contains(&manager) {
