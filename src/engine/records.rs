@@ -364,7 +364,9 @@ mod tests {
             "list 0 releases/shop",
             "list 0 outcomes/shop",
             "create 0 releases/shop",
+            "list 0 releases/shop",
             "create 0 outcomes/shop",
+            "list 0 outcomes/shop",
             "list 0 nodes/cluster",
         ];
         assert_eq!(calls, expected);
@@ -431,7 +433,7 @@ mod tests {
             let mut old = serde_json::json!(draft(without_contents(spec(&[("page", b"one".to_vec())]))));
             old["contents"] = serde_json::json!({ "page": STANDARD.encode("one") });
             old["message"] =
-                noise(3 << 20, number).iter().map(|byte| format!("{byte:02x}")).collect::<String>().into();
+                noise(2 << 20, number).iter().map(|byte| format!("{byte:02x}")).collect::<String>().into();
             let ours = value(ledger.registers(), old);
             ledger.append(&releases(&shop()), number, &ours).await.unwrap();
         }

@@ -122,8 +122,7 @@ pub enum LedgerError {
     #[diagnostic(
         code(stackctl::ledger::no_content),
         help(
-            "nothing was changed; bring the managers back that have it, or the records from a backup; a deploy of the \
-             stackfile writes the contents that it has (`stackctl help ledger`)"
+            "nothing was changed; bring the managers back that have it, or the records from a backup (`stackctl help ledger`)"
         )
     )]
     NoContent {

@@ -80,7 +80,7 @@ pub(super) static CODES: &[Code] = &[
         "no_content",
         "a content of a config that cannot be read",
         "Contents of configs are kept apart from releases, in parts, each checked when it is read. A rollback, a heal and `show --format json` need them. Of this one a part is on no manager that answers, or is damaged on all of them.",
-        "Bring the managers back that have it, or the records from a backup. A deploy of the stackfile writes again what the stackfile has.",
+        "Bring the managers back that have it, or the records from a backup.",
         "stackctl doctor",
     ),
     row(
