@@ -54,10 +54,10 @@ impl Profile {
         if switches::MISSING_HOSTS && luck.once_in(4) {
             bobs_hosts.pop();
         }
-        if managers.len() == 3 && luck.once_in(4) {
+        if switches::OTHER_MANAGERS && managers.len() == 3 && luck.once_in(4) {
             bobs_managers.remove(0);
         }
-        let is_direct = !luck.once_in(3);
+        let is_direct = switches::CONNECTIONS_END && !luck.once_in(3);
         let has_cuts = !luck.once_in(3);
         // Where managers forget who holds the lock, they forget what is under way, too.
         let forgets = !has_cuts && luck.once_in(2);
@@ -80,7 +80,7 @@ impl Profile {
             bobs_hosts,
             bobs_managers,
             relabels: luck.once_in(4),
-            far_places: luck.once_in(4),
+            far_places: switches::FAR_PLACES && luck.once_in(4),
             dies,
         }
     }

@@ -250,7 +250,8 @@ impl Net {
         answer
     }
 
-    /// A request that changes something there, whenever it arrives.
+    /// A request that changes something there, whenever it arrives. It is written now: a process that is put to sleep
+    /// between the check of its lease and the write is no subject here.
     pub async fn call<T, F>(
         &self,
         process: usize,
@@ -262,7 +263,6 @@ impl Net {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        self.thawed(process).await;
         let (answer, answered) = oneshot::channel();
         let way = Way { net: self.clone(), process, node: node.clone(), sent: lock(self).now() };
         tokio::spawn(async move {
