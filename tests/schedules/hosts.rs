@@ -109,7 +109,7 @@ impl Hosts {
         stream.read_to_end(&mut bytes)?;
         let text = String::from_utf8_lossy(&bytes);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_default();
-        if !head.split(' ').nth(1).is_some_and(|status| status == "200") {
+        if head.split(' ').nth(1).is_none_or(|status| status != "200") {
             return Err(std::io::Error::other(format!("{path}: {head}")));
         }
         serde_json::from_str(body).map_err(std::io::Error::other)
