@@ -31,6 +31,9 @@ _stackctl() {
             stackctl,diff)
                 cmd="stackctl__subcmd__diff"
                 ;;
+            stackctl,doctor)
+                cmd="stackctl__subcmd__doctor"
+                ;;
             stackctl,down)
                 cmd="stackctl__subcmd__rm"
                 ;;
@@ -224,7 +227,7 @@ _stackctl() {
 
     case "${cmd}" in
         stackctl)
-            opts="-i -q -v -h -V --inventory --cluster --ledger --no-color --quiet --verbose --help --version deploy up diff snapshot rm remove down rollback history log events undo show reconcile hook suspend resume unlock ledger ls list status ps services scale restart service exec logs node volume trust check config explain rebalance explain-code version completions man help"
+            opts="-i -q -v -h -V --inventory --cluster --ledger --no-color --quiet --verbose --help --version deploy up diff snapshot rm remove down rollback history log events undo show reconcile hook suspend resume unlock doctor ledger ls list status ps services scale restart service exec logs node volume trust check config explain rebalance explain-code version completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -785,6 +788,62 @@ _stackctl() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "text json markdown github gitlab" -- "${cur}"))
+                    return 0
+                    ;;
+                --inventory)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -i)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        stackctl__subcmd__doctor)
+            opts="-i -q -v -h --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --inventory)

@@ -50,6 +50,7 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "hook" -d 'Deploy 
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "suspend" -d 'Make the reconcile loop leave stacks alone'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "resume" -d 'Let the reconcile loop manage stacks again'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "unlock" -d 'Force-release a stale deploy lock'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "doctor" -d 'Check that hosts, records and rights are in order'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "ledger" -d 'Move, back up and restore the cluster\'s records'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "ls" -d 'List the stacks of the cluster'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "list" -d 'List the stacks of the cluster'
@@ -374,6 +375,15 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -l no-color -d
 complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -s v -l verbose -d 'Print more details'
 complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand doctor" -l format -d 'Text for people, or every finding as JSON' -r -f -a "text\t'A line for each finding, and below it the remedy'
+json\t'A list'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand doctor" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand doctor" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand doctor" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand doctor" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand doctor" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand doctor" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r

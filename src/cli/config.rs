@@ -151,7 +151,7 @@ fn hashes(spec: &StackSpec, wanted: &[String]) -> Result<String, Failure> {
     let services = spec.services.values().filter(|s| is_all || wanted.iter().any(|w| w == s.name.as_str()));
     // Of the file alone: the hashes of a cluster are made with its key.
     let key = MarkKey::unset();
-    let hash = |service: &ServiceSpec| Marks::of(&key, &spec.name, &service.name).hash(&service.task);
+    let hash = |service: &ServiceSpec| Marks::of(&key, &spec.name, &service.name).hash_of_all(&service.task);
     Ok(lines(services.map(|service| format!("{} {}", service.name, hash(service)))))
 }
 

@@ -70,7 +70,7 @@ fn text(checks: &[Check]) -> String {
         };
         let of = if check.of.is_empty() { String::new() } else { format!("{}: ", check.of) };
         let what = clean(&format!("{of}{}", what(&check.finding))).into_owned();
-        let word = paint(style, &pad(level(found), 7));
+        let word = paint(style, pad(level(found), 7));
         text += &format!("{word}  {}  {what}\n", pad(area(check.area), 9));
         if let Some(remedy) = remedy(&check.finding).filter(|_| found > Level::Ok) {
             text += &format!("{}help: {}\n", " ".repeat(20), clean(&remedy));

@@ -14,7 +14,7 @@ use crate::discover::missing;
 use crate::fleet::Observer;
 use crate::ledger::nodes::{NodeRecords, stream};
 use crate::ledger::{Ledger, LedgerError, Log, ReadRegisters, WriteRegisters, document};
-use crate::model::in_place;
+use crate::model::overlay;
 use crate::model::{
     MarkKey, Member, MemberNews, NodeName, NodeView, Observed, StackName, TaskId, Timestamp, Unreachable,
 };
@@ -54,8 +54,8 @@ impl<R: ReadRegisters> ClusterReader<'_, R> {
                 let root = records.key.as_ref().or(self.new_key.get());
                 observed.key = root.map(marks_key).unwrap_or_default();
                 self.observer.reveal(&mut observed).await;
-                let seen = self.observer.tuning_of(&in_place::unsure(&records.in_place, &observed)).await;
-                in_place::lay_over(&records.in_place, &seen, &mut observed);
+                let seen = self.observer.tuning_of(&overlay::unsure(&records.in_place, &observed)).await;
+                overlay::lay_over(&records.in_place, &seen, &mut observed);
                 observed.in_place.clone_from(&records.in_place);
                 observed.settle();
                 let is_there =

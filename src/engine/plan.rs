@@ -8,7 +8,7 @@ use super::ClusterReader;
 use crate::fleet::Observer;
 use crate::ledger::ReadRegisters;
 use crate::model::image::Resolutions;
-use crate::model::in_place;
+use crate::model::overlay;
 use crate::model::{NodeFacts, NodeName, Observed, StackSpec, Timestamp};
 pub use crate::orchestrator::lost::remember_lost;
 use crate::orchestrator::pin::{ResolveImage, images_to_resolve, pin};
@@ -58,7 +58,7 @@ pub async fn plan<R: ReadRegisters>(
 
 /// Asks the tasks that are to get a lower memory limit how much they use.
 pub async fn ask_memory(observer: &Observer, observed: &mut Observed, spec: &StackSpec) {
-    let lowered = in_place::lowered(observed, spec);
+    let lowered = overlay::lowered(observed, spec);
     if !lowered.is_empty() {
         observed.memory_use = observer.memory_use(&lowered).await;
     }

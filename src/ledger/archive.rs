@@ -240,8 +240,11 @@ impl Archive {
         let stacks = self.stacks();
         let places = self.streams.get_mut(&nodes::stream()).into_iter().flat_map(BTreeMap::values_mut);
         let newest = places.rev().find(|value| value.data.is_object());
-        // What a newer program has written is not for this one to change; nor is what this one does not know of.
-        if let Some(value) = newest.filter(|value| value.format.check_write().is_ok()) {
+        // What a newer program has written is not for this one to change; nor is what this one does not know of. Programs of
+        // the first format changed nothing in place.
+        let is_ours =
+            |value: &&mut Value| value.format != Format::FIRST && value.format.check_write().is_ok();
+        if let Some(value) = newest.filter(is_ours) {
             for stack in stacks {
                 value.data["in_place"][stack.as_str()]["is_old"] = true.into();
             }

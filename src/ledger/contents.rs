@@ -38,7 +38,6 @@ use super::error::LedgerError;
 use super::log::Log;
 use super::payload::Value;
 use super::register::{Content, Kind, Place, ReadRegisters, Silent, Stream, WriteRegisters};
-use super::release::releases;
 use crate::model::ids::sha256_hex;
 use crate::model::{Format, MarkKey, StackName};
 
@@ -360,7 +359,7 @@ pub async fn tidy<R: WriteRegisters>(
 ) -> Result<(), LedgerError> {
     let shelf = shelf(ledger, stack).await?;
     // Read after the look at what there is: what a release names that is written meanwhile is not among that.
-    let Some(named) = named(&ledger.read(&releases(stack)).await?) else { return Ok(()) };
+    let Some(named) = named(&ledger.read(&Stream::new(Kind::Releases, stack)).await?) else { return Ok(()) };
     let (wanted, unwanted): (Vec<_>, Vec<_>) =
         shelf.contents().into_iter().partition(|content| named.contains(&content.name));
     for content in &wanted {
@@ -433,7 +432,7 @@ mod tests {
         let named: BTreeMap<String, &ContentRef> =
             contents.iter().enumerate().map(|(at, content)| (at.to_string(), *content)).collect();
         let ours = value(memory, serde_json::json!({ "contents": named }));
-        memory.ledger().append(&releases(&stack(name)), seq, &ours).await.unwrap();
+        memory.ledger().append(&Stream::new(Kind::Releases, stack(name)), seq, &ours).await.unwrap();
     }
 
     fn large(bytes: usize) -> Vec<u8> {
@@ -550,7 +549,7 @@ mod tests {
         let content = put_one(&memory, "shop", b"a").await.unwrap();
         release(&memory, "shop", 1, &[]).await;
         tidy(&memory.ledger(), &stack("shop"), || false).await.unwrap();
-        let at = (0, releases(&stack("shop")).to_string(), Place { seq: 2, round: 0 });
+        let at = (0, Stream::new(Kind::Releases, stack("shop")).to_string(), Place { seq: 2, round: 0 });
         memory.world().registers.insert(at.clone(), Some("of a newer program".to_owned()));
         tidy(&memory.ledger(), &stack("shop"), || true).await.unwrap();
         assert!(get(&memory.ledger(), &stack("shop"), &content).await.is_ok());

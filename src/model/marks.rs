@@ -181,6 +181,12 @@ impl<'a> Marks<'a> {
         hash_of_masked(&self.masked(spec))
     }
 
+    /// A hash of all of a spec, what changes in place included: for programs that ask whether anything is otherwise.
+    #[must_use]
+    pub fn hash_of_all(&self, spec: &TaskSpec) -> SpecHash {
+        hash_by_digest(self.masked(spec))
+    }
+
     /// The same of a task, whether its values are known or marks.
     #[must_use]
     pub fn hash_of(&self, task: &Task) -> SpecHash {
@@ -240,11 +246,15 @@ pub fn has_marks(spec: &TaskSpec) -> bool {
     has
 }
 
-/// An image counts by its digest alone, where there is one: another name or tag of the same image is no change. What can
-/// change [in place](super::in_place) counts for nothing.
+/// What can change [in place](super::in_place) counts for nothing.
 fn hash_of_masked(masked: &TaskSpec) -> SpecHash {
     let mut spec = masked.clone();
     Tuning::default().apply(&mut spec);
+    hash_by_digest(spec)
+}
+
+/// An image counts by its digest alone, where there is one: another name or tag of the same image is no change.
+fn hash_by_digest(mut spec: TaskSpec) -> SpecHash {
     if let Some(digest) = ImageRef::parse(&spec.image).ok().and_then(|image| image.digest) {
         spec.digest = Some(digest.to_string());
     }
@@ -444,6 +454,7 @@ mod tests {
         other.restart_policy.max_attempts = 5;
         other.stop_grace_period = Some(crate::model::GoDuration::from_secs(60));
         assert_eq!(marks.hash(&spec()), marks.hash(&other));
+        assert_ne!(marks.hash_of_all(&spec()), marks.hash_of_all(&other));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod marks;
 pub mod members;
 pub mod node;
 pub mod observed;
+pub mod overlay;
 pub mod reason;
 pub mod restart;
 pub mod shell;

@@ -135,8 +135,8 @@ mod tests {
         let mut record = InPlaceRecord { unsure: [id(1), id(2)].into(), ..InPlaceRecord::default() };
         record.tasks.insert(id(9), tuning(1));
         let stack = StackName::unchecked(STACK);
-        let mut changes = Changes::default();
-        changes.updated = [(id(2), None), (id(3), Some(tuning(5)))].into();
+        let updated = [(id(2), None), (id(3), Some(tuning(5)))].into();
+        let changes = Changes { updated, ..Changes::default() };
         settle(&mut record, &stack, &looked(&[1, 2, 3]), &changes);
         assert_eq!(record.unsure, [id(2)].into());
         assert_eq!(record.tasks, [(id(1), tuning(7)), (id(3), tuning(5))].into(), "the ninth is gone");

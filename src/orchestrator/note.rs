@@ -175,6 +175,9 @@ fn leaves(service: &ServiceName, volumes: usize) -> String {
     )
 }
 
+const OLD_STOP_GRACE: &str = "the new stop_grace_period holds whenever stackctl stops a task; `docker stop`, and an engine that shuts \
+     down, keep the old one until the task is replaced";
+
 fn same_image(service: &ServiceName, was: &str, is: &str) -> String {
     format!("{service}: {is} is the same image as {was}, so its tasks stay")
 }
@@ -228,11 +231,7 @@ impl fmt::Display for Note {
                 true => write!(f, "{service} is replaced stop-first: {why}"),
                 false => write!(f, "{service}: {tasks} of {of} tasks are replaced stop-first: {why}"),
             },
-            Self::OldStopGrace { service } => write!(
-                f,
-                "{service}: the new stop_grace_period holds whenever stackctl stops a task; `docker stop`, and an engine \
-                 that shuts down, keep the old one until the task is replaced"
-            ),
+            Self::OldStopGrace { service } => write!(f, "{service}: {OLD_STOP_GRACE}"),
             Self::StartsElsewhere { service, tasks, why } => {
                 let moves =
                     if *tasks == 1 { "task moves to another host" } else { "tasks move to other hosts" };

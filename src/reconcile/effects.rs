@@ -212,7 +212,7 @@ impl Effects {
         }
         self.at_hand.push_back(match elected {
             Ok(Elected::Leader(lead)) => {
-                self.lead = Some(lead);
+                self.lead = Some(*lead);
                 Input::LeadTaken
             }
             Ok(Elected::Refused) => Input::LeadRefused,

@@ -23,7 +23,7 @@ pub(super) struct Led {
 #[derive(Debug)]
 pub(super) enum Elected {
     /// This loop is the leader.
-    Leader(Led),
+    Leader(Box<Led>),
     /// Another one is, and the patience is over.
     Refused,
     /// The ledger could not be asked.
@@ -66,7 +66,7 @@ pub(super) async fn take_lead(
     match take(writing, context.clock, wanted, context.me.is_gone, waiting).await {
         Ok(lease) => {
             lease.renew_while(pulse);
-            Elected::Leader(Led { lease, is_known_as_lost: false })
+            Elected::Leader(Box::new(Led { lease, is_known_as_lost: false }))
         }
         Err(NotTaken::Held(busy)) => {
             waiting(&busy);

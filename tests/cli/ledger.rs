@@ -303,8 +303,9 @@ fn records_move_to_another_place() {
     insta::assert_snapshot!("migrate", run.show());
     let before = backed_up(&cluster, "one", "");
     assert_eq!(before, backed_up(&cluster, "two", &format!("--ledger {place}")));
-    // Releases, how they ended, settings, nodes with the cluster's key and members; three operations, each its beginning and its end.
-    assert_eq!(before.len(), 2 + 2 + 1 + 1 + 1 + 3 + 6, "{before:#?}");
+    // Releases, how they ended, settings, nodes with the cluster's key and members; three operations, each its beginning
+    // and its end; and the contents of two configs.
+    assert_eq!(before.len(), 3 + 3 + 1 + 3 + 6 + 2, "{before:#?}");
     // Again: there is nothing left to do. Half way: it is finished.
     cluster.expect(0, &format!("ledger migrate volumes {place}"));
     std::fs::remove_dir_all(cluster.path().join("records/test/outcomes")).unwrap();

@@ -87,7 +87,8 @@ fn a_suspended_stack_is_left_as_it_is() {
     damage(&cluster);
     let run = cluster.expect(0, "reconcile --once");
     assert!(
-        run.stdout.contains("is suspended by ann@") && run.stdout.contains("(repairs)"),
+        run.stdout.contains(&format!("is suspended by {}", crate::run::who()))
+            && run.stdout.contains("(repairs)"),
         "{}",
         run.show()
     );

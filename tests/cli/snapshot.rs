@@ -79,14 +79,15 @@ fn a_diff_against_a_snapshot_is_the_diff_and_asks_no_host() {
         (("fast", "slow"), true),
         (("[serve, --token=hunter2]", "[serve, --token=hunter3]"), true),
         (("page: {content: hunter2}", "page: {content: other}"), true),
-        (("POSTGRES_PASSWORD: hunter2", "POSTGRES_PASSWORD: hunter3"), false),
+        (("POSTGRES_PASSWORD: hunter2", "POSTGRES_PASSWORD: hunter3"), true),
     ] {
         let text = SHOP.replace(edit.0, edit.1);
         assert_ne!(text, SHOP);
         hosts.stackfile(&text);
         room.file("compose.yaml", &text);
-        let live = hosts.expect(2, "diff --format json --resolve-image never shop");
-        let kept = room.run("diff --format json --resolve-image never --against snap.json shop");
+        let live = hosts.expect(2, "diff --show-values --format json --resolve-image never shop");
+        let kept =
+            room.run("diff --show-values --format json --resolve-image never --against snap.json shop");
         assert_eq!(kept.status, 2, "{edit:?} {}", kept.show());
         assert!(!kept.stdout.contains("hunter2"), "{}", kept.stdout);
         let plan = |text: &str| -> Value { serde_json::from_str(text).unwrap() };

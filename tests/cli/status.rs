@@ -43,7 +43,8 @@ fn a_stack_is_in_sync_drifted_suspended_behind_and_gone() {
     cluster.expect(0, "suspend -m repairs shop");
     assert_eq!(words(&cluster), "suspended/degraded/deployed/1");
     assert!(
-        why(&cluster).starts_with("by ann@") && why(&cluster).ends_with(": repairs"),
+        why(&cluster).starts_with(&format!("by {}", crate::run::who()))
+            && why(&cluster).ends_with(": repairs"),
         "{}",
         why(&cluster)
     );

@@ -12,6 +12,11 @@ use crate::{golden, mask, shop};
 
 /// What a register holds, whatever way it is packed. Not by the program's own code: that may be wrong.
 fn unpacked(data: &str) -> Value {
+    // A part of a content: what is said of it, and then the part itself.
+    if let Some((head, part)) = data.split_once('\n') {
+        let head: Value = serde_json::from_str(head).expect("JSON");
+        return json!({ "head": head, "bytes": STANDARD.decode(part).expect("base64").len() });
+    }
     let Some(small) = data.strip_prefix("deflate:") else { return serde_json::from_str(data).expect("JSON") };
     let small = STANDARD.decode(small).expect("base64");
     let bytes = miniz_oxide::inflate::decompress_to_vec(&small).expect("deflate");

@@ -31,13 +31,14 @@ static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
 /// A default that is written out: `${NAME:-hunter2}`.
 static DEFAULT: LazyLock<Regex> = LazyLock::new(|| pattern(r"\$\{[A-Za-z_]\w*:?-(?P<default>[^}$]+)\}"));
 /// Where a service has free-form values.
-const VALUES: [&[&str]; 6] = [
+const VALUES: [&[&str]; 7] = [
     &["environment"],
     &["labels"],
     &["command"],
     &["entrypoint"],
     &["healthcheck", "test"],
     &["logging", "options"],
+    &["deploy", "labels"],
 ];
 /// Values that switch something.
 const SWITCHES: [&str; 10] = ["true", "false", "yes", "no", "on", "off", "0", "1", "none", "null"];

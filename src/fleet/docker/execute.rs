@@ -23,6 +23,7 @@ use crate::model::{ClusterName, GoDuration, MarkKey, Marks, StackName};
 
 use super::client::{ApiVersion, CallError, DEFAULT_LIMIT, Engine, with_query, within};
 use super::failure::{self, ActionError};
+use super::task::{Stop, renamed};
 use super::{create, inspect, labels, network, tar, update, wire};
 
 /// Over the grace period: the engine waits that long, and then still has work to do.
@@ -56,27 +57,6 @@ pub(in crate::fleet) struct Context<'a> {
     pub credentials: &'a Credentials,
     /// Of the task that the action removes: volumes that were made for its config files, and where they are mounted.
     pub file_volumes: Vec<(String, String)>,
-}
-
-/// Why an action is not done.
-#[derive(Debug)]
-pub(in crate::fleet) enum Stop {
-    /// The engine's answer, or silence.
-    Call(CallError),
-    /// Our own finding.
-    Found(Box<ActionError>),
-}
-
-impl From<CallError> for Stop {
-    fn from(error: CallError) -> Self {
-        Self::Call(error)
-    }
-}
-
-impl From<ActionError> for Stop {
-    fn from(error: ActionError) -> Self {
-        Self::Found(Box::new(error))
-    }
 }
 
 /// Carries out an action. Only a missing answer is an error: a refusal by the engine is an outcome.
@@ -387,24 +367,6 @@ async fn stop_within(engine: &Engine, name: &str, seconds: u64) -> Result<(), Ca
     let options = StopContainerOptions { signal: None, t: Some(i32::try_from(seconds).unwrap_or(i32::MAX)) };
     let limit = Duration::from_secs(seconds) + STOP_MARGIN;
     engine.call(limit, async |docker| docker.stop_container(name, Some(options)).await).await
-}
-
-/// The id of a task's container that is no longer called as it was: a name that is not there is no proof that the
-/// task has gone. Nothing, if that is what was tried.
-pub(super) async fn renamed(
-    engine: &Engine,
-    task: &TaskHandle,
-    tried: &str,
-) -> Result<Option<String>, CallError> {
-    let filters = json!({ "label": [format!("{}={}", labels::TASK, task.id)] }).to_string();
-    let path = with_query("/containers/json", &[("all", "1"), ("filters", &filters)]);
-    let found: Vec<wire::Container> = engine.reader.get(&path, DEFAULT_LIMIT).await?;
-    let is_ours = |one: &&wire::Container| {
-        let label = |key: &str| one.labels.get(key).map(String::as_str);
-        label(labels::STACK) == Some(task.stack.as_str())
-            && label(labels::SERVICE) == Some(task.service.as_str())
-    };
-    Ok(found.iter().find(is_ours).map(|one| one.id.clone()).filter(|id| id != tried))
 }
 
 /// Removes the container, and none of its volumes that hold data: those that the engine made for it stay. What was made

@@ -13,5 +13,6 @@ pub mod network;
 pub mod observe;
 pub mod reveal;
 mod tar;
+mod task;
 pub mod update;
 pub(super) mod wire;

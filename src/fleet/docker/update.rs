@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::client::{CallError, DEFAULT_LIMIT, Engine, Reader};
-use super::execute::{Stop, renamed};
 use super::failure::ActionError;
+use super::task::{Stop, renamed};
 use super::{create, inspect};
 use crate::model::action::{InPlaceUpdate, Outcome, TaskHandle};
 use crate::model::in_place::Seen;

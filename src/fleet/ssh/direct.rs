@@ -177,6 +177,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::disallowed_methods, reason = "a test reads the file that it had written")]
     fn what_goes_wrong_is_said_as_ssh_says_it() {
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let limit = Duration::from_secs(5);

@@ -166,7 +166,7 @@ mod tests {
 
     fn seen(tasks: Option<&[(&str, TaskStatus)]>) -> Seen {
         let answer = match tasks {
-            Some(tasks) => Ok(tasks.iter().map(|(id, status)| (TaskId::unchecked(*id), *status)).collect()),
+            Some(tasks) => Ok(tasks.iter().map(|(id, status)| (TaskId::unchecked(id), *status)).collect()),
             None => Err(Unreachable {
                 since: Timestamp(0),
                 code: String::new(),

@@ -3,7 +3,7 @@
 //! ```text
 //!   stop-first   Landing ─> StoppingFresh ─> AwaitingPorts ─> StartingOld ─> AwaitingOld ─> HoldingOld ─> Removing ─> Returned
 //!   start-first  Landing ─> StartingOld ─> AwaitingOld ─> HoldingOld ─> StoppingFresh ─> Removing ─> Returned
-//!   in place     Landing ─> UpdatingBack ─> StartingOld ─> AwaitingOld ─> HoldingOld ─> Returned
+//!   in place     Landing ─> Updating ─> StartingOld ─> AwaitingOld ─> HoldingOld ─> Returned
 //! ```
 //!
 //! The old container was stopped, not removed, so the way back needs no pull, no registry, no content of
@@ -30,7 +30,7 @@ pub(super) enum Back {
     /// What it had begun on its way forward is being finished.
     Landing,
     /// What was changed of a task that runs is changed back.
-    UpdatingBack,
+    Updating,
     StoppingFresh,
     /// Another slot's fresh task still holds the port that the old task needs.
     AwaitingPorts,
@@ -72,7 +72,7 @@ impl Converger {
             return self.returned(now, slot, step);
         };
         let update = Arc::new(update.reversed());
-        run.stage = Stage::Back(Back::UpdatingBack);
+        run.stage = Stage::Back(Back::Updating);
         run.in_flight = 1;
         let node = run.work.node;
         self.issue(node, What::UpdateTask { task, update }, Reason::RolledBack, Purpose::Slot(slot), step);
@@ -186,7 +186,7 @@ impl Converger {
             return self.fail_back(now, slot, failure, step);
         }
         match back {
-            Back::UpdatingBack => self.updated_back(now, slot, step),
+            Back::Updating => self.updated_back(now, slot, step),
             Back::StoppingFresh => self.fresh_gone(now, slot, step),
             Back::StartingOld => {
                 self.slots[slot].stage = Stage::Back(Back::AwaitingOld);
