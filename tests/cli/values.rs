@@ -137,7 +137,7 @@ fn no_value_is_in_what_is_told_logged_or_written_of_a_run() {
         "services shop",
         "events --since 24h",
         "rollback --dry-run shop",
-        "rollback --dry-run shop@1",
+        "rollback --dry-run --to 1 shop",
         "undo --dry-run shop",
         "diff shop@1 shop@2",
         "diff shop@1",

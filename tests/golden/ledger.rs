@@ -67,7 +67,8 @@ fn what_is_in_the_ledger() {
         out.insert(format!("{name}\n{}{:#}\n", labels.concat(), mask::value(without_ids(data))));
     }
     let out: String = out.into_iter().collect();
-    let wanted = ["heals", "lease", "nodes", "operations", "outcomes", "releases", "settings"];
+    let wanted =
+        ["chunks", "contents", "heals", "lease", "nodes", "operations", "outcomes", "releases", "settings"];
     assert_eq!(kinds.iter().collect::<Vec<_>>(), wanted, "a record of each kind");
     golden::hold("records.txt", &out);
 }

@@ -61,6 +61,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["docker"],
+        "limit_below_use",
+        "a memory limit below what a task uses",
+        "The kernel would end the task under its new limit. When the plan was made, it used less.",
+        "Run the command again: such a task is replaced.",
+        "stackctl deploy -c docker-compose.yml shop",
+    ),
+    row(
+        &["docker"],
         "bad_command",
         "a command that cannot be run",
         "The image has no such program, or it may not be executed.",

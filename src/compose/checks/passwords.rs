@@ -40,6 +40,9 @@ const VALUES: [&[&str]; 7] = [
     &["logging", "options"],
     &["deploy", "labels"],
 ];
+/// Where others of a stack's parts have them.
+const VALUES_OF_STACKS: [(&str, &str); 4] =
+    [("networks", "driver_opts"), ("volumes", "driver_opts"), ("configs", "content"), ("secrets", "content")];
 /// Values that switch something.
 const SWITCHES: [&str; 10] = ["true", "false", "yes", "no", "on", "off", "0", "1", "none", "null"];
 
@@ -56,6 +59,16 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
         // Excerpts have lines around the one that they are about.
         for path in VALUES {
             scene.under(service, path).into_iter().for_each(|node| hide(scene, node));
+        }
+        for (part, key) in VALUES_OF_STACKS {
+            let all = scene.root.as_map().and_then(|top| top.get(part)?.as_map());
+            for one in all.into_iter().flat_map(|all| &all.entries) {
+                one.value
+                    .as_map()
+                    .and_then(|map| map.get(key))
+                    .into_iter()
+                    .for_each(|node| hide(scene, node));
+            }
         }
     }
     found.into_iter().for_each(|entry| tell(scene, service, entry));
