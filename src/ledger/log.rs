@@ -69,6 +69,12 @@ impl Log {
         self.registers.keys().map(|(_, place)| place.seq).max().unwrap_or(0)
     }
 
+    /// Whether managers that do not answer may have decided what is not seen to be decided.
+    #[must_use]
+    pub fn may_go_on(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
     /// # Errors
     ///
     /// Only a newer program may write into this stream.
