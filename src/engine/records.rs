@@ -63,6 +63,21 @@ pub async fn remembered<R: ReadRegisters>(
     Ok(Remembered { history, releases, outcomes })
 }
 
+/// The same for a writer: releases that managers which do not answer may have decided are decided first.
+pub async fn remembered_to_write<W: WriteRegisters>(
+    ledger: &Ledger<W>,
+    stack: &StackName,
+) -> Result<Remembered, LedgerError> {
+    let seen = remembered(ledger, stack).await?;
+    if !seen.releases.may_go_on() && !seen.outcomes.may_go_on() {
+        return Ok(seen);
+    }
+    for stream in [releases(stack), outcomes(stack)] {
+        ledger.read_to_write(&stream).await?;
+    }
+    remembered(ledger, stack).await
+}
+
 impl Remembered {
     /// Whether a deploy of this that has nothing to do is no new release: it is what was deployed last, and
     /// successfully.

@@ -49,9 +49,9 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{sleep, timeout};
 
 use super::LedgerError;
-use super::log::Log;
+use super::log::{Log, Reach};
 use super::payload::Value;
-use super::register::{Content, Found, Place, ReadRegisters, Silent, Stream, WriteRegisters};
+use super::register::{Content, Place, ReadRegisters, Silent, Stream, WriteRegisters};
 use crate::model::StackName;
 
 /// How long things may take.
@@ -111,7 +111,7 @@ impl<R: ReadRegisters> Ledger<R> {
     /// What is decided, and what is not. Changes nothing.
     pub async fn read(&self, stream: &Stream) -> Result<Log, LedgerError> {
         let answers = self.ask_all(|manager| self.registers.list(manager, stream)).await?;
-        let log = Log::of(stream, answers, self.majority())?;
+        let log = Log::of(stream, answers, self.registers.managers())?;
         self.check_managers(stream, &log)?;
         Ok(log)
     }
@@ -204,29 +204,38 @@ impl<R: ReadRegisters> Ledger<R> {
 }
 
 impl<R: WriteRegisters> Ledger<R> {
-    /// What is decided, for a writer that goes on from there.
+    /// What is decided, for a writer that goes on from there. What managers that do not answer may have decided is decided
+    /// first.
     ///
     /// # Errors
     ///
     /// As [`Self::read`]; or only a newer program may write there.
     pub async fn read_to_write(&self, stream: &Stream) -> Result<Log, LedgerError> {
-        let log = self.read(stream).await?;
-        log.check_write(stream)?;
-        Ok(log)
+        loop {
+            let log = self.read(stream).await?;
+            log.check_write(stream)?;
+            if log.kept.is_empty() {
+                return Ok(log);
+            }
+            for (seq, text) in &log.kept {
+                self.decide(stream, *seq, text.clone()).await?;
+            }
+        }
     }
 
     /// Puts a value into a place unless another is there. Asked again with the same value, it wins again.
     ///
     /// The caller has looked at the stream with [`Self::read_to_write`], or holds the lock under which that was done.
     pub async fn append(&self, stream: &Stream, seq: u64, value: &Value) -> Result<Appended, LedgerError> {
-        let limit = self.limits.append;
-        let rounds = self.rounds(stream, seq, value.pack());
-        let decided = match timeout(limit, rounds).await {
-            Ok(decided) => decided?,
-            Err(_) => return Err(self.late(stream, seq)),
-        };
+        let decided = self.decide(stream, seq, value.pack()).await?;
         let decided = Value::unpack(&decided).map_err(|why| why.at(stream, seq))?;
         Ok(if decided.id == value.id { Appended::Won } else { Appended::Lost(decided) })
+    }
+
+    /// What a place holds in the end: this, unless another value is there.
+    async fn decide(&self, stream: &Stream, seq: u64, ours: String) -> Result<String, LedgerError> {
+        let rounds = self.rounds(stream, seq, ours);
+        timeout(self.limits.append, rounds).await.unwrap_or_else(|_| Err(self.late(stream, seq)))
     }
 
     /// Settles every incomplete place, so that all of the stream is decided.
@@ -237,7 +246,8 @@ impl<R: WriteRegisters> Ledger<R> {
         mut nothing: impl FnMut() -> Value,
     ) -> Result<(), LedgerError> {
         for seq in &log.undecided {
-            self.append(stream, *seq, &nothing()).await?;
+            let ours = log.kept.get(seq).cloned().unwrap_or_else(|| nothing().pack());
+            self.decide(stream, *seq, ours).await?;
         }
         Ok(())
     }
@@ -413,22 +423,29 @@ impl<R: WriteRegisters> Ledger<R> {
             let create = self.registers.create(manager, stream, place, &content);
             self.asked(manager, create)
         });
-        let ends = (0..all).map(|manager| async move {
-            let listed = self.registers.list(manager, stream).await;
-            (manager, listed.ok().map(|all| End::of(all, value)))
-        });
-        let (held, ends) =
+        let ends =
+            (0..all).map(|manager| async move { (manager, self.registers.list(manager, stream).await.ok()) });
+        let (held, mut ends) =
             tokio::join!(some(others, majority - 1, self.limits.grace), some(ends, majority, Duration::ZERO));
+        let names = self.registers.managers();
+        let limit = place.seq.saturating_add(stream.kind.kept());
+        if ends.len() < all && Reach::of(&ends, names).end() > limit {
+            // One that was not waited for may show that nothing is decided there.
+            ends = self.ask_all(|manager| self.registers.list(manager, stream)).await.unwrap_or(ends);
+        }
         if ends.len() < majority {
             return Ok(0);
         }
-        if ends.values().any(|end| end.seq > place.seq.saturating_add(stream.kind.kept())) {
+        let reach = Reach::of(&ends, names);
+        reach.check(stream)?;
+        if reach.end() > limit {
             return Err(LedgerError::Overtaken { stream: stream.to_string() });
         }
         // Since it was read, others may have changed the managers twice.
-        let others = ends.values().filter_map(|end| end.newest_other.as_ref());
-        if let Some((_, text)) = others.max_by_key(|(place, _)| *place) {
-            self.check_managers_of(stream, text)?;
+        let found = ends.into_values().flatten().filter(|found| found.place.seq <= limit);
+        let values = found.filter_map(|found| Some((found.place, found.content?)));
+        if let Some((_, text)) = values.filter(|(_, text)| text != value).max() {
+            self.check_managers_of(stream, &text)?;
         }
         Ok(1 + held.values().filter(|held| held.as_deref() == Some(value)).count())
     }
@@ -441,22 +458,6 @@ impl<R: WriteRegisters> Ledger<R> {
             seconds: self.limits.append.as_secs(),
             silent: if silent.is_empty() { silent } else { format!(": {silent}") },
         }
-    }
-}
-
-/// How far a stream has come on a manager.
-struct End {
-    /// The last place.
-    seq: u64,
-    /// The newest value that another writer has brought.
-    newest_other: Option<(Place, String)>,
-}
-
-impl End {
-    fn of(all: Vec<Found>, ours: &str) -> Self {
-        let seq = all.iter().map(|found| found.place.seq).max().unwrap_or(0);
-        let values = all.into_iter().filter_map(|found| Some((found.place, found.content?)));
-        Self { seq, newest_other: values.filter(|(_, text)| text != ours).max() }
     }
 }
 
@@ -489,7 +490,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::ledger::register::Kind;
+    use crate::ledger::register::{Found, Kind};
     use crate::model::{Format, Timestamp};
 
     /// Registers of three managers, as clients see them whose inventories may name some of them only.
@@ -505,6 +506,14 @@ mod tests {
         fn new(names: &[&str]) -> Self {
             let names = names.iter().map(|name| (*name).to_owned()).collect();
             Self { names, all: Arc::default(), cut: Vec::new() }
+        }
+
+        /// One manager has a place to which no stream comes.
+        fn alone_with(content: Content, name: &str) -> Self {
+            let all = Self::new(&OLD);
+            let place = Place { seq: u64::MAX - 7, round: 0 };
+            all.all.lock().unwrap().insert((name.to_owned(), place), content);
+            all
         }
 
         fn with(&self, names: &[&str], cut: &[&'static str]) -> Ledger<Self> {
@@ -612,6 +621,54 @@ mod tests {
         assert_eq!(log.entries[&1].value.id, "a");
         assert_eq!(new.append(&lease(), 2, &value("c", &NEW)).await, Ok(Appended::Won));
         assert_eq!(all.with(&OLD, &[]).read(&lease()).await.unwrap().entries[&2].value.id, "c");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_far_ahead_on_one_manager_stops_no_writer() {
+        for content in [None, Some(value("x", &OLD).pack())] {
+            let all = Seen::new(&OLD);
+            let ledger = all.with(&OLD, &[]);
+            assert_eq!(ledger.append(&lease(), 1, &value("1", &OLD)).await, Ok(Appended::Won));
+            for seq in [900, u64::MAX - 7] {
+                let place = Place { seq, round: 0 };
+                all.all.lock().unwrap().insert(("3".into(), place), content.clone());
+            }
+            for seq in 2..=9 {
+                let ours = value(&seq.to_string(), &OLD);
+                assert_eq!(ledger.append(&lease(), seq, &ours).await, Ok(Appended::Won), "{seq}");
+                assert_eq!(ledger.read(&lease()).await.unwrap().next(), seq + 1);
+            }
+        }
+        // A manager that is the only one: what no client can have written is named.
+        let all = Seen::alone_with(None, "3");
+        let only = all.with(&["3"], &[]);
+        assert_eq!(only.append(&lease(), 1, &value("a", &["3"])).await, Ok(Appended::Won));
+        let all = Seen::alone_with(Some(value("x", &["3"]).pack()), "3");
+        let error = all.with(&["3"], &[]).append(&lease(), 1, &value("a", &["3"])).await.unwrap_err();
+        assert!(matches!(error, LedgerError::FarPlace { .. }), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_two_decided_of_whom_one_is_left_is_shown_to_the_third() {
+        for last in [2, 40] {
+            let all = Seen::new(&OLD);
+            assert_eq!(all.with(&OLD, &[]).append(&lease(), 1, &value("1", &OLD)).await, Ok(Appended::Won));
+            let new = all.with(&NEW, &[]);
+            for seq in 2..=last {
+                let ours = value(&seq.to_string(), &NEW);
+                assert_eq!(new.append(&lease(), seq, &ours).await, Ok(Appended::Won));
+                new.trim(&lease(), &new.read(&lease()).await.unwrap()).await;
+            }
+            let left = all.with(&OLD, &["3"]);
+            let log = left.read(&lease()).await.unwrap();
+            assert!(log.undecided.contains(&last) && log.next() == last + 1, "{log:?}");
+            let log = left.read_to_write(&lease()).await.unwrap();
+            let newest = log.last().map(|(seq, entry)| (seq, entry.value.id.clone()));
+            assert_eq!(newest, Some((last, last.to_string())));
+            assert!(log.undecided.is_empty(), "{log:?}");
+            let next = value("next", &OLD);
+            assert_eq!(left.append(&lease(), last + 1, &next).await, Ok(Appended::Won));
+        }
     }
 
     #[tokio::test(start_paused = true)]

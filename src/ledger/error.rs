@@ -42,6 +42,23 @@ pub enum LedgerError {
     #[error("ledger: {stream} advanced while this process was paused")]
     #[diagnostic(code(stackctl::ledger::overtaken), help("run the command again"))]
     Overtaken { stream: String },
+    /// A manager shows a place that no program of ours has written.
+    #[error(
+        "ledger: {stream} has number {seq} on {managers}, which no stackctl wrote: no stream has so many records"
+    )]
+    #[diagnostic(
+        code(stackctl::ledger::far_place),
+        help(
+            "nothing was changed; the records of {managers} are damaged: remove that one there, or bring them back from a \
+             backup (`stackctl help ledger`)"
+        )
+    )]
+    FarPlace {
+        stream: String,
+        seq: u64,
+        /// Who shows it.
+        managers: String,
+    },
     /// The record was written under a manager set that differs too much.
     #[error("ledger: {stream} was written by {then}, and the inventory's managers are {now}")]
     #[diagnostic(
@@ -155,6 +172,7 @@ impl LedgerError {
         match self {
             Self::NoMajority { .. } | Self::Late { .. } => true,
             Self::Overtaken { .. }
+            | Self::FarPlace { .. }
             | Self::ManagersChanged { .. }
             | Self::ManagersDiffer { .. }
             | Self::Undecided { .. }

@@ -17,6 +17,9 @@ pub struct Log {
     pub undecided: BTreeSet<u64>,
     /// Managers that answered.
     pub answered: BTreeSet<usize>,
+    /// Values of undecided places that may be decided by managers which do not answer here: who settles such a place
+    /// proposes that value, and no other.
+    pub(super) kept: BTreeMap<u64, String>,
     /// Every register seen, by manager.
     pub(super) registers: BTreeMap<(usize, Place), Option<String>>,
 }
@@ -66,6 +69,12 @@ impl Log {
         self.registers.keys().map(|(_, place)| place.seq).max().unwrap_or(0)
     }
 
+    /// Whether managers that do not answer may have decided what is not seen to be decided.
+    #[must_use]
+    pub fn may_go_on(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
     /// # Errors
     ///
     /// Only a newer program may write into this stream.
@@ -76,13 +85,16 @@ impl Log {
         Ok(())
     }
 
-    /// Reads what managers hold. A value is decided if a majority of all managers holds it in one round: the same text, to
-    /// the letter. Writers with two sets of managers have two arbiters, and one round may hold two values then.
+    /// Reads what managers hold; these are the names of all of them. A value is decided if a majority of them holds it in one
+    /// round: the same text, to the letter. Writers with two sets of managers have two arbiters, and one round may hold two
+    /// values then.
     pub(super) fn of(
         stream: &Stream,
         answers: BTreeMap<usize, Vec<Found>>,
-        majority: usize,
+        names: &[String],
     ) -> Result<Self, LedgerError> {
+        let reach = Reach::of(&answers, names);
+        reach.check(stream)?;
         let mut log = Self { answered: answers.keys().copied().collect(), ..Self::default() };
         let mut holders: BTreeMap<(Place, String), Vec<(usize, Timestamp)>> = BTreeMap::new();
         for (manager, found) in answers {
@@ -95,36 +107,129 @@ impl Log {
                 log.registers.insert((manager, register.place), register.content);
             }
         }
-        holders.retain(|_, copies| copies.len() >= majority);
-        let end = holders.keys().map(|(place, _)| place.seq).max();
-        for ((Place { seq, round }, text), copies) in holders {
-            let value = Value::unpack(&text).map_err(|why| why.at(stream, seq))?;
-            log.undecided.remove(&seq);
-            log.entries.insert(seq, Entry { value, text, round, copies });
+        let majority = names.len() / 2 + 1;
+        for ((place @ Place { seq, round }, text), copies) in holders {
+            if copies.len() >= majority {
+                let value = Value::unpack(&text).map_err(|why| why.at(stream, seq))?;
+                log.undecided.remove(&seq);
+                log.entries.insert(seq, Entry { value, text, round, copies });
+            } else if reach.is_to_be_kept(stream, place, &text, copies.len()) {
+                log.kept.insert(seq, text);
+            }
         }
-        log.keep_plausible(stream, end);
+        log.keep_plausible(stream, &reach);
         Ok(log)
     }
 
-    /// What lies far from the last decided place is not believed.
+    /// What lies far from the last place that is decided, or may be, is not believed.
     ///
     /// - Behind: it is not needed any more, and is trimmed with the rest. A late request may have filled a place again after
     ///   it was trimmed.
     /// - Ahead: a writer takes the place after the last one, and settles what is open before it. A register further ahead was
     ///   made by no writer of ours, and would have all that is decided look as if it were trimmed.
     ///
-    /// Where nothing is decided, all of it may be what was, on managers that lost the rest.
-    fn keep_plausible(&mut self, stream: &Stream, decided: Option<u64>) {
+    /// What is decided stays to be read until what may be decided far ahead of it is settled.
+    fn keep_plausible(&mut self, stream: &Stream, reach: &Reach<'_>) {
         let kept = stream.kind.kept();
-        if let Some(decided) = decided {
-            let ahead = decided.saturating_add(kept);
-            self.registers.retain(|(_, place), _| place.seq <= ahead);
-            self.undecided.retain(|seq| *seq <= ahead);
-        }
-        let end = decided.unwrap_or_else(|| self.end());
-        self.undecided.retain(|seq| seq.saturating_add(kept) >= end);
-        self.entries.retain(|seq, _| seq.saturating_add(kept) >= end);
+        let end = reach.end();
+        let ahead = end.saturating_add(kept);
+        self.registers.retain(|(_, place), _| place.seq <= ahead);
+        self.undecided.retain(|seq| *seq <= ahead && seq.saturating_add(kept) >= end);
+        let decided = reach.decided.unwrap_or(end);
+        self.entries.retain(|seq, _| seq.saturating_add(kept) >= decided);
+        let (entries, undecided) = (&self.entries, &self.undecided);
+        self.kept.retain(|seq, _| undecided.contains(seq) && !entries.contains_key(seq));
     }
+}
+
+/// How far a stream has come. The one rule by which readers and writers judge a place that lies far ahead.
+#[derive(Debug)]
+pub(super) struct Reach<'a> {
+    names: &'a [String],
+    answered: BTreeSet<usize>,
+    /// The last place that is decided.
+    pub decided: Option<u64>,
+    /// The last one behind it that may be: managers that do not answer here may hold what is missing from a majority. Where
+    /// nothing is decided, the last one with a value: all may be what was, on managers that lost the rest.
+    pub possible: Option<u64>,
+    /// Who shows the last of these.
+    shown_by: Vec<usize>,
+}
+
+/// More places than any stream comes to. Names of registers are sorted as long as they have ten digits.
+const PLACE_MAX: u64 = 9_999_999_999;
+
+impl<'a> Reach<'a> {
+    pub fn of(answers: &BTreeMap<usize, Vec<Found>>, names: &'a [String]) -> Self {
+        let mut holders: BTreeMap<(Place, &str), Vec<usize>> = BTreeMap::new();
+        for (manager, found) in answers {
+            let values = found.iter().filter_map(|found| Some((found.place, found.content.as_deref()?)));
+            for value in values {
+                holders.entry(value).or_default().push(*manager);
+            }
+        }
+        let answered = answers.keys().copied().collect();
+        let mut reach = Self { names, answered, decided: None, possible: None, shown_by: Vec::new() };
+        let majority = names.len() / 2 + 1;
+        let decided = holders.iter().rev().find(|(_, managers)| managers.len() >= majority);
+        reach.decided = decided.map(|((place, _), _)| place.seq);
+        let may_be = |((place, text), managers): &(&(Place, &str), &Vec<usize>)| match reach.decided {
+            None => true,
+            Some(decided) => place.seq > decided && reach.may_be_decided(text, managers.len()),
+        };
+        let possible = holders.iter().rev().find(may_be);
+        let shown_by = possible.or(decided).map(|(_, managers)| managers.clone()).unwrap_or_default();
+        reach.possible = possible.map(|((place, _), _)| place.seq);
+        reach.shown_by = shown_by;
+        reach
+    }
+
+    /// The last place that is decided or may be; 0 if there is none.
+    pub fn end(&self) -> u64 {
+        self.possible.or(self.decided).unwrap_or(0)
+    }
+
+    /// # Errors
+    ///
+    /// A manager shows a place to which no stream comes.
+    pub fn check(&self, stream: &Stream) -> Result<(), LedgerError> {
+        let seq = self.end();
+        if seq <= PLACE_MAX {
+            return Ok(());
+        }
+        let managers: Vec<&str> =
+            self.shown_by.iter().filter_map(|manager| Some(self.names.get(*manager)?.as_str())).collect();
+        Err(LedgerError::FarPlace { stream: stream.to_string(), seq, managers: managers.join(", ") })
+    }
+
+    /// Whether a majority may hold a value of which so many of those that answer have a copy: of our managers, or of those
+    /// under which it was written.
+    fn may_be_decided(&self, text: &str, held: usize) -> bool {
+        let silent = self.names.len() - self.answered.len();
+        if held + silent > self.names.len() / 2 {
+            return true;
+        }
+        let Ok(Value { managers, .. }) = Value::unpack(text) else { return false };
+        let answers =
+            |name: &String| self.answered.iter().any(|manager| self.names.get(*manager) == Some(name));
+        let unseen = managers.iter().filter(|name| !answers(name)).count();
+        !managers.is_empty() && held + unseen > managers.len() / 2
+    }
+
+    /// Whether a value that is not seen to be decided is not to be given way to another one: it lies so far ahead of what is
+    /// decided that other managers must have gone on from there, or it was written under another set of managers, of which
+    /// not all can be asked.
+    fn is_to_be_kept(&self, stream: &Stream, place: Place, text: &str, held: usize) -> bool {
+        let decided = self.decided.unwrap_or(0);
+        let is_far = place.seq > decided.saturating_add(stream.kind.kept());
+        let is_of_others =
+            || Value::unpack(text).is_ok_and(|value| !is_same_set(&value.managers, self.names));
+        place.seq > decided && self.may_be_decided(text, held) && (is_far || is_of_others())
+    }
+}
+
+fn is_same_set(left: &[String], right: &[String]) -> bool {
+    left.iter().collect::<BTreeSet<_>>() == right.iter().collect::<BTreeSet<_>>()
 }
 
 #[cfg(test)]
@@ -143,7 +248,20 @@ mod tests {
 
     fn read(answers: [Vec<Found>; 3]) -> Log {
         let stream = Stream::new(crate::ledger::Kind::Lease, "shop");
-        Log::of(&stream, answers.into_iter().enumerate().collect(), 2).unwrap()
+        Log::of(&stream, answers.into_iter().enumerate().collect(), &names()).unwrap()
+    }
+
+    fn names() -> Vec<String> {
+        ["1", "2", "3"].map(str::to_owned).into()
+    }
+
+    fn read_some(answers: &[(usize, Vec<Found>)]) -> Result<Log, LedgerError> {
+        let stream = Stream::new(crate::ledger::Kind::Lease, "shop");
+        Log::of(&stream, answers.iter().cloned().collect(), &names())
+    }
+
+    fn numbers(places: impl IntoIterator<Item = u64>) -> Vec<u64> {
+        places.into_iter().collect()
     }
 
     #[test]
@@ -169,6 +287,41 @@ mod tests {
         // Where a majority has lost all of it, one that has it still is believed.
         let log = read([vec![], vec![], vec![found(40, 0, "a")]]);
         assert_eq!((log.next(), log.undecided.iter().copied().collect::<Vec<u64>>()), (41, vec![40]));
+    }
+
+    #[test]
+    fn what_managers_that_are_silent_may_have_decided_is_open_and_not_dropped() {
+        let places = |from: u64, to: u64| (from..=to).map(|seq| found(seq, 0, "a")).collect::<Vec<Found>>();
+        // One was away while the other two went on, and is back; one of these is away now.
+        let log = read_some(&[(1, places(1, 3)), (2, places(14, 20))]).unwrap();
+        assert_eq!(numbers(log.entries.into_keys()), [] as [u64; 0]);
+        let log = read_some(&[(1, places(1, 3)), (2, [places(1, 3), places(14, 20)].concat())]).unwrap();
+        assert_eq!(numbers(log.entries.keys().copied()), [1, 2, 3], "what is decided can be read");
+        assert_eq!(numbers(log.undecided.iter().copied()), numbers(14..=20));
+        assert_eq!(numbers(log.kept.keys().copied()), numbers(14..=20));
+        assert_eq!(log.next(), 21);
+        // Where all answer, one alone has decided nothing.
+        let all = [(0, places(1, 3)), (1, places(1, 3)), (2, [places(1, 3), places(14, 20)].concat())];
+        assert_eq!(read_some(&all).unwrap().next(), 4);
+    }
+
+    #[test]
+    fn a_place_to_which_no_stream_comes_is_named_and_one_without_a_value_is_not_there() {
+        let lie = |content: Option<String>| Found { content, ..found(u64::MAX - 7, 0, "x") };
+        let text = found(1, 0, "x").content;
+        for others in [vec![], vec![found(1, 0, "a")]] {
+            let shows = |content| [others.clone(), vec![lie(content)]].concat();
+            let log = read_some(&[(0, others.clone()), (2, shows(None))]).unwrap();
+            assert!(log.next() <= 2 && log.undecided.is_empty(), "{log:?}");
+            let error = read_some(&[(0, others.clone()), (2, shows(text.clone()))]).unwrap_err();
+            assert!(matches!(&error, LedgerError::FarPlace { managers, .. } if managers == "3"), "{error}");
+        }
+        // A manager that is the only one.
+        let stream = Stream::new(crate::ledger::Kind::Lease, "shop");
+        let alone = |found| Log::of(&stream, [(0, found)].into(), &["1".to_owned()]);
+        assert_eq!(alone(vec![found(1, 0, "a"), lie(None)]).unwrap().next(), 2);
+        let error = alone(vec![found(1, 0, "a"), lie(text.clone())]).unwrap_err();
+        assert!(matches!(&error, LedgerError::FarPlace { managers, .. } if managers == "1"), "{error}");
     }
 
     #[test]

@@ -36,12 +36,12 @@ pub enum Event<P> {
         /// How long it may take.
         seconds: i64,
     },
-    /// The stack runs, and the ledger remembers no lock of it: a holder that it may have forgotten stops within so many
-    /// seconds, before anything is begun.
+    /// The stack runs, and the ledger remembers no lock of it: a holder that it may have forgotten has stopped, and what it
+    /// began is over, within so many seconds. Nothing is begun before.
     WaitingForForgotten {
         /// The stack.
         stack: StackName,
-        /// How long it takes.
+        /// How long it may take.
         seconds: i64,
     },
     /// Another process has applied the same in the meantime.

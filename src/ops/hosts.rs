@@ -13,7 +13,7 @@ use super::release::{Draft, Driver, Entry, Lock as _, Prepared, Pulls, Remembers
 use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
 use crate::engine::node_records::{Beginning, marks_key};
 use crate::engine::plan::{LastSeen, ask_memory, remember_lost};
-use crate::engine::records::{self, Contents, Remembered, remembered};
+use crate::engine::records::{self, Contents, Remembered, remembered_to_write};
 use crate::engine::{
     Clock, ClusterReader, Journal, Lease, Me, Reading, Request, RunContext, RunOptions, Store, Validity,
     Writing, node_records, run,
@@ -185,7 +185,7 @@ impl<'a> Hosts<'a> {
         };
         let (looked, tended) = tokio::join!(look(&self.writing, stack), tended);
         let looked = looked.and_then(|looked| tended.map(|_| looked));
-        let (done, remembered) = tokio::join!(meanwhile, remembered(&self.writing, stack));
+        let (done, remembered) = tokio::join!(meanwhile, remembered_to_write(&self.writing, stack));
         let record = looked.and_then(|(log, state)| {
             let has_begun_stops = state.stops().next().is_some();
             // A holder that is killed writes nothing any more: the number that is free now stays free, and yet
@@ -455,12 +455,17 @@ impl Driver for Hosts<'_> {
         self.wait_for_stops(stack, lock, progress).await;
     }
 
-    async fn outlast_forgotten(&self, plan: &Planned, progress: &impl Progress<Planned>) {
-        self.wait_for_a_forgotten_holder(plan, progress).await;
+    async fn outlast_forgotten(
+        &self,
+        plan: &Planned,
+        lock: &Held,
+        progress: &impl Progress<Planned>,
+    ) -> bool {
+        self.wait_for_a_forgotten_holder(plan, lock, progress).await
     }
 
     async fn read(&self, stack: &StackName) -> Result<HostsRecord, Error> {
-        let remembered = remembered(self.reading, stack).await?;
+        let remembered = remembered_to_write(&self.writing, stack).await?;
         // They were waited for when the lock was taken.
         Ok(HostsRecord { remembered, has_begun_stops: false })
     }

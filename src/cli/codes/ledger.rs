@@ -37,6 +37,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["ledger"],
+        "far_place",
+        "a record with a number that no stream comes to",
+        "A manager shows a record far beyond any number that is in use. No stackctl wrote it: the manager's records are damaged.",
+        "Remove that record on the named manager, or bring its records back from a backup.",
+        "stackctl doctor",
+    ),
+    row(
+        &["ledger"],
         "managers_changed",
         "the managers are not those that wrote the records",
         "Each record names the managers it was written under. The inventory differs from them by more than one manager, and its majority may not have the newest records.",

@@ -246,8 +246,8 @@ impl Progress<Planned> for Screen<'_> {
                 self.waiting_for_stops(&stack, &tasks, seconds);
             }
             Event::WaitingForForgotten { stack, seconds } => self.ui.say(&format!(
-                "Stack {stack} runs, and the ledger knows of no lock on it. It may have forgotten one, whose holder notices \
-                 within {seconds} s: waiting for that."
+                "Stack {stack} runs, and the ledger knows of no lock on it. It may have forgotten one: waiting {seconds} s at \
+                 most for the end of what its holder began."
             )),
             Event::AlreadyApplied { .. } => self.ui.say("Another deploy has already applied this."),
             Event::PlanChanged { .. } => {

@@ -171,8 +171,16 @@ pub trait Driver {
         _progress: &impl Progress<Self::Plan>,
     ) {
     }
-    /// Waits for a holder of the lock that the ledger may have forgotten, if it finds no trace of any and the stack runs.
-    async fn outlast_forgotten(&self, _plan: &Self::Plan, _progress: &impl Progress<Self::Plan>) {}
+    /// Waits for a holder of the lock that the ledger may have forgotten, and for what it began, if there is no trace of any
+    /// and the stack runs. Whether it has waited: the plan is of before then.
+    async fn outlast_forgotten(
+        &self,
+        _plan: &Self::Plan,
+        _lock: &Self::Lock,
+        _progress: &impl Progress<Self::Plan>,
+    ) -> bool {
+        false
+    }
     /// Reads what the ledger remembers of a stack.
     async fn read(&self, stack: &StackName) -> Result<Self::Record, Error>;
     /// Looks at the hosts, resolves images, and plans. Writes nothing.

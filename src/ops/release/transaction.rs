@@ -116,9 +116,15 @@ where
     ) -> Result<Done<D::Plan>, I::Error> {
         self.driver.outlast_stops(stack, &lock, self.progress).await;
         let checked = match proposal {
-            Some(proposal) if lock.epoch() == proposal.free => Ok(Checked::Go(proposal)),
-            Some(proposal) => self.check_again(proposal).await,
-            None => self.propose(stack).await,
+            Some(proposal) => {
+                let has_waited = self.driver.outlast_forgotten(&proposal.plan, &lock, self.progress).await;
+                if lock.epoch() == proposal.free && !has_waited {
+                    Ok(Checked::Go(proposal))
+                } else {
+                    self.check_again(proposal).await
+                }
+            }
+            None => self.propose(stack, &lock).await,
         };
         let done = match checked {
             Ok(Checked::Go(proposal)) => self.go(proposal, &lock).await,
@@ -141,13 +147,16 @@ where
     }
 
     /// A plan made under the lock.
-    async fn propose(&mut self, stack: &StackName) -> Result<Checked<Proposed<D>>, I::Error> {
+    async fn propose(&mut self, stack: &StackName, lock: &D::Lock) -> Result<Checked<Proposed<D>>, I::Error> {
         let record = self.driver.read(stack).await?;
         let Some(Wanted { spec, options, resolve, entry }) = self.intent.wanted(record.history()).await?
         else {
             return Ok(Checked::NotWanted);
         };
-        let plan = Arc::new(self.driver.plan(spec, options, resolve).await);
+        let mut plan = Arc::new(self.driver.plan(spec, options, resolve).await);
+        if self.driver.outlast_forgotten(&plan, lock, self.progress).await {
+            plan = Arc::new(self.driver.plan_again(&plan, None).await);
+        }
         refuse_problems(self.driver, &plan, self.progress)?;
         let proposal = Proposal { plan, record, free: 0, entry };
         if is_idle::<D>(&proposal) {
@@ -216,7 +225,6 @@ where
         if !lock.is_valid() {
             return Err(Error::LockLost { stack: plan.stack().clone() }.into());
         }
-        self.driver.outlast_forgotten(&plan, self.progress).await;
         let started = self.driver.begin(&plan, &record, entry).await?;
         let (stack, release) = (plan.stack().clone(), started.number);
         self.say(Event::Began(Began {

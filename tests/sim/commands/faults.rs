@@ -59,7 +59,6 @@ impl Profile {
         }
         let is_direct = switches::CONNECTIONS_END && !luck.once_in(3);
         let has_cuts = !luck.once_in(3);
-        // Where managers forget who holds the lock, they forget what is under way, too.
         let forgets = !has_cuts && luck.once_in(2);
         // Behind a jump host a lock that runs out does not cover what its holder has sent.
         let runs_out = is_direct || !has_cuts;
@@ -70,7 +69,7 @@ impl Profile {
             trouble: Trouble { lost_reply_in: *luck.pick(&[0, 0, 30, 8]), slow_in },
             is_direct,
             cuts,
-            deaf: !forgets && luck.once_in(2),
+            deaf: luck.once_in(2),
             kills: runs_out && luck.once_in(2),
             freezes: runs_out && luck.once_in(3),
             forgets,
