@@ -178,6 +178,10 @@ fn leaves(service: &ServiceName, volumes: usize) -> String {
 const OLD_STOP_GRACE: &str = "the new stop_grace_period holds whenever stackctl stops a task; `docker stop`, and an engine that shuts \
      down, keep the old one until the task is replaced";
 
+fn silent(node: &NodeName, why: &str) -> String {
+    format!("node {node} is silent ({why}) and set to drain: planned without it; what runs there is unknown")
+}
+
 fn same_image(service: &ServiceName, was: &str, is: &str) -> String {
     format!("{service}: {is} is the same image as {was}, so its tasks stay")
 }
@@ -238,12 +242,7 @@ impl fmt::Display for Note {
                 write!(f, "{service}: {tasks} {moves} to be replaced start-first: {why}")
             }
             Self::NodeLeftOut { service, node, why } => write!(f, "{service} leaves out node {node}: {why}"),
-            Self::SilentNodeIgnored { node, why } => {
-                write!(
-                    f,
-                    "node {node} is silent ({why}) and set to drain: planned without it; what runs there is unknown"
-                )
-            }
+            Self::SilentNodeIgnored { node, why } => f.write_str(&silent(node, why)),
             Self::NodeMissing { node } => f.write_str(&missing(node)),
             Self::NodeRenamed { old, new } => f.write_str(&renamed(old, new)),
             Self::NodeLost { node, why } => {

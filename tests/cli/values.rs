@@ -142,7 +142,7 @@ fn no_value_is_in_what_is_told_logged_or_written_of_a_run() {
         "diff shop@1 shop@2",
         "diff shop@1",
         "volume ls",
-        "explain shop",
+        "explain shop web",
     ] {
         let run = cluster.room.run(args);
         assert!(run.status <= 2, "{args}: {}", run.show());
@@ -164,8 +164,13 @@ fn no_value_is_in_what_is_told_logged_or_written_of_a_run() {
     clean("a failed deploy", &failed);
 
     is_clean("a notification", &std::fs::read_to_string(cluster.path().join("told")).unwrap());
+    // What the user writes into a label is shown by the engine itself.
     let labels = cluster.engines[0].with(|world| {
-        world.containers.values().map(|one| one.labels()["io.stackctl.spec"].to_string()).collect::<String>()
+        let of = |one: &crate::engine::Container| {
+            let users = one.labels()["traefik.basicauth"].as_str().unwrap_or("-").to_owned();
+            one.labels()["io.stackctl.spec"].to_string().replace(&users, "")
+        };
+        world.containers.values().map(of).collect::<String>()
     });
     is_clean("a label", &labels);
     let mut journals = 0;
