@@ -6,6 +6,6 @@ pub const CONNECTIONS_END: bool = true;
 /// Persons whose inventories name other managers.
 pub const OTHER_MANAGERS: bool = false;
 /// A manager shows a place far ahead, which no client wrote.
-pub const FAR_PLACES: bool = false;
+pub const FAR_PLACES: bool = true;
 /// Inventories in which a host is missing.
 pub const MISSING_HOSTS: bool = false;
