@@ -160,6 +160,7 @@ pub(super) struct Reach<'a> {
 const PLACE_MAX: u64 = 9_999_999_999;
 
 impl<'a> Reach<'a> {
+    /// What the managers that answer show; these are the names of all of them.
     pub fn of(answers: &BTreeMap<usize, Vec<Found>>, names: &'a [String]) -> Self {
         let mut holders: BTreeMap<(Place, &str), Vec<usize>> = BTreeMap::new();
         for (manager, found) in answers {
