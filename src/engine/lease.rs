@@ -142,6 +142,15 @@ pub struct Lease<R> {
     renewer: JoinHandle<()>,
 }
 
+/// One that is dropped was not given back: a task that held it has panicked, or was cut off. It ends as if its process had
+/// died, instead of being renewed for as long as the process lives.
+impl<R> Drop for Lease<R> {
+    fn drop(&mut self) {
+        self.renewer.abort();
+        self.validity.end();
+    }
+}
+
 /// In which state a lease was found by the client that took it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Found {

@@ -131,7 +131,8 @@ impl Remembered {
         mut release: Release,
         key: &MarkKey,
         read: &Contents,
-    ) -> Result<Begun, LedgerError> {
+        may: impl Fn() -> bool,
+    ) -> Result<Option<Begun>, LedgerError> {
         let stack = release.spec.name.clone();
         let stream = releases(&stack);
         self.releases.check_write(&stream)?;
@@ -148,18 +149,28 @@ impl Remembered {
         if bytes > contents::RELEASE_MAX {
             return Err(too_large("contents", bytes, contents::RELEASE_MAX));
         }
-        release.kept_from = kept_from(&self.releases, &release, record);
+        // What runs, and what a rollback leads to, stay whatever they weigh.
+        let current = self.history.current().ok().map(|current| current.number);
+        let needed = [current, self.history.before_last()].into_iter().flatten().min();
+        release.kept_from = kept_from(&self.releases, &release, record).min(needed.unwrap_or(u64::MAX));
         ours.data = serde_json::json!(release);
         let new = new.iter().map(|(content, bytes)| (content.clone(), &**bytes)).collect();
         contents::put(ledger, &stack, &new).await?;
         let mut number = self.releases.undecided.first().copied().unwrap_or_else(|| self.releases.next());
-        while ledger.append(&stream, number, &ours).await? != Appended::Won {
+        // Contents may have taken minutes. Behind the release of the next holder this one would be the newest.
+        loop {
+            if !may() {
+                return Ok(None);
+            }
+            if ledger.append(&stream, number, &ours).await? == Appended::Won {
+                break;
+            }
             number += 1;
         }
         // A process that removed one of them before the release was there to name it had taken our lock.
         contents::put(ledger, &stack, &new).await?;
         let has_contents = !release.contents.is_empty() || self.history.has_contents_apart();
-        Ok(Begun { number, kept_from: release.kept_from, has_contents })
+        Ok(Some(Begun { number, kept_from: release.kept_from, has_contents }))
     }
 
     /// Has a release name its contents; those that are at hand.
@@ -267,7 +278,8 @@ mod tests {
     async fn deploy(memory: &Memory, spec: StackSpec, read: &Contents) -> Result<u64, LedgerError> {
         let ledger = memory.ledger();
         let before = remembered(&ledger, &shop()).await?;
-        let begun = before.begin(&ledger, draft(spec), &key(), read).await?;
+        let begun =
+            before.begin(&ledger, draft(spec), &key(), read, || true).await?.expect("the lock is held");
         before.end(&ledger, &shop(), &begun, (Timestamp(6), &Outcome::Deployed), || true).await?;
         Ok(begun.number)
     }
@@ -298,6 +310,17 @@ mod tests {
         assert_eq!(found.history.releases[&1].0.spec, without_contents(one.clone()));
         let read = found.contents(&ledger, &found.history.releases[&1].0.spec).await.unwrap();
         assert_eq!(read.into_iter().collect::<Vec<_>>(), [(sha256_hex(b"one"), Arc::from(&b"one"[..]))]);
+    }
+
+    #[tokio::test]
+    async fn a_release_is_not_written_once_the_lock_is_lost() {
+        let memory = Memory::new(3);
+        let ledger = memory.ledger();
+        let before = remembered(&ledger, &shop()).await.unwrap();
+        let release = draft(spec(&[("page", b"one".to_vec())]));
+        let begun = before.begin(&ledger, release, &key(), &Contents::new(), || false).await.unwrap();
+        assert!(begun.is_none());
+        assert!(remembered(&ledger, &shop()).await.unwrap().history.releases.is_empty());
     }
 
     #[tokio::test]
@@ -356,7 +379,7 @@ mod tests {
             });
             let ledger = writer.ledger();
             let before = remembered(&ledger, &shop()).await.unwrap();
-            before.begin(&ledger, draft(one.clone()), &key(), &Contents::new()).await.unwrap();
+            before.begin(&ledger, draft(one.clone()), &key(), &Contents::new(), || true).await.unwrap();
             let found = remembered(&memory.ledger(), &shop()).await.unwrap();
             let read = found.contents(&memory.ledger(), &without_contents(one.clone())).await;
             assert_eq!(read.unwrap()[&sha256_hex(&content)].len(), content.len(), "at write {write}");
@@ -434,7 +457,7 @@ mod tests {
         assert!(matches!(error, LedgerError::TooLarge { what: "contents", .. }), "{error}");
         let mut wordy = draft(spec(&[]));
         wordy.message = Some(noise(900 << 10, 1).iter().map(|byte| format!("{byte:02x}")).collect());
-        let error = found.begin(&ledger, wordy, &key(), &Contents::new()).await.unwrap_err();
+        let error = found.begin(&ledger, wordy, &key(), &Contents::new(), || true).await.unwrap_err();
         assert!(matches!(error, LedgerError::TooLarge { what: "records", .. }), "{error}");
         assert_eq!(memory.world().registers, before);
     }

@@ -72,21 +72,25 @@ impl ObservedVolume {
     }
 }
 
+/// Containers of a place whose volumes are kept. The newest may be the empty one of an update that failed.
+const KEPT: usize = 2;
+
 /// Names of volumes on one node that may hold the newest data of a slot, of all that are still there: of each place of
-/// each slot the one whose container was made last, and those made in the same second, since engines say no more.
-/// Each host is taken by itself: clocks differ, and a slot that has moved left its data behind.
+/// each slot those of the two containers that were made last, and those made in the same second as one of them, since
+/// engines say no more. Each host is taken by itself: clocks differ, and a slot that has moved left its data behind. A
+/// volume that was made for config files is one of them: where its image has a volume there, it has data, too.
 #[must_use]
 pub fn newest(volumes: &BTreeMap<String, AnonymousVolume>) -> BTreeSet<String> {
     fn place(one: &AnonymousVolume) -> (&ServiceName, &Slot, &str) {
         (&one.service, &one.slot, &one.target)
     }
-    let data = || volumes.iter().filter(|(_, one)| !one.is_for_files);
-    let mut last: BTreeMap<_, Timestamp> = BTreeMap::new();
-    for (_, one) in data() {
-        let at = last.entry(place(one)).or_insert(one.created_at);
-        *at = (*at).max(one.created_at);
+    let mut made: BTreeMap<_, BTreeSet<Timestamp>> = BTreeMap::new();
+    for one in volumes.values() {
+        made.entry(place(one)).or_default().insert(one.created_at);
     }
-    data().filter(|(_, one)| last[&place(one)] == one.created_at).map(|(name, _)| name.clone()).collect()
+    let is_kept =
+        |one: &AnonymousVolume| made[&place(one)].iter().rev().take(KEPT).any(|at| *at == one.created_at);
+    volumes.iter().filter(|(_, one)| is_kept(one)).map(|(name, _)| name.clone()).collect()
 }
 
 #[cfg(test)]
@@ -117,14 +121,15 @@ mod tests {
         let files = AnonymousVolume { is_for_files: true, ..volume(1, "/etc/x", 9) };
         let all = [
             ("old", volume(1, "/data", 1)),
-            ("new", volume(1, "/data", 2)),
-            ("same second", volume(1, "/data", 2)),
+            ("before", volume(1, "/data", 2)),
+            ("new", volume(1, "/data", 3)),
+            ("same second", volume(1, "/data", 3)),
             ("log", volume(1, "/log", 1)),
             ("other slot", volume(2, "/data", 1)),
             ("files", files),
         ];
         let all = all.map(|(name, one)| (name.to_owned(), one)).into();
         let kept: Vec<String> = newest(&all).into_iter().collect();
-        assert_eq!(kept, ["log", "new", "other slot", "same second"]);
+        assert_eq!(kept, ["before", "files", "log", "new", "other slot", "same second"]);
     }
 }

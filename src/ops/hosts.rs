@@ -362,7 +362,10 @@ impl<'a> Hosts<'a> {
         };
         let contents = self.run().contents.clone();
         let key = &plan.observed().key;
-        let begun = record.remembered.begin(&self.writing, release, key, &contents).await?;
+        let validity = self.run().validity.clone();
+        let may = || validity.as_ref().is_none_or(Validity::is_valid);
+        let begun = record.remembered.begin(&self.writing, release, key, &contents, may).await?;
+        let begun = begun.ok_or_else(|| Error::LockLost { stack: plan.stack().clone() })?;
         Ok(Started { number: begun.number, commit, begun: Begun::Release(begun) })
     }
 
@@ -435,6 +438,7 @@ impl Driver for Hosts<'_> {
         let taken = take(&self.writing, self.clock, wanted, self.me.is_gone, tell).await;
         if let Ok(lease) = &taken {
             self.run().found_nothing = lease.found().is_nothing.then(|| self.clock.now());
+            self.run().validity = Some(lease.validity().clone());
         }
         taken.map_err(|why| match why {
             NotTaken::Ledger(error) => Error::Ledger(error),
@@ -607,7 +611,7 @@ impl Driver for Hosts<'_> {
         self.run().is_uncertain |= is_uncertain;
         let changes = std::mem::take(&mut self.run().changes);
         // Before another look, which goes by it. Without the lock another process may have changed tasks since.
-        if validity.is_valid() {
+        if lock.is_some() && validity.is_valid() {
             let _stays_unsure = in_place::end(&self.writing, plan, &changes).await;
         }
         let is_done = matches!(&end, End::Verdict(verdict) if verdict.ending == Ending::Converged);

@@ -32,6 +32,10 @@ impl Changes {
             What::RemoveTask { task } if is_done => {
                 self.removed.insert(task.id.clone());
             }
+            // It is as its label says, whatever one of its id was given before.
+            What::CreateTask { task } if is_done => {
+                self.removed.insert(task.id.clone());
+            }
             _ => {}
         }
     }
@@ -81,6 +85,10 @@ fn settle(record: &mut InPlaceRecord, stack: &StackName, looked: &Observed, chan
                 record.unsure.insert(id.clone());
             }
         }
+    }
+    for id in &changes.removed {
+        record.tasks.remove(id);
+        record.unsure.remove(id);
     }
     // What a silent host has is not known to be gone.
     if looked.silent().next().is_none() {

@@ -249,7 +249,7 @@ fn sync(observed: &Arc<Observed>, remembered: &Remembered, options: &PlanOptions
     if let Some(suspended) = &remembered.settings.suspended {
         return Sync::Suspended(suspended.clone());
     }
-    let mut found = drift(observed, planned.spec(), options).into_iter();
+    let mut found = drift(planned.observed(), planned.spec(), options).into_iter();
     if let Some(first) = found.next() {
         return Sync::Drifted(Slip::Tasks { first, more: found.count() });
     }

@@ -34,7 +34,7 @@ pub mod problem;
 pub mod rebalance;
 pub mod report;
 pub mod restart_backoff;
-mod same_image;
+pub mod same_image;
 pub mod scheduler;
 mod site;
 pub mod what_if;

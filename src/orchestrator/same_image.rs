@@ -4,6 +4,7 @@
 //! image another one. So ids are compared host by host, and what was observed is brought into the words of what is
 //! wanted before anything is decided.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::model::{Marks, NodeFacts, Observed, StackSpec, Task, TaskSpec};
 /// declared, and nothing was.
 pub(super) fn fold(observed: &mut Arc<Observed>, wanted: &StackSpec, is_upkeep: bool) -> BTreeSet<Note> {
     let mut notes = BTreeSet::new();
-    let folds = |facts: &NodeFacts, task: &Task| folded(facts, task, wanted, is_upkeep);
+    let folds = |facts: &NodeFacts, task: &Task| folded_spec(facts, task, wanted, is_upkeep);
     if !observed.reachable().any(|(_, facts)| facts.tasks.iter().any(|task| folds(facts, task).is_some())) {
         return notes;
     }
@@ -38,8 +39,21 @@ pub(super) fn fold(observed: &mut Arc<Observed>, wanted: &StackSpec, is_upkeep: 
     notes
 }
 
+/// The observation as a loop is to see it. Nothing is copied where nothing has another name.
+#[must_use]
+pub fn folded<'o>(observed: &'o Observed, wanted: &StackSpec) -> Cow<'o, Observed> {
+    let folds =
+        |facts: &NodeFacts| facts.tasks.iter().any(|task| folded_spec(facts, task, wanted, true).is_some());
+    if !observed.reachable().any(|(_, facts)| folds(facts)) {
+        return Cow::Borrowed(observed);
+    }
+    let mut all = Arc::new(observed.clone());
+    let _notes_are_for_people = fold(&mut all, wanted, true);
+    Cow::Owned(Arc::unwrap_or_clone(all))
+}
+
 /// The spec of a task in the words of the wanted one, where that is another.
-fn folded(facts: &NodeFacts, task: &Task, wanted: &StackSpec, is_upkeep: bool) -> Option<TaskSpec> {
+fn folded_spec(facts: &NodeFacts, task: &Task, wanted: &StackSpec, is_upkeep: bool) -> Option<TaskSpec> {
     let service = wanted.services.get(&task.service).filter(|_| task.stack == wanted.name)?;
     let wanted = &service.task;
     if has_digest(&task.spec) && has_digest(wanted) {
@@ -74,7 +88,7 @@ mod tests {
     use super::*;
     use crate::model::testing::*;
     use crate::model::{ServiceSpec, StackName, TaskId};
-    use crate::orchestrator::{PlanOptions, Planned};
+    use crate::orchestrator::{Plan, PlanOptions, Planned, drift};
 
     const OLD: &str = "sha256:aa";
     const NEW: &str = "sha256:bb";
@@ -116,6 +130,12 @@ mod tests {
         assert_eq!(planned.plan().forecast.summary().replace, 2);
         assert_eq!(planned.plan().diff.services[0].changes[0].path, "image");
         assert!(plan(running(&loaded), replicated("web", 2), true).plan().is_empty());
+        // As a loop judges, which makes no plan to be carried out.
+        let renamed = running(&[("web:1", OLD), ("web:2", OLD)]);
+        let spec = stack(vec![with_image(replicated("web", 2), "web:2")]);
+        let looked = folded(&renamed, &spec);
+        assert!(Plan::make(&looked, &spec, PlanOptions::default()).is_empty());
+        assert!(drift(&looked, &spec, &PlanOptions::default()).is_empty());
         let by_platform = [("web:1", NEW)];
         assert!(plan(running(&by_platform), replicated("web", 2), false).plan().is_empty());
         assert!(plan(running(&[]), replicated("web", 2), false).plan().diff.is_empty());

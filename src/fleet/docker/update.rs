@@ -7,7 +7,7 @@ use super::failure::ActionError;
 use super::task::{Stop, renamed};
 use super::{create, inspect};
 use crate::model::action::{InPlaceUpdate, Outcome, TaskHandle};
-use crate::model::in_place::Seen;
+use crate::model::in_place::{Retune, Seen};
 use crate::model::restart::EnginePolicy;
 use crate::model::spec::Limits;
 
@@ -31,6 +31,11 @@ pub(super) async fn run(engine: &Engine, task: &TaskHandle, update: &InPlaceUpda
 }
 
 async fn change(engine: &Engine, name: &str, update: &InPlaceUpdate) -> Result<(), Stop> {
+    // An engine would answer that it is done, and leave the limit.
+    if update.from.to(&update.to, update.is_job) == Retune::Replace {
+        let words = "no limit of CPU or memory can be taken away from a running container".to_owned();
+        return Err(ActionError::Refused { words }.into());
+    }
     if let Some(limit) = update.from.lowered_memory(&update.to)
         && let Some(uses) = memory_use(&engine.reader, name).await?.filter(|uses| *uses > limit)
     {

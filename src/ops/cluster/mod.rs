@@ -24,7 +24,7 @@ use crate::ledger::release::{History, releases};
 use crate::ledger::{LedgerError, OpenError};
 use crate::model::{ClusterName, MarkKey, Observed, StackName};
 use crate::orchestrator::options::TASK_HISTORY;
-use crate::orchestrator::{Drifted, PlanOptions, drift};
+use crate::orchestrator::{Drifted, PlanOptions, drift, same_image};
 
 /// Why a cluster cannot be opened. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -220,6 +220,7 @@ impl Cluster {
 pub fn drifted(observed: &Observed, history: &History) -> Drifted {
     // What is not known cannot have been drifted from.
     let Ok(current) = history.current() else { return Drifted::default() };
-    let found = drift(observed, &current.spec, &PlanOptions::default());
+    let observed = same_image::folded(observed, &current.spec);
+    let found = drift(&observed, &current.spec, &PlanOptions::default());
     Drifted { release: Some(current.number), found }
 }

@@ -68,8 +68,22 @@ pub async fn fence<R: WriteRegisters>(
     if records.nodes.get(node).is_some_and(|record| record.fence.is_some()) {
         return Err(failed("another process has begun that"));
     }
+    let hostnames = records.members.values().map(|known| known.hostname.as_str());
+    if is_hidden(own_name().as_deref(), hostnames) {
+        const WHY: &str = "cannot tell whether the host is this machine: this loop runs in a container without the host's \
+             network (`network_mode: host`)";
+        return Err(failed(WHY));
+    }
     not_ours(&entry, seen, records.members.get(node)).await.map_err(NotFenced::Failed)?;
-    write(ledger, actor, node, FenceState::Running).await?;
+    let begin = |records: &mut NodeRecords| {
+        // Looked at once more: two loops may both think that they lead.
+        if records.nodes.get(node).is_some_and(|record| record.fence.is_some()) {
+            return Err(failed("another process has begun that"));
+        }
+        set(records, actor, node, FenceState::Running);
+        Ok(())
+    };
+    node_records::change(ledger, begin).await?;
     let before = records.nodes.get(node).cloned().map(Box::new);
     let mut after = records.clone();
     set(&mut after, actor, node, FenceState::Off);
@@ -196,6 +210,14 @@ async fn not_ours(
     let is_ours = names.iter().any(|name| here.as_deref() == Some(name))
         || addresses.iter().any(|address| is_local(*address));
     if is_ours { Err(OURS.to_owned()) } else { Ok(()) }
+}
+
+/// Whether this process is in a container that has another name and other addresses than its machine.
+#[expect(clippy::disallowed_methods, reason = "engines leave a file in containers")]
+fn is_hidden<'m>(own_name: Option<&str>, mut members: impl Iterator<Item = &'m str>) -> bool {
+    let marks = ["/.dockerenv", "/run/.containerenv"];
+    marks.iter().any(|path| std::path::Path::new(path).exists())
+        && !members.any(|name| own_name == Some(name))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the system says how this machine is called in a file")]

@@ -9,6 +9,7 @@ use super::{Adopt, Planner, ServiceWork, SlotKind, SlotWork, handle};
 use crate::model::action::InPlaceUpdate;
 use crate::model::in_place::{Retune, Tuning};
 use crate::model::reason::Reason;
+use crate::model::spec::FailureAction;
 use crate::model::task::Task;
 use crate::model::{Health, TaskStatus};
 
@@ -24,8 +25,18 @@ impl Planner<'_> {
             Retune::Engine if !is_well(task.status) || self.uses_more(table, task).is_some() => {
                 Retune::Replace
             }
+            // An update that may go back has to be able to.
+            Retune::Engine
+                if self.may_go_back(table) && table.tuning.to(&now, task.is_job) == Retune::Replace =>
+            {
+                Retune::Replace
+            }
             other => other,
         }
+    }
+
+    fn may_go_back(&self, table: &Table<'_>) -> bool {
+        self.options.atomic || table.service.update_config.failure_action == FailureAction::Rollback
     }
 
     /// Why a task of the wanted hash is replaced, if it is.

@@ -51,6 +51,14 @@ fn what_an_engine_can_change_is_changed_in_place_and_what_it_cannot_is_replaced(
     assert_eq!(kinds_after(|task| task.stop_grace_period = Some(GoDuration::from_secs(60))), [InPlace; 2]);
     assert_eq!(kinds_after(|task| task.resources.limits.memory = None), [Replace; 2]);
     assert_eq!(kinds_after(|task| task.resources.limits.nano_cpus = None), [Replace; 2]);
+    let added = |action: FailureAction| {
+        let before = replicated("web", 2);
+        let mut after = limited(64);
+        after.update_config.failure_action = action;
+        kinds(&planned(&running(&before, 2), after))
+    };
+    assert_eq!(added(FailureAction::Pause), [InPlace; 2]);
+    assert_eq!(added(FailureAction::Rollback), [Replace; 2], "it could not be taken back");
     let both = kinds_after(|task| {
         task.image = "web:2".to_owned();
         task.resources.limits.memory = Some(128 * MIB);

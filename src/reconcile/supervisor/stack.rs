@@ -9,7 +9,7 @@ use crate::model::{NodeName, Observed, StackName, Timestamp};
 use crate::ops::declared::DesiredRelease;
 use crate::ops::declared::record::{Desired, StackRecord};
 use crate::orchestrator::fencing::waited_for;
-use crate::orchestrator::{Backoff, Note, Plan, PlanOptions, RestartBackoff, Suppressed, drift};
+use crate::orchestrator::{Backoff, Note, Plan, PlanOptions, RestartBackoff, Suppressed, drift, same_image};
 
 /// The first wait after a stack could not be brought back.
 const FIRST_WAIT_MS: i64 = 5_000;
@@ -269,6 +269,8 @@ impl Stack {
         }
         let Some((spec, prune)) = known.spec() else { return Judgement::Leave };
         debug_assert_eq!(spec.name, *name);
+        let looked = same_image::folded(observed, spec);
+        let observed = &*looked;
         let suppressed = self.restart_backoff.look(observed, spec);
         self.rests_until = suppressed.values().filter_map(until).min();
         let options = PlanOptions { prune, suppressed, ..base.clone() };
@@ -282,6 +284,8 @@ impl Stack {
         let is_unfinished = known.is_unfinished();
         let actions = plan.forecast.actions().count();
         if let Some(suspended) = &known.settings.suspended {
+            // Nothing of it is moved: no host is fenced for it.
+            self.waits_for.clear();
             let (who, why) = (suspended.who.clone(), suspended.why.clone());
             self.standing = StackStatus::Suspended { who, why, actions };
             return Judgement::Leave;
