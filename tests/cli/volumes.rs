@@ -112,16 +112,19 @@ fn only_what_replaced_tasks_left_is_pruned_and_never_the_newest() {
     cluster.expect(0, "rm --yes shop");
     cluster.expect(0, "volume prune --yes");
     let left: Vec<String> = all_made_up(&cluster).into_iter().filter(|name| *name != alien).collect();
-    assert_eq!(left.len(), 1);
-    assert_eq!(listed(&cluster), ["shop db 1 /data kept newest data of db.1"]);
+    // That of the container before it, too: the newest may be of an update that failed.
+    assert_eq!(left.len(), 2);
+    assert_eq!(listed(&cluster), ["shop db 1 /data kept newest data of db.1"; 2]);
 }
 
 #[test]
 fn a_volume_that_was_mounted_since_stays() {
     let cluster = cluster();
     let first = all_made_up(&cluster).remove(0);
-    outlast_a_second();
-    replace(&cluster, "two");
+    for image in ["two", "three"] {
+        outlast_a_second();
+        replace(&cluster, image);
+    }
     cluster.expect(0, "rm --yes shop");
     let body = serde_json::json!({
         "Image": "x", "HostConfig": { "Mounts": [{ "Type": "volume", "Source": first, "Target": "/old" }] },
