@@ -212,11 +212,13 @@ async fn not_ours(
     if is_ours { Err(OURS.to_owned()) } else { Ok(()) }
 }
 
-/// Whether this process is in a container that has another name and other addresses than its machine.
+/// Whether this process is in a container that has another name and other addresses than its machine: the first process
+/// there is this program, or one that only reaps for it.
+#[expect(clippy::disallowed_methods, reason = "the system names its first process in a file")]
 fn is_hidden<'m>(own_name: Option<&str>, mut members: impl Iterator<Item = &'m str>) -> bool {
-    let marks = ["/.dockerenv", "/run/.containerenv"];
-    marks.iter().any(|path| std::path::Path::new(path).exists())
-        && !members.any(|name| own_name == Some(name))
+    const FIRST: [&str; 5] = ["stackctl", "tini", "docker-init", "dumb-init", "catatonit"];
+    let first = std::fs::read_to_string("/proc/1/comm").unwrap_or_default();
+    FIRST.contains(&first.trim()) && !members.any(|name| own_name == Some(name))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the system says how this machine is called in a file")]
