@@ -51,7 +51,7 @@ impl Observed {
         !self.is_missing(node) || self.known.get(node).is_some_and(|known| known.stacks.contains(stack))
     }
 
-    /// Nodes that sources of discovery do not name any more, and that are waited for no longer: a source is asked anew
+    /// Nodes that sources of discovery do not name any more, and that are waited for no longer: a source is asked again
     /// and believed, while a file may lack a line.
     pub fn left(&self) -> impl Iterator<Item = &NodeName> {
         let has_left =

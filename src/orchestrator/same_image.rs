@@ -17,16 +17,33 @@ use crate::model::{Marks, NodeFacts, Observed, StackSpec, Task, TaskSpec};
 /// to another the id of their own. The second is a change, and not for a loop to make (`is_upkeep`): it keeps what was
 /// declared, and nothing was.
 pub(super) fn fold(observed: &mut Arc<Observed>, wanted: &StackSpec, is_upkeep: bool) -> BTreeSet<Note> {
-    let mut notes = BTreeSet::new();
-    let folds = |facts: &NodeFacts, task: &Task| folded_spec(facts, task, wanted, is_upkeep);
-    if !observed.reachable().any(|(_, facts)| facts.tasks.iter().any(|task| folds(facts, task).is_some())) {
-        return notes;
+    if !has_any(observed, wanted, is_upkeep) {
+        return BTreeSet::new();
     }
-    let observed = Arc::make_mut(observed);
-    let key = observed.key.clone();
+    rewrite(Arc::make_mut(observed), wanted, is_upkeep)
+}
+
+/// The observation as a loop is to see it. Nothing is copied where nothing has another name.
+#[must_use]
+pub fn folded<'o>(observed: &'o Observed, wanted: &StackSpec) -> Cow<'o, Observed> {
+    if !has_any(observed, wanted, true) {
+        return Cow::Borrowed(observed);
+    }
+    let mut all = observed.clone();
+    let _notes_are_for_people = rewrite(&mut all, wanted, true);
+    Cow::Owned(all)
+}
+
+fn has_any(observed: &Observed, wanted: &StackSpec, is_upkeep: bool) -> bool {
+    let folds = |facts: &NodeFacts, task: &Task| folded_spec(facts, task, wanted, is_upkeep).is_some();
+    observed.reachable().any(|(_, facts)| facts.tasks.iter().any(|task| folds(facts, task)))
+}
+
+fn rewrite(observed: &mut Observed, wanted: &StackSpec, is_upkeep: bool) -> BTreeSet<Note> {
+    let (mut notes, key) = (BTreeSet::new(), observed.key.clone());
     for facts in observed.nodes.values_mut().filter_map(|node| node.view.facts_mut()) {
         for at in 0..facts.tasks.len() {
-            let Some(spec) = folds(facts, &facts.tasks[at]) else { continue };
+            let Some(spec) = folded_spec(facts, &facts.tasks[at], wanted, is_upkeep) else { continue };
             let task = &mut facts.tasks[at];
             if spec.image != task.spec.image {
                 let (was, is) = (task.spec.image.clone(), spec.image.clone());
@@ -37,19 +54,6 @@ pub(super) fn fold(observed: &mut Arc<Observed>, wanted: &StackSpec, is_upkeep: 
         }
     }
     notes
-}
-
-/// The observation as a loop is to see it. Nothing is copied where nothing has another name.
-#[must_use]
-pub fn folded<'o>(observed: &'o Observed, wanted: &StackSpec) -> Cow<'o, Observed> {
-    let folds =
-        |facts: &NodeFacts| facts.tasks.iter().any(|task| folded_spec(facts, task, wanted, true).is_some());
-    if !observed.reachable().any(|(_, facts)| folds(facts)) {
-        return Cow::Borrowed(observed);
-    }
-    let mut all = Arc::new(observed.clone());
-    let _notes_are_for_people = fold(&mut all, wanted, true);
-    Cow::Owned(Arc::unwrap_or_clone(all))
 }
 
 /// The spec of a task in the words of the wanted one, where that is another.

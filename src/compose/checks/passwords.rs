@@ -1,4 +1,4 @@
-//! Passwords that the stackfile itself holds in `environment`: whoever reads the repository reads them, and so does
+//! Passwords that the stackfile itself holds in `environment`: all readers of the repository see them, and so does
 //! everyone who may inspect the container.
 //!
 //! Only what the file writes is meant. A variable that is filled in (`${DB_PASSWORD}`) and an `env_file` keep the value out
