@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 
 use crate::ledger::register::Stream;
 use crate::model::image::Resolved;
@@ -16,6 +16,7 @@ use crate::model::{
 };
 
 use super::Inner;
+use super::docker::client::{CallError, Reader};
 use super::docker::inspect::{self, TaskDetails};
 use super::docker::{observe, reveal, update};
 use super::error::HostError;
@@ -26,6 +27,9 @@ use super::probe::Probe;
 use super::registers;
 use super::registry;
 use super::turns;
+
+/// What an engine is about to say of a container; nothing if it is gone.
+type Answer<'r, T> = BoxFuture<'r, Result<Option<T>, CallError>>;
 
 /// The tasks of a stack, by node; or that the node is unreachable.
 pub type Looks = BTreeMap<NodeName, Result<Vec<(TaskId, TaskStatus)>, Unreachable>>;
@@ -197,26 +201,26 @@ impl Observer {
 
     /// What tasks show of what can be changed in place; of those that answer.
     pub async fn tuning_of(&self, tasks: &[&Task]) -> BTreeMap<TaskId, Seen> {
-        let asks = tasks.iter().map(|task| async move {
-            let question = |up: Arc<super::host::Up>| async move {
-                update::seen(&up.engine.reader, &task.container).await
-            };
-            let host = self.host(&task.node).ok()?;
-            let seen = host.read(host.up().ok()?, question).await.ok()??;
-            Some((task.id.clone(), seen))
-        });
-        join_all(asks).await.into_iter().flatten().collect()
+        self.of_each(tasks, |reader, name| Box::pin(update::seen(reader, name))).await
     }
 
     /// How much memory tasks use, in bytes; of those that answer.
     pub async fn memory_use(&self, tasks: &[&Task]) -> BTreeMap<TaskId, i64> {
+        self.of_each(tasks, |reader, name| Box::pin(update::memory_use(reader, name))).await
+    }
+
+    /// Asks for each task's container by name, all at once. What does not answer, or is not there, is left out.
+    async fn of_each<T>(
+        &self,
+        tasks: &[&Task],
+        ask: for<'r> fn(&'r Reader, &'r str) -> Answer<'r, T>,
+    ) -> BTreeMap<TaskId, T> {
         let asks = tasks.iter().map(|task| async move {
-            let question = |up: Arc<super::host::Up>| async move {
-                update::memory_use(&up.engine.reader, &task.container).await
-            };
+            let question =
+                |up: Arc<super::host::Up>| async move { ask(&up.engine.reader, &task.container).await };
             let host = self.host(&task.node).ok()?;
-            let uses = host.read(host.up().ok()?, question).await.ok()??;
-            Some((task.id.clone(), uses))
+            let answer = host.read(host.up().ok()?, question).await.ok()??;
+            Some((task.id.clone(), answer))
         });
         join_all(asks).await.into_iter().flatten().collect()
     }
