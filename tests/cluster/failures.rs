@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ground::{Ground, HOSTS, now};
+use crate::ground::{Ground, HOSTS, Running, now};
 
 /// One after another. The engine starts a program that ends again and again, the first times at once:
 /// within this window it is seen.
@@ -356,37 +356,37 @@ fn stays(ground: &Ground, words: &str) {
     assert_eq!(ground.stackctl(words).ends(0).actions("planned_action"), [""; 0]);
 }
 
-/// A dead link ends the connection with all that is in it, so that the lock is free at once.
-#[test]
-fn a_connection_that_died_takes_along_what_was_in_it() {
-    let Some(ground) = Ground::new() else { return };
+/// An update begins to stop tasks of a host, which is cut off then. `ends` has it end; the host comes back, and the way
+/// back to the version before has to last.
+fn goes_back_after_a_cut(ground: &Ground, ends: impl FnOnce(Running)) {
     let file = ground.file("slow.yml", &eight("web:1"));
     let words = format!("deploy --yes --format json -c {file} slow");
     ground.stackctl(&words).ends(0);
     ground.file("slow.yml", &eight("web:2"));
-    let running = begin_to_stop(&ground, &words);
+    let running = begin_to_stop(ground, &words);
     ground.playground("cut h2");
-    running.wait().ends(6).says(&["h2"]);
+    ends(running);
     ground.playground("heal h2");
     std::thread::sleep(Duration::from_millis(500));
     ground.file("slow.yml", &eight("web:1"));
-    stays(&ground, &words);
+    stays(ground, &words);
+}
+
+/// A dead link ends the connection with all that is in it, so that the lock is free at once.
+#[test]
+fn a_connection_that_died_takes_along_what_was_in_it() {
+    let Some(ground) = Ground::new() else { return };
+    goes_back_after_a_cut(&ground, |running| {
+        running.wait().ends(6).says(&["h2"]);
+    });
 }
 
 /// The ssh of a program that was killed lives on, with what was to go to a host that is cut off.
 #[test]
 fn the_connections_of_a_killed_program_are_ended_by_the_next_one() {
     let Some(ground) = Ground::new() else { return };
-    let file = ground.file("slow.yml", &eight("web:1"));
-    let words = format!("deploy --yes --format json -c {file} slow");
-    ground.stackctl(&words).ends(0);
-    ground.file("slow.yml", &eight("web:2"));
-    let running = begin_to_stop(&ground, &words);
-    ground.playground("cut h2");
-    running.kill();
-    ground.stackctl("ps slow");
-    ground.playground("heal h2");
-    std::thread::sleep(Duration::from_millis(500));
-    ground.file("slow.yml", &eight("web:1"));
-    stays(&ground, &words);
+    goes_back_after_a_cut(&ground, |running| {
+        running.kill();
+        ground.stackctl("ps slow");
+    });
 }
