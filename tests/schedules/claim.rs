@@ -95,17 +95,8 @@ fn whole(wanted: &Wanted, seen: &Seen, hosts: &[String], may_miss: bool) -> Vec<
         }
         let live = live(seen, name);
         faults.extend(running(&live));
-        for slot in &slots {
-            match live.iter().filter(|one| one.slot == *slot).count() {
-                0 if may_miss => {}
-                1 => {}
-                count => faults.push(format!("{name}.{slot} has {count} tasks")),
-            }
-        }
+        faults.extend(places(service, &slots, &live, may_miss));
         for one in live {
-            if !slots.contains(&one.slot) {
-                faults.push(format!("no slot of {name}: {}", line(one)));
-            }
             if one.mark != service.mark.to_string() || !one.image.starts_with(&service.image()) {
                 faults.push(format!("not {} of mark {}: {}", service.image(), service.mark, line(one)));
             }
@@ -113,6 +104,29 @@ fn whole(wanted: &Wanted, seen: &Seen, hosts: &[String], may_miss: bool) -> Vec<
     }
     let known = |one: &&Container| !wanted.contains_key(one.service.as_str()) && one.state == "running";
     faults.extend(seen.containers.iter().filter(known).map(|one| format!("no service: {}", line(one))));
+    faults
+}
+
+/// Whether each place has one task. Of a service with a number of tasks, those that serve stay when it gets smaller,
+/// whatever their slots are.
+fn places(service: &Service, slots: &[String], live: &[&Container], may_miss: bool) -> Vec<String> {
+    let name = service.name();
+    let mut faults = Vec::new();
+    let found: BTreeSet<&str> = live.iter().map(|one| one.slot.as_str()).collect();
+    for slot in &found {
+        let count = live.iter().filter(|one| one.slot == *slot).count();
+        if count > 1 {
+            faults.push(format!("{name}.{slot} has {count} tasks"));
+        }
+    }
+    if service.kind == Kind::Every {
+        let missing = slots.iter().filter(|slot| !may_miss && !found.contains(slot.as_str()));
+        faults.extend(missing.map(|slot| format!("{name}.{slot} has 0 tasks")));
+        let further = live.iter().filter(|one| !slots.contains(&one.slot));
+        faults.extend(further.map(|one| format!("no slot of {name}: {}", line(one))));
+    } else if found.len() > slots.len() || (!may_miss && found.len() < slots.len()) {
+        faults.push(format!("{name} has tasks in slots {found:?}, not in {}", slots.len()));
+    }
     faults
 }
 
