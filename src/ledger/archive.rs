@@ -14,7 +14,7 @@ use thiserror::Error;
 use super::contents::{self, CHUNK_BYTES, ContentRef};
 use super::decide::{Appended, Ledger};
 use super::error::LedgerError;
-use super::lease::{self, Held, Note};
+use super::lease::{self, Held, Left, Note};
 use super::payload::Value;
 use super::register::{Kind, ReadRegisters, Stream, WriteRegisters};
 use super::release::Release;
@@ -477,7 +477,8 @@ fn named_by(places: &BTreeMap<u64, Value>) -> BTreeSet<ContentRef> {
 
 /// That a lease is free, as the place it had come to. The same each time.
 fn free(seq: u64) -> Value {
-    let note = Note::Release { id: String::new(), by: Some("stackctl ledger".to_owned()), stops: Vec::new() };
+    let note =
+        Note::Release { id: String::new(), by: Some("stackctl ledger".to_owned()), left: Left::default() };
     let data = serde_json::json!(note);
     Value { id: format!("free-{seq}"), managers: Vec::new(), format: Format::CURRENT, data }
 }
@@ -507,7 +508,7 @@ mod tests {
             for seq in places {
                 let data = match kind {
                     Kind::Lease => {
-                        serde_json::json!(Note::Release { id: "a".into(), by: None, stops: Vec::new() })
+                        serde_json::json!(Note::Release { id: "a".into(), by: None, left: Left::default() })
                     }
                     _ => serde_json::json!({ "text": format!("{of} {seq}") }),
                 };
@@ -524,7 +525,7 @@ mod tests {
         let (one, shop) = (ledger(dir.path(), "one"), StackName::unchecked("shop"));
         let lease = value(
             one.registers(),
-            serde_json::json!(Note::Release { id: "a".into(), by: None, stops: Vec::new() }),
+            serde_json::json!(Note::Release { id: "a".into(), by: None, left: Left::default() }),
         );
         one.append(&Stream::new(Kind::Lease, "shop"), 1, &lease).await.unwrap();
         let bytes = vec![7; CHUNK_BYTES + 1];
