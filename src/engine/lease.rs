@@ -220,14 +220,15 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
 ) -> Result<Lease<R>, NotTaken> {
     let (stream, terms) = (wanted.stream.clone(), wanted.terms);
     let begun = clock.now();
-    // The note that counts, and when we first saw it.
-    let mut seen: Option<(u64, Timestamp)> = None;
+    // The note that counts, and when we first saw it. By its id: keepers that came back older give its place to another one.
+    let mut seen: Option<(String, Timestamp)> = None;
     let mut heard = None;
     loop {
         let log = settled(ledger, &stream).await?;
         let before = state_in(&log, &stream)?;
-        let first = seen.filter(|(sign, _)| *sign == before.sign).map_or(clock.now(), |(_, first)| first);
-        seen = Some((before.sign, first));
+        let sign = log.entries.get(&before.sign).map(|entry| entry.value.id.clone()).unwrap_or_default();
+        let first = seen.filter(|(last, _)| *last == sign).map_or(clock.now(), |(_, first)| first);
+        seen = Some((sign, first));
         let is_cut_short = before.held.as_ref().map_or(before.is_unlocked, |held| is_gone(&held.holder));
         if let Some(held) = before.held.clone()
             && (held.is_last || !is_cut_short)

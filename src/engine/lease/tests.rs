@@ -327,6 +327,28 @@ fn kill(lease: Lease<FileRegisters>) -> Validity {
     lease.validity.clone()
 }
 
+/// In simulated time: a waiter has seen nothing of a heartbeat that came back in the place of another one.
+#[tokio::test(start_paused = true)]
+async fn a_note_in_the_place_of_another_one_is_watched_from_its_beginning() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = ledger(dir.path());
+    let clock = Clock::start(None).unwrap();
+    let first = take_it(&ledger, "a", 0, false).await.unwrap();
+    let place = crate::ledger::Place { seq: first.epoch(), round: 0 };
+    let _dead = kill(first);
+    let waiter = {
+        let ledger = Arc::clone(&ledger);
+        tokio::spawn(async move { take_it(&ledger, "b", i64::MAX, false).await.unwrap() })
+    };
+    sleep(Duration::from_secs(20)).await;
+    ledger.registers().remove(0, &stream(&StackName::unchecked("shop")), place).await.unwrap();
+    let _dead = kill(take_it(&ledger, "c", 0, false).await.unwrap());
+    let begun = clock.now();
+    waiter.await.unwrap();
+    let Terms { ttl_ms, drain_ms, .. } = Terms::STACK;
+    assert!(clock.now().since_ms(begun) > ttl_ms + drain_ms - 1_000);
+}
+
 /// In simulated time. The files' own clock does not move with it, so this tests a client that has
 /// measured the wait itself.
 #[tokio::test(start_paused = true)]
