@@ -327,6 +327,21 @@ fn kill(lease: Lease<FileRegisters>) -> Validity {
     lease.validity.clone()
 }
 
+/// In simulated time, in which a file stays as old as it looks.
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_that_looks_old_by_one_clock_alone_is_watched_for_a_whole_ttl() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = ledger(dir.path());
+    let clock = Clock::start(None).unwrap();
+    let _dead = kill(take_it(&ledger, "a", 0, false).await.unwrap());
+    age_heartbeats(&dir.path().join("test/lease/shop"));
+    let begun = clock.now();
+    take_it(&ledger, "b", i64::MAX, false).await.unwrap();
+    let took_ms = clock.now().since_ms(begun);
+    let Terms { ttl_ms, drain_ms, .. } = Terms::STACK;
+    assert!((ttl_ms + drain_ms..ttl_ms + drain_ms + 1_000).contains(&took_ms), "{took_ms}");
+}
+
 /// In simulated time: a waiter has seen nothing of a heartbeat that came back in the place of another one.
 #[tokio::test(start_paused = true)]
 async fn a_note_in_the_place_of_another_one_is_watched_from_its_beginning() {
@@ -347,6 +362,15 @@ async fn a_note_in_the_place_of_another_one_is_watched_from_its_beginning() {
     waiter.await.unwrap();
     let Terms { ttl_ms, drain_ms, .. } = Terms::STACK;
     assert!(clock.now().since_ms(begun) > ttl_ms + drain_ms - 1_000);
+}
+
+/// As if the clock of the file system had jumped forward.
+#[expect(clippy::disallowed_methods, reason = "looks at the files")]
+fn age_heartbeats(dir: &Path) {
+    for entry in std::fs::read_dir(dir).unwrap().flatten() {
+        let file = std::fs::File::options().write(true).open(entry.path()).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(3_600)).unwrap();
+    }
 }
 
 /// In simulated time. The files' own clock does not move with it, so this tests a client that has
