@@ -7,7 +7,7 @@ use super::report::{Exit, Failure};
 use crate::engine::lease::{look, unlock};
 use crate::fleet::ConnectOptions;
 use crate::model::StackName;
-use crate::ops::records::{BegunStop, Changed, Held, Holder, UNLISTED_MS};
+use crate::ops::records::{BegunStop, Changed, Held, Holder};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("With the id that the refused `stackctl deploy` has shown", "stackctl unlock shop-1f0c3a9e"),
@@ -65,15 +65,22 @@ pub(super) fn run(args: &Unlock, context: &Context) -> Result<Exit, Failure> {
 fn under_way(held: &Held, stack: &StackName) -> String {
     let seconds = |ms: i64| ms.saturating_add(999) / 1_000;
     let unlisted = format!(
-        "The next command on {stack} watches tasks that run for {} s: it may have begun to stop some of them last.",
-        seconds(UNLISTED_MS)
+        "The next command on {stack} waits {} s for what it may have sent last, and watches tasks that run for {} s: it may \
+         have begun to stop some of them last.",
+        seconds(held.left.in_flight_ms()),
+        seconds(held.left.unlisted_ms)
     );
-    if held.stops.is_empty() {
+    if held.left.stops.is_empty() {
         return format!("It had nothing under way at its last sign of life. {unlisted}");
     }
     let stop = |stop: &BegunStop| {
-        format!("\n  stop of {} on {}, for up to {} s", stop.name, stop.node, seconds(stop.lasts_ms))
+        format!(
+            "\n  stop of {} on {}, for up to {} s",
+            stop.name,
+            stop.node,
+            seconds(stop.lasts_ms.saturating_add(held.left.in_flight_ms()))
+        )
     };
-    let stops: String = held.stops.iter().map(stop).collect();
+    let stops: String = held.left.stops.iter().map(stop).collect();
     format!("It still had under way, and the next command on {stack} waits for it:{stops}\n{unlisted}")
 }

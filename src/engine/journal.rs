@@ -1,7 +1,7 @@
 //! Every action and every answer of a run, as JSON lines in a file: what to look into when a run went
 //! wrong, and what to replay. Holds names and reasons only; contents of files never pass through here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,15 @@ const KEPT_MAX: usize = 20;
 
 /// The verb of a stop.
 const STOP: &str = "stop task";
+
+/// What a run began of which it is not known how it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unanswered {
+    /// Node, task and `web.1` of each stop.
+    pub stops: Vec<(NodeName, TaskId, String)>,
+    /// Where any action was begun.
+    pub nodes: BTreeSet<NodeName>,
+}
 
 /// Node, task and `web.1` of a stop that was begun: its object is a container, `<stack>_<service>.<slot>.<task id>`.
 fn stop_of(line: &Value, stack: &StackName) -> Option<(NodeName, TaskId, String)> {
@@ -43,10 +52,10 @@ impl Journal {
         Self { file: None, path: None }
     }
 
-    /// A new journal under `<dir>/<stack>/`, readable by its owner only; the oldest beyond the newest few
-    /// are removed.
+    /// A new journal under `<dir>/<stack>/` of what is done under a lock, readable by its owner only; the oldest beyond the
+    /// newest few are removed.
     #[expect(clippy::disallowed_methods, reason = "the journal is a file")]
-    pub fn create(dir: &Path, stack: &StackName, now: Timestamp) -> io::Result<Self> {
+    pub fn create(dir: &Path, stack: &StackName, lock: Option<&str>, now: Timestamp) -> io::Result<Self> {
         use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
         let dir = dir.join(stack.as_str());
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
@@ -60,32 +69,19 @@ impl Journal {
         // The process id distinguishes two runs of one millisecond.
         let path = dir.join(format!("{:015}-{}.jsonl", now.0, std::process::id()));
         let file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
-        Ok(Self { file: Some(file), path: Some(path) })
+        let mut this = Self { file: Some(file), path: Some(path) };
+        this.line(&json!({"at": now.0, "event": "opened", "lock": lock}));
+        Ok(this)
     }
 
-    /// Stops that the last run of a process began, and that were not seen to end: node, task, and `web.1`. `None` if there is
-    /// no journal of that process.
+    /// What was begun under a lock of a process, and was not seen to end. `None` if there is no whole journal of it.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the journal is a file")]
-    pub fn stops_left(dir: &Path, stack: &StackName, pid: u32) -> Option<Vec<(NodeName, TaskId, String)>> {
+    pub fn left_by(dir: &Path, stack: &StackName, pid: u32, lock: &str) -> Option<Unanswered> {
         let of_process = format!("-{pid}.jsonl");
         let all = fs::read_dir(dir.join(stack.as_str())).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
         let newest = all.filter(|path| path.to_string_lossy().ends_with(&of_process)).max()?;
-        let text = fs::read_to_string(newest).ok()?;
-        let mut begun = BTreeMap::new();
-        for line in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
-            match (line["event"].as_str(), line["id"].as_u64()) {
-                (Some("began"), Some(id)) if line["verb"] == STOP => {
-                    begun.extend(stop_of(&line, stack).map(|stop| (id, stop)));
-                }
-                // The engine has answered.
-                (Some("ended"), Some(id)) if !is_unanswered(&line["outcome"]["kind"]) => {
-                    begun.remove(&id);
-                }
-                _ => {}
-            }
-        }
-        Some(begun.into_values().collect())
+        unanswered(&fs::read_to_string(newest).ok()?, stack, lock)
     }
 
     /// Where it is written.
@@ -124,13 +120,45 @@ impl Journal {
         self.line(&json!({"at": now.0, "event": event}));
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the journal is a file")]
     fn line(&mut self, line: &Value) {
-        if let Some(file) = &mut self.file
-            && writeln!(file, "{line}").is_err()
-        {
+        let Some(file) = &mut self.file else { return };
+        // In one piece: a process that is killed leaves whole lines.
+        if file.write_all(format!("{line}\n").as_bytes()).is_err() {
+            // What follows would be missing, and who reads it takes it for all that was done.
+            let _is_gone = self.path.take().map(fs::remove_file);
             self.file = None;
         }
     }
+}
+
+/// Of a journal's text. `None` unless it is of this lock, and whole.
+fn unanswered(text: &str, stack: &StackName, lock: &str) -> Option<Unanswered> {
+    let lines = text.strip_suffix('\n')?.lines().map(serde_json::from_str::<Value>);
+    let lines: Vec<Value> = lines.collect::<Result<_, _>>().ok()?;
+    let is_of_lock = |line: &Value| line["event"] == "opened" && line["lock"] == lock;
+    lines.first().filter(|line| is_of_lock(line))?;
+    let mut begun = BTreeMap::new();
+    for line in &lines {
+        match (line["event"].as_str(), line["id"].as_u64()) {
+            (Some("began"), Some(id)) => {
+                begun.insert(id, line);
+            }
+            // The engine has answered.
+            (Some("ended"), Some(id)) if !is_unanswered(&line["outcome"]["kind"]) => {
+                begun.remove(&id);
+            }
+            _ => {}
+        }
+    }
+    let mut left = Unanswered::default();
+    for line in begun.into_values() {
+        left.nodes.insert(NodeName::unchecked(line["node"].as_str()?));
+        if line["verb"] == STOP {
+            left.stops.push(stop_of(line, stack)?);
+        }
+    }
+    Some(left)
 }
 
 #[cfg(test)]
@@ -146,7 +174,7 @@ mod tests {
     fn a_journal_tells_which_stops_were_begun_and_not_seen_to_end() {
         let dir = tempfile::tempdir().unwrap();
         let stack = StackName::unchecked("shop");
-        let mut journal = Journal::create(dir.path(), &stack, Timestamp(5)).unwrap();
+        let mut journal = Journal::create(dir.path(), &stack, Some("shop-1"), Timestamp(5)).unwrap();
         let of = |number: u32, what| Action {
             id: ActionId(number),
             node: NodeName::unchecked("h1"),
@@ -178,11 +206,41 @@ mod tests {
             }
         }
         journal.began(Timestamp(6), &of(9, What::RemoveNetwork { name: Arc::from("shop_default") }));
-        let left = Journal::stops_left(dir.path(), &stack, std::process::id()).unwrap();
+        let left_by = |stack: &StackName, pid, lock| Journal::left_by(dir.path(), stack, pid, lock);
+        let left = left_by(&stack, std::process::id(), "shop-1").unwrap();
+        assert_eq!(left.nodes, [NodeName::unchecked("h1")].into());
         let names: Vec<String> =
-            left.into_iter().map(|(node, task, name)| format!("{node} {task} {name}")).collect();
+            left.stops.into_iter().map(|(node, task, name)| format!("{node} {task} {name}")).collect();
         assert_eq!(names, ["h1 t1 web.1", "h1 t2 web.2", "h1 t4 web.4"]);
-        assert_eq!(Journal::stops_left(dir.path(), &stack, 0), None);
-        assert_eq!(Journal::stops_left(dir.path(), &StackName::unchecked("other"), std::process::id()), None);
+        assert_eq!(left_by(&stack, 0, "shop-1"), None);
+        assert_eq!(left_by(&StackName::unchecked("other"), std::process::id(), "shop-1"), None);
+        assert_eq!(left_by(&stack, std::process::id(), "shop-0"), None, "an earlier one of that number");
+    }
+
+    #[test]
+    fn a_journal_that_ended_early_says_nothing() {
+        let stack = StackName::unchecked("shop");
+        let (opened, began) = (
+            r#"{"event":"opened","lock":"shop-1"}"#,
+            r#"{"event":"began","id":1,"node":"h1","verb":"start task","object":"shop_web.1.x"}"#,
+        );
+        let of = |text: String| unanswered(&text, &stack, "shop-1").map(|left| left.nodes.len());
+        assert_eq!(of(format!("{opened}\n{began}\n")), Some(1));
+        assert_eq!(of(format!("{opened}\n{began}")), None, "its last line is cut");
+        assert_eq!(of(format!("{opened}\n{}\n", &began[..40])), None);
+        assert_eq!(of(String::new()), None);
+    }
+
+    /// Such as one on a disk that is full.
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the journal is a file")]
+    fn a_journal_that_cannot_be_written_to_its_end_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("1.jsonl");
+        fs::write(&path, "").unwrap();
+        // A file that is open for reading alone takes nothing.
+        let mut journal = Journal { file: Some(File::open(&path).unwrap()), path: Some(path.clone()) };
+        journal.said(Timestamp(1), "detached");
+        assert!(!path.exists() && journal.path().is_none());
     }
 }

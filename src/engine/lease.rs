@@ -14,7 +14,7 @@ use super::clock::{self, Clock};
 use super::pulse::Pulse;
 use super::stops::Stops;
 use crate::ledger::lease::{
-    BegunStop, Held, Holder, Note, ORPHAN_MS, Proof, State, Terms, held, proof, state, stream,
+    Held, Holder, Left, Note, ORPHAN_MS, Proof, State, Terms, held, proof, state, stream,
 };
 use crate::ledger::payload::value;
 use crate::ledger::{Appended, Ledger, LedgerError, Log, Stream, WriteRegisters, Written};
@@ -159,9 +159,8 @@ pub struct Found {
     pub is_nothing: bool,
     /// The last holder, if it did not give the lease back.
     pub dead: Option<Holder>,
-    /// Its process is known to be gone, or a person ended its lease: it did not run out its TTL, and what it began last
-    /// may be in no note.
-    pub is_cut_short: bool,
+    /// What may be under way and is in no note is all of that holder: what it inherited had ended before.
+    pub is_all_of_dead: bool,
 }
 
 /// Which lease to take, and on which terms.
@@ -221,17 +220,18 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
 ) -> Result<Lease<R>, NotTaken> {
     let (stream, terms) = (wanted.stream.clone(), wanted.terms);
     let begun = clock.now();
-    // The note that counts, and when we first saw it.
-    let mut seen: Option<(u64, Timestamp)> = None;
+    // The note that counts, and when we first saw it. By its id: keepers that came back older give its place to another one.
+    let mut seen: Option<(String, Timestamp)> = None;
     let mut heard = None;
     loop {
         let log = settled(ledger, &stream).await?;
         let before = state_in(&log, &stream)?;
-        let first = seen.filter(|(sign, _)| *sign == before.sign).map_or(clock.now(), |(_, first)| first);
-        seen = Some((before.sign, first));
+        let sign = log.entries.get(&before.sign).map(|entry| entry.value.id.clone()).unwrap_or_default();
+        let first = seen.filter(|(last, _)| *last == sign).map_or(clock.now(), |(_, first)| first);
+        seen = Some((sign, first));
         let is_cut_short = before.held.as_ref().map_or(before.is_unlocked, |held| is_gone(&held.holder));
         if let Some(held) = before.held.clone()
-            && (held.is_left() || !is_cut_short)
+            && (held.is_last || !is_cut_short)
         {
             let clocks = ledger.clocks().await?;
             let age_ms = held.age_ms(&log, &clocks);
@@ -262,27 +262,40 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
         }
         let (epoch, sent) = (log.next(), Sent::now(clock));
         // What the last holder had under way is ours to wait for, and our successor's if we die.
-        let (dead, left) = match before.held {
-            Some(held) => (Some(held.holder), held.stops),
-            None => (None, before.left),
-        };
-        let left = still_under_way(left, clock.now().since_ms(first));
+        let is_all_of_dead = before.held.as_ref().is_some_and(|held| held.left.unlisted_ms == 0);
+        let (dead, left) = left_to_next(before, is_cut_short, log.next() == 1, clock.now());
+        let is_nothing = left.found_nothing;
         let Terms { ttl_ms, drain_ms, .. } = terms;
-        let note = Note::Acquire { holder: wanted.holder.clone(), ttl_ms, drain_ms, stops: left.clone() };
+        let note = Note::Acquire { holder: wanted.holder.clone(), ttl_ms, drain_ms, left: left.clone() };
         let ours = value(ledger.registers(), serde_json::json!(note));
         if ledger.append(&stream, epoch, &ours).await? == Appended::Won {
             let validity = Validity::of(&stream, epoch, clock, Stops::inherited(left));
             validity.extend(sent, terms);
-            let found = Found { is_nothing: log.next() == 1, dead, is_cut_short };
+            let found = Found { is_nothing, dead, is_all_of_dead };
             return Ok(keep(Arc::clone(ledger), clock, wanted, validity, epoch, found, log));
         }
     }
 }
 
-/// Stops that may still be under way when so much time has passed since they were read.
-fn still_under_way(stops: Vec<BegunStop>, passed_ms: i64) -> Vec<BegunStop> {
-    let left = stops.into_iter().map(|stop| BegunStop { lasts_ms: stop.lasts_ms - passed_ms.max(0), ..stop });
-    left.filter(|stop| stop.lasts_ms > 0).collect()
+/// The last holder, if it did not give the lease back, and what may be under way for the client that takes it now. Each stop
+/// counts from now: a holder whose TTL has run out may have sent it last, and the drain after that is how long it was on its way.
+fn left_to_next(
+    before: State,
+    is_cut_short: bool,
+    is_nothing: bool,
+    now: Timestamp,
+) -> (Option<Holder>, Left) {
+    let (dead, mut left) = match before.held {
+        // All that it had under way is listed, and has arrived.
+        Some(held) if held.is_last => (Some(held.holder), held.left),
+        // Its process is gone. What it sent last may be on its way.
+        Some(held) if is_cut_short => (Some(held.holder), held.left.of_dead(held.drain_ms)),
+        Some(held) => (Some(held.holder), held.left.of_dead(0)),
+        None => (None, before.left),
+    };
+    left.found_nothing |= is_nothing;
+    left.stops.retain(|stop| stop.until.is_none_or(|until| now < until));
+    (dead, left)
 }
 
 /// A lease that was won at a place, renewed from now on.
@@ -330,6 +343,12 @@ impl<R: WriteRegisters + Send + Sync + 'static> Lease<R> {
         self.epoch
     }
 
+    /// Its id, of this lease alone.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.holder.id
+    }
+
     /// In which state it was found.
     #[must_use]
     pub fn found(&self) -> &Found {
@@ -358,15 +377,13 @@ impl<R: WriteRegisters + Send + Sync + 'static> Lease<R> {
         self.validity.end();
         let ttl_ms = Terms::STACK.ttl_ms;
         let verb = format!("{}, which ended while a host was silent", self.holder.verb);
-        // A stop that was sent may arrive as late as anything else, and begins then.
-        let stops = self.stops_left().into_iter();
-        let stops = stops.map(|stop| BegunStop { lasts_ms: stop.lasts_ms.saturating_add(ORPHAN_MS), ..stop });
         let note = Note::Renew {
             holder: Holder { verb, ..self.holder.clone() },
             epoch: self.epoch,
             ttl_ms,
             drain_ms: ORPHAN_MS,
-            stops: stops.collect(),
+            is_last: true,
+            left: self.left(),
         };
         append_own(&self.ledger, &self.stream, self.next.load(Ordering::SeqCst), &self.holder.id, &note).await
     }
@@ -377,10 +394,10 @@ impl<R: WriteRegisters + Send + Sync + 'static> Lease<R> {
         self.validity.end();
         // A renewal that was interrupted may be in the next place.
         let next = self.next.load(Ordering::SeqCst);
-        end(&self.ledger, &self.stream, next, &self.holder.id, None, self.stops_left()).await
+        end(&self.ledger, &self.stream, next, &self.holder.id, None, self.left()).await
     }
 
-    fn stops_left(&self) -> Vec<BegunStop> {
+    fn left(&self) -> Left {
         self.validity.stops().map(|stops| stops.under_way().1).unwrap_or_default()
     }
 }
@@ -395,8 +412,10 @@ pub async fn unlock<R: WriteRegisters>(
     let stream = stream(stack);
     let log = settled(ledger, &stream).await?;
     let Some(held) = holder_in(&log, &stream)?.filter(|held| held.holder.id == id) else { return Ok(None) };
-    end(ledger, &stream, log.next(), id, Some(by), held.stops.clone()).await?;
-    Ok(Some(held))
+    // What it has sent may be on its way, whether its process is gone or not.
+    let left = held.left.clone().of_dead(held.drain_ms);
+    end(ledger, &stream, log.next(), id, Some(by), left.clone()).await?;
+    Ok(Some(Held { left, ..held }))
 }
 
 async fn end<R: WriteRegisters>(
@@ -405,9 +424,9 @@ async fn end<R: WriteRegisters>(
     next: u64,
     id: &str,
     by: Option<&str>,
-    stops: Vec<BegunStop>,
+    left: Left,
 ) -> Result<(), LedgerError> {
-    let note = Note::Release { id: id.to_owned(), by: by.map(str::to_owned), stops };
+    let note = Note::Release { id: id.to_owned(), by: by.map(str::to_owned), left };
     append_own(ledger, stream, next, id, &note).await
 }
 
@@ -493,8 +512,9 @@ impl<R: WriteRegisters + Send + Sync + 'static> LeaseRenewer<R> {
     async fn renew(&self) -> Result<Option<Log>, NotRenewed> {
         let Terms { ttl_ms, drain_ms, .. } = self.terms;
         let sent = Sent::now(self.clock);
-        let (version, stops) = self.validity.stops().map(Stops::under_way).unwrap_or_default();
-        let note = Note::Renew { holder: self.holder.clone(), epoch: self.epoch, ttl_ms, drain_ms, stops };
+        let (version, left) = self.validity.stops().map(Stops::under_way).unwrap_or_default();
+        let (holder, epoch) = (self.holder.clone(), self.epoch);
+        let note = Note::Renew { holder, epoch, ttl_ms, drain_ms, is_last: false, left };
         let ours = value(self.ledger.registers(), serde_json::json!(note));
         let place = self.next.load(Ordering::SeqCst);
         match self.ledger.append(&self.stream, place, &ours).await {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
-use crate::ledger::lease::BegunStop;
+use crate::ledger::lease::{BegunStop, Left};
 use crate::model::{NodeName, TaskId};
 
 /// The stops of one lease. Cheap to clone.
@@ -25,16 +25,19 @@ struct Shared {
 #[derive(Debug, Default)]
 struct List {
     under_way: BTreeMap<(NodeName, TaskId), BegunStop>,
+    /// What was found besides when the lease was taken.
+    unlisted_ms: i64,
+    found_nothing: bool,
     /// Grows with each stop that is begun.
     version: u64,
 }
 
 impl Stops {
-    /// Those that the last holder of the lease had under way.
+    /// What the last holder of the lease had under way.
     #[must_use]
-    pub fn inherited(stops: Vec<BegunStop>) -> Self {
-        let under_way = stops.into_iter().map(|stop| ((stop.node.clone(), stop.task.clone()), stop));
-        let list = Mutex::new(List { under_way: under_way.collect(), version: 0 });
+    pub fn inherited(left: Left) -> Self {
+        let Left { stops, unlisted_ms, found_nothing } = left;
+        let list = Mutex::new(List { under_way: by_task(stops), unlisted_ms, found_nothing, version: 0 });
         Self(Arc::new(Shared { list, is_pressing: Notify::new(), written: watch::Sender::new(0) }))
     }
 
@@ -61,16 +64,25 @@ impl Stops {
         self.list().under_way.remove(&(node.clone(), task.clone()));
     }
 
-    /// None is under way any more.
-    pub fn end_all(&self) {
-        self.list().under_way.clear();
+    /// What was inherited was waited for; all that may still be under way are these.
+    pub fn outlasted(&self, silent: Vec<BegunStop>) {
+        let mut list = self.list();
+        list.under_way = by_task(silent);
+        list.unlisted_ms = 0;
     }
 
-    /// Those under way, and the version of the list.
+    /// A holder that the ledger may have forgotten was waited for, or there can be none.
+    pub fn none_is_forgotten(&self) {
+        self.list().found_nothing = false;
+    }
+
+    /// What is under way, and the version of the list.
     #[must_use]
-    pub fn under_way(&self) -> (u64, Vec<BegunStop>) {
+    pub fn under_way(&self) -> (u64, Left) {
         let list = self.list();
-        (list.version, list.under_way.values().cloned().collect())
+        let stops = list.under_way.values().cloned().collect();
+        let (unlisted_ms, found_nothing) = (list.unlisted_ms, list.found_nothing);
+        (list.version, Left { stops, unlisted_ms, found_nothing })
     }
 
     /// The ledger holds this version of the list.
@@ -95,4 +107,8 @@ impl Stops {
     fn list(&self) -> MutexGuard<'_, List> {
         self.0.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn by_task(stops: Vec<BegunStop>) -> BTreeMap<(NodeName, TaskId), BegunStop> {
+    stops.into_iter().map(|stop| ((stop.node.clone(), stop.task.clone()), stop)).collect()
 }

@@ -282,6 +282,19 @@ impl Fleet {
         self.inner.dialer.turns.rounds(self.inner.membership().hosts.len())
     }
 
+    /// Whether a connection was made that its link does not end, behind a jump host say: what was sent over it may arrive
+    /// long after its end.
+    #[must_use]
+    pub fn has_dialled_loose(&self) -> bool {
+        self.inner.dialer.has_dialled_loose()
+    }
+
+    /// Whether requests to a host go to a socket of this machine: they are there once they are written.
+    #[must_use]
+    pub fn is_local(&self, node: &NodeName) -> bool {
+        self.inner.host(node).is_some_and(|host| !host.is_over_ssh())
+    }
+
     /// Marks a host as lost: later requests to it fail at once. Each of them also triggers a new dial.
     pub fn mark_lost(&self, node: &NodeName) {
         if let Some(host) = self.inner.host(node) {

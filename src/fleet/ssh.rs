@@ -68,6 +68,8 @@ pub(super) struct Dialer {
     /// What opens connections for ssh.
     dial_with: Option<PathBuf>,
     gate: Semaphore,
+    /// A connection was made that its link does not end.
+    has_dialled_loose: AtomicBool,
     /// The turns of all calls of the fleet.
     pub turns: Turns,
 }
@@ -84,8 +86,14 @@ impl Dialer {
             handshake: options.handshake,
             dial_with: options.dial_with.clone(),
             gate: Semaphore::new(options.dials_max.max(1)),
+            has_dialled_loose: AtomicBool::new(false),
             turns: Turns::new(options.calls_max),
         }
+    }
+
+    /// Whether a connection was made that its link does not end.
+    pub(super) fn has_dialled_loose(&self) -> bool {
+        self.has_dialled_loose.load(Ordering::SeqCst)
     }
 
     /// Connects to a host, or returns why not.
@@ -116,6 +124,7 @@ impl Dialer {
         }
         let session = Session::resume_mux(paths.control.clone().into(), None);
         let ends_with_link = helper.is_some() && !beginning(&paths.log).contains(direct::NOT_ENDED);
+        self.has_dialled_loose.fetch_or(!ends_with_link, Ordering::SeqCst);
         Ok(Master {
             session,
             target,

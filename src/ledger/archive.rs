@@ -1,7 +1,7 @@
 //! Copies all that a ledger holds into another ledger, or into a backup file.
 //!
 //! Contents of configs that releases name are copied with them. Only decided places are copied. Of leases the copy holds only that they are free and how far their places
-//! have come, so that epochs keep growing there.
+//! have come, so that epochs keep growing there, and what their holders left under way.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,8 @@ use thiserror::Error;
 use super::contents::{self, CHUNK_BYTES, ContentRef};
 use super::decide::{Appended, Ledger};
 use super::error::LedgerError;
-use super::lease::{self, Held, Note};
+use super::lease::{self, Held, Left, Note};
+use super::log::Log;
 use super::payload::Value;
 use super::register::{Kind, ReadRegisters, Stream, WriteRegisters};
 use super::release::Release;
@@ -181,10 +182,11 @@ impl Archive {
         let mut archive = Self::default();
         for stream in streams(&ledger.stacks().await?) {
             let log = ledger.read(&stream).await?;
+            let left = if stream.kind == Kind::Lease { left_in(&log) } else { Left::default() };
             let mut places: BTreeMap<u64, Value> =
                 log.entries.into_iter().map(|(seq, entry)| (seq, entry.value)).collect();
             if stream.kind == Kind::Lease {
-                places = places.pop_last().map(|(seq, _)| (seq, free(seq))).into_iter().collect();
+                places = places.pop_last().map(|(seq, _)| (seq, free(seq, left))).into_iter().collect();
             }
             if !places.is_empty() {
                 archive.streams.insert(stream, places);
@@ -475,9 +477,15 @@ fn named_by(places: &BTreeMap<u64, Value>) -> BTreeSet<ContentRef> {
     kept.flat_map(|(_, release)| release.contents_apart().cloned()).collect()
 }
 
-/// That a lease is free, as the place it had come to. The same each time.
-fn free(seq: u64) -> Value {
-    let note = Note::Release { id: String::new(), by: Some("stackctl ledger".to_owned()), stops: Vec::new() };
+/// What the holder of a lease has under way, or left so.
+fn left_in(log: &Log) -> Left {
+    let state = lease::state(log).unwrap_or_default();
+    state.held.map_or(state.left, |held| held.left)
+}
+
+/// That a lease is free, as the place it had come to, and what its holders left under way. The same each time.
+fn free(seq: u64, left: Left) -> Value {
+    let note = Note::Release { id: String::new(), by: Some("stackctl ledger".to_owned()), left };
     let data = serde_json::json!(note);
     Value { id: format!("free-{seq}"), managers: Vec::new(), format: Format::CURRENT, data }
 }
@@ -507,7 +515,7 @@ mod tests {
             for seq in places {
                 let data = match kind {
                     Kind::Lease => {
-                        serde_json::json!(Note::Release { id: "a".into(), by: None, stops: Vec::new() })
+                        serde_json::json!(Note::Release { id: "a".into(), by: None, left: Left::default() })
                     }
                     _ => serde_json::json!({ "text": format!("{of} {seq}") }),
                 };
@@ -524,7 +532,7 @@ mod tests {
         let (one, shop) = (ledger(dir.path(), "one"), StackName::unchecked("shop"));
         let lease = value(
             one.registers(),
-            serde_json::json!(Note::Release { id: "a".into(), by: None, stops: Vec::new() }),
+            serde_json::json!(Note::Release { id: "a".into(), by: None, left: Left::default() }),
         );
         one.append(&Stream::new(Kind::Lease, "shop"), 1, &lease).await.unwrap();
         let bytes = vec![7; CHUNK_BYTES + 1];

@@ -500,12 +500,14 @@ mod tests {
         all: Arc<Mutex<BTreeMap<(String, Place), Content>>>,
         /// Names that do not answer this client.
         cut: Vec<&'static str>,
+        /// Names that take a moment to list what they hold.
+        slow: Vec<&'static str>,
     }
 
     impl Seen {
         fn new(names: &[&str]) -> Self {
             let names = names.iter().map(|name| (*name).to_owned()).collect();
-            Self { names, all: Arc::default(), cut: Vec::new() }
+            Self { names, all: Arc::default(), cut: Vec::new(), slow: Vec::new() }
         }
 
         /// One manager has a place to which no stream comes.
@@ -534,6 +536,9 @@ mod tests {
 
         async fn list(&self, manager: usize, _: &Stream) -> Result<Vec<Found>, Silent> {
             let name = self.name(manager)?;
+            if self.slow.contains(&name.as_str()) {
+                sleep(Duration::from_millis(20)).await;
+            }
             let all = self.all.lock().unwrap();
             let of_manager = all.iter().filter(|((of, _), _)| *of == name);
             Ok(of_manager
@@ -646,6 +651,17 @@ mod tests {
         let all = Seen::alone_with(Some(value("x", &["3"]).pack()), "3");
         let error = all.with(&["3"], &[]).append(&lease(), 1, &value("a", &["3"])).await.unwrap_err();
         assert!(matches!(error, LedgerError::FarPlace { .. }), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_far_ahead_is_judged_when_all_have_answered() {
+        let all = Seen::new(&OLD);
+        let far = (("3".to_owned(), Place { seq: 900, round: 0 }), Some(value("x", &OLD).pack()));
+        all.all.lock().unwrap().extend([far]);
+        // As far as the two that answer at once can tell, the slow one may have it too.
+        let seen = Seen { all: Arc::clone(&all.all), slow: vec!["2"], ..Seen::new(&OLD) };
+        let ledger = Ledger::new(seen, Limits { append: Duration::from_secs(2), ..Limits::default() });
+        assert_eq!(ledger.append(&lease(), 1, &value("1", &OLD)).await, Ok(Appended::Won));
     }
 
     #[tokio::test(start_paused = true)]

@@ -343,6 +343,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_that_another_container_is_writing_is_not_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        write_into(dir.path()).await;
+        // Both are process 7, say, of their containers, and both have just begun to count.
+        let of_other = |count: usize| {
+            dir.path().join("test/lease/shop").join(format!("{UNFINISHED}{}-{count}", std::process::id()))
+        };
+        let all: Vec<PathBuf> = (0..500).map(of_other).collect();
+        all.iter().for_each(|path| fs::write(path, "half").unwrap());
+        write_into(dir.path()).await;
+        assert!(all.iter().all(|path| fs::read_to_string(path).unwrap() == "half"));
+    }
+
+    #[tokio::test]
     async fn what_cannot_be_written_is_said() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("file"), "").unwrap();

@@ -27,11 +27,17 @@
 //!
 //! An engine goes on with a stop whose client has left, and shows the container as running until the grace is over:
 //! the next holder would keep a task that is about to be killed. So every note carries the [stops](BegunStop) that
-//! were begun and not seen to end. Heartbeats, which are written anyway, carry all of them; one whose grace is too
-//! long for the lock's own end to cover it ([`COVERED_GRACE_MS`]) is written down before it is sent. Who takes the
-//! lock waits until it sees the task stopped, or until the time is over, by a clock of its own. A holder whose
-//! process is seen to be gone, or whose lock a person ended, did not run out its TTL: then shorter stops may be
-//! under way that no note has ([`UNLISTED_MS`]).
+//! were begun and not seen to end. Heartbeats, which are written anyway, carry all of them; one with a long grace
+//! ([`COVERED_GRACE_MS`]) is written down before it is sent. Who takes the lock waits until it sees the task stopped, or
+//! until the time is over, by a clock of its own.
+//!
+//! A holder that gave its lock back left nothing else. Of any other, shorter stops may be under way that no note has
+//! ([`UNLISTED_MS`]); and if it did not run out its TTL, since its process is seen to be gone or a person ended its lock, its
+//! requests may still arrive, for the [drain](Terms::drain_ms). A stop goes on for its whole grace after that: one time
+//! follows the other. What a holder found so and did not wait for, it [hands on](Left).
+//!
+//! A host that stands still, or whose engine does, takes requests and carries them out when it goes on. No command waits for
+//! that; but who takes the lock once the host answers waits for the stops that it was sent ([`BegunStop::until`]).
 //!
 //! A manager whose clock is set forward makes the lease look old there. Since every manager that holds the
 //! last heartbeat has to agree, one such clock cannot free it; and the holder learns at its next renewal, a
@@ -65,6 +71,8 @@ pub struct Terms {
 impl Terms {
     /// Of a stack's lease. `drain_ms` is ssh's keep-alive: three times five seconds, and one more.
     pub const STACK: Self = Self { ttl_ms: 15_000, renew_ms: 4_500, margin_ms: 2_000, drain_ms: DRAIN_MS };
+    /// The same, where a connection was made that its link does not end.
+    pub const STACK_LOOSE: Self = Self { drain_ms: ORPHAN_MS, ..Self::STACK };
     /// Of the leader lease: a standby takes over a dead leader within about ten seconds. One dead manager
     /// delays a renewal by three seconds, which the TTL allows for.
     pub const LEADER: Self = Self { ttl_ms: 9_000, renew_ms: 2_500, margin_ms: 1_500, drain_ms: 0 };
@@ -77,11 +85,11 @@ pub const ORPHAN_MS: i64 = 110_000;
 
 /// How long after the end of a grace period an engine may need for the end of a container.
 const STOP_MARGIN_MS: i64 = 10_000;
-/// A stop with a grace up to this is over when the lock of a holder that sends no more heartbeats has ended: it was sent
-/// before the holder stopped, two seconds before the TTL ends.
-pub const COVERED_GRACE_MS: i64 = Terms::STACK.drain_ms + Terms::STACK.margin_ms - STOP_MARGIN_MS;
-/// How long stops may last that are in no note of a holder which did not run out its TTL.
-pub const UNLISTED_MS: i64 = COVERED_GRACE_MS + STOP_MARGIN_MS / 2;
+/// A stop with a grace up to this is not written down before it is sent: the engines' own grace costs no write. Who follows a
+/// holder that did not give the lock back waits for such stops.
+pub const COVERED_GRACE_MS: i64 = 12_000;
+/// How long such a stop may last from the moment at which it has arrived.
+pub const UNLISTED_MS: i64 = COVERED_GRACE_MS + STOP_MARGIN_MS;
 
 /// Of leases that do not say.
 const DRAIN_MS: i64 = 20_000;
@@ -112,19 +120,55 @@ pub struct BegunStop {
     pub name: String,
     /// How long after the note it may last: its grace, and what the engine needs then.
     pub lasts_ms: i64,
+    /// It was waited for, and its host was silent: a host that stood still begins it when it goes on. No client waits for it
+    /// while the host is silent; it is forgotten at this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 impl BegunStop {
     /// A stop with this grace.
     #[must_use]
     pub fn new(node: NodeName, task: TaskId, name: String, grace_ms: i64) -> Self {
-        Self { node, task, name, lasts_ms: grace_ms.saturating_add(STOP_MARGIN_MS) }
+        Self { node, task, name, lasts_ms: grace_ms.saturating_add(STOP_MARGIN_MS), until: None }
     }
 
     /// Whether it may last longer than the lock of a holder that dies: then it is written down before it is sent.
     #[must_use]
     pub fn outlasts_lock(&self) -> bool {
         self.lasts_ms > COVERED_GRACE_MS + STOP_MARGIN_MS
+    }
+}
+
+/// What the holder of a lease has under way: what it began, and what it found and has not waited for yet. Each client that
+/// takes the lease finds it in the last note, even if a holder between them had no reason to wait for it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Left {
+    /// Stops that were not seen to end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stops: Vec<BegunStop>,
+    /// How long a stop may last that is in no list, of a holder that did not give the lease back. Requests of such a holder
+    /// may arrive until [`UNLISTED_MS`] before that; zero where there was none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unlisted_ms: i64,
+    /// The ledger knew of no lease when this one was taken, and may have forgotten a holder. Counts where the lease was given
+    /// back: a holder that died has begun something only after it had waited.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub found_nothing: bool,
+}
+
+impl Left {
+    /// How long a request of a holder that did not give the lease back may still arrive.
+    #[must_use]
+    pub fn in_flight_ms(&self) -> i64 {
+        (self.unlisted_ms - UNLISTED_MS).max(0)
+    }
+
+    /// Of a holder that did not give the lease back; its requests arrive within so much time from now.
+    #[must_use]
+    pub fn of_dead(self, in_flight_ms: i64) -> Self {
+        let unlisted_ms = in_flight_ms.max(0).saturating_add(UNLISTED_MS);
+        Self { unlisted_ms: self.unlisted_ms.max(unlisted_ms), found_nothing: false, ..self }
     }
 }
 
@@ -139,9 +183,9 @@ pub enum Note {
         /// How long after it something sent may arrive.
         #[serde(rename = "late_ms", default = "drain_ms")]
         drain_ms: i64,
-        /// Stops that are under way.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        stops: Vec<BegunStop>,
+        /// What is under way.
+        #[serde(flatten)]
+        left: Left,
     },
     /// A heartbeat. Repeats the whole lease, since earlier notes are trimmed.
     Renew {
@@ -152,9 +196,12 @@ pub enum Note {
         /// How long after it something sent may arrive.
         #[serde(rename = "late_ms", default = "drain_ms")]
         drain_ms: i64,
-        /// Stops that are under way.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        stops: Vec<BegunStop>,
+        /// It was the last one: the holder has ended, and listed all that it had under way.
+        #[serde(default, skip_serializing_if = "is_false")]
+        is_last: bool,
+        /// What is under way.
+        #[serde(flatten)]
+        left: Left,
     },
     /// The lease is given back.
     Release {
@@ -162,9 +209,9 @@ pub enum Note {
         /// By whom, if not by the holder.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
-        /// Stops that were under way.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        stops: Vec<BegunStop>,
+        /// What was under way.
+        #[serde(flatten)]
+        left: Left,
     },
 }
 
@@ -180,8 +227,11 @@ pub struct Held {
     pub drain_ms: i64,
     /// The place of the last heartbeat.
     pub sign: u64,
-    /// Stops that were under way then.
-    pub stops: Vec<BegunStop>,
+    /// Whether the holder ended with it while something that it had sent could still arrive. Then it does not matter that
+    /// its process is gone.
+    pub is_last: bool,
+    /// What was under way then.
+    pub left: Left,
 }
 
 impl Held {
@@ -204,13 +254,6 @@ impl Held {
         let copies = &log.entries.get(&self.sign)?.copies;
         let ages = copies.iter().map(|(manager, created)| Some(clocks.get(manager)?.since_ms(*created)));
         ages.collect::<Option<Vec<i64>>>()?.into_iter().min()
-    }
-
-    /// Whether the holder ended while something of its own could still arrive: then it does not matter that its process is
-    /// gone.
-    #[must_use]
-    pub fn is_left(&self) -> bool {
-        self.drain_ms >= ORPHAN_MS
     }
 
     /// How long until the holder has stopped and all its requests have arrived or never will; for a caller
@@ -261,6 +304,16 @@ fn drain_ms() -> i64 {
     DRAIN_MS
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references in")]
+fn is_false(is: &bool) -> bool {
+    !is
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references in")]
+fn is_zero(ms: &i64) -> bool {
+    *ms == 0
+}
+
 /// The stream of a stack's lease.
 #[must_use]
 pub fn stream(stack: &StackName) -> Stream {
@@ -285,7 +338,7 @@ pub struct State {
     /// Who holds it.
     pub held: Option<Held>,
     /// What its last holder had under way, where it is free.
-    pub left: Vec<BegunStop>,
+    pub left: Left,
     /// Whether it is free because a person ended it.
     pub is_unlocked: bool,
     /// The place that says so.
@@ -293,10 +346,17 @@ pub struct State {
 }
 
 impl State {
+    /// Whether a holder has anything under way, or left it so, that is not known to be over.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        let left = self.held.as_ref().map_or(&self.left, |held| &held.left);
+        left.unlisted_ms > 0 || self.stops().next().is_some()
+    }
+
     /// Stops that its holder has under way, or its last one had.
     pub fn stops(&self) -> impl Iterator<Item = &BegunStop> {
-        let of_holder = self.held.iter().flat_map(|held| &held.stops);
-        of_holder.chain(&self.left)
+        let of_holder = self.held.iter().flat_map(|held| &held.left.stops);
+        of_holder.chain(&self.left.stops)
     }
 }
 
@@ -314,25 +374,25 @@ pub fn state(log: &Log) -> Result<State, String> {
         let note = Note::deserialize(&entry.value.data).map_err(|error| error.to_string())?;
         let is_first = log.entries.keys().next() == Some(&seq);
         match note {
-            Note::Acquire { holder, ttl_ms, drain_ms, stops } => {
-                let held = Held { holder, epoch: seq, ttl_ms, drain_ms, sign: seq, stops };
+            Note::Acquire { holder, ttl_ms, drain_ms, left } => {
+                let held = Held { holder, epoch: seq, ttl_ms, drain_ms, sign: seq, is_last: false, left };
                 state = State { held: Some(held), sign: seq, ..State::default() };
             }
             // A renewal that comes after the lease was given back or taken over renews nothing.
-            Note::Renew { holder, epoch, ttl_ms, drain_ms, stops } => {
+            Note::Renew { holder, epoch, ttl_ms, drain_ms, is_last, left } => {
                 let is_same = |held: &Held| held.epoch == epoch && held.holder.id == holder.id;
                 let renews = state.held.as_ref().map_or(is_first, is_same);
                 if renews {
-                    let held = Held { holder, epoch, ttl_ms, drain_ms, sign: seq, stops };
+                    let held = Held { holder, epoch, ttl_ms, drain_ms, sign: seq, is_last, left };
                     state = State { held: Some(held), sign: seq, ..State::default() };
                 }
             }
-            Note::Release { id, by, stops } => {
+            Note::Release { id, by, left } => {
                 let ends = state.held.as_ref().map_or(is_first, |held| held.holder.id == id);
                 if ends {
                     // Records that were copied have the locks free, and no holder had them.
                     let is_unlocked = by.is_some() && !id.is_empty();
-                    state = State { held: None, left: stops, is_unlocked, sign: seq };
+                    state = State { held: None, left, is_unlocked, sign: seq };
                 }
             }
         }
@@ -364,15 +424,22 @@ mod tests {
     }
 
     fn acquire(id: &str) -> Option<Note> {
-        Some(Note::Acquire { holder: holder(id), ttl_ms: 15_000, drain_ms: DRAIN_MS, stops: Vec::new() })
+        Some(Note::Acquire { holder: holder(id), ttl_ms: 15_000, drain_ms: DRAIN_MS, left: Left::default() })
     }
 
     fn renew(id: &str, epoch: u64) -> Option<Note> {
-        Some(Note::Renew { holder: holder(id), epoch, ttl_ms: 15_000, drain_ms: DRAIN_MS, stops: Vec::new() })
+        Some(Note::Renew {
+            holder: holder(id),
+            epoch,
+            ttl_ms: 15_000,
+            drain_ms: DRAIN_MS,
+            is_last: false,
+            left: Left::default(),
+        })
     }
 
     fn release(id: &str) -> Option<Note> {
-        Some(Note::Release { id: id.into(), by: None, stops: Vec::new() })
+        Some(Note::Release { id: id.into(), by: None, left: Left::default() })
     }
 
     fn who(log: &Log) -> Option<(String, u64, u64)> {
@@ -400,19 +467,20 @@ mod tests {
         let stop = |task: &str| {
             BegunStop::new(NodeName::unchecked("h1"), TaskId::unchecked(task), "web.1".into(), 40_000)
         };
+        let left = |task: &str| Left { stops: vec![stop(task)], ..Left::default() };
         let renewed = |of: &str, task: &str| match renew(of, 1) {
-            Some(Note::Renew { holder, epoch, ttl_ms, drain_ms, .. }) => {
-                Some(Note::Renew { holder, epoch, ttl_ms, drain_ms, stops: vec![stop(task)] })
+            Some(Note::Renew { holder, epoch, ttl_ms, drain_ms, is_last, .. }) => {
+                Some(Note::Renew { holder, epoch, ttl_ms, drain_ms, is_last, left: left(task) })
             }
             _ => unreachable!(),
         };
         let released = |id: &str, by: Option<&str>, task: &str| {
-            Some(Note::Release { id: id.into(), by: by.map(Into::into), stops: vec![stop(task)] })
+            Some(Note::Release { id: id.into(), by: by.map(Into::into), left: left(task) })
         };
         let of = |notes| {
             let state = state(&log(1, notes)).unwrap();
-            let stops = state.held.map_or(state.left, |held| held.stops);
-            let tasks: Vec<String> = stops.iter().map(|stop| stop.task.to_string()).collect();
+            let left = state.held.map_or(state.left, |held| held.left);
+            let tasks: Vec<String> = left.stops.iter().map(|stop| stop.task.to_string()).collect();
             (tasks.join(" "), state.is_unlocked, state.sign)
         };
         let is = |tasks: &str, is_unlocked, sign| (tasks.to_owned(), is_unlocked, sign);
@@ -432,10 +500,19 @@ mod tests {
     }
 
     #[test]
-    fn a_grace_that_is_not_written_down_at_once_is_over_when_the_lock_is() {
+    fn a_stop_that_is_not_written_down_at_once_is_over_when_the_next_holder_has_waited() {
         let Terms { ttl_ms, margin_ms, drain_ms, .. } = Terms::STACK;
-        let sent_last_ms = ttl_ms - margin_ms;
-        assert!(sent_last_ms + COVERED_GRACE_MS + STOP_MARGIN_MS <= ttl_ms + drain_ms);
+        let arrives_ms = ttl_ms - margin_ms + drain_ms;
+        let is_free_ms = ttl_ms + drain_ms;
+        assert!(arrives_ms + COVERED_GRACE_MS + STOP_MARGIN_MS <= is_free_ms + UNLISTED_MS);
+        // Of one whose process is gone, all counts from now.
+        let left = Left::default().of_dead(drain_ms);
+        assert!(drain_ms + COVERED_GRACE_MS + STOP_MARGIN_MS <= left.unlisted_ms);
+        assert_eq!(left.in_flight_ms(), drain_ms);
+        let released = Some(Note::Release { id: "a".into(), by: None, left });
+        let is_under_way = |notes| state(&log(1, notes)).unwrap().is_under_way();
+        assert!(is_under_way(vec![acquire("a"), released]), "no stack is called unchanged then");
+        assert!(!is_under_way(vec![acquire("a"), release("a")]));
         let of = |grace_ms| {
             BegunStop::new(NodeName::unchecked("h1"), TaskId::unchecked("x"), "web.1".into(), grace_ms)
         };

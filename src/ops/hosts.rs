@@ -187,7 +187,7 @@ impl<'a> Hosts<'a> {
         let looked = looked.and_then(|looked| tended.map(|_| looked));
         let (done, remembered) = tokio::join!(meanwhile, remembered_to_write(&self.writing, stack));
         let record = looked.and_then(|(log, state)| {
-            let has_begun_stops = state.stops().next().is_some();
+            let has_begun_stops = state.is_under_way();
             // A holder that is killed writes nothing any more: the number that is free now stays free, and yet
             // it may have changed something after the look that follows. No lock has the number 0.
             let free = if state.held.is_some() || has_begun_stops { 0 } else { log.next() };
@@ -201,14 +201,14 @@ impl<'a> Hosts<'a> {
     }
 
     /// A run without a journal is still a run.
-    fn begin_journal(&self, planned: &Planned, progress: &impl Progress<Planned>) {
+    fn begin_journal(&self, planned: &Planned, lock: Option<&Held>, progress: &impl Progress<Planned>) {
         let mut run = self.run();
         run.began.get_or_insert_with(|| self.clock.now());
         if run.journal.is_some() || !planned.is_busy() {
             return;
         }
         let Some(dir) = &self.journals else { return };
-        match Journal::create(dir, planned.stack(), self.clock.now()) {
+        match Journal::create(dir, planned.stack(), lock.map(Lease::id), self.clock.now()) {
             Ok(journal) => run.journal = Some(journal),
             Err(error) => {
                 let (dir, why) = (dir.clone(), error.to_string());
@@ -426,7 +426,8 @@ impl Driver for Hosts<'_> {
         mut waiting: impl FnMut(&Holder),
     ) -> Result<Self::Lock, Error> {
         let holder = self.me.holder(stack.as_str(), verb);
-        let wanted = Wanted { stream: stream(stack), holder, terms: LeaseTerms::STACK, patience_ms };
+        let terms = if self.fleet.has_dialled_loose() { LeaseTerms::STACK_LOOSE } else { LeaseTerms::STACK };
+        let wanted = Wanted { stream: stream(stack), holder, terms, patience_ms };
         let mut said: Option<Timestamp> = None;
         let tell = |busy: &Busy| {
             let now = self.clock.now();
@@ -496,7 +497,7 @@ impl Driver for Hosts<'_> {
         stop: &impl Stop,
         progress: &impl Progress<Planned>,
     ) -> Prepared<Planned> {
-        self.begin_journal(plan, progress);
+        self.begin_journal(plan, Some(lock), progress);
         stop.arm();
         let mut pull = std::pin::pin!(self.pull(plan, lock, progress));
         let mut stopped = std::pin::pin!(stop.stopped());
@@ -569,7 +570,7 @@ impl Driver for Hosts<'_> {
         if lock.is_none() && plan.is_busy() {
             return self.report(plan, terms, End::LeaseLost, false).await;
         }
-        self.begin_journal(plan, progress);
+        self.begin_journal(plan, lock, progress);
         let (mut journal, pulled, began, contents) = {
             let mut run = self.run();
             let journal = run.journal.take().unwrap_or_else(Journal::none);

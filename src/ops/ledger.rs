@@ -204,9 +204,12 @@ mod tests {
 
     use super::*;
     use crate::engine::new_key::NewKey;
+    use crate::engine::stops::Stops;
     use crate::engine::{Clock, Me};
+    use crate::ledger::lease::{BegunStop, Left};
     use crate::ledger::operation::{self, Ending, Recorded};
     use crate::ledger::{FileRegisters, Limits};
+    use crate::model::{NodeName, TaskId};
 
     fn ledger(dir: &Path, name: &str) -> Arc<Ledger<FileRegisters>> {
         let registers = FileRegisters::new(&dir.join(name), &ClusterName::unchecked("test"));
@@ -253,6 +256,45 @@ mod tests {
         let verbs = ["unlock shop", "ledger migrate one two"].map(|verb| (verb.into(), Some(Ending::Done)));
         assert_eq!(logs.0, verbs);
         assert!(archive::holders(&one).await.unwrap().is_empty());
+    }
+
+    /// Takes the lock of `shop`, and gives it back.
+    async fn pass(ledger: &Arc<Ledger<FileRegisters>>, actor: &Actor, act: impl FnOnce(&Stops)) -> Left {
+        let holder = actor.me.holder("shop", "deploy");
+        let stream = stream(&StackName::unchecked("shop"));
+        let wanted = Wanted { stream, holder, terms: Terms::STACK, patience_ms: 0 };
+        let lease = take(ledger, actor.clock, wanted, |_| false, |_| ()).await.unwrap();
+        let stops = lease.validity().stops().unwrap();
+        let (_, found) = stops.under_way();
+        act(stops);
+        lease.release().await.unwrap();
+        found
+    }
+
+    #[tokio::test]
+    async fn what_a_holder_left_under_way_is_known_after_a_copy_and_a_restore() {
+        let dir = tempfile::tempdir().unwrap();
+        let actor = actor();
+        let (one, two) = (used(dir.path(), &actor).await, ledger(dir.path(), "two"));
+        let (node, task) = (NodeName::unchecked("h1"), TaskId::unchecked("x"));
+        let left = vec![BegunStop::new(node, task, "web.1".into(), 40_000)];
+        pass(&one, &actor, |stops| {
+            stops.none_is_forgotten();
+            stops.outlasted(left.clone());
+        })
+        .await;
+        migrate(&one, &two, &actor, String::new(), quiet).await.unwrap();
+        assert_eq!(pass(&two, &actor, |_| ()).await.stops, left);
+        let cluster = ClusterName::unchecked("test");
+        let Backup { text, .. } = backup(&one, &cluster, actor.clock.now()).await.unwrap();
+        let (head, archive) = Archive::parse(&text).unwrap();
+        let saved = Saved { head, archive };
+        restore(&saved, &two, &cluster, true, &actor, String::new(), quiet).await.unwrap();
+        assert_eq!(pass(&two, &actor, |_| ()).await.stops, left);
+        // A ledger that knew nothing of the stack: a holder may work with it.
+        let three = ledger(dir.path(), "three");
+        restore(&saved, &three, &cluster, true, &actor, String::new(), quiet).await.unwrap();
+        assert!(pass(&three, &actor, |_| ()).await.found_nothing);
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 //! records is in this room alone.
 
 pub use crate::ledger::archive::{Archive, NotCopied};
-pub use crate::ledger::lease::{BegunStop, Held, Holder, UNLISTED_MS};
+pub use crate::ledger::lease::{BegunStop, Held, Holder};
 pub use crate::ledger::nodes::{NodeRecord, NodeRecords};
 pub use crate::ledger::operation::Changed;
 pub use crate::ledger::place::{BadLedger, LedgerPlace};

@@ -78,7 +78,7 @@ fn after_a_kill_a_stop_that_no_note_has_is_known_by_the_journal() {
     let cluster = deployed("10s");
     cluster.kill_when("deploy --yes shop", watched(&cluster.engines[0]));
     let said = goes_back(&cluster, "10s", "deploy --yes shop");
-    assert!(said.contains("began to stop web.1 on h1 of stack shop: waiting 17 s at most"), "{said}");
+    assert!(said.contains("began to stop web.1 on h1 of stack shop: waiting 22 s at most"), "{said}");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn unlock_says_what_is_under_way_and_the_next_one_waits_for_it() {
     let held = cluster.expect(5, "deploy --yes shop");
     let id = held.stderr.split("unlock ").nth(1).and_then(|rest| rest.split('`').next()).expect("an id");
     let run = cluster.expect(0, &format!("unlock {id}"));
-    let wanted = "It still had under way, and the next command on shop waits for it:\n  stop of web.1 on h1, for up to 50 s\n";
+    let wanted = "It still had under way, and the next command on shop waits for it:\n  stop of web.1 on h1, for up to 70 s\n";
     assert!(run.stderr.contains(wanted), "{}", run.show());
     child.kill().expect("it runs");
     child.wait().expect("it is gone");

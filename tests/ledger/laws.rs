@@ -7,7 +7,7 @@ use std::time::Duration;
 use stackctl::engine::lease::{Lease, NotTaken, Wanted, take, unlock};
 use stackctl::engine::{Clock, node_records};
 use stackctl::ledger::contents::{self, ContentRef};
-use stackctl::ledger::lease::{Holder, Note, Terms, held, stream};
+use stackctl::ledger::lease::{Holder, Left, Note, Terms, held, stream};
 use stackctl::ledger::payload::value;
 use stackctl::ledger::release::{Outcome, Release, outcomes, releases};
 use stackctl::ledger::settings::{self, Suspended};
@@ -146,7 +146,7 @@ async fn what_is_trimmed_does_not_come_back<B: Backend>((backend, cluster): On<B
     let ledger = backend.open(&cluster);
     let stream = Stream::new(Kind::Lease, "shop");
     let note = |id: &str| {
-        let note = Note::Acquire { holder: holder(id), ttl_ms: 15_000, drain_ms: 0, stops: Vec::new() };
+        let note = Note::Acquire { holder: holder(id), ttl_ms: 15_000, drain_ms: 0, left: Left::default() };
         value(ledger.registers(), serde_json::json!(note))
     };
     for seq in 1..=12 {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::ledger::lease::{BegunStop, UNLISTED_MS};
 use crate::ledger::{FileRegisters, Limits};
 use crate::model::ClusterName;
 
@@ -74,10 +75,11 @@ async fn what_may_still_arrive_keeps_the_lease_whoever_is_gone() {
     take_it(&ledger, "a", 0, false).await.unwrap().leave().await.unwrap();
     // Even of a process that is known to be gone.
     let Err(NotTaken::Held(busy)) = take_it(&ledger, "b", 0, true).await else { panic!() };
-    assert!(busy.held.is_left() && busy.held.left_ms(None, 0) > 100_000, "{busy:?}");
+    assert!(busy.held.is_last && busy.held.left_ms(None, 0) > 100_000, "{busy:?}");
     let stack = StackName::unchecked("shop");
     unlock(&ledger, &stack, "a", "op").await.unwrap().unwrap();
-    take_it(&ledger, "b", 0, false).await.unwrap();
+    let next = take_it(&ledger, "b", 0, false).await.unwrap();
+    assert_eq!(next.left().in_flight_ms(), ORPHAN_MS, "it has the lock, and waits");
 }
 
 fn begun(task: &str, grace_ms: i64) -> BegunStop {
@@ -87,7 +89,7 @@ fn begun(task: &str, grace_ms: i64) -> BegunStop {
 
 /// The tasks whose stops a lease inherited.
 fn inherited(lease: &Lease<FileRegisters>) -> Vec<String> {
-    lease.stops_left().into_iter().map(|stop| stop.task.to_string()).collect()
+    lease.left().stops.into_iter().map(|stop| stop.task.to_string()).collect()
 }
 
 #[tokio::test]
@@ -108,7 +110,7 @@ async fn a_long_stop_is_in_the_ledger_before_it_is_sent_and_is_handed_on_until_i
     let second = take_it(&ledger, "b", 0, true).await.unwrap();
     assert_eq!(inherited(&second), ["long", "short"]);
     assert_eq!(second.found().dead.as_ref().map(|dead| dead.id.as_str()), Some("a"));
-    assert!(second.found().is_cut_short);
+    assert!(second.found().is_all_of_dead);
     kill(second);
     let third = take_it(&ledger, "c", 0, true).await.unwrap();
     assert_eq!(inherited(&third), ["long", "short"]);
@@ -116,13 +118,16 @@ async fn a_long_stop_is_in_the_ledger_before_it_is_sent_and_is_handed_on_until_i
     third.validity().stops().unwrap().end(&begun("short", 0).node, &begun("short", 0).task);
     third.release().await.unwrap();
     let fourth = take_it(&ledger, "d", 0, false).await.unwrap();
-    assert_eq!((inherited(&fourth), fourth.found().is_cut_short), (vec!["long".to_owned()], false));
+    assert_eq!((inherited(&fourth), fourth.found().dead.is_some()), (vec!["long".to_owned()], false));
     // Ended by a person.
     let stack = StackName::unchecked("shop");
-    assert_eq!(unlock(&ledger, &stack, "d", "op").await.unwrap().unwrap().stops.len(), 1);
+    assert_eq!(unlock(&ledger, &stack, "d", "op").await.unwrap().unwrap().left.stops.len(), 1);
     let fifth = take_it(&ledger, "e", 0, false).await.unwrap();
-    assert_eq!((inherited(&fifth), fifth.found().is_cut_short), (vec!["long".to_owned()], true));
-    fifth.validity().stops().unwrap().end_all();
+    assert_eq!(
+        (inherited(&fifth), fifth.left().in_flight_ms()),
+        (vec!["long".to_owned()], Terms::STACK.drain_ms)
+    );
+    fifth.validity().stops().unwrap().outlasted(Vec::new());
     fifth.release().await.unwrap();
     assert_eq!(inherited(&take_it(&ledger, "f", 0, false).await.unwrap()), [""; 0]);
     drop(fourth);
@@ -141,16 +146,104 @@ async fn a_stop_whose_note_cannot_be_written_waits_no_longer_than_the_lease_last
     waits.await.unwrap();
 }
 
+/// Until something may have been sent, and what is in no note, in milliseconds.
+fn unlisted(lease: &Lease<FileRegisters>) -> (i64, i64) {
+    let left = lease.left();
+    (left.in_flight_ms(), left.unlisted_ms)
+}
+
 #[tokio::test]
-async fn a_lease_that_is_left_says_how_late_its_stops_may_begin() {
+async fn who_follows_a_holder_that_is_gone_knows_that_its_requests_may_arrive_until_a_holder_has_waited() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = ledger(dir.path());
+    let drain_ms = Terms::STACK.drain_ms;
+    take_it(&ledger, "a", 0, false).await.unwrap().release().await.unwrap();
+    let second = take_it(&ledger, "b", 0, false).await.unwrap();
+    assert_eq!(unlisted(&second), (0, 0), "whoever gave it back is followed at once");
+    kill(second);
+    let third = take_it(&ledger, "c", 0, true).await.unwrap();
+    assert_eq!(unlisted(&third), (drain_ms, drain_ms + UNLISTED_MS));
+    // It has no reason to wait.
+    third.release().await.unwrap();
+    let fourth = take_it(&ledger, "d", 0, false).await.unwrap();
+    assert_eq!(unlisted(&fourth), (drain_ms, drain_ms + UNLISTED_MS));
+    kill(fourth);
+    let fifth = take_it(&ledger, "e", 0, true).await.unwrap();
+    assert!(!fifth.found().is_all_of_dead, "what it inherited is in no journal of its own");
+    fifth.validity().stops().unwrap().outlasted(Vec::new());
+    fifth.release().await.unwrap();
+    assert_eq!(unlisted(&take_it(&ledger, "f", 0, false).await.unwrap()), (0, 0));
+}
+
+#[tokio::test]
+async fn behind_a_jump_host_requests_of_a_holder_that_is_gone_may_arrive_for_longer() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = ledger(dir.path());
+    let stream = stream(&StackName::unchecked("shop"));
+    let wanted = Wanted { stream, holder: holder("a"), terms: Terms::STACK_LOOSE, patience_ms: 0 };
+    kill(take(&ledger, Clock::start(None).unwrap(), wanted, |_| false, |_| ()).await.unwrap());
+    let next = take_it(&ledger, "b", 0, true).await.unwrap();
+    assert_eq!(unlisted(&next), (ORPHAN_MS, ORPHAN_MS + UNLISTED_MS));
+}
+
+/// In simulated time.
+#[tokio::test(start_paused = true)]
+async fn the_grace_of_a_stop_of_a_holder_that_ran_out_its_ttl_begins_when_its_requests_have_arrived() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = ledger(dir.path());
+    let first = take_it(&ledger, "a", 0, false).await.unwrap();
+    first.validity().stops().unwrap().begin(begun("x", 40_000)).await;
+    kill(first);
+    let second = take_it(&ledger, "b", i64::MAX, false).await.unwrap();
+    assert_eq!(second.left().stops, [begun("x", 40_000)], "its whole grace, from now");
+    assert_eq!(unlisted(&second), (0, UNLISTED_MS), "short ones may be in no note");
+}
+
+#[tokio::test]
+async fn a_lease_that_is_left_lists_all_and_says_how_late_it_may_arrive() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = ledger(dir.path());
     let lease = take_it(&ledger, "a", 0, false).await.unwrap();
     lease.validity().stops().unwrap().begin(begun("x", 40_000)).await;
     lease.leave().await.unwrap();
     let (_, state) = look(&ledger, &StackName::unchecked("shop")).await.unwrap();
-    let lasts_ms = state.stops().next().unwrap().lasts_ms;
-    assert_eq!(lasts_ms, begun("x", 40_000).lasts_ms + ORPHAN_MS);
+    let held = state.held.unwrap();
+    assert_eq!((held.is_last, held.drain_ms), (true, ORPHAN_MS));
+    let arrived = left_to_next(State { held: Some(held), ..State::default() }, true, false, Timestamp(0)).1;
+    assert_eq!(
+        arrived,
+        Left { stops: vec![begun("x", 40_000)], found_nothing: true, ..Left::default() },
+        "when it is free"
+    );
+}
+
+#[tokio::test]
+async fn a_stop_of_a_silent_host_is_handed_on_until_it_is_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = ledger(dir.path());
+    let until = |ms: i64| Some(Clock::start(None).unwrap().now().plus_ms(ms));
+    let stop = |ms| BegunStop { until: until(ms), ..begun("x", 40_000) };
+    let first = take_it(&ledger, "a", 0, false).await.unwrap();
+    first.validity().stops().unwrap().outlasted(vec![stop(60_000)]);
+    first.release().await.unwrap();
+    take_it(&ledger, "b", 0, false).await.unwrap().release().await.unwrap();
+    let third = take_it(&ledger, "c", 0, false).await.unwrap();
+    assert_eq!(inherited(&third), ["x"]);
+    third.validity().stops().unwrap().outlasted(vec![stop(-1)]);
+    third.release().await.unwrap();
+    assert_eq!(inherited(&take_it(&ledger, "d", 0, false).await.unwrap()), [""; 0]);
+}
+
+#[tokio::test]
+async fn that_nothing_was_known_is_known_until_a_holder_has_waited_for_a_forgotten_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = ledger(dir.path());
+    take_it(&ledger, "a", 0, false).await.unwrap().release().await.unwrap();
+    let second = take_it(&ledger, "b", 0, false).await.unwrap();
+    assert!(second.found().is_nothing, "the first one took it for another reason");
+    second.validity().stops().unwrap().none_is_forgotten();
+    second.release().await.unwrap();
+    assert!(!take_it(&ledger, "c", 0, false).await.unwrap().found().is_nothing);
 }
 
 #[tokio::test]
@@ -232,6 +325,52 @@ async fn heartbeats_keep_it_and_trim_old_places() {
 fn kill(lease: Lease<FileRegisters>) -> Validity {
     lease.renewer.abort();
     lease.validity.clone()
+}
+
+/// In simulated time, in which a file stays as old as it looks.
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_that_looks_old_by_one_clock_alone_is_watched_for_a_whole_ttl() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = ledger(dir.path());
+    let clock = Clock::start(None).unwrap();
+    let _dead = kill(take_it(&ledger, "a", 0, false).await.unwrap());
+    age_heartbeats(&dir.path().join("test/lease/shop"));
+    let begun = clock.now();
+    take_it(&ledger, "b", i64::MAX, false).await.unwrap();
+    let took_ms = clock.now().since_ms(begun);
+    let Terms { ttl_ms, drain_ms, .. } = Terms::STACK;
+    assert!((ttl_ms + drain_ms..ttl_ms + drain_ms + 1_000).contains(&took_ms), "{took_ms}");
+}
+
+/// In simulated time: a waiter has seen nothing of a heartbeat that came back in the place of another one.
+#[tokio::test(start_paused = true)]
+async fn a_note_in_the_place_of_another_one_is_watched_from_its_beginning() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = ledger(dir.path());
+    let clock = Clock::start(None).unwrap();
+    let first = take_it(&ledger, "a", 0, false).await.unwrap();
+    let place = crate::ledger::Place { seq: first.epoch(), round: 0 };
+    let _dead = kill(first);
+    let waiter = {
+        let ledger = Arc::clone(&ledger);
+        tokio::spawn(async move { take_it(&ledger, "b", i64::MAX, false).await.unwrap() })
+    };
+    sleep(Duration::from_secs(20)).await;
+    ledger.registers().remove(0, &stream(&StackName::unchecked("shop")), place).await.unwrap();
+    let _dead = kill(take_it(&ledger, "c", 0, false).await.unwrap());
+    let begun = clock.now();
+    waiter.await.unwrap();
+    let Terms { ttl_ms, drain_ms, .. } = Terms::STACK;
+    assert!(clock.now().since_ms(begun) > ttl_ms + drain_ms - 1_000);
+}
+
+/// As if the clock of the file system had jumped forward.
+#[expect(clippy::disallowed_methods, reason = "looks at the files")]
+fn age_heartbeats(dir: &Path) {
+    for entry in std::fs::read_dir(dir).unwrap().flatten() {
+        let file = std::fs::File::options().write(true).open(entry.path()).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(3_600)).unwrap();
+    }
 }
 
 /// In simulated time. The files' own clock does not move with it, so this tests a client that has

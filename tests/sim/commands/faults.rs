@@ -60,8 +60,6 @@ impl Profile {
         let is_direct = switches::CONNECTIONS_END && !luck.once_in(3);
         let has_cuts = !luck.once_in(3);
         let forgets = !has_cuts && luck.once_in(2);
-        // Behind a jump host a lock that runs out does not cover what its holder has sent.
-        let runs_out = is_direct || !has_cuts;
         let is_cut = |node: &&NodeName| is_direct || !managers.contains(&node.to_string());
         let cuts = if has_cuts { hosts.iter().filter(is_cut).cloned().collect() } else { Vec::new() };
         let slow_in = if forgets { 0 } else { *luck.pick(&[0, 0, 60]) };
@@ -70,8 +68,8 @@ impl Profile {
             is_direct,
             cuts,
             deaf: luck.once_in(2),
-            kills: runs_out && luck.once_in(2),
-            freezes: runs_out && luck.once_in(3),
+            kills: luck.once_in(2),
+            freezes: luck.once_in(3),
             forgets,
             clocks: luck.once_in(3),
             hosts,

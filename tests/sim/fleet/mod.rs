@@ -78,6 +78,16 @@ impl Fleet {
         AnonymousVolumes::default()
     }
 
+    /// Whether what was sent may outlive its connection for long.
+    pub fn has_dialled_loose(&self) -> bool {
+        lock(&self.net).given_up_ms >= GIVEN_UP_MS
+    }
+
+    /// All are reached over the network.
+    pub fn is_local(&self, _: &NodeName) -> bool {
+        false
+    }
+
     /// None is discovered.
     pub fn found(&self) -> BTreeMap<NodeName, String> {
         BTreeMap::new()

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Deserialize as _;
-use stackctl::ledger::lease::{Holder, Note, Terms, held};
+use stackctl::ledger::lease::{Holder, Left, Note, Terms, held};
 use stackctl::ledger::nodes::{self, NodeRecords};
 use stackctl::ledger::release::{History, Outcome, Release, outcomes, releases};
 use stackctl::ledger::settings::{self, Settings};
@@ -270,7 +270,7 @@ impl SimLedger {
         }
         let epoch = log.next();
         let Terms { ttl_ms, drain_ms, margin_ms, .. } = terms;
-        let note = Note::Acquire { holder: holder.clone(), ttl_ms, drain_ms, stops: Vec::new() };
+        let note = Note::Acquire { holder: holder.clone(), ttl_ms, drain_ms, left: Left::default() };
         let value = self.value(serde_json::json!(note));
         match self.runtime.block_on(self.ledger.append(stream, epoch, &value)) {
             Ok(Appended::Won) => Taken::Held(Lease {
@@ -295,7 +295,8 @@ impl SimLedger {
             epoch: lease.epoch,
             ttl_ms,
             drain_ms,
-            stops: Vec::new(),
+            is_last: false,
+            left: Left::default(),
         };
         let value = self.value(serde_json::json!(note));
         match self.runtime.block_on(self.ledger.append(&lease.stream, lease.next, &value)) {
@@ -317,7 +318,7 @@ impl SimLedger {
     }
 
     pub fn give_back(&mut self, lease: &Lease) {
-        let note = Note::Release { id: lease.holder.id.clone(), by: None, stops: Vec::new() };
+        let note = Note::Release { id: lease.holder.id.clone(), by: None, left: Left::default() };
         let value = self.value(serde_json::json!(note));
         let mut next = lease.next;
         while let Ok(Appended::Lost(other)) =
