@@ -137,6 +137,10 @@ impl Remembered {
         let stream = releases(&stack);
         self.releases.check_write(&stream)?;
         self.outcomes.check_write(&outcomes(&stack))?;
+        // No later record takes their places. This one's lock is held: no process writes there any more.
+        ledger
+            .settle(&outcomes(&stack), &self.outcomes, || value(ledger.registers(), serde_json::Value::Null))
+            .await?;
         let new = self.name_contents(&mut release, key, read)?;
         let mut ours = value(ledger.registers(), serde_json::json!(release));
         let record = ours.pack().len() as u64;
@@ -321,6 +325,23 @@ mod tests {
         let begun = before.begin(&ledger, release, &key(), &Contents::new(), || false).await.unwrap();
         assert!(begun.is_none());
         assert!(remembered(&ledger, &shop()).await.unwrap().history.releases.is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_next_release_settles_how_one_before_it_ended() {
+        let memory = Memory::new(3);
+        let one = spec(&[("page", b"one".to_vec())]);
+        deploy(&memory, one.clone(), &Contents::new()).await.unwrap();
+        // Its writer was cut off after the first manager.
+        let of_outcomes = outcomes(&shop()).to_string();
+        memory.world().registers.retain(|(at, of, _), _| *at == 0 || *of != of_outcomes);
+        let ledger = memory.ledger();
+        let found = remembered(&ledger, &shop()).await.unwrap();
+        assert_eq!(found.history.releases[&1].1, None);
+        deploy(&memory, one, &Contents::new()).await.unwrap();
+        let found = remembered(&ledger, &shop()).await.unwrap();
+        assert_eq!(found.history.releases[&1].1, Some(Outcome::Deployed));
+        assert!(found.outcomes.undecided.is_empty());
     }
 
     #[tokio::test]
