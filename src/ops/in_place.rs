@@ -70,6 +70,10 @@ fn settle(record: &mut InPlaceRecord, stack: &StackName, looked: &Observed, chan
     let there: BTreeMap<&TaskId, &Task> =
         looked.tasks().filter(is_there).map(|task| (&task.id, task)).collect();
     for (id, task) in &there {
+        if looked.unsure.contains(*id) {
+            record.unsure.insert((*id).clone());
+            continue;
+        }
         // The look asked these containers, and they were not changed since.
         if (record.is_old || record.unsure.contains(*id)) && !changes.updated.contains_key(*id) {
             record.unsure.remove(*id);
@@ -79,7 +83,10 @@ fn settle(record: &mut InPlaceRecord, stack: &StackName, looked: &Observed, chan
     for (id, now) in &changes.updated {
         match now {
             Some(now) => {
-                record.unsure.remove(id);
+                // The engine was sent what differs from what was known. Where that was a guess, the rest still is.
+                if !looked.unsure.contains(id) {
+                    record.unsure.remove(id);
+                }
                 record.tasks.insert(id.clone(), now.clone());
             }
             None => {
@@ -158,5 +165,21 @@ mod tests {
         let renewed = Changes { renewed: [id(1), id(2), id(3)].into(), ..Changes::default() };
         settle(&mut record, &stack, &looked(&[1, 2, 3]), &renewed);
         assert!(record.is_empty(), "{record:?}");
+    }
+
+    #[test]
+    fn a_container_that_did_not_answer_stays_unsure_whatever_its_label_says() {
+        let stack = StackName::unchecked(STACK);
+        let mut looked = looked(&[1, 2, 3]);
+        looked.unsure = [id(1), id(3)].into();
+        for is_old in [false, true] {
+            let mut record = InPlaceRecord { is_old, ..InPlaceRecord::default() };
+            record.unsure = [id(1), id(2), id(3)].into();
+            let changes = Changes { updated: [(id(3), Some(tuning(5)))].into(), ..Changes::default() };
+            settle(&mut record, &stack, &looked, &changes);
+            assert_eq!(record.unsure, [id(1), id(3)].into(), "{is_old}");
+            assert_eq!(record.tasks, [(id(2), tuning(7)), (id(3), tuning(5))].into(), "{is_old}");
+            assert!(!record.is_old, "each task says for itself");
+        }
     }
 }
