@@ -105,6 +105,24 @@ fn a_limit_below_what_is_used_replaces_the_task() {
 }
 
 #[test]
+fn whatever_plans_a_lower_limit_asks_how_much_is_used() {
+    let hosts = Hosts::deployed(&stackfile("memory: 32M", ""));
+    hosts.stackfile(&stackfile("memory: 64M", ""));
+    hosts.expect(0, "deploy --yes shop");
+    hosts.engines[0].with(|world| world.containers.values_mut().for_each(|one| one.uses = 40 << 20));
+    for args in [
+        "rollback --dry-run shop",
+        "diff shop@1",
+        "undo --dry-run shop",
+        "service update --dry-run --limit-memory 32M shop_web",
+    ] {
+        let run = hosts.room.run(args);
+        let words = "it uses 40 MiB of memory, and the new limit is 32 MiB";
+        assert!([0, 2].contains(&run.status) && run.stdout.contains(words), "{args}\n{}", run.show());
+    }
+}
+
+#[test]
 fn a_lost_ledger_and_a_killed_run_have_the_containers_asked() {
     let mut hosts = Hosts::deployed(&stackfile("memory: 64M", ""));
     hosts.stackfile(&stackfile("memory: 128M", ""));
