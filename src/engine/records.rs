@@ -328,6 +328,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_a_rollback_leads_to_stays_whatever_the_failures_after_it_weigh() {
+        let memory = Memory::new(3);
+        let good = spec(&[("page", b"one".to_vec())]);
+        deploy(&memory, good.clone(), &Contents::new()).await.unwrap();
+        let ledger = memory.ledger();
+        for number in 2..=9 {
+            let mut failed = serde_json::json!(draft(spec(&[])));
+            let heavy: String = noise(2 << 20, number).iter().map(|byte| format!("{byte:02x}")).collect();
+            failed["message"] = heavy.into();
+            let failed = value(ledger.registers(), failed);
+            ledger.append(&releases(&shop()), number, &failed).await.unwrap();
+            let ended = value(ledger.registers(), Outcome::Failed.recorded(Timestamp(6)));
+            ledger.append(&outcomes(&shop()), number, &ended).await.unwrap();
+        }
+        deploy(&memory, spec(&[]), &Contents::new()).await.unwrap();
+        let found = remembered(&ledger, &shop()).await.unwrap();
+        let kept = found.history.releases.get(&1).expect("the only one that was good");
+        assert_eq!(found.contents(&ledger, &without_contents(good)).await.unwrap().len(), 1, "{kept:?}");
+    }
+
+    #[tokio::test]
     async fn the_next_release_settles_how_one_before_it_ended() {
         let memory = Memory::new(3);
         let one = spec(&[("page", b"one".to_vec())]);
