@@ -19,6 +19,7 @@ use super::redact::{Salt, masked_stack};
 use super::snapshot::fingerprint;
 use crate::model::action::Action;
 use crate::model::ids::sha256_hex;
+use crate::model::reason::Reason;
 use crate::model::{ClusterName, MarkKey, Observed, ServiceName, StackName, StackSpec, Timestamp};
 use crate::orchestrator::{Forecast, PlanOptions, Planned, pin};
 
@@ -274,9 +275,18 @@ impl SavedPlan {
     }
 }
 
+/// A reason without what differs from one look to the next: how much memory a task uses.
+fn lasting(why: &Reason) -> Reason {
+    match why {
+        Reason::LimitBelowUse { limit, .. } => Reason::LimitBelowUse { uses: 0, limit: *limit },
+        other => other.clone(),
+    }
+}
+
 /// A digest of the actions, with the specs of tasks in place of their ids.
 fn actions(forecast: &Forecast) -> String {
+    let lasting = |action: &Action| Action { why: lasting(&action.why), ..action.clone() }.to_json();
     let waves: Vec<Vec<serde_json::Value>> =
-        forecast.waves.iter().map(|wave| wave.iter().map(Action::to_json).collect()).collect();
+        forecast.waves.iter().map(|wave| wave.iter().map(lasting).collect()).collect();
     format!("sha256:{}", sha256_hex(envelope::in_order(waves.into()).to_string().as_bytes()))
 }

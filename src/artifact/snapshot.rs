@@ -185,6 +185,7 @@ impl Document {
             key: key.clone(),
             nodes,
             memory_use: BTreeMap::new(),
+            unsure: BTreeSet::new(),
             in_place: InPlaceRecords::new(),
             known: (self.missing.iter())
                 .map(|(name, stacks)| {

@@ -149,7 +149,7 @@ fn of_plan(args: &Deploy, path: &Path, context: &Context) -> Result<Exit, Failur
         let choices = RolloutOptions { is_exact: true, ..args.start.choices("deploy") };
         let key = cluster.marks_key().await.map_err(Failure::refused)?;
         let spec = saved.check(spec, inputs, &key).map_err(Failure::refused)?;
-        let plan = async { saved.plan_again(cluster.observe().await, spec, options) };
+        let plan = async { saved.plan_again(cluster.observe_for(&spec).await, spec, options) };
         let draft = if choices.dry_run { None } else { Some(draft(args, &stackfiles)?) };
         let job = Record::job(cluster, saved.stack(), draft, plan).await;
         // `carry_out` reports problems that block the plan.

@@ -293,8 +293,8 @@ fn of_release(args: &Diff, name: &ReleaseName, context: &Context) -> Result<Exit
             let to = self::release(context, ledger, other).await?;
             return Ok(between(args, context, (name, &release), (other, &to)));
         }
-        let observed = cluster.observe().await;
         let mut spec = release.spec;
+        let observed = cluster.observe_for(&spec).await;
         pin::keep_forced(&mut spec, observed.tasks().filter(|task| task.stack == name.stack));
         let planned = Planned::make(observed, spec, cluster.plan_options(true));
         let planned = planned.with_known(history.newest_specs());

@@ -4,14 +4,16 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::Context;
-use super::cluster::{self, Cluster};
+use super::cluster::{self, Cluster, env, named_inventory};
 use super::render::doctor::{area, level, remedy, what};
 use super::render::style::{BAD, CHANGE, GOOD, paint};
 use super::render::text::{clean, pad};
 use super::report::{Exit, Failure};
+use super::trusted;
 use crate::fleet::ConnectOptions;
+use crate::inventory;
 use crate::model::json::json_lines;
-use crate::ops::doctor::{Check, Level, doctor};
+use crate::ops::doctor::{Area, Check, Finding, Level, doctor};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("Whether all is in order, and what to do", "stackctl doctor"),
@@ -37,16 +39,32 @@ pub enum Format {
 }
 
 pub(super) fn run(args: &Doctor, context: &Context) -> Result<Exit, Failure> {
+    if let Some(check) = not_trusted(context)? {
+        return Ok(show(&[check], args.format, context));
+    }
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let place = context.globals.ledger.as_ref().unwrap_or(&cluster.inventory.ledger);
-        let checks = doctor(cluster, place).await;
-        match args.format {
-            Format::Text => context.ui.data(&text(&checks)),
-            Format::Json => context.ui.data(&(json_lines(&checks.iter().map(json).collect()) + "\n")),
-        }
-        let is_broken = checks.iter().any(|check| check.finding.level() == Level::Fault);
-        Ok(if is_broken { Exit::Refused } else { Exit::Done })
+        Ok(show(&doctor(cluster, place).await, args.format, context))
     })
+}
+
+/// An inventory that is not trusted is a finding, and the only one: no host is asked.
+fn not_trusted(context: &Context) -> Result<Option<Check>, Failure> {
+    let named = named_inventory(context)?;
+    let (inventory, _notes) = inventory::load(named.as_deref(), &env).map_err(Failure::refused)?;
+    let wants = trusted::refused(&inventory, named.as_deref(), &env)?;
+    let of = inventory.file.map(|file| file.display().to_string()).unwrap_or_default();
+    let check = |wants| Check { area: Area::Rights, of, finding: Finding::NotTrusted { wants } };
+    Ok(wants.map(check))
+}
+
+fn show(checks: &[Check], format: Format, context: &Context) -> Exit {
+    match format {
+        Format::Text => context.ui.data(&text(checks)),
+        Format::Json => context.ui.data(&(json_lines(&checks.iter().map(json).collect()) + "\n")),
+    }
+    let is_broken = checks.iter().any(|check| check.finding.level() == Level::Fault);
+    if is_broken { Exit::Refused } else { Exit::Done }
 }
 
 fn json(check: &Check) -> serde_json::Value {

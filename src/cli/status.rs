@@ -162,10 +162,21 @@ fn row(now: Timestamp, status: &ops::Status, declared: &Found) -> Row {
         "What": of_release(|release| release.verb.clone()),
         "Commit": git.map(Git::short).unwrap_or_default(),
         "At": of_release(|release| release.at.to_string()),
-        "Why": why(&status.sync),
+        "Why": why_or_due(status),
         "Repository": status.source.as_ref().map(|source| source.repository.clone()).unwrap_or_default(),
         "Declared": declared.commit(&status.stack).unwrap_or_default(),
     }))
+}
+
+/// Why a stack is not as declared; for one that is, what its next deploy changes nevertheless.
+fn why_or_due(status: &ops::Status) -> String {
+    let names: Vec<&str> = status.reloaded.iter().map(|service| service.as_str()).collect();
+    match &status.sync {
+        Sync::InSync if !names.is_empty() => {
+            format!("loaded again: the image of {}; the next deploy replaces the tasks", names.join(", "))
+        }
+        sync => why(sync),
+    }
 }
 
 /// Why a stack is not as declared; empty for one that is.

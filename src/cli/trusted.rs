@@ -39,6 +39,37 @@ struct Unusable {
 pub(super) const UNREAD: &str = "what the inventory names cannot be read";
 pub(super) const UNWRITTEN: &str = "the answer cannot be kept";
 
+/// What an inventory asks for that no answer covers.
+struct Asks {
+    wants: Vec<String>,
+    /// The digest of all that counts.
+    now: String,
+    trusted: Option<Trusted>,
+}
+
+fn unanswered(inventory: &Inventory, explicit: Option<&Path>, env: Env<'_>) -> Result<Option<Asks>, Failure> {
+    let (wants, Some(file)) = (wants(inventory), &inventory.file) else { return Ok(None) };
+    if wants.is_empty() || !is_merely_found(explicit, env) {
+        return Ok(None);
+    }
+    let now = digest(inventory).map_err(failed(UNREAD))?;
+    let trusted = Trusted::read(env);
+    let is_answered = is_given(&now, env) || trusted.as_ref().is_some_and(|trusted| trusted.has(file, &now));
+    Ok((!is_answered).then_some(Asks { wants, now, trusted }))
+}
+
+/// What an inventory asks for, where no answer covers it and no user is there to give one.
+pub(super) fn refused(
+    inventory: &Inventory,
+    explicit: Option<&Path>,
+    env: Env<'_>,
+) -> Result<Option<Vec<String>>, Failure> {
+    if std::io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    Ok(unanswered(inventory, explicit, env)?.map(|asks| asks.wants))
+}
+
 /// Lets an inventory pass that is trusted or asks for nothing; asks about any other.
 pub(super) fn settle(
     inventory: &Inventory,
@@ -46,18 +77,11 @@ pub(super) fn settle(
     env: Env<'_>,
     context: &Context,
 ) -> Result<(), Failure> {
-    let (wants, Some(file)) = (wants(inventory), &inventory.file) else { return Ok(()) };
-    if wants.is_empty() || !is_merely_found(explicit, env) {
+    let (Some(Asks { wants, now, trusted }), Some(file)) =
+        (unanswered(inventory, explicit, env)?, &inventory.file)
+    else {
         return Ok(());
-    }
-    let now = digest(inventory).map_err(failed(UNREAD))?;
-    if is_given(&now, env) {
-        return Ok(());
-    }
-    let trusted = Trusted::read(env);
-    if trusted.as_ref().is_some_and(|trusted| trusted.has(file, &now)) {
-        return Ok(());
-    }
+    };
     let shown = file.display().to_string();
     let not_trusted = || NotTrusted {
         file: shown.clone(),

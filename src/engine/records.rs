@@ -137,6 +137,10 @@ impl Remembered {
         let stream = releases(&stack);
         self.releases.check_write(&stream)?;
         self.outcomes.check_write(&outcomes(&stack))?;
+        // No later record takes their places. This one's lock is held: no process writes there any more.
+        ledger
+            .settle(&outcomes(&stack), &self.outcomes, || value(ledger.registers(), serde_json::Value::Null))
+            .await?;
         let new = self.name_contents(&mut release, key, read)?;
         let mut ours = value(ledger.registers(), serde_json::json!(release));
         let record = ours.pack().len() as u64;
@@ -321,6 +325,44 @@ mod tests {
         let begun = before.begin(&ledger, release, &key(), &Contents::new(), || false).await.unwrap();
         assert!(begun.is_none());
         assert!(remembered(&ledger, &shop()).await.unwrap().history.releases.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_a_rollback_leads_to_stays_whatever_the_failures_after_it_weigh() {
+        let memory = Memory::new(3);
+        let good = spec(&[("page", b"one".to_vec())]);
+        deploy(&memory, good.clone(), &Contents::new()).await.unwrap();
+        let ledger = memory.ledger();
+        for number in 2..=9 {
+            let mut failed = serde_json::json!(draft(spec(&[])));
+            let heavy: String = noise(2 << 20, number).iter().map(|byte| format!("{byte:02x}")).collect();
+            failed["message"] = heavy.into();
+            let failed = value(ledger.registers(), failed);
+            ledger.append(&releases(&shop()), number, &failed).await.unwrap();
+            let ended = value(ledger.registers(), Outcome::Failed.recorded(Timestamp(6)));
+            ledger.append(&outcomes(&shop()), number, &ended).await.unwrap();
+        }
+        deploy(&memory, spec(&[]), &Contents::new()).await.unwrap();
+        let found = remembered(&ledger, &shop()).await.unwrap();
+        let kept = found.history.releases.get(&1).expect("the only one that was good");
+        assert_eq!(found.contents(&ledger, &without_contents(good)).await.unwrap().len(), 1, "{kept:?}");
+    }
+
+    #[tokio::test]
+    async fn the_next_release_settles_how_one_before_it_ended() {
+        let memory = Memory::new(3);
+        let one = spec(&[("page", b"one".to_vec())]);
+        deploy(&memory, one.clone(), &Contents::new()).await.unwrap();
+        // Its writer was cut off after the first manager.
+        let of_outcomes = outcomes(&shop()).to_string();
+        memory.world().registers.retain(|(at, of, _), _| *at == 0 || *of != of_outcomes);
+        let ledger = memory.ledger();
+        let found = remembered(&ledger, &shop()).await.unwrap();
+        assert_eq!(found.history.releases[&1].1, None);
+        deploy(&memory, one, &Contents::new()).await.unwrap();
+        let found = remembered(&ledger, &shop()).await.unwrap();
+        assert_eq!(found.history.releases[&1].1, Some(Outcome::Deployed));
+        assert!(found.outcomes.undecided.is_empty());
     }
 
     #[tokio::test]

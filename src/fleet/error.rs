@@ -107,7 +107,8 @@ pub enum HostError {
         code(stackctl::ssh::host_key_changed),
         help(
             "the connection may be intercepted, or the machine was reinstalled; if you know why, \
-             forget the old key with `{forget}`"
+             forget the old key with `{forget}`, and accept the new one once: it must be what \
+             `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` says on that machine"
         )
     )]
     HostKeyChanged {
@@ -155,7 +156,10 @@ pub enum HostError {
     #[error("user `{user}` may not use {socket} on `{host}`")]
     #[diagnostic(
         code(stackctl::docker::permission_denied),
-        help("add the user to the group docker there: `sudo usermod -aG docker {user}`")
+        help(
+            "add the user to the group docker there: `sudo usermod -aG docker {user}`; it counts from the next login, \
+             and who is in that group has root's rights there"
+        )
     )]
     PermissionDenied {
         host: String,

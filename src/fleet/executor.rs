@@ -9,11 +9,11 @@ use crate::model::action::{Action, Failure, FailureKind, Outcome, What};
 use crate::model::{MarkKey, NodeName, StackName};
 
 use super::Inner;
-use super::docker::client::CallError;
+use super::docker::client::{CallError, Engine};
 use super::docker::execute::{self, Context};
 use super::docker::failure::ActionError;
 use super::error::HostError;
-use super::host::{AskError, Up};
+use super::host::{AskError, Host, Up};
 use super::transport::Fence;
 
 /// Carries out the actions of one stack.
@@ -23,8 +23,8 @@ pub struct Executor {
     stack: StackName,
     key: MarkKey,
     fence: Option<Fence>,
-    /// Changes that were sent over ssh and not answered, and the connections they went over. A call that is given up, with
-    /// the run, stays among them.
+    /// Changes that were sent and not answered, and the connections they went over: those by ssh keep what was written. A call
+    /// that is given up, with the run, stays among them.
     unanswered: Arc<Mutex<BTreeMap<u64, Vec<Arc<Up>>>>>,
 }
 
@@ -78,22 +78,8 @@ impl Executor {
     /// Carries out an action. May be called many times at once: each host takes so many at a time.
     pub async fn execute(&self, action: &Action) -> Outcome {
         let Some(host) = self.inner.host(&action.node) else {
-            return silent(HostError::NameNotResolved { host: action.node.to_string() });
+            return silent(not_resolved(&action.node));
         };
-        // A pull takes long and does not load the engine much; it must not hold up a start.
-        let turns = match action.what {
-            What::PullImage { .. } => &host.pulls,
-            _ => &host.actions,
-        };
-        let _turn = turns.acquire().await.expect("the semaphore is never closed");
-        // After the host's: what waits for a slow host takes nothing from the others.
-        let is_pull = matches!(action.what, What::PullImage { .. });
-        let _fleet = host.turns().action(is_pull).await;
-        let up = match host.up() {
-            Ok(up) => up,
-            Err(error) => return silent(error),
-        };
-        let _stream = up.turns.acquire().await.expect("the semaphore is never closed");
         let context = Context {
             cluster: &self.inner.cluster,
             stack: &self.stack,
@@ -105,26 +91,16 @@ impl Executor {
             },
         };
         let context = &context;
-        let may_arrive_late = host.is_over_ssh() && !is_pull;
-        let call = may_arrive_late.then(|| self.begin_call());
-        // Retried after a broken connection: every action may be repeated.
-        let asked = host
-            .ask(Arc::clone(&up), |up| async move {
-                if let Some(call) = call {
-                    self.unanswered().entry(call).or_default().push(Arc::clone(&up));
-                }
-                match &self.fence {
-                    None => execute::run(&up.engine, context, &action.what).await,
-                    Some(fence) => {
-                        execute::run(&up.engine.fenced(fence.clone())?, context, &action.what).await
-                    }
-                }
-            })
-            .await;
-        if let Some(call) = call.filter(|_| is_answered(&asked)) {
-            self.answered(call);
-        }
-        match asked {
+        let kind = match action.what {
+            What::PullImage { .. } => CallKind::Pull,
+            _ => CallKind::Change,
+        };
+        let run = |engine: Engine| async move { execute::run(&engine, context, &action.what).await };
+        let has_answered = |outcome: &Outcome| match outcome {
+            Outcome::Failed(failure) => failure.kind == FailureKind::Refused,
+            Outcome::Done | Outcome::Started(_) => true,
+        };
+        match self.send(&host, kind, run, has_answered).await {
             Ok(outcome) => outcome,
             Err(AskError::Silent(error)) => silent(error),
             Err(AskError::Refused(error)) => {
@@ -132,39 +108,16 @@ impl Executor {
             }
         }
     }
-}
 
-impl Executor {
     /// Removes a volume of the stack; `false` if a container has it mounted.
     ///
     /// # Errors
     ///
     /// If the host is silent, or its engine refuses.
     pub async fn remove_volume(&self, node: &NodeName, name: &str) -> Result<bool, Failure> {
-        let unknown = || HostError::NameNotResolved { host: node.to_string() };
-        let host = self.inner.host(node).ok_or_else(|| as_failure(unknown()))?;
-        let _turn = host.actions.acquire().await.expect("the semaphore is never closed");
-        let _fleet = host.turns().action(false).await;
-        let up = host.up().map_err(as_failure)?;
-        let _stream = up.turns.acquire().await.expect("the semaphore is never closed");
-        let call = host.is_over_ssh().then(|| self.begin_call());
-        let asked = host
-            .ask(Arc::clone(&up), |up| async move {
-                if let Some(call) = call {
-                    self.unanswered().entry(call).or_default().push(Arc::clone(&up));
-                }
-                match &self.fence {
-                    None => execute::remove_volume(&up.engine, name).await,
-                    Some(fence) => execute::remove_volume(&up.engine.fenced(fence.clone())?, name).await,
-                }
-            })
-            .await;
-        let is_answered =
-            !matches!(&asked, Err(AskError::Silent(_) | AskError::Refused(CallError::Deadline(_))));
-        if let Some(call) = call.filter(|_| is_answered) {
-            self.answered(call);
-        }
-        asked.map_err(|error| match error {
+        let host = self.inner.host(node).ok_or_else(|| as_failure(not_resolved(node)))?;
+        let remove = |engine: Engine| async move { execute::remove_volume(&engine, name).await };
+        self.send(&host, CallKind::Change, remove, |_| true).await.map_err(|error| match error {
             AskError::Silent(error) => as_failure(error),
             AskError::Refused(error) => Failure {
                 kind: FailureKind::Refused,
@@ -174,16 +127,73 @@ impl Executor {
             },
         })
     }
+
+    /// Sends something to a host once it has its turn, and behind the fence. What changes a host is remembered until it is
+    /// answered: `has_answered` says whether a result is the engine's answer. Retried after a broken connection:
+    /// everything that is sent may be repeated.
+    async fn send<T, F, A>(
+        &self,
+        host: &Arc<Host>,
+        kind: CallKind,
+        what: F,
+        has_answered: impl Fn(&T) -> bool,
+    ) -> Result<T, AskError>
+    where
+        F: Fn(Engine) -> A,
+        A: Future<Output = Result<T, CallError>>,
+    {
+        // A pull takes long and does not load the engine much; it must not hold up a start.
+        let turns = match kind {
+            CallKind::Pull => &host.pulls,
+            CallKind::Change => &host.actions,
+        };
+        let _turn = turns.acquire().await.expect("the semaphore is never closed");
+        // After the host's: what waits for a slow host takes nothing from the others.
+        let _fleet = host.turns().action(kind == CallKind::Pull).await;
+        let up = host.up().map_err(AskError::Silent)?;
+        let _stream = up.turns.acquire().await.expect("the semaphore is never closed");
+        let call = (kind == CallKind::Change).then(|| self.begin_call());
+        let what = &what;
+        let asked = host
+            .ask(Arc::clone(&up), |up| async move {
+                if let Some(call) = call {
+                    self.unanswered().entry(call).or_default().push(Arc::clone(&up));
+                }
+                let engine = match &self.fence {
+                    None => up.engine.clone(),
+                    Some(fence) => up.engine.fenced(fence.clone())?,
+                };
+                what(engine).await
+            })
+            .await;
+        let is_answered = match &asked {
+            Ok(result) => has_answered(result),
+            Err(AskError::Silent(_) | AskError::Refused(CallError::Deadline(_))) => false,
+            Err(AskError::Refused(_)) => true,
+        };
+        if let Some(call) = call.filter(|_| is_answered) {
+            self.answered(call);
+        }
+        asked
+    }
+
+    /// Of each change that was sent and not answered, over how many connections it went.
+    #[cfg(test)]
+    pub(super) fn open_calls(&self) -> Vec<usize> {
+        self.unanswered().values().map(Vec::len).collect()
+    }
 }
 
-/// Whether the engine has answered, or nothing was sent.
-fn is_answered(asked: &Result<Outcome, AskError>) -> bool {
-    match asked {
-        Ok(Outcome::Failed(failure)) => failure.kind == FailureKind::Refused,
-        Ok(Outcome::Done | Outcome::Started(_)) => true,
-        Err(AskError::Silent(_)) => false,
-        Err(AskError::Refused(error)) => !matches!(error, CallError::Deadline(_)),
-    }
+/// What a call does to a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CallKind {
+    /// Nothing that a later holder of the lease would have to wait for.
+    Pull,
+    Change,
+}
+
+fn not_resolved(node: &NodeName) -> HostError {
+    HostError::NameNotResolved { host: node.to_string() }
 }
 
 fn silent(error: HostError) -> Outcome {

@@ -39,7 +39,7 @@ pub mod transport;
 mod turns;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -274,6 +274,12 @@ impl Fleet {
         now: impl Fn() -> Timestamp + Copy,
     ) -> BTreeMap<NodeName, Result<Checkup, Unreachable>> {
         checkup::checkups(&self.inner, now).await
+    }
+
+    /// The directory below which sockets of ssh's connections are, if one could be made.
+    #[must_use]
+    pub fn sockets(&self) -> Option<PathBuf> {
+        self.inner.dialer.sockets().map(Path::to_owned)
     }
 
     /// How many times a limit for one look at all hosts is to be granted, since calls wait for their turns.

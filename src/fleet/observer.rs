@@ -82,6 +82,7 @@ impl Observer {
             key: MarkKey::unset(),
             nodes: there.chain(left).collect(),
             memory_use: BTreeMap::new(),
+            unsure: BTreeSet::new(),
             in_place: BTreeMap::new(),
             known: BTreeMap::new(),
             records_unknown: None,

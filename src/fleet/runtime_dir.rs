@@ -89,6 +89,11 @@ impl RuntimeDir {
         }
     }
 
+    /// The directory below which it is, with those of other programs of this user.
+    pub(super) fn base(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
     /// Fresh names; a second connection to a host never meets the remains of the first.
     pub(super) fn paths(&self) -> Paths {
         let number = self.next.fetch_add(1, Ordering::Relaxed);

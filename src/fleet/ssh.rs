@@ -96,6 +96,11 @@ impl Dialer {
         self.has_dialled_loose.load(Ordering::SeqCst)
     }
 
+    /// The directory below which sockets are, if there is one.
+    pub(super) fn sockets(&self) -> Option<&Path> {
+        self.runtime.as_ref().ok().map(RuntimeDir::base)
+    }
+
     /// Connects to a host, or returns why not.
     pub(super) async fn dial(&self, target: Target) -> Result<Master, HostError> {
         let paths = self.runtime.as_ref().map_err(Clone::clone)?.paths();

@@ -256,6 +256,51 @@ async fn a_lone_host_that_hangs_up_is_asked_twice() {
     assert_eq!(world.fleet.errors().len(), 0, "{:?}", world.fleet.errors());
 }
 
+/// A change, or the removal of a volume, by an executor; whether it failed.
+async fn changed(world: &World, executor: &Executor, is_volume: bool) -> bool {
+    if is_volume {
+        return executor.remove_volume(&world.node, "efk_data").await.is_err();
+    }
+    let (what, why) = (What::RemoveTask { task: task().handle() }, Reason::NewService);
+    let action = Action { id: ActionId(0), node: world.node.clone(), what, why };
+    executor.execute(&action).await != Outcome::Done
+}
+
+#[tokio::test]
+async fn a_change_counts_as_sent_until_the_connection_it_went_over_has_answered() {
+    for (is_volume, lost, open, fails) in [
+        (false, 0, &[][..], false),
+        (true, 0, &[], false),
+        (false, 1, &[1], false),
+        (true, 1, &[1], false),
+        (false, 2, &[2], true),
+        (true, 2, &[2], true),
+    ] {
+        let tries = AtomicUsize::new(0);
+        let world = world(move |line, _| {
+            let is_lost = line.starts_with("DELETE") && tries.fetch_add(1, Ordering::SeqCst) < lost;
+            is_lost.then_some(Answer::HangUp)
+        })
+        .await;
+        let executor = world.fleet.executor(&StackName::unchecked("efk"), &MarkKey::unset());
+        assert_eq!(changed(&world, &executor, is_volume).await, fails, "{is_volume} {lost}");
+        assert_eq!(executor.open_calls(), open, "{is_volume} {lost}");
+        // Here is no ssh that would keep what was written.
+        assert!(!executor.is_uncertain().await);
+    }
+}
+
+#[tokio::test]
+async fn behind_a_closed_fence_nothing_is_sent() {
+    for is_volume in [false, true] {
+        let world = world(|_, _| None).await;
+        let fence = Fence::new(None, || false);
+        let executor = world.fleet.executor(&StackName::unchecked("efk"), &MarkKey::unset()).fenced(fence);
+        assert!(changed(&world, &executor, is_volume).await, "{is_volume}");
+        assert_eq!(world.engine.asked(), [""; 0], "{is_volume}");
+    }
+}
+
 #[tokio::test]
 async fn a_pull_that_fails_in_its_stream_has_failed() {
     let world = world(|line, _| {

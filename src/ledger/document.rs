@@ -83,7 +83,7 @@ fn says_nothing(part: &serde_json::Value) -> bool {
 }
 
 /// Places behind the newest that is decided; one of them may turn out to be the newest.
-fn in_doubt(log: &Log) -> Option<u64> {
+pub(super) fn in_doubt(log: &Log) -> Option<u64> {
     let last = log.last().map_or(0, |(seq, _)| seq);
     log.undecided.iter().copied().find(|seq| *seq > last)
 }
@@ -93,14 +93,27 @@ pub async fn read<R: ReadRegisters, D: Document>(
     ledger: &Ledger<R>,
     stream: &Stream,
 ) -> Result<(Log, D), LedgerError> {
+    let log = read_decided(ledger, stream, in_doubt).await?;
+    let document = document_in(&log, stream)?;
+    Ok((log, document))
+}
+
+/// Reads a stream. While `open` names a place that matters and is undecided, a writer may still be running: it is waited
+/// for.
+///
+/// # Errors
+///
+/// Besides those of [`Ledger::read`]: the place stays undecided.
+pub(super) async fn read_decided<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    stream: &Stream,
+    open: impl Fn(&Log) -> Option<u64>,
+) -> Result<Log, LedgerError> {
     let mut looks = 1;
     loop {
         let log = ledger.read(stream).await?;
-        match in_doubt(&log) {
-            None => {
-                let document = document_in(&log, stream)?;
-                return Ok((log, document));
-            }
+        match open(&log) {
+            None => return Ok(log),
             Some(seq) if looks == LOOKS_MAX => {
                 return Err(LedgerError::Undecided { stream: stream.to_string(), seq });
             }

@@ -75,6 +75,20 @@ impl Log {
         !self.kept.is_empty()
     }
 
+    /// The first undecided place that a majority of so many managers may hold, since some of them do not answer.
+    pub(super) fn may_be_decided(&self, managers: usize) -> Option<u64> {
+        let silent = managers - self.answered.len();
+        let mut holders: BTreeMap<(Place, &str), usize> = BTreeMap::new();
+        let open = self.registers.iter().filter(|((_, place), _)| self.undecided.contains(&place.seq));
+        for ((_, place), text) in open {
+            if let Some(text) = text {
+                *holders.entry((*place, text)).or_default() += 1;
+            }
+        }
+        let mut may = holders.iter().filter(|(_, held)| **held + silent > managers / 2);
+        may.next().map(|((place, _), _)| place.seq)
+    }
+
     /// # Errors
     ///
     /// Only a newer program may write into this stream.

@@ -427,6 +427,11 @@ mod tests {
             assert_ne!(marks_of.hash(&spec()), marks.hash(&spec()));
         }
         assert_ne!(marks.mark("environment A", "x"), marks.mark("environment B", "x"));
+        assert_ne!(marks.mark("ab", "c"), marks.mark("a", "bc"), "where a place ends counts");
+        // Of 64 bits, so that of all guesses that could ever be made none is right by chance.
+        let mark = marks.mark("environment A", "x");
+        let digits = mark.strip_prefix(BEFORE).and_then(|rest| rest.strip_suffix(AFTER)).unwrap();
+        assert_eq!(digits.len(), 16);
         assert_ne!(ours.derive("snapshots"), ours);
         assert_ne!(ours.derive("snapshots"), other.derive("snapshots"));
     }

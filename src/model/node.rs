@@ -210,6 +210,9 @@ pub struct ForeignContainer {
     pub running: bool,
     /// Ports it has on the host.
     pub ports: Vec<HostPort>,
+    /// The cluster that its label names. Counts for nothing that is decided, and is in no snapshot.
+    #[serde(skip)]
+    pub cluster: Option<String>,
 }
 
 /// A network on a node.

@@ -1,6 +1,6 @@
 //! One observation of a cluster. May be partial: an unreachable node is a result, not an absence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::ids::{ClusterName, NodeName, ServiceName, SpecHash, StackName, TaskId};
@@ -26,6 +26,9 @@ pub struct Observed {
     pub memory_use: BTreeMap<TaskId, i64>,
     /// What was changed in place, as the ledger remembers it. Tasks have it already: their specs are as they are now.
     pub in_place: InPlaceRecords,
+    /// Tasks of which it is not known what was changed in place: their containers were asked, and did not answer. Their specs
+    /// are as their labels have them.
+    pub unsure: BTreeSet<TaskId>,
     /// What the ledger remembers of members.
     pub known: KnownMembers,
     /// Why it is not known what the ledger says of nodes, if so: members are then as the inventory has

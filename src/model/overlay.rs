@@ -37,11 +37,13 @@ pub fn lowered<'o>(observed: &'o Observed, wanted: &StackSpec) -> Vec<&'o Task> 
 }
 
 /// Lays what was changed in place over what the labels say. Tasks that were asked are as they were `seen`; one that did
-/// not answer is as its label has it.
+/// not answer is as its label has it, and [unsure](Observed::unsure).
 pub fn lay_over(records: &InPlaceRecords, seen: &BTreeMap<TaskId, Seen>, observed: &mut Observed) {
     if records.is_empty() {
         return;
     }
+    let asked = unsure(records, observed).into_iter().map(|task| task.id.clone());
+    observed.unsure = asked.filter(|id| !seen.contains_key(id)).collect();
     // Tasks that share their spec share it afterwards, too.
     let mut shared: Vec<(Arc<TaskSpec>, Tuning, Arc<TaskSpec>)> = Vec::new();
     for task in observed.tasks_mut() {
@@ -109,5 +111,8 @@ mod tests {
         assert!(Arc::ptr_eq(&tasks[0].spec, &tasks[1].spec));
         assert_eq!(Tuning::of(&tasks[0].spec), to);
         assert_eq!(tasks[2].spec.resources.limits.pids, Some(7));
+        assert!(observed.unsure.is_empty());
+        lay_over(&records, &BTreeMap::new(), &mut observed);
+        assert_eq!(observed.unsure, [ids[2].clone()].into(), "it did not answer");
     }
 }

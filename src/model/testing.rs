@@ -3,7 +3,7 @@
 //! Part of the library, since the unit tests, the simulator and the benchmarks all build their worlds here; the
 //! program uses none of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::node::{Availability, Member, NodeFacts, NodeView, Role, Unreachable};
@@ -103,6 +103,7 @@ pub fn cluster(nodes: Vec<ObservedNode>) -> Observed {
         key: MarkKey::unset(),
         nodes: nodes.into_iter().map(|node| (node.member.name.clone(), node)).collect(),
         memory_use: BTreeMap::new(),
+        unsure: BTreeSet::new(),
         in_place: BTreeMap::new(),
         known: BTreeMap::new(),
         records_unknown: None,

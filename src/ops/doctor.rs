@@ -30,6 +30,9 @@ const CLOCK_WRONG_MS: i64 = 15_000;
 /// Less free space than this, and pulls and logs may fill the disk at any moment.
 const DISK_LOW_BYTES: u64 = 1 << 30;
 
+/// Engines further apart have little in common: 20.10 and 26, or 23 and 27.
+const GENERATIONS_MAX: u32 = 3;
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -74,6 +77,13 @@ pub enum Finding {
     Silent(Unreachable),
     /// A swarm schedules beside us.
     Swarm,
+    /// Engines whose versions are far apart.
+    Engines {
+        /// Version and host.
+        oldest: (String, NodeName),
+        /// The same.
+        newest: (String, NodeName),
+    },
     /// Which hosts there are is not known.
     HostsUnknown(Unreachable),
     /// How far the clock of a host is ahead of ours.
@@ -160,6 +170,18 @@ pub enum Finding {
         /// Their names.
         names: Vec<String>,
     },
+    /// Containers of another cluster: no fault, and nothing to do.
+    Neighbours {
+        /// Which cluster.
+        cluster: String,
+        /// Their names.
+        containers: Vec<String>,
+    },
+    /// The inventory was found in the folder, and asks for programs or passwords. No host was asked.
+    NotTrusted {
+        /// For what, in words.
+        wants: Vec<String>,
+    },
     /// A file that others may read or write.
     Open {
         /// Its permissions.
@@ -185,7 +207,7 @@ impl Finding {
     #[must_use]
     pub fn level(&self) -> Level {
         match self {
-            Self::Host { .. } | Self::Records { .. } | Self::Nothing => Level::Ok,
+            Self::Host { .. } | Self::Records { .. } | Self::Neighbours { .. } | Self::Nothing => Level::Ok,
             Self::Clock { ahead_ms } if ahead_ms.abs() < CLOCK_OFF_MS => Level::Ok,
             Self::Clock { ahead_ms } if ahead_ms.abs() >= CLOCK_WRONG_MS => Level::Fault,
             Self::Disk(disk) if disk.free < DISK_LOW_BYTES || disk.free < disk.bytes / 20 => Level::Fault,
@@ -193,6 +215,7 @@ impl Finding {
             Self::Managers { answering, all, .. } if answering == all => Level::Ok,
             Self::Managers { answering, all, .. } if *answering < all / 2 + 1 => Level::Fault,
             Self::Swarm
+            | Self::Engines { .. }
             | Self::Clock { .. }
             | Self::NoClock
             | Self::Disk(_)
@@ -213,6 +236,7 @@ impl Finding {
             | Self::TooSlow
             | Self::Content(_)
             | Self::NotUnderstood { .. }
+            | Self::NotTrusted { .. }
             | Self::Open { .. } => Level::Fault,
         }
     }
@@ -234,6 +258,7 @@ pub async fn doctor(cluster: &Cluster, place: &LedgerPlace) -> Vec<Check> {
     );
     let key = node_records::read(&cluster.ledger).await.ok().map(|(_, known)| known.key.is_some());
     let mut all = hosts(&observed, &checkups);
+    all.extend(engines(&observed));
     all.extend(managers);
     let has_stacks = records
         .iter()
@@ -280,6 +305,30 @@ fn hosts(observed: &Observed, checkups: &BTreeMap<NodeName, Result<Checkup, Unre
         }
     }
     all
+}
+
+/// Engines whose versions are far apart: what one can do, the other may not.
+fn engines(observed: &Observed) -> Option<Check> {
+    let versions = observed.reachable().filter_map(|(member, facts)| {
+        let version = &facts.engine_version;
+        Some((generation(version)?, version.clone(), member.name.clone()))
+    });
+    let all: Vec<(u32, String, NodeName)> = versions.collect();
+    let (old, oldest, on_old) = all.iter().min_by_key(|(generation, ..)| *generation)?.clone();
+    let (new, newest, on_new) = all.iter().max_by_key(|(generation, ..)| *generation)?.clone();
+    let found = Finding::Engines { oldest: (oldest, on_old), newest: (newest, on_new) };
+    (new - old > GENERATIONS_MAX).then(|| check(Area::Hosts, "", found))
+}
+
+/// Docker's version by the number that grows with each larger release: 23 came after 20.10.
+fn generation(version: &str) -> Option<u32> {
+    let major: u32 = version.split('.').next()?.parse().ok()?;
+    match major {
+        // Another program with docker's API counts from one.
+        0..=16 => None,
+        17..=22 => Some(22),
+        newer => Some(newer),
+    }
 }
 
 async fn managers<R: ReadRegisters>(ledger: &Ledger<R>, place: &LedgerPlace) -> Vec<Check> {
@@ -432,6 +481,9 @@ fn leftovers(observed: &Observed) -> Vec<Check> {
         for (cluster, names) in foreign(observed, facts) {
             found(Finding::Foreign { cluster, names });
         }
+        for (cluster, containers) in neighbours(observed, facts) {
+            found(Finding::Neighbours { cluster, containers });
+        }
     }
     let mut slots: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     for task in observed.tasks().filter(|task| task.is_live() && !task.is_job) {
@@ -445,7 +497,7 @@ fn leftovers(observed: &Observed) -> Vec<Check> {
     for ((of, _), tasks) in slots.into_iter().filter(|(_, tasks)| tasks.len() > 1) {
         all.push(check(Area::Leftovers, of, Finding::Twins(tasks)));
     }
-    if all.is_empty() {
+    if all.iter().all(|check| check.finding.level() == Level::Ok) {
         all.push(check(Area::Leftovers, "", Finding::Nothing));
     }
     all
@@ -467,6 +519,18 @@ fn foreign(observed: &Observed, facts: &NodeFacts) -> BTreeMap<String, Vec<Strin
     all
 }
 
+/// Containers of other clusters, by cluster.
+fn neighbours(observed: &Observed, facts: &NodeFacts) -> BTreeMap<String, Vec<String>> {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for container in &facts.foreign {
+        let cluster = container.cluster.as_ref().filter(|cluster| **cluster != observed.cluster.as_str());
+        if let Some(cluster) = cluster {
+            all.entry(cluster.clone()).or_default().push(container.name.clone());
+        }
+    }
+    all
+}
+
 /// What others may not write, and what they may not read either.
 fn rights(cluster: &Cluster, place: &LedgerPlace) -> Vec<Check> {
     const WRITE: u32 = 0o022;
@@ -477,6 +541,11 @@ fn rights(cluster: &Cluster, place: &LedgerPlace) -> Vec<Check> {
     files.extend(cluster.inventory.ssh_config.clone().map(|file| (file, WRITE)));
     files.extend(cluster.inventory.known_hosts_file.clone().map(|file| (file, WRITE)));
     files.extend(cluster.journals.clone().map(|dir| (dir, ANY)));
+    // Who may write into the folder above may put another directory in its place.
+    let sockets = cluster.fleet.sockets();
+    let above = sockets.as_deref().and_then(Path::parent).filter(|above| !is_sticky(above));
+    files.extend(above.map(|above| (above.to_owned(), WRITE)));
+    files.extend(sockets.map(|sockets| (sockets, ANY)));
     let secret = |from: &Option<PasswordFrom>| match from {
         Some(PasswordFrom::File(path)) => Some((path.clone(), ANY)),
         Some(PasswordFrom::Variable(_)) | None => None,
@@ -505,15 +574,46 @@ fn rights(cluster: &Cluster, place: &LedgerPlace) -> Vec<Check> {
     found
 }
 
-#[expect(clippy::disallowed_methods, reason = "who may read files of this machine is what is asked")]
+/// Whether each user may move only files of their own there, as below /tmp.
+fn is_sticky(dir: &Path) -> bool {
+    permissions(dir).is_some_and(|bits| bits & 0o1000 != 0)
+}
+
 fn mode(path: &Path) -> Option<u32> {
+    permissions(path).map(|bits| bits & 0o777)
+}
+
+#[expect(clippy::disallowed_methods, reason = "who may read files of this machine is what is asked")]
+fn permissions(path: &Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt as _;
-    Some(std::fs::metadata(path).ok()?.permissions().mode() & 0o777)
+    Some(std::fs::metadata(path).ok()?.permissions().mode())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn engines_that_are_far_apart_are_named_with_their_hosts() {
+        let of = |versions: &[&str]| {
+            let mut observed = crate::model::testing::nodes(versions.len());
+            for (node, version) in observed.nodes.values_mut().zip(versions) {
+                crate::model::testing::facts(node).engine_version = (*version).to_owned();
+            }
+            engines(&observed).map(|check| check.finding)
+        };
+        let named = |version: &str, node: &str| (version.to_owned(), NodeName::unchecked(node));
+        let apart = Finding::Engines {
+            oldest: named("20.10.24+dfsg1", "n000002"),
+            newest: named("28.5.0", "n000001"),
+        };
+        assert_eq!(of(&["28.5.0", "20.10.24+dfsg1", "24.0.1"]), Some(apart));
+        for versions in
+            [&["26.1.5", "23.0.1"][..], &["20.10.24", "25.0.1"], &["4.9.3", "28.0.0"], &["", "29.0"], &[]]
+        {
+            assert_eq!(of(versions), None, "{versions:?}");
+        }
+    }
 
     #[test]
     fn how_bad_a_clock_a_disk_and_missing_managers_are() {

@@ -18,7 +18,8 @@ use crate::orchestrator::Planned;
 pub(super) struct Changes {
     /// What tasks have now; `None` where that is not known.
     updated: BTreeMap<TaskId, Option<Tuning>>,
-    removed: BTreeSet<TaskId>,
+    /// Tasks of which nothing counts that was recorded: they are gone, or they were made with what their labels say.
+    renewed: BTreeSet<TaskId>,
 }
 
 impl Changes {
@@ -30,11 +31,11 @@ impl Changes {
                 self.updated.insert(task.id.clone(), is_done.then(|| update.to.clone()));
             }
             What::RemoveTask { task } if is_done => {
-                self.removed.insert(task.id.clone());
+                self.renewed.insert(task.id.clone());
             }
             // It is as its label says, whatever one of its id was given before.
             What::CreateTask { task } if is_done => {
-                self.removed.insert(task.id.clone());
+                self.renewed.insert(task.id.clone());
             }
             _ => {}
         }
@@ -65,10 +66,14 @@ pub(super) async fn end(writing: &Writing, plan: &Planned, changes: &Changes) ->
 
 fn settle(record: &mut InPlaceRecord, stack: &StackName, looked: &Observed, changes: &Changes) {
     let is_there =
-        |task: &&Task| task.stack == *stack && task.is_live() && !changes.removed.contains(&task.id);
+        |task: &&Task| task.stack == *stack && task.is_live() && !changes.renewed.contains(&task.id);
     let there: BTreeMap<&TaskId, &Task> =
         looked.tasks().filter(is_there).map(|task| (&task.id, task)).collect();
     for (id, task) in &there {
+        if looked.unsure.contains(*id) {
+            record.unsure.insert((*id).clone());
+            continue;
+        }
         // The look asked these containers, and they were not changed since.
         if (record.is_old || record.unsure.contains(*id)) && !changes.updated.contains_key(*id) {
             record.unsure.remove(*id);
@@ -78,7 +83,10 @@ fn settle(record: &mut InPlaceRecord, stack: &StackName, looked: &Observed, chan
     for (id, now) in &changes.updated {
         match now {
             Some(now) => {
-                record.unsure.remove(id);
+                // The engine was sent what differs from what was known. Where that was a guess, the rest still is.
+                if !looked.unsure.contains(id) {
+                    record.unsure.remove(id);
+                }
                 record.tasks.insert(id.clone(), now.clone());
             }
             None => {
@@ -86,7 +94,7 @@ fn settle(record: &mut InPlaceRecord, stack: &StackName, looked: &Observed, chan
             }
         }
     }
-    for id in &changes.removed {
+    for id in &changes.renewed {
         record.tasks.remove(id);
         record.unsure.remove(id);
     }
@@ -154,8 +162,24 @@ mod tests {
         record.is_old = true;
         settle(&mut record, &stack, &silent, &Changes::default());
         assert!(record.is_old && record.tasks.contains_key(&id(3)), "it may be on the silent host");
-        let removed = Changes { removed: [id(1), id(2), id(3)].into(), ..Changes::default() };
-        settle(&mut record, &stack, &looked(&[1, 2, 3]), &removed);
+        let renewed = Changes { renewed: [id(1), id(2), id(3)].into(), ..Changes::default() };
+        settle(&mut record, &stack, &looked(&[1, 2, 3]), &renewed);
         assert!(record.is_empty(), "{record:?}");
+    }
+
+    #[test]
+    fn a_container_that_did_not_answer_stays_unsure_whatever_its_label_says() {
+        let stack = StackName::unchecked(STACK);
+        let mut looked = looked(&[1, 2, 3]);
+        looked.unsure = [id(1), id(3)].into();
+        for is_old in [false, true] {
+            let mut record = InPlaceRecord { is_old, ..InPlaceRecord::default() };
+            record.unsure = [id(1), id(2), id(3)].into();
+            let changes = Changes { updated: [(id(3), Some(tuning(5)))].into(), ..Changes::default() };
+            settle(&mut record, &stack, &looked, &changes);
+            assert_eq!(record.unsure, [id(1), id(3)].into(), "{is_old}");
+            assert_eq!(record.tasks, [(id(2), tuning(7)), (id(3), tuning(5))].into(), "{is_old}");
+            assert!(!record.is_old, "each task says for itself");
+        }
     }
 }

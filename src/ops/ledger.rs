@@ -106,11 +106,11 @@ async fn copy<R: WriteRegisters>(from: &Ledger<R>, to: &Ledger<R>) -> Result<(Ar
     }
 }
 
-/// Takes all records out. Holds no lock: only what is decided is in a backup.
+/// Takes all records out. Holds no lock: what a process is writing is waited for for a moment.
 ///
 /// # Errors
 ///
-/// If the records cannot be read.
+/// If the records cannot be read, or the managers do not agree on one.
 pub async fn backup<R: ReadRegisters>(
     ledger: &Ledger<R>,
     cluster: &ClusterName,

@@ -18,7 +18,7 @@ pub async fn rollback<E: From<Error>>(
 ) -> Job<E> {
     let mut spec = release.spec.clone();
     let plan = async {
-        let observed = cluster.observe().await;
+        let observed = cluster.observe_for(&spec).await;
         pin::keep_forced(&mut spec, observed.tasks().filter(|task| task.stack == *stack));
         Planned::make(observed, spec, cluster.plan_options(true))
     };

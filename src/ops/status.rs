@@ -3,6 +3,7 @@
 //! Three answers that are never made into one. Everything is computed from one look at the hosts and what
 //! the ledger remembers; nothing is written. Knows no words: a surface names each case.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -13,9 +14,9 @@ use crate::ledger::lease::{Held, Holder};
 use crate::ledger::release::{History, Outcome, Release, Source};
 use crate::ledger::settings::{Settings, Suspended, settings};
 use crate::ledger::{Ledger, LedgerError, NoCurrent, ReadRegisters};
-use crate::model::{self, Observed, StackName, StackSpec, Task, TaskStatus};
-use crate::orchestrator::assign::SlotKind;
-use crate::orchestrator::{Drift, PlanOptions, Planned, Problem, drift};
+use crate::model::{self, Observed, ServiceName, StackName, StackSpec, Task, TaskStatus};
+use crate::orchestrator::assign::{SlotKind, SlotWork};
+use crate::orchestrator::{Drift, PlanOptions, Planned, Problem, drift, same_image};
 
 /// How a stack stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +33,8 @@ pub struct Status {
     pub release: Option<(u64, Release)>,
     /// What it was last released from, if that was a repository.
     pub source: Option<Source>,
+    /// Services whose image was loaded again under its name: they are as declared, and the next deploy replaces their tasks.
+    pub reloaded: BTreeSet<ServiceName>,
     /// Whether it was removed as it should, and nothing of it runs any more.
     pub is_gone: bool,
 }
@@ -200,6 +203,7 @@ fn unread(stack: &StackName, observed: &Observed, error: &LedgerError) -> Status
         operation: LastOperation::None,
         release: None,
         source: None,
+        reloaded: BTreeSet::new(),
         is_gone: false,
     }
 }
@@ -222,7 +226,8 @@ fn status(
     options: &PlanOptions,
 ) -> Status {
     let history = &remembered.history;
-    let is_removed = matches!(history.current(), Err(NoCurrent::Removed(_)));
+    let current = history.current();
+    let is_removed = matches!(current, Err(NoCurrent::Removed(_)));
     Status {
         stack: stack.clone(),
         sync: sync(observed, remembered, options),
@@ -230,6 +235,7 @@ fn status(
         operation: operation(remembered),
         release: history.last().map(|(number, release, _)| (number, release.clone())),
         source: history.releases.values().rev().find_map(|(release, _)| release.source.clone()),
+        reloaded: current.map(|current| same_image::reloaded(observed, &current.spec)).unwrap_or_default(),
         is_gone: is_removed && tasks(observed, stack).next().is_none(),
     }
 }
@@ -241,7 +247,7 @@ fn sync(observed: &Arc<Observed>, remembered: &Remembered, options: &PlanOptions
         Err(NoCurrent::Removed(_)) => return Sync::InSync,
         Err(why) => return Sync::Behind(Behind::Release(why)),
     };
-    let planned = Planned::make(Arc::clone(observed), current.spec, options.clone());
+    let planned = Planned::amiss(Arc::clone(observed), current.spec, options.clone());
     let plan = planned.plan();
     if let Some(problem) = plan.problems.iter().find(|problem| problem.is_silence()) {
         return Sync::Unknown(Unknown::Silent(problem.clone()));
@@ -278,12 +284,18 @@ fn health(stack: &StackName, observed: &Arc<Observed>, history: &History, option
             _ => Health::Degraded,
         };
     };
-    let planned = Planned::make(Arc::clone(observed), wanted, options.clone());
+    let planned = Planned::amiss(Arc::clone(observed), wanted, options.clone());
     let slots = || planned.assignment().services.iter().flat_map(|service| &service.slots);
-    if slots().any(|slot| slot.kind == SlotKind::Create) {
+    // A task that is up and is to be changed as it runs serves.
+    let serves = |slot: &&SlotWork| {
+        slot.kind == SlotKind::InPlace && slot.watch.as_ref().is_some_and(|(_, status)| status.is_up())
+    };
+    let mut watched = slots().filter(|slot| !serves(slot)).filter_map(|slot| slot.watch.as_ref()).peekable();
+    // One that is to be replaced may serve until then.
+    let is_down = |slot: &SlotWork| slot.kind == SlotKind::Replace && slot.old.iter().all(|old| !old.is_up);
+    if slots().any(|slot| slot.kind == SlotKind::Create || is_down(slot)) {
         Health::Degraded
-    } else if slots().any(|slot| slot.watch.is_some()) {
-        let mut watched = slots().filter_map(|slot| slot.watch.as_ref());
+    } else if watched.peek().is_some() {
         let is_starting = |status: TaskStatus| {
             matches!(status, TaskStatus::Created | TaskStatus::Running { health: model::Health::Starting })
         };
@@ -313,6 +325,7 @@ fn operation(remembered: &Remembered) -> LastOperation {
 mod tests {
     use super::*;
     use crate::model::Timestamp;
+    use crate::model::testing::*;
 
     #[test]
     fn what_a_repository_declares_hides_neither_a_silent_host_nor_what_a_user_said() {
@@ -323,6 +336,7 @@ mod tests {
             operation: LastOperation::None,
             release: None,
             source: None,
+            reloaded: BTreeSet::new(),
             is_gone: false,
         };
         let due = || Undeployed::Unreadable { commit: "0123456".into(), why: "a tab".into() };
@@ -334,5 +348,51 @@ mod tests {
         assert_eq!(of(Sync::Drifted(Slip::Actions(2))).beside(Some(due())).sync, behind());
         assert_eq!(of(suspended()).beside(Some(due())).sync, suspended());
         assert_eq!(of(new.clone()).beside(None).sync, new);
+    }
+    /// A stack of one service with two tasks that run, and its one release.
+    fn deployed() -> (Observed, StackSpec, Remembered) {
+        let (service, mut observed) = (replicated("web", 2), nodes(1));
+        let spec = stack(vec![service.clone()]);
+        let facts = facts(observed.nodes.values_mut().next().unwrap());
+        for number in 1..=2 {
+            facts.tasks.push(task_of(&spec.name, &service, number));
+        }
+        let release = Release::of(spec.clone(), "deploy".into(), "ann@mill".into(), Timestamp(1));
+        let releases = [(1, (release, Some(Outcome::Deployed)))].into();
+        let history = History { releases, ..History::default() };
+        (observed, spec, Remembered { history, settings: Settings::default(), lock: None })
+    }
+
+    #[test]
+    fn a_task_that_serves_and_is_to_be_changed_as_it_runs_is_well() {
+        let (mut observed, spec, known) = deployed();
+        let tasks = &mut facts(observed.nodes.values_mut().next().unwrap()).tasks;
+        // The engine was asked, and has another limit than was declared.
+        Arc::make_mut(&mut tasks[0].spec).resources.limits.pids = Some(5);
+        let status = |observed: &Observed| {
+            status(&spec.name, &Arc::new(observed.clone()), &known, &PlanOptions::default())
+        };
+        let found = status(&observed);
+        assert_eq!(found.health, Health::Healthy);
+        let Sync::Drifted(Slip::Tasks { first, more: 0 }) = found.sync else { panic!("{:?}", found.sync) };
+        assert_eq!(first.kind.to_string(), "altered: resources.limits.pids");
+        let tasks = &mut facts(observed.nodes.values_mut().next().unwrap()).tasks;
+        tasks[0].status = TaskStatus::Running { health: model::Health::Unhealthy };
+        assert_eq!(status(&observed).health, Health::Degraded);
+    }
+
+    #[test]
+    fn an_image_that_was_loaded_again_is_no_drift_and_is_named() {
+        let (mut observed, spec, known) = deployed();
+        let facts = facts(observed.nodes.values_mut().next().unwrap());
+        let image = spec.services["web"].task.image.clone();
+        facts.images = [image.clone()].into();
+        facts.image_ids = [(image, "sha256:bb".to_owned()), ("sha256:aa".into(), "sha256:aa".into())].into();
+        facts.task_images =
+            facts.tasks.iter().map(|task| (task.id.clone(), "sha256:aa".to_owned())).collect();
+        let observed = Arc::new(observed);
+        let found = status(&spec.name, &observed, &known, &PlanOptions::default());
+        assert_eq!((found.sync, found.health), (Sync::InSync, Health::Healthy));
+        assert_eq!(found.reloaded, [service_name("web")].into());
     }
 }

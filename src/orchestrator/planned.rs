@@ -35,12 +35,29 @@ impl Planned {
     /// Plans a stack on an observation. Reads nothing, writes nothing; the same input gives the same plan.
     #[must_use]
     pub fn make(observed: impl Into<Arc<Observed>>, spec: StackSpec, options: PlanOptions) -> Self {
+        let is_upkeep = options.upkeep;
+        Self::judged(observed, spec, options, is_upkeep)
+    }
+
+    /// What is amiss with a stack, measured by what was declared, and not what a deploy would do: an image that was loaded
+    /// again under its name is neither. Not to be carried out.
+    #[must_use]
+    pub fn amiss(observed: impl Into<Arc<Observed>>, spec: StackSpec, options: PlanOptions) -> Self {
+        Self::judged(observed, spec, options, true)
+    }
+
+    fn judged(
+        observed: impl Into<Arc<Observed>>,
+        spec: StackSpec,
+        options: PlanOptions,
+        is_upkeep: bool,
+    ) -> Self {
         let mut observed: Arc<Observed> = observed.into();
         if observed.tasks().any(|task| task.stack == spec.name && task.key_id.is_some()) {
             Arc::make_mut(&mut observed).unmask(&spec);
         }
         fold_templates(&mut observed, &spec);
-        let same = same_image::fold(&mut observed, &spec, options.upkeep);
+        let same = same_image::fold(&mut observed, &spec, is_upkeep);
         let assignment = assign(&observed, &spec, options.clone());
         let mut plan = Plan::of(&observed, &spec, &options, assignment.clone());
         plan.notes.extend(same);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::note::Note;
 use super::site::name_on_node;
 use crate::model::image::ImageRef;
-use crate::model::{Marks, NodeFacts, Observed, StackSpec, Task, TaskSpec};
+use crate::model::{Marks, NodeFacts, Observed, ServiceName, StackSpec, Task, TaskSpec};
 
 /// Gives tasks whose image is the wanted one under another name the wanted name, and tasks whose image has lost its name
 /// to another the id of their own. The second is a change, and not for a loop to make (`is_upkeep`): it keeps what was
@@ -32,6 +32,19 @@ pub fn folded<'o>(observed: &'o Observed, wanted: &StackSpec) -> Cow<'o, Observe
     let mut all = observed.clone();
     let _notes_are_for_people = rewrite(&mut all, wanted, true);
     Cow::Owned(all)
+}
+
+/// Services with tasks whose image has lost its name to another one: the next deploy replaces these.
+#[must_use]
+pub fn reloaded(observed: &Observed, wanted: &StackSpec) -> BTreeSet<ServiceName> {
+    let of_node =
+        observed.reachable().flat_map(|(_, facts)| facts.tasks.iter().map(move |task| (facts, task)));
+    let is_reloaded = |(facts, task): &(&NodeFacts, &Task)| {
+        task.is_live()
+            && folded_spec(facts, task, wanted, false).is_some()
+            && folded_spec(facts, task, wanted, true).is_none()
+    };
+    of_node.filter(is_reloaded).map(|(_, task)| task.service.clone()).collect()
 }
 
 fn has_any(observed: &Observed, wanted: &StackSpec, is_upkeep: bool) -> bool {
@@ -134,6 +147,11 @@ mod tests {
         assert_eq!(planned.plan().forecast.summary().replace, 2);
         assert_eq!(planned.plan().diff.services[0].changes[0].path, "image");
         assert!(plan(running(&loaded), replicated("web", 2), true).plan().is_empty());
+        let spec = stack(vec![replicated("web", 2)]);
+        let amiss = Planned::amiss(running(&loaded), spec.clone(), PlanOptions::default());
+        assert!(amiss.plan().is_empty());
+        assert_eq!(reloaded(&running(&loaded), &spec), [service_name("web")].into());
+        assert!(reloaded(&running(&[("web:1", OLD)]), &spec).is_empty());
         // As a loop judges, which makes no plan to be carried out.
         let renamed = running(&[("web:1", OLD), ("web:2", OLD)]);
         let spec = stack(vec![with_image(replicated("web", 2), "web:2")]);

@@ -137,6 +137,56 @@ fn leftovers_of_older_versions_and_of_other_clusters_are_named() {
 }
 
 #[test]
+fn containers_of_another_cluster_are_named_and_are_no_fault() {
+    let cluster = cluster();
+    let labels = serde_json::json!({ "io.stackctl.cluster": "other", "io.stackctl.stack": "blog" });
+    let body = serde_json::json!({ "Image": "nginx:1", "Labels": labels });
+    cluster.engines[1].with(|world| drop(world.add_container("blog_web.1.x", body)));
+    let run = cluster.expect(0, "doctor");
+    let line = "ok       leftovers  h2: 1 container of cluster `other`: blog_web.1.x\n";
+    assert!(run.stdout.contains(line) && run.stdout.ends_with("All is in order.\n"), "{}", run.show());
+}
+
+#[test]
+fn engines_that_are_far_apart_are_a_warning() {
+    let cluster = cluster();
+    cluster.engines[2].with(|world| world.version = "28.1.0".to_owned());
+    let found = wrong(&cluster, 0);
+    has(&found, "warning hosts", "", "far apart: 20.10.24 on h1, 28.1.0 on h3");
+}
+
+#[test]
+fn a_folder_of_sockets_in_which_others_may_write_is_a_fault() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut cluster = cluster();
+    let run = cluster.room.path().join("run");
+    std::fs::create_dir(&run).unwrap();
+    let set = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    cluster.room.env("XDG_RUNTIME_DIR", &run.display().to_string());
+    set(&run, 0o777);
+    let found = wrong(&cluster, 1);
+    has(&found, "fault rights", "[DIR]/run", "mode 777");
+    // Where each user may move only what is theirs, as below /tmp.
+    set(&run, 0o1777);
+    assert_eq!(wrong(&cluster, 0), []);
+}
+
+#[test]
+fn an_inventory_that_is_not_trusted_is_the_only_finding_and_no_host_is_asked() {
+    let cluster = cluster();
+    let text = std::fs::read_to_string(cluster.room.path().join("stackctl.yml")).unwrap();
+    cluster.room.file("stackctl.yml", &format!("{text}discover:\n- command: [./find.sh]\n"));
+    let found = wrong(&cluster, 1);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    has(&found, "fault rights", "stackctl.yml", "is not trusted, so no host was asked: `./find.sh` runs");
+    assert!(cluster.engines.iter().all(|engine| engine.calls().is_empty()));
+    let run = cluster.expect(1, "doctor");
+    assert!(run.stdout.contains("help: read what it names; `stackctl trust`"), "{}", run.show());
+}
+
+#[test]
 fn what_others_may_write_or_read_is_named() {
     use std::os::unix::fs::PermissionsExt as _;
     let cluster = cluster();

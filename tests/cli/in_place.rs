@@ -98,10 +98,31 @@ fn a_limit_below_what_is_used_replaces_the_task() {
     let diff = hosts.expect(2, "diff shop");
     assert!(diff.stdout.contains("it uses 40 MiB of memory, and the new limit is 32 MiB"), "{}", diff.show());
     assert!(diff.stdout.contains("1 to replace, 1 to change in place"), "{}", diff.show());
-    hosts.expect(0, "deploy --yes shop");
+    // How much it uses differs from one look to the next; that makes no other plan.
+    hosts.expect(2, "diff --out plan.bin shop");
+    hosts.engines[0].with(|world| world.containers.values_mut().for_each(|one| one.uses = 41 << 20));
+    hosts.expect(0, "deploy --yes plan.bin");
     let after = ids(&hosts);
     assert_eq!(before.iter().filter(|id| after.contains(id)).count(), 2, "one of them is kept, stopped");
     assert!(hosts.expect(0, "deploy --yes shop").stdout.contains("No changes"));
+}
+
+#[test]
+fn whatever_plans_a_lower_limit_asks_how_much_is_used() {
+    let hosts = Hosts::deployed(&stackfile("memory: 32M", ""));
+    hosts.stackfile(&stackfile("memory: 64M", ""));
+    hosts.expect(0, "deploy --yes shop");
+    hosts.engines[0].with(|world| world.containers.values_mut().for_each(|one| one.uses = 40 << 20));
+    for args in [
+        "rollback --dry-run shop",
+        "diff shop@1",
+        "undo --dry-run shop",
+        "service update --dry-run --limit-memory 32M shop_web",
+    ] {
+        let run = hosts.room.run(args);
+        let words = "it uses 40 MiB of memory, and the new limit is 32 MiB";
+        assert!([0, 2].contains(&run.status) && run.stdout.contains(words), "{args}\n{}", run.show());
+    }
 }
 
 #[test]

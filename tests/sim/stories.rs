@@ -238,6 +238,7 @@ fn a_port_that_a_stranger_holds_is_taken() {
         name: "nginx".into(),
         running: true,
         ports: with_port(replicated("x", 1), 80).task.host_ports().collect(),
+        cluster: None,
     });
     deploy(&mut world, &stack(vec![with_port(replicated("web", 3), 80)]));
     assert_eq!(nodes_of(&world, "web"), ["h2", "h3", "h4"]);

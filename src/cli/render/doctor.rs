@@ -50,6 +50,9 @@ pub fn what(finding: &Finding) -> String {
         Finding::Host { took_ms, version } => format!("answers within {took_ms} ms, engine {version}"),
         Finding::Silent(why) => why.reason.clone(),
         Finding::Swarm => "the engine is part of a swarm".to_owned(),
+        Finding::Engines { oldest: (old, on_old), newest: (new, on_new) } => {
+            format!("engine versions are far apart: {old} on {on_old}, {new} on {on_new}")
+        }
         Finding::HostsUnknown(why) => format!("which hosts there are is not known: {}", why.reason),
         Finding::Clock { ahead_ms } => match ahead_ms {
             -99..=99 => "as the clock of this machine".to_owned(),
@@ -96,6 +99,13 @@ pub fn what(finding: &Finding) -> String {
         }
         Finding::Twins(tasks) => format!("a slot has more than one task: {}", tasks.join(", ")),
         Finding::Foreign { cluster, names } => format!("of cluster `{cluster}`: {}", names.join(", ")),
+        Finding::Neighbours { cluster, containers } => {
+            let (many, names) = (count(containers.len(), "container"), containers.join(", "));
+            format!("{many} of cluster `{cluster}`: {names}")
+        }
+        Finding::NotTrusted { wants } => {
+            format!("it lies in this folder and is not trusted, so no host was asked: {}", wants.join("; "))
+        }
         Finding::Open { mode } => format!("others may read or write it (mode {mode:03o})"),
         Finding::Nothing => "nothing was found".to_owned(),
     }
@@ -105,13 +115,22 @@ pub fn what(finding: &Finding) -> String {
 #[must_use]
 pub fn remedy(finding: &Finding) -> Option<String> {
     let text = match finding {
-        Finding::Host { .. } | Finding::Records { .. } | Finding::Nothing => return None,
+        Finding::Host { .. } | Finding::Records { .. } | Finding::Neighbours { .. } | Finding::Nothing => {
+            return None;
+        }
         Finding::Silent(why) | Finding::HostsUnknown(why) => return why.help.clone(),
         Finding::Unreadable(error) | Finding::Content(error) => {
             return error.help().map(|help| help.to_string());
         }
         Finding::Swarm => {
             "its scheduler works beside stackctl: `docker swarm leave` once its services are gone"
+        }
+        Finding::Engines { .. } => {
+            "bring the older ones up to date, one host after the other: drain it first (`stackctl node update \
+             --availability drain`)"
+        }
+        Finding::NotTrusted { .. } => {
+            "read what it names; `stackctl trust` trusts it as it is now, and `-i FILE` uses it for once"
         }
         Finding::Clock { .. } | Finding::NoClock => {
             "synchronise the clocks, with chrony or systemd-timesyncd: locks are judged by their age"
@@ -151,4 +170,46 @@ pub fn remedy(finding: &Finding) -> Option<String> {
         }
     };
     Some(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::HostError;
+    use crate::model::Timestamp;
+
+    #[test]
+    fn a_host_that_may_not_be_used_has_a_remedy_and_not_only_an_error() {
+        let host = || "h1".to_owned();
+        let (user, socket) = ("ann".to_owned(), "/run/docker.sock".to_owned());
+        let forget = "ssh-keygen -f \"/home/ann/.ssh/known_hosts\" -R \"h1\"".to_owned();
+        for (error, found, words) in [
+            (
+                HostError::PermissionDenied { host: host(), user, socket },
+                "user `ann` may not use /run/docker.sock",
+                ["usermod -aG docker ann", "next login"],
+            ),
+            (
+                HostError::HostKeyChanged { host: host(), forget },
+                "the host key of `h1` has changed",
+                ["known_hosts\" -R \"h1\"", "accept the new one"],
+            ),
+            (
+                HostError::ApiTooOld {
+                    host: host(),
+                    engine: "19.03.1".into(),
+                    api: "1.40".into(),
+                    needed: "1.41".into(),
+                },
+                "docker 19.03.1 on `h1` speaks API 1.40 at most",
+                ["upgrade the engine", "20.10"],
+            ),
+        ] {
+            let finding = Finding::Silent(error.to_unreachable(Timestamp(1)));
+            assert_eq!(finding.level(), Level::Fault);
+            assert!(what(&finding).contains(found), "{}", what(&finding));
+            let remedy = remedy(&finding).unwrap();
+            assert!(words.iter().all(|words| remedy.contains(words)), "{remedy}");
+        }
+    }
 }

@@ -314,6 +314,7 @@ mod tests {
             key: crate::model::MarkKey::unset(),
             nodes: nodes.into_iter().map(|node| (node.member.name.clone(), node)).collect(),
             memory_use: std::collections::BTreeMap::new(),
+            unsure: std::collections::BTreeSet::new(),
             in_place: std::collections::BTreeMap::new(),
             known: BTreeMap::new(),
             records_unknown: None,

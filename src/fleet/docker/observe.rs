@@ -414,7 +414,8 @@ fn foreign(container: &wire::Container) -> ForeignContainer {
     ports.sort();
     ports.dedup();
     let running = matches!(container.state.as_str(), "running" | "paused" | "restarting");
-    ForeignContainer { name: container.name().to_owned(), running, ports }
+    let cluster = container.labels.get(labels::CLUSTER).cloned();
+    ForeignContainer { name: container.name().to_owned(), running, ports, cluster }
 }
 
 fn protocol(text: &str) -> Protocol {

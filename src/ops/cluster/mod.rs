@@ -16,13 +16,13 @@ use super::hosts::Hosts;
 use super::identity;
 use crate::discover::{DiscoverError, Discovery};
 use crate::engine::records::{Remembered, remembered};
-use crate::engine::{Clock, ClusterReader, Me, Reading, Store, Writing, node_records};
+use crate::engine::{Clock, ClusterReader, Me, Reading, Store, Writing, node_records, plan};
 use crate::fleet::{ConnectOptions, Fleet, Observer, RegisterReader};
 use crate::inventory::{Env, Inventory};
 use crate::ledger::place::LedgerPlace;
 use crate::ledger::release::{History, releases};
 use crate::ledger::{LedgerError, OpenError};
-use crate::model::{ClusterName, MarkKey, Observed, StackName};
+use crate::model::{ClusterName, MarkKey, Observed, StackName, StackSpec};
 use crate::orchestrator::options::TASK_HISTORY;
 use crate::orchestrator::{Drifted, PlanOptions, drift, same_image};
 
@@ -168,6 +168,18 @@ impl Cluster {
     /// One look at every host, with what the ledger says of it.
     pub async fn observe(&self) -> Observed {
         self.cluster_reader().observe(self.clock.now()).await
+    }
+
+    /// The same for a plan of this spec.
+    pub async fn observe_for(&self, wanted: &StackSpec) -> Observed {
+        let mut observed = self.observe().await;
+        self.ask_memory(&mut observed, wanted).await;
+        observed
+    }
+
+    /// Asks tasks that are to get a lower memory limit how much they use: what a plan does with them depends on it.
+    pub async fn ask_memory(&self, observed: &mut Observed, wanted: &StackSpec) {
+        plan::ask_memory(&self.observer, observed, wanted).await;
     }
 
     /// The key of the cluster's marks; the one of a cluster without a key before its first release.

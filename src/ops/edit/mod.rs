@@ -189,9 +189,10 @@ pub async fn prepare<E: From<Error>>(
 ) -> Result<Ready<E>, Error> {
     let stack = &small.stack;
     if how.dry_run {
-        let (observed, remembered) = tokio::join!(cluster.observe(), cluster.remembered(stack));
+        let (mut observed, remembered) = tokio::join!(cluster.observe(), cluster.remembered(stack));
         let history = remembered?.history;
         let spec = (small.edit)(&history)?;
+        cluster.ask_memory(&mut observed, &spec).await;
         return Ok(Ready { small, observed, spec, order: None, history });
     }
     let draft = || Draft { verb: small.verb.clone(), message: how.message.clone(), ..Draft::default() };
@@ -204,6 +205,7 @@ pub async fn prepare<E: From<Error>>(
     }
     let history = order.history().clone();
     let spec = (small.edit)(&history)?;
+    cluster.ask_memory(&mut observed, &spec).await;
     let order = Some(order.edited_by(Arc::clone(&small.edit)));
     Ok(Ready { small, observed, spec, order, history })
 }
@@ -212,7 +214,7 @@ impl<E: From<Error>> Ready<E> {
     /// Looks at the hosts again: another release may have taken the room that this one was to have.
     #[must_use]
     pub async fn looked_again(self, cluster: &Cluster) -> Self {
-        Self { observed: cluster.observe().await, ..self }
+        Self { observed: cluster.observe_for(&self.spec).await, ..self }
     }
 
     /// Plans it.

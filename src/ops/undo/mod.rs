@@ -158,7 +158,8 @@ impl Found {
     ) -> Result<Job<E>, Error> {
         let edit = self.edit(stack, number);
         let spec = edit(&cluster.remembered(stack).await?.history)?;
-        let plan = async { Planned::make(cluster.observe().await, spec, cluster.plan_options(true)) };
+        let plan =
+            async { Planned::make(cluster.observe_for(&spec).await, spec, cluster.plan_options(true)) };
         let draft = Draft { verb: format!("undo {}", self.one.id), message, ..Draft::default() };
         let Job { plan, order } = Order::job(cluster, stack, (!dry_run).then_some(draft), plan).await;
         Ok(Job { plan, order: order.map(|order| order.map(|order| order.edited_by(edit))) })

@@ -116,6 +116,7 @@ fn observed(nodes: usize, running: &StackSpec) -> Observed {
         key: crate::model::MarkKey::unset(),
         nodes: (0..nodes).map(node).collect(),
         memory_use: std::collections::BTreeMap::new(),
+        unsure: std::collections::BTreeSet::new(),
         in_place: std::collections::BTreeMap::new(),
         known: BTreeMap::new(),
         records_unknown: None,
