@@ -231,6 +231,17 @@ pub struct ObservedNetwork {
 }
 
 impl NodeFacts {
+    /// Whether there are tasks of a stack, or volumes that are called as the stack's own are.
+    #[must_use]
+    pub fn may_hold(&self, stack: &StackName) -> bool {
+        let is_its =
+            |name: &String| name.strip_prefix(stack.as_str()).is_some_and(|rest| rest.starts_with('_'));
+        self.tasks.iter().any(|task| task.stack == *stack)
+            || self.unreadable.iter().any(|found| found.may_work_in(stack))
+            || self.volumes.iter().any(is_its)
+            || self.volume_details.values().any(|volume| volume.stack.as_ref() == Some(&stack.to_string()))
+    }
+
     /// Volumes that this host's engine made for tasks which are still there, with the stack of each.
     pub fn anonymous_volumes(&self) -> impl Iterator<Item = (&str, &StackName, &AnonymousVolume)> {
         self.volume_details.iter().filter_map(|(name, volume)| {

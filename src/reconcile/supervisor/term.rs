@@ -30,6 +30,8 @@ pub(super) struct Term {
     pub(super) stacks: BTreeMap<StackName, Stack>,
     /// What was last seen of each node that answered.
     pub(super) last_seen: Arc<BTreeMap<NodeName, NodeFacts>>,
+    /// When the look was begun that saw it.
+    pub(super) seen_at: BTreeMap<NodeName, Timestamp>,
     is_looking: bool,
     pub(super) look_at: Timestamp,
     pub(super) has_looked: bool,
@@ -60,6 +62,7 @@ impl Term {
             roster,
             stacks: BTreeMap::new(),
             last_seen: Arc::default(),
+            seen_at: BTreeMap::new(),
             is_looking: false,
             look_at: now,
             has_looked: false,
@@ -325,7 +328,7 @@ impl Term {
         match known {
             Ok(known) => {
                 self.trouble = None;
-                if stack.learn(*known) {
+                if stack.learn(self.now, *known) {
                     self.declare();
                     self.look_soon();
                 }
@@ -370,7 +373,8 @@ impl Term {
             }
             Healed::Busy(_) | Healed::Outdated | Healed::Stopped => (None, false),
         };
-        stack.after(now, is_release, healed);
+        let nodes = self.roster.nodes.iter().chain(&self.roster.left).cloned();
+        stack.after(now, is_release, healed, nodes);
         self.look_soon();
         if is_news {
             self.say(ClusterEvent::HealEnded { stack: name.clone(), failed, took_ms });

@@ -253,6 +253,86 @@ fn but(silent: &[&str]) -> Observed {
     observed
 }
 
+/// A record of a stack that is this many databases.
+fn databases(number: u64, names: &[&str]) -> StackRecord {
+    let with_data = |name: &&str| {
+        let data = Mount::Volume {
+            source: Some("shop_data".into()),
+            read_only: false,
+            nocopy: false,
+            subpath: None,
+        };
+        builder::with_task(builder::replicated(name, 1), |task| {
+            task.volumes.insert("/data".into(), data);
+        })
+    };
+    let spec = builder::stack(names.iter().map(with_data).collect());
+    StackRecord {
+        desired: Desired::Current(Box::new(Current { number, spec, older: Default::default() })),
+        ..known()
+    }
+}
+
+/// What is seen of four hosts while `db.1` runs on h1, or does not.
+fn with_database(runs: bool, silent: &[&str]) -> Observed {
+    let mut observed = but(silent);
+    let Some((spec, _)) = databases(1, &["db"]).spec().map(|(spec, prune)| (spec.clone(), prune)) else {
+        panic!("it has a spec")
+    };
+    if runs {
+        let h1 = observed.nodes.get_mut("h1").expect("a node");
+        let task = builder::task_of(&spec.name, &spec.services["db"], 1);
+        builder::facts(h1).tasks.push(crate::model::Task { node: NodeName::unchecked("h1"), ..task });
+    }
+    observed
+}
+
+/// A leader of four hosts that has looked at them while `db.1` ran on h1.
+fn in_sync() -> Supervisor {
+    let nodes = ["h1", "h2", "h3", "h4"].map(NodeName::unchecked).into();
+    let setup = Setup { options: options(), may_write: true, sources: None };
+    let mut one = Supervisor::new(setup, Roster { nodes, ..Roster::default() }, Timestamp(0));
+    step(&mut one, 0, Input::Tick);
+    step(&mut one, 10, Input::LeadTaken);
+    step(&mut one, 20, Input::Listed(Ok([shop()].into())));
+    step(&mut one, 30, Input::Read(shop(), Ok(Box::new(databases(1, &["db"])))));
+    step(&mut one, 200, look(with_database(true, &[]), 100));
+    assert_eq!(one.snapshot(Timestamp(200)).stacks[&shop()], StackStatus::InSync);
+    one
+}
+
+#[test]
+fn a_database_that_was_deployed_onto_a_host_after_the_last_look_at_it_is_not_made_again() {
+    let heals = |commands: &[String]| commands.iter().any(|command| command == "Heal");
+    // Nothing was released since: what is gone on h1 cannot be on the lost host.
+    let mut one = in_sync();
+    lose(&mut one, 0, &["h2"]);
+    let called_for = step(&mut one, 7_000, look(with_database(false, &["h2"]), 6_900));
+    assert!(heals(&called_for), "{called_for:?}");
+    // What we do then does not touch the lost host.
+    step(&mut one, 7_500, Input::Worked(shop(), Healed::Failed("no".to_owned())));
+    step(&mut one, 7_501, Input::Read(shop(), Ok(Box::new(databases(1, &["db"])))));
+    let called_for = step(&mut one, 13_000, look(with_database(false, &["h2"]), 12_900));
+    assert!(heals(&called_for), "{called_for:?}");
+    // A person has released another one, which is nowhere to be seen.
+    let mut one = in_sync();
+    lose(&mut one, 0, &["h2"]);
+    step(&mut one, 6_500, Input::Read(shop(), Ok(Box::new(databases(2, &["db", "other"])))));
+    let called_for = step(&mut one, 7_000, look(with_database(true, &["h2"]), 6_900));
+    assert!(!heals(&called_for), "{called_for:?}");
+    let standing = &one.snapshot(Timestamp(7_000)).stacks[&shop()];
+    assert!(matches!(standing, StackStatus::Degraded { .. }), "{standing:?}");
+    // So has this loop, on a host that was lost meanwhile.
+    let mut one = in_sync();
+    let called_for = step(&mut one, 300, look(with_database(false, &[]), 290));
+    assert!(heals(&called_for), "{called_for:?}");
+    lose(&mut one, 0, &["h2"]);
+    step(&mut one, 6_500, Input::Worked(shop(), Healed::Failed("no".to_owned())));
+    step(&mut one, 6_501, Input::Read(shop(), Ok(Box::new(databases(1, &["db"])))));
+    let called_for = step(&mut one, 20_000, look(with_database(false, &["h2"]), 19_900));
+    assert!(!heals(&called_for), "{called_for:?}");
+}
+
 fn fences(commands: &[String]) -> usize {
     commands.iter().filter(|command| *command == "Fence").count()
 }
