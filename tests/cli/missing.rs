@@ -198,3 +198,39 @@ fn members_are_written_down_only_when_they_change() {
     cluster.expect(0, "deploy --yes web");
     assert_ne!(records(), first);
 }
+
+#[test]
+fn a_host_that_was_emptied_can_be_taken_out_of_the_inventory() {
+    // Moved away by a person's deploy, and by the loop.
+    for moves in ["deploy --yes shop", "reconcile --once"] {
+        let cluster = Hosts::deployed(WEB);
+        assert_eq!(running(&cluster), [1, 1, 1]);
+        cluster.expect(0, "node update --availability drain --yes h3");
+        cluster.run(moves);
+        assert_eq!(running(&cluster)[2], 0, "{moves}");
+        inventory(&cluster, "stackctl.yml", &[("h1", 0), ("h2", 1)]);
+        cluster.expect(0, "node update --availability active --yes h1");
+        let run = cluster.expect(0, "deploy --yes shop");
+        assert!(!told(&run).contains("h3"), "{moves}\n{}", run.show());
+        let run = cluster.expect(0, "status");
+        assert!(!told(&run).contains("h3"), "{moves}\n{}", run.show());
+    }
+}
+
+#[test]
+fn hosts_that_a_removal_or_a_scale_emptied_are_missed_by_no_command() {
+    for empties in ["scale --yes shop/web=1", "rm --yes shop"] {
+        let cluster = Hosts::deployed(WEB);
+        cluster.expect(0, empties);
+        assert_eq!(running(&cluster)[1..], [0, 0], "{empties}");
+        inventory(&cluster, "stackctl.yml", &[("h1", 0)]);
+        let run = cluster.expect(0, "node ls");
+        assert!(!run.stdout.contains("h2") && !run.stdout.contains("h3"), "{empties}\n{}", run.show());
+    }
+    // Data stays, and so does the record of it.
+    let cluster = with_data();
+    cluster.expect(0, "rm --yes shop");
+    inventory(&cluster, "stackctl.yml", &[("h1", 0), ("h3", 2)]);
+    let run = cluster.expect(6, "deploy --yes shop");
+    assert!(told(&run).contains("stackctl::cluster::node_missing"), "{}", run.show());
+}
