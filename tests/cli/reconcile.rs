@@ -110,3 +110,20 @@ fn times_and_places_that_make_no_sense_are_refused() {
     let run = cluster.expect(1, &format!("reconcile --once --listen {at}"));
     assert!(run.stderr.contains("stackctl::reconcile::listen"), "{}", run.show());
 }
+
+#[test]
+fn why_a_host_is_not_fenced_is_said_by_status() {
+    let cluster = Hosts::deployed(
+        "services: {db: {image: nginx:1.25, volumes: ['data:/data'], deploy: {placement: {constraints: \
+         [node.hostname == h2]}, update_config: {monitor: 50ms}}}}\nvolumes: {data: }\n",
+    );
+    // Its socket lies on this machine.
+    cluster.inventory(|_| ", fence: [./power]".to_owned());
+    cluster.file("power", "#!/bin/sh\ntouch ran\n");
+    cluster.engines[1].kill();
+    let told = || cluster.run("status").stdout.contains("it is never fenced");
+    let began = std::time::Instant::now();
+    cluster.kill_when("reconcile --node-timeout 3s", || told() || began.elapsed() > Duration::from_secs(60));
+    assert!(told(), "{}", cluster.run("status").show());
+    assert!(!cluster.path().join("ran").exists());
+}

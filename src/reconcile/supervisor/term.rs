@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::event::{ClusterEvent, Counts, NodeStatus, Snapshot, StackStatus};
+use super::fences::Fencing;
 use super::hosts::Hosts;
 use super::news::news;
 use super::options::{ASK_AGAIN_MS, LOOK_LIMIT_MS, READS_MAX, SETTLE_MS, Setup};
@@ -43,8 +44,8 @@ pub(super) struct Term {
     /// Stacks that are worked on, and since when.
     pub(super) working: BTreeMap<StackName, Timestamp>,
     declarations: Declarations,
-    /// Lost nodes whose fence runs or has run.
-    pub(super) fenced: BTreeSet<NodeName>,
+    /// Lost nodes whose fence was decided.
+    pub(super) fenced: BTreeMap<NodeName, Fencing>,
     trouble: Option<String>,
     was_cut_off: bool,
 }
@@ -72,7 +73,7 @@ impl Term {
             reading: 0,
             working: BTreeMap::new(),
             declarations: Declarations::default(),
-            fenced: BTreeSet::new(),
+            fenced: BTreeMap::new(),
             trouble: None,
             was_cut_off: false,
         }
@@ -297,7 +298,7 @@ impl Term {
         self.was_cut_off = is_cut_off;
     }
 
-    fn ledger_failed(&mut self, why: String) {
+    pub(super) fn ledger_failed(&mut self, why: String) {
         self.counts.ledger_failed += 1;
         if self.trouble.as_ref() != Some(&why) {
             self.trouble = Some(why.clone());

@@ -342,7 +342,7 @@ fn a_lost_node_is_fenced_once_for_the_data_that_may_be_there() {
     let (mut one, begun) = with_lost(&["h2"]);
     assert_eq!(fences(&begun), 1, "{begun:?}");
     assert_eq!(fences(&step(&mut one, 8_000, look(but(&["h2"]), 7_900))), 0);
-    let why = Err("no power".to_owned());
+    let why = Err(Unfenced::Failed("no power".to_owned()));
     let ended = step(&mut one, 9_000, Input::Fenced(NodeName::unchecked("h2"), why));
     assert!(ended.contains(&"fence_ended".to_owned()), "{ended:?}");
     assert_eq!(fences(&step(&mut one, 10_000, look(but(&["h2"]), 9_900))), 0, "not again for this loss");
@@ -351,13 +351,52 @@ fn a_lost_node_is_fenced_once_for_the_data_that_may_be_there() {
     step(&mut one, 10_500, Input::Host(HostSignal::Engine(NodeName::unchecked("h2"))));
     let mut records = NodeRecords::default();
     let mut record = NodeRecord::new("ann@mill".into(), Timestamp(9_000));
-    let state = FenceState::Failed { why: "no power".into() };
+    let state = FenceState::Failed { why: "no power".into(), is_refused: false };
     record.fence = Some(Fence { state, who: "ann@mill".into(), at: Timestamp(9_000) });
     records.nodes.insert(NodeName::unchecked("h2"), record);
     let observed = Observed { at: Timestamp(10_900), ..but(&[]) };
     let seen = Input::Looked(Some(Box::new(Look { observed, records, took_ms: 7 })));
     let cleared = step(&mut one, 11_000, seen);
     assert!(cleared.contains(&"ClearFence".to_owned()), "{cleared:?}");
+}
+
+/// A look at the four hosts while h2 is lost, with what is recorded of its fence.
+fn look_with(fence: Option<Fence>, now: i64) -> Input {
+    let mut records = NodeRecords::default();
+    let mut record = NodeRecord::new("ann@mill".into(), Timestamp(0));
+    record.fence = fence;
+    records.nodes.insert(NodeName::unchecked("h2"), record);
+    let observed = Observed { at: Timestamp(now), ..but(&["h2"]) };
+    Input::Looked(Some(Box::new(Look { observed, records, took_ms: 7 })))
+}
+
+#[test]
+fn a_fence_that_could_not_be_written_down_is_tried_again_and_one_that_may_have_run_is_not() {
+    let h2 = NodeName::unchecked("h2");
+    let fence = |state, at| Some(Fence { state, who: "ann@mill".into(), at: Timestamp(at) });
+    let not_begun = || Input::Fenced(h2.clone(), Err(Unfenced::NotBegun("no majority".to_owned())));
+    for (recorded, fenced) in [
+        (None, 1),
+        // Its own record came through all the same.
+        (fence(FenceState::Running, 7_000), 1),
+        (fence(FenceState::Running, 7_001), 0),
+        (fence(FenceState::Failed { why: "no power".into(), is_refused: false }, 7_000), 0),
+        (fence(FenceState::Failed { why: "not that one".into(), is_refused: true }, 6_000), 1),
+    ] {
+        let (mut one, begun) = with_lost(&["h2"]);
+        assert_eq!(fences(&begun), 1);
+        let ended = step(&mut one, 7_100, not_begun());
+        assert_eq!(but_looks(ended), ["ledger_trouble"]);
+        assert_eq!(fences(&step(&mut one, 8_000, look_with(recorded.clone(), 7_900))), 0, "not at once");
+        let again = step(&mut one, 9_200, look_with(recorded.clone(), 9_150));
+        assert_eq!(fences(&again), fenced, "{recorded:?} {again:?}");
+        assert!(!again.contains(&"fence_began".to_owned()), "it is logged once");
+    }
+    // It has answered by then.
+    let (mut one, _) = with_lost(&["h2"]);
+    step(&mut one, 7_100, Input::Host(HostSignal::Engine(h2.clone())));
+    step(&mut one, 7_200, not_begun());
+    assert_eq!(fences(&step(&mut one, 9_300, look(but(&[]), 9_250))), 0);
 }
 
 #[test]
