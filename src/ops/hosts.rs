@@ -311,8 +311,8 @@ impl<'a> Hosts<'a> {
 
     /// Writes down what has to be known before anything is changed: the key of the plan's marks, where the cluster had
     /// none, the hosts that were found, which members have something of the stack, and which tasks are changed in place.
-    /// Mostly that is known already, or there are none.
-    async fn write_beginning(&self, plan: &Planned, is_release: bool) -> Result<(), Error> {
+    /// Mostly that is known already, or there are none. Whether the plan's key is the cluster's.
+    async fn write_beginning(&self, plan: &Planned, is_release: bool) -> Result<bool, Error> {
         let observed = plan.observed();
         let makes =
             |action: &&Action| matches!(action.what, What::CreateTask { .. } | What::CreateVolume { .. });
@@ -323,11 +323,7 @@ impl<'a> Hosts<'a> {
             members: observed.member_news(plan.stack(), placed),
             unsure: in_place::changed(plan),
         };
-        if beginning.write(&self.writing).await? {
-            return Ok(());
-        }
-        let why = "another process has made the first release of this cluster in the meantime".to_owned();
-        Err(Error::Stale { why })
+        Ok(beginning.write(&self.writing).await?)
     }
 
     /// Writes down which volumes engines have made for tasks of the stack, before one of those is removed: nothing else
@@ -578,19 +574,22 @@ impl Driver for Hosts<'_> {
         Prepared::Ended(self.report(plan, terms, end, false).await)
     }
 
-    async fn begin(
-        &self,
-        plan: &Planned,
-        record: &HostsRecord,
-        entry: Entry,
-    ) -> Result<Started<Begun>, Error> {
+    async fn claim(&self, plan: &Planned, record: &HostsRecord, entry: &Entry) -> Result<bool, Error> {
         // Before anything is written: without them nothing can be done.
         let contents = match plan.is_busy() {
             true => record.remembered.contents(self.reading, plan.spec()).await?,
             false => Contents::new(),
         };
         self.run().contents = contents;
-        self.write_beginning(plan, matches!(entry, Entry::Release(_))).await?;
+        self.write_beginning(plan, matches!(entry, Entry::Release(_))).await
+    }
+
+    async fn begin(
+        &self,
+        plan: &Planned,
+        record: &HostsRecord,
+        entry: Entry,
+    ) -> Result<Started<Begun>, Error> {
         self.remember_volumes(plan).await?;
         match entry {
             Entry::Release(draft) => self.begin_release(plan, record, *draft).await,
