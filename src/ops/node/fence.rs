@@ -85,7 +85,7 @@ pub async fn fence<R: WriteRegisters>(
     let ours = Ours { who: &actor.me.who, node, decided: loss.decided };
     let (_, records) = node_records::read(ledger).await?;
     ours.may_begin(&records).map_err(NotFenced::Failed)?;
-    if let Err(why) = may_run(&entry, loss.seen, &records).await {
+    if let Err(why) = Here::read().may_run(&entry, loss.seen, &records).await {
         node_records::change(ledger, |records| ours.refuse(records, &why)).await?;
         return Err(NotFenced::Failed(why));
     }
@@ -201,15 +201,68 @@ impl Ours<'_> {
     }
 }
 
-/// Whether this process may run the command of a host.
-async fn may_run(entry: &HostEntry, seen: Option<&NodeFacts>, records: &NodeRecords) -> Result<(), String> {
-    let hostnames = records.members.values().map(|known| known.hostname.as_str());
-    if is_hidden(own_name().as_deref(), hostnames) {
-        const WHY: &str = "cannot tell whether the host is this machine: this loop runs in a container without the host's \
-             network (`network_mode: host`)";
-        return Err(WHY.to_owned());
+/// What this machine says of itself.
+#[derive(Debug)]
+struct Here {
+    /// What the first process is called.
+    first_process: String,
+    hostname: Option<String>,
+}
+
+impl Here {
+    #[expect(clippy::disallowed_methods, reason = "the system says who it is in files")]
+    fn read() -> Self {
+        let read = |path: &str| Some(std::fs::read_to_string(path).ok()?.trim().to_owned());
+        Self {
+            first_process: read("/proc/1/comm").unwrap_or_default(),
+            hostname: read("/proc/sys/kernel/hostname"),
+        }
     }
-    not_ours(entry, seen, records.members.get(&entry.member.name)).await
+
+    /// Whether this process is in a container that has another name and other addresses than its machine: the first
+    /// process there is this program, or one that only reaps for it.
+    fn is_hidden(&self, records: &NodeRecords) -> bool {
+        const FIRST: [&str; 5] = ["stackctl", "tini", "docker-init", "dumb-init", "catatonit"];
+        let is_here = |known: &KnownMember| self.hostname.as_deref() == Some(known.hostname.as_str());
+        FIRST.contains(&self.first_process.as_str()) && !records.members.values().any(is_here)
+    }
+
+    /// Whether this process may run the command of a host.
+    async fn may_run(
+        &self,
+        entry: &HostEntry,
+        seen: Option<&NodeFacts>,
+        records: &NodeRecords,
+    ) -> Result<(), String> {
+        if self.is_hidden(records) {
+            const WHY: &str = "cannot tell whether the host is this machine: this loop runs in a container without the \
+                 host's network (`network_mode: host`)";
+            return Err(WHY.to_owned());
+        }
+        self.is_not(entry, seen, records.members.get(&entry.member.name)).await
+    }
+
+    /// A host that is this machine is never fenced, and neither is one of which that cannot be told.
+    async fn is_not(
+        &self,
+        entry: &HostEntry,
+        seen: Option<&NodeFacts>,
+        known: Option<&KnownMember>,
+    ) -> Result<(), String> {
+        const OURS: &str = "the host is the machine that stackctl runs on: it is never fenced";
+        let Address::Ssh { host, port, .. } = &entry.address else { return Err(OURS.to_owned()) };
+        let named = lookup_host((host.as_str(), port.unwrap_or(22))).await;
+        let named = named.into_iter().flatten().map(|address| address.ip());
+        let addresses: Vec<IpAddr> = named.chain(seen.and_then(|facts| facts.ip)).collect();
+        let names = [seen.map(|facts| facts.hostname.as_str()), known.map(|known| known.hostname.as_str())];
+        let names: Vec<&str> = names.into_iter().flatten().filter(|name| !name.is_empty()).collect();
+        if names.is_empty() && addresses.is_empty() {
+            return Err("cannot tell whether the host is this machine: it is not fenced".to_owned());
+        }
+        let is_ours = names.iter().any(|name| self.hostname.as_deref() == Some(name))
+            || addresses.iter().any(|address| is_local(*address));
+        if is_ours { Err(OURS.to_owned()) } else { Ok(()) }
+    }
 }
 
 /// A host that answers needs no fence for this loss any more. One that is off stays drained.
@@ -271,42 +324,6 @@ async fn answers(fleet: &Fleet, node: &NodeName) -> bool {
     probe.sign(ANSWER_LIMIT).await.is_ok()
 }
 
-/// A host that is this machine is never fenced, and neither is one of which that cannot be told.
-async fn not_ours(
-    entry: &HostEntry,
-    seen: Option<&NodeFacts>,
-    known: Option<&KnownMember>,
-) -> Result<(), String> {
-    const OURS: &str = "the host is the machine that stackctl runs on: it is never fenced";
-    let Address::Ssh { host, port, .. } = &entry.address else { return Err(OURS.to_owned()) };
-    let named = lookup_host((host.as_str(), port.unwrap_or(22))).await;
-    let named = named.into_iter().flatten().map(|address| address.ip());
-    let addresses: Vec<IpAddr> = named.chain(seen.and_then(|facts| facts.ip)).collect();
-    let names = [seen.map(|facts| facts.hostname.as_str()), known.map(|known| known.hostname.as_str())];
-    let names: Vec<&str> = names.into_iter().flatten().filter(|name| !name.is_empty()).collect();
-    if names.is_empty() && addresses.is_empty() {
-        return Err("cannot tell whether the host is this machine: it is not fenced".to_owned());
-    }
-    let here = own_name();
-    let is_ours = names.iter().any(|name| here.as_deref() == Some(name))
-        || addresses.iter().any(|address| is_local(*address));
-    if is_ours { Err(OURS.to_owned()) } else { Ok(()) }
-}
-
-/// Whether this process is in a container that has another name and other addresses than its machine: the first process
-/// there is this program, or one that only reaps for it.
-#[expect(clippy::disallowed_methods, reason = "the system names its first process in a file")]
-fn is_hidden<'m>(own_name: Option<&str>, mut members: impl Iterator<Item = &'m str>) -> bool {
-    const FIRST: [&str; 5] = ["stackctl", "tini", "docker-init", "dumb-init", "catatonit"];
-    let first = std::fs::read_to_string("/proc/1/comm").unwrap_or_default();
-    FIRST.contains(&first.trim()) && !members.any(|name| own_name == Some(name))
-}
-
-#[expect(clippy::disallowed_methods, reason = "the system says how this machine is called in a file")]
-fn own_name() -> Option<String> {
-    Some(std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?.trim().to_owned())
-}
-
 /// Only addresses of this machine can be listened at. Nothing is sent.
 fn is_local(address: IpAddr) -> bool {
     address.is_loopback() || std::net::UdpSocket::bind((address, 0)).is_ok()
@@ -350,27 +367,29 @@ mod tests {
 
     #[tokio::test]
     async fn this_machine_is_never_fenced() {
-        let here = own_name().unwrap();
-        let known = |hostname: &str| KnownMember { hostname: hostname.to_owned(), ..KnownMember::default() };
-        let of = async |address: &str, hostname: &str| {
+        let here = |first: &str| Here { first_process: first.to_owned(), hostname: Some("mill".to_owned()) };
+        let of = async |here: &Here, address: &str, hostname: &str, seen: Option<&NodeFacts>| {
             let text = format!("hosts: {{h1: {{address: '{address}', role: manager}}}}\n");
             let (inventory, _) = parse(&text, "hosts.yml").unwrap();
             let entry = inventory.hosts.values().next().unwrap().clone();
-            not_ours(&entry, None, Some(&known(hostname))).await
+            let mut records = NodeRecords::default();
+            let known = KnownMember { hostname: hostname.to_owned(), ..KnownMember::default() };
+            records.members.insert(entry.member.name.clone(), known);
+            here.may_run(&entry, seen, &records).await
         };
-        for (address, hostname) in [
-            ("unix:///run/a.sock", "other"),
-            ("ssh://127.0.0.1", "other"),
-            ("ssh://192.0.2.1", here.as_str()),
-        ] {
-            assert!(of(address, hostname).await.unwrap_err().contains("is never fenced"), "{address}");
+        for (address, hostname) in
+            [("unix:///run/a.sock", "other"), ("ssh://127.0.0.1", "other"), ("ssh://192.0.2.1", "mill")]
+        {
+            let why = of(&here("systemd"), address, hostname, None).await.unwrap_err();
+            assert!(why.contains("is never fenced"), "{address}: {why}");
         }
-        assert_eq!(of("ssh://192.0.2.1", "other").await, Ok(()));
+        assert_eq!(of(&here("systemd"), "ssh://192.0.2.1", "other", None).await, Ok(()));
         let facts = NodeFacts { ip: "127.0.0.1".parse().ok(), ..NodeFacts::default() };
-        let text = "hosts: {h1: {address: 'ssh://192.0.2.1', role: manager}}\n";
-        let (inventory, _) = parse(text, "hosts.yml").unwrap();
-        let entry = inventory.hosts.values().next().unwrap();
-        assert!(not_ours(entry, Some(&facts), None).await.is_err());
+        assert!(of(&here("systemd"), "ssh://192.0.2.1", "other", Some(&facts)).await.is_err());
+        // In a container every machine looks like another one.
+        let why = of(&here("tini"), "ssh://192.0.2.1", "other", None).await.unwrap_err();
+        assert!(why.contains("runs in a container"), "{why}");
+        assert!(!Here::read().hostname.unwrap_or_default().is_empty());
     }
 
     fn state_of(records: &NodeRecords) -> Option<&FenceState> {
@@ -393,6 +412,10 @@ mod tests {
         }
         ours.end(&mut records, &FenceState::Off).unwrap();
         assert!(ours.begin(&mut records).is_err(), "it has run");
+        // That it is off was written, though its answer was lost: tasks may have moved by now.
+        ours.end(&mut records, &FenceState::Failed { why: "it answers".to_owned(), is_refused: false })
+            .unwrap();
+        assert_eq!(state_of(&records), Some(&FenceState::Off));
         assert!(records.nodes[&h2].abandons_data);
     }
 

@@ -4,19 +4,11 @@ use std::collections::BTreeSet;
 
 use super::event::ClusterEvent;
 use super::options::ASK_AGAIN_MS;
-use super::term::Term;
+use super::term::{Fencing, Term};
 use super::world::{Command, Unfenced};
 use crate::ledger::nodes::{Fence, FenceState, NodeRecords};
-use crate::model::{NodeName, Observed, Timestamp};
+use crate::model::{NodeName, Observed};
 use crate::orchestrator::fencing::{Fleet, to_fence};
-
-/// A fence that was decided for a loss.
-#[derive(Debug)]
-pub(super) struct Fencing {
-    decided: Timestamp,
-    /// When to try once more; only where its command has not run, since that could not be written down.
-    again_at: Option<Timestamp>,
-}
 
 impl Term {
     /// Begins the fences that are due by a look, and forgets what came of those of nodes that answer again.

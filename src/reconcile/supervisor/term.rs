@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::event::{ClusterEvent, Counts, NodeStatus, Snapshot, StackStatus};
-use super::fences::Fencing;
 use super::hosts::Hosts;
 use super::news::news;
 use super::options::{ASK_AGAIN_MS, LOOK_LIMIT_MS, READS_MAX, SETTLE_MS, Setup};
@@ -48,6 +47,14 @@ pub(super) struct Term {
     pub(super) fenced: BTreeMap<NodeName, Fencing>,
     trouble: Option<String>,
     was_cut_off: bool,
+}
+
+/// A fence that was decided for a loss.
+#[derive(Debug)]
+pub(super) struct Fencing {
+    pub(super) decided: Timestamp,
+    /// When to try once more; only where its command has not run, since that could not be written down.
+    pub(super) again_at: Option<Timestamp>,
 }
 
 impl Term {

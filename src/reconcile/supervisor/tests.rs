@@ -208,14 +208,18 @@ fn a_stack_of_which_nothing_is_declared_is_left_alone() {
 
 /// A leader of four hosts that runs a database, of which `silent` are lost, with what it calls for when it looks then.
 fn with_lost(silent: &[&str]) -> (Supervisor, Vec<String>) {
+    with_lost_by(options(), database(), silent)
+}
+
+fn with_lost_by(options: Options, record: StackRecord, silent: &[&str]) -> (Supervisor, Vec<String>) {
     let nodes = ["h1", "h2", "h3", "h4"].map(NodeName::unchecked).into();
-    let setup = Setup { options: options(), may_write: true, sources: None };
+    let setup = Setup { options, may_write: true, sources: None };
     let roster = Roster { nodes, fences: [NodeName::unchecked("h2")].into(), ..Roster::default() };
     let mut one = Supervisor::new(setup, roster, Timestamp(0));
     step(&mut one, 0, Input::Tick);
     step(&mut one, 10, Input::LeadTaken);
     step(&mut one, 20, Input::Listed(Ok([shop()].into())));
-    step(&mut one, 30, Input::Read(shop(), Ok(Box::new(database()))));
+    step(&mut one, 30, Input::Read(shop(), Ok(Box::new(record))));
     lose(&mut one, 0, silent);
     let called_for = step(&mut one, 7_000, look(but(silent), 6_900));
     (one, called_for)
@@ -397,6 +401,20 @@ fn a_fence_that_could_not_be_written_down_is_tried_again_and_one_that_may_have_r
     step(&mut one, 7_100, Input::Host(HostSignal::Engine(h2.clone())));
     step(&mut one, 7_200, not_begun());
     assert_eq!(fences(&step(&mut one, 9_300, look(but(&[]), 9_250))), 0);
+}
+
+#[test]
+fn a_loop_that_heals_nothing_fences_nothing() {
+    let suspended = crate::ledger::settings::Suspended { who: "ann".into(), at: Timestamp(0), why: None };
+    let settings = Settings { suspended: Some(suspended), ..Settings::default() };
+    for (options, record) in [
+        (Options { policy: Policy::Report, ..options() }, database()),
+        (Options { once: true, ..options() }, database()),
+        (options(), StackRecord { settings, ..database() }),
+    ] {
+        let (_, begun) = with_lost_by(options, record, &["h2"]);
+        assert_eq!(fences(&begun), 0, "{begun:?}");
+    }
 }
 
 #[test]
