@@ -194,6 +194,7 @@ impl Document {
                 .collect(),
             records_unknown: self.records_unknown.clone(),
             hosts_unknown: self.hosts_unknown.clone(),
+            remembered: BTreeMap::new(),
         };
         if self.key_id.is_none() {
             observed.settle();

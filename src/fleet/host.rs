@@ -74,6 +74,11 @@ impl Up {
 }
 
 impl Host {
+    /// Whether calls go over a connection that ssh keeps.
+    pub(super) fn is_over_ssh(&self) -> bool {
+        matches!(self.entry.address, Address::Ssh { .. })
+    }
+
     pub(super) fn new(entry: HostEntry, dialer: Arc<Dialer>) -> Self {
         let never = HostError::ConnectionLost { host: entry.address.to_string() };
         Self {

@@ -87,6 +87,7 @@ impl Observer {
             known: BTreeMap::new(),
             records_unknown: None,
             hosts_unknown: membership.unknown.clone(),
+            remembered: BTreeMap::new(),
         }
     }
 

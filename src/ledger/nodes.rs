@@ -80,7 +80,20 @@ pub enum FenceState {
     /// The node is off, until a person lets it back.
     Off,
     /// It may not be off: its tasks stay.
-    Failed { why: String },
+    Failed {
+        why: String,
+        /// Its command was not run: the process that wrote this may not run it. Another one may.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_refused: bool,
+    },
+}
+
+impl FenceState {
+    /// Whether the command has run, or may have.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        !matches!(self, Self::Failed { is_refused: true, .. })
+    }
 }
 
 impl fmt::Display for Fence {
@@ -91,7 +104,8 @@ impl fmt::Display for Fence {
             FenceState::Off => {
                 write!(f, "fenced by {who} at {at}: off until `stackctl node update --availability active`")
             }
-            FenceState::Failed { why } => write!(f, "fencing it failed at {at}: {why}"),
+            FenceState::Failed { why, is_refused: true } => write!(f, "not fenced by {who} at {at}: {why}"),
+            FenceState::Failed { why, is_refused: false } => write!(f, "fencing it failed at {at}: {why}"),
         }
     }
 }

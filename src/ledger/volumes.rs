@@ -10,7 +10,7 @@ use super::document;
 use super::error::LedgerError;
 use super::register::{Kind, ReadRegisters, Stream, WriteRegisters};
 use crate::model::volume::AnonymousVolumes;
-use crate::model::{NodeName, Observed, StackName};
+use crate::model::{Member, NodeFacts, NodeName, Observed, StackName};
 
 /// What is remembered of a stack.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -73,11 +73,42 @@ impl VolumeRecords {
     /// A silent host may have them still.
     fn settle(&mut self, observed: &Observed) {
         for (node, volumes) in &mut self.anonymous {
-            let facts = observed.nodes.get(node).and_then(|node| node.view.facts());
-            if let Some(facts) = facts {
+            let is_it = |(member, _): &(&Member, &NodeFacts)| member.name == *node;
+            if let Some((_, facts)) = observed.answered().find(is_it) {
                 volumes.retain(|name, _| facts.volumes.contains(name));
             }
         }
         self.anonymous.retain(|_, volumes| !volumes.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::testing::{node_name, nodes};
+    use crate::model::volume::AnonymousVolume;
+    use crate::model::{ServiceName, Slot, TaskId, Timestamp, Unreachable};
+
+    #[test]
+    fn only_a_host_that_answers_says_that_a_volume_is_gone() {
+        let volume = AnonymousVolume {
+            service: ServiceName::unchecked("db"),
+            slot: Slot::Replica(1),
+            task: TaskId::unchecked("t"),
+            target: "/data".to_owned(),
+            created_at: Timestamp(0),
+            is_for_files: false,
+        };
+        let of = node_name("n000001");
+        let mut records = VolumeRecords::default();
+        records.anonymous.entry(of.clone()).or_default().insert("v".to_owned(), volume);
+        let mut observed = nodes(1);
+        let why = Unreachable { since: Timestamp(0), code: String::new(), reason: String::new(), help: None };
+        observed.remembered.insert(of.clone(), why);
+        records.settle(&observed);
+        assert_eq!(records.anonymous.len(), 1, "it was made after that look");
+        observed.remembered.clear();
+        records.settle(&observed);
+        assert!(records.anonymous.is_empty());
     }
 }

@@ -40,9 +40,12 @@ impl Observed {
     /// Whether a node is remembered, and not named.
     #[must_use]
     pub fn is_missing(&self, node: &NodeName) -> bool {
-        let is_so =
-            |node: &ObservedNode| matches!(&node.view, NodeView::Unreachable(why) if why.code == MISSING);
-        self.nodes.get(node).is_some_and(is_so)
+        let why = match self.nodes.get(node).map(|node| &node.view) {
+            Some(NodeView::Unreachable(why)) => Some(why),
+            Some(NodeView::Facts(_)) => self.remembered.get(node),
+            None => None,
+        };
+        why.is_some_and(|why| why.code == MISSING)
     }
 
     /// Whether something of a stack may be on a silent node. On one that is only remembered, what is remembered says so.
@@ -76,7 +79,7 @@ impl Observed {
                 // One that was a member beside it is a copy.
                 !self.known.contains_key(&member.name) && known.is_machine(facts)
             };
-            self.reachable().find(is_it).map(|(member, _)| (old, &member.name))
+            self.answered().find(is_it).map(|(member, _)| (old, &member.name))
         })
     }
 
@@ -87,7 +90,7 @@ impl Observed {
                 member.found_by.is_none() && known.stacks.contains(stack) && known.is_another_machine(facts)
             })
         };
-        self.reachable().filter(is_other).map(|(member, _)| &member.name)
+        self.answered().filter(is_other).map(|(member, _)| &member.name)
     }
 
     /// Pairs of names of one machine.
@@ -95,7 +98,7 @@ impl Observed {
     pub fn doubled(&self) -> Vec<(&NodeName, &NodeName)> {
         let mut first: BTreeMap<(&str, &str), &NodeName> = BTreeMap::new();
         let mut pairs = Vec::new();
-        for (member, facts) in self.reachable().filter(|(_, facts)| !facts.id.is_empty()) {
+        for (member, facts) in self.answered().filter(|(_, facts)| !facts.id.is_empty()) {
             let is_first = first.insert((&facts.id, &facts.hostname), &member.name);
             pairs.extend(is_first.map(|other| (other, &member.name)));
         }
@@ -117,10 +120,12 @@ impl Observed {
         for node in named {
             let Member { name, address, found_by, .. } = node.member.clone();
             let mut now = KnownMember { address, found_by, ..KnownMember::default() };
-            if let NodeView::Facts(facts) = &node.view {
+            if let NodeView::Facts(facts) = &node.view
+                && !self.remembered.contains_key(&name)
+            {
                 (now.engine, now.hostname) = (facts.id.clone(), facts.hostname.clone());
                 news.seen.insert(name.clone());
-                if holds(facts, stack) {
+                if facts.may_hold(stack) {
                     news.holds.insert(name.clone());
                 }
             }
@@ -132,17 +137,10 @@ impl Observed {
     }
 }
 
-/// Whether a node has tasks of a stack, or volumes that are called as the stack's own are.
-fn holds(facts: &NodeFacts, stack: &StackName) -> bool {
-    let is_its = |name: &String| name.strip_prefix(stack.as_str()).is_some_and(|rest| rest.starts_with('_'));
-    facts.tasks.iter().any(|task| task.stack == *stack)
-        || facts.unreadable.iter().any(|found| found.may_work_in(stack))
-        || facts.volumes.iter().any(is_its)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing;
+    use super::super::time::Timestamp;
     use super::*;
 
     fn stack(name: &str) -> StackName {
@@ -200,6 +198,24 @@ mod tests {
         let mut after = gone.known.clone();
         news.apply(&mut after);
         assert!(after.values().all(|member| member.stacks.is_empty()));
+    }
+
+    #[test]
+    fn an_earlier_look_says_nothing_about_what_a_silent_member_has() {
+        let members = known(&["h1", "h2"], &["h2"]);
+        let mut observed = recalled(&["h1", "h2"], members.clone());
+        let why = Unreachable { since: Timestamp(0), code: String::new(), reason: String::new(), help: None };
+        observed.remembered.insert(name("h2"), why);
+        // It was empty, and another machine.
+        testing::facts(observed.nodes.get_mut("h2").unwrap()).id = "ID:before".to_owned();
+        assert_eq!(observed.member_news(&stack("shop"), BTreeSet::new()), None);
+        // One that the inventory does not name is not named by its facts either.
+        let mut missing = recalled(&["h1"], members);
+        let NodeView::Unreachable(why) = missing.nodes["h2"].view.clone() else { panic!("it is missing") };
+        missing.nodes.get_mut("h2").unwrap().view = NodeView::Facts(Box::default());
+        missing.remembered.insert(name("h2"), why);
+        assert!(missing.is_missing(&name("h2")));
+        assert_eq!(missing.member_news(&stack("shop"), BTreeSet::new()), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{NodeName, StackName, TaskId};
-use super::spec::{HostPort, Platform};
+use super::spec::{HostPort, Mount, Platform};
 use super::task::Task;
 use super::time::Timestamp;
 use super::volume::{AnonymousVolume, ObservedVolume};
@@ -234,6 +234,28 @@ pub struct ObservedNetwork {
 }
 
 impl NodeFacts {
+    /// Whether there are tasks of a stack that run, or data of the stack.
+    #[must_use]
+    pub fn may_hold(&self, stack: &StackName) -> bool {
+        self.may_hold_without(stack, |_| false)
+    }
+
+    /// The same once the tasks that `goes` names are gone.
+    #[must_use]
+    pub fn may_hold_without(&self, stack: &StackName, goes: impl Fn(&TaskId) -> bool) -> bool {
+        let is_its =
+            |name: &String| name.strip_prefix(stack.as_str()).is_some_and(|rest| rest.starts_with('_'));
+        // An ended task that left no data behind says only what was there.
+        let has_data =
+            |task: &Task| task.spec.volumes.values().any(|mount| !matches!(mount, Mount::Tmpfs { .. }));
+        let mut tasks = self.tasks.iter().filter(|task| task.stack == *stack);
+        tasks.any(|task| has_data(task) || (task.is_live() && !goes(&task.id)))
+            || self.unreadable.iter().any(|found| found.may_work_in(stack))
+            || self.volumes.iter().any(is_its)
+            || self.volume_details.values().any(|volume| volume.stack.as_ref() == Some(&stack.to_string()))
+            || self.anonymous_volumes().any(|(_, of, _)| of == stack)
+    }
+
     /// Volumes that this host's engine made for tasks which are still there, with the stack of each.
     pub fn anonymous_volumes(&self) -> impl Iterator<Item = (&str, &StackName, &AnonymousVolume)> {
         self.volume_details.iter().filter_map(|(name, volume)| {

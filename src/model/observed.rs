@@ -22,6 +22,9 @@ pub struct Observed {
     pub key: MarkKey,
     /// Every member of the inventory, silent ones too, and those that are [remembered](super::known) and not named.
     pub nodes: BTreeMap<NodeName, ObservedNode>,
+    /// Nodes that did not answer and have the facts of an earlier look, and why they did not answer. Plans go by those
+    /// facts as far as they can be trusted; nothing is written down by them.
+    pub remembered: BTreeMap<NodeName, Unreachable>,
     /// Bytes of memory that tasks use, of those that were asked: a limit below that would end them.
     pub memory_use: BTreeMap<TaskId, i64>,
     /// What was changed in place, as the ledger remembers it. Tasks have it already: their specs are as they are now.
@@ -123,9 +126,14 @@ impl Observed {
         self.silent().filter(|(member, _)| member.availability != Availability::Drain)
     }
 
-    /// Members that answered, with their facts.
+    /// Members with facts: those that [answered](Self::answered), and those whose facts are of an earlier look.
     pub fn reachable(&self) -> impl Iterator<Item = (&Member, &NodeFacts)> {
         self.nodes.values().filter_map(|node| node.view.facts().map(|facts| (&node.member, facts)))
+    }
+
+    /// Members that answered this look, with their facts.
+    pub fn answered(&self) -> impl Iterator<Item = (&Member, &NodeFacts)> {
+        self.reachable().filter(|(member, _)| !self.remembered.contains_key(&member.name))
     }
 
     /// Every task that was seen, ordered by node.

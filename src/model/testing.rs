@@ -108,6 +108,7 @@ pub fn cluster(nodes: Vec<ObservedNode>) -> Observed {
         known: BTreeMap::new(),
         records_unknown: None,
         hosts_unknown: None,
+        remembered: BTreeMap::new(),
     }
 }
 

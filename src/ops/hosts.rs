@@ -311,8 +311,8 @@ impl<'a> Hosts<'a> {
 
     /// Writes down what has to be known before anything is changed: the key of the plan's marks, where the cluster had
     /// none, the hosts that were found, which members have something of the stack, and which tasks are changed in place.
-    /// Mostly that is known already, or there are none.
-    async fn write_beginning(&self, plan: &Planned, is_release: bool) -> Result<(), Error> {
+    /// Mostly that is known already, or there are none. Whether the plan's key is the cluster's.
+    async fn write_beginning(&self, plan: &Planned, is_release: bool) -> Result<bool, Error> {
         let observed = plan.observed();
         let makes =
             |action: &&Action| matches!(action.what, What::CreateTask { .. } | What::CreateVolume { .. });
@@ -323,11 +323,7 @@ impl<'a> Hosts<'a> {
             members: observed.member_news(plan.stack(), placed),
             unsure: in_place::changed(plan),
         };
-        if beginning.write(&self.writing).await? {
-            return Ok(());
-        }
-        let why = "another process has made the first release of this cluster in the meantime".to_owned();
-        Err(Error::Stale { why })
+        Ok(beginning.write(&self.writing).await?)
     }
 
     /// Writes down which volumes engines have made for tasks of the stack, before one of those is removed: nothing else
@@ -339,6 +335,25 @@ impl<'a> Hosts<'a> {
             return Ok(());
         }
         Ok(volumes::remember(&self.writing, stack, &seen, plan.observed()).await?)
+    }
+
+    /// Takes hosts off the record that have nothing of the stack any more, as a look after the run shows: one that is
+    /// taken out of the inventory then is missed by no one. Where no run can have emptied a host, none is looked at.
+    async fn release_members(&self, report: &RunReport<Planned>) {
+        let stack = report.plan.stack();
+        let looked = match &report.proof {
+            Some(proof) => Arc::clone(proof.observed()),
+            None if may_empty_a_host(&report.plan) => {
+                Arc::new(self.look(&mut report.plan.options().clone()).await)
+            }
+            None => return,
+        };
+        if looked.records_unknown.is_some() || looked.hosts_unknown.is_some() {
+            return;
+        }
+        let members = looked.member_news(stack, BTreeSet::new());
+        // What is not written stays on the record, and the next run looks at it again.
+        let _stays_on_record = Beginning { members, ..Beginning::default() }.write(&self.writing).await;
     }
 
     async fn begin_release(
@@ -406,6 +421,28 @@ impl<'a> Hosts<'a> {
                     .await;
         }
     }
+}
+
+/// Whether a run of this plan may have taken the last of its stack from a host.
+fn may_empty_a_host(plan: &Planned) -> bool {
+    let (observed, stack) = (plan.observed(), plan.stack());
+    let (mut goes, mut gets) = (BTreeSet::new(), BTreeSet::new());
+    for action in plan.plan().forecast.actions() {
+        match &action.what {
+            What::StopTask { task, .. } | What::RemoveTask { task } => {
+                goes.insert(&task.id);
+            }
+            What::CreateTask { .. } | What::CreateVolume { .. } => {
+                gets.insert(&action.node);
+            }
+            _ => {}
+        }
+    }
+    observed.answered().any(|(member, facts)| {
+        observed.known.get(&member.name).is_some_and(|known| known.stacks.contains(stack))
+            && !gets.contains(&member.name)
+            && !facts.may_hold_without(stack, |id| goes.contains(id))
+    })
 }
 
 impl Driver for Hosts<'_> {
@@ -538,19 +575,22 @@ impl Driver for Hosts<'_> {
         Prepared::Ended(self.report(plan, terms, end, false).await)
     }
 
-    async fn begin(
-        &self,
-        plan: &Planned,
-        record: &HostsRecord,
-        entry: Entry,
-    ) -> Result<Started<Begun>, Error> {
+    async fn claim(&self, plan: &Planned, record: &HostsRecord, entry: &Entry) -> Result<bool, Error> {
         // Before anything is written: without them nothing can be done.
         let contents = match plan.is_busy() {
             true => record.remembered.contents(self.reading, plan.spec()).await?,
             false => Contents::new(),
         };
         self.run().contents = contents;
-        self.write_beginning(plan, matches!(entry, Entry::Release(_))).await?;
+        self.write_beginning(plan, matches!(entry, Entry::Release(_))).await
+    }
+
+    async fn begin(
+        &self,
+        plan: &Planned,
+        record: &HostsRecord,
+        entry: Entry,
+    ) -> Result<Started<Begun>, Error> {
         self.remember_volumes(plan).await?;
         match entry {
             Entry::Release(draft) => self.begin_release(plan, record, *draft).await,
@@ -630,6 +670,10 @@ impl Driver for Hosts<'_> {
         let (now, validity) = (self.clock.now(), self.run().validity.take());
         // Those of tasks that came and went in this run: nothing else is lost if they cannot be written.
         let remembered = self.remember_volumes(report.proof.as_ref().unwrap_or(&report.plan)).await;
+        // Without the lock another process may be about to place something there; and so may a request on its way.
+        if validity.as_ref().is_some_and(Validity::is_valid) && !self.run().is_uncertain {
+            self.release_members(report).await;
+        }
         match begun {
             Begun::Release(begun) => {
                 if let Some(outcome) = outcome {

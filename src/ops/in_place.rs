@@ -75,7 +75,8 @@ fn settle(record: &mut InPlaceRecord, stack: &StackName, looked: &Observed, chan
             continue;
         }
         // The look asked these containers, and they were not changed since.
-        if (record.is_old || record.unsure.contains(*id)) && !changes.updated.contains_key(*id) {
+        let was_asked = !looked.remembered.contains_key(&task.node);
+        if was_asked && (record.is_old || record.unsure.contains(*id)) && !changes.updated.contains_key(*id) {
             record.unsure.remove(*id);
             record.tasks.insert((*id).clone(), Tuning::of(&task.spec));
         }
@@ -99,7 +100,7 @@ fn settle(record: &mut InPlaceRecord, stack: &StackName, looked: &Observed, chan
         record.unsure.remove(id);
     }
     // What a silent host has is not known to be gone.
-    if looked.silent().next().is_none() {
+    if looked.silent().next().is_none() && looked.remembered.is_empty() {
         record.is_old = false;
         record.tasks.retain(|id, _| there.contains_key(id));
         record.unsure.retain(|id| there.contains_key(id));
@@ -181,5 +182,22 @@ mod tests {
             assert_eq!(record.tasks, [(id(2), tuning(7)), (id(3), tuning(5))].into(), "{is_old}");
             assert!(!record.is_old, "each task says for itself");
         }
+    }
+
+    #[test]
+    fn an_earlier_look_at_a_lost_host_settles_nothing() {
+        let mut record = InPlaceRecord { unsure: [id(1)].into(), is_old: true, ..InPlaceRecord::default() };
+        record.tasks.insert(id(9), tuning(1));
+        let before = record.clone();
+        let mut observed = looked(&[1, 2]);
+        let why = crate::model::Unreachable {
+            since: crate::model::Timestamp(0),
+            code: String::new(),
+            reason: String::new(),
+            help: None,
+        };
+        observed.remembered.insert(node_name("n000001"), why);
+        settle(&mut record, &StackName::unchecked(STACK), &observed, &Changes::default());
+        assert_eq!(record, before);
     }
 }

@@ -76,6 +76,20 @@ mod tests {
     }
 
     #[test]
+    fn a_service_that_asks_to_be_held_is_no_reason() {
+        use crate::model::{Slot, testing};
+        for (on_node_loss, is_reason) in [(None, true), (Some(OnNodeLoss::Hold), false)] {
+            let mut db = testing::replicated("db", 1);
+            db.placement.on_node_loss = on_node_loss;
+            let (service, slot) = (db.name.clone(), Slot::Replica(1));
+            let node = NodeName::unchecked("h2");
+            let notes = [Note::Held { service, slot, node, why: String::new() }];
+            let spec = testing::stack(vec![db]);
+            assert_eq!(waited_for(&spec, &notes).count() == 1, is_reason, "{on_node_loss:?}");
+        }
+    }
+
+    #[test]
     fn nothing_is_fenced_while_half_of_the_fleet_is_silent() {
         let (lost, h2) = (set(&["h2"]), set(&["h2"]));
         for (members, silent, is_fenced) in [

@@ -24,6 +24,8 @@ pub struct PlanOptions {
     /// A caller who still has the last observation of such a node should leave it in: then it is known what
     /// ran there.
     pub lost: BTreeSet<NodeName>,
+    /// Lost nodes that may have been given tasks since they were last seen: that a slot was empty there says nothing.
+    pub outdated: BTreeSet<NodeName>,
     /// Slots that are to move, and where to; see [`rebalance`](super::rebalance()). A move that is
     /// not possible is left out: the same rules hold as for a task that is new on a node.
     pub moves: BTreeMap<(ServiceName, Slot), NodeName>,
@@ -42,6 +44,7 @@ impl Default for PlanOptions {
             atomic: false,
             strategy: Strategy::default(),
             lost: BTreeSet::new(),
+            outdated: BTreeSet::new(),
             moves: BTreeMap::new(),
             upkeep: false,
             suppressed: BTreeMap::new(),

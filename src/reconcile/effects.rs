@@ -16,7 +16,7 @@ use super::leader::{Elected, Led, take_lead};
 use super::records;
 use super::release::release;
 use super::supervisor::work::Healed;
-use super::supervisor::{Command, Input, Look, Named, Roster, TakenOver};
+use super::supervisor::{Command, Input, Look, Named, Roster, TakenOver, Unfenced};
 use super::tasks::{self, Panicked, Tasks};
 use crate::discover::Found;
 use crate::engine::{ClusterReader, Pulse, node_records};
@@ -26,7 +26,7 @@ use crate::ledger::{ReadRegisters as _, Written};
 use crate::model::{Member, NodeFacts, NodeName, Timestamp, Unreachable};
 use crate::ops::declared::Declarations;
 use crate::ops::log::Actor;
-use crate::ops::node::fence;
+use crate::ops::node::fence::{self, Loss, NotFenced};
 
 /// Of a task that broke off without an answer.
 const BROKE_OFF: &str = "the task that was to do it broke off";
@@ -132,7 +132,7 @@ impl Effects {
                     tokio::spawn(async move { node_records::remember_found(&writing, &named).await.is_ok() });
                 }
             }
-            Command::Fence { node, seen } => self.fence(node, seen),
+            Command::Fence { node, seen, decided } => self.fence(node, seen, decided),
             Command::ClearFence(node) => self.clear_fence(node),
             Command::Heal(job) => {
                 let (context, stack) = (Arc::clone(&self.context), job.stack.clone());
@@ -234,16 +234,22 @@ impl Effects {
     }
 
     /// Ends with the term: a loop that lost the lead goes on with no fence.
-    fn fence(&mut self, node: NodeName, seen: Option<Box<NodeFacts>>) {
-        let (context, broke_off) = (Arc::clone(&self.context), Err(BROKE_OFF.to_owned()));
+    fn fence(&mut self, node: NodeName, seen: Option<Box<NodeFacts>>, decided: Timestamp) {
+        let failed = |why: &str| Err(Unfenced::Failed(why.to_owned()));
+        let (context, broke_off) = (Arc::clone(&self.context), failed(BROKE_OFF));
         let instead = Input::Fenced(node.clone(), broke_off);
         self.tasks.begin("fencing a host", instead, async move {
             let Some(writing) = &context.writing else {
-                return Input::Fenced(node, Err("this loop writes nothing".to_owned()));
+                return Input::Fenced(node, failed("this loop writes nothing"));
             };
             let actor = Actor { me: context.me.clone(), clock: context.clock };
-            let done = fence::fence(&context.fleet, writing, &actor, &node, seen.as_deref()).await;
-            Input::Fenced(node, done.map_err(|error| error.to_string()))
+            let loss = Loss { node: &node, seen: seen.as_deref(), decided };
+            let done = fence::fence(&context.fleet, writing, &actor, loss).await;
+            let done = done.map_err(|error| match error {
+                NotFenced::NotBegun(why) => Unfenced::NotBegun(why.to_string()),
+                NotFenced::Failed(why) => Unfenced::Failed(why),
+            });
+            Input::Fenced(node, done)
         });
     }
 

@@ -50,6 +50,11 @@ impl Task {
         if known.settings.suspended.is_some() || !desired.is_due(known) {
             return None;
         }
+        let mut options = options.clone();
+        if known.number() != self.number {
+            // Another process has made a release since: lost nodes may have been given tasks.
+            options.outdated.extend(options.lost.iter().cloned());
+        }
         let Contents { spec, files, prune } = desired.contents(stack);
         let draft = Draft {
             verb: if desired.is_removal() { "rm" } else { "reconcile" }.to_owned(),
@@ -60,7 +65,7 @@ impl Task {
         };
         Some(Wanted {
             spec,
-            options: PlanOptions { prune, ..options.clone() },
+            options: PlanOptions { prune, ..options },
             resolve: ResolveImage::Always,
             entry: Entry::Release(Box::new(draft)),
         })

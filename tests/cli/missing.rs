@@ -198,3 +198,42 @@ fn members_are_written_down_only_when_they_change() {
     cluster.expect(0, "deploy --yes web");
     assert_ne!(records(), first);
 }
+
+#[test]
+fn a_host_that_was_emptied_can_be_taken_out_of_the_inventory() {
+    // Emptied by the command that drains it, by a deploy, and by the loop.
+    for (command, declared) in [
+        ("node update --availability drain --yes h3", ""),
+        ("deploy --yes shop", ", availability: drain"),
+        ("reconcile --once", ", availability: drain"),
+    ] {
+        let cluster = Hosts::deployed(WEB);
+        assert_eq!(running(&cluster), [1, 1, 1]);
+        cluster.inventory(|at| if at == 2 { declared.to_owned() } else { String::new() });
+        cluster.run(command);
+        assert_eq!(running(&cluster)[2], 0, "{command}");
+        inventory(&cluster, "stackctl.yml", &[("h1", 0), ("h2", 1)]);
+        let run = cluster.expect(0, "deploy --yes shop");
+        assert!(!told(&run).contains("h3"), "{command}\n{}", run.show());
+        let run = cluster.expect(0, "node ls");
+        assert!(!told(&run).contains("h3"), "{command}\n{}", run.show());
+    }
+}
+
+#[test]
+fn hosts_that_a_removal_or_a_scale_emptied_are_missed_by_no_command() {
+    for empties in ["scale --yes shop/web=1", "rm --yes shop"] {
+        let cluster = Hosts::deployed(WEB);
+        cluster.expect(0, empties);
+        assert_eq!(running(&cluster)[1..], [0, 0], "{empties}");
+        inventory(&cluster, "stackctl.yml", &[("h1", 0)]);
+        let run = cluster.expect(0, "node ls");
+        assert!(!run.stdout.contains("h2") && !run.stdout.contains("h3"), "{empties}\n{}", run.show());
+    }
+    // Data stays, and so does the record of it.
+    let cluster = with_data();
+    cluster.expect(0, "rm --yes shop");
+    inventory(&cluster, "stackctl.yml", &[("h1", 0), ("h3", 2)]);
+    let run = cluster.expect(6, "deploy --yes shop");
+    assert!(told(&run).contains("stackctl::cluster::node_missing"), "{}", run.show());
+}

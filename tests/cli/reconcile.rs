@@ -110,3 +110,22 @@ fn times_and_places_that_make_no_sense_are_refused() {
     let run = cluster.expect(1, &format!("reconcile --once --listen {at}"));
     assert!(run.stderr.contains("stackctl::reconcile::listen"), "{}", run.show());
 }
+
+#[test]
+fn why_a_host_is_not_fenced_is_said_by_status() {
+    let mut cluster = Hosts::deployed(
+        "services: {db: {image: nginx:1.25, volumes: ['data:/data'], deploy: {placement: {constraints: \
+         [node.hostname == h2]}, update_config: {monitor: 50ms}}}}\nvolumes: {data: }\n",
+    );
+    // Its socket lies on this machine.
+    cluster.inventory(|_| ", fence: [./power]".to_owned());
+    let power = cluster.file("power", "#!/bin/sh\ntouch ran\n");
+    std::fs::set_permissions(power, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a program");
+    cluster.room.env("STACKCTL_TRUST", "1");
+    cluster.engines[1].kill();
+    let told = || cluster.run("status").stdout.contains("it is never fenced");
+    let began = std::time::Instant::now();
+    cluster.kill_when("reconcile --node-timeout 3s", || told() || began.elapsed() > Duration::from_secs(60));
+    assert!(told(), "{}", cluster.run("status").show());
+    assert!(!cluster.path().join("ran").exists());
+}

@@ -397,3 +397,32 @@ fn logs_are_merged_by_time() {
     let run = hosts.interrupt("logs --follow --raw shop db", 1_000);
     assert_eq!((run.status, run.stdout.lines().count()), (130, 3), "{}", run.show());
 }
+
+#[test]
+fn two_first_deploys_of_a_cluster_at_once_both_arrive() {
+    let cluster = Hosts::new(2);
+    cluster.stackfile("services: {web: {image: 'web:1', deploy: {update_config: {monitor: 50ms}}}}\n");
+    cluster.set_latency(50);
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    let mut first = cluster.start_into(&["deploy", "--yes", "shop"], writer);
+    // It has made its plan, under a key of its own, and takes its lock.
+    let has_planned = || {
+        cluster.engines[0]
+            .with(|world| world.volumes.keys().any(|name| name.contains("lease") && name.contains("shop")))
+    };
+    while !has_planned() {
+        assert!(first.try_wait().expect("a child").is_none(), "it came to its end");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    cluster.signal(&first, "STOP");
+    cluster.set_latency(0);
+    let second = cluster.run("deploy --yes other");
+    cluster.signal(&first, "CONT");
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut reader, &mut said).expect("text");
+    let status = first.wait().expect("it ends");
+    assert_eq!((second.status, status.code()), (0, Some(0)), "{said}\n{}", second.show());
+    assert_eq!(cluster.running().len(), 2);
+    let again = cluster.expect(0, "deploy --yes shop");
+    assert!(again.stdout.contains("No changes"), "{}", again.show());
+}

@@ -319,6 +319,7 @@ mod tests {
             known: BTreeMap::new(),
             records_unknown: None,
             hosts_unknown: None,
+            remembered: BTreeMap::new(),
         }
     }
 

@@ -126,7 +126,7 @@ async fn a_record_on_which_managers_do_not_agree_is_waited_for_and_then_refused_
         for stream in streams(&[shop.clone()].into()) {
             let data = match stream.kind {
                 Kind::Lease => {
-                    serde_json::json!(Note::Release { id: "a".into(), by: None, stops: vec![] })
+                    serde_json::json!(Note::Release { id: "a".into(), by: None, left: Left::default() })
                 }
                 _ => serde_json::json!({}),
             };

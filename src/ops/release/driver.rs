@@ -196,6 +196,11 @@ pub trait Driver {
         stop: &impl Stop,
         progress: &impl Progress<Self::Plan>,
     ) -> Prepared<Self::Plan>;
+    /// Writes down what has to be known before an operation begins. `false` if another process has given the cluster its
+    /// key since the plan was made: it has to be made again, and nothing was done.
+    async fn claim(&self, _: &Self::Plan, _: &Self::Record, _: &Entry) -> Result<bool, Error> {
+        Ok(true)
+    }
     /// Writes down that an operation begins.
     async fn begin(
         &self,

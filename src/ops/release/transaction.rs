@@ -225,6 +225,7 @@ where
         if !lock.is_valid() {
             return Err(Error::LockLost { stack: plan.stack().clone() }.into());
         }
+        let plan = self.claim(plan, &record, &entry).await?;
         let started = self.driver.begin(&plan, &record, entry).await?;
         let (stack, release) = (plan.stack().clone(), started.number);
         self.say(Event::Began(Began {
@@ -250,6 +251,28 @@ where
             self.say(Event::Ended { stack, release, outcome: outcome.clone() });
         }
         Ok(Done::Ran(Ran { report, number: Some(release), outcome }))
+    }
+
+    /// Two first releases of a cluster may begin at once, each with a key of its own: the second plans again under the one
+    /// that is kept.
+    async fn claim(
+        &mut self,
+        mut plan: Arc<D::Plan>,
+        record: &D::Record,
+        entry: &Entry,
+    ) -> Result<Arc<D::Plan>, I::Error> {
+        for is_last in [false, true] {
+            if self.driver.claim(&plan, record, entry).await? {
+                return Ok(plan);
+            }
+            if !is_last {
+                plan = Arc::new(self.driver.plan_again(&plan, None).await);
+                refuse_problems(self.driver, &plan, self.progress)?;
+                self.plan_changed(&plan).await?;
+            }
+        }
+        let why = "another process has made the first release of this cluster in the meantime".to_owned();
+        Err(Error::Stale { why }.into())
     }
 
     fn outcome(&self, report: &RunReport<D::Plan>, before: &History, is_heal: bool) -> Option<Outcome> {

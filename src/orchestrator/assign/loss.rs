@@ -9,11 +9,12 @@
 //! behind. Here a task with local data stays, or waits if it has ended or the node is silent, unless its
 //! service has opted in or the node was drained by force.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use super::super::options::PlanOptions;
 use crate::model::constraint::Constraint;
 use crate::model::ids::{NodeName, ServiceName};
-use crate::model::node::{Availability, Member, NodeView, Unreachable};
+use crate::model::node::{Availability, Member, NodeFacts, NodeView, Unreachable};
 use crate::model::spec::{Mount, OnNodeLoss, ServiceSpec, StackSpec, VolumeSpec};
 use crate::model::task::{Slot, Task};
 use crate::model::{Observed, StackName};
@@ -23,13 +24,13 @@ use crate::model::{Observed, StackName};
 pub(super) struct Lost {
     /// Live tasks of the stack that were last seen there, by service and slot; of several the newest.
     tasks: BTreeMap<(ServiceName, Slot), Task>,
-    /// Nodes of which nothing is known: anything may have run there.
+    /// Nodes of which nothing is known, or not all: anything may have run there.
     dark: Vec<Dark>,
     /// Silent nodes that are drained: what has local data may have stayed there.
     drained: Vec<Dark>,
 }
 
-/// A node of which nothing is known.
+/// A node of which nothing is known, or not all.
 #[derive(Debug)]
 struct Dark {
     member: Member,
@@ -44,36 +45,56 @@ impl Dark {
 }
 
 /// The observation without what was seen on lost nodes, and what that was.
-pub(super) fn give_up(observed: &Observed, lost: &BTreeSet<NodeName>, stack: &StackName) -> (Observed, Lost) {
+pub(super) fn give_up(observed: &Observed, options: &PlanOptions, stack: &StackName) -> (Observed, Lost) {
     let mut left = observed.clone();
     let mut gone = Lost::default();
-    let concerned = |node: &NodeName| lost.contains(node) && observed.may_hold(node, stack);
-    for node in left.nodes.values_mut().filter(|node| concerned(&node.member.name)) {
+    for node in left.nodes.values_mut().filter(|node| options.lost.contains(&node.member.name)) {
+        let name = &node.member.name;
         let why = match &node.view {
-            NodeView::Unreachable(why) => {
-                // All tasks that can move have left a drained node.
-                if node.member.availability != Availability::Drain {
-                    gone.dark.push(Dark::of(&node.member, observed));
-                }
-                why.clone()
-            }
-            NodeView::Facts(_) => Unreachable {
+            NodeView::Unreachable(_) if !observed.may_hold(name, stack) => continue,
+            NodeView::Unreachable(why) => why.clone(),
+            NodeView::Facts(_) => observed.remembered.get(name).cloned().unwrap_or_else(|| Unreachable {
                 since: observed.at,
                 code: "stackctl::cluster::node_unreachable".to_owned(),
                 reason: "given up as lost".to_owned(),
                 help: None,
-            },
+            }),
         };
-        if let NodeView::Facts(facts) = std::mem::replace(&mut node.view, NodeView::Unreachable(why)) {
-            for task in facts.tasks.into_iter().filter(|task| task.stack == *stack && task.is_live()) {
-                let key = (task.service.clone(), task.slot.clone());
-                if gone.tasks.get(&key).is_none_or(|other| other.attempt < task.attempt) {
-                    gone.tasks.insert(key, task);
-                }
+        let facts = match std::mem::replace(&mut node.view, NodeView::Unreachable(why)) {
+            NodeView::Facts(facts) => Some(facts),
+            NodeView::Unreachable(_) => None,
+        };
+        // All tasks that can move have left a drained node.
+        if node.member.availability != Availability::Drain
+            && facts
+                .as_ref()
+                .is_none_or(|facts| may_have_more(observed, options, &node.member.name, facts, stack))
+        {
+            gone.dark.push(Dark::of(&node.member, observed));
+        }
+        let tasks = facts.into_iter().flat_map(|facts| facts.tasks);
+        for task in tasks.filter(|task| task.stack == *stack && task.is_live()) {
+            let key = (task.service.clone(), task.slot.clone());
+            if gone.tasks.get(&key).is_none_or(|other| other.attempt < task.attempt) {
+                gone.tasks.insert(key, task);
             }
         }
     }
     (left, gone)
+}
+
+/// Whether a node may have been given something of a stack after the look that its facts are of. The ledger knows of it
+/// before a host does.
+fn may_have_more(
+    observed: &Observed,
+    options: &PlanOptions,
+    node: &NodeName,
+    facts: &NodeFacts,
+    stack: &StackName,
+) -> bool {
+    let is_recorded = || observed.known.get(node).is_some_and(|known| known.stacks.contains(stack));
+    observed.remembered.contains_key(node)
+        && (options.outdated.contains(node) || (is_recorded() && !facts.may_hold(stack)))
 }
 
 impl Lost {
@@ -104,7 +125,7 @@ impl Lost {
         self.tasks.keys().filter(move |(name, _)| name == service).map(|(_, slot)| slot)
     }
 
-    /// A lost node of which nothing is known, where a task of the service may be.
+    /// A lost node of which nothing is known, or not all, where a task of the service may be.
     pub(super) fn may_hide(&self, service: &ServiceSpec) -> Option<&NodeName> {
         could_be_on(&self.dark, service)
     }

@@ -185,7 +185,7 @@ pub fn assign(observed: &Observed, spec: &StackSpec, options: PlanOptions) -> As
     if options.lost.is_empty() {
         return assign_to(observed, &Lost::default().and_drained(observed, &spec.name), spec, options);
     }
-    let (left, lost) = loss::give_up(observed, &options.lost, &spec.name);
+    let (left, lost) = loss::give_up(observed, &options, &spec.name);
     let lost = lost.and_drained(&left, &spec.name);
     assign_to(&left, &lost, spec, options)
 }

@@ -8,6 +8,7 @@ use super::stack::Judgement;
 use super::term::Term;
 use super::work::{Job, Task};
 use super::world::{Command, Look};
+use crate::model::NodeName;
 use crate::orchestrator::PlanOptions;
 use crate::orchestrator::lost::remember_lost;
 
@@ -25,15 +26,19 @@ impl Term {
         let mut lost = self.liveness.lost();
         self.with_hosts(&mut observed, &records, &mut lost);
         remember_lost(&mut observed, &mut lost, &self.last_seen);
-        let answered = observed.nodes.iter().filter(|(name, _)| !lost.contains(*name));
-        let seen = answered.filter_map(|(name, node)| Some((name.clone(), node.view.facts()?.clone())));
+        let seen = observed.answered().map(|(member, facts)| (member.name.clone(), facts.clone()));
         Arc::make_mut(&mut self.last_seen).extend(seen);
+        self.seen_at.extend(observed.answered().map(|(member, _)| (member.name.clone(), observed.at)));
         let base = PlanOptions { lost, upkeep: true, ..self.setup.options.plan.clone() };
         let may_heal = self.setup.options.policy == Policy::Heal && !self.liveness.is_partitioned();
         let turn =
             self.stacks.values().filter_map(|stack| stack.order(observed.at)).min().unwrap_or(u32::MAX);
         let (mut news, mut heals, mut releases) = (Vec::new(), Vec::new(), Vec::new());
         for (name, stack) in &mut self.stacks {
+            let is_outdated =
+                |node: &&NodeName| self.seen_at.get(*node).is_none_or(|at| stack.may_have_changed(node, *at));
+            let outdated = observed.remembered.keys().filter(is_outdated).cloned().collect();
+            let base = PlanOptions { outdated, ..base.clone() };
             let judgement = stack.judge(name, &observed, &base, turn);
             if let Some(standing) = stack.news(&judgement) {
                 news.push(ClusterEvent::Stack { stack: name.clone(), release: stack.number(), standing });
@@ -41,16 +46,16 @@ impl Term {
             let has_room = self.working.len() < HEALS_MAX;
             match judgement {
                 Judgement::Heal { number, options } if may_heal && has_room => {
-                    stack.is_healing = true;
+                    stack.begin_work(&base.lost);
                     stack.standing = StackStatus::Healing;
                     self.working.insert(name.clone(), self.now);
                     heals.push((name.clone(), number, options));
                 }
                 Judgement::Release(desired) if may_heal && has_room => {
-                    stack.is_healing = true;
+                    stack.begin_work(&base.lost);
                     stack.standing = StackStatus::Releasing { commit: desired.commit.short() };
                     self.working.insert(name.clone(), self.now);
-                    releases.push((name.clone(), desired));
+                    releases.push((name.clone(), stack.number(), base, desired));
                 }
                 Judgement::Leave | Judgement::Heal { .. } | Judgement::Release(_) => {}
             }
@@ -70,10 +75,9 @@ impl Term {
         self.fence_lost(&observed, &records, may_fence);
         self.forget_hosts();
         // What a deploy does is not what upkeep does: it starts what was given up on, too.
-        let base = PlanOptions { upkeep: false, ..base };
-        for (stack, desired) in releases {
-            let (options, last_seen) = (base.clone(), Arc::clone(&self.last_seen));
-            self.out.push(Command::Release(Task { stack, desired, options, last_seen }));
+        for (stack, number, base, desired) in releases {
+            let (options, last_seen) = (PlanOptions { upkeep: false, ..base }, Arc::clone(&self.last_seen));
+            self.out.push(Command::Release(Task { stack, number, desired, options, last_seen }));
         }
     }
 }

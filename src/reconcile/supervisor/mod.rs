@@ -32,7 +32,7 @@ pub mod work;
 pub mod world;
 
 pub use options::{Options, Policy, Setup};
-pub use world::{Command, HostSignal, Input, Look, Named, Roster, TakenOver, World};
+pub use world::{Command, HostSignal, Input, Look, Named, Roster, TakenOver, Unfenced, World};
 
 use std::sync::Arc;
 

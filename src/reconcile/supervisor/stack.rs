@@ -1,6 +1,6 @@
 //! What a loop knows of one stack, and what it makes of a look at the hosts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::StackStatus;
 use super::work::{Healed, problems};
@@ -43,6 +43,18 @@ pub(super) struct Stack {
     /// be had.
     releases: Tries,
     rests_until: Option<Timestamp>,
+    changed: Changed,
+}
+
+/// When tasks of a stack may have been made last: a look at a node that was begun before does not show them all.
+#[derive(Debug)]
+struct Changed {
+    /// By any process, on any node: that is known by the stack's records.
+    at: Timestamp,
+    /// By this loop.
+    by_us: BTreeMap<NodeName, Timestamp>,
+    /// Nodes that are lost to the work under way, which does nothing there.
+    spared: BTreeSet<NodeName>,
 }
 
 /// Attempts at one thing.
@@ -108,6 +120,7 @@ impl Default for Stack {
             heals: Tries::default(),
             releases: Tries::default(),
             rests_until: None,
+            changed: Changed { at: Timestamp(i64::MIN), by_us: BTreeMap::new(), spared: BTreeSet::new() },
         }
     }
 }
@@ -149,8 +162,21 @@ impl Stack {
             )
     }
 
+    /// Work on it begins, for which these nodes are lost.
+    pub(super) fn begin_work(&mut self, lost: &BTreeSet<NodeName>) {
+        self.is_healing = true;
+        self.changed.spared.clone_from(lost);
+    }
+
+    /// Whether a node may have been given a task since a look at it that was begun at that time.
+    pub(super) fn may_have_changed(&self, node: &NodeName, looked_at: Timestamp) -> bool {
+        self.known.as_ref().is_none_or(StackRecord::is_unfinished)
+            || looked_at <= self.changed.at
+            || self.changed.by_us.get(node).is_some_and(|at| looked_at <= *at)
+    }
+
     /// Takes what is remembered; whether it calls for a look.
-    pub(super) fn learn(&mut self, known: StackRecord) -> bool {
+    pub(super) fn learn(&mut self, now: Timestamp, known: StackRecord) -> bool {
         self.read_at = None;
         let was_passed_over = std::mem::take(&mut self.is_passed_over);
         if self.known.as_ref() == Some(&known) {
@@ -160,6 +186,9 @@ impl Stack {
             // Another release is another story.
             self.restart_backoff = RestartBackoff::default();
             self.heals = Tries::default();
+        }
+        if self.known.as_ref().is_none_or(|before| before.desired != known.desired) {
+            self.changed.at = now;
         }
         self.known = Some(known);
         true
@@ -314,8 +343,17 @@ impl Stack {
     }
 
     /// What became of the work on it, which was a release or a heal.
-    pub(super) fn after(&mut self, now: Timestamp, is_release: bool, healed: Healed) {
+    pub(super) fn after(
+        &mut self,
+        now: Timestamp,
+        is_release: bool,
+        healed: Healed,
+        nodes: impl IntoIterator<Item = NodeName>,
+    ) {
         self.is_healing = false;
+        let spared = std::mem::take(&mut self.changed.spared);
+        let touched = nodes.into_iter().filter(|node| !spared.contains(node));
+        self.changed.by_us.extend(touched.map(|node| (node, now)));
         self.read_soon();
         let tries = if is_release { &mut self.releases } else { &mut self.heals };
         match healed {
@@ -378,7 +416,7 @@ mod tests {
         let mut stack = Stack { standing: drifted(), ..Stack::default() };
         assert_eq!(stack.news(&heal()), Some(drifted()));
         for is_first in [true, false] {
-            stack.after(Timestamp(0), false, Healed::Busy("ann@mill (process 7)".to_owned()));
+            stack.after(Timestamp(0), false, Healed::Busy("ann@mill (process 7)".to_owned()), []);
             assert_eq!(stack.news(&Judgement::Leave).is_some(), is_first);
             stack.standing = drifted();
             assert_eq!(stack.news(&heal()), None);

@@ -30,6 +30,8 @@ pub(super) struct Term {
     pub(super) stacks: BTreeMap<StackName, Stack>,
     /// What was last seen of each node that answered.
     pub(super) last_seen: Arc<BTreeMap<NodeName, NodeFacts>>,
+    /// When the look was begun that saw it.
+    pub(super) seen_at: BTreeMap<NodeName, Timestamp>,
     is_looking: bool,
     pub(super) look_at: Timestamp,
     pub(super) has_looked: bool,
@@ -41,10 +43,18 @@ pub(super) struct Term {
     /// Stacks that are worked on, and since when.
     pub(super) working: BTreeMap<StackName, Timestamp>,
     declarations: Declarations,
-    /// Lost nodes whose fence runs or has run.
-    pub(super) fenced: BTreeSet<NodeName>,
+    /// Lost nodes whose fence was decided.
+    pub(super) fenced: BTreeMap<NodeName, Fencing>,
     trouble: Option<String>,
     was_cut_off: bool,
+}
+
+/// A fence that was decided for a loss.
+#[derive(Debug)]
+pub(super) struct Fencing {
+    pub(super) decided: Timestamp,
+    /// When to try once more; only where its command has not run, since that could not be written down.
+    pub(super) again_at: Option<Timestamp>,
 }
 
 impl Term {
@@ -60,6 +70,7 @@ impl Term {
             roster,
             stacks: BTreeMap::new(),
             last_seen: Arc::default(),
+            seen_at: BTreeMap::new(),
             is_looking: false,
             look_at: now,
             has_looked: false,
@@ -69,7 +80,7 @@ impl Term {
             reading: 0,
             working: BTreeMap::new(),
             declarations: Declarations::default(),
-            fenced: BTreeSet::new(),
+            fenced: BTreeMap::new(),
             trouble: None,
             was_cut_off: false,
         }
@@ -294,7 +305,7 @@ impl Term {
         self.was_cut_off = is_cut_off;
     }
 
-    fn ledger_failed(&mut self, why: String) {
+    pub(super) fn ledger_failed(&mut self, why: String) {
         self.counts.ledger_failed += 1;
         if self.trouble.as_ref() != Some(&why) {
             self.trouble = Some(why.clone());
@@ -325,7 +336,7 @@ impl Term {
         match known {
             Ok(known) => {
                 self.trouble = None;
-                if stack.learn(*known) {
+                if stack.learn(self.now, *known) {
                     self.declare();
                     self.look_soon();
                 }
@@ -370,7 +381,8 @@ impl Term {
             }
             Healed::Busy(_) | Healed::Outdated | Healed::Stopped => (None, false),
         };
-        stack.after(now, is_release, healed);
+        let nodes = self.roster.nodes.iter().chain(&self.roster.left).cloned();
+        stack.after(now, is_release, healed, nodes);
         self.look_soon();
         if is_news {
             self.say(ClusterEvent::HealEnded { stack: name.clone(), failed, took_ms });

@@ -208,14 +208,18 @@ fn a_stack_of_which_nothing_is_declared_is_left_alone() {
 
 /// A leader of four hosts that runs a database, of which `silent` are lost, with what it calls for when it looks then.
 fn with_lost(silent: &[&str]) -> (Supervisor, Vec<String>) {
+    with_lost_by(options(), database(), silent)
+}
+
+fn with_lost_by(options: Options, record: StackRecord, silent: &[&str]) -> (Supervisor, Vec<String>) {
     let nodes = ["h1", "h2", "h3", "h4"].map(NodeName::unchecked).into();
-    let setup = Setup { options: options(), may_write: true, sources: None };
+    let setup = Setup { options, may_write: true, sources: None };
     let roster = Roster { nodes, fences: [NodeName::unchecked("h2")].into(), ..Roster::default() };
     let mut one = Supervisor::new(setup, roster, Timestamp(0));
     step(&mut one, 0, Input::Tick);
     step(&mut one, 10, Input::LeadTaken);
     step(&mut one, 20, Input::Listed(Ok([shop()].into())));
-    step(&mut one, 30, Input::Read(shop(), Ok(Box::new(database()))));
+    step(&mut one, 30, Input::Read(shop(), Ok(Box::new(record))));
     lose(&mut one, 0, silent);
     let called_for = step(&mut one, 7_000, look(but(silent), 6_900));
     (one, called_for)
@@ -253,6 +257,86 @@ fn but(silent: &[&str]) -> Observed {
     observed
 }
 
+/// A record of a stack that is this many databases.
+fn databases(number: u64, names: &[&str]) -> StackRecord {
+    let with_data = |name: &&str| {
+        let data = Mount::Volume {
+            source: Some("shop_data".into()),
+            read_only: false,
+            nocopy: false,
+            subpath: None,
+        };
+        builder::with_task(builder::replicated(name, 1), |task| {
+            task.volumes.insert("/data".into(), data);
+        })
+    };
+    let spec = builder::stack(names.iter().map(with_data).collect());
+    StackRecord {
+        desired: Desired::Current(Box::new(Current { number, spec, older: Default::default() })),
+        ..known()
+    }
+}
+
+/// What is seen of four hosts while `db.1` runs on h1, or does not.
+fn with_database(runs: bool, silent: &[&str]) -> Observed {
+    let mut observed = but(silent);
+    let Some((spec, _)) = databases(1, &["db"]).spec().map(|(spec, prune)| (spec.clone(), prune)) else {
+        panic!("it has a spec")
+    };
+    if runs {
+        let h1 = observed.nodes.get_mut("h1").expect("a node");
+        let task = builder::task_of(&spec.name, &spec.services["db"], 1);
+        builder::facts(h1).tasks.push(crate::model::Task { node: NodeName::unchecked("h1"), ..task });
+    }
+    observed
+}
+
+/// A leader of four hosts that has looked at them while `db.1` ran on h1.
+fn in_sync() -> Supervisor {
+    let nodes = ["h1", "h2", "h3", "h4"].map(NodeName::unchecked).into();
+    let setup = Setup { options: options(), may_write: true, sources: None };
+    let mut one = Supervisor::new(setup, Roster { nodes, ..Roster::default() }, Timestamp(0));
+    step(&mut one, 0, Input::Tick);
+    step(&mut one, 10, Input::LeadTaken);
+    step(&mut one, 20, Input::Listed(Ok([shop()].into())));
+    step(&mut one, 30, Input::Read(shop(), Ok(Box::new(databases(1, &["db"])))));
+    step(&mut one, 200, look(with_database(true, &[]), 100));
+    assert_eq!(one.snapshot(Timestamp(200)).stacks[&shop()], StackStatus::InSync);
+    one
+}
+
+#[test]
+fn a_database_that_was_deployed_onto_a_host_after_the_last_look_at_it_is_not_made_again() {
+    let heals = |commands: &[String]| commands.iter().any(|command| command == "Heal");
+    // Nothing was released since: what is gone on h1 cannot be on the lost host.
+    let mut one = in_sync();
+    lose(&mut one, 0, &["h2"]);
+    let called_for = step(&mut one, 7_000, look(with_database(false, &["h2"]), 6_900));
+    assert!(heals(&called_for), "{called_for:?}");
+    // What we do then does not touch the lost host.
+    step(&mut one, 7_500, Input::Worked(shop(), Healed::Failed("no".to_owned())));
+    step(&mut one, 7_501, Input::Read(shop(), Ok(Box::new(databases(1, &["db"])))));
+    let called_for = step(&mut one, 13_000, look(with_database(false, &["h2"]), 12_900));
+    assert!(heals(&called_for), "{called_for:?}");
+    // A person has released another one, which is nowhere to be seen.
+    let mut one = in_sync();
+    lose(&mut one, 0, &["h2"]);
+    step(&mut one, 6_500, Input::Read(shop(), Ok(Box::new(databases(2, &["db", "other"])))));
+    let called_for = step(&mut one, 7_000, look(with_database(true, &["h2"]), 6_900));
+    assert!(!heals(&called_for), "{called_for:?}");
+    let standing = &one.snapshot(Timestamp(7_000)).stacks[&shop()];
+    assert!(matches!(standing, StackStatus::Degraded { .. }), "{standing:?}");
+    // So has this loop, on a host that was lost meanwhile.
+    let mut one = in_sync();
+    let called_for = step(&mut one, 300, look(with_database(false, &[]), 290));
+    assert!(heals(&called_for), "{called_for:?}");
+    lose(&mut one, 0, &["h2"]);
+    step(&mut one, 6_500, Input::Worked(shop(), Healed::Failed("no".to_owned())));
+    step(&mut one, 6_501, Input::Read(shop(), Ok(Box::new(databases(1, &["db"])))));
+    let called_for = step(&mut one, 20_000, look(with_database(false, &["h2"]), 19_900));
+    assert!(!heals(&called_for), "{called_for:?}");
+}
+
 fn fences(commands: &[String]) -> usize {
     commands.iter().filter(|command| *command == "Fence").count()
 }
@@ -262,7 +346,7 @@ fn a_lost_node_is_fenced_once_for_the_data_that_may_be_there() {
     let (mut one, begun) = with_lost(&["h2"]);
     assert_eq!(fences(&begun), 1, "{begun:?}");
     assert_eq!(fences(&step(&mut one, 8_000, look(but(&["h2"]), 7_900))), 0);
-    let why = Err("no power".to_owned());
+    let why = Err(Unfenced::Failed("no power".to_owned()));
     let ended = step(&mut one, 9_000, Input::Fenced(NodeName::unchecked("h2"), why));
     assert!(ended.contains(&"fence_ended".to_owned()), "{ended:?}");
     assert_eq!(fences(&step(&mut one, 10_000, look(but(&["h2"]), 9_900))), 0, "not again for this loss");
@@ -271,13 +355,66 @@ fn a_lost_node_is_fenced_once_for_the_data_that_may_be_there() {
     step(&mut one, 10_500, Input::Host(HostSignal::Engine(NodeName::unchecked("h2"))));
     let mut records = NodeRecords::default();
     let mut record = NodeRecord::new("ann@mill".into(), Timestamp(9_000));
-    let state = FenceState::Failed { why: "no power".into() };
+    let state = FenceState::Failed { why: "no power".into(), is_refused: false };
     record.fence = Some(Fence { state, who: "ann@mill".into(), at: Timestamp(9_000) });
     records.nodes.insert(NodeName::unchecked("h2"), record);
     let observed = Observed { at: Timestamp(10_900), ..but(&[]) };
     let seen = Input::Looked(Some(Box::new(Look { observed, records, took_ms: 7 })));
     let cleared = step(&mut one, 11_000, seen);
     assert!(cleared.contains(&"ClearFence".to_owned()), "{cleared:?}");
+}
+
+/// A look at the four hosts while h2 is lost, with what is recorded of its fence.
+fn look_with(fence: Option<Fence>, now: i64) -> Input {
+    let mut records = NodeRecords::default();
+    let mut record = NodeRecord::new("ann@mill".into(), Timestamp(0));
+    record.fence = fence;
+    records.nodes.insert(NodeName::unchecked("h2"), record);
+    let observed = Observed { at: Timestamp(now), ..but(&["h2"]) };
+    Input::Looked(Some(Box::new(Look { observed, records, took_ms: 7 })))
+}
+
+#[test]
+fn a_fence_that_could_not_be_written_down_is_tried_again_and_one_that_may_have_run_is_not() {
+    let h2 = NodeName::unchecked("h2");
+    let fence = |state, at| Some(Fence { state, who: "ann@mill".into(), at: Timestamp(at) });
+    let not_begun = || Input::Fenced(h2.clone(), Err(Unfenced::NotBegun("no majority".to_owned())));
+    for (recorded, fenced) in [
+        (None, 1),
+        // Its own record came through all the same.
+        (fence(FenceState::Running, 7_000), 1),
+        (fence(FenceState::Running, 7_001), 0),
+        (fence(FenceState::Failed { why: "no power".into(), is_refused: false }, 7_000), 0),
+        (fence(FenceState::Failed { why: "not that one".into(), is_refused: true }, 6_000), 1),
+    ] {
+        let (mut one, begun) = with_lost(&["h2"]);
+        assert_eq!(fences(&begun), 1);
+        let ended = step(&mut one, 7_100, not_begun());
+        assert_eq!(but_looks(ended), ["ledger_trouble"]);
+        assert_eq!(fences(&step(&mut one, 8_000, look_with(recorded.clone(), 7_900))), 0, "not at once");
+        let again = step(&mut one, 9_200, look_with(recorded.clone(), 9_150));
+        assert_eq!(fences(&again), fenced, "{recorded:?} {again:?}");
+        assert!(!again.contains(&"fence_began".to_owned()), "it is logged once");
+    }
+    // It has answered by then.
+    let (mut one, _) = with_lost(&["h2"]);
+    step(&mut one, 7_100, Input::Host(HostSignal::Engine(h2.clone())));
+    step(&mut one, 7_200, not_begun());
+    assert_eq!(fences(&step(&mut one, 9_300, look(but(&[]), 9_250))), 0);
+}
+
+#[test]
+fn a_loop_that_heals_nothing_fences_nothing() {
+    let suspended = crate::ledger::settings::Suspended { who: "ann".into(), at: Timestamp(0), why: None };
+    let settings = Settings { suspended: Some(suspended), ..Settings::default() };
+    for (options, record) in [
+        (Options { policy: Policy::Report, ..options() }, database()),
+        (Options { once: true, ..options() }, database()),
+        (options(), StackRecord { settings, ..database() }),
+    ] {
+        let (_, begun) = with_lost_by(options, record, &["h2"]);
+        assert_eq!(fences(&begun), 0, "{begun:?}");
+    }
 }
 
 #[test]

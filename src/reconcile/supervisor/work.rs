@@ -25,6 +25,8 @@ pub struct Job {
 pub struct Task {
     /// Which.
     pub stack: StackName,
+    /// The release as it was when this was decided.
+    pub number: Option<u64>,
     /// What the repository declares.
     pub desired: DesiredRelease,
     /// The choices of its plan.

@@ -81,6 +81,8 @@ pub enum Command {
         node: NodeName,
         /// What was last seen of it.
         seen: Option<Box<NodeFacts>>,
+        /// When that was decided; the same for each attempt to begin.
+        decided: Timestamp,
     },
     /// A host answers: what its fence came to is forgotten. Nothing is heard of it.
     ClearFence(NodeName),
@@ -135,13 +137,22 @@ pub enum Input {
     /// Members came and went.
     HostsTakenOver(TakenOver),
     /// A host is off; or why it may not be.
-    Fenced(NodeName, Result<(), String>),
+    Fenced(NodeName, Result<(), Unfenced>),
     /// Repositories declare something else.
     Declared(Declarations),
     /// The work on a stack has something to log.
     Said(Timestamp, ClusterEvent),
     /// The work on a stack ended.
     Worked(StackName, Healed),
+}
+
+/// Why a host may not be off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfenced {
+    /// Its command has not run, since that could not be written down.
+    NotBegun(String),
+    /// The command has run, or may have; or it may not run.
+    Failed(String),
 }
 
 /// What is heard of a host without asking.

@@ -39,7 +39,8 @@ pub struct Profile {
 }
 
 impl Profile {
-    pub fn draw(luck: &mut Luck) -> Self {
+    /// `apart` is drawn from by what came later, so that worlds without it stay as they were.
+    pub fn draw(luck: &mut Luck, apart: &mut Luck) -> Self {
         let hosts: Vec<NodeName> = (1..=luck.between(2, 4)).map(|n| name(&format!("h{n}"))).collect();
         let is_alone = hosts.len() < 3 || luck.once_in(3);
         let managers: Vec<String> =
@@ -51,7 +52,7 @@ impl Profile {
             dies.extend(hosts.iter().skip(1).last().cloned());
         }
         let (mut bobs_hosts, mut bobs_managers) = (hosts.clone(), managers.clone());
-        if switches::MISSING_HOSTS && luck.once_in(4) {
+        if switches::MISSING_HOSTS && apart.once_in(4) {
             bobs_hosts.pop();
         }
         if switches::OTHER_MANAGERS && managers.len() == 3 && luck.once_in(4) {

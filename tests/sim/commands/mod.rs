@@ -150,7 +150,7 @@ fn calms(net: &Net, profile: &Profile) -> BTreeSet<NodeName> {
 
 async fn story(seed: u64) -> (Vec<String>, u32) {
     let mut luck = Luck::new(seed ^ 0xc0_33a4d5);
-    let profile = Profile::draw(&mut luck);
+    let profile = Profile::draw(&mut luck, &mut Luck::new(seed ^ 0x3155_1e6f));
     let net = world(seed, &profile, luck);
     lock(&net).say(format_args!("{profile:?}"));
     faults::schedule(&net, &profile);

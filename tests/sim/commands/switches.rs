@@ -8,4 +8,4 @@ pub const OTHER_MANAGERS: bool = false;
 /// A manager shows a place far ahead, which no client wrote.
 pub const FAR_PLACES: bool = true;
 /// Inventories in which a host is missing.
-pub const MISSING_HOSTS: bool = false;
+pub const MISSING_HOSTS: bool = true;

@@ -121,6 +121,7 @@ fn observed(nodes: usize, running: &StackSpec) -> Observed {
         known: BTreeMap::new(),
         records_unknown: None,
         hosts_unknown: None,
+        remembered: BTreeMap::new(),
     }
 }
 
