@@ -123,7 +123,7 @@ fn why_a_host_is_not_fenced_is_said_by_status() {
     std::fs::set_permissions(power, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a program");
     cluster.room.env("STACKCTL_TRUST", "1");
     cluster.engines[1].kill();
-    let told = || cluster.run("status").stdout.contains("it is never fenced");
+    let told = || cluster.run("status").stderr.contains("it is never fenced");
     let began = std::time::Instant::now();
     cluster.kill_when("reconcile --node-timeout 3s", || told() || began.elapsed() > Duration::from_secs(60));
     assert!(told(), "{}", cluster.run("status").show());

@@ -406,7 +406,7 @@ fn a_fence_that_could_not_be_written_down_is_tried_again_and_one_that_may_have_r
 #[test]
 fn a_loop_that_heals_nothing_fences_nothing() {
     let suspended = crate::ledger::settings::Suspended { who: "ann".into(), at: Timestamp(0), why: None };
-    let settings = Settings { suspended: Some(suspended), ..Settings::default() };
+    let settings = Settings { suspended: Some(suspended) };
     for (options, record) in [
         (Options { policy: Policy::Report, ..options() }, database()),
         (Options { once: true, ..options() }, database()),
