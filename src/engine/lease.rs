@@ -306,6 +306,7 @@ fn keep<R: WriteRegisters + Send + Sync + 'static>(
         clock,
         validity: validity.clone(),
         next: Arc::clone(&next),
+        proved: AtomicU64::new(epoch),
         pulse: Arc::clone(&pulse),
     };
     let renewer = tokio::spawn(renewer.run(log));
@@ -452,6 +453,8 @@ struct LeaseRenewer<R> {
     clock: Clock,
     validity: Validity,
     next: Arc<AtomicU64>,
+    /// The place of the last note that proved it.
+    proved: AtomicU64,
     pulse: Arc<OnceLock<Pulse>>,
 }
 
@@ -501,8 +504,9 @@ impl<R: WriteRegisters + Send + Sync + 'static> LeaseRenewer<R> {
             Ok(Appended::Won) => {
                 self.next.store(place + 1, Ordering::SeqCst);
                 let log = self.ledger.read(&self.stream).await.map_err(|_| NotRenewed::Unproved)?;
-                match proof(&log, self.epoch, &self.holder.id) {
+                match proof(&log, self.epoch, &self.holder.id, self.proved.load(Ordering::SeqCst)) {
                     Ok(Proof::Ours) => {
+                        self.proved.store(place, Ordering::SeqCst);
                         self.validity.extend(sent, self.terms);
                         if let Some(stops) = self.validity.stops() {
                             stops.are_written(version);

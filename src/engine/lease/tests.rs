@@ -180,7 +180,7 @@ async fn holders_of_a_lease_that_the_ledger_forgot_both_stop() {
     assert!(!first.validity().is_valid(), "its renewal is at a place that was another's");
     // It may have renewed first: then the other's renewal came behind a stream that shows one holder only.
     let (log, _) = look(&ledger, &StackName::unchecked("shop")).await.unwrap();
-    let shows_both = proof(&log, second.epoch(), "b") == Ok(Proof::Forgotten);
+    let shows_both = proof(&log, second.epoch(), "b", second.epoch()) == Ok(Proof::Forgotten);
     assert_eq!(second.validity().is_valid(), !shows_both);
 }
 
