@@ -381,9 +381,12 @@ impl<R: WriteRegisters> Ledger<R> {
         place: Place,
         known: &[BTreeMap<u32, Content>],
     ) -> Result<String, LedgerError> {
-        let mut holders: BTreeMap<&String, usize> = BTreeMap::new();
-        for text in known.iter().filter_map(|known| known.get(&place.round)?.as_ref()) {
-            *holders.entry(text).or_default() += 1;
+        let ours = self.registers.managers();
+        let mut holders: BTreeMap<&String, BTreeSet<&String>> = BTreeMap::new();
+        for (name, known) in ours.iter().zip(known) {
+            if let Some(Some(text)) = known.get(&place.round) {
+                holders.entry(text).or_default().insert(name);
+            }
         }
         let first = *holders.keys().next().expect("there is a value in this round");
         let sets: BTreeSet<Vec<String>> =
@@ -392,11 +395,16 @@ impl<R: WriteRegisters> Ledger<R> {
             // Two values of one set: a manager has lost a register, and was given another value since.
             return Ok(first.clone());
         }
-        let ours = self.registers.managers();
-        let unknown = known.iter().filter(|known| !known.contains_key(&place.round)).count();
-        let others: BTreeSet<&String> = sets.iter().flatten().filter(|name| !ours.contains(name)).collect();
-        let needed = sets.iter().map(|set| set.len() / 2 + 1).min().unwrap_or(0);
-        let may_be_decided = |(_, held): &(&&String, &usize)| **held + unknown + others.len() >= needed;
+        let answers = |name: &String| {
+            let at = ours.iter().position(|one| one == name);
+            at.is_some_and(|at| known[at].contains_key(&place.round))
+        };
+        // By whichever set: a value may have been brought into the round by a writer with another one than its own.
+        let all_sets = sets.iter().map(Vec::as_slice).chain([ours]);
+        let may_be_decided = |(_, held): &(&&String, &BTreeSet<&String>)| {
+            let may_hold = |name: &&String| held.contains(*name) || !answers(name);
+            all_sets.clone().any(|set| set.iter().filter(may_hold).count() > set.len() / 2)
+        };
         let mut possible = holders.iter().filter(may_be_decided).map(|(text, _)| *text);
         match (possible.next(), possible.next()) {
             (Some(_), Some(_)) => {
@@ -606,6 +614,23 @@ mod tests {
         assert_eq!(new.append(&lease(), 1, &value("b", &NEW)).await, Ok(Appended::Won));
         let won = Appended::Lost(value("b", &NEW));
         assert_eq!(all.with(&OLD, &[]).append(&lease(), 1, &value("a", &OLD)).await, Ok(won));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_two_values_one_that_no_majority_of_any_set_holds_gives_way() {
+        const MORE: [&str; 4] = ["1", "2", "3", "4"];
+        let all = Seen::new(&MORE);
+        // The old set has decided on two of its three; a writer with one manager more has two of four.
+        for (name, text) in [
+            ("1", value("a", &OLD)),
+            ("2", value("a", &OLD)),
+            ("3", value("b", &MORE)),
+            ("4", value("b", &MORE)),
+        ] {
+            all.all.lock().unwrap().insert((name.to_owned(), Place { seq: 1, round: 0 }), Some(text.pack()));
+        }
+        let more = all.with(&MORE, &[]);
+        assert_eq!(more.append(&lease(), 1, &value("c", &MORE)).await, Ok(Appended::Lost(value("a", &OLD))));
     }
 
     #[tokio::test(start_paused = true)]
