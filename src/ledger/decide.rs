@@ -29,7 +29,8 @@
 //! Then it asks all managers, whose registers do not change any more: if one value alone can be held by a majority of any of
 //! the sets, it goes on with that, and with either, if none can. Otherwise it
 //! [refuses](LedgerError::ManagersDiffer). So no set needs a record that
-//! says it is the one: a place is its own fence. Sets that differ by more are refused by what the newest record names,
+//! says it is the one: a place is its own fence. But a value names the managers of the writer that has brought it into
+//! its round. Sets that differ by more are refused by what the newest record names,
 //! [before](Ledger::read) and [while](Ledger::append) something is written.
 //!
 //! Contention costs nothing: all meet at the arbiter of round 0 and spread what they find. Only a silent
@@ -52,7 +53,7 @@ use super::LedgerError;
 use super::log::{Log, Reach};
 use super::payload::Value;
 use super::register::{Content, Place, ReadRegisters, Silent, Stream, WriteRegisters};
-use crate::model::StackName;
+use crate::model::{Format, StackName};
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
@@ -318,7 +319,7 @@ impl<R: WriteRegisters> Ledger<R> {
                     continue;
                 }
             };
-            let candidate = Some(seen.unwrap_or_else(|| ours.clone()));
+            let candidate = Some(seen.map_or_else(|| ours.clone(), |seen| self.under_ours(seen)));
             let create = self.registers.create(arbiter, stream, place, &candidate);
             if let (_, Some(content)) = self.asked(arbiter, create).await {
                 known[arbiter].insert(round, content.clone());
@@ -374,6 +375,17 @@ impl<R: WriteRegisters> Ledger<R> {
         }
     }
 
+    /// The same value, as brought into a round by a writer with our managers: which sets may have decided one of two values is
+    /// judged by what these say.
+    fn under_ours(&self, text: String) -> String {
+        match Value::unpack(&text) {
+            Ok(value) if value.managers != self.registers.managers() && value.format != Format::FIRST => {
+                Value { managers: self.registers.managers().to_vec(), ..value }.pack()
+            }
+            Ok(_) | Err(_) => text,
+        }
+    }
+
     /// The value of a round in which there is one: the only one there, or the only one that a majority can hold.
     fn value_of(
         &self,
@@ -382,15 +394,21 @@ impl<R: WriteRegisters> Ledger<R> {
         known: &[BTreeMap<u32, Content>],
     ) -> Result<String, LedgerError> {
         let ours = self.registers.managers();
-        let mut holders: BTreeMap<&String, BTreeSet<&String>> = BTreeMap::new();
+        let mut sets = BTreeSet::from([ours.to_vec()]);
+        // By the value's id: the same value may be there under two sets.
+        let mut holders: BTreeMap<String, (&String, BTreeSet<&String>)> = BTreeMap::new();
         for (name, known) in ours.iter().zip(known) {
-            if let Some(Some(text)) = known.get(&place.round) {
-                holders.entry(text).or_default().insert(name);
-            }
+            let Some(Some(text)) = known.get(&place.round) else { continue };
+            let id = match Value::unpack(text) {
+                Ok(Value { id, managers, .. }) => {
+                    sets.insert(managers);
+                    id
+                }
+                Err(_) => text.clone(),
+            };
+            holders.entry(id).or_insert((text, BTreeSet::new())).1.insert(name);
         }
-        let first = *holders.keys().next().expect("there is a value in this round");
-        let sets: BTreeSet<Vec<String>> =
-            holders.keys().filter_map(|text| Some(Value::unpack(text).ok()?.managers)).collect();
+        let first = holders.values().next().expect("there is a value in this round").0;
         if holders.len() == 1 || sets.len() < 2 {
             // Two values of one set: a manager has lost a register, and was given another value since.
             return Ok(first.clone());
@@ -399,13 +417,11 @@ impl<R: WriteRegisters> Ledger<R> {
             let at = ours.iter().position(|one| one == name);
             at.is_some_and(|at| known[at].contains_key(&place.round))
         };
-        // By whichever set: a value may have been brought into the round by a writer with another one than its own.
-        let all_sets = sets.iter().map(Vec::as_slice).chain([ours]);
-        let may_be_decided = |(_, held): &(&&String, &BTreeSet<&String>)| {
+        let may_be_decided = |(_, held): &&(&String, BTreeSet<&String>)| {
             let may_hold = |name: &&String| held.contains(*name) || !answers(name);
-            all_sets.clone().any(|set| set.iter().filter(may_hold).count() > set.len() / 2)
+            sets.iter().any(|set| set.iter().filter(may_hold).count() > set.len() / 2)
         };
-        let mut possible = holders.iter().filter(may_be_decided).map(|(text, _)| *text);
+        let mut possible = holders.values().filter(may_be_decided).map(|(text, _)| *text);
         match (possible.next(), possible.next()) {
             (Some(_), Some(_)) => {
                 let sets: Vec<String> = sets.iter().map(|set| set.join(", ")).collect();
@@ -499,7 +515,7 @@ mod tests {
 
     use super::*;
     use crate::ledger::register::{Found, Kind};
-    use crate::model::{Format, Timestamp};
+    use crate::model::Timestamp;
 
     /// Registers of three managers, as clients see them whose inventories may name some of them only.
     #[derive(Clone)]
@@ -612,7 +628,7 @@ mod tests {
         let all = Seen::new(&OLD);
         let new = all.with(&NEW, &[]);
         assert_eq!(new.append(&lease(), 1, &value("b", &NEW)).await, Ok(Appended::Won));
-        let won = Appended::Lost(value("b", &NEW));
+        let won = Appended::Lost(value("b", &OLD));
         assert_eq!(all.with(&OLD, &[]).append(&lease(), 1, &value("a", &OLD)).await, Ok(won));
     }
 
@@ -630,7 +646,30 @@ mod tests {
             all.all.lock().unwrap().insert((name.to_owned(), Place { seq: 1, round: 0 }), Some(text.pack()));
         }
         let more = all.with(&MORE, &[]);
-        assert_eq!(more.append(&lease(), 1, &value("c", &MORE)).await, Ok(Appended::Lost(value("a", &OLD))));
+        assert_eq!(more.append(&lease(), 1, &value("c", &MORE)).await, Ok(Appended::Lost(value("a", &MORE))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_value_names_the_managers_of_the_writer_that_brought_it_into_its_round() {
+        const MORE: [&str; 4] = ["1", "2", "3", "4"];
+        const FEWER: [&str; 3] = ["1", "3", "4"];
+        let all = Seen::new(&MORE);
+        // Two values of writers with the smaller set, which has decided the second one in its second round.
+        for (name, round, content) in [
+            ("1", 0, Some(value("a", &FEWER).pack())),
+            ("3", 0, None),
+            ("4", 0, None),
+            ("3", 1, Some(value("b", &FEWER).pack())),
+            ("4", 1, Some(value("b", &FEWER).pack())),
+        ] {
+            all.all.lock().unwrap().insert((name.to_owned(), Place { seq: 1, round }), content);
+        }
+        let more = all.with(&MORE, &[]);
+        let Ok(Appended::Lost(won)) = more.append(&lease(), 1, &value("c", &MORE)).await else { panic!() };
+        assert_eq!(won.id, "b");
+        // Until it met that one it went on with the other one, as its own.
+        let brought = all.all.lock().unwrap()[&("2".to_owned(), Place { seq: 1, round: 1 })].clone();
+        assert_eq!(brought, Some(value("a", &MORE).pack()));
     }
 
     #[tokio::test(start_paused = true)]
