@@ -154,8 +154,8 @@ impl<R> Drop for Lease<R> {
 /// In which state a lease was found by the client that took it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Found {
-    /// Nothing was ever written about it, as far as the ledger knows. It may have forgotten that another client holds it,
-    /// who notices at its next renewal.
+    /// No note about it counts, as far as the ledger knows: none was ever written, or those that were are on too few
+    /// managers. It may have forgotten that another client holds it, who notices at its next renewal.
     pub is_nothing: bool,
     /// The last holder, if it did not give the lease back.
     pub dead: Option<Holder>,
@@ -273,7 +273,7 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
         if ledger.append(&stream, epoch, &ours).await? == Appended::Won {
             let validity = Validity::of(&stream, epoch, clock, Stops::inherited(left));
             validity.extend(sent, terms);
-            let found = Found { is_nothing: log.next() == 1, dead, is_cut_short };
+            let found = Found { is_nothing: before.sign == 0, dead, is_cut_short };
             return Ok(keep(Arc::clone(ledger), clock, wanted, validity, epoch, found, log));
         }
     }

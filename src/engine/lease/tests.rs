@@ -185,6 +185,18 @@ async fn holders_of_a_lease_that_the_ledger_forgot_both_stop() {
 }
 
 #[tokio::test]
+async fn a_stream_of_closed_places_says_nothing_of_a_holder() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = ledger(dir.path());
+    let stack = stream(&StackName::unchecked("shop"));
+    // Its notes were on too few managers, and the places were closed.
+    let nothing = value(ledger.registers(), serde_json::Value::Null);
+    assert_eq!(ledger.append(&stack, 1, &nothing).await, Ok(Appended::Won));
+    let lease = take_it(&ledger, "a", 0, false).await.unwrap();
+    assert_eq!((lease.epoch(), lease.found().is_nothing), (2, true));
+}
+
+#[tokio::test]
 async fn many_compete_and_never_two_hold_it() {
     let dir = tempfile::tempdir().unwrap();
     let inside = Arc::new(AtomicU64::new(0));
