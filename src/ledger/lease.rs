@@ -324,12 +324,14 @@ impl State {
 /// A note cannot be read.
 pub fn state(log: &Log) -> Result<State, String> {
     let mut state = State::default();
+    // What was before the first note is trimmed. A place that was only closed is no note.
+    let mut is_first = true;
     for (&seq, entry) in &log.entries {
         if entry.value.data.is_null() {
             continue;
         }
         let note = Note::deserialize(&entry.value.data).map_err(|error| error.to_string())?;
-        let is_first = log.entries.keys().next() == Some(&seq);
+        let is_first = std::mem::take(&mut is_first);
         match note {
             Note::Acquire { holder, ttl_ms, drain_ms, stops } => {
                 let held = Held { holder, epoch: seq, ttl_ms, drain_ms, sign: seq, stops };
@@ -410,6 +412,13 @@ mod tests {
         assert_eq!(who(&log(1, vec![acquire("a"), release("a"), renew("a", 1)])), None);
         // What came before is trimmed.
         assert_eq!(who(&log(7, vec![renew("a", 1), renew("a", 1)])), is("a", 1, 8));
+    }
+
+    #[test]
+    fn a_lease_is_held_though_what_is_left_of_its_stream_begins_with_closed_places() {
+        let log = log(52, vec![None, None, renew("a", 47), renew("a", 47)]);
+        assert_eq!(who(&log), Some(("a".to_owned(), 47, 55)));
+        assert_eq!(proof(&log, 47, "a", 54), Ok(Proof::Ours));
     }
 
     #[test]
