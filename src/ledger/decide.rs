@@ -396,7 +396,7 @@ impl<R: WriteRegisters> Ledger<R> {
         let ours = self.registers.managers();
         let mut sets = BTreeSet::from([ours.to_vec()]);
         // By the value's id: the same value may be there under two sets.
-        let mut holders: BTreeMap<String, (&String, BTreeSet<&String>)> = BTreeMap::new();
+        let mut holders: Vec<(String, &String, BTreeSet<&String>)> = Vec::new();
         for (name, known) in ours.iter().zip(known) {
             let Some(Some(text)) = known.get(&place.round) else { continue };
             let id = match Value::unpack(text) {
@@ -406,9 +406,12 @@ impl<R: WriteRegisters> Ledger<R> {
                 }
                 Err(_) => text.clone(),
             };
-            holders.entry(id).or_insert((text, BTreeSet::new())).1.insert(name);
+            match holders.iter_mut().find(|(of, ..)| *of == id) {
+                Some((_, _, by)) => drop(by.insert(name)),
+                None => holders.push((id, text, BTreeSet::from([name]))),
+            }
         }
-        let first = holders.values().next().expect("there is a value in this round").0;
+        let first = holders.first().expect("there is a value in this round").1;
         if holders.len() == 1 || sets.len() < 2 {
             // Two values of one set: a manager has lost a register, and was given another value since.
             return Ok(first.clone());
@@ -417,11 +420,11 @@ impl<R: WriteRegisters> Ledger<R> {
             let at = ours.iter().position(|one| one == name);
             at.is_some_and(|at| known[at].contains_key(&place.round))
         };
-        let may_be_decided = |(_, held): &&(&String, BTreeSet<&String>)| {
+        let may_be_decided = |(_, _, held): &&(String, &String, BTreeSet<&String>)| {
             let may_hold = |name: &&String| held.contains(*name) || !answers(name);
             sets.iter().any(|set| set.iter().filter(may_hold).count() > set.len() / 2)
         };
-        let mut possible = holders.values().filter(may_be_decided).map(|(text, _)| *text);
+        let mut possible = holders.iter().filter(may_be_decided).map(|(_, text, _)| *text);
         match (possible.next(), possible.next()) {
             (Some(_), Some(_)) => {
                 let sets: Vec<String> = sets.iter().map(|set| set.join(", ")).collect();
