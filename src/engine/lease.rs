@@ -154,8 +154,8 @@ impl<R> Drop for Lease<R> {
 /// In which state a lease was found by the client that took it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Found {
-    /// Nothing was ever written about it, as far as the ledger knows. It may have forgotten that another client holds it,
-    /// who notices at its next renewal.
+    /// No note about it counts, as far as the ledger knows: none was ever written, or those that were are on too few
+    /// managers. It may have forgotten that another client holds it, who notices at its next renewal.
     pub is_nothing: bool,
     /// The last holder, if it did not give the lease back.
     pub dead: Option<Holder>,
@@ -263,7 +263,8 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
         let (epoch, sent) = (log.next(), Sent::now(clock));
         // What the last holder had under way is ours to wait for, and our successor's if we die.
         let is_all_of_dead = before.held.as_ref().is_some_and(|held| held.left.unlisted_ms == 0);
-        let (dead, left) = left_to_next(before, is_cut_short, log.next() == 1, clock.now());
+        let is_nothing = before.sign == 0;
+        let (dead, left) = left_to_next(before, is_cut_short, is_nothing, clock.now());
         let is_nothing = left.found_nothing;
         let Terms { ttl_ms, drain_ms, .. } = terms;
         let note = Note::Acquire { holder: wanted.holder.clone(), ttl_ms, drain_ms, left: left.clone() };
@@ -319,6 +320,7 @@ fn keep<R: WriteRegisters + Send + Sync + 'static>(
         clock,
         validity: validity.clone(),
         next: Arc::clone(&next),
+        proved: AtomicU64::new(epoch),
         pulse: Arc::clone(&pulse),
     };
     let renewer = tokio::spawn(renewer.run(log));
@@ -471,6 +473,8 @@ struct LeaseRenewer<R> {
     clock: Clock,
     validity: Validity,
     next: Arc<AtomicU64>,
+    /// The place of the last note that proved it.
+    proved: AtomicU64,
     pulse: Arc<OnceLock<Pulse>>,
 }
 
@@ -521,8 +525,9 @@ impl<R: WriteRegisters + Send + Sync + 'static> LeaseRenewer<R> {
             Ok(Appended::Won) => {
                 self.next.store(place + 1, Ordering::SeqCst);
                 let log = self.ledger.read(&self.stream).await.map_err(|_| NotRenewed::Unproved)?;
-                match proof(&log, self.epoch, &self.holder.id) {
+                match proof(&log, self.epoch, &self.holder.id, self.proved.load(Ordering::SeqCst)) {
                     Ok(Proof::Ours) => {
+                        self.proved.store(place, Ordering::SeqCst);
                         self.validity.extend(sent, self.terms);
                         if let Some(stops) = self.validity.stops() {
                             stops.are_written(version);

@@ -6,8 +6,8 @@
 //!   holder has stopped by itself. Every manager that holds the last heartbeat judges that by its own clock
 //!   alone, and there are two such managers at least; or else a client that has itself waited for so long and
 //!   seen no newer one. Two machines' clocks are never compared.
-//! - A renewal proves the lease only if the stream, read afterwards, shows that it is still this one's
-//!   ([`proof`]): keepers that forgot it, or came back older, give a place to any client.
+//! - A renewal proves the lease only if the stream, read afterwards, shows that it is still this one's, and still
+//!   shows the renewal before ([`proof`]): keepers that forgot it, or came back older, give a place to any client.
 //! - The holder judges itself by its own clock, from before it sent the renewal that won: a margin before the
 //!   TTL is over it sends nothing more.
 //!
@@ -52,6 +52,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::log::Log;
+use super::payload::Value;
 use super::register::{Kind, Stream};
 use crate::model::{NodeName, StackName, TaskId, Timestamp};
 
@@ -272,19 +273,27 @@ pub enum Proof {
     Ours,
     /// Another client has taken it.
     Taken,
-    /// Two holders have renewed it side by side: the keepers of the stream forgot that it was held, or came back older.
+    /// The keepers of the stream forgot that it was held, or came back older, and there is another holder, or may be one.
     /// Neither may go on, since each took it in good faith.
     Forgotten,
 }
 
-/// Whether a renewal that won its place shows that the lease is still that of `epoch` and of the holder with this id. A won place
-/// alone proves nothing: keepers that forgot the stream give a place to any client. Nor does the epoch: keepers that came back
-/// older give the same place to another one.
+/// Whether a renewal that won its place shows that the lease is still that of `epoch` and of the holder with this id, who
+/// proved it last at the place `last`. A won place alone proves nothing: keepers that forgot the stream give a place to any client.
+/// Nor does the epoch: keepers that came back older give the same place to another one.
 ///
 /// # Errors
 ///
 /// A note cannot be read.
-pub fn proof(log: &Log, epoch: u64, id: &str) -> Result<Proof, String> {
+pub fn proof(log: &Log, epoch: u64, id: &str, last: u64) -> Result<Proof, String> {
+    if !log.may_hold(last, |text| holder_of(text).is_some_and(|holder| holder.id == id)) {
+        // They forgot what we have proved. Whoever took the lease from where they stood then did so behind the places that
+        // are near to ours: its notes look like old ones, which are not believed any more.
+        let texts = log.registers.values().flatten();
+        if texts.filter_map(|text| holder_of(text)).any(|holder| holder.id != id) {
+            return Ok(Proof::Forgotten);
+        }
+    }
     for (&seq, entry) in log.entries.range(epoch.saturating_add(1)..) {
         if entry.value.data.is_null() {
             continue;
@@ -298,6 +307,14 @@ pub fn proof(log: &Log, epoch: u64, id: &str) -> Result<Proof, String> {
     }
     let is_ours = held(log)?.is_some_and(|held| held.epoch == epoch && held.holder.id == id);
     Ok(if is_ours { Proof::Ours } else { Proof::Taken })
+}
+
+/// Who says in a note that it holds the lease.
+fn holder_of(text: &str) -> Option<Holder> {
+    match Note::deserialize(&Value::unpack(text).ok()?.data).ok()? {
+        Note::Acquire { holder, .. } | Note::Renew { holder, .. } => Some(holder),
+        Note::Release { .. } => None,
+    }
 }
 
 fn drain_ms() -> i64 {
@@ -367,12 +384,14 @@ impl State {
 /// A note cannot be read.
 pub fn state(log: &Log) -> Result<State, String> {
     let mut state = State::default();
+    // What was before the first note is trimmed. A place that was only closed is no note.
+    let mut is_first = true;
     for (&seq, entry) in &log.entries {
         if entry.value.data.is_null() {
             continue;
         }
         let note = Note::deserialize(&entry.value.data).map_err(|error| error.to_string())?;
-        let is_first = log.entries.keys().next() == Some(&seq);
+        let is_first = std::mem::take(&mut is_first);
         match note {
             Note::Acquire { holder, ttl_ms, drain_ms, left } => {
                 let held = Held { holder, epoch: seq, ttl_ms, drain_ms, sign: seq, is_last: false, left };
@@ -405,7 +424,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::super::log::Entry;
-    use super::super::payload::Value;
+    use super::super::register::{Found, Place};
     use super::*;
 
     fn holder(id: &str) -> Holder {
@@ -460,6 +479,13 @@ mod tests {
         assert_eq!(who(&log(1, vec![acquire("a"), release("a"), renew("a", 1)])), None);
         // What came before is trimmed.
         assert_eq!(who(&log(7, vec![renew("a", 1), renew("a", 1)])), is("a", 1, 8));
+    }
+
+    #[test]
+    fn a_lease_is_held_though_what_is_left_of_its_stream_begins_with_closed_places() {
+        let log = log(52, vec![None, None, renew("a", 47), renew("a", 47)]);
+        assert_eq!(who(&log), Some(("a".to_owned(), 47, 55)));
+        assert_eq!(proof(&log, 47, "a", 54), Ok(Proof::Ours));
     }
 
     #[test]
@@ -548,7 +574,7 @@ mod tests {
 
     #[test]
     fn a_renewal_proves_a_lease_only_where_it_is_still_held() {
-        let of = |notes: Vec<Option<Note>>, epoch, id| proof(&log(1, notes), epoch, id).unwrap();
+        let of = |notes: Vec<Option<Note>>, epoch, id| proof(&log(1, notes), epoch, id, epoch).unwrap();
         assert_eq!(of(vec![acquire("a"), renew("a", 1), None, renew("a", 1)], 1, "a"), Proof::Ours);
         assert_eq!(of(vec![acquire("a"), renew("a", 1), acquire("b")], 1, "a"), Proof::Taken);
         assert_eq!(of(vec![acquire("a"), release("a")], 1, "a"), Proof::Taken);
@@ -567,6 +593,32 @@ mod tests {
         assert_eq!(of(same(), 1, "a"), Proof::Forgotten);
         assert_eq!(of(vec![acquire("b"), renew("b", 1)], 1, "a"), Proof::Forgotten);
         assert_eq!(of(vec![acquire("b")], 1, "a"), Proof::Taken);
+    }
+
+    #[test]
+    fn a_holder_whose_last_renewal_is_gone_stops_where_there_may_be_another() {
+        let found = |(seq, note): (u64, Option<Note>)| {
+            let (data, format) = (serde_json::json!(note), crate::model::Format::CURRENT);
+            let value = Value { id: format!("{seq}"), managers: Vec::new(), format, data };
+            let place = Place { seq, round: 0 };
+            Found { place, content: Some(value.pack()), created: Timestamp(1) }
+        };
+        let of = |managers: Vec<Vec<(u64, Option<Note>)>>| {
+            let names: Vec<String> = (1..=managers.len()).map(|name| name.to_string()).collect();
+            let found = managers.into_iter().map(|notes| notes.into_iter().map(found).collect());
+            let log = Log::of(&stream(&StackName::unchecked("shop")), found.enumerate().collect(), &names);
+            proof(&log.unwrap(), 31, "a", 39).unwrap()
+        };
+        let older = || vec![(19, acquire("x")), (20, release("x")), (21, acquire("b")), (22, renew("b", 21))];
+        let ours = |from: u64| (from..=40).map(|seq| (seq, renew("a", 31)));
+        let and_ours = |before: Vec<_>, from| before.into_iter().chain(ours(from)).collect();
+        // b took the lease where it was free once more, so far behind that its notes count for nothing.
+        assert_eq!(of(vec![and_ours(older(), 40)]), Proof::Forgotten);
+        assert_eq!(of(vec![ours(40).collect()]), Proof::Ours, "all was lost, and no other has come");
+        let one_is_as_it_was = vec![and_ours(older(), 40), and_ours(older(), 40), ours(34).collect()];
+        assert_eq!(of(one_is_as_it_was), Proof::Forgotten);
+        let one_was_away = vec![ours(34).collect(), ours(34).collect(), and_ours(older(), 40)];
+        assert_eq!(of(one_was_away), Proof::Ours);
     }
 
     #[test]

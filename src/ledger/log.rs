@@ -22,6 +22,9 @@ pub struct Log {
     pub(super) kept: BTreeMap<u64, String>,
     /// Every register seen, by manager.
     pub(super) registers: BTreeMap<(usize, Place), Option<String>>,
+    /// How many managers did not answer, and how many are a majority.
+    pub(super) silent: usize,
+    pub(super) majority: usize,
 }
 
 /// A decided place.
@@ -89,6 +92,14 @@ impl Log {
         may.next().map(|((place, _), _)| place.seq)
     }
 
+    /// Whether a majority may hold such a value at a place: what was decided there once is gone, if not.
+    pub(super) fn may_hold(&self, seq: u64, is_it: impl Fn(&str) -> bool) -> bool {
+        let there = self.registers.iter().filter(|((_, place), _)| place.seq == seq);
+        let holders = there.filter(|(_, content)| content.as_deref().is_some_and(&is_it));
+        let holders: BTreeSet<usize> = holders.map(|((manager, _), _)| *manager).collect();
+        holders.len() + self.silent >= self.majority
+    }
+
     /// # Errors
     ///
     /// Only a newer program may write into this stream.
@@ -109,7 +120,9 @@ impl Log {
     ) -> Result<Self, LedgerError> {
         let reach = Reach::of(&answers, names);
         reach.check(stream)?;
-        let mut log = Self { answered: answers.keys().copied().collect(), ..Self::default() };
+        let majority = names.len() / 2 + 1;
+        let (answered, silent) = (answers.keys().copied().collect(), names.len() - answers.len());
+        let mut log = Self { answered, silent, majority, ..Self::default() };
         let mut holders: BTreeMap<(Place, String), Vec<(usize, Timestamp)>> = BTreeMap::new();
         for (manager, found) in answers {
             for register in found {
@@ -121,7 +134,6 @@ impl Log {
                 log.registers.insert((manager, register.place), register.content);
             }
         }
-        let majority = names.len() / 2 + 1;
         for ((place @ Place { seq, round }, text), copies) in holders {
             if copies.len() >= majority {
                 let value = Value::unpack(&text).map_err(|why| why.at(stream, seq))?;

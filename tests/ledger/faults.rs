@@ -117,7 +117,7 @@ impl<K: Keeper> Trial<K> {
             hosts.stackfile(&file.replace("deploy: {", "deploy: {update_config: {monitor: 50ms}, "));
             hosts.expect(0, &format!("deploy --yes {stack}"));
         }
-        let chance = SplitMix64(seed.wrapping_mul(SplitMix64::GOLDEN));
+        let chance = SplitMix64(SplitMix64(seed).next());
         let mut trial = Self { hosts, server, controllers: Vec::new(), chance, faketime: faketime() };
         for name in ["ann", "ben", "cleo"] {
             let wires: Vec<Wire> = trial.server.ports().into_iter().map(Wire::to).collect();

@@ -5,7 +5,8 @@
 pub struct SplitMix64(pub u64);
 
 impl SplitMix64 {
-    /// The increment; also good for spreading small seeds over the states.
+    /// The increment. Seeds that differ by it have one stream, shifted: a seed that is a small number goes through
+    /// [`next`](Self::next) once before it is a state.
     pub const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
     /// The next number.

@@ -273,8 +273,20 @@ async fn holders_of_a_lease_that_the_ledger_forgot_both_stop() {
     assert!(!first.validity().is_valid(), "its renewal is at a place that was another's");
     // It may have renewed first: then the other's renewal came behind a stream that shows one holder only.
     let (log, _) = look(&ledger, &StackName::unchecked("shop")).await.unwrap();
-    let shows_both = proof(&log, second.epoch(), "b") == Ok(Proof::Forgotten);
+    let shows_both = proof(&log, second.epoch(), "b", second.epoch()) == Ok(Proof::Forgotten);
     assert_eq!(second.validity().is_valid(), !shows_both);
+}
+
+#[tokio::test]
+async fn a_stream_of_closed_places_says_nothing_of_a_holder() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = ledger(dir.path());
+    let stack = stream(&StackName::unchecked("shop"));
+    // Its notes were on too few managers, and the places were closed.
+    let nothing = value(ledger.registers(), serde_json::Value::Null);
+    assert_eq!(ledger.append(&stack, 1, &nothing).await, Ok(Appended::Won));
+    let lease = take_it(&ledger, "a", 0, false).await.unwrap();
+    assert_eq!((lease.epoch(), lease.found().is_nothing), (2, true));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ pub struct Random(SplitMix64);
 
 impl Random {
     pub fn new(seed: u64) -> Self {
-        Self(SplitMix64(seed.wrapping_mul(SplitMix64::GOLDEN)))
+        Self(SplitMix64(SplitMix64(seed).next()))
     }
 
     /// SplitMix64.

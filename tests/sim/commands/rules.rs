@@ -1,10 +1,10 @@
 //! What must never be, judged from what is sent and from the hosts themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use stackctl::model::action::Action;
 use stackctl::model::spec::ServiceMode;
-use stackctl::model::{StackName, StackSpec, Task, TaskStatus};
+use stackctl::model::{NodeName, StackName, StackSpec, Task, TaskStatus};
 
 use crate::fleet::World;
 
@@ -21,6 +21,11 @@ struct Claim {
 pub struct Rules {
     /// Whether managers forget: then what was sent before counts, not what arrives after.
     forgets: bool,
+    /// Managers that have lost something, or are as they were before.
+    lost: BTreeSet<NodeName>,
+    is_older: bool,
+    /// When a majority was, and one of it as it was before: two processes may then hold the lock in good faith.
+    doubtful_since: Option<i64>,
     /// Processes in the order in which they first sent a change.
     holders: BTreeMap<StackName, Vec<usize>>,
     /// How many had by the time at which a process began.
@@ -34,10 +39,37 @@ pub struct Rules {
 }
 
 const MINUTE_MS: i64 = 60_000;
+/// Within a TTL both holders of a lock that came back older have noticed.
+const BOTH_STOP_MS: i64 = 15_000;
+/// How long what they have begun may go on: requests on their way, and the longest grace.
+const LAST_EFFECTS_MS: i64 = 20_000 + 40_000;
 
 impl Rules {
     pub fn new(forgets: bool) -> Self {
         Self { forgets, ..Self::default() }
+    }
+
+    /// Managers have lost their records, or are as they were at an earlier time. Where no majority has what is newer,
+    /// nothing shows that a lock is held: both holders stop once they notice, and what they have begun goes on.
+    pub fn loses(world: &mut World, who: &[NodeName], is_older: bool, majority: usize) {
+        let now = world.now();
+        let rules = &mut world.rules;
+        rules.lost.extend(who.iter().cloned());
+        rules.is_older |= is_older;
+        if rules.is_older && rules.lost.len() >= majority {
+            rules.doubtful_since = Some(now);
+            rules.forget_claims();
+        }
+    }
+
+    /// What was said does not count any more: what it was said of is gone.
+    pub fn forget_claims(&mut self) {
+        self.claims.clear();
+    }
+
+    /// Until when what is said may come to be otherwise, by what was begun before that.
+    pub fn doubtful_until(&self) -> i64 {
+        self.doubtful_since.map_or(0, |since| since + BOTH_STOP_MS + LAST_EFFECTS_MS)
     }
 
     /// A change is sent: by one process at a time, and never again by one after which another has sent.
@@ -52,12 +84,14 @@ impl Rules {
         if action.what.is_pull() {
             return;
         }
+        let now = world.now();
         let holders = world.rules.holders.entry(stack.clone()).or_default();
         let is_new = !holders.contains(&process);
+        let may_be_two = world.rules.doubtful_since.is_some_and(|since| now - since <= BOTH_STOP_MS);
         let last = *holders.last().unwrap_or(&process);
         if is_new {
             holders.push(process);
-        } else if last != process {
+        } else if last != process && !may_be_two {
             world.fail(&format!("two holders: p{process} sends after p{last} has sent"));
         }
         Self::counts(world);
@@ -114,6 +148,9 @@ impl Rules {
             world.fail(&format!("p{process} says that all is well: {why}"));
         }
         Self::counts(world);
+        if world.now() < world.rules.doubtful_until() {
+            return;
+        }
         let claim = Claim { process, spec: spec.clone(), since: world.now() };
         world.rules.claims.insert(spec.name.clone(), claim);
     }

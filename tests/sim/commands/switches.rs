@@ -4,7 +4,7 @@
 /// through a jump host, what is in a queue arrives up to two minutes later.
 pub const CONNECTIONS_END: bool = true;
 /// Persons whose inventories name other managers.
-pub const OTHER_MANAGERS: bool = false;
+pub const OTHER_MANAGERS: bool = true;
 /// A manager shows a place far ahead, which no client wrote.
 pub const FAR_PLACES: bool = true;
 /// Inventories in which a host is missing.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use miette::Diagnostic as _;
 use stackctl::ledger::lease::Holder;
 use stackctl::ledger::release::History;
 use stackctl::ledger::{Ledger, LedgerError, Limits};
@@ -17,9 +18,9 @@ use stackctl::orchestrator::pin::ResolveImage;
 use stackctl::orchestrator::{PlanOptions, Planned};
 use tokio::time::sleep;
 
-use super::faults::Profile;
+use super::faults::{Profile, Stress};
 use super::rules::Rules;
-use super::{EPOCH_MS, scaled, spec};
+use super::{EPOCH_MS, Taste, scaled, spec};
 use crate::builder;
 use crate::engine::new_key::NewKey;
 use crate::engine::{Clock, Me};
@@ -52,9 +53,9 @@ pub enum Command {
 }
 
 impl Command {
-    pub fn draw(luck: &mut Luck, has_deaf: bool) -> Self {
+    pub fn draw(luck: &mut Luck, taste: Taste) -> Self {
         match luck.between(0, 9) {
-            0..=4 => Self::Deploy(spec(luck, has_deaf)),
+            0..=4 => Self::Deploy(spec(luck, taste)),
             5 | 6 => Self::Scale(u32::try_from(luck.between(1, 4)).expect("small")),
             7 | 8 => Self::Rollback,
             _ => Self::Remove,
@@ -92,8 +93,35 @@ pub struct Person {
     hosts: BTreeSet<NodeName>,
     managers: Arc<Vec<String>>,
     is_gone: fn(&Holder) -> bool,
-    /// Whether the stack has a program that ignores its signal.
-    pub has_deaf: bool,
+    pub taste: Taste,
+}
+
+/// Why a command did not do what it was given for.
+#[derive(Debug)]
+pub struct Why {
+    text: String,
+    code: Option<String>,
+    has_remedy: bool,
+}
+
+impl Why {
+    fn of(error: &Error) -> Self {
+        let text = error.to_string();
+        let Error::Ledger(error) = error else { return Self::from(&*text) };
+        let code = error.code().map(|code| code.to_string());
+        Self { text, code, has_remedy: error.help().is_some() }
+    }
+
+    /// Whether it was refused by this name, with words on what to do.
+    pub fn is_refused_as(&self, code: &str) -> bool {
+        self.has_remedy && self.code.as_deref() == Some(code)
+    }
+}
+
+impl From<&str> for Why {
+    fn from(text: &str) -> Self {
+        Self { text: text.to_owned(), code: None, has_remedy: false }
+    }
 }
 
 /// Ends a run early.
@@ -118,11 +146,12 @@ struct How {
 }
 
 impl How {
-    fn draw(luck: &mut Luck, lost: BTreeSet<NodeName>) -> Self {
+    fn draw(luck: &mut Luck, taste: Taste, lost: BTreeSet<NodeName>) -> Self {
+        let hurried = if taste.stress == Stress::SlowStops { 4_000 } else { 600_000 };
         Self {
             lost,
             patience_ms: *luck.pick(&[0, 30_000, 200_000]),
-            timeout_ms: *luck.pick(&[4_000, 60_000, 600_000, 600_000]),
+            timeout_ms: *luck.pick(&[4_000, 60_000, 600_000, hurried]),
             interrupted_after: luck.once_in(8).then(|| luck.between(10, 5_000)),
         }
     }
@@ -135,7 +164,7 @@ impl Person {
             hosts: profile.hosts.iter().cloned().collect(),
             managers: Arc::new(profile.managers.clone()),
             is_gone: |holder| is_gone_from("ann", holder),
-            has_deaf: profile.deaf,
+            taste: Taste::of(profile),
         }
     }
 
@@ -145,19 +174,26 @@ impl Person {
             hosts: profile.bobs_hosts.iter().cloned().collect(),
             managers: Arc::new(profile.bobs_managers.clone()),
             is_gone: |holder| is_gone_from("bob", holder),
-            has_deaf: profile.deaf,
+            taste: Taste::of(profile),
         }
     }
 
-    /// Gives a command; whether it said that all is well.
-    pub async fn gives(&self, net: &Net, command: Command, lost: BTreeSet<NodeName>) -> bool {
+    /// With the larger of the two sets of managers: an inventory that has all of them.
+    pub fn with_all_managers(self, profile: &Profile) -> Self {
+        let managers = [&profile.bobs_managers, &profile.managers].into_iter().max_by_key(|all| all.len());
+        Self { managers: Arc::new(managers.expect("two").clone()), ..self }
+    }
+
+    /// Gives a command; why it did not say that all is well.
+    pub async fn gives(&self, net: &Net, command: Command, lost: BTreeSet<NodeName>) -> Result<(), Why> {
+        net.begins(self.machine);
         let (process, how) = {
             let world = &mut *lock(net);
             let machine = self.machine;
             world.processes.push(Process { machine, is_dead: false, is_over: false, frozen_until: 0 });
             let process = world.processes.len() - 1;
             Rules::begins(world, process);
-            let how = How::draw(&mut world.luck, lost);
+            let how = How::draw(&mut world.luck, self.taste, lost);
             world.say(format_args!("{machine}: {} (p{process}) {how:?}", command.word()));
             (process, how)
         };
@@ -176,15 +212,15 @@ impl Person {
         world.processes[process].is_over = true;
         Rules::ends(world, process);
         match done {
-            None => false,
+            None => Err(Why::from("it was killed")),
             Some(Ok(spec)) => {
                 world.say(format_args!("p{process}: done"));
                 Rules::acknowledges(world, process, &spec);
-                true
+                Ok(())
             }
             Some(Err(why)) => {
-                world.say(format_args!("p{process}: {why}"));
-                false
+                world.say(format_args!("p{process}: {}", why.text));
+                Err(why)
             }
         }
     }
@@ -197,7 +233,7 @@ async fn given(
     process: usize,
     command: Command,
     how: How,
-) -> Result<StackSpec, String> {
+) -> Result<StackSpec, Why> {
     let fleet = Fleet::new(net.clone(), process, person.hosts.clone());
     let registers = RegisterWriter { net: net.clone(), process, names: Arc::clone(&person.managers) };
     let reading = Ledger::new(registers.clone(), Limits::default());
@@ -212,7 +248,7 @@ async fn given(
     };
     let clock = Clock::start(Some(&now.to_string())).expect("a time");
     let driver = Hosts::new(&fleet, clock, &reading, writing, me);
-    let job = planned(&driver, &command, &how).await.map_err(|error| error.to_string())?;
+    let job = planned(&driver, &command, &how).await.map_err(|error| Why::of(&error))?;
     let wanted = job.plan.spec().clone();
     let terms = Terms { patience_ms: how.patience_ms, timeout_ms: how.timeout_ms, ..Terms::default() };
     let rollout_how = Rollout { terms, dry_run: false };
@@ -220,9 +256,9 @@ async fn given(
     let first = async || Ok(());
     let done = rollout(&driver, vec![job], &rollout_how, &mut ApproveAll::new(), first, &stop, &()).await;
     net.thawed(process).await;
-    let done = done.map_err(|error: Error| error.to_string())?.pop().ok_or("nothing was done")?;
+    let done = done.map_err(|error: Error| Why::of(&error))?.pop().ok_or("nothing was done")?;
     if !done.is_well() {
-        return Err("it did not go well".to_owned());
+        return Err(Why::from("it did not go well"));
     }
     Ok(match done {
         Done::Ran(ran) => ran.report.plan.spec().clone(),

@@ -90,6 +90,8 @@ pub struct World {
     /// When a process ended its connection to a host, with all that was in its queue.
     pub ended: BTreeMap<(usize, NodeName), i64>,
     pub traps: Vec<Trap>,
+    /// Nothing goes wrong any more.
+    pub is_calm: bool,
     pub rules: Rules,
     pub failed: Option<String>,
     pub trace: Vec<String>,
@@ -309,6 +311,7 @@ impl Net {
             match what {
                 Sprung::Kill => world.kill(machine),
                 Sprung::Freeze(ms) => world.freeze(machine, ms),
+                Sprung::Records(change) => change.happens(world),
                 Sprung::Cut(cut, ms, hosts) if hosts.contains(&action.node) => {
                     let (net, node) = (self.clone(), action.node.clone());
                     tokio::spawn(async move { net.cut_for(machine, &node, cut, ms).await });
@@ -326,6 +329,18 @@ impl Net {
             world.ended.extend(nodes.iter().map(|node| ((process, node.clone()), now)));
         }
         is_direct
+    }
+
+    /// A process begins on a machine: as the program's own runtime folder, it ends the connections of those that were
+    /// killed there, where they can be ended.
+    pub fn begins(&self, machine: &'static str) {
+        let nodes: Vec<NodeName> = lock(self).dockerd.keys().cloned().collect();
+        let is_dead = |(_, one): &(usize, &Process)| one.machine == machine && one.is_dead;
+        let dead: Vec<usize> =
+            lock(self).processes.iter().enumerate().filter(is_dead).map(|(at, _)| at).collect();
+        for process in dead {
+            self.ends(process, &nodes);
+        }
     }
 
     /// A way is cut for a while.
