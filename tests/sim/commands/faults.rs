@@ -114,16 +114,18 @@ impl Profile {
         drawn.draw_cuts(luck);
         drawn.draw_managers(luck);
         drawn.stressed(luck);
+        // Records that are lost say nothing of a host that a person does not name: no command could know of it.
+        let names_managers =
+            |managers: &[String]| managers.iter().all(|manager| drawn.bobs_hosts.contains(&name(manager)));
+        if drawn.forgets || !names_managers(&drawn.bobs_managers) {
+            drawn.bobs_hosts = drawn.hosts.clone();
+        }
         drawn
     }
 
     fn draw_cuts(&mut self, luck: &mut Luck) {
         let has_cuts = !luck.once_in(3);
         self.forgets = !has_cuts && luck.once_in(2);
-        // Behind a jump host a lock that runs out does not cover what its holder has sent.
-        let runs_out = self.is_direct || !has_cuts;
-        self.kills &= runs_out;
-        self.freezes &= runs_out;
         let is_cut = |node: &&NodeName| self.is_direct || !self.managers.contains(&node.to_string());
         if has_cuts {
             self.cuts = self.hosts.iter().filter(is_cut).cloned().collect();
