@@ -58,6 +58,7 @@ impl From<EditError> for Failure {
             EditError::BadChange { why, .. } => {
                 let what_to_do = match why {
                     Misfit::PublishedTwice { .. } => "; remove one with --publish-rm",
+                    Misfit::TooManyTasks { .. } => "; ask for fewer",
                     Misfit::NetworkMode { .. }
                     | Misfit::NotOnNetwork(_)
                     | Misfit::OnNetwork(_)

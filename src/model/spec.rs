@@ -102,7 +102,21 @@ pub enum ServiceMode {
     GlobalJob,
 }
 
+/// The limit of tasks of one stack. Far above what anyone runs; what it holds off is a number that was mistyped, which
+/// would take all memory of the machine that plans it.
+pub const TASKS_MAX: u64 = 1_000_000;
+
 impl ServiceMode {
+    /// How many tasks it asks for on a cluster of so many nodes.
+    #[must_use]
+    pub fn tasks(self, nodes: usize) -> u64 {
+        match self {
+            Self::Replicated { replicas } => replicas.into(),
+            Self::ReplicatedJob { total, .. } => total.into(),
+            Self::Global | Self::GlobalJob => nodes as u64,
+        }
+    }
+
     /// Whether tasks are meant to end.
     #[must_use]
     pub fn is_job(self) -> bool {
@@ -387,8 +401,9 @@ impl Healthcheck {
     pub fn startup_ms(&self) -> i64 {
         const DEFAULT_MS: i64 = 30_000;
         let ms = |set: Option<GoDuration>, unset: i64| set.map_or(unset, GoDuration::as_millis);
-        let each = ms(self.interval, DEFAULT_MS) + ms(self.timeout, DEFAULT_MS);
-        ms(self.start_period, 0) + each * (i64::from(self.retries.unwrap_or(3)) + 1)
+        let each = ms(self.interval, DEFAULT_MS).saturating_add(ms(self.timeout, DEFAULT_MS));
+        let probes = i64::from(self.retries.unwrap_or(3)) + 1;
+        ms(self.start_period, 0).saturating_add(each.saturating_mul(probes))
     }
 
     /// Whether it says that there is no check, whatever the image says.

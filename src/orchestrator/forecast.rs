@@ -88,7 +88,11 @@ impl Plan {
         let touched: std::collections::BTreeSet<_> =
             forecast.actions().filter_map(|action| action.what.service()).collect();
         let refused = |name: &crate::model::ServiceName| {
-            problems.iter().any(|p| matches!(p, Problem::Unplaced(u) if u.service == *name))
+            problems.iter().any(|problem| match problem {
+                Problem::Unplaced(unplaced) => unplaced.service == *name,
+                Problem::TooManyTasks { .. } => true,
+                _ => false,
+            })
         };
         for service in diff.services.iter_mut().filter(|service| service.kind == diff::DiffKind::Added) {
             if !touched.contains(&service.name) && !refused(&service.name) {

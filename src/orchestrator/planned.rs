@@ -220,7 +220,26 @@ fn fold_templates(observed: &mut Arc<Observed>, wanted: &StackSpec) {
 mod tests {
     use super::*;
     use crate::model::testing::*;
-    use crate::model::{Health, MarkKey, Marks, Slot, SpecHash, TaskStatus, Timestamp};
+    use crate::model::{Health, MarkKey, Marks, ServiceMode, Slot, SpecHash, TaskStatus, Timestamp};
+    use crate::orchestrator::Problem;
+
+    /// Of a file, a release, a saved plan or a snapshot: as many as these would take all memory.
+    #[test]
+    fn a_mistyped_number_of_tasks_is_a_problem_before_anything_is_made_for_them() {
+        let job = ServiceMode::ReplicatedJob { total: u32::MAX, max_concurrent: u32::MAX };
+        for (services, tasks) in [
+            (vec![replicated("db", 1), replicated("web", 2_000_000_000)], 2_000_000_001),
+            (vec![service("web", job), replicated("x", u32::MAX)], 2 * u64::from(u32::MAX)),
+            (vec![replicated("web", 999_999), global("agent")], 1_000_001),
+        ] {
+            let planned = Planned::make(nodes(2), stack(services), PlanOptions::default());
+            let [Problem::TooManyTasks { tasks: found, .. }] = planned.plan().problems.as_slice() else {
+                panic!("{:?}", planned.plan().problems);
+            };
+            assert_eq!(*found, tasks);
+            assert!(planned.plan().forecast.waves.is_empty());
+        }
+    }
 
     /// After a key was lost: one task says nothing of its values and was read from its container, the other was made
     /// under the new key.

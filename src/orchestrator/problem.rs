@@ -66,6 +66,20 @@ pub enum Problem {
         help("change `deploy.placement`, the ports or the reservations of `{}`, or add nodes; -v shows it node by node", .0.service)
     )]
     Unplaced(Unplaced),
+    /// More tasks than any stack may have. None of them is placed.
+    #[error(
+        "the stack would have {tasks} tasks, most of them of service `{service}`, and a stack has at most {max}"
+    )]
+    #[diagnostic(
+        code(stackctl::placement::too_many_tasks),
+        help("lower `replicas` of `{service}`, in the stackfile or with `stackctl scale`")
+    )]
+    TooManyTasks {
+        /// The service with the most.
+        service: ServiceName,
+        tasks: u64,
+        max: u64,
+    },
     /// A constraint that cannot be read.
     #[error("service `{service}`: {why}")]
     #[diagnostic(code(stackctl::placement::bad_constraint))]
@@ -161,6 +175,7 @@ impl Problem {
         match self {
             Self::Unplaced(unplaced) => Some(&unplaced.service),
             Self::BadConstraint { service, .. }
+            | Self::TooManyTasks { service, .. }
             | Self::BadFileOwner { service, .. }
             | Self::NoContent { service, .. } => Some(service),
             Self::Secrets { services, .. } | Self::AffinityCycle { services } => services.first(),
@@ -189,6 +204,7 @@ impl Problem {
             }
             Self::Unplaced(_)
             | Self::BadConstraint { .. }
+            | Self::TooManyTasks { .. }
             | Self::OtherMachine { .. }
             | Self::TwoNames { .. }
             | Self::NotUnderstood { .. }

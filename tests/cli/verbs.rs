@@ -93,6 +93,7 @@ fn what_cannot_be_is_refused_with_a_reason() {
     let shown: Vec<String> = [
         "scale --yes shop_agent=2",
         "scale --yes shop_none=2",
+        "scale --yes shop_web=2000000000",
         "scale shop=2",
         "service update --yes --network-add back shop_web",
         "service update --yes --config-add page shop_web",

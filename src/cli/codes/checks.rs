@@ -103,6 +103,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["compose"],
+        "too_many_tasks",
+        "more tasks than a stack may have",
+        "A stack has at most 1000000 tasks in all. A plan of more would take all memory of the machine that makes it.",
+        "Lower `replicas`.",
+        concat!("deploy:\n", "  replicas: 3"),
+    ),
+    row(
+        &["compose"],
         "too_few_nodes",
         "more tasks than the only node can hold",
         "A constraint leaves one node, and the tasks cannot share it: they are more than `max_replicas_per_node`, or each needs the same port of the node.",

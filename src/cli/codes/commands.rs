@@ -21,6 +21,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["placement"],
+        "too_many_tasks",
+        "a deployed stack with too many tasks",
+        "A stack has at most 1000000 tasks in all; a task of a global service counts once for each node. A plan of more would take all memory, so nothing is planned. The number is that of a release, a saved plan or a snapshot.",
+        "Lower `replicas` of the service that the message names, and deploy again or scale it.",
+        "stackctl scale shop_web=3",
+    ),
+    row(
+        &["placement"],
         "affinity_cycle",
         "circular affinity between services",
         "stackctl checks an affinity to a service after it has placed that service. Here each service would have to be placed first. Services that only avoid each other are no circle.",

@@ -4,7 +4,7 @@
 pub(super) fn of(room: &str, name: &str) -> &'static str {
     match (room, name) {
         ("compose", "bad_constraint" | "impossible_constraint" | "contradicting_constraints") => "placement",
-        ("compose", "no_such_company" | "too_few_nodes") => "placement",
+        ("compose", "no_such_company" | "too_few_nodes" | "too_many_tasks") => "placement",
         ("compose", "start_first_with_host_port" | "start_first_with_address" | "idle_setting") => "updates",
         ("compose", "never_healthy" | "never_completed" | "update_of_a_job" | "rollback_of_a_rollback") => {
             "updates"

@@ -1,8 +1,9 @@
 //! Amounts that contradict each other, or that the engine refuses.
 
-use super::Scene;
+use super::{Scene, is_global, replicas};
 use crate::compose::stackfile::Service;
 use crate::model::GoDuration;
+use crate::model::spec::TASKS_MAX;
 use crate::yaml::{Diagnostic, Span};
 
 pub(super) fn check(scene: &Scene<'_>, service: &Service) {
@@ -43,6 +44,20 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
         }
     }
     health(scene, service);
+}
+
+/// More tasks than any stack may have, at the service that has most.
+pub(super) fn tasks(scene: &Scene<'_>) {
+    let numbered = || scene.file.services.values().filter(|service| !is_global(service));
+    let all = numbered().fold(0_u64, |sum, service| sum.saturating_add(replicas(service).into()));
+    let largest = numbered().filter_map(|service| service.deploy.replicas).max_by_key(|count| count.value);
+    let Some(count) = largest.filter(|_| all > TASKS_MAX) else { return };
+    scene.sink.push(
+        scene
+            .hopeless("too_many_tasks", format!("the stack would have {all} tasks"))
+            .at(count.span, "most of them are asked for here")
+            .help(format!("a stack has at most {TASKS_MAX} tasks in all: lower `replicas`")),
+    );
 }
 
 /// The engine's own least duration (moby, `daemon/container.go`): a millisecond; 0 is its default.

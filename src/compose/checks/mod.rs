@@ -59,6 +59,7 @@ pub fn run(file: &Stackfile, root: &Node, reading: Reading, sink: &Sink<'_>) {
             passwords::check(&scene, service);
         }
     }
+    limits::tasks(&scene);
     ports::check(&scene);
     addresses::check(&scene);
 }

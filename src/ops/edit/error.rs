@@ -1,6 +1,7 @@
 //! Why a service cannot be edited as asked. Nothing was changed then.
 
 use crate::ledger::NoCurrent;
+use crate::model::spec::TASKS_MAX;
 use crate::model::{ServiceName, StackName};
 
 /// An edit that a stack, or a service of it, has no room for.
@@ -70,6 +71,12 @@ pub enum Misfit {
     PublishedTwice {
         /// One of them.
         port: String,
+    },
+    /// More tasks than any stack may have.
+    #[error("the stack would have {tasks} tasks, and a stack has at most {TASKS_MAX}")]
+    TooManyTasks {
+        /// Of all its services.
+        tasks: u64,
     },
     /// A network mode leaves no room for networks.
     #[error("its network_mode is `{mode}`, and leaves no room for networks")]

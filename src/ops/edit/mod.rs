@@ -17,7 +17,7 @@ pub use error::{EditError, Misfit};
 pub use service::apply;
 pub use standing::{Left, Standing, running, standing};
 
-use self::service::{force, service_of, set_replicas};
+use self::service::{bounded, force, service_of, set_replicas};
 use super::cluster::{Cluster, drifted};
 use super::order::{Job, Order};
 use super::release::{Draft, Edit};
@@ -114,6 +114,9 @@ pub fn current(stack: &StackName, history: &History) -> Result<Current, EditErro
 fn scaled(mut spec: StackSpec, wanted: &BTreeMap<ServiceName, u32>) -> Result<StackSpec, EditError> {
     for (name, &count) in wanted {
         set_replicas(service_of(&mut spec, name)?, count)?;
+    }
+    if let Some(largest) = wanted.iter().max_by_key(|(_, count)| **count) {
+        bounded(&spec, largest.0)?;
     }
     Ok(spec)
 }
@@ -244,6 +247,19 @@ mod tests {
         assert_eq!(changed.services["web"].mode, ServiceMode::Replicated { replicas: 5 });
         for refused in ["agent", "none"] {
             assert!(scaled(spec.clone(), &one(refused)).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn no_stack_is_scaled_beyond_what_can_be_planned() {
+        let spec = stack(vec![replicated("web", 2), replicated("db", 600_000)]);
+        let to = |count: u32| scaled(spec.clone(), &BTreeMap::from([(ServiceName::unchecked("web"), count)]));
+        assert!(to(400_000).is_ok());
+        for count in [400_001, u32::MAX] {
+            assert!(matches!(to(count), Err(EditError::BadChange { .. })), "{count}");
+            let change = ServiceChange { replicas: Some(count), ..ServiceChange::default() };
+            let refused = apply(&mut spec.clone(), &ServiceName::unchecked("web"), &change);
+            assert!(matches!(refused, Err(EditError::BadChange { .. })), "{count}");
         }
     }
 

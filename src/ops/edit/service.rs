@@ -12,7 +12,7 @@ use super::change::{
 use super::error::{EditError, Misfit};
 use crate::model::image::Resolved;
 use crate::model::spec::{
-    Attachment, FileMount, Healthcheck, Mount, Port, ServiceMode, TaskSpec, UpdateConfig,
+    Attachment, FileMount, Healthcheck, Mount, Port, ServiceMode, TASKS_MAX, TaskSpec, UpdateConfig,
 };
 use crate::model::{ServiceName, ServiceSpec, StackSpec};
 
@@ -49,7 +49,15 @@ pub fn apply(stack: &mut StackSpec, name: &ServiceName, change: &ServiceChange) 
         force(&mut service);
     }
     stack.services.insert(name.clone(), service);
-    Ok(())
+    if change.replicas.is_some() { bounded(stack, name) } else { Ok(()) }
+}
+
+/// Refuses more tasks than any stack may have. How many nodes there are is not known here: the plan counts them.
+pub(super) fn bounded(stack: &StackSpec, service: &ServiceName) -> Result<(), EditError> {
+    let each = stack.services.values().map(|service| service.mode.tasks(0));
+    let tasks = each.fold(0_u64, u64::saturating_add);
+    let refused = || EditError::BadChange { service: service.clone(), why: Misfit::TooManyTasks { tasks } };
+    if tasks > TASKS_MAX { Err(refused()) } else { Ok(()) }
 }
 
 /// A service of a stack, by its short name.

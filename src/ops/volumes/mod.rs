@@ -11,8 +11,10 @@ use futures_util::StreamExt as _;
 
 use super::cluster::Cluster;
 use crate::ledger::{LedgerError, volumes};
-use crate::model::volume::{AnonymousVolume, AnonymousVolumes, ObservedVolume, is_made_up, newest};
-use crate::model::{NodeFacts, NodeName, Observed, ServiceName, StackName};
+use crate::model::volume::{AnonymousVolume, AnonymousVolumes, ObservedVolume, add_seen, is_made_up, newest};
+use crate::model::{NodeFacts, NodeName, Observed, ServiceName, StackName, TaskId, TaskStatus};
+use crate::ops::RunReport;
+use crate::orchestrator::{End, Ending, Planned};
 
 /// Stacks whose records are read at a time.
 const READS_MAX: usize = 16;
@@ -75,6 +77,17 @@ pub async fn remembered(cluster: &Cluster) -> Result<Remembered, LedgerError> {
     Ok(all?.into_iter().filter(|(_, volumes)| !volumes.is_empty()).collect())
 }
 
+/// Tasks that were up, or had ended well, when a run that went well looked at the hosts once more.
+pub(super) fn served(report: &RunReport<Planned>) -> BTreeSet<&TaskId> {
+    let (End::Verdict(verdict), Some(proof)) = (&report.end, &report.proof) else { return BTreeSet::new() };
+    if verdict.ending != Ending::Converged {
+        return BTreeSet::new();
+    }
+    let does_well = |status: TaskStatus| status.is_up() || status == TaskStatus::Exited { exit_code: 0 };
+    let tasks = proof.observed().tasks().filter(|task| task.stack == *proof.stack());
+    tasks.filter(|task| does_well(task.status)).map(|task| &task.id).collect()
+}
+
 /// The volumes that an engine made for tasks of one stack and still has, remembered or seen.
 fn made_for(
     facts: &NodeFacts,
@@ -88,7 +101,7 @@ fn made_for(
     let mut all: BTreeMap<String, AnonymousVolume> =
         remembered.map(|(name, made)| (name.clone(), made.clone())).collect();
     let seen = facts.anonymous_volumes().filter(|(_, of, _)| *of == stack);
-    all.extend(seen.map(|(name, _, made)| (name.to_owned(), made.clone())));
+    add_seen(&mut all, seen.map(|(name, _, made)| (name.to_owned(), made.clone())));
     all
 }
 

@@ -28,7 +28,7 @@ use crate::model::action::{FilePlan, InPlaceUpdate, ServicePlan, TaskHandle, Tas
 use crate::model::ids::{NodeName, ServiceName, TaskId};
 use crate::model::node::Member;
 use crate::model::reason::Reason;
-use crate::model::spec::{DependencyCondition, StackSpec, UpdateConfig};
+use crate::model::spec::{DependencyCondition, StackSpec, TASKS_MAX, UpdateConfig};
 use crate::model::task::Task;
 use crate::model::{GoDuration, Marks, Observed, TaskStatus};
 
@@ -211,8 +211,15 @@ fn assign_to(observed: &Observed, lost: &Lost, spec: &StackSpec, options: PlanOp
     }
     plan.look_around();
     plan.break_circles();
-    let mut services = plan.removed_services();
-    services.extend(plan.wanted_services());
+    let mut services = Vec::new();
+    // Before anything is made for any of them: memory for so many tasks there may not be.
+    match too_many_tasks(spec, observed.nodes.len()) {
+        Some(problem) => plan.problems.push(problem),
+        None => {
+            services.extend(plan.removed_services());
+            services.extend(plan.wanted_services());
+        }
+    }
     plan.hand_over_room(&mut services);
     let prepare = plan.prepare(&services);
     let unused_networks = plan.unused_networks(&services);
@@ -227,6 +234,15 @@ fn assign_to(observed: &Observed, lost: &Lost, spec: &StackSpec, options: PlanOp
         notes: plan.notes,
         problems: plan.problems,
     }
+}
+
+/// The number of tasks, if it is more than any stack may have.
+fn too_many_tasks(spec: &StackSpec, nodes: usize) -> Option<Problem> {
+    let all = || spec.services.values().map(|service| (service.mode.tasks(nodes), &service.name));
+    let tasks = all().fold(0_u64, |sum, (tasks, _)| sum.saturating_add(tasks));
+    let (_, service) = all().max()?;
+    let problem = || Problem::TooManyTasks { service: service.clone(), tasks, max: TASKS_MAX };
+    (tasks > TASKS_MAX).then(problem)
 }
 
 /// Whether any service has an affinity.

@@ -232,6 +232,17 @@ impl Converger {
                     self.timers.insert((now.plus_ms(RESTART_PATIENCE_MS), timer));
                 }
             }
+            // A task that was changed back as it ran keeps the answer that it had: the next probe is the first that
+            // says anything of how it is now.
+            (Stage::Back(Back::AwaitingOld), Judgement::Failed(why))
+                if run.work.update.is_some() && status.is_some_and(TaskStatus::is_unhealthy) =>
+            {
+                let is_news = run.failing.replace(why).is_none();
+                if is_news {
+                    let until = now.plus_ms(self.services[run.service].probing_ms);
+                    self.timers.insert((until, Timer::Patience { slot, leg: Leg::Back }));
+                }
+            }
             (Stage::Back(Back::AwaitingOld | Back::HoldingOld), Judgement::Failed(why))
             | (Stage::Back(Back::HoldingOld), Judgement::Failing(why)) => {
                 self.fail_back(now, slot, ended(&why), step);

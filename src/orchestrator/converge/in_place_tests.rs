@@ -2,7 +2,7 @@
 
 use super::{Converger, Ending, SETTLE_MS};
 use crate::model::action::{Action, Failure, FailureKind, Outcome, What};
-use crate::model::spec::{FailureAction, RestartCondition, ServiceSpec};
+use crate::model::spec::{FailureAction, Healthcheck, RestartCondition, ServiceSpec};
 use crate::model::testing::*;
 use crate::model::{GoDuration, Observed, StackName, TaskSpec, TaskStatus, Timestamp};
 use crate::orchestrator::assign::SlotKind;
@@ -161,6 +161,53 @@ fn a_task_that_dies_of_it_gets_back_what_it_had_and_is_started() {
     converger.step(Timestamp(900), Event::ActionDone { id: again.id, outcome: Outcome::Started(RUNNING) });
     let step = converger.step(Timestamp(900 + 5_000), Event::Tick);
     assert_eq!(step.verdict.unwrap().ending, Ending::RolledBack);
+}
+
+/// A run that takes memory from tasks with a health check, up to where the first is unhealthy, has got back what it had
+/// and is asked to run.
+fn unhealthy_and_changed_back() -> Converger {
+    let checked = |memory: i64| {
+        with_task(limited(memory), |task| {
+            let every = Some(GoDuration::from_secs(2));
+            let check =
+                Healthcheck { interval: every, timeout: every, retries: Some(4), ..Default::default() };
+            task.healthcheck = Some(check);
+        })
+    };
+    let mut after = checked(20);
+    after.update_config.failure_action = FailureAction::Rollback;
+    let mut converger = Converger::new(planned(&running(&checked(64), 2), after));
+    let step = converger.step(Timestamp(0), Event::Tick);
+    converger.step(Timestamp(0), Event::ActionDone { id: step.actions[0].id, outcome: Outcome::Done });
+    seen(&mut converger, 100, HEALTHY);
+    let step = seen(&mut converger, 4_000, UNHEALTHY);
+    assert_eq!(updates(&step), [("n000001", 64)]);
+    let done = Event::ActionDone { id: step.actions[0].id, outcome: Outcome::Done };
+    let again = &converger.step(Timestamp(4_000), done).actions[0];
+    let ran_on = Outcome::Started(UNHEALTHY);
+    let step = converger.step(Timestamp(4_000), Event::ActionDone { id: again.id, outcome: ran_on });
+    assert!(step.verdict.is_none(), "what it answered before says nothing of how it is now: {step:?}");
+    converger
+}
+
+const HEALTHY: TaskStatus = TaskStatus::Running { health: crate::model::Health::Healthy };
+const UNHEALTHY: TaskStatus = TaskStatus::Running { health: crate::model::Health::Unhealthy };
+
+#[test]
+fn a_task_that_was_changed_back_is_judged_by_its_next_probe() {
+    let mut converger = unhealthy_and_changed_back();
+    assert!(seen(&mut converger, 5_000, UNHEALTHY).verdict.is_none());
+    let verdict = seen(&mut converger, 6_000, HEALTHY).verdict.unwrap();
+    assert_eq!(verdict.ending, Ending::RolledBack);
+}
+
+#[test]
+fn a_task_that_was_changed_back_and_stays_unhealthy_is_not_awaited_for_ever() {
+    let mut converger = unhealthy_and_changed_back();
+    assert!(seen(&mut converger, 20_000, UNHEALTHY).verdict.is_none());
+    // Five probes, each of four seconds at most.
+    let step = converger.step(Timestamp(4_000 + 20_000), Event::Tick);
+    assert_eq!(step.verdict.unwrap().ending, Ending::RollbackPaused);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::verdict::TaskFailure;
 use super::{Converger, PROGRESS_MS, Step, Timer};
 use crate::model::Timestamp;
 use crate::model::ids::ServiceName;
-use crate::model::spec::{DependencyCondition, FailureAction, RestartPolicy, UpdateConfig};
+use crate::model::spec::{DependencyCondition, FailureAction, Healthcheck, RestartPolicy, UpdateConfig};
 
 /// A service on its way.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub(super) struct ServiceRun {
     pub(super) rollback: UpdateConfig,
     /// Tasks are replaced, not only made or removed: then a failure is the update's.
     pub(super) is_update: bool,
+    /// How long its health check may take to decide, in milliseconds, as far as the stack says.
+    pub(super) probing_ms: i64,
     /// How long a task may take to come up, in milliseconds.
     pub(super) progress_ms: i64,
     pub(super) is_job: bool,
@@ -94,6 +96,7 @@ impl ServiceRun {
             update: work.update,
             rollback: work.rollback,
             is_update: false,
+            probing_ms: work.startup_ms.unwrap_or_else(|| Healthcheck::default().startup_ms()),
             progress_ms: work.startup_ms.map_or(PROGRESS_MS, |ms| ms.max(PROGRESS_MS)),
             slots: first..first + work.slots.len(),
             keeps_open: 0,

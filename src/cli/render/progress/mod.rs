@@ -7,7 +7,7 @@
 mod json;
 mod rows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::age::elapsed;
 use super::plan::moves::{MoveKind, Moves};
@@ -47,6 +47,8 @@ pub struct Board {
     /// Actions that belong to no task: networks, volumes, images.
     chores: Chores,
     open: BTreeMap<ActionId, Open>,
+    /// Tasks that got back, as they ran, what they had.
+    changed_back: BTreeSet<TaskId>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -125,6 +127,7 @@ impl Board {
             services,
             chores: Chores { total, ..Chores::default() },
             open: BTreeMap::new(),
+            changed_back: BTreeSet::new(),
         }
     }
 
@@ -251,11 +254,19 @@ impl Board {
                 if let Outcome::Started(status) = outcome {
                     self.settle(now, &task, phase(Some(*status)));
                 }
-                line(format!("{} on {node}", paint(CHANGE, "started again")))
+                // Only one that had ended was started: whether it had is not known here.
+                let is_changed = self.changed_back.contains(&task.id);
+                let words = if is_changed { "runs as before" } else { "started again" };
+                line(format!("{} on {node}", paint(CHANGE, words)))
             }
             What::UpdateTask { .. } => {
                 self.settle(now, &task, phase(Some(TaskStatus::Running { health: Health::None })));
-                line(format!("{} in place on {node}", paint(CHANGE, "changed")))
+                let is_back = action.why == Reason::RolledBack;
+                if is_back {
+                    self.changed_back.insert(task.id.clone());
+                }
+                let word = if is_back { "changed back" } else { "changed" };
+                line(format!("{} in place on {node}", paint(CHANGE, word)))
             }
             What::StopTask { .. } => {
                 let is_removal = self.stand(&task).is_some_and(|(_, stand)| stand.is_removal);

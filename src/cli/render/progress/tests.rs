@@ -6,8 +6,10 @@ use anstream::adapter::strip_str;
 
 use super::*;
 use crate::model::action::FailureKind;
-use crate::model::action::{ServicePlan, TaskPlan};
+use crate::model::action::{InPlaceUpdate, ServicePlan, TaskPlan};
+use crate::model::in_place::Tuning;
 use crate::model::reason::Reason;
+use crate::model::spec::Limits;
 use crate::model::{ClusterName, SpecHash, StackName, TaskId, TaskSpec};
 
 fn task(name: &str, node: &str) -> Arc<TaskPlan> {
@@ -239,6 +241,24 @@ fn a_failed_task_is_told_before_the_rollback_it_causes() {
     assert_eq!(board.take(Timestamp(80), Happened::Seen(&start.node, &task, gone)), None);
     let fell = plain(board.take(Timestamp(90), Happened::Seen(&start.node, &old, gone)));
     assert!(fell.ends_with("ended with status 1 on h1"), "{fell}");
+}
+
+#[test]
+fn a_task_that_is_changed_back_as_it_runs_is_not_said_to_be_started() {
+    let (actions, mut board) = run();
+    let (start, task) = (&actions[2], actions[2].what.task().unwrap());
+    let tuning = |memory: i64| {
+        let limits = Limits { memory: Some(memory), ..Limits::default() };
+        Tuning { limits, ..Tuning::default() }
+    };
+    let update = Arc::new(InPlaceUpdate { from: tuning(1 << 20), to: tuning(2 << 20), is_job: false });
+    let back = |what: What| Action { what, why: Reason::RolledBack, ..start.clone() };
+    let update = back(What::UpdateTask { task: task.clone(), update });
+    let again = back(What::StartAgain { task });
+    let said = plain(board.take(Timestamp(10), Happened::Ended(&update, &Outcome::Done)));
+    assert!(said.ends_with("changed back in place on h1"), "{said}");
+    let said = plain(board.take(Timestamp(20), Happened::Ended(&again, &Outcome::Started(UP))));
+    assert!(said.ends_with("runs as before on h1"), "{said}");
 }
 
 #[test]
