@@ -24,7 +24,7 @@ pub(super) use crate::ops::release::{Commit, Draft};
 pub(super) use approve::NotConfirmed;
 use approve::Terminal;
 pub(super) use ending::{exit, volumes_kept};
-pub(super) use interrupt::Interrupt;
+pub(super) use interrupt::{Interrupt, hangup};
 use screen::Screen;
 
 /// A plan that is to be carried out.

@@ -144,6 +144,27 @@ fn a_stack_is_not_called_unchanged_while_a_holder_has_not_given_its_lock_back() 
     assert!(!said[..waits].contains("No changes"), "{said}");
 }
 
+/// The shell and the kernel may both say that the terminal is gone.
+#[test]
+fn a_closed_terminal_ends_a_deploy_in_order() {
+    let cluster = deployed("10s");
+    let (mut child, mut output) = stopping(&cluster);
+    cluster.signal(&child, "HUP");
+    let mut said = String::new();
+    let mut byte = [0];
+    while !said.contains("Stopping:") {
+        assert_eq!(output.read(&mut byte).expect("its words"), 1, "{said}");
+        said.push(char::from(byte[0]));
+    }
+    cluster.signal(&child, "HUP");
+    output.read_to_string(&mut said).expect("its words");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130), "{said}");
+    let history = cluster.expect(0, "history --format {{.Release}}:{{.Outcome}} shop").stdout;
+    assert!(history.starts_with("2:interrupted\n"), "{history}");
+    let next = cluster.expect(0, "deploy --yes shop");
+    assert!(!next.stderr.contains("waiting"), "{}", next.show());
+}
+
 #[test]
 fn usual_work_costs_no_write_more() {
     let write_once = |grace: &str| {
