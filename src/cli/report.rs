@@ -31,7 +31,7 @@ pub enum Exit {
     Paused,
     /// The command line is wrong.
     Usage,
-    /// Ctrl-C.
+    /// Ctrl-C, or another request to end.
     Interrupted,
     /// The status of a command in a container.
     Command(u8),
@@ -83,7 +83,7 @@ impl Exit {
             Self::Unreachable => "a host that is needed does not answer",
             Self::Paused => "an update failed and is paused",
             Self::Usage => "wrong usage",
-            Self::Interrupted => "interrupted",
+            Self::Interrupted => "interrupted: Ctrl-C, SIGTERM or SIGHUP",
             Self::Command(_) => "exec: the command's own",
         }
     }

@@ -24,7 +24,7 @@ pub(super) use crate::ops::release::{Commit, Draft};
 pub(super) use approve::NotConfirmed;
 use approve::Terminal;
 pub(super) use ending::{exit, volumes_kept};
-pub(super) use interrupt::Interrupt;
+pub(super) use interrupt::{Interrupt, hangup};
 use screen::Screen;
 
 /// A plan that is to be carried out.
@@ -152,7 +152,9 @@ impl From<ops::Error> for Failure {
     fn from(error: ops::Error) -> Self {
         match error {
             ops::Error::Ledger(error) => error.into(),
-            ops::Error::Held { stack, holder, age_ms } => ending::held(stack, *holder, age_ms),
+            ops::Error::Held { stack, holder, age_ms, lasts_ms, has_ended } => {
+                ending::held(stack, *holder, age_ms, lasts_ms, has_ended)
+            }
             ops::Error::LockLost { stack } => ending::lost(stack),
             ops::Error::Refused { stack, problems } => refused(stack, problems),
             ops::Error::Stale { why } => {

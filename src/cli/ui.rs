@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::output::{Kind, Output};
 use super::render::{style, text};
 use super::report::{Exit, Look};
+use super::rollout::hangup;
 
 /// The width if neither the terminal nor `COLUMNS` has one.
 const WIDTH_DEFAULT: usize = 100;
@@ -268,11 +269,19 @@ fn drain_unless_interrupted(all: [Output; 2]) {
             drained = drained => drained.is_err(),
             _ = tokio::signal::ctrl_c() => true,
             _ = term.recv() => true,
+            () = hung_up() => true,
         }
     });
     if is_interrupted {
         #[allow(clippy::exit, reason = "the user does not want to wait for the reader")]
         std::process::exit(Exit::Interrupted.code().into());
+    }
+}
+
+async fn hung_up() {
+    match hangup() {
+        Some(mut hangup) => drop(hangup.recv().await),
+        None => std::future::pending().await,
     }
 }
 

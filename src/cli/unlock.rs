@@ -49,7 +49,7 @@ pub(super) fn run(args: &Unlock, context: &Context) -> Result<Exit, Failure> {
             ..Said::default()
         };
         let held = recorded(&context.ui, cluster, &ledger, said, async {
-            unlock(&ledger, &stack, &args.id, &cluster.me.who).await?.ok_or_else(unknown)
+            unlock(&ledger, &stack, &args.id, &cluster.me.who, cluster.me.is_gone).await?.ok_or_else(unknown)
         })
         .await?;
         context.ui.say(&format!(

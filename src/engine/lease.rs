@@ -1,6 +1,7 @@
 //! Holding a lease: taking it, sending heartbeats in the background, stopping when they do not get through,
 //! giving it back. What a lease is, and why it is safe, is in [`ledger::lease`](crate::ledger::lease).
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -235,8 +236,7 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
         {
             let clocks = ledger.clocks().await?;
             let age_ms = held.age_ms(&log, &clocks);
-            let is_measured = ledger.registers().measures_age();
-            let proved_ms = if is_measured { age_ms } else { held.proved_age_ms(&log, &clocks) };
+            let proved_ms = proved_age_ms(ledger, &held, &log, &clocks);
             let left_ms = held.left_ms(proved_ms, clock.now().since_ms(first));
             // One clock says that the holder is dead. That is no proof, and reason enough to watch for a while, even for
             // a command without patience.
@@ -276,6 +276,17 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
             return Ok(keep(Arc::clone(ledger), clock, wanted, validity, epoch, found, log));
         }
     }
+}
+
+/// How long ago the last heartbeat was, as far as that is proved.
+fn proved_age_ms<R: crate::ledger::ReadRegisters>(
+    ledger: &Ledger<R>,
+    held: &Held,
+    log: &Log,
+    clocks: &BTreeMap<usize, Timestamp>,
+) -> Option<i64> {
+    let is_measured = ledger.registers().measures_age();
+    if is_measured { held.age_ms(log, clocks) } else { held.proved_age_ms(log, clocks) }
 }
 
 /// The last holder, if it did not give the lease back, and what may be under way for the client that takes it now. Each stop
@@ -404,18 +415,24 @@ impl<R: WriteRegisters + Send + Sync + 'static> Lease<R> {
     }
 }
 
-/// Ends a lease on behalf of a user who knows that its holder has stopped.
+/// Ends a lease on behalf of a user who knows that its holder has stopped. `is_gone` says whether a holder's process is known
+/// from here to have ended. Any other one may go on until its TTL is over: it may have been stopped for a moment, or cut off,
+/// and then learns of this no earlier.
 pub async fn unlock<R: WriteRegisters>(
     ledger: &Ledger<R>,
     stack: &StackName,
     id: &str,
     by: &str,
+    is_gone: impl Fn(&Holder) -> bool,
 ) -> Result<Option<Held>, LedgerError> {
     let stream = stream(stack);
     let log = settled(ledger, &stream).await?;
     let Some(held) = holder_in(&log, &stream)?.filter(|held| held.holder.id == id) else { return Ok(None) };
-    // What it has sent may be on its way, whether its process is gone or not.
-    let left = held.left.clone().of_dead(held.drain_ms);
+    let left_ms = held.left_ms(proved_age_ms(ledger, &held, &log, &ledger.clocks().await?), 0).max(0);
+    // What it has sent may be on its way even then.
+    let has_ended = held.is_last || is_gone(&held.holder);
+    let in_flight_ms = if has_ended { held.drain_ms.min(left_ms) } else { left_ms };
+    let left = held.left.clone().of_dead(in_flight_ms);
     end(ledger, &stream, log.next(), id, Some(by), left.clone()).await?;
     Ok(Some(Held { left, ..held }))
 }

@@ -71,9 +71,12 @@ impl Stops {
         list.unlisted_ms = 0;
     }
 
-    /// A holder that the ledger may have forgotten was waited for, or there can be none.
+    /// A holder that the ledger may have forgotten was waited for, or there can be none. Written down at once, so that the
+    /// next one does not wait for it if this process is killed. Nothing waits for that note.
     pub fn none_is_forgotten(&self) {
-        self.list().found_nothing = false;
+        if std::mem::take(&mut self.list().found_nothing) {
+            self.0.is_pressing.notify_one();
+        }
     }
 
     /// What is under way, and the version of the list.

@@ -152,8 +152,8 @@ pub struct Left {
     /// may arrive until [`UNLISTED_MS`] before that; zero where there was none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unlisted_ms: i64,
-    /// The ledger knew of no lease when this one was taken, and may have forgotten a holder. Counts where the lease was given
-    /// back: a holder that died has begun something only after it had waited.
+    /// The ledger knew of no lease when this one was taken, and may have forgotten a holder, which no client has waited for
+    /// yet. That a client has, is written down at once.
     #[serde(default, skip_serializing_if = "is_false")]
     pub found_nothing: bool,
 }
@@ -169,7 +169,7 @@ impl Left {
     #[must_use]
     pub fn of_dead(self, in_flight_ms: i64) -> Self {
         let unlisted_ms = in_flight_ms.max(0).saturating_add(UNLISTED_MS);
-        Self { unlisted_ms: self.unlisted_ms.max(unlisted_ms), found_nothing: false, ..self }
+        Self { unlisted_ms: self.unlisted_ms.max(unlisted_ms), ..self }
     }
 }
 
@@ -363,11 +363,12 @@ pub struct State {
 }
 
 impl State {
-    /// Whether a holder has anything under way, or left it so, that is not known to be over.
+    /// Whether anything may be under way that no client has waited for: a holder has not given the lease back, or what it or
+    /// one before it left is not known to be over.
     #[must_use]
     pub fn is_under_way(&self) -> bool {
-        let left = self.held.as_ref().map_or(&self.left, |held| &held.left);
-        left.unlisted_ms > 0 || self.stops().next().is_some()
+        let Left { stops, unlisted_ms, found_nothing } = &self.left;
+        self.held.is_some() || !stops.is_empty() || *unlisted_ms > 0 || *found_nothing
     }
 
     /// Stops that its holder has under way, or its last one had.
@@ -538,7 +539,15 @@ mod tests {
         let released = Some(Note::Release { id: "a".into(), by: None, left });
         let is_under_way = |notes| state(&log(1, notes)).unwrap().is_under_way();
         assert!(is_under_way(vec![acquire("a"), released]), "no stack is called unchanged then");
-        assert!(!is_under_way(vec![acquire("a"), release("a")]));
+        assert!(!is_under_way(vec![acquire("a"), release("a")]) && !is_under_way(Vec::new()));
+        assert!(is_under_way(vec![acquire("a")]), "a holder that was killed has the lease like a live one");
+        let forgotten = Left { found_nothing: true, ..Left::default() };
+        assert!(is_under_way(vec![Some(Note::Release {
+            id: "a".into(),
+            by: None,
+            left: forgotten.clone()
+        })]));
+        assert!(forgotten.of_dead(0).found_nothing, "it may have died before it had waited");
         let of = |grace_ms| {
             BegunStop::new(NodeName::unchecked("h1"), TaskId::unchecked("x"), "web.1".into(), grace_ms)
         };

@@ -22,6 +22,10 @@ pub enum Error {
         holder: Box<Holder>,
         /// Time since its last heartbeat in milliseconds, by the managers' own clocks, where that is known.
         age_ms: Option<i64>,
+        /// How long after its last heartbeat the lock expires.
+        lasts_ms: i64,
+        /// The holder has ended, and something that it had sent may still arrive.
+        has_ended: bool,
     },
     /// The lock was lost before anything was written or changed: another process may hold it by now.
     #[error("the lock of stack `{stack}` was lost before anything was changed")]

@@ -90,7 +90,7 @@ struct Preparation {
 #[derive(Debug)]
 pub struct HostsRecord {
     remembered: Remembered,
-    has_begun_stops: bool,
+    is_under_way: bool,
 }
 
 impl Remembers for HostsRecord {
@@ -98,8 +98,8 @@ impl Remembers for HostsRecord {
         &self.remembered.history
     }
 
-    fn has_begun_stops(&self) -> bool {
-        self.has_begun_stops
+    fn is_under_way(&self) -> bool {
+        self.is_under_way
     }
 }
 
@@ -188,11 +188,11 @@ impl<'a> Hosts<'a> {
         let looked = looked.and_then(|looked| tended.map(|_| looked));
         let (done, remembered) = tokio::join!(meanwhile, remembered_to_write(&self.writing, stack));
         let record = looked.and_then(|(log, state)| {
-            let has_begun_stops = state.is_under_way();
+            let is_under_way = state.is_under_way();
             // A holder that is killed writes nothing any more: the number that is free now stays free, and yet
             // it may have changed something after the look that follows. No lock has the number 0.
-            let free = if state.held.is_some() || has_begun_stops { 0 } else { log.next() };
-            remembered.map(|remembered| (HostsRecord { remembered, has_begun_stops }, free))
+            let free = if is_under_way { 0 } else { log.next() };
+            remembered.map(|remembered| (HostsRecord { remembered, is_under_way }, free))
         });
         (done, record)
     }
@@ -485,7 +485,9 @@ impl Driver for Hosts<'_> {
         taken.map_err(|why| match why {
             NotTaken::Ledger(error) => Error::Ledger(error),
             NotTaken::Held(Busy { held, age_ms }) => {
-                Error::Held { stack: stack.clone(), holder: Box::new(held.holder), age_ms }
+                let (lasts_ms, has_ended) = (held.left_ms(None, 0), held.is_last);
+                let holder = Box::new(held.holder);
+                Error::Held { stack: stack.clone(), holder, age_ms, lasts_ms, has_ended }
             }
         })
     }
@@ -497,8 +499,8 @@ impl Driver for Hosts<'_> {
         Ok(lock.release().await?)
     }
 
-    async fn outlast_stops(&self, stack: &StackName, lock: &Held, progress: &impl Progress<Planned>) {
-        self.wait_for_stops(stack, lock, progress).await;
+    async fn outlast_stops(&self, stack: &StackName, lock: &Held, progress: &impl Progress<Planned>) -> bool {
+        self.wait_for_stops(stack, lock, progress).await || lock.found().dead.is_some()
     }
 
     async fn outlast_forgotten(
@@ -513,7 +515,7 @@ impl Driver for Hosts<'_> {
     async fn read(&self, stack: &StackName) -> Result<HostsRecord, Error> {
         let remembered = remembered_to_write(&self.writing, stack).await?;
         // They were waited for when the lock was taken.
-        Ok(HostsRecord { remembered, has_begun_stops: false })
+        Ok(HostsRecord { remembered, is_under_way: false })
     }
 
     async fn plan(&self, spec: StackSpec, options: PlanOptions, resolve: ResolveImage) -> Planned {

@@ -115,7 +115,7 @@ fn unlock_says_what_is_under_way_and_the_next_one_waits_for_it() {
     let held = cluster.expect(5, "deploy --yes shop");
     let id = held.stderr.split("unlock ").nth(1).and_then(|rest| rest.split('`').next()).expect("an id");
     let run = cluster.expect(0, &format!("unlock {id}"));
-    let wanted = "It still had under way, and the next command on shop waits for it:\n  stop of web.1 on h1, for up to 70 s\n";
+    let wanted = "It still had under way, and the next command on shop waits for it:\n  stop of web.1 on h1, for up to 8";
     assert!(run.stderr.contains(wanted), "{}", run.show());
     child.kill().expect("it runs");
     child.wait().expect("it is gone");
@@ -131,6 +131,38 @@ fn a_stack_is_not_called_unchanged_while_a_stop_of_it_is_under_way() {
     // It has the same release as before, as far as this goes: nothing of it is removed yet.
     let said = goes_back(&cluster, "40s", "deploy --yes shop");
     assert!(said.contains("began to stop web.1"), "{said}");
+}
+
+/// The stop is in no note, and the lock looks like that of a live holder.
+#[test]
+fn a_stack_is_not_called_unchanged_while_a_holder_has_not_given_its_lock_back() {
+    let cluster = deployed("10s");
+    cluster.kill_when("rm --yes shop", watched(&cluster.engines[0]));
+    stackfile(&cluster, "10s", "1.25");
+    let said = goes_back(&cluster, "10s", "deploy --yes shop");
+    let waits = said.find("began to stop web.1").expect("it waits");
+    assert!(!said[..waits].contains("No changes"), "{said}");
+}
+
+/// The shell and the kernel may both say that the terminal is gone.
+#[test]
+fn a_closed_terminal_ends_a_deploy_in_order() {
+    let cluster = deployed("10s");
+    let (mut child, mut output) = stopping(&cluster);
+    cluster.signal(&child, "HUP");
+    let mut said = String::new();
+    let mut byte = [0];
+    while !said.contains("Stopping:") {
+        assert_eq!(output.read(&mut byte).expect("its words"), 1, "{said}");
+        said.push(char::from(byte[0]));
+    }
+    cluster.signal(&child, "HUP");
+    output.read_to_string(&mut said).expect("its words");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130), "{said}");
+    let history = cluster.expect(0, "history --format {{.Release}}:{{.Outcome}} shop").stdout;
+    assert!(history.starts_with("2:interrupted\n"), "{history}");
+    let next = cluster.expect(0, "deploy --yes shop");
+    assert!(!next.stderr.contains("waiting"), "{}", next.show());
 }
 
 #[test]

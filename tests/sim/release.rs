@@ -265,6 +265,8 @@ impl Driver for Process {
                             stack: stack.clone(),
                             holder: Box::new(holder),
                             age_ms: None,
+                            lasts_ms: 35_000,
+                            has_ended: false,
                         });
                     }
                     drop(world);

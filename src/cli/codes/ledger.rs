@@ -191,8 +191,8 @@ pub(super) static CODES: &[Code] = &[
         &["lease"],
         "held",
         "a stack that another process has locked",
-        "Only one process at a time can deploy a stack. The lock holder sends heartbeats; without them the lock expires after 35 seconds, or at once if the holder ran on this machine.",
-        "Wait with `--lock-timeout`, or release the lock if its holder is certainly gone.",
+        "Only one process at a time can deploy a stack. The lock holder sends heartbeats; without them the lock expires after 35 seconds (125 if its requests may still arrive, or went through a jump host), or at once if the holder ran on this machine.",
+        "Wait with `--lock-timeout`. Release the lock of a process that hangs and that you cannot end.",
         "stackctl deploy --lock-timeout 5m -c docker-compose.yml shop",
     ),
     row(

@@ -32,20 +32,14 @@ const NAMES_MAX: usize = 8;
 /// Another process holds the lock.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("stack `{stack}` is locked by {who} (process {pid}, `{verb}`); last heartbeat {age}")]
-#[diagnostic(
-    code(stackctl::lease::held),
-    help(
-        "wait for it with `--lock-timeout 5m`; if that process is gone, its lock expires within a minute, or at \
-         once with `stackctl unlock {id}`"
-    )
-)]
+#[diagnostic(code(stackctl::lease::held), help("{help}"))]
 struct Held {
     stack: StackName,
     who: String,
     pid: u32,
     verb: String,
     age: String,
-    id: String,
+    help: String,
 }
 
 /// The lease was lost.
@@ -63,11 +57,29 @@ struct Lost {
 }
 
 /// A lock that another process holds.
-pub(super) fn held(stack: StackName, holder: Holder, age_ms: Option<i64>) -> Failure {
+pub(super) fn held(
+    stack: StackName,
+    holder: Holder,
+    age_ms: Option<i64>,
+    lasts_ms: i64,
+    has_ended: bool,
+) -> Failure {
     let age = age_ms
         .map_or("at an unknown time".to_owned(), |ms| format!("{} ago", human_duration(ms).to_lowercase()));
     let Holder { id, who, pid, verb, .. } = holder;
-    Failure::new(Blame::Locked, Held { stack, who, pid, verb, age, id })
+    let lasts = format!("{} s after its last heartbeat", lasts_ms.saturating_add(999) / 1_000);
+    let help = if has_ended {
+        format!(
+            "that process has ended, and what it sent may still arrive: wait with `--lock-timeout 5m`; the lock expires {lasts}"
+        )
+    } else {
+        format!(
+            "wait for it with `--lock-timeout 5m`; if that process is gone, its lock expires {lasts}. If it hangs and you \
+             cannot end it, `stackctl unlock {id}` ends its lock; the next command waits for what it may have sent all \
+             the same"
+        )
+    };
+    Failure::new(Blame::Locked, Held { stack, who, pid, verb, age, help })
 }
 
 /// A lock that was lost before anything was changed.

@@ -275,7 +275,9 @@ impl Progress<Planned> for Screen<'_> {
                 self.ui.warn(&format!("the outcome of release {release} was not recorded: {why}"));
             }
             Event::LockNotReturned { why } => {
-                self.ui.detail(&format!("The lease was not returned, and expires within a minute: {why}"));
+                self.ui.detail(&format!(
+                    "The lease was not returned. It expires 35 s after its last heartbeat, or 125 s behind a jump host: {why}"
+                ));
             }
         }
     }

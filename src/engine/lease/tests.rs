@@ -48,8 +48,8 @@ async fn one_at_a_time() {
     second.release().await.unwrap();
     assert!(matches!(take_it(&ledger, "d", 0, false).await, Err(NotTaken::Held(_))));
     let stack = StackName::unchecked("shop");
-    assert_eq!(unlock(&ledger, &stack, "b", "op").await.unwrap(), None);
-    assert_eq!(unlock(&ledger, &stack, "c", "op").await.unwrap().unwrap().holder.id, "c");
+    assert_eq!(unlock(&ledger, &stack, "b", "op", |_| false).await.unwrap(), None);
+    assert_eq!(unlock(&ledger, &stack, "c", "op", |_| false).await.unwrap().unwrap().holder.id, "c");
     take_it(&ledger, "d", 0, false).await.unwrap().release().await.unwrap();
     drop(third);
 }
@@ -77,7 +77,7 @@ async fn what_may_still_arrive_keeps_the_lease_whoever_is_gone() {
     let Err(NotTaken::Held(busy)) = take_it(&ledger, "b", 0, true).await else { panic!() };
     assert!(busy.held.is_last && busy.held.left_ms(None, 0) > 100_000, "{busy:?}");
     let stack = StackName::unchecked("shop");
-    unlock(&ledger, &stack, "a", "op").await.unwrap().unwrap();
+    unlock(&ledger, &stack, "a", "op", |_| false).await.unwrap().unwrap();
     let next = take_it(&ledger, "b", 0, false).await.unwrap();
     assert_eq!(next.left().in_flight_ms(), ORPHAN_MS, "it has the lock, and waits");
 }
@@ -121,11 +121,12 @@ async fn a_long_stop_is_in_the_ledger_before_it_is_sent_and_is_handed_on_until_i
     assert_eq!((inherited(&fourth), fourth.found().dead.is_some()), (vec!["long".to_owned()], false));
     // Ended by a person.
     let stack = StackName::unchecked("shop");
-    assert_eq!(unlock(&ledger, &stack, "d", "op").await.unwrap().unwrap().left.stops.len(), 1);
+    assert_eq!(unlock(&ledger, &stack, "d", "op", |_| false).await.unwrap().unwrap().left.stops.len(), 1);
     let fifth = take_it(&ledger, "e", 0, false).await.unwrap();
     assert_eq!(
         (inherited(&fifth), fifth.left().in_flight_ms()),
-        (vec!["long".to_owned()], Terms::STACK.drain_ms)
+        (vec!["long".to_owned()], Terms::STACK.ttl_ms + Terms::STACK.drain_ms),
+        "its process may go on until its TTL is over"
     );
     fifth.validity().stops().unwrap().outlasted(Vec::new());
     fifth.release().await.unwrap();
@@ -247,12 +248,50 @@ async fn that_nothing_was_known_is_known_until_a_holder_has_waited_for_a_forgott
 }
 
 #[tokio::test]
+async fn that_nothing_was_known_outlives_a_holder_that_dies_before_it_has_waited() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = ledger(dir.path());
+    kill(take_it(&ledger, "a", 0, false).await.unwrap());
+    let second = take_it(&ledger, "b", 0, true).await.unwrap();
+    assert!(second.found().is_nothing, "the first one was interrupted while it waited");
+    second.validity().stops().unwrap().none_is_forgotten();
+    let is_written = async || {
+        let (_, state) = look(&ledger, &StackName::unchecked("shop")).await.unwrap();
+        state.held.is_some_and(|held| !held.left.found_nothing)
+    };
+    while !is_written().await {
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert!(second.validity().is_valid());
+    kill(second);
+    assert!(!take_it(&ledger, "c", 0, true).await.unwrap().found().is_nothing);
+}
+
+#[tokio::test]
+async fn who_is_unlocked_and_may_live_is_waited_for_until_its_ttl_and_its_requests_are_over() {
+    let in_flight_ms = async |is_gone: bool| {
+        let dir = tempfile::tempdir().unwrap();
+        let (ledger, stack) = (ledger(dir.path()), StackName::unchecked("shop"));
+        let _dead = kill(take_it(&ledger, "a", 0, false).await.unwrap());
+        unlock(&ledger, &stack, "a", "op", |_| is_gone).await.unwrap().unwrap();
+        take_it(&ledger, "b", 0, false).await.unwrap().left().in_flight_ms()
+    };
+    let Terms { ttl_ms, drain_ms, .. } = Terms::STACK;
+    assert_eq!(in_flight_ms(true).await, drain_ms);
+    assert_eq!(
+        in_flight_ms(false).await,
+        ttl_ms + drain_ms,
+        "a process that is stopped goes on where it was"
+    );
+}
+
+#[tokio::test]
 async fn a_holder_notices_that_its_lease_was_taken_over() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = ledger(dir.path());
     let first = take_it(&ledger, "a", 0, false).await.unwrap();
     let stack = StackName::unchecked("shop");
-    unlock(&ledger, &stack, "a", "op").await.unwrap().unwrap();
+    unlock(&ledger, &stack, "a", "op", |_| false).await.unwrap().unwrap();
     sleep(Duration::from_millis(5_500)).await;
     assert!(!first.validity().is_valid());
 }

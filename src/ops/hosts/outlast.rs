@@ -156,16 +156,18 @@ impl Hosts<'_> {
     /// Waits until every stop that the last holder left under way is seen to be over, or its time is, by our own clock.
     ///
     /// Such a task could be replaced at once instead; but a new task of its slot often needs the old one's volume or
-    /// port, so that the plan would wait for the same stop. Waiting first leaves a plan that is made of what is so.
+    /// port, so that the plan would wait for the same stop. Waiting first leaves a plan that is made of what is so. Whether
+    /// there was anything to wait for.
     pub(super) async fn wait_for_stops(
         &self,
         stack: &StackName,
         lock: &Held,
         progress: &impl Progress<Planned>,
-    ) {
-        let Some(stops) = lock.validity().stops() else { return };
+    ) -> bool {
+        let Some(stops) = lock.validity().stops() else { return false };
         let mut all = self.left_to_us(stack, lock, stops.under_way().1);
         let begun = self.clock.now();
+        let is_any = !all.stops.is_empty() || !all.is_over(0);
         let mut is_said = false;
         while lock.validity().is_valid() && (!all.stops.is_empty() || !all.is_over(0)) {
             let seen = self.observer.look(self.clock.now(), stack).await;
@@ -184,6 +186,7 @@ impl Hosts<'_> {
         if lock.validity().is_valid() {
             stops.outlasted(all.silent(self.clock.now()));
         }
+        is_any
     }
 
     /// What the holders before us had under way. The requests of one that did not give the lock back may still arrive, and
@@ -231,7 +234,7 @@ impl Hosts<'_> {
         let is_back = lock.validity().stops().is_some_and(|stops| has_come_back(plan, &stops.under_way().1));
         if is_back {
             // It was silent when it was waited for.
-            self.wait_for_stops(plan.stack(), lock, progress).await;
+            let _stops = self.wait_for_stops(plan.stack(), lock, progress).await;
         }
         let Some(since) = self.run().found_nothing.take() else { return is_back };
         let facts = plan.observed().reachable().map(|(_, facts)| facts);

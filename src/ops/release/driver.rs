@@ -94,9 +94,9 @@ impl<R: WriteRegisters + Send + Sync + 'static> Lock for Lease<R> {
 pub trait Remembers {
     /// Its releases.
     fn history(&self) -> &History;
-    /// Whether the last holder of the lock had stops under way when this was read. A plan made then may keep tasks that
-    /// are about to end.
-    fn has_begun_stops(&self) -> bool {
+    /// Whether a holder of the lock had not given it back when this was read, or had left anything under way. A plan made
+    /// then may keep tasks that are about to end, and is not to be called unchanged.
+    fn is_under_way(&self) -> bool {
         false
     }
 }
@@ -163,13 +163,15 @@ pub trait Driver {
     /// Gives the lock back.
     async fn unlock(&self, lock: Self::Lock) -> Result<(), Error>;
     /// Waits for stops that the last holder of the lock left under way. The engine shows their tasks as running: a plan
-    /// made before would keep them.
+    /// made before would keep them. Whether it has waited, or the last holder did not give the lock back: such a plan is of
+    /// before then.
     async fn outlast_stops(
         &self,
         _stack: &StackName,
         _lock: &Self::Lock,
         _progress: &impl Progress<Self::Plan>,
-    ) {
+    ) -> bool {
+        false
     }
     /// Waits for a holder of the lock that the ledger may have forgotten, and for what it began, if there is no trace of any
     /// and the stack runs. Whether it has waited: the plan is of before then.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::driver::{Driver, Plannable as _, Stop};
-use super::transaction::refuse_problems;
+use super::transaction::{is_premature, refuse_problems};
 use super::{Approve, Done, Error, Intent, Proposal, Terms, transaction};
 use crate::ledger::LedgerError;
 use crate::ops::{Event, Progress};
@@ -67,7 +67,7 @@ where
     I: Intent,
     A: Approve<D::Plan, Error = I::Error>,
 {
-    show(driver, &jobs, progress)?;
+    show(driver, &jobs, how.dry_run, progress)?;
     let mut all = Vec::new();
     if how.dry_run {
         return Ok(all);
@@ -104,16 +104,22 @@ where
     Ok(all)
 }
 
-/// A plan with problems is no plan: nothing is shown of the others then, and nothing is done.
+/// A plan with problems is no plan: nothing is shown of the others then, and nothing is done. That there is nothing to do is
+/// said under the lock, where another process may be about to change that.
 fn show<D: Driver, I>(
     driver: &D,
     jobs: &[Job<D::Plan, D::Record, I>],
+    is_dry_run: bool,
     progress: &impl Progress<D::Plan>,
 ) -> Result<(), Error> {
     for Job { plan, .. } in jobs {
         refuse_problems(driver, plan, progress)?;
     }
-    for Job { plan, .. } in jobs {
+    for Job { plan, order } in jobs {
+        let is_premature = |order: &Order<_, _>| is_premature(&**plan, &order.record);
+        if !is_dry_run && matches!(order, Some(Ok(order)) if is_premature(order)) {
+            continue;
+        }
         progress.event(driver.now(), Event::Plan(Arc::clone(plan)));
     }
     Ok(())

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::driver::{Driver, Lock as _, Plannable as _, Prepared, Remembers as _, Stop};
+use super::driver::{Driver, Lock as _, Plannable, Prepared, Remembers, Stop};
 use super::{Approve, Done, Entry, Error, Intent, Proposal, Ran, Terms, Wanted, outcome};
 use crate::ledger::release::{History, Outcome};
 use crate::model::StackName;
@@ -48,11 +48,17 @@ where
     steps.locked(stack, proposal, lock).await
 }
 
+/// Whether a plan is not shown before the lock is taken: it says that nothing is to be done, and something may be under way
+/// that changes this.
+pub(super) fn is_premature<P: Plannable>(plan: &P, record: &impl Remembers) -> bool {
+    plan.actions() == 0 && record.is_under_way()
+}
+
 /// Whether nothing has to be done and nothing is new.
 fn is_idle<D: Driver>(proposal: &Proposed<D>) -> bool {
     let Proposal { plan, record, entry, .. } = proposal;
     plan.actions() == 0
-        && !record.has_begun_stops()
+        && !record.is_under_way()
         && match entry {
             Entry::Heal { is_unfinished, .. } => !is_unfinished,
             Entry::Release(draft) => draft.source.is_none() && is_known(record.history(), plan.spec()),
@@ -114,11 +120,11 @@ where
         proposal: Option<Proposed<D>>,
         lock: D::Lock,
     ) -> Result<Done<D::Plan>, I::Error> {
-        self.driver.outlast_stops(stack, &lock, self.progress).await;
+        let is_before = self.driver.outlast_stops(stack, &lock, self.progress).await;
         let checked = match proposal {
             Some(proposal) => {
                 let has_waited = self.driver.outlast_forgotten(&proposal.plan, &lock, self.progress).await;
-                if lock.epoch() == proposal.free && !has_waited {
+                if lock.epoch() == proposal.free && !is_before && !has_waited {
                     Ok(Checked::Go(proposal))
                 } else {
                     self.check_again(proposal).await
@@ -166,23 +172,30 @@ where
         Ok(Checked::Go(proposal))
     }
 
-    /// Another process worked on the stack between the plan and the lock: whether the plan still holds.
+    /// Another process worked on the stack between the plan and the lock, or may have: whether the plan still holds.
     async fn check_again(&mut self, mut proposal: Proposed<D>) -> Result<Checked<Proposed<D>>, I::Error> {
         let stack = proposal.plan.stack().clone();
+        let is_shown = !is_premature(&*proposal.plan, &proposal.record);
         proposal.record = self.driver.read(&stack).await?;
         let spec = self.intent.again(proposal.record.history())?;
         let again = Arc::new(self.driver.plan_again(&proposal.plan, spec).await);
         refuse_problems(self.driver, &again, self.progress)?;
         let is_same = again.does_the_same(&proposal.plan);
         proposal.plan = again;
-        if is_same {
-            return Ok(Checked::Go(proposal));
-        }
         if is_idle::<D>(&proposal) {
-            self.say(Event::AlreadyApplied { stack });
+            if !is_shown {
+                self.say(Event::Plan(Arc::clone(&proposal.plan)));
+            } else if !is_same {
+                self.say(Event::AlreadyApplied { stack });
+            }
             return Ok(Checked::Idle(proposal));
         }
-        self.plan_changed(&proposal.plan).await?;
+        match (is_same, is_shown) {
+            (true, true) => {}
+            (_, false) if !self.terms.is_exact => self.show_and_approve(&proposal.plan).await?,
+            (true, false) => self.say(Event::Plan(Arc::clone(&proposal.plan))),
+            (false, _) => self.plan_changed(&proposal.plan).await?,
+        }
         Ok(Checked::Go(proposal))
     }
 

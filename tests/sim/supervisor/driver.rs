@@ -178,7 +178,14 @@ impl Driver for Port {
                 Taken::Lost => {}
                 Taken::Failed(error) => return Err(Error::Ledger(error)),
                 Taken::Busy(holder) if self.now().since_ms(begun) >= patience_ms => {
-                    return Err(Error::Held { stack: stack.clone(), holder, age_ms: None });
+                    let stack = stack.clone();
+                    return Err(Error::Held {
+                        stack,
+                        holder,
+                        age_ms: None,
+                        lasts_ms: 35_000,
+                        has_ended: false,
+                    });
                 }
                 Taken::Busy(holder) => {
                     waiting(&holder);
