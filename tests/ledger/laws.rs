@@ -178,8 +178,8 @@ async fn one_has_the_lease_at_a_time<B: Backend>((backend, cluster): On<B>) {
     first.release().await.unwrap();
     assert!(!validity.is_valid());
     let second = take_it(&ledger, "b", Terms::STACK, 0).await.unwrap();
-    assert_eq!(unlock(&ledger, &shop(), "a", "op").await.unwrap(), None);
-    assert_eq!(unlock(&ledger, &shop(), "b", "op").await.unwrap().unwrap().holder.id, "b");
+    assert_eq!(unlock(&ledger, &shop(), "a", "op", |_| false).await.unwrap(), None);
+    assert_eq!(unlock(&ledger, &shop(), "b", "op", |_| false).await.unwrap().unwrap().holder.id, "b");
     let third = take_it(&ledger, "c", Terms::STACK, 0).await.unwrap();
     // What the one that was taken over gives back ends nothing.
     second.release().await.unwrap();
@@ -224,7 +224,7 @@ async fn signs_of_life_keep_the_lease<B: Backend>((backend, cluster): On<B>) {
     assert!(log.entries.len() <= 8, "{:?}", log.entries.keys());
     assert!(lease.validity().is_valid());
     // Ended in its name: it learns of it at its next sign of life.
-    unlock(&ledger, &shop(), "a", "op").await.unwrap().unwrap();
+    unlock(&ledger, &shop(), "a", "op", |_| false).await.unwrap().unwrap();
     sleep(Duration::from_secs(6)).await;
     assert!(!lease.validity().is_valid());
 }

@@ -78,7 +78,8 @@ pub async fn remembered(cluster: &Cluster) -> Result<Remembered, LedgerError> {
 }
 
 /// Tasks that were up, or had ended well, when a run that went well looked at the hosts once more.
-pub(super) fn served(report: &RunReport<Planned>) -> BTreeSet<&TaskId> {
+#[must_use]
+pub fn served(report: &RunReport<Planned>) -> BTreeSet<&TaskId> {
     let (End::Verdict(verdict), Some(proof)) = (&report.end, &report.proof) else { return BTreeSet::new() };
     if verdict.ending != Ending::Converged {
         return BTreeSet::new();
