@@ -160,6 +160,9 @@ _stackctl() {
             stackctl__subcmd__ledger,restore)
                 cmd="stackctl__subcmd__ledger__subcmd__restore"
                 ;;
+            stackctl__subcmd__ledger,sync)
+                cmd="stackctl__subcmd__ledger__subcmd__sync"
+                ;;
             stackctl__subcmd__node,demote)
                 cmd="stackctl__subcmd__node__subcmd__demote"
                 ;;
@@ -1594,7 +1597,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__ledger)
-            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help migrate backup restore"
+            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help migrate backup restore sync"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1751,6 +1754,58 @@ _stackctl() {
             ;;
         stackctl__subcmd__ledger__subcmd__restore)
             opts="-i -q -v -h --force --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --inventory)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -i)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        stackctl__subcmd__ledger__subcmd__sync)
+            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -384,16 +384,17 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand doctor" -l no-color -d
 complete -c stackctl -n "__fish_stackctl_using_subcommand doctor" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand doctor" -s v -l verbose -d 'Print more details'
 complete -c stackctl -n "__fish_stackctl_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -l no-color -d 'No colours (as with NO_COLOR set)'
-complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -s q -l quiet -d 'Print only data, warnings and errors'
-complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -s v -l verbose -d 'Print more details'
-complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -s h -l help -d 'Print help'
-complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -f -a "migrate" -d 'Copy all records to another place, and read them back there'
-complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -f -a "backup" -d 'Write all records into a file'
-complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore" -f -a "restore" -d 'Write the records of a file into the ledger'
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore sync" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore sync" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore sync" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore sync" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore sync" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore sync" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore sync" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore sync" -f -a "migrate" -d 'Copy all records to another place, and read them back there'
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore sync" -f -a "backup" -d 'Write all records into a file'
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore sync" -f -a "restore" -d 'Write the records of a file into the ledger'
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and not __fish_seen_subcommand_from migrate backup restore sync" -f -a "sync" -d 'Bring all records to every manager'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from migrate" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from migrate" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from migrate" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
@@ -416,6 +417,13 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_see
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -s v -l verbose -d 'Print more details'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from sync" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from sync" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from sync" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from sync" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from sync" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from sync" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from sync" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ls" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ls" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand ls" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 
 use super::Context;
 use super::cluster;
+use super::ledger::follow_managers;
 use super::report::{Exit, Failure};
 use super::rollout::{self, Commit, Draft, Record, RolloutOptions};
 use super::rollout_args::StartArgs;
@@ -113,11 +114,14 @@ pub(super) fn run(args: &Deploy, context: &Context) -> Result<Exit, Failure> {
     };
     let loaded = args.stackfiles.load(stack, context)?;
     cluster::with(context, args.start.connect(), async |cluster| {
+        let choices = args.start.choices("deploy");
+        if !choices.dry_run {
+            follow_managers(context, cluster).await;
+        }
         let options = PlanOptions { atomic: args.atomic, ..cluster.plan_options(args.prune) };
         let request = Request { options, resolve: args.resolve_image.into(), ..Request::default() };
         let stack = loaded.spec.name.clone();
         let plan = engine::plan(cluster.cluster_reader(), cluster.clock.now(), loaded.spec, request);
-        let choices = args.start.choices("deploy");
         let draft = if choices.dry_run { None } else { Some(draft(args, &args.stackfiles)?) };
         let job = Record::job(cluster, &stack, draft, plan).await;
         rollout::carry_out(context, cluster, vec![job], choices).await
@@ -147,6 +151,9 @@ fn of_plan(args: &Deploy, path: &Path, context: &Context) -> Result<Exit, Failur
     cluster::with(context, args.start.connect(), async |cluster| {
         let options = PlanOptions { atomic: args.atomic, ..saved_plan::options(&saved, cluster) };
         let choices = RolloutOptions { is_exact: true, ..args.start.choices("deploy") };
+        if !choices.dry_run {
+            follow_managers(context, cluster).await;
+        }
         let key = cluster.marks_key().await.map_err(Failure::refused)?;
         let spec = saved.check(spec, inputs, &key).map_err(Failure::refused)?;
         let plan = async { saved.plan_again(cluster.observe_for(&spec).await, spec, options) };

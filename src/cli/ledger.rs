@@ -26,6 +26,7 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ),
     ("Back up all records to a file", "stackctl ledger backup ledger.jsonl"),
     ("Restore them into an empty ledger", "stackctl ledger restore ledger.jsonl"),
+    ("Bring all records to a new manager", "stackctl ledger sync"),
 ];
 
 /// Arguments of `ledger`.
@@ -50,6 +51,11 @@ pub enum LedgerCommand {
     Backup(Backup),
     /// Write the records of a file into the ledger
     Restore(Restore),
+    /// Bring all records to every manager
+    ///
+    /// Run it after each change of the managers, before the next one. A deploy does the same if it finds that the managers
+    /// have changed. stackctl takes the lease of one stack at a time. All managers must answer.
+    Sync,
 }
 
 /// Arguments of `ledger migrate`.
@@ -95,6 +101,23 @@ struct InUse {
     verb: String,
 }
 
+/// Another process works with some of the records.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("the records of {of} were not copied: {who} (process {pid}, `{verb}`) is at work with them")]
+#[diagnostic(
+    code(stackctl::ledger::not_synced),
+    help(
+        "all others are on the managers of the inventory; wait until that process is done (a loop is started again with this \
+         inventory), and run `stackctl ledger sync`"
+    )
+)]
+struct NotSynced {
+    of: String,
+    who: String,
+    pid: u32,
+    verb: String,
+}
+
 /// The file.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("the backup {} cannot be {what}: {why}", file.display())]
@@ -132,6 +155,9 @@ impl From<NotDone> for Failure {
             NotDone::InUse(Holder { who, pid, verb, .. }) => {
                 Self::new(Blame::Locked, InUse { who, pid, verb })
             }
+            NotDone::Left { of, holder: Holder { who, pid, verb, .. } } => {
+                Self::new(Blame::Locked, NotSynced { of, who, pid, verb })
+            }
             NotDone::OtherCluster { theirs, ours } => Self::refused(OtherCluster { theirs, ours }),
             NotDone::NotCopied(NotCopied::Ledger(error)) => error.into(),
             NotDone::NotCopied(other) => Self::refused(other),
@@ -144,6 +170,7 @@ pub(super) fn run(args: &LedgerArgs, context: &Context) -> Result<Exit, Failure>
         LedgerCommand::Migrate(args) => migrate(args, context),
         LedgerCommand::Backup(args) => backup(args, context),
         LedgerCommand::Restore(args) => restore(args, context),
+        LedgerCommand::Sync => sync(context),
     }
 }
 
@@ -167,6 +194,40 @@ fn migrate(args: &Migrate, context: &Context) -> Result<Exit, Failure> {
         ));
         Ok(Exit::Done)
     })
+}
+
+fn sync(context: &Context) -> Result<Exit, Failure> {
+    cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
+        let stacks = sync_now(context, cluster).await?;
+        context.ui.say(&match stacks {
+            None => "All records are on all managers.".to_owned(),
+            Some(stacks) => {
+                format!("All records are on all managers, those of {} since now.", count(stacks, "stack"))
+            }
+        });
+        Ok(Exit::Done)
+    })
+}
+
+/// Of how many stacks records were copied, if any records were.
+async fn sync_now(context: &Context, cluster: &Cluster) -> Result<Option<usize>, NotDone> {
+    let ledger = cluster.writing();
+    ops::sync(&ledger, &Actor::of(cluster), "ledger sync".to_owned(), warn_unended(&context.ui)).await
+}
+
+/// Brings the records to the managers of now, where others wrote them: before a deploy, which people run between two
+/// changes. The deploy goes on if that fails, and needs nothing but its own stack's records.
+pub(super) async fn follow_managers(context: &Context, cluster: &Cluster) {
+    if !ops::managers_changed(&cluster.ledger).await {
+        return;
+    }
+    match sync_now(context, cluster).await {
+        Ok(_) => context.ui.say("The managers have changed: all records are on those of the inventory now."),
+        Err(error) => context.ui.warn(&format!(
+            "the managers have changed, and not all records are on those of the inventory: {error}; run `stackctl ledger \
+             sync` before you change them again"
+        )),
+    }
 }
 
 fn backup(args: &Backup, context: &Context) -> Result<Exit, Failure> {

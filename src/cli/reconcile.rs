@@ -19,6 +19,7 @@ use super::Context;
 use super::cluster::{self, Cluster, env};
 use super::deploy::stack_name;
 use super::format::Format;
+use super::ledger::follow_managers;
 
 use super::report::{Exit, Failure};
 use super::rollout::Interrupt;
@@ -221,6 +222,9 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
     args.check_times()?;
     let secrets = args.webhook.webhook_secret_file.as_deref().map(webhook::secrets).transpose()?;
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
+        if args.policy == Policy::Heal {
+            follow_managers(context, cluster).await;
+        }
         let followed = args.repositories.follow(cluster)?;
         let ill = BTreeSet::new();
         let mut notifier =

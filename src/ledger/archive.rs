@@ -138,7 +138,7 @@ pub enum NotCopied {
 }
 
 /// Streams that a ledger with these stacks may have.
-fn streams(stacks: &BTreeSet<StackName>) -> Vec<Stream> {
+pub(super) fn streams(stacks: &BTreeSet<StackName>) -> Vec<Stream> {
     let kinds = [Kind::Releases, Kind::Outcomes, Kind::Settings, Kind::Heals, Kind::Volumes, Kind::Lease];
     let of_stacks = stacks.iter().flat_map(|stack| kinds.map(|kind| Stream::new(kind, stack)));
     of_stacks.chain([nodes::stream(), operation::stream(), lease::leader_stream()]).collect()

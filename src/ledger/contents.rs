@@ -350,6 +350,19 @@ async fn get_chunk<R: ReadRegisters>(
     Err(format!("part {chunk} of {} is on no manager ({})", content.chunks(), wrong.join("; ")))
 }
 
+/// Whether each manager that answers has all contents of a stack that releases name, as far as any has them.
+pub async fn are_everywhere<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+) -> Result<bool, LedgerError> {
+    let shelf = shelf(ledger, stack).await?;
+    let Some(named) = named(&ledger.read(&Stream::new(Kind::Releases, stack)).await?) else {
+        return Ok(true);
+    };
+    let mut wanted = shelf.contents().into_iter().filter(|content| named.contains(&content.name));
+    Ok(wanted.all(|content| shelf.holders(&content.name) == shelf.answered()))
+}
+
 /// Gives managers that answered what they lack of the contents that releases name, and removes the others. `may` is asked
 /// before each change: the lock may be lost meanwhile.
 pub async fn tidy<R: WriteRegisters>(

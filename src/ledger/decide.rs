@@ -131,9 +131,7 @@ impl<R: ReadRegisters> Ledger<R> {
     /// Two sets that differ by one have no majorities apart from each other.
     fn check_managers(&self, stream: &Stream, log: &Log) -> Result<(), LedgerError> {
         // Decided or not: with other managers what was decided may look as if it were not.
-        let written = log.registers.iter().filter_map(|((_, place), text)| Some((place, text.as_ref()?)));
-        let Some((_, text)) = written.max_by_key(|(place, _)| **place) else { return Ok(()) };
-        self.check_managers_of(stream, text)
+        log.newest_text().map_or(Ok(()), |text| self.check_managers_of(stream, text))
     }
 
     /// Whether a value was written under managers that differ by one at most.

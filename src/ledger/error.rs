@@ -64,8 +64,8 @@ pub enum LedgerError {
     #[diagnostic(
         code(stackctl::ledger::managers_changed),
         help(
-            "change one manager at a time and run a deploy between two changes, so that each new one is given the \
-             records; put the roles back as they were, and begin with the first change"
+            "put the roles back so that they differ from those by one manager at most, run `stackctl ledger sync`, which \
+             brings all records to all managers, and make the next change then"
         )
     )]
     ManagersChanged { stream: String, then: String, now: String },

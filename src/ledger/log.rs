@@ -72,6 +72,18 @@ impl Log {
         self.registers.keys().map(|(_, place)| place.seq).max().unwrap_or(0)
     }
 
+    /// The newest value that is there, decided or not.
+    pub(super) fn newest_text(&self) -> Option<&str> {
+        let written = self.registers.iter().filter_map(|((_, place), text)| Some((place, text.as_deref()?)));
+        written.max_by_key(|(place, _)| **place).map(|(_, text)| text)
+    }
+
+    /// The managers under which it was written.
+    #[must_use]
+    pub fn newest_managers(&self) -> Option<Vec<String>> {
+        Some(Value::unpack(self.newest_text()?).ok()?.managers)
+    }
+
     /// Whether managers that do not answer may have decided what is not seen to be decided.
     #[must_use]
     pub fn may_go_on(&self) -> bool {

@@ -21,8 +21,8 @@
 //! Those of the inventory, by name; where it has none, every host. A change of the managers is safe if one is
 //! added or removed at a time, and no client uses the old inventory any more: any majorities of two such sets
 //! overlap, so that nothing decided can be missed. Each record names the managers it was written under; a
-//! larger change is refused (see [`LedgerError::ManagersChanged`]). The next writer copies what is missing to
-//! a manager that is new or was away ([`Ledger::replicate`]).
+//! larger change is refused (see [`LedgerError::ManagersChanged`]). The next writer of a stream copies what is missing to
+//! a manager that is new or was away ([`Ledger::replicate`]); a change of the managers takes all streams along ([`sync`]).
 //!
 //! Knows nothing of Docker, ssh or terminals, and reads no clock but for waiting.
 
@@ -46,6 +46,7 @@ pub mod place;
 pub mod register;
 pub mod release;
 pub mod settings;
+pub mod sync;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod volumes;

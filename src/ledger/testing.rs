@@ -27,6 +27,8 @@ pub(crate) struct World {
 #[derive(Clone, Default)]
 pub(crate) struct Memory {
     names: Vec<String>,
+    /// Of each name, which register keeper of the world it is.
+    keepers: Vec<usize>,
     world: Arc<Mutex<World>>,
     /// Before the write of this number something else is done.
     before: Option<(usize, Act)>,
@@ -36,7 +38,13 @@ pub(crate) struct Memory {
 impl Memory {
     pub(crate) fn new(managers: usize) -> Self {
         let names = (1..=managers).map(|number| format!("h{number}")).collect();
-        Self { names, ..Self::default() }
+        Self { names, keepers: (0..managers).collect(), ..Self::default() }
+    }
+
+    /// An inventory that names only these as managers.
+    pub(crate) fn only(&self, managers: &[usize]) -> Self {
+        let names = managers.iter().map(|at| self.names[*at].clone()).collect();
+        Self { names, keepers: managers.to_vec(), ..self.clone() }
     }
 
     /// The same managers, for one in whose work something else happens before its write of this number.
@@ -84,6 +92,7 @@ impl ReadRegisters for Memory {
     }
 
     async fn list(&self, manager: usize, stream: &Stream) -> Result<Vec<Found>, Silent> {
+        let manager = self.keepers[manager];
         let stream = stream.to_string();
         let world = self.call("list", manager, &stream)?;
         let of = world.registers.iter().filter(|((at, of, _), _)| (*at, of) == (manager, &stream));
@@ -96,12 +105,14 @@ impl ReadRegisters for Memory {
     }
 
     async fn get(&self, manager: usize, stream: &Stream, place: Place) -> Result<Option<Content>, Silent> {
+        let manager = self.keepers[manager];
         let stream = stream.to_string();
         let world = self.call("get", manager, &stream)?;
         Ok(world.registers.get(&(manager, stream, place)).cloned())
     }
 
     async fn stacks(&self, manager: usize) -> Result<BTreeSet<StackName>, Silent> {
+        let manager = self.keepers[manager];
         let world = self.call("stacks", manager, "")?;
         let lease = format!("{}/", Kind::Lease.word());
         let names = world.registers.keys().filter_map(|(_, stream, _)| stream.strip_prefix(&lease));
@@ -122,14 +133,14 @@ impl WriteRegisters for Memory {
         content: &Content,
     ) -> Result<Content, Silent> {
         self.interrupt().await;
-        let stream = stream.to_string();
+        let (manager, stream) = (self.keepers[manager], stream.to_string());
         let mut world = self.call("create", manager, &stream)?;
         Ok(world.registers.entry((manager, stream, place)).or_insert_with(|| content.clone()).clone())
     }
 
     async fn remove(&self, manager: usize, stream: &Stream, place: Place) -> Result<(), Silent> {
         self.interrupt().await;
-        let stream = stream.to_string();
+        let (manager, stream) = (self.keepers[manager], stream.to_string());
         self.call("remove", manager, &stream)?.registers.remove(&(manager, stream, place));
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::fleet::{Checkup, Disk};
 use crate::ledger::place::{LedgerPlace, PasswordFrom};
 use crate::ledger::register::{Kind, Silent, Stream};
 use crate::ledger::release::releases;
-use crate::ledger::{Ledger, LedgerError, Log, ReadRegisters, contents, nodes, operation};
+use crate::ledger::{Ledger, LedgerError, Log, ReadRegisters, contents, lease, nodes, operation, sync};
 use crate::model::{NodeFacts, NodeName, NodeView, Observed, Slot, StackName, Unreachable};
 
 /// One stack's records and contents.
@@ -130,6 +130,13 @@ pub enum Finding {
         /// How many.
         records: usize,
     },
+    /// Nothing was written since the managers changed: the next change would leave it behind.
+    OtherManagers {
+        /// Which records.
+        stream: String,
+        /// The managers of then.
+        then: Vec<String>,
+    },
     /// Records of a stack are in order.
     Records {
         /// How many releases.
@@ -224,6 +231,7 @@ impl Finding {
             | Self::OneManager
             | Self::Undecided { .. }
             | Self::Behind { .. }
+            | Self::OtherManagers { .. }
             | Self::Copies { .. }
             | Self::Unnamed(_)
             | Self::NoKey
@@ -362,11 +370,15 @@ async fn records<R: ReadRegisters>(ledger: &Ledger<R>) -> Vec<Check> {
         let late = || vec![check(Area::Records, stack, Finding::TooSlow)];
         timeout(STACK_LIMIT, of_stack(ledger, stack)).await.unwrap_or_else(|_| late())
     }));
-    let of_cluster = join_all([nodes::stream(), operation::stream()].map(async |stream| {
-        let (mut found, _) = of_stream(ledger, &stream).await;
-        found.iter_mut().for_each(|check| check.of = String::new());
-        found
-    }));
+    let of_cluster =
+        join_all([nodes::stream(), operation::stream(), lease::leader_stream()].map(async |stream| {
+            let mut found = match stream.kind {
+                Kind::Lease => of_lease(ledger, &stream).await,
+                _ => of_stream(ledger, &stream).await.0,
+            };
+            found.iter_mut().for_each(|check| check.of = String::new());
+            found
+        }));
     let (of_stacks, of_cluster) = tokio::join!(of_stacks, of_cluster);
     of_cluster.into_iter().chain(of_stacks).flatten().collect()
 }
@@ -384,6 +396,12 @@ async fn of_stream<R: ReadRegisters>(ledger: &Ledger<R>, stream: &Stream) -> (Ve
     found.extend(left.map(|seq| {
         check(Area::Records, &stream.of, Finding::Undecided { stream: stream.to_string(), seq: *seq })
     }));
+    if !sync::names(&log, ledger.registers().managers()) {
+        let then = log.newest_managers().unwrap_or_default();
+        let stream_name = stream.to_string();
+        found.push(check(Area::Records, &stream.of, Finding::OtherManagers { stream: stream_name, then }));
+        return (found, Some(log));
+    }
     for manager in &log.answered {
         let has = |entry: &&crate::ledger::Entry| entry.copies.iter().any(|(holder, _)| holder == manager);
         let records = log.entries.values().filter(|entry| !has(entry)).count();
@@ -396,14 +414,23 @@ async fn of_stream<R: ReadRegisters>(ledger: &Ledger<R>, stream: &Stream) -> (Ve
     (found, Some(log))
 }
 
+/// A lease that is held is renewed every few seconds: of it, only the managers are of interest.
+async fn of_lease<R: ReadRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Vec<Check> {
+    let (mut found, _) = of_stream(ledger, stream).await;
+    found.retain(|check| matches!(check.finding, Finding::OtherManagers { .. } | Finding::Unreadable(_)));
+    found
+}
+
 async fn of_stack<R: ReadRegisters>(ledger: &Ledger<R>, stack: &StackName) -> Vec<Check> {
-    let kinds = [Kind::Releases, Kind::Outcomes, Kind::Settings, Kind::Heals];
+    let kinds = [Kind::Releases, Kind::Outcomes, Kind::Settings, Kind::Heals, Kind::Volumes];
     let streams = kinds.map(|kind| Stream::new(kind, stack));
-    let (streams, record) = tokio::join!(
+    let lease = lease::stream(stack);
+    let (streams, lease, record) = tokio::join!(
         join_all(streams.iter().map(|stream| of_stream(ledger, stream))),
+        of_lease(ledger, &lease),
         remembered(ledger, stack)
     );
-    let mut found: Vec<Check> = streams.into_iter().flat_map(|(found, _)| found).collect();
+    let mut found: Vec<Check> = streams.into_iter().flat_map(|(found, _)| found).chain(lease).collect();
     match record {
         Ok(record) => found.extend(of_contents(ledger, stack, &record).await),
         // Streams have said so unless what is wrong is in a release alone.

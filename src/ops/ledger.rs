@@ -11,7 +11,7 @@ use crate::engine::Lease;
 use crate::engine::lease::{Busy, NotTaken, Wanted, take};
 use crate::ledger::archive::{self, Archive, Head, NotCopied};
 use crate::ledger::lease::{Held, Holder, Terms, leader_stream, stream};
-use crate::ledger::{Ledger, LedgerError, ReadRegisters, WriteRegisters};
+use crate::ledger::{Ledger, LedgerError, ReadRegisters, Stream, WriteRegisters, contents, nodes, sync};
 use crate::model::{ClusterName, StackName, Timestamp};
 
 /// Why the records were not copied or restored.
@@ -20,6 +20,14 @@ pub enum NotDone {
     /// Another process works with the ledger. Nothing was changed.
     #[error("{} (process {}, `{}`) is at work with the ledger", .0.who, .0.pid, .0.verb)]
     InUse(Holder),
+    /// All other records were copied.
+    #[error("the records of {of} were not copied: {} (process {}, `{}`) is at work with them", .holder.who, .holder.pid, .holder.verb)]
+    Left {
+        /// Of a stack, or of the loops.
+        of: String,
+        /// Who is at work.
+        holder: Holder,
+    },
     /// The backup is of a cluster with another name. Nothing was changed.
     #[error("the backup is of cluster `{theirs}`, and this is `{ours}`")]
     OtherCluster {
@@ -165,6 +173,83 @@ pub async fn restore<R: WriteRegisters + Send + Sync + 'static>(
     Ok(())
 }
 
+/// Whether the records of nodes, which are written in most operations, name other managers than there are now.
+pub async fn managers_changed<R: ReadRegisters>(ledger: &Ledger<R>) -> bool {
+    let log = ledger.read(&nodes::stream()).await;
+    log.is_ok_and(|log| !sync::names(&log, ledger.registers().managers()))
+}
+
+/// Brings all records to every manager, so that the managers can be changed once more; of how many stacks something was
+/// missing, `None` if nothing was. Takes one lock at a time. `verb` is written into the log, if there is anything to do.
+///
+/// # Errors
+///
+/// A record cannot be read or written, a manager does not answer, or a process is at work: then the rest is copied.
+pub async fn sync<R: WriteRegisters + Send + Sync + 'static>(
+    ledger: &Arc<Ledger<R>>,
+    actor: &Actor,
+    verb: String,
+    unended: impl FnOnce(Unended),
+) -> Result<Option<usize>, NotDone> {
+    let stacks = ledger.stacks().await?;
+    let behind = sync::behind(ledger, &stacks).await?;
+    let mut lacking: Vec<StackName> = Vec::new();
+    for stack in stacks {
+        let is_behind = behind.iter().any(|stream| stream.of == stack.as_str());
+        if is_behind || !contents::are_everywhere(ledger, &stack).await? {
+            lacking.push(stack);
+        }
+    }
+    if behind.is_empty() && lacking.is_empty() {
+        return Ok(None);
+    }
+    let entry = NewEntry { verb, ..NewEntry::default() };
+    let copied =
+        logged_by(actor, ledger, entry, copy_behind(ledger, actor, &behind, &lacking), unended).await;
+    sync::operations(ledger).await?;
+    copied.map(Some)
+}
+
+/// Copies what is behind, and says of how many stacks that was something.
+async fn copy_behind<R: WriteRegisters + Send + Sync + 'static>(
+    ledger: &Arc<Ledger<R>>,
+    actor: &Actor,
+    behind: &[Stream],
+    stacks: &[StackName],
+) -> Result<usize, NotDone> {
+    let mut left = None;
+    for stack in stacks {
+        let wanted = (stream(stack), stack.as_str());
+        match hold_one(ledger, actor, wanted, "ledger sync").await {
+            Ok(lease) => {
+                let copied = sync::stack(ledger, stack, || lease.validity().is_valid()).await;
+                lease.release().await?;
+                copied?;
+                sync::copy(ledger, &stream(stack)).await?;
+            }
+            Err(NotDone::InUse(holder)) => left = Some((format!("stack {stack}"), holder)),
+            Err(error) => return Err(error),
+        }
+    }
+    if behind.contains(&leader_stream()) {
+        // One that renews it under the managers of now has taken it along.
+        let log = ledger.read(&leader_stream()).await?;
+        match hold_one(ledger, actor, (leader_stream(), "reconcile"), "ledger sync").await {
+            Ok(lease) => lease.release().await?,
+            Err(NotDone::InUse(_)) if sync::names(&log, ledger.registers().managers()) => {}
+            Err(NotDone::InUse(holder)) => left = Some(("the reconcile loops".to_owned(), holder)),
+            Err(error) => return Err(error),
+        }
+        sync::copy(ledger, &leader_stream()).await?;
+    }
+    if let Some((of, holder)) = left {
+        return Err(NotDone::Left { of, holder });
+    }
+    // Last: they say that all is done.
+    sync::nodes(ledger).await?;
+    Ok(stacks.len())
+}
+
 /// Takes the lock of each of these stacks, and that of the loops' leader, or none.
 async fn hold<R: WriteRegisters + Send + Sync + 'static>(
     ledger: &Arc<Ledger<R>>,
@@ -172,23 +257,32 @@ async fn hold<R: WriteRegisters + Send + Sync + 'static>(
     stacks: BTreeSet<StackName>,
     verb: &str,
 ) -> Result<Vec<Lease<R>>, NotDone> {
-    let me = &actor.me;
     let of_stacks = stacks.iter().map(|stack| (stream(stack), stack.as_str()));
     let mut held = Vec::new();
     for (stream, name) in of_stacks.chain([(leader_stream(), "reconcile")]) {
-        let wanted = Wanted { stream, holder: me.holder(name, verb), terms: Terms::STACK, patience_ms: 0 };
-        match take(ledger, actor.clock, wanted, me.is_gone, |_| ()).await {
+        match hold_one(ledger, actor, (stream, name), verb).await {
             Ok(lease) => held.push(lease),
             Err(why) => {
                 give_back(held).await;
-                return Err(match why {
-                    NotTaken::Ledger(error) => error.into(),
-                    NotTaken::Held(Busy { held: Held { holder, .. }, .. }) => NotDone::InUse(holder),
-                });
+                return Err(why);
             }
         }
     }
     Ok(held)
+}
+
+async fn hold_one<R: WriteRegisters + Send + Sync + 'static>(
+    ledger: &Arc<Ledger<R>>,
+    actor: &Actor,
+    (stream, name): (Stream, &str),
+    verb: &str,
+) -> Result<Lease<R>, NotDone> {
+    let me = &actor.me;
+    let wanted = Wanted { stream, holder: me.holder(name, verb), terms: Terms::STACK, patience_ms: 0 };
+    take(ledger, actor.clock, wanted, me.is_gone, |_| ()).await.map_err(|why| match why {
+        NotTaken::Ledger(error) => error.into(),
+        NotTaken::Held(Busy { held: Held { holder, .. }, .. }) => NotDone::InUse(holder),
+    })
 }
 
 async fn give_back<R: WriteRegisters + Send + Sync + 'static>(leases: Vec<Lease<R>>) {

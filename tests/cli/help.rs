@@ -38,6 +38,7 @@ fn every_command_has_a_page() {
         "ledger migrate",
         "ledger backup",
         "ledger restore",
+        "ledger sync",
         "ls",
         "status",
         "ps",

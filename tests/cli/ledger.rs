@@ -242,11 +242,106 @@ fn a_minority_of_managers_may_be_down_and_a_majority_may_not() {
     only(&[1, 2, 3]);
     cluster.stackfile(&bound.replace("one", "three"));
     cluster.expect(0, "deploy --yes shop");
-    assert_eq!(outcomes(&cluster), "3:deployed:deploy\n2:deployed:deploy\n1:deployed:deploy\n");
+    // Each of the two began with a place that names the managers, and is no release.
+    assert_eq!(outcomes(&cluster), "5:deployed:deploy\n3:deployed:deploy\n1:deployed:deploy\n");
     // The new one was given what it lacked.
     let of =
         |at: usize| records(&cluster.engines[at]).iter().filter(|name| name.contains(".releases.")).count();
-    assert_eq!((of(2), of(3)), (3, 3));
+    assert_eq!((of(2), of(3)), (5, 5));
+}
+
+/// The same hosts, of which others are managers.
+fn managers(cluster: &Hosts, managers: &[usize]) {
+    let mut text = "cluster: test\nhosts:\n".to_owned();
+    for (at, engine) in cluster.engines.iter().enumerate() {
+        let role = if managers.contains(&at) { "manager" } else { "worker" };
+        text += &format!("  {}: {{address: \"{}\", role: {role}}}\n", engine.name(), engine.address());
+    }
+    cluster.room.file("stackctl.yml", &text);
+}
+
+/// What `doctor` has to say of records.
+fn ill_records(cluster: &Hosts) -> Vec<String> {
+    // The room's clock stands still, and the engines' do not.
+    let run = cluster.expect(1, "doctor");
+    let is_ill = |line: &&str| line.contains("  records  ") && !line.starts_with("ok");
+    run.stdout.lines().filter(is_ill).map(str::to_owned).collect()
+}
+
+/// Stacks of which one was removed and one healed, and operations, all under one manager. What is remembered of them.
+fn much_is_remembered(cluster: &Hosts) -> impl Fn() -> Vec<String> {
+    for stack in ["shop", "blog", "old"] {
+        cluster.expect(0, &format!("deploy --yes {stack}"));
+    }
+    cluster.expect(0, "rm --yes old");
+    cluster.expect(0, "suspend -m repairs blog");
+    for engine in &cluster.engines {
+        engine.with(|world| world.containers.retain(|_, one| !one.name.contains("shop")));
+    }
+    cluster.expect(0, "reconcile --once");
+    || {
+        let of = |stack| format!("history --format {{{{.Release}}}}:{{{{.Outcome}}}} {stack}");
+        let mut all: Vec<String> =
+            ["shop", "blog", "old"].map(|stack| cluster.expect(0, &of(stack)).stdout).into();
+        let log = cluster.expect(0, "log -n 100 --format {{.What}}").stdout;
+        all.push(log.lines().filter(|line| !line.contains("ledger sync")).collect());
+        all.push(cluster.expect(0, "show --format json shop@1").stdout);
+        all
+    }
+}
+
+#[test]
+fn from_one_manager_to_three_and_then_without_the_first_nothing_is_lost() {
+    let cluster = cluster(4, 1);
+    let remembered = much_is_remembered(&cluster);
+    let before = remembered();
+    managers(&cluster, &[0, 1]);
+    let run = cluster.expect(0, "deploy --yes shop");
+    assert!(run.stdout.contains("No changes"), "{}", run.show());
+    assert!(run.stderr.contains("The managers have changed"), "{}", run.show());
+    assert_eq!(remembered(), before);
+    managers(&cluster, &[0, 1, 2]);
+    let run = cluster.expect(0, "ledger sync");
+    assert!(run.stderr.contains("All records are on all managers"), "{}", run.show());
+    assert_eq!(remembered(), before);
+    assert_eq!(ill_records(&cluster), [""; 0]);
+    cluster.engines.iter().for_each(FakeEngine::forget_calls);
+    cluster.expect(0, "ledger sync");
+    assert_eq!(cluster.writes(), [""; 0], "there is nothing to do");
+    // The first is lost for good.
+    cluster.engines[0].kill();
+    managers(&cluster, &[1, 2]);
+    assert_eq!(remembered(), before);
+    cluster.expect(0, "ledger sync");
+    assert_eq!(remembered(), before);
+    managers(&cluster, &[1, 2, 3]);
+    cluster.expect(0, "ledger sync");
+    assert_eq!(remembered(), before);
+}
+
+#[test]
+fn two_changes_without_a_sync_are_refused_and_the_way_back_is_open() {
+    let cluster = cluster(3, 1);
+    let remembered = much_is_remembered(&cluster);
+    let before = remembered();
+    // What writes one stream takes that along, and leaves the others behind.
+    managers(&cluster, &[0, 1]);
+    cluster.expect(0, "node update --label-add zone=b h2");
+    let ill = ill_records(&cluster).concat();
+    assert!(ill.contains("releases/shop was written last under other managers: h1"), "{ill}");
+    assert!(!ill.contains("operations/cluster"), "{ill}");
+    managers(&cluster, &[0, 1, 2]);
+    let run = cluster.expect(1, "history shop");
+    assert!(run.stderr.contains("stackctl::ledger::managers_changed"), "{}", run.show());
+    let words: Vec<&str> = run.stderr.split_whitespace().collect();
+    assert!(words.join(" ").contains("run `stackctl ledger sync`"), "{}", run.show());
+    cluster.expect(1, "ledger sync");
+    managers(&cluster, &[0, 1]);
+    cluster.expect(0, "ledger sync");
+    managers(&cluster, &[0, 1, 2]);
+    cluster.expect(0, "ledger sync");
+    let after = remembered();
+    assert_eq!((&after[..3], &after[4]), (&before[..3], &before[4]));
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub(super) static CODES: &[Code] = &[
         "managers_changed",
         "the managers are not those that wrote the records",
         "Each record names the managers it was written under. The inventory differs from them by more than one manager, and its majority may not have the newest records.",
-        "Restore the roles, then change one manager at a time and run a deploy between two changes.",
+        "Put the roles back so that one manager at most differs, run `stackctl ledger sync`, and make the next change then.",
         concat!("hosts:\n", "  h1: {address: \"ssh://root@10.0.0.1\", role: manager}"),
     ),
     row(
@@ -138,6 +138,14 @@ pub(super) static CODES: &[Code] = &[
         "To copy or replace the records, stackctl needs all leases, including that of the leader of the reconcile loops. Another process holds one of them.",
         "Wait until that process is done, stop the reconcile loops, and run the command again.",
         "stackctl ledger migrate volumes etcd://h1,h2,h3/prod",
+    ),
+    row(
+        &["ledger"],
+        "not_synced",
+        "records that were not brought to all managers",
+        "To bring a stack's records to the managers of the inventory, stackctl takes the stack's lease, and for those of the loops the leader's. Another process holds it. All other records were copied.",
+        "Wait until that process is done, or start the reconcile loop again with this inventory, and run the command again.",
+        "stackctl ledger sync",
     ),
     row(
         &["ledger"],

@@ -79,6 +79,9 @@ pub fn what(finding: &Finding) -> String {
         Finding::Behind { manager, stream, records } => {
             format!("manager {manager} lacks {} of {stream}", count(*records, "record"))
         }
+        Finding::OtherManagers { stream, then } => {
+            format!("{stream} was written last under other managers: {}", then.join(", "))
+        }
         Finding::Records { releases, contents: 0 } => count(*releases, "release"),
         Finding::Records { releases, contents } => {
             format!("{}, with {} of contents of configs", count(*releases, "release"), size(*contents))
@@ -145,15 +148,16 @@ pub fn remedy(finding: &Finding) -> Option<String> {
             "use an odd number: give one more host `role: manager`, or take it from one"
         }
         Finding::OneManager => {
-            "give three hosts `role: manager`, one at a time with a deploy between; until then keep backups \
+            "give three hosts `role: manager`, one at a time with `stackctl ledger sync` between; until then keep backups \
              (`stackctl ledger backup`)"
         }
         Finding::TooSlow => {
             "see whether the managers are slow; a stack with large configs keeps up to 64 MiB of them"
         }
-        Finding::Undecided { .. } => "the next command that writes there settles it, such as a deploy",
-        Finding::Behind { .. } | Finding::Copies { .. } => {
-            "the next deploy of the stack copies what is missing"
+        Finding::Undecided { .. } => "`stackctl ledger sync` settles it, unless its writer is still at work",
+        Finding::Behind { .. } | Finding::Copies { .. } => "`stackctl ledger sync` copies what is missing",
+        Finding::OtherManagers { .. } => {
+            "`stackctl ledger sync`, before the managers are changed once more: it brings all records to all of them"
         }
         Finding::Unnamed(_) => "the next deploy of the stack removes what a deploy has left that was cut off",
         Finding::NoKey => "the next deploy makes one",
