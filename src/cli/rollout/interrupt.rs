@@ -83,6 +83,7 @@ pub(in crate::cli) fn hangup() -> Option<Signal> {
 
 /// Whether this process was started to go on when its terminal is closed (`nohup`): a signal that is listened for is not ignored
 /// any more.
+#[expect(clippy::disallowed_methods, reason = "the kernel's word of this process is there at once")]
 fn ignores_hangup() -> bool {
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
         // A system that does not say: `nohup` turns the output away from the terminal.
