@@ -8,9 +8,17 @@ use std::collections::BTreeMap;
 use crate::model::volume::{AnonymousVolume, AnonymousVolumes};
 use crate::model::{NodeFacts, NodeName, StackName, TaskId};
 
+/// Those of one node, by name.
+type Here = BTreeMap<String, (StackName, AnonymousVolume)>;
+
 /// By node and name.
 #[derive(Debug, Default)]
-pub(super) struct Sightings(BTreeMap<NodeName, BTreeMap<String, (StackName, AnonymousVolume)>>);
+pub(super) struct Sightings(BTreeMap<NodeName, Here>);
+
+fn add(here: &mut Here, name: String, stack: &StackName, made: AnonymousVolume) {
+    let made = made.with_known(here.get(&name).map(|(_, known)| known));
+    here.insert(name, (stack.clone(), made));
+}
 
 impl Sightings {
     /// A whole look at a host: what it no longer has is dropped, so that a process that never ends keeps no more than
@@ -18,10 +26,9 @@ impl Sightings {
     pub(super) fn observed(&mut self, node: &NodeName, facts: &NodeFacts) {
         let mut here = self.0.remove(node).unwrap_or_default();
         here.retain(|name, _| facts.volumes.contains(name));
-        here.extend(
-            (facts.anonymous_volumes())
-                .map(|(name, stack, made)| (name.to_owned(), (stack.clone(), made.clone()))),
-        );
+        for (name, stack, made) in facts.anonymous_volumes() {
+            add(&mut here, name.to_owned(), stack, made.clone());
+        }
         if !here.is_empty() {
             self.0.insert(node.clone(), here);
         }
@@ -30,8 +37,8 @@ impl Sightings {
     /// A look at the tasks of one stack.
     pub(super) fn looked(&mut self, node: &NodeName, stack: &StackName, all: Vec<(String, AnonymousVolume)>) {
         if !all.is_empty() {
-            let all = all.into_iter().map(|(name, made)| (name, (stack.clone(), made)));
-            self.0.entry(node.clone()).or_default().extend(all);
+            let here = self.0.entry(node.clone()).or_default();
+            all.into_iter().for_each(|(name, made)| add(here, name, stack, made));
         }
     }
 

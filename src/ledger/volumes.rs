@@ -9,7 +9,7 @@ use super::decide::Ledger;
 use super::document;
 use super::error::LedgerError;
 use super::register::{Kind, ReadRegisters, Stream, WriteRegisters};
-use crate::model::volume::AnonymousVolumes;
+use crate::model::volume::{AnonymousVolumes, add_seen};
 use crate::model::{Member, NodeFacts, NodeName, Observed, StackName};
 
 /// What is remembered of a stack.
@@ -44,7 +44,7 @@ pub async fn remember<R: WriteRegisters>(
     let with = |records: &mut VolumeRecords| {
         records.settle(observed);
         for (node, volumes) in seen {
-            records.anonymous.entry(node.clone()).or_default().extend(volumes.clone());
+            add_seen(records.anonymous.entry(node.clone()).or_default(), volumes.clone());
         }
         Ok::<(), LedgerError>(())
     };
@@ -98,6 +98,7 @@ mod tests {
             target: "/data".to_owned(),
             created_at: Timestamp(0),
             is_for_files: false,
+            has_served: false,
         };
         let of = node_name("n000001");
         let mut records = VolumeRecords::default();

@@ -59,6 +59,34 @@ pub struct AnonymousVolume {
     /// It was mounted for config files in a read-only root, and holds nothing else unless the image has a volume there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_for_files: bool,
+    /// Whether its task is known to have served: it was up for [`SERVED_MS`], ended well as a job, or was up at the end of
+    /// a run that went well. Records of 0.3.0 and earlier do not say it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_served: bool,
+}
+
+impl AnonymousVolume {
+    /// The same with what was known before: a task that has served did so whatever became of it.
+    #[must_use]
+    pub fn with_known(mut self, known: Option<&Self>) -> Self {
+        self.has_served |= known.is_some_and(|known| known.task == self.task && known.has_served);
+        self
+    }
+}
+
+/// How long a task has to be up to have served, where nothing else says so, in milliseconds: one that its engine starts
+/// again and again is up for moments.
+pub const SERVED_MS: i64 = 60_000;
+
+/// Adds what was seen of volumes to what is known of them.
+pub fn add_seen(
+    known: &mut BTreeMap<String, AnonymousVolume>,
+    seen: impl IntoIterator<Item = (String, AnonymousVolume)>,
+) {
+    for (name, one) in seen {
+        let one = one.with_known(known.get(&name));
+        known.insert(name, one);
+    }
 }
 
 /// The anonymous volumes of a stack, by node and name.
@@ -77,7 +105,8 @@ const KEPT: usize = 2;
 
 /// Names of volumes on one node that may hold the newest data of a slot, of all that are still there: of each place of
 /// each slot those of the two containers that were made last, and those made in the same second as one of them, since
-/// engines say no more. Each host is taken by itself: clocks differ, and a slot that has moved left its data behind. A
+/// engines say no more; the newest whose task served; and all that are newer than that, or of which none is known to have
+/// served: updates that failed, however many, do not push out the data of the task that ran. Each host is taken by itself: clocks differ, and a slot that has moved left its data behind. A
 /// volume that was made for config files is one of them: where its image has a volume there, it has data, too.
 #[must_use]
 pub fn newest(volumes: &BTreeMap<String, AnonymousVolume>) -> BTreeSet<String> {
@@ -88,8 +117,15 @@ pub fn newest(volumes: &BTreeMap<String, AnonymousVolume>) -> BTreeSet<String> {
     for one in volumes.values() {
         made.entry(place(one)).or_default().insert(one.created_at);
     }
-    let is_kept =
-        |one: &AnonymousVolume| made[&place(one)].iter().rev().take(KEPT).any(|at| *at == one.created_at);
+    let mut served: BTreeMap<_, Timestamp> = BTreeMap::new();
+    for one in volumes.values().filter(|one| one.has_served) {
+        let newest = served.entry(place(one)).or_insert(one.created_at);
+        *newest = one.created_at.max(*newest);
+    }
+    let is_kept = |one: &AnonymousVolume| {
+        let is_new = made[&place(one)].iter().rev().take(KEPT).any(|at| *at == one.created_at);
+        is_new || served.get(&place(one)).is_none_or(|newest| one.created_at >= *newest)
+    };
     volumes.iter().filter(|(_, one)| is_kept(one)).map(|(name, _)| name.clone()).collect()
 }
 
@@ -105,6 +141,7 @@ mod tests {
             target: target.to_owned(),
             created_at: Timestamp(at),
             is_for_files: false,
+            has_served: true,
         }
     }
 
@@ -131,5 +168,32 @@ mod tests {
         let all = all.map(|(name, one)| (name.to_owned(), one)).into();
         let kept: Vec<String> = newest(&all).into_iter().collect();
         assert_eq!(kept, ["before", "files", "log", "new", "other slot", "same second"]);
+    }
+
+    #[test]
+    fn updates_that_failed_do_not_push_out_the_data_of_the_task_that_ran() {
+        let failed = |at: i64| AnonymousVolume { has_served: false, ..volume(1, "/data", at) };
+        let named = |all: Vec<AnonymousVolume>| {
+            let all = all.into_iter().map(|one| (format!("of {}", one.created_at.0), one)).collect();
+            newest(&all).into_iter().collect::<Vec<_>>()
+        };
+        let ran = volume(1, "/data", 2);
+        let all = vec![volume(1, "/data", 1), ran, failed(3), failed(4), failed(5)];
+        assert_eq!(named(all.clone()), ["of 2", "of 3", "of 4", "of 5"]);
+        let all = all.into_iter().chain([volume(1, "/data", 6)]).collect();
+        assert_eq!(named(all), ["of 5", "of 6"], "another has served since");
+        assert_eq!(named((1..5).map(failed).collect()), ["of 1", "of 2", "of 3", "of 4"], "nothing is known");
+    }
+
+    #[test]
+    fn a_task_that_has_served_did_so_whatever_is_seen_of_it_later() {
+        let later = AnonymousVolume { has_served: false, ..volume(1, "/data", 1) };
+        let mut known = BTreeMap::from([("v".to_owned(), volume(1, "/data", 1))]);
+        add_seen(&mut known, [("v".to_owned(), later.clone())]);
+        assert!(known["v"].has_served);
+        // As records of 0.3.0 say it, and as it is written where it is not so.
+        let written = serde_json::to_string(&later).unwrap();
+        assert!(!written.contains("has_served"), "{written}");
+        assert_eq!(serde_json::from_str::<AnonymousVolume>(&written).unwrap(), later);
     }
 }

@@ -1,6 +1,6 @@
 //! The driver for plain hosts: the ledger, the look at the hosts, the registries, and the run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,7 +25,8 @@ use crate::ledger::payload::value;
 use crate::ledger::release::{Git, History, Outcome as Recorded, Release, outcomes};
 use crate::ledger::{LedgerError, document, settings, volumes};
 use crate::model::action::{Action, Outcome, What};
-use crate::model::{NodeName, Observed, StackName, StackSpec, Timestamp};
+use crate::model::{NodeName, Observed, StackName, StackSpec, TaskId, Timestamp};
+use crate::ops::served::served;
 use crate::ops::{Error, Event, Progress, RunReport, Tail, failures, shortfall};
 use crate::orchestrator::pin::ResolveImage;
 use crate::orchestrator::{End, Ending, PlanOptions, Planned, TaskFailure, Verdict};
@@ -327,12 +328,15 @@ impl<'a> Hosts<'a> {
     }
 
     /// Writes down which volumes engines have made for tasks of the stack, before one of those is removed: nothing else
-    /// knows it then. A stack without such volumes costs no call.
-    async fn remember_volumes(&self, plan: &Planned) -> Result<(), Error> {
+    /// knows it then; and which of those tasks are known to have served. A stack without such volumes costs no call.
+    async fn remember_volumes(&self, plan: &Planned, served: &BTreeSet<&TaskId>) -> Result<(), Error> {
         let stack = plan.stack();
-        let seen = self.fleet.anonymous_volumes(stack);
+        let mut seen = self.fleet.anonymous_volumes(stack);
         if seen.is_empty() {
             return Ok(());
+        }
+        for made in seen.values_mut().flat_map(BTreeMap::values_mut) {
+            made.has_served |= served.contains(&made.task);
         }
         Ok(volumes::remember(&self.writing, stack, &seen, plan.observed()).await?)
     }
@@ -591,7 +595,7 @@ impl Driver for Hosts<'_> {
         record: &HostsRecord,
         entry: Entry,
     ) -> Result<Started<Begun>, Error> {
-        self.remember_volumes(plan).await?;
+        self.remember_volumes(plan, &BTreeSet::new()).await?;
         match entry {
             Entry::Release(draft) => self.begin_release(plan, record, *draft).await,
             Entry::Heal { number, is_unfinished } => Ok(self.begin_heal(plan, number, is_unfinished)),
@@ -669,7 +673,8 @@ impl Driver for Hosts<'_> {
         let stack = report.plan.stack();
         let (now, validity) = (self.clock.now(), self.run().validity.take());
         // Those of tasks that came and went in this run: nothing else is lost if they cannot be written.
-        let remembered = self.remember_volumes(report.proof.as_ref().unwrap_or(&report.plan)).await;
+        let looked = report.proof.as_ref().unwrap_or(&report.plan);
+        let remembered = self.remember_volumes(looked, &served(report)).await;
         // Without the lock another process may be about to place something there; and so may a request on its way.
         if validity.as_ref().is_some_and(Validity::is_valid) && !self.run().is_uncertain {
             self.release_members(report).await;

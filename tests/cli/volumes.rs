@@ -1,6 +1,6 @@
 //! Volumes that engines make for tasks since an image declares them: kept, listed, and pruned, on fake engines.
 
-use crate::engine::FakeEngine;
+use crate::engine::{Behaviour, FakeEngine};
 use crate::hosts::Hosts;
 use crate::run::Run;
 
@@ -115,6 +115,29 @@ fn only_what_replaced_tasks_left_is_pruned_and_never_the_newest() {
     // That of the container before it, too: the newest may be of an update that failed.
     assert_eq!(left.len(), 2);
     assert_eq!(listed(&cluster), ["shop db 1 /data kept newest data of db.1"; 2]);
+}
+
+#[test]
+fn updates_that_fail_do_not_push_out_the_data_of_the_task_that_ran() {
+    let cluster = cluster();
+    let good = all_made_up(&cluster);
+    for engine in &cluster.engines {
+        engine.with(|world| {
+            world.declared.insert("postgres:bad".into(), vec!["/data".into()]);
+            world.behaviours.insert("postgres:bad".to_owned(), Behaviour::Exits(0, 3));
+        });
+    }
+    // More than ended tasks are kept of a slot.
+    for mode in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        outlast_a_second();
+        cluster.stackfile(&DB.replace("one", mode).replace(":16", ":bad"));
+        let run = cluster.run("deploy --yes shop");
+        assert_eq!(run.status, 7, "{}", run.show());
+    }
+    cluster.expect(0, "rm --yes shop");
+    let run = cluster.expect(0, "volume prune --yes");
+    assert!(all_made_up(&cluster).contains(&good[0]), "{}", run.show());
+    assert!(run.stderr.contains("No volume can go"), "{}", run.show());
 }
 
 #[test]

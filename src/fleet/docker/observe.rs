@@ -12,7 +12,7 @@ use crate::model::node::{ForeignContainer, NodeFacts, ObservedNetwork, Plugins, 
 use crate::model::spec::{HostPort, Platform, Protocol};
 use crate::model::task::{Health, Task, TaskStatus};
 use crate::model::time::Timestamp;
-use crate::model::volume::{AnonymousVolume, ObservedVolume, VolumeUse, is_made_up};
+use crate::model::volume::{AnonymousVolume, ObservedVolume, SERVED_MS, VolumeUse, is_made_up};
 
 use super::client::{ApiVersion, CallError, Reader, with_query};
 use super::create;
@@ -113,11 +113,12 @@ fn anonymous_volumes(
     container: &wire::Container,
     read: labels::TaskLabels,
 ) -> Vec<(String, AnonymousVolume)> {
-    let labels::TaskLabels { id, stack, service, slot, spec, .. } = read;
+    let labels::TaskLabels { id, stack, service, slot, spec, is_job, .. } = read;
     let handle = TaskHandle { id, stack, service, slot };
     if container.name() != handle.container_name() {
         return Vec::new();
     }
+    let has_served = status_of(container).is_ok_and(|status| has_served(container, status, is_job));
     let all = container.mounts.iter().filter(|mount| is_anonymous(mount)).map(|mount| {
         let made = AnonymousVolume {
             service: handle.service.clone(),
@@ -126,10 +127,19 @@ fn anonymous_volumes(
             target: mount.destination.clone(),
             created_at: Timestamp(container.created.saturating_mul(1000)),
             is_for_files: create::is_file_volume(&spec, &mount.destination),
+            has_served,
         };
         (mount.name.clone(), made)
     });
     all.collect()
+}
+
+/// Whether what is seen of a container says that it has done its work for a while, or to its end.
+fn has_served(container: &wire::Container, status: TaskStatus, is_job: bool) -> bool {
+    match status {
+        TaskStatus::Exited { exit_code } => is_job && exit_code == 0,
+        status => status.is_up() && age_ms(&container.status).is_some_and(|age| age >= SERVED_MS),
+    }
 }
 
 /// Volumes with the containers that have them mounted. Volumes of the ledger belong to no stack.
@@ -161,6 +171,7 @@ fn volume_details(
                     target: mount.destination.clone(),
                     created_at: task.created_at,
                     is_for_files: create::is_file_volume(&task.spec, &mount.destination),
+                    has_served: has_served(container, task.status, task.is_job),
                 };
                 (task.stack.clone(), made)
             });

@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 
 use super::cluster::Cluster;
 use crate::ledger::{LedgerError, volumes};
-use crate::model::volume::{AnonymousVolume, AnonymousVolumes, ObservedVolume, is_made_up, newest};
+use crate::model::volume::{AnonymousVolume, AnonymousVolumes, ObservedVolume, add_seen, is_made_up, newest};
 use crate::model::{NodeFacts, NodeName, Observed, ServiceName, StackName};
 
 /// Stacks whose records are read at a time.
@@ -88,7 +88,7 @@ fn made_for(
     let mut all: BTreeMap<String, AnonymousVolume> =
         remembered.map(|(name, made)| (name.clone(), made.clone())).collect();
     let seen = facts.anonymous_volumes().filter(|(_, of, _)| *of == stack);
-    all.extend(seen.map(|(name, _, made)| (name.to_owned(), made.clone())));
+    add_seen(&mut all, seen.map(|(name, _, made)| (name.to_owned(), made.clone())));
     all
 }
 
