@@ -241,6 +241,27 @@ mod tests {
         }
     }
 
+    /// A cloned disk: the second one would write what the first one writes.
+    #[test]
+    fn a_copy_of_a_task_on_another_machine_stops_the_plan_by_name() {
+        let service = replicated("web", 1);
+        let spec = stack(vec![service.clone()]);
+        let plan = |hostname: &str, id: &str| {
+            let mut observed = nodes(2);
+            for (node, at) in observed.nodes.values_mut().zip([5, 9]) {
+                let (name, facts) = (node.member.name.clone(), facts(node));
+                let task = task_of(&spec.name, &service, 1);
+                facts.tasks.push(Task { node: name, created_at: Timestamp(at), ..task });
+                (facts.hostname, facts.id) = (format!("{hostname}{at}"), id.to_owned());
+            }
+            observed.settle();
+            Planned::make(observed, spec.clone(), PlanOptions::default()).plan().problems.clone()
+        };
+        let [Problem::NotUnderstood { node, why, .. }] = &plan("a", "same")[..] else { panic!() };
+        assert_eq!(node.as_str(), "n000002");
+        assert_eq!(why, "it is a copy of `app_web.1.web1` on node `n000001`");
+    }
+
     /// After a key was lost: one task says nothing of its values and was read from its container, the other was made
     /// under the new key.
     #[test]
