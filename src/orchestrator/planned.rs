@@ -262,6 +262,19 @@ mod tests {
         assert_eq!(why, "it is a copy of `app_web.1.web1` on node `n000001`");
     }
 
+    #[test]
+    fn after_a_stopped_update_a_change_is_shown_against_what_most_tasks_have() {
+        let of = |image: &str| with_task(replicated("web", 4), |task| image.clone_into(&mut task.image));
+        let wanted = stack(vec![of("web:sick")]);
+        let mut observed = nodes(1);
+        let facts = facts(observed.nodes.values_mut().next().unwrap());
+        facts.tasks.extend((1..=3).map(|number| task_of(&wanted.name, &of("web:1"), number)));
+        facts.tasks.push(Task { created_at: Timestamp(9), ..task_of(&wanted.name, &of("web:bad"), 4) });
+        let planned = Planned::make(observed, wanted, PlanOptions::default());
+        let change = &planned.plan().diff.services[0].changes[0];
+        assert_eq!((&*change.path, &change.before), ("image", &Some("web:1".into())));
+    }
+
     /// After a key was lost: one task says nothing of its values and was read from its container, the other was made
     /// under the new key.
     #[test]
