@@ -263,6 +263,17 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_does_not_answer_is_the_only_problem_where_the_others_follow_from_it() {
+        let spec = stack(vec![constrained(replicated("web", 1), "node.hostname == n000002")]);
+        let mut observed = nodes(2);
+        silence(observed.nodes.values_mut().nth(1).unwrap());
+        let planned = Planned::make(observed, spec, PlanOptions::default());
+        let problems = &planned.plan().problems;
+        assert!(matches!(&problems[..], [Problem::Silent { .. }]), "{problems:?}");
+        assert_eq!(planned.plan().diff.services[0].kind, diff::DiffKind::Added);
+    }
+
+    #[test]
     fn after_a_stopped_update_a_change_is_shown_against_what_most_tasks_have() {
         let of = |image: &str| with_task(replicated("web", 4), |task| image.clone_into(&mut task.image));
         let wanted = stack(vec![of("web:sick")]);
