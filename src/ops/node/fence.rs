@@ -389,7 +389,7 @@ mod tests {
         for (said, kept) in [
             ("no power\nsession s3cret", "no power"),
             ("\n  curl -u a https://admin:s3cret@bmc/off: refused", "curl -u a https://***@bmc/off: refused"),
-            ("ipmitool -H bmc -U root -P s3cret: timeout", "ipmitool -H bmc -U root -P ***"),
+            ("ipmitool -H bmc -U root -P s3cret: timeout", "ipmitool -H bmc -U root -P *** timeout"),
             ("PASSWORD=s3cret is wrong", "PASSWORD=*** is wrong"),
             ("Authorization: Bearer s3cret refused", "Authorization: Bearer *** refused"),
             ("token ghp0123456789abcdefghij is old", "token *** is old"),
