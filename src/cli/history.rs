@@ -80,12 +80,14 @@ pub(super) fn warn_of_undecided(ui: &Ui, history: &History) {
 }
 
 fn rows(now: Timestamp, history: &History) -> Vec<Row> {
+    // Under way, cut off, or ended in a way that cannot be read now.
+    let open = |number: &u64| if history.unknown_ends.contains(number) { "unknown" } else { "unfinished" };
     let row = |(number, (release, outcome)): (&u64, &(Release, Option<Outcome>))| {
         let git = release.git.as_ref();
         into_row(json!({
             "Release": number.to_string(),
             "When": ago(now, release.at),
-            "Outcome": outcome.as_ref().map_or_else(|| "unfinished".to_owned(), Outcome::words),
+            "Outcome": outcome.as_ref().map_or_else(|| open(number).to_owned(), Outcome::words),
             "Who": release.who,
             "What": release.verb,
             "Commit": git.map(Git::short).unwrap_or_default(),

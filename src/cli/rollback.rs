@@ -22,10 +22,15 @@ pub struct Rollback {
     #[arg(value_name = "STACK", value_parser = stack_name, add = super::complete::stacks())]
     pub stack: StackName,
     /// Number of the release [default: the last successful one before the newest]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = release_number)]
     pub to: Option<u64>,
     #[command(flatten)]
     pub start: StartArgs,
+}
+
+fn release_number(text: &str) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "it is not the number of a release, which `stackctl history` shows".to_owned())
 }
 
 pub(super) fn run(args: &Rollback, context: &Context) -> Result<Exit, Failure> {
@@ -39,4 +44,17 @@ pub(super) fn run(args: &Rollback, context: &Context) -> Result<Exit, Failure> {
         let job = rollback(cluster, stack, (to, release), message, choices.dry_run).await;
         rollout::carry_out(context, cluster, vec![job], choices).await
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_is_a_number_from_one_on() {
+        assert_eq!(release_number("3"), Ok(3));
+        for wrong in ["abc", "0", "-1", ""] {
+            assert!(release_number(wrong).unwrap_err().contains("number of a release"), "{wrong}");
+        }
+    }
 }

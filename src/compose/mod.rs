@@ -38,6 +38,7 @@ mod overrides;
 mod paths;
 mod places;
 mod platform;
+mod private;
 mod profiles;
 mod project;
 mod reader;
@@ -184,7 +185,11 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
     let mut trees = Vec::new();
     for added in added {
         match added {
-            Ok(id) => trees.extend(yaml::parse(&sources, id, &sink)),
+            Ok(id) => {
+                let tree = yaml::parse(&sources, id, &sink);
+                tree.iter().for_each(|tree| private::hide(tree, &sink));
+                trees.extend(tree);
+            }
             Err((id, at)) => sink.not_utf8(id, at),
         }
     }

@@ -261,7 +261,9 @@ impl Normaliser<'_> {
                 }
                 Value::Text(text) => short::ports(text),
                 Value::Int(int) => short::ports(&int.to_string()),
-                _ => {
+                Value::Float(_) => Err(short::Malformed("a port is a whole number".to_owned())),
+                Value::Bool(_) => Err(short::Malformed("neither a number nor text".to_owned())),
+                Value::Map(_) | Value::List(_) | Value::Null => {
                     long.push(item);
                     continue;
                 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::environment::{EnvId, Environments};
 use super::normal::{normalise, unreadable};
 use super::paths::{Base, Shown, directory};
-use super::{Files, How, Variables, interpolate};
+use super::{Files, How, Variables, interpolate, private};
 use crate::yaml::{self, Diagnostic, Map, Node, Sink, SourceText, Span, Value};
 
 /// Files that `include` and `extends` may have read.
@@ -112,6 +112,7 @@ impl<'a> Reader<'a> {
         };
         self.environments.belongs(id, env);
         let tree = yaml::parse(sources, id, self.sink)?;
+        private::hide(&tree, self.sink);
         if tree.as_map().is_none() && !tree.is_null() {
             yaml::decode::wrong_type(self.sink, &tree, "an included file", "a mapping");
             return None;

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::model::spec::{ServiceMode, ServiceSpec, TaskSpec};
 use crate::model::task::{Slot, Task};
-use crate::model::{MarkKey, Marks, ServiceName, StackSpec, Tuning};
+use crate::model::{MarkKey, Marks, ServiceName, SpecHash, StackSpec, Tuning};
 
 pub use fields::{Change, HIDDEN, Impact, Values, is_value, task_changes, task_changes_with};
 
@@ -94,8 +94,12 @@ fn service(tasks: &[&Task], wanted: &ServiceSpec, marks: &Marks<'_>, values: Val
     let newest = |differs: &dyn Fn(&Task) -> bool| {
         live.iter().filter(|task| differs(task)).max_by_key(|task| (task.created_at, &task.id))
     };
-    let dirty =
-        newest(&|task| task.spec_hash != hash).or_else(|| newest(&|task| Tuning::of(&task.spec) != tuning));
+    // What most of them have: after an update that was stopped, one has what had been wanted before this.
+    let mut alike: BTreeMap<&SpecHash, usize> = BTreeMap::new();
+    live.iter().for_each(|task| *alike.entry(&task.spec_hash).or_default() += 1);
+    let differing = live.iter().filter(|task| task.spec_hash != hash);
+    let most = differing.max_by_key(|task| (alike[&task.spec_hash], task.created_at, &task.id));
+    let dirty = most.or_else(|| newest(&|task| Tuning::of(&task.spec) != tuning));
     // Without a live task, the newest ended one shows what was applied last.
     let ended = || tasks.iter().max_by_key(|task| (task.created_at, &task.id));
     let applied: Option<&TaskSpec> = match dirty {

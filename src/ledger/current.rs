@@ -266,7 +266,7 @@ mod tests {
             let release = Release::of(spec, "deploy".to_owned(), "ann@mill".to_owned(), Timestamp(5));
             (number, (release, outcome.clone()))
         });
-        History { releases: releases.collect(), undecided: Vec::new() }
+        History { releases: releases.collect(), ..History::default() }
     }
 
     fn images(current: &Current) -> Vec<&str> {

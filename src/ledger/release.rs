@@ -225,6 +225,8 @@ pub struct History {
     pub releases: BTreeMap<u64, (Release, Option<Outcome>)>,
     /// Numbers under which something is written that cannot be made out with the managers that answer.
     pub undecided: Vec<u64>,
+    /// Releases of which it cannot be made out how they ended: too few managers hold it.
+    pub unknown_ends: BTreeSet<u64>,
 }
 
 /// Releases that are kept however large they are, the newest among them: one that failed can be gone back from.
@@ -278,6 +280,9 @@ impl History {
                 None | Some(serde_json::Value::Null) => None,
                 Some(data) => Some(Outcome::deserialize(data).map_err(|e| (seq, e.to_string()))?),
             };
+            if outcome.is_none() && outcomes.undecided.contains(&seq) {
+                history.unknown_ends.insert(seq);
+            }
             history.releases.insert(seq, (release, outcome));
         }
         let first = history.releases.values().map(|(release, _)| release.kept_from).max().unwrap_or(0);
@@ -391,6 +396,16 @@ mod tests {
         let history = History::of(&log(&[(1, data)]), &Log::default()).unwrap();
         assert_eq!(history.releases[&1].0.spec.configs["page"].content, None);
         assert_eq!(history.releases[&1].0.contents_apart().collect::<Vec<_>>(), [&content]);
+    }
+
+    #[test]
+    fn an_end_that_too_few_managers_hold_is_unknown_and_not_cut_off() {
+        let json = serde_json::json!(release("deploy"));
+        let releases = log(&[(1, json.clone()), (2, json)]);
+        let outcomes = Log { undecided: [1].into(), ..Log::default() };
+        let history = History::of(&releases, &outcomes).unwrap();
+        assert_eq!(history.unknown_ends, [1].into());
+        assert!(history.releases.values().all(|(_, outcome)| outcome.is_none()));
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl ImageRef {
         if has_upper(&path) {
             return Err(ImageError::UpperCase);
         }
-        if !is_path(&path) || domain.is_empty() {
+        if !is_path(&path) || !is_domain(domain) {
             return Err(ImageError::Malformed);
         }
         let domain = if domain == "index.docker.io" { "docker.io" } else { domain };
@@ -128,6 +128,25 @@ fn has_upper(text: &str) -> bool {
     text.chars().any(|c| c.is_ascii_uppercase())
 }
 
+/// Names or an address, and perhaps a port. As Docker has it, a first part with upper case is a registry.
+fn is_domain(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let is_number = |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+    let is_part = |part: &str| {
+        let is_inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        !part.is_empty() && part.bytes().all(is_inner) && !part.starts_with('-') && !part.ends_with('-')
+    };
+    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let is_host = match address {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => host.split('.').all(is_part),
+    };
+    is_host && port.is_none_or(is_number)
+}
+
 fn is_digest(text: &str) -> bool {
     text.split_once(':').is_some_and(|(algorithm, hex)| {
         !algorithm.is_empty() && hex.len() >= 32 && hex.bytes().all(|b| b.is_ascii_hexdigit())
@@ -163,6 +182,8 @@ mod tests {
             ("localhost/web", "localhost", "web", None),
             ("ghcr.io/a/b/c", "ghcr.io", "a/b/c", None),
             ("docker.io/nginx", "docker.io", "library/nginx", None),
+            ("[::1]:5000/web", "[::1]:5000", "web", None),
+            ("REGISTRY/web", "REGISTRY", "web", None),
         ] {
             let image = ImageRef::parse(text).unwrap();
             assert_eq!(
@@ -177,7 +198,19 @@ mod tests {
     fn refuses_what_docker_refuses() {
         assert_eq!(ImageRef::parse(""), Err(ImageError::Empty));
         assert_eq!(ImageRef::parse("a/B"), Err(ImageError::UpperCase));
-        for bad in ["a b", "nginx:", "nginx@sha256:zz", "/nginx", "-a", "a//b"] {
+        for bad in [
+            "a b",
+            "nginx:",
+            "nginx@sha256:zz",
+            "/nginx",
+            "-a",
+            "a//b",
+            "../x",
+            "-a.b/x",
+            "a_b.c/x",
+            "h:/x",
+            "[::1:5/x",
+        ] {
             assert_eq!(ImageRef::parse(bad), Err(ImageError::Malformed), "{bad}");
         }
     }

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ids::{NodeName, StackName};
+use super::ids::{NodeName, StackName, TaskId};
 use super::known::{KnownMember, KnownMembers, MemberNews};
-use super::node::{Member, NodeFacts, NodeView, Unreachable};
+use super::node::{Member, NodeFacts, NodeView, Unreachable, UnreadableContainer};
 use super::observed::{Observed, ObservedNode};
+use super::task::Task;
 
 /// The code of a member that the inventory does not name.
 const MISSING: &str = "stackctl::cluster::node_missing";
@@ -103,6 +104,55 @@ impl Observed {
             pairs.extend(is_first.map(|other| (other, &member.name)));
         }
         pairs
+    }
+
+    /// Takes tasks that are on two machines apart: a disk that was cloned has its containers and their labels, too. The one
+    /// on the machine for which it was made is the task, or else the older one; the others are not understood from now on,
+    /// as are copies on one machine. Two names of one machine are [another matter](Self::doubled).
+    pub(super) fn part_copies(&mut self) {
+        let mut ids: Vec<&TaskId> = self.tasks().map(|task| &task.id).collect();
+        ids.sort_unstable();
+        if ids.windows(2).all(|pair| pair[0] != pair[1]) {
+            return;
+        }
+        let mut places: BTreeMap<&TaskId, Vec<(&NodeFacts, &Task)>> = BTreeMap::new();
+        for (_, facts) in self.reachable() {
+            for task in &facts.tasks {
+                places.entry(&task.id).or_default().push((facts, task));
+            }
+        }
+        places.retain(|_, places| places.len() > 1);
+        let mut copies: BTreeMap<(NodeName, TaskId), String> = BTreeMap::new();
+        for (id, places) in places {
+            let is_own = |task: &Task| {
+                let Task { stack, service, slot, node, spec_hash, is_job, attempt, .. } = task;
+                TaskId::derive(&self.cluster, stack, service, slot, node, spec_hash, *is_job, *attempt) == *id
+            };
+            let own = |(_, task): &&(&NodeFacts, &Task)| (!is_own(task), task.created_at, task.node.clone());
+            let Some((home, original)) = places.iter().min_by_key(own) else { continue };
+            let is_same = |facts: &NodeFacts| (&facts.id, &facts.hostname) == (&home.id, &home.hostname);
+            for (_, copy) in places.iter().filter(|(facts, _)| !is_same(facts)) {
+                let why = format!("it is a copy of `{}` on node `{}`", original.container, original.node);
+                copies.insert((copy.node.clone(), id.clone()), why);
+            }
+        }
+        if copies.is_empty() {
+            return;
+        }
+        for (name, node) in &mut self.nodes {
+            let Some(facts) = node.view.facts_mut() else { continue };
+            for task in std::mem::take(&mut facts.tasks) {
+                match copies.remove(&(name.clone(), task.id.clone())) {
+                    None => facts.tasks.push(task),
+                    Some(why) => facts.unreadable.push(UnreadableContainer {
+                        is_live: task.is_live(),
+                        name: task.container,
+                        stack: Some(task.stack),
+                        why,
+                    }),
+                }
+            }
+        }
     }
 
     /// What is to be remembered of members before a stack is changed; `None` if that is known already. `placed` are the

@@ -52,7 +52,7 @@ pub struct ObservedNode {
 
 impl Observed {
     /// Puts tasks under the cluster's key: their hashes are those of this version, whatever version made them. Tasks
-    /// under another key stay as they are.
+    /// under another key stay as they are. What only carries the labels of a task is none from now on.
     pub fn settle(&mut self) {
         let (key, id) = (self.key.clone(), self.key.id());
         // Tasks of a service share their spec, and so their hash.
@@ -63,6 +63,7 @@ impl Observed {
                 known.entry(at).or_insert_with(|| Marks::of(&key, &task.stack, &task.service).hash_of(task));
             task.spec_hash = hash.clone();
         }
+        self.part_copies();
     }
 
     /// Shows the values of tasks that are those of a known spec of their stack: what differs can then be told in words.

@@ -26,7 +26,7 @@ use crate::ledger::release::{Git, History, Outcome as Recorded, Release, outcome
 use crate::ledger::{LedgerError, document, settings, volumes};
 use crate::model::action::{Action, Outcome, What};
 use crate::model::{NodeName, Observed, StackName, StackSpec, TaskId, Timestamp};
-use crate::ops::volumes::served;
+use crate::ops::served::served;
 use crate::ops::{Error, Event, Progress, RunReport, Tail, failures, shortfall};
 use crate::orchestrator::pin::ResolveImage;
 use crate::orchestrator::{End, Ending, PlanOptions, Planned, TaskFailure, Verdict};

@@ -60,6 +60,7 @@ pub mod records;
 pub mod release;
 pub mod removal;
 pub mod rollback;
+mod served;
 pub mod status;
 pub mod suspend;
 pub mod undo;

@@ -91,7 +91,7 @@ impl Plan {
             problems.iter().any(|problem| match problem {
                 Problem::Unplaced(unplaced) => unplaced.service == *name,
                 Problem::TooManyTasks { .. } => true,
-                _ => false,
+                other => other.is_silence(),
             })
         };
         for service in diff.services.iter_mut().filter(|service| service.kind == diff::DiffKind::Added) {

@@ -241,6 +241,51 @@ mod tests {
         }
     }
 
+    /// A cloned disk: the second one would write what the first one writes.
+    #[test]
+    fn a_copy_of_a_task_on_another_machine_stops_the_plan_by_name() {
+        let service = replicated("web", 1);
+        let spec = stack(vec![service.clone()]);
+        let plan = |hostname: &str, id: &str| {
+            let mut observed = nodes(2);
+            for (node, at) in observed.nodes.values_mut().zip([5, 9]) {
+                let (name, facts) = (node.member.name.clone(), facts(node));
+                let task = task_of(&spec.name, &service, 1);
+                facts.tasks.push(Task { node: name, created_at: Timestamp(at), ..task });
+                (facts.hostname, facts.id) = (format!("{hostname}{at}"), id.to_owned());
+            }
+            observed.settle();
+            Planned::make(observed, spec.clone(), PlanOptions::default()).plan().problems.clone()
+        };
+        let [Problem::NotUnderstood { node, why, .. }] = &plan("a", "same")[..] else { panic!() };
+        assert_eq!(node.as_str(), "n000002");
+        assert_eq!(why, "it is a copy of `app_web.1.web1` on node `n000001`");
+    }
+
+    #[test]
+    fn a_host_that_does_not_answer_is_the_only_problem_where_the_others_follow_from_it() {
+        let spec = stack(vec![constrained(replicated("web", 1), "node.hostname == n000002")]);
+        let mut observed = nodes(2);
+        silence(observed.nodes.values_mut().nth(1).unwrap());
+        let planned = Planned::make(observed, spec, PlanOptions::default());
+        let problems = &planned.plan().problems;
+        assert!(matches!(&problems[..], [Problem::Silent { .. }]), "{problems:?}");
+        assert_eq!(planned.plan().diff.services[0].kind, diff::DiffKind::Added);
+    }
+
+    #[test]
+    fn after_a_stopped_update_a_change_is_shown_against_what_most_tasks_have() {
+        let of = |image: &str| with_task(replicated("web", 4), |task| image.clone_into(&mut task.image));
+        let wanted = stack(vec![of("web:sick")]);
+        let mut observed = nodes(1);
+        let facts = facts(observed.nodes.values_mut().next().unwrap());
+        facts.tasks.extend((1..=3).map(|number| task_of(&wanted.name, &of("web:1"), number)));
+        facts.tasks.push(Task { created_at: Timestamp(9), ..task_of(&wanted.name, &of("web:bad"), 4) });
+        let planned = Planned::make(observed, wanted, PlanOptions::default());
+        let change = &planned.plan().diff.services[0].changes[0];
+        assert_eq!((&*change.path, &change.before), ("image", &Some("web:1".into())));
+    }
+
     /// After a key was lost: one task says nothing of its values and was read from its container, the other was made
     /// under the new key.
     #[test]

@@ -32,6 +32,39 @@ impl Page {
     }
 }
 
+/// Bytes of a line that is shown whole.
+const LINE_MAX: usize = 200;
+/// Bytes that are shown on each side of a place in a longer line.
+const AROUND: usize = 90;
+
+impl Page {
+    /// A place in a long line, such as that of a file that a program has written, with a little around it.
+    fn around(&self, span: &SourceSpan, line: usize) -> Box<dyn SpanContents<'_> + '_> {
+        let end = span.offset() + span.len();
+        let begins = self.lines[line];
+        let last = self.lines.partition_point(|start| *start <= end).max(1);
+        let ends = self.lines.get(last).map_or(self.text.len(), |next| next - 1).max(end);
+        let mut from = span.offset().saturating_sub(AROUND).max(begins);
+        let mut to = (end + AROUND).min(ends);
+        while !self.text.is_char_boundary(from) {
+            from -= 1;
+        }
+        while !self.text.is_char_boundary(to) {
+            to += 1;
+        }
+        let data = &self.text.as_bytes()[from..to];
+        let contents = MietteSpanContents::new_named(
+            self.name.clone(),
+            data,
+            (from, to - from).into(),
+            line,
+            from - begins,
+            last - line,
+        );
+        Box::new(contents.with_language(self.language))
+    }
+}
+
 impl SourceCode for Page {
     fn read_span<'a>(
         &'a self,
@@ -46,6 +79,11 @@ impl SourceCode for Page {
         let near: SourceSpan = (span.offset() - start, span.len()).into();
         let found = self.text.as_bytes()[start..].read_span(&near, lines_before, lines_after)?;
         let place: SourceSpan = (found.span().offset() + start, found.span().len()).into();
+        let shown = &self.text.as_bytes()[SourceSpan::offset(&place)..][..place.len()];
+        let is_long = |line: &[u8]| line.len() > LINE_MAX;
+        if lines_before + lines_after > 0 && shown.split(|byte| *byte == b'\n').any(is_long) {
+            return Ok(self.around(span, line));
+        }
         // The slice lives as long as the text, which the trait object's own lifetime says as well.
         let data =
             &self.text.as_bytes()[SourceSpan::offset(&place)..SourceSpan::offset(&place) + place.len()];
@@ -79,6 +117,22 @@ mod tests {
     use miette::NamedSource;
 
     use super::*;
+
+    #[test]
+    fn of_a_long_line_only_the_part_around_the_place_is_shown() {
+        let text = format!("a: 1\nb: {}HERE{}\nc: 1\n", "ä".repeat(5_000), "x".repeat(10_000));
+        let at = text.find("HERE").unwrap();
+        let page = Page::new("f.yml".into(), "yaml", text.clone());
+        let found = page.read_span(&(at, 4).into(), 1, 1).unwrap();
+        assert!(found.data().len() <= 200, "{}", found.data().len());
+        let span = found.span();
+        assert_eq!(&text.as_bytes()[span.offset()..span.offset() + span.len()], found.data());
+        assert!(std::str::from_utf8(found.data()).unwrap().contains("HERE"));
+        assert_eq!((found.line(), found.column()), (1, span.offset() - 5));
+        for place in [(0, 1), (text.len(), 0), (text.len() - 3, 1), (at, 9_000)] {
+            page.read_span(&place.into(), 1, 1).unwrap();
+        }
+    }
 
     #[test]
     fn a_page_shows_what_miette_would() {

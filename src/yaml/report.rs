@@ -276,8 +276,8 @@ impl<'a> Sink<'a> {
         self.spoiled.borrow_mut().add(span);
     }
 
-    /// No excerpt of a file shows this text, whatever a diagnostic is about: it looks like a password, and excerpts are
-    /// printed by CI.
+    /// No excerpt of a file shows this text, whatever a diagnostic is about: it may be secret, and excerpts are printed by
+    /// CI.
     pub fn hide(&self, span: Span) {
         self.hidden.borrow_mut().push(span);
     }
@@ -392,9 +392,11 @@ struct Pages(Vec<Arc<Page>>);
 
 impl Pages {
     fn new(sources: &Sources, hidden: &[Span]) -> Self {
+        let mut of: BTreeMap<usize, Vec<&Span>> = BTreeMap::new();
+        hidden.iter().for_each(|span| of.entry(span.file.index()).or_default().push(span));
         let pages = sources.iter().enumerate().map(|(at, source)| {
             let language = if source.name.ends_with("json") { "json" } else { "yaml" };
-            let here = hidden.iter().filter(|span| span.file.index() == at);
+            let here = of.get(&at).into_iter().flatten();
             let text = without(harmless(&source.text), here.map(|span| span.range()));
             Arc::new(Page::new(clean_up_to(&source.name, NAME_MAX), language, text))
         });

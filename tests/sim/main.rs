@@ -35,10 +35,11 @@ mod world;
 #[allow(dead_code, reason = "it serves loops, too")]
 #[path = "../../src/ops"]
 mod ops {
-    pub use stackctl::ops::{Error, Event, Progress, RunReport, Tail, failures, release, shortfall, volumes};
+    pub use stackctl::ops::{Error, Event, Progress, RunReport, Tail, failures, release, shortfall};
 
     pub mod hosts;
     pub mod in_place;
+    pub mod served;
 }
 
 use faults::{Faults, Luck};

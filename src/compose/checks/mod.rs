@@ -30,7 +30,6 @@ struct Scene<'a> {
     file: &'a Stackfile,
     /// The same as a tree, for places that the types do not have.
     services: BTreeMap<&'a str, &'a Node>,
-    root: &'a Node,
     reading: Reading,
     sink: &'a Sink<'a>,
 }
@@ -40,7 +39,7 @@ impl<'a> Scene<'a> {
         let services = root.as_map().and_then(|top| top.get("services")?.as_map());
         let entries = services.into_iter().flat_map(|services| &services.entries);
         let services = entries.map(|entry| (entry.key.value.as_str(), &entry.value)).collect();
-        Self { file, services, root, reading, sink }
+        Self { file, services, reading, sink }
     }
 }
 

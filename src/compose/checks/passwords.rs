@@ -30,19 +30,6 @@ static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// A default that is written out: `${NAME:-hunter2}`.
 static DEFAULT: LazyLock<Regex> = LazyLock::new(|| pattern(r"\$\{[A-Za-z_]\w*:?-(?P<default>[^}$]+)\}"));
-/// Where a service has free-form values.
-const VALUES: [&[&str]; 7] = [
-    &["environment"],
-    &["labels"],
-    &["command"],
-    &["entrypoint"],
-    &["healthcheck", "test"],
-    &["logging", "options"],
-    &["deploy", "labels"],
-];
-/// Where others of a stack's parts have them.
-const VALUES_OF_STACKS: [(&str, &str); 4] =
-    [("networks", "driver_opts"), ("volumes", "driver_opts"), ("configs", "content"), ("secrets", "content")];
 /// Values that switch something.
 const SWITCHES: [&str; 10] = ["true", "false", "yes", "no", "on", "off", "0", "1", "none", "null"];
 
@@ -55,33 +42,7 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
     let is_plain = |name: &str| service.plain_values.iter().any(|plain| plain.value == name);
     let entries = environment.entries.iter().filter(|entry| !is_plain(&entry.key));
     let found: Vec<&Entry> = entries.filter(|entry| is_password(scene, entry)).collect();
-    if !found.is_empty() {
-        // Excerpts have lines around the one that they are about.
-        for path in VALUES {
-            scene.under(service, path).into_iter().for_each(|node| hide(scene, node));
-        }
-        for (part, key) in VALUES_OF_STACKS {
-            let all = scene.root.as_map().and_then(|top| top.get(part)?.as_map());
-            for one in all.into_iter().flat_map(|all| &all.entries) {
-                one.value
-                    .as_map()
-                    .and_then(|map| map.get(key))
-                    .into_iter()
-                    .for_each(|node| hide(scene, node));
-            }
-        }
-    }
     found.into_iter().for_each(|entry| tell(scene, service, entry));
-}
-
-/// All texts below a node.
-fn hide(scene: &Scene<'_>, node: &Node) {
-    match &node.value {
-        Value::Map(map) => map.entries.iter().for_each(|entry| hide(scene, &entry.value)),
-        Value::List(list) => list.iter().for_each(|node| hide(scene, node)),
-        Value::Text(_) | Value::Int(_) | Value::Float(_) | Value::Bool(_) => scene.sink.hide(node.span),
-        Value::Null => {}
-    }
 }
 
 fn is_password(scene: &Scene<'_>, entry: &Entry) -> bool {

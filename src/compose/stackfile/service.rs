@@ -105,7 +105,10 @@ fn own_placement<'a>(own: &Fields<'a>) -> Option<Fields<'a>> {
 
 fn image(fields: &Fields<'_>) -> Option<Spanned<String>> {
     let node = fields.node("image")?;
-    let image = fields.text("image")?;
+    let Some(image) = fields.text("image") else {
+        // What is no text was reported; it is not missing as well.
+        return (!node.is_null()).then(|| Spanned::new(String::new(), node.span));
+    };
     if let Err(error) = ImageRef::parse(&image) {
         if image.is_empty() {
             fields.sink().push(

@@ -408,7 +408,7 @@ fn a_dollar_that_is_no_variable() {
       × not a variable
        ╭─[stack.yml:4:19]
      3 │     image: nginx
-     4 │     command: echo $1
+     4 │     command: **** **
        ·                   ─┬
        ·                    ╰── no name behind the `$`
        ╰────
@@ -503,7 +503,7 @@ fn a_health_check_that_does_not_say_how() {
       × `healthcheck.test` of service `web` does not say how it is run
        ╭─[stack.yml:5:14]
      4 │     healthcheck:
-     5 │       test: [curl, -f, http://localhost]
+     5 │       test: [****, **, ****************]
        ·              ──┬─
        ·                ╰── the first word is `CMD`, `CMD-SHELL` or `NONE`
        ╰────

@@ -481,7 +481,7 @@ other: document
      6 │     volumes: ["./data:/data:z"]
        ·               ────────┬───────
        ·                       ╰── labels for SELinux are not set
-     7 │     command: run $TAG-alpine $NOPE
+     7 │     command: *** *********** *****
        ╰────
       help: label the path on the host
     stackctl::compose::relative_bind
@@ -492,7 +492,7 @@ other: document
      6 │     volumes: ["./data:/data:z"]
        ·               ────────┬───────
        ·                       ╰── a path on each node, not on this machine
-     7 │     command: run $TAG-alpine $NOPE
+     7 │     command: *** *********** *****
        ╰────
       help: `/srv/app/data` must exist on every node that runs the service; a small file is better
             given as a config
@@ -501,7 +501,7 @@ other: document
       ⚠ `-` behind `$TAG` is taken as text
        ╭─[stack.yml:7:18]
      6 │     volumes: ["./data:/data:z"]
-     7 │     command: run $TAG-alpine $NOPE
+     7 │     command: *** *********** *****
        ·                  ──┬─
        ·                    ╰── a variable, then text
      8 │     deploy:
@@ -512,7 +512,7 @@ other: document
       ⚠ variable `NOPE` is not set
        ╭─[stack.yml:7:30]
      6 │     volumes: ["./data:/data:z"]
-     7 │     command: run $TAG-alpine $NOPE
+     7 │     command: *** *********** *****
        ·                              ──┬──
        ·                                ╰── becomes nothing
      8 │     deploy:
@@ -523,7 +523,7 @@ other: document
       ☞ `deploy.labels` are labels of the service, not of its containers
         ╭─[stack.yml:9:7]
       8 │     deploy:
-      9 │       labels: {a: b}
+      9 │       labels: {a: *}
         ·       ───┬──
         ·          ╰── not seen by what reads container labels
      10 │ ---
@@ -533,7 +533,7 @@ other: document
 
       ⚠ only the first document of a file counts
         ╭─[stack.yml:10:1]
-      9 │       labels: {a: b}
+      9 │       labels: {a: *}
      10 │ ---
         · ─┬─
         ·  ╰── from here on nothing is read

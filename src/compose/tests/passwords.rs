@@ -88,3 +88,44 @@ fn no_excerpt_shows_the_value() {
     assert!(!drawn.contains("nter") && drawn.contains("A_PASSWORD: *******"), "{drawn}");
     assert!(drawn.contains("its value stands in the stackfile") && drawn.contains("plain_values"), "{drawn}");
 }
+
+/// The place is beside each value, and on it.
+#[test]
+fn no_excerpt_shows_what_the_author_gives_to_programs_and_drivers() {
+    let text = "\
+services:
+  web:
+    image: nginx
+    nope0: x
+    labels: {a: s3cret}
+    nope1: x
+    command: serve --token s3cret
+    nope2: x
+    healthcheck: {test: curl -H s3cret, interval: 3s}
+    nope3: x
+    logging: {driver: x, options: {token: s3cret}}
+    nope4: x
+    environment: [A=s3cret, 'B=${C?no C}']
+    env_file: [settings.env]
+    nope5: x
+    build: {context: ., args: {A: s3cret}}
+    nope6: x
+    annotations: {a: s3cret}
+    nope7: x
+    post_start: [{command: s3cret}]
+volumes:
+  v: {driver_opts: {o: password=s3cret}, nope8: x, labels: [a=s3cret]}
+configs:
+  c: {content: s3cret, nope9: x}
+";
+    let Err(report) = load_all(&[("stack.yml", text.as_bytes())]) else { panic!("it is full of mistakes") };
+    let handler = miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor());
+    let mut drawn = String::new();
+    for note in report.faults.iter().chain(&report.notes) {
+        handler.render_report(&mut drawn, note).unwrap();
+    }
+    assert!((0..=9).all(|n| drawn.contains(&format!("nope{n}"))), "{drawn}");
+    assert!(!drawn.contains("s3cret"), "{drawn}");
+    assert!(drawn.contains("env_file: [settings.env]") && drawn.contains("interval: 3s"), "{drawn}");
+    assert!(drawn.contains("A=******"), "{drawn}");
+}

@@ -11,8 +11,10 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use regex_lite::Regex;
 use tokio::net::lookup_host;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -32,8 +34,8 @@ use crate::process_group;
 const LIMIT: Duration = Duration::from_secs(60);
 /// Of its output so much is read.
 const OUTPUT_MAX: u64 = 1 << 20;
-/// Of what it says when it fails so much is kept.
-const WORDS_MAX: usize = 300;
+/// Of the first line that it says when it fails so much is kept.
+const WORDS_MAX: usize = 100;
 /// How long an answer of a host that should be off is waited for.
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 /// Between two attempts to write down what came of it.
@@ -41,6 +43,21 @@ const WRITE_AGAIN: Duration = Duration::from_secs(2);
 /// Of a record that is no longer that of this fence.
 const TAKEN_BACK: &str =
     "what was recorded of the fence was taken back meanwhile: the host answers, or was let back";
+/// What follows a name of a secret: `password=…`, `token: …`, `Bearer …`.
+static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?i)(?P<name>(?:passw(?:or)?d|passphrase|passwd|pwd|secret|token|api_?key|credentials?|bearer|basic)['"]?(?:\s*[=:]\s*|\s+)['"]?)[^\s'"&]+"#,
+    )
+});
+/// What follows the option by which programs take a password: `-P …`, `-p…`.
+static OPTION: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?P<name>(?:^|\s)-[pP]\s*)\S+"));
+/// `scheme://user:password@`.
+static LOGIN: LazyLock<Regex> = LazyLock::new(|| pattern(r"://[^\s/@]+@"));
+
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("the pattern is ours, and tested")
+}
+
 /// The variables that the command gets.
 const NODE: &str = "STACKCTL_NODE";
 const ADDRESS: &str = "STACKCTL_ADDRESS";
@@ -310,12 +327,28 @@ async fn run(command: &FenceCommand, node: &NodeName, address: &str, limit: Dura
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let said: String = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    let said: String = said.chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect();
+    let said = first_words(&String::from_utf8_lossy(&output.stderr));
     let status =
         output.status.code().map_or_else(|| output.status.to_string(), |code| format!("status {code}"));
     Err(format!("its fence ended with {status}{}{said}", if said.is_empty() { "" } else { ": " }))
+}
+
+/// The first line that a command said, without what looks like a secret: it goes into the ledger, and everyone who may ask
+/// for the status reads it. Programs for power controllers repeat their arguments when they fail.
+fn first_words(said: &str) -> String {
+    let line = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let plain: String = line.chars().filter(|c| !c.is_control()).collect();
+    let shown = NAMED.replace_all(&plain, "$name***");
+    let shown = OPTION.replace_all(&shown, "$name***");
+    let shown = LOGIN.replace_all(&shown, "://***@");
+    let shown = shown.split_whitespace().map(|word| if looks_random(word) { "***" } else { word });
+    shown.collect::<Vec<_>>().join(" ").chars().take(WORDS_MAX).collect()
+}
+
+/// A long word of letters and digits is more likely a token than a word.
+fn looks_random(word: &str) -> bool {
+    let has = |is: fn(&char) -> bool| word.chars().any(|c| is(&c));
+    word.len() >= 20 && !word.contains("/") && has(char::is_ascii_digit) && has(char::is_ascii_alphabetic)
 }
 
 /// Whether the engine or the machine of a host answers.
@@ -352,11 +385,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_written_down_of_a_failure_is_one_line_without_secrets() {
+        for (said, kept) in [
+            ("no power\nsession s3cret", "no power"),
+            ("\n  curl -u a https://admin:s3cret@bmc/off: refused", "curl -u a https://***@bmc/off: refused"),
+            ("ipmitool -H bmc -U root -P s3cret: timeout", "ipmitool -H bmc -U root -P *** timeout"),
+            ("PASSWORD=s3cret is wrong", "PASSWORD=*** is wrong"),
+            ("Authorization: Bearer s3cret refused", "Authorization: Bearer *** refused"),
+            ("token ghp0123456789abcdefghij is old", "token *** is old"),
+            ("key 0123456789abcdef01234567 is old", "key *** is old"),
+        ] {
+            assert_eq!(first_words(said), kept);
+        }
+        let failed = ended("echo no power >&2; echo password s3cret >&2; exit 3", 60_000).await.unwrap_err();
+        assert_eq!(failed, "its fence ended with status 3: no power");
+        assert_eq!(first_words(&"x ".repeat(300)).len(), WORDS_MAX);
+    }
+
+    #[tokio::test]
     async fn only_status_0_says_that_a_host_is_off() {
         let told = "[ \"$STACKCTL_NODE $STACKCTL_ADDRESS $1\" = 'h2 ssh://root@10.0.0.2 off' ]";
         assert_eq!(ended(told, 60_000).await, Ok(()));
         let failed = ended("echo no power >&2; exit 3", 60_000).await.unwrap_err();
         assert_eq!(failed, "its fence ended with status 3: no power");
+        let failed = ended("echo 'auth failed: password=s3cret'; echo more s3cret", 60_000).await;
+        assert_eq!(failed, Ok(()), "what it says when all went well is not looked at");
         assert!(ended("kill -9 $$", 60_000).await.is_err());
         let late = ended("sleep 60", 1_000).await.unwrap_err();
         assert_eq!(late, "its fence has not ended within 1 s");

@@ -12,9 +12,7 @@ use futures_util::StreamExt as _;
 use super::cluster::Cluster;
 use crate::ledger::{LedgerError, volumes};
 use crate::model::volume::{AnonymousVolume, AnonymousVolumes, ObservedVolume, add_seen, is_made_up, newest};
-use crate::model::{NodeFacts, NodeName, Observed, ServiceName, StackName, TaskId, TaskStatus};
-use crate::ops::RunReport;
-use crate::orchestrator::{End, Ending, Planned};
+use crate::model::{NodeFacts, NodeName, Observed, ServiceName, StackName};
 
 /// Stacks whose records are read at a time.
 const READS_MAX: usize = 16;
@@ -75,18 +73,6 @@ pub async fn remembered(cluster: &Cluster) -> Result<Remembered, LedgerError> {
     let all: Vec<_> = futures_util::stream::iter(reads).buffered(READS_MAX).collect().await;
     let all: Result<Remembered, LedgerError> = all.into_iter().collect();
     Ok(all?.into_iter().filter(|(_, volumes)| !volumes.is_empty()).collect())
-}
-
-/// Tasks that were up, or had ended well, when a run that went well looked at the hosts once more.
-#[must_use]
-pub fn served(report: &RunReport<Planned>) -> BTreeSet<&TaskId> {
-    let (End::Verdict(verdict), Some(proof)) = (&report.end, &report.proof) else { return BTreeSet::new() };
-    if verdict.ending != Ending::Converged {
-        return BTreeSet::new();
-    }
-    let does_well = |status: TaskStatus| status.is_up() || status == TaskStatus::Exited { exit_code: 0 };
-    let tasks = proof.observed().tasks().filter(|task| task.stack == *proof.stack());
-    tasks.filter(|task| does_well(task.status)).map(|task| &task.id).collect()
 }
 
 /// The volumes that an engine made for tasks of one stack and still has, remembered or seen.

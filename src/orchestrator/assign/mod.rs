@@ -22,7 +22,7 @@ use std::sync::Arc;
 use super::note::Note;
 use super::options::PlanOptions;
 use super::problem::Problem;
-use super::scheduler::{Divisions, Occupants};
+use super::scheduler::{Divisions, FilterKind, Occupants};
 use super::site::{Site, sites};
 use crate::model::action::{FilePlan, InPlaceUpdate, ServicePlan, TaskHandle, TaskPlan, What};
 use crate::model::ids::{NodeName, ServiceName, TaskId};
@@ -221,6 +221,11 @@ fn assign_to(observed: &Observed, lost: &Lost, spec: &StackSpec, options: PlanOp
         }
     }
     plan.hand_over_room(&mut services);
+    // What a host that does not answer leaves without a node is no reason to add nodes.
+    if plan.problems.iter().any(Problem::is_silence) {
+        let follows = |problem: &Problem| matches!(problem, Problem::Unplaced(why) if why.counts.contains_key(&FilterKind::Ready));
+        plan.problems.retain(|problem| !follows(problem));
+    }
     let prepare = plan.prepare(&services);
     let unused_networks = plan.unused_networks(&services);
     plan.notes.sort();
