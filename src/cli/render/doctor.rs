@@ -43,12 +43,16 @@ fn size(bytes: u64) -> String {
     }
 }
 
+fn no_release(tasks: usize) -> String {
+    format!("{} of it run, and the managers do not agree on any release of it", count(tasks, "task"))
+}
+
 /// What was found.
 #[must_use]
 pub fn what(finding: &Finding) -> String {
     match finding {
         Finding::Host { took_ms, version } => format!("answers within {took_ms} ms, engine {version}"),
-        Finding::Silent(why) => why.reason.clone(),
+        Finding::Silent(why) | Finding::RecordsUnknown(why) => why.reason.clone(),
         Finding::Swarm => "the engine is part of a swarm".to_owned(),
         Finding::Engines { oldest: (old, on_old), newest: (new, on_new) } => {
             format!("engine versions are far apart: {old} on {on_old}, {new} on {on_new}")
@@ -74,10 +78,7 @@ pub fn what(finding: &Finding) -> String {
         Finding::EvenManagers(all) => format!("{all} managers bear no more losses than {}", all - 1),
         Finding::OneManager => "one manager has the only copy of the records".to_owned(),
         Finding::Unreadable(error) | Finding::Content(error) => error.to_string(),
-        Finding::RecordsUnknown(why) => why.reason.clone(),
-        Finding::NoRelease { tasks } => {
-            format!("{} of it run, and the managers do not agree on any release of it", count(*tasks, "task"))
-        }
+        Finding::NoRelease { tasks } => no_release(*tasks),
         Finding::TooSlow => "its records were not read within a minute".to_owned(),
         Finding::Undecided { stream, seq } => format!("{stream} number {seq} is incomplete"),
         Finding::Behind { manager, stream, records } => {
