@@ -1753,7 +1753,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__ledger__subcmd__restore)
-            opts="-i -q -v -h --force --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-y -i -q -v -h --force --yes --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -1,5 +1,6 @@
 //! `stackctl ledger`: migrates, backs up and restores all records.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,8 +13,10 @@ use super::recorded::warn_unended;
 use super::records::{self, Writing};
 use super::render::text::count;
 use super::report::{Blame, Exit, Failure};
+use super::rollout::NotConfirmed;
 use crate::artifact::envelope;
 use crate::fleet::ConnectOptions;
+use crate::model::StackName;
 use crate::ops::cluster::Backend;
 use crate::ops::ledger::{self as ops, NotDone};
 use crate::ops::log::Actor;
@@ -86,6 +89,9 @@ pub struct Restore {
     /// Remove what the ledger holds now, and accept a backup of another cluster
     #[arg(long)]
     pub force: bool,
+    /// With `--force`: do not ask before the records of stacks are removed that the backup does not have
+    #[arg(short, long, env = "STACKCTL_YES", value_parser = clap::builder::FalseyValueParser::new())]
+    pub yes: bool,
 }
 
 /// Another process holds a lease.
@@ -254,11 +260,32 @@ fn restore(args: &Restore, context: &Context) -> Result<Exit, Failure> {
         let (ledger, name) = (cluster.writing(), &cluster.inventory.cluster);
         let force = if args.force { "--force " } else { "" };
         let verb = format!("ledger restore {force}{}", args.file.display());
+        if args.force {
+            confirm_removal(args, context, &ops::not_in(&saved, &ledger).await?)?;
+        }
         let (actor, warn) = (Actor::of(cluster), warn_unended(&context.ui));
         ops::restore(&saved, &ledger, name, args.force, &actor, verb, warn).await?;
         context.ui.say(&format!("{} in the ledger, as of {}.", sum(&saved.archive), saved.head.at));
         Ok(Exit::Done)
     })
+}
+
+/// Records that the backup does not have are gone afterwards.
+fn confirm_removal(args: &Restore, context: &Context, stacks: &BTreeSet<StackName>) -> Result<(), Failure> {
+    if stacks.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = stacks.iter().map(StackName::as_str).collect();
+    let many = count(names.len(), "stack");
+    context.ui.warn(&format!(
+        "the backup has nothing of {many}, whose records are removed from the ledger: {}",
+        names.join(", ")
+    ));
+    let question = format!("Remove the records of {many}?");
+    if args.yes || context.ui.confirm(&question).map_err(Failure::refused)? {
+        return Ok(());
+    }
+    Err(Failure::refused(NotConfirmed))
 }
 
 /// All the rest is there.

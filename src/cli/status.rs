@@ -143,7 +143,13 @@ pub(super) fn run(args: &Status, context: &Context) -> Result<Exit, Failure> {
 
 /// Whether nothing is known of what was declared.
 const fn is_unread(status: &ops::Status) -> bool {
-    matches!(status.sync, Sync::Unknown(Unknown::Records(_)))
+    // What runs was released once: its records are lost, or the managers do not agree on them.
+    let runs = !matches!(status.health, Health::Unknown | Health::Nothing);
+    match &status.sync {
+        Sync::Unknown(Unknown::Records(_)) => true,
+        Sync::Unknown(Unknown::NoRelease(_)) => runs,
+        _ => false,
+    }
 }
 
 fn row(now: Timestamp, status: &ops::Status, declared: &Found) -> Row {

@@ -259,6 +259,12 @@ impl Archive {
         of_stacks.filter_map(|stream| StackName::new(&stream.of).ok()).collect()
     }
 
+    /// Stacks of which there is more than a lease in it.
+    #[must_use]
+    pub fn recorded(&self) -> BTreeSet<StackName> {
+        self.clone().without_leases().stacks()
+    }
+
     fn kept(&self) -> impl Iterator<Item = (&Stream, &BTreeMap<u64, Value>)> {
         self.streams.iter().filter(|(stream, _)| stream.kind != Kind::Lease)
     }
@@ -453,6 +459,20 @@ impl Archive {
         self.streams.retain(|stream, _| stream.kind != Kind::Lease);
         self
     }
+}
+
+/// Whether a manager that answers has any record of a stack, decided or not. A lease is none.
+pub async fn has_records<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+) -> Result<bool, LedgerError> {
+    let of_stack = streams(&[stack.clone()].into());
+    for stream in of_stack.iter().filter(|stream| stream.of == stack.as_str() && stream.kind != Kind::Lease) {
+        if ledger.read(stream).await?.next() > 1 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Removes all records of a ledger but leases. Every manager has to answer: what one of them kept would

@@ -112,6 +112,13 @@ pub enum Finding {
     OneManager,
     /// Records, or a part of them, cannot be read.
     Unreadable(LedgerError),
+    /// These are not the records of the cluster that runs, or they cannot be used.
+    RecordsUnknown(Unreachable),
+    /// A stack runs, and no release of it is decided.
+    NoRelease {
+        /// So many tasks.
+        tasks: usize,
+    },
     /// It took too long.
     TooSlow,
     /// A place that no process has finished.
@@ -241,6 +248,8 @@ impl Finding {
             Self::Silent(_)
             | Self::HostsUnknown(_)
             | Self::Unreadable(_)
+            | Self::RecordsUnknown(_)
+            | Self::NoRelease { .. }
             | Self::TooSlow
             | Self::Content(_)
             | Self::NotUnderstood { .. }
@@ -257,15 +266,18 @@ fn check(area: Area, of: impl ToString, finding: Finding) -> Check {
 /// Looks at everything. The checks are in the order of their areas, the worst of each first.
 pub async fn doctor(cluster: &Cluster, place: &LedgerPlace) -> Vec<Check> {
     let clock = cluster.clock;
-    let (observed, checkups, managers, records) = tokio::join!(
+    let (observed, known, checkups, managers, records) = tokio::join!(
         // As labels have it: what they say themselves is asked here.
         cluster.observer.observe(clock.now()),
+        // With what is remembered, as every plan has it.
+        cluster.observe(),
         cluster.fleet.checkups(|| clock.now()),
         managers(&cluster.ledger, place),
         records(&cluster.ledger),
     );
     let key = node_records::read(&cluster.ledger).await.ok().map(|(_, known)| known.key.is_some());
-    let mut all = hosts(&observed, &checkups);
+    let mut all = hosts(&known, &checkups);
+    all.extend(unknown_records(&known, &records));
     all.extend(engines(&observed));
     all.extend(managers);
     let has_stacks = records
@@ -313,6 +325,34 @@ fn hosts(observed: &Observed, checkups: &BTreeMap<NodeName, Result<Checkup, Unre
         }
     }
     all
+}
+
+/// Why nothing is planned, if so; and stacks that run and of which no release is remembered.
+fn unknown_records(known: &Observed, records: &[Check]) -> Vec<Check> {
+    let is_said = |check: &Check| matches!(check.finding, Finding::Unreadable(_));
+    let why = known.records_unknown.clone().filter(|_| !records.iter().any(is_said));
+    let mut all: Vec<Check> =
+        why.map(|why| check(Area::Records, "", Finding::RecordsUnknown(why))).into_iter().collect();
+    let mut tasks: BTreeMap<&StackName, usize> = BTreeMap::new();
+    for task in known.tasks().filter(|task| task.is_live()) {
+        *tasks.entry(&task.stack).or_default() += 1;
+    }
+    let is_known = |stack: &StackName| {
+        let has = |finding: &Finding| match finding {
+            Finding::Records { releases, .. } => *releases > 0,
+            // That is said of it already.
+            finding => finding.level() == Level::Fault || matches!(finding, Finding::OtherManagers { .. }),
+        };
+        records.iter().any(|check| check.of == stack.as_str() && has(&check.finding))
+    };
+    let unknown = tasks.into_iter().filter(|(stack, _)| !is_said_of_all(records) && !is_known(stack));
+    all.extend(unknown.map(|(stack, tasks)| check(Area::Records, stack, Finding::NoRelease { tasks })));
+    all
+}
+
+/// Whether no records can be read at all.
+fn is_said_of_all(records: &[Check]) -> bool {
+    records.iter().any(|check| check.of.is_empty() && matches!(check.finding, Finding::Unreadable(_)))
 }
 
 /// Engines whose versions are far apart: what one can do, the other may not.
@@ -617,61 +657,4 @@ fn permissions(path: &Path) -> Option<u32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn engines_that_are_far_apart_are_named_with_their_hosts() {
-        let of = |versions: &[&str]| {
-            let mut observed = crate::model::testing::nodes(versions.len());
-            for (node, version) in observed.nodes.values_mut().zip(versions) {
-                crate::model::testing::facts(node).engine_version = (*version).to_owned();
-            }
-            engines(&observed).map(|check| check.finding)
-        };
-        let named = |version: &str, node: &str| (version.to_owned(), NodeName::unchecked(node));
-        let apart = Finding::Engines {
-            oldest: named("20.10.24+dfsg1", "n000002"),
-            newest: named("28.5.0", "n000001"),
-        };
-        assert_eq!(of(&["28.5.0", "20.10.24+dfsg1", "24.0.1"]), Some(apart));
-        for versions in
-            [&["26.1.5", "23.0.1"][..], &["20.10.24", "25.0.1"], &["4.9.3", "28.0.0"], &["", "29.0"], &[]]
-        {
-            assert_eq!(of(versions), None, "{versions:?}");
-        }
-    }
-
-    #[test]
-    fn how_bad_a_clock_a_disk_and_missing_managers_are() {
-        for (ahead_ms, level) in [
-            (0, Level::Ok),
-            (-1_999, Level::Ok),
-            (2_000, Level::Warning),
-            (-14_999, Level::Warning),
-            (15_000, Level::Fault),
-        ] {
-            assert_eq!(Finding::Clock { ahead_ms }.level(), level, "{ahead_ms}");
-        }
-        let gib = 1 << 30;
-        for (bytes, free, level) in [
-            (100 * gib, 50 * gib, Level::Ok),
-            (100 * gib, 10 * gib, Level::Warning),
-            (100 * gib, 4 * gib, Level::Fault),
-            (4 * gib, gib - 1, Level::Fault),
-        ] {
-            let disk = Disk { folder: "/var/lib/docker".into(), bytes, free };
-            assert_eq!(Finding::Disk(disk).level(), level, "{free} of {bytes}");
-        }
-        for (answering, all, level) in [
-            (3, 3, Level::Ok),
-            (2, 3, Level::Warning),
-            (1, 3, Level::Fault),
-            (2, 4, Level::Fault),
-            (0, 1, Level::Fault),
-        ] {
-            let managers = Finding::Managers { place: String::new(), answering, all, silent: Vec::new() };
-            assert_eq!(managers.level(), level, "{answering} of {all}");
-        }
-    }
-}
+mod tests;

@@ -129,6 +129,25 @@ pub async fn backup<R: ReadRegisters>(
     Ok(Backup { archive, text })
 }
 
+/// Stacks of which the ledger has records and the backup has none: a forced restore removes those.
+///
+/// # Errors
+///
+/// The ledger cannot be read.
+pub async fn not_in<R: ReadRegisters>(
+    saved: &Saved,
+    ledger: &Ledger<R>,
+) -> Result<BTreeSet<StackName>, LedgerError> {
+    let kept: BTreeSet<StackName> = saved.archive.recorded();
+    let mut all = BTreeSet::new();
+    for stack in ledger.stacks().await?.difference(&kept) {
+        if archive::has_records(ledger, stack).await? {
+            all.insert(stack.clone());
+        }
+    }
+    Ok(all)
+}
+
 /// Writes the records of a backup of `cluster` into its ledger. `is_forced` removes what the ledger holds
 /// now, and takes a backup of another cluster too. `verb` is written into the log.
 ///

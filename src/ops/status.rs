@@ -236,8 +236,17 @@ fn status(
         release: history.last().map(|(number, release, _)| (number, release.clone())),
         source: history.releases.values().rev().find_map(|(release, _)| release.source.clone()),
         reloaded: current.map(|current| same_image::reloaded(observed, &current.spec)).unwrap_or_default(),
-        is_gone: is_removed && tasks(observed, stack).next().is_none(),
+        is_gone: (is_removed || is_trace(remembered)) && tasks(observed, stack).next().is_none(),
     }
+}
+
+/// Whether of a stack there is nothing but a lease that is free: it was never deployed, or its records were removed.
+fn is_trace(remembered: &Remembered) -> bool {
+    let history = &remembered.history;
+    history.releases.is_empty()
+        && history.undecided.is_empty()
+        && remembered.lock.is_none()
+        && remembered.settings == Settings::default()
 }
 
 fn sync(observed: &Arc<Observed>, remembered: &Remembered, options: &PlanOptions) -> Sync {

@@ -202,3 +202,42 @@ fn one_manager_is_a_warning() {
     let found = wrong(&cluster, 0);
     has(&found, "warning managers", "", "only copy");
 }
+
+/// An inventory of the same hosts: which of them it has, by which names, and who are managers.
+fn inventory(cluster: &Hosts, hosts: &[(usize, &str, bool)]) {
+    let mut text = "cluster: test\nhosts:\n".to_owned();
+    for (at, name, is_manager) in hosts {
+        let role = if *is_manager { "manager" } else { "worker" };
+        text += &format!("  {name}: {{address: \"{}\", role: {role}}}\n", cluster.engines[*at].address());
+    }
+    cluster.room.file("stackctl.yml", &text);
+}
+
+#[test]
+fn a_stack_that_runs_and_of_which_the_records_are_lost_is_a_fault() {
+    let cluster = cluster();
+    for engine in &cluster.engines[..2] {
+        engine.with(|world| world.volumes.retain(|name, _| !name.starts_with("stackctl-ledger-")));
+    }
+    let found = wrong(&cluster, 1);
+    has(&found, "fault records", "shop", "the managers do not agree on any release of it");
+    let run = cluster.expect(1, "status");
+    assert!(run.stdout.contains("unknown"), "{}", run.show());
+}
+
+#[test]
+fn an_inventory_with_another_manager_or_without_a_host_is_a_fault() {
+    let cluster = cluster();
+    let one = [(0, "h1", true), (1, "h2", false), (2, "h3", false)];
+    inventory(&cluster, &one);
+    for engine in &cluster.engines {
+        engine.with(|world| world.volumes.clear());
+    }
+    let stackfile = WEB.replace("deploy: {", "deploy: {replicas: 3, ");
+    cluster.stackfile(&stackfile);
+    cluster.expect(0, "deploy --yes shop");
+    inventory(&cluster, &one[..2]);
+    has(&wrong(&cluster, 1), "fault hosts", "h3", "");
+    inventory(&cluster, &[(0, "h1", false), (1, "h2", true), (2, "h3", false)]);
+    has(&wrong(&cluster, 1), "fault records", "", "keeps records of this cluster and is no manager");
+}

@@ -502,6 +502,34 @@ fn a_backup_brings_a_lost_ledger_back() {
 }
 
 #[test]
+fn a_forced_restore_names_the_stacks_whose_records_it_would_remove() {
+    let cluster = cluster(3, 3);
+    cluster.expect(0, "deploy --yes shop");
+    cluster.expect(0, "ledger backup all");
+    cluster.expect(0, "deploy --yes blog");
+    let run = cluster.expect(1, "ledger restore --force all");
+    let words = "the backup has nothing of 1 stack, whose records are removed from the ledger: blog";
+    assert!(run.stderr.contains(words), "{}", run.show());
+    let history = || cluster.run("history --format {{.Release}}:{{.Outcome}} blog");
+    assert_eq!(history().stdout, "1:deployed\n", "nothing was removed");
+    // What one manager has alone counts, too.
+    for engine in &cluster.engines[..2] {
+        engine.with(|world| world.volumes.retain(|name, _| !name.starts_with("stackctl-ledger-")));
+    }
+    let run = cluster.expect(1, "ledger restore --force all");
+    assert!(run.stderr.contains(words), "{}", run.show());
+    for engine in &cluster.engines {
+        engine.with(|world| world.containers.retain(|_, one| !one.name.contains("blog")));
+    }
+    cluster.expect(0, "ledger restore --force --yes all");
+    assert_eq!(history().status, 1);
+    assert_eq!(outcomes(&cluster), "1:deployed:deploy\n");
+    // Nothing is left of it but a lease that is free.
+    assert_eq!(cluster.expect(0, "status --format {{.Stack}}").stdout, "shop\n");
+    cluster.expect(0, "status blog");
+}
+
+#[test]
 fn an_interrupted_deploy_gives_its_lease_back() {
     let cluster = cluster(2, 1);
     slow(&cluster);

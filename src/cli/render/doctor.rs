@@ -43,12 +43,16 @@ fn size(bytes: u64) -> String {
     }
 }
 
+fn no_release(tasks: usize) -> String {
+    format!("{} of it run, and the managers do not agree on any release of it", count(tasks, "task"))
+}
+
 /// What was found.
 #[must_use]
 pub fn what(finding: &Finding) -> String {
     match finding {
         Finding::Host { took_ms, version } => format!("answers within {took_ms} ms, engine {version}"),
-        Finding::Silent(why) => why.reason.clone(),
+        Finding::Silent(why) | Finding::RecordsUnknown(why) => why.reason.clone(),
         Finding::Swarm => "the engine is part of a swarm".to_owned(),
         Finding::Engines { oldest: (old, on_old), newest: (new, on_new) } => {
             format!("engine versions are far apart: {old} on {on_old}, {new} on {on_new}")
@@ -74,6 +78,7 @@ pub fn what(finding: &Finding) -> String {
         Finding::EvenManagers(all) => format!("{all} managers bear no more losses than {}", all - 1),
         Finding::OneManager => "one manager has the only copy of the records".to_owned(),
         Finding::Unreadable(error) | Finding::Content(error) => error.to_string(),
+        Finding::NoRelease { tasks } => no_release(*tasks),
         Finding::TooSlow => "its records were not read within a minute".to_owned(),
         Finding::Undecided { stream, seq } => format!("{stream} number {seq} is incomplete"),
         Finding::Behind { manager, stream, records } => {
@@ -121,7 +126,9 @@ pub fn remedy(finding: &Finding) -> Option<String> {
         Finding::Host { .. } | Finding::Records { .. } | Finding::Neighbours { .. } | Finding::Nothing => {
             return None;
         }
-        Finding::Silent(why) | Finding::HostsUnknown(why) => return why.help.clone(),
+        Finding::Silent(why) | Finding::HostsUnknown(why) | Finding::RecordsUnknown(why) => {
+            return why.help.clone();
+        }
         Finding::Unreadable(error) | Finding::Content(error) => {
             return error.help().map(|help| help.to_string());
         }
@@ -150,6 +157,10 @@ pub fn remedy(finding: &Finding) -> Option<String> {
         Finding::OneManager => {
             "give three hosts `role: manager`, one at a time with `stackctl ledger sync` between; until then keep backups \
              (`stackctl ledger backup`)"
+        }
+        Finding::NoRelease { .. } => {
+            "managers have lost their records, or came back older: bring those back that have them, or the records from a \
+             backup (`stackctl ledger restore`); a deploy of the stack begins its history again"
         }
         Finding::TooSlow => {
             "see whether the managers are slow; a stack with large configs keeps up to 64 MiB of them"
