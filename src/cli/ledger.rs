@@ -29,7 +29,6 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ),
     ("Back up all records to a file", "stackctl ledger backup ledger.jsonl"),
     ("Restore them into an empty ledger", "stackctl ledger restore ledger.jsonl"),
-    ("Bring all records to a new manager", "stackctl ledger sync"),
 ];
 
 /// Arguments of `ledger`.

@@ -66,6 +66,8 @@ fn all(node: &Node, sink: &Sink<'_>) {
             None => all(item, sink),
         }),
         Value::Null => {}
+        // Nothing is hidden by stars where there is nothing.
+        Value::Text(text) if text.is_empty() => {}
         Value::Text(_) | Value::Int(_) | Value::Float(_) | Value::Bool(_) => sink.hide(node.span),
     }
 }
