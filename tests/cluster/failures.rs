@@ -282,10 +282,9 @@ fn what_may_still_arrive_at_a_host_keeps_the_lock() {
     std::thread::sleep(Duration::from_millis(500));
     // On this machine the process is seen to be gone. That does not matter.
     ground.stackctl_on(&inventory, &words).ends(5).says(&["which ended while a host was silent"]);
-    let held = ground.stackctl_on(&inventory, &words).ends(5).whole();
-    let id = held.split("stackctl unlock ").nth(1).and_then(|rest| rest.split(['`', ' ', '"']).next());
-    ground.stackctl_on(&inventory, &format!("unlock {}", id.expect("an id"))).ends(0);
-    ground.stackctl_on(&inventory, &words).ends(0);
+    // No advice to unlock it: what was sent may still arrive.
+    assert!(!ground.stackctl_on(&inventory, &words).ends(5).whole().contains("stackctl unlock"));
+    ground.stackctl_on(&inventory, &format!("{words} --lock-timeout 150s")).ends(0);
 }
 
 /// The engine goes on with a stop whose client was killed, and shows the task as running for its whole grace.

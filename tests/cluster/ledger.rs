@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::ground::{Ground, HOSTS, number};
 
-/// What a lease lasts without a sign of life, and what a deploy and a slow machine may add.
-const LEASE_MAX: Duration = Duration::from_secs(35 + 15);
+/// What a lease lasts without a sign of life, and what a deploy and a slow machine may add. Then what it had sent is waited for, 20 s.
+const LEASE_MAX: Duration = Duration::from_secs(35 + 20 + 15);
 /// What may be left of it when its holder was killed right after a sign.
 const LEASE_MIN: Duration = Duration::from_secs(35 - 10);
 
