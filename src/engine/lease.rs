@@ -175,17 +175,6 @@ pub struct Wanted {
     pub patience_ms: i64,
 }
 
-/// Reads a stream to its end, after settling incomplete places.
-async fn settled<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Result<Log, LedgerError> {
-    loop {
-        let log = ledger.read_to_write(stream).await?;
-        if log.undecided.is_empty() {
-            return Ok(log);
-        }
-        ledger.settle(stream, &log, || value(ledger.registers(), serde_json::Value::Null)).await?;
-    }
-}
-
 fn holder_in(log: &Log, stream: &Stream) -> Result<Option<Held>, LedgerError> {
     held(log).map_err(|detail| unreadable(log, stream, detail))
 }
@@ -225,7 +214,7 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
     let mut seen: Option<(String, Timestamp)> = None;
     let mut heard = None;
     loop {
-        let log = settled(ledger, &stream).await?;
+        let log = ledger.read_settled(&stream).await?;
         let before = state_in(&log, &stream)?;
         let sign = log.entries.get(&before.sign).map(|entry| entry.value.id.clone()).unwrap_or_default();
         let first = seen.filter(|(last, _)| *last == sign).map_or(clock.now(), |(_, first)| first);
@@ -426,7 +415,7 @@ pub async fn unlock<R: WriteRegisters>(
     is_gone: impl Fn(&Holder) -> bool,
 ) -> Result<Option<Held>, LedgerError> {
     let stream = stream(stack);
-    let log = settled(ledger, &stream).await?;
+    let log = ledger.read_settled(&stream).await?;
     let Some(held) = holder_in(&log, &stream)?.filter(|held| held.holder.id == id) else { return Ok(None) };
     let left_ms = held.left_ms(proved_age_ms(ledger, &held, &log, &ledger.clocks().await?), 0).max(0);
     // What it has sent may be on its way even then.

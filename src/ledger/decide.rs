@@ -51,7 +51,7 @@ use tokio::time::{sleep, timeout};
 
 use super::LedgerError;
 use super::log::{Log, Reach};
-use super::payload::Value;
+use super::payload::{Value, value};
 use super::register::{Content, Place, ReadRegisters, Silent, Stream, WriteRegisters};
 use crate::model::{Format, StackName};
 
@@ -249,6 +249,21 @@ impl<R: WriteRegisters> Ledger<R> {
             self.decide(stream, *seq, ours).await?;
         }
         Ok(())
+    }
+
+    /// Reads a stream to its end, after settling incomplete places with a value that says nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read_to_write`], or an incomplete place cannot be settled.
+    pub async fn read_settled(&self, stream: &Stream) -> Result<Log, LedgerError> {
+        loop {
+            let log = self.read_to_write(stream).await?;
+            if log.undecided.is_empty() {
+                return Ok(log);
+            }
+            self.settle(stream, &log, || value(&self.registers, serde_json::Value::Null)).await?;
+        }
     }
 
     /// Gives managers that answered what they lack of what is decided.

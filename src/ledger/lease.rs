@@ -287,7 +287,7 @@ pub enum Proof {
 /// A note cannot be read.
 pub fn proof(log: &Log, epoch: u64, id: &str, last: u64) -> Result<Proof, String> {
     if !log.may_hold(last, |text| holder_of(text).is_some_and(|holder| holder.id == id)) {
-        // They forgot what we have proved. Whoever took the lease from where they stood then did so behind the places that
+        // They forgot what we have proved. A process that took the lease from where they stood then did so behind the places that
         // are near to ours: its notes look like old ones, which are not believed any more.
         let texts = log.registers.values().flatten();
         if texts.filter_map(|text| holder_of(text)).any(|holder| holder.id != id) {

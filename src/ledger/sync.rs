@@ -103,7 +103,8 @@ pub async fn nodes<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<(), LedgerEr
 /// An outcome has the number of its release: the place that says nothing has one number in both, behind all of both.
 async fn mark_releases<R: WriteRegisters>(ledger: &Ledger<R>, stack: &StackName) -> Result<(), LedgerError> {
     let streams = [releases(stack), outcomes(stack)];
-    let (releases, outcomes) = (settled(ledger, &streams[0]).await?, settled(ledger, &streams[1]).await?);
+    let (releases, outcomes) =
+        (ledger.read_settled(&streams[0]).await?, ledger.read_settled(&streams[1]).await?);
     let managers = ledger.registers().managers();
     if names(&releases, managers) && names(&outcomes, managers) {
         return Ok(());
@@ -116,7 +117,7 @@ async fn mark_releases<R: WriteRegisters>(ledger: &Ledger<R>, stack: &StackName)
 }
 
 async fn mark<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Result<(), LedgerError> {
-    let log = settled(ledger, stream).await?;
+    let log = ledger.read_settled(stream).await?;
     if names(&log, ledger.registers().managers()) {
         return Ok(());
     }
@@ -137,16 +138,6 @@ async fn nothing<R: WriteRegisters>(
     match ledger.append(stream, place, &ours).await? {
         Appended::Won => Ok(()),
         Appended::Lost(_) => Err(LedgerError::Overtaken { stream: stream.to_string() }),
-    }
-}
-
-async fn settled<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Result<Log, LedgerError> {
-    loop {
-        let log = ledger.read_to_write(stream).await?;
-        if log.undecided.is_empty() {
-            return Ok(log);
-        }
-        ledger.settle(stream, &log, || value(ledger.registers(), serde_json::Value::Null)).await?;
     }
 }
 

@@ -160,7 +160,7 @@ async fn who_follows_a_holder_that_is_gone_knows_that_its_requests_may_arrive_un
     let drain_ms = Terms::STACK.drain_ms;
     take_it(&ledger, "a", 0, false).await.unwrap().release().await.unwrap();
     let second = take_it(&ledger, "b", 0, false).await.unwrap();
-    assert_eq!(unlisted(&second), (0, 0), "whoever gave it back is followed at once");
+    assert_eq!(unlisted(&second), (0, 0), "a holder that gave it back is followed at once");
     kill(second);
     let third = take_it(&ledger, "c", 0, true).await.unwrap();
     assert_eq!(unlisted(&third), (drain_ms, drain_ms + UNLISTED_MS));
