@@ -64,6 +64,17 @@ fn stopping(cluster: &Hosts) -> (Child, std::io::PipeReader) {
     (child, reader)
 }
 
+/// What a deploy says until it has heard that it is to stop.
+fn words_until_stopping(output: &mut std::io::PipeReader) -> String {
+    let mut said = String::new();
+    let mut byte = [0];
+    while !said.contains("Stopping:") {
+        assert_eq!(output.read(&mut byte).expect("its words"), 1, "{said}");
+        said.push(char::from(byte[0]));
+    }
+    said
+}
+
 #[test]
 fn after_a_kill_a_long_stop_is_waited_for() {
     let cluster = deployed("40s");
@@ -96,12 +107,7 @@ fn after_a_second_ctrl_c_a_stop_is_waited_for() {
     let cluster = deployed("40s");
     let (mut child, mut output) = stopping(&cluster);
     cluster.signal(&child, "INT");
-    let mut said = String::new();
-    let mut byte = [0];
-    while !said.contains("Stopping:") {
-        assert_eq!(output.read(&mut byte).expect("its words"), 1, "{said}");
-        said.push(char::from(byte[0]));
-    }
+    words_until_stopping(&mut output);
     cluster.signal(&child, "INT");
     child.wait().expect("it ends at once");
     goes_back(&cluster, "40s", "deploy --yes shop");
@@ -159,12 +165,7 @@ fn a_closed_terminal_ends_a_deploy_in_order() {
     let cluster = deployed("10s");
     let (mut child, mut output) = stopping(&cluster);
     cluster.signal(&child, "HUP");
-    let mut said = String::new();
-    let mut byte = [0];
-    while !said.contains("Stopping:") {
-        assert_eq!(output.read(&mut byte).expect("its words"), 1, "{said}");
-        said.push(char::from(byte[0]));
-    }
+    let mut said = words_until_stopping(&mut output);
     cluster.signal(&child, "HUP");
     output.read_to_string(&mut said).expect("its words");
     assert_eq!(child.wait().expect("it ends").code(), Some(130), "{said}");
