@@ -227,13 +227,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_manager_that_is_silent_is_no_copy() {
-        let memory = Memory::new(2);
-        let one = Ledger::new(memory.only(&[0]), Limits::default());
-        write(&one, &operation::stream(), 1).await;
-        let both = Ledger::new(memory.only(&[0, 1]), Limits::default());
-        memory.world().silent.insert(1);
+        let memory = Memory::new(3);
+        let all = Ledger::new(memory.only(&[0, 1, 2]), Limits::default());
+        write(&all, &operation::stream(), 1).await;
+        operations(&all).await.unwrap();
+        // A majority is enough to read and to write, and not to say that all have it.
+        memory.world().silent.insert(2);
         let limits = Limits { append: std::time::Duration::from_millis(200), ..Limits::default() };
-        let both = Ledger::new(both.registers().clone(), limits);
-        assert!(operations(&both).await.unwrap_err().is_silence());
+        let all = Ledger::new(all.registers().clone(), limits);
+        assert!(operations(&all).await.unwrap_err().is_silence());
+        assert!(behind(&all, &BTreeSet::new()).await.unwrap_err().is_silence());
     }
 }

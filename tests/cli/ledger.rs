@@ -308,6 +308,11 @@ fn from_one_manager_to_three_and_then_without_the_first_nothing_is_lost() {
     cluster.engines.iter().for_each(FakeEngine::forget_calls);
     cluster.expect(0, "ledger sync");
     assert_eq!(cluster.writes(), [""; 0], "there is nothing to do");
+    // A manager that has all records and lacks the contents of configs is behind, too.
+    cluster.engines[2].with(|world| world.volumes.retain(|name, _| !name.contains(".contents.")));
+    assert!(ill_records(&cluster).concat().contains("a content of config `page` is on 2 of the 3 managers"));
+    cluster.expect(0, "ledger sync");
+    assert_eq!(ill_records(&cluster), [""; 0]);
     // The first is lost for good.
     cluster.engines[0].kill();
     managers(&cluster, &[1, 2]);
@@ -342,6 +347,68 @@ fn two_changes_without_a_sync_are_refused_and_the_way_back_is_open() {
     cluster.expect(0, "ledger sync");
     let after = remembered();
     assert_eq!((&after[..3], &after[4]), (&before[..3], &before[4]));
+}
+
+#[test]
+fn a_loop_that_starts_and_a_saved_plan_take_all_records_along() {
+    let cluster = cluster(3, 1);
+    cluster.expect(0, "deploy --yes shop");
+    cluster.expect(0, "deploy --yes blog");
+    managers(&cluster, &[0, 1]);
+    let run = cluster.run("reconcile --once --policy report");
+    assert!(!run.stderr.contains("The managers have changed"), "{}", run.show());
+    assert!(ill_records(&cluster).concat().contains("releases/shop was written last under other managers"));
+    let run = cluster.expect(0, "reconcile --once");
+    assert!(run.stderr.contains("The managers have changed"), "{}", run.show());
+    assert_eq!(ill_records(&cluster), [""; 0]);
+    cluster.stackfile(&WEB.replace("1.25", "1.26"));
+    cluster.expect(2, "diff --out plan.bin shop");
+    managers(&cluster, &[0, 1, 2]);
+    let run = cluster.expect(0, "deploy --yes plan.bin");
+    assert!(run.stderr.contains("The managers have changed"), "{}", run.show());
+    assert_eq!(ill_records(&cluster), [""; 0]);
+}
+
+#[test]
+fn records_that_a_process_works_with_are_named_and_follow_later() {
+    let cluster = cluster(2, 1);
+    cluster.expect(0, "deploy --yes shop");
+    cluster.expect(0, "deploy --yes blog");
+    slow(&cluster);
+    cluster.stackfile(&WEB.replace("1.25", "1.26"));
+    std::thread::scope(|scope| {
+        let deploy = scope.spawn(|| cluster.room.run("deploy --yes shop"));
+        while !records(&cluster.engines[0]).iter().any(|name| is_second_release(name)) {
+            assert!(!deploy.is_finished(), "{}", deploy.join().unwrap().show());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        managers(&cluster, &[0, 1]);
+        let run = cluster.expect(5, "ledger sync");
+        assert!(run.stderr.contains("stackctl::ledger::not_synced"), "{}", run.show());
+        assert!(run.stderr.contains("the records of stack shop were not copied"), "{}", run.show());
+        cluster.engines.iter().for_each(FakeEngine::heal);
+        let deploy = deploy.join().unwrap();
+        assert_eq!(deploy.status, 0, "{}", deploy.show());
+    });
+    // Whether all is done is known from the records of nodes, which come last.
+    let run = cluster.expect(0, "deploy --yes blog");
+    assert!(run.stderr.contains("The managers have changed"), "{}", run.show());
+    assert_eq!(ill_records(&cluster), [""; 0]);
+    assert_eq!(outcomes(&cluster).lines().last(), Some("1:deployed:deploy"));
+}
+
+fn is_second_release(name: &str) -> bool {
+    name.contains("releases") && name.ends_with("-2.0")
+}
+
+#[test]
+fn an_end_that_one_manager_of_three_has_is_unknown() {
+    let cluster = cluster(3, 3);
+    cluster.expect(0, "deploy --yes shop");
+    for engine in &cluster.engines[..2] {
+        engine.with(|world| world.volumes.retain(|name, _| !name.contains(".outcomes.")));
+    }
+    assert_eq!(outcomes(&cluster), "1:unknown:deploy\n");
 }
 
 #[test]
@@ -434,7 +501,7 @@ fn records_do_not_move_while_somebody_is_at_work() {
     let place = format!("file://{}/records", cluster.path().display());
     let at_work = |engines: &[FakeEngine]| {
         let names = engines[0].with(|world| world.volumes.keys().cloned().collect::<Vec<_>>());
-        names.iter().any(|name| name.contains("releases") && name.ends_with("-2.0")).then_some(())
+        names.iter().any(|name| is_second_release(name)).then_some(())
     };
     std::thread::scope(|scope| {
         let deploy = scope.spawn(|| cluster.room.run("deploy --yes shop"));
@@ -527,6 +594,8 @@ fn a_forced_restore_names_the_stacks_whose_records_it_would_remove() {
     // Nothing is left of it but a lease that is free.
     assert_eq!(cluster.expect(0, "status --format {{.Stack}}").stdout, "shop\n");
     cluster.expect(0, "status blog");
+    // And a lease is no record that could be lost.
+    cluster.expect(0, "ledger restore --force all");
 }
 
 #[test]
