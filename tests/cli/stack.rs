@@ -1,6 +1,8 @@
 //! The life of a stack on fake engines.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
@@ -400,24 +402,31 @@ fn logs_are_merged_by_time() {
 
 #[test]
 fn two_first_deploys_of_a_cluster_at_once_both_arrive() {
-    let cluster = Hosts::new(2);
+    let mut cluster = Hosts::new(2);
     cluster.stackfile("services: {web: {image: 'web:1', deploy: {update_config: {monitor: 50ms}}}}\n");
-    cluster.set_latency(50);
+    // The first has made its last plan, under a key of its own, and the call that writes this key is slow.
+    let (claims, is_over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (claimed, over) = (Arc::clone(&claims), Arc::clone(&is_over));
+    cluster.engines[0].answer_by(move |call, body| {
+        let writes = call.starts_with("POST /volumes/create")
+            && body["Name"].as_str().is_some_and(|name| name.contains(".nodes."));
+        if writes && !claimed.swap(true, Ordering::SeqCst) {
+            while !over.load(Ordering::SeqCst) {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
+        None
+    });
     let (mut reader, writer) = std::io::pipe().expect("a pipe");
     let mut first = cluster.start_into(&["deploy", "--yes", "shop"], writer);
-    // It has made its plan, under a key of its own, and takes its lock.
-    let has_planned = || {
-        cluster.engines[0]
-            .with(|world| world.volumes.keys().any(|name| name.contains("lease") && name.contains("shop")))
-    };
-    while !has_planned() {
+    while !claims.load(Ordering::SeqCst) {
         assert!(first.try_wait().expect("a child").is_none(), "it came to its end");
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    cluster.signal(&first, "STOP");
-    cluster.set_latency(0);
+    // Each process makes a key of its own.
+    cluster.room.env("STACKCTL_NEW_KEY", &"5a".repeat(32));
     let second = cluster.run("deploy --yes other");
-    cluster.signal(&first, "CONT");
+    is_over.store(true, Ordering::SeqCst);
     let mut said = String::new();
     std::io::Read::read_to_string(&mut reader, &mut said).expect("text");
     let status = first.wait().expect("it ends");
