@@ -1,6 +1,7 @@
 //! A stop outlives the process that began it: the next one does not take its task for a healthy one.
 
 use std::io::Read as _;
+use std::path::Path;
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -173,6 +174,26 @@ fn a_closed_terminal_ends_a_deploy_in_order() {
     assert!(history.starts_with("2:interrupted\n"), "{history}");
     let next = cluster.expect(0, "deploy --yes shop");
     assert!(!next.stderr.contains("waiting"), "{}", next.show());
+}
+
+#[test]
+fn a_deploy_under_nohup_goes_on_when_the_terminal_is_closed() {
+    let mut cluster = deployed("10s");
+    cluster.engines[0].with(|world| world.stop_ms = 1_000);
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    let is_stopping = watched(&cluster.engines[0]);
+    cluster.room.binary(Path::new("nohup"));
+    let mut child = cluster.start_into(&[env!("CARGO_BIN_EXE_stackctl"), "deploy", "--yes", "shop"], writer);
+    while !is_stopping() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    cluster.signal(&child, "HUP");
+    let mut said = String::new();
+    reader.read_to_string(&mut said).expect("its words");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0), "{said}");
+    cluster.room.binary(Path::new(env!("CARGO_BIN_EXE_stackctl")));
+    let history = cluster.expect(0, "history --format {{.Release}}:{{.Outcome}} shop").stdout;
+    assert_eq!(history, "2:deployed\n1:deployed\n");
 }
 
 #[test]
