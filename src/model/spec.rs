@@ -664,4 +664,13 @@ mod tests {
         assert_eq!(spec.canonical_json(), r#"{"image":"nginx"}"#);
         assert_eq!(serde_json::from_str::<TaskSpec>(&spec.canonical_json()).unwrap(), spec);
     }
+
+    #[test]
+    fn a_health_check_may_take_any_time_to_decide() {
+        let check = |retries: u32| Healthcheck { retries: Some(retries), ..Healthcheck::default() };
+        assert_eq!(check(2).startup_ms(), 180_000);
+        let long = Some(GoDuration::from_secs(i64::MAX / 1_000_000_000));
+        let longest = Healthcheck { interval: long, timeout: long, start_period: long, ..check(u32::MAX) };
+        assert_eq!(longest.startup_ms(), i64::MAX);
+    }
 }

@@ -220,7 +220,7 @@ fn fold_templates(observed: &mut Arc<Observed>, wanted: &StackSpec) {
 mod tests {
     use super::*;
     use crate::model::testing::*;
-    use crate::model::{Health, MarkKey, Marks, ServiceMode, Slot, SpecHash, TaskStatus, Timestamp};
+    use crate::model::{Health, MarkKey, Marks, ServiceMode, Slot, SpecHash, TaskId, TaskStatus, Timestamp};
     use crate::orchestrator::Problem;
 
     /// Of a file, a release, a saved plan or a snapshot: as many as these would take all memory.
@@ -271,6 +271,31 @@ mod tests {
         let problems = &planned.plan().problems;
         assert!(matches!(&problems[..], [Problem::Silent { .. }]), "{problems:?}");
         assert_eq!(planned.plan().diff.services[0].kind, diff::DiffKind::Added);
+    }
+
+    #[test]
+    fn of_two_copies_the_one_on_the_machine_for_which_it_was_made_is_the_task() {
+        let service = replicated("web", 1);
+        let spec = stack(vec![service.clone()]);
+        let placed = |id: Option<&TaskId>| {
+            let mut observed = nodes(2);
+            for (node, at) in observed.nodes.values_mut().zip([5, 9]) {
+                let (name, facts) = (node.member.name.clone(), facts(node));
+                facts.hostname = format!("host{at}");
+                let mut task = Task { created_at: Timestamp(at), ..task_of(&spec.name, &service, 1) };
+                (task.node, task.id) = (name, id.unwrap_or(&task.id).clone());
+                facts.tasks.push(task);
+            }
+            observed.settle();
+            observed
+        };
+        let Task { stack, service, slot, spec_hash, .. } = placed(None).tasks().next().unwrap().clone();
+        let (second, cluster) = (node_name("n000002"), &placed(None).cluster);
+        let id = TaskId::derive(cluster, &stack, &service, &slot, &second, &spec_hash, false, 1);
+        let observed = placed(Some(&id));
+        let mut tasks = observed.tasks();
+        assert_eq!(tasks.next().map(|task| (&task.id, &task.node)), Some((&id, &second)));
+        assert!(tasks.next().is_none(), "the older one is the copy");
     }
 
     #[test]
