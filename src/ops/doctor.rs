@@ -4,12 +4,16 @@
 //! Everything is asked at once, and each question has its time. A host that does not answer is a finding. Writes nothing,
 //! takes no lock, and knows no words: a surface names each finding and its remedy.
 
+mod naming;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::timeout;
+
+pub use naming::Naming;
 
 use super::cluster::Cluster;
 use crate::engine::node_records;
@@ -75,6 +79,8 @@ pub enum Finding {
     },
     /// A host does not, or may not be used.
     Silent(Unreachable),
+    /// A name is not that of the machine before.
+    Naming(Naming),
     /// A swarm schedules beside us.
     Swarm,
     /// Engines whose versions are far apart.
@@ -228,6 +234,7 @@ impl Finding {
             Self::Disk(disk) if disk.free > disk.bytes / 7 => Level::Ok,
             Self::Managers { answering, all, .. } if answering == all => Level::Ok,
             Self::Managers { answering, all, .. } if *answering < all / 2 + 1 => Level::Fault,
+            Self::Naming(naming) => naming.level(),
             Self::Swarm
             | Self::Engines { .. }
             | Self::Clock { .. }
@@ -277,6 +284,7 @@ pub async fn doctor(cluster: &Cluster, place: &LedgerPlace) -> Vec<Check> {
     );
     let key = node_records::read(&cluster.ledger).await.ok().map(|(_, known)| known.key.is_some());
     let mut all = hosts(&known, &checkups);
+    all.extend(naming::names(&known));
     all.extend(unknown_records(&known, &records));
     all.extend(engines(&observed));
     all.extend(managers);

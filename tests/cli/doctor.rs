@@ -241,3 +241,44 @@ fn an_inventory_with_another_manager_or_without_a_host_is_a_fault() {
     inventory(&cluster, &[(0, "h1", false), (1, "h2", true), (2, "h3", false)]);
     has(&wrong(&cluster, 1), "fault records", "", "keeps records of this cluster and is no manager");
 }
+
+#[test]
+fn hosts_whose_names_were_exchanged_or_changed_are_named() {
+    let cluster = cluster();
+    cluster.stackfile(&WEB.replace("deploy: {", "deploy: {replicas: 3, "));
+    cluster.expect(0, "deploy --yes shop");
+    inventory(&cluster, &[(0, "h1", true), (2, "h2", true), (1, "h3", true)]);
+    let found = wrong(&cluster, 1);
+    has(&found, "fault hosts", "h2", "leads to the machine that the ledger remembers as h3");
+    has(&found, "fault hosts", "h3", "leads to the machine that the ledger remembers as h2");
+    let run = cluster.expect(1, "doctor");
+    let remedy = "help: correct the addresses of h2 and h3 in the inventory";
+    assert!(run.stdout.contains(remedy), "{}", run.show());
+    let run = cluster.expect(1, "diff shop");
+    assert!(run.stderr.contains("stackctl::cluster::other_machine"), "{}", run.show());
+    inventory(&cluster, &[(0, "h1", true), (1, "h2", true), (2, "h3", true)]);
+    assert_eq!(wrong(&cluster, 0), []);
+    // A machine that no member was.
+    cluster.engines[2].with(|world| world.name = "other".to_owned());
+    let found = wrong(&cluster, 1);
+    has(&found, "fault hosts", "h3", "another machine than the one that has tasks or data");
+    let run = cluster.expect(1, "doctor");
+    assert!(run.stdout.contains("`stackctl node forget h3`"), "{}", run.show());
+}
+
+#[test]
+fn a_host_with_a_new_name_and_one_with_two_are_named() {
+    let cluster = Hosts::new(3);
+    let named = |name| inventory(&cluster, &[(0, "h1", true), (1, "h2", false), (2, name, false)]);
+    named("h3");
+    cluster.stackfile(&WEB.replace("deploy: {", "deploy: {replicas: 3, "));
+    cluster.expect(0, "deploy --yes shop");
+    named("h9");
+    has(&wrong(&cluster, 0), "warning hosts", "h9", "it is the machine that was h3");
+    named("h3");
+    let link = cluster.room.path().join("again.sock");
+    std::os::unix::fs::symlink(cluster.engines[1].socket(), &link).unwrap();
+    let text = std::fs::read_to_string(cluster.room.path().join("stackctl.yml")).unwrap();
+    cluster.room.file("stackctl.yml", &format!("{text}  h4: 'unix://{}'\n", link.display()));
+    has(&wrong(&cluster, 1), "fault hosts", "h4", "it is the same machine as h2");
+}

@@ -1,7 +1,7 @@
 //! Findings of `doctor` in words, and what to do about each.
 
-use crate::ops::doctor::{Area, Finding, Level};
-use miette::Diagnostic as _;
+use crate::ops::doctor::{Area, Finding, Level, Naming};
+use crate::orchestrator::Problem;
 
 use super::text::count;
 
@@ -47,12 +47,46 @@ fn no_release(tasks: usize) -> String {
     format!("{} of it run, and the managers do not agree on any release of it", count(tasks, "task"))
 }
 
+fn what_of_naming(naming: &Naming) -> String {
+    match naming {
+        Naming::OtherMachine { remembered_as: Some(other), .. } => {
+            format!("its address leads to the machine that the ledger remembers as {other}")
+        }
+        Naming::OtherMachine { remembered_as: None, .. } => {
+            "its address leads to another machine than the one that has tasks or data".to_owned()
+        }
+        Naming::TwoNames { node, .. } => format!("it is the same machine as {node}"),
+        Naming::Renamed { old } => format!("it is the machine that was {old}"),
+    }
+}
+
+fn remedy_of_naming(naming: &Naming) -> Option<String> {
+    match naming {
+        Naming::OtherMachine { node, remembered_as: Some(other) } => Some(format!(
+            "correct the addresses of {node} and {other} in the inventory: stacks that have tasks or data there are not \
+             deployed meanwhile"
+        )),
+        Naming::OtherMachine { node, remembered_as: None } => {
+            help(&Problem::OtherMachine { node: node.clone() })
+        }
+        Naming::TwoNames { node, other } => {
+            help(&Problem::TwoNames { node: node.clone(), other: other.clone() })
+        }
+        Naming::Renamed { .. } => Some(
+            "the next deploy writes the new name down; what `stackctl node update` set under the old one does not hold for \
+             the new one: set it again"
+                .to_owned(),
+        ),
+    }
+}
+
 /// What was found.
 #[must_use]
 pub fn what(finding: &Finding) -> String {
     match finding {
         Finding::Host { took_ms, version } => format!("answers within {took_ms} ms, engine {version}"),
         Finding::Silent(why) | Finding::RecordsUnknown(why) => why.reason.clone(),
+        Finding::Naming(naming) => what_of_naming(naming),
         Finding::Swarm => "the engine is part of a swarm".to_owned(),
         Finding::Engines { oldest: (old, on_old), newest: (new, on_new) } => {
             format!("engine versions are far apart: {old} on {on_old}, {new} on {on_new}")
@@ -129,9 +163,8 @@ pub fn remedy(finding: &Finding) -> Option<String> {
         Finding::Silent(why) | Finding::HostsUnknown(why) | Finding::RecordsUnknown(why) => {
             return why.help.clone();
         }
-        Finding::Unreadable(error) | Finding::Content(error) => {
-            return error.help().map(|help| help.to_string());
-        }
+        Finding::Unreadable(error) | Finding::Content(error) => return help(error),
+        Finding::Naming(naming) => return remedy_of_naming(naming),
         Finding::Swarm => {
             "its scheduler works beside stackctl: `docker swarm leave` once its services are gone"
         }
@@ -185,6 +218,10 @@ pub fn remedy(finding: &Finding) -> Option<String> {
         }
     };
     Some(text.to_owned())
+}
+
+fn help(error: &impl miette::Diagnostic) -> Option<String> {
+    error.help().map(|help| help.to_string())
 }
 
 #[cfg(test)]
