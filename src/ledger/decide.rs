@@ -268,21 +268,11 @@ impl<R: WriteRegisters> Ledger<R> {
 
     /// Gives managers that answered what they lack of what is decided.
     pub async fn replicate(&self, stream: &Stream, log: &Log) -> usize {
-        let lacking: Vec<(usize, Place, Content)> = log
-            .entries
-            .iter()
-            .flat_map(|(&seq, entry)| {
-                let place = Place { seq, round: entry.round };
-                let lacks = |manager: &&usize| !log.registers.contains_key(&(**manager, place));
-                let text = entry.text.clone();
-                let managers: Vec<usize> = log.answered.iter().filter(lacks).copied().collect();
-                managers.into_iter().map(move |manager| (manager, place, Some(text.clone())))
-            })
-            .collect();
         let mut mended = 0;
-        for (manager, place, content) in &lacking {
-            let create = self.registers.create(*manager, stream, *place, content);
-            mended += usize::from(self.asked(*manager, create).await.1.is_some());
+        for (manager, place, entry) in log.lacking() {
+            let content = Some(entry.text.clone());
+            let create = self.registers.create(manager, stream, place, &content);
+            mended += usize::from(self.asked(manager, create).await.1.is_some());
         }
         mended
     }
