@@ -141,11 +141,7 @@ impl<R: ReadRegisters> Ledger<R> {
         let gone = then.iter().filter(|name| !now.contains(name)).count();
         let new = now.iter().filter(|name| !then.contains(name)).count();
         if gone + new > 1 {
-            return Err(LedgerError::ManagersChanged {
-                stream: stream.to_string(),
-                then: then.join(", "),
-                now: now.join(", "),
-            });
+            return Err(LedgerError::ManagersChanged { stream: stream.to_string(), then, now: now.to_vec() });
         }
         Ok(())
     }

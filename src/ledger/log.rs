@@ -300,7 +300,8 @@ impl<'a> Reach<'a> {
     }
 }
 
-fn is_same_set(left: &[String], right: &[String]) -> bool {
+/// Managers are a set, whatever their order in a record.
+pub(super) fn is_same_set(left: &[String], right: &[String]) -> bool {
     left.iter().collect::<BTreeSet<_>>() == right.iter().collect::<BTreeSet<_>>()
 }
 

@@ -12,7 +12,7 @@ use super::contents;
 use super::decide::{Appended, Ledger};
 use super::document;
 use super::error::LedgerError;
-use super::log::Log;
+use super::log::{Log, is_same_set};
 use super::payload::value;
 use super::register::{Kind, ReadRegisters, Stream, WriteRegisters};
 use super::release::{outcomes, releases};
@@ -50,8 +50,7 @@ fn is_everywhere(log: &Log) -> bool {
 /// Whether the newest record of a stream names these managers. One without a record does.
 #[must_use]
 pub fn names(log: &Log, managers: &[String]) -> bool {
-    log.newest_managers()
-        .is_none_or(|then| then.iter().collect::<BTreeSet<_>>() == managers.iter().collect::<BTreeSet<_>>())
+    log.newest_managers().is_none_or(|then| is_same_set(&then, managers))
 }
 
 /// All records of a stack but its lease, which the caller holds.

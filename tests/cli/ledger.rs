@@ -344,6 +344,52 @@ fn two_changes_without_a_sync_are_refused_and_the_way_back_is_open() {
     assert_eq!((&after[..3], &after[4]), (&before[..3], &before[4]));
 }
 
+/// The same hosts, of which one may have another name, and of which these are managers.
+fn named(cluster: &Hosts, (renamed, name): (usize, &str), managers: &[usize]) {
+    let mut text = "cluster: test\nhosts:\n".to_owned();
+    for (at, engine) in cluster.engines.iter().enumerate() {
+        let role = if managers.contains(&at) { "manager" } else { "worker" };
+        let name = if at == renamed { name } else { engine.name() };
+        text += &format!("  {name}: {{address: \"{}\", role: {role}}}\n", engine.address());
+    }
+    cluster.room.file("stackctl.yml", &text);
+}
+
+#[test]
+fn a_manager_that_is_renamed_is_refused_with_the_steps_by_which_it_is_renamed() {
+    let refused = |cluster: &Hosts| {
+        let run = cluster.expect(1, "history shop");
+        assert!(run.stderr.contains("stackctl::ledger::managers_changed"), "{}", run.show());
+        run.stderr.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let of_three = cluster(4, 3);
+    of_three.expect(0, "deploy --yes shop");
+    named(&of_three, (0, "h9"), &[0, 1, 2]);
+    let words = refused(&of_three);
+    assert!(words.contains("put `h1` back in place of `h9` and run `stackctl ledger sync`"), "{words}");
+    for (name, managers) in [("h1", &[0, 1, 2][..]), ("h1", &[1, 2]), ("h9", &[0, 1, 2])] {
+        named(&of_three, (0, name), managers);
+        of_three.expect(0, "ledger sync");
+        assert_eq!(outcomes(&of_three), "1:deployed:deploy\n");
+    }
+    assert_eq!(ill_records(&of_three), [""; 0]);
+    of_three.stackfile(&WEB.replace("1.25", "1.26"));
+    of_three.expect(0, "deploy --yes shop");
+    assert_eq!(outcomes(&of_three).lines().count(), 2);
+    // The only one.
+    let of_one = cluster(2, 1);
+    of_one.expect(0, "deploy --yes shop");
+    of_one.expect(0, "ledger backup all");
+    named(&of_one, (0, "h9"), &[0]);
+    let words = refused(&of_one);
+    assert!(words.contains("on how the only manager is renamed"), "{words}");
+    of_one.engines[0].with(|world| world.volumes.retain(|name, _| !name.starts_with("stackctl-ledger-")));
+    of_one.expect(0, "ledger restore all");
+    assert_eq!(outcomes(&of_one), "1:deployed:deploy\n");
+    let run = of_one.expect(0, "diff shop");
+    assert!(run.stdout.contains("h9 is the machine that was h1"), "{}", run.show());
+}
+
 #[test]
 fn losing_the_ledger_loses_history_alone() {
     let cluster = cluster(3, 3);
