@@ -181,9 +181,16 @@ fn managers_help(then: &[String], now: &[String]) -> String {
             ),
         };
     }
-    "put the roles back so that they differ from those by one manager at most, run `stackctl ledger sync`, which brings all \
-     records to all managers, and make the next change then"
-        .to_owned()
+    // The first manager that is new, or else without the first one that is gone.
+    let between: Vec<&str> = match new.first() {
+        Some(new) => then.iter().chain([*new]).map(String::as_str).collect(),
+        None => then.iter().filter(|name| gone.first() != Some(name)).map(String::as_str).collect(),
+    };
+    format!(
+        "managers change one at a time: put the roles back, or name the managers of the step between first, such as {}, and \
+         run `stackctl ledger sync` or deploy, which brings all records to all of them; make the next change then",
+        between.join(", ")
+    )
 }
 
 impl LedgerError {

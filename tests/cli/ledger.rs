@@ -344,6 +344,31 @@ fn two_changes_without_a_sync_are_refused_and_the_way_back_is_open() {
     assert_eq!((&after[..3], &after[4]), (&before[..3], &before[4]));
 }
 
+#[test]
+fn what_is_refused_since_a_step_between_was_left_out_says_which_managers_to_name_first() {
+    let cluster = cluster(3, 1);
+    cluster.expect(0, "deploy --yes shop");
+    cluster.expect(0, "ledger backup all");
+    managers(&cluster, &[0, 1, 2]);
+    let restore = "ledger restore --force --yes all";
+    let migrate = format!("ledger migrate volumes file://{}/records", cluster.path().display());
+    for args in [restore, &migrate, "ledger sync", "deploy --yes shop"] {
+        let run = cluster.expect(1, args);
+        let words = run.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        let remedy = "the managers of the step between first, such as h1, h2, and run `stackctl ledger sync` or deploy";
+        assert!(words.contains(remedy), "{args}\n{}", run.show());
+    }
+    managers(&cluster, &[0, 1]);
+    cluster.expect(0, "ledger sync");
+    managers(&cluster, &[0, 1, 2]);
+    cluster.expect(0, restore);
+    managers(&cluster, &[0]);
+    let run = cluster.expect(1, &migrate);
+    assert!(run.stderr.contains("such as h1, h3"), "{}", run.show());
+    managers(&cluster, &[0, 1, 2]);
+    cluster.expect(0, &migrate);
+}
+
 /// The same hosts, of which one may have another name, and of which these are managers.
 fn named(cluster: &Hosts, (renamed, name): (usize, &str), managers: &[usize]) {
     let mut text = "cluster: test\nhosts:\n".to_owned();
