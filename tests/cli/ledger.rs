@@ -598,6 +598,17 @@ fn a_forced_restore_names_the_stacks_whose_records_it_would_remove() {
     // Nothing is left of it but a lease that is free.
     assert_eq!(cluster.expect(0, "status --format {{.Stack}}").stdout, "shop\n");
     cluster.expect(0, "status blog");
+    for engine in &cluster.engines {
+        engine.with(|world| world.networks.retain(|_, network| !network.name.contains("blog")));
+    }
+    cluster.forget_calls();
+    for args in ["rm --dry-run blog", "rm --yes blog", "rm --yes --lock-timeout 1s blog"] {
+        let run = cluster.expect(0, args);
+        assert_eq!(run.stderr, "nothing found in stack: blog\n", "{args} {}", run.show());
+    }
+    // The lease stays: its places only grow, so that a process that was suspended finds out that it lost it.
+    assert_eq!(cluster.writes(), [""; 0]);
+    assert!(records(&cluster.engines[0]).iter().any(|name| name.contains(".lease.blog-")));
 }
 
 #[test]
