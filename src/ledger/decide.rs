@@ -141,11 +141,7 @@ impl<R: ReadRegisters> Ledger<R> {
         let gone = then.iter().filter(|name| !now.contains(name)).count();
         let new = now.iter().filter(|name| !then.contains(name)).count();
         if gone + new > 1 {
-            return Err(LedgerError::ManagersChanged {
-                stream: stream.to_string(),
-                then: then.join(", "),
-                now: now.join(", "),
-            });
+            return Err(LedgerError::ManagersChanged { stream: stream.to_string(), then, now: now.to_vec() });
         }
         Ok(())
     }
@@ -268,21 +264,11 @@ impl<R: WriteRegisters> Ledger<R> {
 
     /// Gives managers that answered what they lack of what is decided.
     pub async fn replicate(&self, stream: &Stream, log: &Log) -> usize {
-        let lacking: Vec<(usize, Place, Content)> = log
-            .entries
-            .iter()
-            .flat_map(|(&seq, entry)| {
-                let place = Place { seq, round: entry.round };
-                let lacks = |manager: &&usize| !log.registers.contains_key(&(**manager, place));
-                let text = entry.text.clone();
-                let managers: Vec<usize> = log.answered.iter().filter(lacks).copied().collect();
-                managers.into_iter().map(move |manager| (manager, place, Some(text.clone())))
-            })
-            .collect();
         let mut mended = 0;
-        for (manager, place, content) in &lacking {
-            let create = self.registers.create(*manager, stream, *place, content);
-            mended += usize::from(self.asked(*manager, create).await.1.is_some());
+        for (manager, place, entry) in log.lacking() {
+            let content = Some(entry.text.clone());
+            let create = self.registers.create(manager, stream, place, &content);
+            mended += usize::from(self.asked(manager, create).await.1.is_some());
         }
         mended
     }

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::decide::{Appended, Ledger};
 use super::error::LedgerError;
-use super::log::{Entry, Log};
+use super::log::{Entry, Log, is_same_set};
 use super::payload::{Value, value};
 use super::register::{ReadRegisters, Stream, WriteRegisters};
 
@@ -129,7 +129,7 @@ pub async fn repair<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> R
     loop {
         let log = ledger.read_to_write(stream).await?;
         let managers = ledger.registers().managers();
-        let is_ours = log.last().is_none_or(|(_, entry)| entry.value.managers == managers);
+        let is_ours = log.last().is_none_or(|(_, entry)| is_same_set(&entry.value.managers, managers));
         let place = match in_doubt(&log) {
             Some(seq) => seq,
             None if is_ours => return Ok(()),
@@ -248,6 +248,16 @@ mod tests {
         assert_eq!((words, log.next()), (["a".to_owned()].into(), 3));
         let (_, words) = add(&ledger, "b").await;
         assert_eq!(words.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn the_same_managers_in_another_order_are_the_same() {
+        let ledger = super::super::testing::Memory::new(2).ledger();
+        let managers = vec!["h2".to_owned(), "h1".to_owned()];
+        let value = Value { managers, ..of_format(Format::CURRENT, json!(["a"])) };
+        ledger.append(&stream(), 1, &value).await.unwrap();
+        repair(&ledger, &stream()).await.unwrap();
+        assert_eq!(ledger.read(&stream()).await.unwrap().next(), 2, "nothing is written");
     }
 
     fn of_format(format: Format, data: serde_json::Value) -> Value {

@@ -60,15 +60,13 @@ pub enum LedgerError {
         managers: String,
     },
     /// The record was written under a manager set that differs too much.
-    #[error("ledger: {stream} was written by {then}, and the inventory's managers are {now}")]
-    #[diagnostic(
-        code(stackctl::ledger::managers_changed),
-        help(
-            "put the roles back so that they differ from those by one manager at most, run `stackctl ledger sync`, which \
-             brings all records to all managers, and make the next change then"
-        )
+    #[error(
+        "ledger: {stream} was written by {}, and the inventory's managers are {}",
+        then.join(", "),
+        now.join(", ")
     )]
-    ManagersChanged { stream: String, then: String, now: String },
+    #[diagnostic(code(stackctl::ledger::managers_changed), help("{}", managers_help(then, now)))]
+    ManagersChanged { stream: String, then: Vec<String>, now: Vec<String> },
     /// Two writers with different managers have met in one place.
     #[error("ledger: {stream} number {seq} was written with two sets of managers at once: {sets}")]
     #[diagnostic(
@@ -163,6 +161,36 @@ pub enum LedgerError {
         bytes: u64,
         max: u64,
     },
+}
+
+/// How to get from one set of managers to another one.
+fn managers_help(then: &[String], now: &[String]) -> String {
+    let gone: Vec<&String> = then.iter().filter(|name| !now.contains(name)).collect();
+    let new: Vec<&String> = now.iter().filter(|name| !then.contains(name)).collect();
+    if let ([old], [new]) = (&*gone, &*new) {
+        return match then.len() {
+            1 => format!(
+                "managers are known by their names, and change one at a time: name `{old}` and `{new}`, run `stackctl ledger \
+                 sync`, and take `{old}` away then; if they are one machine, put the old name back, and see `stackctl help \
+                 ledger` on how the only manager is renamed"
+            ),
+            _ => format!(
+                "managers are known by their names, and change one at a time: put `{old}` back in place of `{new}` and run \
+                 `stackctl ledger sync`; then take the role from `{old}` and sync, and give it to `{new}` and sync, even if \
+                 that is a new name of the same machine (`stackctl help ledger`)"
+            ),
+        };
+    }
+    // The first manager that is new, or else without the first one that is gone.
+    let between: Vec<&str> = match new.first() {
+        Some(new) => then.iter().chain([*new]).map(String::as_str).collect(),
+        None => then.iter().filter(|name| gone.first() != Some(name)).map(String::as_str).collect(),
+    };
+    format!(
+        "managers change one at a time: put the roles back, or name the managers of the step between first, such as {}, and \
+         run `stackctl ledger sync` or deploy, which brings all records to all of them; make the next change then",
+        between.join(", ")
+    )
 }
 
 impl LedgerError {

@@ -20,6 +20,9 @@ pub struct Log {
     /// Values of undecided places that may be decided by managers which do not answer here: who settles such a place
     /// proposes that value, and no other.
     pub(super) kept: BTreeMap<u64, String>,
+    /// Places behind the last decided one in which too few managers hold a value, and those that do. While a writer is at
+    /// work there is one such place, and for a moment.
+    pub alone: BTreeMap<u64, BTreeSet<usize>>,
     /// Every register seen, by manager.
     pub(super) registers: BTreeMap<(usize, Place), Option<String>>,
     /// How many managers did not answer, and how many are a majority.
@@ -84,6 +87,32 @@ impl Log {
         Some(Value::unpack(self.newest_text()?).ok()?.managers)
     }
 
+    /// What managers that answered lack of what is decided: nothing is in the register that decides there. The one rule by
+    /// which it is found, named and [copied](super::Ledger::replicate).
+    pub fn lacking(&self) -> impl Iterator<Item = (usize, Place, &Entry)> {
+        self.entries.iter().flat_map(move |(&seq, entry)| {
+            let place = Place { seq, round: entry.round };
+            let lacks = move |manager: &usize| !self.registers.contains_key(&(*manager, place));
+            self.answered.iter().copied().filter(lacks).map(move |manager| (manager, place, entry))
+        })
+    }
+
+    /// Managers that hold another value in the register that decides, and in so many places. Nothing can be copied there.
+    #[must_use]
+    pub fn differing(&self) -> BTreeMap<usize, usize> {
+        let mut all = BTreeMap::new();
+        for (&seq, entry) in &self.entries {
+            let place = Place { seq, round: entry.round };
+            for &manager in &self.answered {
+                let there = self.registers.get(&(manager, place)).and_then(Option::as_deref);
+                if there.is_some_and(|text| text != entry.text) {
+                    *all.entry(manager).or_default() += 1;
+                }
+            }
+        }
+        all
+    }
+
     /// Whether managers that do not answer may have decided what is not seen to be decided.
     #[must_use]
     pub fn may_go_on(&self) -> bool {
@@ -136,11 +165,15 @@ impl Log {
         let (answered, silent) = (answers.keys().copied().collect(), names.len() - answers.len());
         let mut log = Self { answered, silent, majority, ..Self::default() };
         let mut holders: BTreeMap<(Place, String), Vec<(usize, Timestamp)>> = BTreeMap::new();
+        let decided = reach.decided.unwrap_or(0);
         for (manager, found) in answers {
             for register in found {
                 if let Some(text) = &register.content {
                     let copies = holders.entry((register.place, text.clone())).or_default();
                     copies.push((manager, register.created));
+                    if register.place.seq > decided {
+                        log.alone.entry(register.place.seq).or_default().insert(manager);
+                    }
                 }
                 log.undecided.insert(register.place.seq);
                 log.registers.insert((manager, register.place), register.content);
@@ -267,7 +300,8 @@ impl<'a> Reach<'a> {
     }
 }
 
-fn is_same_set(left: &[String], right: &[String]) -> bool {
+/// Managers are a set, whatever their order in a record.
+pub(super) fn is_same_set(left: &[String], right: &[String]) -> bool {
     left.iter().collect::<BTreeSet<_>>() == right.iter().collect::<BTreeSet<_>>()
 }
 
@@ -326,6 +360,23 @@ mod tests {
         // Where a majority has lost all of it, one that has it still is believed.
         let log = read([vec![], vec![], vec![found(40, 0, "a")]]);
         assert_eq!((log.next(), log.undecided.iter().copied().collect::<Vec<u64>>()), (41, vec![40]));
+    }
+
+    #[test]
+    fn what_each_manager_lacks_has_otherwise_and_has_alone_is_known() {
+        let places = |last: u64| (1..=last).map(|seq| found(seq, 0, "a")).collect::<Vec<Found>>();
+        let other = vec![found(1, 0, "a"), found(2, 0, "b")];
+        let closed = Found { content: None, ..found(3, 0, "a") };
+        let log = read([places(5), places(3), [other, vec![closed]].concat()]);
+        let places = log.lacking().map(|(manager, place, _)| (manager, place.seq));
+        assert_eq!(places.collect::<Vec<_>>(), [], "a place that was closed takes nothing more");
+        assert_eq!(log.differing(), [(2, 1)].into());
+        let alone = BTreeSet::from([0]);
+        assert_eq!(log.alone, [(4, alone.clone()), (5, alone)].into());
+        // Decided in its second round, of which one manager has no register.
+        let log = read([vec![found(1, 1, "a")], vec![found(1, 1, "a")], vec![found(1, 0, "a")]]);
+        let places = log.lacking().map(|(manager, place, _)| (manager, place.round));
+        assert_eq!((places.collect::<Vec<_>>(), log.alone.len()), (vec![(2, 1)], 0));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::contents;
 use super::decide::{Appended, Ledger};
 use super::document;
 use super::error::LedgerError;
-use super::log::Log;
+use super::log::{Log, is_same_set};
 use super::payload::value;
 use super::register::{Kind, ReadRegisters, Stream, WriteRegisters};
 use super::release::{outcomes, releases};
@@ -31,30 +31,26 @@ pub async fn behind<R: ReadRegisters>(
     let mut all = Vec::new();
     for stream in streams(stacks) {
         let log = read(ledger, &stream).await?;
-        if !names(&log, ledger.registers().managers()) || !is_everywhere(ledger, &log) {
+        if !names(&log, ledger.registers().managers()) || !is_everywhere(&log) {
             all.push(stream);
         }
     }
     Ok(all)
 }
 
-/// Whether all that is decided is on all managers, and all that there is is decided.
-fn is_everywhere<R: ReadRegisters>(ledger: &Ledger<R>, log: &Log) -> bool {
+/// Whether all that is decided is on all managers, and all that there is before it is decided.
+fn is_everywhere(log: &Log) -> bool {
     let last = log.last().map_or(0, |(seq, _)| seq);
-    let has = |manager: usize, seq: u64| {
-        log.registers.keys().any(|(holder, place)| *holder == manager && place.seq == seq)
-    };
-    let all = ledger.registers().managers().len();
-    log.kept.is_empty()
+    log.silent == 0
+        && log.kept.is_empty()
         && log.undecided.iter().all(|seq| *seq > last)
-        && log.entries.keys().all(|seq| (0..all).all(|manager| has(manager, *seq)))
+        && log.lacking().next().is_none()
 }
 
 /// Whether the newest record of a stream names these managers. One without a record does.
 #[must_use]
 pub fn names(log: &Log, managers: &[String]) -> bool {
-    log.newest_managers()
-        .is_none_or(|then| then.iter().collect::<BTreeSet<_>>() == managers.iter().collect::<BTreeSet<_>>())
+    log.newest_managers().is_none_or(|then| is_same_set(&then, managers))
 }
 
 /// All records of a stack but its lease, which the caller holds.
@@ -150,7 +146,7 @@ pub async fn copy<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Res
     let log = read(ledger, stream).await?;
     ledger.replicate(stream, &log).await;
     let log = read(ledger, stream).await?;
-    if is_everywhere(ledger, &log) { Ok(()) } else { Err(ledger.no_majority(log.answered.len())) }
+    if is_everywhere(&log) { Ok(()) } else { Err(ledger.no_majority(log.answered.len())) }
 }
 
 /// Reads a stream from all managers.

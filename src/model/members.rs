@@ -94,6 +94,21 @@ impl Observed {
         self.answered().filter(is_other).map(|(member, _)| &member.name)
     }
 
+    /// The same for all stacks.
+    #[must_use]
+    pub fn replaced_for_any(&self) -> BTreeSet<&NodeName> {
+        let stacks: BTreeSet<&StackName> = self.known.values().flat_map(|known| &known.stacks).collect();
+        stacks.into_iter().flat_map(|stack| self.replaced(stack)).collect()
+    }
+
+    /// Under which other name the machine is remembered to which a node's address leads.
+    #[must_use]
+    pub fn remembered_as(&self, node: &NodeName) -> Option<&NodeName> {
+        let facts = self.nodes.get(node)?.view.facts()?;
+        let mut others = self.known.iter().filter(|(name, _)| *name != node);
+        others.find(|(_, known)| known.is_machine(facts)).map(|(name, _)| name)
+    }
+
     /// Pairs of names of one machine.
     #[must_use]
     pub fn doubled(&self) -> Vec<(&NodeName, &NodeName)> {
@@ -315,6 +330,23 @@ mod tests {
         (facts.id, facts.hostname) = ("ID:new".to_owned(), "other".to_owned());
         let replaced = |of: &str| observed.replaced(&stack(of)).count();
         assert_eq!((replaced("shop"), replaced("web")), (1, 0));
+        assert_eq!(observed.remembered_as(&name("h2")), None, "it is new");
+    }
+
+    #[test]
+    fn two_members_that_were_exchanged_are_each_known_as_the_other() {
+        let members = known(&["h1", "h2", "h3"], &["h2"]);
+        let mut observed = recalled(&["h1", "h2", "h3"], members);
+        assert!(observed.replaced_for_any().is_empty() && observed.remembered_as(&name("h2")).is_none());
+        for (one, machine) in [("h2", "h3"), ("h3", "h2")] {
+            let facts = testing::facts(observed.nodes.get_mut(one).unwrap());
+            (facts.id, facts.hostname) = (format!("ID:{machine}"), machine.to_owned());
+        }
+        for (one, known) in &mut observed.known {
+            known.hostname = one.to_string();
+        }
+        assert_eq!(observed.replaced_for_any(), [&name("h2")].into(), "h3 has nothing of any stack");
+        assert_eq!(observed.remembered_as(&name("h2")), Some(&name("h3")));
     }
 
     #[test]

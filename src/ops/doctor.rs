@@ -4,12 +4,20 @@
 //! Everything is asked at once, and each question has its time. A host that does not answer is a finding. Writes nothing,
 //! takes no lock, and knows no words: a surface names each finding and its remedy.
 
+mod naming;
+mod streams;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::timeout;
+
+pub use naming::Naming;
+pub use streams::Gap;
+
+use streams::{of_lease, of_stream};
 
 use super::cluster::Cluster;
 use crate::engine::node_records;
@@ -18,7 +26,7 @@ use crate::fleet::{Checkup, Disk};
 use crate::ledger::place::{LedgerPlace, PasswordFrom};
 use crate::ledger::register::{Kind, Silent, Stream};
 use crate::ledger::release::releases;
-use crate::ledger::{Ledger, LedgerError, Log, ReadRegisters, contents, lease, nodes, operation, sync};
+use crate::ledger::{Ledger, LedgerError, ReadRegisters, contents, lease, nodes, operation};
 use crate::model::{NodeFacts, NodeName, NodeView, Observed, Slot, StackName, Unreachable};
 
 /// One stack's records and contents.
@@ -75,6 +83,8 @@ pub enum Finding {
     },
     /// A host does not, or may not be used.
     Silent(Unreachable),
+    /// A name is not that of the machine before.
+    Naming(Naming),
     /// A swarm schedules beside us.
     Swarm,
     /// Engines whose versions are far apart.
@@ -121,29 +131,8 @@ pub enum Finding {
     },
     /// It took too long.
     TooSlow,
-    /// A place that no process has finished.
-    Undecided {
-        /// Of which records.
-        stream: String,
-        /// Its number.
-        seq: u64,
-    },
-    /// A manager lacks records that the others have.
-    Behind {
-        /// Which.
-        manager: String,
-        /// Of which records.
-        stream: String,
-        /// How many.
-        records: usize,
-    },
-    /// Nothing was written since the managers changed: the next change would leave it behind.
-    OtherManagers {
-        /// Which records.
-        stream: String,
-        /// The managers of then.
-        then: Vec<String>,
-    },
+    /// A stream that is not whole.
+    Gap(Gap),
     /// Records of a stack are in order.
     Records {
         /// How many releases.
@@ -228,6 +217,8 @@ impl Finding {
             Self::Disk(disk) if disk.free > disk.bytes / 7 => Level::Ok,
             Self::Managers { answering, all, .. } if answering == all => Level::Ok,
             Self::Managers { answering, all, .. } if *answering < all / 2 + 1 => Level::Fault,
+            Self::Naming(naming) => naming.level(),
+            Self::Gap(gap) => gap.level(),
             Self::Swarm
             | Self::Engines { .. }
             | Self::Clock { .. }
@@ -236,9 +227,6 @@ impl Finding {
             | Self::Managers { .. }
             | Self::EvenManagers(_)
             | Self::OneManager
-            | Self::Undecided { .. }
-            | Self::Behind { .. }
-            | Self::OtherManagers { .. }
             | Self::Copies { .. }
             | Self::Unnamed(_)
             | Self::NoKey
@@ -277,6 +265,7 @@ pub async fn doctor(cluster: &Cluster, place: &LedgerPlace) -> Vec<Check> {
     );
     let key = node_records::read(&cluster.ledger).await.ok().map(|(_, known)| known.key.is_some());
     let mut all = hosts(&known, &checkups);
+    all.extend(naming::names(&known));
     all.extend(unknown_records(&known, &records));
     all.extend(engines(&observed));
     all.extend(managers);
@@ -341,7 +330,9 @@ fn unknown_records(known: &Observed, records: &[Check]) -> Vec<Check> {
         let has = |finding: &Finding| match finding {
             Finding::Records { releases, .. } => *releases > 0,
             // That is said of it already.
-            finding => finding.level() == Level::Fault || matches!(finding, Finding::OtherManagers { .. }),
+            finding => {
+                finding.level() == Level::Fault || matches!(finding, Finding::Gap(Gap::OtherManagers { .. }))
+            }
         };
         records.iter().any(|check| check.of == stack.as_str() && has(&check.finding))
     };
@@ -421,44 +412,6 @@ async fn records<R: ReadRegisters>(ledger: &Ledger<R>) -> Vec<Check> {
         }));
     let (of_stacks, of_cluster) = tokio::join!(of_stacks, of_cluster);
     of_cluster.into_iter().chain(of_stacks).flatten().collect()
-}
-
-/// Of one stream, and the stream itself, if it can be read.
-async fn of_stream<R: ReadRegisters>(ledger: &Ledger<R>, stream: &Stream) -> (Vec<Check>, Option<Log>) {
-    let log = match ledger.read(stream).await {
-        Ok(log) => log,
-        Err(error) => return (vec![check(Area::Records, &stream.of, Finding::Unreadable(error))], None),
-    };
-    let mut found = Vec::new();
-    // Between a process's two looks at it a place may be under way: one that is behind others is not.
-    let last = log.last().map_or(0, |(seq, _)| seq);
-    let left = log.undecided.iter().filter(|seq| **seq < last);
-    found.extend(left.map(|seq| {
-        check(Area::Records, &stream.of, Finding::Undecided { stream: stream.to_string(), seq: *seq })
-    }));
-    if !sync::names(&log, ledger.registers().managers()) {
-        let then = log.newest_managers().unwrap_or_default();
-        let stream_name = stream.to_string();
-        found.push(check(Area::Records, &stream.of, Finding::OtherManagers { stream: stream_name, then }));
-        return (found, Some(log));
-    }
-    for manager in &log.answered {
-        let has = |entry: &&crate::ledger::Entry| entry.copies.iter().any(|(holder, _)| holder == manager);
-        let records = log.entries.values().filter(|entry| !has(entry)).count();
-        if records > 0 {
-            let manager = ledger.registers().managers()[*manager].clone();
-            let behind = Finding::Behind { manager, stream: stream.to_string(), records };
-            found.push(check(Area::Records, &stream.of, behind));
-        }
-    }
-    (found, Some(log))
-}
-
-/// A lease that is held is renewed every few seconds: of it, only the managers are of interest.
-async fn of_lease<R: ReadRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Vec<Check> {
-    let (mut found, _) = of_stream(ledger, stream).await;
-    found.retain(|check| matches!(check.finding, Finding::OtherManagers { .. } | Finding::Unreadable(_)));
-    found
 }
 
 async fn of_stack<R: ReadRegisters>(ledger: &Ledger<R>, stack: &StackName) -> Vec<Check> {

@@ -241,3 +241,109 @@ fn an_inventory_with_another_manager_or_without_a_host_is_a_fault() {
     inventory(&cluster, &[(0, "h1", false), (1, "h2", true), (2, "h3", false)]);
     has(&wrong(&cluster, 1), "fault records", "", "keeps records of this cluster and is no manager");
 }
+
+#[test]
+fn hosts_whose_names_were_exchanged_or_changed_are_named() {
+    let cluster = cluster();
+    cluster.stackfile(&WEB.replace("deploy: {", "deploy: {replicas: 3, "));
+    cluster.expect(0, "deploy --yes shop");
+    inventory(&cluster, &[(0, "h1", true), (2, "h2", true), (1, "h3", true)]);
+    let found = wrong(&cluster, 1);
+    has(&found, "fault hosts", "h2", "leads to the machine that the ledger remembers as h3");
+    has(&found, "fault hosts", "h3", "leads to the machine that the ledger remembers as h2");
+    let run = cluster.expect(1, "doctor");
+    let remedy = "help: correct the addresses of h2 and h3 in the inventory";
+    assert!(run.stdout.contains(remedy), "{}", run.show());
+    let run = cluster.expect(1, "diff shop");
+    assert!(run.stderr.contains("stackctl::cluster::other_machine"), "{}", run.show());
+    inventory(&cluster, &[(0, "h1", true), (1, "h2", true), (2, "h3", true)]);
+    assert_eq!(wrong(&cluster, 0), []);
+    // A machine that no member was.
+    cluster.engines[2].with(|world| world.name = "other".to_owned());
+    let found = wrong(&cluster, 1);
+    has(&found, "fault hosts", "h3", "another machine than the one that has tasks or data");
+    let run = cluster.expect(1, "doctor");
+    assert!(run.stdout.contains("`stackctl node forget h3`"), "{}", run.show());
+}
+
+#[test]
+fn a_host_with_a_new_name_and_one_with_two_are_named() {
+    let cluster = Hosts::new(3);
+    let named = |name| inventory(&cluster, &[(0, "h1", true), (1, "h2", false), (2, name, false)]);
+    named("h3");
+    cluster.stackfile(&WEB.replace("deploy: {", "deploy: {replicas: 3, "));
+    cluster.expect(0, "deploy --yes shop");
+    named("h9");
+    has(&wrong(&cluster, 0), "warning hosts", "h9", "it is the machine that was h3");
+    named("h3");
+    let link = cluster.room.path().join("again.sock");
+    std::os::unix::fs::symlink(cluster.engines[1].socket(), &link).unwrap();
+    let text = std::fs::read_to_string(cluster.room.path().join("stackctl.yml")).unwrap();
+    cluster.room.file("stackctl.yml", &format!("{text}  h4: 'unix://{}'\n", link.display()));
+    has(&wrong(&cluster, 1), "fault hosts", "h4", "it is the same machine as h2");
+}
+
+/// Three managers with four releases of `shop`, of which these came back as they were after the first.
+fn came_back_older(older: &[usize]) -> Hosts {
+    let cluster = cluster();
+    let then: Vec<_> =
+        cluster.engines.iter().map(|engine| engine.with(|world| world.volumes.clone())).collect();
+    for image in ["1.26", "1.27", "1.28"] {
+        cluster.stackfile(&WEB.replace("1.25", image));
+        cluster.expect(0, "deploy --yes shop");
+    }
+    for at in older {
+        cluster.engines[*at].with(|world| world.volumes.clone_from(&then[*at]));
+    }
+    cluster
+}
+
+fn releases(cluster: &Hosts) -> String {
+    cluster.expect(0, "history --format {{.Release}}:{{.Outcome}} shop").stdout
+}
+
+const ALL_RELEASES: &str = "4:deployed\n3:deployed\n2:deployed\n1:deployed\n";
+
+#[test]
+fn one_manager_that_came_back_older_lacks_what_the_sync_copies() {
+    let cluster = came_back_older(&[0]);
+    let found = wrong(&cluster, 0);
+    has(&found, "warning records", "shop", "manager h1 lacks 3 records of releases/shop");
+    has(&found, "warning records", "shop", "manager h1 lacks 3 records of outcomes/shop");
+    has(&found, "warning records", "shop", "of lease/shop");
+    cluster.expect(0, "ledger sync");
+    assert_eq!(wrong(&cluster, 0), []);
+    assert_eq!(releases(&cluster), ALL_RELEASES);
+}
+
+#[test]
+fn a_majority_that_came_back_older_is_a_fault_and_its_remedy_brings_the_records_back() {
+    let cluster = came_back_older(&[0, 1]);
+    let found = wrong(&cluster, 1);
+    let alone = "numbers 2 to 4 are on h3 alone, and do not count";
+    has(&found, "fault records", "shop", &format!("releases/shop {alone}"));
+    has(&found, "fault records", "shop", &format!("outcomes/shop {alone}"));
+    assert_eq!(releases(&cluster), "1:deployed\n");
+    inventory(&cluster, &[(0, "h1", false), (1, "h2", true), (2, "h3", true)]);
+    cluster.expect(0, "ledger sync");
+    inventory(&cluster, &[(0, "h1", true), (1, "h2", true), (2, "h3", true)]);
+    cluster.expect(0, "ledger sync");
+    assert_eq!(releases(&cluster), ALL_RELEASES);
+    assert_eq!(wrong(&cluster, 0), []);
+    // All of them alike: their records agree, and nothing is wrong with them.
+    assert_eq!(wrong(&came_back_older(&[0, 1, 2]), 0), []);
+}
+
+#[test]
+fn what_one_manager_has_otherwise_is_named_and_mended_by_removing_it_there() {
+    let cluster = cluster();
+    let is_release = |name: &str| name.contains(".releases.shop-");
+    cluster.engines[0].with(|world| {
+        let releases = world.volumes.iter_mut().filter(|(name, _)| is_release(name));
+        releases.for_each(|(_, one)| one.asked["Labels"]["io.stackctl.ledger.data"] = "{".into());
+    });
+    has(&wrong(&cluster, 0), "warning records", "shop", "manager h1 has 1 record of releases/shop otherwise");
+    cluster.engines[0].with(|world| world.volumes.retain(|name, _| !is_release(name)));
+    cluster.expect(0, "ledger sync");
+    assert_eq!(wrong(&cluster, 0), []);
+}

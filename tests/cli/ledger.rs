@@ -412,6 +412,77 @@ fn an_end_that_one_manager_of_three_has_is_unknown() {
 }
 
 #[test]
+fn what_is_refused_since_a_step_between_was_left_out_says_which_managers_to_name_first() {
+    let cluster = cluster(3, 1);
+    cluster.expect(0, "deploy --yes shop");
+    cluster.expect(0, "ledger backup all");
+    managers(&cluster, &[0, 1, 2]);
+    let restore = "ledger restore --force --yes all";
+    let migrate = format!("ledger migrate volumes file://{}/records", cluster.path().display());
+    for args in [restore, &migrate, "ledger sync", "deploy --yes shop"] {
+        let run = cluster.expect(1, args);
+        let words = run.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        let remedy = "the managers of the step between first, such as h1, h2, and run `stackctl ledger sync` or deploy";
+        assert!(words.contains(remedy), "{args}\n{}", run.show());
+    }
+    managers(&cluster, &[0, 1]);
+    cluster.expect(0, "ledger sync");
+    managers(&cluster, &[0, 1, 2]);
+    cluster.expect(0, restore);
+    managers(&cluster, &[0]);
+    let run = cluster.expect(1, &migrate);
+    assert!(run.stderr.contains("such as h1, h3"), "{}", run.show());
+    managers(&cluster, &[0, 1, 2]);
+    cluster.expect(0, &migrate);
+}
+
+/// The same hosts, of which one may have another name, and of which these are managers.
+fn named(cluster: &Hosts, (renamed, name): (usize, &str), managers: &[usize]) {
+    let mut text = "cluster: test\nhosts:\n".to_owned();
+    for (at, engine) in cluster.engines.iter().enumerate() {
+        let role = if managers.contains(&at) { "manager" } else { "worker" };
+        let name = if at == renamed { name } else { engine.name() };
+        text += &format!("  {name}: {{address: \"{}\", role: {role}}}\n", engine.address());
+    }
+    cluster.room.file("stackctl.yml", &text);
+}
+
+#[test]
+fn a_manager_that_is_renamed_is_refused_with_the_steps_by_which_it_is_renamed() {
+    let refused = |cluster: &Hosts| {
+        let run = cluster.expect(1, "history shop");
+        assert!(run.stderr.contains("stackctl::ledger::managers_changed"), "{}", run.show());
+        run.stderr.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let of_three = cluster(4, 3);
+    of_three.expect(0, "deploy --yes shop");
+    named(&of_three, (0, "h9"), &[0, 1, 2]);
+    let words = refused(&of_three);
+    assert!(words.contains("put `h1` back in place of `h9` and run `stackctl ledger sync`"), "{words}");
+    for (name, managers) in [("h1", &[0, 1, 2][..]), ("h1", &[1, 2]), ("h9", &[0, 1, 2])] {
+        named(&of_three, (0, name), managers);
+        of_three.expect(0, "ledger sync");
+        assert_eq!(outcomes(&of_three), "1:deployed:deploy\n");
+    }
+    assert_eq!(ill_records(&of_three), [""; 0]);
+    of_three.stackfile(&WEB.replace("1.25", "1.26"));
+    of_three.expect(0, "deploy --yes shop");
+    assert_eq!(outcomes(&of_three).lines().count(), 2);
+    // The only one.
+    let of_one = cluster(2, 1);
+    of_one.expect(0, "deploy --yes shop");
+    of_one.expect(0, "ledger backup all");
+    named(&of_one, (0, "h9"), &[0]);
+    let words = refused(&of_one);
+    assert!(words.contains("on how the only manager is renamed"), "{words}");
+    of_one.engines[0].with(|world| world.volumes.retain(|name, _| !name.starts_with("stackctl-ledger-")));
+    of_one.expect(0, "ledger restore all");
+    assert_eq!(outcomes(&of_one), "1:deployed:deploy\n");
+    let run = of_one.expect(0, "diff shop");
+    assert!(run.stdout.contains("h9 is the machine that was h1"), "{}", run.show());
+}
+
+#[test]
 fn losing_the_ledger_loses_history_alone() {
     let cluster = cluster(3, 3);
     cluster.expect(0, "deploy --yes shop");
@@ -594,8 +665,22 @@ fn a_forced_restore_names_the_stacks_whose_records_it_would_remove() {
     // Nothing is left of it but a lease that is free.
     assert_eq!(cluster.expect(0, "status --format {{.Stack}}").stdout, "shop\n");
     cluster.expect(0, "status blog");
+<<<<<<< HEAD
     // And a lease is no record that could be lost.
     cluster.expect(0, "ledger restore --force all");
+=======
+    for engine in &cluster.engines {
+        engine.with(|world| world.networks.retain(|_, network| !network.name.contains("blog")));
+    }
+    cluster.forget_calls();
+    for args in ["rm --dry-run blog", "rm --yes blog", "rm --yes --lock-timeout 1s blog"] {
+        let run = cluster.expect(0, args);
+        assert_eq!(run.stderr, "nothing found in stack: blog\n", "{args} {}", run.show());
+    }
+    // The lease stays: its places only grow, so that a process that was suspended finds out that it lost it.
+    assert_eq!(cluster.writes(), [""; 0]);
+    assert!(records(&cluster.engines[0]).iter().any(|name| name.contains(".lease.blog-")));
+>>>>>>> hc
 }
 
 #[test]

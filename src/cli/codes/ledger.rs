@@ -48,7 +48,7 @@ pub(super) static CODES: &[Code] = &[
         "managers_changed",
         "the managers are not those that wrote the records",
         "Each record names the managers it was written under. The inventory differs from them by more than one manager, and its majority may not have the newest records.",
-        "Put the roles back so that one manager at most differs, run `stackctl ledger sync`, and make the next change then.",
+        "Put the roles back so that one manager at most differs, run `stackctl ledger sync`, and make the next change then. A new name of the same machine is two changes, too: take the role from the old name first, and give it to the new one then.",
         concat!("hosts:\n", "  h1: {address: \"ssh://root@10.0.0.1\", role: manager}"),
     ),
     row(

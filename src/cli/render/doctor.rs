@@ -1,7 +1,7 @@
 //! Findings of `doctor` in words, and what to do about each.
 
-use crate::ops::doctor::{Area, Finding, Level};
-use miette::Diagnostic as _;
+use crate::ops::doctor::{Area, Finding, Gap, Level, Naming};
+use crate::orchestrator::Problem;
 
 use super::text::count;
 
@@ -47,12 +47,101 @@ fn no_release(tasks: usize) -> String {
     format!("{} of it run, and the managers do not agree on any release of it", count(tasks, "task"))
 }
 
+fn what_of_naming(naming: &Naming) -> String {
+    match naming {
+        Naming::OtherMachine { remembered_as: Some(other), .. } => {
+            format!("its address leads to the machine that the ledger remembers as {other}")
+        }
+        Naming::OtherMachine { remembered_as: None, .. } => {
+            "its address leads to another machine than the one that has tasks or data".to_owned()
+        }
+        Naming::TwoNames { node, .. } => format!("it is the same machine as {node}"),
+        Naming::Renamed { old } => format!("it is the machine that was {old}"),
+    }
+}
+
+fn remedy_of_naming(naming: &Naming) -> Option<String> {
+    match naming {
+        Naming::OtherMachine { node, remembered_as: Some(other) } => Some(format!(
+            "correct the addresses of {node} and {other} in the inventory: stacks that have tasks or data there are not \
+             deployed meanwhile"
+        )),
+        Naming::OtherMachine { node, remembered_as: None } => {
+            help(&Problem::OtherMachine { node: node.clone() })
+        }
+        Naming::TwoNames { node, other } => {
+            help(&Problem::TwoNames { node: node.clone(), other: other.clone() })
+        }
+        Naming::Renamed { .. } => Some(
+            "the next deploy writes the new name down; what `stackctl node update` set under the old one does not hold for \
+             the new one: set it again"
+                .to_owned(),
+        ),
+    }
+}
+
+fn what_of_gap(gap: &Gap) -> String {
+    match gap {
+        Gap::Undecided { stream, seq } => format!("{stream} number {seq} is incomplete"),
+        Gap::Behind { manager, stream, records } => {
+            format!("manager {manager} lacks {} of {stream}", count(*records, "record"))
+        }
+        Gap::Differs { manager, stream, records } => {
+            format!(
+                "manager {manager} has {} of {stream} otherwise than the others",
+                count(*records, "record")
+            )
+        }
+        Gap::Alone { stream, first, last, managers, .. } => {
+            let holders = managers.join(", ");
+            match first == last {
+                true => format!("{stream} number {first} is on {holders} alone, and does not count"),
+                false => {
+                    format!("{stream} numbers {first} to {last} are on {holders} alone, and do not count")
+                }
+            }
+        }
+        Gap::OtherManagers { stream, then } => {
+            format!("{stream} was written last under other managers: {}", then.join(", "))
+        }
+    }
+}
+
+const MISSING: &str = "`stackctl ledger sync` copies what is missing";
+
+fn remedy_of_gap(gap: &Gap) -> String {
+    let text = match gap {
+        Gap::Undecided { .. } => "`stackctl ledger sync` settles it, unless its writer is still at work",
+        Gap::Behind { .. } => MISSING,
+        Gap::Differs { manager, .. } => {
+            return format!(
+                "they are damaged there, or came back older: remove the volumes of these records on {manager}, and \
+                 `stackctl ledger sync` copies them from the others (`stackctl help ledger`)"
+            );
+        }
+        Gap::Alone { were_decided: false, .. } => {
+            "its writer was cut off, and the next one takes the place; if the other managers came back older, see `stackctl \
+             help ledger` first"
+        }
+        Gap::Alone { were_decided: true, .. } => {
+            "the other managers lost these records, or came back older. Before anything is written: take `role: manager` from \
+             one of those others, `stackctl ledger sync`, give it back, `stackctl ledger sync`. Else the next deploy goes on \
+             without these records (`stackctl help ledger`)"
+        }
+        Gap::OtherManagers { .. } => {
+            "`stackctl ledger sync`, before the managers are changed once more: it brings all records to all of them"
+        }
+    };
+    text.to_owned()
+}
+
 /// What was found.
 #[must_use]
 pub fn what(finding: &Finding) -> String {
     match finding {
         Finding::Host { took_ms, version } => format!("answers within {took_ms} ms, engine {version}"),
         Finding::Silent(why) | Finding::RecordsUnknown(why) => why.reason.clone(),
+        Finding::Naming(naming) => what_of_naming(naming),
         Finding::Swarm => "the engine is part of a swarm".to_owned(),
         Finding::Engines { oldest: (old, on_old), newest: (new, on_new) } => {
             format!("engine versions are far apart: {old} on {on_old}, {new} on {on_new}")
@@ -80,13 +169,7 @@ pub fn what(finding: &Finding) -> String {
         Finding::Unreadable(error) | Finding::Content(error) => error.to_string(),
         Finding::NoRelease { tasks } => no_release(*tasks),
         Finding::TooSlow => "its records were not read within a minute".to_owned(),
-        Finding::Undecided { stream, seq } => format!("{stream} number {seq} is incomplete"),
-        Finding::Behind { manager, stream, records } => {
-            format!("manager {manager} lacks {} of {stream}", count(*records, "record"))
-        }
-        Finding::OtherManagers { stream, then } => {
-            format!("{stream} was written last under other managers: {}", then.join(", "))
-        }
+        Finding::Gap(gap) => what_of_gap(gap),
         Finding::Records { releases, contents: 0 } => count(*releases, "release"),
         Finding::Records { releases, contents } => {
             format!("{}, with {} of contents of configs", count(*releases, "release"), size(*contents))
@@ -129,9 +212,8 @@ pub fn remedy(finding: &Finding) -> Option<String> {
         Finding::Silent(why) | Finding::HostsUnknown(why) | Finding::RecordsUnknown(why) => {
             return why.help.clone();
         }
-        Finding::Unreadable(error) | Finding::Content(error) => {
-            return error.help().map(|help| help.to_string());
-        }
+        Finding::Unreadable(error) | Finding::Content(error) => return help(error),
+        Finding::Naming(naming) => return remedy_of_naming(naming),
         Finding::Swarm => {
             "its scheduler works beside stackctl: `docker swarm leave` once its services are gone"
         }
@@ -165,11 +247,8 @@ pub fn remedy(finding: &Finding) -> Option<String> {
         Finding::TooSlow => {
             "see whether the managers are slow; a stack with large configs keeps up to 64 MiB of them"
         }
-        Finding::Undecided { .. } => "`stackctl ledger sync` settles it, unless its writer is still at work",
-        Finding::Behind { .. } | Finding::Copies { .. } => "`stackctl ledger sync` copies what is missing",
-        Finding::OtherManagers { .. } => {
-            "`stackctl ledger sync`, before the managers are changed once more: it brings all records to all of them"
-        }
+        Finding::Gap(gap) => return Some(remedy_of_gap(gap)),
+        Finding::Copies { .. } => MISSING,
         Finding::Unnamed(_) => "the next deploy of the stack removes what a deploy has left that was cut off",
         Finding::NoKey => "the next deploy makes one",
         Finding::NotUnderstood { .. } => {
@@ -185,6 +264,10 @@ pub fn remedy(finding: &Finding) -> Option<String> {
         }
     };
     Some(text.to_owned())
+}
+
+fn help(error: &impl miette::Diagnostic) -> Option<String> {
+    error.help().map(|help| help.to_string())
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Members that are gone for good: what names them no more is believed again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::engine::node_records;
 use crate::ledger::nodes::NodeRecords;
 use crate::ledger::{Ledger, LedgerError, WriteRegisters};
-use crate::model::{NodeName, Observed, StackName};
+use crate::model::{NodeName, Observed};
 
 /// Why a host was not dropped. None of those that were named with it was.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +30,7 @@ pub enum NotForgotten {
 /// one is remembered then.
 #[must_use]
 pub fn named(observed: &Observed) -> BTreeMap<NodeName, String> {
-    let stacks: BTreeSet<&StackName> = observed.known.values().flat_map(|known| &known.stacks).collect();
-    let replaced: BTreeSet<&NodeName> =
-        stacks.into_iter().flat_map(|stack| observed.replaced(stack)).collect();
+    let replaced = observed.replaced_for_any();
     let there = observed.nodes.values().map(|node| &node.member);
     let there = there.filter(|member| !observed.is_missing(&member.name) && !replaced.contains(&member.name));
     let source = |by: &Option<String>| by.clone().unwrap_or_else(|| "the inventory".to_owned());
