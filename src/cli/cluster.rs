@@ -11,7 +11,7 @@ use super::{Context, ui::Ui};
 use crate::engine::{Clock, clock};
 use crate::fleet::{ConnectOptions, own_dialer};
 use crate::inventory;
-use crate::model::{Observed, Timestamp};
+use crate::model::{Observed, StackName, Timestamp};
 pub(super) use crate::ops::cluster::Cluster;
 use crate::ops::cluster::{NotOpened, Unconnected};
 use crate::yaml::report::{Drawn, Severity};
@@ -95,9 +95,10 @@ impl From<NotOpened> for Failure {
 }
 
 /// Observes every host for a command that only reads: warns about silent hosts, which decide the exit
-/// status if they are needed.
+/// status if they are needed. With `of`, what is read is only about these stacks.
 pub(super) fn look(
     context: &Context,
+    of: &[StackName],
     show: impl FnOnce(Timestamp, &Observed) -> Result<Exit, Failure>,
 ) -> Result<Exit, Failure> {
     with(context, ConnectOptions::default(), async |cluster| {
@@ -105,7 +106,7 @@ pub(super) fn look(
         let observed = cluster.observe().await;
         let exit = show(now, &observed)?;
         warn_of_silent(&context.ui, &observed);
-        Ok(or_silent(exit, &observed))
+        Ok(or_silent_for(exit, &observed, of))
     })
 }
 
@@ -140,6 +141,14 @@ pub(super) fn warn_of_records(ui: &Ui, observed: &Observed) {
 pub(super) fn or_silent(exit: Exit, observed: &Observed) -> Exit {
     let is_silent = observed.hosts_unknown.is_some() || observed.silent_and_needed().next().is_some();
     if is_silent { Exit::Unreachable } else { exit }
+}
+
+/// The same of a command that is only about these stacks, or about all if there are none: a silent host that has nothing
+/// of them is not needed, by the rule of deploys.
+pub(super) fn or_silent_for(exit: Exit, observed: &Observed, stacks: &[StackName]) -> Exit {
+    let is_needed = |stack| observed.silent_for(stack).next().is_some();
+    let is_enough = !stacks.is_empty() && observed.hosts_unknown.is_none() && !stacks.iter().any(is_needed);
+    if is_enough { exit } else { or_silent(exit, observed) }
 }
 
 /// Warnings and notes of a file that was read.

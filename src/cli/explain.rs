@@ -1,5 +1,7 @@
 //! `stackctl explain`: explains why the tasks of a service are where they are, and why not elsewhere.
 
+use std::slice::from_ref;
+
 use super::Context;
 use super::cluster;
 use super::format::Format;
@@ -72,7 +74,7 @@ pub(super) fn run(args: &Explain, context: &Context) -> Result<Exit, Failure> {
                 context.ui.data(&(json_line(&value) + "\n"));
             }
         }
-        Ok(cluster::or_silent(Exit::Done, observed))
+        Ok(cluster::or_silent_for(Exit::Done, observed, from_ref(&spec.name)))
     })
 }
 

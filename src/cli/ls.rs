@@ -21,7 +21,7 @@ pub struct Ls {
 
 pub(super) fn run(args: &Ls, context: &Context) -> Result<Exit, Failure> {
     STACK_COLUMNS.render(args.format.as_deref(), &[])?;
-    cluster::look(context, |_, observed| {
+    cluster::look(context, &[], |_, observed| {
         let tasks: Vec<&Task> = observed.tasks().collect();
         context.ui.data(&STACK_COLUMNS.render(args.format.as_deref(), &stack_rows(&tasks))?);
         Ok(Exit::Done)

@@ -1,5 +1,7 @@
 //! `stackctl ps`: the tasks of a stack.
 
+use std::slice::from_ref;
+
 use super::Context;
 use super::cluster;
 use super::deploy::stack_name;
@@ -53,7 +55,7 @@ pub(super) fn run(args: &Ps, context: &Context) -> Result<Exit, Failure> {
     let filters = args.shape.filters()?;
     let format = args.shape.format.as_deref();
     COLUMNS.render(format, &[])?;
-    cluster::look(context, |now, observed| {
+    cluster::look(context, from_ref(&args.stack), |now, observed| {
         let all: Vec<&Task> = observed.tasks().filter(|task| task.stack == args.stack).collect();
         if all.is_empty() {
             context.ui.talk(&format!("nothing found in stack: {}\n", args.stack));

@@ -1,5 +1,7 @@
 //! `stackctl services`: the services of a stack.
 
+use std::slice::from_ref;
+
 use super::Context;
 use super::cluster;
 use super::deploy::stack_name;
@@ -32,7 +34,7 @@ pub(super) fn run(args: &Services, context: &Context) -> Result<Exit, Failure> {
     filters.check_values("mode", &["replicated", "global"])?;
     let format = args.format.as_deref();
     COLUMNS.render(format, &[])?;
-    cluster::look(context, |_, observed| {
+    cluster::look(context, from_ref(&args.stack), |_, observed| {
         let tasks: Vec<&Task> = observed.tasks().filter(|task| task.stack == args.stack).collect();
         if tasks.is_empty() {
             // As with docker this is no failure, unlike an empty `ps`.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::Context;
-use super::cluster::{self, Cluster, or_silent, warn_of_silent};
+use super::cluster::{self, Cluster, or_silent_for, warn_of_silent};
 use super::deploy::stack_name;
 use super::reconcile::repositories::Declared;
 use super::render::age::ago;
@@ -137,7 +137,7 @@ pub(super) fn run(args: &Status, context: &Context) -> Result<Exit, Failure> {
         context.ui.data(&COLUMNS.render(args.format.as_deref(), &rows)?);
         warn_of_silent(&context.ui, &observed);
         let exit = if is_whole { Exit::Done } else { Exit::Refused };
-        Ok(or_silent(exit, &observed))
+        Ok(or_silent_for(exit, &observed, &args.stacks))
     })
 }
 

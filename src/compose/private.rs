@@ -4,7 +4,8 @@
 //! seen: a token may stand in a label, in a command, in an option of a driver. So the values of all places where the
 //! author writes what the program means are masked, and names stay; also where a value itself is at fault.
 
-use crate::yaml::{Node, Sink, Span, Value};
+use super::support::KEYS;
+use crate::yaml::{Node, Sink, Value};
 
 /// Where they are; `*` is every key there, and lists are seen through.
 const PLACES: [&[&str]; 23] = [
@@ -33,16 +34,66 @@ const PLACES: [&[&str]; 23] = [
     &["secrets", "*", "driver_opts"],
 ];
 
+/// Their names, for where a mistake has put one into another mapping.
+const NAMES: [&str; 11] = [
+    "annotations",
+    "args",
+    "command",
+    "content",
+    "driver_opts",
+    "entrypoint",
+    "environment",
+    "labels",
+    "options",
+    "post_start",
+    "pre_stop",
+];
+
 /// Hides them in a file as it was read, before anything is filled in, merged or found to be wrong.
 pub fn hide(file: &Node, sink: &Sink<'_>) {
     for place in PLACES {
         below(file, place, sink);
     }
+    for entry in file.as_map().iter().flat_map(|map| &map.entries) {
+        match (entry.key.value.as_str(), entry.value.as_map()) {
+            (key, _) if NAMES.contains(&key) => sink.hide_values(&entry.value),
+            ("services", Some(services)) => {
+                for part in services.entries.iter().filter_map(|service| service.value.as_map()) {
+                    for part in &part.entries {
+                        let key = part.key.value.as_str();
+                        // Perhaps one of them, misspelt.
+                        let is_known = KEYS.iter().any(|known| known.1 == key);
+                        let is_unknown = !is_known && key != "<<" && !key.starts_with("x-");
+                        if is_unknown || NAMES.contains(&key) {
+                            sink.hide_values(&part.value)
+                        } else {
+                            anywhere(&part.value, sink)
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Where a name of them is a key, however deep.
+fn anywhere(node: &Node, sink: &Sink<'_>) {
+    match &node.value {
+        Value::List(list) => list.iter().for_each(|item| anywhere(item, sink)),
+        Value::Map(map) => {
+            for entry in &map.entries {
+                let is_one = NAMES.contains(&entry.key.value.as_str());
+                if is_one { sink.hide_values(&entry.value) } else { anywhere(&entry.value, sink) }
+            }
+        }
+        _ => {}
+    }
 }
 
 fn below(node: &Node, path: &[&str], sink: &Sink<'_>) {
     match (&node.value, path) {
-        (_, []) => all(node, sink),
+        (_, []) => sink.hide_values(node),
         (Value::List(list), _) => list.iter().for_each(|item| below(item, path, sink)),
         (Value::Map(map), [first, rest @ ..]) => {
             for entry in &map.entries {
@@ -55,28 +106,4 @@ fn below(node: &Node, path: &[&str], sink: &Sink<'_>) {
         }
         _ => {}
     }
-}
-
-/// All scalars of a node. Of `NAME=value` in a list the name stays.
-fn all(node: &Node, sink: &Sink<'_>) {
-    match &node.value {
-        Value::Map(map) => map.entries.iter().for_each(|entry| all(&entry.value, sink)),
-        Value::List(list) => list.iter().for_each(|item| match named(item, sink) {
-            Some(value) => sink.hide(value),
-            None => all(item, sink),
-        }),
-        Value::Null => {}
-        // Nothing is hidden by stars where there is nothing.
-        Value::Text(text) if text.is_empty() => {}
-        Value::Text(_) | Value::Int(_) | Value::Float(_) | Value::Bool(_) => sink.hide(node.span),
-    }
-}
-
-fn named(item: &Node, sink: &Sink<'_>) -> Option<Span> {
-    item.as_text()?;
-    let written = sink.sources().slice(item.span);
-    let (name, _) = written.split_once('=')?;
-    let is_name = |c: char| c.is_alphanumeric() || "_.-/\"'".contains(c);
-    let start = item.span.range().start + name.len() + 1;
-    name.chars().all(is_name).then(|| Span::new(item.span.file, start..item.span.range().end))
 }

@@ -60,7 +60,8 @@ pub async fn plan<R: ReadRegisters>(
 pub async fn ask_memory(observer: &Observer, observed: &mut Observed, spec: &StackSpec) {
     let lowered = overlay::lowered(observed, spec);
     if !lowered.is_empty() {
-        observed.memory_use = observer.memory_use(&lowered).await;
+        let uses = observer.memory_use(&lowered).await;
+        observed.memory_use.extend(uses);
     }
 }
 

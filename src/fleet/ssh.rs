@@ -314,8 +314,8 @@ impl Master {
         let request = self.session.request_port_forward(ForwardType::Local, &**local, remote);
         match timeout(COMMAND_LIMIT, request).await {
             Ok(Ok(())) => Ok(local.clone()),
-            Ok(Err(e)) => Err(self.target.failed(&chain(&e))),
-            Err(_) => Err(self.lost()),
+            Ok(Err(e)) if self.stands().await => Err(self.target.failed(&chain(&e))),
+            Ok(Err(_)) | Err(_) => Err(self.lost()),
         }
     }
 
@@ -329,7 +329,12 @@ impl Master {
 
     /// Whether the host says anything within a limit, be it no.
     pub(super) async fn answers_within(&self, limit: Duration) -> bool {
-        self.shell("true", limit).await.is_ok()
+        match self.shell("true", limit).await {
+            Ok(Some(_)) => true,
+            // No shell there, or not for us; or ssh has given the connection up, and nothing was asked.
+            Ok(None) => self.stands().await,
+            Err(_) => false,
+        }
     }
 
     /// Inspects the engine's socket on the host itself.
@@ -367,7 +372,22 @@ impl Master {
     /// Whether the connection is still open.
     pub(super) async fn is_alive(&self) -> bool {
         let _turn = self.turns.call().await;
+        self.stands().await
+    }
+
+    /// The same, for one who has a turn.
+    async fn stands(&self) -> bool {
         matches!(timeout(COMMAND_LIMIT, self.session.check()).await, Ok(Ok(())))
+    }
+
+    /// Why a stream over it cannot be opened. ssh's own sockets on this machine refuse once it has given the connection
+    /// up; that says nothing about the engine.
+    async fn no_stream(&self, error: io::Error) -> io::Error {
+        if self.stands().await {
+            error
+        } else {
+            io::Error::new(io::ErrorKind::NotConnected, self.lost().to_string())
+        }
     }
 
     /// Ends the connection once its channels are closed.
@@ -484,8 +504,15 @@ impl Open for Link {
     fn open(&self) -> Opening<'_> {
         Box::pin(async move {
             match self {
-                Self::Local(path) | Self::Forwarded(_, path) => stream::unix(path).await,
-                Self::Stdio(master, socket) => Ok(Box::new(StdioPair::open(master, socket).await?) as _),
+                Self::Local(path) => stream::unix(path).await,
+                Self::Forwarded(master, path) => match stream::unix(path).await {
+                    Ok(stream) => Ok(stream),
+                    Err(error) => Err(master.no_stream(error).await),
+                },
+                Self::Stdio(master, socket) => match StdioPair::open(master, socket).await {
+                    Ok(pair) => Ok(Box::new(pair) as _),
+                    Err(error) => Err(master.no_stream(error).await),
+                },
             }
         })
     }
@@ -542,5 +569,55 @@ impl AsyncWrite for StdioPair {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.input).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+    use crate::fleet::docker::client::CallError;
+    use crate::fleet::transport::TransportError;
+
+    /// ssh gave up the connection to a host whose network is cut, and its sockets are still there.
+    #[expect(clippy::disallowed_methods, reason = "sockets are files")]
+    fn given_up(folder: &Path) -> Arc<Master> {
+        let [control, socket, log] = ["c", "s", "log"].map(|name| folder.join(name));
+        for path in [&control, &socket] {
+            drop(UnixListener::bind(path).unwrap());
+        }
+        std::fs::write(&log, "").unwrap();
+        Arc::new(Master {
+            session: Session::resume_mux(control.clone().into(), None),
+            target: Target { user: None, host: "h2".to_owned(), port: None, config: None, known_hosts: None },
+            paths: Paths { control, socket, log },
+            turns: Turns::new(1),
+            ends_with_link: true,
+            is_over: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_ssh_gave_up_is_lost_and_no_engine_refuses() {
+        let folder = tempfile::tempdir().unwrap();
+        let master = given_up(folder.path());
+        let socket = master.paths.socket.clone();
+        let lost = "the connection to `h2` was lost";
+        for link in [
+            Link::Forwarded(Arc::clone(&master), socket.clone()),
+            Link::Stdio(Arc::clone(&master), "/var/run/docker.sock".into()),
+        ] {
+            let Err(error) = link.open().await else { panic!("nothing listens") };
+            assert_eq!(CallError::from(TransportError::Open(error)).to_string(), lost, "{link:?}");
+        }
+        assert!(!master.answers_within(COMMAND_LIMIT).await && !master.is_alive().await);
+        assert_eq!(master.forward(&socket).await, Err(HostError::ConnectionLost { host: "h2".to_owned() }));
+        // An engine of this machine does refuse.
+        drop(UnixListener::bind(&socket).unwrap());
+        let Err(error) = Link::Local(socket).open().await else { panic!("nothing listens") };
+        let error = CallError::from(TransportError::Open(error)).to_string();
+        assert!(error.contains("the engine's socket cannot be opened: Connection refused"), "{error}");
     }
 }

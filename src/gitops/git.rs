@@ -2,8 +2,8 @@
 //! ours and the user's for logins and proxies, no prompts, no hooks, no transports that run commands, and an end to
 //! everything that it does and says.
 //!
-//! The address of a repository goes into the mirror's configuration and not onto a command line, and its
-//! login into a file beside that: git itself passes the address to other programs as an argument.
+//! The address of a repository goes into the mirror's configuration and not onto a command line, without its
+//! [login](super::login), which only calls that reach the repository are given.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -17,6 +17,7 @@ use tokio::process::Command;
 use super::command::{self, Reach};
 use super::error::GitError;
 use super::inputs::{Blobs, digest};
+use super::login::{Login, parted};
 use super::mirror::{self, REF};
 use super::signature::{self, Signed};
 use super::tree::Tree;
@@ -252,7 +253,11 @@ impl Repository {
         settings: &[(String, String)],
     ) -> Result<Vec<u8>, GitError> {
         let reach = if self.is_here { Reach::Local } else { Reach::Network };
-        let mut command = Command::from(command::command(reach, settings));
+        let is_call = matches!(args.first(), Some(&("fetch" | "ls-remote")));
+        let login = parted(&self.url).1.filter(|_| is_call && !self.is_here);
+        let own = login.as_ref().map(Login::settings).unwrap_or_default();
+        let mut command = Command::from(command::command(reach, &[settings, &own].concat()));
+        command.envs(login.iter().flat_map(Login::variables));
         command.arg("--git-dir").arg(&self.dir).arg("--no-pager").args(args);
         if !self.is_here {
             command.env("GIT_CONFIG_GLOBAL", self.dir.join(mirror::USERS));
@@ -558,6 +563,20 @@ pub(super) mod tests {
         assert!(all.iter().any(|(head, _)| head.contains("Basic YW5uOmh1bnRlciAy")), "{all:?}");
         let seen = all.iter().flat_map(|(_, seen)| seen).collect::<Vec<_>>();
         assert!(!seen.is_empty() && seen.iter().all(|words| !words.contains("hunter")), "{seen:?}");
+        // Nor is it in a file, also where an earlier version left it.
+        let files = || walk(&state).into_iter().filter_map(|path| std::fs::read_to_string(path).ok());
+        assert!(
+            files().any(|text| text.contains(&at.to_string()))
+                && !files().any(|text| text.contains("hunter"))
+        );
+        let config = walk(&state).into_iter().find(|path| path.ends_with("config")).unwrap();
+        let other = state.join("repositories/other");
+        std::fs::create_dir(&other).unwrap();
+        for left in [config.with_file_name("credentials"), other.join("credentials")] {
+            std::fs::write(left, "http://ann:hunter%202@h\n").unwrap();
+        }
+        Repository::new(&url, &state, None).head().await.unwrap_err();
+        assert!(!files().any(|text| text.contains("hunter")));
     }
 
     #[tokio::test]

@@ -127,6 +127,10 @@ fn parse(bytes: Vec<u8>, name: &str) -> Result<Option<Vec<Listed>>, Report> {
         }
     };
     let root = yaml::parse(&sources, file, &sink);
+    // No excerpt shows the values of variables.
+    let stacks = root.as_ref().and_then(|root| root.as_map()?.get("stacks")?.as_list());
+    let variables = stacks.into_iter().flatten().filter_map(|stack| stack.as_map()?.get("variables"));
+    variables.for_each(|variables| sink.hide_values(variables));
     let listed = root.as_ref().and_then(|root| {
         let top = Fields::of(&sink, root, root.span, "")?;
         top.node("stacks")?;

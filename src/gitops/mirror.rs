@@ -1,7 +1,6 @@
 //! The directory that a repository is mirrored into. It is a cache: if it is damaged in any way, it is made
 //! again without asking the user. Knows nothing of what git does with it.
 
-use std::borrow::Cow;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -11,7 +10,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::error::GitError;
-use crate::model::shell::quoted;
+use super::login::parted;
 
 /// The one ref of a mirror.
 pub(super) const REF: &str = "refs/stackctl/head";
@@ -30,44 +29,28 @@ pub(super) fn prepare(dir: &Path, url: &str) -> Result<(), GitError> {
         let folder = dir.join(folder);
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(bad(&folder))?;
     }
-    let (url, login) = parted(url);
-    let mut credential = String::new();
-    if let Some(login) = login {
-        let path = dir.join("credentials");
-        settle(&path, &format!("{login}\n"))?;
-        // No other credential helper is asked: this is the login that was given.
-        let helper = escaped(&format!("store --file={}", quoted(&path.display().to_string())));
-        credential = format!("[credential]\n\thelper =\n\thelper = \"{helper}\"\n");
-    }
+    let (url, _given_to_each_call) = parted(url);
+    forget_logins(dir);
     let url = escaped(&url);
     let config = format!(
         "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\thooksPath = /dev/null\n\tfsmonitor = false\n\
          [remote \"origin\"]\n\turl = \"{url}\"\n[gc]\n\tautoDetach = false\n[transfer]\n\tfsckObjects = true\n\
          [http]\n\tlowSpeedLimit = 1\n\tlowSpeedTime = 60\n\
          [protocol]\n\tallow = never\n[protocol \"https\"]\n\tallow = always\n[protocol \"http\"]\n\tallow = always\n\
-         [protocol \"ssh\"]\n\tallow = always\n[protocol \"git\"]\n\tallow = always\n[protocol \"file\"]\n\tallow = always\n\
-         {credential}"
+         [protocol \"ssh\"]\n\tallow = always\n[protocol \"git\"]\n\tallow = always\n[protocol \"file\"]\n\tallow = always\n"
     );
     settle(&dir.join("config"), &config)?;
     // Last: this file makes the directory a repository.
     settle(&dir.join("HEAD"), &format!("ref: {REF}\n"))
 }
 
-/// Splits the login from an HTTP address, in the form of git's own credential store. Git passes the address
-/// to a program of its own as an argument, which every user of the machine can read.
-fn parted(url: &str) -> (Cow<'_, str>, Option<String>) {
-    let apart = || {
-        let (scheme, rest) = url.split_once("://")?;
-        let is_http = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let (login, host) = authority.rsplit_once('@')?;
-        // A user name alone is no secret, and a helper needs it to choose the password.
-        (is_http && login.contains(':'))
-            .then(|| (format!("{scheme}://{host}{path}"), format!("{scheme}://{login}@{host}")))
-    };
-    match apart() {
-        Some((url, login)) => (url.into(), Some(login)),
-        None => (url.into(), None),
+/// Earlier versions kept logins beside the mirrors; that of an address with an older token is used by no one any more.
+#[expect(clippy::disallowed_methods, reason = "a mirror is a directory of files")]
+fn forget_logins(dir: &Path) {
+    let mirrors = dir.parent().and_then(|all| std::fs::read_dir(all).ok());
+    for mirror in mirrors.into_iter().flatten().flatten() {
+        // Almost always there is none.
+        let _none = std::fs::remove_file(mirror.path().join("credentials"));
     }
 }
 
@@ -134,25 +117,4 @@ pub(super) fn settle(path: &Path, text: &str) -> Result<(), GitError> {
 fn bad(path: &Path) -> impl Fn(io::Error) -> GitError + use<> {
     let path: PathBuf = path.to_owned();
     move |error| GitError::NoMirror { path: path.clone(), words: error.to_string() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_login_is_no_part_of_an_address() {
-        for (url, plain, login) in [
-            ("https://x:t0k@h/a.git", "https://h/a.git", Some("https://x:t0k@h")),
-            ("http://x:t%40k@h:8080", "http://h:8080", Some("http://x:t%40k@h:8080")),
-            ("https://h/a@b:c", "https://h/a@b:c", None),
-            ("https://ann@h/a", "https://ann@h/a", None),
-            ("ssh://git:x@h/a", "ssh://git:x@h/a", None),
-            ("git@h:a.git", "git@h:a.git", None),
-            ("/srv/a.git", "/srv/a.git", None),
-        ] {
-            let (found, apart) = parted(url);
-            assert_eq!((&*found, apart.as_deref()), (plain, login));
-        }
-    }
 }

@@ -18,6 +18,7 @@ pub mod git;
 pub mod hook;
 pub mod inputs;
 pub mod list;
+mod login;
 mod mirror;
 mod signature;
 pub mod tree;

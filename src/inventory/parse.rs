@@ -9,7 +9,8 @@ use crate::model::{ClusterName, NodeName};
 use crate::yaml::{self, Drawn, Fields, Node, Report, Sink, SourceText, Sources, Span, Value};
 
 use super::{
-    Address, Contexts, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts, hosts, notifications, sources,
+    Address, Contexts, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts, hosts, notifications, private,
+    sources,
 };
 
 const KEYS: [&str; 11] = [
@@ -41,6 +42,7 @@ pub fn parse_with(text: &str, name: &str, contexts: Contexts<'_>) -> Result<(Inv
     let (Ok(file) | Err((file, _))) = sources.add(source);
     let sink = Sink::new("inventory", &sources);
     let root = yaml::parse(&sources, file, &sink);
+    root.iter().for_each(|root| private::hide(root, &sink));
     let inventory = read(&sink, root, Span::new(file, 0..0), Path::new(name), contexts);
     sink.finish().map(|notes| (inventory, notes))
 }
@@ -64,6 +66,7 @@ pub fn parse_found(text: &str, name: &str) -> Result<BTreeMap<NodeName, HostEntr
     let (Ok(file) | Err((file, _))) = sources.add(source);
     let sink = Sink::new("inventory", &sources);
     let root = yaml::parse(&sources, file, &sink);
+    root.iter().for_each(|root| private::hide(root, &sink));
     let top = root.as_ref().and_then(|root| Fields::of(&sink, root, root.span, ""));
     let mut found = BTreeMap::new();
     if let Some(top) = top {
@@ -131,6 +134,28 @@ mod tests {
     fn faults(text: &str) -> Vec<String> {
         let report = parse(text, "stackctl.yml").unwrap_err();
         report.faults.iter().map(|f| format!("{}:{} {} {}", f.line, f.column, f.code, f.message)).collect()
+    }
+
+    #[test]
+    fn no_excerpt_shows_a_password_a_webhook_or_an_argument() {
+        let well_formed = "\
+hosts: {h1: {address: h1, role: manager}}
+ledger: etcd://me:hunter2@h1/x
+notifications:
+  - webhook: https://chat.example.com/hunter2
+    nope: 1
+  - command: [tell, hunter2]
+    nope: 2
+  - webhok: https://chat.example.com/hunter2
+stacks:
+  - {files: [a.yml], variables: {A: hunter2}}
+nope: 3
+";
+        let broken = "hosts: {h1: h1}\nledger: etcd://me:hunter2@h1/x\n  nope: x\n";
+        for text in [well_formed, broken] {
+            let drawn = format!("{:?}", miette::Report::new(parse(text, "stackctl.yml").unwrap_err()));
+            assert!(drawn.contains("nope") && !drawn.contains("hunter2"), "{drawn}");
+        }
     }
 
     #[test]

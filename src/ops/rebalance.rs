@@ -47,7 +47,7 @@ pub async fn rebalance<E: From<Error>>(
         None => running(&cluster.observe().await),
     };
     let (standing, left) = standing(cluster, stacks, VERB, message, is_dry).await?;
-    let observed = Arc::new(cluster.observe().await);
+    let observed = Arc::new(cluster.observe_for_all(standing.iter().map(|one| &one.spec)).await);
     let base = cluster.plan_options(false);
     // Where tasks will be after the moves planned so far: two stacks must not both fill one node.
     let mut then = Observed::clone(&observed);
@@ -89,7 +89,7 @@ pub async fn rebalance_as<E: From<Error>>(
         None => None,
         Some(draft) => Some(Order::of(cluster, &spec.name, draft).await),
     };
-    let observed = Arc::new(cluster.observe().await);
+    let observed = Arc::new(cluster.observe_for(&spec).await);
     // What runs stays as it is, digests too.
     let stack = spec.name.clone();
     let running = observed.tasks().filter(|task| task.stack == stack);

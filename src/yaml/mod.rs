@@ -16,6 +16,7 @@ mod anchors;
 mod budget;
 pub mod decode;
 pub mod emit;
+mod masks;
 mod page;
 mod parse;
 pub mod report;

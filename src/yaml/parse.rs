@@ -13,7 +13,7 @@ use super::report::{Diagnostic, Sink};
 use super::scalar;
 use super::source::{SourceId, Sources, Span, Spanned};
 use super::tree::{Entry, Map, Node, Places, Value};
-use super::{anchors, swallowed, syntax};
+use super::{anchors, masks, swallowed, syntax};
 
 /// Nodes a file may have, aliases expanded. The largest stackfile we know of has 9,000.
 const NODES_MAX: usize = 100_000;
@@ -23,16 +23,32 @@ const DEPTH_MAX: usize = 64;
 const BYTES_MAX: usize = 16 << 20;
 
 /// Reads the first document of a text, as docker does; later ones get a warning. What is wrong goes to
-/// the sink. `None` after a mistake that leaves nothing to go on with.
+/// the sink. `None` after a mistake that leaves nothing to go on with; then no excerpt shows a value of the file.
 #[must_use]
 pub fn parse(sources: &Sources, file: SourceId, sink: &Sink<'_>) -> Option<Node> {
+    match read(sources, file, sink) {
+        Ok(root) => root,
+        Err(Broken { signs }) => {
+            masks::hide_text(sink, file, 0, &signs);
+            None
+        }
+    }
+}
+
+/// A text without a tree, and the signs in it that are wrong by themselves.
+#[derive(Default)]
+struct Broken {
+    signs: Vec<Span>,
+}
+
+fn read(sources: &Sources, file: SourceId, sink: &Sink<'_>) -> Result<Option<Node>, Broken> {
     let text = &sources.get(file).text;
     if text.len() > BYTES_MAX {
         sink.push(
             Diagnostic::error("too_large", format!("the file is larger than {} MiB", BYTES_MAX >> 20))
                 .at(Span::new(file, 0..0), "in this file"),
         );
-        return None;
+        return Err(Broken::default());
     }
     let options = options! {
         emit_unresolved_aliases: true,
@@ -49,24 +65,32 @@ pub fn parse(sources: &Sources, file: SourceId, sink: &Sink<'_>) -> Option<Node>
             Some(Ok(next)) => next,
             Some(Err(error)) => {
                 let at = error.marker().byte_offset().unwrap_or(text.len());
-                sink.push(syntax::error(file, text, at, error.kind(), DEPTH_MAX));
-                return None;
+                let found = syntax::error(file, text, at, error.kind(), DEPTH_MAX);
+                let is_sign = |span: &Span| {
+                    let written = sources.slice(*span).as_bytes();
+                    matches!(written, [sign] if sign.is_ascii_punctuation())
+                };
+                let signs = found.labels.iter().map(|label| label.span).filter(is_sign).collect();
+                sink.push(found);
+                return Err(Broken { signs });
             }
         };
         let span = Span::new(file, span.byte_range().unwrap_or(0..0));
         if matches!(event, Event::DocumentEnd) {
             break;
         }
-        builder.take(event, span)?;
+        builder.take(event, span).ok_or_else(Broken::default)?;
     }
     if let Some(Ok((Event::DocumentStart(..), span))) = parser.next() {
+        let rest = span.byte_range().unwrap_or(0..0);
+        masks::hide_text(sink, file, rest.start, &[]);
         sink.push(
             Diagnostic::warning("more_documents", "only the first document of a file counts")
-                .at(Span::new(file, span.byte_range().unwrap_or(0..0)), "from here on nothing is read")
+                .at(Span::new(file, rest), "from here on nothing is read")
                 .help("put each document into a file of its own"),
         );
     }
-    builder.root
+    Ok(builder.root)
 }
 
 /// A collection that is not closed yet.
@@ -257,6 +281,8 @@ impl Builder<'_> {
                 Some(Key::Named(name)) => match places.find(map, &name) {
                     None => map.entries.push(Entry { key: name, value: node }),
                     Some(first) => {
+                        // What is in no tree its reader cannot hide.
+                        self.sink.hide_values(&node);
                         let first = &map.entries[first];
                         let shown = self.sink.clean(&name);
                         self.sink.push(

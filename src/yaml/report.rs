@@ -335,15 +335,6 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// The mistake of a file that is not UTF-8.
-    pub fn not_utf8(&self, file: SourceId, at: usize) {
-        self.push(
-            Diagnostic::error("not_utf8", "the file is not UTF-8")
-                .at(Span::new(file, at..at), "first bad byte")
-                .help("save the file in UTF-8"),
-        );
-    }
-
     /// The mistake of a file that leaves nothing to go on with, if no other was found.
     pub fn nothing_to_read(&self) {
         if self.errors() == 0 {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::engine::Wrong;
 use crate::hosts::Hosts;
 
 const MIB: u64 = 1 << 20;
@@ -119,6 +120,35 @@ fn whatever_plans_a_lower_limit_asks_how_much_is_used() {
         "undo --dry-run shop",
         "service update --dry-run --limit-memory 32M shop_web",
     ] {
+        let run = hosts.room.run(args);
+        let words = "it uses 40 MiB of memory, and the new limit is 32 MiB";
+        assert!([0, 2].contains(&run.status) && run.stdout.contains(words), "{args}\n{}", run.show());
+    }
+}
+
+/// The release came to a good end without a drained host, which has its old task when it is back.
+#[test]
+fn moves_that_bring_a_lower_limit_along_ask_how_much_is_used() {
+    let text = |limit: &str| {
+        format!(
+            "services:\n  db:\n    image: 'web:1'\n    volumes: ['data:/data']\n    deploy:\n      \
+             placement: {{constraints: [node.hostname == h2]}}\n      \
+             resources: {{limits: {{memory: {limit}}}}}\n      update_config: {{monitor: 0s}}\n  \
+             web:\n    image: 'web:1'\n    deploy: {{mode: global, update_config: {{monitor: 0s}}}}\n\
+             volumes: {{data: }}\n"
+        )
+    };
+    let hosts = Hosts::deployed(&text("64M"));
+    hosts.expect(0, "node update --availability drain --yes h2");
+    hosts.engines[1].fail("*", u32::MAX, Wrong::DropRequest);
+    hosts.stackfile(&text("32M"));
+    hosts.expect(0, "deploy --yes shop");
+    hosts.engines[1].heal();
+    hosts.engines[1].with(|world| world.containers.values_mut().for_each(|one| one.uses = 40 << 20));
+    hosts.expect(0, "node update --availability active --yes h2");
+    for args in
+        ["rebalance --dry-run", "rebalance --dry-run shop", "node update --availability drain --dry-run h1"]
+    {
         let run = hosts.room.run(args);
         let words = "it uses 40 MiB of memory, and the new limit is 32 MiB";
         assert!([0, 2].contains(&run.status) && run.stdout.contains(words), "{args}\n{}", run.show());

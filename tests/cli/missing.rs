@@ -1,5 +1,6 @@
 //! Inventories that lack a host, name one wrongly, or differ from another operator's: nothing is made twice.
 
+use crate::engine::Wrong;
 use crate::hosts::Hosts;
 use crate::run::Run;
 
@@ -75,6 +76,20 @@ fn a_stack_that_has_nothing_on_the_missing_host_goes_on_with_a_note() {
         run.show()
     );
     assert_eq!(running(&cluster).iter().sum::<usize>(), 4);
+    // What reads this stack alone needs the host as little; where another is asked for, or all are, it is needed.
+    for args in ["status web", "ps web", "services web", "explain web web"] {
+        let run = cluster.expect(0, args);
+        assert!(told(&run).contains("node h2 is silent"), "{args}\n{}", run.show());
+    }
+    for args in ["status shop", "status web shop", "status", "services shop"] {
+        cluster.expect(6, args);
+    }
+    // One that is named is needed by each stack: nothing shows what it has.
+    inventory(&cluster, "stackctl.yml", &[("h1", 0), ("h2", 1), ("h3", 2)]);
+    cluster.engines[1].fail("*", u32::MAX, Wrong::DropRequest);
+    cluster.expect(6, "status web");
+    cluster.engines[1].heal();
+    inventory(&cluster, "stackctl.yml", &[("h1", 0), ("h3", 2)]);
     cluster.expect(0, "rm --yes web");
     assert_eq!(running(&cluster), [0, 1, 0]);
 }

@@ -41,7 +41,7 @@ pub(super) fn ls(args: &Ls, context: &Context) -> Result<Exit, Failure> {
     filters.check_values("mode", &["replicated", "global"])?;
     let format = args.format.as_deref();
     COLUMNS.render(format, &[])?;
-    cluster::look(context, |_, observed| {
+    cluster::look(context, &[], |_, observed| {
         let tasks: Vec<&Task> = observed.tasks().collect();
         let mut services: Vec<ServiceView<'_>> =
             views(&tasks).into_iter().filter(|view| fits(view, &filters)).collect();
@@ -55,7 +55,7 @@ pub(super) fn ps(args: &Ps, context: &Context) -> Result<Exit, Failure> {
     let filters = args.shape.filters()?;
     let format = args.shape.format.as_deref();
     TASK_COLUMNS.render(format, &[])?;
-    cluster::look(context, |now, observed| {
+    cluster::look(context, &[], |now, observed| {
         let mut wanted: BTreeSet<FullName> = BTreeSet::new();
         for service in &args.services {
             let name = service.find(observed).map_err(Failure::refused)?;

@@ -16,7 +16,7 @@ fn an_unknown_key_gets_the_nearest_known_one() {
       × unknown key `imge` in service `web`
        ╭─[stack.yml:3:5]
      2 │   web:
-     3 │     imge: nginx
+     3 │     imge: *****
        ·     ──┬─
        ·       ╰── unknown here
      4 │     image: nginx
@@ -61,7 +61,7 @@ fn a_key_written_twice() {
      3 │     image: nginx
        ·     ──┬──
        ·       ╰── first here
-     4 │     image: httpd
+     4 │     image: *****
        ·     ──┬──
        ·       ╰── again here
        ╰────
@@ -464,7 +464,7 @@ fn control_characters_are_never_shown_raw() {
       × unknown key `evil\u{1b}[31m` in service `web`
        ╭─[stack.yml:4:5]
      3 │     image: nginx
-     4 │     "evil\e[31m": 1
+     4 │     "evil\e[31m": *
        ·     ──────┬─────
        ·           ╰── unknown here
        ╰────
@@ -554,7 +554,7 @@ fn a_file_that_is_not_utf8() {
       × the file is not UTF-8
        ╭─[stack.yml:2:8]
      1 │ services:
-     2 │   web: �
+     2 │   web: ***
        ·        ▲
        ·        ╰── first bad byte
        ╰────

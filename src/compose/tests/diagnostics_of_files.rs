@@ -187,7 +187,7 @@ fn a_mistake_in_an_included_file() {
      4 │     image: Postgres
        ·            ────┬───
        ·                ╰── a repository name must be lower case
-     5 │     imge: x
+     5 │     imge: *
        ╰────
       help: the form is `[registry/]name[:tag][@digest]`, in lower case
 
@@ -196,7 +196,7 @@ fn a_mistake_in_an_included_file() {
       × unknown key `imge` in service `db`
        ╭─[a.yml:5:5]
      4 │     image: Postgres
-     5 │     imge: x
+     5 │     imge: *
        ·     ──┬─
        ·       ╰── unknown here
        ╰────

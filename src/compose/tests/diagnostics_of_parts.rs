@@ -537,7 +537,7 @@ other: document
      10 │ ---
         · ─┬─
         ·  ╰── from here on nothing is read
-     11 │ other: document
+     11 │ other: ********
         ╰────
       help: put each document into a file of its own
     "##);

@@ -129,3 +129,31 @@ configs:
     assert!(drawn.contains("env_file: [settings.env]") && drawn.contains("interval: 3s"), "{drawn}");
     assert!(drawn.contains("A=******"), "{drawn}");
 }
+
+/// No tree says where the values are, or the mistake keeps them out of it.
+#[test]
+fn no_excerpt_shows_a_value_where_a_mistake_hides_what_it_is() {
+    let service = "services:\n  web:\n    image: nginx\n";
+    for mistake in [
+        "    environment:\n      PASSWORD: hunter2\n     nope: hunter2\n",
+        "    environment:\n      nope: hunter2: hunter2\n",
+        "    environment:\n      - nope=hunter2\n      A: hunter2\n",
+        "    environment: {nope: hunter2, B: [hunter2\n    tty: true\n",
+        "    nope: [\"hunter2]\n    command: hunter2\n",
+        "    environment:\n      PASSWORD: hunter2\n    environment:\n      nope: hunter2\n",
+        "    enviroment:\n      nope: hunter2\n",
+        "    deploy:\n      environment:\n        nope: hunter2\n",
+        "    args: {nope: hunter2}\n",
+        "environment:\n  nope: hunter2\n",
+        "nope: *unknown\n---\nA: hunter2\n",
+    ] {
+        let text = format!("{service}{mistake}");
+        let Err(report) = load_all(&[("stack.yml", text.as_bytes())]) else { panic!("{text}") };
+        let handler = miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor());
+        let mut drawn = String::new();
+        for note in report.faults.iter().chain(&report.notes) {
+            handler.render_report(&mut drawn, note).unwrap();
+        }
+        assert!(drawn.contains("nope") && !drawn.contains("hunter2"), "{mistake}{drawn}");
+    }
+}

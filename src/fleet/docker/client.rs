@@ -108,6 +108,10 @@ impl From<TransportError> for CallError {
             return Self::TooLong(long.to_string());
         }
         match &error {
+            // Not the engine's socket: the way to it is gone.
+            TransportError::Open(source) if source.kind() == io::ErrorKind::NotConnected => {
+                Self::Transport(source.to_string())
+            }
             TransportError::Open(source) => Self::Transport(format!("{error}: {source}")),
             TransportError::Http(source) => Self::Transport(format!("{error}: {source}")),
             TransportError::Malformed(_) | TransportError::Fenced => Self::Decode(error.to_string()),

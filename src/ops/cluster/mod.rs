@@ -172,8 +172,15 @@ impl Cluster {
 
     /// The same for a plan of this spec.
     pub async fn observe_for(&self, wanted: &StackSpec) -> Observed {
+        self.observe_for_all([wanted]).await
+    }
+
+    /// The same for plans of several stacks on one look.
+    pub async fn observe_for_all(&self, wanted: impl IntoIterator<Item = &StackSpec>) -> Observed {
         let mut observed = self.observe().await;
-        self.ask_memory(&mut observed, wanted).await;
+        for spec in wanted {
+            self.ask_memory(&mut observed, spec).await;
+        }
         observed
     }
 

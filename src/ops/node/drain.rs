@@ -82,7 +82,8 @@ pub async fn drain<E: From<Error>>(
     let stacks = stacks_on(&cluster.observe().await, &nodes);
     let message = update.message.as_ref();
     let (standing, left) = standing(cluster, stacks, &verb(&nodes), message, is_dry).await?;
-    let foreseen = Arc::new(foreseen(cluster.observe().await, update, &recorded.after));
+    let observed = cluster.observe_for_all(standing.iter().map(|one| &one.spec)).await;
+    let foreseen = Arc::new(foreseen(observed, update, &recorded.after));
     let silent = silent(&foreseen, &nodes).cloned().collect();
     let options = cluster.plan_options(false);
     let plan = |spec| Planned::make(Arc::clone(&foreseen), spec, options.clone());
