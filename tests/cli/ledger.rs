@@ -665,10 +665,8 @@ fn a_forced_restore_names_the_stacks_whose_records_it_would_remove() {
     // Nothing is left of it but a lease that is free.
     assert_eq!(cluster.expect(0, "status --format {{.Stack}}").stdout, "shop\n");
     cluster.expect(0, "status blog");
-<<<<<<< HEAD
     // And a lease is no record that could be lost.
     cluster.expect(0, "ledger restore --force all");
-=======
     for engine in &cluster.engines {
         engine.with(|world| world.networks.retain(|_, network| !network.name.contains("blog")));
     }
@@ -680,7 +678,6 @@ fn a_forced_restore_names_the_stacks_whose_records_it_would_remove() {
     // The lease stays: its places only grow, so that a process that was suspended finds out that it lost it.
     assert_eq!(cluster.writes(), [""; 0]);
     assert!(records(&cluster.engines[0]).iter().any(|name| name.contains(".lease.blog-")));
->>>>>>> hc
 }
 
 #[test]
