@@ -16,6 +16,7 @@ use super::stackfiles::Stackfiles;
 use crate::artifact::saved_plan::SavedPlanError;
 use crate::engine::{self, Request};
 use crate::model::StackName;
+use crate::ops::cluster::Cluster;
 use crate::ops::identity;
 use crate::orchestrator::{PlanOptions, pin};
 
@@ -115,17 +116,32 @@ pub(super) fn run(args: &Deploy, context: &Context) -> Result<Exit, Failure> {
     let loaded = args.stackfiles.load(stack, context)?;
     cluster::with(context, args.start.connect(), async |cluster| {
         let choices = args.start.choices("deploy");
-        if !choices.dry_run {
-            follow_managers(context, cluster).await;
-        }
-        let options = PlanOptions { atomic: args.atomic, ..cluster.plan_options(args.prune) };
-        let request = Request { options, resolve: args.resolve_image.into(), ..Request::default() };
-        let stack = loaded.spec.name.clone();
-        let plan = engine::plan(cluster.cluster_reader(), cluster.clock.now(), loaded.spec, request);
-        let draft = if choices.dry_run { None } else { Some(draft(args, &args.stackfiles)?) };
-        let job = Record::job(cluster, &stack, draft, plan).await;
-        rollout::carry_out(context, cluster, vec![job], choices).await
+        let job = on_the_managers_of_now(context, cluster, async || {
+            let options = PlanOptions { atomic: args.atomic, ..cluster.plan_options(args.prune) };
+            let request = Request { options, resolve: args.resolve_image.into(), ..Request::default() };
+            let spec = loaded.spec.clone();
+            let plan = engine::plan(cluster.cluster_reader(), cluster.clock.now(), spec, request);
+            let draft = if choices.dry_run { None } else { Some(draft(args, &args.stackfiles)?) };
+            Ok(Record::job(cluster, &loaded.spec.name, draft, plan).await)
+        });
+        rollout::carry_out(context, cluster, vec![job.await?], choices).await
     })
+}
+
+/// Plans. Where it is seen by that that the managers have changed, brings all records to those of now, and plans again on
+/// what is remembered then.
+async fn on_the_managers_of_now(
+    context: &Context,
+    cluster: &Cluster,
+    plan: impl AsyncFn() -> Result<rollout::Job, Failure>,
+) -> Result<rollout::Job, Failure> {
+    let job = plan().await?;
+    let order = job.order.as_ref().and_then(|order| order.as_ref().ok());
+    if !order.is_some_and(Record::managers_changed) {
+        return Ok(job);
+    }
+    follow_managers(context, cluster).await;
+    plan().await
 }
 
 /// The facts that the release records about its origin.
@@ -151,14 +167,15 @@ fn of_plan(args: &Deploy, path: &Path, context: &Context) -> Result<Exit, Failur
     cluster::with(context, args.start.connect(), async |cluster| {
         let options = PlanOptions { atomic: args.atomic, ..saved_plan::options(&saved, cluster) };
         let choices = RolloutOptions { is_exact: true, ..args.start.choices("deploy") };
-        if !choices.dry_run {
-            follow_managers(context, cluster).await;
-        }
         let key = cluster.marks_key().await.map_err(Failure::refused)?;
         let spec = saved.check(spec, inputs, &key).map_err(Failure::refused)?;
-        let plan = async { saved.plan_again(cluster.observe_for(&spec).await, spec, options) };
-        let draft = if choices.dry_run { None } else { Some(draft(args, &stackfiles)?) };
-        let job = Record::job(cluster, saved.stack(), draft, plan).await;
+        let job = on_the_managers_of_now(context, cluster, async || {
+            let spec = spec.clone();
+            let plan = async { saved.plan_again(cluster.observe_for(&spec).await, spec, options.clone()) };
+            let draft = if choices.dry_run { None } else { Some(draft(args, &stackfiles)?) };
+            Ok(Record::job(cluster, saved.stack(), draft, plan).await)
+        })
+        .await?;
         // `carry_out` reports problems that block the plan.
         if job.plan.plan().problems.is_empty() {
             saved_plan::compare(&saved, context, &job.plan)?;

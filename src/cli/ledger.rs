@@ -220,12 +220,9 @@ async fn sync_now(context: &Context, cluster: &Cluster) -> Result<Option<usize>,
     ops::sync(&ledger, &Actor::of(cluster), "ledger sync".to_owned(), warn_unended(&context.ui)).await
 }
 
-/// Brings the records to the managers of now, where others wrote them: before a deploy, which people run between two
+/// Brings the records to the managers of now, since others wrote them: before a deploy, which people run between two
 /// changes. The deploy goes on if that fails, and needs nothing but its own stack's records.
 pub(super) async fn follow_managers(context: &Context, cluster: &Cluster) {
-    if !ops::managers_changed(&cluster.ledger).await {
-        return;
-    }
     match sync_now(context, cluster).await {
         Ok(_) => context.ui.say("The managers have changed: all records are on those of the inventory now."),
         Err(error) => context.ui.warn(&format!(

@@ -30,6 +30,7 @@ use crate::gitops::webhook::Secrets;
 use crate::http::server::Server;
 use crate::model::{GoDuration, StackName};
 use crate::notify::{self, Notifier};
+use crate::ops::ledger::managers_changed;
 use crate::ops::release::Stop as _;
 use crate::reconcile::{self, LoopContext, NodeStatus, Options, Snapshot, StackStatus};
 use repositories::{Followed, Repositories};
@@ -222,7 +223,7 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
     args.check_times()?;
     let secrets = args.webhook.webhook_secret_file.as_deref().map(webhook::secrets).transpose()?;
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
-        if args.policy == Policy::Heal {
+        if args.policy == Policy::Heal && managers_changed(&cluster.ledger).await {
             follow_managers(context, cluster).await;
         }
         let followed = args.repositories.follow(cluster)?;

@@ -144,6 +144,13 @@ pub async fn repair<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<(), LedgerE
     document::repair(ledger, &stream()).await
 }
 
+/// The same, but leaves what other managers than those of now wrote as it is; whether they did.
+///
+/// That all records followed the managers is known by these, which follow last.
+pub async fn settle<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<bool, LedgerError> {
+    document::settle(ledger, &stream()).await
+}
+
 /// Changes the node records; returns them before and after.
 pub async fn change<R: WriteRegisters, E: From<LedgerError>>(
     ledger: &Ledger<R>,

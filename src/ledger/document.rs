@@ -123,28 +123,53 @@ pub(super) async fn read_decided<R: ReadRegisters>(
     }
 }
 
+/// Settles incomplete places; whether other managers than those of now wrote the newest record. If none is incomplete,
+/// only reads.
+pub async fn settle<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Result<bool, LedgerError> {
+    let mut log = ledger.read_to_write(stream).await?;
+    let is_others = is_of_others(ledger, &log);
+    while let Some(place) = in_doubt(&log) {
+        write_again(ledger, stream, &log, place).await?;
+        log = ledger.read_to_write(stream).await?;
+    }
+    Ok(is_others)
+}
+
 /// Settles incomplete places. If the manager set has changed by one, also writes the document again under the
 /// new set, so that the next change of managers is safe. In all other cases only reads.
 pub async fn repair<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Result<(), LedgerError> {
     loop {
         let log = ledger.read_to_write(stream).await?;
-        let managers = ledger.registers().managers();
-        let is_ours = log.last().is_none_or(|(_, entry)| is_same_set(&entry.value.managers, managers));
         let place = match in_doubt(&log) {
             Some(seq) => seq,
-            None if is_ours => return Ok(()),
-            None => log.next(),
+            None if is_of_others(ledger, &log) => log.next(),
+            None => return Ok(()),
         };
-        // As it stands there, with its format: a newer program may have written more than this one knows of.
-        let ours = match newest(&log) {
-            Some((_, entry)) => {
-                Value { format: entry.value.format, ..value(ledger.registers(), entry.value.data.clone()) }
-            }
-            None => value(ledger.registers(), serde_json::Value::Null),
-        };
-        ledger.append(stream, place, &ours).await?;
-        ledger.replicate(stream, &ledger.read(stream).await?).await;
+        write_again(ledger, stream, &log, place).await?;
     }
+}
+
+fn is_of_others<R: ReadRegisters>(ledger: &Ledger<R>, log: &Log) -> bool {
+    log.last().is_some_and(|(_, entry)| !is_same_set(&entry.value.managers, ledger.registers().managers()))
+}
+
+/// Writes the newest record at another place, as it stands there, with its format: a newer program may have written more
+/// than this one knows of.
+async fn write_again<R: WriteRegisters>(
+    ledger: &Ledger<R>,
+    stream: &Stream,
+    log: &Log,
+    place: u64,
+) -> Result<(), LedgerError> {
+    let ours = match newest(log) {
+        Some((_, entry)) => {
+            Value { format: entry.value.format, ..value(ledger.registers(), entry.value.data.clone()) }
+        }
+        None => value(ledger.registers(), serde_json::Value::Null),
+    };
+    ledger.append(stream, place, &ours).await?;
+    ledger.replicate(stream, &ledger.read(stream).await?).await;
+    Ok(())
 }
 
 /// Changes what is remembered; what it was before and is now. Nothing is written if nothing changes. Of

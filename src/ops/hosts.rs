@@ -92,6 +92,15 @@ struct Preparation {
 pub struct HostsRecord {
     remembered: Remembered,
     is_under_way: bool,
+    managers_changed: bool,
+}
+
+impl HostsRecord {
+    /// Whether other managers than those of now wrote the records of nodes, which are written in most operations.
+    #[must_use]
+    pub fn managers_changed(&self) -> bool {
+        self.managers_changed
+    }
 }
 
 impl Remembers for HostsRecord {
@@ -183,17 +192,17 @@ impl<'a> Hosts<'a> {
     ) -> (T, Result<(HostsRecord, u64), LedgerError>) {
         let settings = settings::stream(stack);
         let tended = async {
-            tokio::try_join!(node_records::repair(&self.writing), document::repair(&self.writing, &settings))
+            tokio::try_join!(node_records::settle(&self.writing), document::repair(&self.writing, &settings))
         };
         let (looked, tended) = tokio::join!(look(&self.writing, stack), tended);
-        let looked = looked.and_then(|looked| tended.map(|_| looked));
+        let looked = looked.and_then(|(log, state)| tended.map(|(changed, ())| (log, state, changed)));
         let (done, remembered) = tokio::join!(meanwhile, remembered_to_write(&self.writing, stack));
-        let record = looked.and_then(|(log, state)| {
+        let record = looked.and_then(|(log, state, managers_changed)| {
             let is_under_way = state.is_under_way();
             // A holder that is killed writes nothing any more: the number that is free now stays free, and yet
             // it may have changed something after the look that follows. No lock has the number 0.
             let free = if is_under_way { 0 } else { log.next() };
-            remembered.map(|remembered| (HostsRecord { remembered, is_under_way }, free))
+            remembered.map(|remembered| (HostsRecord { remembered, is_under_way, managers_changed }, free))
         });
         (done, record)
     }
@@ -475,7 +484,7 @@ impl Driver for Hosts<'_> {
     async fn read(&self, stack: &StackName) -> Result<HostsRecord, Error> {
         let remembered = remembered_to_write(&self.writing, stack).await?;
         // They were waited for when the lock was taken.
-        Ok(HostsRecord { remembered, is_under_way: false })
+        Ok(HostsRecord { remembered, is_under_way: false, managers_changed: false })
     }
 
     async fn plan(&self, spec: StackSpec, options: PlanOptions, resolve: ResolveImage) -> Planned {

@@ -67,6 +67,12 @@ impl<E: From<Error>> Order<E> {
         }
     }
 
+    /// Whether other managers than those of now wrote the records of the cluster last.
+    #[must_use]
+    pub fn managers_changed(&self) -> bool {
+        self.record.managers_changed()
+    }
+
     /// What is remembered.
     #[must_use]
     pub fn history(&self) -> &History {
