@@ -295,6 +295,14 @@ impl Fleet {
         self.inner.dialer.has_dialled_loose()
     }
 
+    /// Ends the connections of this user's programs that were killed on this machine: what they sent last may still be in
+    /// one. That of earlier ones was done when this fleet was made.
+    pub async fn end_connections_of_the_killed(&self) {
+        let Some(base) = self.inner.dialer.sockets().map(Path::to_owned) else { return };
+        // Best effort, as at the start: a connection without its program ends by its own limits.
+        let _ended = tokio::task::spawn_blocking(move || runtime_dir::end_dead(&base)).await;
+    }
+
     /// Whether requests to a host go to a socket of this machine: they are there once they are written.
     #[must_use]
     pub fn is_local(&self, node: &NodeName) -> bool {

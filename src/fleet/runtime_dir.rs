@@ -161,6 +161,14 @@ fn lock_file(path: &Path) -> io::Result<File> {
     fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
+/// Ends the ssh connections of programs that were killed since, and removes their directories.
+pub(super) fn end_dead(base: &Path) -> io::Result<()> {
+    let door = lock_file(&base.join(LOCK))?;
+    door.lock()?;
+    remove_stale(base);
+    Ok(())
+}
+
 fn remove_stale(base: &Path) {
     let Ok(entries) = fs::read_dir(base) else { return };
     for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {

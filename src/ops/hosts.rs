@@ -450,6 +450,9 @@ impl Driver for Hosts<'_> {
         if let Ok(lease) = &taken {
             self.run().found_nothing = lease.found().is_nothing.then(|| self.clock.now());
             self.run().validity = Some(lease.validity().clone());
+            if lease.found().dead.is_some() {
+                self.fleet.end_connections_of_the_killed().await;
+            }
         }
         taken.map_err(|why| match why {
             NotTaken::Ledger(error) => Error::Ledger(error),

@@ -67,9 +67,13 @@ fn stopping(cluster: &Hosts) -> (Child, std::io::PipeReader) {
 
 /// What a deploy says until it has heard that it is to stop.
 fn words_until_stopping(output: &mut std::io::PipeReader) -> String {
+    words_until(output, "Stopping:")
+}
+
+fn words_until(output: &mut std::io::PipeReader, words: &str) -> String {
     let mut said = String::new();
     let mut byte = [0];
-    while !said.contains("Stopping:") {
+    while !said.contains(words) {
         assert_eq!(output.read(&mut byte).expect("its words"), 1, "{said}");
         said.push(char::from(byte[0]));
     }
@@ -91,6 +95,25 @@ fn after_a_kill_a_stop_that_no_note_has_is_known_by_the_journal() {
     cluster.kill_when("deploy --yes shop", watched(&cluster.engines[0]));
     let said = goes_back(&cluster, "10s", "deploy --yes shop");
     assert!(said.contains("began to stop web.1 on h1 of stack shop: waiting 22 s at most"), "{said}");
+}
+
+#[test]
+fn who_waited_for_a_lock_ends_the_connections_of_its_killed_holder() {
+    let cluster = deployed("1s");
+    let sockets_of = |program: &Child| {
+        let all = std::fs::read_dir(cluster.path().join("stackctl")).expect("where sockets are");
+        let names = all.filter_map(|entry| entry.expect("it is read").file_name().into_string().ok());
+        names.filter(|name| name.starts_with(&format!("{}-", program.id()))).count()
+    };
+    let (mut holder, _output) = stopping(&cluster);
+    let (mut said, writer) = std::io::pipe().expect("a pipe");
+    let mut waiter = cluster.start_into(&["deploy", "--yes", "--lock-timeout", "5m", "shop"], writer);
+    words_until(&mut said, "Waiting");
+    assert_eq!((sockets_of(&holder), sockets_of(&waiter)), (1, 1));
+    holder.kill().expect("it runs");
+    holder.wait().expect("it ends");
+    assert!(waiter.wait().expect("it ends").success());
+    assert_eq!((sockets_of(&holder), sockets_of(&waiter)), (0, 0));
 }
 
 #[test]
