@@ -83,6 +83,10 @@ impl Fleet {
         lock(&self.net).given_up_ms >= GIVEN_UP_MS
     }
 
+    /// Connections of simulated programs end with them, or go on as the schedule says: no other program ends them.
+    #[expect(clippy::unused_async, reason = "as the fleet of real hosts has it")]
+    pub async fn end_connections_of_the_killed(&self) {}
+
     /// All are reached over the network.
     pub fn is_local(&self, _: &NodeName) -> bool {
         false
