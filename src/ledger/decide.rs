@@ -213,7 +213,7 @@ impl<R: WriteRegisters> Ledger<R> {
                 return Ok(log);
             }
             for (seq, text) in &log.kept {
-                self.decide(stream, *seq, text.clone()).await?;
+                self.decide(stream, *seq, text.clone(), *seq).await?;
             }
         }
     }
@@ -222,14 +222,22 @@ impl<R: WriteRegisters> Ledger<R> {
     ///
     /// The caller has looked at the stream with [`Self::read_to_write`], or holds the lock under which that was done.
     pub async fn append(&self, stream: &Stream, seq: u64, value: &Value) -> Result<Appended, LedgerError> {
-        let decided = self.decide(stream, seq, value.pack()).await?;
+        let decided = self.decide(stream, seq, value.pack(), 0).await?;
         let decided = Value::unpack(&decided).map_err(|why| why.at(stream, seq))?;
         Ok(if decided.id == value.id { Appended::Won } else { Appended::Lost(decided) })
     }
 
-    /// What a place holds in the end: this, unless another value is there.
-    async fn decide(&self, stream: &Stream, seq: u64, ours: String) -> Result<String, LedgerError> {
-        let rounds = self.rounds(stream, seq, ours);
+    /// What a place holds in the end: this, unless another value is there. Places from `judged_from` on are looked at to see
+    /// whether others have changed the managers: one that was read was judged then with the newest one, and what lies
+    /// before it may have been written several changes ago.
+    async fn decide(
+        &self,
+        stream: &Stream,
+        seq: u64,
+        ours: String,
+        judged_from: u64,
+    ) -> Result<String, LedgerError> {
+        let rounds = self.rounds(stream, seq, ours, judged_from);
         timeout(self.limits.append, rounds).await.unwrap_or_else(|_| Err(self.late(stream, seq)))
     }
 
@@ -242,7 +250,7 @@ impl<R: WriteRegisters> Ledger<R> {
     ) -> Result<(), LedgerError> {
         for seq in &log.undecided {
             let ours = log.kept.get(seq).cloned().unwrap_or_else(|| nothing().pack());
-            self.decide(stream, *seq, ours).await?;
+            self.decide(stream, *seq, ours, *seq).await?;
         }
         Ok(())
     }
@@ -291,7 +299,13 @@ impl<R: WriteRegisters> Ledger<R> {
         while removals.next().await.is_some() {}
     }
 
-    async fn rounds(&self, stream: &Stream, seq: u64, ours: String) -> Result<String, LedgerError> {
+    async fn rounds(
+        &self,
+        stream: &Stream,
+        seq: u64,
+        ours: String,
+        judged_from: u64,
+    ) -> Result<String, LedgerError> {
         let (all, majority) = (self.registers.managers().len(), self.majority());
         let mut known: Vec<BTreeMap<u32, Content>> = vec![BTreeMap::new(); all];
         let first = {
@@ -323,7 +337,7 @@ impl<R: WriteRegisters> Ledger<R> {
             if let (_, Some(content)) = self.asked(arbiter, create).await {
                 known[arbiter].insert(round, content.clone());
                 if let Some(value) = content
-                    && self.spread(stream, place, arbiter, &value).await? >= majority
+                    && self.spread(stream, place, (arbiter, &value), judged_from).await? >= majority
                 {
                     return Ok(value);
                 }
@@ -440,8 +454,8 @@ impl<R: WriteRegisters> Ledger<R> {
         &self,
         stream: &Stream,
         place: Place,
-        arbiter: usize,
-        value: &str,
+        (arbiter, value): (usize, &str),
+        judged_from: u64,
     ) -> Result<usize, LedgerError> {
         let content = Some(value.to_owned());
         let (all, majority) = (self.registers.managers().len(), self.majority());
@@ -468,7 +482,8 @@ impl<R: WriteRegisters> Ledger<R> {
             return Err(LedgerError::Overtaken { stream: stream.to_string() });
         }
         // Since it was read, others may have changed the managers twice.
-        let found = ends.into_values().flatten().filter(|found| found.place.seq <= limit);
+        let judged = judged_from..=limit;
+        let found = ends.into_values().flatten().filter(|found| judged.contains(&found.place.seq));
         let values = found.filter_map(|found| Some((found.place, found.content?)));
         if let Some((_, text)) = values.filter(|(_, text)| text != value).max() {
             self.check_managers_of(stream, &text)?;

@@ -222,6 +222,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_place_that_an_only_manager_decided_is_decided_under_it_and_another() {
+        let memory = Memory::new(3);
+        let stream = releases(&shop());
+        for managers in [&[0][..], &[0, 1], &[1], &[1, 2], &[2], &[0, 2], &[0]] {
+            let ledger = Ledger::new(memory.only(managers), Limits::default());
+            super::stack(&ledger, &shop(), || true).await.unwrap();
+            assert_eq!(behind(&ledger, &[shop()].into()).await.unwrap(), [], "{managers:?}");
+            let next = ledger.read(&stream).await.unwrap().next();
+            write(&ledger, &stream, next).await;
+        }
+    }
+
+    #[tokio::test]
     async fn a_manager_that_is_silent_is_no_copy() {
         let memory = Memory::new(3);
         let all = Ledger::new(memory.only(&[0, 1, 2]), Limits::default());
