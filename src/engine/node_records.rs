@@ -146,7 +146,8 @@ pub async fn repair<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<(), LedgerE
 
 /// The same, but leaves what other managers than those of now wrote as it is; whether they did.
 ///
-/// That all records followed the managers is known by these, which follow last.
+/// It is a sign that other records are behind, since these follow last. It is gone once anything is written here under the
+/// managers of now: the records of a stack are the other sign.
 pub async fn settle<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<bool, LedgerError> {
     document::settle(ledger, &stream()).await
 }

@@ -10,7 +10,7 @@ use crate::ledger::contents::{self, ContentRef};
 use crate::ledger::nodes;
 use crate::ledger::payload::value;
 use crate::ledger::release::{Content, History, Outcome, RECORD_MAX, Release, kept_from, outcomes, releases};
-use crate::ledger::{Appended, Ledger, LedgerError, Log, ReadRegisters, WriteRegisters};
+use crate::ledger::{Appended, Ledger, LedgerError, Log, ReadRegisters, WriteRegisters, sync};
 use crate::model::ids::sha256_hex;
 use crate::model::{MarkKey, StackName, StackSpec, Timestamp};
 
@@ -79,6 +79,12 @@ pub async fn remembered_to_write<W: WriteRegisters>(
 }
 
 impl Remembered {
+    /// Whether the newest release, or how one ended, was written under other managers than these.
+    #[must_use]
+    pub fn is_of_others(&self, managers: &[String]) -> bool {
+        [&self.releases, &self.outcomes].into_iter().any(|log| !sync::names(log, managers))
+    }
+
     /// Whether a deploy of this that has nothing to do is no new release: it is what was deployed last, and
     /// successfully.
     pub fn is_last(&self, spec: &StackSpec) -> bool {

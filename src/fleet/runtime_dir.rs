@@ -161,12 +161,18 @@ fn lock_file(path: &Path) -> io::Result<File> {
     fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
-/// Ends the ssh connections of programs that were killed since, and removes their directories.
+/// Ends the ssh connections of programs that were killed since, and removes their directories. A program that stands still
+/// may hold the door: it is not waited for, since the caller holds a lock that others wait for.
 pub(super) fn end_dead(base: &Path) -> io::Result<()> {
     let door = lock_file(&base.join(LOCK))?;
-    door.lock()?;
-    remove_stale(base);
-    Ok(())
+    for _ in 0..END_LOOKS_MAX {
+        if door.try_lock().is_ok() {
+            remove_stale(base);
+            return Ok(());
+        }
+        std::thread::sleep(END_PAUSE);
+    }
+    Err(io::Error::from(io::ErrorKind::WouldBlock))
 }
 
 fn remove_stale(base: &Path) {
@@ -226,6 +232,23 @@ mod tests {
         let gone = first.path.clone();
         drop(first);
         assert!(!gone.exists());
+    }
+
+    #[test]
+    fn who_holds_a_lock_does_not_wait_for_the_door() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("s");
+        let _ours = RuntimeDir::create(Some(&base)).unwrap();
+        let dead = base.join("4711-0");
+        fs::create_dir(&dead).unwrap();
+        fs::write(dead.join(LOCK), "").unwrap();
+        let door = lock_file(&base.join(LOCK)).unwrap();
+        door.lock().unwrap();
+        assert_eq!(end_dead(&base).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert!(dead.exists());
+        drop(door);
+        end_dead(&base).unwrap();
+        assert!(!dead.exists());
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::ledger::lease::{Holder, Terms as LeaseTerms, stream};
 use crate::ledger::operation::{self, Changed, Ending as OperationEnding, Operation};
 use crate::ledger::payload::value;
 use crate::ledger::release::{Git, History, Outcome as Recorded, Release, outcomes};
-use crate::ledger::{LedgerError, document, settings, volumes};
+use crate::ledger::{LedgerError, ReadRegisters as _, document, settings, volumes};
 use crate::model::action::{Action, Outcome, What};
 use crate::model::{NodeName, Observed, StackName, StackSpec, TaskId, Timestamp};
 use crate::ops::served::served;
@@ -96,7 +96,7 @@ pub struct HostsRecord {
 }
 
 impl HostsRecord {
-    /// Whether other managers than those of now wrote the records of nodes, which are written in most operations.
+    /// Whether other managers than those of now wrote the records of nodes last, or those of the stack.
     #[must_use]
     pub fn managers_changed(&self) -> bool {
         self.managers_changed
@@ -202,7 +202,11 @@ impl<'a> Hosts<'a> {
             // A holder that is killed writes nothing any more: the number that is free now stays free, and yet
             // it may have changed something after the look that follows. No lock has the number 0.
             let free = if is_under_way { 0 } else { log.next() };
-            remembered.map(|remembered| (HostsRecord { remembered, is_under_way, managers_changed }, free))
+            remembered.map(|remembered| {
+                let managers_changed =
+                    managers_changed || remembered.is_of_others(self.writing.registers().managers());
+                (HostsRecord { remembered, is_under_way, managers_changed }, free)
+            })
         });
         (done, record)
     }

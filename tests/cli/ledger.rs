@@ -370,6 +370,19 @@ fn a_loop_that_starts_and_a_saved_plan_take_all_records_along() {
 }
 
 #[test]
+fn a_deploy_takes_all_records_along_after_another_command_took_some() {
+    let cluster = cluster(2, 1);
+    cluster.expect(0, "deploy --yes shop");
+    cluster.expect(0, "deploy --yes blog");
+    managers(&cluster, &[0, 1]);
+    cluster.expect(0, "node update --label-add zone=b h2");
+    assert!(ill_records(&cluster).concat().contains("releases/blog was written last under other managers"));
+    let run = cluster.expect(0, "deploy --yes blog");
+    assert!(run.stderr.contains("The managers have changed"), "{}", run.show());
+    assert_eq!(ill_records(&cluster), [""; 0]);
+}
+
+#[test]
 fn records_that_a_process_works_with_are_named_and_follow_later() {
     let cluster = cluster(2, 1);
     cluster.expect(0, "deploy --yes shop");
