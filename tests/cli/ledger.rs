@@ -349,6 +349,13 @@ fn two_changes_without_a_sync_are_refused_and_the_way_back_is_open() {
     assert_eq!((&after[..3], &after[4]), (&before[..3], &before[4]));
 }
 
+/// Sees that the managers have changed, and brings all records to those of now.
+fn brings_all_along(cluster: &Hosts, args: &str) {
+    let run = cluster.expect(0, args);
+    assert!(run.stderr.contains("The managers have changed"), "{}", run.show());
+    assert_eq!(ill_records(cluster), [""; 0]);
+}
+
 #[test]
 fn a_loop_that_starts_and_a_saved_plan_take_all_records_along() {
     let cluster = cluster(3, 1);
@@ -358,15 +365,11 @@ fn a_loop_that_starts_and_a_saved_plan_take_all_records_along() {
     let run = cluster.run("reconcile --once --policy report");
     assert!(!run.stderr.contains("The managers have changed"), "{}", run.show());
     assert!(ill_records(&cluster).concat().contains("releases/shop was written last under other managers"));
-    let run = cluster.expect(0, "reconcile --once");
-    assert!(run.stderr.contains("The managers have changed"), "{}", run.show());
-    assert_eq!(ill_records(&cluster), [""; 0]);
+    brings_all_along(&cluster, "reconcile --once");
     cluster.stackfile(&WEB.replace("1.25", "1.26"));
     cluster.expect(2, "diff --out plan.bin shop");
     managers(&cluster, &[0, 1, 2]);
-    let run = cluster.expect(0, "deploy --yes plan.bin");
-    assert!(run.stderr.contains("The managers have changed"), "{}", run.show());
-    assert_eq!(ill_records(&cluster), [""; 0]);
+    brings_all_along(&cluster, "deploy --yes plan.bin");
 }
 
 #[test]
@@ -377,9 +380,7 @@ fn a_deploy_takes_all_records_along_after_another_command_took_some() {
     managers(&cluster, &[0, 1]);
     cluster.expect(0, "node update --label-add zone=b h2");
     assert!(ill_records(&cluster).concat().contains("releases/blog was written last under other managers"));
-    let run = cluster.expect(0, "deploy --yes blog");
-    assert!(run.stderr.contains("The managers have changed"), "{}", run.show());
-    assert_eq!(ill_records(&cluster), [""; 0]);
+    brings_all_along(&cluster, "deploy --yes blog");
 }
 
 #[test]
@@ -404,9 +405,7 @@ fn records_that_a_process_works_with_are_named_and_follow_later() {
         assert_eq!(deploy.status, 0, "{}", deploy.show());
     });
     // Whether all is done is known from the records of nodes, which come last.
-    let run = cluster.expect(0, "deploy --yes blog");
-    assert!(run.stderr.contains("The managers have changed"), "{}", run.show());
-    assert_eq!(ill_records(&cluster), [""; 0]);
+    brings_all_along(&cluster, "deploy --yes blog");
     assert_eq!(outcomes(&cluster).lines().last(), Some("1:deployed:deploy"));
 }
 
