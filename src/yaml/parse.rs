@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, StructureStyle, Tag, options};
 
-use super::budget::PAIR;
+use super::budget::{FILE_MAX, PAIR};
 use super::report::{Diagnostic, Sink};
 use super::scalar;
 use super::source::{SourceId, Sources, Span, Spanned};
@@ -19,8 +19,6 @@ use super::{anchors, masks, swallowed, syntax};
 const NODES_MAX: usize = 100_000;
 /// Collections within collections.
 const DEPTH_MAX: usize = 64;
-/// Of one file.
-const BYTES_MAX: usize = 16 << 20;
 
 /// Reads the first document of a text, as docker does; later ones get a warning. What is wrong goes to
 /// the sink. `None` after a mistake that leaves nothing to go on with; then no excerpt shows a value of the file.
@@ -43,9 +41,9 @@ struct Broken {
 
 fn read(sources: &Sources, file: SourceId, sink: &Sink<'_>) -> Result<Option<Node>, Broken> {
     let text = &sources.get(file).text;
-    if text.len() > BYTES_MAX {
+    if text.len() > FILE_MAX {
         sink.push(
-            Diagnostic::error("too_large", format!("the file is larger than {} MiB", BYTES_MAX >> 20))
+            Diagnostic::error("too_large", format!("the file is larger than {} MiB", FILE_MAX >> 20))
                 .at(Span::new(file, 0..0), "in this file"),
         );
         return Err(Broken::default());

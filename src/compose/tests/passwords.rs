@@ -138,7 +138,7 @@ fn no_excerpt_shows_a_value_where_a_mistake_hides_what_it_is() {
         "    environment:\n      PASSWORD: hunter2\n     nope: hunter2\n",
         "    environment:\n      nope: hunter2: hunter2\n",
         "    environment:\n      - nope=hunter2\n      A: hunter2\n",
-        "    environment: {nope: hunter2, B: [hunter2\n    tty: true\n",
+        "    nope: {A: hunter2, B: [hunter2\n    tty: true\n",
         "    nope: [\"hunter2]\n    command: hunter2\n",
         "    environment:\n      PASSWORD: hunter2\n    environment:\n      nope: hunter2\n",
         "    enviroment:\n      nope: hunter2\n",
