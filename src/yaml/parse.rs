@@ -224,10 +224,12 @@ impl Builder<'_> {
             let place = merge.place();
             let parts = match merge.value {
                 Value::List(parts) => parts,
-                value => vec![Node::made(value, place)],
+                _ => vec![merge],
             };
             for part in parts {
+                // What is in no tree its reader cannot hide.
                 let Value::Map(part) = part.value else {
+                    self.sink.hide_values(&part);
                     self.sink.push(
                         Diagnostic::error("bad_merge", "`<<` takes a mapping, or a list of mappings")
                             .at(place, format!("this is {}", part.value.kind())),
@@ -237,6 +239,8 @@ impl Builder<'_> {
                 for entry in part.entries {
                     if places.find(map, &entry.key).is_none() {
                         map.entries.push(entry);
+                    } else {
+                        self.sink.hide_values(&entry.value);
                     }
                 }
             }
@@ -380,6 +384,27 @@ mod tests {
         let value = |key| c.get(key).unwrap().value.clone();
         assert_eq!([value("x"), value("y"), value("z")], [3, 1, 2].map(|n| Value::Int(n.into())));
         assert!(c.get("y").unwrap().via().is_some() && c.get("x").unwrap().via().is_none());
+    }
+
+    #[test]
+    fn what_a_merge_leaves_out_is_hidden() {
+        for (text, shown) in [
+            ("a: {<<: {e: {P: hunter2}}, e: {B: 1}}\n", "a: {<<: {e: {P: *******}}, e: {B: 1}}\n"),
+            ("x: &e {P: hunter2}\na: {<<: *e, P: b}\n", "x: &e {P: *******}\na: {<<: *e, P: b}\n"),
+            ("a: {<<: [{P: b}, {P: [hunter2]}]}\n", "a: {<<: [{P: b}, {P: [*******]}]}\n"),
+            ("a: {<<: [hunter2, {P: b}, [hunter2]]}\n", "a: {<<: [*******, {P: b}, [*******]]}\n"),
+            ("x: &e hunter2\na: {<<: *e}\n", "x: &e *******\na: {<<: *e}\n"),
+        ] {
+            let sources = Sources::new();
+            let id = sources.add(SourceText { name: "a.yml".into(), bytes: text.into() }).unwrap();
+            let sink = Sink::new("test", &sources);
+            assert!(parse(&sources, id, &sink).is_some());
+            sink.push(Diagnostic::error("x", "x").at(Span::new(id, 0..0), "x"));
+            let report = sink.finish().unwrap_err();
+            let page = miette::Diagnostic::source_code(&report.faults[0]).unwrap();
+            let all = page.read_span(&(0, text.len()).into(), 0, 0).unwrap();
+            assert_eq!(String::from_utf8_lossy(all.data()), shown);
+        }
     }
 
     #[test]
