@@ -386,8 +386,12 @@ mod tests {
             format!("{}x\n", "a: |\n".repeat(200_000)),
             format!("a: b{}\n", " #".repeat(500_000)),
         ] {
-            let shown = shown(&text);
-            assert!(shown.len() == text.len(), "{}", shown.len());
+            assert!(shown(&text).len() == text.len());
+            let report = report(&format!("{text}\u{1}: [\n"));
+            let handler = miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::ascii());
+            let mut drawn = String::new();
+            handler.render_report(&mut drawn, &report.faults[0]).unwrap();
+            assert!(drawn.lines().all(|line| line.len() < 4096), "{}", drawn.len());
         }
     }
 
