@@ -3,6 +3,8 @@
 
 use std::cell::Cell;
 
+/// Bytes of a file that is read.
+pub const FILE_MAX: usize = 16 << 20;
 /// What one value may come to.
 pub const VALUE_MAX: usize = 16 << 20;
 /// What all that is made for one set of files may come to.

@@ -1,12 +1,13 @@
 //! What no excerpt shows: the values that a reader names, and of a text without a tree every value.
 //!
 //! Where a text can be read, its reader knows what may be secret ([`Sink::hide_values`]). Of a text that breaks YAML's
-//! rules only its lines are known. So each line shows what it is built of, keys, the `- ` of items, brackets, the quotes
-//! around a value, and nothing that may be a value; where a line is in doubt, none of it is shown. Masked parts keep
-//! their length, so that a place is where it was.
+//! rules only its lines are known. So each line shows the key or the `- ` that it begins with, and the quotes or brackets
+//! around all that follows; where a line is in doubt, none of it is shown. Masked parts keep their length, so that a
+//! place is where it was.
 
 use std::ops::Range;
 
+use super::budget::FILE_MAX;
 use super::report::{Diagnostic, Sink};
 use super::source::{SourceId, Span};
 use super::tree::{Node, Value};
@@ -44,13 +45,21 @@ fn named(item: &Node, sink: &Sink<'_>) -> Option<Span> {
     Some(item.span.part(name_len(written)?..written.len()))
 }
 
+/// Bytes of a line that shows its key: of a longer line an excerpt shows a part only.
+const LINE_MAX: usize = 4096;
+
 /// Hides the values of a text from a byte on. Single signs that a diagnostic is about stay.
 pub fn hide_text(sink: &Sink<'_>, file: SourceId, from: usize, signs: &[Span]) {
-    let mut scan = Scan { hidden: Vec::new(), block: None, quote: None };
-    let mut start = from;
-    for line in sink.sources().get(file).text[from..].split_inclusive('\n') {
-        scan.line(start, line.trim_end());
-        start += line.len();
+    let text = &sink.sources().get(file).text;
+    let mut scan = Scan::default();
+    if text.len() > FILE_MAX {
+        scan.hidden.push(from..text.len());
+    } else {
+        let mut start = from;
+        for line in text[from..].split_inclusive('\n') {
+            scan.line(start, line.trim_end());
+            start += line.len();
+        }
     }
     for mut range in scan.hidden {
         for sign in signs.iter().map(|sign| sign.range()) {
@@ -65,128 +74,147 @@ pub fn hide_text(sink: &Sink<'_>, file: SourceId, from: usize, signs: &[Span]) {
     }
 }
 
+/// Goes through the lines of a text, once, and remembers what makes a line part of a value that began above it.
+#[derive(Default)]
 struct Scan {
     hidden: Vec<Range<usize>>,
     /// Lines indented further than this belong to a text that began with `|` or `>`.
     block: Option<usize>,
     /// The quote of a text that goes on over lines.
     quote: Option<char>,
+    /// Brackets that are open.
+    depth: usize,
+    /// What the lines below are cannot be said, so they show nothing.
+    is_lost: bool,
 }
 
 impl Scan {
-    fn hide(&mut self, range: Range<usize>) {
-        if !range.is_empty() {
-            self.hidden.push(range);
+    /// A line without what is blank at its end, and where it begins.
+    fn line(&mut self, start: usize, line: &str) {
+        let text = line.trim_start();
+        if text.is_empty() {
+            return;
+        }
+        let indent = line.len() - text.len();
+        let mut part = indent..line.len();
+        if self.is_lost || self.block.is_some_and(|above| indent > above) {
+            // No key of this line is one.
+        } else if self.quote.is_some() {
+            self.follow(text);
+        } else {
+            self.block = None;
+            let values = self.values(line, indent);
+            if line.len() <= LINE_MAX {
+                part = values;
+            }
+        }
+        if part.start < part.end {
+            self.hidden.push(start + part.start..start + part.end);
         }
     }
 
-    /// A line without what is blank at its end, and where it begins.
-    fn line(&mut self, start: usize, line: &str) {
-        let indent = line.len() - line.trim_start().len();
-        if indent == line.len() {
-            return;
-        }
-        let whole = start + indent..start + line.len();
-        if self.block.is_some_and(|above| indent > above) {
-            return self.hide(whole);
-        }
-        self.block = None;
-        if let Some(quote) = self.quote {
-            self.quote = self.quote.filter(|_| !line.contains(quote));
-            return self.hide(whole);
-        }
-        let (mut at, mut column) = (indent, indent);
-        while line[at..].starts_with('-') && line[at + 1..].trim_start().len() != line[at + 1..].len() {
-            column = at;
-            at = line.len() - line[at + 1..].trim_start().len();
+    /// The part of a line behind its key, or behind the `- ` of its item.
+    fn values(&mut self, line: &str, indent: usize) -> Range<usize> {
+        // There a line ends for YAML alone.
+        self.is_lost |= line.contains('\r');
+        let (mut at, mut column, mut is_item) = (indent, indent, false);
+        while let Some(item) =
+            line[at..].strip_prefix('-').filter(|item| item.starts_with(char::is_whitespace))
+        {
+            (column, is_item) = (at, true);
+            at = line.len() - item.trim_start().len();
         }
         let rest = &line[at..];
         if matches!(rest, "-" | "---" | "...") {
-            return;
+            return at..at;
         }
         if let Some(len) = key(rest) {
-            (column, at) = (at, line.len() - rest[len..].trim_start().len());
+            (column, is_item) = (at, false);
+            at = line.len() - rest[len..].trim_start().len();
         }
-        self.value(start + at, &line[at..], column);
+        let text = &line[at..];
+        self.begin(text, column);
+        let (front, back) = outer(text);
+        let name = if is_item { name_len(text) } else { None };
+        at + name.unwrap_or(front)..line.len() - back
     }
 
-    /// What stands behind a key or an item's `- `, or alone.
-    fn value(&mut self, at: usize, text: &str, column: usize) {
-        let end = at + text.len();
-        let shown = text.split(" #").next().unwrap_or(text).trim_end();
-        let last = shown.rsplit(char::is_whitespace).next().unwrap_or(shown);
-        if is_block_header(last) {
+    /// What a value begins that may go on below its line.
+    fn begin(&mut self, text: &str, column: usize) {
+        let mut value = text;
+        // Anchors and tags stand before it.
+        while value.starts_with(['&', '!']) {
+            value = value.find(char::is_whitespace).map_or("", |end| value[end..].trim_start());
+        }
+        if value.starts_with('#') {
+            return;
+        }
+        let is_mark = |mark: &str| value.strip_prefix(mark).is_some_and(|rest| !rest.starts_with(is_ink));
+        // A key, or a document, whose value may begin in any way.
+        let is_document = value.strip_prefix("---").is_some_and(|rest| !rest.trim_start().starts_with('#'));
+        self.is_lost |= is_mark("?") || is_mark(":") || is_document;
+        if value.split_whitespace().any(is_block_header) {
             self.block = Some(column);
-            self.hide(at..at + shown.len() - last.len());
-            return self.hide(at + shown.len()..end);
         }
-        match text.chars().next() {
-            None => {}
-            Some('#') => self.hide(at + 1..end),
-            // An anchor or a tag before the value.
-            Some('&' | '!') if text.contains(' ') => {
-                let word = text.find(' ').unwrap_or(text.len());
-                self.hide(at + 1..at + word);
-                let rest = text[word..].trim_start();
-                self.value(end - rest.len(), rest, column);
-            }
-            Some(quote @ ('"' | '\'')) => {
-                let close = closing(text, quote);
-                self.quote = close.is_none().then_some(quote);
-                let is_last = close.is_some_and(|close| close + 1 == text.len());
-                let from = at + name_len(text).unwrap_or(1);
-                self.hide(from..(end - usize::from(is_last)).max(from));
-            }
-            Some('[' | '{' | ']' | '}' | ',') => self.flow(at, text),
-            Some(_) => self.hide(at + name_len(text).unwrap_or(0)..end),
+        if self.depth > 0 || value.starts_with(['"', '\'', '[', '{']) {
+            self.follow(value);
         }
     }
 
-    /// A line of lists and mappings in brackets.
-    fn flow(&mut self, start: usize, text: &str) {
-        let (mut token, mut at) = (0, 0);
-        while let Some(c) = text[at..].chars().next() {
-            let next = at + c.len_utf8();
-            let is_first = text[token..at].trim().is_empty();
-            match c {
-                '"' | '\'' if is_first => match closing(&text[at..], c) {
-                    Some(close) => {
-                        at += close + 1;
-                        continue;
-                    }
-                    None => {
-                        self.quote = Some(c);
-                        return self.hide(start + next..start + text.len());
-                    }
-                },
-                '#' if text[..at].ends_with(char::is_whitespace) => {
-                    return self.hide(start + token..start + text.len());
+    /// Follows quotes and brackets to the end of a line.
+    fn follow(&mut self, text: &str) {
+        let (mut before, mut is_closed) = (' ', false);
+        let mut chars = text.chars().peekable();
+        while let Some(c) = chars.next() {
+            match (self.quote, c) {
+                (Some('"'), '\\') => {
+                    chars.next();
                 }
-                '[' | ']' | '{' | '}' | ',' => {
-                    self.token(start + token, &text[token..at]);
-                    token = next;
+                (Some('\''), '\'') if chars.peek() == Some(&'\'') => {
+                    chars.next();
                 }
-                ':' if key(text[token..].trim_start()).is_some_and(|len| {
-                    let name = text[token..].trim_start();
-                    text.len() - name.len() + len == next
-                }) =>
-                {
-                    token = next;
+                (Some(quote), c) if c == quote => (self.quote, is_closed) = (None, true),
+                (Some(_), _) => {}
+                (None, '#') if before.is_whitespace() => return,
+                (None, c) if is_closed && !c.is_whitespace() => {
+                    // Behind a text in quotes nothing else may stand: perhaps this quote opened one.
+                    self.is_lost |= !matches!(c, ',' | ']' | '}' | ':');
+                    is_closed = false;
+                    self.sign(before, c);
                 }
-                _ => {}
+                (None, c) => self.sign(before, c),
             }
-            at = next;
+            before = c;
         }
-        self.token(start + token, &text[token..]);
     }
 
-    /// What stands between two signs of a flow.
-    fn token(&mut self, start: usize, text: &str) {
-        let trimmed = text.trim_start();
-        let at = start + text.len() - trimmed.len();
-        let trimmed = trimmed.trim_end();
-        self.hide(at + name_len(trimmed).unwrap_or(0)..at + trimmed.len());
+    fn sign(&mut self, before: char, c: char) {
+        match c {
+            '"' | '\'' if before.is_whitespace() || "[{,:".contains(before) => self.quote = Some(c),
+            '[' | '{' => self.depth += 1,
+            ']' | '}' => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
     }
+}
+
+/// Bytes at the front and at the back of a value that only say what it is.
+fn outer(text: &str) -> (usize, usize) {
+    if text.chars().all(|c| "[]{},".contains(c)) {
+        return (text.len(), 0);
+    }
+    let word = text.split_whitespace().next().unwrap_or_default();
+    if is_block_header(word) {
+        return (word.len(), 0);
+    }
+    let close = match text.chars().next() {
+        Some(quote @ ('"' | '\'')) => quote,
+        Some('[') => ']',
+        Some('{') => '}',
+        Some('#') => return (1, 0),
+        _ => return (0, 0),
+    };
+    (1, usize::from(text.len() > 1 && text.ends_with(close)))
 }
 
 /// Bytes of a key and its `:` that a text begins with.
@@ -197,39 +225,26 @@ fn key(text: &str) -> Option<usize> {
         let colon = text.len() - text[close + 1..].trim_start().len();
         return (is_name(&text[1..close]) && text[colon..].starts_with(':')).then_some(colon + 1);
     }
-    let is_apart = |at: usize| text[at + 1..].chars().next().is_none_or(char::is_whitespace);
-    let (colon, _) = text.match_indices(':').find(|(at, _)| is_apart(*at))?;
-    is_name(text[..colon].trim_end()).then_some(colon + 1)
+    let colon = text.find(':')?;
+    let is_apart = !text[colon + 1..].starts_with(is_ink);
+    (is_apart && is_name(text[..colon].trim_end())).then_some(colon + 1)
+}
+
+fn is_ink(c: char) -> bool {
+    !c.is_whitespace()
 }
 
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "_.-/<".contains(c))
 }
 
-/// Bytes of the `NAME=` that an item begins with, perhaps behind a quote. The text that base64 makes ends in such a
-/// sign and is no name.
+/// Bytes of the `NAME=` that an item begins with, perhaps behind a quote. A text that ends in such a sign is no name:
+/// base64 and base32 make them.
 fn name_len(text: &str) -> Option<usize> {
-    let bare = text.trim_start_matches(['"', '\'']);
+    let bare = text.strip_prefix(['"', '\'']).unwrap_or(text);
     let (name, value) = bare.split_once('=')?;
-    let is_variable = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     let has_value = !value.trim_matches(['=', '"', '\'']).is_empty();
-    let is_shown = is_name(name) && (has_value || (!value.contains('=') && name.chars().all(is_variable)));
-    is_shown.then(|| text.len() - value.len())
-}
-
-/// Where the quote that opens a text is closed.
-fn closing(text: &str, quote: char) -> Option<usize> {
-    let mut chars = text.char_indices().skip(1).peekable();
-    while let Some((at, c)) = chars.next() {
-        if quote == '"' && c == '\\'
-            || quote == '\'' && c == quote && chars.peek().is_some_and(|(_, next)| *next == quote)
-        {
-            chars.next();
-        } else if c == quote {
-            return Some(at);
-        }
-    }
-    None
+    (has_value && is_name(name)).then(|| text.len() - value.len())
 }
 
 /// Whether a word says that the lines below it are a text.
@@ -264,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_and_signs_stay_and_no_value_does() {
+    fn keys_and_outer_signs_stay_and_no_value_does() {
         let text = r##"services:
   web:
     image: nginx:1 # old
@@ -274,14 +289,26 @@ mod tests {
       - "TOKEN=abc"
       - EMPTY=
       - aGVsbG8K=
+      - HUNTER2A=
+      - key: hunter2=x1
+      - !t hunter2=x1
       A: it's
+      PASSWORD: hunter2=x1
+      D: HUNTER2A=
+      E: "hunter2=x1"
+      C: !t hunter2=a
+      F: [hunter2=x1, "D=e"]
     labels: {a: 'x, y', "b": [c, D=e], f g: h}
-    command: [sh, -c, "a ] b"]
     other: &anchor {A: b}
     PASSWORD=bare
     tty true
     a b: c
     -5
+    args: [
+      hunter2=x1,
+      a: b, {c: d}
+    ], []
+    # hunter2: x
 "##;
         assert_eq!(
             shown(text),
@@ -292,26 +319,89 @@ mod tests {
     environment:
       - PASSWORD=*******
       - "TOKEN=***"
-      - EMPTY=
+      - ******
       - *********
+      - *********
+      - key: **********
+      - ** **********
       A: ****
-    labels: {a: *** **, "b": [*, D=*], * ** *}
-    command: [**, **, ** * **]
-    other: &****** {A: *}
-    PASSWORD=****
+      PASSWORD: **********
+      D: *********
+      E: "**********"
+      C: ** *********
+      F: [*********** *****]
+    labels: {** *** *** **** *** ***** * ** *}
+    other: ******* *** **
+    *************
     *** ****
     * ** *
     **
+    args: [
+      ***********
+      a: ** *** **
+    ** **
+    # ******** *
 "##
         );
     }
 
     #[test]
     fn a_text_over_several_lines_is_hidden_whole() {
-        let text = "a: |\n  key: hunter2\n\n  hunter2:\nb: \"x\n  hunter2: y\n  z\" k: x\nc: >- # hunter2\n   d: e\n- |\n d: e\n";
+        let text = "a: |\n  key: hunter2\n\n  hunter2:\nb: \"x\n  hunter2: y\n  z\"\nc: >- # hunter2\n   d: e\n- |\n d: e\n\
+                    f: {g: 'it''s, \"\n  hunter2: y', h: \"\n  hunter2: y\",\n  i: &j !t '\n  hunter2: \"'}\n\
+                    z: !t &u '\n  hunter2: a'\nx: [\n  p, \"\n  hunter2: a\"]\nw: &v |\n  hunter2: a\n";
         let shown = shown(text);
-        assert!(!shown.contains("hunter2") && !shown.contains('k') && !shown.contains('d'), "{shown}");
-        assert!(shown.contains("a: |") && shown.contains("b: \"*") && shown.contains("c: >-"), "{shown}");
+        assert!(!shown.contains("hunter2") && !shown.contains(['k', 'd', 'y', 'h']), "{shown}");
+        for key in ["a: |\n", "b: \"*", "c: >-", "f: {", "  i: *", "z: *", "x: [\n", "w: *"] {
+            assert!(shown.contains(key), "{key} {shown}");
+        }
+    }
+
+    #[test]
+    fn where_it_cannot_be_said_what_a_line_is_it_shows_nothing() {
+        for text in [
+            "b: \"x\n  z\" k\n  hunter2: \"x\n",
+            "--- |\nhunter2: x\n",
+            "? \"a\n  hunter2: x\"\n",
+            "a: b\r  \"c\n  hunter2: x\"\n",
+            "a:\r  \"c\n  hunter2: x\"\n",
+            "a: [b\n]\n: \"c\n  hunter2: d\"\n",
+        ] {
+            let shown = shown(text);
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+        let long = format!("{}: x\nb: y\n", "hunter2".repeat(1000));
+        let shown = shown(&long);
+        assert!(!shown.contains("hunter2") && shown.ends_with("\nb: *\n"), "{shown}");
+    }
+
+    #[test]
+    fn a_line_of_any_length_and_depth_is_gone_through_once() {
+        for text in [
+            format!("a: {}x\n", "&a ".repeat(350_000)),
+            format!("a: [{}\n", "a:".repeat(500_000)),
+            format!("a: {}\n", "[".repeat(1_000_000)),
+            format!("a: {}\n", "\"'".repeat(500_000)),
+            format!("{}x\n", "- ".repeat(500_000)),
+            format!("{}x\n", "a: |\n".repeat(200_000)),
+            format!("a: b{}\n", " #".repeat(500_000)),
+        ] {
+            assert!(shown(&text).len() == text.len());
+            let report = report(&format!("{text}\u{1}: [\n"));
+            let handler = miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::ascii());
+            let mut drawn = String::new();
+            handler.render_report(&mut drawn, &report.faults[0]).unwrap();
+            assert!(drawn.lines().all(|line| line.len() < 4096), "{}", drawn.len());
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_hidden_whole() {
+        let report = report(&format!("hunter2: x\n#{}", "\n".repeat(super::FILE_MAX)));
+        assert!(report.faults[0].code.ends_with("too_large"));
+        let page = miette::Diagnostic::source_code(&report.faults[0]).unwrap();
+        let all = page.read_span(&(0, 10).into(), 0, 0).unwrap();
+        assert_eq!(all.data(), b"******** *");
     }
 
     #[test]

@@ -36,8 +36,27 @@ impl Page {
 const LINE_MAX: usize = 200;
 /// Bytes that are shown on each side of a place in a longer line.
 const AROUND: usize = 90;
+/// Bytes of a place that lines of any length may have. A drawing that is some 65,000 columns wide makes `miette` panic.
+const PLACE_MAX: usize = 1024;
 
 impl Page {
+    /// A place as it can be drawn: in long lines, no more than its beginning.
+    pub(super) fn drawable(&self, place: Range<usize>) -> Range<usize> {
+        if !self.is_too_wide(&place) {
+            return place;
+        }
+        let mut end = place.start + PLACE_MAX;
+        while !self.text.is_char_boundary(end) {
+            end -= 1;
+        }
+        place.start..end
+    }
+
+    fn is_too_wide(&self, place: &Range<usize>) -> bool {
+        let bytes = self.text.as_bytes().get(place.clone()).unwrap_or_default();
+        bytes.len() > PLACE_MAX && bytes.split(|byte| *byte == b'\n').any(|line| line.len() > LINE_MAX)
+    }
+
     /// A place in a long line, such as that of a file that a program has written, with a little around it.
     fn around(&self, span: &SourceSpan, line: usize) -> Box<dyn SpanContents<'_> + '_> {
         let end = span.offset() + span.len();
@@ -73,6 +92,11 @@ impl SourceCode for Page {
         lines_after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let line = self.lines.partition_point(|start| *start <= span.offset()) - 1;
+        let is_excerpt = lines_before + lines_after > 0;
+        // From one place to another, as `miette` asks first: it draws one after the other then.
+        if is_excerpt && self.is_too_wide(&(span.offset()..span.offset() + span.len())) {
+            return Err(MietteError::OutOfBounds);
+        }
         // One byte more than asked for: an empty place at the start of a line is found by the byte before it.
         let first = line.saturating_sub(lines_before + 1);
         let start = self.lines[first];
@@ -81,7 +105,7 @@ impl SourceCode for Page {
         let place: SourceSpan = (found.span().offset() + start, found.span().len()).into();
         let shown = &self.text.as_bytes()[SourceSpan::offset(&place)..][..place.len()];
         let is_long = |line: &[u8]| line.len() > LINE_MAX;
-        if lines_before + lines_after > 0 && shown.split(|byte| *byte == b'\n').any(is_long) {
+        if is_excerpt && shown.split(|byte| *byte == b'\n').any(is_long) {
             return Ok(self.around(span, line));
         }
         // The slice lives as long as the text, which the trait object's own lifetime says as well.
@@ -116,6 +140,8 @@ pub(super) fn without(text: String, parts: impl Iterator<Item = Range<usize>>) -
 mod tests {
     use miette::NamedSource;
 
+    use super::super::report::{Diagnostic, Sink};
+    use super::super::source::{SourceText, Sources, Span};
     use super::*;
 
     #[test]
@@ -129,8 +155,46 @@ mod tests {
         assert_eq!(&text.as_bytes()[span.offset()..span.offset() + span.len()], found.data());
         assert!(std::str::from_utf8(found.data()).unwrap().contains("HERE"));
         assert_eq!((found.line(), found.column()), (1, span.offset() - 5));
-        for place in [(0, 1), (text.len(), 0), (text.len() - 3, 1), (at, 9_000)] {
+        for place in [(0, 1), (text.len(), 0), (text.len() - 3, 1), (at, 1_000)] {
             page.read_span(&place.into(), 1, 1).unwrap();
+        }
+        assert_eq!(page.drawable(at..at + 9_000), at..at + PLACE_MAX);
+        assert_eq!(page.drawable(1..2 + PLACE_MAX).len(), PLACE_MAX - 1, "no half of a character");
+    }
+
+    #[test]
+    fn places_far_apart_in_a_long_line_are_drawn_one_by_one() {
+        let at = 150_000;
+        for text in [
+            "x".repeat(2 * at),
+            "\t".repeat(2 * at),
+            "ä".repeat(at),
+            "x\r".repeat(at),
+            format!("{}\n{}", "x".repeat(at - 1), "y".repeat(at)),
+        ] {
+            let sources = Sources::new();
+            let id = sources.add(SourceText { name: "f.yml".into(), bytes: text.into() }).unwrap();
+            for [first, second] in [
+                [0..1, at..at],
+                [at..at + 1, 0..2 * at],
+                [at..2 * at, at + 1000..at + 1001],
+                [0..at - 1, at..at + 1200],
+                [2..1000, 1060..1061],
+                [2..1002, 2 * at..2 * at],
+            ] {
+                let sink = Sink::new("test", &sources);
+                sink.push(
+                    Diagnostic::error("x", "x")
+                        .at(Span::new(id, first.clone()), "FIRST")
+                        .also(Span::new(id, second.clone()), "SECOND"),
+                );
+                let fault = &sink.finish().unwrap_err().faults[0];
+                let handler = miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::ascii());
+                let mut drawn = String::new();
+                handler.render_report(&mut drawn, fault).unwrap();
+                let width = drawn.lines().map(str::len).max().unwrap();
+                assert!(!drawn.contains("Failed") && width < 6000, "{width} {first:?} {second:?}");
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, StructureStyle, Tag, options};
 
-use super::budget::PAIR;
+use super::budget::{FILE_MAX, PAIR};
 use super::report::{Diagnostic, Sink};
 use super::scalar;
 use super::source::{SourceId, Sources, Span, Spanned};
@@ -19,8 +19,6 @@ use super::{anchors, masks, swallowed, syntax};
 const NODES_MAX: usize = 100_000;
 /// Collections within collections.
 const DEPTH_MAX: usize = 64;
-/// Of one file.
-const BYTES_MAX: usize = 16 << 20;
 
 /// Reads the first document of a text, as docker does; later ones get a warning. What is wrong goes to
 /// the sink. `None` after a mistake that leaves nothing to go on with; then no excerpt shows a value of the file.
@@ -43,9 +41,9 @@ struct Broken {
 
 fn read(sources: &Sources, file: SourceId, sink: &Sink<'_>) -> Result<Option<Node>, Broken> {
     let text = &sources.get(file).text;
-    if text.len() > BYTES_MAX {
+    if text.len() > FILE_MAX {
         sink.push(
-            Diagnostic::error("too_large", format!("the file is larger than {} MiB", BYTES_MAX >> 20))
+            Diagnostic::error("too_large", format!("the file is larger than {} MiB", FILE_MAX >> 20))
                 .at(Span::new(file, 0..0), "in this file"),
         );
         return Err(Broken::default());
@@ -226,10 +224,12 @@ impl Builder<'_> {
             let place = merge.place();
             let parts = match merge.value {
                 Value::List(parts) => parts,
-                value => vec![Node::made(value, place)],
+                _ => vec![merge],
             };
             for part in parts {
+                // What is in no tree its reader cannot hide.
                 let Value::Map(part) = part.value else {
+                    self.sink.hide_values(&part);
                     self.sink.push(
                         Diagnostic::error("bad_merge", "`<<` takes a mapping, or a list of mappings")
                             .at(place, format!("this is {}", part.value.kind())),
@@ -239,6 +239,8 @@ impl Builder<'_> {
                 for entry in part.entries {
                     if places.find(map, &entry.key).is_none() {
                         map.entries.push(entry);
+                    } else {
+                        self.sink.hide_values(&entry.value);
                     }
                 }
             }
@@ -382,6 +384,27 @@ mod tests {
         let value = |key| c.get(key).unwrap().value.clone();
         assert_eq!([value("x"), value("y"), value("z")], [3, 1, 2].map(|n| Value::Int(n.into())));
         assert!(c.get("y").unwrap().via().is_some() && c.get("x").unwrap().via().is_none());
+    }
+
+    #[test]
+    fn what_a_merge_leaves_out_is_hidden() {
+        for (text, shown) in [
+            ("a: {<<: {e: {P: hunter2}}, e: {B: 1}}\n", "a: {<<: {e: {P: *******}}, e: {B: 1}}\n"),
+            ("x: &e {P: hunter2}\na: {<<: *e, P: b}\n", "x: &e {P: *******}\na: {<<: *e, P: b}\n"),
+            ("a: {<<: [{P: b}, {P: [hunter2]}]}\n", "a: {<<: [{P: b}, {P: [*******]}]}\n"),
+            ("a: {<<: [hunter2, {P: b}, [hunter2]]}\n", "a: {<<: [*******, {P: b}, [*******]]}\n"),
+            ("x: &e hunter2\na: {<<: *e}\n", "x: &e *******\na: {<<: *e}\n"),
+        ] {
+            let sources = Sources::new();
+            let id = sources.add(SourceText { name: "a.yml".into(), bytes: text.into() }).unwrap();
+            let sink = Sink::new("test", &sources);
+            assert!(parse(&sources, id, &sink).is_some());
+            sink.push(Diagnostic::error("x", "x").at(Span::new(id, 0..0), "x"));
+            let report = sink.finish().unwrap_err();
+            let page = miette::Diagnostic::source_code(&report.faults[0]).unwrap();
+            let all = page.read_span(&(0, text.len()).into(), 0, 0).unwrap();
+            assert_eq!(String::from_utf8_lossy(all.data()), shown);
+        }
     }
 
     #[test]

@@ -420,7 +420,7 @@ impl Pages {
         drawn.label = diagnostic.labels.first().map(|label| label.text.clone()).unwrap_or_default();
         drawn.related = diagnostic.labels.iter().skip(1).map(|label| related(sources, label)).collect();
         for label in diagnostic.labels {
-            let range = label.span.range();
+            let range = self.page(label.span.file).drawable(label.span.range());
             let here = LabeledSpan::new(Some(label.text.clone()), range.start, range.len());
             if Some(label.span.file) == home {
                 drawn.labels.push(here);
