@@ -17,7 +17,7 @@
 //! engine        → discover, fleet, orchestrator, ledger, model
 //! artifact      → compose::Files, orchestrator, model
 //! discover      → inventory, ledger, process_group, model
-//! gitops        → compose, ledger::release, yaml, process_group, model
+//! gitops        → compose, inventory::private, ledger::release, yaml, process_group, model
 //! fleet         → inventory, ledger::register, http, model
 //! inventory     → ledger::place, yaml, model
 //! compose       → yaml, model

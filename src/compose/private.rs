@@ -4,8 +4,8 @@
 //! seen: a token may stand in a label, in a command, in an option of a driver. So the values of all places where the
 //! author writes what the program means are masked, and names stay; also where a value itself is at fault.
 
-use super::support::KEYS;
-use crate::yaml::{Node, Sink, Value};
+use super::support::{At, KEYS};
+use crate::yaml::{Entry, Node, Sink, Span, Value, scalar};
 
 /// Where they are; `*` is every key there, and lists are seen through.
 const PLACES: [&[&str]; 23] = [
@@ -35,7 +35,7 @@ const PLACES: [&[&str]; 23] = [
 ];
 
 /// Their names, for where a mistake has put one into another mapping.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "annotations",
     "args",
     "command",
@@ -47,47 +47,120 @@ const NAMES: [&str; 11] = [
     "options",
     "post_start",
     "pre_stop",
+    "runtime_flags",
 ];
 
-/// Hides them in a file as it was read, before anything is filled in, merged or found to be wrong.
+/// Keys of a file whose entries have names of the author's choice.
+const SECTIONS: [&str; 5] = ["services", "networks", "volumes", "configs", "secrets"];
+
+/// Hides them in a file as it was read, before anything is filled in or found to be wrong.
 pub fn hide(file: &Node, sink: &Sink<'_>) {
     for place in PLACES {
         below(file, place, sink);
     }
+    if file.as_map().is_none() {
+        anywhere(file, sink);
+    }
     for entry in file.as_map().iter().flat_map(|map| &map.entries) {
-        match (entry.key.value.as_str(), entry.value.as_map()) {
-            (key, _) if NAMES.contains(&key) => sink.hide_values(&entry.value),
-            ("services", Some(services)) => {
-                for part in services.entries.iter().filter_map(|service| service.value.as_map()) {
-                    for part in &part.entries {
-                        let key = part.key.value.as_str();
-                        // Perhaps one of them, misspelt.
-                        let is_known = KEYS.iter().any(|known| known.1 == key);
-                        let is_unknown = !is_known && key != "<<" && !key.starts_with("x-");
-                        if is_unknown || NAMES.contains(&key) {
-                            sink.hide_values(&part.value)
-                        } else {
-                            anywhere(&part.value, sink)
-                        }
-                    }
-                }
+        let key = entry.key.value.as_str();
+        match entry.value.as_map() {
+            Some(named) if matches!(key, "configs" | "secrets") => {
+                let parts = named.entries.iter().flat_map(|named| match named.value.as_map() {
+                    Some(parts) => &parts.entries[..],
+                    None => std::slice::from_ref(named),
+                });
+                // There, it is the name of a variable.
+                let is_name =
+                    |part: &Entry| part.key.value == "environment" && part.value.as_text().is_some();
+                parts.filter(|part| !is_name(part)).for_each(|part| of_entry(part, sink));
             }
-            _ => {}
+            _ => of_entry(entry, sink),
+        }
+        let is_known = KEYS.iter().any(|known| known.0 == At::Top && known.1 == key);
+        if !is_known && !key.starts_with("x-") {
+            // Perhaps one of them, misspelt.
+            sink.hide_values(&entry.value);
+        } else if SECTIONS.contains(&key) {
+            section(&entry.value, key == "services", sink);
         }
     }
+}
+
+/// Where a mistake may have hidden what a value is: behind a name that no key has, or where a mapping is expected.
+fn section(node: &Node, of_services: bool, sink: &Sink<'_>) {
+    let Some(named) = node.as_map() else {
+        if of_services {
+            sink.hide_values(node);
+        }
+        return;
+    };
+    for named in &named.entries {
+        match named.value.as_map() {
+            Some(parts) => {
+                let unknown = parts.entries.iter().filter(|part| !is_known(&part.key.value));
+                unknown.for_each(|part| sink.hide_values(&part.value));
+            }
+            None if of_services => sink.hide_values(&named.value),
+            None => {}
+        }
+    }
+}
+
+/// Whether it is a key of any mapping, or one that is the author's own.
+fn is_known(key: &str) -> bool {
+    key.starts_with("x-") || KEYS.iter().any(|known| known.1 == key)
 }
 
 /// Where a name of them is a key, however deep.
 fn anywhere(node: &Node, sink: &Sink<'_>) {
     match &node.value {
         Value::List(list) => list.iter().for_each(|item| anywhere(item, sink)),
-        Value::Map(map) => {
-            for entry in &map.entries {
-                let is_one = NAMES.contains(&entry.key.value.as_str());
-                if is_one { sink.hide_values(&entry.value) } else { anywhere(&entry.value, sink) }
+        Value::Map(map) => map.entries.iter().for_each(|entry| of_entry(entry, sink)),
+        _ => {}
+    }
+}
+
+/// The same, for an entry and what is below it.
+fn of_entry(entry: &Entry, sink: &Sink<'_>) {
+    hide_key(entry, sink);
+    match entry.key.value.as_str() {
+        key if NAMES.contains(&key) => sink.hide_values(&entry.value),
+        key if key.starts_with("x-") => template(&entry.value, sink),
+        _ => anywhere(&entry.value, sink),
+    }
+}
+
+/// What stands below a key of the author's own. Where it is merged into a mapping, that one may override it, and no
+/// known place has it then. A mapping of known keys may be a part of a service, anything else may be its environment.
+fn template(node: &Node, sink: &Sink<'_>) {
+    match node.as_map() {
+        Some(map) if map.entries.iter().all(|entry| is_known(&entry.key.value)) => {
+            anywhere(node, sink);
+            for Entry { value, .. } in &map.entries {
+                let parts = value.as_list().unwrap_or(std::slice::from_ref(value));
+                parts.iter().filter(|part| part.as_map().is_some()).for_each(|part| template(part, sink));
             }
         }
-        _ => {}
+        _ => sink.hide_values(node),
+    }
+}
+
+/// A key that is a mapping or a list. It is in no tree, only its place: for one in block style, that of its beginning.
+fn hide_key(entry: &Entry, sink: &Sink<'_>) {
+    let (key, value) = (entry.key.span, entry.value.place());
+    let written = sink.sources().slice(key);
+    // The parser makes a name for one that is no text.
+    if !entry.key.value.strip_prefix(written).is_some_and(|made| made.starts_with('#')) {
+        return;
+    }
+    if matches!(scalar::resolve(written), Value::Text(_)) {
+        sink.hide(key);
+    }
+    let (from, to) = (key.range().end, value.range().start);
+    if key.file == value.file && from < to {
+        let rest = Span::new(key.file, from..to);
+        let between = sink.sources().slice(rest).trim_end();
+        sink.hide(rest.part(0..between.strip_suffix(':').unwrap_or(between).len()));
     }
 }
 

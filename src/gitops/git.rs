@@ -555,14 +555,17 @@ pub(super) mod tests {
         });
         let room = tempfile::tempdir().unwrap();
         let state = room.path().join("it's here");
+        // In base64, `ann:hunter 2` and `hunter:`.
+        for (login, sent) in [("ann:hunter%202", "YW5uOmh1bnRlciAy"), ("hunter", "aHVudGVyOg==")] {
+            let url = format!("http://{login}@{at}/ops.git#main");
+            let error = Repository::new(&url, &state, None).fetch().await.unwrap_err().to_string();
+            assert!(error.contains("not found") && !error.contains("hunter"), "{error}");
+            let all: Vec<(String, Vec<String>)> = seen.try_iter().collect();
+            assert!(all.iter().any(|(head, _)| head.contains(&format!("Basic {sent}\r"))), "{all:?}");
+            let seen = all.iter().flat_map(|(_, seen)| seen).collect::<Vec<_>>();
+            assert!(!seen.is_empty() && seen.iter().all(|words| !words.contains("hunter")), "{seen:?}");
+        }
         let url = format!("http://ann:hunter%202@{at}/ops.git#main");
-        let error = Repository::new(&url, &state, None).fetch().await.unwrap_err().to_string();
-        assert!(error.contains("not found") && !error.contains("hunter"), "{error}");
-        let all: Vec<(String, Vec<String>)> = seen.try_iter().collect();
-        // `ann:hunter 2`, in base64.
-        assert!(all.iter().any(|(head, _)| head.contains("Basic YW5uOmh1bnRlciAy")), "{all:?}");
-        let seen = all.iter().flat_map(|(_, seen)| seen).collect::<Vec<_>>();
-        assert!(!seen.is_empty() && seen.iter().all(|words| !words.contains("hunter")), "{seen:?}");
         // Nor is it in a file, also where an earlier version left it.
         let files = || walk(&state).into_iter().filter_map(|path| std::fs::read_to_string(path).ok());
         assert!(
@@ -575,6 +578,8 @@ pub(super) mod tests {
         for left in [config.with_file_name("credentials"), other.join("credentials")] {
             std::fs::write(left, "http://ann:hunter%202@h\n").unwrap();
         }
+        let older = std::fs::read_to_string(&config).unwrap().replace("http://", "http://hunter3@");
+        std::fs::write(other.join("config"), older).unwrap();
         Repository::new(&url, &state, None).head().await.unwrap_err();
         assert!(!files().any(|text| text.contains("hunter")));
     }

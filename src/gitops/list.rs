@@ -8,13 +8,13 @@ use super::declaration::Policy;
 use super::inputs::{Noting, TOP, digest, inside};
 use super::tree::Tree;
 use crate::compose::NAMES;
+use crate::inventory::private;
 use crate::model::StackName;
 use crate::yaml::{self, Fields, Report, Sink, SourceText, Sources};
 
 /// The list, at the top of the repository. The inventory may be in the same file, and mistakes have the
 /// codes of an inventory's.
 pub const LIST: &str = "stackctl.yml";
-const KEYS: [&str; 8] = ["stack", "files", "env_files", "variables", "profiles", "order", "prune", "remove"];
 
 /// A stack of a repository, not read yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -127,10 +127,7 @@ fn parse(bytes: Vec<u8>, name: &str) -> Result<Option<Vec<Listed>>, Report> {
         }
     };
     let root = yaml::parse(&sources, file, &sink);
-    // No excerpt shows the values of variables.
-    let stacks = root.as_ref().and_then(|root| root.as_map()?.get("stacks")?.as_list());
-    let variables = stacks.into_iter().flatten().filter_map(|stack| stack.as_map()?.get("variables"));
-    variables.for_each(|variables| sink.hide_values(variables));
+    root.iter().for_each(|root| private::hide(root, &sink));
     let listed = root.as_ref().and_then(|root| {
         let top = Fields::of(&sink, root, root.span, "")?;
         top.node("stacks")?;
@@ -166,7 +163,7 @@ fn one(sink: &Sink<'_>, node: &yaml::Node) -> Option<Listed> {
             remove: flag("remove"),
         },
     };
-    fields.deny_unknown(&KEYS);
+    fields.deny_unknown(&private::STACK_KEYS);
     Some(listed)
 }
 
@@ -230,6 +227,25 @@ mod tests {
         let all = listed(&[("ops/stackctl.yml", text)], "ops").unwrap();
         assert_eq!(all[0].files, ["ops/a.yml", "ops/c.yml", "shared/d.yml", "ops/../../out.yml"]);
         assert_eq!(all[0].env_files, ["ops/p.env"]);
+    }
+
+    #[test]
+    fn no_excerpt_of_a_list_shows_what_an_inventory_hides() {
+        for line in [
+            "{files: [a], variables: {A: hunter2}, nope: 1}",
+            "{files: [a], variabels: {A: hunter2}, nope: 1}",
+            "nope: {files: [hunter2]}",
+            "{nope: 1}\nledger: etcd://me:hunter2@h1/x",
+            "{nope: 1}\nnotifications: [{webhook: 'https://chat.example.com/hunter2'}]",
+        ] {
+            let given = [("stackctl.yml", format!("stacks:\n- {line}\n"))];
+            let given = given.each_ref().map(|(path, text)| (*path, text.as_str()));
+            let (tree, blobs) = Given::of(&given);
+            let noting = Noting::new(&tree, &blobs, &|_| None, "");
+            let error = list(&tree, &noting, "").unwrap_err();
+            let drawn = format!("{:?}", miette::Report::new(*error));
+            assert!(drawn.contains("nope") && !drawn.contains("hunter2"), "{drawn}");
+        }
     }
 
     #[test]

@@ -8,8 +8,15 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
 /// Prints the login as git asks for it. Its words are an argument, and hold names of variables only.
-const HELPER: &str = "!f() { test \"$1\" != get || printf 'username=%s\\npassword=%s\\n' \
+const WITH_PASSWORD: &str = "!f() { test \"$1\" != get || printf 'username=%s\\npassword=%s\\n' \
                       \"$LOGIN_USER\" \"$LOGIN_PASSWORD\"; }; f";
+/// Asks the user's own helpers for the password, as if the address had the user in it. The last of them answers with an
+/// empty one, as a token wants it: git would else ask a program, with the user in its arguments.
+const USER_ALONE: &str = "!f() { case \"$1\" in get) set fill;; store) set approve;; erase) set reject;; *) return;; \
+                          esac; { cat; printf 'username=%s\\n' \"$LOGIN_USER\"; } | \
+                          GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=credential.helper \
+                          GIT_CONFIG_VALUE_0='!f() { test \"$1\" != get || echo password=; }; f' \
+                          git credential \"$1\"; }; f";
 
 /// A user and a password, and the server that they are for.
 #[derive(PartialEq, Eq)]
@@ -17,20 +24,23 @@ pub(super) struct Login {
     /// Scheme and host.
     server: String,
     user: OsString,
-    password: OsString,
+    /// `None` if the address has a user only: the name of a user, or a token.
+    password: Option<OsString>,
 }
 
 impl Login {
-    /// Settings of git. No other credential helper is asked: this is the login that was given. Nor is this one for
-    /// another server, such as one that the first redirects to.
+    /// Settings of git. With a password, no other credential helper is asked: this is the login that was given. Nor is
+    /// this one for another server, such as one that the first redirects to.
     pub(super) fn settings(&self) -> Vec<(String, String)> {
         let key = format!("credential.{}.helper", self.server);
-        vec![(key.clone(), String::new()), (key, HELPER.to_owned())]
+        let helper = if self.password.is_some() { WITH_PASSWORD } else { USER_ALONE };
+        vec![(key.clone(), String::new()), (key, helper.to_owned())]
     }
 
     /// The variables that the helper reads.
-    pub(super) fn variables(&self) -> [(&'static str, &OsString); 2] {
-        [("LOGIN_USER", &self.user), ("LOGIN_PASSWORD", &self.password)]
+    pub(super) fn variables(&self) -> impl Iterator<Item = (&'static str, &OsString)> {
+        let password = self.password.iter().map(|password| ("LOGIN_PASSWORD", password));
+        std::iter::once(("LOGIN_USER", &self.user)).chain(password)
     }
 }
 
@@ -38,14 +48,17 @@ impl Login {
 pub(super) fn parted(url: &str) -> (Cow<'_, str>, Option<Login>) {
     let apart = || {
         let (scheme, rest) = url.split_once("://")?;
-        let is_http = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
+        if !scheme.eq_ignore_ascii_case("https") && !scheme.eq_ignore_ascii_case("http") {
+            return None;
+        }
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let (login, host) = authority.rsplit_once('@')?;
-        // A user name alone is no secret, and a helper needs it to choose the password.
-        let (user, password) = login.split_once(':').filter(|_| is_http)?;
+        // A user name alone is often a token.
+        let (user, password) =
+            login.split_once(':').map_or((login, None), |(user, password)| (user, Some(password)));
         let server = format!("{scheme}://{host}");
         let plain = format!("{server}{path}");
-        Some((plain, Login { server, user: decoded(user), password: decoded(password) }))
+        Some((plain, Login { server, user: decoded(user), password: password.map(decoded) }))
     };
     match apart() {
         Some((url, login)) => (url.into(), Some(login)),
@@ -79,10 +92,11 @@ mod tests {
     #[test]
     fn a_login_is_no_part_of_an_address() {
         for (url, plain, login) in [
-            ("https://x:t0k@h/a.git", "https://h/a.git", Some(("https://h", "x", "t0k"))),
-            ("http://x:t%40%0ak%zz:@h:8080", "http://h:8080", Some(("http://h:8080", "x", "t@k%zz:"))),
+            ("https://x:t0k@h/a.git", "https://h/a.git", Some(("https://h", "x", Some("t0k")))),
+            ("http://x:t%40%0ak%zz:@h:8080", "http://h:8080", Some(("http://h:8080", "x", Some("t@k%zz:")))),
             ("https://h/a@b:c", "https://h/a@b:c", None),
-            ("https://ann@h/a", "https://ann@h/a", None),
+            ("https://t0k@h/a", "https://h/a", Some(("https://h", "t0k", None))),
+            ("ssh://git@h/a", "ssh://git@h/a", None),
             ("ssh://git:x@h/a", "ssh://git:x@h/a", None),
             ("git@h:a.git", "git@h:a.git", None),
             ("/srv/a.git", "/srv/a.git", None),
@@ -91,30 +105,60 @@ mod tests {
             let login = login.map(|(server, user, password)| Login {
                 server: server.to_owned(),
                 user: user.into(),
-                password: password.into(),
+                password: password.map(Into::into),
             });
             assert!(&*found == plain && apart == login, "{url}");
         }
+    }
+
+    /// What git would send to a server, where the user has this configuration.
+    fn asked(login: &Login, host: &str, config: &str) -> String {
+        let mut git = command(Reach::Network, &login.settings());
+        git.envs(login.variables()).args(["credential", "fill"]).env("GIT_CONFIG_GLOBAL", config);
+        git.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut git = git.spawn().unwrap();
+        let mut ask = git.stdin.take().unwrap();
+        write!(ask, "protocol=https\nhost={host}\n\n").unwrap();
+        drop(ask);
+        String::from_utf8(git.wait_with_output().unwrap().stdout).unwrap()
     }
 
     #[test]
     fn only_the_server_of_the_address_gets_the_login() {
         let (_, login) = parted("https://ann:it's%20%22$x\\n@git.example.com:8443/a.git");
         let login = login.unwrap();
-        let asked = |host: &str| {
-            let mut git = command(Reach::Network, &login.settings());
-            git.envs(login.variables()).args(["credential", "fill"]);
-            git.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-            let mut git = git.spawn().unwrap();
-            let mut ask = git.stdin.take().unwrap();
-            write!(ask, "protocol=https\nhost={host}\n\n").unwrap();
-            drop(ask);
-            String::from_utf8(git.wait_with_output().unwrap().stdout).unwrap()
-        };
+        let asked = |host: &str| asked(&login, host, "/dev/null");
         let said = asked("git.example.com:8443");
         assert!(said.contains("username=ann\npassword=it's \"$x\\n\n"), "{said}");
         for host in ["git.example.com", "other.example.com:8443"] {
             assert!(!asked(host).contains("it's"), "{host}");
         }
+    }
+
+    #[test]
+    fn the_helpers_of_the_user_know_the_password_of_a_user_alone() {
+        let (_, login) = parted("https://t%200k@git.example.com/a.git");
+        let login = login.unwrap();
+        let room = tempfile::tempdir().unwrap();
+        let config = room.path().join("config");
+        let said = |text: &str| {
+            #[expect(clippy::disallowed_methods, reason = "git reads a file")]
+            std::fs::write(&config, text).unwrap();
+            asked(&login, "git.example.com", config.to_str().unwrap())
+        };
+        let helper = "helper = \"!f() { test $1 != get || { grep -q '^username=t 0k$' && echo password=known; }; }; f\"\n";
+        for section in [
+            "credential",
+            "credential \"https://git.example.com\"",
+            "credential \"https://t%200k@git.example.com\"",
+        ] {
+            let said = said(&format!("[{section}]\n{helper}"));
+            assert!(said.contains("username=t 0k\npassword=known\n"), "{section}: {said}");
+        }
+        for none in ["", "[credential]\nusername = other\nhelper = false\n"] {
+            let said = said(none);
+            assert!(said.contains("username=t 0k\npassword=\n"), "{none}: {said}");
+        }
+        assert!(!asked(&login, "other.example.com", "/dev/null").contains("0k"));
     }
 }

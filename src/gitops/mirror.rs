@@ -44,13 +44,24 @@ pub(super) fn prepare(dir: &Path, url: &str) -> Result<(), GitError> {
     settle(&dir.join("HEAD"), &format!("ref: {REF}\n"))
 }
 
-/// Earlier versions kept logins beside the mirrors; that of an address with an older token is used by no one any more.
+/// Earlier versions kept logins beside the mirrors, and a user alone in their configuration. The mirror of an address
+/// with an older token is not in use now, but its files are still there.
 #[expect(clippy::disallowed_methods, reason = "a mirror is a directory of files")]
 fn forget_logins(dir: &Path) {
     let mirrors = dir.parent().and_then(|all| std::fs::read_dir(all).ok());
     for mirror in mirrors.into_iter().flatten().flatten() {
         // Almost always there is none.
         let _none = std::fs::remove_file(mirror.path().join("credentials"));
+        let config = mirror.path().join("config");
+        let Ok(text) = std::fs::read_to_string(&config) else { continue };
+        let Some(url) = text.lines().find_map(|line| line.strip_prefix("\turl = \"")?.strip_suffix('"'))
+        else {
+            continue;
+        };
+        if let (plain, Some(_)) = parted(url) {
+            // The next use of that mirror tries again.
+            let _again = settle(&config, &text.replace(url, &plain));
+        }
     }
 }
 

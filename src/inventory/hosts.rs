@@ -11,7 +11,7 @@ use super::contexts::{self, ContextError, Contexts};
 use super::range::{self, BadRange, Expanded, Why};
 use super::{Address, AddressError, DEFAULT_SOCKET, FenceCommand, HostEntry};
 
-const HOST_KEYS: [&str; 5] = ["address", "role", "labels", "availability", "docker_socket"];
+pub(super) const HOST_KEYS: [&str; 5] = ["address", "role", "labels", "availability", "docker_socket"];
 /// Only hosts of the file itself name a program: the user has seen that file.
 const FENCE: &str = "fence";
 

@@ -19,7 +19,7 @@ mod find;
 mod hosts;
 pub mod notifications;
 mod parse;
-mod private;
+pub mod private;
 pub mod range;
 mod sources;
 pub mod trust;

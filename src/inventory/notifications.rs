@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::model::GoDuration;
 use crate::yaml::{self, Diagnostic, Fields, Node, Sink};
 
-const KEYS: [&str; 11] = [
+pub(super) const KEYS: [&str; 11] = [
     "command",
     "webhook",
     "secret_file",

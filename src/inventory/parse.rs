@@ -13,21 +13,6 @@ use super::{
     sources,
 };
 
-const KEYS: [&str; 11] = [
-    "cluster",
-    "ssh_config",
-    "known_hosts",
-    "known_hosts_file",
-    "task_history",
-    "placement",
-    "ledger",
-    "notifications",
-    "hosts",
-    "discover",
-    // For `reconcile --repo`: which stacks a repository has.
-    "stacks",
-];
-
 /// Reads an inventory that names no context. `name` is its path, for messages and as the base of relative paths.
 /// Returns it with warnings.
 pub fn parse(text: &str, name: &str) -> Result<(Inventory, Vec<Drawn>), Report> {
@@ -122,7 +107,7 @@ fn read(sink: &Sink<'_>, root: Option<Node>, start: Span, path: &Path, contexts:
     inventory.notifications = notifications::read(&top, folder);
     inventory.discover = sources::sources(sink, &top, folder);
     inventory.hosts = hosts::hosts(sink, &top, contexts, folder);
-    top.deny_unknown(&KEYS);
+    top.deny_unknown(&private::TOP_KEYS);
     inventory
 }
 
@@ -147,6 +132,8 @@ notifications:
   - command: [tell, hunter2]
     nope: 2
   - webhok: https://chat.example.com/hunter2
+  - webhook: https://hunter2@chat.example.com
+  - webhook: https://me:hun@hunter2/x
 stacks:
   - {files: [a.yml], variables: {A: hunter2}}
 nope: 3
@@ -156,6 +143,37 @@ nope: 3
             let drawn = format!("{:?}", miette::Report::new(parse(text, "stackctl.yml").unwrap_err()));
             assert!(drawn.contains("nope") && !drawn.contains("hunter2"), "{drawn}");
         }
+    }
+
+    #[test]
+    fn no_excerpt_shows_what_a_mistake_keeps_from_being_known() {
+        for line in [
+            "notifications: [{webhok: 'https://me:hunter2@chat.example.com/abc'}]",
+            "notifications: [{stacks: [stack, 'https://me:hunter2@chat.example.com/abc']}]",
+            "notifications: [{stacks: ['https://hunter2@chat.example.com', 'HTTPS://c/hunter2', 'http://c?hunter2']}]",
+            "notifications: [{comand: [tell, hunter2]}]",
+            "notifications: [{webhook: 'https://c/', headers: {Authorization: hunter2}}]",
+            "notifications: [hunter2]",
+            "notifications: {webhok: hunter2}",
+            "hosts: {h1: {address: h1, fense: [ipmi, hunter2]}}",
+            "hosts: {h1: 'root:hunter2@h1', h2: [hunter2]}",
+            "hosts: {h1: {address: 'ssh://root:hunter2@h1', labels: {a: 'x://hunter2@h'}}}",
+            "stacks: [{files: [a.yml], variabels: {A: hunter2}}]",
+            "discover: [a, hunter2]",
+            "discover: [{comand: [a, hunter2]}]",
+            "discover: [{consul: 'consul://hunter2@h1/x'}]",
+            "ledger: consul://h1/x?token=hunter2",
+            "ledger: \"etcd://me:hunter2@h1/x?password=hunter2\"",
+            "ledgr: hunter2",
+            "placement: {strategie: hunter2}",
+        ] {
+            let text = format!("cluster: a\n{line}\nnope: 1\n");
+            let drawn = format!("{:?}", miette::Report::new(parse(&text, "stackctl.yml").unwrap_err()));
+            assert!(drawn.contains("nope: *") && !drawn.contains("hunter2"), "{drawn}");
+        }
+        let text = "ledger: etcd://me@h1/x\nnope: 1\nhosts: {h1: ssh://root@h1}\n";
+        let drawn = format!("{:?}", miette::Report::new(parse(text, "stackctl.yml").unwrap_err()));
+        assert!(drawn.contains("etcd://me@h1/x") && drawn.contains("ssh://root@h1"), "{drawn}");
     }
 
     #[test]

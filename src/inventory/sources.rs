@@ -13,9 +13,9 @@ use crate::yaml::{Diagnostic, Fields, Sink, decode};
 const TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT_MAX: Duration = Duration::from_secs(5 * 60);
 /// The kinds of sources.
-const KINDS: [&str; 4] = ["command", "etcd", "zookeeper", "consul"];
+pub(super) const KINDS: [&str; 4] = ["command", "etcd", "zookeeper", "consul"];
 /// Keys that only go with `consul`.
-const OF_SERVICES: [&str; 2] = ["service", "user"];
+pub(super) const OF_SERVICES: [&str; 2] = ["service", "user"];
 
 /// A source of hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]

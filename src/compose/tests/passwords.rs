@@ -1,6 +1,7 @@
 //! Values of `environment` that look like passwords.
 
 use super::{Project, load_all};
+use crate::yaml::Report;
 
 /// Names of the variables that are complained about.
 fn found(environment: &str) -> Vec<String> {
@@ -152,11 +153,49 @@ fn no_excerpt_shows_a_value_where_a_mistake_hides_what_it_is() {
     ] {
         let text = format!("{service}{mistake}");
         let Err(report) = load_all(&[("stack.yml", text.as_bytes())]) else { panic!("{text}") };
-        let handler = miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor());
-        let mut drawn = String::new();
-        for note in report.faults.iter().chain(&report.notes) {
-            handler.render_report(&mut drawn, note).unwrap();
-        }
+        let drawn = drawn(&report);
         assert!(drawn.contains("nope") && !drawn.contains("hunter2"), "{mistake}{drawn}");
     }
+}
+
+fn drawn(report: &Report) -> String {
+    let handler = miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor());
+    let mut drawn = String::new();
+    for note in report.faults.iter().chain(&report.notes) {
+        handler.render_report(&mut drawn, note).unwrap();
+    }
+    drawn
+}
+
+/// No known place has the values.
+#[test]
+fn no_excerpt_shows_a_value_below_a_key_that_is_unknown_or_of_the_author() {
+    for text in [
+        "service:\n  nope: {image: nginx, e: {A: hunter2}}\n",
+        "config:\n  nope: {file: hunter2}\n",
+        "services:\n  - nope: {e: hunter2}\n  - [hunter2]\n",
+        "services:\n  nope: [A=hunter2]\n",
+        "services:\n  web:\n    image: nginx\n    nope: 1\nconfigs:\n  c: {contents: hunter2}\n",
+        "models:\n  nope: {model: a, runtime_flags: [--key, hunter2]}\nservices: {}\n",
+        "x-a: &a\n  A: hunter2\nnope: 1\nservices:\n  web:\n    environment: {<<: *a, A: 1}\n",
+        "x-a: &a\n  environment: {A: hunter2}\nnope: 1\nservices:\n  web: {<<: *a, environment: {A: 1}}\n",
+        "x-a: [&a {image: 1, deploy: {labels: [hunter2]}}, hunter2]\nnope: 1\n",
+        "services:\n  web:\n    image: nginx\n    nope: 1\n    x-a: {A: hunter2}\n",
+        "nope: 1\n? {environment: hunter2}\n: 1\n",
+        "nope: 1\n? [hunter2, a]\n",
+        "nope: 1\n? environment: hunter2\n  b: hunter2\n: 1\n",
+        "nope: 1\n? environment: hunter2\n  b: hunter2\n",
+        "nope: 1\n? environment: hunter2\n  b: hunter2\n:\n",
+        "nope: 1\n? - hunter2\n  - hunter2\n: - 1\n",
+        "services:\n  web:\n    nope: 1\n    ? {environment: hunter2}\n    : 1\n",
+    ] {
+        let Err(report) = load_all(&[("stack.yml", text.as_bytes())]) else { panic!("{text}") };
+        let drawn = drawn(&report);
+        assert!(drawn.contains("nope") && !drawn.contains("hunter2"), "{text}{drawn}");
+    }
+    // What names something, and is no secret, stays.
+    let text = "1: 2\nx-a: &a\n  deploy: {replicas: 2}\nnope: 1\nservices: {web: {<<: *a}}\n";
+    let Err(report) = load_all(&[("stack.yml", text.as_bytes())]) else { panic!("{text}") };
+    let drawn = drawn(&report);
+    assert!(drawn.contains("1: *") && drawn.contains("deploy: {replicas: 2}"), "{drawn}");
 }
