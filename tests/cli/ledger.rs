@@ -459,6 +459,14 @@ fn what_chooses_a_release_passes_over_none_that_other_managers_wrote() {
         assert!(run.stderr.contains("ledger sync"), "{args}\n{}", run.show());
         assert_eq!(cluster.writes(), [""; 0], "{args}");
     }
+    for args in ["diff shop", "doctor"] {
+        let run = cluster.expect(1, args);
+        let words = run.show().split_whitespace().collect::<Vec<_>>().join(" ").replace("│ ", "");
+        assert!(
+            words.contains("or the managers have changed since: `stackctl ledger sync` settles it"),
+            "{words}"
+        );
+    }
     let run = cluster.run("show shop");
     assert!(run.stderr.contains("unknown whether release 4 exists"), "{}", run.show());
     cluster.expect(0, "rollback --yes shop");
