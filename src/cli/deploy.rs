@@ -130,7 +130,7 @@ pub(super) fn run(args: &Deploy, context: &Context) -> Result<Exit, Failure> {
 
 /// Plans. Where it is seen by that that the managers have changed, brings all records to those of now, and plans again on
 /// what is remembered then.
-async fn on_the_managers_of_now(
+pub(super) async fn on_the_managers_of_now(
     context: &Context,
     cluster: &Cluster,
     plan: impl AsyncFn() -> Result<rollout::Job, Failure>,

@@ -74,7 +74,8 @@ pub(super) fn run(args: &Arguments, context: &Context) -> Result<Exit, Failure> 
 pub(super) fn warn_of_undecided(ui: &Ui, history: &History) {
     for number in &history.undecided {
         ui.warn(&format!(
-            "it is unknown whether release {number} exists: its writer was cut off, or managers do not answer"
+            "it is unknown whether release {number} exists: its writer was cut off, managers do not answer, or the managers have \
+             changed; `stackctl ledger sync` settles it"
         ));
     }
 }

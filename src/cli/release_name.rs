@@ -67,6 +67,9 @@ pub(super) fn find_named<'h>(
     name: &ReleaseName,
     history: &'h History,
 ) -> Result<(u64, &'h Release, Option<&'h Outcome>), Failure> {
+    if name.number.is_none() && !history.releases.is_empty() {
+        warn_of_undecided(ui, history);
+    }
     let number = name.number.or_else(|| history.last().map(|(number, ..)| number));
     find(ui, &name.stack, number, history)
 }
@@ -78,6 +81,9 @@ fn no_release(stack: &StackName, number: Option<u64>, history: &History) -> NoRe
             format!("there are {first} to {last}: `stackctl history {stack}`")
         }
         (Some((only, _)), _) => format!("there is {only}: `stackctl history {stack}`"),
+        _ if !history.undecided.is_empty() => {
+            "it is unknown which releases there are: `stackctl ledger sync` settles it".to_owned()
+        }
         _ => "there is none; `stackctl ls` lists what runs".to_owned(),
     };
     let number = number.map_or_else(|| "to go back to".to_owned(), |number| number.to_string());

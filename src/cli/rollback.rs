@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::cluster::{self, Cluster};
-use super::deploy::stack_name;
+use super::deploy::{on_the_managers_of_now, stack_name};
 use super::release_name::find;
 use super::report::{Exit, Failure};
 use super::rollout;
@@ -36,13 +36,15 @@ fn release_number(text: &str) -> Result<u64, String> {
 pub(super) fn run(args: &Rollback, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, args.start.connect(), async |cluster: &Cluster| {
         let stack = &args.stack;
-        let history = cluster.remembered(stack).await?.history;
-        let to = args.to.or_else(|| history.before_last());
-        let (to, release, _) = find(&context.ui, stack, to, &history)?;
         let choices = args.start.choices("rollback");
-        let message = args.start.rollout.message.clone();
-        let job = rollback(cluster, stack, (to, release), message, choices.dry_run).await;
-        rollout::carry_out(context, cluster, vec![job], choices).await
+        let job = on_the_managers_of_now(context, cluster, async || {
+            let history = cluster.remembered_to_choose(stack, choices.dry_run).await?.history;
+            let to = args.to.or_else(|| history.before_last());
+            let (to, release, _) = find(&context.ui, stack, to, &history)?;
+            let message = args.start.rollout.message.clone();
+            Ok(rollback(cluster, stack, (to, release), message, choices.dry_run).await)
+        });
+        rollout::carry_out(context, cluster, vec![job.await?], choices).await
     })
 }
 

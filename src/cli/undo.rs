@@ -131,7 +131,7 @@ fn overtaken(id: Id, verb: String, later: &[(Id, String)], what: &Subject) -> No
 
 pub(super) fn run(args: &Undo, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, args.start.connect(), async |cluster: &Cluster| {
-        let found = undo::find(cluster, args.target.as_ref()).await?;
+        let found = undo::find(cluster, args.target.as_ref(), args.start.rollout.dry_run).await?;
         let one = &found.one;
         context.ui.detail(&format!("Undoing {}: {} ({})", one.id, one.verb, one.state.words()));
         match found.undoing(cluster).await? {

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use tokio::time::sleep;
 
 use crate::ledger::contents::{self, ContentRef};
 use crate::ledger::nodes;
@@ -33,6 +35,11 @@ pub async fn history<R: ReadRegisters>(
 
 /// Contents of configs, by their digests.
 pub type Contents = BTreeMap<String, Arc<[u8]>>;
+
+/// Between two looks at a place that a process may be writing.
+const LOOK_AGAIN: Duration = Duration::from_millis(150);
+/// After so many looks it is not under way.
+const LOOKS_MAX: u32 = 4;
 
 const NOT_NAMED: &str = "no release that is kept names it";
 
@@ -78,11 +85,66 @@ pub async fn remembered_to_write<W: WriteRegisters>(
     remembered(ledger, stack).await
 }
 
+/// The same for a writer that chooses one of the releases: those that were begun and are not decided are settled first, so
+/// that none is passed over.
+///
+/// # Errors
+///
+/// If they cannot be read, or not be settled.
+pub async fn remembered_to_choose<W: WriteRegisters>(
+    ledger: &Ledger<W>,
+    stack: &StackName,
+) -> Result<Remembered, LedgerError> {
+    let seen = remembered_to_write(ledger, stack).await?;
+    if seen.doubt(stack).is_none() {
+        return Ok(seen);
+    }
+    let nothing = || value(ledger.registers(), serde_json::Value::Null);
+    let mut open = seen.releases;
+    open.undecided = seen.history.doubtful().collect();
+    ledger.settle(&releases(stack), &open, nothing).await?;
+    let seen = remembered(ledger, stack).await?;
+    // A process may be about to write how the newest one ended.
+    let mut open = seen.outcomes;
+    open.undecided = seen.history.doubtful_ends().collect();
+    ledger.settle(&outcomes(stack), &open, nothing).await?;
+    remembered(ledger, stack).await
+}
+
+/// The same for a reader, which waits for a writer that is at work.
+///
+/// # Errors
+///
+/// If they cannot be read, or it stays undecided which releases there are.
+pub async fn remembered_for_sure<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+) -> Result<Remembered, LedgerError> {
+    let mut looks = 1;
+    loop {
+        let seen = remembered(ledger, stack).await?;
+        match seen.doubt(stack) {
+            None => return Ok(seen),
+            Some(doubt) if looks == LOOKS_MAX => return Err(doubt),
+            Some(_) => sleep(LOOK_AGAIN).await,
+        }
+        looks += 1;
+    }
+}
+
 impl Remembered {
     /// Whether the newest release, or how one ended, was written under other managers than these.
     #[must_use]
     pub fn is_of_others(&self, managers: &[String]) -> bool {
         [&self.releases, &self.outcomes].into_iter().any(|log| !sync::names(log, managers))
+    }
+
+    /// Why it is not certain which releases there are.
+    fn doubt(&self, stack: &StackName) -> Option<LedgerError> {
+        let of_release = self.history.doubtful().next().map(|seq| (releases(stack), seq));
+        let of_end = || self.history.doubtful_ends().next().map(|seq| (outcomes(stack), seq));
+        let (stream, seq) = of_release.or_else(of_end)?;
+        Some(LedgerError::Undecided { stream: stream.to_string(), seq })
     }
 
     /// Whether a deploy of this that has nothing to do is no new release: it is what was deployed last, and

@@ -319,6 +319,21 @@ impl History {
         Some((*number, release, outcome.as_ref()))
     }
 
+    /// Numbers that may be those of releases besides the remembered ones. What lies before the first of these was removed
+    /// once, and a manager that was silent then may still have it.
+    pub fn doubtful(&self) -> impl Iterator<Item = u64> {
+        let first = self.releases.first_key_value().map_or(0, |(number, _)| *number);
+        self.undecided.iter().copied().filter(move |number| *number > first)
+    }
+
+    /// Releases between the newest and the target of a rollback of which it is not known how they ended: one of them may be
+    /// the target.
+    pub fn doubtful_ends(&self) -> impl Iterator<Item = u64> {
+        let (target, newest) =
+            (self.before_last().unwrap_or(0), self.last().map_or(0, |(number, ..)| number));
+        self.unknown_ends.iter().copied().filter(move |number| (target + 1..newest).contains(number))
+    }
+
     /// The target of a rollback without an explicit one: the last release before the newest that was deployed
     /// successfully.
     #[must_use]

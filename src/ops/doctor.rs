@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 
 pub use naming::Naming;
-pub use streams::Gap;
+pub use streams::{Gap, counts_with_one_fewer};
 
 use streams::{of_lease, of_stream};
 

@@ -335,6 +335,36 @@ fn a_majority_that_came_back_older_is_a_fault_and_its_remedy_brings_the_records_
 }
 
 #[test]
+fn what_one_of_four_managers_has_alone_is_not_to_be_had_back_by_a_sync() {
+    let cluster = Hosts::new(4);
+    let names = ["h1", "h2", "h3", "h4"];
+    let all: Vec<_> = names.iter().enumerate().map(|(at, name)| (at, *name, true)).collect();
+    inventory(&cluster, &all);
+    cluster.stackfile(WEB);
+    cluster.expect(0, "deploy --yes shop");
+    let volumes = |at: usize| cluster.engines[at].with(|world| world.volumes.clone());
+    let then: Vec<_> = (0..4).map(volumes).collect();
+    for image in ["1.26", "1.27"] {
+        cluster.stackfile(&WEB.replace("1.25", image));
+        cluster.expect(0, "deploy --yes shop");
+    }
+    let come_back_older = |older: &[usize]| {
+        older.iter().for_each(|at| cluster.engines[*at].with(|world| world.volumes.clone_from(&then[*at])));
+        let run = cluster.expect(1, "doctor");
+        run.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let take_the_role = "take `role: manager` from one of those others";
+    let text = come_back_older(&[0, 1]);
+    assert!(text.contains("on h3, h4 alone, and do not count") && text.contains(take_the_role), "{text}");
+    let text = come_back_older(&[2]);
+    assert!(text.contains("on h4 alone, and do not count") && !text.contains(take_the_role), "{text}");
+    assert!(
+        text.contains("keep copies of the volumes `stackctl-ledger-…` of h4, and restore a backup"),
+        "{text}"
+    );
+}
+
+#[test]
 fn what_one_manager_has_otherwise_is_named_and_mended_by_removing_it_there() {
     let cluster = cluster();
     let is_release = |name: &str| name.contains(".releases.shop-");

@@ -448,6 +448,66 @@ fn what_is_refused_since_a_step_between_was_left_out_says_which_managers_to_name
     cluster.expect(0, &migrate);
 }
 
+/// Two releases of two managers and one of the first alone, which the second does not have; then both again.
+fn grown() -> Hosts {
+    let cluster = cluster(2, 2);
+    cluster.expect(0, "deploy --yes shop");
+    for (image, all) in [("1.26", &[0, 1][..]), ("1.27", &[0])] {
+        managers(&cluster, all);
+        cluster.stackfile(&WEB.replace("1.25", image));
+        cluster.expect(0, "deploy --yes shop");
+    }
+    managers(&cluster, &[0, 1]);
+    cluster
+}
+
+#[test]
+fn what_chooses_a_release_passes_over_none_that_other_managers_wrote() {
+    let cluster = grown();
+    for args in ["rollback --dry-run shop", "undo --dry-run shop", "scale --dry-run shop_web=1"] {
+        cluster.engines.iter().for_each(FakeEngine::forget_calls);
+        let run = cluster.expect(1, args);
+        assert!(run.stderr.contains("stackctl::ledger::undecided"), "{args}\n{}", run.show());
+        assert!(run.stderr.contains("ledger sync"), "{args}\n{}", run.show());
+        assert_eq!(cluster.writes(), [""; 0], "{args}");
+    }
+    for args in ["diff shop", "doctor"] {
+        let run = cluster.expect(1, args);
+        let words = run.show().split_whitespace().collect::<Vec<_>>().join(" ").replace("│ ", "");
+        assert!(
+            words.contains("or the managers have changed since: `stackctl ledger sync` settles it"),
+            "{words}"
+        );
+    }
+    let run = cluster.run("show shop");
+    assert!(run.stderr.contains("unknown whether release 4 exists"), "{}", run.show());
+    cluster.expect(0, "rollback --yes shop");
+    let newest = outcomes(&cluster).lines().take(2).map(str::to_owned).collect::<Vec<_>>();
+    assert!(newest[0].ends_with(":deployed:rollback to 2") && newest[1] == "4:deployed:deploy", "{newest:?}");
+    let cluster = grown();
+    cluster.expect(0, "undo --yes shop");
+    assert!(
+        outcomes(&cluster).lines().next().unwrap().ends_with(":deployed:undo shop@4"),
+        "{}",
+        outcomes(&cluster)
+    );
+}
+
+#[test]
+fn a_rollback_finds_the_releases_that_fewer_managers_wrote() {
+    let cluster = cluster(2, 1);
+    cluster.expect(0, "deploy --yes shop");
+    cluster.stackfile(&WEB.replace("1.25", "1.26"));
+    cluster.expect(0, "deploy --yes shop");
+    managers(&cluster, &[0, 1]);
+    let run = cluster.expect(1, "show shop@1");
+    assert!(!run.stderr.contains("there is none"), "{}", run.show());
+    let run = cluster.expect(0, "rollback --yes --to 1 shop");
+    assert!(run.stderr.contains("The managers have changed"), "{}", run.show());
+    assert!(outcomes(&cluster).lines().next().unwrap().ends_with(":deployed:rollback to 1"));
+    assert_eq!(ill_records(&cluster), [""; 0]);
+}
+
 /// The same hosts, of which one may have another name, and of which these are managers.
 fn named(cluster: &Hosts, (renamed, name): (usize, &str), managers: &[usize]) {
     let mut text = "cluster: test\nhosts:\n".to_owned();

@@ -23,9 +23,9 @@ pub(super) static CODES: &[Code] = &[
         &["ledger"],
         "undecided",
         "an undecided record",
-        "The writer was cut off, or the managers that hold the record do not answer. So it is unknown whether the record is written, and stackctl does not guess.",
+        "The writer was cut off, the managers that hold the record do not answer, or the managers have changed since. So it is unknown whether the record is written, and stackctl does not guess.",
         "Run a command that writes: it settles the record.",
-        "stackctl node update --availability active h1",
+        "stackctl ledger sync",
     ),
     row(
         &["ledger"],

@@ -1,6 +1,6 @@
 //! Findings of `doctor` in words, and what to do about each.
 
-use crate::ops::doctor::{Area, Finding, Gap, Level, Naming};
+use crate::ops::doctor::{Area, Finding, Gap, Level, Naming, counts_with_one_fewer};
 use crate::orchestrator::Problem;
 
 use super::text::count;
@@ -122,6 +122,16 @@ fn remedy_of_gap(gap: &Gap) -> String {
         Gap::Alone { were_decided: false, .. } => {
             "its writer was cut off, and the next one takes the place; if the other managers came back older, see `stackctl \
              help ledger` first"
+        }
+        Gap::Alone { were_decided: true, managers, fewest, of, .. }
+            if !counts_with_one_fewer(*fewest, *of) =>
+        {
+            return format!(
+                "the other managers lost these records, or came back older. Neither deploy nor `stackctl ledger sync`, which \
+                 would go on without these records: keep copies of the volumes `stackctl-ledger-…` of {}, and restore a backup \
+                 (`stackctl help ledger`)",
+                managers.join(", ")
+            );
         }
         Gap::Alone { were_decided: true, .. } => {
             "the other managers lost these records, or came back older. Before anything is written: take `role: manager` from \

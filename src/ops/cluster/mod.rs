@@ -15,7 +15,7 @@ pub use backend::Backend;
 use super::hosts::Hosts;
 use super::identity;
 use crate::discover::{DiscoverError, Discovery};
-use crate::engine::records::{Remembered, remembered};
+use crate::engine::records::{Remembered, remembered, remembered_for_sure, remembered_to_choose};
 use crate::engine::{Clock, ClusterReader, Me, Reading, Store, Writing, node_records, plan};
 use crate::fleet::{ConnectOptions, Fleet, Observer, RegisterReader};
 use crate::inventory::{Env, Inventory};
@@ -206,6 +206,23 @@ impl Cluster {
     /// If the ledger cannot be read.
     pub async fn remembered(&self, stack: &StackName) -> Result<Remembered, LedgerError> {
         remembered(&self.ledger, stack).await
+    }
+
+    /// The same for a command that chooses a release by it, and must pass over none: what is not decided is settled; and
+    /// with `is_dry`, where nothing is written, refused.
+    ///
+    /// # Errors
+    ///
+    /// If the ledger cannot be read, or it stays undecided which releases there are.
+    pub async fn remembered_to_choose(
+        &self,
+        stack: &StackName,
+        is_dry: bool,
+    ) -> Result<Remembered, LedgerError> {
+        match is_dry {
+            true => remembered_for_sure(&self.ledger, stack).await,
+            false => remembered_to_choose(&self.writing(), stack).await,
+        }
     }
 
     /// The numbers of the releases that are recorded of a stack; what the releases say is not read.

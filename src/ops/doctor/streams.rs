@@ -52,6 +52,10 @@ pub enum Gap {
         last: u64,
         /// Who holds them.
         managers: Vec<String>,
+        /// How many hold the place that the fewest hold.
+        fewest: usize,
+        /// How many managers there are.
+        of: usize,
         /// Whether they were decided once: no writer begins a second place before the first one is. The others lost them, or
         /// came back older.
         were_decided: bool,
@@ -63,6 +67,14 @@ pub enum Gap {
         /// The managers of then.
         then: Vec<String>,
     },
+}
+
+/// Whether what so many of these managers hold counts once one of the others is no manager any more: those that lack it are
+/// no majority then, and cannot decide otherwise.
+#[must_use]
+pub fn counts_with_one_fewer(holders: usize, managers: usize) -> bool {
+    let rest = managers.saturating_sub(1);
+    rest.saturating_sub(holders) < rest / 2 + 1
 }
 
 impl Gap {
@@ -157,8 +169,24 @@ fn gaps(stream: &Stream, log: &Log, managers: &[String]) -> Vec<Gap> {
             first: *first,
             last: *last,
             managers: holders.into_iter().map(manager).collect(),
+            fewest: log.alone.values().map(BTreeSet::len).min().unwrap_or(0),
+            of: managers.len(),
             were_decided: log.alone.len() > 1 && !is_log,
         });
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minority_counts_with_one_fewer_where_those_that_lack_it_are_no_majority() {
+        let counts = |managers: usize| -> Vec<usize> {
+            (1..=managers / 2).filter(|holders| counts_with_one_fewer(*holders, managers)).collect()
+        };
+        let all: Vec<_> = (2..=7).map(counts).collect();
+        assert_eq!(all, [[1], [1], [2], [2], [3], [3]]);
+    }
 }

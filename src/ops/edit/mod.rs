@@ -192,7 +192,8 @@ pub async fn prepare<E: From<Error>>(
 ) -> Result<Ready<E>, Error> {
     let stack = &small.stack;
     if how.dry_run {
-        let (mut observed, remembered) = tokio::join!(cluster.observe(), cluster.remembered(stack));
+        let (mut observed, remembered) =
+            tokio::join!(cluster.observe(), cluster.remembered_to_choose(stack, true));
         let history = remembered?.history;
         let spec = (small.edit)(&history)?;
         cluster.ask_memory(&mut observed, &spec).await;

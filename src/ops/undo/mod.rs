@@ -19,10 +19,10 @@ use super::order::{Job, Order};
 use super::release::{Draft, Edit};
 use crate::engine::node_records;
 use crate::engine::operations::{Id, Operation, State, Touch, What, declared_before, operations, touched};
-use crate::ledger::operation::Changed;
-use crate::ledger::put_back;
+use crate::ledger::operation::{self, Changed};
 use crate::ledger::release::{History, Outcome, Release};
 use crate::ledger::settings::{Suspended, settings};
+use crate::ledger::{LedgerError, put_back};
 use crate::model::{ServiceName, StackName, StackSpec};
 use crate::orchestrator::Planned;
 
@@ -62,21 +62,42 @@ pub enum Undoing<'a> {
 
 /// Finds an operation in the log: the named one, or the newest that a user can have meant. What the loop has
 /// healed is never meant, and neither are the tasks that a drained node gave away: the drain itself is another
-/// operation.
+/// operation. What is not decided may be the newest: it is settled, and with `is_dry` refused.
 ///
 /// # Errors
 ///
 /// If there is none, or the ledger cannot be read.
-pub async fn find(cluster: &Cluster, target: Option<&Target>) -> Result<Found, Error> {
+pub async fn find(cluster: &Cluster, target: Option<&Target>, is_dry: bool) -> Result<Found, Error> {
     let stack = match target {
         Some(Target::Stack(stack) | Target::Operation(Id::Release(stack, _) | Id::Heal(stack, _))) => {
             Some(stack)
         }
         Some(Target::Operation(Id::Cluster(_))) | None => None,
     };
+    settle(cluster, stack, is_dry).await?;
     let log = operations(&cluster.ledger, stack, cluster.me.is_gone).await?;
     let one = chosen(target, &log)?.clone();
     Ok(Found { one, log })
+}
+
+/// Has all that is read of one stack, or of all, decided.
+async fn settle(cluster: &Cluster, stack: Option<&StackName>, is_dry: bool) -> Result<(), LedgerError> {
+    let stacks = match stack {
+        Some(stack) => [stack.clone()].into(),
+        None => cluster.ledger.stacks().await?,
+    };
+    for stack in &stacks {
+        cluster.remembered_to_choose(stack, is_dry).await?;
+    }
+    let stream = operation::stream();
+    let log = cluster.ledger.read(&stream).await?;
+    match log.undecided.last() {
+        Some(&seq) if log.may_go_on() && is_dry => {
+            Err(LedgerError::Undecided { stream: stream.to_string(), seq })
+        }
+        Some(_) if log.may_go_on() => cluster.writing().read_to_write(&stream).await.map(drop),
+        _ => Ok(()),
+    }
 }
 
 fn chosen<'a>(target: Option<&Target>, log: &'a [Operation]) -> Result<&'a Operation, NotUndone> {
