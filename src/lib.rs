@@ -101,6 +101,9 @@
 //!   the same time.
 //! - *Converged*: everything is as wanted; a second deploy does nothing.
 
+// The futures of a command are as deep as its layers: those of `deploy` passed 128 in a build that is not incremental.
+#![recursion_limit = "256"]
+
 pub mod artifact;
 pub mod cli;
 pub mod discover;
