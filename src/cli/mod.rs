@@ -329,7 +329,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     }
     let exit = report::exit(&result);
     let look = context.ui.look();
-    match context.ui.finish() {
+    match context.ui.finish(exit) {
         Ok(()) => exit.code(),
         Err(error) => {
             let failure = Failure::refused(error);

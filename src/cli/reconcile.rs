@@ -263,7 +263,16 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
         };
         interrupt.disarm();
         notifier.finish(&mut complaints, |why| context.ui.warn(why)).await;
-        Ok(if args.once { exit(&last) } else { Exit::Done })
+        Ok(match args.options(cluster) {
+            // What was wrong is in the log.
+            options if options.gives_up(&last.counts) => Exit::Refused,
+            options if options.once => exit(&last),
+            _ => {
+                // A loop ends by a signal alone.
+                context.ui.was_asked_to_end();
+                Exit::Done
+            }
+        })
     })
 }
 

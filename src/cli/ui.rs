@@ -6,7 +6,9 @@
 //! no work either; what becomes of the text is [`output`](super::output)'s.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
@@ -19,6 +21,9 @@ use super::rollout::hangup;
 
 /// The width if neither the terminal nor `COLUMNS` has one.
 const WIDTH_DEFAULT: usize = 100;
+
+/// How long a process that was asked to end waits for its readers: what has asked, such as systemd, waits for the process.
+const READERS_LIMIT: Duration = Duration::from_secs(5);
 
 /// The global flags about output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,6 +42,8 @@ pub struct Ui {
     width: usize,
     is_unicode: bool,
     is_live: bool,
+    /// A signal ended the work.
+    was_asked_to_end: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -95,6 +102,7 @@ impl Ui {
             width: columns(),
             is_unicode: is_unicode(),
             is_live,
+            was_asked_to_end: AtomicBool::new(false),
         }
     }
 
@@ -108,6 +116,7 @@ impl Ui {
             width: WIDTH_DEFAULT,
             is_unicode: false,
             is_live: false,
+            was_asked_to_end: AtomicBool::new(false),
         }
     }
 
@@ -243,11 +252,17 @@ impl Ui {
         lines.or_else(found).unwrap_or(HEIGHT_DEFAULT)
     }
 
+    /// Says that a signal ended the work: [`finish`](Self::finish) then waits for readers for a few seconds only.
+    pub fn was_asked_to_end(&self) {
+        self.was_asked_to_end.store(true, Ordering::Relaxed);
+    }
+
     /// Waits until everything is written, and fails if a write to stdout failed. Called once, at the end, when no lease
-    /// is held any more: a reader may take its time.
-    pub fn finish(self) -> Result<(), StdoutError> {
+    /// is held any more: a reader may take its time. `exit` is how the program ends, also if its readers are given up.
+    pub fn finish(self, exit: Exit) -> Result<(), StdoutError> {
         if !(self.out.to.is_drained_soon() && self.err.to.is_drained_soon()) {
-            drain_unless_interrupted([self.out.to.clone(), self.err.to.clone()]);
+            let is_limited = exit == Exit::Interrupted || self.was_asked_to_end.load(Ordering::Relaxed);
+            drain_unless_ended([self.out.to.clone(), self.err.to.clone()], is_limited.then_some(exit));
         }
         self.out.to.take_error().map_or(Ok(()), |error| Err(StdoutError(error)))
     }
@@ -259,22 +274,27 @@ impl Drop for Stream {
     }
 }
 
-/// By now a signal has no other effect: a runtime that ended has left its handlers behind.
-fn drain_unless_interrupted(all: [Output; 2]) {
+/// Waits until all is written, or a signal ends the process: by now it has no other effect, since a runtime that ended has
+/// left its handlers behind. `at_limit` is how a process ends that waits for a few seconds only.
+fn drain_unless_ended(all: [Output; 2], at_limit: Option<Exit>) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
     let drained = runtime.spawn_blocking(move || all.iter().for_each(Output::drain));
-    let is_interrupted = runtime.block_on(async {
-        let Ok(mut term) = signal(SignalKind::terminate()) else { return drained.await.is_err() };
+    let end = runtime.block_on(async {
+        let interrupted = |is_broken: bool| is_broken.then_some(Exit::Interrupted);
+        let Ok(mut term) = signal(SignalKind::terminate()) else {
+            return interrupted(drained.await.is_err());
+        };
         tokio::select! {
-            drained = drained => drained.is_err(),
-            _ = tokio::signal::ctrl_c() => true,
-            _ = term.recv() => true,
-            () = hung_up() => true,
+            drained = drained => interrupted(drained.is_err()),
+            _ = tokio::signal::ctrl_c() => Some(Exit::Interrupted),
+            _ = term.recv() => Some(Exit::Interrupted),
+            () = hung_up() => Some(Exit::Interrupted),
+            () = tokio::time::sleep(READERS_LIMIT), if at_limit.is_some() => at_limit,
         }
     });
-    if is_interrupted {
+    if let Some(exit) = end {
         #[allow(clippy::exit, reason = "the user does not want to wait for the reader")]
-        std::process::exit(Exit::Interrupted.code().into());
+        std::process::exit(exit.code().into());
     }
 }
 

@@ -86,12 +86,23 @@ fn a_loop_whose_log_is_not_read_heals_and_gives_the_lead_back() {
     let mut stalled = Stalled::start(&cluster, "reconcile --interval 1s");
     until("the heal", || cluster.running().len() == 3);
     assert_eq!(cluster.room.run("reconcile --once").status, 5, "it has the lead");
+    assert!(stalled.is_running());
     cluster.signal(&stalled.child, "TERM");
-    until("the lead", || cluster.room.run("reconcile --once").status == 0);
-    assert!(stalled.is_running(), "it waits for its reader");
     let (log, status) = stalled.read();
     assert_eq!(status, 0, "{log}");
     assert!(log.contains("this loop has the lead") && log.contains("start task"), "{log}");
+    assert_eq!(cluster.room.run("reconcile --once").status, 0, "the lead is given back");
+}
+
+#[test]
+fn a_loop_that_is_asked_to_end_does_not_wait_for_ever_for_the_reader_of_its_log() {
+    let cluster = Hosts::deployed(WEB);
+    let mut stalled = Stalled::start(&cluster, "reconcile --interval 1s");
+    until("the lead", || cluster.room.run("reconcile --once").status == 5);
+    cluster.signal(&stalled.child, "TERM");
+    until("the lead", || cluster.room.run("reconcile --once").status == 0);
+    until("its end", || !stalled.is_running());
+    assert_eq!(stalled.read().1, 0);
 }
 
 #[test]

@@ -182,6 +182,10 @@ impl Supervisor {
                     trouble = Some(why.clone());
                     out.push(Command::Report(now, ClusterEvent::LedgerTrouble { why }));
                 }
+                if self.setup.options.gives_up(&self.shown.counts) {
+                    out.push(Command::Done);
+                    return;
+                }
                 self.take_lead(ASK_AGAIN_MS, out);
             }
             _ => {}
@@ -205,7 +209,8 @@ impl Supervisor {
             input => {
                 term.step(now, input);
                 out.append(&mut term.take_commands());
-                (self.setup.options.once && term.is_settled(), false)
+                let is_over = self.setup.options.once && term.is_settled();
+                (is_over || self.setup.options.gives_up(term.counts()), false)
             }
         };
         if is_over {

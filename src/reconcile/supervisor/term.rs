@@ -150,6 +150,10 @@ impl Term {
         self.roster
     }
 
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
     /// Whether there is nothing left to wait for.
     pub(super) fn is_settled(&self) -> bool {
         self.has_listed

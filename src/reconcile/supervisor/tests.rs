@@ -118,6 +118,26 @@ fn a_single_round_does_not_wait_for_another_leader() {
 }
 
 #[test]
+fn a_single_round_gives_a_ledger_up_that_fails_again_and_again() {
+    let mut one = supervisor(Options { once: true, ..options() }, true);
+    step(&mut one, 0, Input::Tick);
+    let failed = || Input::LeadFailed("no answer".to_owned());
+    assert_eq!(step(&mut one, 4, failed()), ["ledger_trouble", "TakeLead at once after 2000"]);
+    assert_eq!(step(&mut one, 2_004, failed()), ["TakeLead at once after 2000"]);
+    assert_eq!(step(&mut one, 4_004, failed()), ["Done"]);
+    let mut one = supervisor(Options { once: true, policy: Policy::Report, ..options() }, false);
+    step(&mut one, 0, Input::Tick);
+    step(&mut one, 20, look(empty(), 0));
+    let failed = || Input::Listed(Err("no answer".to_owned()));
+    for (now, said) in
+        [(30, &["ledger_trouble"][..]), (2_030, &[]), (4_030, &["StopWork", "EndTerm", "Done"])]
+    {
+        assert_eq!(step(&mut one, now, failed()), said, "{now}");
+        step(&mut one, now + 2_000 - 10, Input::Tick);
+    }
+}
+
+#[test]
 fn a_single_round_ends_once_all_is_judged() {
     let mut one = supervisor(Options { once: true, policy: Policy::Report, ..options() }, false);
     assert_eq!(step(&mut one, 0, Input::Tick), ["BeginTerm", "ListStacks", "Look"]);
