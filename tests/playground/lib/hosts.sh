@@ -144,6 +144,8 @@ main_boot() {
     switch=$(switch_pid)
     echo "$h" >/proc/sys/kernel/hostname
     ip link set lo up
+    # Engines set the policy of FORWARD where they turn this on, and a new namespace has what the machine has.
+    echo 0 >/proc/sys/net/ipv4/ip_forward
     ip link add eth0 address "$(printf '02:89:00:00:00:%02x' "${h#h}")" type veth \
         peer name "p-$h" netns "/proc/$switch/ns/net"
     nsenter --net="/proc/$switch/ns/net" ip link set "p-$h" master br0 up
