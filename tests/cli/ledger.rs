@@ -549,7 +549,7 @@ fn a_manager_that_is_renamed_is_refused_with_the_steps_by_which_it_is_renamed() 
     assert!(words.contains("on how the only manager is renamed"), "{words}");
     for policy in ["heal", "report"] {
         let run = of_one.expect(1, &format!("reconcile --once --policy {policy}"));
-        assert!(run.stdout.contains("the managers"), "{}", run.show());
+        assert!(run.stdout.contains("the inventory's managers are h9"), "{}", run.show());
     }
     of_one.engines[0].with(|world| world.volumes.retain(|name, _| !name.starts_with("stackctl-ledger-")));
     of_one.expect(0, "ledger restore all");
