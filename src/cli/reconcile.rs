@@ -263,16 +263,12 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
         };
         interrupt.disarm();
         notifier.finish(&mut complaints, |why| context.ui.warn(why)).await;
-        Ok(match args.options(cluster) {
-            // What was wrong is in the log.
-            options if options.gives_up(&last.counts) => Exit::Refused,
-            options if options.once => exit(&last),
-            _ => {
-                // A loop ends by a signal alone.
-                context.ui.was_asked_to_end();
-                Exit::Done
-            }
-        })
+        if args.once {
+            return Ok(exit(&last));
+        }
+        // It ends by a signal alone.
+        context.ui.was_asked_to_end();
+        Ok(Exit::Done)
     })
 }
 
@@ -282,7 +278,8 @@ fn exit(last: &Snapshot) -> Exit {
     if last.is_standing_by {
         return Exit::Locked;
     }
-    if last.repository_faults > 0 || last.counts.releases_failed > 0 {
+    // Why the ledger fails is in the log.
+    if last.is_ledger_failing || last.repository_faults > 0 || last.counts.releases_failed > 0 {
         Exit::Refused
     } else if last.nodes.values().any(|node| *node == NodeStatus::Lost) {
         Exit::Unreachable

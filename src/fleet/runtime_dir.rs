@@ -165,14 +165,21 @@ fn lock_file(path: &Path) -> io::Result<File> {
 /// may hold the door: it is not waited for, since the caller holds a lock that others wait for.
 pub(super) fn end_dead(base: &Path) -> io::Result<()> {
     let door = lock_file(&base.join(LOCK))?;
-    for _ in 0..END_LOOKS_MAX {
-        if door.try_lock().is_ok() {
-            remove_stale(base);
-            return Ok(());
-        }
-        std::thread::sleep(END_PAUSE);
+    if !happens_soon(|| door.try_lock().is_ok()) {
+        return Err(io::Error::from(io::ErrorKind::WouldBlock));
     }
-    Err(io::Error::from(io::ErrorKind::WouldBlock))
+    remove_stale(base);
+    Ok(())
+}
+
+/// Looks again and again for a second; whether it happens.
+fn happens_soon(mut happens: impl FnMut() -> bool) -> bool {
+    (0..END_LOOKS_MAX).any(|look| {
+        if look > 0 {
+            std::thread::sleep(END_PAUSE);
+        }
+        happens()
+    })
 }
 
 fn remove_stale(base: &Path) {
@@ -180,7 +187,9 @@ fn remove_stale(base: &Path) {
     for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
         let dead = match File::open(entry.path().join(LOCK)) {
             Ok(file) => file.try_lock().is_ok(),
-            Err(_) => true,
+            // Of a program that was killed between its first two steps. That it cannot be opened otherwise, as where too
+            // many files are open, says nothing about its program.
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
         if dead {
             end_masters(&entry.path());
@@ -195,13 +204,10 @@ fn end_masters(dir: &Path) {
     let sockets = entries.flatten().map(|entry| entry.path());
     let sockets = sockets.filter(|path| path.extension().is_some_and(|ending| ending == "ctl"));
     let mut running: Vec<Child> = sockets.filter_map(|socket| end_master(&socket).ok()).collect();
-    for _ in 0..END_LOOKS_MAX {
+    happens_soon(|| {
         running.retain_mut(|ssh| matches!(ssh.try_wait(), Ok(None)));
-        if running.is_empty() {
-            return;
-        }
-        std::thread::sleep(END_PAUSE);
-    }
+        running.is_empty()
+    });
     for mut ssh in running {
         // It is our own, and asks a socket that does not answer.
         let _ended = ssh.kill().and_then(|()| ssh.wait());
@@ -249,6 +255,20 @@ mod tests {
         drop(door);
         end_dead(&base).unwrap();
         assert!(!dead.exists());
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_opened_is_not_taken_for_that_of_a_dead_program() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("s");
+        let _ours = RuntimeDir::create(Some(&base)).unwrap();
+        let (unclear, unborn) = (base.join("4711-0"), base.join("4711-1"));
+        fs::create_dir(&unclear).unwrap();
+        fs::create_dir(&unborn).unwrap();
+        // As little as where too many files are open, whose number a test cannot lower for itself alone.
+        std::os::unix::fs::symlink(LOCK, unclear.join(LOCK)).unwrap();
+        end_dead(&base).unwrap();
+        assert!(unclear.exists() && !unborn.exists());
     }
 
     #[test]

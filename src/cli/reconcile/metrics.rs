@@ -139,6 +139,7 @@ mod tests {
             repository_faults: 1,
             is_leading: true,
             is_standing_by: false,
+            is_ledger_failing: false,
             at: Timestamp(1_500),
             nodes: [(NodeName::unchecked("h\"1"), NodeStatus::Lost)].into(),
             stacks: [(StackName::unchecked("shop"), StackStatus::InSync)].into(),

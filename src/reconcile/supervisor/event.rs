@@ -371,6 +371,8 @@ pub struct Snapshot {
     pub stacks: BTreeMap<StackName, StackStatus>,
     /// Repositories, and stacks of them, that cannot be used as they are.
     pub repository_faults: usize,
+    /// Whether the ledger has failed the same question several times in a row: what is shown lacks its answer.
+    pub is_ledger_failing: bool,
     /// What happened since the start.
     pub counts: Counts,
 }

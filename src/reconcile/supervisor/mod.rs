@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 use crate::model::Timestamp;
 use event::{ClusterEvent, Snapshot};
-use options::{ASK_AGAIN_MS, STOP_LIMIT_MS};
+use options::{ASK_AGAIN_MS, LEDGER_TRIES, STOP_LIMIT_MS};
 use term::Term;
 
 /// A loop that keeps every stack of the ledger as it was declared.
@@ -58,10 +58,7 @@ enum Phase {
     /// Nothing was heard yet.
     New,
     /// Competing for the lead.
-    Electing {
-        leader: Option<String>,
-        trouble: Option<String>,
-    },
+    Electing(Election),
     /// Having the lead, or needing none.
     Leading(Box<Term>),
     /// The same while what is under way comes to a stop.
@@ -73,6 +70,15 @@ enum Phase {
     /// Giving the lead back.
     Returning,
     Over,
+}
+
+/// What was heard since a loop competes for the lead.
+#[derive(Debug, Default)]
+struct Election {
+    leader: Option<String>,
+    /// Why the ledger could not be asked, and how often.
+    trouble: Option<String>,
+    failures: u32,
 }
 
 /// Has a world hear an input, and all that follows from it at once. Whether that was the end.
@@ -110,9 +116,7 @@ impl Supervisor {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::New if self.is_stopping => out.push(Command::Done),
             Phase::New => self.compete(now, 0, &mut out),
-            Phase::Electing { leader, trouble } => {
-                self.elect(now, input, (leader, trouble), &mut out);
-            }
+            Phase::Electing(election) => self.elect(now, input, election, &mut out),
             Phase::Leading(term) => self.lead(now, term, input, &mut out),
             Phase::Ending { term, until, is_lost } => {
                 self.end(now, (term, until, is_lost), Some(input), &mut out);
@@ -129,7 +133,7 @@ impl Supervisor {
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
         match &self.phase {
             Phase::Leading(term) | Phase::Ending { term, .. } => term.snapshot(now),
-            Phase::New | Phase::Electing { .. } | Phase::Returning | Phase::Over => self.shown.clone(),
+            Phase::New | Phase::Electing(_) | Phase::Returning | Phase::Over => self.shown.clone(),
         }
     }
 
@@ -138,7 +142,7 @@ impl Supervisor {
         if !self.setup.may_write {
             return self.begin(now, out);
         }
-        self.phase = Phase::Electing { leader: None, trouble: None };
+        self.phase = Phase::Electing(Election::default());
         self.take_lead(after_ms, out);
     }
 
@@ -148,13 +152,7 @@ impl Supervisor {
         out.push(Command::TakeLead { patience_ms, after_ms });
     }
 
-    fn elect(
-        &mut self,
-        now: Timestamp,
-        input: Input,
-        (mut leader, mut trouble): (Option<String>, Option<String>),
-        out: &mut Vec<Command>,
-    ) {
+    fn elect(&mut self, now: Timestamp, input: Input, mut election: Election, out: &mut Vec<Command>) {
         match input {
             Input::Stop => {
                 out.extend([Command::CancelLead, Command::Done]);
@@ -171,18 +169,20 @@ impl Supervisor {
             }
             Input::LeadElsewhere { id, leader: words } => {
                 (self.shown.at, self.shown.is_standing_by) = (now, true);
-                if leader.as_ref() != Some(&id) {
-                    leader = Some(id);
+                if election.leader.as_ref() != Some(&id) {
+                    election.leader = Some(id);
                     out.push(Command::Report(now, ClusterEvent::StandingBy { leader: words }));
                 }
             }
             Input::LeadFailed(why) => {
                 self.shown.counts.ledger_failed += 1;
-                if trouble.as_ref() != Some(&why) {
-                    trouble = Some(why.clone());
+                if election.trouble.as_ref() != Some(&why) {
+                    election.trouble = Some(why.clone());
                     out.push(Command::Report(now, ClusterEvent::LedgerTrouble { why }));
                 }
-                if self.setup.options.gives_up(&self.shown.counts) {
+                election.failures += 1;
+                self.shown.is_ledger_failing = election.failures >= LEDGER_TRIES;
+                if self.setup.options.once && self.shown.is_ledger_failing {
                     out.push(Command::Done);
                     return;
                 }
@@ -190,7 +190,7 @@ impl Supervisor {
             }
             _ => {}
         }
-        self.phase = Phase::Electing { leader, trouble };
+        self.phase = Phase::Electing(election);
     }
 
     fn begin(&mut self, now: Timestamp, out: &mut Vec<Command>) {
@@ -209,8 +209,7 @@ impl Supervisor {
             input => {
                 term.step(now, input);
                 out.append(&mut term.take_commands());
-                let is_over = self.setup.options.once && term.is_settled();
-                (is_over || self.setup.options.gives_up(term.counts()), false)
+                (self.setup.options.once && term.is_settled(), false)
             }
         };
         if is_over {

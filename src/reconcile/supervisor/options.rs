@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::event::Counts;
 use crate::model::StackName;
 use crate::orchestrator::PlanOptions;
 
@@ -12,8 +11,9 @@ pub(super) const SETTLE_MS: i64 = 150;
 pub(super) const LOOK_LIMIT_MS: i64 = 20_000;
 /// After a question that the ledger did not answer.
 pub(super) const ASK_AGAIN_MS: i64 = 2_000;
-/// A loop that goes round only once ends without having seen all when the ledger has failed it so often: its caller waits.
-const ONCE_LEDGER_FAILURES_MAX: u64 = 3;
+/// A question that the ledger has failed to answer so often in a row is given up by a loop that goes round only once: its
+/// caller waits.
+pub(super) const LEDGER_TRIES: u32 = 3;
 /// Stacks that are worked on at a time: more only queue at the engines.
 pub(super) const HEALS_MAX: usize = 8;
 /// Stacks whose records are read at a time.
@@ -64,12 +64,6 @@ pub struct Setup {
 }
 
 impl Options {
-    /// Whether a loop gives up, of which these are the counts.
-    #[must_use]
-    pub fn gives_up(&self, counts: &Counts) -> bool {
-        self.once && counts.ledger_failed >= ONCE_LEDGER_FAILURES_MAX
-    }
-
     /// Whether a stack is among those that are looked after.
     pub(super) fn concerns(&self, stack: &StackName) -> bool {
         self.only.is_empty() || self.only.contains(stack)

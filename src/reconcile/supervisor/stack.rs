@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::StackStatus;
+use super::options::LEDGER_TRIES;
 use super::work::{Healed, problems};
 use crate::ledger::NoCurrent;
 use crate::model::{NodeName, Observed, StackName, Timestamp};
@@ -36,6 +37,8 @@ pub(super) struct Stack {
     is_passed_over: bool,
     /// When its records are to be read again.
     pub(super) read_at: Option<Timestamp>,
+    /// Since they were last read.
+    read_failures: u32,
     restart_backoff: RestartBackoff,
     /// To bring it back to what runs.
     heals: Tries,
@@ -116,6 +119,7 @@ impl Default for Stack {
             is_being_read: false,
             is_passed_over: false,
             read_at: Some(Timestamp(i64::MIN)),
+            read_failures: 0,
             restart_backoff: RestartBackoff::default(),
             heals: Tries::default(),
             releases: Tries::default(),
@@ -146,20 +150,29 @@ impl Stack {
         self.read_at = Some(Timestamp(i64::MIN));
     }
 
+    /// The ledger did not give its records.
+    pub(super) fn could_not_be_read(&mut self, again_at: Timestamp) {
+        (self.read_at, self.read_failures) = (Some(again_at), self.read_failures + 1);
+    }
+
+    /// Whether the ledger has failed several times in a row to give its records.
+    pub(super) fn cannot_be_read(&self) -> bool {
+        self.read_failures >= LEDGER_TRIES
+    }
+
     pub(super) fn is_due_to_be_read(&self, now: Timestamp) -> bool {
         !self.is_being_read && self.read_at.is_some_and(|at| now >= at)
     }
 
     /// Whether all is known that a single round can know.
     pub(super) fn is_judged(&self) -> bool {
-        !self.is_healing
-            && !self.is_being_read
-            && !self.is_passed_over
+        let is_known = !self.is_passed_over
             && self.read_at.is_none()
             && !matches!(
                 self.standing,
                 StackStatus::Unknown | StackStatus::Healing | StackStatus::Releasing { .. }
-            )
+            );
+        !self.is_healing && !self.is_being_read && (is_known || self.cannot_be_read())
     }
 
     /// Work on it begins, for which these nodes are lost.
@@ -177,7 +190,7 @@ impl Stack {
 
     /// Takes what is remembered; whether it calls for a look.
     pub(super) fn learn(&mut self, now: Timestamp, known: StackRecord) -> bool {
-        self.read_at = None;
+        (self.read_at, self.read_failures) = (None, 0);
         let was_passed_over = std::mem::take(&mut self.is_passed_over);
         if self.known.as_ref() == Some(&known) {
             return was_passed_over;

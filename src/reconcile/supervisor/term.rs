@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::event::{ClusterEvent, Counts, NodeStatus, Snapshot, StackStatus};
 use super::hosts::Hosts;
 use super::news::news;
-use super::options::{ASK_AGAIN_MS, LOOK_LIMIT_MS, READS_MAX, SETTLE_MS, Setup};
+use super::options::{ASK_AGAIN_MS, LEDGER_TRIES, LOOK_LIMIT_MS, READS_MAX, SETTLE_MS, Setup};
 use super::stack::Stack;
 use super::work::Healed;
 use super::world::{Command, HostSignal, Input, Roster};
@@ -38,6 +38,8 @@ pub(super) struct Term {
     is_listing: bool,
     list_at: Timestamp,
     has_listed: bool,
+    /// Since the list was last read.
+    list_failures: u32,
     /// Stacks whose records are being read.
     reading: usize,
     /// Stacks that are worked on, and since when.
@@ -77,6 +79,7 @@ impl Term {
             is_listing: false,
             list_at: now,
             has_listed: false,
+            list_failures: 0,
             reading: 0,
             working: BTreeMap::new(),
             declarations: Declarations::default(),
@@ -150,13 +153,9 @@ impl Term {
         self.roster
     }
 
-    pub(super) fn counts(&self) -> &Counts {
-        &self.counts
-    }
-
     /// Whether there is nothing left to wait for.
     pub(super) fn is_settled(&self) -> bool {
-        self.has_listed
+        (self.has_listed || self.list_failures >= LEDGER_TRIES)
             && self.has_looked
             && !self.is_listing
             && self.reading == 0
@@ -321,12 +320,13 @@ impl Term {
         self.is_listing = false;
         match listed {
             Ok(names) => {
-                self.has_listed = true;
+                (self.has_listed, self.list_failures) = (true, 0);
                 for name in names.into_iter().filter(|name| self.setup.options.concerns(name)) {
                     self.stacks.entry(name).or_default().read_soon();
                 }
             }
             Err(why) => {
+                self.list_failures += 1;
                 self.ledger_failed(why);
                 self.list_at = self.now.plus_ms(ASK_AGAIN_MS);
             }
@@ -346,7 +346,7 @@ impl Term {
                 }
             }
             Err(why) => {
-                stack.read_at = Some(self.now.plus_ms(ASK_AGAIN_MS));
+                stack.could_not_be_read(self.now.plus_ms(ASK_AGAIN_MS));
                 self.ledger_failed(why);
             }
         }
@@ -411,6 +411,8 @@ impl Term {
             nodes: self.roster.nodes.iter().map(standing).collect(),
             stacks: self.stacks.iter().map(|(name, stack)| (name.clone(), stack.standing.clone())).collect(),
             repository_faults: self.declarations.faults(),
+            is_ledger_failing: self.list_failures >= LEDGER_TRIES
+                || self.stacks.values().any(Stack::cannot_be_read),
             counts: self.counts,
         }
     }

@@ -138,6 +138,30 @@ fn a_single_round_gives_a_ledger_up_that_fails_again_and_again() {
 }
 
 #[test]
+fn a_single_round_heals_the_others_of_a_stack_whose_records_cannot_be_read() {
+    let mut one = supervisor(Options { once: true, ..options() }, true);
+    step(&mut one, 0, Input::Tick);
+    step(&mut one, 1, Input::LeadTaken);
+    let blog = StackName::unchecked("blog");
+    step(&mut one, 10, Input::Listed(Ok([shop(), blog.clone()].into())));
+    step(&mut one, 20, Input::Read(shop(), Ok(Box::new(known()))));
+    step(&mut one, 180, Input::Tick);
+    assert!(step(&mut one, 200, look(empty(), 180)).contains(&"Heal".to_owned()));
+    step(&mut one, 205, look(empty(), 200));
+    let failed = || Input::Read(blog.clone(), Err("it is cut off".to_owned()));
+    for now in [210, 2_220, 4_230] {
+        let did = step(&mut one, now, failed());
+        assert!(!did.contains(&"StopWork".to_owned()), "the heal goes on: {did:?}");
+        step(&mut one, now + 2_001, Input::Tick);
+    }
+    step(&mut one, 6_240, failed());
+    assert!(one.snapshot(Timestamp(6_240)).is_ledger_failing);
+    step(&mut one, 6_300, Input::Worked(shop(), Healed::Failed("no room".to_owned())));
+    let did = step(&mut one, 6_310, Input::Read(shop(), Ok(Box::new(known()))));
+    assert!(did.contains(&"EndTerm".to_owned()), "{did:?}");
+}
+
+#[test]
 fn a_single_round_ends_once_all_is_judged() {
     let mut one = supervisor(Options { once: true, policy: Policy::Report, ..options() }, false);
     assert_eq!(step(&mut one, 0, Input::Tick), ["BeginTerm", "ListStacks", "Look"]);
