@@ -148,6 +148,30 @@ fn a_name_that_leads_to_another_machine_is_not_that_host() {
 }
 
 #[test]
+fn two_hosts_that_were_exchanged_are_each_named_as_the_other() {
+    let cluster = with_data();
+    inventory(&cluster, "stackctl.yml", &[("h1", 0), ("h2", 2), ("h3", 1)]);
+    let leads_to = "its address leads to the machine that the ledger remembers as h3";
+    for args in ["deploy --yes shop", "diff shop", "rm --yes shop"] {
+        let run = cluster.expect(1, args);
+        let said = told(&run);
+        assert!(said.contains(leads_to), "{args}\n{}", run.show());
+        assert!(
+            said.contains("correct the addresses of h2 and h3 in the inventory"),
+            "{args}\n{}",
+            run.show()
+        );
+        assert!(!said.contains("node forget"), "{args}\n{}", run.show());
+    }
+    let why = cluster.expect(0, "status --format {{.Sync}}:{{.Why}}");
+    assert!(why.stdout.contains(leads_to), "{}", why.show());
+    assert!(cluster.expect(1, "doctor").stdout.contains(leads_to));
+    assert_eq!(running(&cluster), [0, 1, 0]);
+    inventory(&cluster, "stackctl.yml", &[("h1", 0), ("h2", 1), ("h3", 2)]);
+    cluster.expect(0, "diff shop");
+}
+
+#[test]
 fn one_machine_under_two_names_is_refused() {
     let cluster = with_data();
     let link = cluster.room.path().join("again.sock");

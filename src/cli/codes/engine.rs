@@ -255,8 +255,8 @@ pub(super) static CODES: &[Code] = &[
         &["cluster"],
         "other_machine",
         "a node whose address leads to another machine",
-        "The node has the name of one that has tasks or data of the stack, and its engine and its machine are others: the address is wrong, or the machine was replaced.",
-        "Correct the address. If the machine was replaced for good, forget the one before.",
+        "The node has the name of one that has tasks or data of the stack, and its engine and its machine are others: the address is wrong, two hosts were exchanged (then the message has the other one's name), or the machine was replaced.",
+        "Correct the address, of two that were exchanged both. If the machine was replaced for good, forget the one before.",
         "stackctl node forget h2",
     ),
     row(

@@ -1,7 +1,7 @@
 //! Findings of `doctor` in words, and what to do about each.
 
 use crate::ops::doctor::{Area, Finding, Gap, Level, Naming, counts_with_one_fewer};
-use crate::orchestrator::Problem;
+use crate::orchestrator::{Problem, leads_to};
 
 use super::text::count;
 
@@ -49,9 +49,7 @@ fn no_release(tasks: usize) -> String {
 
 fn what_of_naming(naming: &Naming) -> String {
     match naming {
-        Naming::OtherMachine { remembered_as: Some(other), .. } => {
-            format!("its address leads to the machine that the ledger remembers as {other}")
-        }
+        Naming::OtherMachine { remembered_as: Some(other), .. } => leads_to(other),
         Naming::OtherMachine { remembered_as: None, .. } => {
             "its address leads to another machine than the one that has tasks or data".to_owned()
         }
@@ -62,12 +60,8 @@ fn what_of_naming(naming: &Naming) -> String {
 
 fn remedy_of_naming(naming: &Naming) -> Option<String> {
     match naming {
-        Naming::OtherMachine { node, remembered_as: Some(other) } => Some(format!(
-            "correct the addresses of {node} and {other} in the inventory: stacks that have tasks or data there are not \
-             deployed meanwhile"
-        )),
-        Naming::OtherMachine { node, remembered_as: None } => {
-            help(&Problem::OtherMachine { node: node.clone() })
+        Naming::OtherMachine { node, remembered_as } => {
+            help(&Problem::OtherMachine { node: node.clone(), remembered_as: remembered_as.clone() })
         }
         Naming::TwoNames { node, other } => {
             help(&Problem::TwoNames { node: node.clone(), other: other.clone() })
