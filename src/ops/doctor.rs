@@ -4,6 +4,7 @@
 //! Everything is asked at once, and each question has its time. A host that does not answer is a finding. Writes nothing,
 //! takes no lock, and knows no words: a surface names each finding and its remedy.
 
+mod causes;
 mod naming;
 mod streams;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
+pub use causes::{Cause, by_cause};
 pub use naming::Naming;
 pub use streams::{Gap, counts_with_one_fewer};
 
