@@ -531,7 +531,7 @@ fn a_manager_that_is_renamed_is_refused_with_the_steps_by_which_it_is_renamed() 
     of_three.expect(0, "deploy --yes shop");
     named(&of_three, (0, "h9"), &[0, 1, 2]);
     let words = refused(&of_three);
-    assert!(words.contains("put `h1` back in place of `h9` and run `stackctl ledger sync`"), "{words}");
+    assert!(words.contains("put `h1` back in place of `h9`, with the address that it had,"), "{words}");
     for (name, managers) in [("h1", &[0, 1, 2][..]), ("h1", &[1, 2]), ("h9", &[0, 1, 2])] {
         named(&of_three, (0, name), managers);
         of_three.expect(0, "ledger sync");

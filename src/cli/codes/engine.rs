@@ -208,7 +208,7 @@ pub(super) static CODES: &[Code] = &[
         "records_unknown",
         "node records that cannot be read",
         "The ledger keeps availability, roles and labels that `stackctl node update` has set. Without them a drained node looks active and would get tasks, so stackctl plans nothing.",
-        "Repair managers until a majority answers.",
+        "Repair managers until a majority answers. If the message says that a host is the machine that was a manager by another name, give it that name and its role back in the inventory.",
         "stackctl node ls",
     ),
     row(
