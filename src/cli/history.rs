@@ -75,7 +75,7 @@ pub(super) fn warn_of_undecided(ui: &Ui, history: &History) {
     for number in &history.undecided {
         ui.warn(&format!(
             "it is unknown whether release {number} exists: its writer was cut off, managers do not answer, or the managers have \
-             changed; `stackctl ledger sync` settles it"
+             changed; the next deploy or rollback settles it"
         ));
     }
 }

@@ -82,7 +82,7 @@ fn no_release(stack: &StackName, number: Option<u64>, history: &History) -> NoRe
         }
         (Some((only, _)), _) => format!("there is {only}: `stackctl history {stack}`"),
         _ if !history.undecided.is_empty() => {
-            "it is unknown which releases there are: `stackctl ledger sync` settles it".to_owned()
+            "it is unknown which releases there are: the next deploy settles it".to_owned()
         }
         _ => "there is none; `stackctl ls` lists what runs".to_owned(),
     };

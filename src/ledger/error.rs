@@ -83,8 +83,8 @@ pub enum LedgerError {
     #[diagnostic(
         code(stackctl::ledger::undecided),
         help(
-            "its writer was cut off, managers that hold it do not answer, or the managers have changed since: `stackctl \
-             ledger sync` settles it, and so does the next command that writes there, such as a deploy"
+            "its writer was cut off, managers that hold it do not answer, or the managers have changed since: the next command \
+             that writes there, such as a deploy, settles it; after a change of managers `stackctl ledger sync` does, too"
         )
     )]
     Undecided { stream: String, seq: u64 },

@@ -120,7 +120,8 @@ impl Log {
     }
 
     /// The first undecided place that a majority of so many managers may hold, since some of them do not answer.
-    pub(super) fn may_be_decided(&self, managers: usize) -> Option<u64> {
+    #[must_use]
+    pub fn may_be_decided(&self, managers: usize) -> Option<u64> {
         let silent = managers - self.answered.len();
         let mut holders: BTreeMap<(Place, &str), usize> = BTreeMap::new();
         let open = self.registers.iter().filter(|((_, place), _)| self.undecided.contains(&place.seq));

@@ -260,6 +260,16 @@ fn managers(cluster: &Hosts, managers: &[usize]) {
     cluster.room.file("stackctl.yml", &text);
 }
 
+/// The same hosts and managers, of which one cannot be reached.
+fn away(cluster: &Hosts, gone: Option<usize>) {
+    let mut text = "cluster: test\nhosts:\n".to_owned();
+    for (at, engine) in cluster.engines.iter().enumerate() {
+        let address = if gone == Some(at) { "unix:///nowhere.sock" } else { &engine.address() };
+        text += &format!("  {}: {{address: \"{address}\", role: manager}}\n", engine.name());
+    }
+    cluster.room.file("stackctl.yml", &text);
+}
+
 /// What `doctor` has to say of records.
 fn ill_records(cluster: &Hosts) -> Vec<String> {
     // The room's clock stands still, and the engines' do not.
@@ -475,10 +485,7 @@ fn what_chooses_a_release_passes_over_none_that_other_managers_wrote() {
     for args in ["diff shop", "doctor"] {
         let run = cluster.expect(1, args);
         let words = run.show().split_whitespace().collect::<Vec<_>>().join(" ").replace("│ ", "");
-        assert!(
-            words.contains("or the managers have changed since: `stackctl ledger sync` settles it"),
-            "{words}"
-        );
+        assert!(words.contains("or the managers have changed since: the next command"), "{words}");
     }
     let run = cluster.run("show shop");
     assert!(run.stderr.contains("unknown whether release 4 exists"), "{}", run.show());
@@ -557,6 +564,22 @@ fn a_manager_that_is_renamed_is_refused_with_the_steps_by_which_it_is_renamed() 
     assert_eq!(outcomes(&of_one), "1:deployed:deploy\n");
     let run = of_one.expect(0, "diff shop");
     assert!(run.stdout.contains("h9 is the machine that was h1"), "{}", run.show());
+}
+
+#[test]
+fn what_was_done_while_one_manager_was_away_is_undone_while_another_one_is() {
+    let mut cluster = cluster(3, 3);
+    cluster.expect(0, "deploy --yes shop");
+    cluster.room.env("STACKCTL_NOW", "2026-01-31T12:01:00Z");
+    away(&cluster, Some(2));
+    cluster.expect(0, "suspend -m repairs shop");
+    away(&cluster, Some(0));
+    let run = cluster.expect(1, "undo --dry-run");
+    assert!(run.stderr.contains("stackctl::ledger::undecided"), "{}", run.show());
+    cluster.expect(0, "undo --yes");
+    away(&cluster, None);
+    let done = cluster.expect(0, "log --format {{.What}}").stdout;
+    assert_eq!(done.lines().collect::<Vec<_>>(), ["undo @1", "suspend shop", "deploy"]);
 }
 
 #[test]

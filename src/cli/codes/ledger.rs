@@ -24,8 +24,8 @@ pub(super) static CODES: &[Code] = &[
         "undecided",
         "an undecided record",
         "The writer was cut off, the managers that hold the record do not answer, or the managers have changed since. So it is unknown whether the record is written, and stackctl does not guess.",
-        "Run a command that writes: it settles the record.",
-        "stackctl ledger sync",
+        "Run a command that writes there: it settles the record. After a change of managers `stackctl ledger sync` does, too.",
+        "stackctl deploy -c docker-compose.yml shop",
     ),
     row(
         &["ledger"],

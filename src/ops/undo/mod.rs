@@ -21,8 +21,8 @@ use crate::engine::node_records;
 use crate::engine::operations::{Id, Operation, State, Touch, What, declared_before, operations, touched};
 use crate::ledger::operation::{self, Changed};
 use crate::ledger::release::{History, Outcome, Release};
-use crate::ledger::settings::{Suspended, settings};
-use crate::ledger::{LedgerError, put_back};
+use crate::ledger::settings::{self, Suspended, settings};
+use crate::ledger::{LedgerError, ReadRegisters as _, document, put_back};
 use crate::model::{ServiceName, StackName, StackSpec};
 use crate::orchestrator::Planned;
 
@@ -74,30 +74,55 @@ pub async fn find(cluster: &Cluster, target: Option<&Target>, is_dry: bool) -> R
         }
         Some(Target::Operation(Id::Cluster(_))) | None => None,
     };
-    settle(cluster, stack, is_dry).await?;
+    let stacks = match (target, stack) {
+        // A named one of no stack is in one stream alone, whatever releases there are.
+        (Some(_), None) => BTreeSet::new(),
+        (_, Some(stack)) => [stack.clone()].into(),
+        (None, None) => cluster.ledger.stacks().await?,
+    };
+    settle(cluster, &stacks, is_dry).await?;
     let log = operations(&cluster.ledger, stack, cluster.me.is_gone).await?;
     let one = chosen(target, &log)?.clone();
+    if !is_dry {
+        settle_values(cluster, &one).await?;
+    }
     Ok(Found { one, log })
 }
 
-/// Has all that is read of one stack, or of all, decided.
-async fn settle(cluster: &Cluster, stack: Option<&StackName>, is_dry: bool) -> Result<(), LedgerError> {
-    let stacks = match stack {
-        Some(stack) => [stack.clone()].into(),
-        None => cluster.ledger.stacks().await?,
-    };
-    for stack in &stacks {
+/// Has decided what is read of these stacks, and of what persons did.
+async fn settle(cluster: &Cluster, stacks: &BTreeSet<StackName>, is_dry: bool) -> Result<(), LedgerError> {
+    for stack in stacks {
         cluster.remembered_to_choose(stack, is_dry).await?;
     }
     let stream = operation::stream();
     let log = cluster.ledger.read(&stream).await?;
-    match log.undecided.last() {
-        Some(&seq) if log.may_go_on() && is_dry => {
-            Err(LedgerError::Undecided { stream: stream.to_string(), seq })
-        }
-        Some(_) if log.may_go_on() => cluster.writing().read_to_write(&stream).await.map(drop),
-        _ => Ok(()),
+    let managers = cluster.ledger.registers().managers().len();
+    // What is said to have been done may be on managers of which too few answer. What its writer was cut off from saying
+    // is no record that people saw.
+    let of_others = || log.undecided.last().copied().filter(|_| log.may_go_on());
+    match log.may_be_decided(managers).or_else(of_others) {
+        Some(seq) if is_dry => Err(LedgerError::Undecided { stream: stream.to_string(), seq }),
+        Some(_) => cluster.writing().read_settled(&stream).await.map(drop),
+        None => Ok(()),
     }
+}
+
+/// Has decided what an operation has changed, which is compared with what it was changed to.
+async fn settle_values(cluster: &Cluster, one: &Operation) -> Result<(), LedgerError> {
+    let What::Values(changes) = &one.what else { return Ok(()) };
+    let ledger = cluster.writing();
+    for change in changes {
+        match change {
+            Changed::Suspended { stack, .. } => {
+                document::settle(&ledger, &settings::stream(stack)).await?;
+            }
+            Changed::Node { .. } => {
+                node_records::settle(&ledger).await?;
+            }
+            Changed::Lease { .. } | Changed::Healed { .. } => {}
+        }
+    }
+    Ok(())
 }
 
 fn chosen<'a>(target: Option<&Target>, log: &'a [Operation]) -> Result<&'a Operation, NotUndone> {
