@@ -52,7 +52,7 @@ pub enum Gap {
         last: u64,
         /// Who holds them.
         managers: Vec<String>,
-        /// How many hold the place that the fewest hold.
+        /// How many hold the place that the fewest hold, of those that were decided once; of all if none was.
         fewest: usize,
         /// How many managers there are.
         of: usize,
@@ -164,22 +164,36 @@ fn gaps(stream: &Stream, log: &Log, managers: &[String]) -> Vec<Gap> {
         let holders: BTreeSet<usize> = log.alone.values().flatten().copied().collect();
         // What only records what was done goes on behind a place that was left.
         let is_log = matches!(stream.kind, Kind::Operations | Kind::Heals);
+        let were_decided = log.alone.len() > 1 && !is_log;
         found.push(Gap::Alone {
             stream: name(),
             first: *first,
             last: *last,
             managers: holders.into_iter().map(manager).collect(),
-            fewest: log.alone.values().map(BTreeSet::len).min().unwrap_or(0),
+            fewest: fewest(&log.alone, were_decided),
             of: managers.len(),
-            were_decided: log.alone.len() > 1 && !is_log,
+            were_decided,
         });
     }
     found
 }
 
+/// How many hold the place that the fewest hold. The writer of the last one may have been cut off before it was decided.
+fn fewest(alone: &BTreeMap<u64, BTreeSet<usize>>, were_decided: bool) -> usize {
+    let counted = alone.len() - usize::from(were_decided);
+    alone.values().take(counted).map(BTreeSet::len).min().unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_that_may_never_have_been_decided_is_not_counted_with_those_that_were() {
+        let alone: BTreeMap<u64, BTreeSet<usize>> = [(10, [0, 1].into()), (11, [0].into())].into();
+        assert_eq!(fewest(&alone, true), 2);
+        assert_eq!(fewest(&alone, false), 1, "both may be");
+    }
 
     #[test]
     fn a_minority_counts_with_one_fewer_where_those_that_lack_it_are_no_majority() {
