@@ -1,6 +1,6 @@
 //! Releases in a ledger, read and written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,8 +70,9 @@ pub async fn remembered<R: ReadRegisters>(
     Ok(Remembered { history, releases, outcomes })
 }
 
-/// The same for a writer: releases that managers which do not answer may have decided are decided first.
-pub async fn remembered_to_write<W: WriteRegisters>(
+/// The same for a writer that is not to disturb another one: releases that managers which do not answer may have decided are
+/// decided first. What the other one has begun is left to it.
+pub async fn remembered_beside<W: WriteRegisters>(
     ledger: &Ledger<W>,
     stack: &StackName,
 ) -> Result<Remembered, LedgerError> {
@@ -85,30 +86,34 @@ pub async fn remembered_to_write<W: WriteRegisters>(
     remembered(ledger, stack).await
 }
 
-/// The same for a writer that chooses one of the releases: those that were begun and are not decided are settled first, so
-/// that none is passed over.
+/// The same for a writer while no other is at work. It goes by the newest release, or by one that it chooses: those that were
+/// begun and are not decided are settled first, so that none is passed over.
 ///
 /// # Errors
 ///
 /// If they cannot be read, or not be settled.
-pub async fn remembered_to_choose<W: WriteRegisters>(
+pub async fn remembered_to_write<W: WriteRegisters>(
     ledger: &Ledger<W>,
     stack: &StackName,
 ) -> Result<Remembered, LedgerError> {
-    let seen = remembered_to_write(ledger, stack).await?;
-    if seen.doubt(stack).is_none() {
-        return Ok(seen);
-    }
     let nothing = || value(ledger.registers(), serde_json::Value::Null);
-    let mut open = seen.releases;
-    open.undecided = seen.history.doubtful().collect();
-    ledger.settle(&releases(stack), &open, nothing).await?;
-    let seen = remembered(ledger, stack).await?;
+    let mut seen = remembered_beside(ledger, stack).await?;
+    let undecided: BTreeSet<u64> = seen.history.doubtful().collect();
+    if !undecided.is_empty() {
+        let mut open = seen.releases;
+        open.undecided = undecided;
+        ledger.settle(&releases(stack), &open, nothing).await?;
+        seen = remembered(ledger, stack).await?;
+    }
     // A process may be about to write how the newest one ended.
-    let mut open = seen.outcomes;
-    open.undecided = seen.history.doubtful_ends().collect();
-    ledger.settle(&outcomes(stack), &open, nothing).await?;
-    remembered(ledger, stack).await
+    let undecided: BTreeSet<u64> = seen.history.doubtful_ends().collect();
+    if !undecided.is_empty() {
+        let mut open = seen.outcomes;
+        open.undecided = undecided;
+        ledger.settle(&outcomes(stack), &open, nothing).await?;
+        seen = remembered(ledger, stack).await?;
+    }
+    Ok(seen)
 }
 
 /// The same for a reader, which waits for a writer that is at work.
@@ -309,9 +314,9 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::ledger::Place;
     use crate::ledger::release::{RECORDS_MAX, Release};
     use crate::ledger::testing::Memory;
+    use crate::ledger::{Place, Stream};
     use crate::model::spec::ConfigSpec;
 
     fn shop() -> StackName {
@@ -431,6 +436,41 @@ mod tests {
         let found = remembered(&ledger, &shop()).await.unwrap();
         assert_eq!(found.history.releases[&1].1, Some(Outcome::Deployed));
         assert!(found.outcomes.undecided.is_empty());
+    }
+
+    /// Has these managers lose what is in a place of a stream.
+    fn lose(memory: &Memory, managers: &[usize], stream: &Stream, number: u64) {
+        let of_stream = stream.to_string();
+        let is_lost = |at: usize, of: &str, place: &Place| {
+            managers.contains(&at) && of == of_stream && place.seq == number
+        };
+        memory.world().registers.retain(|(at, of, place), _| !is_lost(*at, of, place));
+    }
+
+    async fn deployed(memory: &Memory, releases: u64) {
+        for number in 1..=releases {
+            let content = format!("{number}").into_bytes();
+            let done = deploy(memory, spec(&[("page", content)]), &Contents::new()).await;
+            assert_eq!(done, Ok(number));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_goes_by_the_newest_release_settles_the_one_that_was_begun() {
+        for manager in 0..3 {
+            let memory = Memory::new(3);
+            deployed(&memory, 2).await;
+            // Its writer was cut off after the first manager.
+            let others: Vec<usize> = (0..3).filter(|at| *at != manager).collect();
+            lose(&memory, &others, &releases(&shop()), 2);
+            lose(&memory, &[0, 1, 2], &outcomes(&shop()), 2);
+            let ledger = memory.ledger();
+            let beside = remembered_beside(&ledger, &shop()).await.unwrap();
+            assert_eq!(beside.history.undecided, [2], "it is left to a writer that is at work");
+            let found = remembered_to_write(&ledger, &shop()).await.unwrap();
+            assert_eq!(found.history.current(), Err(crate::ledger::NoCurrent::Unfinished(2)));
+            assert_eq!(deploy(&memory, spec(&[]), &Contents::new()).await, Ok(3));
+        }
     }
 
     #[tokio::test]
