@@ -233,7 +233,7 @@ impl Remembered {
         ours.data = serde_json::json!(release);
         let new = new.iter().map(|(content, bytes)| (content.clone(), &**bytes)).collect();
         contents::put(ledger, &stack, &new).await?;
-        let mut number = self.releases.undecided.first().copied().unwrap_or_else(|| self.releases.next());
+        let mut number = self.next_number();
         // Contents may have taken minutes. Behind the release of the next holder this one would be the newest.
         loop {
             if !may() {
@@ -248,6 +248,14 @@ impl Remembered {
         contents::put(ledger, &stack, &new).await?;
         let has_contents = !release.contents.is_empty() || self.history.has_contents_apart();
         Ok(Some(Begun { number, kept_from: release.kept_from, has_contents }))
+    }
+
+    /// The place of a new release: behind all that are decided, the first that is not. What is left over before them, on a
+    /// manager that was away when it was removed, is no place for the newest.
+    fn next_number(&self) -> u64 {
+        let decided = self.releases.last().map_or(0, |(number, _)| number);
+        let open = self.releases.undecided.range(decided + 1..).next().copied();
+        open.unwrap_or_else(|| self.releases.next())
     }
 
     /// Has a release name its contents; those that are at hand.
@@ -453,6 +461,18 @@ mod tests {
             let done = deploy(memory, spec(&[("page", content)]), &Contents::new()).await;
             assert_eq!(done, Ok(number));
         }
+    }
+
+    #[tokio::test]
+    async fn a_new_release_is_the_newest_whatever_is_left_over_before_it() {
+        let memory = Memory::new(3);
+        deployed(&memory, 3).await;
+        // Removed from the managers that answered then; and the writers of the last two were killed.
+        lose(&memory, &[0, 2], &releases(&shop()), 2);
+        [2, 3].into_iter().for_each(|number| lose(&memory, &[0, 1, 2], &outcomes(&shop()), number));
+        assert_eq!(deploy(&memory, spec(&[]), &Contents::new()).await, Ok(4));
+        let found = remembered(&memory.ledger(), &shop()).await.unwrap();
+        assert_eq!(found.history.current().unwrap().spec, spec(&[]));
     }
 
     #[tokio::test]
