@@ -105,8 +105,7 @@ pub async fn remembered_to_write<W: WriteRegisters>(
         ledger.settle(&releases(stack), &open, nothing).await?;
         seen = remembered(ledger, stack).await?;
     }
-    // A process may be about to write how the newest one ended.
-    let undecided: BTreeSet<u64> = seen.history.doubtful_ends().collect();
+    let undecided = seen.open_ends();
     if !undecided.is_empty() {
         let mut open = seen.outcomes;
         open.undecided = undecided;
@@ -142,6 +141,15 @@ impl Remembered {
     #[must_use]
     pub fn is_of_others(&self, managers: &[String]) -> bool {
         [&self.releases, &self.outcomes].into_iter().any(|log| !sync::names(log, managers))
+    }
+
+    /// Releases of which it is to be settled how they ended. Of the newest one only where that was written: a process may be
+    /// about to write it.
+    fn open_ends(&self) -> BTreeSet<u64> {
+        let newest = self.history.last().map(|(number, ..)| number);
+        let is_written =
+            |number: &u64| self.history.unknown_ends.contains(number) && self.outcomes.is_shown(*number);
+        self.history.doubtful_ends().chain(newest.filter(is_written)).collect()
     }
 
     /// Why it is not certain which releases there are.
@@ -251,11 +259,12 @@ impl Remembered {
     }
 
     /// The place of a new release: behind all that are decided, the first that is not. What is left over before them, on a
-    /// manager that was away when it was removed, is no place for the newest.
+    /// manager that was away when it was removed, is no place for the newest. And how the release ends is not to be what an
+    /// earlier one of its number came to, which managers have lost.
     fn next_number(&self) -> u64 {
         let decided = self.releases.last().map_or(0, |(number, _)| number);
         let open = self.releases.undecided.range(decided + 1..).next().copied();
-        open.unwrap_or_else(|| self.releases.next())
+        open.unwrap_or_else(|| self.releases.next()).max(self.outcomes.next())
     }
 
     /// Has a release name its contents; those that are at hand.
@@ -460,6 +469,40 @@ mod tests {
             let content = format!("{number}").into_bytes();
             let done = deploy(memory, spec(&[("page", content)]), &Contents::new()).await;
             assert_eq!(done, Ok(number));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_copy_of_what_the_other_managers_have_lost_is_kept() {
+        let ends = async |memory: &Memory| -> Vec<Option<Outcome>> {
+            let found = remembered(&memory.ledger(), &shop()).await.unwrap();
+            assert!(found.releases.undecided.is_empty() && found.outcomes.undecided.is_empty());
+            found.history.releases.into_values().map(|(_, outcome)| outcome).collect()
+        };
+        for (streams, left) in [(vec![outcomes(&shop())], 1), (vec![releases(&shop()), outcomes(&shop())], 2)]
+        {
+            let memory = Memory::new(3);
+            deployed(&memory, left).await;
+            streams.iter().for_each(|stream| lose(&memory, &[0, 1], stream, left));
+            remembered_to_write(&memory.ledger(), &shop()).await.unwrap();
+            assert_eq!(ends(&memory).await, vec![Some(Outcome::Deployed); usize::try_from(left).unwrap()]);
+        }
+        // A deploy that found the lock free settles it too.
+        let memory = Memory::new(3);
+        deployed(&memory, 1).await;
+        lose(&memory, &[0, 1], &outcomes(&shop()), 1);
+        deploy(&memory, spec(&[]), &Contents::new()).await.unwrap();
+        assert_eq!(ends(&memory).await, [Some(Outcome::Deployed), Some(Outcome::Deployed)]);
+    }
+
+    #[tokio::test]
+    async fn a_release_does_not_end_as_an_earlier_one_of_its_number_did() {
+        for lost in [&[][..], &[0, 1]] {
+            let memory = Memory::new(3);
+            deployed(&memory, 2).await;
+            lose(&memory, &[0, 1, 2], &releases(&shop()), 2);
+            lose(&memory, lost, &outcomes(&shop()), 2);
+            assert_eq!(deploy(&memory, spec(&[]), &Contents::new()).await, Ok(3), "{lost:?}");
         }
     }
 

@@ -81,6 +81,12 @@ impl Log {
         written.max_by_key(|(place, _)| **place).map(|(_, text)| text)
     }
 
+    /// Whether any manager shows a value at a place, decided or not.
+    #[must_use]
+    pub fn is_shown(&self, seq: u64) -> bool {
+        self.shown(seq).is_some()
+    }
+
     /// The value that is there at a place, decided or not: of the last round that has one.
     pub(super) fn shown(&self, seq: u64) -> Option<&str> {
         let there = self.registers.iter().filter(|((_, place), _)| place.seq == seq);
