@@ -92,6 +92,7 @@ struct Preparation {
 pub struct HostsRecord {
     remembered: Remembered,
     is_under_way: bool,
+    knows_no_lock: bool,
     managers_changed: bool,
 }
 
@@ -110,6 +111,10 @@ impl Remembers for HostsRecord {
 
     fn is_under_way(&self) -> bool {
         self.is_under_way
+    }
+
+    fn knows_no_lock(&self) -> bool {
+        self.knows_no_lock
     }
 }
 
@@ -206,14 +211,14 @@ impl<'a> Hosts<'a> {
         };
         let (done, remembered) = tokio::join!(meanwhile, read);
         let record = looked.and_then(|(log, state, managers_changed)| {
-            let is_under_way = state.is_under_way();
+            let (is_under_way, knows_no_lock) = (state.is_under_way(), state.sign == 0);
             // A holder that is killed writes nothing any more: the number that is free now stays free, and yet
             // it may have changed something after the look that follows. No lock has the number 0.
             let free = if is_under_way { 0 } else { log.next() };
             remembered.map(|remembered| {
                 let managers_changed =
                     managers_changed || remembered.is_of_others(self.writing.registers().managers());
-                (HostsRecord { remembered, is_under_way, managers_changed }, free)
+                (HostsRecord { remembered, is_under_way, knows_no_lock, managers_changed }, free)
             })
         });
         (done, record)
@@ -499,7 +504,9 @@ impl Driver for Hosts<'_> {
     async fn read(&self, stack: &StackName) -> Result<HostsRecord, Error> {
         let remembered = remembered_to_write(&self.writing, stack).await?;
         // They were waited for when the lock was taken.
-        Ok(HostsRecord { remembered, is_under_way: false, managers_changed: false })
+        let record =
+            HostsRecord { remembered, is_under_way: false, knows_no_lock: false, managers_changed: false };
+        Ok(record)
     }
 
     async fn plan(&self, spec: StackSpec, options: PlanOptions, resolve: ResolveImage) -> Planned {

@@ -620,7 +620,13 @@ fn losing_the_ledger_loses_history_alone() {
     cluster.expect(0, "diff shop");
     // What runs is what is wanted, and from now on that is remembered again.
     cluster.engines.iter().for_each(FakeEngine::forget_calls);
-    cluster.expect(0, "deploy --yes shop");
+    let (mut read, write) = std::io::pipe().expect("a pipe");
+    let mut child = cluster.start_into(&["deploy", "--yes", "shop"], write);
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut read, &mut said).expect("text comes out");
+    assert_eq!(child.wait().expect("a child").code(), Some(0), "{said}");
+    let at = |words: &str| said.find(words).unwrap_or_else(|| panic!("{words}: {said}"));
+    assert!(at("It may have forgotten one") < at("No changes."), "said before it was known: {said}");
     // While it waits for what a holder that was forgotten may have begun, it renews its lease, and old ones are trimmed.
     let is_records = |call: &String| call == "POST /volumes/create" || call.starts_with("DELETE /volumes/");
     assert!(cluster.writes().iter().all(is_records), "{:?}", cluster.writes());
