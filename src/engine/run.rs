@@ -139,22 +139,18 @@ impl<'a, T: FnMut(Timestamp, Progress<'_>)> Run<'a, T> {
     fn decide(&mut self, mut events: Vec<Event>) -> Result<Option<Timestamp>, End> {
         let mut wake_at = None;
         while !events.is_empty() {
-            let mut done = Vec::new();
-            for event in events.drain(..) {
-                let now = self.context.clock.now();
-                let step = self.converger.step(now, event);
-                wake_at = step.wake_at;
-                for notice in &step.notices {
-                    self.context.journal.noticed(now, notice);
-                    (self.tell)(now, Progress::Noticed(notice));
-                }
-                if let Some(verdict) = step.verdict.filter(|_| self.context.lease.is_valid()) {
-                    self.context.journal.verdict(now, &verdict);
-                    return Err(End::Verdict(verdict));
-                }
-                done.extend(step.actions.into_iter().filter_map(|action| self.begin(now, action)));
+            let now = self.context.clock.now();
+            let step = self.converger.step_all(now, events);
+            wake_at = step.wake_at;
+            for notice in &step.notices {
+                self.context.journal.noticed(now, notice);
+                (self.tell)(now, Progress::Noticed(notice));
             }
-            events = done;
+            if let Some(verdict) = step.verdict.filter(|_| self.context.lease.is_valid()) {
+                self.context.journal.verdict(now, &verdict);
+                return Err(End::Verdict(verdict));
+            }
+            events = step.actions.into_iter().filter_map(|action| self.begin(now, action)).collect();
         }
         Ok(wake_at)
     }

@@ -323,34 +323,68 @@ async fn get_chunk<R: ReadRegisters>(
     chunk: u64,
     first: usize,
 ) -> Result<(Vec<u8>, usize), String> {
-    let stream = chunks(stack);
     let all = ledger.registers().managers().len();
     let mut wrong = Vec::new();
     for manager in (0..all).map(|at| (first + at) % all) {
         let name = &ledger.registers().managers()[manager];
-        let mut found = "it is not there".to_owned();
-        // An attempt that was given up before this chunk leaves a gap.
-        for attempt in 0..ATTEMPTS {
-            match ledger.registers().get(manager, &stream, content.place(chunk, attempt)).await {
-                Ok(Some(Some(text))) => match content.unpack(chunk, &text) {
-                    Ok(bytes) => return Ok((bytes, manager)),
-                    Err(why) => found = why,
-                },
-                // An engine died while it made the volume.
-                Ok(Some(None)) => found = "it is empty".to_owned(),
-                Ok(None) => {}
-                Err(Silent(why)) => {
-                    found = why;
-                    break;
-                }
-            }
+        match chunk_on(ledger.registers(), manager, stack, content, chunk).await {
+            Ok(Ok(bytes)) => return Ok((bytes, manager)),
+            Ok(Err(why)) | Err(Silent(why)) => wrong.push(format!("{name}: {why}")),
         }
-        wrong.push(format!("{name}: {found}"));
     }
     Err(format!("part {chunk} of {} is on no manager ({})", content.chunks(), wrong.join("; ")))
 }
 
-/// Whether each manager that answers has all contents of a stack that releases name, as far as any has them.
+/// A chunk as one manager has it, or why that is none.
+async fn chunk_on<R: ReadRegisters>(
+    registers: &R,
+    manager: usize,
+    stack: &StackName,
+    content: &ContentRef,
+    chunk: u64,
+) -> Result<Result<Vec<u8>, String>, Silent> {
+    let mut found = "it is not there".to_owned();
+    // An attempt that was given up before this chunk leaves a gap.
+    for attempt in 0..ATTEMPTS {
+        match registers.get(manager, &chunks(stack), content.place(chunk, attempt)).await? {
+            Some(Some(text)) => match content.unpack(chunk, &text) {
+                Ok(bytes) => return Ok(Ok(bytes)),
+                Err(why) => found = why,
+            },
+            // An engine died while it made the volume.
+            Some(None) => found = "it is empty".to_owned(),
+            None => {}
+        }
+    }
+    Ok(Err(found))
+}
+
+/// Managers that answered and lack a content, or a part of it that they say they have: a volume was removed, or damaged.
+/// Every part is read on each of them. One that is silent meanwhile is not among them.
+pub async fn lacking<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+    shelf: &Shelf,
+    content: &ContentRef,
+) -> BTreeSet<usize> {
+    let all = join_all(shelf.managers.keys().map(async |&manager| {
+        if shelf.lacks(manager, content) {
+            return Some(manager);
+        }
+        for chunk in 1..=content.chunks() {
+            match chunk_on(ledger.registers(), manager, stack, content, chunk).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) => return Some(manager),
+                Err(Silent(_)) => return None,
+            }
+        }
+        None
+    }));
+    all.await.into_iter().flatten().collect()
+}
+
+/// Whether each manager that answers has all contents of a stack that releases name, in all their parts, as far as any has
+/// them.
 pub async fn are_everywhere<R: ReadRegisters>(
     ledger: &Ledger<R>,
     stack: &StackName,
@@ -359,8 +393,45 @@ pub async fn are_everywhere<R: ReadRegisters>(
     let Some(named) = named(&ledger.read(&Stream::new(Kind::Releases, stack)).await?) else {
         return Ok(true);
     };
-    let mut wanted = shelf.contents().into_iter().filter(|content| named.contains(&content.name));
-    Ok(wanted.all(|content| shelf.holders(&content.name) == shelf.answered()))
+    for content in shelf.contents().into_iter().filter(|content| named.contains(&content.name)) {
+        if !lacking(ledger, stack, &shelf, &content).await.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Writes again what managers that answer have lost of the contents that releases name. Reads all of these; where a manager
+/// merely lacks a content, [`tidy`] sees that at less cost.
+pub async fn mend<R: WriteRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+    may: impl Fn() -> bool,
+) -> Result<(), LedgerError> {
+    let shelf = shelf(ledger, stack).await?;
+    let Some(named) = named(&ledger.read(&Stream::new(Kind::Releases, stack)).await?) else { return Ok(()) };
+    for content in shelf.contents().into_iter().filter(|content| named.contains(&content.name)) {
+        let lacking = lacking(ledger, stack, &shelf, &content).await;
+        bring(ledger, stack, &content, lacking, &may).await;
+    }
+    Ok(())
+}
+
+/// Gives a content to managers that lack it. One that is damaged everywhere is reported when it is needed.
+async fn bring<R: WriteRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+    content: &ContentRef,
+    lacking: BTreeSet<usize>,
+    may: &impl Fn() -> bool,
+) {
+    if lacking.is_empty() || !may() {
+        return;
+    }
+    let Ok(bytes) = get(ledger, stack, content).await else { return };
+    for manager in lacking {
+        ledger.asked(manager, write(ledger.registers(), manager, stack, content, &bytes)).await;
+    }
 }
 
 /// Gives managers that answered what they lack of the contents that releases name, and removes the others. `may` is asked
@@ -376,16 +447,9 @@ pub async fn tidy<R: WriteRegisters>(
     let (wanted, unwanted): (Vec<_>, Vec<_>) =
         shelf.contents().into_iter().partition(|content| named.contains(&content.name));
     for content in &wanted {
-        let mut lacking =
-            shelf.managers.keys().copied().filter(|manager| shelf.lacks(*manager, content)).peekable();
-        // One that is damaged everywhere is reported when it is needed.
-        if lacking.peek().is_none() || !may() {
-            continue;
-        }
-        let Ok(bytes) = get(ledger, stack, content).await else { continue };
-        for manager in lacking {
-            ledger.asked(manager, write(ledger.registers(), manager, stack, content, &bytes)).await;
-        }
+        let managers = shelf.managers.keys().copied();
+        let lacking = managers.filter(|manager| shelf.lacks(*manager, content)).collect();
+        bring(ledger, stack, content, lacking, &may).await;
     }
     for content in &unwanted {
         for (manager, all) in &shelf.managers {
@@ -510,6 +574,36 @@ mod tests {
             let why = get(&memory.ledger(), &stack("shop"), &content).await.unwrap_err();
             assert!(why.starts_with("part 2 of 2 is on no manager (h1: ") && why.contains(says), "{why}");
             assert_eq!(memory.world().registers, before);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_part_that_one_manager_has_lost_is_found_and_written_again() {
+        let bytes = large(2 * CHUNK_BYTES + 9);
+        for damage in [None, Some(Some("foreign".to_owned()))] {
+            let memory = Memory::new(3);
+            let content = put_one(&memory, "shop", &bytes).await.unwrap();
+            release(&memory, "shop", 1, &[&content]).await;
+            let at = (1, chunks(&stack("shop")).to_string(), content.place(2, 0));
+            match damage {
+                None => drop(memory.world().registers.remove(&at)),
+                Some(text) => drop(memory.world().registers.insert(at, text)),
+            }
+            let (ledger, shop) = (memory.ledger(), stack("shop"));
+            let lacking = async || {
+                let shelf = shelf(&ledger, &shop).await.unwrap();
+                assert_eq!(shelf.holders(&content.name), 3, "so it is said");
+                lacking(&ledger, &shop, &shelf, &content).await
+            };
+            assert_eq!(lacking().await, [1].into());
+            assert_eq!(are_everywhere(&ledger, &shop).await, Ok(false));
+            mend(&ledger, &shop, || false).await.unwrap();
+            assert_eq!(lacking().await, [1].into(), "without the lock nothing is written");
+            mend(&ledger, &shop, || true).await.unwrap();
+            assert_eq!(lacking().await, [].into());
+            assert_eq!(are_everywhere(&ledger, &shop).await, Ok(true));
+            memory.world().silent = [0, 2].into();
+            assert_eq!(get(&ledger, &shop, &content).await.as_ref(), Ok(&bytes));
         }
     }
 

@@ -52,7 +52,7 @@ use tokio::time::{sleep, timeout};
 use super::LedgerError;
 use super::log::{Log, Reach};
 use super::payload::{Value, value};
-use super::register::{Content, Place, ReadRegisters, Silent, Stream, WriteRegisters};
+use super::register::{Content, Kind, Place, ReadRegisters, Silent, Stream, WriteRegisters};
 use crate::model::{Format, StackName};
 
 /// How long things may take.
@@ -241,7 +241,8 @@ impl<R: WriteRegisters> Ledger<R> {
         timeout(self.limits.append, rounds).await.unwrap_or_else(|_| Err(self.late(stream, seq)))
     }
 
-    /// Settles every incomplete place, so that all of the stream is decided.
+    /// Settles every incomplete place, so that all of the stream is decided: with what a manager still shows there, which may
+    /// be the last copy of what was decided before the others lost it. A lease that was half taken is given to no process.
     pub async fn settle(
         &self,
         stream: &Stream,
@@ -249,8 +250,9 @@ impl<R: WriteRegisters> Ledger<R> {
         mut nothing: impl FnMut() -> Value,
     ) -> Result<(), LedgerError> {
         for seq in &log.undecided {
-            let ours = log.kept.get(seq).cloned().unwrap_or_else(|| nothing().pack());
-            self.decide(stream, *seq, ours, *seq).await?;
+            let shown = || log.shown(*seq).filter(|_| stream.kind != Kind::Lease);
+            let ours = log.kept.get(seq).cloned().or_else(|| Some(self.under_ours(shown()?.to_owned())));
+            self.decide(stream, *seq, ours.unwrap_or_else(|| nothing().pack()), *seq).await?;
         }
         Ok(())
     }

@@ -81,6 +81,19 @@ impl Log {
         written.max_by_key(|(place, _)| **place).map(|(_, text)| text)
     }
 
+    /// Whether any manager shows a value at a place, decided or not.
+    #[must_use]
+    pub fn is_shown(&self, seq: u64) -> bool {
+        self.shown(seq).is_some()
+    }
+
+    /// The value that is there at a place, decided or not: of the last round that has one.
+    pub(super) fn shown(&self, seq: u64) -> Option<&str> {
+        let there = self.registers.iter().filter(|((_, place), _)| place.seq == seq);
+        let values = there.filter_map(|((_, place), text)| Some((place.round, text.as_deref()?)));
+        values.max_by_key(|(round, _)| *round).map(|(_, text)| text)
+    }
+
     /// The managers under which it was written.
     #[must_use]
     pub fn newest_managers(&self) -> Option<Vec<String>> {

@@ -73,7 +73,8 @@ pub async fn stack<R: WriteRegisters>(
     for stream in documents.iter().chain(&[releases(stack), outcomes(stack), heals]) {
         copy(ledger, stream).await?;
     }
-    contents::tidy(ledger, stack, may).await
+    contents::tidy(ledger, stack, &may).await?;
+    contents::mend(ledger, stack, may).await
 }
 
 /// What persons did.

@@ -152,6 +152,8 @@ pub enum Finding {
         holders: usize,
         /// Of so many that answer.
         answering: usize,
+        /// Names of those that lack it, or a part of it.
+        lacking: Vec<String>,
     },
     /// Contents that no release names.
     Unnamed(usize),
@@ -448,7 +450,7 @@ async fn of_stack<R: ReadRegisters>(ledger: &Ledger<R>, stack: &StackName) -> Ve
     found
 }
 
-/// Contents are read, each once: whether they are what they were is known only then.
+/// Contents are read on every manager: whether they are what they were is known only then.
 async fn of_contents<R: ReadRegisters>(
     ledger: &Ledger<R>,
     stack: &StackName,
@@ -476,9 +478,12 @@ async fn of_contents<R: ReadRegisters>(
                 found.push(check(Area::Records, stack, Finding::Content(error)));
                 continue;
             }
-            let (holders, answering) = (shelf.holders(&content.name), shelf.answered());
-            if holders < answering {
-                let copies = Finding::Copies { config: key.clone(), holders, answering };
+            let lacking = contents::lacking(ledger, stack, &shelf, content).await;
+            if !lacking.is_empty() {
+                let names = ledger.registers().managers();
+                let (holders, answering) = (shelf.answered() - lacking.len(), shelf.answered());
+                let lacking = lacking.into_iter().map(|manager| names[manager].clone()).collect();
+                let copies = Finding::Copies { config: key.clone(), holders, answering, lacking };
                 found.push(check(Area::Records, stack, copies));
             }
         }

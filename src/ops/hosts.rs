@@ -13,7 +13,7 @@ use super::release::{Draft, Driver, Entry, Lock as _, Prepared, Pulls, Remembers
 use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
 use crate::engine::node_records::{Beginning, marks_key};
 use crate::engine::plan::{LastSeen, ask_memory, remember_lost};
-use crate::engine::records::{self, Contents, Remembered, remembered_to_write};
+use crate::engine::records::{self, Contents, Remembered, remembered_beside, remembered_to_write};
 use crate::engine::{
     Clock, ClusterReader, Journal, Lease, Me, Reading, Request, RunContext, RunOptions, Store, Validity,
     Writing, node_records, run,
@@ -92,6 +92,7 @@ struct Preparation {
 pub struct HostsRecord {
     remembered: Remembered,
     is_under_way: bool,
+    knows_no_lock: bool,
     managers_changed: bool,
 }
 
@@ -110,6 +111,10 @@ impl Remembers for HostsRecord {
 
     fn is_under_way(&self) -> bool {
         self.is_under_way
+    }
+
+    fn knows_no_lock(&self) -> bool {
+        self.knows_no_lock
     }
 }
 
@@ -180,7 +185,8 @@ impl<'a> Hosts<'a> {
     }
 
     /// Reads who works on a stack and what is remembered of it, before a plan is made; puts in order what
-    /// another process left half written, which would stop the plan or the loop.
+    /// another process left half written, which would stop the plan or the loop, or be passed over by the plan. What a
+    /// process that has the lock left so is put in order once the lock is ours.
     ///
     /// The order matters: the number that is free in the lock's stream is read first. A process that takes the
     /// lock with that number knows that nothing was done since. It is 0, which no lock has, if another process
@@ -196,16 +202,23 @@ impl<'a> Hosts<'a> {
         };
         let (looked, tended) = tokio::join!(look(&self.writing, stack), tended);
         let looked = looked.and_then(|(log, state)| tended.map(|(changed, ())| (log, state, changed)));
-        let (done, remembered) = tokio::join!(meanwhile, remembered_to_write(&self.writing, stack));
+        let is_quiet = looked.as_ref().is_ok_and(|(_, state, _)| !state.is_under_way());
+        let read = async {
+            match is_quiet {
+                true => remembered_to_write(&self.writing, stack).await,
+                false => remembered_beside(&self.writing, stack).await,
+            }
+        };
+        let (done, remembered) = tokio::join!(meanwhile, read);
         let record = looked.and_then(|(log, state, managers_changed)| {
-            let is_under_way = state.is_under_way();
+            let (is_under_way, knows_no_lock) = (state.is_under_way(), state.sign == 0);
             // A holder that is killed writes nothing any more: the number that is free now stays free, and yet
             // it may have changed something after the look that follows. No lock has the number 0.
             let free = if is_under_way { 0 } else { log.next() };
             remembered.map(|remembered| {
                 let managers_changed =
                     managers_changed || remembered.is_of_others(self.writing.registers().managers());
-                (HostsRecord { remembered, is_under_way, managers_changed }, free)
+                (HostsRecord { remembered, is_under_way, knows_no_lock, managers_changed }, free)
             })
         });
         (done, record)
@@ -491,7 +504,9 @@ impl Driver for Hosts<'_> {
     async fn read(&self, stack: &StackName) -> Result<HostsRecord, Error> {
         let remembered = remembered_to_write(&self.writing, stack).await?;
         // They were waited for when the lock was taken.
-        Ok(HostsRecord { remembered, is_under_way: false, managers_changed: false })
+        let record =
+            HostsRecord { remembered, is_under_way: false, knows_no_lock: false, managers_changed: false };
+        Ok(record)
     }
 
     async fn plan(&self, spec: StackSpec, options: PlanOptions, resolve: ResolveImage) -> Planned {

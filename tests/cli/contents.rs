@@ -125,6 +125,25 @@ fn a_content_that_is_lost_is_refused_by_name_and_nothing_is_changed() {
 }
 
 #[test]
+fn a_part_of_a_content_that_one_manager_has_lost_is_named_and_copied_again() {
+    let cluster = cluster(3);
+    cluster.expect(0, "deploy --yes shop");
+    cluster.stackfile(&WEB.replace("one", "two"));
+    cluster.expect(0, "deploy --yes shop");
+    remove_chunks(&cluster.engines[1]);
+    let run = cluster.expect(0, "doctor");
+    let words = "a content of config `page` is on 2 of the 3 managers that answer; it, or a part of it, is missing on h2";
+    assert!(run.stdout.contains(words), "{}", run.show());
+    cluster.expect(0, "ledger sync");
+    assert_eq!(registers(&cluster.engines[1], "chunks/shop").len(), 2);
+    let run = cluster.expect(0, "doctor");
+    assert!(run.stdout.ends_with("All is in order.\n"), "{}", run.show());
+    cluster.engines[..1].iter().chain(&cluster.engines[2..]).for_each(remove_chunks);
+    cluster.expect(0, "rollback --yes shop");
+    assert_eq!(page(&cluster), ["one"]);
+}
+
+#[test]
 fn contents_go_with_a_backup_and_come_back_on_empty_managers() {
     let cluster = cluster(3);
     cluster.expect(0, "deploy --yes shop");

@@ -435,3 +435,20 @@ fn two_first_deploys_of_a_cluster_at_once_both_arrive() {
     let again = cluster.expect(0, "deploy --yes shop");
     assert!(again.stdout.contains("No changes"), "{}", again.show());
 }
+
+#[test]
+fn a_task_that_was_seen_failed_is_not_up_whatever_is_said_of_watching_it() {
+    let hosts = Hosts::new(1);
+    let file = |image: &str| {
+        format!(
+            "services:\n  web:\n    image: '{image}'\n    deploy:\n      restart_policy: {{condition: none}}\n      \
+             update_config: {{monitor: 0s}}\n"
+        )
+    };
+    hosts.stackfile(&file("web:1"));
+    hosts.expect(0, "deploy --yes shop");
+    hosts.engines[0].with(|world| world.behaviours.insert("web:2".to_owned(), Behaviour::Exits(0, 1)));
+    hosts.stackfile(&file("web:2"));
+    let run = hosts.expect(7, "deploy --yes shop");
+    assert!(run.stderr.contains("shop_web.1 on h1: it ended with status 1"), "{}", run.show());
+}

@@ -252,10 +252,11 @@ pub fn what(finding: &Finding) -> String {
         Finding::Records { releases, contents } => {
             format!("{}, with {} of contents of configs", count(*releases, "release"), size(*contents))
         }
-        Finding::Copies { config, holders, answering } => {
+        Finding::Copies { config, holders, answering, lacking } => {
             format!(
-                "a content of config `{config}` is on {holders} of the {} that answer",
-                count(*answering, "manager")
+                "a content of config `{config}` is on {holders} of the {} that answer; it, or a part of it, is missing on {}",
+                count(*answering, "manager"),
+                lacking.join(", ")
             )
         }
         Finding::Unnamed(contents) => format!("no release names {}", count(*contents, "content")),

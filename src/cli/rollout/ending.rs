@@ -1,6 +1,6 @@
 //! Reports how a run ended, and what the user can do next.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
@@ -504,16 +504,28 @@ fn stands(planned: &Planned) -> Vec<Stand> {
 }
 
 fn stand(service: &ServiceSpec, tasks: &[&Task]) -> Stand {
-    let is_done = |task: &&Task| match task.status {
-        TaskStatus::Exited { exit_code } => {
-            is_complete(&service.task.restart_policy, service.mode.is_job(), exit_code)
-        }
+    let is_job = service.mode.is_job();
+    let is_over = |code| is_complete(&service.task.restart_policy, is_job, code);
+    let counts = |task: &Task| match task.status {
+        TaskStatus::Exited { exit_code } => is_job || is_over(exit_code),
+        status => is_job || status.is_live(),
+    };
+    // A policy may leave a task at any status: it is up, or done, with none but 0.
+    let is_well = |task: &Task| match task.status {
+        TaskStatus::Exited { exit_code } => exit_code == 0 && is_over(0),
         status => status.is_up(),
     };
-    let counts = |task: &&&Task| task.is_live() || service.mode.is_job() || is_done(task);
-    let slots: BTreeSet<&Slot> = tasks.iter().filter(counts).map(|task| &task.slot).collect();
-    let done: BTreeSet<&Slot> = tasks.iter().filter(|task| is_done(task)).map(|task| &task.slot).collect();
-    Stand { service: service.name.clone(), up: slots.intersection(&done).count(), tasks: slots.len() }
+    let mut slots: BTreeMap<&Slot, Vec<&Task>> = BTreeMap::new();
+    for task in tasks.iter().filter(|task| counts(task)) {
+        slots.entry(&task.slot).or_default().push(task);
+    }
+    // What an older task came to says nothing of its slot, unless it is a job that is done.
+    let age = |task: &&&Task| (task.is_live(), task.created_at, task.attempt);
+    let is_up = |of_slot: &&Vec<&Task>| match of_slot.iter().max_by_key(age) {
+        Some(newest) if !is_job && !newest.is_live() => is_well(newest),
+        _ => of_slot.iter().any(|task| (is_job || task.is_live()) && is_well(task)),
+    };
+    Stand { service: service.name.clone(), up: slots.values().filter(is_up).count(), tasks: slots.len() }
 }
 
 fn sums(stands: &[Stand]) -> (usize, usize) {
@@ -524,6 +536,34 @@ fn sums(stands: &[Stand]) -> (usize, usize) {
 mod tests {
     use super::*;
     use crate::model::action::{Failure, FailureKind};
+    use crate::model::spec::RestartCondition;
+    use crate::model::testing::{STACK, replicated, task_of, with_task};
+
+    #[test]
+    fn a_task_that_ended_badly_is_not_up_though_its_policy_leaves_it_at_that() {
+        let once =
+            |condition| with_task(replicated("web", 1), |task| task.restart_policy.condition = condition);
+        let ended = |service: &ServiceSpec, attempt: u32, exit_code: i64| Task {
+            status: TaskStatus::Exited { exit_code },
+            attempt,
+            created_at: Timestamp(i64::from(attempt)),
+            ..task_of(&StackName::unchecked(STACK), service, 1)
+        };
+        let none = once(RestartCondition::None);
+        let of = |service: &ServiceSpec, tasks: &[&Task]| {
+            let Stand { up, tasks, .. } = stand(service, tasks);
+            (up, tasks)
+        };
+        assert_eq!(of(&none, &[&ended(&none, 1, 0)]), (1, 1), "it has done its work");
+        assert_eq!(of(&none, &[&ended(&none, 1, 3)]), (0, 1));
+        assert_eq!(of(&none, &[&ended(&none, 1, 0), &ended(&none, 2, 3)]), (0, 1), "the older one is none");
+        let runs = task_of(&StackName::unchecked(STACK), &none, 1);
+        assert_eq!(of(&none, &[&ended(&none, 1, 3), &runs]), (1, 1));
+        let frozen = Task { status: TaskStatus::Paused, ..runs };
+        assert_eq!(of(&none, &[&ended(&none, 1, 0), &frozen]), (0, 1));
+        let any = once(RestartCondition::Any);
+        assert_eq!(of(&any, &[&ended(&any, 1, 0)]), (0, 0), "it is to be replaced");
+    }
 
     #[test]
     fn what_fails_alike_on_many_hosts_is_told_once() {

@@ -15,7 +15,7 @@ pub use backend::Backend;
 use super::hosts::Hosts;
 use super::identity;
 use crate::discover::{DiscoverError, Discovery};
-use crate::engine::records::{Remembered, remembered, remembered_for_sure, remembered_to_choose};
+use crate::engine::records::{Remembered, remembered, remembered_for_sure, remembered_to_write};
 use crate::engine::{Clock, ClusterReader, Me, Reading, Store, Writing, node_records, plan};
 use crate::fleet::{ConnectOptions, Fleet, Observer, RegisterReader};
 use crate::inventory::{Env, Inventory};
@@ -221,7 +221,7 @@ impl Cluster {
     ) -> Result<Remembered, LedgerError> {
         match is_dry {
             true => remembered_for_sure(&self.ledger, stack).await,
-            false => remembered_to_choose(&self.writing(), stack).await,
+            false => remembered_to_write(&self.writing(), stack).await,
         }
     }
 

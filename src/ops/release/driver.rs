@@ -99,6 +99,11 @@ pub trait Remembers {
     fn is_under_way(&self) -> bool {
         false
     }
+    /// Whether the ledger knew of no lock that was ever taken. It may have forgotten one; see
+    /// [`outlast_forgotten`](Driver::outlast_forgotten).
+    fn knows_no_lock(&self) -> bool {
+        false
+    }
 }
 
 /// What came of bringing images to the nodes.

@@ -49,9 +49,10 @@ where
 }
 
 /// Whether a plan is not shown before the lock is taken: it says that nothing is to be done, and something may be under way
-/// that changes this.
+/// that changes this; or the ledger was lost, and there is something to do about that.
 pub(super) fn is_premature<P: Plannable>(plan: &P, record: &impl Remembers) -> bool {
-    plan.actions() == 0 && record.is_under_way()
+    let is_lost = || record.knows_no_lock() && !is_known(record.history(), plan.spec());
+    plan.actions() == 0 && (record.is_under_way() || is_lost())
 }
 
 /// Whether nothing has to be done and nothing is new.
@@ -124,7 +125,8 @@ where
         let checked = match proposal {
             Some(proposal) => {
                 let has_waited = self.driver.outlast_forgotten(&proposal.plan, &lock, self.progress).await;
-                if lock.epoch() == proposal.free && !is_before && !has_waited {
+                let is_shown = !is_premature(&*proposal.plan, &proposal.record);
+                if lock.epoch() == proposal.free && !is_before && !has_waited && is_shown {
                     Ok(Checked::Go(proposal))
                 } else {
                     self.check_again(proposal).await

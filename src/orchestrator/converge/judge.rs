@@ -1,5 +1,6 @@
 //! Whether a task does what its service wants of it.
 
+use super::Converger;
 use super::service::ServiceRun;
 use crate::model::restart;
 use crate::model::{Health, TaskStatus};
@@ -30,8 +31,9 @@ pub(super) fn judge(status: Option<TaskStatus>, service: &ServiceRun, must_compl
         }
         TaskStatus::Paused => Judgement::Failed("it is paused".to_owned()),
         TaskStatus::Exited { exit_code } if must_complete && exit_code == 0 => Judgement::Up,
-        TaskStatus::Exited { exit_code }
-            if !must_complete && restart::is_complete(&service.restart, service.is_job, exit_code) =>
+        // A policy may leave a task at any status; that is no success of the task.
+        TaskStatus::Exited { exit_code: 0 }
+            if !must_complete && restart::is_complete(&service.restart, service.is_job, 0) =>
         {
             Judgement::Up
         }
@@ -39,5 +41,15 @@ pub(super) fn judge(status: Option<TaskStatus>, service: &ServiceRun, must_compl
         TaskStatus::Dead | TaskStatus::Removing => {
             Judgement::Failed("its container is being removed".to_owned())
         }
+    }
+}
+
+impl Converger {
+    /// Whether a failure of its task is one of this run: it was up, and until the last step the time in which that counts was
+    /// not over. By the clock of now, a failure that is seen in the last look would be none.
+    pub(super) fn is_on_watch(&self, slot: usize) -> bool {
+        let run = &self.slots[slot];
+        (run.work.fresh.is_some() || run.is_updated)
+            && run.watched_until.is_some_and(|until| self.stepped <= until)
     }
 }

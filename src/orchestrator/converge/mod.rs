@@ -35,6 +35,7 @@ use super::notice::Notice;
 use crate::model::action::{Action, ActionId, Failure, FailureKind, Outcome, TaskPlan, What};
 use crate::model::ids::{NodeName, TaskId};
 use crate::model::reason::Reason;
+use crate::model::restart::is_complete;
 use crate::model::spec::NetworkSpec;
 use crate::model::{TaskStatus, Timestamp};
 
@@ -99,6 +100,8 @@ pub struct Converger {
     failures: Vec<Failed>,
     timers: BTreeSet<(Timestamp, Timer)>,
     settle_until: Option<Timestamp>,
+    /// The time of the last step: what is seen now has happened since.
+    stepped: Timestamp,
     /// Slots whose task runs, and whose state decides what follows.
     watched: BTreeSet<usize>,
 }
@@ -187,14 +190,24 @@ impl Converger {
             failures: Vec::new(),
             timers: BTreeSet::new(),
             settle_until: None,
+            stepped: Timestamp(i64::MIN),
             watched: BTreeSet::new(),
         }
     }
 
     /// Takes in one event and returns what follows from it.
     pub fn step(&mut self, now: Timestamp, event: Event) -> Step {
+        self.step_all(now, [event])
+    }
+
+    /// The same for all events of one look. None of them is later than a timer that is due by now: a task that was seen
+    /// failed has not held, though its time is over once that is known.
+    pub fn step_all(&mut self, now: Timestamp, events: impl IntoIterator<Item = Event>) -> Step {
         let mut step = Step::default();
-        self.absorb(now, event, &mut step);
+        for event in events {
+            self.absorb(now, event, &mut step);
+        }
+        self.stepped = now;
         self.ring(now, &mut step);
         self.turn_round(now, &mut step);
         self.advance(now, &mut step);
@@ -260,8 +273,12 @@ impl Converger {
                     && self.slots[slot].awaited().is_some_and(|(_, awaited)| *awaited == task)
                     && !self.services[self.slots[slot].service].must_complete
                 {
-                    // The next poll shows whether it stays down.
-                    let status = TaskStatus::Restarting { exit_code };
+                    let service = &self.services[self.slots[slot].service];
+                    // Unless its policy leaves it at that, the next poll shows whether it stays down.
+                    let status = match is_complete(&service.restart, service.is_job, exit_code) {
+                        true => TaskStatus::Exited { exit_code },
+                        false => TaskStatus::Restarting { exit_code },
+                    };
                     if self.slots[slot].in_flight > 0 {
                         self.slots[slot].exited = Some(status);
                     } else {

@@ -50,7 +50,7 @@ pub(super) struct SlotRun {
     /// The fresh task was seen up.
     was_up: bool,
     /// Until when an exit counts as a failure of this run.
-    watched_until: Option<Timestamp>,
+    pub(super) watched_until: Option<Timestamp>,
     /// Since when it is being held, or was.
     pub(super) held_since: Option<Timestamp>,
     /// Its task was changed in place, as far as is known.
@@ -69,6 +69,8 @@ pub(super) struct SlotRun {
     pub(super) exited: Option<TaskStatus>,
     /// Why it counts as failing, while the engine keeps restarting it.
     pub(super) failing: Option<String>,
+    /// Why it failed after it was up, while an action was in flight.
+    fallen: Option<String>,
     /// Something in the present stage failed.
     failure: Option<Failure>,
 }
@@ -149,6 +151,7 @@ impl SlotRun {
             old_is_back: false,
             exited: None,
             failing: None,
+            fallen: None,
             failure: None,
         }
     }
@@ -490,11 +493,14 @@ impl Converger {
                 self.fail_slot(now, slot, ended(&why), step);
             }
             // It was up and is no longer, within the time in which that counts as this run's failure.
-            (Stage::Up, Judgement::Failing(why) | Judgement::Failed(why))
-                if (run.work.fresh.is_some() || run.is_updated)
-                    && run.watched_until.is_some_and(|until| now <= until) =>
-            {
+            (Stage::Up, Judgement::Failing(why) | Judgement::Failed(why)) if self.is_on_watch(slot) => {
                 self.relapse(now, slot, &why, step);
+            }
+            // The same while its old task goes: its slot ends when that has gone.
+            (Stage::Stopping | Stage::Removing, Judgement::Failing(why) | Judgement::Failed(why))
+                if self.is_on_watch(slot) =>
+            {
+                self.slots[slot].fallen.get_or_insert(why);
             }
             _ => {}
         }
@@ -581,12 +587,17 @@ impl Converger {
     fn finish(&mut self, now: Timestamp, slot: usize, stage: Stage, step: &mut Step) {
         let run = &mut self.slots[slot];
         run.stage = stage;
-        // It was up, and exited while its old task was on its way out.
-        if let Some(TaskStatus::Restarting { exit_code }) = run.exited.take()
-            && stage == Stage::Up
-        {
-            run.stage = Stage::Failed;
-            self.record_failure(slot, ended(&format!("it ended with status {exit_code}")));
+        let (exited, fallen) = (run.exited.take(), run.fallen.take());
+        let service = &self.services[run.service];
+        let judged = exited.map(|status| judge(Some(status), service, service.must_complete));
+        let why = match judged {
+            Some(Judgement::Failing(why) | Judgement::Failed(why)) => Some(why),
+            Some(Judgement::Up | Judgement::NotYet) | None => fallen,
+        };
+        // It was up, and failed while its old task was on its way out.
+        if let Some(why) = why.filter(|_| stage == Stage::Up) {
+            self.slots[slot].stage = Stage::Failed;
+            self.record_failure(slot, ended(&why));
         }
         self.slot_over(now, slot, step);
     }
