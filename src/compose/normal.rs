@@ -285,7 +285,7 @@ impl Normaliser<'_> {
                     long.extend(ports.iter().map(|port| long_port(port, &item)));
                 }
                 Err(error) => {
-                    let label = if self.sink.is_literal(&item) || item.as_text().is_none() {
+                    let label = if self.sink.may_quote(&item) || item.as_text().is_none() {
                         error.0
                     } else {
                         "not a port with its variables filled in".to_owned()
@@ -319,7 +319,7 @@ impl Normaliser<'_> {
                     Err(error) => {
                         let item = &*item;
                         let written = self.sink.written(item);
-                        let label = if self.sink.is_literal(item) || written.is_empty() {
+                        let label = if self.sink.may_quote(item) || written.is_empty() {
                             error.0
                         } else {
                             "not a mount with its variables filled in".to_owned()
@@ -339,7 +339,7 @@ impl Normaliser<'_> {
     }
 
     fn dropped_option(&self, item: &Node, option: &str) {
-        let shown = if self.sink.is_literal(item) { self.sink.clean(option) } else { "…".to_owned() };
+        let shown = if self.sink.may_quote(item) { self.sink.clean(option) } else { "…".to_owned() };
         let (label, help) = match option {
             "z" | "Z" => ("labels for SELinux are not set", "label the path on the host"),
             "cached" | "delegated" | "consistent" => ("only Docker Desktop knows it", "remove it"),
@@ -371,7 +371,7 @@ impl Normaliser<'_> {
                 .on(source, "a path on each node, not on this machine")
                 .help(format!(
                     "`{}` must exist on every node that runs the service; a small file is better given as a config",
-                    if self.sink.is_literal(source) { self.sink.clean(&resolved) } else { "it".to_owned() }
+                    if self.sink.may_quote(source) { self.sink.clean(&resolved) } else { "it".to_owned() }
                 )),
         );
         source.value = Value::Text(resolved);
@@ -437,6 +437,7 @@ impl Normaliser<'_> {
     }
 
     fn bad_host(&self, node: &Node, why: String) {
+        let why = if self.sink.is_hidden(node.span) { "not a host and its address".to_owned() } else { why };
         // Docker drops an entry without an address; with a wrong one no container would start.
         if node.as_text().is_some_and(|text| !text.contains([':', '='])) {
             self.sink.push(
@@ -479,10 +480,12 @@ pub fn unreadable(sink: &Sink<'_>, node: &Node, error: &io::Error) -> Diagnostic
     let written = sink.written(node);
     let help = match (error.kind(), node.as_text()) {
         (io::ErrorKind::PermissionDenied, _) => "make it readable for you".to_owned(),
-        (_, Some(path)) if path != written && !written.contains('$') => format!(
-            "looked for at `{}`: paths start at the directory of the first file, in an included file at its own",
-            sink.clean(path)
-        ),
+        (_, Some(path)) if path != written && !written.contains('$') && !sink.is_hidden(node.span) => {
+            format!(
+                "looked for at `{}`: paths start at the directory of the first file, in an included file at its own",
+                sink.clean(path)
+            )
+        }
         _ => "paths start at the directory of the first file, in an included file at its own".to_owned(),
     };
     Diagnostic::error("unreadable_file", format!("cannot read `{written}`")).on(node, why).help(help)

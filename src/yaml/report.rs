@@ -28,6 +28,8 @@ const ADVISED_MAX: usize = 200;
 const USES_MAX: usize = 3;
 /// Characters of a value that a headline quotes.
 const SHOWN_MAX: usize = 60;
+/// In place of a value that is hidden.
+const HIDDEN: &str = "…";
 /// Characters of a file's name.
 const NAME_MAX: usize = 4096;
 
@@ -142,9 +144,9 @@ pub struct Sink<'a> {
     sources: &'a Sources,
     found: RefCell<Found>,
     errors: Cell<usize>,
-    spoiled: RefCell<Spoiled>,
-    /// What no excerpt of a file shows.
-    hidden: RefCell<Vec<Span>>,
+    spoiled: RefCell<Places>,
+    /// What no excerpt of a file shows, and no message quotes.
+    hidden: RefCell<Places>,
     replaced: RefCell<BTreeMap<Span, Span>>,
     budget: Budget,
     is_spent: Cell<bool>,
@@ -158,11 +160,11 @@ struct Found {
     kept: [usize; 2],
 }
 
-/// Places about which all is said, as ranges that do not touch.
+/// Places in files, as ranges that do not touch.
 #[derive(Debug, Default)]
-struct Spoiled(BTreeMap<(SourceId, u32), u32>);
+struct Places(BTreeMap<(SourceId, u32), u32>);
 
-impl Spoiled {
+impl Places {
     fn add(&mut self, mut span: Span) {
         while let Some(other) = self.touching(span) {
             self.0.remove(&(other.file, other.start));
@@ -174,6 +176,10 @@ impl Spoiled {
     fn touching(&self, span: Span) -> Option<Span> {
         let (&(file, start), &end) = self.0.range(..(span.file, span.end)).next_back()?;
         Some(Span { file, start, end }).filter(|other| other.touches(span))
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Span> {
+        self.0.iter().map(|(&(file, start), &end)| Span { file, start, end })
     }
 }
 
@@ -276,10 +282,18 @@ impl<'a> Sink<'a> {
         self.spoiled.borrow_mut().add(span);
     }
 
-    /// No excerpt of a file shows this text, whatever a diagnostic is about: it may be secret, and excerpts are printed by
-    /// CI.
+    /// No excerpt of a file shows this text, whatever a diagnostic is about, and no message quotes it: it may be secret, and
+    /// diagnostics are printed by CI.
     pub fn hide(&self, span: Span) {
-        self.hidden.borrow_mut().push(span);
+        if span.start < span.end {
+            self.hidden.borrow_mut().add(span);
+        }
+    }
+
+    /// Whether some of the text there is hidden: no message, label or help quotes it then.
+    #[must_use]
+    pub fn is_hidden(&self, span: Span) -> bool {
+        self.hidden.borrow().touching(span).is_some()
     }
 
     /// Records that one place overrides another: a later file wins. Diagnostics about the one that won show the
@@ -306,9 +320,12 @@ impl<'a> Sink<'a> {
         clean(text)
     }
 
-    /// A value as the file writes it, fit for a message. Never what a variable stands for.
+    /// A value as the file writes it, fit for a message. Never what a variable stands for, nor what is hidden.
     #[must_use]
     pub fn written(&self, node: &Node) -> String {
+        if self.is_hidden(node.span) {
+            return HIDDEN.to_owned();
+        }
         let written = self.sources.slice(node.span).trim();
         let bare = ['"', '\'']
             .iter()
@@ -317,14 +334,27 @@ impl<'a> Sink<'a> {
         clean(bare)
     }
 
-    /// A name as the file writes it, where it may have come out of a variable.
+    /// A name as the file writes it, where it may have come out of a variable. Of `NAME=value`, the value may be hidden.
     #[must_use]
     pub fn shown(&self, name: &Spanned<String>) -> String {
-        let written = self.sources.slice(name.span);
+        let mut written = self.sources.slice(name.span);
+        if let Some(hidden) = self.hidden.borrow().touching(name.span) {
+            let seen = hidden.start.saturating_sub(name.span.start) as usize;
+            written = written.get(..seen).unwrap_or_default();
+            if !written.contains(&name.value) {
+                return HIDDEN.to_owned();
+            }
+        }
         if written.contains(&name.value) { clean(name) } else { clean(written.trim_matches(['"', '\''])) }
     }
 
-    /// Whether the file itself writes this text there, so that parts of it may be quoted.
+    /// Whether parts of a value may be quoted: the file itself writes it there, and none of it is hidden.
+    #[must_use]
+    pub fn may_quote(&self, node: &Node) -> bool {
+        self.is_literal(node) && !self.is_hidden(node.span)
+    }
+
+    /// Whether the file itself writes this text there.
     #[must_use]
     pub fn is_literal(&self, node: &Node) -> bool {
         let written = self.sources.slice(node.span);
@@ -382,8 +412,8 @@ impl<'a> Sink<'a> {
 struct Pages(Vec<Arc<Page>>);
 
 impl Pages {
-    fn new(sources: &Sources, hidden: &[Span]) -> Self {
-        let mut of: BTreeMap<usize, Vec<&Span>> = BTreeMap::new();
+    fn new(sources: &Sources, hidden: &Places) -> Self {
+        let mut of: BTreeMap<usize, Vec<Span>> = BTreeMap::new();
         hidden.iter().for_each(|span| of.entry(span.file.index()).or_default().push(span));
         let pages = sources.iter().enumerate().map(|(at, source)| {
             let language = if source.name.ends_with("json") { "json" } else { "yaml" };

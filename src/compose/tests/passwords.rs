@@ -199,3 +199,21 @@ fn no_excerpt_shows_a_value_below_a_key_that_is_unknown_or_of_the_author() {
     let drawn = drawn(&report);
     assert!(drawn.contains("1: *") && drawn.contains("deploy: {replicas: 2}"), "{drawn}");
 }
+
+/// Where a value itself is at fault, its message says what to write without quoting it.
+#[test]
+fn no_message_or_help_quotes_a_value_that_is_hidden() {
+    let service = "services:\n  web:\n    image: nginx\n";
+    for (mistake, help) in [
+        ("    command: [redis-server, --requirepass, 12345678]\n", "put it in quotes"),
+        ("    entrypoint: [redis-server, --requirepass, 12345678.5]\n", "put it in quotes"),
+        ("    healthcheck: {test: [CMD, 12345678]}\n", "put it in quotes"),
+        ("configs:\n  c: {content: 12345678}\n", "put it in quotes"),
+        ("    post_start: 12345678\n", "not supported"),
+    ] {
+        let text = format!("{service}{mistake}");
+        let Err(report) = load_all(&[("stack.yml", text.as_bytes())]) else { panic!("{text}") };
+        let drawn = drawn(&report);
+        assert!(drawn.contains(help) && !drawn.contains("12345678"), "{text}{drawn}");
+    }
+}
