@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::Context;
 use super::cluster::{self, Cluster, env, named_inventory};
-use super::render::doctor::{area, level, remedy, what};
+use super::render::doctor::{area, level, of_cause, remedy, what};
 use super::render::style::{BAD, CHANGE, GOOD, paint};
 use super::render::text::{clean, pad};
 use super::report::{Exit, Failure};
@@ -13,7 +13,7 @@ use super::trusted;
 use crate::fleet::ConnectOptions;
 use crate::inventory;
 use crate::model::json::json_lines;
-use crate::ops::doctor::{Area, Check, Finding, Level, doctor};
+use crate::ops::doctor::{Area, Check, Finding, Level, by_cause, doctor};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("Whether all is in order, and what to do", "stackctl doctor"),
@@ -31,7 +31,7 @@ pub struct Doctor {
 /// How the findings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Format {
-    /// A line for each finding, and below it the remedy.
+    /// A line for each cause of findings, and below it the remedy.
     #[default]
     Text,
     /// A list.
@@ -78,23 +78,24 @@ fn json(check: &Check) -> serde_json::Value {
 }
 
 fn text(checks: &[Check]) -> String {
-    let mut text = String::new();
-    for check in checks {
-        let found = check.finding.level();
+    let (mut text, causes) = (String::new(), by_cause(checks));
+    for cause in &causes {
+        let (finding, (of, what)) = (&cause.first.finding, of_cause(cause));
+        let found = finding.level();
         let style = match found {
             Level::Ok => GOOD,
             Level::Warning => CHANGE,
             Level::Fault => BAD,
         };
-        let of = if check.of.is_empty() { String::new() } else { format!("{}: ", check.of) };
-        let what = clean(&format!("{of}{}", what(&check.finding))).into_owned();
+        let of = if of.is_empty() { String::new() } else { format!("{of}: ") };
+        let what = clean(&format!("{of}{what}")).into_owned();
         let word = paint(style, pad(level(found), 7));
-        text += &format!("{word}  {}  {what}\n", pad(area(check.area), 9));
-        if let Some(remedy) = remedy(&check.finding).filter(|_| found > Level::Ok) {
+        text += &format!("{word}  {}  {what}\n", pad(area(cause.first.area), 9));
+        if let Some(remedy) = remedy(finding).filter(|_| found > Level::Ok) {
             text += &format!("{}help: {}\n", " ".repeat(20), clean(&remedy));
         }
     }
-    let count = |wanted| checks.iter().filter(|check| check.finding.level() == wanted).count();
+    let count = |wanted| causes.iter().filter(|cause| cause.first.finding.level() == wanted).count();
     let (faults, warnings) = (count(Level::Fault), count(Level::Warning));
     text + &match (faults, warnings) {
         (0, 0) => "All is in order.\n".to_owned(),

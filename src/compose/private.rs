@@ -5,7 +5,7 @@
 //! author writes what the program means are masked, and names stay; also where a value itself is at fault.
 
 use super::support::{At, KEYS};
-use crate::yaml::{Entry, Node, Sink, Span, Value, scalar};
+use crate::yaml::{Entry, Node, Sink, Value};
 
 /// Where they are; `*` is every key there, and lists are seen through.
 const PLACES: [&[&str]; 23] = [
@@ -53,6 +53,18 @@ const NAMES: [&str; 12] = [
 /// Keys of a file whose entries have names of the author's choice.
 const SECTIONS: [&str; 5] = ["services", "networks", "volumes", "configs", "secrets"];
 
+/// Keys of a service, a network or a volume whose entries have names of the author's choice, and whose values may be shown.
+const NAMED: [&str; 8] = [
+    "additional_contexts",
+    "aux_addresses",
+    "depends_on",
+    "extra_hosts",
+    "models",
+    "networks",
+    "sysctls",
+    "ulimits",
+];
+
 /// Hides them in a file as it was read, before anything is filled in or found to be wrong.
 pub fn hide(file: &Node, sink: &Sink<'_>) {
     for place in PLACES {
@@ -96,13 +108,31 @@ fn section(node: &Node, of_services: bool, sink: &Sink<'_>) {
     };
     for named in &named.entries {
         match named.value.as_map() {
-            Some(parts) => {
-                let unknown = parts.entries.iter().filter(|part| !is_known(&part.key.value));
-                unknown.for_each(|part| sink.hide_values(&part.value));
-            }
+            Some(_) => unknown(&named.value, sink),
             None if of_services => sink.hide_values(&named.value),
             None => {}
         }
+    }
+}
+
+/// What stands below a key that no mapping has, however deep.
+fn unknown(node: &Node, sink: &Sink<'_>) {
+    match &node.value {
+        Value::List(list) => list.iter().for_each(|item| unknown(item, sink)),
+        Value::Map(map) => {
+            for Entry { key, value } in &map.entries {
+                match (key.value.as_str(), value.as_map()) {
+                    (key, _) if !is_known(key) => sink.hide_values(value),
+                    // See `template`.
+                    (key, _) if key.starts_with("x-") => {}
+                    (key, Some(named)) if NAMED.contains(&key) => {
+                        named.entries.iter().for_each(|named| unknown(&named.value, sink));
+                    }
+                    _ => unknown(value, sink),
+                }
+            }
+        }
+        _ => {}
     }
 }
 
@@ -122,7 +152,6 @@ fn anywhere(node: &Node, sink: &Sink<'_>) {
 
 /// The same, for an entry and what is below it.
 fn of_entry(entry: &Entry, sink: &Sink<'_>) {
-    hide_key(entry, sink);
     match entry.key.value.as_str() {
         key if NAMES.contains(&key) => sink.hide_values(&entry.value),
         key if key.starts_with("x-") => template(&entry.value, sink),
@@ -142,25 +171,6 @@ fn template(node: &Node, sink: &Sink<'_>) {
             }
         }
         _ => sink.hide_values(node),
-    }
-}
-
-/// A key that is a mapping or a list. It is in no tree, only its place: for one in block style, that of its beginning.
-fn hide_key(entry: &Entry, sink: &Sink<'_>) {
-    let (key, value) = (entry.key.span, entry.value.place());
-    let written = sink.sources().slice(key);
-    // The parser makes a name for one that is no text.
-    if !entry.key.value.strip_prefix(written).is_some_and(|made| made.starts_with('#')) {
-        return;
-    }
-    if matches!(scalar::resolve(written), Value::Text(_)) {
-        sink.hide(key);
-    }
-    let (from, to) = (key.range().end, value.range().start);
-    if key.file == value.file && from < to {
-        let rest = Span::new(key.file, from..to);
-        let between = sink.sources().slice(rest).trim_end();
-        sink.hide(rest.part(0..between.strip_suffix(':').unwrap_or(between).len()));
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod clock;
 mod fence;
 pub mod journal;
+mod keepers;
 pub mod lease;
 pub mod me;
 pub mod new_key;

@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::join_all;
 use miette::Diagnostic as _;
 
+use super::keepers::{self, keepers};
 use super::new_key::NewKey;
 use crate::discover::missing;
 use crate::fleet::Observer;
@@ -16,7 +16,7 @@ use crate::ledger::nodes::{NodeRecords, stream};
 use crate::ledger::{Ledger, LedgerError, Log, ReadRegisters, WriteRegisters, document};
 use crate::model::overlay;
 use crate::model::{
-    MarkKey, Member, MemberNews, NodeName, NodeView, Observed, StackName, TaskId, Timestamp, Unreachable,
+    MarkKey, MemberNews, NodeName, NodeView, Observed, StackName, TaskId, Timestamp, Unreachable,
 };
 
 /// Reads a cluster, and cannot change it.
@@ -47,10 +47,12 @@ impl<R: ReadRegisters> ClusterReader<'_, R> {
         }
         match read {
             Ok((_, records)) => {
-                observed.records_unknown = self.records_elsewhere(&observed, &records).await;
+                observed.records_unknown = self.records_elsewhere(&mut observed, &records).await;
                 let sources = self.observer.sources();
                 apply(&records, &mut observed);
-                observed.recall(records.members.clone(), &sources, |member| records.apply(member));
+                if observed.records_unknown.is_none() {
+                    observed.recall(records.members.clone(), &sources, |member| records.apply(member));
+                }
                 let root = records.key.as_ref().or(self.new_key.get());
                 observed.key = root.map(marks_key).unwrap_or_default();
                 self.observer.reveal(&mut observed).await;
@@ -67,7 +69,7 @@ impl<R: ReadRegisters> ClusterReader<'_, R> {
                 (observed, records)
             }
             Err(error) => {
-                observed.records_unknown = Some(unknown(&error, now));
+                observed.records_unknown = Some(self.unreadable(&mut observed, &error).await);
                 (observed, NodeRecords::default())
             }
         }
@@ -75,33 +77,55 @@ impl<R: ReadRegisters> ClusterReader<'_, R> {
 
     /// Why these are not the cluster's records, if so: the managers of the inventory keep none, and a host that is none of
     /// them does. Another inventory names other managers, or all were changed at once.
-    async fn records_elsewhere(&self, observed: &Observed, records: &NodeRecords) -> Option<Unreachable> {
+    async fn records_elsewhere(&self, observed: &mut Observed, records: &NodeRecords) -> Option<Unreachable> {
         // A cluster without records is mostly a new one, which has no tasks either.
         if records.key.is_some() || observed.tasks().next().is_none() {
             return None;
         }
-        let managers = self.ledger.registers().managers();
-        // A ledger that is not in volumes has keepers of other names.
-        if !managers.iter().all(|name| observed.nodes.contains_key(name.as_str())) {
+        if !self.is_kept_by_hosts(observed) {
             return None;
         }
-        let is_manager = |member: &Member| managers.iter().any(|name| name == member.name.as_str());
-        let others = observed.reachable().map(|(member, _)| member).filter(|member| !is_manager(member));
-        let of_nodes = stream();
-        let asked = others
-            .map(async |member| (&member.name, self.observer.keeps_records(&member.name, &of_nodes).await));
-        let (name, _) = join_all(asked).await.into_iter().find(|(_, keeps)| *keeps)?;
+        let managers = self.ledger.registers().managers();
+        let mut others = keepers(self.observer, observed).await;
+        others.retain(|keeper| managers.iter().all(|name| name != keeper.node.as_str()));
+        let name = others.first()?.node.clone();
+        let renamed = keepers::renamed(&others, observed);
+        let as_before = || {
+            format!(
+                "give {name} `role: manager` again: all inventories of a cluster name the same managers, and managers are \
+                 changed one at a time; records that are of no use any more are the volumes `stackctl-ledger-*` of {name}"
+            )
+        };
         Some(Unreachable {
             since: observed.at,
             code: "stackctl::cluster::records_unknown".to_owned(),
             reason: format!(
-                "node {name} keeps records of this cluster and is no manager in the inventory, whose managers keep none"
+                "node {name} keeps records of this cluster and is no manager in the inventory, whose managers keep none{}",
+                keepers::why(&renamed)
             ),
-            help: Some(format!(
-                "give {name} `role: manager` again: all inventories of a cluster name the same managers, and managers are \
-                 changed one at a time; records that are of no use any more are the volumes `stackctl-ledger-*` of {name}"
-            )),
+            help: Some(keepers::help(&renamed, observed).unwrap_or_else(as_before)),
         })
+    }
+
+    /// Why these records cannot be read. Where other managers wrote them, these may be the same machines by other names.
+    async fn unreadable(&self, observed: &mut Observed, error: &LedgerError) -> Unreachable {
+        let mut why = unknown(error, observed.at);
+        if let LedgerError::ManagersChanged { then, .. } = error
+            && self.is_kept_by_hosts(observed)
+        {
+            let mut those = keepers(self.observer, observed).await;
+            those.retain(|keeper| keeper.managers == *then);
+            let renamed = keepers::renamed(&those, observed);
+            why.reason += &keepers::why(&renamed);
+            why.help = keepers::help(&renamed, observed).or(why.help);
+        }
+        why
+    }
+
+    /// Whether the managers are hosts: a ledger that is not in volumes has keepers of other names.
+    fn is_kept_by_hosts(&self, observed: &Observed) -> bool {
+        let managers = self.ledger.registers().managers();
+        managers.iter().all(|name| observed.nodes.contains_key(name.as_str()))
     }
 
     /// Whether a majority of the managers has just answered as hosts.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, join_all};
 
-use crate::ledger::register::Stream;
+use crate::ledger::register::{Found, Stream};
 use crate::model::image::Resolved;
 use crate::model::in_place::Seen;
 use crate::model::observed::ObservedNode;
@@ -286,15 +286,14 @@ impl Observer {
         all.into_iter().skip(skipped).collect()
     }
 
-    /// Whether a host has records of a stream of this cluster's ledger, as managers have, and those that were managers.
-    pub async fn keeps_records(&self, node: &NodeName, stream: &Stream) -> bool {
+    /// What a host has of a stream of this cluster's ledger, as managers have, and those that were managers; `None` if it has
+    /// nothing of it, or does not answer.
+    pub async fn records_of(&self, node: &NodeName, stream: &Stream) -> Option<Vec<Found>> {
         let question = |up: Arc<super::host::Up>| async move {
-            registers::has_any(&up.engine.reader, &self.inner.cluster, stream).await
+            registers::any_of(&up.engine.reader, &self.inner.cluster, stream).await
         };
-        match self.host(node).and_then(|host| Ok((host.up()?, host))) {
-            Ok((up, host)) => host.read(up, question).await.unwrap_or(false),
-            Err(_) => false,
-        }
+        let host = self.host(node).ok()?;
+        host.read(host.up().ok()?, question).await.ok()?
     }
 
     fn host(&self, node: &NodeName) -> Result<Arc<Host>, HostError> {

@@ -56,14 +56,42 @@ pub struct RegisterReader {
 #[derive(Debug, Clone)]
 pub struct RegisterWriter(RegisterReader);
 
-/// Whether an engine has volumes of a stream, whatever is in them.
-pub(super) async fn has_any(
+/// What an engine has of a stream; `None` if it has no volume of it, whatever is in them.
+pub(super) async fn any_of(
     reader: &Reader,
     cluster: &ClusterName,
     stream: &Stream,
-) -> Result<bool, CallError> {
+) -> Result<Option<Vec<Found>>, CallError> {
     let volumes: wire::Volumes = reader.get(&filter(cluster, stream), CALL_LIMIT).await?;
-    Ok(volumes.volumes.iter().any(|volume| volume.name.starts_with(PREFIX)))
+    let has_any = volumes.volumes.iter().any(|volume| volume.name.starts_with(PREFIX));
+    Ok(has_any.then(|| found(volumes, cluster, stream)))
+}
+
+/// The registers of a stream among volumes.
+fn found(volumes: wire::Volumes, cluster: &ClusterName, stream: &Stream) -> Vec<Found> {
+    let register = |mut volume: wire::Volume| {
+        let place = place(&volume.labels)?;
+        // Labels can be written by others: by a stackfile of docker's own client, or by a tool that copies
+        // volumes with theirs.
+        if volume.name != name(cluster, stream, place) {
+            return None;
+        }
+        let content = volume.labels.remove(DATA);
+        Some(Found { place, content, created: created(&volume.created_at) })
+    };
+    volumes.volumes.into_iter().filter_map(register).collect()
+}
+
+/// Of the volume that is a register.
+fn name(cluster: &ClusterName, stream: &Stream, place: Place) -> String {
+    let whole = format!("{cluster}\n{stream}");
+    let (readable, hash) = (readable(cluster, stream), sha256_hex(whole.as_bytes()));
+    format!("{PREFIX}{readable}-{}-{}.{}", &hash[..12], place.seq, place.round)
+}
+
+fn readable(cluster: &ClusterName, stream: &Stream) -> String {
+    let whole = format!("{cluster}.{}.{}", stream.kind.word(), stream.of);
+    whole.chars().take(READABLE_MAX).collect()
 }
 
 fn filter(cluster: &ClusterName, stream: &Stream) -> String {
@@ -92,14 +120,11 @@ impl RegisterReader {
     }
 
     fn name(&self, stream: &Stream, place: Place) -> String {
-        let whole = format!("{}\n{stream}", self.inner.cluster);
-        let (readable, hash) = (self.readable(stream), sha256_hex(whole.as_bytes()));
-        format!("{PREFIX}{readable}-{}-{}.{}", &hash[..12], place.seq, place.round)
+        name(&self.inner.cluster, stream, place)
     }
 
     fn readable(&self, stream: &Stream) -> String {
-        let whole = format!("{}.{}.{}", self.inner.cluster, stream.kind.word(), stream.of);
-        whole.chars().take(READABLE_MAX).collect()
+        readable(&self.inner.cluster, stream)
     }
 
     fn labels(&self, stream: &Stream, place: Place, content: &Content) -> BTreeMap<String, String> {
@@ -176,18 +201,7 @@ impl ReadRegisters for RegisterReader {
             let path = path.clone();
             async move { up.engine.reader.for_records().get::<wire::Volumes>(&path, DEFAULT_LIMIT).await }
         };
-        let volumes = self.ask(manager, question).await?.volumes.into_iter();
-        let register = |mut volume: wire::Volume| {
-            let place = place(&volume.labels)?;
-            // Labels can be written by others: by a stackfile of docker's own client, or by a tool that copies
-            // volumes with theirs.
-            if volume.name != self.name(stream, place) {
-                return None;
-            }
-            let content = volume.labels.remove(DATA);
-            Some(Found { place, content, created: created(&volume.created_at) })
-        };
-        Ok(volumes.filter_map(register).collect())
+        Ok(found(self.ask(manager, question).await?, &self.inner.cluster, stream))
     }
 
     async fn get(&self, manager: usize, stream: &Stream, place: Place) -> Result<Option<Content>, Silent> {

@@ -170,13 +170,13 @@ fn managers_help(then: &[String], now: &[String]) -> String {
     if let ([old], [new]) = (&*gone, &*new) {
         return match then.len() {
             1 => format!(
-                "managers are known by their names, and change one at a time: name `{old}` and `{new}`, run `stackctl ledger \
-                 sync`, and take `{old}` away then; if they are one machine, put the old name back, and see `stackctl help \
-                 ledger` on how the only manager is renamed"
+                "managers are known by their names, and change one at a time: if `{new}` is the machine that was `{old}`, give it \
+                 that name back, and see `stackctl help ledger` on how the only manager is renamed; if it is another machine, \
+                 name both, run `stackctl ledger sync`, and take `{old}` away then"
             ),
             _ => format!(
-                "managers are known by their names, and change one at a time: put `{old}` back in place of `{new}` and run \
-                 `stackctl ledger sync`; then take the role from `{old}` and sync, and give it to `{new}` and sync, even if \
+                "managers are known by their names, and change one at a time: put `{old}` back in place of `{new}`, \
+                 with the address that it had, and run `stackctl ledger sync`; then take the role from `{old}` and sync, and give it to `{new}` and sync, even if \
                  that is a new name of the same machine (`stackctl help ledger`)"
             ),
         };

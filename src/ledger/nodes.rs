@@ -11,7 +11,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::register::{Kind, Stream};
+use super::document::document_in;
+use super::log::Log;
+use super::register::{Found, Kind, Stream};
 use crate::model::in_place::InPlaceRecords;
 use crate::model::node::{Availability, Member, Role};
 use crate::model::{KnownMembers, MarkKey, NodeName, Timestamp};
@@ -144,6 +146,14 @@ impl NodeRecord {
         self.apply(&mut member);
         member != *inventory
     }
+}
+
+/// What one host shows of these records by itself, whoever it is now: under which managers they were written last, and what
+/// they say. It is good for messages alone: other managers may have decided otherwise.
+#[must_use]
+pub fn shown_by(found: Vec<Found>) -> Option<(Vec<String>, NodeRecords)> {
+    let log = Log::of(&stream(), BTreeMap::from([(0, found)]), &[String::new()]).ok()?;
+    Some((log.newest_managers()?, document_in(&log, &stream()).unwrap_or_default()))
 }
 
 /// The one stream.

@@ -4,6 +4,7 @@
 //! Everything is asked at once, and each question has its time. A host that does not answer is a finding. Writes nothing,
 //! takes no lock, and knows no words: a surface names each finding and its remedy.
 
+mod causes;
 mod naming;
 mod streams;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
+pub use causes::{Cause, by_cause};
 pub use naming::Naming;
 pub use streams::{Gap, counts_with_one_fewer};
 
@@ -254,7 +256,7 @@ fn check(area: Area, of: impl ToString, finding: Finding) -> Check {
 /// Looks at everything. The checks are in the order of their areas, the worst of each first.
 pub async fn doctor(cluster: &Cluster, place: &LedgerPlace) -> Vec<Check> {
     let clock = cluster.clock;
-    let (observed, known, checkups, managers, records) = tokio::join!(
+    let (observed, known, checkups, managers, mut records) = tokio::join!(
         // As labels have it: what they say themselves is asked here.
         cluster.observer.observe(clock.now()),
         // With what is remembered, as every plan has it.
@@ -266,7 +268,7 @@ pub async fn doctor(cluster: &Cluster, place: &LedgerPlace) -> Vec<Check> {
     let key = node_records::read(&cluster.ledger).await.ok().map(|(_, known)| known.key.is_some());
     let mut all = hosts(&known, &checkups);
     all.extend(naming::names(&known));
-    all.extend(unknown_records(&known, &records));
+    all.extend(unknown_records(&known, &mut records));
     all.extend(engines(&observed));
     all.extend(managers);
     let has_stacks = records
@@ -317,9 +319,20 @@ fn hosts(observed: &Observed, checkups: &BTreeMap<NodeName, Result<Checkup, Unre
 }
 
 /// Why nothing is planned, if so; and stacks that run and of which no release is remembered.
-fn unknown_records(known: &Observed, records: &[Check]) -> Vec<Check> {
+fn unknown_records(known: &Observed, records: &mut Vec<Check>) -> Vec<Check> {
     let is_said = |check: &Check| matches!(check.finding, Finding::Unreadable(_));
-    let why = known.records_unknown.clone().filter(|_| !records.iter().any(is_said));
+    // Beside the hosts it may be known which of them are the managers of before: then that is said in place of the error alone.
+    let is_less = |why: &Unreachable, check: &Check| match &check.finding {
+        Finding::Unreadable(error) => {
+            let error = error.to_string();
+            error.len() < why.reason.len() && why.reason.starts_with(&error)
+        }
+        _ => false,
+    };
+    let why = known.records_unknown.clone();
+    let is_more = |why: &Unreachable| records.iter().any(|check| is_less(why, check));
+    let why = why.filter(|why| is_more(why) || !records.iter().any(is_said));
+    records.retain(|check| !why.as_ref().is_some_and(|why| is_less(why, check)));
     let mut all: Vec<Check> =
         why.map(|why| check(Area::Records, "", Finding::RecordsUnknown(why))).into_iter().collect();
     let mut tasks: BTreeMap<&StackName, usize> = BTreeMap::new();

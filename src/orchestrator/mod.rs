@@ -49,7 +49,7 @@ pub use note::Note;
 pub use notice::Notice;
 pub use options::PlanOptions;
 pub use planned::Planned;
-pub use problem::Problem;
+pub use problem::{Problem, leads_to};
 pub use rebalance::rebalance;
 pub use report::{End, Progress};
 pub use restart_backoff::{Backoff, RestartBackoff, Suppressed};

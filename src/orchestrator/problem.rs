@@ -25,15 +25,17 @@ pub enum Problem {
         address: String,
     },
     /// A node's address leads to another machine than the one that has tasks or data of the stack.
-    #[error("node `{node}` is another machine than the one that has tasks or data of this stack")]
-    #[diagnostic(
-        code(stackctl::cluster::other_machine),
-        help(
-            "check its address in the inventory; if the machine was replaced for good, `stackctl node forget {node}`: \
-             what ran there counts as gone then"
-        )
+    #[error(
+        "node `{node}` is another machine than the one that has tasks or data of this stack{}",
+        remembered_as.as_ref().map(|other| format!(": {}", leads_to(other))).unwrap_or_default()
     )]
-    OtherMachine { node: NodeName },
+    #[diagnostic(code(stackctl::cluster::other_machine), help("{}", other_machine_help(node, remembered_as.as_ref())))]
+    OtherMachine {
+        node: NodeName,
+        /// By which name the ledger remembers that other machine.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        remembered_as: Option<NodeName>,
+    },
     /// Two nodes are one machine.
     #[error("nodes `{node}` and `{other}` are the same machine")]
     #[diagnostic(
@@ -229,6 +231,25 @@ fn silent_help(node: &NodeName, why: &Unreachable) -> String {
         "{remedy}to go on without it, `stackctl node update --availability drain {node}`: what runs there stays \
          unknown until it is back"
     )
+}
+
+/// To which machine the address of a node leads, by the name under which the ledger remembers that machine.
+#[must_use]
+pub fn leads_to(remembered_as: &NodeName) -> String {
+    format!("its address leads to the machine that the ledger remembers as {remembered_as}")
+}
+
+fn other_machine_help(node: &NodeName, remembered_as: Option<&NodeName>) -> String {
+    match remembered_as {
+        Some(other) => format!(
+            "correct the addresses of {node} and {other} in the inventory: stacks that have tasks or data there are not \
+             deployed meanwhile"
+        ),
+        None => format!(
+            "check its address in the inventory; if the machine was replaced for good, `stackctl node forget {node}`: \
+             what ran there counts as gone then"
+        ),
+    }
 }
 
 fn missing_help(node: &NodeName, address: &str) -> String {

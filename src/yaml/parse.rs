@@ -318,6 +318,10 @@ impl Builder<'_> {
                                     .help("put it in quotes"),
                             );
                             self.sink.spoil(span);
+                            // What is in no tree its reader cannot hide.
+                            if matches!(other, Value::Map(_) | Value::List(_)) {
+                                self.sink.hide_values(&node);
+                            }
                             format!("{}#{}", self.sink.sources().slice(span), map.entries.len())
                         }
                     };
@@ -387,13 +391,17 @@ mod tests {
     }
 
     #[test]
-    fn what_a_merge_leaves_out_is_hidden() {
+    fn what_a_merge_and_a_key_leave_out_of_the_tree_is_hidden() {
         for (text, shown) in [
             ("a: {<<: {e: {P: hunter2}}, e: {B: 1}}\n", "a: {<<: {e: {P: *******}}, e: {B: 1}}\n"),
             ("x: &e {P: hunter2}\na: {<<: *e, P: b}\n", "x: &e {P: *******}\na: {<<: *e, P: b}\n"),
             ("a: {<<: [{P: b}, {P: [hunter2]}]}\n", "a: {<<: [{P: b}, {P: [*******]}]}\n"),
             ("a: {<<: [hunter2, {P: b}, [hunter2]]}\n", "a: {<<: [*******, {P: b}, [*******]]}\n"),
             ("x: &e hunter2\na: {<<: *e}\n", "x: &e *******\na: {<<: *e}\n"),
+            ("? {x: hunter2}\n: 1\n", "? {x: *******}\n: 1\n"),
+            ("? [hunter2, [a: hunter2]]\n", "? [*******, [a: *******]]\n"),
+            ("? x: hunter2\n  y: hunter2\n: 1\n", "? x: *******\n  y: *******\n: 1\n"),
+            ("3: 1\n", "3: 1\n"),
         ] {
             let sources = Sources::new();
             let id = sources.add(SourceText { name: "a.yml".into(), bytes: text.into() }).unwrap();

@@ -117,6 +117,37 @@ fn records_and_contents_are_read_and_what_is_damaged_is_named() {
 }
 
 #[test]
+fn one_cause_is_one_line_however_many_streams_show_it_and_json_has_each() {
+    let cluster = cluster();
+    for stack in ["blog", "wiki"] {
+        cluster.expect(0, &format!("deploy --yes {stack}"));
+    }
+    cluster.forget_calls();
+    cluster.engines[0].with(|world| world.volumes.retain(|name, _| !name.starts_with("stackctl-ledger-")));
+    let found = wrong(&cluster, 0);
+    let behind = found.iter().filter(|(.., what)| what.contains("manager h1 lacks")).count();
+    assert!(behind > 6, "{found:#?}");
+    for of in ["blog", "shop", "wiki"] {
+        has(&found, "warning records", of, &format!("manager h1 lacks 1 record of releases/{of}"));
+        has(
+            &found,
+            "warning records",
+            of,
+            "a content of config `page` is on 2 of the 3 managers that answer",
+        );
+    }
+    let run = cluster.expect(0, "doctor");
+    let lines: Vec<&str> = run.stdout.lines().filter(|line| line.contains("  records  ")).collect();
+    let [behind_line, contents, ..] = lines[..] else { panic!("{}", run.show()) };
+    assert!(behind_line.contains(&format!("records of {behind} streams: nodes/cluster, ")), "{behind_line}");
+    assert!(behind_line.ends_with(&format!(" and {} more", behind - 3)), "{behind_line}");
+    let page = "3 contents of configs are on 2 of the 3 managers that answer: `page` of blog, `page` of shop, `page` of wiki";
+    assert!(contents.ends_with(page), "{contents}");
+    assert!(run.stdout.ends_with("0 faults and 2 warnings.\n"), "{}", run.show());
+    assert_eq!(cluster.writes(), [""; 0]);
+}
+
+#[test]
 fn leftovers_of_older_versions_and_of_other_clusters_are_named() {
     let cluster = cluster();
     let mut copy = None;

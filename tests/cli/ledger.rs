@@ -263,9 +263,10 @@ fn managers(cluster: &Hosts, managers: &[usize]) {
 /// What `doctor` has to say of records.
 fn ill_records(cluster: &Hosts) -> Vec<String> {
     // The room's clock stands still, and the engines' do not.
-    let run = cluster.expect(1, "doctor");
-    let is_ill = |line: &&str| line.contains("  records  ") && !line.starts_with("ok");
-    run.stdout.lines().filter(is_ill).map(str::to_owned).collect()
+    let run = cluster.expect(1, "doctor --format json");
+    let all: Vec<Value> = serde_json::from_str(&run.stdout).unwrap();
+    let ill = all.iter().filter(|one| one["area"] == "records" && one["level"] != "ok");
+    ill.map(|one| one["what"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
 /// Stacks of which one was removed and one healed, and operations, all under one manager. What is remembered of them.
@@ -530,7 +531,7 @@ fn a_manager_that_is_renamed_is_refused_with_the_steps_by_which_it_is_renamed() 
     of_three.expect(0, "deploy --yes shop");
     named(&of_three, (0, "h9"), &[0, 1, 2]);
     let words = refused(&of_three);
-    assert!(words.contains("put `h1` back in place of `h9` and run `stackctl ledger sync`"), "{words}");
+    assert!(words.contains("put `h1` back in place of `h9`, with the address that it had,"), "{words}");
     for (name, managers) in [("h1", &[0, 1, 2][..]), ("h1", &[1, 2]), ("h9", &[0, 1, 2])] {
         named(&of_three, (0, name), managers);
         of_three.expect(0, "ledger sync");

@@ -148,6 +148,30 @@ fn a_name_that_leads_to_another_machine_is_not_that_host() {
 }
 
 #[test]
+fn two_hosts_that_were_exchanged_are_each_named_as_the_other() {
+    let cluster = with_data();
+    inventory(&cluster, "stackctl.yml", &[("h1", 0), ("h2", 2), ("h3", 1)]);
+    let leads_to = "its address leads to the machine that the ledger remembers as h3";
+    for args in ["deploy --yes shop", "diff shop", "rm --yes shop"] {
+        let run = cluster.expect(1, args);
+        let said = told(&run);
+        assert!(said.contains(leads_to), "{args}\n{}", run.show());
+        assert!(
+            said.contains("correct the addresses of h2 and h3 in the inventory"),
+            "{args}\n{}",
+            run.show()
+        );
+        assert!(!said.contains("node forget"), "{args}\n{}", run.show());
+    }
+    let why = cluster.expect(0, "status --format {{.Sync}}:{{.Why}}");
+    assert!(why.stdout.contains(leads_to), "{}", why.show());
+    assert!(cluster.expect(1, "doctor").stdout.contains(leads_to));
+    assert_eq!(running(&cluster), [0, 1, 0]);
+    inventory(&cluster, "stackctl.yml", &[("h1", 0), ("h2", 1), ("h3", 2)]);
+    cluster.expect(0, "diff shop");
+}
+
+#[test]
 fn one_machine_under_two_names_is_refused() {
     let cluster = with_data();
     let link = cluster.room.path().join("again.sock");
@@ -194,6 +218,41 @@ fn an_inventory_with_other_managers_is_refused() {
     }
     let run = cluster.run("-i bob.yml reconcile --once");
     assert_eq!(running(&cluster), [0, 1, 0], "{}", run.show());
+}
+
+#[test]
+fn a_manager_and_a_worker_that_were_exchanged_are_named_with_the_way_back() {
+    let cluster = with_data();
+    let was = "h2 is the machine that was manager h1";
+    let back = "correct the addresses of h1 and h2 in the inventory, with `role: manager` for h1";
+    let kept =
+        "node h2 keeps records of this cluster and is no manager in the inventory, whose managers keep none";
+    // The addresses alone were exchanged, or the roles with them.
+    for (hosts, found) in
+        [([("h1", 1), ("h2", 0), ("h3", 2)], kept), ([("h2", 0), ("h1", 1), ("h3", 2)], "written by h1")]
+    {
+        inventory(&cluster, "stackctl.yml", &hosts);
+        for args in ["deploy --yes shop", "diff shop", "rm --yes shop", "doctor"] {
+            let run = cluster.expect(1, args);
+            let said = told(&run);
+            for words in [found, was, back] {
+                assert!(said.contains(words), "{args}: {words}\n{}", run.show());
+            }
+            assert!(!said.contains("`role: manager` again"), "{args}\n{}", run.show());
+        }
+        assert_eq!(running(&cluster), [0, 1, 0]);
+    }
+    // It has a name that no other host has.
+    for hosts in [[("h1", 1), ("h9", 0), ("h3", 2)], [("h9", 0), ("h2", 1), ("h3", 2)]] {
+        inventory(&cluster, "stackctl.yml", &hosts);
+        let run = cluster.expect(1, "diff shop");
+        assert!(told(&run).contains("h9 is the machine that was manager h1"), "{}", run.show());
+    }
+    assert!(
+        told(&cluster.expect(1, "diff shop")).contains("give h9 the name h1 again, with `role: manager`")
+    );
+    inventory(&cluster, "stackctl.yml", &[("h1", 0), ("h2", 1), ("h3", 2)]);
+    cluster.expect(0, "diff shop");
 }
 
 #[test]

@@ -208,7 +208,7 @@ pub(super) static CODES: &[Code] = &[
         "records_unknown",
         "node records that cannot be read",
         "The ledger keeps availability, roles and labels that `stackctl node update` has set. Without them a drained node looks active and would get tasks, so stackctl plans nothing.",
-        "Repair managers until a majority answers.",
+        "Repair managers until a majority answers. If the message says that a host is the machine that was a manager by another name, give it that name and its role back in the inventory.",
         "stackctl node ls",
     ),
     row(
@@ -255,8 +255,8 @@ pub(super) static CODES: &[Code] = &[
         &["cluster"],
         "other_machine",
         "a node whose address leads to another machine",
-        "The node has the name of one that has tasks or data of the stack, and its engine and its machine are others: the address is wrong, or the machine was replaced.",
-        "Correct the address. If the machine was replaced for good, forget the one before.",
+        "The node has the name of one that has tasks or data of the stack, and its engine and its machine are others: the address is wrong, two hosts were exchanged (then the message has the other one's name), or the machine was replaced.",
+        "Correct the address, of two that were exchanged both. If the machine was replaced for good, forget the one before.",
         "stackctl node forget h2",
     ),
     row(

@@ -1,9 +1,10 @@
 //! Findings of `doctor` in words, and what to do about each.
 
-use crate::ops::doctor::{Area, Finding, Gap, Level, Naming, counts_with_one_fewer};
-use crate::orchestrator::Problem;
+use crate::ledger::LedgerError;
+use crate::ops::doctor::{Area, Cause, Check, Finding, Gap, Level, Naming, counts_with_one_fewer};
+use crate::orchestrator::{Problem, leads_to};
 
-use super::text::count;
+use super::text::{count, some_of};
 
 /// The word for a level.
 #[must_use]
@@ -49,9 +50,7 @@ fn no_release(tasks: usize) -> String {
 
 fn what_of_naming(naming: &Naming) -> String {
     match naming {
-        Naming::OtherMachine { remembered_as: Some(other), .. } => {
-            format!("its address leads to the machine that the ledger remembers as {other}")
-        }
+        Naming::OtherMachine { remembered_as: Some(other), .. } => leads_to(other),
         Naming::OtherMachine { remembered_as: None, .. } => {
             "its address leads to another machine than the one that has tasks or data".to_owned()
         }
@@ -62,12 +61,8 @@ fn what_of_naming(naming: &Naming) -> String {
 
 fn remedy_of_naming(naming: &Naming) -> Option<String> {
     match naming {
-        Naming::OtherMachine { node, remembered_as: Some(other) } => Some(format!(
-            "correct the addresses of {node} and {other} in the inventory: stacks that have tasks or data there are not \
-             deployed meanwhile"
-        )),
-        Naming::OtherMachine { node, remembered_as: None } => {
-            help(&Problem::OtherMachine { node: node.clone() })
+        Naming::OtherMachine { node, remembered_as } => {
+            help(&Problem::OtherMachine { node: node.clone(), remembered_as: remembered_as.clone() })
         }
         Naming::TwoNames { node, other } => {
             help(&Problem::TwoNames { node: node.clone(), other: other.clone() })
@@ -143,6 +138,79 @@ fn remedy_of_gap(gap: &Gap) -> String {
         }
     };
     text.to_owned()
+}
+
+/// Of several findings of one cause so many are named.
+const NAMED_MAX: usize = 3;
+
+/// Findings of one cause as one: of what they are, and what was found.
+#[must_use]
+pub fn of_cause(cause: &Cause<'_>) -> (String, String) {
+    let (of, first) = (&cause.first.of, &cause.first.finding);
+    if cause.others.is_empty() {
+        return (of.clone(), what(first));
+    }
+    let of = if cause.all().all(|check| check.of == *of) { of.clone() } else { String::new() };
+    let (mut names, mut records): (Vec<String>, usize) = (Vec::new(), 0);
+    for check in cause.all() {
+        let (name, more) = named(check);
+        records += more;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let (streams, some) = (count(names.len(), "stream"), some_of(&names, NAMED_MAX));
+    let text = match first {
+        Finding::Gap(Gap::Undecided { .. }) => format!("{} are incomplete: {some}", count(records, "record")),
+        Finding::Gap(Gap::Behind { manager, .. }) => {
+            format!("manager {manager} lacks {} of {streams}: {some}", count(records, "record"))
+        }
+        Finding::Gap(Gap::Differs { manager, .. }) => {
+            let records = count(records, "record");
+            format!("manager {manager} has {records} of {streams} otherwise than the others: {some}")
+        }
+        Finding::Gap(Gap::Alone { managers, .. }) => {
+            format!("records of {streams} are on {} alone, and do not count: {some}", managers.join(", "))
+        }
+        Finding::Gap(Gap::OtherManagers { then, .. }) => {
+            format!(
+                "{streams} of records were written last under other managers, {}: {some}",
+                then.join(", ")
+            )
+        }
+        Finding::Unreadable(LedgerError::ManagersChanged { then, now, .. }) => format!(
+            "{streams} of records were written by {}, and the inventory's managers are {}: {some}",
+            then.join(", "),
+            now.join(", ")
+        ),
+        Finding::Copies { holders, answering, .. } => format!(
+            "{} of configs are on {holders} of the {} that answer: {some}",
+            count(names.len(), "content"),
+            count(*answering, "manager")
+        ),
+        other => what(other),
+    };
+    (of, text)
+}
+
+/// By what one of several findings of a cause is named, and how many records it is about.
+fn named(check: &Check) -> (String, usize) {
+    match &check.finding {
+        Finding::Gap(Gap::Undecided { stream, seq }) => (format!("{stream} number {seq}"), 1),
+        Finding::Gap(Gap::Alone { stream, first, last, .. }) if first == last => {
+            (format!("{stream} number {first}"), 1)
+        }
+        Finding::Gap(Gap::Alone { stream, first, last, .. }) => {
+            (format!("{stream} numbers {first} to {last}"), 1)
+        }
+        Finding::Gap(Gap::Behind { stream, records, .. } | Gap::Differs { stream, records, .. }) => {
+            (stream.clone(), *records)
+        }
+        Finding::Gap(Gap::OtherManagers { stream, .. })
+        | Finding::Unreadable(LedgerError::ManagersChanged { stream, .. }) => (stream.clone(), 1),
+        Finding::Copies { config, .. } => (format!("`{config}` of {}", check.of), 1),
+        _ => (check.of.clone(), 1),
+    }
 }
 
 /// What was found.
@@ -285,6 +353,79 @@ mod tests {
     use super::*;
     use crate::fleet::HostError;
     use crate::model::Timestamp;
+
+    fn texts(findings: Vec<(&str, Finding)>) -> Vec<String> {
+        let check =
+            |(of, finding): (&str, Finding)| Check { area: Area::Records, of: of.to_owned(), finding };
+        let checks: Vec<Check> = findings.into_iter().map(check).collect();
+        let text = |(of, what): (String, String)| format!("{of}|{what}");
+        crate::ops::doctor::by_cause(&checks).iter().map(|cause| text(of_cause(cause))).collect()
+    }
+
+    #[test]
+    fn findings_of_one_cause_are_one_with_their_streams_counted_and_a_few_named() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let changed = |stream: &str, now: &str| {
+            let stream = stream.to_owned();
+            Finding::Unreadable(LedgerError::ManagersChanged {
+                stream,
+                then: names(&["h1"]),
+                now: names(&[now]),
+            })
+        };
+        let alone = |stream: &str, last| {
+            Finding::Gap(Gap::Alone {
+                stream: stream.to_owned(),
+                first: 3,
+                last,
+                managers: names(&["h2"]),
+                fewest: 1,
+                of: 2,
+                were_decided: last > 3,
+            })
+        };
+        let differs = |manager: &str, stream: &str| {
+            let (manager, stream) = (manager.to_owned(), stream.to_owned());
+            Finding::Gap(Gap::Differs { manager, stream, records: 2 })
+        };
+        let undecided = |seq| Finding::Gap(Gap::Undecided { stream: "heals/a".to_owned(), seq });
+        let other = |stream: &str| {
+            Finding::Gap(Gap::OtherManagers { stream: stream.to_owned(), then: names(&["h1", "h2"]) })
+        };
+        let found = texts(vec![
+            ("", changed("nodes/cluster", "h9")),
+            ("a", changed("releases/a", "h9")),
+            ("b", changed("releases/b", "h8")),
+            ("a", alone("releases/a", 5)),
+            ("a", alone("outcomes/a", 4)),
+            ("a", alone("settings/a", 3)),
+            ("a", differs("h1", "releases/a")),
+            ("b", differs("h1", "releases/b")),
+            ("a", differs("h2", "releases/a")),
+            ("a", undecided(7)),
+            ("a", undecided(9)),
+            ("a", other("volumes/a")),
+            ("b", other("volumes/b")),
+            ("b", Finding::TooSlow),
+            ("c", Finding::TooSlow),
+        ]);
+        let changed = "2 streams of records were written by h1, and the inventory's managers are h9: nodes/cluster, releases/a";
+        assert_eq!(
+            found,
+            [
+                &format!("|{changed}")[..],
+                "b|ledger: releases/b was written by h1, and the inventory's managers are h8",
+                "a|records of 2 streams are on h2 alone, and do not count: releases/a numbers 3 to 5, outcomes/a numbers 3 to 4",
+                "a|settings/a number 3 is on h2 alone, and does not count",
+                "|manager h1 has 4 records of 2 streams otherwise than the others: releases/a, releases/b",
+                "a|manager h2 has 2 records of releases/a otherwise than the others",
+                "a|2 records are incomplete: heals/a number 7, heals/a number 9",
+                "|2 streams of records were written last under other managers, h1, h2: volumes/a, volumes/b",
+                "b|its records were not read within a minute",
+                "c|its records were not read within a minute",
+            ]
+        );
+    }
 
     #[test]
     fn a_host_that_may_not_be_used_has_a_remedy_and_not_only_an_error() {

@@ -188,6 +188,12 @@ fn no_excerpt_shows_a_value_below_a_key_that_is_unknown_or_of_the_author() {
         "nope: 1\n? environment: hunter2\n  b: hunter2\n:\n",
         "nope: 1\n? - hunter2\n  - hunter2\n: - 1\n",
         "services:\n  web:\n    nope: 1\n    ? {environment: hunter2}\n    : 1\n",
+        "services:\n  web:\n    image: nginx\n    deploy: {label: {nope: hunter2}}\n",
+        "services:\n  web:\n    image: nginx\n    deploy: {nope: 1, label: hunter2, resources: {limit: [hunter2]}}\n",
+        "services:\n  web:\n    image: nginx\n    volumes: [{type: volume, nope: {A: hunter2}}]\n",
+        "services:\n  web:\n    image: nginx\n    networks: {front: {nope: 1, driver_opt: [hunter2]}}\n",
+        // Before a mistake for which nothing else of the file is looked at.
+        "services:\n  web:\n    image: ${nope?hunter3}\n    deploy: {label: {a: hunter2}}\n",
     ] {
         let Err(report) = load_all(&[("stack.yml", text.as_bytes())]) else { panic!("{text}") };
         let drawn = drawn(&report);
@@ -198,6 +204,13 @@ fn no_excerpt_shows_a_value_below_a_key_that_is_unknown_or_of_the_author() {
     let Err(report) = load_all(&[("stack.yml", text.as_bytes())]) else { panic!("{text}") };
     let drawn = drawn(&report);
     assert!(drawn.contains("1: *") && drawn.contains("deploy: {replicas: 2}"), "{drawn}");
+    let text = "services:\n  web:\n    image: nginx\n    depends_on: {db: {condition: x, nope: 1}}\n    sysctls: {a.b: 7}\n";
+    let Err(report) = load_all(&[("stack.yml", text.as_bytes())]) else { panic!("{text}") };
+    let drawn = self::drawn(&report);
+    assert!(
+        drawn.contains("depends_on: {db: {condition: x, nope: *}}") && drawn.contains("a.b: 7"),
+        "{drawn}"
+    );
 }
 
 /// Where a value itself is at fault, its message says what to write without quoting it.

@@ -345,7 +345,8 @@ impl<'o> Planner<'o> {
             self.notes.push(Note::NodeRenamed { old: old.clone(), new: new.clone() });
         }
         for node in observed.replaced(stack) {
-            self.problems.push(Problem::OtherMachine { node: node.clone() });
+            let remembered_as = observed.remembered_as(node).cloned();
+            self.problems.push(Problem::OtherMachine { node: node.clone(), remembered_as });
         }
         for (node, other) in observed.doubled() {
             self.problems.push(Problem::TwoNames { node: node.clone(), other: other.clone() });
