@@ -43,10 +43,15 @@ fn children<'m>(map: &'m mut Map, key: &str) -> impl Iterator<Item = &'m mut Map
 /// Warns about a tag that has no effect.
 fn check_tags(node: &Node, sink: &Sink<'_>) {
     if let Some(tag) = node.tag().filter(|tag| !matches!(*tag, "!reset" | "!override")) {
+        let is_hidden = node.properties().is_some_and(|place| sink.is_hidden(place));
+        let (named, help) = match is_hidden {
+            true => (String::new(), "put a text that begins with `!` in quotes"),
+            false => (format!(" `{}`", sink.clean(tag)), "tags known are `!reset` and `!override`"),
+        };
         sink.push(
-            Diagnostic::error("unknown_tag", format!("unknown tag `{}`", sink.clean(tag)))
+            Diagnostic::error("unknown_tag", format!("unknown tag{named}"))
                 .on(node, "has this tag")
-                .help("tags known are `!reset` and `!override`"),
+                .help(help),
         );
     }
     match &node.value {

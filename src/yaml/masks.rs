@@ -28,16 +28,38 @@ impl Sink<'_> {
         match &node.value {
             Value::Map(map) => map.entries.iter().for_each(|entry| self.hide_values(&entry.value)),
             Value::List(list) => list.iter().for_each(|item| match named(item, self) {
-                Some(value) => self.hide(value),
+                Some(value) => {
+                    self.hide(value);
+                    self.hide_properties(item);
+                }
                 None => self.hide_values(item),
             }),
-            Value::Null => {}
+            // A text that begins with `*`, `&` or `!` and has no quotes is no text to YAML.
+            Value::Null => {
+                if self.sources().slice(node.span).starts_with('*') {
+                    self.hide(node.span);
+                }
+                self.hide_properties(node);
+            }
             // Nothing is hidden by stars where there is nothing.
-            Value::Text(text) if text.is_empty() => {}
-            Value::Text(_) | Value::Int(_) | Value::Float(_) | Value::Bool(_) => self.hide(node.span),
+            Value::Text(text) if text.is_empty() => self.hide_properties(node),
+            Value::Text(_) | Value::Int(_) | Value::Float(_) | Value::Bool(_) => {
+                self.hide(node.span);
+                self.hide_properties(node);
+            }
+        }
+    }
+
+    fn hide_properties(&self, node: &Node) {
+        let written = |span| self.sources().slice(span);
+        if let Some(span) = node.properties().filter(|span| !TAGS.contains(&written(*span))) {
+            self.hide(span);
         }
     }
 }
+
+/// Tags that a value of any text may have.
+const TAGS: [&str; 3] = ["!reset", "!override", "!!str"];
 
 fn named(item: &Node, sink: &Sink<'_>) -> Option<Span> {
     item.as_text()?;

@@ -55,7 +55,7 @@ fn read(sources: &Sources, file: SourceId, sink: &Sink<'_>) -> Result<Option<Nod
         block_nesting_limit: DEPTH_MAX,
     };
     let mut builder =
-        Builder { file, sink, stack: Vec::new(), anchors: BTreeMap::new(), nodes: 0, root: None };
+        Builder { file, sink, stack: Vec::new(), anchors: BTreeMap::new(), nodes: 0, at: 0, root: None };
     let mut parser = Parser::new_from_str_with_options(text, options);
     loop {
         let (event, span) = match parser.next() {
@@ -116,12 +116,15 @@ struct Builder<'a> {
     stack: Vec<Open>,
     anchors: BTreeMap<usize, Node>,
     nodes: usize,
+    /// The end of what was taken last.
+    at: usize,
     root: Option<Node>,
 }
 
 impl Builder<'_> {
     /// Takes one event. `None` when there is no going on.
     fn take(&mut self, event: Event<'_>, span: Span) -> Option<()> {
+        let before = std::mem::replace(&mut self.at, span.range().end);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = matches!(style, ScalarStyle::Plain);
@@ -130,7 +133,11 @@ impl Builder<'_> {
                     self.sink.push(found);
                 }
                 let value = resolve(&text, plain, tag.as_deref());
-                let node = Node::made(value, span).tagged(tag.as_deref().and_then(custom));
+                let properties =
+                    if anchor != 0 || tag.is_some() { self.properties(before, span) } else { None };
+                let node = Node::made(value, span)
+                    .tagged(tag.as_deref().and_then(custom))
+                    .with_properties(properties);
                 self.remember(anchor, &node)?;
                 self.place(node, merge)
             }
@@ -177,6 +184,13 @@ impl Builder<'_> {
             #[allow(unreachable_patterns, reason = "depends on a feature of the parser")]
             _ => Some(()),
         }
+    }
+
+    /// Where the anchor and the tag of a scalar are, which stand between it and what was before it.
+    fn properties(&self, before: usize, scalar: Span) -> Option<Span> {
+        let rest = Span::new(self.file, before..scalar.range().start);
+        let between = self.sink.sources().slice(rest).trim_end();
+        Some(rest.part(between.find(['&', '!'])?..between.len()))
     }
 
     fn open(
@@ -397,7 +411,7 @@ mod tests {
             ("x: &e {P: hunter2}\na: {<<: *e, P: b}\n", "x: &e {P: *******}\na: {<<: *e, P: b}\n"),
             ("a: {<<: [{P: b}, {P: [hunter2]}]}\n", "a: {<<: [{P: b}, {P: [*******]}]}\n"),
             ("a: {<<: [hunter2, {P: b}, [hunter2]]}\n", "a: {<<: [*******, {P: b}, [*******]]}\n"),
-            ("x: &e hunter2\na: {<<: *e}\n", "x: &e *******\na: {<<: *e}\n"),
+            ("x: &e hunter2\na: {<<: *e}\n", "x: ** *******\na: {<<: *e}\n"),
             ("? {x: hunter2}\n: 1\n", "? {x: *******}\n: 1\n"),
             ("? [hunter2, [a: hunter2]]\n", "? [*******, [a: *******]]\n"),
             ("? x: hunter2\n  y: hunter2\n: 1\n", "? x: *******\n  y: *******\n: 1\n"),

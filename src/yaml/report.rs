@@ -59,15 +59,25 @@ pub struct Diagnostic {
     pub code: &'static str,
     pub severity: Severity,
     pub message: String,
-    /// Places; the first is the one it is about.
+    /// Ranges; the first is the one it is about.
     pub labels: Vec<Label>,
     pub help: Option<String>,
+    /// Places that the message or the help quotes, and what is said in its stead if one turns out to be hidden: what is
+    /// secret in a file is known once it is read.
+    quoted: Vec<(Span, Instead)>,
+}
+
+/// What is said without a quote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Instead {
+    Message(String),
+    Help(String),
 }
 
 impl Diagnostic {
     /// A new one of some severity.
     pub fn new(severity: Severity, code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, severity, message: message.into(), labels: Vec::new(), help: None }
+        Self { code, severity, message: message.into(), labels: Vec::new(), help: None, quoted: Vec::new() }
     }
 
     /// An error: the file cannot be used.
@@ -118,6 +128,31 @@ impl Diagnostic {
         self
     }
 
+    /// The message quotes a place; `instead` does not.
+    #[must_use]
+    pub fn message_quotes(mut self, place: Span, instead: impl Into<String>) -> Self {
+        self.quoted.push((place, Instead::Message(instead.into())));
+        self
+    }
+
+    /// The help quotes a place; `instead` does not.
+    #[must_use]
+    pub fn help_quotes(mut self, place: Span, instead: impl Into<String>) -> Self {
+        self.quoted.push((place, Instead::Help(instead.into())));
+        self
+    }
+
+    /// Leaves out what is hidden.
+    fn unquote(&mut self, hidden: &Ranges) {
+        for (place, instead) in self.quoted.drain(..) {
+            match instead {
+                _ if hidden.touching(place).is_none() => {}
+                Instead::Message(message) => self.message = message,
+                Instead::Help(help) => self.help = Some(help),
+            }
+        }
+    }
+
     /// Escapes control characters. Callers clean what they quote from a file, but messages of a parser may quote it,
     /// too, such as an unknown unit or an invalid character.
     fn spell_out(&mut self) {
@@ -144,9 +179,9 @@ pub struct Sink<'a> {
     sources: &'a Sources,
     found: RefCell<Found>,
     errors: Cell<usize>,
-    spoiled: RefCell<Places>,
+    spoiled: RefCell<Ranges>,
     /// What no excerpt of a file shows, and no message quotes.
-    hidden: RefCell<Places>,
+    hidden: RefCell<Ranges>,
     replaced: RefCell<BTreeMap<Span, Span>>,
     budget: Budget,
     is_spent: Cell<bool>,
@@ -160,11 +195,11 @@ struct Found {
     kept: [usize; 2],
 }
 
-/// Places in files, as ranges that do not touch.
+/// Ranges in files, as ranges that do not touch.
 #[derive(Debug, Default)]
-struct Places(BTreeMap<(SourceId, u32), u32>);
+struct Ranges(BTreeMap<(SourceId, u32), u32>);
 
-impl Places {
+impl Ranges {
     fn add(&mut self, mut span: Span) {
         while let Some(other) = self.touching(span) {
             self.0.remove(&(other.file, other.start));
@@ -382,7 +417,9 @@ impl<'a> Sink<'a> {
     pub fn finish(self) -> Result<Vec<Drawn>, Report> {
         let mut found = self.found.into_inner().list;
         let replaced = self.replaced.into_inner();
+        let hidden = self.hidden.into_inner();
         for diagnostic in &mut found {
+            diagnostic.unquote(&hidden);
             let winner = diagnostic.labels.first().map(|label| label.span);
             if let Some(loser) = winner.and_then(|winner| replaced.get(&winner)) {
                 let known = diagnostic.labels.iter().any(|label| label.span == *loser);
@@ -394,7 +431,7 @@ impl<'a> Sink<'a> {
             }
         }
         found.sort_by_key(|d| d.labels.first().map(|label| label.span));
-        let pages = Pages::new(self.sources, &self.hidden.into_inner());
+        let pages = Pages::new(self.sources, &hidden);
         let (faults, notes): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|d| d.severity == Severity::Error);
         let draw = |list: Vec<Diagnostic>| -> Vec<Drawn> {
@@ -412,7 +449,7 @@ impl<'a> Sink<'a> {
 struct Pages(Vec<Arc<Page>>);
 
 impl Pages {
-    fn new(sources: &Sources, hidden: &Places) -> Self {
+    fn new(sources: &Sources, hidden: &Ranges) -> Self {
         let mut of: BTreeMap<usize, Vec<Span>> = BTreeMap::new();
         hidden.iter().for_each(|span| of.entry(span.file.index()).or_default().push(span));
         let pages = sources.iter().enumerate().map(|(at, source)| {

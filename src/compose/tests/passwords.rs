@@ -230,3 +230,46 @@ fn no_message_or_help_quotes_a_value_that_is_hidden() {
         assert!(drawn.contains(help) && !drawn.contains("12345678"), "{text}{drawn}");
     }
 }
+
+/// Without quotes such a text is an alias, a tag or an anchor to YAML.
+#[test]
+fn no_diagnostic_shows_a_value_that_begins_with_a_sign_of_yaml() {
+    let service = "services:\n  web:\n    image: nginx\n    nope: 1\n";
+    for value in [
+        "*hunter2",
+        "!hunter2",
+        "&hunter2",
+        "&a !hunter2",
+        "!hunter2 a",
+        "&hunter2 a",
+        "!hunter2 ''",
+        "&a\n        !hunter2",
+    ] {
+        for place in [
+            "environment:\n      PASSWORD: VALUE\n      nope: 1\n",
+            "environment:\n      - VALUE\n      - nope\n",
+            "environment: {PASSWORD: VALUE, nope: 1}\n",
+            "command: VALUE\n",
+            "command: [nope, VALUE]\n",
+            "labels:\n      nope: 1\n      PASSWORD: VALUE\nconfigs:\n  nope: 1\n",
+            "lables: {PASSWORD: VALUE}\n",
+        ] {
+            let text = format!("{service}    {}", place.replace("VALUE", value));
+            let Err(report) = load_all(&[("stack.yml", text.as_bytes())]) else { panic!("{text}") };
+            let drawn = drawn(&report);
+            assert!(drawn.contains("nope") && !drawn.contains("hunter2"), "{text}{drawn}");
+        }
+    }
+    // A name elsewhere is none of a value.
+    for (text, shown) in [
+        ("services:\n  web: {image: *img}\n", "no anchor `&img`"),
+        ("services:\n  web: {image: !img}\n", "unknown tag `!img`"),
+        (
+            "x-e: &common {A: 1}\nservices:\n  web: {image: a, environment: *comon}\n",
+            "did you mean `*common`",
+        ),
+    ] {
+        let Err(report) = load_all(&[("stack.yml", text.as_bytes())]) else { panic!("{text}") };
+        assert!(drawn(&report).contains(shown), "{}", drawn(&report));
+    }
+}
