@@ -273,3 +273,37 @@ fn no_diagnostic_shows_a_value_that_begins_with_a_sign_of_yaml() {
         assert!(drawn(&report).contains(shown), "{}", drawn(&report));
     }
 }
+
+/// A key is known by the mapping that it stands in, not by its name alone.
+#[test]
+fn no_excerpt_shows_what_stands_at_a_wrong_place() {
+    let service = "services:\n  web:\n    image: nginx\n    nope: 1\n";
+    for (place, shown) in [
+        ("    logging: {driver: splunk, option: {splunk-token: hunter2}}\n", "driver: splunk"),
+        ("    healthcheck: {tests: [CMD, mysqladmin, -phunter2], interval: 3s}\n", "interval: 3s"),
+        ("    test: [CMD, mysqladmin, -phunter2]\n    hostname: a\n", "hostname: a"),
+        ("    healthcheck:\n    test: hunter2\n    hostname: a\n", "hostname: a"),
+        ("    healthcheck: [CMD, hunter2]\n    hostname: a\n", "hostname: a"),
+        ("    path: hunter2\n    hostname: a\n", "hostname: a"),
+        ("    deploy: {replicas: 2, driver: [hunter2], restart_policy: hunter2}\n", "replicas: 2"),
+        ("    deploy: {replicas: 2, resources: {limits: {a: hunter2, image: hunter2}}}\n", "replicas: 2"),
+        ("    ports: [{target: 80, content: hunter2}]\n", "target: 80"),
+        ("    hostname: {path: hunter2}\n    dns: [{a: hunter2}, 1.1.1.1]\n", "1.1.1.1"),
+        ("    networks: {a: {aliases: [b], source: hunter2}}\n", "aliases: [b]"),
+        ("volumes:\n  v: {name: w, target: hunter2}\n", "name: w"),
+        ("secrets:\n  a: hunter2\n  b: {file: c}\n", "file: c"),
+        ("x-a: {driver: x, path: hunter2}\nx-b: {deploy: {replicas: 2, driver: hunter2}}\n", "replicas: 2"),
+        ("x-a: {test: [CMD, hunter2], interval: 3s}\n", "interval: 3s"),
+    ] {
+        let text = format!("{service}{place}");
+        let Err(report) = load_all(&[("stack.yml", text.as_bytes())]) else { panic!("{text}") };
+        let page = miette::Diagnostic::source_code(&report.faults[0]).unwrap();
+        let all = page.read_span(&(0, text.len()).into(), 0, 0).unwrap();
+        let page = String::from_utf8_lossy(all.data()).into_owned();
+        assert!(page.contains(shown) && !page.contains("hunter2"), "{text}{page}");
+        assert!(!drawn(&report).contains("hunter2"), "{text}");
+    }
+    // Each key of the author's own is looked at once, however deep.
+    let deep = format!("{}1{}", "{x-a: ".repeat(60), "}".repeat(60));
+    assert!(load_all(&[("stack.yml", format!("x-a: {deep}\nnope: 1\n").as_bytes())]).is_err());
+}
