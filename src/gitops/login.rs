@@ -66,6 +66,38 @@ pub(super) fn parted(url: &str) -> (Cow<'_, str>, Option<Login>) {
     }
 }
 
+/// Whether an HTTP address may hold a login that ends behind what looks like the end of the host: it has an `@` behind a
+/// `/`, a `#` or a `?` that a password or a token may contain. Git and others would take a part of it for the host, the path
+/// or the branch, and show it.
+pub(super) fn is_unclear(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    if !scheme.eq_ignore_ascii_case("https") && !scheme.eq_ignore_ascii_case("http") {
+        return false;
+    }
+    let Some(end) = rest.find(['/', '#', '?']) else { return false };
+    let (authority, mut after) = rest.split_at(end);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
+        _ => (host, None),
+    };
+    if port.is_some_and(|port| !port.is_empty() && port.parse::<u16>().is_err()) {
+        return after.contains('@');
+    }
+    let is_a_host = |name: &str| name == "localhost" || name.starts_with('[') || name.contains('.');
+    let is_surely_a_host = is_a_host(name) && port.is_none();
+    // The name of a branch or a tag may have an `@` as well, and knows no escapes.
+    if is_surely_a_host && after.starts_with('/') {
+        after = after.split('#').next().unwrap_or(after);
+    }
+    after.match_indices('@').any(|(at, _)| {
+        let Some((host, path)) = after[at + 1..].split_once('/') else { return false };
+        let name = host.split(':').next().unwrap_or(host);
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '[');
+        !path.is_empty() && name.starts_with(is_plain) && (!is_surely_a_host || is_a_host(name))
+    })
+}
+
 /// Without the escapes of an address. Bytes that end a line or a variable are in no login.
 fn decoded(text: &str) -> OsString {
     let mut bytes = Vec::new();
@@ -108,6 +140,39 @@ mod tests {
                 password: password.map(Into::into),
             });
             assert!(&*found == plain && apart == login, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_whose_login_may_end_elsewhere_is_unclear() {
+        for url in [
+            "https://ann:pa/ss@git.example.com/x.git",
+            "https://ann:pa#ss@git.example.com/x.git",
+            "https://ann:pa?ss@git.example.com/x.git",
+            "HTTP://ann:12/34@git.example.com/x.git#main",
+            "https://ann:pa/ss@h",
+            "https://to/ken@git.example.com/x.git",
+            "https://to#ken@git.example.com:8443/x.git",
+            "https://to.k/en@git.example.com/x.git",
+            "https://ann:p@s/word@git/x.git",
+            "https://a/b@h/@c/x.git",
+        ] {
+            assert!(is_unclear(url), "{url}");
+        }
+        for url in [
+            "https://ann:pass@git.example.com/x.git",
+            "https://ann:p%2Fa%23%40@git.example.com:8443/x.git#main",
+            "https://token@git.example.com/@scope/x.git",
+            "https://git.example.com/@scope/x.git",
+            "https://git.example.com/x.git#@scope/app@1.2.3",
+            "https://git.example.com/x.git#renovate/app@1.2/x",
+            "https://[fe80::1]:8443/x.git",
+            "https://git/x.git#app@1.2.3",
+            "ssh://git@h/a@b/c",
+            "git@h:a/b@c/d.git",
+            "/srv/a@b/c.git",
+        ] {
+            assert!(!is_unclear(url), "{url}");
         }
     }
 
