@@ -11,8 +11,9 @@ use std::os::unix::ffi::OsStringExt as _;
 const WITH_PASSWORD: &str = "!f() { test \"$1\" != get || printf 'username=%s\\npassword=%s\\n' \
                       \"$LOGIN_USER\" \"$LOGIN_PASSWORD\"; }; f";
 /// Asks the user's own helpers for the password, as if the address had the user in it. The last of them answers with an
-/// empty one, as a token wants it: git would else ask a program, with the user in its arguments.
-const USER_ALONE: &str = "!f() { case \"$1\" in get) set fill;; store) set approve;; erase) set reject;; *) return;; \
+/// empty one, as a token wants it: git would else ask a program, with the user in its arguments. What git was let in with
+/// is not passed on to be stored: a helper such as `store` writes it into a file, and the user may be a token.
+const USER_ALONE: &str = "!f() { case \"$1\" in get) set fill;; erase) set reject;; *) return;; \
                           esac; { cat; printf 'username=%s\\n' \"$LOGIN_USER\"; } | \
                           GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=credential.helper \
                           GIT_CONFIG_VALUE_0='!f() { test \"$1\" != get || echo password=; }; f' \
@@ -115,7 +116,7 @@ fn decoded(text: &str) -> OsString {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::io::{BufRead as _, BufReader, Write as _};
     use std::process::Stdio;
 
     use super::super::command::{Reach, command};
@@ -225,5 +226,55 @@ mod tests {
             assert!(said.contains("username=t 0k\npassword=\n"), "{none}: {said}");
         }
         assert!(!asked(&login, "other.example.com", "/dev/null").contains("0k"));
+    }
+
+    /// A server that lets any login in.
+    #[expect(clippy::disallowed_methods, reason = "a server of the test")]
+    fn server() -> std::net::SocketAddr {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut head = String::new();
+                let mut lines = BufReader::new(&stream);
+                while !head.ends_with("\r\n\r\n") && lines.read_line(&mut head).is_ok_and(|read| read > 0) {}
+                let is_in = head.to_lowercase().contains("\r\nauthorization: basic ");
+                let status = if is_in { "200 Ok" } else { "401 Who\r\nwww-authenticate: Basic realm=\"x\"" };
+                let refs = format!("{}\trefs/heads/main\n", "a".repeat(40));
+                let body = if head.contains("/HEAD") { "ref: refs/heads/main\n" } else { &refs };
+                let length = body.len();
+                let _gone = write!(
+                    stream,
+                    "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+                );
+            }
+        });
+        at
+    }
+
+    /// Git itself asks its helpers to store a login that a server takes.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "git reads and writes files")]
+    fn a_helper_of_the_user_that_stores_logins_gets_none() {
+        let at = server();
+        let room = tempfile::tempdir().unwrap();
+        let (config, stored) = (room.path().join("config"), room.path().join("stored"));
+        for login in ["hunter2", "ann:hunter2"] {
+            let whole = format!("http://{login}@{at}/ops.git");
+            let (url, apart) = parted(&whole);
+            let apart = apart.unwrap();
+            for section in
+                ["credential", &format!("credential \"http://{at}\""), &format!("credential \"{url}\"")]
+            {
+                let helper = format!("store --file={}", stored.display());
+                std::fs::write(&config, format!("[{section}]\n\thelper = \"{helper}\"\n")).unwrap();
+                let mut git = command(Reach::Network, &apart.settings());
+                git.envs(apart.variables()).args(["ls-remote", &url]).env("GIT_CONFIG_GLOBAL", &config);
+                let done = git.output().unwrap();
+                let said = String::from_utf8_lossy(&done.stdout);
+                assert!(said.contains("refs/heads/main"), "{section} {done:?}");
+                assert!(!stored.exists(), "{login} {section}: {:?}", std::fs::read_to_string(&stored));
+            }
+        }
     }
 }
