@@ -178,8 +178,10 @@ impl Scan {
         if value.split_whitespace().any(is_block_header) {
             self.block = Some(column);
         }
-        if self.depth > 0 || value.starts_with(['"', '\'', '[', '{']) {
+        if self.depth > 0 || value.starts_with(OPENING) {
             self.follow(value);
+        } else if let Some(at) = behind_a_key(value) {
+            self.follow(&value[at..]);
         }
     }
 
@@ -212,12 +214,31 @@ impl Scan {
 
     fn sign(&mut self, before: char, c: char) {
         match c {
-            '"' | '\'' if before.is_whitespace() || "[{,:".contains(before) => self.quote = Some(c),
+            '"' | '\'' if before.is_whitespace() || "[{,:=".contains(before) => self.quote = Some(c),
             '[' | '{' => self.depth += 1,
             ']' | '}' => self.depth = self.depth.saturating_sub(1),
             _ => {}
         }
     }
+}
+
+/// What opens a text or a collection that may go on below its line.
+const OPENING: [char; 4] = ['"', '\'', '[', '{'];
+
+/// Where such a one opens behind a key that is no plain name, such as one of several words. To YAML, a quote behind
+/// `NAME=` opens nothing; its author may believe so.
+fn behind_a_key(text: &str) -> Option<usize> {
+    if let Some(len) = name_len(text).filter(|len| text[*len..].starts_with(['"', '\''])) {
+        return Some(len);
+    }
+    text.match_indices(':').find_map(|(colon, _)| {
+        let mut value = text[colon + 1..].trim_start();
+        let is_apart = !text[colon + 1..].starts_with(is_ink);
+        while value.starts_with(['&', '!']) {
+            value = value.find(char::is_whitespace).map_or("", |end| value[end..].trim_start());
+        }
+        (is_apart && value.starts_with(OPENING)).then(|| text.len() - value.len())
+    })
 }
 
 /// Bytes at the front and at the back of a value that only say what it is.
@@ -377,6 +398,32 @@ mod tests {
         for key in ["a: |\n", "b: \"*", "c: >-", "f: {", "  i: *", "z: *", "x: [\n", "w: *"] {
             assert!(shown.contains(key), "{key} {shown}");
         }
+    }
+
+    #[test]
+    fn a_quote_behind_a_key_that_is_no_plain_name_is_followed() {
+        for key in [
+            "my label",
+            "it's",
+            "a:b",
+            "*a ",
+            "a(b)",
+            "- my label",
+            "&a my label",
+            "my\tlabel",
+            "a: my label",
+            "[a]",
+            "'my label'",
+        ] {
+            for open in ["\"", "&a \"", "!t  \"", "[\"", "{a: \"", "[b, {c: \""] {
+                let text = format!("{key}: {open}multi\n  hunter2: x\n  - TOKEN=y\n  - hunter2 z\n");
+                let shown = shown(&text);
+                assert!(!shown.contains("hunter2") && !shown.contains("TOKEN"), "{text}{shown}");
+            }
+        }
+        let shown_of_name = shown("- A=\"multi\n  hunter2: x\"\n- B='c'\n- D=e\n");
+        assert_eq!(shown_of_name, "- A=******\n  ******** **\n- B=***\n- D=*\n");
+        assert_eq!(shown("my label: \"a\"\nb: c\n"), "** ****** ***\nb: *\n");
     }
 
     #[test]
