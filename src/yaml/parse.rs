@@ -57,6 +57,7 @@ fn read(sources: &Sources, file: SourceId, sink: &Sink<'_>) -> Result<Option<Nod
     let mut builder =
         Builder { file, sink, stack: Vec::new(), anchors: BTreeMap::new(), nodes: 0, at: 0, root: None };
     let mut parser = Parser::new_from_str_with_options(text, options);
+    let mut end = text.len();
     loop {
         let (event, span) = match parser.next() {
             None => break,
@@ -75,13 +76,22 @@ fn read(sources: &Sources, file: SourceId, sink: &Sink<'_>) -> Result<Option<Nod
         };
         let span = Span::new(file, span.byte_range().unwrap_or(0..0));
         if matches!(event, Event::DocumentEnd) {
+            end = span.range().end;
             break;
         }
         builder.take(event, span).ok_or_else(Broken::default)?;
     }
-    if let Some(Ok((Event::DocumentStart(..), span))) = parser.next() {
-        let rest = span.byte_range().unwrap_or(0..0);
-        masks::hide_text(sink, file, rest.start, &[]);
+    let rest = match parser.next() {
+        None | Some(Ok((Event::StreamEnd, _))) => None,
+        Some(Ok((_, span))) => span.byte_range(),
+        // Docker does not look at it either.
+        Some(Err(_)) => {
+            let start = text.len() - text[end..].trim_start().len();
+            Some(start..text[start..].find('\n').map_or(text.len(), |newline| start + newline))
+        }
+    };
+    if let Some(rest) = rest {
+        masks::hide_text(sink, file, end.min(rest.start), &[]);
         sink.push(
             Diagnostic::warning("more_documents", "only the first document of a file counts")
                 .at(Span::new(file, rest), "from here on nothing is read")
@@ -464,6 +474,30 @@ mod tests {
         let (node, notes) = read("\u{feff}---\na: 1\n---\nb: [\n").unwrap();
         assert_eq!(node.count(), 3);
         assert_eq!(notes, ["stackctl::test::more_documents"]);
+    }
+
+    /// Also where no parser takes it.
+    #[test]
+    fn what_follows_the_first_document_is_hidden() {
+        for (text, shown) in [
+            ("a: 1\n---\nP: hunter2\n", "a: 1\n---\nP: *******\n"),
+            ("a: 1\n...\n%BAD\nP: hunter2\n", "a: 1\n...\n****\nP: *******\n"),
+            ("a: 1\n...\n%hunter2 x\n---\nP: hunter2\n", "a: 1\n...\n******** *\n---\nP: *******\n"),
+            ("a: 1\n...\n@hunter2\n", "a: 1\n...\n********\n"),
+            ("a: 1\n...\n# hunter2\n]\n- [hunter2\n", "a: 1\n...\n# *******\n]\n- [*******\n"),
+        ] {
+            let sources = Sources::new();
+            let id = sources.add(SourceText { name: "a.yml".into(), bytes: text.into() }).unwrap();
+            let sink = Sink::new("test", &sources);
+            assert_eq!(parse(&sources, id, &sink).unwrap().count(), 3);
+            let notes = sink.finish().unwrap();
+            assert!(notes.len() == 1 && notes[0].code.ends_with("more_documents"), "{notes:?}");
+            let page = miette::Diagnostic::source_code(&notes[0]).unwrap();
+            let all = page.read_span(&(0, text.len()).into(), 0, 0).unwrap();
+            assert_eq!(String::from_utf8_lossy(all.data()), shown);
+        }
+        assert_eq!(faults("a: 1\n... hunter2\n")[0].0, "yaml_syntax");
+        assert!(read("a: 1\n...\n# b\n\n").unwrap().1.is_empty());
     }
 
     #[test]
