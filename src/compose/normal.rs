@@ -206,7 +206,9 @@ impl Normaliser<'_> {
 
     /// `- A: 1` where `- A=1` or `A: 1` is meant.
     fn dashes(&self, key: &str, item: &Node, wrong: &Map) {
-        let name = wrong.entries.first().map_or("KEY", |entry| entry.key.value.as_str());
+        let named = wrong.entries.first().map(|entry| &entry.key);
+        let shown = named.filter(|named| !self.sink.is_hidden(named.span));
+        let name = shown.map_or("KEY", |named| named.value.as_str());
         let name = self.sink.clean(name);
         self.sink.push(
             Diagnostic::error("wrong_type", format!("an item of `{key}` must be text"))

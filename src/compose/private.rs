@@ -83,6 +83,8 @@ pub fn hide(file: &Node, sink: &Sink<'_>) {
 /// expected and no short form of it.
 fn part(node: &Node, at: At, has_short_form: bool, sink: &Sink<'_>) {
     match &node.value {
+        // It is a command or options, one level too high.
+        Value::List(_) if matches!(at, At::Healthcheck | At::Logging) => sink.hide_values(node),
         Value::List(list) => list.iter().for_each(|item| part(item, at, has_short_form, sink)),
         Value::Map(map) => map.entries.iter().for_each(|entry| {
             let Entry { key, value } = entry;
@@ -106,7 +108,11 @@ fn part(node: &Node, at: At, has_short_form: bool, sink: &Sink<'_>) {
 fn named(node: &Node, at: At, has_short_form: bool, sink: &Sink<'_>) {
     match &node.value {
         Value::Map(map) => {
-            map.entries.iter().for_each(|named| part(&named.value, at, has_short_form, sink));
+            map.entries.iter().for_each(|named| match (at, &named.value.value) {
+                // There the content itself may stand by mistake, and be no text to YAML.
+                (At::Config | At::Secret, Value::Null) => sink.hide_values(&named.value),
+                _ => part(&named.value, at, has_short_form, sink),
+            });
         }
         Value::Null => {}
         _ if has_short_form => plain(node, sink),

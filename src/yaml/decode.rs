@@ -284,7 +284,7 @@ impl<'a> Fields<'a> {
     pub fn pairs(&self, key: &str) -> Option<Pairs> {
         let fields = self.fields(key)?;
         let pair = |entry: &Entry| {
-            let name = format!("`{}` in {}", self.sink.clean(&entry.key), self.name(key));
+            let name = format!("`{}` in {}", self.sink.shown(&entry.key), self.name(key));
             let value = if entry.value.is_null() {
                 Spanned::new(None, entry.key.span)
             } else {

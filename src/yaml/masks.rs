@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::budget::FILE_MAX;
 use super::report::{Diagnostic, Sink};
 use super::source::{SourceId, Span};
-use super::tree::{Node, Value};
+use super::tree::{Entry, Node, Value};
 
 impl Sink<'_> {
     /// The mistake of a file that is not UTF-8.
@@ -26,13 +26,20 @@ impl Sink<'_> {
     /// No excerpt shows the scalars of this value. Of `NAME=value` in a list the name stays.
     pub fn hide_values(&self, node: &Node) {
         match &node.value {
-            Value::Map(map) => map.entries.iter().for_each(|entry| self.hide_values(&entry.value)),
+            Value::Map(map) => map.entries.iter().for_each(|entry| {
+                self.hide_key(entry, false);
+                self.hide_values(&entry.value);
+            }),
             Value::List(list) => list.iter().for_each(|item| match named(item, self) {
                 Some(value) => {
                     self.hide(value);
                     self.hide_properties(item);
                 }
-                None => self.hide_values(item),
+                None => {
+                    let entries = item.as_map().map_or(&[][..], |map| &map.entries);
+                    entries.iter().for_each(|entry| self.hide_key(entry, true));
+                    self.hide_values(item);
+                }
             }),
             // A text that begins with `*`, `&` or `!` and has no quotes is no text to YAML.
             Value::Null => {
@@ -47,6 +54,18 @@ impl Sink<'_> {
                 self.hide(node.span);
                 self.hide_properties(node);
             }
+        }
+    }
+
+    /// A text with `: ` in it and without quotes is a mapping to YAML, and its beginning a key: `- PASSWORD=a: b`. In a list,
+    /// where texts are expected, what is no name is hidden.
+    fn hide_key(&self, entry: &Entry, is_in_list: bool) {
+        let span = entry.key.span;
+        let written = self.sources().slice(span);
+        match name_len(written) {
+            Some(len) => self.hide(span.part(len..written.len())),
+            None if is_in_list && !is_name(&entry.key) => self.hide(span),
+            None => {}
         }
     }
 

@@ -223,6 +223,9 @@ fn no_message_or_help_quotes_a_value_that_is_hidden() {
         ("    healthcheck: {test: [CMD, 12345678]}\n", "put it in quotes"),
         ("configs:\n  c: {content: 12345678}\n", "put it in quotes"),
         ("    post_start: 12345678\n", "not supported"),
+        ("    environment:\n      - PASSWORD=12345678: a\n", "write `- KEY=…`"),
+        ("    environment:\n      PASSWORD=12345678: [a]\n", "must be text"),
+        ("    command: [a, --password 12345678: a]\n", "must be text"),
     ] {
         let text = format!("{service}{mistake}");
         let Err(report) = load_all(&[("stack.yml", text.as_bytes())]) else { panic!("{text}") };
