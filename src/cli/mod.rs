@@ -75,6 +75,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
 
+use crate::model::address;
 use crate::ops::records::LedgerPlace;
 use report::{Exit, Failure};
 use ui::{Settings, Ui};
@@ -308,7 +309,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         return crate::fleet::dial_for_ssh(&args[2..]);
     }
     if let Some(answered) = complete::answer(&args) {
-        return answered.map_or_else(|error| usage(&error, true), |()| Exit::Done.code());
+        return answered.map_or_else(|mut error| usage(&mut error, true), |()| Exit::Done.code());
     }
     // Looked for by hand, because mistakes in the arguments are shown in colour or without, too.
     let is_plain = args.iter().any(|arg| arg == "--no-color");
@@ -319,7 +320,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     });
     let args = match parsed {
         Ok(args) => args,
-        Err(error) => return usage(&error, is_plain),
+        Err(mut error) => return usage(&mut error, is_plain),
     };
     let settings = Settings { is_plain, is_quiet: args.globals.quiet, is_verbose: args.globals.verbose };
     let context = Context { ui: Ui::new(settings), globals: args.globals };
@@ -389,7 +390,15 @@ fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
 }
 
 /// Help and versions are answers and go to stdout; mistakes go to stderr with status 64.
-fn usage(error: &clap::Error, is_plain: bool) -> u8 {
+fn usage(error: &mut clap::Error, is_plain: bool) -> u8 {
+    use clap::error::{ContextKind, ContextValue};
+    // A value that is refused may be an address with a password.
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
+        && value.contains("://")
+    {
+        let shown = address::shown(value);
+        let _before = error.insert(ContextKind::InvalidValue, ContextValue::String(shown));
+    }
     let ui = Ui::new(Settings { is_plain, ..Settings::default() });
     let text = error.render().ansi().to_string();
     if error.use_stderr() {

@@ -22,6 +22,7 @@ use super::mirror::{self, REF};
 use super::signature::{self, Signed};
 use super::tree::Tree;
 use crate::ledger::release::Git;
+use crate::model::address;
 use crate::process_group;
 
 /// For a fetch; everything else is local.
@@ -95,6 +96,7 @@ impl Repository {
             }
             None => self.url.clone(),
         };
+        let url = address::without_secret_options(&url);
         match &self.reference {
             Some(reference) => format!("{url}#{}", reference.strip_prefix(HEADS).unwrap_or(reference)),
             None => url,
@@ -284,7 +286,10 @@ impl Repository {
 
     /// Git's message, on one line, without secrets of the address that it repeats.
     fn harmless(&self, said: &[u8]) -> String {
-        let said = String::from_utf8_lossy(said).replace(&self.url, &self.name());
+        // Git is given the address without its login.
+        let (given, said) = (parted(&self.url).0, String::from_utf8_lossy(said));
+        let address = if said.contains(&self.url) { &self.url } else { &*given };
+        let said = said.replace(address, &self.name());
         let lines = said.lines().map(|line| line.trim().trim_start_matches("fatal: "));
         let lines: Vec<&str> = lines.filter(|line| !line.is_empty() && !line.starts_with("hint:")).collect();
         lines.join("; ").chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect()
@@ -368,6 +373,7 @@ pub(super) mod tests {
         for (text, name) in [
             ("https://ann:token@git.example.com/ops.git#main", "https://git.example.com/ops.git#main"),
             ("https://token@git.example.com", "https://git.example.com"),
+            ("https://a@h/git?repo=a&access_token=hush#v1", "https://h/git?repo=a&access_token=…#v1"),
             ("ssh://git@h1:2222/ops.git#", "ssh://h1:2222/ops.git"),
             ("git@h1:ops.git#v1", "git@h1:ops.git#v1"),
             ("/srv/ops.git", "/srv/ops.git"),
@@ -378,6 +384,9 @@ pub(super) mod tests {
         let said = repository
             .harmless(b"fatal: unable to access 'https://token@git.example.com/x/':\nhint: no\n\x1b[2J");
         assert_eq!(said, "unable to access 'https://git.example.com/x/':; [2J");
+        let asked = Repository::new("https://ann:hush@h/x?token=hush", Path::new("/s"), None);
+        let said = asked.harmless(b"fatal: unable to access 'https://h/x?token=hush/': no");
+        assert_eq!(said, "unable to access 'https://h/x?token=…/': no");
         assert_ne!(
             repository.dir,
             Repository::new("https://token@git.example.com/x#b", Path::new("/s"), None).unwrap().dir

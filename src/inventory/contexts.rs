@@ -100,14 +100,7 @@ pub(super) fn address(name: &str, contexts: Contexts<'_>) -> Result<Address, Con
     let host = meta.endpoints.docker.map(|docker| docker.host).unwrap_or_default();
     match host.split_once("://").map(|(scheme, _)| scheme) {
         _ if host.is_empty() => Err(ContextError::NoEndpoint),
-        Some("ssh" | "unix") => {
-            let address = Address::parse(&host).map_err(|_| ContextError::BadAddress)?;
-            match &address {
-                // A password: ssh ignores it, and messages with the address would show it.
-                Address::Ssh { user: Some(user), .. } if user.contains(':') => Err(ContextError::BadAddress),
-                _ => Ok(address),
-            }
-        }
+        Some("ssh" | "unix") => Address::parse(&host).map_err(|_| ContextError::BadAddress),
         Some("tcp" | "http" | "https") => Err(ContextError::Tcp),
         Some(_) => Err(ContextError::Scheme),
         None => Err(ContextError::BadAddress),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::model::address;
 use crate::yaml::Report;
 
 use super::{FILE, VARIABLE};
@@ -49,7 +50,7 @@ pub enum InventoryError {
         known: Vec<ClusterFile>,
     },
     /// An unsupported `DOCKER_HOST`; a fallback to another engine would be dangerous.
-    #[error("DOCKER_HOST is `{value}`, but stackctl supports only ssh:// and unix://")]
+    #[error("DOCKER_HOST is `{}`, but stackctl supports only ssh:// and unix://", address::shown(value))]
     #[diagnostic(
         code(stackctl::inventory::bad_docker_host),
         help("unset DOCKER_HOST, or name the hosts in ./{FILE}")

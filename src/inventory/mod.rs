@@ -130,6 +130,9 @@ pub enum AddressError {
     /// Characters that no host or user name has; a leading `-` would be an option for ssh.
     #[error("`{0}` is not a host or user name")]
     BadName(String),
+    /// `ssh://user:password@host`: ssh takes none, and messages with the address would show it.
+    #[error("an ssh address has no password")]
+    Password,
     /// `ssh://host/path`.
     #[error("an ssh address has no path")]
     Path,
@@ -175,6 +178,8 @@ impl Address {
 
 fn split_user(text: &str) -> Result<(Option<String>, &str), AddressError> {
     match text.rsplit_once('@') {
+        // No user has a colon in the name.
+        Some((user, _)) if user.contains(':') => Err(AddressError::Password),
         Some((user, host)) => Ok((Some(checked_name(user)?), host)),
         None => Ok((None, text)),
     }
@@ -279,6 +284,8 @@ mod tests {
             ("-oProxyCommand=x", BadName("-oProxyCommand=x".into())),
             ("ssh://-l@h1", BadName("-l".into())),
             ("ssh://h1/var/run", Path),
+            ("ssh://ann:hush@h1", AddressError::Password),
+            ("ann:hush@h1", AddressError::Password),
             ("h 1", BadName("h 1".into())),
         ] {
             assert_eq!(Address::parse(text), Err(error), "{text}");

@@ -2,6 +2,7 @@
 //! variables of stacks, of an address the login and what follows `?`, and everything where a mistake hides what it is.
 
 use super::{hosts, notifications, sources};
+use crate::model::address;
 use crate::yaml::{Entry, Node, Sink, Value};
 
 /// Keys below which everything is masked.
@@ -24,9 +25,6 @@ pub(super) const TOP_KEYS: [&str; 11] = [
 /// Keys of an item of `stacks`.
 pub const STACK_KEYS: [&str; 8] =
     ["stack", "files", "env_files", "variables", "profiles", "order", "prune", "remove"];
-/// Schemes before whose hosts a name alone is that of a user. Elsewhere it may be a token.
-const WITH_USERS: [&str; 3] = ["ssh", "etcd", "zookeeper"];
-
 /// Hides them in a file as it was read.
 pub fn hide(file: &Node, sink: &Sink<'_>) {
     let Some(top) = file.as_map() else { return sink.hide_values(file) };
@@ -74,27 +72,22 @@ fn fields(node: &Node, known: &[&[&str]], sink: &Sink<'_>) {
 /// A text or a list of texts, without what is secret in addresses.
 fn shown(node: &Node, sink: &Sink<'_>) {
     match &node.value {
-        Value::Text(_) => address(node, sink),
+        Value::Text(_) => an_address(node, sink),
         Value::List(list) => list.iter().for_each(|item| shown(item, sink)),
         Value::Map(_) => sink.hide_values(node),
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => {}
     }
 }
 
-fn address(node: &Node, sink: &Sink<'_>) {
+fn an_address(node: &Node, sink: &Sink<'_>) {
     let written = sink.sources().slice(node.span);
     let bare = written.len() - written.trim_start_matches(['"', '\'']).len();
-    let (scheme, from) = match written.find("://") {
-        Some(at) => (written[bare..at].to_ascii_lowercase(), at + 3),
-        None => (String::new(), bare),
-    };
+    let (scheme, from) = address::scheme(written);
+    let from = from.max(bare);
     let is_web = matches!(scheme.as_str(), "http" | "https");
     let after = |signs: &[char]| Some(from + written[from..].find(signs)? + 1);
-    if let Some(at) = written.rfind('@').filter(|at| *at > from) {
-        let names_user = scheme.is_empty() || WITH_USERS.contains(&scheme.as_str());
-        if !names_user || written[from..at].contains(':') {
-            sink.hide(node.span.part(from..at));
-        }
+    if let Some(login) = address::login(written) {
+        sink.hide(node.span.part(login.start.max(bare)..login.end));
     }
     // The path of a web address is a token for many chat services.
     let rest = if is_web { after(&['/', '?', '#']) } else { after(&['?']) };

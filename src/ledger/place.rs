@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::model::address;
+
 /// The port of etcd's clients.
 const ETCD_PORT: u16 = 2379;
 /// The port of ZooKeeper's.
@@ -90,8 +92,9 @@ pub enum PasswordFrom {
 pub enum BadLedger {
     /// Of no known kind.
     #[error(
-        "`{0}` is no place for a ledger: write `volumes`, `file:///path/to/a/directory`, \
-         `etcd://host1,host2,host3/prefix`, or the same with `zookeeper://` or `consul://`"
+        "`{}` is no place for a ledger: write `volumes`, `file:///path/to/a/directory`, \
+         `etcd://host1,host2,host3/prefix`, or the same with `zookeeper://` or `consul://`",
+        address::shown(.0)
     )]
     Unknown(String),
     /// An address of etcd with something wrong in it.
@@ -289,7 +292,7 @@ fn members_and_prefix(place: &str, port: u16) -> Result<(Vec<(String, u16)>, Str
 
 /// `name=value`.
 fn named(option: &str) -> Result<(&str, &str), String> {
-    option.split_once('=').ok_or_else(|| format!("`{option}` has no value: write `{option}=…`"))
+    option.split_once('=').ok_or_else(|| "after `?`, an option has no value: write `name=value`".to_owned())
 }
 
 /// An option that names a file.
@@ -423,7 +426,7 @@ mod tests {
             ("etcd://h1:0", "no member"),
             ("etcd://[::1", "no member"),
             ("etcd://h 1", "no member"),
-            ("etcd://h1/a?b", "`b` has no value"),
+            ("etcd://h1/a?b", "an option has no value"),
             ("etcd://h1/../a", "the prefix"),
             ("etcd://h1/a b", "the prefix"),
             ("etcd://h1?tls=yes", "no option `tls`"),

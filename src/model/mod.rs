@@ -4,6 +4,7 @@
 //! compared, ordered, serialised and built in a test.
 
 pub mod action;
+pub mod address;
 pub mod circles;
 pub mod constraint;
 pub mod duration;

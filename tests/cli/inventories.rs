@@ -92,3 +92,35 @@ fn an_address_may_be_a_context_of_dockers_client() {
     assert!(remote.stderr.contains("not support certificates yet"), "{}", remote.show());
     assert!(!format!("{}{}", remote.stdout, remote.stderr).contains("Hunter2"), "{}", remote.show());
 }
+
+#[test]
+fn no_message_about_an_address_shows_its_password() {
+    let mut hosts = with_clusters();
+    for (file, text) in [
+        ("user.yml", "hosts: {h1: 'ssh://ann:hush@h1'}\n"),
+        ("tcp.yml", "hosts: {h1: 'tcp://ann:hush@h1:2375?hush'}\n"),
+        ("ledger.yml", "hosts: {h1: h1}\nledger: 'etcds://ann:hush@h1/a?hush'\n"),
+        ("option.yml", "hosts: {h1: h1}\nledger: 'etcd://h1/a?hush'\n"),
+        ("key.yml", "hosts: {h1: h1}\n? {x: hush}\n: hush\n"),
+    ] {
+        hosts.file(file, text);
+    }
+    let words = |of: &Run| of.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (status, args, says) in [
+        (1, "-i user.yml node ls", "an ssh address has no password"),
+        (1, "-i tcp.yml node ls", "`tcp://` is not a way to reach a host"),
+        (1, "-i ledger.yml node ls", "`etcds://h1/a` is no place for a ledger"),
+        (1, "-i option.yml node ls", "an option has no value"),
+        (1, "-i key.yml node ls", "a key must be text"),
+        (64, "--ledger etcds://ann:hush@h1 node ls", "invalid value 'etcds://h1'"),
+        (64, "hook install https://ann:hush@h1/a.git", "`https://h1/a.git` is no place for a hook"),
+    ] {
+        let run = hosts.expect(status, args);
+        assert!(words(&run).contains(says) && !run.stderr.contains("hush"), "{args}\n{}", run.show());
+    }
+    std::fs::remove_file(hosts.room.path().join("stackctl.yml")).unwrap();
+    hosts.room.env("DOCKER_HOST", "tcp://ann:hush@h1:2375");
+    let run = hosts.expect(1, "node ls");
+    assert!(words(&run).contains("DOCKER_HOST is `tcp://h1:2375`"), "{}", run.show());
+    assert!(!run.stderr.contains("hush"), "{}", run.show());
+}

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use crate::cli::Context;
 use crate::cli::cluster::env;
 use crate::cli::report::{Blame, Exit, Failure};
+use crate::model::address;
 use crate::model::shell::quoted;
 
 /// What a shell says of a program that is not there, and ssh of a machine.
@@ -30,7 +31,7 @@ pub(super) struct There {
 
 /// No address of a repository that can be written to.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("`{0}` is no place for a hook")]
+#[error("`{}` is no place for a hook", address::shown(.0))]
 #[diagnostic(
     code(stackctl::hook::bad_place),
     help("name a directory, `ssh://[user@]host[:port]/path` or `[user@]host:path`")
