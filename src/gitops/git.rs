@@ -384,7 +384,7 @@ pub(super) mod tests {
         let said = repository
             .harmless(b"fatal: unable to access 'https://token@git.example.com/x/':\nhint: no\n\x1b[2J");
         assert_eq!(said, "unable to access 'https://git.example.com/x/':; [2J");
-        let asked = Repository::new("https://ann:hush@h/x?token=hush", Path::new("/s"), None);
+        let asked = Repository::new("https://ann:hush@h/x?token=hush", Path::new("/s"), None).unwrap();
         let said = asked.harmless(b"fatal: unable to access 'https://h/x?token=hush/': no");
         assert_eq!(said, "unable to access 'https://h/x?token=…/': no");
         assert_ne!(
