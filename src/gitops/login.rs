@@ -229,7 +229,6 @@ mod tests {
     }
 
     /// A server that lets any login in.
-    #[expect(clippy::disallowed_methods, reason = "a server of the test")]
     fn server() -> std::net::SocketAddr {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let at = listener.local_addr().unwrap();

@@ -1,7 +1,8 @@
 //! No diagnostic shows a secret value: one in every kind of place, written in every way, beside every kind of mistake.
 
-use super::{Project, load_all};
-use crate::compose::Loaded;
+use super::Project;
+use super::strict::read;
+use crate::compose::{Loaded, Reading};
 use crate::yaml::{Drawn, Report};
 
 /// The secret, also as a number.
@@ -42,7 +43,7 @@ const PLACES: [&str; 30] = [
 ];
 
 /// How it may be written, well or not.
-const VALUES: [&str; 33] = [
+const VALUES: [&str; 36] = [
     "hunter2",
     "'hunter2'",
     "\"hunter2\"",
@@ -75,6 +76,9 @@ const VALUES: [&str; 33] = [
     "https://ann:hunter2@h/x",
     "hunter2 {{.Node.Hostnme}} {{hunter2",
     "a ${hunter2",
+    "pa$hunter2",
+    "$hunter2",
+    "pa$hunter2-hunter2?$a",
     "it's hunter2",
 ];
 
@@ -114,9 +118,11 @@ fn no_diagnostic_shows_a_value_that_is_secret() {
             for (above, behind) in MISTAKES {
                 let place = place.replace("VALUE", value);
                 let text = format!("services:\n  web:\n    image: nginx\n{above}{place}{behind}");
-                let said = all_that_is_said(load_all(&[("stack.yml", text.as_bytes())]));
-                if SECRETS.iter().any(|secret| said.contains(secret)) {
-                    leaks.push(format!("{text}{said}"));
+                for reading in [Reading::Ours, Reading::Docker] {
+                    let said = all_that_is_said(read(&text, reading));
+                    if SECRETS.iter().any(|secret| said.contains(secret)) {
+                        leaks.push(format!("{text}{said}"));
+                    }
                 }
             }
         }
