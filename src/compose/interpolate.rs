@@ -254,6 +254,11 @@ impl Filler<'_> {
             variables::Fault::Malformed(part) => Diagnostic::error("bad_variable", "not a variable")
                 .at(place(part), "docker sees no variable here")
                 .help("write `$$` for a dollar that is not a variable"),
+            variables::Fault::Required(part, name, _) if !self.may_name(text, node, &part, &name) => {
+                Diagnostic::error("missing_variable", "a variable is required")
+                    .at(place(part), "not set, or empty")
+                    .help("write `$$` for a dollar that is no variable, or set it")
+            }
             variables::Fault::Required(part, name, message) => {
                 let name = self.sink.clean(&name);
                 let help =
@@ -265,6 +270,12 @@ impl Filler<'_> {
         });
         self.sink.spoil(node.span);
         None
+    }
+
+    /// Whether messages may name a variable: of a value that excerpts hide, `pa$word` is rather a password than a variable.
+    fn may_name(&self, text: &str, node: &Node, part: &Range<usize>, name: &str) -> bool {
+        let has_braces = text.get(part.clone()).is_some_and(|written| written.starts_with("${"));
+        has_braces || !name.contains(char::is_lowercase) || !self.sink.is_hidden(node.span)
     }
 
     /// One text filled in; `None` if something is wrong with it.
@@ -322,17 +333,13 @@ impl Filler<'_> {
         let value = env(&variable.name);
         let usable = |strict: bool| value.as_deref().filter(|v| !(strict && v.is_empty()));
         let place = || self.sink.sources().part(node.span, text, variable.part.clone());
+        let may_name = self.may_name(text, node, &variable.part, &variable.name);
         match &variable.operator {
             None => match &value {
                 Some(value) => out.push_str(value),
                 None => {
                     if self.warned.borrow_mut().insert(variable.name.clone()) {
-                        let name = &variable.name;
-                        self.sink.push(
-                            Diagnostic::warning("unset_variable", format!("variable `{name}` is not set"))
-                                .at(place(), "becomes nothing")
-                                .help(format!("set it, or give a default: `${{{name}:-…}}`")),
-                        );
+                        self.sink.push(unset(&variable.name, may_name).at(place(), "becomes nothing"));
                     }
                 }
             },
@@ -369,11 +376,12 @@ impl Filler<'_> {
             },
         }
         if let Some(operator) = variable.operator_without_braces {
-            let name = &variable.name;
+            let name = if may_name { &variable.name } else { "NAME" };
+            let named = if may_name { format!("`${name}`") } else { "a variable".to_owned() };
             self.sink.push(
                 Diagnostic::warning(
                     "operator_without_braces",
-                    format!("`{operator}` behind `${name}` is taken as text"),
+                    format!("`{operator}` behind {named} is taken as text"),
                 )
                 .at(place(), "a variable, then text")
                 .help(format!(
@@ -383,6 +391,21 @@ impl Filler<'_> {
         }
         true
     }
+}
+
+/// A variable without a value.
+fn unset(name: &str, may_name: bool) -> Diagnostic {
+    let (message, help) = match may_name {
+        true => {
+            (format!("variable `{name}` is not set"), format!("set it, or give a default: `${{{name}:-…}}`"))
+        }
+        false => (
+            "a variable is not set".to_owned(),
+            "write `$$` for a dollar that is no variable; or set it, or give a default: `${NAME:-…}`"
+                .to_owned(),
+        ),
+    };
+    Diagnostic::warning("unset_variable", message).help(help)
 }
 
 /// Reads a filled-in text as what the place wants, if it can be.

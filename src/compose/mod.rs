@@ -358,7 +358,7 @@ fn stack_name(
         }
         (Stack::Given(given), ..) => given.clone(),
         (Stack::Otherwise(_), Some(text), Some(node)) => StackName::new(text).unwrap_or_else(|error| {
-            let why = if sink.is_literal(node) {
+            let why = if sink.may_quote(node) {
                 error.to_string()
             } else {
                 "not a name with its variables filled in".to_owned()

@@ -43,10 +43,15 @@ fn children<'m>(map: &'m mut Map, key: &str) -> impl Iterator<Item = &'m mut Map
 /// Warns about a tag that has no effect.
 fn check_tags(node: &Node, sink: &Sink<'_>) {
     if let Some(tag) = node.tag().filter(|tag| !matches!(*tag, "!reset" | "!override")) {
+        let is_hidden = node.properties().is_some_and(|place| sink.is_hidden(place));
+        let (named, help) = match is_hidden {
+            true => (String::new(), "put a text that begins with `!` in quotes"),
+            false => (format!(" `{}`", sink.clean(tag)), "tags known are `!reset` and `!override`"),
+        };
         sink.push(
-            Diagnostic::error("unknown_tag", format!("unknown tag `{}`", sink.clean(tag)))
+            Diagnostic::error("unknown_tag", format!("unknown tag{named}"))
                 .on(node, "has this tag")
-                .help("tags known are `!reset` and `!override`"),
+                .help(help),
         );
     }
     match &node.value {
@@ -201,7 +206,9 @@ impl Normaliser<'_> {
 
     /// `- A: 1` where `- A=1` or `A: 1` is meant.
     fn dashes(&self, key: &str, item: &Node, wrong: &Map) {
-        let name = wrong.entries.first().map_or("KEY", |entry| entry.key.value.as_str());
+        let named = wrong.entries.first().map(|entry| &entry.key);
+        let shown = named.filter(|named| !self.sink.is_hidden(named.span));
+        let name = shown.map_or("KEY", |named| named.value.as_str());
         let name = self.sink.clean(name);
         self.sink.push(
             Diagnostic::error("wrong_type", format!("an item of `{key}` must be text"))
@@ -285,7 +292,7 @@ impl Normaliser<'_> {
                     long.extend(ports.iter().map(|port| long_port(port, &item)));
                 }
                 Err(error) => {
-                    let label = if self.sink.is_literal(&item) || item.as_text().is_none() {
+                    let label = if self.sink.may_quote(&item) || item.as_text().is_none() {
                         error.0
                     } else {
                         "not a port with its variables filled in".to_owned()
@@ -319,7 +326,7 @@ impl Normaliser<'_> {
                     Err(error) => {
                         let item = &*item;
                         let written = self.sink.written(item);
-                        let label = if self.sink.is_literal(item) || written.is_empty() {
+                        let label = if self.sink.may_quote(item) || written.is_empty() {
                             error.0
                         } else {
                             "not a mount with its variables filled in".to_owned()
@@ -339,7 +346,7 @@ impl Normaliser<'_> {
     }
 
     fn dropped_option(&self, item: &Node, option: &str) {
-        let shown = if self.sink.is_literal(item) { self.sink.clean(option) } else { "…".to_owned() };
+        let shown = if self.sink.may_quote(item) { self.sink.clean(option) } else { "…".to_owned() };
         let (label, help) = match option {
             "z" | "Z" => ("labels for SELinux are not set", "label the path on the host"),
             "cached" | "delegated" | "consistent" => ("only Docker Desktop knows it", "remove it"),
@@ -371,7 +378,7 @@ impl Normaliser<'_> {
                 .on(source, "a path on each node, not on this machine")
                 .help(format!(
                     "`{}` must exist on every node that runs the service; a small file is better given as a config",
-                    if self.sink.is_literal(source) { self.sink.clean(&resolved) } else { "it".to_owned() }
+                    if self.sink.may_quote(source) { self.sink.clean(&resolved) } else { "it".to_owned() }
                 )),
         );
         source.value = Value::Text(resolved);
@@ -437,6 +444,7 @@ impl Normaliser<'_> {
     }
 
     fn bad_host(&self, node: &Node, why: String) {
+        let why = if self.sink.is_hidden(node.span) { "not a host and its address".to_owned() } else { why };
         // Docker drops an entry without an address; with a wrong one no container would start.
         if node.as_text().is_some_and(|text| !text.contains([':', '='])) {
             self.sink.push(
@@ -479,10 +487,12 @@ pub fn unreadable(sink: &Sink<'_>, node: &Node, error: &io::Error) -> Diagnostic
     let written = sink.written(node);
     let help = match (error.kind(), node.as_text()) {
         (io::ErrorKind::PermissionDenied, _) => "make it readable for you".to_owned(),
-        (_, Some(path)) if path != written && !written.contains('$') => format!(
-            "looked for at `{}`: paths start at the directory of the first file, in an included file at its own",
-            sink.clean(path)
-        ),
+        (_, Some(path)) if path != written && !written.contains('$') && !sink.is_hidden(node.span) => {
+            format!(
+                "looked for at `{}`: paths start at the directory of the first file, in an included file at its own",
+                sink.clean(path)
+            )
+        }
         _ => "paths start at the directory of the first file, in an included file at its own".to_owned(),
     };
     Diagnostic::error("unreadable_file", format!("cannot read `{written}`")).on(node, why).help(help)

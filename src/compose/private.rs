@@ -4,7 +4,7 @@
 //! seen: a token may stand in a label, in a command, in an option of a driver. So the values of all places where the
 //! author writes what the program means are masked, and names stay; also where a value itself is at fault.
 
-use super::support::{At, KEYS};
+use super::support::{self, At, Below, is_key};
 use crate::yaml::{Entry, Node, Sink, Value};
 
 /// Where they are; `*` is every key there, and lists are seen through.
@@ -35,7 +35,7 @@ const PLACES: [&[&str]; 23] = [
 ];
 
 /// Their names, for where a mistake has put one into another mapping.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "annotations",
     "args",
     "command",
@@ -48,21 +48,7 @@ const NAMES: [&str; 12] = [
     "post_start",
     "pre_stop",
     "runtime_flags",
-];
-
-/// Keys of a file whose entries have names of the author's choice.
-const SECTIONS: [&str; 5] = ["services", "networks", "volumes", "configs", "secrets"];
-
-/// Keys of a service, a network or a volume whose entries have names of the author's choice, and whose values may be shown.
-const NAMED: [&str; 8] = [
-    "additional_contexts",
-    "aux_addresses",
-    "depends_on",
-    "extra_hosts",
-    "models",
-    "networks",
-    "sysctls",
-    "ulimits",
+    "test",
 ];
 
 /// Hides them in a file as it was read, before anything is filled in or found to be wrong.
@@ -88,57 +74,59 @@ pub fn hide(file: &Node, sink: &Sink<'_>) {
             }
             _ => of_entry(entry, sink),
         }
-        let is_known = KEYS.iter().any(|known| known.0 == At::Top && known.1 == key);
-        if !is_known && !key.starts_with("x-") {
-            // Perhaps one of them, misspelt.
-            sink.hide_values(&entry.value);
-        } else if SECTIONS.contains(&key) {
-            section(&entry.value, key == "services", sink);
-        }
     }
+    part(file, At::Top, true, sink);
 }
 
-/// Where a mistake may have hidden what a value is: behind a name that no key has, or where a mapping is expected.
-fn section(node: &Node, of_services: bool, sink: &Sink<'_>) {
-    let Some(named) = node.as_map() else {
-        if of_services {
-            sink.hide_values(node);
-        }
-        return;
-    };
-    for named in &named.entries {
-        match named.value.as_map() {
-            Some(_) => unknown(&named.value, sink),
-            None if of_services => sink.hide_values(&named.value),
-            None => {}
-        }
-    }
-}
-
-/// What stands below a key that no mapping has, however deep.
-fn unknown(node: &Node, sink: &Sink<'_>) {
+/// What stands where a mapping of known keys is expected, or a list of them. Where a mistake may have hidden what a value
+/// is, it is hidden: behind a key that this mapping does not have, even if another has it, or where a mapping is
+/// expected and no short form of it.
+fn part(node: &Node, at: At, has_short_form: bool, sink: &Sink<'_>) {
     match &node.value {
-        Value::List(list) => list.iter().for_each(|item| unknown(item, sink)),
-        Value::Map(map) => {
-            for Entry { key, value } in &map.entries {
-                match (key.value.as_str(), value.as_map()) {
-                    (key, _) if !is_known(key) => sink.hide_values(value),
-                    // See `template`.
-                    (key, _) if key.starts_with("x-") => {}
-                    (key, Some(named)) if NAMED.contains(&key) => {
-                        named.entries.iter().for_each(|named| unknown(&named.value, sink));
-                    }
-                    _ => unknown(value, sink),
-                }
+        // It is a command or options, one level too high.
+        Value::List(_) if matches!(at, At::Healthcheck | At::Logging) => sink.hide_values(node),
+        Value::List(list) => list.iter().for_each(|item| part(item, at, has_short_form, sink)),
+        Value::Map(map) => map.entries.iter().for_each(|entry| {
+            let Entry { key, value } = entry;
+            match support::below(at, key) {
+                _ if !is_key(at, key) => sink.hide_values(value),
+                Below::One(at, has_short_form) => part(value, at, has_short_form, sink),
+                Below::Named(at, has_short_form) => named(value, at, has_short_form, sink),
+                Below::Names => named(value, at, true, sink),
+                // What the author's own keys hold: see `template`.
+                Below::Plain if key.starts_with("x-") => {}
+                Below::Plain => plain(value, sink),
             }
-        }
+        }),
+        Value::Null => {}
+        _ if !has_short_form => sink.hide_values(node),
         _ => {}
     }
 }
 
-/// Whether it is a key of any mapping, or one that is the author's own.
-fn is_known(key: &str) -> bool {
-    key.starts_with("x-") || KEYS.iter().any(|known| known.1 == key)
+/// Mappings with names of the author's choice.
+fn named(node: &Node, at: At, has_short_form: bool, sink: &Sink<'_>) {
+    match &node.value {
+        Value::Map(map) => {
+            map.entries.iter().for_each(|named| match (at, &named.value.value) {
+                // There the content itself may stand by mistake, and be no text to YAML.
+                (At::Config | At::Secret, Value::Null) => sink.hide_values(&named.value),
+                _ => part(&named.value, at, has_short_form, sink),
+            });
+        }
+        Value::Null => {}
+        _ if has_short_form => plain(node, sink),
+        _ => sink.hide_values(node),
+    }
+}
+
+/// What has no keys: a mapping there is one by mistake.
+fn plain(node: &Node, sink: &Sink<'_>) {
+    match &node.value {
+        Value::List(list) => list.iter().for_each(|item| plain(item, sink)),
+        Value::Map(_) => sink.hide_values(node),
+        _ => {}
+    }
 }
 
 /// Where a name of them is a key, however deep.
@@ -160,18 +148,16 @@ fn of_entry(entry: &Entry, sink: &Sink<'_>) {
 }
 
 /// What stands below a key of the author's own. Where it is merged into a mapping, that one may override it, and no
-/// known place has it then. A mapping of known keys may be a part of a service, anything else may be its environment.
+/// known place has it then. A mapping whose keys another has may be a part of that, anything else may be an environment.
 fn template(node: &Node, sink: &Sink<'_>) {
-    match node.as_map() {
-        Some(map) if map.entries.iter().all(|entry| is_known(&entry.key.value)) => {
-            anywhere(node, sink);
-            for Entry { value, .. } in &map.entries {
-                let parts = value.as_list().unwrap_or(std::slice::from_ref(value));
-                parts.iter().filter(|part| part.as_map().is_some()).for_each(|part| template(part, sink));
-            }
-        }
-        _ => sink.hide_values(node),
+    let Some(map) = node.as_map() else { return sink.hide_values(node) };
+    let fits = |at: &&At| map.entries.iter().all(|entry| is_key(**at, &entry.key.value));
+    let mut places = support::mappings().iter().filter(fits).peekable();
+    if places.peek().is_none() {
+        return sink.hide_values(node);
     }
+    anywhere(node, sink);
+    places.for_each(|at| part(node, *at, true, sink));
 }
 
 fn below(node: &Node, path: &[&str], sink: &Sink<'_>) {

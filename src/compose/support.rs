@@ -6,7 +6,7 @@
 
 mod misplaced;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use crate::yaml::decode::misplaced_key;
@@ -362,6 +362,77 @@ pub fn names(at: At) -> Vec<&'static str> {
     KEYS.iter().filter(|key| key.0 == at).map(|key| key.1).collect()
 }
 
+/// The mappings of the language.
+pub fn mappings() -> &'static [At] {
+    static ALL: LazyLock<Vec<At>> =
+        LazyLock::new(|| KEYS.iter().map(|key| key.0).collect::<BTreeSet<_>>().into_iter().collect());
+    &ALL
+}
+
+/// Whether a mapping has this key, or it is the author's own.
+pub fn is_key(at: At, key: &str) -> bool {
+    key.starts_with("x-") || treatment(at, key).is_some()
+}
+
+/// What stands below a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Below {
+    /// A mapping, or a list of them. With `true`, also a short form of one that is no mapping.
+    One(At, bool),
+    /// Mappings with names of the author's choice. With `true`, also short forms.
+    Named(At, bool),
+    /// Names of the author's choice, with a value each.
+    Names,
+    /// No mapping of known keys.
+    Plain,
+}
+
+/// What stands below a key of a mapping.
+pub fn below(at: At, key: &str) -> Below {
+    use Below::{Named, Names, One, Plain};
+    match (at, key) {
+        (Top, "services") => Named(Service, false),
+        (Top, "networks") => Named(Network, false),
+        (Top, "volumes") => Named(Volume, false),
+        (Top, "configs") => Named(Config, false),
+        (Top, "secrets") => Named(Secret, false),
+        (Top, "include") => One(Include, true),
+        (Service, "extends") => One(Extends, true),
+        (Service, "env_file") => One(EnvFile, true),
+        (Service, "deploy") => One(Deploy, false),
+        (Service, "healthcheck") => One(Healthcheck, false),
+        (Service, "logging") => One(Logging, false),
+        (Service, "ulimits") => Named(Ulimit, true),
+        (Service, "ports") => One(Port, true),
+        (Service, "volumes") => One(Mount, true),
+        (Service, "networks") => Named(Attachment, true),
+        (Service, "configs" | "secrets") => One(FileMount, true),
+        (Service, "depends_on") => Named(Dependency, true),
+        (Service, "devices") => One(Device, true),
+        (Service, "sysctls" | "extra_hosts") => Names,
+        (Service, "x-stackctl") => One(XStackctl, false),
+        (XStackctl, "placement") => One(XPlacement, false),
+        (Deploy, "update_config") => One(UpdateConfig, false),
+        (Deploy, "rollback_config") => One(RollbackConfig, false),
+        (Deploy, "restart_policy") => One(RestartPolicy, false),
+        (Deploy, "resources") => One(Resources, false),
+        (Deploy, "placement") => One(Placement, false),
+        (Resources, "limits") => One(Limits, false),
+        (Resources, "reservations") => One(Reservations, false),
+        (Reservations, "generic_resources") => One(GenericResource, false),
+        (GenericResource, "discrete_resource_spec") => One(DiscreteResourceSpec, false),
+        (Placement, "preferences") => One(Preference, false),
+        (Mount, "bind") => One(MountBind, false),
+        (Mount, "volume") => One(MountVolume, false),
+        (Mount, "tmpfs") => One(MountTmpfs, false),
+        (Network, "ipam") => One(Ipam, false),
+        (Ipam, "config") => One(IpamPool, false),
+        // The old way to give a name.
+        (Network | Volume | Config | Secret, "external") => One(at, true),
+        _ => Plain,
+    }
+}
+
 /// How a key is treated, if there is one of that name in that mapping. Found in an index: a range of ports is
 /// written out into as many mappings, and the table has hundreds of lines.
 fn treatment(at: At, key: &str) -> Option<&'static Treatment> {
@@ -431,6 +502,17 @@ mod tests {
         for (at, key, ..) in KEYS.iter().filter(|key| matches!(key.3, Used | Partly(_))) {
             assert!(readers.contains(&format!("\"{key}\"")), "{at:?} {key}");
         }
+    }
+
+    #[test]
+    fn every_mapping_stands_below_a_key_of_another() {
+        let below = |key: &Key| match below(key.0, key.1) {
+            Below::One(at, _) | Below::Named(at, _) => Some(at),
+            Below::Names | Below::Plain => None,
+        };
+        let mut reached: BTreeSet<At> = KEYS.iter().filter_map(below).collect();
+        reached.insert(Top);
+        assert_eq!(reached.into_iter().collect::<Vec<_>>(), mappings());
     }
 
     #[test]

@@ -9,6 +9,18 @@ pub enum GitError {
     #[error("the git program cannot be started: {0}")]
     #[diagnostic(code(stackctl::repository::no_git), help("install git on this machine"))]
     NoGit(String),
+    /// An address in which a login may end at several places. It is not repeated.
+    #[error(
+        "the address of a repository has an `@` behind a `/`, `#` or `?`, so that it is unclear where its login ends"
+    )]
+    #[diagnostic(
+        code(stackctl::repository::unclear_login),
+        help(
+            "percent-encode these characters in a user, password or token: `/` is `%2F`, `#` is `%23`, `?` is `%3F`, `@` \
+             is `%40`; an `@` of the path is `%40`, too"
+        )
+    )]
+    UnclearLogin,
     /// The mirror's directory.
     #[error("{} cannot be written: {words}", path.display())]
     #[diagnostic(

@@ -17,7 +17,7 @@ use tokio::process::Command;
 use super::command::{self, Reach};
 use super::error::GitError;
 use super::inputs::{Blobs, digest};
-use super::login::{Login, parted};
+use super::login::{Login, is_unclear, parted};
 use super::mirror::{self, REF};
 use super::signature::{self, Signed};
 use super::tree::Tree;
@@ -58,15 +58,17 @@ pub struct Repository {
 
 impl Repository {
     /// One that is mirrored somewhere below `state`. `text` is `URL` or `URL#REF`.
-    #[must_use]
-    pub fn new(text: &str, state: &Path, signed: Option<Signed>) -> Self {
+    pub fn new(text: &str, state: &Path, signed: Option<Signed>) -> Result<Self, GitError> {
+        if is_unclear(text) {
+            return Err(GitError::UnclearLogin);
+        }
         let (url, reference) = match text.rsplit_once('#') {
             Some((url, reference)) if !reference.is_empty() => (url, Some(reference.to_owned())),
             Some((url, _)) => (url, None),
             None => (text, None),
         };
         let dir = state.join("repositories").join(&digest(text)[..16]);
-        Self { url: url.to_owned(), reference, dir, signed, is_here: false }
+        Ok(Self { url: url.to_owned(), reference, dir, signed, is_here: false })
     }
 
     /// A repository on this machine, read in place and without a mirror; `url` is its name in messages. Its
@@ -376,19 +378,31 @@ pub(super) mod tests {
             ("git@h1:ops.git#v1", "git@h1:ops.git#v1"),
             ("/srv/ops.git", "/srv/ops.git"),
         ] {
-            assert_eq!(Repository::new(text, Path::new("/s"), None).name(), name);
+            assert_eq!(Repository::new(text, Path::new("/s"), None).unwrap().name(), name);
         }
-        let repository = Repository::new("https://token@git.example.com/x", Path::new("/s"), None);
+        let repository = Repository::new("https://token@git.example.com/x", Path::new("/s"), None).unwrap();
         let said = repository
             .harmless(b"fatal: unable to access 'https://token@git.example.com/x/':\nhint: no\n\x1b[2J");
         assert_eq!(said, "unable to access 'https://git.example.com/x/':; [2J");
-        let asked = Repository::new("https://ann:hush@h/x?token=hush", Path::new("/s"), None);
+        let asked = Repository::new("https://ann:hush@h/x?token=hush", Path::new("/s"), None).unwrap();
         let said = asked.harmless(b"fatal: unable to access 'https://h/x?token=hush/': no");
         assert_eq!(said, "unable to access 'https://h/x?token=…/': no");
         assert_ne!(
             repository.dir,
-            Repository::new("https://token@git.example.com/x#b", Path::new("/s"), None).dir
+            Repository::new("https://token@git.example.com/x#b", Path::new("/s"), None).unwrap().dir
         );
+    }
+
+    /// Nothing would be known of where the login ends.
+    #[test]
+    fn an_address_with_an_unclear_login_is_refused_without_it() {
+        for text in
+            ["https://ann:hun/ter2@h1/x.git", "https://ann:hun#ter2@h1/x.git", "http://hun/ter2@h1/x.git"]
+        {
+            let refused = Repository::new(text, Path::new("/s"), None).unwrap_err();
+            let drawn = format!("{:?}", miette::Report::new(refused));
+            assert!(drawn.contains("%2F") && !drawn.contains("hun") && !drawn.contains("ter2"), "{drawn}");
+        }
     }
 
     #[expect(clippy::disallowed_methods, reason = "a repository is made by git")]
@@ -439,7 +453,9 @@ pub(super) mod tests {
         git(&work, &["add", "-A"]);
         git(&work, &["commit", "-q", "-m", "first\n\nmore"]);
         let state = room.path().join("state");
-        let of = |reference: &str| Repository::new(&format!("{}#{reference}", work.display()), &state, None);
+        let of = |reference: &str| {
+            Repository::new(&format!("{}#{reference}", work.display()), &state, None).unwrap()
+        };
         let repository = of("main");
         let first = repository.fetch().await.unwrap();
         assert_eq!((first.subject.as_str(), first.branch.as_deref()), ("first", Some("main")));
@@ -491,7 +507,7 @@ pub(super) mod tests {
         let work = room.path().join("work");
         std::fs::create_dir(&work).unwrap();
         git(&work, &["init", "-q", "-b", "main"]);
-        let repository = Repository::new(&format!("{}#main", work.display()), room.path(), None);
+        let repository = Repository::new(&format!("{}#main", work.display()), room.path(), None).unwrap();
         let dir = repository.dir.clone();
         type Spoil = fn(&Path);
         let spoilt: [(&str, Spoil); 5] = [
@@ -567,7 +583,7 @@ pub(super) mod tests {
         // In base64, `ann:hunter 2` and `hunter:`.
         for (login, sent) in [("ann:hunter%202", "YW5uOmh1bnRlciAy"), ("hunter", "aHVudGVyOg==")] {
             let url = format!("http://{login}@{at}/ops.git#main");
-            let error = Repository::new(&url, &state, None).fetch().await.unwrap_err().to_string();
+            let error = Repository::new(&url, &state, None).unwrap().fetch().await.unwrap_err().to_string();
             assert!(error.contains("not found") && !error.contains("hunter"), "{error}");
             let all: Vec<(String, Vec<String>)> = seen.try_iter().collect();
             assert!(all.iter().any(|(head, _)| head.contains(&format!("Basic {sent}\r"))), "{all:?}");
@@ -589,7 +605,14 @@ pub(super) mod tests {
         }
         let older = std::fs::read_to_string(&config).unwrap().replace("http://", "http://hunter3@");
         std::fs::write(other.join("config"), older).unwrap();
-        Repository::new(&url, &state, None).head().await.unwrap_err();
+        let unclear = state.join("repositories/unclear");
+        std::fs::create_dir(&unclear).unwrap();
+        std::fs::write(
+            unclear.join("config"),
+            "[remote \"origin\"]\n\turl = \"https://ann:hun/hunter2@h/x\"\n",
+        )
+        .unwrap();
+        Repository::new(&url, &state, None).unwrap().head().await.unwrap_err();
         assert!(!files().any(|text| text.contains("hunter")));
     }
 
@@ -598,7 +621,7 @@ pub(super) mod tests {
         let room = tempfile::tempdir().unwrap();
         let mark = room.path().join("mark");
         let text = format!("ext::touch {}", mark.display());
-        let error = Repository::new(&text, room.path(), None).fetch().await.unwrap_err();
+        let error = Repository::new(&text, room.path(), None).unwrap().fetch().await.unwrap_err();
         assert!(error.to_string().contains("not allowed"), "{error}");
         assert!(!mark.exists());
     }

@@ -11,8 +11,9 @@ use std::os::unix::ffi::OsStringExt as _;
 const WITH_PASSWORD: &str = "!f() { test \"$1\" != get || printf 'username=%s\\npassword=%s\\n' \
                       \"$LOGIN_USER\" \"$LOGIN_PASSWORD\"; }; f";
 /// Asks the user's own helpers for the password, as if the address had the user in it. The last of them answers with an
-/// empty one, as a token wants it: git would else ask a program, with the user in its arguments.
-const USER_ALONE: &str = "!f() { case \"$1\" in get) set fill;; store) set approve;; erase) set reject;; *) return;; \
+/// empty one, as a token wants it: git would else ask a program, with the user in its arguments. What git was let in with
+/// is not passed on to be stored: a helper such as `store` writes it into a file, and the user may be a token.
+const USER_ALONE: &str = "!f() { case \"$1\" in get) set fill;; erase) set reject;; *) return;; \
                           esac; { cat; printf 'username=%s\\n' \"$LOGIN_USER\"; } | \
                           GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=credential.helper \
                           GIT_CONFIG_VALUE_0='!f() { test \"$1\" != get || echo password=; }; f' \
@@ -66,6 +67,38 @@ pub(super) fn parted(url: &str) -> (Cow<'_, str>, Option<Login>) {
     }
 }
 
+/// Whether an HTTP address may hold a login that ends behind what looks like the end of the host: it has an `@` behind a
+/// `/`, a `#` or a `?` that a password or a token may contain. Git and others would take a part of it for the host, the path
+/// or the branch, and show it.
+pub(super) fn is_unclear(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    if !scheme.eq_ignore_ascii_case("https") && !scheme.eq_ignore_ascii_case("http") {
+        return false;
+    }
+    let Some(end) = rest.find(['/', '#', '?']) else { return false };
+    let (authority, mut after) = rest.split_at(end);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
+        _ => (host, None),
+    };
+    if port.is_some_and(|port| !port.is_empty() && port.parse::<u16>().is_err()) {
+        return after.contains('@');
+    }
+    let is_a_host = |name: &str| name == "localhost" || name.starts_with('[') || name.contains('.');
+    let is_surely_a_host = is_a_host(name) && port.is_none();
+    // The name of a branch or a tag may have an `@` as well, and knows no escapes.
+    if is_surely_a_host && after.starts_with('/') {
+        after = after.split('#').next().unwrap_or(after);
+    }
+    after.match_indices('@').any(|(at, _)| {
+        let Some((host, path)) = after[at + 1..].split_once('/') else { return false };
+        let name = host.split(':').next().unwrap_or(host);
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '[');
+        !path.is_empty() && name.starts_with(is_plain) && (!is_surely_a_host || is_a_host(name))
+    })
+}
+
 /// Without the escapes of an address. Bytes that end a line or a variable are in no login.
 fn decoded(text: &str) -> OsString {
     let mut bytes = Vec::new();
@@ -83,7 +116,7 @@ fn decoded(text: &str) -> OsString {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::io::{BufRead as _, BufReader, Write as _};
     use std::process::Stdio;
 
     use super::super::command::{Reach, command};
@@ -108,6 +141,39 @@ mod tests {
                 password: password.map(Into::into),
             });
             assert!(&*found == plain && apart == login, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_whose_login_may_end_elsewhere_is_unclear() {
+        for url in [
+            "https://ann:pa/ss@git.example.com/x.git",
+            "https://ann:pa#ss@git.example.com/x.git",
+            "https://ann:pa?ss@git.example.com/x.git",
+            "HTTP://ann:12/34@git.example.com/x.git#main",
+            "https://ann:pa/ss@h",
+            "https://to/ken@git.example.com/x.git",
+            "https://to#ken@git.example.com:8443/x.git",
+            "https://to.k/en@git.example.com/x.git",
+            "https://ann:p@s/word@git/x.git",
+            "https://a/b@h/@c/x.git",
+        ] {
+            assert!(is_unclear(url), "{url}");
+        }
+        for url in [
+            "https://ann:pass@git.example.com/x.git",
+            "https://ann:p%2Fa%23%40@git.example.com:8443/x.git#main",
+            "https://token@git.example.com/@scope/x.git",
+            "https://git.example.com/@scope/x.git",
+            "https://git.example.com/x.git#@scope/app@1.2.3",
+            "https://git.example.com/x.git#renovate/app@1.2/x",
+            "https://[fe80::1]:8443/x.git",
+            "https://git/x.git#app@1.2.3",
+            "ssh://git@h/a@b/c",
+            "git@h:a/b@c/d.git",
+            "/srv/a@b/c.git",
+        ] {
+            assert!(!is_unclear(url), "{url}");
         }
     }
 
@@ -160,5 +226,54 @@ mod tests {
             assert!(said.contains("username=t 0k\npassword=\n"), "{none}: {said}");
         }
         assert!(!asked(&login, "other.example.com", "/dev/null").contains("0k"));
+    }
+
+    /// A server that lets any login in.
+    fn server() -> std::net::SocketAddr {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut head = String::new();
+                let mut lines = BufReader::new(&stream);
+                while !head.ends_with("\r\n\r\n") && lines.read_line(&mut head).is_ok_and(|read| read > 0) {}
+                let is_in = head.to_lowercase().contains("\r\nauthorization: basic ");
+                let status = if is_in { "200 Ok" } else { "401 Who\r\nwww-authenticate: Basic realm=\"x\"" };
+                let refs = format!("{}\trefs/heads/main\n", "a".repeat(40));
+                let body = if head.contains("/HEAD") { "ref: refs/heads/main\n" } else { &refs };
+                let length = body.len();
+                let _gone = write!(
+                    stream,
+                    "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+                );
+            }
+        });
+        at
+    }
+
+    /// Git itself asks its helpers to store a login that a server takes.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "git reads and writes files")]
+    fn a_helper_of_the_user_that_stores_logins_gets_none() {
+        let at = server();
+        let room = tempfile::tempdir().unwrap();
+        let (config, stored) = (room.path().join("config"), room.path().join("stored"));
+        for login in ["hunter2", "ann:hunter2"] {
+            let whole = format!("http://{login}@{at}/ops.git");
+            let (url, apart) = parted(&whole);
+            let apart = apart.unwrap();
+            for section in
+                ["credential", &format!("credential \"http://{at}\""), &format!("credential \"{url}\"")]
+            {
+                let helper = format!("store --file={}", stored.display());
+                std::fs::write(&config, format!("[{section}]\n\thelper = \"{helper}\"\n")).unwrap();
+                let mut git = command(Reach::Network, &apart.settings());
+                git.envs(apart.variables()).args(["ls-remote", &url]).env("GIT_CONFIG_GLOBAL", &config);
+                let done = git.output().unwrap();
+                let said = String::from_utf8_lossy(&done.stdout);
+                assert!(said.contains("refs/heads/main"), "{section} {done:?}");
+                assert!(!stored.exists(), "{login} {section}: {:?}", std::fs::read_to_string(&stored));
+            }
+        }
     }
 }

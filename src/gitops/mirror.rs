@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::error::GitError;
-use super::login::parted;
+use super::login::{is_unclear, parted};
 
 /// The one ref of a mirror.
 pub(super) const REF: &str = "refs/stackctl/head";
@@ -58,7 +58,10 @@ fn forget_logins(dir: &Path) {
         else {
             continue;
         };
-        if let (plain, Some(_)) = parted(url) {
+        if is_unclear(url) {
+            // Such an address is refused now.
+            let _again = std::fs::remove_file(&config);
+        } else if let (plain, Some(_)) = parted(url) {
             // The next use of that mirror tries again.
             let _again = settle(&config, &text.replace(url, &plain));
         }

@@ -176,6 +176,30 @@ nope: 3
         assert!(drawn.contains("etcd://me@h1/x") && drawn.contains("ssh://root@h1"), "{drawn}");
     }
 
+    /// Where the value itself is at fault.
+    #[test]
+    fn no_message_label_or_help_quotes_what_is_hidden() {
+        for (line, says) in [
+            ("notifications: [{command: \"tell --token hunter2\"}]", "write it as a list"),
+            ("notifications: [{command: [tell, 12345678]}]", "put it in quotes"),
+            ("hosts: {h1: {address: h1, fence: \"ipmi -P hunter2\"}}", "write it as a list"),
+            ("discover: [{command: \"list --token hunter2\"}]", "write it as a list"),
+            ("ledger: https://me:hunter2@h1:2379/x", "not `volumes`"),
+            ("ledger: etcd://me:hun?ter2@h1/x", "not `volumes`"),
+            ("ledger: etcd://h1/x?hunter2", "not `volumes`"),
+            ("discover: [{etcd: 'etcd://h1/x?hunter2'}]", "not an address"),
+        ] {
+            let report = parse(&format!("cluster: a\n{line}\n"), "stackctl.yml").unwrap_err();
+            let drawn = format!("{:?}", miette::Report::new(report));
+            let is_quoted =
+                ["hunter2", "hun?ter2", "12345678", "me:hun"].iter().any(|word| drawn.contains(word));
+            assert!(drawn.contains(says) && !is_quoted, "{line}: {drawn}");
+        }
+        // What is not hidden is quoted.
+        let report = parse("ledger: etcd:h1\n", "stackctl.yml").unwrap_err();
+        assert!(format!("{:?}", miette::Report::new(report)).contains("`etcd:h1` is no place"));
+    }
+
     #[test]
     fn everything_a_file_can_say_is_read() {
         let text = "\

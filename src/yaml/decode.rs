@@ -157,7 +157,7 @@ impl<'a> Fields<'a> {
         expected: &str,
         why: impl fmt::Display,
     ) {
-        let label = if self.sink.is_literal(node) { why.to_string() } else { format!("not {expected}") };
+        let label = if self.sink.may_quote(node) { why.to_string() } else { format!("not {expected}") };
         self.sink
             .push(Diagnostic::error(code, format!("{} is not {expected}", self.name(key))).on(node, label));
     }
@@ -284,7 +284,7 @@ impl<'a> Fields<'a> {
     pub fn pairs(&self, key: &str) -> Option<Pairs> {
         let fields = self.fields(key)?;
         let pair = |entry: &Entry| {
-            let name = format!("`{}` in {}", self.sink.clean(&entry.key), self.name(key));
+            let name = format!("`{}` in {}", self.sink.shown(&entry.key), self.name(key));
             let value = if entry.value.is_null() {
                 Spanned::new(None, entry.key.span)
             } else {
@@ -376,13 +376,19 @@ pub fn wrong_type(sink: &Sink<'_>, node: &Node, name: &str, expected: &str) {
 /// How a value of the wrong type would look in the right one, if that is obvious.
 fn meant(sink: &Sink<'_>, node: &Node, expected: &str) -> Option<String> {
     let written = sink.written(node);
-    let is_short = !written.contains('…') && sink.is_literal(node);
+    let is_short = !written.contains('…') && sink.may_quote(node);
     match (&node.value, expected) {
+        (Value::Bool(_) | Value::Int(_) | Value::Float(_), "text") if sink.is_hidden(node.span) => {
+            Some("put it in quotes".to_owned())
+        }
         (Value::Bool(_) | Value::Int(_) | Value::Float(_), "text") => {
             Some(format!("put it in quotes: `\"{written}\"`"))
         }
         (Value::Text(_) | Value::Bool(_) | Value::Int(_) | Value::Float(_), "a list") if is_short => {
             Some(format!("write it as a list: `[\"{written}\"]`"))
+        }
+        (Value::Text(_), "a list") if sink.is_hidden(node.span) => {
+            Some("write it as a list: `[\"…\", \"…\"]`".to_owned())
         }
         (Value::Map(_), "a list") => Some("begin each of its items with `- `".to_owned()),
         (Value::List(_), "a mapping") => Some("leave the `- ` out".to_owned()),

@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::budget::FILE_MAX;
 use super::report::{Diagnostic, Sink};
 use super::source::{SourceId, Span};
-use super::tree::{Node, Value};
+use super::tree::{Entry, Node, Value};
 
 impl Sink<'_> {
     /// The mistake of a file that is not UTF-8.
@@ -26,18 +26,59 @@ impl Sink<'_> {
     /// No excerpt shows the scalars of this value. Of `NAME=value` in a list the name stays.
     pub fn hide_values(&self, node: &Node) {
         match &node.value {
-            Value::Map(map) => map.entries.iter().for_each(|entry| self.hide_values(&entry.value)),
-            Value::List(list) => list.iter().for_each(|item| match named(item, self) {
-                Some(value) => self.hide(value),
-                None => self.hide_values(item),
+            Value::Map(map) => map.entries.iter().for_each(|entry| {
+                self.hide_key(entry, false);
+                self.hide_values(&entry.value);
             }),
-            Value::Null => {}
+            Value::List(list) => list.iter().for_each(|item| match named(item, self) {
+                Some(value) => {
+                    self.hide(value);
+                    self.hide_properties(item);
+                }
+                None => {
+                    let entries = item.as_map().map_or(&[][..], |map| &map.entries);
+                    entries.iter().for_each(|entry| self.hide_key(entry, true));
+                    self.hide_values(item);
+                }
+            }),
+            // A text that begins with `*`, `&` or `!` and has no quotes is no text to YAML.
+            Value::Null => {
+                if self.sources().slice(node.span).starts_with('*') {
+                    self.hide(node.span);
+                }
+                self.hide_properties(node);
+            }
             // Nothing is hidden by stars where there is nothing.
-            Value::Text(text) if text.is_empty() => {}
-            Value::Text(_) | Value::Int(_) | Value::Float(_) | Value::Bool(_) => self.hide(node.span),
+            Value::Text(text) if text.is_empty() => self.hide_properties(node),
+            Value::Text(_) | Value::Int(_) | Value::Float(_) | Value::Bool(_) => {
+                self.hide(node.span);
+                self.hide_properties(node);
+            }
+        }
+    }
+
+    /// A text with `: ` in it and without quotes is a mapping to YAML, and its beginning a key: `- PASSWORD=a: b`. In a list,
+    /// where texts are expected, what is no name is hidden.
+    fn hide_key(&self, entry: &Entry, is_in_list: bool) {
+        let span = entry.key.span;
+        let written = self.sources().slice(span);
+        match name_len(written) {
+            Some(len) => self.hide(span.part(len..written.len())),
+            None if is_in_list && !is_name(&entry.key) => self.hide(span),
+            None => {}
+        }
+    }
+
+    fn hide_properties(&self, node: &Node) {
+        let written = |span| self.sources().slice(span);
+        if let Some(span) = node.properties().filter(|span| !TAGS.contains(&written(*span))) {
+            self.hide(span);
         }
     }
 }
+
+/// Tags that a value of any text may have.
+const TAGS: [&str; 3] = ["!reset", "!override", "!!str"];
 
 fn named(item: &Node, sink: &Sink<'_>) -> Option<Span> {
     item.as_text()?;
@@ -156,8 +197,10 @@ impl Scan {
         if value.split_whitespace().any(is_block_header) {
             self.block = Some(column);
         }
-        if self.depth > 0 || value.starts_with(['"', '\'', '[', '{']) {
+        if self.depth > 0 || value.starts_with(OPENING) {
             self.follow(value);
+        } else if let Some(at) = behind_a_key(value) {
+            self.follow(&value[at..]);
         }
     }
 
@@ -190,12 +233,31 @@ impl Scan {
 
     fn sign(&mut self, before: char, c: char) {
         match c {
-            '"' | '\'' if before.is_whitespace() || "[{,:".contains(before) => self.quote = Some(c),
+            '"' | '\'' if before.is_whitespace() || "[{,:=".contains(before) => self.quote = Some(c),
             '[' | '{' => self.depth += 1,
             ']' | '}' => self.depth = self.depth.saturating_sub(1),
             _ => {}
         }
     }
+}
+
+/// What opens a text or a collection that may go on below its line.
+const OPENING: [char; 4] = ['"', '\'', '[', '{'];
+
+/// Where such a one opens behind a key that is no plain name, such as one of several words. To YAML, a quote behind
+/// `NAME=` opens nothing; its author may believe so.
+fn behind_a_key(text: &str) -> Option<usize> {
+    if let Some(len) = name_len(text).filter(|len| text[*len..].starts_with(['"', '\''])) {
+        return Some(len);
+    }
+    text.match_indices(':').find_map(|(colon, _)| {
+        let mut value = text[colon + 1..].trim_start();
+        let is_apart = !text[colon + 1..].starts_with(is_ink);
+        while value.starts_with(['&', '!']) {
+            value = value.find(char::is_whitespace).map_or("", |end| value[end..].trim_start());
+        }
+        (is_apart && value.starts_with(OPENING)).then(|| text.len() - value.len())
+    })
 }
 
 /// Bytes at the front and at the back of a value that only say what it is.
@@ -355,6 +417,32 @@ mod tests {
         for key in ["a: |\n", "b: \"*", "c: >-", "f: {", "  i: *", "z: *", "x: [\n", "w: *"] {
             assert!(shown.contains(key), "{key} {shown}");
         }
+    }
+
+    #[test]
+    fn a_quote_behind_a_key_that_is_no_plain_name_is_followed() {
+        for key in [
+            "my label",
+            "it's",
+            "a:b",
+            "*a ",
+            "a(b)",
+            "- my label",
+            "&a my label",
+            "my\tlabel",
+            "a: my label",
+            "[a]",
+            "'my label'",
+        ] {
+            for open in ["\"", "&a \"", "!t  \"", "[\"", "{a: \"", "[b, {c: \""] {
+                let text = format!("{key}: {open}multi\n  hunter2: x\n  - TOKEN=y\n  - hunter2 z\n");
+                let shown = shown(&text);
+                assert!(!shown.contains("hunter2") && !shown.contains("TOKEN"), "{text}{shown}");
+            }
+        }
+        let shown_of_name = shown("- A=\"multi\n  hunter2: x\"\n- B='c'\n- D=e\n");
+        assert_eq!(shown_of_name, "- A=******\n  ******** **\n- B=***\n- D=*\n");
+        assert_eq!(shown("my label: \"a\"\nb: c\n"), "** ****** ***\nb: *\n");
     }
 
     #[test]

@@ -55,8 +55,9 @@ fn read(sources: &Sources, file: SourceId, sink: &Sink<'_>) -> Result<Option<Nod
         block_nesting_limit: DEPTH_MAX,
     };
     let mut builder =
-        Builder { file, sink, stack: Vec::new(), anchors: BTreeMap::new(), nodes: 0, root: None };
+        Builder { file, sink, stack: Vec::new(), anchors: BTreeMap::new(), nodes: 0, at: 0, root: None };
     let mut parser = Parser::new_from_str_with_options(text, options);
+    let mut end = text.len();
     loop {
         let (event, span) = match parser.next() {
             None => break,
@@ -75,13 +76,22 @@ fn read(sources: &Sources, file: SourceId, sink: &Sink<'_>) -> Result<Option<Nod
         };
         let span = Span::new(file, span.byte_range().unwrap_or(0..0));
         if matches!(event, Event::DocumentEnd) {
+            end = span.range().end;
             break;
         }
         builder.take(event, span).ok_or_else(Broken::default)?;
     }
-    if let Some(Ok((Event::DocumentStart(..), span))) = parser.next() {
-        let rest = span.byte_range().unwrap_or(0..0);
-        masks::hide_text(sink, file, rest.start, &[]);
+    let rest = match parser.next() {
+        None | Some(Ok((Event::StreamEnd, _))) => None,
+        Some(Ok((_, span))) => span.byte_range(),
+        // Docker does not look at it either.
+        Some(Err(_)) => {
+            let start = text.len() - text[end..].trim_start().len();
+            Some(start..text[start..].find('\n').map_or(text.len(), |newline| start + newline))
+        }
+    };
+    if let Some(rest) = rest {
+        masks::hide_text(sink, file, end.min(rest.start), &[]);
         sink.push(
             Diagnostic::warning("more_documents", "only the first document of a file counts")
                 .at(Span::new(file, rest), "from here on nothing is read")
@@ -116,12 +126,15 @@ struct Builder<'a> {
     stack: Vec<Open>,
     anchors: BTreeMap<usize, Node>,
     nodes: usize,
+    /// The end of what was taken last.
+    at: usize,
     root: Option<Node>,
 }
 
 impl Builder<'_> {
     /// Takes one event. `None` when there is no going on.
     fn take(&mut self, event: Event<'_>, span: Span) -> Option<()> {
+        let before = std::mem::replace(&mut self.at, span.range().end);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = matches!(style, ScalarStyle::Plain);
@@ -130,7 +143,11 @@ impl Builder<'_> {
                     self.sink.push(found);
                 }
                 let value = resolve(&text, plain, tag.as_deref());
-                let node = Node::made(value, span).tagged(tag.as_deref().and_then(custom));
+                let properties =
+                    if anchor != 0 || tag.is_some() { self.properties(before, span) } else { None };
+                let node = Node::made(value, span)
+                    .tagged(tag.as_deref().and_then(custom))
+                    .with_properties(properties);
                 self.remember(anchor, &node)?;
                 self.place(node, merge)
             }
@@ -177,6 +194,13 @@ impl Builder<'_> {
             #[allow(unreachable_patterns, reason = "depends on a feature of the parser")]
             _ => Some(()),
         }
+    }
+
+    /// Where the anchor and the tag of a scalar are, which stand between it and what was before it.
+    fn properties(&self, before: usize, scalar: Span) -> Option<Span> {
+        let rest = Span::new(self.file, before..scalar.range().start);
+        let between = self.sink.sources().slice(rest).trim_end();
+        Some(rest.part(between.find(['&', '!'])?..between.len()))
     }
 
     fn open(
@@ -397,7 +421,7 @@ mod tests {
             ("x: &e {P: hunter2}\na: {<<: *e, P: b}\n", "x: &e {P: *******}\na: {<<: *e, P: b}\n"),
             ("a: {<<: [{P: b}, {P: [hunter2]}]}\n", "a: {<<: [{P: b}, {P: [*******]}]}\n"),
             ("a: {<<: [hunter2, {P: b}, [hunter2]]}\n", "a: {<<: [*******, {P: b}, [*******]]}\n"),
-            ("x: &e hunter2\na: {<<: *e}\n", "x: &e *******\na: {<<: *e}\n"),
+            ("x: &e hunter2\na: {<<: *e}\n", "x: ** *******\na: {<<: *e}\n"),
             ("? {x: hunter2}\n: 1\n", "? {x: *******}\n: 1\n"),
             ("? [hunter2, [a: hunter2]]\n", "? [*******, [a: *******]]\n"),
             ("? x: hunter2\n  y: hunter2\n: 1\n", "? x: *******\n  y: *******\n: 1\n"),
@@ -450,6 +474,30 @@ mod tests {
         let (node, notes) = read("\u{feff}---\na: 1\n---\nb: [\n").unwrap();
         assert_eq!(node.count(), 3);
         assert_eq!(notes, ["stackctl::test::more_documents"]);
+    }
+
+    /// Also where no parser takes it.
+    #[test]
+    fn what_follows_the_first_document_is_hidden() {
+        for (text, shown) in [
+            ("a: 1\n---\nP: hunter2\n", "a: 1\n---\nP: *******\n"),
+            ("a: 1\n...\n%BAD\nP: hunter2\n", "a: 1\n...\n****\nP: *******\n"),
+            ("a: 1\n...\n%hunter2 x\n---\nP: hunter2\n", "a: 1\n...\n******** *\n---\nP: *******\n"),
+            ("a: 1\n...\n@hunter2\n", "a: 1\n...\n********\n"),
+            ("a: 1\n...\n# hunter2\n]\n- [hunter2\n", "a: 1\n...\n# *******\n]\n- [*******\n"),
+        ] {
+            let sources = Sources::new();
+            let id = sources.add(SourceText { name: "a.yml".into(), bytes: text.into() }).unwrap();
+            let sink = Sink::new("test", &sources);
+            assert_eq!(parse(&sources, id, &sink).unwrap().count(), 3);
+            let notes = sink.finish().unwrap();
+            assert!(notes.len() == 1 && notes[0].code.ends_with("more_documents"), "{notes:?}");
+            let page = miette::Diagnostic::source_code(&notes[0]).unwrap();
+            let all = page.read_span(&(0, text.len()).into(), 0, 0).unwrap();
+            assert_eq!(String::from_utf8_lossy(all.data()), shown);
+        }
+        assert_eq!(faults("a: 1\n... hunter2\n")[0].0, "yaml_syntax");
+        assert!(read("a: 1\n...\n# b\n\n").unwrap().1.is_empty());
     }
 
     #[test]

@@ -28,6 +28,8 @@ const ADVISED_MAX: usize = 200;
 const USES_MAX: usize = 3;
 /// Characters of a value that a headline quotes.
 const SHOWN_MAX: usize = 60;
+/// In place of a value that is hidden.
+const HIDDEN: &str = "…";
 /// Characters of a file's name.
 const NAME_MAX: usize = 4096;
 
@@ -57,15 +59,25 @@ pub struct Diagnostic {
     pub code: &'static str,
     pub severity: Severity,
     pub message: String,
-    /// Places; the first is the one it is about.
+    /// Ranges; the first is the one it is about.
     pub labels: Vec<Label>,
     pub help: Option<String>,
+    /// Places that the message or the help quotes, and what is said in its stead if one turns out to be hidden: what is
+    /// secret in a file is known once it is read.
+    quoted: Vec<(Span, Instead)>,
+}
+
+/// What is said without a quote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Instead {
+    Message(String),
+    Help(String),
 }
 
 impl Diagnostic {
     /// A new one of some severity.
     pub fn new(severity: Severity, code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, severity, message: message.into(), labels: Vec::new(), help: None }
+        Self { code, severity, message: message.into(), labels: Vec::new(), help: None, quoted: Vec::new() }
     }
 
     /// An error: the file cannot be used.
@@ -116,6 +128,31 @@ impl Diagnostic {
         self
     }
 
+    /// The message quotes a place; `instead` does not.
+    #[must_use]
+    pub fn message_quotes(mut self, place: Span, instead: impl Into<String>) -> Self {
+        self.quoted.push((place, Instead::Message(instead.into())));
+        self
+    }
+
+    /// The help quotes a place; `instead` does not.
+    #[must_use]
+    pub fn help_quotes(mut self, place: Span, instead: impl Into<String>) -> Self {
+        self.quoted.push((place, Instead::Help(instead.into())));
+        self
+    }
+
+    /// Leaves out what is hidden.
+    fn unquote(&mut self, hidden: &Ranges) {
+        for (place, instead) in self.quoted.drain(..) {
+            match instead {
+                _ if hidden.touching(place).is_none() => {}
+                Instead::Message(message) => self.message = message,
+                Instead::Help(help) => self.help = Some(help),
+            }
+        }
+    }
+
     /// Escapes control characters. Callers clean what they quote from a file, but messages of a parser may quote it,
     /// too, such as an unknown unit or an invalid character.
     fn spell_out(&mut self) {
@@ -142,9 +179,9 @@ pub struct Sink<'a> {
     sources: &'a Sources,
     found: RefCell<Found>,
     errors: Cell<usize>,
-    spoiled: RefCell<Spoiled>,
-    /// What no excerpt of a file shows.
-    hidden: RefCell<Vec<Span>>,
+    spoiled: RefCell<Ranges>,
+    /// What no excerpt of a file shows, and no message quotes.
+    hidden: RefCell<Ranges>,
     replaced: RefCell<BTreeMap<Span, Span>>,
     budget: Budget,
     is_spent: Cell<bool>,
@@ -158,11 +195,11 @@ struct Found {
     kept: [usize; 2],
 }
 
-/// Places about which all is said, as ranges that do not touch.
+/// Ranges in files, as ranges that do not touch.
 #[derive(Debug, Default)]
-struct Spoiled(BTreeMap<(SourceId, u32), u32>);
+struct Ranges(BTreeMap<(SourceId, u32), u32>);
 
-impl Spoiled {
+impl Ranges {
     fn add(&mut self, mut span: Span) {
         while let Some(other) = self.touching(span) {
             self.0.remove(&(other.file, other.start));
@@ -174,6 +211,10 @@ impl Spoiled {
     fn touching(&self, span: Span) -> Option<Span> {
         let (&(file, start), &end) = self.0.range(..(span.file, span.end)).next_back()?;
         Some(Span { file, start, end }).filter(|other| other.touches(span))
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Span> {
+        self.0.iter().map(|(&(file, start), &end)| Span { file, start, end })
     }
 }
 
@@ -276,10 +317,18 @@ impl<'a> Sink<'a> {
         self.spoiled.borrow_mut().add(span);
     }
 
-    /// No excerpt of a file shows this text, whatever a diagnostic is about: it may be secret, and excerpts are printed by
-    /// CI.
+    /// No excerpt of a file shows this text, whatever a diagnostic is about, and no message quotes it: it may be secret, and
+    /// diagnostics are printed by CI.
     pub fn hide(&self, span: Span) {
-        self.hidden.borrow_mut().push(span);
+        if span.start < span.end {
+            self.hidden.borrow_mut().add(span);
+        }
+    }
+
+    /// Whether some of the text there is hidden: no message, label or help quotes it then.
+    #[must_use]
+    pub fn is_hidden(&self, span: Span) -> bool {
+        self.hidden.borrow().touching(span).is_some()
     }
 
     /// Records that one place overrides another: a later file wins. Diagnostics about the one that won show the
@@ -306,9 +355,12 @@ impl<'a> Sink<'a> {
         clean(text)
     }
 
-    /// A value as the file writes it, fit for a message. Never what a variable stands for.
+    /// A value as the file writes it, fit for a message. Never what a variable stands for, nor what is hidden.
     #[must_use]
     pub fn written(&self, node: &Node) -> String {
+        if self.is_hidden(node.span) {
+            return HIDDEN.to_owned();
+        }
         let written = self.sources.slice(node.span).trim();
         let bare = ['"', '\'']
             .iter()
@@ -317,14 +369,27 @@ impl<'a> Sink<'a> {
         clean(bare)
     }
 
-    /// A name as the file writes it, where it may have come out of a variable.
+    /// A name as the file writes it, where it may have come out of a variable. Of `NAME=value`, the value may be hidden.
     #[must_use]
     pub fn shown(&self, name: &Spanned<String>) -> String {
-        let written = self.sources.slice(name.span);
+        let mut written = self.sources.slice(name.span);
+        if let Some(hidden) = self.hidden.borrow().touching(name.span) {
+            let seen = hidden.start.saturating_sub(name.span.start) as usize;
+            written = written.get(..seen).unwrap_or_default();
+            if !written.contains(&name.value) {
+                return HIDDEN.to_owned();
+            }
+        }
         if written.contains(&name.value) { clean(name) } else { clean(written.trim_matches(['"', '\''])) }
     }
 
-    /// Whether the file itself writes this text there, so that parts of it may be quoted.
+    /// Whether parts of a value may be quoted: the file itself writes it there, and none of it is hidden.
+    #[must_use]
+    pub fn may_quote(&self, node: &Node) -> bool {
+        self.is_literal(node) && !self.is_hidden(node.span)
+    }
+
+    /// Whether the file itself writes this text there.
     #[must_use]
     pub fn is_literal(&self, node: &Node) -> bool {
         let written = self.sources.slice(node.span);
@@ -352,7 +417,9 @@ impl<'a> Sink<'a> {
     pub fn finish(self) -> Result<Vec<Drawn>, Report> {
         let mut found = self.found.into_inner().list;
         let replaced = self.replaced.into_inner();
+        let hidden = self.hidden.into_inner();
         for diagnostic in &mut found {
+            diagnostic.unquote(&hidden);
             let winner = diagnostic.labels.first().map(|label| label.span);
             if let Some(loser) = winner.and_then(|winner| replaced.get(&winner)) {
                 let known = diagnostic.labels.iter().any(|label| label.span == *loser);
@@ -364,7 +431,7 @@ impl<'a> Sink<'a> {
             }
         }
         found.sort_by_key(|d| d.labels.first().map(|label| label.span));
-        let pages = Pages::new(self.sources, &self.hidden.into_inner());
+        let pages = Pages::new(self.sources, &hidden);
         let (faults, notes): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|d| d.severity == Severity::Error);
         let draw = |list: Vec<Diagnostic>| -> Vec<Drawn> {
@@ -382,8 +449,8 @@ impl<'a> Sink<'a> {
 struct Pages(Vec<Arc<Page>>);
 
 impl Pages {
-    fn new(sources: &Sources, hidden: &[Span]) -> Self {
-        let mut of: BTreeMap<usize, Vec<&Span>> = BTreeMap::new();
+    fn new(sources: &Sources, hidden: &Ranges) -> Self {
+        let mut of: BTreeMap<usize, Vec<Span>> = BTreeMap::new();
         hidden.iter().for_each(|span| of.entry(span.file.index()).or_default().push(span));
         let pages = sources.iter().enumerate().map(|(at, source)| {
             let language = if source.name.ends_with("json") { "json" } else { "yaml" };

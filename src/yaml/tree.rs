@@ -22,6 +22,7 @@ pub struct Node {
 struct Rare {
     via: Option<Span>,
     tag: Option<String>,
+    properties: Option<Span>,
 }
 
 /// A value of YAML.
@@ -203,7 +204,20 @@ impl Node {
     /// The same with another tag, or none.
     #[must_use]
     pub fn tagged(mut self, tag: Option<String>) -> Self {
-        self.set_rare(self.via(), tag);
+        self.set_rare(|rare| rare.tag = tag);
+        self
+    }
+
+    /// Where the anchor and the tag of a scalar are written, if it has any.
+    #[must_use]
+    pub fn properties(&self) -> Option<Span> {
+        self.rare.as_ref()?.properties
+    }
+
+    /// The same with its anchor and tag written there.
+    #[must_use]
+    pub fn with_properties(mut self, properties: Option<Span>) -> Self {
+        self.set_rare(|rare| rare.properties = properties);
         self
     }
 
@@ -216,17 +230,18 @@ impl Node {
 
     /// Forgets the tag.
     pub fn untag(&mut self) {
-        self.set_rare(self.via(), None);
+        self.set_rare(|rare| rare.tag = None);
     }
 
     /// Forgets by which way it was reached, or sets it.
     pub fn set_via(&mut self, via: Option<Span>) {
-        let tag = self.rare.take().and_then(|rare| rare.tag);
-        self.set_rare(via, tag);
+        self.set_rare(|rare| rare.via = via);
     }
 
-    fn set_rare(&mut self, via: Option<Span>, tag: Option<String>) {
-        self.rare = (via.is_some() || tag.is_some()).then(|| Box::new(Rare { via, tag }));
+    fn set_rare(&mut self, set: impl FnOnce(&mut Rare)) {
+        let mut rare = self.rare.take().unwrap_or_default();
+        set(&mut rare);
+        self.rare = (*rare != Rare::default()).then_some(rare);
     }
 
     /// A text made by us.

@@ -29,6 +29,14 @@ pub(super) const CODES: &[Code] = &[
     ),
     row(
         &["repository"],
+        "unclear_login",
+        "an address whose login ends at an unclear place",
+        "An `http` or `https` address has an `@` behind a `/`, `#` or `?`. These may belong to a password or a token, which would then be taken for the host, the path or the branch, and shown. So the address is neither used nor repeated.",
+        "Percent-encode these characters in the user, the password or the token; an `@` of the path, too. Or keep the login in a credential helper.",
+        "STACKCTL_REPO='https://ann:pa%2Fss@git.example.com/ops.git' stackctl reconcile",
+    ),
+    row(
+        &["repository"],
         "no_variable",
         "a variable that is not set",
         "`--variable` names a variable that the environment does not have.",

@@ -111,7 +111,9 @@ impl Declared {
             .as_ref()
             .map(|signers| Signed { signers: absolute(signers), accepted: self.accept_history.clone() });
         let all: BTreeSet<&String> = self.repositories.iter().collect();
-        Ok(all.into_iter().map(|text| Repository::new(text, &state, signed.clone())).collect())
+        let repository =
+            |text: &String| Repository::new(text, &state, signed.clone()).map_err(Failure::usage);
+        all.into_iter().map(repository).collect()
     }
 
     /// The variables that stackfiles see.

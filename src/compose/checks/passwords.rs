@@ -48,12 +48,12 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
 fn is_password(scene: &Scene<'_>, entry: &Entry) -> bool {
     let name = entry.key.value.as_str();
     // From an environment file: its place is that of the file's name.
-    let is_written_here = scene.sink.shown(&entry.key) == scene.sink.clean(name);
+    let is_written_here = scene.sink.sources().slice(entry.key.span).contains(name);
     // What a variable stands for is not the file's; a default is.
     let value = if scene.sink.is_literal(&entry.value) {
         text(&entry.value)
     } else {
-        default(&scene.sink.written(&entry.value))
+        default(scene.sink.sources().slice(entry.value.span))
     };
     let Some(value) = value.filter(|value| !value.is_empty() && is_written_here) else { return false };
     let is_switch = SWITCHES.contains(&value.to_lowercase().as_str());
@@ -77,7 +77,7 @@ fn text(node: &Node) -> Option<String> {
 }
 
 fn tell(scene: &Scene<'_>, service: &Service, entry: &Entry) {
-    let name = scene.sink.clean(&entry.key);
+    let name = scene.sink.shown(&entry.key);
     scene.sink.push(
         Diagnostic::warning(
             "password_in_stackfile",

@@ -119,7 +119,7 @@ fn image(fields: &Fields<'_>) -> Option<Spanned<String>> {
             return Some(image);
         }
         let written = fields.sink().written(node);
-        let label = if fields.sink().is_literal(node) {
+        let label = if fields.sink().may_quote(node) {
             error.to_string()
         } else {
             "not an image with its variables filled in".to_owned()
@@ -155,7 +155,7 @@ fn duration(fields: &Fields<'_>, key: &str) -> Option<Spanned<GoDuration>> {
         Err(error) => error.to_string(),
     };
     let node = fields.node(key)?;
-    let literal = fields.sink().is_literal(node);
+    let literal = fields.sink().may_quote(node);
     fields.sink().push(
         Diagnostic::error("bad_duration", format!("{} is not {DURATION}", fields.name(key)))
             .on(node, if literal { why } else { format!("not {DURATION} with its variables filled in") })
@@ -579,7 +579,7 @@ fn constraints(placement: &Fields<'_>) -> Vec<Spanned<String>> {
         let Err(error) = constraint_syntax::check(&constraint) else { return Some(constraint) };
         let sink = placement.sink();
         let written = sink.written(node);
-        let literal = sink.is_literal(node);
+        let literal = sink.may_quote(node);
         let span = sink.sources().part(node.span, &constraint, error.part);
         let label = if literal { error.why } else { "not one with its variables filled in".to_owned() };
         let mut diagnostic =

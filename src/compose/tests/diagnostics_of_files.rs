@@ -116,7 +116,7 @@ fn an_included_file_that_is_missing() {
      2 │   - path: db/compose.yml
        ·           ───────┬──────
        ·                  ╰── no such file
-     3 │     env_fil: x
+     3 │     env_fil: *
        ╰────
       help: looked for at `/srv/app/db/compose.yml`: paths start at the directory of the first file,
             in an included file at its own
@@ -126,7 +126,7 @@ fn an_included_file_that_is_missing() {
       × unknown key `env_fil` in an item of `include`
        ╭─[compose.yml:3:5]
      2 │   - path: db/compose.yml
-     3 │     env_fil: x
+     3 │     env_fil: *
        ·     ───┬───
        ·        ╰── unknown here
      4 │   - https://example.com/x.yml
@@ -137,7 +137,7 @@ fn an_included_file_that_is_missing() {
 
       × only files of this machine can be included
        ╭─[compose.yml:4:5]
-     3 │     env_fil: x
+     3 │     env_fil: *
      4 │   - https://example.com/x.yml
        ·     ────────────┬────────────
        ·                 ╰── an address, not a path
@@ -535,7 +535,7 @@ fn a_long_env_file_with_mistakes() {
      6 │         format: yaml
        ·                 ──┬─
        ·                   ╰── not a value that this key allows
-     7 │         requird: false
+     7 │         requird: *****
        ╰────
       help: one of `raw`
 
@@ -544,7 +544,7 @@ fn a_long_env_file_with_mistakes() {
       × unknown key `requird` in an item of `env_file`
        ╭─[compose.yml:7:9]
      6 │         format: yaml
-     7 │         requird: false
+     7 │         requird: *****
        ·         ───┬───
        ·            ╰── unknown here
      8 │       - required: true
@@ -555,7 +555,7 @@ fn a_long_env_file_with_mistakes() {
 
       × an item of `env_file` has no `path`
        ╭─[compose.yml:8:9]
-     7 │         requird: false
+     7 │         requird: *****
      8 │       - required: true
        ·         ────┬───
        ·             ╰── needs it

@@ -1,5 +1,6 @@
 //! The whole pipeline, from text to specification or report.
 
+mod canary;
 mod diagnostics;
 mod diagnostics_of_files;
 mod diagnostics_of_parts;

@@ -212,3 +212,101 @@ fn no_excerpt_shows_a_value_below_a_key_that_is_unknown_or_of_the_author() {
         "{drawn}"
     );
 }
+
+/// Where a value itself is at fault, its message says what to write without quoting it.
+#[test]
+fn no_message_or_help_quotes_a_value_that_is_hidden() {
+    let service = "services:\n  web:\n    image: nginx\n";
+    for (mistake, help) in [
+        ("    command: [redis-server, --requirepass, 12345678]\n", "put it in quotes"),
+        ("    entrypoint: [redis-server, --requirepass, 12345678.5]\n", "put it in quotes"),
+        ("    healthcheck: {test: [CMD, 12345678]}\n", "put it in quotes"),
+        ("configs:\n  c: {content: 12345678}\n", "put it in quotes"),
+        ("    post_start: 12345678\n", "not supported"),
+        ("    environment:\n      - PASSWORD=12345678: a\n", "write `- KEY=…`"),
+        ("    environment:\n      PASSWORD=12345678: [a]\n", "must be text"),
+        ("    command: [a, --password 12345678: a]\n", "must be text"),
+    ] {
+        let text = format!("{service}{mistake}");
+        let Err(report) = load_all(&[("stack.yml", text.as_bytes())]) else { panic!("{text}") };
+        let drawn = drawn(&report);
+        assert!(drawn.contains(help) && !drawn.contains("12345678"), "{text}{drawn}");
+    }
+}
+
+/// Without quotes such a text is an alias, a tag or an anchor to YAML.
+#[test]
+fn no_diagnostic_shows_a_value_that_begins_with_a_sign_of_yaml() {
+    let service = "services:\n  web:\n    image: nginx\n    nope: 1\n";
+    for value in [
+        "*hunter2",
+        "!hunter2",
+        "&hunter2",
+        "&a !hunter2",
+        "!hunter2 a",
+        "&hunter2 a",
+        "!hunter2 ''",
+        "&a\n        !hunter2",
+    ] {
+        for place in [
+            "environment:\n      PASSWORD: VALUE\n      nope: 1\n",
+            "environment:\n      - VALUE\n      - nope\n",
+            "environment: {PASSWORD: VALUE, nope: 1}\n",
+            "command: VALUE\n",
+            "command: [nope, VALUE]\n",
+            "labels:\n      nope: 1\n      PASSWORD: VALUE\nconfigs:\n  nope: 1\n",
+            "lables: {PASSWORD: VALUE}\n",
+        ] {
+            let text = format!("{service}    {}", place.replace("VALUE", value));
+            let Err(report) = load_all(&[("stack.yml", text.as_bytes())]) else { panic!("{text}") };
+            let drawn = drawn(&report);
+            assert!(drawn.contains("nope") && !drawn.contains("hunter2"), "{text}{drawn}");
+        }
+    }
+    // A name elsewhere is none of a value.
+    for (text, shown) in [
+        ("services:\n  web: {image: *img}\n", "no anchor `&img`"),
+        ("services:\n  web: {image: !img}\n", "unknown tag `!img`"),
+        (
+            "x-e: &common {A: 1}\nservices:\n  web: {image: a, environment: *comon}\n",
+            "did you mean `*common`",
+        ),
+    ] {
+        let Err(report) = load_all(&[("stack.yml", text.as_bytes())]) else { panic!("{text}") };
+        assert!(drawn(&report).contains(shown), "{}", drawn(&report));
+    }
+}
+
+/// A key is known by the mapping that it stands in, not by its name alone.
+#[test]
+fn no_excerpt_shows_what_stands_at_a_wrong_place() {
+    let service = "services:\n  web:\n    image: nginx\n    nope: 1\n";
+    for (place, shown) in [
+        ("    logging: {driver: splunk, option: {splunk-token: hunter2}}\n", "driver: splunk"),
+        ("    healthcheck: {tests: [CMD, mysqladmin, -phunter2], interval: 3s}\n", "interval: 3s"),
+        ("    test: [CMD, mysqladmin, -phunter2]\n    hostname: a\n", "hostname: a"),
+        ("    healthcheck:\n    test: hunter2\n    hostname: a\n", "hostname: a"),
+        ("    healthcheck: [CMD, hunter2]\n    hostname: a\n", "hostname: a"),
+        ("    path: hunter2\n    hostname: a\n", "hostname: a"),
+        ("    deploy: {replicas: 2, driver: [hunter2], restart_policy: hunter2}\n", "replicas: 2"),
+        ("    deploy: {replicas: 2, resources: {limits: {a: hunter2, image: hunter2}}}\n", "replicas: 2"),
+        ("    ports: [{target: 80, content: hunter2}]\n", "target: 80"),
+        ("    hostname: {path: hunter2}\n    dns: [{a: hunter2}, 1.1.1.1]\n", "1.1.1.1"),
+        ("    networks: {a: {aliases: [b], source: hunter2}}\n", "aliases: [b]"),
+        ("volumes:\n  v: {name: w, target: hunter2}\n", "name: w"),
+        ("secrets:\n  a: hunter2\n  b: {file: c}\n", "file: c"),
+        ("x-a: {driver: x, path: hunter2}\nx-b: {deploy: {replicas: 2, driver: hunter2}}\n", "replicas: 2"),
+        ("x-a: {test: [CMD, hunter2], interval: 3s}\n", "interval: 3s"),
+    ] {
+        let text = format!("{service}{place}");
+        let Err(report) = load_all(&[("stack.yml", text.as_bytes())]) else { panic!("{text}") };
+        let page = miette::Diagnostic::source_code(&report.faults[0]).unwrap();
+        let all = page.read_span(&(0, text.len()).into(), 0, 0).unwrap();
+        let page = String::from_utf8_lossy(all.data()).into_owned();
+        assert!(page.contains(shown) && !page.contains("hunter2"), "{text}{page}");
+        assert!(!drawn(&report).contains("hunter2"), "{text}");
+    }
+    // Each key of the author's own is looked at once, however deep.
+    let deep = format!("{}1{}", "{x-a: ".repeat(60), "}".repeat(60));
+    assert!(load_all(&[("stack.yml", format!("x-a: {deep}\nnope: 1\n").as_bytes())]).is_err());
+}

@@ -5,7 +5,8 @@ use crate::compose::{Loaded, Options, Reading, Stack, Variables, load};
 use crate::model::StackName;
 use crate::yaml::{Report, Severity, SourceText};
 
-fn read(text: &str, reading: Reading) -> Result<Loaded, Report> {
+/// A file, read so.
+pub(super) fn read(text: &str, reading: Reading) -> Result<Loaded, Report> {
     let options = Options {
         stack: Stack::Given(&StackName::unchecked("app")),
         project_dir: "/srv/app",
