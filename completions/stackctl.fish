@@ -375,7 +375,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -l no-color -d
 complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -s v -l verbose -d 'Print more details'
 complete -c stackctl -n "__fish_stackctl_using_subcommand unlock" -s h -l help -d 'Print help'
-complete -c stackctl -n "__fish_stackctl_using_subcommand doctor" -l format -d 'Text for people, or every finding as JSON' -r -f -a "text\t'A line for each finding, and below it the remedy'
+complete -c stackctl -n "__fish_stackctl_using_subcommand doctor" -l format -d 'Text for people, or every finding as JSON' -r -f -a "text\t'A line for each cause of findings, and below it the remedy'
 json\t'A list'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand doctor" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand doctor" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r

@@ -332,23 +332,7 @@ impl Builder<'_> {
                 None if merge => *key = Some(Key::Merge(node.span)),
                 None => {
                     let span = node.place();
-                    let name = match node.value {
-                        Value::Text(text) => text,
-                        ref other => {
-                            let kind = other.kind();
-                            self.sink.push(
-                                Diagnostic::error("key_not_text", "a key must be text")
-                                    .at(span, format!("this is {kind}"))
-                                    .help("put it in quotes"),
-                            );
-                            self.sink.spoil(span);
-                            // What is in no tree its reader cannot hide.
-                            if matches!(other, Value::Map(_) | Value::List(_)) {
-                                self.sink.hide_values(&node);
-                            }
-                            format!("{}#{}", self.sink.sources().slice(span), map.entries.len())
-                        }
-                    };
+                    let name = name_of(self.sink, node, map.entries.len());
                     *key = Some(Key::Named(Spanned::new(name, span)));
                 }
             },
@@ -356,6 +340,22 @@ impl Builder<'_> {
         debug_assert!(self.file == open.span.file);
         Some(())
     }
+}
+
+/// The name of a key; one that is no text is a mistake, and is given a name.
+fn name_of(sink: &Sink<'_>, node: Node, number: usize) -> String {
+    let span = node.place();
+    if let Value::Text(text) = node.value {
+        return text;
+    }
+    let found = Diagnostic::error("key_not_text", "a key must be text");
+    sink.push(found.at(span, format!("this is {}", node.value.kind())).help("put it in quotes"));
+    sink.spoil(span);
+    // What is in no tree its reader cannot hide.
+    if matches!(node.value, Value::Map(_) | Value::List(_)) {
+        sink.hide_values(&node);
+    }
+    format!("{}#{number}", sink.sources().slice(span))
 }
 
 fn custom(tag: &Tag) -> Option<String> {

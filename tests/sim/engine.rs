@@ -18,6 +18,8 @@ pub type Writing = Ledger<Store<RegisterWriter>>;
 
 #[path = "../../src/engine/journal.rs"]
 pub mod journal;
+#[path = "../../src/engine/keepers.rs"]
+mod keepers;
 #[path = "../../src/engine/node_records.rs"]
 pub mod node_records;
 #[path = "../../src/engine/plan.rs"]

@@ -178,7 +178,7 @@ pub(super) static CODES: &[Code] = &[
         &["compose", "inventory"],
         "bad_address",
         "a text that is not an address",
-        "The value is no address: not an IP address, not a hardware address or, in an inventory, no way to reach a host.",
+        "The value is no address: not an IP address, not a hardware address or, in an inventory, no way to reach a host. An ssh address has no password: ssh takes none, and messages show addresses.",
         "Correct the address.",
         "dns: [\"10.0.0.53\"]",
     ),

@@ -1,7 +1,7 @@
 //! Findings of `doctor` in words, and what to do about each.
 
-use crate::ledger::LedgerError;
 use crate::ops::doctor::{Area, Cause, Check, Finding, Gap, Level, Naming, counts_with_one_fewer};
+use crate::ops::records::LedgerError;
 use crate::orchestrator::{Problem, leads_to};
 
 use super::text::{count, some_of};

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use stackctl::fleet::Fence;
-use stackctl::ledger::Stream;
+use stackctl::ledger::{Found, Stream};
 use stackctl::model::action::{Action, Failure, FailureKind, Outcome, What};
 use stackctl::model::image::Resolutions;
 use stackctl::model::in_place::Seen;
@@ -164,11 +164,11 @@ impl Observer {
         join_all(asked).await.into_iter().flatten().collect()
     }
 
-    pub async fn keeps_records(&self, node: &NodeName, stream: &Stream) -> bool {
-        let (fleet, of) = (&self.0, stream.to_string());
-        let is_there =
-            |world: &mut World| world.registers.keys().any(|(at, name, _)| at == node && *name == of);
-        fleet.net.read(fleet.process, node, READ_LIMIT, is_there).await.unwrap_or(false)
+    pub async fn records_of(&self, node: &NodeName, stream: &Stream) -> Option<Vec<Found>> {
+        let fleet = &self.0;
+        let read = |world: &mut World| registers::found(world, node, stream);
+        let found = fleet.net.read(fleet.process, node, READ_LIMIT, read).await.unwrap_or_default();
+        Some(found).filter(|found| !found.is_empty())
     }
 
     /// Programs here use no memory.

@@ -61,25 +61,27 @@ impl RegisterWriter {
     }
 }
 
+/// What a host has of a stream.
+pub(super) fn found(world: &World, node: &NodeName, stream: &Stream) -> Vec<Found> {
+    let of = stream.to_string();
+    let first = (node.clone(), of.clone(), Place { seq: 0, round: 0 });
+    let of_stream =
+        world.registers.range(first..).take_while(|((at, stream, _), _)| at == node && *stream == of);
+    let found = |((.., place), (content, created)): (&(_, _, Place), &(Content, Timestamp))| Found {
+        place: *place,
+        content: content.clone(),
+        created: *created,
+    };
+    of_stream.map(|(key, value): (&(NodeName, String, Place), _)| found((key, value))).collect()
+}
+
 impl ReadRegisters for RegisterWriter {
     fn managers(&self) -> &[String] {
         &self.names
     }
 
     async fn list(&self, manager: usize, stream: &Stream) -> Result<Vec<Found>, Silent> {
-        let of = stream.to_string();
-        self.ask(manager, |world, node| {
-            let first = (node.clone(), of.clone(), Place { seq: 0, round: 0 });
-            let of_stream =
-                world.registers.range(first..).take_while(|((at, stream, _), _)| at == node && *stream == of);
-            let found = |(key, value): (&(_, _, Place), &(Content, Timestamp))| Found {
-                place: key.2,
-                content: value.0.clone(),
-                created: value.1,
-            };
-            of_stream.map(|(key, value): (&(NodeName, String, Place), _)| found((key, value))).collect()
-        })
-        .await
+        self.ask(manager, |world, node| found(world, node, stream)).await
     }
 
     async fn stacks(&self, manager: usize) -> Result<BTreeSet<StackName>, Silent> {
