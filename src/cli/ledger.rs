@@ -21,6 +21,7 @@ use crate::ops::cluster::Backend;
 use crate::ops::ledger::{self as ops, NotDone};
 use crate::ops::log::Actor;
 use crate::ops::records::{Archive, Holder, LedgerPlace, NotCopied};
+use crate::orchestrator::Problem;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     (
@@ -204,6 +205,12 @@ fn migrate(args: &Migrate, context: &Context) -> Result<Exit, Failure> {
 fn sync(context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let stacks = sync_now(context, cluster).await?;
+        // Managers that keep nothing lack nothing: the records may be on a host that was one.
+        if stacks.is_none()
+            && let Some(why) = cluster.observe().await.records_unknown
+        {
+            return Err(Failure::refused(Problem::RecordsUnknown { why }));
+        }
         context.ui.say(&match stacks {
             None => "All records are on all managers.".to_owned(),
             Some(stacks) => {

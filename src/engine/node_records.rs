@@ -19,6 +19,9 @@ use crate::model::{
     MarkKey, MemberNews, NodeName, NodeView, Observed, StackName, TaskId, Timestamp, Unreachable,
 };
 
+/// The code of records that are there, on hosts that are no managers.
+pub const ELSEWHERE: &str = "stackctl::cluster::records_unknown";
+
 /// Reads a cluster, and cannot change it.
 #[derive(Debug)]
 pub struct ClusterReader<'a, R> {
@@ -98,7 +101,7 @@ impl<R: ReadRegisters> ClusterReader<'_, R> {
         };
         Some(Unreachable {
             since: observed.at,
-            code: "stackctl::cluster::records_unknown".to_owned(),
+            code: ELSEWHERE.to_owned(),
             reason: format!(
                 "node {name} keeps records of this cluster and is no manager in the inventory, whose managers keep none{}",
                 keepers::why(&renamed)

@@ -351,8 +351,9 @@ fn unknown_records(known: &Observed, records: &mut Vec<Check>) -> Vec<Check> {
         };
         records.iter().any(|check| check.of == stack.as_str() && has(&check.finding))
     };
-    // Where the records are elsewhere, or unread, no release is lost.
-    let is_said = known.records_unknown.is_some() || is_said_of_all(records);
+    // Where the records are elsewhere no release is lost.
+    let is_elsewhere = known.records_unknown.as_ref().is_some_and(|why| why.code == node_records::ELSEWHERE);
+    let is_said = is_elsewhere || is_said_of_all(records);
     let unknown = tasks.into_iter().filter(|(stack, _)| !is_said && !is_known(stack));
     all.extend(unknown.map(|(stack, tasks)| check(Area::Records, stack, Finding::NoRelease { tasks })));
     all

@@ -243,6 +243,8 @@ fn a_manager_and_a_worker_that_were_exchanged_are_named_with_the_way_back() {
             }
         }
         assert_eq!(running(&cluster), [0, 1, 0]);
+        let sync = cluster.expect(1, "ledger sync");
+        assert!(!told(&sync).contains("All records are on all managers"), "{}", sync.show());
     }
     // It has a name that no other host has.
     for hosts in [[("h1", 1), ("h9", 0), ("h3", 2)], [("h9", 0), ("h2", 1), ("h3", 2)]] {
