@@ -19,6 +19,7 @@ pub mod emit;
 mod masks;
 mod page;
 mod parse;
+mod quotes;
 pub mod report;
 pub mod scalar;
 pub mod source;

@@ -15,8 +15,8 @@ use serde::Serialize;
 
 use super::budget::{ALL_MAX, Budget, VALUE_MAX};
 use super::page::{Page, without};
-use super::source::{SourceId, Sources, Span, Spanned};
-use super::tree::{Node, Value};
+use super::source::{Ranges, SourceId, Sources, Span};
+use super::tree::Node;
 
 /// Faults drawn in one report; the rest is counted.
 const FAULTS_MAX: usize = 50;
@@ -26,10 +26,6 @@ const KEPT_MAX: usize = 1000;
 const ADVISED_MAX: usize = 200;
 /// Labels for further uses of a value with one fault.
 const USES_MAX: usize = 3;
-/// Characters of a value that a headline quotes.
-const SHOWN_MAX: usize = 60;
-/// In place of a value that is hidden.
-const HIDDEN: &str = "…";
 /// Characters of a file's name.
 const NAME_MAX: usize = 4096;
 
@@ -59,7 +55,7 @@ pub struct Diagnostic {
     pub code: &'static str,
     pub severity: Severity,
     pub message: String,
-    /// Ranges; the first is the one it is about.
+    /// Places; the first is the one it is about.
     pub labels: Vec<Label>,
     pub help: Option<String>,
     /// Places that the message or the help quotes, and what is said in its stead if one turns out to be hidden: what is
@@ -181,7 +177,7 @@ pub struct Sink<'a> {
     errors: Cell<usize>,
     spoiled: RefCell<Ranges>,
     /// What no excerpt of a file shows, and no message quotes.
-    hidden: RefCell<Ranges>,
+    pub(super) hidden: RefCell<Ranges>,
     replaced: RefCell<BTreeMap<Span, Span>>,
     budget: Budget,
     is_spent: Cell<bool>,
@@ -193,29 +189,6 @@ struct Found {
     list: Vec<Diagnostic>,
     places: BTreeMap<(&'static str, Option<Span>), usize>,
     kept: [usize; 2],
-}
-
-/// Ranges in files, as ranges that do not touch.
-#[derive(Debug, Default)]
-struct Ranges(BTreeMap<(SourceId, u32), u32>);
-
-impl Ranges {
-    fn add(&mut self, mut span: Span) {
-        while let Some(other) = self.touching(span) {
-            self.0.remove(&(other.file, other.start));
-            span = Span { start: span.start.min(other.start), end: span.end.max(other.end), ..span };
-        }
-        self.0.insert((span.file, span.start), span.end);
-    }
-
-    fn touching(&self, span: Span) -> Option<Span> {
-        let (&(file, start), &end) = self.0.range(..(span.file, span.end)).next_back()?;
-        Some(Span { file, start, end }).filter(|other| other.touches(span))
-    }
-
-    fn iter(&self) -> impl Iterator<Item = Span> {
-        self.0.iter().map(|(&(file, start), &end)| Span { file, start, end })
-    }
 }
 
 impl<'a> Sink<'a> {
@@ -317,20 +290,6 @@ impl<'a> Sink<'a> {
         self.spoiled.borrow_mut().add(span);
     }
 
-    /// No excerpt of a file shows this text, whatever a diagnostic is about, and no message quotes it: it may be secret, and
-    /// diagnostics are printed by CI.
-    pub fn hide(&self, span: Span) {
-        if span.start < span.end {
-            self.hidden.borrow_mut().add(span);
-        }
-    }
-
-    /// Whether some of the text there is hidden: no message, label or help quotes it then.
-    #[must_use]
-    pub fn is_hidden(&self, span: Span) -> bool {
-        self.hidden.borrow().touching(span).is_some()
-    }
-
     /// Records that one place overrides another: a later file wins. Diagnostics about the one that won show the
     /// overridden one, too.
     pub fn replaces(&self, winner: Span, loser: Span) {
@@ -347,57 +306,6 @@ impl<'a> Sink<'a> {
     #[must_use]
     pub fn is_flooded(&self) -> bool {
         self.errors.get() > ADVISED_MAX
-    }
-
-    /// Text fit for a message: no control characters, not too long.
-    #[must_use]
-    pub fn clean(&self, text: &str) -> String {
-        clean(text)
-    }
-
-    /// A value as the file writes it, fit for a message. Never what a variable stands for, nor what is hidden.
-    #[must_use]
-    pub fn written(&self, node: &Node) -> String {
-        if self.is_hidden(node.span) {
-            return HIDDEN.to_owned();
-        }
-        let written = self.sources.slice(node.span).trim();
-        let bare = ['"', '\'']
-            .iter()
-            .find_map(|&quote| written.strip_prefix(quote)?.strip_suffix(quote))
-            .unwrap_or(written);
-        clean(bare)
-    }
-
-    /// A name as the file writes it, where it may have come out of a variable. Of `NAME=value`, the value may be hidden.
-    #[must_use]
-    pub fn shown(&self, name: &Spanned<String>) -> String {
-        let mut written = self.sources.slice(name.span);
-        if let Some(hidden) = self.hidden.borrow().touching(name.span) {
-            let seen = hidden.start.saturating_sub(name.span.start) as usize;
-            written = written.get(..seen).unwrap_or_default();
-            if !written.contains(&name.value) {
-                return HIDDEN.to_owned();
-            }
-        }
-        if written.contains(&name.value) { clean(name) } else { clean(written.trim_matches(['"', '\''])) }
-    }
-
-    /// Whether parts of a value may be quoted: the file itself writes it there, and none of it is hidden.
-    #[must_use]
-    pub fn may_quote(&self, node: &Node) -> bool {
-        self.is_literal(node) && !self.is_hidden(node.span)
-    }
-
-    /// Whether the file itself writes this text there.
-    #[must_use]
-    pub fn is_literal(&self, node: &Node) -> bool {
-        let written = self.sources.slice(node.span);
-        match &node.value {
-            Value::Text(text) => written.contains(text.as_str()),
-            Value::Bool(_) | Value::Int(_) | Value::Float(_) => !written.contains('$'),
-            Value::Null | Value::List(_) | Value::Map(_) => false,
-        }
     }
 
     /// The mistake of a file that leaves nothing to go on with, if no other was found.
@@ -716,12 +624,8 @@ impl miette::Diagnostic for Report {
     }
 }
 
-/// Text fit for a message: control characters escaped, one line, not too long.
-fn clean(text: &str) -> String {
-    clean_up_to(text, SHOWN_MAX)
-}
-
-fn clean_up_to(text: &str, max: usize) -> String {
+/// Text up to so many characters, with its control characters escaped.
+pub(super) fn clean_up_to(text: &str, max: usize) -> String {
     let mut shown = String::new();
     for (at, c) in text.chars().enumerate() {
         if at == max {

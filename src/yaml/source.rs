@@ -1,5 +1,6 @@
 //! Texts that were read, and places in them. Opens no files: bytes are handed in.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Deref, Range};
 
@@ -60,6 +61,32 @@ impl Span {
     pub fn part(self, range: Range<usize>) -> Self {
         let start = self.start as usize;
         Self::new(self.file, start + range.start..start + range.end)
+    }
+}
+
+/// Places in files, as ranges that do not touch.
+#[derive(Debug, Default)]
+pub(super) struct Ranges(BTreeMap<(SourceId, u32), u32>);
+
+impl Ranges {
+    /// Adds one, with those that it touches.
+    pub(super) fn add(&mut self, mut span: Span) {
+        while let Some(other) = self.touching(span) {
+            self.0.remove(&(other.file, other.start));
+            span = Span { start: span.start.min(other.start), end: span.end.max(other.end), ..span };
+        }
+        self.0.insert((span.file, span.start), span.end);
+    }
+
+    /// One that has a byte of this place.
+    pub(super) fn touching(&self, span: Span) -> Option<Span> {
+        let (&(file, start), &end) = self.0.range(..(span.file, span.end)).next_back()?;
+        Some(Span { file, start, end }).filter(|other| other.touches(span))
+    }
+
+    /// All of them, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Span> {
+        self.0.iter().map(|(&(file, start), &end)| Span { file, start, end })
     }
 }
 
