@@ -132,7 +132,7 @@ fn a_part_of_a_content_that_one_manager_has_lost_is_named_and_copied_again() {
     cluster.expect(0, "deploy --yes shop");
     remove_chunks(&cluster.engines[1]);
     let run = cluster.expect(0, "doctor");
-    let words = "a content of config `page` is on 2 of the 3 managers that answer; it, or a part of it, is missing on h2";
+    let words = "2 contents of configs are on 2 of the 3 managers that answer; they, or parts of them, are missing on h2";
     assert!(run.stdout.contains(words), "{}", run.show());
     cluster.expect(0, "ledger sync");
     assert_eq!(registers(&cluster.engines[1], "chunks/shop").len(), 2);

@@ -183,10 +183,11 @@ pub fn of_cause(cause: &Cause<'_>) -> (String, String) {
             then.join(", "),
             now.join(", ")
         ),
-        Finding::Copies { holders, answering, .. } => format!(
-            "{} of configs are on {holders} of the {} that answer: {some}",
-            count(names.len(), "content"),
-            count(*answering, "manager")
+        Finding::Copies { holders, answering, lacking, .. } => format!(
+            "{} of configs are on {holders} of the {} that answer; they, or parts of them, are missing on {}: {some}",
+            count(cause.all().count(), "content"),
+            count(*answering, "manager"),
+            lacking.join(", ")
         ),
         other => what(other),
     };

@@ -29,7 +29,7 @@ enum Common<'f> {
     OtherManagers(&'f [String]),
     ManagersChanged { then: &'f [String], now: &'f [String] },
     NoMajority(&'f LedgerError),
-    Copies { holders: usize, answering: usize },
+    Copies { answering: usize, lacking: &'f [String] },
 }
 
 fn common(finding: &Finding) -> Option<Common<'_>> {
@@ -47,9 +47,7 @@ fn common(finding: &Finding) -> Option<Common<'_>> {
             Common::ManagersChanged { then, now }
         }
         Finding::Unreadable(error @ LedgerError::NoMajority { .. }) => Common::NoMajority(error),
-        Finding::Copies { holders, answering, .. } => {
-            Common::Copies { holders: *holders, answering: *answering }
-        }
+        Finding::Copies { answering, lacking, .. } => Common::Copies { answering: *answering, lacking },
         _ => return None,
     })
 }
