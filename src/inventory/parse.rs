@@ -97,7 +97,7 @@ fn read(sink: &Sink<'_>, root: Option<Node>, start: Span, path: &Path, contexts:
         inventory.strategy = placement.choice("strategy", &words).map(|word| word.value);
         placement.deny_unknown(&["strategy"]);
     }
-    let place = top.parsed(
+    let place = top.parsed_in_private(
         "ledger",
         "bad_ledger",
         "`volumes`, `file:///path`, or `etcd://host/prefix` or the like",
@@ -184,10 +184,12 @@ nope: 3
             ("notifications: [{command: [tell, 12345678]}]", "put it in quotes"),
             ("hosts: {h1: {address: h1, fence: \"ipmi -P hunter2\"}}", "write it as a list"),
             ("discover: [{command: \"list --token hunter2\"}]", "write it as a list"),
-            ("ledger: https://me:hunter2@h1:2379/x", "not `volumes`"),
-            ("ledger: etcd://me:hun?ter2@h1/x", "not `volumes`"),
-            ("ledger: etcd://h1/x?hunter2", "not `volumes`"),
-            ("discover: [{etcd: 'etcd://h1/x?hunter2'}]", "not an address"),
+            ("ledger: https://me:hunter2@h1:2379/x", "`https://h1:2379` is no place"),
+            ("ledger: etcd://me:hun?ter2@h1/x", "no member"),
+            ("ledger: etcd://h1/x?hunter2", "an option has no value"),
+            ("ledger: etcd://h1/x?hunter2=1", "no such option"),
+            ("ledger: https://h1/hunter2", "no place"),
+            ("discover: [{etcd: 'etcd://h1/x?hunter2'}]", "an option has no value"),
         ] {
             let report = parse(&format!("cluster: a\n{line}\n"), "stackctl.yml").unwrap_err();
             let drawn = format!("{:?}", miette::Report::new(report));
@@ -198,6 +200,77 @@ nope: 3
         // What is not hidden is quoted.
         let report = parse("ledger: etcd:h1\n", "stackctl.yml").unwrap_err();
         assert!(format!("{:?}", miette::Report::new(report)).contains("`etcd:h1` is no place"));
+    }
+
+    /// A secret in every kind of place, written in every way, beside every kind of mistake.
+    #[test]
+    fn no_diagnostic_shows_a_value_that_is_secret() {
+        let places = [
+            "notifications: [{command: VALUE}]\n",
+            "notifications: [{command: [tell, VALUE]}]\n",
+            "notifications:\n  - webhook: VALUE\n",
+            "notifications: [{webhok: VALUE}]\n",
+            "hosts: {h1: {address: h1, fence: VALUE}}\n",
+            "hosts:\n  h1:\n    address: h1\n    fence:\n      - VALUE\n",
+            "discover: [{command: VALUE}]\n",
+            "discover:\n  - command: [list, VALUE]\n",
+            "stacks:\n  - files: [a.yml]\n    variables: {A: VALUE}\n",
+            "stacks:\n  - {files: [a.yml], variables: [VALUE]}\n",
+            "ledgr: VALUE\n",
+        ];
+        let values = [
+            "hunter2",
+            "'hunter2'",
+            "\"hunter2\" hunter2",
+            "87654321",
+            "8.87654321",
+            "[[hunter2]]",
+            "{a: hunter2}",
+            "*hunter2",
+            "!hunter2",
+            "&hunter2",
+            "!hunter2 a",
+            "&hunter2 a",
+            "@hunter2",
+            "A=hunter2: a",
+            "a hunter2: a",
+            "https://ann:hunter2@h/x",
+            "https://h/hunter2",
+            "|\n        hunter2",
+            "'hunter2",
+            "{a: hunter2",
+            "$hunter2",
+        ];
+        for (place, value) in places.iter().flat_map(|place| values.iter().map(move |value| (place, value))) {
+            for mistake in ["", "nope: 1\n", " nope: [\n", "---\nA: hunter2\n", "...\n%NOPE\nA: hunter2\n"] {
+                let text = format!("cluster: a b\n{}{mistake}", place.replace("VALUE", value));
+                let report = parse(&text, "stackctl.yml").unwrap_err();
+                let machine = serde_json::to_string(&report.machine()).unwrap();
+                let said = format!("{machine}{:?}", miette::Report::new(report));
+                assert!(!said.contains("hunter2") && !said.contains("87654321"), "{text}{said}");
+            }
+        }
+        // Addresses that are shown otherwise.
+        for address in [
+            "https://me:hunter2@h1:2379/x",
+            "etcd://me:hun?hunter2@h1/x",
+            "etcd://me:hunter2@h 1/x",
+            "etcd://h1/x?hunter2",
+            "consul://hunter2@h1",
+            "zookeeper://me:hunter2@h1/../x",
+            "etcd:hunter2@h1",
+            "file://me:hunter2@h1",
+        ] {
+            for place in [
+                "ledger: VALUE\n",
+                "discover: [{etcd: 'VALUE'}]\n",
+                "discover: [{consul: 'VALUE', service: a b}]\n",
+            ] {
+                let text = format!("cluster: a b\n{}nope: 1\n", place.replace("VALUE", address));
+                let said = format!("{:?}", miette::Report::new(parse(&text, "stackctl.yml").unwrap_err()));
+                assert!(!said.contains("hunter2"), "{text}{said}");
+            }
+        }
     }
 
     #[test]

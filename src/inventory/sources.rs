@@ -102,7 +102,7 @@ fn source(fields: &Fields<'_>, folder: &Path) -> Option<Source> {
         if fits { Ok(time) } else { Err("between 1s and 5m".to_owned()) }
     });
     let (name, kind) = if fields.has("etcd") {
-        let place = fields.parsed(
+        let place = fields.parsed_in_private(
             "etcd",
             "bad_source",
             "an address such as `etcd://h1,h2,h3/hosts`",
@@ -111,7 +111,7 @@ fn source(fields: &Fields<'_>, folder: &Path) -> Option<Source> {
         (place.value.to_string(), SourceKind::Etcd(place.value))
     } else if fields.has("zookeeper") {
         let example = "an address such as `zookeeper://h1,h2,h3/hosts`";
-        let place = fields.parsed("zookeeper", "bad_source", example, ZookeeperPlace::of_hosts)?;
+        let place = fields.parsed_in_private("zookeeper", "bad_source", example, ZookeeperPlace::of_hosts)?;
         (place.value.to_string(), SourceKind::Zookeeper(place.value))
     } else if fields.has("consul") {
         consul(fields)?
@@ -145,11 +145,11 @@ fn source(fields: &Fields<'_>, folder: &Path) -> Option<Source> {
 fn consul(fields: &Fields<'_>) -> Option<(String, SourceKind)> {
     if !fields.has("service") {
         let example = "an address such as `consul://h1,h2,h3/hosts`";
-        let place = fields.parsed("consul", "bad_source", example, ConsulPlace::of_hosts)?;
+        let place = fields.parsed_in_private("consul", "bad_source", example, ConsulPlace::of_hosts)?;
         return Some((place.value.to_string(), SourceKind::Consul(place.value)));
     }
     let example = "an address such as `consul://h1,h2,h3`";
-    let place = fields.parsed("consul", "bad_source", example, ConsulPlace::of_services);
+    let place = fields.parsed_in_private("consul", "bad_source", example, ConsulPlace::of_services);
     let plain = |text: &str| {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let is_name = !text.is_empty() && !text.starts_with('-') && text.chars().all(is_plain);

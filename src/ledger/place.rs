@@ -94,7 +94,7 @@ pub enum BadLedger {
     #[error(
         "`{}` is no place for a ledger: write `volumes`, `file:///path/to/a/directory`, \
          `etcd://host1,host2,host3/prefix`, or the same with `zookeeper://` or `consul://`",
-        address::shown(.0)
+        shown_kind(.0)
     )]
     Unknown(String),
     /// An address of etcd with something wrong in it.
@@ -106,6 +106,16 @@ pub enum BadLedger {
     /// An address of Consul with something wrong in it.
     #[error("in `consul://`: {0}")]
     Consul(String),
+}
+
+/// What was written, without what inventories hide: in the path of a web address there may be a token.
+fn shown_kind(text: &str) -> String {
+    let shown = address::shown(text);
+    let (scheme, from) = address::scheme(&shown);
+    match shown[from..].find('/') {
+        Some(end) if matches!(scheme.as_str(), "http" | "https") => shown[..from + end].to_owned(),
+        _ => shown,
+    }
 }
 
 impl LedgerPlace {
@@ -260,7 +270,7 @@ impl Options {
             (_, Some("-env")) => self.secret.replace(PasswordFrom::Variable(value.to_owned())).is_some(),
             _ => {
                 return Err(format!(
-                    "there is no option `{name}`: there are ca, cert, key, {secret}-env and {secret}-file"
+                    "there is no such option: there are ca, cert, key, {secret}-env and {secret}-file"
                 ));
             }
         };
@@ -284,7 +294,7 @@ fn members_and_prefix(place: &str, port: u16) -> Result<(Vec<(String, u16)>, Str
     let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
     if !is_plain(prefix) || prefix.split('/').any(|part| matches!(part, "." | "..")) || prefix.contains("//")
     {
-        return Err(format!("the prefix `{prefix}` is not made of letters, digits, `-`, `_` and `.`"));
+        return Err("the prefix is not made of letters, digits, `-`, `_` and `.`".to_owned());
     }
     let members = members.split(',').map(|text| member(text, port)).collect::<Result<_, _>>()?;
     Ok((members, if prefix.is_empty() { ETCD_PREFIX.to_owned() } else { prefix.to_owned() }))
@@ -319,7 +329,10 @@ fn with_prefix<P>(rest: &str, place: P) -> Result<P, String> {
 
 /// `name`, `name:port`, `[address]:port`.
 fn member(text: &str, default: u16) -> Result<(String, u16), String> {
-    let bad = || format!("`{text}` is no member: write `host` or `host:port`, with commas between several");
+    let bad = || {
+        "there is no member, or one is wrong: write `host` or `host:port`, with commas between several"
+            .to_owned()
+    };
     let (host, rest) = match text.strip_prefix('[') {
         Some(text) => text.split_once(']').ok_or_else(bad)?,
         None => text.split_at(text.find(':').unwrap_or(text.len())),
@@ -414,7 +427,7 @@ mod tests {
             ("zookeeper://h1/a?ca=/ca.pem", "TLS is not spoken"),
             ("zookeeper://ann@h1/a", "a user needs"),
             ("consul:h1", "no place"),
-            ("consul://h1/a?password-env=A", "there is no option `password-env`"),
+            ("consul://h1/a?password-env=A", "there is no such option"),
             ("consul://h1/a?token-env=A&token-file=/a", "twice"),
             ("consul://h1/a?token-env=", "names no variable"),
             ("consul://h1/a?cert=/a&key=/b", "`cert` needs `ca`"),
@@ -429,7 +442,7 @@ mod tests {
             ("etcd://h1/a?b", "an option has no value"),
             ("etcd://h1/../a", "the prefix"),
             ("etcd://h1/a b", "the prefix"),
-            ("etcd://h1?tls=yes", "no option `tls`"),
+            ("etcd://h1?tls=yes", "no such option"),
             ("etcd://h1?ca=ca.pem", "not an absolute path"),
             ("etcd://h1?ca=/a&ca=/b", "twice"),
             ("etcd://h1?cert=/a&key=/b", "`cert` needs `ca`"),

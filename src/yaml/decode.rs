@@ -137,12 +137,35 @@ impl<'a> Fields<'a> {
         expected: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<Spanned<T>> {
+        self.parsed_by(key, parse, |node, error| self.bad_value(code, key, node, expected, error))
+    }
+
+    /// The same, by a `parse` whose error quotes nothing that may be secret: it is shown even if the value is not.
+    pub fn parsed_in_private<T, E: fmt::Display>(
+        &self,
+        key: &str,
+        code: &'static str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<Spanned<T>> {
+        self.parsed_by(key, parse, |node, error| {
+            let message = format!("{} is not {expected}", self.name(key));
+            self.sink.push(Diagnostic::error(code, message).on(node, error.to_string()));
+        })
+    }
+
+    fn parsed_by<T, E>(
+        &self,
+        key: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+        report: impl FnOnce(&Node, E),
+    ) -> Option<Spanned<T>> {
         let node = self.node(key)?;
         let text = text(self.sink, node, || self.name(key))?;
         match parse(&text) {
             Ok(value) => Some(Spanned::new(value, text.span)),
             Err(error) => {
-                self.bad_value(code, key, node, expected, error);
+                report(node, error);
                 None
             }
         }
