@@ -109,8 +109,8 @@ fn no_message_about_an_address_shows_its_password() {
     for (status, args, says) in [
         (1, "-i user.yml node ls", "an ssh address has no password"),
         (1, "-i tcp.yml node ls", "`tcp://` is not a way to reach a host"),
-        (1, "-i ledger.yml node ls", "`ledger` is not `volumes`, `file:///path`"),
-        (1, "-i option.yml node ls", "`ledger` is not `volumes`, `file:///path`"),
+        (1, "-i ledger.yml node ls", "`etcds://h1/a` is no place for a ledger"),
+        (1, "-i option.yml node ls", "an option has no value"),
         (1, "-i key.yml node ls", "a key must be text"),
         (64, "--ledger etcds://ann:hush@h1 node ls", "invalid value 'etcds://h1'"),
         (64, "hook install https://ann:hush@h1/a.git", "`https://h1/a.git` is no place for a hook"),
