@@ -9,13 +9,14 @@ use stackctl::cli::codes;
 const SHARED: [&str; 3] = ["yaml/", "compose/", "inventory/"];
 
 /// What raises a code, and at which argument the code is.
-const CALLS: [(&str, usize); 8] = [
+const CALLS: [(&str, usize); 9] = [
     ("Diagnostic::error(", 0),
     ("Diagnostic::warning(", 0),
     ("Diagnostic::note(", 0),
     ("Diagnostic::new(", 1),
     (".hopeless(", 0),
     (".parsed(", 1),
+    (".parsed_in_private(", 1),
     ("bad_value(", 0),
     ("unknown(scene,", 0),
 ];
