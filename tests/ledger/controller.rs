@@ -59,6 +59,14 @@ impl Loop {
         self.lines().iter().map(|line| line["type"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
+    /// Whether each heal has ended that it began since it has the lead.
+    pub fn is_at_rest(&self) -> bool {
+        let types = self.types();
+        let leads_since = types.iter().rposition(|word| word == "leading").unwrap_or(0);
+        let count = |of: &str| types[leads_since..].iter().filter(|word| *word == of).count();
+        count("heal_began") == count("heal_ended")
+    }
+
     /// As far as it knows itself.
     pub fn is_leading(&self) -> bool {
         let types = self.types();

@@ -35,6 +35,8 @@ fn of_three_loops_one_leads_whatever_is_done_to_them() {
     for round in 0..rounds {
         for fault in ["killed", "cut off", "sent away", "etcd's leader killed", "etcd's leader cut off"] {
             let at = loops.iter().position(Loop::is_leading).expect("somebody leads");
+            // What it did under its lead may be logged after the next fault else.
+            until("no heal is under way", Duration::from_secs(60), || loops[at].is_at_rest());
             // What is under the new lead is to be seen.
             hosts.engines[1].with(|world| world.containers.clear());
             let others =
