@@ -148,8 +148,8 @@ impl NodeRecord {
     }
 }
 
-/// What one host shows of these records by itself, whoever it is now: under which managers they were written last, and what
-/// they say. It is good for messages alone: other managers may have decided otherwise.
+/// What one host shows of these records by itself, whether or not it is a manager now: under which managers they were written
+/// last, and what they say. It is good for messages alone: other managers may have decided otherwise.
 #[must_use]
 pub fn shown_by(found: Vec<Found>) -> Option<(Vec<String>, NodeRecords)> {
     let log = Log::of(&stream(), BTreeMap::from([(0, found)]), &[String::new()]).ok()?;
