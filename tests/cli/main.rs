@@ -31,6 +31,7 @@ mod in_place;
 mod inventories;
 mod ledger;
 mod log;
+mod managers;
 mod missing;
 mod nodes;
 mod notify;
