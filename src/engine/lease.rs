@@ -15,7 +15,7 @@ use super::clock::{self, Clock};
 use super::pulse::Pulse;
 use super::stops::Stops;
 use crate::ledger::lease::{
-    Held, Holder, Left, Note, ORPHAN_MS, Proof, State, Terms, held, proof, state, stream,
+    Held, Holder, Left, Note, ORPHAN_MS, Proof, State, Terms, proof, state, stream,
 };
 use crate::ledger::payload::value;
 use crate::ledger::{Appended, Ledger, LedgerError, Log, Stream, WriteRegisters, Written};
@@ -156,7 +156,8 @@ impl<R> Drop for Lease<R> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Found {
     /// No note about it counts, as far as the ledger knows: none was ever written, or those that were are on too few
-    /// managers. It may have forgotten that another client holds it, who notices at its next renewal.
+    /// managers; or one manager shows a holder of whom the others know nothing. The ledger may have forgotten that another client
+    /// holds the lease, who notices at its next renewal.
     pub is_nothing: bool,
     /// The last holder, if it did not give the lease back.
     pub dead: Option<Holder>,
@@ -173,10 +174,6 @@ pub struct Wanted {
     pub terms: Terms,
     /// How long to wait for another holder.
     pub patience_ms: i64,
-}
-
-fn holder_in(log: &Log, stream: &Stream) -> Result<Option<Held>, LedgerError> {
-    held(log).map_err(|detail| unreadable(log, stream, detail))
 }
 
 fn state_in(log: &Log, stream: &Stream) -> Result<State, LedgerError> {
@@ -252,7 +249,7 @@ pub async fn take<R: WriteRegisters + Send + Sync + 'static>(
         let (epoch, sent) = (log.next(), Sent::now(clock));
         // What the last holder had under way is ours to wait for, and our successor's if we die.
         let is_all_of_dead = before.held.as_ref().is_some_and(|held| held.left.unlisted_ms == 0);
-        let is_nothing = before.sign == 0;
+        let is_nothing = before.sign == 0 || before.shows_another;
         let (dead, left) = left_to_next(before, is_cut_short, is_nothing, clock.now());
         let is_nothing = left.found_nothing;
         let Terms { ttl_ms, drain_ms, .. } = terms;
@@ -416,12 +413,14 @@ pub async fn unlock<R: WriteRegisters>(
 ) -> Result<Option<Held>, LedgerError> {
     let stream = stream(stack);
     let log = ledger.read_settled(&stream).await?;
-    let Some(held) = holder_in(&log, &stream)?.filter(|held| held.holder.id == id) else { return Ok(None) };
+    let State { held, shows_another, .. } = state_in(&log, &stream)?;
+    let Some(held) = held.filter(|held| held.holder.id == id) else { return Ok(None) };
     let left_ms = held.left_ms(proved_age_ms(ledger, &held, &log, &ledger.clocks().await?), 0).max(0);
     // What it has sent may be on its way even then.
     let has_ended = held.is_last || is_gone(&held.holder);
     let in_flight_ms = if has_ended { held.drain_ms.min(left_ms) } else { left_ms };
-    let left = held.left.clone().of_dead(in_flight_ms);
+    let mut left = held.left.clone().of_dead(in_flight_ms);
+    left.found_nothing |= shows_another;
     end(ledger, &stream, log.next(), id, Some(by), left.clone()).await?;
     Ok(Some(Held { left, ..held }))
 }

@@ -43,6 +43,12 @@
 //! last heartbeat has to agree, one such clock cannot free it; and the holder learns at its next renewal, a
 //! few seconds later, that it has lost.
 //!
+//! # What one manager alone remembers
+//!
+//! Managers that lose their records, or that come back older, may leave one that shows a holder of whom the others know
+//! nothing; so may another inventory's managers. Its note does not count, and the place is closed. But the client that takes
+//! the lease then waits as it does where nothing is known of any holder: until the other one has noticed.
+//!
 //! # Why the leader lease changes hands faster
 //!
 //! The leader sends nothing to any host under its leadership: a loop that heals a stack does so under that
@@ -360,6 +366,8 @@ pub struct State {
     pub is_unlocked: bool,
     /// The place that says so.
     pub sign: u64,
+    /// Whether a manager shows another holder, of whom the others know nothing ([`shows_another`]).
+    pub shows_another: bool,
 }
 
 impl State {
@@ -368,7 +376,8 @@ impl State {
     #[must_use]
     pub fn is_under_way(&self) -> bool {
         let Left { stops, unlisted_ms, found_nothing } = &self.left;
-        self.held.is_some() || !stops.is_empty() || *unlisted_ms > 0 || *found_nothing
+        let is_left = !stops.is_empty() || *unlisted_ms > 0 || *found_nothing;
+        self.held.is_some() || is_left || self.shows_another
     }
 
     /// Stops that its holder has under way, or its last one had.
@@ -412,12 +421,34 @@ pub fn state(log: &Log) -> Result<State, String> {
                 if ends {
                     // Records that were copied have the locks free, and no holder had them.
                     let is_unlocked = by.is_some() && !id.is_empty();
-                    state = State { held: None, left, is_unlocked, sign: seq };
+                    state = State { left, is_unlocked, sign: seq, ..State::default() };
                 }
             }
         }
     }
+    state.shows_another = shows_another(log, &state);
     Ok(state)
+}
+
+/// Whether a manager shows a note by which another client than the holder has the lease, in or behind the place that counts,
+/// and that note is not decided. Where the place is decided otherwise, in this round or an earlier one, the note is no trace of
+/// a race: a round has one value, and later ones have none but what was decided. Then the managers have lost what they had
+/// decided, or the note was written under other managers, and that client may hold the lease in good faith until it renews.
+fn shows_another(log: &Log, state: &State) -> bool {
+    log.registers.iter().any(|((_, place), text)| {
+        let Some(text) = text.as_deref().filter(|_| place.seq >= state.sign) else { return false };
+        let decided = log.entries.get(&place.seq);
+        if decided.is_some_and(|entry| place.round < entry.round || entry.text == text) {
+            return false;
+        }
+        let Ok(value) = Value::unpack(text) else { return false };
+        // The same note, brought into a later round by a writer with other managers.
+        if decided.is_some_and(|entry| entry.value.id == value.id) {
+            return false;
+        }
+        let is_holder = |id: &str| state.held.as_ref().is_some_and(|held| held.holder.id == id);
+        holder_of(text).is_some_and(|holder| !is_holder(&holder.id))
+    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::ledger::lease::{BegunStop, UNLISTED_MS};
+use crate::ledger::testing::Memory;
 use crate::ledger::{FileRegisters, Limits};
 use crate::model::ClusterName;
 
@@ -16,12 +17,12 @@ fn holder(id: &str) -> Holder {
     Holder { id: id.into(), who: "a@m".into(), pid: 1, process: String::new(), verb: "deploy".into() }
 }
 
-async fn take_it(
-    ledger: &Arc<Ledger<FileRegisters>>,
+async fn take_it<R: WriteRegisters + Send + Sync + 'static>(
+    ledger: &Arc<Ledger<R>>,
     id: &str,
     patience_ms: i64,
     is_gone: bool,
-) -> Result<Lease<FileRegisters>, NotTaken> {
+) -> Result<Lease<R>, NotTaken> {
     let stack = StackName::unchecked("shop");
     let terms = Terms::STACK;
     let wanted = Wanted { stream: stream(&stack), holder: holder(id), terms, patience_ms };
@@ -314,6 +315,73 @@ async fn holders_of_a_lease_that_the_ledger_forgot_both_stop() {
     let (log, _) = look(&ledger, &StackName::unchecked("shop")).await.unwrap();
     let shows_both = proof(&log, second.epoch(), "b", second.epoch()) == Ok(Proof::Forgotten);
     assert_eq!(second.validity().is_valid(), !shows_both);
+}
+
+/// Three managers that remember a lease that was given back.
+async fn three_managers() -> Memory {
+    let three = Memory::new(3);
+    let lease = take_it(&Arc::new(three.ledger()), "x", 0, false).await.unwrap();
+    lease.validity().stops().unwrap().none_is_forgotten();
+    lease.release().await.unwrap();
+    three
+}
+
+#[tokio::test]
+async fn a_holder_whom_one_manager_alone_shows_is_one_whom_the_others_may_have_forgotten() {
+    let three = three_managers().await;
+    // Another inventory names two of them.
+    let first = take_it(&Arc::new(three.only(&[0, 2]).ledger()), "a", 0, false).await.unwrap();
+    let stack = StackName::unchecked("shop");
+    // One of the two comes back as it was before.
+    three.world().registers.retain(|(manager, _, place), _| *manager != 0 || place.seq < first.epoch());
+    let ledger = Arc::new(three.ledger());
+    assert!(look(&ledger, &stack).await.unwrap().1.is_under_way(), "nothing is called unchanged then");
+    let second = take_it(&ledger, "b", 0, false).await.unwrap();
+    assert_eq!((second.found().is_nothing, &second.found().dead), (true, &None));
+    // It may die before it has waited, or a person may end its lease.
+    let third = take_it(&ledger, "c", 0, true).await.unwrap();
+    assert!(third.found().is_nothing);
+    third.validity().stops().unwrap().none_is_forgotten();
+    third.release().await.unwrap();
+    let fourth = take_it(&ledger, "d", 0, false).await.unwrap();
+    assert!(!fourth.found().is_nothing, "the first one's note lies before the one that counts");
+}
+
+#[tokio::test]
+async fn a_holder_whom_one_manager_alone_shows_is_known_to_who_follows_an_unlocked_one() {
+    let three = three_managers().await;
+    let ledger = Arc::new(three.ledger());
+    let first = take_it(&ledger, "a", 0, false).await.unwrap();
+    let next = crate::ledger::Place { seq: first.epoch() + 1, round: 0 };
+    let other = Note::Acquire { holder: holder("b"), ttl_ms: 15_000, drain_ms: 0, left: Left::default() };
+    let other = value(ledger.registers(), serde_json::json!(other)).pack();
+    let stack = StackName::unchecked("shop");
+    three.world().registers.insert((2, stream(&stack).to_string(), next), Some(other));
+    unlock(&ledger, &stack, "a", "op", |_| true).await.unwrap().unwrap();
+    assert!(take_it(&ledger, "c", 0, false).await.unwrap().found().is_nothing);
+}
+
+#[tokio::test]
+async fn two_who_race_wait_for_no_forgotten_holder() {
+    // Whatever the other one has written by then: the first one's first write closes or opens its place.
+    for write in 1..=3 {
+        let three = three_managers().await;
+        let rival = Arc::new(three.ledger());
+        let won = Arc::new(std::sync::Mutex::new(None));
+        let (at, found) = (Arc::clone(&rival), Arc::clone(&won));
+        let three = three.interrupted(write, move || {
+            let (at, found) = (Arc::clone(&at), Arc::clone(&found));
+            async move { *found.lock().unwrap() = take_it(&at, "b", 0, false).await.ok() }
+        });
+        let ours = take_it(&Arc::new(three.ledger()), "a", 0, false).await.ok();
+        let other = won.lock().unwrap().take();
+        assert_ne!(ours.is_some(), other.is_some(), "{write}");
+        for lease in [ours, other].into_iter().flatten() {
+            assert!(!lease.found().is_nothing, "{write}");
+            lease.release().await.unwrap();
+        }
+        assert!(!take_it(&rival, "c", 0, false).await.unwrap().found().is_nothing, "{write}");
+    }
 }
 
 #[tokio::test]

@@ -254,10 +254,12 @@ pub enum Sprung {
 pub enum Change {
     Forget {
         who: Vec<NodeName>,
+        majority: usize,
     },
     /// They come back as they were.
     Older {
         who: Vec<NodeName>,
+        majority: usize,
         before: Box<Records>,
     },
     Clock {
@@ -279,16 +281,16 @@ impl Change {
             return;
         }
         match self {
-            Self::Forget { who } => {
+            Self::Forget { who, majority } => {
                 world.say(format_args!("{who:?} forget"));
                 world.registers.retain(|(at, ..), _| !who.contains(at));
-                Rules::loses(world, &who, false);
+                Rules::loses(world, &who, false, majority);
             }
-            Self::Older { who, before } => {
+            Self::Older { who, majority, before } => {
                 world.say(format_args!("{who:?} come back as they were"));
                 world.registers.retain(|(at, ..), _| !who.contains(at));
                 world.registers.extend(before.into_iter().filter(|((at, ..), _)| who.contains(at)));
-                Rules::loses(world, &who, true);
+                Rules::loses(world, &who, true, majority);
             }
             Self::Clock { manager, by_ms } => {
                 world.say(format_args!("the clock of {manager} jumps by {by_ms} ms"));
@@ -369,12 +371,13 @@ async fn happens(net: &Net, profile: &Profile, kind: Kind) {
 
 /// Draws what happens to records or clocks; the snapshot, if there is one, is of now.
 fn change(world: &mut World, profile: &Profile, kind: Kind) -> Change {
+    let majority = profile.managers.len() / 2 + 1;
     let manager = name(world.luck.pick(&profile.managers).as_str());
     match kind {
-        Kind::Prune | Kind::PruneOnSend => Change::Forget { who: some(world, &profile.managers) },
+        Kind::Prune | Kind::PruneOnSend => Change::Forget { who: some(world, &profile.managers), majority },
         Kind::Restore | Kind::RestoreOnSend => {
             let (who, before) = (some(world, &profile.managers), Box::new(world.registers.clone()));
-            Change::Older { who, before }
+            Change::Older { who, majority, before }
         }
         Kind::ClockOnSend => Change::Clock { manager, by_ms: world.luck.between(30_000, 120_000) },
         Kind::Clock => Change::Clock { manager, by_ms: world.luck.between(-120_000, 120_000) },

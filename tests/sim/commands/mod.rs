@@ -106,12 +106,6 @@ fn scaled(mut spec: StackSpec, replicas: u32) -> StackSpec {
     spec
 }
 
-/// The managers of each user's inventory.
-fn sets(profile: &Profile) -> Vec<BTreeSet<NodeName>> {
-    let set = |names: &Vec<String>| names.iter().map(|name| NodeName::unchecked(name.as_str())).collect();
-    [&profile.managers, &profile.bobs_managers].map(set).into()
-}
-
 fn world(seed: u64, profile: &Profile, luck: Luck) -> Net {
     let nodes: Vec<ObservedNode> = profile.hosts.iter().map(|name| builder::node(name.as_str())).collect();
     let hosts = crate::world::World::new(builder::cluster(nodes), seed, Faults::NONE);
@@ -132,7 +126,7 @@ fn world(seed: u64, profile: &Profile, luck: Luck) -> Net {
         ended: BTreeMap::new(),
         traps: Vec::new(),
         is_calm: false,
-        rules: Rules::new(profile.forgets, sets(profile)),
+        rules: Rules::new(profile.forgets),
         failed: None,
         trace: Vec::new(),
     };

@@ -21,8 +21,6 @@ struct Claim {
 pub struct Rules {
     /// Whether managers forget: then what was sent before counts, not what arrives after.
     forgets: bool,
-    /// The managers of each inventory. Of two managers, one that loses its records is no minority.
-    sets: Vec<BTreeSet<NodeName>>,
     /// Managers that have lost something, or are as they were before.
     lost: BTreeSet<NodeName>,
     is_older: bool,
@@ -47,23 +45,18 @@ const BOTH_STOP_MS: i64 = 15_000;
 const LAST_EFFECTS_MS: i64 = 20_000 + 40_000;
 
 impl Rules {
-    pub fn new(forgets: bool, sets: Vec<BTreeSet<NodeName>>) -> Self {
-        Self { forgets, sets, ..Self::default() }
-    }
-
-    /// Whether in some inventory those that have all their records are no majority.
-    fn is_majority_lost(&self) -> bool {
-        self.sets.iter().any(|set| set.difference(&self.lost).count() <= set.len() / 2)
+    pub fn new(forgets: bool) -> Self {
+        Self { forgets, ..Self::default() }
     }
 
     /// Managers have lost their records, or are as they were at an earlier time. Where no majority has what is newer,
     /// nothing shows that a lock is held: both holders stop once they notice, and what they have begun goes on.
-    pub fn loses(world: &mut World, who: &[NodeName], is_older: bool) {
+    pub fn loses(world: &mut World, who: &[NodeName], is_older: bool, majority: usize) {
         let now = world.now();
         let rules = &mut world.rules;
         rules.lost.extend(who.iter().cloned());
         rules.is_older |= is_older;
-        if rules.is_older && rules.is_majority_lost() {
+        if rules.is_older && rules.lost.len() >= majority {
             rules.doubtful_since = Some(now);
             rules.forget_claims();
         }
