@@ -2,17 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tokio::time::sleep;
 
 use crate::ledger::contents::{self, ContentRef};
 use crate::ledger::nodes;
+use crate::ledger::patience::read_decided;
 use crate::ledger::payload::value;
 use crate::ledger::release::{Content, History, Outcome, RECORD_MAX, Release, kept_from, outcomes, releases};
-use crate::ledger::{Appended, Ledger, LedgerError, Log, ReadRegisters, WriteRegisters, sync};
+use crate::ledger::{Appended, Ledger, LedgerError, Log, ReadRegisters, Stream, WriteRegisters, sync};
 use crate::model::ids::sha256_hex;
 use crate::model::{MarkKey, StackName, StackSpec, Timestamp};
 
@@ -35,11 +34,6 @@ pub async fn history<R: ReadRegisters>(
 
 /// Contents of configs, by their digests.
 pub type Contents = BTreeMap<String, Arc<[u8]>>;
-
-/// Between two looks at a place that a process may be writing.
-const LOOK_AGAIN: Duration = Duration::from_millis(150);
-/// After so many looks it is not under way.
-const LOOKS_MAX: u32 = 4;
 
 const NOT_NAMED: &str = "no release that is kept names it";
 
@@ -96,23 +90,26 @@ pub async fn remembered_to_write<W: WriteRegisters>(
     ledger: &Ledger<W>,
     stack: &StackName,
 ) -> Result<Remembered, LedgerError> {
+    let seen = remembered_beside(ledger, stack).await?;
+    let open = seen.history.doubtful().collect();
+    let seen = settled(ledger, stack, &releases(stack), (&seen.releases, open)).await?.unwrap_or(seen);
+    let open = seen.open_ends();
+    Ok(settled(ledger, stack, &outcomes(stack), (&seen.outcomes, open)).await?.unwrap_or(seen))
+}
+
+/// Settles some places of one of the streams, and reads again. Where there are none, nothing is asked.
+async fn settled<W: WriteRegisters>(
+    ledger: &Ledger<W>,
+    stack: &StackName,
+    stream: &Stream,
+    (log, open): (&Log, BTreeSet<u64>),
+) -> Result<Option<Remembered>, LedgerError> {
+    if open.is_empty() {
+        return Ok(None);
+    }
     let nothing = || value(ledger.registers(), serde_json::Value::Null);
-    let mut seen = remembered_beside(ledger, stack).await?;
-    let undecided: BTreeSet<u64> = seen.history.doubtful().collect();
-    if !undecided.is_empty() {
-        let mut open = seen.releases;
-        open.undecided = undecided;
-        ledger.settle(&releases(stack), &open, nothing).await?;
-        seen = remembered(ledger, stack).await?;
-    }
-    let undecided = seen.open_ends();
-    if !undecided.is_empty() {
-        let mut open = seen.outcomes;
-        open.undecided = undecided;
-        ledger.settle(&outcomes(stack), &open, nothing).await?;
-        seen = remembered(ledger, stack).await?;
-    }
-    Ok(seen)
+    ledger.settle_places(stream, log, &open, nothing).await?;
+    remembered(ledger, stack).await.map(Some)
 }
 
 /// The same for a reader, which waits for a writer that is at work.
@@ -124,16 +121,7 @@ pub async fn remembered_for_sure<R: ReadRegisters>(
     ledger: &Ledger<R>,
     stack: &StackName,
 ) -> Result<Remembered, LedgerError> {
-    let mut looks = 1;
-    loop {
-        let seen = remembered(ledger, stack).await?;
-        match seen.doubt(stack) {
-            None => return Ok(seen),
-            Some(doubt) if looks == LOOKS_MAX => return Err(doubt),
-            Some(_) => sleep(LOOK_AGAIN).await,
-        }
-        looks += 1;
-    }
+    read_decided(|| remembered(ledger, stack), |seen| seen.doubt(stack)).await
 }
 
 impl Remembered {
@@ -152,12 +140,10 @@ impl Remembered {
         self.history.doubtful_ends().chain(newest.filter(is_written)).collect()
     }
 
-    /// Why it is not certain which releases there are.
-    fn doubt(&self, stack: &StackName) -> Option<LedgerError> {
+    /// The place for which it is not certain which releases there are.
+    fn doubt(&self, stack: &StackName) -> Option<(Stream, u64)> {
         let of_release = self.history.doubtful().next().map(|seq| (releases(stack), seq));
-        let of_end = || self.history.doubtful_ends().next().map(|seq| (outcomes(stack), seq));
-        let (stream, seq) = of_release.or_else(of_end)?;
-        Some(LedgerError::Undecided { stream: stream.to_string(), seq })
+        of_release.or_else(|| self.history.doubtful_ends().next().map(|seq| (outcomes(stack), seq)))
     }
 
     /// Whether a deploy of this that has nothing to do is no new release: it is what was deployed last, and

@@ -383,18 +383,33 @@ pub async fn lacking<R: ReadRegisters>(
     all.await.into_iter().flatten().collect()
 }
 
+/// What is on the managers, and which of it releases of the stack name, and which none does. If a release cannot be read,
+/// neither is known of any.
+struct Sorted {
+    shelf: Shelf,
+    named: Vec<ContentRef>,
+    unnamed: Vec<ContentRef>,
+}
+
+async fn sorted<R: ReadRegisters>(ledger: &Ledger<R>, stack: &StackName) -> Result<Sorted, LedgerError> {
+    let shelf = shelf(ledger, stack).await?;
+    // Read after the look at what there is: what a release names that is written meanwhile is not among that.
+    let Some(names) = named(&ledger.read(&Stream::new(Kind::Releases, stack)).await?) else {
+        return Ok(Sorted { shelf, named: Vec::new(), unnamed: Vec::new() });
+    };
+    let (named, unnamed) = shelf.contents().into_iter().partition(|content| names.contains(&content.name));
+    Ok(Sorted { shelf, named, unnamed })
+}
+
 /// Whether each manager that answers has all contents of a stack that releases name, in all their parts, as far as any has
 /// them.
 pub async fn are_everywhere<R: ReadRegisters>(
     ledger: &Ledger<R>,
     stack: &StackName,
 ) -> Result<bool, LedgerError> {
-    let shelf = shelf(ledger, stack).await?;
-    let Some(named) = named(&ledger.read(&Stream::new(Kind::Releases, stack)).await?) else {
-        return Ok(true);
-    };
-    for content in shelf.contents().into_iter().filter(|content| named.contains(&content.name)) {
-        if !lacking(ledger, stack, &shelf, &content).await.is_empty() {
+    let Sorted { shelf, named, .. } = sorted(ledger, stack).await?;
+    for content in &named {
+        if !lacking(ledger, stack, &shelf, content).await.is_empty() {
             return Ok(false);
         }
     }
@@ -408,11 +423,10 @@ pub async fn mend<R: WriteRegisters>(
     stack: &StackName,
     may: impl Fn() -> bool,
 ) -> Result<(), LedgerError> {
-    let shelf = shelf(ledger, stack).await?;
-    let Some(named) = named(&ledger.read(&Stream::new(Kind::Releases, stack)).await?) else { return Ok(()) };
-    for content in shelf.contents().into_iter().filter(|content| named.contains(&content.name)) {
-        let lacking = lacking(ledger, stack, &shelf, &content).await;
-        bring(ledger, stack, &content, lacking, &may).await;
+    let Sorted { shelf, named, .. } = sorted(ledger, stack).await?;
+    for content in &named {
+        let lacking = lacking(ledger, stack, &shelf, content).await;
+        bring(ledger, stack, content, lacking, &may).await;
     }
     Ok(())
 }
@@ -441,17 +455,13 @@ pub async fn tidy<R: WriteRegisters>(
     stack: &StackName,
     may: impl Fn() -> bool,
 ) -> Result<(), LedgerError> {
-    let shelf = shelf(ledger, stack).await?;
-    // Read after the look at what there is: what a release names that is written meanwhile is not among that.
-    let Some(named) = named(&ledger.read(&Stream::new(Kind::Releases, stack)).await?) else { return Ok(()) };
-    let (wanted, unwanted): (Vec<_>, Vec<_>) =
-        shelf.contents().into_iter().partition(|content| named.contains(&content.name));
-    for content in &wanted {
+    let Sorted { shelf, named, unnamed } = sorted(ledger, stack).await?;
+    for content in &named {
         let managers = shelf.managers.keys().copied();
         let lacking = managers.filter(|manager| shelf.lacks(*manager, content)).collect();
         bring(ledger, stack, content, lacking, &may).await;
     }
-    for content in &unwanted {
+    for content in &unnamed {
         for (manager, all) in &shelf.managers {
             let Some(written) = all.get(content) else { continue };
             if !may() {
