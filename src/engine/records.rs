@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::ledger::contents::{self, ContentRef};
 use crate::ledger::nodes;
-use crate::ledger::patience::read_decided;
+use crate::ledger::patience::{read_decided, read_patiently};
 use crate::ledger::payload::value;
 use crate::ledger::release::{Content, History, Outcome, RECORD_MAX, Release, kept_from, outcomes, releases};
 use crate::ledger::{Appended, Ledger, LedgerError, Log, ReadRegisters, Stream, WriteRegisters, sync};
@@ -124,11 +124,32 @@ pub async fn remembered_for_sure<R: ReadRegisters>(
     read_decided(|| remembered(ledger, stack), |seen| seen.doubt(stack)).await
 }
 
+/// The same for a reader that goes on with what stays undecided.
+///
+/// # Errors
+///
+/// If they cannot be read.
+pub async fn remembered_patiently<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+) -> Result<Remembered, LedgerError> {
+    read_patiently(|| remembered(ledger, stack), |seen| seen.history.doubtful().next().is_some()).await
+}
+
 impl Remembered {
     /// Whether the newest release, or how one ended, was written under other managers than these.
     #[must_use]
     pub fn is_of_others(&self, managers: &[String]) -> bool {
         [&self.releases, &self.outcomes].into_iter().any(|log| !sync::names(log, managers))
+    }
+
+    /// Whether [`remembered_to_write`] finds nothing to settle.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        !self.releases.may_go_on()
+            && !self.outcomes.may_go_on()
+            && self.history.doubtful().next().is_none()
+            && self.open_ends().is_empty()
     }
 
     /// Releases of which it is to be settled how they ended. Of the newest one only where that was written: a process may be
