@@ -152,13 +152,24 @@ impl Remembered {
             && self.open_ends().is_empty()
     }
 
-    /// Releases of which it is to be settled how they ended. Of the newest one only where that was written: a process may be
-    /// about to write it.
+    /// Releases of which it is to be settled how they ended. No process writes that of an older one any more. Of the newest one
+    /// only where it was written: a process may be about to write it, or to go on with its run.
     fn open_ends(&self) -> BTreeSet<u64> {
         let newest = self.history.last().map(|(number, ..)| number);
-        let is_written =
-            |number: &u64| self.history.unknown_ends.contains(number) && self.outcomes.is_shown(*number);
-        self.history.doubtful_ends().chain(newest.filter(is_written)).collect()
+        let is_open = |number: &u64| Some(*number) != newest || self.outcomes.is_shown(*number);
+        self.history.unknown_ends.iter().copied().filter(is_open).collect()
+    }
+
+    /// # Errors
+    ///
+    /// It is undecided how a release ended, from this one or the one before it on: what the release has changed is not known,
+    /// nor what there was before it.
+    pub fn check_ends_from(&self, number: u64, stack: &StackName) -> Result<(), LedgerError> {
+        let before = self.history.releases.range(..number).next_back().map_or(number, |(before, _)| *before);
+        match self.open_ends().range(before..).next() {
+            Some(&seq) => Err(LedgerError::Undecided { stream: outcomes(stack).to_string(), seq }),
+            None => Ok(()),
+        }
     }
 
     /// The place for which it is not certain which releases there are.

@@ -257,7 +257,11 @@ impl Found {
         dry_run: bool,
     ) -> Result<Job<E>, Error> {
         let edit = self.edit(stack, number);
-        let spec = edit(&cluster.remembered(stack).await?.history)?;
+        let remembered = cluster.remembered(stack).await?;
+        if dry_run {
+            remembered.check_ends_from(number, stack)?;
+        }
+        let spec = edit(&remembered.history)?;
         let plan =
             async { Planned::make(cluster.observe_for(&spec).await, spec, cluster.plan_options(true)) };
         let draft = Draft { verb: format!("undo {}", self.one.id), message, ..Draft::default() };
