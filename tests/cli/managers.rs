@@ -426,3 +426,20 @@ fn an_undo_without_a_name_writes_nothing_of_stacks_whose_lock_it_does_not_hold()
     assert!(log.starts_with("undo blog@3\n"), "{log}");
     assert_ne!(of_blog(&cluster), before);
 }
+
+#[test]
+fn a_loop_says_nothing_of_a_stack_by_an_older_release_than_one_that_is_undecided() {
+    let cluster = cluster(3, 3);
+    cluster.expect(0, "deploy --yes shop");
+    cluster.stackfile(&WEB.replace("1.25", "1.26"));
+    cluster.expect(0, "deploy --yes shop");
+    lose(&cluster, &[0, 1], "releases/shop", 2);
+    cluster.engines.iter().for_each(FakeEngine::forget_calls);
+    let run = cluster.expect(1, "reconcile --once --policy report");
+    assert!(run.stdout.contains("is left as it is: release 2 is unfinished"), "{}", run.show());
+    assert!(!run.stdout.contains("drifted") && !run.stdout.contains("declared"), "{}", run.show());
+    assert_eq!(cluster.writes(), [""; 0]);
+    let run = cluster.expect(0, "reconcile --once");
+    assert!(run.stdout.contains("stack shop (release 2) is as declared"), "{}", run.show());
+    assert!(outcomes(&cluster).starts_with("2:deployed:deploy"), "{}", outcomes(&cluster));
+}
