@@ -257,8 +257,11 @@ impl Remembered {
         let needed = [current, self.history.before_last()].into_iter().flatten().min();
         release.kept_from = kept_from(&self.releases, &release, record).min(needed.unwrap_or(u64::MAX));
         ours.data = serde_json::json!(release);
+        let is_read = |bytes: &Arc<[u8]>| read.values().any(|read| Arc::ptr_eq(read, bytes));
+        let unread = new.iter().filter(|(_, bytes)| !is_read(bytes)).map(|(content, _)| content.clone());
+        let unread = unread.collect();
         let new = new.iter().map(|(content, bytes)| (content.clone(), &**bytes)).collect();
-        contents::put(ledger, &stack, &new).await?;
+        contents::put(ledger, &stack, &new, &unread).await?;
         let mut number = self.next_number();
         // Contents may have taken minutes. Behind the release of the next holder this one would be the newest.
         loop {
@@ -271,7 +274,7 @@ impl Remembered {
             number += 1;
         }
         // A process that removed one of them before the release was there to name it had taken our lock.
-        contents::put(ledger, &stack, &new).await?;
+        contents::put(ledger, &stack, &new, &BTreeSet::new()).await?;
         let has_contents = !release.contents.is_empty() || self.history.has_contents_apart();
         Ok(Some(Begun { number, kept_from: release.kept_from, has_contents }))
     }

@@ -320,9 +320,10 @@ impl Archive {
     pub async fn write<R: WriteRegisters>(&self, ledger: &Ledger<R>) -> Result<usize, NotCopied> {
         let mut written = 0;
         // Before the releases that name them.
-        for (stack, contents) in &self.contents {
-            let contents = contents.iter().map(|(content, bytes)| (content.clone(), &**bytes)).collect();
-            contents::put(ledger, stack, &contents).await?;
+        for (stack, all) in &self.contents {
+            let contents = all.iter().map(|(content, bytes)| (content.clone(), &**bytes)).collect();
+            let unread = all.keys().cloned().collect();
+            contents::put(ledger, stack, &contents, &unread).await?;
         }
         for (stream, places) in &self.streams {
             let log = ledger.read_to_write(stream).await?;

@@ -193,13 +193,17 @@ impl Shelf {
         self.managers.values().flat_map(BTreeMap::keys).cloned().collect()
     }
 
-    /// How many of the managers that answered hold all of a content.
+    /// How many of the managers that answered say that they hold all of a content.
     #[must_use]
     pub fn holders(&self, name: &str) -> usize {
-        let holds = |all: &&BTreeMap<ContentRef, Written>| {
+        self.holding(name).count()
+    }
+
+    fn holding(&self, name: &str) -> impl Iterator<Item = usize> {
+        let holds = move |all: &BTreeMap<ContentRef, Written>| {
             all.iter().any(|(content, written)| content.name == name && written.is_whole)
         };
-        self.managers.values().filter(holds).count()
+        self.managers.iter().filter(move |(_, all)| holds(all)).map(|(manager, _)| *manager)
     }
 
     /// How many managers answered.
@@ -236,18 +240,29 @@ pub async fn shelf<R: ReadRegisters>(ledger: &Ledger<R>, stack: &StackName) -> R
     Ok(Shelf { managers })
 }
 
-/// Writes contents to every manager that answers and lacks them. A majority has all of them afterwards.
+/// Writes contents to every manager that answers and lacks them. A majority has all of them afterwards. The `unread` ones
+/// were not read from the managers: what these say that they have may be lost, and is read once, from any of them. What is
+/// lost on all is written to all.
 pub async fn put<R: WriteRegisters>(
     ledger: &Ledger<R>,
     stack: &StackName,
     contents: &BTreeMap<ContentRef, &[u8]>,
+    unread: &BTreeSet<ContentRef>,
 ) -> Result<(), LedgerError> {
     if contents.is_empty() {
         return Ok(());
     }
     let shelf = &shelf(ledger, stack).await?;
+    let checked = contents.iter().filter(|(content, _)| unread.contains(content));
+    let checked = checked.map(async |(content, bytes)| {
+        let holders: Vec<usize> = shelf.holding(&content.name).collect();
+        let is_lost = get_from(ledger, stack, content, &holders).await.as_deref() != Ok(*bytes);
+        (is_lost && !holders.is_empty()).then_some(content)
+    });
+    let lost: &BTreeSet<&ContentRef> = &join_all(checked).await.into_iter().flatten().collect();
     let writers = shelf.managers.keys().map(async |manager| {
-        let lacking = contents.iter().filter(|(content, _)| shelf.lacks(*manager, content));
+        let is_lacking = |content: &ContentRef| lost.contains(content) || shelf.lacks(*manager, content);
+        let lacking = contents.iter().filter(|(content, _)| is_lacking(content));
         let write = async {
             for (content, bytes) in lacking {
                 write(ledger.registers(), *manager, stack, content, bytes).await?;
@@ -299,16 +314,27 @@ pub async fn get<R: ReadRegisters>(
     stack: &StackName,
     content: &ContentRef,
 ) -> Result<Vec<u8>, String> {
+    let all: Vec<usize> = (0..ledger.registers().managers().len()).collect();
+    get_from(ledger, stack, content, &all).await
+}
+
+/// The same from these managers.
+async fn get_from<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+    content: &ContentRef,
+    managers: &[usize],
+) -> Result<Vec<u8>, String> {
     if content.bytes > RELEASE_MAX {
         return Err(format!("it is said to have {} bytes, more than any release", content.bytes));
     }
     let mut bytes = Vec::new();
     let mut first = 0;
     for chunk in 1..=content.chunks() {
-        let (part, manager) = get_chunk(ledger, stack, content, chunk, first).await?;
-        bytes.extend(part);
         // Of the manager that has the one, the next is asked for as well.
-        first = manager;
+        let part;
+        (part, first) = get_chunk(ledger, stack, (content, chunk), managers, first).await?;
+        bytes.extend(part);
     }
     if bytes.len() as u64 != content.bytes {
         return Err(format!("it has {} bytes and not {}", bytes.len(), content.bytes));
@@ -319,16 +345,15 @@ pub async fn get<R: ReadRegisters>(
 async fn get_chunk<R: ReadRegisters>(
     ledger: &Ledger<R>,
     stack: &StackName,
-    content: &ContentRef,
-    chunk: u64,
+    (content, chunk): (&ContentRef, u64),
+    managers: &[usize],
     first: usize,
 ) -> Result<(Vec<u8>, usize), String> {
-    let all = ledger.registers().managers().len();
     let mut wrong = Vec::new();
-    for manager in (0..all).map(|at| (first + at) % all) {
-        let name = &ledger.registers().managers()[manager];
-        match chunk_on(ledger.registers(), manager, stack, content, chunk).await {
-            Ok(Ok(bytes)) => return Ok((bytes, manager)),
+    for at in (0..managers.len()).map(|at| (first + at) % managers.len()) {
+        let name = &ledger.registers().managers()[managers[at]];
+        match chunk_on(ledger.registers(), managers[at], stack, content, chunk).await {
+            Ok(Ok(bytes)) => return Ok((bytes, at)),
             Ok(Err(why)) | Err(Silent(why)) => wrong.push(format!("{name}: {why}")),
         }
     }

@@ -15,7 +15,8 @@ fn content(stack: &StackName, bytes: &[u8]) -> ContentRef {
 async fn put_one(memory: &Memory, name: &str, bytes: &[u8]) -> Result<ContentRef, LedgerError> {
     let stack = stack(name);
     let content = content(&stack, bytes);
-    put(&memory.ledger(), &stack, &[(content.clone(), bytes)].into()).await.map(|()| content)
+    let unread = [content.clone()].into();
+    put(&memory.ledger(), &stack, &[(content.clone(), bytes)].into(), &unread).await.map(|()| content)
 }
 
 /// A release that names contents.
@@ -43,7 +44,9 @@ async fn what_was_put_is_read_back_and_is_written_once() {
         memory.world().calls.clear();
         put_one(&memory, "shop", &bytes).await.unwrap();
         let calls = memory.world().calls.clone();
-        assert!(calls.iter().all(|call| call.starts_with("list")), "{calls:?}");
+        let gets = calls.iter().filter(|call| call.starts_with("get")).count();
+        assert_eq!(gets as u64, content.chunks(), "each part is read once, from one manager");
+        assert_eq!(calls.len() - gets, 3, "{calls:?}");
     }
 }
 
@@ -118,6 +121,29 @@ async fn a_part_that_one_manager_has_lost_is_found_and_written_again() {
         assert_eq!(are_everywhere(&ledger, &shop).await, Ok(true));
         memory.world().silent = [0, 2].into();
         assert_eq!(get(&ledger, &shop, &content).await.as_ref(), Ok(&bytes));
+    }
+}
+
+#[tokio::test]
+async fn what_all_managers_have_lost_is_written_again_whatever_they_say() {
+    let bytes = large(2 * CHUNK_BYTES + 9);
+    for damage in [None, Some(Some("foreign".to_owned()))] {
+        let memory = Memory::new(3);
+        let content = put_one(&memory, "shop", &bytes).await.unwrap();
+        for manager in 0..3 {
+            let at = (manager, chunks(&stack("shop")).to_string(), content.place(2, 0));
+            match &damage {
+                None => drop(memory.world().registers.remove(&at)),
+                Some(text) => drop(memory.world().registers.insert(at, text.clone())),
+            }
+        }
+        let (ledger, shop) = (memory.ledger(), stack("shop"));
+        assert_eq!(shelf(&ledger, &shop).await.unwrap().holders(&content.name), 3, "so it is said");
+        assert!(get(&ledger, &shop, &content).await.is_err());
+        put_one(&memory, "shop", &bytes).await.unwrap();
+        let shelf = shelf(&ledger, &shop).await.unwrap();
+        assert_eq!(lacking(&ledger, &shop, &shelf, &content).await, [].into());
+        assert!(get(&ledger, &shop, &content).await.as_ref() == Ok(&bytes));
     }
 }
 
