@@ -16,7 +16,7 @@
 //!                 model
 //! engine        → discover, fleet, orchestrator, ledger, model
 //! artifact      → compose::Files, orchestrator, model
-//! discover      → inventory, ledger, process_group, model
+//! discover      → inventory, ledger, process_group, words, model
 //! gitops        → compose, inventory::private, ledger::release, yaml, process_group, model
 //! fleet         → inventory, ledger::register, http, model
 //! inventory     → ledger::place, yaml, model

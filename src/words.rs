@@ -1,10 +1,14 @@
-//! Text for people: makes it safe to print, and formats counts, lists and durations.
+//! Text for people: makes it safe to print, hides what looks like a secret, and formats counts, lists and durations.
 //!
 //! Text from a stackfile, a container or an engine may contain control characters. Printed raw, they could move the
 //! cursor, recolour the screen or hide a line, so they are escaped. Knows nothing of colours, widths or terminals.
 
+mod secrets;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
+
+pub use secrets::without_secrets;
 
 /// `text` on one line, with every control character spelled out: `\n`, `\t`, `\x1b`.
 #[must_use]

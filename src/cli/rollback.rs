@@ -37,14 +37,16 @@ pub(super) fn run(args: &Rollback, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, args.start.connect(), async |cluster: &Cluster| {
         let stack = &args.stack;
         let choices = args.start.choices("rollback");
+        let screen = rollout::before_plan(context, &choices);
+        let choosing = choices.choosing(&screen);
         let job = on_the_managers_of_now(context, cluster, async || {
-            let history = cluster.remembered_to_choose(stack, choices.dry_run).await?.history;
+            let history = choosing.remembered(cluster, stack).await?.history;
             let to = args.to.or_else(|| history.before_last());
             let (to, release, _) = find(&context.ui, stack, to, &history)?;
             let message = args.start.rollout.message.clone();
             Ok(rollback(cluster, stack, (to, release), message, choices.dry_run).await)
         });
-        rollout::carry_out(context, cluster, vec![job.await?], choices).await
+        rollout::carry_out(context, cluster, vec![job.await?], choices.clone()).await
     })
 }
 

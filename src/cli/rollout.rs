@@ -15,9 +15,10 @@ use super::report::{Exit, Failure};
 use super::{Context, ui::Ui};
 use crate::diff::{StackDiff, Values};
 use crate::model::{GoDuration, StackName};
+use crate::ops::order::{self, Choosing};
 use crate::ops::records::{History, Outcome};
 use crate::ops::release::{self, ApproveAll, Done, Order, Ran, Rollout, Still, TIMEOUT_MS, Terms};
-use crate::ops::{self, Progress, order};
+use crate::ops::{self, Progress};
 use crate::orchestrator::{Planned, Problem};
 
 pub(super) use crate::ops::release::{Commit, Draft};
@@ -82,6 +83,11 @@ impl RolloutOptions {
     /// How long to wait for another process, in milliseconds.
     pub(super) fn patience_ms(&self) -> i64 {
         self.lock_timeout.map_or(0, ms)
+    }
+
+    /// How a release is chosen for it.
+    pub(super) fn choosing<'a, P>(&self, progress: &'a P) -> Choosing<'a, P> {
+        Choosing { verb: self.command, patience_ms: self.patience_ms(), is_dry: self.dry_run, progress }
     }
 
     fn terms(&self) -> Terms {

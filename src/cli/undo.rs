@@ -50,6 +50,15 @@ enum NotUndone {
     #[error("there is nothing to undo: the log has no operation{0}")]
     #[diagnostic(code(stackctl::undo::nothing), help("see `stackctl log`"))]
     Nothing(String),
+    #[error(
+        "it cannot be told which operation is the newest: release {number} of stack `{stack}` is under way, or was cut off \
+         before a majority of the managers had its record"
+    )]
+    #[diagnostic(
+        code(stackctl::undo::unsure),
+        help("name what to undo: `stackctl undo STACK`, or an operation of `stackctl log`")
+    )]
+    Unsure { stack: StackName, number: u64 },
     #[error("`{id}` ({verb}) cannot be undone: {why}")]
     #[diagnostic(code(stackctl::undo::cannot), help("{help}"))]
     Cannot { id: Id, verb: String, why: String, help: String },
@@ -65,6 +74,7 @@ impl From<undo::NotUndone> for Failure {
                 NotUndone::Nothing(stack.map_or_else(String::new, |stack| format!(" of stack `{stack}`")))
             }
             undo::NotUndone::NoOperation(id) => return Self::refused(NoOperation { id: id.to_string() }),
+            undo::NotUndone::Unsure { stack, number } => NotUndone::Unsure { stack, number },
             undo::NotUndone::Cannot { id, verb, why } => {
                 let (why, help) = (obstacle(&why), what_to_do(&id, &why));
                 NotUndone::Cannot { id, verb, why, help }
@@ -131,7 +141,9 @@ fn overtaken(id: Id, verb: String, later: &[(Id, String)], what: &Subject) -> No
 
 pub(super) fn run(args: &Undo, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, args.start.connect(), async |cluster: &Cluster| {
-        let found = undo::find(cluster, args.target.as_ref(), args.start.rollout.dry_run).await?;
+        let choices = args.start.choices("undo");
+        let screen = rollout::before_plan(context, &choices);
+        let found = undo::find(cluster, args.target.as_ref(), &choices.choosing(&screen)).await?;
         let one = &found.one;
         context.ui.detail(&format!("Undoing {}: {} ({})", one.id, one.verb, one.state.words()));
         match found.undoing(cluster).await? {

@@ -8,6 +8,7 @@ use tokio::process::Command;
 
 use super::DiscoverError;
 use crate::process_group;
+use crate::words::without_secrets;
 
 /// The size limit of the output, above that of any cluster.
 const OUTPUT_MAX: u64 = 8 << 20;
@@ -60,8 +61,10 @@ async fn all(stream: Option<impl AsyncRead + Unpin>, limit: u64) -> Vec<u8> {
     bytes
 }
 
-/// The end of the error output, on one line.
+/// The end of the error output, on one line, without what looks like a secret: it is shown wherever hosts are missing.
 fn end_of(words: &str) -> String {
+    // Before it is cut: at the cut, a name might be gone and its value be there.
+    let words = without_secrets(words);
     let lines: Vec<&str> = words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let line: String = lines.join("; ").chars().filter(|c| !c.is_control()).collect();
     let skipped = line.chars().count().saturating_sub(WORDS_MAX);

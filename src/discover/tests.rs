@@ -60,6 +60,11 @@ E"#,
 async fn whatever_is_no_list_of_hosts_is_an_error_and_never_an_empty_one() {
     for (script, expected, word) in [
         ("echo broken >&2; echo really >&2; exit 3", "failed", "failed with status 3: broken; really"),
+        (
+            "echo \"GET https://ann:s3cret@cloud/hosts?token=s3cret 403\" >&2; exit 3",
+            "failed",
+            "failed with status 3: GET https://***@cloud/hosts?token=*** 403",
+        ),
         ("kill -9 $$", "failed", "signal"),
         ("true", "bad_answer", "its output is empty"),
         ("echo '{}'", "bad_answer", "no `hosts`"),

@@ -42,6 +42,15 @@ pub enum Id {
 }
 
 impl Id {
+    /// The stack that it is of; none for one of the cluster.
+    #[must_use]
+    pub fn stack(&self) -> Option<&StackName> {
+        match self {
+            Self::Release(stack, _) | Self::Heal(stack, _) => Some(stack),
+            Self::Cluster(_) => None,
+        }
+    }
+
     /// Back from its words.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

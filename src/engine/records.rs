@@ -2,17 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tokio::time::sleep;
 
 use crate::ledger::contents::{self, ContentRef};
 use crate::ledger::nodes;
+use crate::ledger::patience::{read_decided, read_patiently};
 use crate::ledger::payload::value;
 use crate::ledger::release::{Content, History, Outcome, RECORD_MAX, Release, kept_from, outcomes, releases};
-use crate::ledger::{Appended, Ledger, LedgerError, Log, ReadRegisters, WriteRegisters, sync};
+use crate::ledger::{Appended, Ledger, LedgerError, Log, ReadRegisters, Stream, WriteRegisters, sync};
 use crate::model::ids::sha256_hex;
 use crate::model::{MarkKey, StackName, StackSpec, Timestamp};
 
@@ -35,11 +34,6 @@ pub async fn history<R: ReadRegisters>(
 
 /// Contents of configs, by their digests.
 pub type Contents = BTreeMap<String, Arc<[u8]>>;
-
-/// Between two looks at a place that a process may be writing.
-const LOOK_AGAIN: Duration = Duration::from_millis(150);
-/// After so many looks it is not under way.
-const LOOKS_MAX: u32 = 4;
 
 const NOT_NAMED: &str = "no release that is kept names it";
 
@@ -96,23 +90,26 @@ pub async fn remembered_to_write<W: WriteRegisters>(
     ledger: &Ledger<W>,
     stack: &StackName,
 ) -> Result<Remembered, LedgerError> {
+    let seen = remembered_beside(ledger, stack).await?;
+    let open = seen.history.doubtful().collect();
+    let seen = settled(ledger, stack, &releases(stack), (&seen.releases, open)).await?.unwrap_or(seen);
+    let open = seen.open_ends();
+    Ok(settled(ledger, stack, &outcomes(stack), (&seen.outcomes, open)).await?.unwrap_or(seen))
+}
+
+/// Settles some places of one of the streams, and reads again. Where there are none, nothing is asked.
+async fn settled<W: WriteRegisters>(
+    ledger: &Ledger<W>,
+    stack: &StackName,
+    stream: &Stream,
+    (log, open): (&Log, BTreeSet<u64>),
+) -> Result<Option<Remembered>, LedgerError> {
+    if open.is_empty() {
+        return Ok(None);
+    }
     let nothing = || value(ledger.registers(), serde_json::Value::Null);
-    let mut seen = remembered_beside(ledger, stack).await?;
-    let undecided: BTreeSet<u64> = seen.history.doubtful().collect();
-    if !undecided.is_empty() {
-        let mut open = seen.releases;
-        open.undecided = undecided;
-        ledger.settle(&releases(stack), &open, nothing).await?;
-        seen = remembered(ledger, stack).await?;
-    }
-    let undecided = seen.open_ends();
-    if !undecided.is_empty() {
-        let mut open = seen.outcomes;
-        open.undecided = undecided;
-        ledger.settle(&outcomes(stack), &open, nothing).await?;
-        seen = remembered(ledger, stack).await?;
-    }
-    Ok(seen)
+    ledger.settle_places(stream, log, &open, nothing).await?;
+    remembered(ledger, stack).await.map(Some)
 }
 
 /// The same for a reader, which waits for a writer that is at work.
@@ -124,16 +121,19 @@ pub async fn remembered_for_sure<R: ReadRegisters>(
     ledger: &Ledger<R>,
     stack: &StackName,
 ) -> Result<Remembered, LedgerError> {
-    let mut looks = 1;
-    loop {
-        let seen = remembered(ledger, stack).await?;
-        match seen.doubt(stack) {
-            None => return Ok(seen),
-            Some(doubt) if looks == LOOKS_MAX => return Err(doubt),
-            Some(_) => sleep(LOOK_AGAIN).await,
-        }
-        looks += 1;
-    }
+    read_decided(|| remembered(ledger, stack), |seen| seen.doubt(stack)).await
+}
+
+/// The same for a reader that goes on with what stays undecided.
+///
+/// # Errors
+///
+/// If they cannot be read.
+pub async fn remembered_patiently<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+) -> Result<Remembered, LedgerError> {
+    read_patiently(|| remembered(ledger, stack), |seen| seen.history.doubtful().next().is_some()).await
 }
 
 impl Remembered {
@@ -143,21 +143,39 @@ impl Remembered {
         [&self.releases, &self.outcomes].into_iter().any(|log| !sync::names(log, managers))
     }
 
-    /// Releases of which it is to be settled how they ended. Of the newest one only where that was written: a process may be
-    /// about to write it.
-    fn open_ends(&self) -> BTreeSet<u64> {
-        let newest = self.history.last().map(|(number, ..)| number);
-        let is_written =
-            |number: &u64| self.history.unknown_ends.contains(number) && self.outcomes.is_shown(*number);
-        self.history.doubtful_ends().chain(newest.filter(is_written)).collect()
+    /// Whether [`remembered_to_write`] finds nothing to settle.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        !self.releases.may_go_on()
+            && !self.outcomes.may_go_on()
+            && self.history.doubtful().next().is_none()
+            && self.open_ends().is_empty()
     }
 
-    /// Why it is not certain which releases there are.
-    fn doubt(&self, stack: &StackName) -> Option<LedgerError> {
+    /// Releases of which it is to be settled how they ended. No process writes that of an older one any more. Of the newest one
+    /// only where it was written: a process may be about to write it, or to go on with its run.
+    fn open_ends(&self) -> BTreeSet<u64> {
+        let newest = self.history.last().map(|(number, ..)| number);
+        let is_open = |number: &u64| Some(*number) != newest || self.outcomes.is_shown(*number);
+        self.history.unknown_ends.iter().copied().filter(is_open).collect()
+    }
+
+    /// # Errors
+    ///
+    /// It is undecided how a release ended, from this one or the one before it on: what the release has changed is not known,
+    /// nor what there was before it.
+    pub fn check_ends_from(&self, number: u64, stack: &StackName) -> Result<(), LedgerError> {
+        let before = self.history.releases.range(..number).next_back().map_or(number, |(before, _)| *before);
+        match self.open_ends().range(before..).next() {
+            Some(&seq) => Err(LedgerError::Undecided { stream: outcomes(stack).to_string(), seq }),
+            None => Ok(()),
+        }
+    }
+
+    /// The place for which it is not certain which releases there are.
+    fn doubt(&self, stack: &StackName) -> Option<(Stream, u64)> {
         let of_release = self.history.doubtful().next().map(|seq| (releases(stack), seq));
-        let of_end = || self.history.doubtful_ends().next().map(|seq| (outcomes(stack), seq));
-        let (stream, seq) = of_release.or_else(of_end)?;
-        Some(LedgerError::Undecided { stream: stream.to_string(), seq })
+        of_release.or_else(|| self.history.doubtful_ends().next().map(|seq| (outcomes(stack), seq)))
     }
 
     /// Whether a deploy of this that has nothing to do is no new release: it is what was deployed last, and
@@ -239,8 +257,11 @@ impl Remembered {
         let needed = [current, self.history.before_last()].into_iter().flatten().min();
         release.kept_from = kept_from(&self.releases, &release, record).min(needed.unwrap_or(u64::MAX));
         ours.data = serde_json::json!(release);
+        let is_read = |bytes: &Arc<[u8]>| read.values().any(|read| Arc::ptr_eq(read, bytes));
+        let unread = new.iter().filter(|(_, bytes)| !is_read(bytes)).map(|(content, _)| content.clone());
+        let unread = unread.collect();
         let new = new.iter().map(|(content, bytes)| (content.clone(), &**bytes)).collect();
-        contents::put(ledger, &stack, &new).await?;
+        contents::put(ledger, &stack, &new, &unread).await?;
         let mut number = self.next_number();
         // Contents may have taken minutes. Behind the release of the next holder this one would be the newest.
         loop {
@@ -253,7 +274,7 @@ impl Remembered {
             number += 1;
         }
         // A process that removed one of them before the release was there to name it had taken our lock.
-        contents::put(ledger, &stack, &new).await?;
+        contents::put(ledger, &stack, &new, &BTreeSet::new()).await?;
         let has_contents = !release.contents.is_empty() || self.history.has_contents_apart();
         Ok(Some(Begun { number, kept_from: release.kept_from, has_contents }))
     }

@@ -17,6 +17,7 @@ use super::decide::{Appended, Ledger};
 use super::error::LedgerError;
 use super::lease::{self, Held, Left, Note};
 use super::log::Log;
+use super::patience::read_decided;
 use super::payload::Value;
 use super::register::{Kind, ReadRegisters, Stream, WriteRegisters};
 use super::release::Release;
@@ -158,15 +159,15 @@ fn goes_on(stream: &Stream) -> bool {
 /// settled, and all readers skip what a majority cannot hold.
 async fn read_whole<R: ReadRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Result<Log, LedgerError> {
     let managers = ledger.registers().managers().len();
-    document::read_decided(ledger, stream, |log| match stream.kind {
+    let open = |log: &Log| match stream.kind {
         // That it is free is copied, whatever it was.
         Kind::Lease => None,
         Kind::Releases | Kind::Outcomes => log.undecided.first().copied(),
         Kind::Settings | Kind::Nodes | Kind::Volumes => document::in_doubt(log),
         Kind::Operations | Kind::Heals => log.may_be_decided(managers),
         Kind::Contents | Kind::Chunks => None,
-    })
-    .await
+    };
+    read_decided(|| ledger.read(stream), |log| Some((stream.clone(), open(log)?))).await
 }
 
 /// Settles every incomplete place of a ledger.
@@ -319,9 +320,10 @@ impl Archive {
     pub async fn write<R: WriteRegisters>(&self, ledger: &Ledger<R>) -> Result<usize, NotCopied> {
         let mut written = 0;
         // Before the releases that name them.
-        for (stack, contents) in &self.contents {
-            let contents = contents.iter().map(|(content, bytes)| (content.clone(), &**bytes)).collect();
-            contents::put(ledger, stack, &contents).await?;
+        for (stack, all) in &self.contents {
+            let contents = all.iter().map(|(content, bytes)| (content.clone(), &**bytes)).collect();
+            let unread = all.keys().cloned().collect();
+            contents::put(ledger, stack, &contents, &unread).await?;
         }
         for (stream, places) in &self.streams {
             let log = ledger.read_to_write(stream).await?;

@@ -193,13 +193,17 @@ impl Shelf {
         self.managers.values().flat_map(BTreeMap::keys).cloned().collect()
     }
 
-    /// How many of the managers that answered hold all of a content.
+    /// How many of the managers that answered say that they hold all of a content.
     #[must_use]
     pub fn holders(&self, name: &str) -> usize {
-        let holds = |all: &&BTreeMap<ContentRef, Written>| {
+        self.holding(name).count()
+    }
+
+    fn holding(&self, name: &str) -> impl Iterator<Item = usize> {
+        let holds = move |all: &BTreeMap<ContentRef, Written>| {
             all.iter().any(|(content, written)| content.name == name && written.is_whole)
         };
-        self.managers.values().filter(holds).count()
+        self.managers.iter().filter(move |(_, all)| holds(all)).map(|(manager, _)| *manager)
     }
 
     /// How many managers answered.
@@ -236,18 +240,29 @@ pub async fn shelf<R: ReadRegisters>(ledger: &Ledger<R>, stack: &StackName) -> R
     Ok(Shelf { managers })
 }
 
-/// Writes contents to every manager that answers and lacks them. A majority has all of them afterwards.
+/// Writes contents to every manager that answers and lacks them. A majority has all of them afterwards. The `unread` ones
+/// were not read from the managers: what these say that they have may be lost, and is read once, from any of them. What is
+/// lost on all is written to all.
 pub async fn put<R: WriteRegisters>(
     ledger: &Ledger<R>,
     stack: &StackName,
     contents: &BTreeMap<ContentRef, &[u8]>,
+    unread: &BTreeSet<ContentRef>,
 ) -> Result<(), LedgerError> {
     if contents.is_empty() {
         return Ok(());
     }
     let shelf = &shelf(ledger, stack).await?;
+    let checked = contents.iter().filter(|(content, _)| unread.contains(content));
+    let checked = checked.map(async |(content, bytes)| {
+        let holders: Vec<usize> = shelf.holding(&content.name).collect();
+        let is_lost = get_from(ledger, stack, content, &holders).await.as_deref() != Ok(*bytes);
+        (is_lost && !holders.is_empty()).then_some(content)
+    });
+    let lost: &BTreeSet<&ContentRef> = &join_all(checked).await.into_iter().flatten().collect();
     let writers = shelf.managers.keys().map(async |manager| {
-        let lacking = contents.iter().filter(|(content, _)| shelf.lacks(*manager, content));
+        let is_lacking = |content: &ContentRef| lost.contains(content) || shelf.lacks(*manager, content);
+        let lacking = contents.iter().filter(|(content, _)| is_lacking(content));
         let write = async {
             for (content, bytes) in lacking {
                 write(ledger.registers(), *manager, stack, content, bytes).await?;
@@ -299,16 +314,27 @@ pub async fn get<R: ReadRegisters>(
     stack: &StackName,
     content: &ContentRef,
 ) -> Result<Vec<u8>, String> {
+    let all: Vec<usize> = (0..ledger.registers().managers().len()).collect();
+    get_from(ledger, stack, content, &all).await
+}
+
+/// The same from these managers.
+async fn get_from<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+    content: &ContentRef,
+    managers: &[usize],
+) -> Result<Vec<u8>, String> {
     if content.bytes > RELEASE_MAX {
         return Err(format!("it is said to have {} bytes, more than any release", content.bytes));
     }
     let mut bytes = Vec::new();
     let mut first = 0;
     for chunk in 1..=content.chunks() {
-        let (part, manager) = get_chunk(ledger, stack, content, chunk, first).await?;
-        bytes.extend(part);
         // Of the manager that has the one, the next is asked for as well.
-        first = manager;
+        let part;
+        (part, first) = get_chunk(ledger, stack, (content, chunk), managers, first).await?;
+        bytes.extend(part);
     }
     if bytes.len() as u64 != content.bytes {
         return Err(format!("it has {} bytes and not {}", bytes.len(), content.bytes));
@@ -319,16 +345,15 @@ pub async fn get<R: ReadRegisters>(
 async fn get_chunk<R: ReadRegisters>(
     ledger: &Ledger<R>,
     stack: &StackName,
-    content: &ContentRef,
-    chunk: u64,
+    (content, chunk): (&ContentRef, u64),
+    managers: &[usize],
     first: usize,
 ) -> Result<(Vec<u8>, usize), String> {
-    let all = ledger.registers().managers().len();
     let mut wrong = Vec::new();
-    for manager in (0..all).map(|at| (first + at) % all) {
-        let name = &ledger.registers().managers()[manager];
-        match chunk_on(ledger.registers(), manager, stack, content, chunk).await {
-            Ok(Ok(bytes)) => return Ok((bytes, manager)),
+    for at in (0..managers.len()).map(|at| (first + at) % managers.len()) {
+        let name = &ledger.registers().managers()[managers[at]];
+        match chunk_on(ledger.registers(), managers[at], stack, content, chunk).await {
+            Ok(Ok(bytes)) => return Ok((bytes, at)),
             Ok(Err(why)) | Err(Silent(why)) => wrong.push(format!("{name}: {why}")),
         }
     }
@@ -383,18 +408,33 @@ pub async fn lacking<R: ReadRegisters>(
     all.await.into_iter().flatten().collect()
 }
 
+/// What is on the managers, and which of it releases of the stack name, and which none does. If a release cannot be read,
+/// neither is known of any.
+struct Sorted {
+    shelf: Shelf,
+    named: Vec<ContentRef>,
+    unnamed: Vec<ContentRef>,
+}
+
+async fn sorted<R: ReadRegisters>(ledger: &Ledger<R>, stack: &StackName) -> Result<Sorted, LedgerError> {
+    let shelf = shelf(ledger, stack).await?;
+    // Read after the look at what there is: what a release names that is written meanwhile is not among that.
+    let Some(names) = named(&ledger.read(&Stream::new(Kind::Releases, stack)).await?) else {
+        return Ok(Sorted { shelf, named: Vec::new(), unnamed: Vec::new() });
+    };
+    let (named, unnamed) = shelf.contents().into_iter().partition(|content| names.contains(&content.name));
+    Ok(Sorted { shelf, named, unnamed })
+}
+
 /// Whether each manager that answers has all contents of a stack that releases name, in all their parts, as far as any has
 /// them.
 pub async fn are_everywhere<R: ReadRegisters>(
     ledger: &Ledger<R>,
     stack: &StackName,
 ) -> Result<bool, LedgerError> {
-    let shelf = shelf(ledger, stack).await?;
-    let Some(named) = named(&ledger.read(&Stream::new(Kind::Releases, stack)).await?) else {
-        return Ok(true);
-    };
-    for content in shelf.contents().into_iter().filter(|content| named.contains(&content.name)) {
-        if !lacking(ledger, stack, &shelf, &content).await.is_empty() {
+    let Sorted { shelf, named, .. } = sorted(ledger, stack).await?;
+    for content in &named {
+        if !lacking(ledger, stack, &shelf, content).await.is_empty() {
             return Ok(false);
         }
     }
@@ -408,11 +448,10 @@ pub async fn mend<R: WriteRegisters>(
     stack: &StackName,
     may: impl Fn() -> bool,
 ) -> Result<(), LedgerError> {
-    let shelf = shelf(ledger, stack).await?;
-    let Some(named) = named(&ledger.read(&Stream::new(Kind::Releases, stack)).await?) else { return Ok(()) };
-    for content in shelf.contents().into_iter().filter(|content| named.contains(&content.name)) {
-        let lacking = lacking(ledger, stack, &shelf, &content).await;
-        bring(ledger, stack, &content, lacking, &may).await;
+    let Sorted { shelf, named, .. } = sorted(ledger, stack).await?;
+    for content in &named {
+        let lacking = lacking(ledger, stack, &shelf, content).await;
+        bring(ledger, stack, content, lacking, &may).await;
     }
     Ok(())
 }
@@ -441,17 +480,13 @@ pub async fn tidy<R: WriteRegisters>(
     stack: &StackName,
     may: impl Fn() -> bool,
 ) -> Result<(), LedgerError> {
-    let shelf = shelf(ledger, stack).await?;
-    // Read after the look at what there is: what a release names that is written meanwhile is not among that.
-    let Some(named) = named(&ledger.read(&Stream::new(Kind::Releases, stack)).await?) else { return Ok(()) };
-    let (wanted, unwanted): (Vec<_>, Vec<_>) =
-        shelf.contents().into_iter().partition(|content| named.contains(&content.name));
-    for content in &wanted {
+    let Sorted { shelf, named, unnamed } = sorted(ledger, stack).await?;
+    for content in &named {
         let managers = shelf.managers.keys().copied();
         let lacking = managers.filter(|manager| shelf.lacks(*manager, content)).collect();
         bring(ledger, stack, content, lacking, &may).await;
     }
-    for content in &unwanted {
+    for content in &unnamed {
         for (manager, all) in &shelf.managers {
             let Some(written) = all.get(content) else { continue };
             if !may() {
@@ -485,193 +520,4 @@ async fn remove<R: WriteRegisters>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::payload::value;
-    use super::super::testing::Memory;
-    use super::*;
-
-    fn stack(name: &str) -> StackName {
-        StackName::unchecked(name)
-    }
-
-    fn content(stack: &StackName, bytes: &[u8]) -> ContentRef {
-        ContentRef::of(&MarkKey::new([7; 32]), stack, bytes)
-    }
-
-    async fn put_one(memory: &Memory, name: &str, bytes: &[u8]) -> Result<ContentRef, LedgerError> {
-        let stack = stack(name);
-        let content = content(&stack, bytes);
-        put(&memory.ledger(), &stack, &[(content.clone(), bytes)].into()).await.map(|()| content)
-    }
-
-    /// A release that names contents.
-    async fn release(memory: &Memory, name: &str, seq: u64, contents: &[&ContentRef]) {
-        let named: BTreeMap<String, &ContentRef> =
-            contents.iter().enumerate().map(|(at, content)| (at.to_string(), *content)).collect();
-        let ours = value(memory, serde_json::json!({ "contents": named }));
-        memory.ledger().append(&Stream::new(Kind::Releases, stack(name)), seq, &ours).await.unwrap();
-    }
-
-    fn large(bytes: usize) -> Vec<u8> {
-        (0..bytes).map(|at| u8::try_from(at * 31 % 251).unwrap()).collect()
-    }
-
-    #[tokio::test]
-    async fn what_was_put_is_read_back_and_is_written_once() {
-        for bytes in [0, 1, CHUNK_BYTES, CHUNK_BYTES + 1, 4 * CHUNK_BYTES] {
-            let (memory, bytes) = (Memory::new(3), large(bytes));
-            let content = put_one(&memory, "shop", &bytes).await.unwrap();
-            assert_eq!(get(&memory.ledger(), &stack("shop"), &content).await.as_ref(), Ok(&bytes));
-            let shelf = shelf(&memory.ledger(), &stack("shop")).await.unwrap();
-            assert_eq!((shelf.holders(&content.name), shelf.answered()), (3, 3));
-            let largest = memory.world().registers.values().flatten().map(String::len).max().unwrap();
-            assert!(largest < 330 << 10, "{largest}");
-            memory.world().calls.clear();
-            put_one(&memory, "shop", &bytes).await.unwrap();
-            let calls = memory.world().calls.clone();
-            assert!(calls.iter().all(|call| call.starts_with("list")), "{calls:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_majority_has_to_take_it() {
-        let memory = Memory::new(3);
-        memory.world().silent.insert(1);
-        let content = put_one(&memory, "shop", b"a").await.unwrap();
-        memory.world().silent = [0, 1].into();
-        assert!(matches!(put_one(&memory, "shop", b"b").await, Err(LedgerError::NoMajority { .. })));
-        assert_eq!(get(&memory.ledger(), &stack("shop"), &content).await, Ok(b"a".to_vec()));
-    }
-
-    #[tokio::test]
-    async fn a_chunk_that_is_not_what_it_was_is_read_from_another_manager_or_refused_and_stays() {
-        let bytes = large(CHUNK_BYTES + 9);
-        let good = content(&stack("shop"), &bytes).pack(2, &bytes[CHUNK_BYTES..]);
-        let newer = good.replace(&format!("\"read\":\"{}\"", Format::CURRENT.read), "\"read\":\"99.0.0\"");
-        assert_ne!(newer, good);
-        let other = content(&stack("shop"), b"x").pack(2, &bytes[CHUNK_BYTES..]);
-        for (bad, says) in [
-            (Some(good[..good.len() - 1].to_owned()), "cut off"),
-            (Some(good.split_once('\n').unwrap().0.to_owned()), "cut off"),
-            (Some("foreign".to_owned()), "cut off"),
-            (Some("{}\nAA==".to_owned()), "missing field"),
-            (Some(other), "another content"),
-            (Some(newer), "99.0.0 or newer may read it"),
-            (None, "it is empty"),
-        ] {
-            let memory = Memory::new(3);
-            let content = put_one(&memory, "shop", &bytes).await.unwrap();
-            let damage = |managers: &[usize]| {
-                for manager in managers {
-                    let at = (*manager, chunks(&stack("shop")).to_string(), content.place(2, 0));
-                    memory.world().registers.insert(at, bad.clone()).expect("it was there");
-                }
-            };
-            damage(&[0, 2]);
-            assert_eq!(get(&memory.ledger(), &stack("shop"), &content).await.as_ref(), Ok(&bytes));
-            damage(&[1]);
-            let before = memory.world().registers.clone();
-            let why = get(&memory.ledger(), &stack("shop"), &content).await.unwrap_err();
-            assert!(why.starts_with("part 2 of 2 is on no manager (h1: ") && why.contains(says), "{why}");
-            assert_eq!(memory.world().registers, before);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_part_that_one_manager_has_lost_is_found_and_written_again() {
-        let bytes = large(2 * CHUNK_BYTES + 9);
-        for damage in [None, Some(Some("foreign".to_owned()))] {
-            let memory = Memory::new(3);
-            let content = put_one(&memory, "shop", &bytes).await.unwrap();
-            release(&memory, "shop", 1, &[&content]).await;
-            let at = (1, chunks(&stack("shop")).to_string(), content.place(2, 0));
-            match damage {
-                None => drop(memory.world().registers.remove(&at)),
-                Some(text) => drop(memory.world().registers.insert(at, text)),
-            }
-            let (ledger, shop) = (memory.ledger(), stack("shop"));
-            let lacking = async || {
-                let shelf = shelf(&ledger, &shop).await.unwrap();
-                assert_eq!(shelf.holders(&content.name), 3, "so it is said");
-                lacking(&ledger, &shop, &shelf, &content).await
-            };
-            assert_eq!(lacking().await, [1].into());
-            assert_eq!(are_everywhere(&ledger, &shop).await, Ok(false));
-            mend(&ledger, &shop, || false).await.unwrap();
-            assert_eq!(lacking().await, [1].into(), "without the lock nothing is written");
-            mend(&ledger, &shop, || true).await.unwrap();
-            assert_eq!(lacking().await, [].into());
-            assert_eq!(are_everywhere(&ledger, &shop).await, Ok(true));
-            memory.world().silent = [0, 2].into();
-            assert_eq!(get(&ledger, &shop, &content).await.as_ref(), Ok(&bytes));
-        }
-    }
-
-    #[tokio::test]
-    async fn what_holds_something_else_is_passed_by() {
-        let (memory, bytes) = (Memory::new(1), large(CHUNK_BYTES + 9));
-        let content = content(&stack("shop"), &bytes);
-        for place in [content.place(2, 0), content.place(1, 1)] {
-            memory.world().registers.insert((0, chunks(&stack("shop")).to_string(), place), None);
-        }
-        put_one(&memory, "shop", &bytes).await.unwrap();
-        assert!(get(&memory.ledger(), &stack("shop"), &content).await.as_ref() == Ok(&bytes));
-        // All of it goes once nothing names it, but what another has put there.
-        release(&memory, "shop", 1, &[]).await;
-        tidy(&memory.ledger(), &stack("shop"), || true).await.unwrap();
-        let left =
-            memory.world().registers.keys().filter(|(_, stream, _)| !stream.starts_with("releases")).count();
-        assert_eq!(left, 0);
-    }
-
-    #[tokio::test]
-    async fn what_no_release_names_goes_and_what_one_names_is_brought_to_every_manager() {
-        let memory = Memory::new(3);
-        memory.world().silent.insert(2);
-        let kept = put_one(&memory, "shop", b"kept").await.unwrap();
-        memory.world().silent.clear();
-        put_one(&memory, "shop", b"old").await.unwrap();
-        let neighbour = put_one(&memory, "blog", b"old").await.unwrap();
-        // Of a writer that died in the middle: one chunk of three.
-        let lost = content(&stack("shop"), &large(3 * CHUNK_BYTES));
-        let registers = memory.clone();
-        registers.create(1, &index(&stack("shop")), lost.begun(0), &Some(lost.label())).await.unwrap();
-        let text = Some(lost.pack(1, b"a"));
-        registers.create(1, &chunks(&stack("shop")), lost.place(1, 0), &text).await.unwrap();
-        release(&memory, "shop", 1, &[&kept]).await;
-        tidy(&memory.ledger(), &stack("shop"), || true).await.unwrap();
-        let shelf = shelf(&memory.ledger(), &stack("shop")).await.unwrap();
-        assert_eq!((shelf.contents(), shelf.holders(&kept.name)), ([kept.clone()].into(), 3));
-        let of_chunks = |name: &str| {
-            let stream = chunks(&stack(name)).to_string();
-            memory.world().registers.keys().filter(|(_, of, _)| *of == stream).count()
-        };
-        assert_eq!((of_chunks("shop"), of_chunks("blog")), (3, 3));
-        assert_eq!(get(&memory.ledger(), &stack("blog"), &neighbour).await, Ok(b"old".to_vec()));
-    }
-
-    #[tokio::test]
-    async fn nothing_is_removed_without_the_lock_or_beside_a_release_that_cannot_be_read() {
-        let memory = Memory::new(3);
-        let content = put_one(&memory, "shop", b"a").await.unwrap();
-        release(&memory, "shop", 1, &[]).await;
-        tidy(&memory.ledger(), &stack("shop"), || false).await.unwrap();
-        let at = (0, Stream::new(Kind::Releases, stack("shop")).to_string(), Place { seq: 2, round: 0 });
-        memory.world().registers.insert(at.clone(), Some("of a newer program".to_owned()));
-        tidy(&memory.ledger(), &stack("shop"), || true).await.unwrap();
-        assert!(get(&memory.ledger(), &stack("shop"), &content).await.is_ok());
-        memory.world().registers.remove(&at);
-        tidy(&memory.ledger(), &stack("shop"), || true).await.unwrap();
-        assert!(get(&memory.ledger(), &stack("shop"), &content).await.is_err());
-    }
-
-    #[test]
-    fn names_prove_no_guess_and_say_nothing_about_another_stack() {
-        let (one, other) = (MarkKey::new([7; 32]), MarkKey::new([8; 32]));
-        let name = |key: &MarkKey, name: &str| ContentRef::of(key, &stack(name), b"hunter2").name;
-        assert_eq!(name(&one, "shop"), name(&one, "shop"));
-        assert_ne!(name(&one, "shop"), name(&other, "shop"));
-        assert_ne!(name(&one, "shop"), name(&one, "blog"));
-        assert!(!sha256_hex(b"hunter2").contains(&name(&one, "shop")));
-    }
-}
+mod tests;

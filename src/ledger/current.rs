@@ -82,6 +82,10 @@ impl Current {
 impl History {
     /// What runs now, as it was declared.
     pub fn current(&self) -> Result<Current, NoCurrent> {
+        // Whatever is known is older, and may be out of date.
+        if let Some(number) = self.newer_undecided() {
+            return Err(NoCurrent::Unfinished(number));
+        }
         let (newest, release, _) = self.last().ok_or(NoCurrent::NoRelease)?;
         self.current_at(newest).or_else(|why| self.unchanged(release).ok_or(why))
     }
@@ -370,6 +374,25 @@ mod tests {
         assert_eq!(changed.current(), Err(NoCurrent::Unfinished(5)));
         let never = history(&[("web:1", good()), ("web:2", None), ("web:2", None)]);
         assert_eq!(never.current(), Err(NoCurrent::Unfinished(3)));
+    }
+
+    #[test]
+    fn beside_a_newer_release_that_is_undecided_no_older_one_is_current() {
+        let good = || Some(Outcome::Deployed);
+        let undecided = |numbers: &[u64]| History {
+            undecided: numbers.to_vec(),
+            ..history(&[("web:1", good()), ("web:1", good()), ("web:2", good())])
+        };
+        assert_eq!(undecided(&[4]).current(), Err(NoCurrent::Unfinished(4)));
+        let mut older = undecided(&[2]);
+        older.releases.remove(&2);
+        assert_eq!(
+            images(&older.current().unwrap()),
+            ["web:2"],
+            "what lies before the newest is no newer one"
+        );
+        let first = History { undecided: vec![1], ..History::default() };
+        assert_eq!(first.current(), Err(NoCurrent::Unfinished(1)));
     }
 
     #[test]

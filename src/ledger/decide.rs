@@ -247,9 +247,20 @@ impl<R: WriteRegisters> Ledger<R> {
         &self,
         stream: &Stream,
         log: &Log,
+        nothing: impl FnMut() -> Value,
+    ) -> Result<(), LedgerError> {
+        self.settle_places(stream, log, &log.undecided, nothing).await
+    }
+
+    /// The same for some of the places.
+    pub async fn settle_places(
+        &self,
+        stream: &Stream,
+        log: &Log,
+        places: &BTreeSet<u64>,
         mut nothing: impl FnMut() -> Value,
     ) -> Result<(), LedgerError> {
-        for seq in &log.undecided {
+        for seq in places {
             let shown = || log.shown(*seq).filter(|_| stream.kind != Kind::Lease);
             let ours = log.kept.get(seq).cloned().or_else(|| Some(self.under_ours(shown()?.to_owned())));
             self.decide(stream, *seq, ours.unwrap_or_else(|| nothing().pack()), *seq).await?;

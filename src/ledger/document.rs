@@ -4,22 +4,15 @@
 //! that loses that place reads again. An incomplete place is closed with the previous content, so that the
 //! newest place is always complete.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time::sleep;
 
 use super::decide::{Appended, Ledger};
 use super::error::LedgerError;
 use super::log::{Entry, Log, is_same_set};
+use super::patience::read_decided;
 use super::payload::{Value, value};
 use super::register::{ReadRegisters, Stream, WriteRegisters};
-
-/// Between two reads of a place that another process is about to write.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// After so many reads the writer of an incomplete place is taken for cut off.
-const LOOKS_MAX: u32 = 4;
 
 /// What can be remembered so. Before anything is written it is the default.
 pub trait Document: Default + Clone + PartialEq + Serialize + DeserializeOwned {}
@@ -93,34 +86,10 @@ pub async fn read<R: ReadRegisters, D: Document>(
     ledger: &Ledger<R>,
     stream: &Stream,
 ) -> Result<(Log, D), LedgerError> {
-    let log = read_decided(ledger, stream, in_doubt).await?;
+    let open = |log: &Log| Some((stream.clone(), in_doubt(log)?));
+    let log = read_decided(|| ledger.read(stream), open).await?;
     let document = document_in(&log, stream)?;
     Ok((log, document))
-}
-
-/// Reads a stream. While `open` names a place that matters and is undecided, a writer may still be running: it is waited
-/// for.
-///
-/// # Errors
-///
-/// Besides those of [`Ledger::read`]: the place stays undecided.
-pub(super) async fn read_decided<R: ReadRegisters>(
-    ledger: &Ledger<R>,
-    stream: &Stream,
-    open: impl Fn(&Log) -> Option<u64>,
-) -> Result<Log, LedgerError> {
-    let mut looks = 1;
-    loop {
-        let log = ledger.read(stream).await?;
-        match open(&log) {
-            None => return Ok(log),
-            Some(seq) if looks == LOOKS_MAX => {
-                return Err(LedgerError::Undecided { stream: stream.to_string(), seq });
-            }
-            Some(_) => sleep(LOOK_AGAIN).await,
-        }
-        looks += 1;
-    }
 }
 
 /// Settles incomplete places; whether other managers than those of now wrote the newest record. If none is incomplete,

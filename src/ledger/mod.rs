@@ -41,6 +41,7 @@ pub mod lease;
 mod log;
 pub mod nodes;
 pub mod operation;
+pub mod patience;
 pub mod payload;
 pub mod place;
 pub mod register;

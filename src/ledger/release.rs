@@ -320,10 +320,19 @@ impl History {
     }
 
     /// Numbers that may be those of releases besides the remembered ones. What lies before the first of these was removed
-    /// once, and a manager that was silent then may still have it.
+    /// once, and a manager that was silent then may still have it; or the other managers have lost it. Whatever it says, no
+    /// release that is chosen is passed over for it: the newest is newer, and what there was before the first remembered one
+    /// counts as forgotten. `ledger sync` settles it.
     pub fn doubtful(&self) -> impl Iterator<Item = u64> {
         let first = self.releases.first_key_value().map_or(0, |(number, _)| *number);
         self.undecided.iter().copied().filter(move |number| *number > first)
+    }
+
+    /// One of these that is newer than all that are remembered.
+    #[must_use]
+    pub fn newer_undecided(&self) -> Option<u64> {
+        let newest = self.last().map_or(0, |(number, ..)| number);
+        self.undecided.iter().copied().find(|number| *number > newest)
     }
 
     /// Releases between the newest and the target of a rollback of which it is not known how they ended: one of them may be
@@ -430,6 +439,22 @@ mod tests {
         let history = History::of(&all, &Log::default()).unwrap();
         assert_eq!(history.releases.keys().copied().collect::<Vec<_>>(), [2, 3, 4]);
         assert_eq!(kept_from(&all, &release("deploy"), 10), 2, "it never falls");
+    }
+
+    /// As releases are trimmed, by their number or by what a newer one says.
+    #[test]
+    fn what_lies_before_the_first_release_that_counts_is_in_no_doubt_and_what_lies_behind_it_is() {
+        let json = |kept_from| serde_json::json!(Release { kept_from, ..release("deploy") });
+        let doubtful = |all: &[(u64, serde_json::Value)], undecided: &[u64]| {
+            let log = Log { undecided: undecided.iter().copied().collect(), ..log(all) };
+            History::of(&log, &Log::default()).unwrap().doubtful().collect::<Vec<_>>()
+        };
+        let trimmed = [(3, json(0)), (5, json(0))];
+        assert_eq!(doubtful(&trimmed, &[1, 2, 4, 6]), [4, 6]);
+        // Of the first one that is decided nothing counts: it does not make the places between it and the next doubtful.
+        let large = [(1, json(0)), (4, json(3)), (6, json(3))];
+        assert_eq!(doubtful(&large, &[2, 5, 7]), [5, 7]);
+        assert_eq!(doubtful(&[], &[1, 2]), [1, 2], "where nothing is decided, all may be");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::cluster::{Cluster, drifted};
 use super::hosts::HostsRecord;
 use super::release::{self, Draft, Driver as _, Edit, Edited, Remembers as _};
 use super::{Error, Event, Progress};
+use crate::engine::records::{Remembered, remembered_to_write};
 use crate::ledger::LedgerError;
 use crate::ledger::release::History;
 use crate::model::StackName;
@@ -97,15 +98,60 @@ impl<E: From<Error>> Order<E> {
         patience_ms: i64,
         progress: &impl Progress<Planned>,
     ) -> Result<(), Error> {
-        let driver = cluster.driver();
-        let waiting = |holder: &_| {
-            let (stack, holder) = (stack.clone(), Clone::clone(holder));
-            progress.event(driver.now(), Event::Waiting { stack, holder });
-        };
-        let lock = driver.lock(stack, &self.draft.verb, patience_ms, waiting).await?;
-        if let Err(error) = driver.unlock(lock).await {
-            progress.event(driver.now(), Event::LockNotReturned { why: error.to_string() });
-        }
-        Ok(())
+        under_lock(cluster, stack, (&self.draft.verb, patience_ms), progress, async {}).await
     }
+}
+
+/// A command that chooses a release by what is remembered, and must pass over none.
+#[derive(Debug)]
+pub struct Choosing<'a, P> {
+    /// The command in short, for processes that wait for its lock.
+    pub verb: &'a str,
+    /// How long to wait for another process that holds the lock, in milliseconds.
+    pub patience_ms: i64,
+    /// Whether nothing is to be written.
+    pub is_dry: bool,
+    /// Who is told for which process it waits.
+    pub progress: &'a P,
+}
+
+impl<P: Progress<Planned>> Choosing<'_, P> {
+    /// What is remembered of a stack. What is not decided of it is settled under the lock of the stack: a process that holds
+    /// it may be about to write just that. Where nothing is to be written, it is refused. What is decided costs no lock.
+    ///
+    /// # Errors
+    ///
+    /// If the ledger cannot be read, the lock is held, or it stays undecided which releases there are.
+    pub async fn remembered(&self, cluster: &Cluster, stack: &StackName) -> Result<Remembered, Error> {
+        if self.is_dry {
+            return Ok(cluster.remembered_for_sure(stack).await?);
+        }
+        let seen = cluster.remembered(stack).await?;
+        if seen.is_settled() {
+            return Ok(seen);
+        }
+        let settle = async { remembered_to_write(&cluster.writing(), stack).await };
+        Ok(under_lock(cluster, stack, (self.verb, self.patience_ms), self.progress, settle).await??)
+    }
+}
+
+/// Does something while this process holds the lock of a stack, which it waits for.
+async fn under_lock<T>(
+    cluster: &Cluster,
+    stack: &StackName,
+    (verb, patience_ms): (&str, i64),
+    progress: &impl Progress<Planned>,
+    work: impl Future<Output = T>,
+) -> Result<T, Error> {
+    let driver = cluster.driver();
+    let waiting = |holder: &_| {
+        let (stack, holder) = (stack.clone(), Clone::clone(holder));
+        progress.event(driver.now(), Event::Waiting { stack, holder });
+    };
+    let lock = driver.lock(stack, verb, patience_ms, waiting).await?;
+    let done = work.await;
+    if let Err(error) = driver.unlock(lock).await {
+        progress.event(driver.now(), Event::LockNotReturned { why: error.to_string() });
+    }
+    Ok(done)
 }

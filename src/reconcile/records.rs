@@ -2,18 +2,20 @@
 
 use super::heal::LoopContext;
 use crate::engine::node_records;
-use crate::engine::records::history;
+use crate::engine::records::remembered_patiently;
 use crate::ledger::{Ledger, LedgerError, ReadRegisters, document, settings};
 use crate::model::StackName;
 use crate::ops::declared::record::StackRecord;
 
-/// Reads what is remembered of a stack.
+/// Reads what is remembered of a stack. A deploy that is writing its release is waited for; what stays undecided is so in what
+/// is read.
 pub(super) async fn known<R: ReadRegisters>(
     ledger: &Ledger<R>,
     stack: &StackName,
 ) -> Result<StackRecord, LedgerError> {
-    let (history, settings) = tokio::join!(history(ledger, stack), settings::settings(ledger, stack));
-    Ok(StackRecord::of(&history?.0, settings?))
+    let (remembered, settings) =
+        tokio::join!(remembered_patiently(ledger, stack), settings::settings(ledger, stack));
+    Ok(StackRecord::of(&remembered?.history, settings?))
 }
 
 /// Reads it for a loop. What was left half written of its settings would stay so until the next command:

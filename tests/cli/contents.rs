@@ -122,6 +122,8 @@ fn a_content_that_is_lost_is_refused_by_name_and_nothing_is_changed() {
     cluster.expect(0, "deploy --yes shop");
     cluster.expect(0, "rollback --yes shop");
     assert_eq!(page(&cluster), ["six"]);
+    cluster.expect(0, "rollback --yes --to 1 shop");
+    assert_eq!(page(&cluster), ["one"], "it is there again");
 }
 
 #[test]

@@ -255,13 +255,14 @@ fn what_chooses_a_release_passes_over_none_that_other_managers_wrote() {
     );
 }
 
-/// Has these managers lose the second place of a stream.
-fn lose_second(cluster: &Hosts, managers: &[usize], stream: &str) {
+/// Has these managers lose a place of a stream.
+fn lose(cluster: &Hosts, managers: &[usize], stream: &str, place: u64) {
+    let place = place.to_string();
     for manager in managers {
         cluster.engines[*manager].with(|world| {
             world.volumes.retain(|_, volume| {
                 let label = |key: &str| volume.asked["Labels"][format!("io.stackctl.ledger{key}")].as_str();
-                label(".stream") != Some(stream) || label(".seq") != Some("2")
+                label(".stream") != Some(stream) || label(".seq") != Some(&*place)
             });
         });
     }
@@ -288,10 +289,10 @@ fn what_goes_on_from_the_newest_release_passes_over_none_that_was_begun() {
         cluster.stackfile(&WEB.replace("1.25", "1.26"));
         cluster.expect(0, "deploy --yes shop");
         let others: Vec<usize> = (0..3).filter(|at| *at != manager).collect();
-        lose_second(&cluster, &others, "releases/shop");
+        lose(&cluster, &others, "releases/shop", 2);
         if manager == 1 {
             // Its writer was cut off after the first manager: how it stands is not known.
-            lose_second(&cluster, &[0, 1, 2], "outcomes/shop");
+            lose(&cluster, &[0, 1, 2], "outcomes/shop", 2);
             let run = cluster.expect(1, "scale --yes shop_web=1");
             assert!(run.stderr.contains("release 2 is unfinished"), "{}", run.show());
             assert_eq!(images(&cluster), ["nginx:1.26", "nginx:1.26"]);
@@ -384,4 +385,61 @@ fn what_was_done_while_one_manager_was_away_is_undone_while_another_one_is() {
     away(&cluster, None);
     let done = cluster.expect(0, "log --format {{.What}}").stdout;
     assert_eq!(done.lines().collect::<Vec<_>>(), ["undo @1", "suspend shop", "deploy"]);
+}
+
+#[test]
+fn an_undo_without_a_name_writes_nothing_of_stacks_whose_lock_it_does_not_hold() {
+    let mut cluster = cluster(3, 3);
+    let deployed = |cluster: &mut Hosts, minute: u32, image: &str, stack: &str| {
+        cluster.room.env("STACKCTL_NOW", &format!("2026-01-31T12:{minute:02}:00Z"));
+        cluster.stackfile(&WEB.replace("1.25", image));
+        cluster.expect(0, &format!("deploy --yes {stack}"));
+    };
+    for (minute, image) in [(1, "1.25"), (2, "1.26"), (3, "1.27")] {
+        deployed(&mut cluster, minute, image, "blog");
+    }
+    deployed(&mut cluster, 4, "1.25", "shop");
+    deployed(&mut cluster, 5, "1.26", "shop");
+    let of_blog = |cluster: &Hosts| -> Vec<Vec<String>> {
+        let of =
+            |engine: &FakeEngine| records(engine).into_iter().filter(|name| name.contains("blog")).collect();
+        cluster.engines.iter().map(of).collect()
+    };
+    // Older than what is undone, whatever it is.
+    lose(&cluster, &[0, 1], "releases/blog", 2);
+    let before = of_blog(&cluster);
+    cluster.room.env("STACKCTL_NOW", "2026-01-31T12:06:00Z");
+    cluster.expect(0, "undo --yes");
+    assert!(outcomes(&cluster).starts_with("3:deployed:undo shop@2"), "{}", outcomes(&cluster));
+    assert_eq!(of_blog(&cluster), before);
+    // It may be newer.
+    lose(&cluster, &[0, 1], "releases/blog", 3);
+    for args in ["undo --yes", "undo --dry-run"] {
+        cluster.engines.iter().for_each(FakeEngine::forget_calls);
+        let run = cluster.expect(1, args);
+        assert!(run.stderr.contains("stackctl::undo::unsure"), "{}", run.show());
+        assert!(run.stderr.contains("release 3 of stack `blog`"), "{}", run.show());
+        assert_eq!(cluster.writes(), [""; 0], "{args}");
+    }
+    cluster.expect(0, "undo --yes blog");
+    let log = cluster.expect(0, "log --format {{.What}} blog").stdout;
+    assert!(log.starts_with("undo blog@3\n"), "{log}");
+    assert_ne!(of_blog(&cluster), before);
+}
+
+#[test]
+fn a_loop_says_nothing_of_a_stack_by_an_older_release_than_one_that_is_undecided() {
+    let cluster = cluster(3, 3);
+    cluster.expect(0, "deploy --yes shop");
+    cluster.stackfile(&WEB.replace("1.25", "1.26"));
+    cluster.expect(0, "deploy --yes shop");
+    lose(&cluster, &[0, 1], "releases/shop", 2);
+    cluster.engines.iter().for_each(FakeEngine::forget_calls);
+    let run = cluster.expect(1, "reconcile --once --policy report");
+    assert!(run.stdout.contains("is left as it is: release 2 is unfinished"), "{}", run.show());
+    assert!(!run.stdout.contains("drifted") && !run.stdout.contains("declared"), "{}", run.show());
+    assert_eq!(cluster.writes(), [""; 0]);
+    let run = cluster.expect(0, "reconcile --once");
+    assert!(run.stdout.contains("stack shop (release 2) is as declared"), "{}", run.show());
+    assert!(outcomes(&cluster).starts_with("2:deployed:deploy"), "{}", outcomes(&cluster));
 }

@@ -230,6 +230,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["undo"],
+        "unsure",
+        "a newest operation that cannot be told",
+        "A release of a stack may be the newest operation: it is under way, or its process was cut off before a majority of the managers had the record. Only a command that holds the lock of that stack settles it, and `undo` without a name holds none.",
+        "Name the stack, or the operation. What is undecided of a named stack is settled.",
+        "stackctl undo shop",
+    ),
+    row(
+        &["undo"],
         "overtaken",
         "an operation whose changes were changed again",
         "A later operation changed the same services, the same node or the same setting. Undoing only the older one would also undo a part of the later one.",

@@ -205,6 +205,30 @@ async fn a_writer_that_goes_by_the_newest_release_settles_the_one_that_was_begun
 }
 
 #[tokio::test]
+async fn a_writer_settles_how_every_older_release_ended() {
+    let memory = Memory::new(3);
+    deployed(&memory, 4).await;
+    // Before the target of a rollback as well: it may be what was there before a release that is undone.
+    [1, 2].into_iter().for_each(|number| lose(&memory, &[0, 1], &outcomes(&shop()), number));
+    lose(&memory, &[0, 1, 2], &outcomes(&shop()), 4);
+    let (ledger, before) = (memory.ledger(), memory.world().registers.clone());
+    let found = remembered(&ledger, &shop()).await.unwrap();
+    assert!(!found.is_settled());
+    for (number, open) in [(1, Some(1)), (2, Some(1)), (3, Some(2)), (4, None)] {
+        let place = found.check_ends_from(number, &shop()).map_err(|error| match error {
+            LedgerError::Undecided { seq, .. } => seq,
+            other => panic!("{other}"),
+        });
+        assert_eq!(place.err(), open, "{number}");
+    }
+    assert_eq!(memory.world().registers, before);
+    let found = remembered_to_write(&ledger, &shop()).await.unwrap();
+    let ends: Vec<bool> = found.history.releases.values().map(|(_, outcome)| outcome.is_some()).collect();
+    assert_eq!(ends, [true, true, true, false], "the newest may be under way");
+    assert!(found.is_settled());
+}
+
+#[tokio::test]
 async fn an_older_release_is_written_again_with_or_without_its_contents() {
     let memory = Memory::new(3);
     let one = spec(&[("page", b"one".to_vec())]);

@@ -48,7 +48,7 @@ async fn contents_that_releases_name_are_in_a_backup_and_a_part_that_was_changed
     let bytes = vec![7; CHUNK_BYTES + 1];
     let all = [&bytes[..], b"", b"of no release"]
         .map(|bytes| (ContentRef::of(&MarkKey::unset(), &shop, bytes), bytes));
-    contents::put(&one, &shop, &all.clone().into()).await.unwrap();
+    contents::put(&one, &shop, &all.clone().into(), &BTreeSet::new()).await.unwrap();
     let mut release =
         Release::of(StackSpec::empty(shop.clone()), "deploy".into(), "ann@mill".into(), Timestamp(1));
     for (key, (content, _)) in ["a", "b"].into_iter().zip(&all) {

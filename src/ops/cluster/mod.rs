@@ -15,7 +15,7 @@ pub use backend::Backend;
 use super::hosts::Hosts;
 use super::identity;
 use crate::discover::{DiscoverError, Discovery};
-use crate::engine::records::{Remembered, remembered, remembered_for_sure, remembered_to_write};
+use crate::engine::records::{Remembered, remembered, remembered_for_sure, remembered_patiently};
 use crate::engine::{Clock, ClusterReader, Me, Reading, Store, Writing, node_records, plan};
 use crate::fleet::{ConnectOptions, Fleet, Observer, RegisterReader};
 use crate::inventory::{Env, Inventory};
@@ -208,21 +208,22 @@ impl Cluster {
         remembered(&self.ledger, stack).await
     }
 
-    /// The same for a command that chooses a release by it, and must pass over none: what is not decided is settled; and
-    /// with `is_dry`, where nothing is written, refused.
+    /// The same for a command that chooses a release by it and writes nothing: it must pass over none.
     ///
     /// # Errors
     ///
     /// If the ledger cannot be read, or it stays undecided which releases there are.
-    pub async fn remembered_to_choose(
-        &self,
-        stack: &StackName,
-        is_dry: bool,
-    ) -> Result<Remembered, LedgerError> {
-        match is_dry {
-            true => remembered_for_sure(&self.ledger, stack).await,
-            false => remembered_to_write(&self.writing(), stack).await,
-        }
+    pub async fn remembered_for_sure(&self, stack: &StackName) -> Result<Remembered, LedgerError> {
+        remembered_for_sure(&self.ledger, stack).await
+    }
+
+    /// The same, after a wait for a process that may be writing a release, for a command that says itself what is undecided.
+    ///
+    /// # Errors
+    ///
+    /// If the ledger cannot be read.
+    pub async fn remembered_patiently(&self, stack: &StackName) -> Result<Remembered, LedgerError> {
+        remembered_patiently(&self.ledger, stack).await
     }
 
     /// The numbers of the releases that are recorded of a stack; what the releases say is not read.

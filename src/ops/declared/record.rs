@@ -36,6 +36,9 @@ pub enum Desired {
         /// Whether that was to be nothing.
         is_removal: bool,
     },
+    /// As a release says that is newer than all that are known, and of which a majority of the managers has no record: whether
+    /// it is one is settled under the lock of the stack. Until then nothing older is what the stack should be.
+    Undecided(u64),
     /// Nothing that could be kept.
     Nothing(NoCurrent),
 }
@@ -56,7 +59,7 @@ impl StackRecord {
                     let is_removal = release.is_removal();
                     Desired::Unfinished { number, spec: Box::new(release.spec.clone()), is_removal }
                 }
-                None => Desired::Nothing(NoCurrent::Unfinished(number)),
+                None => Desired::Undecided(number),
             },
             Err(why) => Desired::Nothing(why),
         };
@@ -69,14 +72,14 @@ impl StackRecord {
         match &self.desired {
             Desired::Current(current) => Some(current.number),
             Desired::Unfinished { number, .. } => Some(*number),
-            Desired::Nothing(_) => None,
+            Desired::Undecided(_) | Desired::Nothing(_) => None,
         }
     }
 
-    /// Whether it is of a run that did not come to its end.
+    /// Whether it is of a run that did not come to its end, as far as is known.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
-        matches!(self.desired, Desired::Unfinished { .. })
+        matches!(self.desired, Desired::Unfinished { .. } | Desired::Undecided(_))
     }
 
     /// What is to run, and whether what is not named there is to go. A deploy leaves such services unless it
@@ -86,7 +89,7 @@ impl StackRecord {
         match &self.desired {
             Desired::Current(current) => Some((&current.spec, false)),
             Desired::Unfinished { spec, is_removal, .. } => Some((spec, *is_removal)),
-            Desired::Nothing(_) => None,
+            Desired::Undecided(_) | Desired::Nothing(_) => None,
         }
     }
 }

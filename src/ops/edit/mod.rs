@@ -192,8 +192,7 @@ pub async fn prepare<E: From<Error>>(
 ) -> Result<Ready<E>, Error> {
     let stack = &small.stack;
     if how.dry_run {
-        let (mut observed, remembered) =
-            tokio::join!(cluster.observe(), cluster.remembered_to_choose(stack, true));
+        let (mut observed, remembered) = tokio::join!(cluster.observe(), cluster.remembered_for_sure(stack));
         let history = remembered?.history;
         let spec = (small.edit)(&history)?;
         cluster.ask_memory(&mut observed, &spec).await;

@@ -58,7 +58,7 @@ pub async fn standing<E: From<Error>>(
 ) -> Result<(Vec<Standing<E>>, Vec<Left>), LedgerError> {
     let all = stacks.into_iter().map(async |stack| {
         let (history, record) = if is_dry {
-            (cluster.remembered_to_choose(&stack, true).await?.history, None)
+            (cluster.remembered_for_sure(&stack).await?.history, None)
         } else {
             let draft = Draft { verb: verb.to_owned(), message: message.cloned(), ..Draft::default() };
             let record = Order::of(cluster, &stack, draft).await?;

@@ -18,6 +18,15 @@ pub enum NotUndone {
     /// No such operation.
     #[error("no operation `{0}` is remembered")]
     NoOperation(Id),
+    /// A release that may be the newest operation is not decided, and only a process that holds the lock of its stack may
+    /// decide it.
+    #[error("which operation is the newest cannot be told: release {number} of stack `{stack}` is undecided")]
+    Unsure {
+        /// Of which stack.
+        stack: StackName,
+        /// Its number.
+        number: u64,
+    },
     /// It is of a kind that cannot be undone, or nothing of it is left.
     #[error("`{id}` ({verb}) cannot be undone: {why}")]
     Cannot {

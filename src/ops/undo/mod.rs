@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 pub use error::{NotUndone, Obstacle, Subject};
 
-use super::Error;
 use super::cluster::Cluster;
 use super::node::{back, drain};
-use super::order::{Job, Order};
+use super::order::{Choosing, Job, Order};
 use super::release::{Draft, Edit};
+use super::{Error, Progress};
 use crate::engine::node_records;
 use crate::engine::operations::{Id, Operation, State, Touch, What, declared_before, operations, touched};
 use crate::ledger::operation::{self, Changed};
@@ -62,38 +62,77 @@ pub enum Undoing<'a> {
 
 /// Finds an operation in the log: the named one, or the newest that a user can have meant. What the loop has
 /// healed is never meant, and neither are the tasks that a drained node gave away: the drain itself is another
-/// operation. What is not decided may be the newest: it is settled, and with `is_dry` refused.
+/// operation. What is not decided may be the newest: of the stack whose operation is undone it is settled, and of others,
+/// whose locks are not ours, refused.
 ///
 /// # Errors
 ///
-/// If there is none, or the ledger cannot be read.
-pub async fn find(cluster: &Cluster, target: Option<&Target>, is_dry: bool) -> Result<Found, Error> {
-    let stack = match target {
-        Some(Target::Stack(stack) | Target::Operation(Id::Release(stack, _) | Id::Heal(stack, _))) => {
-            Some(stack)
+/// If there is none, it cannot be told which it is, or the ledger cannot be read.
+pub async fn find(
+    cluster: &Cluster,
+    target: Option<&Target>,
+    choosing: &Choosing<'_, impl Progress<Planned>>,
+) -> Result<Found, Error> {
+    settle(cluster, choosing.is_dry).await?;
+    let found = match target {
+        None => newest_of_all(cluster, choosing).await?,
+        Some(target) => {
+            let stack = target.stack();
+            if let Some(stack) = stack {
+                choosing.remembered(cluster, stack).await?;
+            }
+            Found::of(Some(target), operations(&cluster.ledger, stack, cluster.me.is_gone).await?)?
         }
-        Some(Target::Operation(Id::Cluster(_))) | None => None,
     };
-    let stacks = match (target, stack) {
-        // A named one of no stack is in one stream alone, whatever releases there are.
-        (Some(_), None) => BTreeSet::new(),
-        (_, Some(stack)) => [stack.clone()].into(),
-        (None, None) => cluster.ledger.stacks().await?,
-    };
-    settle(cluster, &stacks, is_dry).await?;
-    let log = operations(&cluster.ledger, stack, cluster.me.is_gone).await?;
-    let one = chosen(target, &log)?.clone();
-    if !is_dry {
-        settle_values(cluster, &one).await?;
+    if !choosing.is_dry {
+        settle_values(cluster, &found.one).await?;
     }
-    Ok(Found { one, log })
+    Ok(found)
 }
 
-/// Has decided what is read of these stacks, and of what persons did.
-async fn settle(cluster: &Cluster, stacks: &BTreeSet<StackName>, is_dry: bool) -> Result<(), LedgerError> {
-    for stack in stacks {
-        cluster.remembered_to_choose(stack, is_dry).await?;
+/// The newest operation of all stacks and of the cluster. What is not decided of its own stack is settled, and then it may be
+/// another one.
+async fn newest_of_all(
+    cluster: &Cluster,
+    choosing: &Choosing<'_, impl Progress<Planned>>,
+) -> Result<Found, Error> {
+    let mut settled = BTreeSet::new();
+    loop {
+        let mut stacks = BTreeMap::new();
+        for stack in cluster.ledger.stacks().await? {
+            let remembered = cluster.remembered_patiently(&stack).await?;
+            stacks.insert(stack, remembered);
+        }
+        let found = Found::of(None, operations(&cluster.ledger, None, cluster.me.is_gone).await?);
+        let (one, log) = match &found {
+            Ok(Found { one, log }) => (Some(one), log.as_slice()),
+            Err(_) => (None, &[][..]),
+        };
+        let own = one.and_then(|one| one.id.stack());
+        for (stack, remembered) in stacks.iter().filter(|(stack, _)| own != Some(*stack)) {
+            let doubtful = remembered.history.doubtful();
+            if let Some(number) = doubtful.filter(|number| may_be_newer(stack, *number, one, log)).last() {
+                return Err(NotUndone::Unsure { stack: stack.clone(), number }.into());
+            }
+        }
+        match own.and_then(|own| stacks.remove_entry(own)) {
+            Some((own, seen)) if !seen.is_settled() && settled.insert(own.clone()) => {
+                choosing.remembered(cluster, &own).await?;
+            }
+            _ => return Ok(found?),
+        }
     }
+}
+
+/// Whether a release of which it is not known that it is one may be newer than an operation. Within a stack no release is
+/// older than the one before it.
+fn may_be_newer(stack: &StackName, number: u64, one: Option<&Operation>, log: &[Operation]) -> bool {
+    let is_later = |id: &Id| matches!(id, Id::Release(of, later) if of == stack && *later > number);
+    one.is_none_or(|one| !log.iter().any(|other| is_later(&other.id) && other.at <= one.at))
+}
+
+/// Has decided what persons did.
+async fn settle(cluster: &Cluster, is_dry: bool) -> Result<(), LedgerError> {
     let stream = operation::stream();
     let log = cluster.ledger.read(&stream).await?;
     let managers = cluster.ledger.registers().managers().len();
@@ -145,7 +184,22 @@ fn is_of_a_drain(one: &Operation) -> bool {
     }
 }
 
+impl Target {
+    /// The stack that it is of.
+    fn stack(&self) -> Option<&StackName> {
+        match self {
+            Self::Stack(stack) => Some(stack),
+            Self::Operation(id) => id.stack(),
+        }
+    }
+}
+
 impl Found {
+    fn of(target: Option<&Target>, log: Vec<Operation>) -> Result<Self, NotUndone> {
+        let one = chosen(target, &log)?.clone();
+        Ok(Self { one, log })
+    }
+
     /// What undoing it comes to.
     ///
     /// # Errors
@@ -203,7 +257,11 @@ impl Found {
         dry_run: bool,
     ) -> Result<Job<E>, Error> {
         let edit = self.edit(stack, number);
-        let spec = edit(&cluster.remembered(stack).await?.history)?;
+        let remembered = cluster.remembered(stack).await?;
+        if dry_run {
+            remembered.check_ends_from(number, stack)?;
+        }
+        let spec = edit(&remembered.history)?;
         let plan =
             async { Planned::make(cluster.observe_for(&spec).await, spec, cluster.plan_options(true)) };
         let draft = Draft { verb: format!("undo {}", self.one.id), message, ..Draft::default() };

@@ -99,6 +99,18 @@ impl Tries {
         (self.not_before, self.failure) = (None, None);
     }
 
+    /// Whether the next try is not due yet. How the stack stands then is what the last one came to.
+    fn has_to_wait(&mut self, now: Timestamp, standing: &mut StackStatus) -> bool {
+        if self.waits(now).is_none() {
+            self.not_before = None;
+            return false;
+        }
+        if let Some(failed) = self.standing(now) {
+            *standing = failed;
+        }
+        true
+    }
+
     /// How it stands while the next try is waited for. As it was said when it was tried: what is wrong by
     /// now is seen at the next one.
     fn standing(&self, now: Timestamp) -> Option<StackStatus> {
@@ -276,8 +288,12 @@ impl Stack {
             self.is_passed_over = true;
             return Judgement::Leave;
         }
+        let is_undecided =
+            self.known.as_ref().is_some_and(|known| matches!(known.desired, Desired::Undecided(_)));
         match self.due().cloned() {
             None => self.releases.idle(),
+            // It may be just this that was released.
+            Some(_) if is_undecided => self.releases.idle(),
             Some(desired) if self.releases.waits(observed.at).is_none() => {
                 self.releases.not_before = None;
                 self.standing = StackStatus::Behind { commit: desired.commit.short() };
@@ -299,15 +315,14 @@ impl Stack {
     /// The same for what was released, whatever is declared.
     fn judge_what_runs(&mut self, name: &StackName, observed: &Observed, base: &PlanOptions) -> Judgement {
         let Some(known) = &self.known else { return Judgement::Leave };
-        let nothing = match &known.desired {
+        match &known.desired {
             Desired::Nothing(why) => {
-                Some(without(why, || observed.tasks().any(|task| task.stack == *name && task.is_live())))
+                let runs = || observed.tasks().any(|task| task.stack == *name && task.is_live());
+                self.standing = without(why, runs);
+                return Judgement::Leave;
             }
-            Desired::Current(_) | Desired::Unfinished { .. } => None,
-        };
-        if let Some(standing) = nothing {
-            self.standing = standing;
-            return Judgement::Leave;
+            Desired::Undecided(number) => return self.settle(*number, observed, base),
+            Desired::Current(_) | Desired::Unfinished { .. } => {}
         }
         let Some((spec, prune)) = known.spec() else { return Judgement::Leave };
         debug_assert_eq!(spec.name, *name);
@@ -340,19 +355,26 @@ impl Stack {
             self.heals.idle();
             return Judgement::Leave;
         }
-        if self.heals.waits(observed.at).is_some() {
-            if let Some(standing) = self.heals.standing(observed.at) {
-                self.standing = standing;
-            }
+        if self.heals.has_to_wait(observed.at, &mut self.standing) {
             return Judgement::Leave;
         }
-        self.heals.not_before = None;
         // What was to be gone, and what is not there yet, did not drift.
         let drifts = !is_unfinished && !spec.services.is_empty();
         let found = if drifts { drift(observed, spec, base) } else { Vec::new() };
         self.standing = StackStatus::Drifted { found, actions };
         let number = known.number().unwrap_or_default();
         Judgement::Heal { number, options }
+    }
+
+    /// The same where a newer release is undecided: by an older one nothing is said of what runs. To bring the stack back is to
+    /// take its lock, under which it is settled; what is right then is seen by what is read then.
+    fn settle(&mut self, number: u64, observed: &Observed, base: &PlanOptions) -> Judgement {
+        let is_suspended = self.known.as_ref().is_some_and(|known| known.settings.suspended.is_some());
+        if !is_suspended && self.heals.has_to_wait(observed.at, &mut self.standing) {
+            return Judgement::Leave;
+        }
+        self.standing = StackStatus::Held { why: NoCurrent::Unfinished(number).to_string() };
+        if is_suspended { Judgement::Leave } else { Judgement::Heal { number, options: base.clone() } }
     }
 
     /// What became of the work on it, which was a release or a heal.

@@ -250,6 +250,35 @@ fn a_stack_of_which_nothing_is_declared_is_left_alone() {
     assert_eq!(one.snapshot(Timestamp(300)).stacks[&shop()], StackStatus::Removed);
 }
 
+#[test]
+fn a_stack_whose_newest_release_is_undecided_is_judged_by_no_older_one() {
+    let undecided = || StackRecord { desired: Desired::Undecided(2), ..known() };
+    let held = StackStatus::Held { why: NoCurrent::Unfinished(2).to_string() };
+    let judged = |options: Options, may_write: bool| {
+        let mut one = supervisor(options, may_write);
+        step(&mut one, 0, Input::Tick);
+        if may_write {
+            step(&mut one, 10, Input::LeadTaken);
+        }
+        step(&mut one, 20, Input::Listed(Ok([shop()].into())));
+        step(&mut one, 30, Input::Read(shop(), Ok(Box::new(undecided()))));
+        let called_for = but_looks(step(&mut one, 300, look(empty(), 250)));
+        (one, called_for)
+    };
+    let (one, called_for) = judged(Options { policy: Policy::Report, ..options() }, false);
+    assert_eq!(
+        (called_for, &one.snapshot(Timestamp(300)).stacks[&shop()]),
+        (vec!["stack".to_owned()], &held)
+    );
+    // One that may write settles it, under the lock.
+    let (mut one, called_for) = judged(options(), true);
+    assert_eq!(called_for, ["stack", "Heal"]);
+    step(&mut one, 400, Input::Worked(shop(), Healed::Outdated));
+    step(&mut one, 410, Input::Read(shop(), Ok(Box::new(known()))));
+    let called_for = but_looks(step(&mut one, 2_500, look(empty(), 2_450)));
+    assert_eq!(called_for, ["stack", "Heal"], "what is read then is kept");
+}
+
 /// A leader of four hosts that runs a database, of which `silent` are lost, with what it calls for when it looks then.
 fn with_lost(silent: &[&str]) -> (Supervisor, Vec<String>) {
     with_lost_by(options(), database(), silent)

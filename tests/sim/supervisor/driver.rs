@@ -201,7 +201,7 @@ impl Driver for Port {
     }
 
     async fn read(&self, _: &StackName) -> Result<Read, Error> {
-        Ok(Read(self.ask(40, |sim, work| sim.ledger.history(&work.stack)).await?))
+        Ok(Read(self.ask(40, |sim, work| sim.ledger.settled_history(&work.stack)).await?))
     }
 
     async fn plan(&self, spec: StackSpec, options: PlanOptions, _: ResolveImage) -> Planned {

@@ -179,6 +179,14 @@ impl SimLedger {
         History::of(&releases, &outcomes).map_err(unreadable)
     }
 
+    /// The same under the lock of the stack: what is undecided of its releases is settled.
+    pub fn settled_history(&mut self, stack: &StackName) -> Result<History, LedgerError> {
+        if self.history(stack)?.doubtful().next().is_some() {
+            self.settled(&releases(stack))?;
+        }
+        self.history(stack)
+    }
+
     pub fn settings(&self, stack: &StackName) -> Result<Settings, LedgerError> {
         self.runtime.block_on(settings::settings(&self.ledger, stack))
     }
