@@ -125,8 +125,9 @@ async fn contents_are_kept_apart<B: Backend>((backend, cluster): On<B>) {
     let content = ContentRef::of(&key, &shop(), &bytes);
     let other = ContentRef::of(&key, &shop(), b"");
     let all = [(content.clone(), &bytes[..]), (other.clone(), &b""[..])].into();
-    contents::put(&ledger, &shop(), &all).await.unwrap();
-    contents::put(&ledger, &shop(), &all).await.unwrap();
+    let unread = [content.clone(), other.clone()].into();
+    contents::put(&ledger, &shop(), &all, &unread).await.unwrap();
+    contents::put(&ledger, &shop(), &all, &unread).await.unwrap();
     let again = backend.open(&cluster);
     assert_eq!(contents::get(&again, &shop(), &content).await, Ok(bytes.clone()));
     assert_eq!(contents::get(&again, &shop(), &other).await, Ok(Vec::new()));
