@@ -71,8 +71,8 @@ impl StackRecord {
     pub fn number(&self) -> Option<u64> {
         match &self.desired {
             Desired::Current(current) => Some(current.number),
-            Desired::Unfinished { number, .. } => Some(*number),
-            Desired::Undecided(_) | Desired::Nothing(_) => None,
+            Desired::Unfinished { number, .. } | Desired::Undecided(number) => Some(*number),
+            Desired::Nothing(_) => None,
         }
     }
 
