@@ -107,7 +107,7 @@ fn age_seals(to: &[&Recipient], plain: &[u8], form: Form) -> Vec<u8> {
 
 /// Both ways, in both forms, in sizes around those of the format's parts.
 fn hold(key: &Path, ring: &Keyring, to: &Recipient) {
-    assert_eq!(ring.publics(), [to.clone()]);
+    assert_eq!(ring.publics(), std::slice::from_ref(to));
     for form in [Form::Armored, Form::Binary] {
         for length in [1, 48, 65_536, 200_001] {
             let plain = draw(length);
