@@ -238,4 +238,53 @@ mod tests {
         let bytes = Plaintext::new(vec![0xff, 0xfe]);
         assert_eq!(Keyring::parse(&bytes, "k").unwrap_err(), BadKey::NotText { name: "k".to_owned() });
     }
+
+    /// An ssh key in the form that `ssh-keygen` writes, without a passphrase.
+    fn openssh(public: &[&[u8]], private: &[&[u8]]) -> String {
+        let wire = |parts: &[&[u8]]| {
+            let string = |part: &&[u8]| [&u32::try_from(part.len()).unwrap().to_be_bytes(), *part].concat();
+            parts.iter().map(string).collect::<Vec<_>>().concat()
+        };
+        let mut inner = [&[7; 8], &wire(private)[..]].concat();
+        inner.extend((1..).take(inner.len().next_multiple_of(8) - inner.len()).map(|at: u8| at));
+        let bytes = [
+            b"openssh-key-v1\0",
+            &wire(&[b"none", b"none", b""])[..],
+            &1_u32.to_be_bytes(),
+            &wire(&[&wire(public), &inner]),
+        ];
+        let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes.concat());
+        let lines: Vec<&str> =
+            (0..text.len()).step_by(70).map(|at| &text[at..text.len().min(at + 70)]).collect();
+        format!(
+            "-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----\n",
+            lines.join("\n")
+        )
+    }
+
+    #[test]
+    fn an_ssh_key_is_built_as_it_is_read() {
+        let seed = [5; 32];
+        let public = [&[0x58][..], &[0x66; 31]].concat();
+        let both = [&seed[..], &public].concat();
+        let text = openssh(&[b"ssh-ed25519", &public], &[b"ssh-ed25519", &public, &both, b"ann@mill"]);
+        assert!(parse(&text).unwrap().publics()[0].as_str().starts_with("ssh-ed25519 "));
+    }
+
+    /// Numbers that make no key, in a form that is right.
+    #[test]
+    fn numbers_of_rsa_keys_may_be_anything() {
+        let number = || proptest::collection::vec(0_u8..=127, 0..4);
+        proptest::proptest!(|(numbers in [number(), number(), number(), number(), number(), number()])| {
+            let [n, e, d, iqmp, p, q] = numbers.each_ref().map(Vec::as_slice);
+            let text = openssh(&[b"ssh-rsa", e, n], &[b"ssh-rsa", n, e, d, iqmp, p, q, b"ann@mill"]);
+            assert!(parse(&text).is_err());
+        });
+        for few in 0_u32..4096 {
+            let number = |at: u32| vec![u8::try_from(few >> (2 * at) & 3).unwrap()];
+            let [n, e, d, iqmp, p, q] = [0, 1, 2, 3, 4, 5].map(number);
+            let text = openssh(&[b"ssh-rsa", &e, &n], &[b"ssh-rsa", &n, &e, &d, &iqmp, &p, &q, b""]);
+            assert!(parse(&text).is_err());
+        }
+    }
 }

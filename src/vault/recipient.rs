@@ -371,4 +371,19 @@ mod tests {
             seal([&strong], &plain, Form::Binary).unwrap();
         }
     }
+
+    #[test]
+    fn any_text_is_a_recipient_or_an_error() {
+        let number = || proptest::collection::vec(0_u8.., 0..300);
+        let text = "(age1|ssh-rsa |ssh-ed25519 )?[ -~é\n]{0,80}";
+        proptest::proptest!(|(text in text, one in number(), other in number(), bytes in [0_u8.., 0_u8..])| {
+            let point = [&bytes[..], &[0x66; 30]].concat();
+            for text in [text, ssh("ssh-rsa", &[&one, &other]), ssh("ssh-ed25519", &[&point]), ssh("ssh-ed25519", &[&one])] {
+                if let Ok(found) = text.parse::<Recipient>() {
+                    assert!(text.starts_with(found.as_str()), "{text}");
+                    seal([&found], &Plaintext::new(b"x".to_vec()), Form::Binary).unwrap();
+                }
+            }
+        });
+    }
 }

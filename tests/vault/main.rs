@@ -224,6 +224,26 @@ fn damaged_keys_are_refused() {
     }
 }
 
+/// Values that are sealed to ssh keys, changed at any place: an error, or the value.
+#[test]
+fn damaged_values_give_nothing_wrong() {
+    let Some(keys) = Keys::new() else { return };
+    for (name, words, step) in [("ed25519", "-t ed25519 -N \"\"", 1), ("rsa", "-t rsa -b 2048 -N \"\"", 7)] {
+        let (_, public) = keys.ssh(name, words);
+        let sealed =
+            seal([&public.parse().unwrap()], &Plaintext::new(b"hunter2".to_vec()), Form::Binary).unwrap();
+        let ring = keys.ring(name).unwrap();
+        for at in (0..sealed.len()).step_by(step) {
+            for mask in [1, 0x20, 0xff] {
+                let mut bytes = sealed.clone();
+                bytes[at] ^= mask;
+                assert!(open(&ring, &bytes, LARGE).is_err(), "{name} {at} {mask}");
+            }
+            assert!(open(&ring, &sealed[..at], LARGE).is_err(), "{name} {at}");
+        }
+    }
+}
+
 /// Without this program, what it keeps is not lost: `age` opens the cluster's key, and with that a value.
 #[test]
 fn age_alone_opens_what_a_cluster_keeps() {
