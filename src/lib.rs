@@ -25,6 +25,7 @@
 //! orchestrator  → diff, model
 //! diff          → model
 //! ledger        → http, model
+//! vault         → model
 //! yaml          →
 //! http          →
 //! process_group →
@@ -50,6 +51,8 @@
 //! - [`diff`]: what runs against what is wanted, field by field.
 //! - [`ledger`]: what the cluster remembers: locks, releases, the log; kept in volumes, files, etcd,
 //!   ZooKeeper or Consul.
+//! - [`vault`]: secrets: what encrypts them where they rest, the cluster's key and who can open it. No effect but
+//!   randomness.
 //! - [`yaml`]: text to a tree in which every value keeps its place, and drawing what is wrong with it.
 //! - [`http`]: HTTP/1: client, server, TLS, unix sockets, upgrades. Knows nothing of what is asked.
 //! - [`process_group`]: programs of this machine, ended with all that they started.
@@ -58,7 +61,8 @@
 //!   [what was seen](model::Observed), [what is to be done](model::action). Names no other room.
 //!
 //! Rooms without effects are a package of their own (`src/core.rs`, `stackctl_core`), since the quick build optimises
-//! them and not the rest; this crate gives them out under their names.
+//! them and not the rest; this crate gives them out under their names. [`vault`] is not among them: what it names would
+//! have to be compiled before any of them.
 //!
 //! `tests/tidy` holds this drawing against the imports; effects (time, files, processes, environment) are
 //! kept by `.clippy.toml`, and each exception says why. To place something new, ask what it may know: a fact
@@ -117,6 +121,7 @@ pub mod notify;
 pub mod ops;
 pub mod process_group;
 pub mod reconcile;
+pub mod vault;
 pub mod words;
 
 // What tests/support has for unit tests too names us as other crates do.

@@ -68,6 +68,26 @@ impl MarkKey {
         hex(&self.digest_of(&[b"content", stack.as_str().as_bytes(), content])[..NAME_BYTES])
     }
 
+    /// The version of a secret's value: a digest by which only who has the key can check a guess at it. Equal values of
+    /// two secrets have two versions. What encrypts the value has no part in it, so it outlasts every key of that.
+    #[must_use]
+    pub fn of_secret(&self, name: &str, value: &[u8]) -> String {
+        hex(&self.derive("secrets").digest_of(&[name.as_bytes(), value])[..NAME_BYTES])
+    }
+
+    /// Proves to others with this key that one with it has written this content, for this purpose.
+    #[must_use]
+    pub fn proof(&self, purpose: &str, content: &[u8]) -> String {
+        hex(&self.derive("proofs").digest_of(&[purpose.as_bytes(), content]))
+    }
+
+    /// Whether it is the [proof](Self::proof) of this content. How long that takes says nothing about the right one.
+    #[must_use]
+    pub fn proves(&self, purpose: &str, content: &[u8], proof: &str) -> bool {
+        let mac = self.derive("proofs").mac_of(&[purpose.as_bytes(), content]);
+        unhex(proof).is_some_and(|proof| mac.verify_slice(&proof).is_ok())
+    }
+
     /// As text for the owner of the cluster.
     #[must_use]
     pub fn reveal(&self) -> String {
@@ -86,12 +106,16 @@ impl MarkKey {
     }
 
     fn digest_of(&self, parts: &[&[u8]]) -> [u8; KEY_BYTES] {
+        self.mac_of(parts).finalize().into_bytes().into()
+    }
+
+    fn mac_of(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("any length will do");
         for part in parts {
             mac.update(&u64::try_from(part.len()).expect("it is in memory").to_le_bytes());
             mac.update(part);
         }
-        mac.finalize().into_bytes().into()
+        mac
     }
 }
 
@@ -116,15 +140,20 @@ impl TryFrom<String> for MarkKey {
     type Error = BadKey;
 
     fn try_from(text: String) -> Result<Self, BadKey> {
-        let mut bytes = [0; KEY_BYTES];
-        if text.len() != 2 * KEY_BYTES || !text.is_ascii() {
-            return Err(BadKey);
-        }
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).map_err(|_| BadKey)?;
-        }
-        Ok(Self(bytes))
+        unhex(&text).map(Self).ok_or(BadKey)
     }
+}
+
+/// As many bytes as a key and a whole digest have.
+fn unhex(text: &str) -> Option<[u8; KEY_BYTES]> {
+    let mut bytes = [0; KEY_BYTES];
+    if text.len() != 2 * KEY_BYTES || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+    }
+    Some(bytes)
 }
 
 impl From<MarkKey> for String {
@@ -437,13 +466,61 @@ mod tests {
     }
 
     #[test]
+    fn versions_of_secrets_differ_by_key_name_and_value_and_are_no_other_digest() {
+        let (ours, stack) = (key(7), StackName::unchecked("shop"));
+        let version = ours.of_secret("db", b"hunter2");
+        assert_eq!(version, ours.of_secret("db", b"hunter2"));
+        // Of 128 bits, and frozen: versions stand in records, and what runs is compared with them.
+        assert_eq!(version, "1a08ca04867ff1bab7bdd071e4a6587d");
+        for other in [
+            key(8).of_secret("db", b"hunter2"),
+            ours.of_secret("web", b"hunter2"),
+            ours.of_secret("db", b"hunter3"),
+            ours.of_secret("d", b"bhunter2"),
+            ours.content_name(&stack, b"hunter2"),
+            ours.content_name(&StackName::unchecked("db"), b"hunter2"),
+        ] {
+            assert_ne!(other, version);
+        }
+        let mark = |parts: &[&str]| ours.mark(parts).contains(&version[..16]);
+        for parts in [&["db", "hunter2"][..], &["secret", "db", "hunter2"], &["secrets", "db", "hunter2"]] {
+            assert!(!mark(parts), "{parts:?}");
+        }
+        assert!(!ours.proof("db", b"hunter2").starts_with(&version));
+    }
+
+    #[test]
+    fn a_proof_holds_for_its_key_purpose_and_content_alone() {
+        let ours = key(7);
+        let proof = ours.proof("recipients", b"ann");
+        assert!(ours.proves("recipients", b"ann", &proof));
+        // Frozen: it stands in records.
+        assert_eq!(proof, "bd9d6af7e0bb67bd091423042cc962b7896e2c421b166083e8ad63bf3fcd99fb");
+        assert!(!key(8).proves("recipients", b"ann", &proof));
+        assert!(!ours.proves("managers", b"ann", &proof));
+        assert!(!ours.proves("recipients", b"bob", &proof));
+        assert!(!ours.proves("recipient", b"sann", &proof), "where the purpose ends counts");
+        for bad in ["", &proof[..63], &format!("{proof}0"), &"0".repeat(64), &"é".repeat(32)] {
+            assert!(!ours.proves("recipients", b"ann", bad), "{bad}");
+        }
+        for at in 0..proof.len() {
+            let other = if &proof[at..=at] == "0" { "1" } else { "0" };
+            assert!(!ours.proves(
+                "recipients",
+                b"ann",
+                &format!("{}{other}{}", &proof[..at], &proof[at + 1..])
+            ));
+        }
+    }
+
+    #[test]
     fn a_key_is_read_back_and_never_shown() {
         let key = key(171);
         let text = serde_json::to_string(&key).unwrap();
         assert_eq!(serde_json::from_str::<MarkKey>(&text).unwrap(), key);
         let shown = format!("{key:?} {}", key.id());
         assert!(!shown.contains("abab"), "{shown}");
-        for bad in ["", "ab", &"g".repeat(64), &"é".repeat(32)] {
+        for bad in ["", "ab", &"g".repeat(64), &"+a".repeat(32), &"é".repeat(32)] {
             let error = MarkKey::try_from(bad.to_owned()).unwrap_err().to_string();
             assert!(bad.is_empty() || !error.contains(bad), "{error}");
         }

@@ -47,4 +47,5 @@ mod shop;
 mod skew;
 mod templates;
 mod trouble;
+mod vault;
 mod vocabulary;

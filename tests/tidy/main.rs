@@ -20,7 +20,7 @@ use imports::{crate_paths, has_word, without_comments};
 use map::{Map, within};
 
 /// Rooms without effects, and what they must not name.
-const PURE: [&str; 6] = ["model", "yaml", "diff", "orchestrator", "compose", "swarm"];
+const PURE: [&str; 7] = ["model", "yaml", "diff", "orchestrator", "compose", "swarm", "vault"];
 /// Parts of rooms without effects, and what their files may name.
 const PURE_PARTS: ([&str; 2], [&str; 8]) = (
     ["reconcile/supervisor/", "ops/declared/"],
@@ -47,7 +47,7 @@ const EFFECTS: [&str; 11] = [
     "std::time::Instant",
     "jiff::Timestamp::now",
     "bollard",
-    "openssh",
+    "openssh::",
     "std::thread",
 ];
 
@@ -59,6 +59,15 @@ const PRINTS: [&str; 4] = ["println!", "eprintln!", "print!", "eprint!"];
 const UNFINISHED: [&str; 4] = ["todo!", "unimplemented!", "dbg!", "FIXME"];
 /// What changes hosts and records: `cli` has `ops` do it.
 const HANDS: [&str; 3] = ["Executor", "RegisterReader", "RegisterWriter"];
+
+/// What gives out the bytes of a secret (`src/vault/plaintext.rs`).
+const EXPOSES: [&str; 2] = [".expose(", "::expose"];
+/// Files that may have them, and what for.
+const EXPOSED: [(&str, &str); 3] = [
+    ("vault/cluster_key.rs", "makes digests of values, and reads the private halves that it has opened"),
+    ("vault/keyring.rs", "reads private keys"),
+    ("vault/sealing.rs", "encrypts"),
+];
 
 const LINES_MAX: usize = 700;
 const FUNCTION_LINES_MAX: usize = 70;
@@ -145,6 +154,35 @@ fn nobody_outside_can_bypass_the_transaction() {
         let source = sources.iter().find(|source| source.name == file).expect("it is there");
         assert!(source.text.lines().any(|there| there == line), "{file}: no `{line}`");
     }
+}
+
+#[test]
+fn secrets_come_out_where_it_is_listed() {
+    let sources = sources();
+    let files = sources.iter().map(|source| (source.name.as_str(), source.text.as_str()));
+    let faults = exposed(files, &EXPOSED.map(|(file, _)| file));
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+/// Files that read the bytes of secrets and are not listed, and listed ones that do not. Unit tests may.
+fn exposed<'t>(files: impl Iterator<Item = (&'t str, &'t str)>, listed: &[&str]) -> Vec<String> {
+    let mut open = listed.to_vec();
+    let mut faults = Vec::new();
+    let is_test = |file: &str| file.ends_with("/tests.rs") || file.contains("/tests/");
+    for (file, text) in files.filter(|(file, _)| !is_test(file)) {
+        let code = without_comments(text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default());
+        if !EXPOSES.into_iter().any(|word| code.contains(word)) {
+            continue;
+        }
+        match open.iter().position(|one| *one == file) {
+            Some(at) => drop(open.swap_remove(at)),
+            None => faults.push(format!(
+                "src/{file}: reads the bytes of a secret: hand the `Plaintext` on, or list the file and say why"
+            )),
+        }
+    }
+    faults.extend(open.iter().map(|file| format!("src/{file}: reads no secret, take it from the list")));
+    faults
 }
 
 #[test]
@@ -369,7 +407,7 @@ fn every_rule_can_fail() {
         ("model/a.rs", "//! A.\nuse std::time::SystemTime;", "`std::time::SystemTime`"),
         ("model/a.rs", "//! A.\nuse std::time::Instant;", "`std::time::Instant`"),
         ("yaml/a.rs", "//! A.\nuse bollard::Docker;", "`bollard`"),
-        ("yaml/a.rs", "//! A.\nuse openssh::Session;", "`openssh`"),
+        ("yaml/a.rs", "//! A.\nuse openssh::Session;", "`openssh::`"),
         ("fleet/a.rs", "//! A.\nuse hyper::client::conn::http1;", "`hyper::client`: the room `http`"),
         ("fleet/a.rs", "//! A.\nuse tokio_rustls::rustls::RootCertStore;", "`tokio_rustls`"),
         ("fleet/a.rs", "//! A.\nuse tokio::net::UnixStream;", "`tokio::net::Unix`"),
@@ -421,6 +459,21 @@ fn exceptions_are_named_and_needed() {
         found(&[("r/a.rs", "a"), ("r/a.rs", "b")]),
         "src/r/a.rs: `b` is short, take the exception away"
     );
+
+    let found =
+        |text: &'static str, listed: &[&str]| exposed([("r/a.rs", text)].into_iter(), listed).join("; ");
+    assert_eq!(
+        found("f(plain.expose())", &[]),
+        "src/r/a.rs: reads the bytes of a secret: hand the `Plaintext` on, or list the file and say why"
+    );
+    assert_eq!(found("plains.iter().map(Plaintext::expose)", &["r/a.rs"]), "");
+    for text in
+        ["// plain.expose()", "key.expose_secret()", "f();\n#[cfg(test)]\nmod tests {\n    x.expose()"]
+    {
+        assert_eq!(found(text, &[]), "", "{text}");
+        assert_eq!(found(text, &["r/a.rs"]), "src/r/a.rs: reads no secret, take it from the list");
+    }
+    assert!(exposed([("r/tests/a.rs", "x.expose()")].into_iter(), &[]).is_empty());
 
     let ring = || vec![vec!["r/a".to_owned(), "r/b".to_owned()]];
     assert_eq!(unexpected(ring(), &[]), ["r/a ↔ r/b: move what both need down, into a file of its own"]);
