@@ -31,7 +31,8 @@
 //!
 //! What neither can show: that a record which another hand replaced as a whole, with a key pair of its own, is not this
 //! cluster's. Such a key opens no value that was sealed before, and [`Opened::continues`] compares it with a public half
-//! that is known from elsewhere. A recipient who was removed keeps what they could open before: the values have to be
+//! that is known from elsewhere. Nor that an earlier record of this cluster was put back: values of a later epoch show it
+//! ([`ValueError::Newer`]). A recipient who was removed keeps what they could open before: the values have to be
 //! changed, too, and until the ledger refuses them, they could write as before.
 //!
 //! # What stays in memory
