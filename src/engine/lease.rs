@@ -14,9 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::clock::{self, Clock};
 use super::pulse::Pulse;
 use super::stops::Stops;
-use crate::ledger::lease::{
-    Held, Holder, Left, Note, ORPHAN_MS, Proof, State, Terms, proof, state, stream,
-};
+use crate::ledger::lease::{Held, Holder, Left, Note, ORPHAN_MS, Proof, State, Terms, proof, state, stream};
 use crate::ledger::payload::value;
 use crate::ledger::{Appended, Ledger, LedgerError, Log, Stream, WriteRegisters, Written};
 use crate::model::{StackName, Timestamp};

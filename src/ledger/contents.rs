@@ -46,6 +46,8 @@ use crate::model::{Format, MarkKey, StackName};
 pub const CHUNK_BYTES: usize = 240 << 10;
 /// Attempts at writing a content.
 const ATTEMPTS: u32 = 3;
+/// Contents that are read at a time: heartbeats need the links, too, and a chunk has to come within the time of one call.
+const READS_MAX: usize = 2;
 /// Bytes of the contents of one release.
 pub const RELEASE_MAX: u64 = 16 << 20;
 /// Bytes of all contents of a stack. Docker keeps labels of volumes in memory and prints them in `docker volume ls`. Four
@@ -242,7 +244,7 @@ pub async fn shelf<R: ReadRegisters>(ledger: &Ledger<R>, stack: &StackName) -> R
 
 /// Writes contents to every manager that answers and lacks them. A majority has all of them afterwards. The `unread` ones
 /// were not read from the managers: what these say that they have may be lost, and is read once, from any of them. What is
-/// lost on all is written to all.
+/// lost on all is written to all. Where a manager that has it is silent, nothing is known to be lost.
 pub async fn put<R: WriteRegisters>(
     ledger: &Ledger<R>,
     stack: &StackName,
@@ -253,13 +255,14 @@ pub async fn put<R: WriteRegisters>(
         return Ok(());
     }
     let shelf = &shelf(ledger, stack).await?;
-    let checked = contents.iter().filter(|(content, _)| unread.contains(content));
-    let checked = checked.map(async |(content, bytes)| {
-        let holders: Vec<usize> = shelf.holding(&content.name).collect();
-        let is_lost = get_from(ledger, stack, content, &holders).await.as_deref() != Ok(*bytes);
-        (is_lost && !holders.is_empty()).then_some(content)
-    });
-    let lost: &BTreeSet<&ContentRef> = &join_all(checked).await.into_iter().flatten().collect();
+    let unread: Vec<_> = contents.iter().filter(|(content, _)| unread.contains(content)).collect();
+    let mut lost = BTreeSet::new();
+    for some in unread.chunks(READS_MAX) {
+        let looks = some.iter().map(|(content, bytes)| is_lost(ledger, stack, shelf, content, bytes));
+        let looks = join_all(looks).await;
+        lost.extend(some.iter().zip(looks).filter(|(_, is_lost)| *is_lost).map(|((content, _), _)| *content));
+    }
+    let lost = &lost;
     let writers = shelf.managers.keys().map(async |manager| {
         let is_lacking = |content: &ContentRef| lost.contains(content) || shelf.lacks(*manager, content);
         let lacking = contents.iter().filter(|(content, _)| is_lacking(content));
@@ -273,6 +276,21 @@ pub async fn put<R: WriteRegisters>(
     });
     let holders = join_all(writers).await.into_iter().filter(|is_whole| *is_whole).count();
     if holders < ledger.majority() { Err(ledger.no_majority(holders)) } else { Ok(()) }
+}
+
+/// Whether what managers say that they have of a content is not what they have.
+async fn is_lost<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+    shelf: &Shelf,
+    content: &ContentRef,
+    bytes: &[u8],
+) -> bool {
+    let holders: Vec<usize> = shelf.holding(&content.name).collect();
+    match get_from(ledger, stack, content, &holders).await {
+        Ok(read) => read != bytes,
+        Err(NotRead { is_silent, .. }) => !is_silent && !holders.is_empty(),
+    }
 }
 
 async fn write<R: WriteRegisters>(
@@ -315,7 +333,20 @@ pub async fn get<R: ReadRegisters>(
     content: &ContentRef,
 ) -> Result<Vec<u8>, String> {
     let all: Vec<usize> = (0..ledger.registers().managers().len()).collect();
-    get_from(ledger, stack, content, &all).await
+    get_from(ledger, stack, content, &all).await.map_err(|error| error.why)
+}
+
+/// Why a content was not read.
+struct NotRead {
+    why: String,
+    /// A manager that may have it did not answer.
+    is_silent: bool,
+}
+
+impl NotRead {
+    fn damaged(why: String) -> Self {
+        Self { why, is_silent: false }
+    }
 }
 
 /// The same from these managers.
@@ -324,9 +355,10 @@ async fn get_from<R: ReadRegisters>(
     stack: &StackName,
     content: &ContentRef,
     managers: &[usize],
-) -> Result<Vec<u8>, String> {
+) -> Result<Vec<u8>, NotRead> {
     if content.bytes > RELEASE_MAX {
-        return Err(format!("it is said to have {} bytes, more than any release", content.bytes));
+        let why = format!("it is said to have {} bytes, more than any release", content.bytes);
+        return Err(NotRead::damaged(why));
     }
     let mut bytes = Vec::new();
     let mut first = 0;
@@ -337,7 +369,7 @@ async fn get_from<R: ReadRegisters>(
         bytes.extend(part);
     }
     if bytes.len() as u64 != content.bytes {
-        return Err(format!("it has {} bytes and not {}", bytes.len(), content.bytes));
+        return Err(NotRead::damaged(format!("it has {} bytes and not {}", bytes.len(), content.bytes)));
     }
     Ok(bytes)
 }
@@ -348,16 +380,21 @@ async fn get_chunk<R: ReadRegisters>(
     (content, chunk): (&ContentRef, u64),
     managers: &[usize],
     first: usize,
-) -> Result<(Vec<u8>, usize), String> {
-    let mut wrong = Vec::new();
+) -> Result<(Vec<u8>, usize), NotRead> {
+    let (mut wrong, mut is_silent) = (Vec::new(), false);
     for at in (0..managers.len()).map(|at| (first + at) % managers.len()) {
         let name = &ledger.registers().managers()[managers[at]];
         match chunk_on(ledger.registers(), managers[at], stack, content, chunk).await {
             Ok(Ok(bytes)) => return Ok((bytes, at)),
-            Ok(Err(why)) | Err(Silent(why)) => wrong.push(format!("{name}: {why}")),
+            Ok(Err(why)) => wrong.push(format!("{name}: {why}")),
+            Err(Silent(why)) => {
+                is_silent = true;
+                wrong.push(format!("{name}: {why}"));
+            }
         }
     }
-    Err(format!("part {chunk} of {} is on no manager ({})", content.chunks(), wrong.join("; ")))
+    let why = format!("part {chunk} of {} is on no manager ({})", content.chunks(), wrong.join("; "));
+    Err(NotRead { why, is_silent })
 }
 
 /// A chunk as one manager has it, or why that is none.

@@ -383,7 +383,7 @@ mod tests {
             undecided: numbers.to_vec(),
             ..history(&[("web:1", good()), ("web:1", good()), ("web:2", good())])
         };
-        assert_eq!(undecided(&[4]).current(), Err(NoCurrent::Unfinished(4)));
+        assert_eq!(undecided(&[4, 5]).current(), Err(NoCurrent::Unfinished(5)), "the newest");
         let mut older = undecided(&[2]);
         older.releases.remove(&2);
         assert_eq!(

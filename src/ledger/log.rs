@@ -87,6 +87,12 @@ impl Log {
         self.shown(seq).is_some()
     }
 
+    /// Whether a place may hold a value: one is shown, or managers that do not answer may have it.
+    #[must_use]
+    pub(super) fn may_hold_any(&self, seq: u64) -> bool {
+        self.silent > 0 || self.is_shown(seq)
+    }
+
     /// The value that is there at a place, decided or not: of the last round that has one.
     pub(super) fn shown(&self, seq: u64) -> Option<&str> {
         let there = self.registers.iter().filter(|((_, place), _)| place.seq == seq);

@@ -270,7 +270,8 @@ pub fn outcomes(stack: &StackName) -> Stream {
 impl History {
     /// From the two streams; the number of a record that cannot be read, and why.
     pub fn of(releases: &Log, outcomes: &Log) -> Result<Self, (u64, String)> {
-        let mut history = Self { undecided: releases.undecided.iter().copied().collect(), ..Self::default() };
+        let undecided = releases.undecided.iter().copied().filter(|seq| releases.may_hold_any(*seq));
+        let mut history = Self { undecided: undecided.collect(), ..Self::default() };
         for (&seq, entry) in &releases.entries {
             if entry.value.data.is_null() {
                 continue;
@@ -332,7 +333,7 @@ impl History {
     #[must_use]
     pub fn newer_undecided(&self) -> Option<u64> {
         let newest = self.last().map_or(0, |(number, ..)| number);
-        self.undecided.iter().copied().find(|number| *number > newest)
+        self.undecided.iter().copied().filter(|number| *number > newest).max()
     }
 
     /// Releases between the newest and the target of a rollback of which it is not known how they ended: one of them may be
@@ -446,7 +447,7 @@ mod tests {
     fn what_lies_before_the_first_release_that_counts_is_in_no_doubt_and_what_lies_behind_it_is() {
         let json = |kept_from| serde_json::json!(Release { kept_from, ..release("deploy") });
         let doubtful = |all: &[(u64, serde_json::Value)], undecided: &[u64]| {
-            let log = Log { undecided: undecided.iter().copied().collect(), ..log(all) };
+            let log = Log { undecided: undecided.iter().copied().collect(), silent: 1, ..log(all) };
             History::of(&log, &Log::default()).unwrap().doubtful().collect::<Vec<_>>()
         };
         let trimmed = [(3, json(0)), (5, json(0))];
@@ -455,6 +456,19 @@ mod tests {
         let large = [(1, json(0)), (4, json(3)), (6, json(3))];
         assert_eq!(doubtful(&large, &[2, 5, 7]), [5, 7]);
         assert_eq!(doubtful(&[], &[1, 2]), [1, 2], "where nothing is decided, all may be");
+    }
+
+    #[test]
+    fn a_place_that_was_begun_and_shows_no_release_is_none_once_every_manager_answers() {
+        let place = |seq| (0, super::super::register::Place { seq, round: 0 });
+        let registers = [(place(1), None), (place(2), Some("half written".to_owned()))].into();
+        let begun = Log { undecided: [1, 2, 3].into(), registers, ..Log::default() };
+        let of = |silent| {
+            let log = Log { silent, ..begun.clone() };
+            History::of(&log, &Log::default()).unwrap().doubtful().collect::<Vec<_>>()
+        };
+        assert_eq!(of(0), [2]);
+        assert_eq!(of(1), [1, 2, 3]);
     }
 
     #[test]

@@ -148,6 +148,17 @@ async fn what_all_managers_have_lost_is_written_again_whatever_they_say() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_now_is_not_taken_for_lost() {
+    let (memory, bytes) = (Memory::new(3), large(2 * CHUNK_BYTES));
+    put_one(&memory, "shop", &bytes).await.unwrap();
+    memory.world().slow = [0, 1, 2].into();
+    memory.world().calls.clear();
+    put_one(&memory, "shop", &bytes).await.unwrap();
+    let calls = memory.world().calls.clone();
+    assert!(!calls.iter().any(|call| call.starts_with("create")), "{calls:?}");
+}
+
+#[tokio::test]
 async fn what_holds_something_else_is_passed_by() {
     let (memory, bytes) = (Memory::new(1), large(CHUNK_BYTES + 9));
     let content = content(&stack("shop"), &bytes);
