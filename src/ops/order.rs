@@ -86,19 +86,20 @@ impl<E: From<Error>> Order<E> {
         Self { intent: Edited::by(edit), ..self }
     }
 
-    /// Waits until no other process holds the lock of the stack, for `patience_ms` at most.
+    /// Waits until no other process holds the lock of the stack, for `patience_ms` at most, and settles what is undecided: what
+    /// a killed process left with its lock would have each later look leave it open.
     ///
     /// # Errors
     ///
-    /// If the lock is still held then, or the ledger cannot be read.
-    pub async fn wait_for_others(
+    /// If the lock is still held then, the ledger cannot be read, or it stays undecided which releases there are.
+    pub async fn settle(
         &self,
         cluster: &Cluster,
         stack: &StackName,
         patience_ms: i64,
         progress: &impl Progress<Planned>,
     ) -> Result<(), Error> {
-        under_lock(cluster, stack, (&self.draft.verb, patience_ms), progress, async {}).await
+        settled(cluster, stack, (&self.draft.verb, patience_ms), progress).await.map(drop)
     }
 }
 
@@ -130,28 +131,26 @@ impl<P: Progress<Planned>> Choosing<'_, P> {
         if seen.is_settled() {
             return Ok(seen);
         }
-        let settle = async { remembered_to_write(&cluster.writing(), stack).await };
-        Ok(under_lock(cluster, stack, (self.verb, self.patience_ms), self.progress, settle).await??)
+        settled(cluster, stack, (self.verb, self.patience_ms), self.progress).await
     }
 }
 
-/// Does something while this process holds the lock of a stack, which it waits for.
-async fn under_lock<T>(
+/// What is remembered of a stack, settled under its lock, which is waited for.
+async fn settled(
     cluster: &Cluster,
     stack: &StackName,
     (verb, patience_ms): (&str, i64),
     progress: &impl Progress<Planned>,
-    work: impl Future<Output = T>,
-) -> Result<T, Error> {
+) -> Result<Remembered, Error> {
     let driver = cluster.driver();
     let waiting = |holder: &_| {
         let (stack, holder) = (stack.clone(), Clone::clone(holder));
         progress.event(driver.now(), Event::Waiting { stack, holder });
     };
     let lock = driver.lock(stack, verb, patience_ms, waiting).await?;
-    let done = work.await;
+    let remembered = remembered_to_write(&cluster.writing(), stack).await;
     if let Err(error) = driver.unlock(lock).await {
         progress.event(driver.now(), Event::LockNotReturned { why: error.to_string() });
     }
-    Ok(done)
+    Ok(remembered?)
 }

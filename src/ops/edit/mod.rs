@@ -202,7 +202,7 @@ pub async fn prepare<E: From<Error>>(
     let (mut observed, order) = Order::beside(cluster, stack, draft(), cluster.observe()).await;
     let mut order = order?;
     if let Err(NoCurrent::Unfinished(_)) = order.history().current() {
-        order.wait_for_others(cluster, stack, how.patience_ms, progress).await?;
+        order.settle(cluster, stack, how.patience_ms, progress).await?;
         let (again, fresh) = Order::beside(cluster, stack, draft(), cluster.observe()).await;
         (observed, order) = (again, fresh?);
     }
