@@ -53,7 +53,7 @@ fn inspect(ui: &Ui, name: &FullName, history: &History) -> Result<Value, Failure
         Err(why @ (NoCurrent::NoRelease | NoCurrent::Removed(_))) => return Err(Failure::refused(why)),
         Err(why) => {
             let Some((number, release, _)) = history.last() else { return Err(Failure::refused(why)) };
-            ui.warn(&format!("{why}; this is what it declared"));
+            ui.warn(&format!("{why}; this is what release {number} declared"));
             Current { number, spec: release.spec.clone(), older: Default::default() }
         }
     };

@@ -288,12 +288,9 @@ impl Stack {
             self.is_passed_over = true;
             return Judgement::Leave;
         }
-        let is_undecided =
-            self.known.as_ref().is_some_and(|known| matches!(known.desired, Desired::Undecided(_)));
+        // Also where a release is undecided: it is settled under the lock, and what is due is asked again then.
         match self.due().cloned() {
             None => self.releases.idle(),
-            // It may be just this that was released.
-            Some(_) if is_undecided => self.releases.idle(),
             Some(desired) if self.releases.waits(observed.at).is_none() => {
                 self.releases.not_before = None;
                 self.standing = StackStatus::Behind { commit: desired.commit.short() };
@@ -443,6 +440,10 @@ fn waits(note: &Note) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::settings::Settings;
+    use crate::model::testing as builder;
+    use crate::ops::declared::Declarations;
+    use crate::ops::declared::testing::declaration;
 
     #[test]
     fn whoever_else_is_at_work_is_told_once_and_tries_beside_him_are_not() {
@@ -458,6 +459,27 @@ mod tests {
         }
         stack.standing = StackStatus::InSync;
         assert_eq!(stack.news(&Judgement::Leave), Some(StackStatus::InSync));
+    }
+
+    #[test]
+    fn what_is_due_is_released_at_once_where_an_older_release_is_undecided() {
+        let declared = [("a".to_owned(), declaration(&[("shop", "2")], &[]))].into();
+        let all = Declarations { declared, ..Declarations::default() }.desired_releases();
+        let shop = StackName::unchecked("shop");
+        let known = StackRecord {
+            desired: Desired::Undecided(2),
+            settings: Settings::default(),
+            source: None,
+            is_removed: false,
+            is_not_begun: false,
+        };
+        let mut stack = Stack { known: Some(known), read_at: None, ..Stack::default() };
+        let observed = builder::cluster(Vec::new());
+        let judged = |stack: &mut Stack| stack.judge(&shop, &observed, &PlanOptions::default(), u32::MAX);
+        assert!(matches!(judged(&mut stack), Judgement::Heal { number: 2, .. }), "it is settled");
+        // To carry out what may be of an older commit would come before the one that mends it.
+        stack.declare(Some(all[&shop].clone()));
+        assert!(matches!(judged(&mut stack), Judgement::Release(_)));
     }
 
     #[test]
