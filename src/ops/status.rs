@@ -254,6 +254,8 @@ fn sync(observed: &Arc<Observed>, remembered: &Remembered, options: &PlanOptions
         Ok(current) => current,
         Err(why @ NoCurrent::NoRelease) => return Sync::Unknown(Unknown::NoRelease(why)),
         Err(NoCurrent::Removed(_)) => return Sync::InSync,
+        // The first one is undecided, or the managers have lost what they had decided.
+        Err(why) if remembered.history.releases.is_empty() => return Sync::Unknown(Unknown::NoRelease(why)),
         Err(why) => return Sync::Behind(Behind::Release(why)),
     };
     let planned = Planned::amiss(Arc::clone(observed), current.spec, options.clone());
