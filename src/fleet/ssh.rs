@@ -202,6 +202,9 @@ impl Dialer {
             let seconds = self.handshake.as_secs().max(1);
             option(format!("ProxyCommand={}", direct::proxy_command(helper, &paths.log, seconds)));
             option("ProxyUseFdpass=yes".to_owned());
+            // ssh has the user's shell start the helper, on a socket. bash takes that for a login from afar and reads
+            // ~/.bashrc, zsh and fish read their files always: what is slow there, or writes, is none of this connection's.
+            ssh.env("SHELL", "/bin/sh");
         }
         self.aim(&mut ssh, target);
         ssh
@@ -597,6 +600,32 @@ mod tests {
             is_over: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
         })
+    }
+
+    #[test]
+    fn what_dials_for_ssh_is_started_by_no_shell_that_reads_files_of_the_user() {
+        let dialer = Dialer {
+            runtime: Err(HostError::SshMissing),
+            ssh_config: None,
+            known_hosts: KnownHosts::Strict,
+            known_hosts_file: None,
+            handshake: Duration::from_secs(1),
+            dial_with: None,
+            gate: Semaphore::new(1),
+            has_dialled_loose: AtomicBool::new(false),
+            turns: Turns::new(1),
+        };
+        let [control, socket, log] = ["c", "s", "log"].map(PathBuf::from);
+        let paths = Paths { control, socket, log };
+        let target =
+            Target { user: None, host: "h2".to_owned(), port: None, config: None, known_hosts: None };
+        let shell = |helper: Option<&Path>| {
+            let ssh = dialer.command(&target, &paths, helper);
+            let found = ssh.as_std().get_envs().find(|(name, _)| *name == "SHELL");
+            found.and_then(|(_, value)| Some(value?.to_owned()))
+        };
+        assert_eq!(shell(Some(Path::new("/proc/7/exe"))), Some("/bin/sh".into()));
+        assert_eq!(shell(None), None, "a command of the user's configuration is for the user's shell");
     }
 
     #[tokio::test]
