@@ -289,7 +289,7 @@ async fn is_lost<R: ReadRegisters>(
     let holders: Vec<usize> = shelf.holding(&content.name).collect();
     match get_from(ledger, stack, content, &holders).await {
         Ok(read) => read != bytes,
-        Err(NotRead { is_silent, .. }) => !is_silent && !holders.is_empty(),
+        Err(GetError { is_silent, .. }) => !is_silent && !holders.is_empty(),
     }
 }
 
@@ -337,13 +337,13 @@ pub async fn get<R: ReadRegisters>(
 }
 
 /// Why a content was not read.
-struct NotRead {
+struct GetError {
     why: String,
     /// A manager that may have it did not answer.
     is_silent: bool,
 }
 
-impl NotRead {
+impl GetError {
     fn damaged(why: String) -> Self {
         Self { why, is_silent: false }
     }
@@ -355,10 +355,10 @@ async fn get_from<R: ReadRegisters>(
     stack: &StackName,
     content: &ContentRef,
     managers: &[usize],
-) -> Result<Vec<u8>, NotRead> {
+) -> Result<Vec<u8>, GetError> {
     if content.bytes > RELEASE_MAX {
         let why = format!("it is said to have {} bytes, more than any release", content.bytes);
-        return Err(NotRead::damaged(why));
+        return Err(GetError::damaged(why));
     }
     let mut bytes = Vec::new();
     let mut first = 0;
@@ -369,7 +369,7 @@ async fn get_from<R: ReadRegisters>(
         bytes.extend(part);
     }
     if bytes.len() as u64 != content.bytes {
-        return Err(NotRead::damaged(format!("it has {} bytes and not {}", bytes.len(), content.bytes)));
+        return Err(GetError::damaged(format!("it has {} bytes and not {}", bytes.len(), content.bytes)));
     }
     Ok(bytes)
 }
@@ -380,7 +380,7 @@ async fn get_chunk<R: ReadRegisters>(
     (content, chunk): (&ContentRef, u64),
     managers: &[usize],
     first: usize,
-) -> Result<(Vec<u8>, usize), NotRead> {
+) -> Result<(Vec<u8>, usize), GetError> {
     let (mut wrong, mut is_silent) = (Vec::new(), false);
     for at in (0..managers.len()).map(|at| (first + at) % managers.len()) {
         let name = &ledger.registers().managers()[managers[at]];
@@ -394,7 +394,7 @@ async fn get_chunk<R: ReadRegisters>(
         }
     }
     let why = format!("part {chunk} of {} is on no manager ({})", content.chunks(), wrong.join("; "));
-    Err(NotRead { why, is_silent })
+    Err(GetError { why, is_silent })
 }
 
 /// A chunk as one manager has it, or why that is none.

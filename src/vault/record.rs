@@ -95,7 +95,7 @@ impl Proofs {
     }
 }
 
-/// The same bytes for the same record, whoever wrote it and in which order: fields are in that of the types, and
+/// The same bytes for the same record, by any program and in any order: fields are in that of the types, and
 /// recipients in that of their names.
 fn content(format: Format, said: &Said) -> Vec<u8> {
     serde_json::to_vec(&(format, said)).expect("texts and numbers are JSON")

@@ -27,6 +27,15 @@ async fn release(memory: &Memory, name: &str, seq: u64, contents: &[&ContentRef]
     memory.ledger().append(&Stream::new(Kind::Releases, stack(name)), seq, &ours).await.unwrap();
 }
 
+/// One manager loses the second part of a content, or has something else there.
+fn damage_part(memory: &Memory, manager: usize, content: &ContentRef, other: Option<&Content>) {
+    let at = (manager, chunks(&stack("shop")).to_string(), content.place(2, 0));
+    match other {
+        None => drop(memory.world().registers.remove(&at)),
+        Some(text) => drop(memory.world().registers.insert(at, text.clone())),
+    }
+}
+
 fn large(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|at| u8::try_from(at * 31 % 251).unwrap()).collect()
 }
@@ -101,11 +110,7 @@ async fn a_part_that_one_manager_has_lost_is_found_and_written_again() {
         let memory = Memory::new(3);
         let content = put_one(&memory, "shop", &bytes).await.unwrap();
         release(&memory, "shop", 1, &[&content]).await;
-        let at = (1, chunks(&stack("shop")).to_string(), content.place(2, 0));
-        match damage {
-            None => drop(memory.world().registers.remove(&at)),
-            Some(text) => drop(memory.world().registers.insert(at, text)),
-        }
+        damage_part(&memory, 1, &content, damage.as_ref());
         let (ledger, shop) = (memory.ledger(), stack("shop"));
         let lacking = async || {
             let shelf = shelf(&ledger, &shop).await.unwrap();
@@ -130,13 +135,7 @@ async fn what_all_managers_have_lost_is_written_again_whatever_they_say() {
     for damage in [None, Some(Some("foreign".to_owned()))] {
         let memory = Memory::new(3);
         let content = put_one(&memory, "shop", &bytes).await.unwrap();
-        for manager in 0..3 {
-            let at = (manager, chunks(&stack("shop")).to_string(), content.place(2, 0));
-            match &damage {
-                None => drop(memory.world().registers.remove(&at)),
-                Some(text) => drop(memory.world().registers.insert(at, text.clone())),
-            }
-        }
+        (0..3).for_each(|manager| damage_part(&memory, manager, &content, damage.as_ref()));
         let (ledger, shop) = (memory.ledger(), stack("shop"));
         assert_eq!(shelf(&ledger, &shop).await.unwrap().holders(&content.name), 3, "so it is said");
         assert!(get(&ledger, &shop, &content).await.is_err());
