@@ -39,8 +39,12 @@ const ROUND: &str = "io.stackctl.ledger.round";
 /// The content; missing in a register that stays empty.
 const DATA: &str = "io.stackctl.ledger.data";
 
-/// One call. A renewal has to reach the other managers well before the lease's TTL.
-const CALL_LIMIT: Duration = Duration::from_secs(3);
+/// A write. A renewal has to reach the other managers well before the lease's TTL.
+const WRITE_LIMIT: Duration = Duration::from_secs(3);
+/// A read: as patient as a write with all its attempts, which has ten seconds. An engine that is pulling images may take
+/// seconds to list its volumes, and where it is the only manager that answers, nothing can be done without it. Where a
+/// majority answers, the others are not waited for.
+const READ_LIMIT: Duration = Duration::from_secs(8);
 /// A volume's name is also the name of a directory: this much of a stream's name is readable in it.
 const READABLE_MAX: usize = 80;
 
@@ -62,7 +66,7 @@ pub(super) async fn any_of(
     cluster: &ClusterName,
     stream: &Stream,
 ) -> Result<Option<Vec<Found>>, CallError> {
-    let volumes: wire::Volumes = reader.get(&filter(cluster, stream), CALL_LIMIT).await?;
+    let volumes: wire::Volumes = reader.get(&filter(cluster, stream), READ_LIMIT).await?;
     let has_any = volumes.volumes.iter().any(|volume| volume.name.starts_with(PREFIX));
     Ok(has_any.then(|| found(volumes, cluster, stream)))
 }
@@ -141,7 +145,7 @@ impl RegisterReader {
     /// Sends a request to a manager. It waits for no turn: a lease is not to be lost because many hosts are looked at.
     /// A call that takes too long continues in the background: all of them may
     /// be repeated, and may arrive late.
-    async fn ask<T, F, A>(&self, manager: usize, question: F) -> Result<T, Silent>
+    async fn ask<T, F, A>(&self, manager: usize, limit: Duration, question: F) -> Result<T, Silent>
     where
         T: Send + 'static,
         F: Fn(Arc<Up>) -> A + Send + Sync + 'static,
@@ -156,11 +160,11 @@ impl RegisterReader {
             }
         };
         let asking = tokio::spawn(async move { host.read(up, question).await });
-        match timeout(CALL_LIMIT, asking).await {
+        match timeout(limit, asking).await {
             Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Ok(Err(error))) => Err(Silent(error.to_string())),
             Ok(Err(_)) => Err(Silent("the call was given up".to_owned())),
-            Err(_) => Err(Silent(format!("no answer within {} s", CALL_LIMIT.as_secs()))),
+            Err(_) => Err(Silent(format!("no answer within {} s", limit.as_secs()))),
         }
     }
 }
@@ -201,7 +205,7 @@ impl ReadRegisters for RegisterReader {
             let path = path.clone();
             async move { up.engine.reader.for_records().get::<wire::Volumes>(&path, DEFAULT_LIMIT).await }
         };
-        Ok(found(self.ask(manager, question).await?, &self.inner.cluster, stream))
+        Ok(found(self.ask(manager, READ_LIMIT, question).await?, &self.inner.cluster, stream))
     }
 
     async fn get(&self, manager: usize, stream: &Stream, place: Place) -> Result<Option<Content>, Silent> {
@@ -216,7 +220,7 @@ impl ReadRegisters for RegisterReader {
                 }
             }
         };
-        let Some(mut found) = self.ask(manager, question).await? else { return Ok(None) };
+        let Some(mut found) = self.ask(manager, READ_LIMIT, question).await? else { return Ok(None) };
         // One that another program made under this name holds nothing of ours.
         let wanted = self.labels(stream, place, &None);
         let is_ours = wanted.iter().all(|(key, value)| found.labels.get(key) == Some(value));
@@ -236,7 +240,7 @@ impl ReadRegisters for RegisterReader {
             let path = path.clone();
             async move { up.engine.reader.for_records().get::<wire::Volumes>(&path, DEFAULT_LIMIT).await }
         };
-        let volumes = self.ask(manager, question).await?.volumes;
+        let volumes = self.ask(manager, READ_LIMIT, question).await?.volumes;
         let of = |volume: &wire::Volume| {
             let stack = StackName::new(volume.labels.get(STREAM)?.strip_prefix(&stream.to_string())?).ok()?;
             let own = self.name(&Stream::new(Kind::Lease, stack.as_str()), place(&volume.labels)?);
@@ -249,7 +253,7 @@ impl ReadRegisters for RegisterReader {
         let question = |up: Arc<Up>| async move {
             up.engine.reader.for_records().get::<wire::Info>("/info", DEFAULT_LIMIT).await
         };
-        let info = self.ask(manager, question).await?;
+        let info = self.ask(manager, READ_LIMIT, question).await?;
         let at = info.system_time.parse::<jiff::Timestamp>();
         at.map(|at| Timestamp(at.as_millisecond()))
             .map_err(|_| Silent(format!("its time `{}` cannot be read", info.system_time)))
@@ -300,7 +304,7 @@ impl WriteRegisters for RegisterWriter {
                 up.engine.for_records().post::<wire::Volume>("/volumes/create", &body, DEFAULT_LIMIT).await
             }
         };
-        let mut there = self.0.ask(manager, question).await?.labels;
+        let mut there = self.0.ask(manager, WRITE_LIMIT, question).await?.labels;
         let is_ours = |key: &str| there.get(key).is_none_or(|value| *value == labels[key]);
         if ![CLUSTER, STREAM, SEQ, ROUND].into_iter().all(is_ours) {
             return Err(Silent(format!("its volume `{name}` does not hold this record")));
@@ -314,7 +318,7 @@ impl WriteRegisters for RegisterWriter {
             let path = path.clone();
             async move { up.engine.for_records().delete(&path, DEFAULT_LIMIT).await }
         };
-        self.0.ask(manager, question).await
+        self.0.ask(manager, WRITE_LIMIT, question).await
     }
 }
 
