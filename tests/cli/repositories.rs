@@ -328,7 +328,7 @@ fn what_cannot_be_pulled_is_no_release_and_is_tried_again_while_what_runs_is_loo
     assert_eq!(place.images(), ["shop_web=nginx:1.25"]);
     assert_eq!(place.cluster.running().len(), 2);
     all(&|world| world.missing.clear());
-    assert_eq!(running.line_of("release_ended")["outcome"], "deployed");
+    running.deployed();
     assert_eq!(place.images(), ["shop_web=nginx:1.26"]);
     assert_eq!(place.history("shop"), "2:deployed:reconcile:too early\n1:deployed:reconcile:good\n");
 }
