@@ -47,6 +47,23 @@ fn a_host_that_is_off_stops_a_deploy_before_it_begins_unless_it_is_not_needed() 
     ground.assert_is("every", &EVERY_SLOT);
 }
 
+/// ssh has the user's shell start what dials for it, on a socket. bash takes that for a login from afar unless `SHLVL`
+/// is set, as it is not under cron, CI or a daemon.
+#[test]
+fn what_files_of_the_users_shell_write_is_no_part_of_a_connection() {
+    let Some(ground) = Ground::new() else { return };
+    ground.file(".bashrc", "echo welcome; touch ~/bashrc-was-read\n");
+    let file = ground.file("every.yml", EVERY);
+    let output = ground
+        .command(&format!("deploy --yes -c {file} every"))
+        .env("SHELL", "/bin/bash")
+        .output()
+        .expect("the binary");
+    assert!(output.status.success(), "{output:?}");
+    ground.assert_is("every", &EVERY_SLOT);
+    assert!(!ground.path().join("bashrc-was-read").exists());
+}
+
 #[test]
 fn ssh_that_does_not_let_us_in_says_why() {
     let Some(ground) = Ground::new() else { return };
