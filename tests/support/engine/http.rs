@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -216,10 +217,15 @@ fn write(mut stream: &UnixStream, shared: &Shared, request: &Request, reply: Rep
         Reply::Empty(status) => (status, "", String::new()),
         Reply::Stream(kind, mut next) => {
             let kind = format!("Content-Type: {kind}\r\n");
+            let _following = Following::begin(&shared.followers);
             stream.write_all(head(200, &kind, "Transfer-Encoding: chunked\r\n").as_bytes())?;
             while let Some(piece) = next(shared) {
                 if piece.is_empty() {
-                    // Nothing new yet; a client that has gone away is noticed at the next write.
+                    // Nothing new yet. Each command of a test follows the events of each engine: what stayed here after it
+                    // would take all of the processor in the end.
+                    if is_over(stream) {
+                        return Err(io::ErrorKind::ConnectionAborted.into());
+                    }
                     thread::sleep(Duration::from_millis(10));
                     continue;
                 }
@@ -236,6 +242,32 @@ fn write(mut stream: &UnixStream, shared: &Shared, request: &Request, reply: Rep
     };
     let body = if request.method == "HEAD" { "" } else { &body };
     stream.write_all((head(status, kind, &length) + body).as_bytes())
+}
+
+/// A long answer that is being given.
+struct Following<'a>(&'a AtomicUsize);
+
+impl<'a> Following<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Following<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Whether the client has gone away, or the engine has shut the connection down.
+fn is_over(stream: &UnixStream) -> bool {
+    use rustix::net::{RecvFlags, recv};
+    let mut byte = [0];
+    match recv(stream, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        Ok((_, bytes)) => bytes == 0,
+        Err(error) => error != rustix::io::Errno::AGAIN,
+    }
 }
 
 fn word(status: u16) -> &'static str {

@@ -19,6 +19,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -123,6 +124,8 @@ struct Shared {
     latency: Mutex<Duration>,
     listening: Mutex<Option<JoinHandle<()>>>,
     connections: Mutex<Vec<UnixStream>>,
+    /// Answers that are being given piece by piece.
+    followers: AtomicUsize,
     /// Grows with each start; a listener of an earlier life stops.
     life: Mutex<u32>,
 }
@@ -248,6 +251,11 @@ impl FakeEngine {
     /// Forgets the calls so far.
     pub fn forget_calls(&self) {
         lock(&self.shared.calls).clear();
+    }
+
+    /// Answers that are being given piece by piece, such as events.
+    pub fn followers(&self) -> usize {
+        self.shared.followers.load(Ordering::SeqCst)
     }
 
     /// How many calls had to wait for one another: calls that overlap are one round.

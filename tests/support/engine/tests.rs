@@ -15,9 +15,18 @@ fn call(engine: &FakeEngine, method: &str, target: &str, body: &Value) -> Option
     let head =
         format!("{method} /v1.41{target} HTTP/1.1\r\nHost: docker\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all((head + &body).as_bytes()).ok()?;
-    stream.shutdown(std::net::Shutdown::Write).ok()?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).ok()?;
+    if target.contains("follow=1") {
+        // Who closes follows no longer.
+        while !answer.ends_with(b"\r\n0\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).ok()?;
+            answer.extend(byte);
+        }
+    } else {
+        stream.shutdown(std::net::Shutdown::Write).ok()?;
+        stream.read_to_end(&mut answer).ok()?;
+    }
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
@@ -182,6 +191,25 @@ fn output_comes_framed_and_can_be_followed() {
         following.join().unwrap()
     });
     assert_eq!(text.get(8..), Some("line 4\n"));
+}
+
+#[test]
+fn who_follows_no_longer_costs_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = FakeEngine::start("h1", dir.path());
+    let mut stream = UnixStream::connect(engine.socket()).unwrap();
+    stream.write_all(b"GET /v1.41/events HTTP/1.1\r\nHost: docker\r\n\r\n").unwrap();
+    let mut begin = [0; 12];
+    stream.read_exact(&mut begin).unwrap();
+    assert_eq!(engine.followers(), 1);
+    drop(stream);
+    for _ in 0..500 {
+        if engine.followers() == 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("its connection is served still");
 }
 
 #[test]
