@@ -63,6 +63,8 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "service" -d 'Chan
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "exec" -d 'Run a command in a task\'s container'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "logs" -d 'Show the output of a stack\'s tasks, merged by time'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "node" -d 'List, drain and label the nodes of the cluster'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "secret" -d 'Make, list and change secrets, which are encrypted where they rest'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "key" -d 'Make and rotate the key of the cluster\'s secrets, and choose who can open it'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "volume" -d 'List the volumes of all hosts, and remove what tasks have left'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "trust" -d 'Trust the inventory of this folder to start what it names'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "check" -d 'Find mistakes in a stackfile without asking any host'
@@ -405,10 +407,12 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_see
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from backup" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from backup" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from backup" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from backup" -l unencrypted -d 'Do not encrypt it, whether the cluster has a key or not'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from backup" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from backup" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from backup" -s v -l verbose -d 'Print more details'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from backup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -l key -d 'A file with the private key of a recipient, of age or ssh [default: STACKCTL_KEY, STACKCTL_KEY_FILE or STACKCTL_KEY_COMMAND, or else ~/.config/stackctl/key.txt and your ssh keys]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
@@ -807,6 +811,139 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -s v -l verbose -d 'Print more details'
 complete -c stackctl -n "__fish_stackctl_using_subcommand node; and __fish_seen_subcommand_from forget" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and not __fish_seen_subcommand_from create ls list inspect rm remove rotate edit" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and not __fish_seen_subcommand_from create ls list inspect rm remove rotate edit" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and not __fish_seen_subcommand_from create ls list inspect rm remove rotate edit" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and not __fish_seen_subcommand_from create ls list inspect rm remove rotate edit" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and not __fish_seen_subcommand_from create ls list inspect rm remove rotate edit" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and not __fish_seen_subcommand_from create ls list inspect rm remove rotate edit" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and not __fish_seen_subcommand_from create ls list inspect rm remove rotate edit" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and not __fish_seen_subcommand_from create ls list inspect rm remove rotate edit" -f -a "create" -d 'Make a secret from a file, or from the standard input'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and not __fish_seen_subcommand_from create ls list inspect rm remove rotate edit" -f -a "ls" -d 'List secrets'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and not __fish_seen_subcommand_from create ls list inspect rm remove rotate edit" -f -a "list" -d 'List secrets'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and not __fish_seen_subcommand_from create ls list inspect rm remove rotate edit" -f -a "inspect" -d 'Show what is known of secrets, never their values'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and not __fish_seen_subcommand_from create ls list inspect rm remove rotate edit" -f -a "rm" -d 'Remove secrets'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and not __fish_seen_subcommand_from create ls list inspect rm remove rotate edit" -f -a "remove" -d 'Remove secrets'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and not __fish_seen_subcommand_from create ls list inspect rm remove rotate edit" -f -a "rotate" -d 'Give a secret a new value'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and not __fish_seen_subcommand_from create ls list inspect rm remove rotate edit" -f -a "edit" -d 'Change the value of a secret in an editor'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from create" -s l -l label -d 'Label, as KEY=VALUE' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from create" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from create" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from create" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from create" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from create" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Filter: name=, label=KEY or label=KEY=VALUE' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from ls" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from ls" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from ls" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from ls" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from ls" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from ls" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from list" -s f -l filter -d 'Filter: name=, label=KEY or label=KEY=VALUE' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from list" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from list" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from list" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from list" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from list" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from inspect" -s f -l format -d 'A Go template such as \'{{.Version}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from inspect" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from inspect" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from inspect" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from inspect" -l pretty -d 'For people'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from inspect" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from inspect" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rm" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rm" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rm" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rm" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rm" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rm" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from remove" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from remove" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from remove" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from remove" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rotate" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rotate" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rotate" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rotate" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rotate" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from edit" -l key -d 'A file with the private key of a recipient, of age or ssh [default: STACKCTL_KEY, STACKCTL_KEY_FILE or STACKCTL_KEY_COMMAND, or else ~/.config/stackctl/key.txt and your ssh keys]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from edit" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from edit" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from edit" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from edit" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from edit" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from edit" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from edit" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and not __fish_seen_subcommand_from init show add-recipient rm-recipient rotate" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and not __fish_seen_subcommand_from init show add-recipient rm-recipient rotate" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and not __fish_seen_subcommand_from init show add-recipient rm-recipient rotate" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and not __fish_seen_subcommand_from init show add-recipient rm-recipient rotate" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and not __fish_seen_subcommand_from init show add-recipient rm-recipient rotate" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and not __fish_seen_subcommand_from init show add-recipient rm-recipient rotate" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and not __fish_seen_subcommand_from init show add-recipient rm-recipient rotate" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and not __fish_seen_subcommand_from init show add-recipient rm-recipient rotate" -f -a "init" -d 'Make the key of the cluster'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and not __fish_seen_subcommand_from init show add-recipient rm-recipient rotate" -f -a "show" -d 'Show the key, and who can open it'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and not __fish_seen_subcommand_from init show add-recipient rm-recipient rotate" -f -a "add-recipient" -d 'Let one more person or program open the key'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and not __fish_seen_subcommand_from init show add-recipient rm-recipient rotate" -f -a "rm-recipient" -d 'Take the key from a recipient: make a new one, and encrypt all secrets again'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and not __fish_seen_subcommand_from init show add-recipient rm-recipient rotate" -f -a "rotate" -d 'Make a new key for the same recipients, and encrypt all secrets again'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from init" -s r -l recipient -d 'Who can open the key: NAME=KEY, where KEY is an age1… or ssh public key, or a file with one [default: you]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from init" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from init" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from init" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from init" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from init" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from init" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from show" -l key -d 'A file with the private key of a recipient, of age or ssh [default: STACKCTL_KEY, STACKCTL_KEY_FILE or STACKCTL_KEY_COMMAND, or else ~/.config/stackctl/key.txt and your ssh keys]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from show" -s f -l format -d '`json`, or a Go template such as \'{{.Public}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from show" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from show" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from show" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from show" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from add-recipient" -l key -d 'A file with the private key of a recipient, of age or ssh [default: STACKCTL_KEY, STACKCTL_KEY_FILE or STACKCTL_KEY_COMMAND, or else ~/.config/stackctl/key.txt and your ssh keys]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from add-recipient" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from add-recipient" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from add-recipient" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from add-recipient" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from add-recipient" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from add-recipient" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from add-recipient" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from rm-recipient" -l key -d 'A file with the private key of a recipient, of age or ssh [default: STACKCTL_KEY, STACKCTL_KEY_FILE or STACKCTL_KEY_COMMAND, or else ~/.config/stackctl/key.txt and your ssh keys]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from rm-recipient" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from rm-recipient" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from rm-recipient" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from rm-recipient" -s y -l yes -d 'Do not ask for confirmation'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from rm-recipient" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from rm-recipient" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from rm-recipient" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from rm-recipient" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from rotate" -l key -d 'A file with the private key of a recipient, of age or ssh [default: STACKCTL_KEY, STACKCTL_KEY_FILE or STACKCTL_KEY_COMMAND, or else ~/.config/stackctl/key.txt and your ssh keys]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from rotate" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from rotate" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from rotate" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from rotate" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from rotate" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand key; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and not __fish_seen_subcommand_from ls list inspect prune" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and not __fish_seen_subcommand_from ls list inspect prune" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and not __fish_seen_subcommand_from ls list inspect prune" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r

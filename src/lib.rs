@@ -9,11 +9,11 @@
 //! ```text
 //! main          → cli
 //! cli           → notify, reconcile, ops, engine, artifact, gitops, fleet, inventory, compose,
-//!                 swarm, orchestrator, diff, yaml, http, words, model
+//!                 swarm, orchestrator, diff, vault, yaml, http, words, model
 //! notify        → reconcile, engine, inventory, ledger::payload, http, process_group, words, model
 //! reconcile     → ops, engine, gitops, discover, fleet, orchestrator, ledger, words, model
-//! ops           → engine, gitops, discover, fleet, inventory, orchestrator, ledger, process_group, words,
-//!                 model
+//! ops           → engine, gitops, discover, fleet, inventory, orchestrator, ledger, vault, process_group,
+//!                 words, model
 //! engine        → discover, fleet, orchestrator, ledger, model
 //! artifact      → compose::Files, orchestrator, model
 //! discover      → inventory, ledger, process_group, words, model
@@ -24,7 +24,7 @@
 //! swarm         → yaml, model
 //! orchestrator  → diff, model
 //! diff          → model
-//! ledger        → http, model
+//! ledger        → vault, http, model
 //! vault         → model
 //! yaml          →
 //! http          →

@@ -9,6 +9,7 @@ use clap::{Subcommand, ValueHint};
 
 use super::Context;
 use super::cluster::{self, Cluster};
+use super::key::PrivateKey;
 use super::recorded::warn_unended;
 use super::records::{self, Writing};
 use super::render::text::count;
@@ -20,8 +21,10 @@ use crate::model::StackName;
 use crate::ops::cluster::Backend;
 use crate::ops::ledger::{self as ops, NotDone};
 use crate::ops::log::Actor;
-use crate::ops::records::{Archive, Holder, LedgerPlace, NotCopied};
+use crate::ops::records::{Archive, BadBackup, Holder, LedgerPlace, NotCopied, owner_of_secrets};
+use crate::ops::vault::known;
 use crate::orchestrator::Problem;
+use crate::vault::{OpenError, Plaintext, is_sealed};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     (
@@ -50,7 +53,9 @@ pub enum LedgerCommand {
     Migrate(Box<Migrate>),
     /// Write all records into a file
     ///
-    /// Only the owner can read the file: releases contain what stackfiles say, including environments of services.
+    /// Releases contain what stackfiles say, including environments of services. So once the cluster has a key (`stackctl
+    /// key init`), the file is encrypted to its recipients, and a restore needs the private key of one. Only the owner can
+    /// read the file in any case.
     Backup(Backup),
     /// Write the records of a file into the ledger
     Restore(Restore),
@@ -78,6 +83,9 @@ pub struct Backup {
     /// A file that does not exist yet
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
+    /// Do not encrypt it, whether the cluster has a key or not
+    #[arg(long)]
+    pub unencrypted: bool,
 }
 
 /// Arguments of `ledger restore`.
@@ -86,6 +94,8 @@ pub struct Restore {
     /// A file that `ledger backup` wrote
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
+    #[command(flatten)]
+    pub private: PrivateKey,
     /// Remove what the ledger holds now, and accept a backup of another cluster
     #[arg(long)]
     pub force: bool,
@@ -135,6 +145,18 @@ struct BadFile {
     file: PathBuf,
     what: &'static str,
     why: String,
+}
+
+/// It is encrypted, and was not opened.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("the backup {} cannot be opened: {why}", file.display())]
+#[diagnostic(
+    code(stackctl::ledger::sealed_backup),
+    help("nothing was changed; give the private key of a recipient of then: `--key FILE`")
+)]
+struct Sealed {
+    file: PathBuf,
+    why: OpenError,
 }
 
 /// Larger than any ledger.
@@ -242,12 +264,20 @@ pub(super) async fn follow_managers(context: &Context, cluster: &Cluster) {
 fn backup(args: &Backup, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let name = &cluster.inventory.cluster;
+        let key = if args.unencrypted { None } else { known(&cluster.ledger).await?.there().cloned() };
         let backup = ops::backup(&cluster.ledger, name, cluster.clock.now()).await?;
         let bad = |why: io::Error| {
             Failure::refused(BadFile { file: args.file.clone(), what: "written", why: why.to_string() })
         };
-        write(&args.file, &backup.text).map_err(bad)?;
-        context.ui.say(&format!("{} in {}.", sum(&backup.archive), args.file.display()));
+        let text = Plaintext::new(backup.text.into_bytes());
+        match &key {
+            Some(key) => write(&args.file, &key.seal_for_recipients(&text)),
+            None => write(&args.file, text.expose()),
+        }
+        .map_err(bad)?;
+        let sealed =
+            key.map(|key| format!(", encrypted to {}", key.recipients().words())).unwrap_or_default();
+        context.ui.say(&format!("{} in {}{sealed}.", sum(&backup.archive), args.file.display()));
         warn_missing(&backup.archive, context);
         Ok(Exit::Done)
     })
@@ -255,11 +285,15 @@ fn backup(args: &Backup, context: &Context) -> Result<Exit, Failure> {
 
 fn restore(args: &Restore, context: &Context) -> Result<Exit, Failure> {
     let bad = |why| Failure::refused(BadFile { file: args.file.clone(), what: "read", why });
-    let bytes = envelope::read_at_most(&args.file, BACKUP_MAX).map_err(bad)?;
-    let text = String::from_utf8(bytes).map_err(|_| bad("it is no text".to_owned()))?;
-    let (head, archive) = Archive::parse(&text).map_err(Failure::refused)?;
-    let saved = ops::Saved { head, archive };
+    let bytes = Plaintext::new(envelope::read_at_most(&args.file, BACKUP_MAX).map_err(bad)?);
+    let is_sealed = is_sealed(bytes.expose());
+    // A mistake in the file costs no connection.
+    let saved = if is_sealed { None } else { Some(parse(&bytes)?) };
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
+        let saved = match saved {
+            Some(saved) => saved,
+            None => parse(&opened(args, &bytes).await?)?,
+        };
         let (ledger, name) = (cluster.writing(), &cluster.inventory.cluster);
         let force = if args.force { "--force " } else { "" };
         let verb = format!("ledger restore {force}{}", args.file.display());
@@ -271,6 +305,21 @@ fn restore(args: &Restore, context: &Context) -> Result<Exit, Failure> {
         context.ui.say(&format!("{} in the ledger, as of {}.", sum(&saved.archive), saved.head.at));
         Ok(Exit::Done)
     })
+}
+
+/// Opens an encrypted backup: a cluster that has lost all is not asked for anything.
+async fn opened(args: &Restore, bytes: &Plaintext) -> Result<Plaintext, Failure> {
+    let found = args.private.read().await?;
+    let most = usize::try_from(BACKUP_MAX).unwrap_or(usize::MAX);
+    let opened = crate::vault::open(&found.keys, bytes.expose(), most);
+    opened.map_err(|why| Failure::refused(Sealed { file: args.file.clone(), why }))
+}
+
+fn parse(text: &Plaintext) -> Result<ops::Saved, Failure> {
+    let text = std::str::from_utf8(text.expose())
+        .map_err(|_| Failure::refused(BadBackup("it is no text".to_owned())))?;
+    let (head, archive) = Archive::parse(text).map_err(Failure::refused)?;
+    Ok(ops::Saved { head, archive })
 }
 
 /// Records that the backup does not have are gone afterwards.
@@ -293,10 +342,13 @@ fn confirm_removal(args: &Restore, context: &Context, stacks: &BTreeSet<StackNam
 
 /// All the rest is there.
 fn warn_missing(all: &Archive, context: &Context) {
-    for (stack, why) in all.missing() {
-        context.ui.warn(&format!(
-            "a content of a config of stack {stack} could not be read and is not copied: {why}"
-        ));
+    for (owner, why) in all.missing() {
+        let what = if *owner == owner_of_secrets() {
+            "the value of a secret".to_owned()
+        } else {
+            format!("a content of a config of stack {owner}")
+        };
+        context.ui.warn(&format!("{what} could not be read and is not copied: {why}"));
     }
 }
 
@@ -307,10 +359,10 @@ fn sum(all: &Archive) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the file is what was asked for")]
-fn write(file: &Path, text: &str) -> io::Result<()> {
+fn write(file: &Path, text: &[u8]) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut opened = std::fs::File::options().write(true).create_new(true).mode(0o600).open(file)?;
-    let written = opened.write_all(text.as_bytes()).and_then(|()| opened.sync_all());
+    let written = opened.write_all(text).and_then(|()| opened.sync_all());
     if written.is_err() {
         // A partial backup is of no use.
         let _is_told = std::fs::remove_file(file);

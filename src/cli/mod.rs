@@ -27,6 +27,7 @@ pub mod help;
 pub mod history;
 pub mod hook;
 mod inspected;
+pub mod key;
 mod ledger;
 pub mod log;
 mod logs;
@@ -49,6 +50,7 @@ mod rollout;
 pub mod rollout_args;
 mod saved_plan;
 pub mod scale;
+pub mod secret;
 pub mod service;
 pub mod service_name;
 pub mod services;
@@ -251,6 +253,12 @@ pub enum Command {
     /// List, drain and label the nodes of the cluster
     #[command(after_help = examples(node::EXAMPLES))]
     Node(node::Node),
+    /// Make, list and change secrets, which are encrypted where they rest
+    #[command(after_help = examples(secret::EXAMPLES))]
+    Secret(secret::SecretArgs),
+    /// Make and rotate the key of the cluster's secrets, and choose who can open it
+    #[command(after_help = examples(key::EXAMPLES))]
+    Key(key::Key),
     /// List the volumes of all hosts, and remove what tasks have left
     #[command(after_help = examples(volume::EXAMPLES))]
     Volume(volume::Volume),
@@ -376,6 +384,8 @@ fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Logs(args) => logs::run(&args, context),
         Command::Node(args) => node::run(&args, context),
         Command::Volume(args) => volume::run(&args, context),
+        Command::Secret(args) => secret::run(&args, context),
+        Command::Key(args) => key::run(&args, context),
         Command::Check(args) => check::run(&args, context),
         Command::Config(args) => config::run(&args, context),
         Command::Explain(args) => explain::run(&args, context),

@@ -1,6 +1,6 @@
 //! Copies all that a ledger holds into another ledger, or into a backup file.
 //!
-//! Contents of configs that releases name are copied with them. A copy is whole: a place on which the managers do not agree
+//! Contents of configs that releases name are copied with them, and the encrypted values of secrets. A copy is whole: a place on which the managers do not agree
 //! is waited for, and then refused by name. Of leases the copy holds only that they are free and how far their places
 //! have come, so that epochs keep growing there, and what their holders left under way.
 
@@ -21,7 +21,7 @@ use super::patience::read_decided;
 use super::payload::Value;
 use super::register::{Kind, ReadRegisters, Stream, WriteRegisters};
 use super::release::Release;
-use super::{document, nodes, operation, settings, volumes};
+use super::{document, key, nodes, operation, secrets, settings, volumes};
 use crate::model::format::Version;
 use crate::model::ids::sha256_hex;
 use crate::model::{Format, StackName, Timestamp};
@@ -36,9 +36,9 @@ const VERSION: u32 = 2;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Archive {
     streams: BTreeMap<Stream, BTreeMap<u64, Value>>,
-    /// Of each stack, those that its releases name.
+    /// Of each stack, those that its releases name; and the values of secrets.
     contents: BTreeMap<StackName, BTreeMap<ContentRef, Vec<u8>>>,
-    /// Contents that are named and could not be read: of which stack, and why.
+    /// Contents that are named and could not be read: whose, and why.
     missing: Vec<(StackName, String)>,
 }
 
@@ -142,7 +142,15 @@ pub enum NotCopied {
 pub(super) fn streams(stacks: &BTreeSet<StackName>) -> Vec<Stream> {
     let kinds = [Kind::Releases, Kind::Outcomes, Kind::Settings, Kind::Heals, Kind::Volumes, Kind::Lease];
     let of_stacks = stacks.iter().flat_map(|stack| kinds.map(|kind| Stream::new(kind, stack)));
-    of_stacks.chain([nodes::stream(), operation::stream(), lease::leader_stream()]).collect()
+    let of_cluster = [
+        nodes::stream(),
+        operation::stream(),
+        key::stream(),
+        secrets::stream(),
+        lease::leader_stream(),
+        lease::vault_stream(),
+    ];
+    of_stacks.chain(of_cluster).collect()
 }
 
 /// Whether a stream may have advanced since it was copied and still be the same one: it only records what
@@ -163,7 +171,7 @@ async fn read_whole<R: ReadRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Re
         // That it is free is copied, whatever it was.
         Kind::Lease => None,
         Kind::Releases | Kind::Outcomes => log.undecided.first().copied(),
-        Kind::Settings | Kind::Nodes | Kind::Volumes => document::in_doubt(log),
+        Kind::Settings | Kind::Nodes | Kind::Volumes | Kind::Key | Kind::Secrets => document::in_doubt(log),
         Kind::Operations | Kind::Heals => log.may_be_decided(managers),
         Kind::Contents | Kind::Chunks => None,
     };
@@ -180,7 +188,10 @@ pub async fn settle<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<(), LedgerE
         }
     }
     settle_places(ledger, &operation::stream()).await?;
-    document::repair(ledger, &nodes::stream()).await
+    for stream in [key::stream(), secrets::stream(), nodes::stream()] {
+        document::repair(ledger, &stream).await?;
+    }
+    Ok(())
 }
 
 async fn settle_places<R: WriteRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Result<(), LedgerError> {
@@ -226,21 +237,25 @@ impl Archive {
     }
 
     async fn read_contents<R: ReadRegisters>(&mut self, ledger: &Ledger<R>) {
-        let releases = self.streams.iter().filter(|(stream, _)| stream.kind == Kind::Releases);
-        for (stream, places) in releases {
-            let Ok(stack) = StackName::new(&stream.of) else { continue };
-            for content in named_by(places) {
-                match contents::get(ledger, &stack, &content).await {
+        let named = self.streams.iter().filter_map(|(stream, places)| match stream.kind {
+            Kind::Releases => Some((StackName::new(&stream.of).ok()?, named_by(places))),
+            Kind::Secrets => Some((secrets::owner(), named_by_secrets(places))),
+            _ => None,
+        });
+        for (owner, contents) in named {
+            for content in contents {
+                match contents::get(ledger, &owner, &content).await {
                     Ok(bytes) => {
-                        self.contents.entry(stack.clone()).or_default().insert(content, bytes);
+                        self.contents.entry(owner.clone()).or_default().insert(content, bytes);
                     }
-                    Err(why) => self.missing.push((stack.clone(), why)),
+                    Err(why) => self.missing.push((owner.clone(), why)),
                 }
             }
         }
     }
 
-    /// Contents that releases name and that could not be read: of which stack, and why. They are not in here.
+    /// Contents that are named and could not be read: of which stack, or of [secrets](secrets::owner), and why. They are not
+    /// in here.
     #[must_use]
     pub fn missing(&self) -> &[(StackName, String)] {
         &self.missing
@@ -255,7 +270,9 @@ impl Archive {
     /// Stacks of which there is something in it.
     #[must_use]
     pub fn stacks(&self) -> BTreeSet<StackName> {
-        let is_of_cluster = |stream: &&Stream| matches!(stream.kind, Kind::Nodes | Kind::Operations);
+        let is_of_cluster = |stream: &&Stream| {
+            matches!(stream.kind, Kind::Nodes | Kind::Operations | Kind::Key | Kind::Secrets)
+        };
         let of_stacks = self.streams.keys().filter(|stream| !is_of_cluster(stream));
         of_stacks.filter_map(|stream| StackName::new(&stream.of).ok()).collect()
     }
@@ -413,7 +430,8 @@ impl Archive {
             lines += 1;
             if kind == Kind::Contents {
                 let bad = || BadBackup(format!("line {}: it is no part of a content", at + 1));
-                let stack = StackName::new(&line.of).map_err(|_| bad())?;
+                let owner = Some(secrets::owner()).filter(|owner| owner.as_str() == line.of);
+                let stack = owner.or_else(|| StackName::new(&line.of).ok()).ok_or_else(bad)?;
                 let bytes = line.data.as_str().and_then(|text| STANDARD.decode(text).ok()).ok_or_else(bad)?;
                 parts.entry((stack, line.id)).or_default().extend(bytes);
                 continue;
@@ -510,11 +528,11 @@ pub async fn wipe<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<(), LedgerErr
             }
         }
     }
-    // No release names anything now.
+    // No release and no secret names anything now.
     for stack in &stacks {
         contents::tidy(ledger, stack, || true).await?;
     }
-    Ok(())
+    secrets::tidy(ledger, || true).await
 }
 
 /// What the releases name that still count.
@@ -525,6 +543,13 @@ fn named_by(places: &BTreeMap<u64, Value>) -> BTreeSet<ContentRef> {
     let first = releases.iter().map(|(_, release)| release.kept_from).max().unwrap_or(0);
     let kept = releases.iter().filter(|(seq, _)| *seq >= first);
     kept.flat_map(|(_, release)| release.contents_apart().cloned()).collect()
+}
+
+/// What the newest record of the secrets names.
+fn named_by_secrets(places: &BTreeMap<u64, Value>) -> BTreeSet<ContentRef> {
+    let newest = places.values().rev().find(|value| !value.data.is_null());
+    let secrets = newest.and_then(|value| secrets::Secrets::deserialize(&value.data).ok());
+    secrets.iter().flat_map(secrets::Secrets::versions).map(|(_, version)| version.content.clone()).collect()
 }
 
 /// What the holder of a lease has under way, or left so.

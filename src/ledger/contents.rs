@@ -445,22 +445,33 @@ pub async fn lacking<R: ReadRegisters>(
     all.await.into_iter().flatten().collect()
 }
 
-/// What is on the managers, and which of it releases of the stack name, and which none does. If a release cannot be read,
-/// neither is known of any.
+/// What is on the managers, and which of it is named, by releases of a stack or whatever else its owner is, and which is
+/// not. If what names them cannot be read, neither is known of any.
 struct Sorted {
     shelf: Shelf,
     named: Vec<ContentRef>,
     unnamed: Vec<ContentRef>,
 }
 
-async fn sorted<R: ReadRegisters>(ledger: &Ledger<R>, stack: &StackName) -> Result<Sorted, LedgerError> {
-    let shelf = shelf(ledger, stack).await?;
-    // Read after the look at what there is: what a release names that is written meanwhile is not among that.
-    let Some(names) = named(&ledger.read(&Stream::new(Kind::Releases, stack)).await?) else {
+async fn sorted<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    owner: &StackName,
+    names: impl AsyncFnOnce() -> Result<Option<BTreeSet<String>>, LedgerError>,
+) -> Result<Sorted, LedgerError> {
+    let shelf = shelf(ledger, owner).await?;
+    // Read after the look at what there is: what is named by a record that is written meanwhile is not among that.
+    let Some(names) = names().await? else {
         return Ok(Sorted { shelf, named: Vec::new(), unnamed: Vec::new() });
     };
     let (named, unnamed) = shelf.contents().into_iter().partition(|content| names.contains(&content.name));
     Ok(Sorted { shelf, named, unnamed })
+}
+
+async fn named_by_releases<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    stack: &StackName,
+) -> Result<Option<BTreeSet<String>>, LedgerError> {
+    Ok(named(&ledger.read(&Stream::new(Kind::Releases, stack)).await?))
 }
 
 /// Whether each manager that answers has all contents of a stack that releases name, in all their parts, as far as any has
@@ -469,9 +480,18 @@ pub async fn are_everywhere<R: ReadRegisters>(
     ledger: &Ledger<R>,
     stack: &StackName,
 ) -> Result<bool, LedgerError> {
-    let Sorted { shelf, named, .. } = sorted(ledger, stack).await?;
+    are_everywhere_of(ledger, stack, async || named_by_releases(ledger, stack).await).await
+}
+
+/// The same of an owner whose contents something else names.
+pub(super) async fn are_everywhere_of<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    owner: &StackName,
+    names: impl AsyncFnOnce() -> Result<Option<BTreeSet<String>>, LedgerError>,
+) -> Result<bool, LedgerError> {
+    let Sorted { shelf, named, .. } = sorted(ledger, owner, names).await?;
     for content in &named {
-        if !lacking(ledger, stack, &shelf, content).await.is_empty() {
+        if !lacking(ledger, owner, &shelf, content).await.is_empty() {
             return Ok(false);
         }
     }
@@ -485,10 +505,20 @@ pub async fn mend<R: WriteRegisters>(
     stack: &StackName,
     may: impl Fn() -> bool,
 ) -> Result<(), LedgerError> {
-    let Sorted { shelf, named, .. } = sorted(ledger, stack).await?;
+    mend_of(ledger, stack, async || named_by_releases(ledger, stack).await, may).await
+}
+
+/// The same of an owner whose contents something else names.
+pub(super) async fn mend_of<R: WriteRegisters>(
+    ledger: &Ledger<R>,
+    owner: &StackName,
+    names: impl AsyncFnOnce() -> Result<Option<BTreeSet<String>>, LedgerError>,
+    may: impl Fn() -> bool,
+) -> Result<(), LedgerError> {
+    let Sorted { shelf, named, .. } = sorted(ledger, owner, names).await?;
     for content in &named {
-        let lacking = lacking(ledger, stack, &shelf, content).await;
-        bring(ledger, stack, content, lacking, &may).await;
+        let lacking = lacking(ledger, owner, &shelf, content).await;
+        bring(ledger, owner, content, lacking, &may).await;
     }
     Ok(())
 }
@@ -517,11 +547,21 @@ pub async fn tidy<R: WriteRegisters>(
     stack: &StackName,
     may: impl Fn() -> bool,
 ) -> Result<(), LedgerError> {
-    let Sorted { shelf, named, unnamed } = sorted(ledger, stack).await?;
+    tidy_of(ledger, stack, async || named_by_releases(ledger, stack).await, may).await
+}
+
+/// The same of an owner whose contents something else names.
+pub(super) async fn tidy_of<R: WriteRegisters>(
+    ledger: &Ledger<R>,
+    owner: &StackName,
+    names: impl AsyncFnOnce() -> Result<Option<BTreeSet<String>>, LedgerError>,
+    may: impl Fn() -> bool,
+) -> Result<(), LedgerError> {
+    let Sorted { shelf, named, unnamed } = sorted(ledger, owner, names).await?;
     for content in &named {
         let managers = shelf.managers.keys().copied();
         let lacking = managers.filter(|manager| shelf.lacks(*manager, content)).collect();
-        bring(ledger, stack, content, lacking, &may).await;
+        bring(ledger, owner, content, lacking, &may).await;
     }
     for content in &unnamed {
         for (manager, all) in &shelf.managers {
@@ -529,7 +569,7 @@ pub async fn tidy<R: WriteRegisters>(
             if !may() {
                 return Ok(());
             }
-            let remove = remove(ledger.registers(), *manager, stack, content, written.attempts);
+            let remove = remove(ledger.registers(), *manager, owner, content, written.attempts);
             ledger.asked(*manager, remove).await;
         }
     }

@@ -350,6 +350,12 @@ pub fn leader_stream() -> Stream {
     Stream::new(Kind::Lease, ".reconcile")
 }
 
+/// The stream of the lease under which the cluster's key and its secrets are changed.
+#[must_use]
+pub fn vault_stream() -> Stream {
+    Stream::new(Kind::Lease, ".vault")
+}
+
 /// The lease's holder as far as is decided; `None` if it is free.
 pub fn held(log: &Log) -> Result<Option<Held>, String> {
     state(log).map(|state| state.held)

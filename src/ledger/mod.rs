@@ -37,6 +37,7 @@ mod error;
 pub mod etcd;
 pub mod files;
 mod http_cluster;
+pub mod key;
 pub mod lease;
 mod log;
 pub mod nodes;
@@ -46,6 +47,7 @@ pub mod payload;
 pub mod place;
 pub mod register;
 pub mod release;
+pub mod secrets;
 pub mod settings;
 pub mod sync;
 #[cfg(test)]

@@ -31,11 +31,15 @@ pub enum Kind {
     Chunks,
     /// Volumes that engines made for tasks of a stack.
     Volumes,
+    /// The key to which values are encrypted, and who can open it; one stream for the whole cluster.
+    Key,
+    /// Secrets that were made by a command; one stream for the whole cluster. Their values are contents.
+    Secrets,
 }
 
 impl Kind {
     /// All there are.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Lease,
         Self::Releases,
         Self::Outcomes,
@@ -46,6 +50,8 @@ impl Kind {
         Self::Contents,
         Self::Chunks,
         Self::Volumes,
+        Self::Key,
+        Self::Secrets,
     ];
 
     /// The word in names and labels.
@@ -62,6 +68,8 @@ impl Kind {
             Self::Contents => "contents",
             Self::Chunks => "chunks",
             Self::Volumes => "volumes",
+            Self::Key => "key",
+            Self::Secrets => "secrets",
         }
     }
 
@@ -78,7 +86,7 @@ impl Kind {
             // A holder that sleeps through so many renewals has lost the lease long ago.
             Self::Lease => 6,
             // The newest holds all there is.
-            Self::Settings | Self::Volumes => 4,
+            Self::Settings | Self::Volumes | Self::Key | Self::Secrets => 4,
             // The newest says everything; a few more, to see who did what.
             Self::Nodes => 9,
             Self::Releases | Self::Outcomes => 49,

@@ -28,7 +28,7 @@ use crate::fleet::{Checkup, Disk};
 use crate::ledger::place::{LedgerPlace, PasswordFrom};
 use crate::ledger::register::{Kind, Silent, Stream};
 use crate::ledger::release::releases;
-use crate::ledger::{Ledger, LedgerError, ReadRegisters, contents, lease, nodes, operation};
+use crate::ledger::{Ledger, LedgerError, ReadRegisters, contents, key, lease, nodes, operation, secrets};
 use crate::model::{NodeFacts, NodeName, NodeView, Observed, Slot, StackName, Unreachable};
 
 /// One stack's records and contents.
@@ -419,17 +419,20 @@ async fn records<R: ReadRegisters>(ledger: &Ledger<R>) -> Vec<Check> {
         let late = || vec![check(Area::Records, stack, Finding::TooSlow)];
         timeout(STACK_LIMIT, of_stack(ledger, stack)).await.unwrap_or_else(|_| late())
     }));
-    let of_cluster =
-        join_all([nodes::stream(), operation::stream(), lease::leader_stream()].map(async |stream| {
-            let mut found = match stream.kind {
-                Kind::Lease => of_lease(ledger, &stream).await,
-                _ => of_stream(ledger, &stream).await.0,
-            };
-            found.iter_mut().for_each(|check| check.of = String::new());
-            found
-        }));
+    let of_cluster = join_all(of_cluster().map(async |stream| {
+        let mut found = match stream.kind {
+            Kind::Lease => of_lease(ledger, &stream).await,
+            _ => of_stream(ledger, &stream).await.0,
+        };
+        found.iter_mut().for_each(|check| check.of = String::new());
+        found
+    }));
     let (of_stacks, of_cluster) = tokio::join!(of_stacks, of_cluster);
     of_cluster.into_iter().chain(of_stacks).flatten().collect()
+}
+
+fn of_cluster() -> [Stream; 5] {
+    [nodes::stream(), operation::stream(), key::stream(), secrets::stream(), lease::leader_stream()]
 }
 
 async fn of_stack<R: ReadRegisters>(ledger: &Ledger<R>, stack: &StackName) -> Vec<Check> {

@@ -10,8 +10,10 @@ use super::log::{Actor, NewEntry, Unended, logged_by};
 use crate::engine::Lease;
 use crate::engine::lease::{Busy, NotTaken, Wanted, take};
 use crate::ledger::archive::{self, Archive, Head, NotCopied};
-use crate::ledger::lease::{Held, Holder, Terms, leader_stream, stream};
-use crate::ledger::{Ledger, LedgerError, ReadRegisters, Stream, WriteRegisters, contents, nodes, sync};
+use crate::ledger::lease::{Held, Holder, Terms, leader_stream, stream, vault_stream};
+use crate::ledger::{
+    Kind, Ledger, LedgerError, ReadRegisters, Stream, WriteRegisters, contents, nodes, secrets, sync,
+};
 use crate::model::{ClusterName, StackName, Timestamp};
 
 /// Why the records were not copied or restored.
@@ -219,12 +221,14 @@ pub async fn sync<R: WriteRegisters + Send + Sync + 'static>(
             lacking.push(stack);
         }
     }
-    if behind.is_empty() && lacking.is_empty() {
+    let is_of_vault = |stream: &Stream| matches!(stream.kind, Kind::Key | Kind::Secrets);
+    let is_vault_behind = behind.iter().any(is_of_vault) || !secrets::are_everywhere(ledger).await?;
+    if behind.is_empty() && lacking.is_empty() && !is_vault_behind {
         return Ok(None);
     }
     let entry = NewEntry { verb, ..NewEntry::default() };
-    let copied =
-        logged_by(actor, ledger, entry, copy_behind(ledger, actor, &behind, &lacking), unended).await;
+    let work = copy_behind(ledger, actor, &behind, &lacking, is_vault_behind);
+    let copied = logged_by(actor, ledger, entry, work, unended).await;
     sync::operations(ledger).await?;
     copied.map(Some)
 }
@@ -235,6 +239,7 @@ async fn copy_behind<R: WriteRegisters + Send + Sync + 'static>(
     actor: &Actor,
     behind: &[Stream],
     stacks: &[StackName],
+    is_vault_behind: bool,
 ) -> Result<usize, NotDone> {
     let mut left = None;
     for stack in stacks {
@@ -250,16 +255,24 @@ async fn copy_behind<R: WriteRegisters + Send + Sync + 'static>(
             Err(error) => return Err(error),
         }
     }
+    if is_vault_behind || behind.contains(&vault_stream()) {
+        match hold_one(ledger, actor, (vault_stream(), "vault"), "ledger sync").await {
+            Ok(lease) => {
+                let copied = sync::vault(ledger, || lease.validity().is_valid()).await;
+                lease.release().await?;
+                copied?;
+                sync::copy(ledger, &vault_stream()).await?;
+            }
+            Err(NotDone::InUse(holder)) => left = Some(("the secrets".to_owned(), holder)),
+            Err(error) => return Err(error),
+        }
+    }
     if behind.contains(&leader_stream()) {
-        // One that renews it under the managers of now has taken it along.
-        let log = ledger.read(&leader_stream()).await?;
-        match hold_one(ledger, actor, (leader_stream(), "reconcile"), "ledger sync").await {
-            Ok(lease) => lease.release().await?,
-            Err(NotDone::InUse(_)) if sync::names(&log, ledger.registers().managers()) => {}
+        match copy_leader(ledger, actor).await {
+            Ok(()) => {}
             Err(NotDone::InUse(holder)) => left = Some(("the reconcile loops".to_owned(), holder)),
             Err(error) => return Err(error),
         }
-        sync::copy(ledger, &leader_stream()).await?;
     }
     if let Some((of, holder)) = left {
         return Err(NotDone::Left { of, holder });
@@ -269,7 +282,30 @@ async fn copy_behind<R: WriteRegisters + Send + Sync + 'static>(
     Ok(stacks.len())
 }
 
-/// Takes the lock of each of these stacks, and that of the loops' leader, or none.
+/// The lease of the loops' leader. One that renews it under the managers of now has taken it along.
+async fn copy_leader<R: WriteRegisters + Send + Sync + 'static>(
+    ledger: &Arc<Ledger<R>>,
+    actor: &Actor,
+) -> Result<(), NotDone> {
+    let log = ledger.read(&leader_stream()).await?;
+    let held = hold_one(ledger, actor, (leader_stream(), "reconcile"), "ledger sync").await;
+    let in_use = match held {
+        Ok(lease) => {
+            lease.release().await?;
+            None
+        }
+        Err(NotDone::InUse(_)) if sync::names(&log, ledger.registers().managers()) => None,
+        Err(NotDone::InUse(holder)) => Some(holder),
+        Err(error) => return Err(error),
+    };
+    sync::copy(ledger, &leader_stream()).await?;
+    match in_use {
+        None => Ok(()),
+        Some(holder) => Err(NotDone::InUse(holder)),
+    }
+}
+
+/// Takes the lock of each of these stacks, that of the loops' leader and that of the secrets, or none.
 async fn hold<R: WriteRegisters + Send + Sync + 'static>(
     ledger: &Arc<Ledger<R>>,
     actor: &Actor,
@@ -278,7 +314,7 @@ async fn hold<R: WriteRegisters + Send + Sync + 'static>(
 ) -> Result<Vec<Lease<R>>, NotDone> {
     let of_stacks = stacks.iter().map(|stack| (stream(stack), stack.as_str()));
     let mut held = Vec::new();
-    for (stream, name) in of_stacks.chain([(leader_stream(), "reconcile")]) {
+    for (stream, name) in of_stacks.chain([(leader_stream(), "reconcile"), (vault_stream(), "vault")]) {
         match hold_one(ledger, actor, (stream, name), verb).await {
             Ok(lease) => held.push(lease),
             Err(why) => {

@@ -9,7 +9,8 @@
 //! [`edit`], [`undo`] and [`rollback`](mod@rollback) make specs from what is remembered, [`removal`](mod@removal) takes
 //! stacks away, [`rebalance`](mod@rebalance) moves tasks, and
 //! [`push`](mod@push) releases what a repository [declares](declared). [`suspend`] and what is no release go
-//! through [`log`](mod@log): changes of [`node`]s, and of all records ([`ledger`](mod@ledger)), and removal of [`volumes`].
+//! through [`log`](mod@log): changes of [`node`]s, and of all records ([`ledger`](mod@ledger)), removal of [`volumes`], and
+//! the cluster's key and secrets ([`vault`]).
 //! [`status`], [`pending`] and [`doctor`](mod@doctor) only look, and [`records`] names what they find in the ledger.
 //!
 //! # A program of your own
@@ -64,6 +65,7 @@ mod served;
 pub mod status;
 pub mod suspend;
 pub mod undo;
+pub mod vault;
 pub mod volumes;
 
 pub use error::Error;

@@ -95,6 +95,13 @@ impl ClusterKey {
         Ok(SealedValue { epoch: self.said.epoch, version, sealed: text(&self.said.public, plain) })
     }
 
+    /// Seals bytes to the recipients themselves, so that their private keys open them where the cluster's key is lost.
+    #[must_use]
+    pub fn seal_for_recipients(&self, plain: &Plaintext) -> Vec<u8> {
+        let to = self.said.recipients.iter().map(|(_, recipient)| recipient);
+        seal(to, plain, Form::Armored).expect("there are recipients")
+    }
+
     /// Opens the key itself, with the private key of a recipient.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use age::secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
 use super::plaintext::Plaintext;
@@ -137,6 +138,18 @@ impl Keyring {
         self.keys.push(Box::new(key));
     }
 
+    /// A new key, and the text of a file for it, as `age-keygen` writes one.
+    #[must_use]
+    pub fn generate() -> (Self, Plaintext) {
+        let key = age::x25519::Identity::generate();
+        let (public, private) = (key.to_public().to_string(), key.to_string());
+        let text = [b"# public key: ", public.as_bytes(), b"\n", private.expose_secret().as_bytes(), b"\n"];
+        let mut ring = Self::default();
+        ring.push_age(key);
+        // Joined in one piece: a buffer that grows leaves copies behind.
+        (ring, Plaintext::new(text.concat()))
+    }
+
     /// Takes over the keys of another.
     pub fn append(&mut self, mut other: Self) {
         self.keys.append(&mut other.keys);
@@ -179,8 +192,6 @@ impl fmt::Debug for Keyring {
 
 #[cfg(test)]
 mod tests {
-    use age::secrecy::ExposeSecret as _;
-
     use super::*;
 
     fn parse(text: &str) -> Result<Keyring, BadKey> {

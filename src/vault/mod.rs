@@ -61,7 +61,7 @@ pub use cluster_key::{ClusterKey, Opened};
 pub use envelope::is_sealed;
 pub use error::{ChangeError, NotUsable, Proof, ValueError};
 pub use keyring::{BadKey, Keyring};
-pub use name::{BadName, RecipientName};
+pub use name::{BadName, BadObjectName, ObjectName, RecipientName};
 pub use plaintext::{Plaintext, draw};
 pub use recipient::{BadRecipient, Recipient};
 pub use recipients::Recipients;

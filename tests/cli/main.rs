@@ -39,6 +39,7 @@ mod readme;
 mod reconcile;
 mod repositories;
 mod saved_plans;
+mod secrets;
 mod snapshot;
 mod stack;
 mod stacks;

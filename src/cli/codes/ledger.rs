@@ -173,6 +173,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["ledger"],
+        "sealed_backup",
+        "an encrypted backup that was not opened",
+        "The backup is encrypted to those who were recipients of the cluster's key when it was made, and none of the private keys that were found is of one; or it is cut off or damaged.",
+        "Give the private key of a recipient.",
+        "stackctl ledger restore --key key.txt ledger.age",
+    ),
+    row(
+        &["ledger"],
         "bad_backup",
         "a file that is no backup of a ledger",
         "Another program or a newer version wrote the file, or the file is incomplete or changed, so that its checksum is wrong.",

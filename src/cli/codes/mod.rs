@@ -22,6 +22,7 @@ mod saved;
 mod services;
 mod topics;
 mod values;
+mod vault;
 
 use crate::yaml::closest;
 
@@ -73,6 +74,7 @@ pub fn all() -> impl Iterator<Item = &'static Code> {
         files::CODES,
         compose::CODES,
         values::CODES,
+        vault::CODES,
         checks::CODES,
         projects::CODES,
         hosts::CODES,

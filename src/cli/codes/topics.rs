@@ -28,6 +28,7 @@ pub(super) fn of(room: &str, name: &str) -> &'static str {
         ("plan" | "saved", _) => "ci",
         ("placement", _) => "placement",
         ("network" | "secrets", _) => "networks",
+        ("key" | "secret", _) => "secrets",
         ("volume", "unknown" | "not_removed") => "volumes",
         ("volume", _) => "placement",
         ("docker", "port_taken") => "networks",

@@ -15,6 +15,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Change services", &["scale", "restart", "service", "rebalance"]),
     ("Releases and records", &["history", "show", "rollback", "log", "undo", "events", "unlock", "ledger"]),
     ("Nodes", &["node", "volume", "trust"]),
+    ("Secrets", &["secret", "key"]),
     ("Automation", &["reconcile", "suspend", "resume", "hook", "snapshot"]),
     ("Help and setup", &["help", "explain-code", "version", "completions", "man"]),
 ];

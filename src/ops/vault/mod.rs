@@ -1,0 +1,257 @@
+//! The cluster's key, and the secrets that are encrypted to it.
+//!
+//! Every change is made under one lease, so that no value is encrypted to a key that is being replaced, and no value is
+//! collected that is being written. Sealing a value needs no private key: each client that may write the ledger may give a
+//! secret a new value. Knows no terminal; [`private`] alone reads files and starts a program.
+
+pub mod key;
+pub mod private;
+pub mod secret;
+
+use std::sync::Arc;
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+use super::cluster::Cluster;
+use super::log::{Actor, NewEntry, Unended, logged_by};
+use crate::engine::lease::{Busy, NotTaken, Wanted, take};
+use crate::engine::node_records::{self, Beginning};
+use crate::engine::{Lease, Writing};
+use crate::ledger::lease::{Held, Holder, Terms, vault_stream};
+use crate::ledger::{Ledger, LedgerError, ReadRegisters, WriteRegisters, key as kept};
+use crate::model::MarkKey;
+use crate::vault::{
+    BadSize, ChangeError, ClusterKey, KeyRecord, NotUsable, ObjectName, SealError, ValueError,
+};
+
+/// Why the key or a secret was not changed, or could not be read.
+#[derive(Debug, Error, Diagnostic)]
+pub enum VaultError {
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Ledger(#[from] LedgerError),
+    /// There is no key to encrypt to.
+    #[error("the cluster has no key yet, to which secrets could be encrypted")]
+    #[diagnostic(code(stackctl::key::none), help("make one, once for the cluster: `stackctl key init`"))]
+    NoKey,
+    #[error("the cluster has a key already, of epoch {epoch}: its recipients are {recipients}")]
+    #[diagnostic(
+        code(stackctl::key::exists),
+        help("nothing was changed; `stackctl key add-recipient NAME KEY` lets another person open it")
+    )]
+    KeyExists { epoch: u64, recipients: String },
+    /// The record of the key is refused.
+    #[error(transparent)]
+    #[diagnostic(
+        code(stackctl::key::not_usable),
+        help(
+            "nothing was changed; the record of before is in a backup (`stackctl ledger restore`), or in the places before the \
+             newest of the stream key/cluster"
+        )
+    )]
+    NotUsable(NotUsable),
+    /// No private key that was given opens it.
+    #[error(transparent)]
+    #[diagnostic(
+        code(stackctl::key::no_key_fits),
+        help(
+            "give the private key of a recipient: `--key FILE`, STACKCTL_KEY_FILE or STACKCTL_KEY; or have a recipient add \
+             you: `stackctl key add-recipient`"
+        )
+    )]
+    NoKeyFits(NotUsable),
+    #[error(transparent)]
+    #[diagnostic(
+        code(stackctl::key::recipient),
+        help("nothing was changed; `stackctl key show` lists the recipients")
+    )]
+    Change(ChangeError),
+    /// Another process holds the lease.
+    #[error("{} (process {}, `{}`) is changing the key or the secrets", .0.who, .0.pid, .0.verb)]
+    #[diagnostic(code(stackctl::key::in_use), help("nothing was changed; run the command again"))]
+    InUse(Box<Holder>),
+    /// The record of the key was replaced in the middle.
+    #[error("another process has changed the key meanwhile")]
+    #[diagnostic(code(stackctl::key::changed), help("nothing was changed; run the command again"))]
+    Overtaken,
+    /// The lease expired in the middle.
+    #[error("the lock of the secrets was lost before all was done: another process may hold it by now")]
+    #[diagnostic(
+        code(stackctl::key::lock_lost),
+        help("what was done stays; run the command again, which goes on from there")
+    )]
+    LockLost,
+    #[error("there is a secret `{0}` already")]
+    #[diagnostic(
+        code(stackctl::secret::exists),
+        help("nothing was changed; `stackctl secret rotate {0} FILE` gives it a new value")
+    )]
+    Exists(ObjectName),
+    #[error("there is no secret `{name}`")]
+    #[diagnostic(code(stackctl::secret::unknown), help("there {}", known_words(.known)))]
+    Unknown { name: String, known: Vec<String> },
+    /// It is empty or too large.
+    #[error("the value of secret `{name}`: {why}")]
+    #[diagnostic(code(stackctl::secret::size), help("nothing was changed; the limits are those of Swarm"))]
+    Size { name: ObjectName, why: BadSize },
+    /// It was lost, damaged, or belongs to a key that is not kept.
+    #[error("the value of secret `{name}`, version {version}, cannot be opened: {why}")]
+    #[diagnostic(
+        code(stackctl::secret::value),
+        help(
+            "a backup may have it (`stackctl ledger restore`); `stackctl secret rotate {name} FILE` gives it a new value"
+        )
+    )]
+    Value { name: ObjectName, version: String, why: String },
+}
+
+/// Of so many secrets the names are listed.
+const KNOWN_MAX: usize = 8;
+
+fn known_words(known: &[String]) -> String {
+    match known {
+        [] => "is none yet: `stackctl secret create NAME FILE` makes one".to_owned(),
+        [one] => format!("is {one}"),
+        some if some.len() <= KNOWN_MAX => format!("are {}", some.join(", ")),
+        many => format!("are {} others: `stackctl secret ls` lists them", many.len()),
+    }
+}
+
+impl From<NotUsable> for VaultError {
+    fn from(why: NotUsable) -> Self {
+        match why {
+            NotUsable::NoKeyFits { .. } => Self::NoKeyFits(why),
+            other => Self::NotUsable(other),
+        }
+    }
+}
+
+impl From<ChangeError> for VaultError {
+    fn from(why: ChangeError) -> Self {
+        match why {
+            ChangeError::NotUsable(why) => why.into(),
+            other => Self::Change(other),
+        }
+    }
+}
+
+impl VaultError {
+    fn value(name: &ObjectName, version: &str, why: &ValueError) -> Self {
+        Self::Value { name: name.clone(), version: version.to_owned(), why: why.to_string() }
+    }
+
+    fn size(name: &ObjectName, why: SealError) -> Self {
+        match why {
+            SealError::Size(why) => Self::Size { name: name.clone(), why },
+            SealError::NoRecipients => unreachable!("a value is sealed to one key"),
+        }
+    }
+}
+
+/// The key as the ledger has it.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Makes versions of values, and proves the record of the key.
+    pub marks: MarkKey,
+    /// As it was read: what replaces it is compared with that.
+    record: KeyRecord,
+    key: Option<ClusterKey>,
+}
+
+impl Known {
+    /// The key.
+    ///
+    /// # Errors
+    ///
+    /// There is none yet.
+    pub fn key(&self) -> Result<&ClusterKey, VaultError> {
+        self.key.as_ref().ok_or(VaultError::NoKey)
+    }
+
+    /// The key, if there is one.
+    #[must_use]
+    pub const fn there(&self) -> Option<&ClusterKey> {
+        self.key.as_ref()
+    }
+}
+
+/// Reads the key, and checks that this cluster wrote it.
+///
+/// # Errors
+///
+/// The ledger cannot be read, or the record is refused.
+pub async fn known<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Known, VaultError> {
+    let (records, record) = tokio::join!(node_records::read(ledger), kept::read(ledger));
+    let marks = records?.1.key.as_ref().map(node_records::marks_key).unwrap_or_default();
+    let record = record?;
+    let key = if record.is_none() { None } else { Some(record.check(&marks)?) };
+    Ok(Known { marks, record, key })
+}
+
+/// What a change is made under.
+struct Work<'a, R> {
+    ledger: &'a Arc<Ledger<R>>,
+    lease: Lease<R>,
+}
+
+impl<R: WriteRegisters + Send + Sync + 'static> Work<'_, R> {
+    /// Whether no other process may be at work.
+    fn may(&self) -> bool {
+        self.lease.validity().is_valid()
+    }
+
+    fn check(&self) -> Result<(), VaultError> {
+        if self.may() { Ok(()) } else { Err(VaultError::LockLost) }
+    }
+}
+
+/// How long another process is waited for: a change takes seconds, and one that died is over after the lease's TTL.
+const PATIENCE_MS: i64 = 60_000;
+
+/// Takes the lease, writes the operation down, does it, and gives the lease back.
+async fn under_lease<R, T>(
+    ledger: &Arc<Ledger<R>>,
+    actor: &Actor,
+    verb: &str,
+    unended: impl FnOnce(Unended),
+    work: impl AsyncFnOnce(&Work<'_, R>) -> Result<T, VaultError>,
+) -> Result<T, VaultError>
+where
+    R: WriteRegisters + Send + Sync + 'static,
+{
+    let holder = actor.me.holder("vault", verb);
+    let wanted = Wanted { stream: vault_stream(), holder, terms: Terms::STACK, patience_ms: PATIENCE_MS };
+    let lease =
+        take(ledger, actor.clock, wanted, actor.me.is_gone, |_| ()).await.map_err(|why| match why {
+            NotTaken::Ledger(error) => VaultError::Ledger(error),
+            NotTaken::Held(Busy { held: Held { holder, .. }, .. }) => VaultError::InUse(Box::new(holder)),
+        })?;
+    let held = Work { ledger, lease };
+    let entry = NewEntry { verb: verb.to_owned(), ..NewEntry::default() };
+    let done = logged_by(actor, ledger, entry, work(&held), unended).await;
+    // One that cannot be given back expires by itself.
+    let _expires_by_itself = held.lease.release().await;
+    done
+}
+
+/// The key of marks; a cluster that has none yet gets one, as with its first release.
+async fn settled_marks<R: WriteRegisters>(actor: &Actor, ledger: &Ledger<R>) -> Result<MarkKey, LedgerError> {
+    let (_, records) = node_records::read(ledger).await?;
+    if let Some(root) = &records.key {
+        return Ok(node_records::marks_key(root));
+    }
+    actor.me.new_key.draw();
+    Beginning { key: actor.me.new_key.get(), ..Beginning::default() }.write(ledger).await?;
+    let (_, records) = node_records::read(ledger).await?;
+    Ok(records.key.as_ref().map(node_records::marks_key).unwrap_or_default())
+}
+
+/// What a cluster's own process works with.
+#[must_use]
+pub fn of(cluster: &Cluster) -> (Arc<Writing>, Actor) {
+    (cluster.writing(), Actor::of(cluster))
+}
+
+#[cfg(test)]
+mod tests;

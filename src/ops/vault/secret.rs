@@ -1,0 +1,181 @@
+//! Secrets that a command makes: created, given new values, removed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Known, VaultError, Work, known, under_lease};
+use crate::ledger::secrets::{self, Secret, Secrets, Version};
+use crate::ledger::{Ledger, ReadRegisters, WriteRegisters};
+use crate::ops::log::{Actor, Unended};
+use crate::vault::{Keyring, Kind, ObjectName, Plaintext, SealedValue};
+
+/// All secrets.
+///
+/// # Errors
+///
+/// The ledger cannot be read.
+pub async fn all<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Secrets, VaultError> {
+    Ok(secrets::read(ledger).await?)
+}
+
+/// Makes a secret.
+///
+/// # Errors
+///
+/// There is one of that name, the cluster has no key, or the value is empty or too large.
+pub async fn create<R: WriteRegisters + Send + Sync + 'static>(
+    ledger: &Arc<Ledger<R>>,
+    actor: &Actor,
+    name: &ObjectName,
+    labels: BTreeMap<String, String>,
+    value: &Plaintext,
+    unended: impl FnOnce(Unended),
+) -> Result<Version, VaultError> {
+    refuse_value(ledger, name, value).await?;
+    if secrets::read(ledger).await?.0.contains_key(name) {
+        return Err(VaultError::Exists(name.clone()));
+    }
+    under_lease(ledger, actor, &format!("secret create {name}"), unended, async |work| {
+        let version = seal(work, actor, name, value).await?;
+        let secret = Secret { labels, created: version.at, versions: vec![version.clone()] };
+        let put = |all: &mut Secrets| {
+            if all.0.contains_key(name) {
+                return Err(VaultError::Exists(name.clone()));
+            }
+            all.0.insert(name.clone(), secret.clone());
+            Ok(())
+        };
+        write(work, put).await?;
+        Ok(version)
+    })
+    .await
+}
+
+/// Gives a secret a new value; `None` if it has that value already.
+///
+/// # Errors
+///
+/// There is no such secret, or the value is empty or too large.
+pub async fn rotate<R: WriteRegisters + Send + Sync + 'static>(
+    ledger: &Arc<Ledger<R>>,
+    actor: &Actor,
+    name: &ObjectName,
+    value: &Plaintext,
+    verb: &str,
+    unended: impl FnOnce(Unended),
+) -> Result<Option<Version>, VaultError> {
+    let known = refuse_value(ledger, name, value).await?;
+    let sealed =
+        known.key()?.seal(Kind::Secret, name.as_str(), value).map_err(|why| VaultError::size(name, why))?;
+    if find(&secrets::read(ledger).await?, name.as_str())?.present().version == sealed.version {
+        return Ok(None);
+    }
+    under_lease(ledger, actor, &format!("secret {verb} {name}"), unended, async |work| {
+        let version = seal(work, actor, name, value).await?;
+        let put = |all: &mut Secrets| {
+            find(all, name.as_str())?;
+            if let Some(secret) = all.0.get_mut(name) {
+                secret.put(version.clone());
+            }
+            Ok(())
+        };
+        write(work, put).await?;
+        Ok(Some(version))
+    })
+    .await
+}
+
+/// Removes secrets, with all their versions. All of them must be there.
+///
+/// # Errors
+///
+/// There is no such secret.
+pub async fn remove<R: WriteRegisters + Send + Sync + 'static>(
+    ledger: &Arc<Ledger<R>>,
+    actor: &Actor,
+    names: &[ObjectName],
+    unended: impl FnOnce(Unended),
+) -> Result<(), VaultError> {
+    let all = secrets::read(ledger).await?;
+    for name in names {
+        find(&all, name.as_str())?;
+    }
+    let words: Vec<&str> = names.iter().map(ObjectName::as_str).collect();
+    under_lease(ledger, actor, &format!("secret rm {}", words.join(" ")), unended, async |work| {
+        let put = |all: &mut Secrets| {
+            all.0.retain(|name, _| !names.contains(name));
+            Ok(())
+        };
+        write(work, put).await
+    })
+    .await
+}
+
+/// The present value of a secret.
+///
+/// # Errors
+///
+/// There is no such secret, no private key fits, or the value is lost or damaged.
+pub async fn value<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    keys: &Keyring,
+    name: &ObjectName,
+) -> Result<Plaintext, VaultError> {
+    let opened = known(ledger).await?.key()?.open(keys)?;
+    let all = secrets::read(ledger).await?;
+    let version = find(&all, name.as_str())?.present();
+    let bad = |why: String| VaultError::Value { name: name.clone(), version: version.version.clone(), why };
+    let sealed: SealedValue = secrets::value(ledger, version).await.map_err(bad)?;
+    opened.open(name.as_str(), &sealed).map_err(|why| VaultError::value(name, &version.version, &why))
+}
+
+/// A secret by its name.
+///
+/// # Errors
+///
+/// There is none.
+pub fn find<'s>(all: &'s Secrets, name: &str) -> Result<&'s Secret, VaultError> {
+    let parsed = name.parse::<ObjectName>().ok();
+    parsed.and_then(|name| all.0.get(&name)).ok_or_else(|| VaultError::Unknown {
+        name: name.to_owned(),
+        known: all.0.keys().map(ToString::to_string).collect(),
+    })
+}
+
+/// Before the lease is taken: a mistake is no operation.
+async fn refuse_value<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    name: &ObjectName,
+    value: &Plaintext,
+) -> Result<Known, VaultError> {
+    Kind::Secret.check(value).map_err(|why| VaultError::Size { name: name.clone(), why })?;
+    let known = known(ledger).await?;
+    known.key()?;
+    Ok(known)
+}
+
+/// Encrypts a value to the key of now, and writes it.
+async fn seal<R: WriteRegisters + Send + Sync + 'static>(
+    work: &Work<'_, R>,
+    actor: &Actor,
+    name: &ObjectName,
+    value: &Plaintext,
+) -> Result<Version, VaultError> {
+    let known = known(work.ledger).await?;
+    let sealed =
+        known.key()?.seal(Kind::Secret, name.as_str(), value).map_err(|why| VaultError::size(name, why))?;
+    work.check()?;
+    let content = secrets::put_value(work.ledger, &known.marks, &sealed).await?;
+    let (who, at) = (actor.me.who.clone(), actor.clock.now());
+    Ok(Version { version: sealed.version, epoch: sealed.epoch, content, who, at })
+}
+
+async fn write<R: WriteRegisters + Send + Sync + 'static>(
+    work: &Work<'_, R>,
+    put: impl FnMut(&mut Secrets) -> Result<(), VaultError>,
+) -> Result<(), VaultError> {
+    work.check()?;
+    secrets::change(work.ledger, put).await?;
+    // What is written is written: what is left behind is collected by the next change.
+    Ok(secrets::tidy(work.ledger, || work.may()).await?)
+}

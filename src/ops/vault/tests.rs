@@ -1,0 +1,249 @@
+//! The key and secrets on a ledger of files: changed, cut off, damaged, copied.
+
+use std::path::Path;
+
+use super::*;
+use crate::engine::new_key::NewKey;
+use crate::engine::{Clock, Me};
+use crate::ledger::archive::Archive;
+use crate::ledger::secrets::{self, Secrets};
+use crate::ledger::{FileRegisters, Kind, Limits, Stream, contents};
+use crate::model::ClusterName;
+use crate::ops::ledger as whole;
+use crate::vault::{Keyring, Plaintext, Recipient, RecipientName, Recipients};
+
+type Files = Arc<Ledger<FileRegisters>>;
+
+fn ledger(dir: &Path) -> Files {
+    let registers = FileRegisters::new(dir, &ClusterName::unchecked("test"));
+    Arc::new(Ledger::new(registers, Limits::default()))
+}
+
+fn actor() -> Actor {
+    let me = Me {
+        who: "ann@mill".into(),
+        pid: 1,
+        process: String::new(),
+        is_gone: |_| false,
+        new_key: NewKey::default(),
+    };
+    Actor { me, clock: Clock::start(None).unwrap() }
+}
+
+fn quiet(error: Unended) {
+    panic!("{error}");
+}
+
+fn told(_: usize, _: usize) {}
+
+fn name(text: &str) -> RecipientName {
+    text.parse().unwrap()
+}
+
+fn secret_name(text: &str) -> ObjectName {
+    text.parse().unwrap()
+}
+
+fn plain(text: &str) -> Plaintext {
+    Plaintext::new(text.as_bytes().to_vec())
+}
+
+fn public(keys: &Keyring) -> Recipient {
+    keys.publics()[0].clone()
+}
+
+/// A cluster with a key that ann opens.
+async fn with_key(dir: &Path) -> (Files, Keyring) {
+    let (ledger, ann) = (ledger(dir), Keyring::generate().0);
+    let recipients = Recipients::new(name("ann"), public(&ann));
+    key::init(&ledger, &actor(), recipients, quiet).await.unwrap();
+    (ledger, ann)
+}
+
+async fn create(ledger: &Files, of: &str, value: &str) -> String {
+    let made = secret::create(ledger, &actor(), &secret_name(of), [].into(), &plain(value), quiet).await;
+    made.unwrap().version
+}
+
+async fn value(ledger: &Files, keys: &Keyring, of: &str) -> Result<String, VaultError> {
+    let value = secret::value(ledger, keys, &secret_name(of)).await?;
+    Ok(String::from_utf8(value.expose().to_vec()).unwrap())
+}
+
+async fn all(ledger: &Files) -> Secrets {
+    secrets::read(ledger).await.unwrap()
+}
+
+/// Contents of values that are kept, whether they are named or not.
+async fn kept_contents(ledger: &Files) -> usize {
+    contents::shelf(ledger, &secrets::owner()).await.unwrap().contents().len()
+}
+
+#[tokio::test]
+async fn a_cluster_has_one_key_and_its_recipients_open_what_is_sealed_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, ann) = with_key(dir.path()).await;
+    let ben = Keyring::generate().0;
+    let again = Recipients::new(name("ben"), public(&ben));
+    let error = key::init(&ledger, &actor(), again, quiet).await.unwrap_err();
+    assert!(matches!(&error, VaultError::KeyExists { epoch: 1, recipients } if recipients.contains("ann")));
+    let version = create(&ledger, "db", "hunter2").await;
+    assert_eq!(value(&ledger, &ann, "db").await.unwrap(), "hunter2");
+    assert!(matches!(value(&ledger, &ben, "db").await.unwrap_err(), VaultError::NoKeyFits(_)));
+    // One more opens what was there before; one less does not open the next key.
+    let new = (name("ben"), public(&ben));
+    assert!(matches!(
+        key::add(&ledger, &actor(), &ben, new.clone(), quiet).await.unwrap_err(),
+        VaultError::NoKeyFits(_)
+    ));
+    key::add(&ledger, &actor(), &ann, new.clone(), quiet).await.unwrap();
+    assert!(matches!(
+        key::add(&ledger, &actor(), &ann, new, quiet).await.unwrap_err(),
+        VaultError::Change(ChangeError::NameTaken { .. })
+    ));
+    assert_eq!(value(&ledger, &ben, "db").await.unwrap(), "hunter2");
+    let done = key::remove(&ledger, &actor(), &ann, &name("ben"), quiet, told).await.unwrap();
+    assert_eq!((done.key.epoch(), done.renewed, done.failed.len()), (2, 1, 0));
+    assert!(value(&ledger, &ben, "db").await.is_err());
+    assert_eq!(value(&ledger, &ann, "db").await.unwrap(), "hunter2");
+    // A new key changes no version, and what was sealed to the one before is not kept.
+    let present = all(&ledger).await.0[&secret_name("db")].present().clone();
+    assert_eq!((present.version, present.epoch), (version, 2));
+    assert_eq!((done.key.former().count(), kept_contents(&ledger).await), (0, 1));
+}
+
+#[tokio::test]
+async fn a_secret_is_made_once_changed_and_removed_with_all_that_it_had() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = ledger(dir.path());
+    let none = secret::create(&empty, &actor(), &secret_name("db"), [].into(), &plain("x"), quiet).await;
+    assert!(matches!(none.unwrap_err(), VaultError::NoKey));
+    let (ledger, ann) = with_key(dir.path()).await;
+    for (value, words) in [(String::new(), "it is empty"), ("x".repeat(512_000), "511999 at most")] {
+        let name = secret_name("db");
+        let error = secret::create(&ledger, &actor(), &name, [].into(), &plain(&value), quiet).await;
+        assert!(error.as_ref().unwrap_err().to_string().contains(words), "{error:?}");
+    }
+    assert_eq!(ledger.read(&Stream::new(Kind::Operations, "cluster")).await.unwrap().next(), 3, "key init");
+    let first = create(&ledger, "db", "one").await;
+    let again = secret::create(&ledger, &actor(), &secret_name("db"), [].into(), &plain("x"), quiet).await;
+    assert!(matches!(again.unwrap_err(), VaultError::Exists(_)));
+    let rotate = async |value: &str| {
+        let name = secret_name("db");
+        secret::rotate(&ledger, &actor(), &name, &plain(value), "rotate", quiet).await.unwrap()
+    };
+    assert!(rotate("one").await.is_none(), "the same value is no new version");
+    assert_ne!(rotate("two").await.unwrap().version, first);
+    for n in 3..9 {
+        rotate(&n.to_string()).await.unwrap();
+    }
+    let secret = all(&ledger).await.0[&secret_name("db")].clone();
+    assert_eq!((secret.versions.len(), kept_contents(&ledger).await), (secrets::VERSIONS_MAX, 5));
+    assert_eq!(value(&ledger, &ann, "db").await.unwrap(), "8");
+    // The largest there is takes several parts.
+    let large = "y".repeat(511_999);
+    create(&ledger, "large", &large).await;
+    assert_eq!(value(&ledger, &ann, "large").await.unwrap(), large);
+    let unknown = secret::remove(&ledger, &actor(), &[secret_name("large"), secret_name("x")], quiet).await;
+    assert!(unknown.unwrap_err().to_string().contains("no secret `x`"));
+    secret::remove(&ledger, &actor(), &[secret_name("db"), secret_name("large")], quiet).await.unwrap();
+    assert_eq!((all(&ledger).await, kept_contents(&ledger).await), (Secrets::default(), 0));
+}
+
+#[tokio::test]
+async fn a_replacement_that_was_cut_off_is_finished_by_the_next_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, ann) = with_key(dir.path()).await;
+    for of in ["a", "b"] {
+        create(&ledger, of, of).await;
+    }
+    // Cut off once the record was written: nothing is encrypted again yet.
+    let before = known(&ledger).await.unwrap();
+    let next = before.key().unwrap().open(&ann).unwrap().rotate().unwrap();
+    assert!(kept::replace(&ledger, &before.record, &next.key().record()).await.unwrap());
+    assert_eq!(value(&ledger, &ann, "a").await.unwrap(), "a", "the former key is kept meanwhile");
+    create(&ledger, "c", "c").await;
+    let done = key::rotate(&ledger, &actor(), &ann, quiet, told).await.unwrap();
+    assert_eq!((done.key.epoch(), done.is_finished_only, done.renewed), (2, true, 2));
+    let done = key::rotate(&ledger, &actor(), &ann, quiet, told).await.unwrap();
+    assert_eq!((done.key.epoch(), done.is_finished_only, done.renewed), (3, false, 3));
+    for of in ["a", "b", "c"] {
+        assert_eq!(value(&ledger, &ann, of).await.unwrap(), of);
+    }
+    // Of a value that is lost the rest is not held up, and the key that it needs is kept.
+    let lost = all(&ledger).await.0[&secret_name("b")].present().clone();
+    for chunk in std::fs::read_dir(dir.path().join("test/chunks/.secrets")).unwrap() {
+        let path = chunk.unwrap().path();
+        if std::fs::read_to_string(&path).unwrap().contains(&lost.content.name) {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let error = value(&ledger, &ann, "b").await.unwrap_err();
+    assert!(matches!(&error, VaultError::Value { .. }), "{error}");
+    for epoch in [4, 5] {
+        let done = key::rotate(&ledger, &actor(), &ann, quiet, told).await.unwrap();
+        assert_eq!((done.key.epoch(), done.renewed, done.failed.len()), (epoch, 2, 1));
+        assert!(done.key.former().any(|former| former == 3), "{done:?}");
+    }
+    secret::rotate(&ledger, &actor(), &secret_name("b"), &plain("new"), "rotate", quiet).await.unwrap();
+    secret::remove(&ledger, &actor(), &[secret_name("b")], quiet).await.unwrap();
+    let done = key::rotate(&ledger, &actor(), &ann, quiet, told).await.unwrap();
+    assert_eq!((done.is_finished_only, done.key.former().count()), (true, 0));
+}
+
+#[tokio::test]
+async fn a_record_that_other_hands_wrote_is_refused_and_nothing_is_sealed_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, ann) = with_key(dir.path()).await;
+    create(&ledger, "db", "one").await;
+    let before = known(&ledger).await.unwrap();
+    let eve = Keyring::generate().0;
+    let theirs = Recipients::new(name("eve"), public(&eve));
+    let forged = crate::vault::Opened::create(&MarkKey::new([7; 32]), theirs).unwrap().key().record();
+    assert!(kept::replace(&ledger, &before.record, &forged).await.unwrap());
+    let rotate = secret::rotate(&ledger, &actor(), &secret_name("db"), &plain("two"), "rotate", quiet).await;
+    for error in [known(&ledger).await.unwrap_err(), rotate.unwrap_err()] {
+        assert!(matches!(&error, VaultError::NotUsable(NotUsable::Foreign { .. })), "{error}");
+        assert!(error.to_string().contains("eve"), "{error}");
+    }
+    // Put back, all is as it was.
+    assert!(kept::replace(&ledger, &forged, &before.record).await.unwrap());
+    assert_eq!(value(&ledger, &ann, "db").await.unwrap(), "one");
+}
+
+#[tokio::test]
+async fn a_backup_a_copy_and_a_wipe_take_the_key_and_the_values_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, ann) = with_key(&dir.path().join("one")).await;
+    create(&one, "db", "hunter2").await;
+    let cluster = ClusterName::unchecked("test");
+    let whole::Backup { text, .. } = whole::backup(&one, &cluster, actor().clock.now()).await.unwrap();
+    assert!(!text.contains("hunter2"));
+    let (head, archive) = Archive::parse(&text).unwrap();
+    assert!(archive.stacks().is_empty(), "{:?}", archive.stacks());
+    let saved = whole::Saved { head, archive };
+    let two = ledger(&dir.path().join("two"));
+    whole::restore(&saved, &two, &cluster, false, &actor(), "ledger restore".into(), quiet).await.unwrap();
+    assert_eq!(value(&two, &ann, "db").await.unwrap(), "hunter2");
+    let three = ledger(&dir.path().join("three"));
+    whole::migrate(&two, &three, &actor(), "ledger migrate".into(), quiet).await.unwrap();
+    assert_eq!(value(&three, &ann, "db").await.unwrap(), "hunter2");
+    // A forced restore leaves nothing of what was there.
+    create(&three, "other", "x").await;
+    whole::restore(&saved, &three, &cluster, true, &actor(), "ledger restore".into(), quiet).await.unwrap();
+    assert_eq!((all(&three).await, kept_contents(&three).await), (all(&one).await, 1));
+}
+
+#[tokio::test]
+async fn one_process_at_a_time_changes_secrets() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _) = with_key(dir.path()).await;
+    let makers = (0..4).map(|n| {
+        let ledger = Arc::clone(&ledger);
+        tokio::spawn(async move { create(&ledger, &format!("s{n}"), "x").await })
+    });
+    for made in futures_util::future::join_all(makers).await {
+        made.unwrap();
+    }
+    assert_eq!((all(&ledger).await.0.len(), kept_contents(&ledger).await), (4, 4));
+}

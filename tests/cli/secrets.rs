@@ -1,0 +1,234 @@
+//! `stackctl key` and `secret`, on fake engines.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::hosts::Hosts;
+
+const CANARY: &str = "hunter2-correct-horse";
+
+/// Three hosts, and a user with a home.
+fn cluster() -> Hosts {
+    let mut cluster = Hosts::new(3);
+    let home = cluster.room.path().display().to_string();
+    cluster.room.env("HOME", &home).env("STACKCTL_NOW", "2026-01-31T12:00:00Z");
+    cluster.room.file("value.txt", CANARY);
+    cluster
+}
+
+fn own_key(cluster: &Hosts) -> PathBuf {
+    cluster.room.path().join(".config/stackctl/key.txt")
+}
+
+/// A key of another person: the file, and its public half.
+fn other_key(cluster: &Hosts, name: &str) -> (String, String) {
+    let other = Hosts::new(1);
+    let home = other.room.path().join(".config/stackctl/key.txt");
+    let mut room = other;
+    let dir = room.room.path().display().to_string();
+    room.room.env("HOME", &dir);
+    room.expect(0, "key init");
+    let text = std::fs::read_to_string(home).expect("a key");
+    let public = text.lines().next().and_then(|line| line.strip_prefix("# public key: ")).expect("public");
+    let public = public.to_owned();
+    (cluster.room.file(name, &text).display().to_string(), public)
+}
+
+fn inspected(cluster: &Hosts, name: &str) -> Value {
+    let run = cluster.expect(0, &format!("secret inspect --format json {name}"));
+    let all: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    all[0].clone()
+}
+
+/// Nothing that an engine was sent, or keeps, has the value in it.
+fn holds_no_value(cluster: &Hosts) {
+    for engine in &cluster.engines {
+        let kept = engine.with(|world| format!("{:?}", world.volumes));
+        assert!(!kept.contains(CANARY) && !kept.contains("AGE-SECRET-KEY"), "{}", engine.name());
+    }
+}
+
+#[test]
+fn a_key_is_made_with_one_for_its_user_and_shown_with_its_recipients() {
+    let cluster = cluster();
+    let none = cluster.expect(1, "key show");
+    assert!(
+        none.stderr.contains("stackctl::key::none") && none.stderr.contains("stackctl key init"),
+        "{}",
+        none.show()
+    );
+    let made = cluster.expect(0, "key init");
+    for words in ["The key of cluster test is made", "was made and is in", "It is the only one: keep a copy"]
+    {
+        assert!(made.stderr.contains(words) || made.stdout.contains(words), "{words}: {}", made.show());
+    }
+    let file = own_key(&cluster);
+    let mode = std::fs::metadata(&file).expect("the key").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let private = std::fs::read_to_string(&file).expect("the key");
+    let again = cluster.expect(1, "key init");
+    assert!(again.stderr.contains("stackctl::key::exists"), "{}", again.show());
+    let shown = cluster.expect(0, "key show --format json");
+    let shown: Value = serde_json::from_str(&shown.stdout).expect("JSON");
+    let recipients = shown[0]["Recipients"].as_array().expect("recipients");
+    assert_eq!((recipients.len(), &recipients[0]["IsYours"]), (1, &true.into()), "{shown}");
+    assert!(private.contains(recipients[0]["Key"].as_str().expect("a key")));
+    let pretty = cluster.expect(0, "key show").stdout;
+    assert!(
+        pretty.contains("Epoch:  1\n") && pretty.contains("RECIPIENT") && pretty.contains("yes"),
+        "{pretty}"
+    );
+    let log = cluster.expect(0, "log").stdout;
+    assert!(log.contains("key init"), "{log}");
+    holds_no_value(&cluster);
+}
+
+#[test]
+fn recipients_come_and_go_and_a_private_key_in_the_wrong_place_is_not_repeated() {
+    let cluster = cluster();
+    cluster.expect(0, "key init");
+    cluster.expect(0, "secret create db value.txt");
+    let (file, public) = other_key(&cluster, "ben.txt");
+    let private = std::fs::read_to_string(&file).expect("a key");
+    let secret = private.lines().last().expect("a line").to_owned();
+    // The file has a private key below the public one, which is a comment.
+    for key in [file.as_str(), secret.as_str()] {
+        let run = cluster.expect(1, &format!("key add-recipient ben {key}"));
+        assert!(run.stderr.contains("stackctl::key::bad_recipient"), "{}", run.show());
+        assert!(!run.stderr.contains(&secret), "{}", run.show());
+    }
+    let foreign = cluster.expect(1, &format!("secret edit --key {file} db"));
+    assert!(foreign.stderr.contains("stackctl::key::no_key_fits"), "{}", foreign.show());
+    cluster.expect(0, &format!("key add-recipient ben {public}"));
+    let twice = cluster.expect(1, &format!("key add-recipient ben2 {public}"));
+    assert!(twice.stderr.contains("is that of the recipient ben already"), "{}", twice.show());
+    let asked = cluster.expect(1, "key rm-recipient ben");
+    assert!(asked.stderr.contains("--yes"), "{}", asked.show());
+    let gone = cluster.expect(0, "key rm-recipient --yes ben");
+    assert!(
+        gone.show().contains("ben may know the values of 1 secret")
+            && gone.show().contains("1 value encrypted again"),
+        "{}",
+        gone.show()
+    );
+    let last = cluster.room.run("key rm-recipient --yes nobody-there");
+    assert!(
+        last.status == 1 && last.stderr.contains("there is no recipient nobody-there"),
+        "{}",
+        last.show()
+    );
+    let version = inspected(&cluster, "db")["Version"].clone();
+    let rotated = cluster.expect(0, "key rotate");
+    assert!(rotated.show().contains("epoch 3"), "{}", rotated.show());
+    let after = inspected(&cluster, "db");
+    assert_eq!((&after["Version"], &after["Versions"][0]["Epoch"]), (&version, &3.into()), "{after}");
+    holds_no_value(&cluster);
+}
+
+#[test]
+fn secrets_are_made_listed_changed_and_removed_and_never_shown() {
+    let mut cluster = cluster();
+    let no_key = cluster.expect(1, "secret create db value.txt");
+    assert!(no_key.stderr.contains("stackctl key init"), "{}", no_key.show());
+    cluster.expect(0, "key init");
+    let mut said = cluster.expect(0, "secret create --label team=db --label plain db value.txt").show();
+    let made = cluster.room.run_with(&["secret", "create", "from_pipe", "-"], CANARY);
+    assert_eq!(made.status, 0, "{}", made.show());
+    for (words, code) in [
+        ("secret create db value.txt", "stackctl::secret::exists"),
+        ("secret rotate nothere value.txt", "stackctl::secret::unknown"),
+        ("secret create x missing.txt", "stackctl::secret::unreadable"),
+        ("secret create x /dev/null", "stackctl::secret::size"),
+        ("secret rm db nothere", "stackctl::secret::unknown"),
+    ] {
+        let run = cluster.room.run(words);
+        assert!(run.status == 1 && run.stderr.contains(code), "{words}: {}", run.show());
+        said += &run.show();
+    }
+    assert_eq!(cluster.room.run("secret create -x- value.txt").status, 64);
+    for words in [
+        "secret ls",
+        "secret ls --format json",
+        "secret inspect db",
+        "secret inspect --pretty db",
+        "log",
+        "-v secret ls",
+        "ledger backup --unencrypted plain.jsonl",
+    ] {
+        said += &cluster.expect(0, words).show();
+    }
+    said += &std::fs::read_to_string(cluster.room.path().join("plain.jsonl")).expect("a backup");
+    assert!(!said.contains(CANARY), "{said}");
+    assert_eq!(cluster.expect(0, "secret ls --format {{.Name}}").stdout, "db\nfrom_pipe\n");
+    assert_eq!(cluster.expect(0, "secret ls -f label=team=db --format {{.Name}}").stdout, "db\n");
+    let first = inspected(&cluster, "db");
+    assert_eq!(first["Spec"]["Labels"], serde_json::json!({ "team": "db", "plain": "" }));
+    assert_ne!(first["Version"], inspected(&cluster, "from_pipe")["Version"], "of one value in two secrets");
+    let same = cluster.expect(0, "secret rotate db value.txt");
+    assert!(same.show().contains("has that value already"), "{}", same.show());
+    cluster
+        .room
+        .file("edit.sh", "#!/bin/sh\ngrep -q hunter2 \"$1\" && cp \"$1\" \"$1~\" && printf new >\"$1\"\n");
+    let editor = format!("sh {}", cluster.room.path().join("edit.sh").display());
+    cluster.room.env("EDITOR", &editor);
+    cluster.expect(0, "secret edit db");
+    let edited = inspected(&cluster, "db");
+    assert_eq!(edited["Versions"].as_array().map(Vec::len), Some(2), "{edited}");
+    let refused = cluster.expect(1, "secret edit db");
+    assert!(
+        refused.stderr.contains("stackctl::secret::editor"),
+        "the editor found no hunter2: {}",
+        refused.show()
+    );
+    cluster.expect(0, "secret rm db from_pipe");
+    assert_eq!(cluster.expect(0, "secret ls --format {{.Name}}").stdout, "");
+    holds_no_value(&cluster);
+}
+
+#[test]
+fn a_backup_is_encrypted_once_there_is_a_key_and_brings_all_back_where_all_was_lost() {
+    let cluster = cluster();
+    cluster.expect(0, "key init");
+    cluster.expect(0, "secret create db value.txt");
+    cluster.stackfile(&format!(
+        "services:\n  web:\n    image: nginx:1.25\n    environment: {{TOKEN: {CANARY}}}\n"
+    ));
+    cluster.expect(0, "deploy --yes shop");
+    let version = inspected(&cluster, "db")["Version"].clone();
+    cluster.expect(0, "ledger backup all.age");
+    let text = std::fs::read_to_string(cluster.room.path().join("all.age")).expect("a backup");
+    assert!(text.starts_with("-----BEGIN AGE ENCRYPTED FILE-----") && !text.contains(CANARY));
+    // `docker volume prune --all` on the only manager.
+    cluster.engines[0].with(|world| world.volumes.retain(|name, _| !name.starts_with("stackctl-ledger-")));
+    assert_eq!(cluster.expect(0, "secret ls --format {{.Name}}").stdout, "");
+    let (file, _) = other_key(&cluster, "eve.txt");
+    let foreign = cluster.expect(1, &format!("ledger restore --key {file} all.age"));
+    assert!(foreign.stderr.contains("stackctl::ledger::sealed_backup"), "{}", foreign.show());
+    cluster.room.file("cut.age", &text[..text.len() / 2]);
+    let cut = cluster.expect(1, "ledger restore cut.age");
+    assert!(cut.stderr.contains("it was cut off"), "{}", cut.show());
+    cluster.expect(0, "ledger restore all.age");
+    assert_eq!(inspected(&cluster, "db")["Version"], version);
+    let plan = cluster.expect(0, "diff shop");
+    assert!(
+        plan.stdout.contains("Nothing") || plan.stdout.contains("No changes") || plan.status == 0,
+        "{}",
+        plan.show()
+    );
+    holds_no_value_of_secrets(&cluster);
+}
+
+/// Releases hold values of variables still: only what secrets have is encrypted.
+fn holds_no_value_of_secrets(cluster: &Hosts) {
+    let kept = cluster.engines[0].with(|world| {
+        let of_secrets = |labels: &Value| {
+            let stream = labels["io.stackctl.ledger.stream"].as_str().unwrap_or_default().to_owned();
+            stream.ends_with(".secrets") || stream == "secrets/cluster" || stream == "key/cluster"
+        };
+        let all = world.volumes.values().map(|volume| volume.asked["Labels"].clone());
+        all.filter(of_secrets).map(|labels| labels.to_string()).collect::<String>()
+    });
+    assert!(!kept.is_empty() && !kept.contains(CANARY));
+}
