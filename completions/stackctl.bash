@@ -3755,7 +3755,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__secret__subcmd__create)
-            opts="-l -i -q -v -h --label --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-l -i -q -v -h --label --decrypt --key --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3767,6 +3767,21 @@ _stackctl() {
                     ;;
                 -l)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --inventory)
@@ -4058,12 +4073,27 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__secret__subcmd__rotate)
-            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --decrypt --key --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --key)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --inventory)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then

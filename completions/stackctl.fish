@@ -827,9 +827,11 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and not __fish
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and not __fish_seen_subcommand_from create ls list inspect rm remove rotate edit" -f -a "rotate" -d 'Give a secret a new value'
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and not __fish_seen_subcommand_from create ls list inspect rm remove rotate edit" -f -a "edit" -d 'Change the value of a secret in an editor'
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from create" -s l -l label -d 'Label, as KEY=VALUE' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from create" -l key -d 'A file with the private key of a recipient, of age or ssh [default: STACKCTL_KEY, STACKCTL_KEY_FILE or STACKCTL_KEY_COMMAND, or else ~/.config/stackctl/key.txt and your ssh keys]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from create" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from create" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from create" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from create" -l decrypt -d 'Decrypt the file first, in memory: one that age or SOPS encrypted (YAML, JSON, dotenv or binary) to a key of yours'
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from create" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from create" -s v -l verbose -d 'Print more details'
@@ -875,9 +877,11 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_see
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Print more details'
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rotate" -l key -d 'A file with the private key of a recipient, of age or ssh [default: STACKCTL_KEY, STACKCTL_KEY_FILE or STACKCTL_KEY_COMMAND, or else ~/.config/stackctl/key.txt and your ssh keys]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rotate" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rotate" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rotate" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rotate" -l decrypt -d 'Decrypt the file first, in memory: one that age or SOPS encrypted (YAML, JSON, dotenv or binary) to a key of yours'
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rotate" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from rotate" -s v -l verbose -d 'Print more details'

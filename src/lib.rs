@@ -9,7 +9,7 @@
 //! ```text
 //! main          → cli
 //! cli           → notify, reconcile, ops, engine, artifact, gitops, fleet, inventory, compose,
-//!                 swarm, orchestrator, diff, vault, yaml, http, words, model
+//!                 swarm, orchestrator, diff, sops, vault, yaml, http, words, model
 //! notify        → reconcile, engine, inventory, ledger::payload, http, process_group, words, model
 //! reconcile     → ops, engine, gitops, discover, fleet, orchestrator, ledger, words, model
 //! ops           → engine, gitops, discover, fleet, inventory, orchestrator, ledger, vault, process_group,
@@ -25,6 +25,7 @@
 //! orchestrator  → diff, model
 //! diff          → model
 //! ledger        → vault, http, model
+//! sops          → vault, yaml
 //! vault         → model
 //! yaml          →
 //! http          →
@@ -51,6 +52,7 @@
 //! - [`diff`]: what runs against what is wanted, field by field.
 //! - [`ledger`]: what the cluster remembers: locks, releases, the log; kept in volumes, files, etcd,
 //!   ZooKeeper or Consul.
+//! - [`sops`]: files that hold secrets and configs encrypted, by age or by SOPS, opened with private keys.
 //! - [`vault`]: secrets: what encrypts them where they rest, the cluster's key and who can open it. No effect but
 //!   randomness.
 //! - [`yaml`]: text to a tree in which every value keeps its place, and drawing what is wrong with it.
@@ -61,8 +63,8 @@
 //!   [what was seen](model::Observed), [what is to be done](model::action). Names no other room.
 //!
 //! Rooms without effects are a package of their own (`src/core.rs`, `stackctl_core`), since the quick build optimises
-//! them and not the rest; this crate gives them out under their names. [`vault`] is not among them: what it names would
-//! have to be compiled before any of them.
+//! them and not the rest; this crate gives them out under their names. [`vault`] and [`sops`] are not among them: what they
+//! name would have to be compiled before any of them.
 //!
 //! `tests/tidy` holds this drawing against the imports; effects (time, files, processes, environment) are
 //! kept by `.clippy.toml`, and each exception says why. To place something new, ask what it may know: a fact
@@ -121,6 +123,7 @@ pub mod notify;
 pub mod ops;
 pub mod process_group;
 pub mod reconcile;
+pub mod sops;
 pub mod vault;
 pub mod words;
 

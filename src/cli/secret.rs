@@ -20,6 +20,7 @@ use crate::fleet::ConnectOptions;
 use crate::ops::records::Secret;
 use crate::ops::vault::private::{read_all, read_file};
 use crate::ops::vault::{self, secret as ops};
+use crate::sops::{Limit, Source};
 use crate::vault::{Kind, ObjectName, Plaintext};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
@@ -72,6 +73,18 @@ pub struct SecretCreate {
     /// Label, as KEY=VALUE
     #[arg(short, long = "label", value_name = "KEY=VALUE")]
     pub labels: Vec<String>,
+    #[command(flatten)]
+    pub encrypted: Encrypted,
+}
+
+/// A file that is encrypted itself.
+#[derive(Debug, clap::Args)]
+pub struct Encrypted {
+    /// Decrypt the file first, in memory: one that age or SOPS encrypted (YAML, JSON, dotenv or binary) to a key of yours
+    #[arg(long)]
+    pub decrypt: bool,
+    #[command(flatten)]
+    pub private: PrivateKey,
 }
 
 /// Arguments of `secret ls`.
@@ -116,6 +129,8 @@ pub struct SecretRotate {
     /// A file with the new value, or `-` for the standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
+    #[command(flatten)]
+    pub encrypted: Encrypted,
 }
 
 /// Arguments of `secret edit`.
@@ -141,6 +156,18 @@ struct Unreadable {
     why: String,
 }
 
+/// An encrypted file that was not opened.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("{from} cannot be decrypted: {why}")]
+#[diagnostic(
+    code(stackctl::secret::not_decrypted),
+    help("nothing was changed; without `--decrypt` the file itself is the value")
+)]
+struct NotDecrypted {
+    from: String,
+    why: String,
+}
+
 /// A label without a name.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("`{0}` is no label")]
@@ -158,15 +185,33 @@ pub(super) fn run(args: &SecretArgs, context: &Context) -> Result<Exit, Failure>
     }
 }
 
-/// The value from a file or the standard input, read before any host is dialled.
-fn value(file: &Path) -> Result<Plaintext, Failure> {
-    let most = Kind::Secret.bytes_max();
+/// What stands in a file or comes from the standard input, read before any host is dialled; and what messages call it.
+fn read(file: &Path, encrypted: &Encrypted) -> Result<(Plaintext, String), Failure> {
+    // An encrypted file is larger than what is in it.
+    let most = if encrypted.decrypt { Limit::File.most() } else { Kind::Secret.bytes_max() };
     let (read, from) = if file == Path::new("-") {
         (read_all(io::stdin().lock(), most), "the standard input".to_owned())
     } else {
         (read_file(file, most), file.display().to_string())
     };
-    read.map_err(|error| Failure::refused(Unreadable { from, why: error.to_string() }))
+    match read {
+        Ok(bytes) => Ok((bytes, from)),
+        Err(error) => Err(Failure::refused(Unreadable { from, why: error.to_string() })),
+    }
+}
+
+/// The value: what was read, or what it holds encrypted.
+async fn value((bytes, from): (Plaintext, String), encrypted: &Encrypted) -> Result<Plaintext, Failure> {
+    if !encrypted.decrypt {
+        return Ok(bytes);
+    }
+    let keys = encrypted.private.read().await?.keys;
+    let bad = |why: String| Failure::refused(NotDecrypted { from: from.clone(), why });
+    match Source::open_file(bytes, &from, &keys) {
+        Ok((Source::Encrypted(_), value)) => Ok(value),
+        Ok((Source::Plain, _)) => Err(bad("it is encrypted neither by age nor by SOPS".to_owned())),
+        Err(error) => Err(bad(error.to_string())),
+    }
 }
 
 /// As docker has it: `KEY` alone is a label with an empty value.
@@ -184,8 +229,9 @@ fn labels(texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
 
 fn create(args: &SecretCreate, context: &Context) -> Result<Exit, Failure> {
     let labels = labels(&args.labels)?;
-    let value = value(&args.file)?;
+    let read = read(&args.file, &args.encrypted)?;
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
+        let value = value(read, &args.encrypted).await?;
         let (ledger, actor) = vault::of(cluster);
         let warn = warn_unended(&context.ui);
         let version = ops::create(&ledger, &actor, &args.name, labels, &value, warn).await?;
@@ -195,8 +241,9 @@ fn create(args: &SecretCreate, context: &Context) -> Result<Exit, Failure> {
 }
 
 fn rotate(args: &SecretRotate, context: &Context) -> Result<Exit, Failure> {
-    let value = value(&args.file)?;
+    let read = read(&args.file, &args.encrypted)?;
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
+        let value = value(read, &args.encrypted).await?;
         give(cluster, context, &args.name, &value, "rotate").await
     })
 }

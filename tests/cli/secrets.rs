@@ -232,3 +232,29 @@ fn holds_no_value_of_secrets(cluster: &Hosts) {
     });
     assert!(!kept.is_empty() && !kept.contains(CANARY));
 }
+
+/// The fixtures come from other programs: see tests/vault.
+#[test]
+fn encrypted_files_are_opened_in_memory_or_refused_by_name() {
+    let cluster = cluster();
+    cluster.expect(0, "key init");
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vault/sops");
+    let key = format!("{fixtures}/key.txt");
+    let plain = std::fs::read_to_string(format!("{fixtures}/rich.yaml.plain")).expect("a fixture");
+    cluster.room.file("plain.yaml", &plain);
+    cluster.expect(0, &format!("secret create --decrypt --key {key} opened {fixtures}/rich.yaml"));
+    let same = cluster.expect(0, "secret rotate opened plain.yaml");
+    assert!(same.show().contains("has that value already"), "{}", same.show());
+    for (words, why) in [
+        (format!("secret create --decrypt x {fixtures}/rich.yaml"), "cannot be decrypted"),
+        (format!("secret create --decrypt --key {key} x plain.yaml"), "neither by age nor by SOPS"),
+        (format!("secret create --decrypt --key {key} x {fixtures}/refused.ini"), "INI"),
+    ] {
+        let run = cluster.expect(1, &words);
+        assert!(
+            run.stderr.contains("stackctl::secret::not_decrypted") && run.stderr.contains(why),
+            "{}",
+            run.show()
+        );
+    }
+}

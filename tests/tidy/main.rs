@@ -20,7 +20,7 @@ use imports::{crate_paths, has_word, without_comments};
 use map::{Map, within};
 
 /// Rooms without effects, and what they must not name.
-const PURE: [&str; 7] = ["model", "yaml", "diff", "orchestrator", "compose", "swarm", "vault"];
+const PURE: [&str; 8] = ["model", "yaml", "diff", "orchestrator", "compose", "swarm", "vault", "sops"];
 /// Parts of rooms without effects, and what their files may name.
 const PURE_PARTS: ([&str; 2], [&str; 8]) = (
     ["reconcile/supervisor/", "ops/declared/"],
@@ -63,10 +63,12 @@ const HANDS: [&str; 3] = ["Executor", "RegisterReader", "RegisterWriter"];
 /// What gives out the bytes of a secret (`src/vault/plaintext.rs`).
 const EXPOSES: [&str; 2] = [".expose(", "::expose"];
 /// Files that may have them, and what for.
-const EXPOSED: [(&str, &str); 6] = [
+const EXPOSED: [(&str, &str); 8] = [
     ("cli/ledger.rs", "writes and reads backups"),
     ("cli/secret/edit.rs", "writes a value for the editor, into memory"),
     ("ops/vault/private.rs", "writes the user's own key, and reads files of public ones"),
+    ("sops/cipher.rs", "decrypts with the key of a file's values"),
+    ("sops/source.rs", "reads files, which may hold a secret as it is"),
     ("vault/cluster_key.rs", "makes digests of values, and reads the private halves that it has opened"),
     ("vault/keyring.rs", "reads private keys"),
     ("vault/sealing.rs", "encrypts"),

@@ -1,8 +1,10 @@
 //! What other programs encrypt, this one opens, and the other way round: age as Debian has it, and keys of OpenSSH.
 //!
 //! Where there are none these tests say so and pass; with `STACKCTL_TEST_AGE` set, as continuous integration has it, that
-//! is a failure. No key stands in the repository: each test makes its own.
+//! is a failure. No key stands in the repository but those of the files of [`sops`]: each test makes its own.
 #![allow(clippy::disallowed_methods, reason = "a test writes files, and runs programs")]
+
+mod sops;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -141,6 +141,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["secret"],
+        "not_decrypted",
+        "an encrypted file that was not opened",
+        "With `--decrypt` the file has to be one that age or SOPS encrypted to a key of yours. This one is not encrypted, is encrypted to other keys, was changed afterwards, or is of a kind that stackctl does not read.",
+        "Look at the reason in the message, and give the right key.",
+        "stackctl secret create --decrypt --key key.txt db_password password.age",
+    ),
+    row(
+        &["secret"],
         "bad_label",
         "this is no label",
         "A label has a name.",
