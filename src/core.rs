@@ -9,4 +9,5 @@ pub mod diff;
 pub mod model;
 pub mod orchestrator;
 pub mod swarm;
+pub mod template;
 pub mod yaml;

@@ -9,7 +9,7 @@
 //! ```text
 //! main          → cli
 //! cli           → notify, reconcile, ops, engine, artifact, gitops, fleet, inventory, compose,
-//!                 swarm, orchestrator, diff, sops, vault, yaml, http, words, model
+//!                 swarm, orchestrator, diff, sops, vault, template, yaml, http, words, model
 //! notify        → reconcile, engine, inventory, ledger::payload, http, process_group, words, model
 //! reconcile     → ops, engine, gitops, discover, fleet, orchestrator, ledger, words, model
 //! ops           → engine, gitops, discover, fleet, inventory, orchestrator, ledger, vault, process_group,
@@ -18,15 +18,16 @@
 //! artifact      → compose::Files, orchestrator, model
 //! discover      → inventory, ledger, process_group, words, model
 //! gitops        → compose, inventory::private, ledger::release, yaml, process_group, model
-//! fleet         → inventory, ledger::register, http, model
+//! fleet         → inventory, ledger::register, vault::Kind, template, http, model
 //! inventory     → ledger::place, yaml, model
-//! compose       → yaml, model
+//! compose       → template, yaml, model
 //! swarm         → yaml, model
-//! orchestrator  → diff, model
+//! orchestrator  → diff, template, model
 //! diff          → model
 //! ledger        → vault, http, model
 //! sops          → vault, yaml
 //! vault         → model
+//! template      → model
 //! yaml          →
 //! http          →
 //! process_group →
@@ -55,6 +56,8 @@
 //! - [`sops`]: files that hold secrets and configs encrypted, by age or by SOPS, opened with private keys.
 //! - [`vault`]: secrets: what encrypts them where they rest, the cluster's key and who can open it. No effect but
 //!   randomness.
+//! - [`template`]: Go's text templates, read and filled: those of `--format`, and
+//!   configs of which each task has its own content.
 //! - [`yaml`]: text to a tree in which every value keeps its place, and drawing what is wrong with it.
 //! - [`http`]: HTTP/1: client, server, TLS, unix sockets, upgrades. Knows nothing of what is asked.
 //! - [`process_group`]: programs of this machine, ended with all that they started.
@@ -131,4 +134,4 @@ pub mod words;
 #[cfg(test)]
 extern crate self as stackctl;
 
-pub use stackctl_core::{compose, diff, model, orchestrator, swarm, yaml};
+pub use stackctl_core::{compose, diff, model, orchestrator, swarm, template, yaml};

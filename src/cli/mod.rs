@@ -253,10 +253,10 @@ pub enum Command {
     /// List, drain and label the nodes of the cluster
     #[command(after_help = examples(node::EXAMPLES))]
     Node(node::Node),
-    /// Make, list and change secrets, which are encrypted where they rest
+    /// Make, list and change secrets, which are kept encrypted
     #[command(after_help = examples(secret::EXAMPLES))]
     Secret(secret::SecretArgs),
-    /// Make and rotate the key of the cluster's secrets, and choose who can open it
+    /// Manage the key of the cluster's secrets, and who can open it
     #[command(after_help = examples(key::EXAMPLES))]
     Key(key::Key),
     /// List the volumes of all hosts, and remove what tasks have left

@@ -224,7 +224,13 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
     let spec = lower::stack(
         &name,
         stackfile,
-        &lower::World { environments: &environments, files: options.files, reading: how.reading },
+        &lower::World {
+            environments: &environments,
+            files: options.files,
+            shown: &shown,
+            reading: how.reading,
+            variables: how.variables,
+        },
         &sink,
     );
     environments.note_found();

@@ -13,6 +13,7 @@ use crate::inventory::Address;
 use crate::model::action::{Action, ActionId, Failure, FailureKind, FilePlan, Outcome, TaskPlan, What};
 use crate::model::reason::Reason;
 use crate::model::spec::{NetworkSpec, TaskSpec};
+use crate::model::template::Fields;
 use crate::model::{GoDuration, Health, MarkKey, Slot, TaskStatus, Timestamp};
 
 struct World {
@@ -137,6 +138,7 @@ async fn a_start_joins_networks_and_uploads_files_before_it() {
         gid: 0,
         mode: 0o444,
         content: Some(Arc::from(&b"x"[..])),
+        template_driver: None,
     };
     let networks = ["a", "b", "c"].map(|name| (name.to_owned(), Box::default())).into();
     let spec = TaskSpec { image: "web:1".into(), networks, ..TaskSpec::default() };
@@ -173,6 +175,42 @@ async fn a_start_joins_networks_and_uploads_files_before_it() {
     // Running by now: nothing is done to it a second time.
     assert!(matches!(world.run(What::StartTask { task }).await, Outcome::Started(_)));
     assert_eq!(world.engine.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_task_whose_file_cannot_be_filled_in_is_not_made() {
+    let file = FilePlan {
+        target: "/etc/x".into(),
+        uid: 0,
+        gid: 0,
+        mode: 0o444,
+        content: Some(Arc::from(&b"on {{.Node.Hostname}}\n{{config .Node.Hostname}}"[..])),
+        template_driver: Some("golang".into()),
+    };
+    let mut task = plan(TaskSpec::default(), Slot::Replica(1), vec![file]);
+    task.fields = Some(Arc::new(Fields {
+        service: "efk_web".into(),
+        labels: BTreeMap::new(),
+        node_id: "N".into(),
+        hostname: "hunter2".into(),
+        os: "linux".into(),
+        architecture: "x86_64".into(),
+        task: "t".into(),
+        task_name: "efk_web.1.t".into(),
+        slot: "1".into(),
+    }));
+    let world = world(|_, _| None).await;
+    let failure = world.failure(What::CreateTask { task: Arc::new(task) }).await;
+    assert_eq!(
+        (failure.kind, failure.code.as_str()),
+        (FailureKind::Refused, "stackctl::docker::bad_template")
+    );
+    assert!(
+        failure.message.contains("/etc/x") && failure.message.contains("line 2, column 3"),
+        "{failure:?}"
+    );
+    assert!(!failure.message.contains("hunter2"), "no value is repeated: {failure:?}");
+    assert!(world.engine.asked().is_empty());
 }
 
 #[tokio::test]

@@ -415,6 +415,7 @@ mod tests {
                     gid: "0".into(),
                     mode: 0o444,
                     content: content.into(),
+                    template_driver: None,
                 };
                 let service = spec.services.get_mut(*user).unwrap();
                 Arc::make_mut(&mut service.task).configs.insert("/page".into(), mount);

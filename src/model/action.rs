@@ -10,6 +10,7 @@ use crate::model::ids::{ClusterName, NodeName, ServiceName, SpecHash, StackName,
 use crate::model::in_place::{Retune, Tuning};
 use crate::model::spec::{NetworkSpec, TaskSpec, VolumeSpec};
 use crate::model::task::Slot;
+use crate::model::template::Fields;
 use crate::model::{GoDuration, TaskStatus};
 
 use super::reason::Reason;
@@ -178,6 +179,8 @@ pub struct FilePlan {
     pub mode: u32,
     /// `None` in a plan of an older release whose contents were not read: it is shown, and cannot be carried out.
     pub content: Option<Arc<[u8]>>,
+    /// What fills the content in for each task, if it is a template.
+    pub template_driver: Option<String>,
 }
 
 /// One task to make.
@@ -191,6 +194,8 @@ pub struct TaskPlan {
     pub id: TaskId,
     /// The spec with this task's templates expanded; the service's own where there are none.
     pub spec: Arc<TaskSpec>,
+    /// What its files are filled in with, where one of them is a template and its node is known.
+    pub fields: Option<Arc<Fields>>,
 }
 
 impl TaskPlan {

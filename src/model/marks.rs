@@ -383,7 +383,8 @@ pub fn each_value(spec: &mut TaskSpec, act: &mut dyn FnMut(&str, &mut String)) {
         }
     }
     for (files, kind) in [(configs, "configs"), (secrets, "secrets")] {
-        for (target, FileMount { content, source: _, uid: _, gid: _, mode: _ }) in files {
+        for (target, file) in files {
+            let FileMount { content, source: _, uid: _, gid: _, mode: _, template_driver: _ } = file;
             act(&format!("{kind} {target}"), content);
         }
     }
@@ -424,6 +425,25 @@ mod tests {
 
     fn key(byte: u8) -> MarkKey {
         MarkKey::new([byte; KEY_BYTES])
+    }
+
+    #[test]
+    fn another_template_and_one_that_is_none_any_more_are_other_tasks() {
+        let (key, stack, service) = (key(7), StackName::unchecked("shop"), ServiceName::unchecked("web"));
+        let hash = |change: &dyn Fn(&mut FileMount)| {
+            let mut spec = spec();
+            spec.configs.values_mut().for_each(change);
+            Marks::of(&key, &stack, &service).hash(&spec)
+        };
+        let plain = hash(&|_| {});
+        let templated = hash(&|file| file.template_driver = Some("golang".into()));
+        let changed = hash(&|file| {
+            file.template_driver = Some("golang".into());
+            file.content = "another digest".into();
+        });
+        assert!(plain != templated && templated != changed);
+        let text = serde_json::to_string(&spec().configs["/c"]).unwrap();
+        assert!(!text.contains("template"), "those of older versions keep their hash: {text}");
     }
 
     #[test]

@@ -648,6 +648,10 @@ pub struct FileMount {
     pub mode: u32,
     /// What the file holds: SHA-256 in hex for configs. A changed file is a changed spec.
     pub content: String,
+    /// `golang` fills the content in for each task. It is here, and not only with the config, because it decides what is in
+    /// the container as the content does: with another driver it is another task.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub template_driver: Option<String>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

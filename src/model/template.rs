@@ -1,8 +1,10 @@
 //! `{{.Node.Hostname}}` in host names, environment and mounts: expanded for each task.
 //!
 //! The fields are those of SwarmKit's `template` package. Go's template language is larger; only field
-//! references and `index .Service.Labels "x"` are read, and `compose` refuses the rest with a caret.
+//! references and `index .Service.Labels "x"` are read, and `compose` refuses the rest with a caret. Contents of configs
+//! may use all of it: see the room `template`, which takes the same [`Fields`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::node::{Member, NodeFacts};
@@ -44,7 +46,25 @@ pub fn is_known(expression: &str) -> bool {
     FIELDS.contains(&expression) || label_key(expression).is_some()
 }
 
-/// What a template may ask for.
+/// What a template may ask for, of one task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fields {
+    /// Full name. A service has no id of its own on plain engines; its full name is unique in the cluster.
+    pub service: String,
+    /// Of the service.
+    pub labels: BTreeMap<String, String>,
+    pub node_id: String,
+    pub hostname: String,
+    pub os: String,
+    pub architecture: String,
+    /// Id.
+    pub task: String,
+    pub task_name: String,
+    /// Number, or for a global task the node's id.
+    pub slot: String,
+}
+
+/// Where the fields of a task come from.
 pub struct Context<'a> {
     pub stack: &'a StackName,
     pub service: &'a ServiceSpec,
@@ -54,6 +74,30 @@ pub struct Context<'a> {
     pub facts: &'a NodeFacts,
     pub task: &'a TaskId,
     pub slot: &'a Slot,
+}
+
+impl Context<'_> {
+    /// The fields of the task.
+    #[must_use]
+    pub fn fields(&self) -> Fields {
+        let Self { stack, service, member: _, facts, task, slot } = self;
+        let full_name = format!("{stack}_{}", service.name);
+        Fields {
+            labels: service.labels.clone(),
+            node_id: facts.id.clone(),
+            hostname: facts.hostname.clone(),
+            os: facts.platform.os.clone(),
+            architecture: facts.platform.architecture.clone(),
+            task: task.to_string(),
+            task_name: format!("{full_name}.{slot}.{task}"),
+            slot: match slot {
+                Slot::Replica(number) => number.to_string(),
+                // SwarmKit: the node's id stands in for the slot of a global task.
+                Slot::Node(_) => facts.id.clone(),
+            },
+            service: full_name,
+        }
+    }
 }
 
 /// Whether a spec holds templates at all: most do not, and share one spec among all tasks.
@@ -67,21 +111,21 @@ pub fn is_templated(spec: &TaskSpec) -> bool {
 
 /// The spec with every template expanded for one task.
 #[must_use]
-pub fn expand(spec: &Arc<TaskSpec>, context: &Context<'_>) -> Arc<TaskSpec> {
+pub fn expand(spec: &Arc<TaskSpec>, fields: &Fields) -> Arc<TaskSpec> {
     let mut spec = TaskSpec::clone(spec);
     if let Some(hostname) = &mut spec.hostname {
-        *hostname = text(hostname, context);
+        *hostname = text(hostname, fields);
     }
     for value in spec.environment.values_mut().flatten() {
-        *value = text(value, context);
+        *value = text(value, fields);
     }
     spec.volumes = std::mem::take(&mut spec.volumes)
         .into_iter()
         .map(|(target, mut mount)| {
             if let Some(source) = mount_source_mut(&mut mount) {
-                *source = text(source, context);
+                *source = text(source, fields);
             }
-            (text(&target, context), mount)
+            (text(&target, fields), mount)
         })
         .collect();
     Arc::new(spec)
@@ -105,14 +149,14 @@ fn mount_source_mut(mount: &mut Mount) -> Option<&mut String> {
 
 /// One text, expanded. What is no known field is left as it is: `compose` has refused it already.
 #[must_use]
-pub fn text(template: &str, context: &Context<'_>) -> String {
+pub fn text(template: &str, fields: &Fields) -> String {
     let mut out = String::with_capacity(template.len());
     let mut rest = template;
     while let Some(open) = rest.find("{{") {
         let Some(close) = rest[open..].find("}}") else { break };
         let expression = rest[open + 2..open + close].trim_matches(|c: char| c == '-' || c.is_whitespace());
         out.push_str(&rest[..open]);
-        match field(expression, context) {
+        match field(expression, fields) {
             Some(value) => out.push_str(&value),
             None => out.push_str(&rest[open..open + close + 2]),
         }
@@ -122,24 +166,19 @@ pub fn text(template: &str, context: &Context<'_>) -> String {
     out
 }
 
-fn field(expression: &str, context: &Context<'_>) -> Option<String> {
-    let full_name = || format!("{}_{}", context.stack, context.service.name);
-    Some(match expression {
-        // A service has no id of its own on plain engines; its full name is unique in the cluster.
-        ".Service.ID" | ".Service.Name" => full_name(),
-        ".Node.ID" => context.facts.id.clone(),
-        ".Node.Hostname" => context.facts.hostname.clone(),
-        ".Node.Platform.OS" => context.facts.platform.os.clone(),
-        ".Node.Platform.Architecture" => context.facts.platform.architecture.clone(),
-        ".Task.ID" => context.task.to_string(),
-        ".Task.Name" => format!("{}.{}.{}", full_name(), context.slot, context.task),
-        ".Task.Slot" => match context.slot {
-            Slot::Replica(number) => number.to_string(),
-            // SwarmKit: the node's id stands in for the slot of a global task.
-            Slot::Node(_) => context.facts.id.clone(),
-        },
-        _ => context.service.labels.get(label_key(expression)?).cloned().unwrap_or_default(),
-    })
+fn field(expression: &str, fields: &Fields) -> Option<String> {
+    let value = match expression {
+        ".Service.ID" | ".Service.Name" => &fields.service,
+        ".Node.ID" => &fields.node_id,
+        ".Node.Hostname" => &fields.hostname,
+        ".Node.Platform.OS" => &fields.os,
+        ".Node.Platform.Architecture" => &fields.architecture,
+        ".Task.ID" => &fields.task,
+        ".Task.Name" => &fields.task_name,
+        ".Task.Slot" => &fields.slot,
+        _ => return Some(fields.labels.get(label_key(expression)?).cloned().unwrap_or_default()),
+    };
+    Some(value.clone())
 }
 
 #[cfg(test)]
@@ -177,15 +216,16 @@ mod tests {
             platform: Platform { os: "linux".into(), architecture: "amd64".into() },
             ..NodeFacts::default()
         };
-        let context = Context {
+        let fields = Context {
             stack: &StackName::unchecked("app"),
             service: &service,
             member: &member,
             facts: &facts,
             task: &TaskId::unchecked("t1"),
             slot: &Slot::Replica(3),
-        };
-        let expanded = |expression: &str| text(&format!("<{{{{ {expression} }}}}>"), &context);
+        }
+        .fields();
+        let expanded = |expression: &str| text(&format!("<{{{{ {expression} }}}}>"), &fields);
         let all: Vec<String> = FIELDS.iter().map(|field| expanded(field)).collect();
         assert_eq!(
             all,
@@ -209,7 +249,7 @@ mod tests {
         }
         for unknown in [".Service.Labels", "index .Service.Labels x", "if .Node", ".Node", ""] {
             assert!(!is_known(unknown), "{unknown}");
-            assert!(field(unknown, &context).is_none(), "{unknown}");
+            assert!(field(unknown, &fields).is_none(), "{unknown}");
         }
     }
 }

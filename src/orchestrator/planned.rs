@@ -18,6 +18,7 @@ use crate::model::marks::has_marks;
 use crate::model::{
     Observed, ServiceName, ServiceSpec, StackName, StackSpec, Task, TaskId, TaskSpec, template,
 };
+use crate::template::payload::TaskView;
 
 /// A plan of one stack, its placement, and what both were made from.
 #[derive(Debug, Clone)]
@@ -183,11 +184,11 @@ impl Planned {
     }
 }
 
-/// A container whose label says nothing has templates as they were expanded. Where that is what the wanted templates
-/// give, they are the same.
+/// A container whose label says nothing has templates as they were expanded, in its files, too. Where that is what the
+/// wanted templates give, they are the same.
 fn fold_templates(observed: &mut Arc<Observed>, wanted: &StackSpec) {
     let templated: BTreeMap<&ServiceName, &ServiceSpec> =
-        wanted.services.iter().filter(|(_, service)| template::is_templated(&service.task)).collect();
+        wanted.services.iter().filter(|(_, service)| has_templates(&service.task)).collect();
     if templated.is_empty() {
         return;
     }
@@ -198,8 +199,17 @@ fn fold_templates(observed: &mut Arc<Observed>, wanted: &StackSpec) {
             let Some(service) = templated.get(&task.service) else { continue };
             let (stack, id, slot) = (&wanted.name, &task.id, &task.slot);
             let context = template::Context { stack, service, member, facts, task: id, slot };
-            let expanded = template::expand(&service.task, &context);
+            let fields = context.fields();
+            let expanded = template::expand(&service.task, &fields);
             let mut spec = TaskSpec::clone(&task.spec);
+            let view = TaskView::new(&fields, &expanded.environment, &expanded.configs, &wanted.configs);
+            for (path, mount) in &mut spec.configs {
+                let wanted = service.task.configs.get(path);
+                let Some(wanted) = wanted.filter(|wanted| wanted.template_driver.is_some()) else { continue };
+                if view.digest(path).as_ref() == Some(&mount.content) {
+                    mount.content.clone_from(&wanted.content);
+                }
+            }
             for (name, value) in &mut spec.environment {
                 if expanded.environment.get(name) == Some(value) {
                     value.clone_from(&service.task.environment[name]);
@@ -216,9 +226,15 @@ fn fold_templates(observed: &mut Arc<Observed>, wanted: &StackSpec) {
     }
 }
 
+fn has_templates(task: &TaskSpec) -> bool {
+    template::is_templated(task) || task.configs.values().any(|mount| mount.template_driver.is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ids::sha256_hex;
+    use crate::model::spec::{ConfigSpec, FileMount};
     use crate::model::testing::*;
     use crate::model::{Health, MarkKey, Marks, ServiceMode, Slot, SpecHash, TaskId, TaskStatus, Timestamp};
     use crate::orchestrator::Problem;
@@ -315,17 +331,28 @@ mod tests {
     /// under the new key.
     #[test]
     fn a_task_that_was_read_from_its_container_changes_nothing_about_its_neighbours() {
+        const TEXT: &[u8] = b"{{.Task.Slot}} on {{.Node.Hostname}}, {{env \"ME\"}}";
         let service = with_task(replicated("web", 2), |task| {
             task.environment.insert("ME".into(), Some("{{.Task.Slot}}".into()));
             task.environment.insert("TOKEN".into(), Some("hunter2".into()));
+            let (uid, gid, template_driver) = ("0".into(), "0".into(), Some("golang".into()));
+            let content = sha256_hex(TEXT);
+            let site = FileMount { source: "site".into(), uid, gid, mode: 0o444, content, template_driver };
+            task.configs.insert("/site".into(), site);
         });
-        let spec = stack(vec![service.clone()]);
+        let mut spec = stack(vec![service.clone()]);
+        let (digest, content) = (sha256_hex(TEXT), Some(Arc::from(TEXT)));
+        let (name, template_driver) = ("app_site".into(), Some("golang".into()));
+        let site =
+            ConfigSpec { name, external: false, digest, content, labels: BTreeMap::new(), template_driver };
+        spec.configs.insert("site".into(), site);
         let mut observed = nodes(2);
         observed.key = MarkKey::new([7; 32]);
         let key = observed.key.clone();
         let marks = Marks::of(&key, &spec.name, &service.name);
         let mut expanded = TaskSpec::clone(&service.task);
         expanded.environment.insert("ME".into(), Some("1".into()));
+        expanded.configs.get_mut("/site").unwrap().content = sha256_hex(b"1 on host-n000001, 1");
         let of = [(expanded, None), (marks.masked(&service.task), Some(Arc::from(key.id())))];
         for ((node, (task, key_id)), number) in observed.nodes.values_mut().zip(of).zip(1..) {
             let slot = Slot::Replica(number);

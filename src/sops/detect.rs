@@ -18,7 +18,8 @@ pub fn detect(bytes: &[u8], name: &str) -> Option<Format> {
     if is_sealed(bytes) {
         return Some(Format::Age);
     }
-    if !has(bytes, BEGIN) && !(has(bytes, NAME) && has(bytes, "lastmodified")) {
+    let may_have_part = has(bytes, NAME) && has(bytes, "lastmodified");
+    if !may_have_part && !has(bytes, BEGIN) {
         return None;
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);

@@ -242,12 +242,13 @@ pub fn comments(text: &str, document: &Document) -> Vec<Range<usize>> {
     }
     let mut found = Vec::new();
     let mut at = 0;
-    for range in written.into_iter().filter(|range| !range.is_empty()).chain([text.len()..text.len()]) {
+    for range in written.into_iter().filter(|range| !range.is_empty()) {
         if range.start >= at {
             between(text, at..range.start, &mut found);
             at = range.end;
         }
     }
+    between(text, at..text.len(), &mut found);
     found
 }
 

@@ -65,6 +65,7 @@ fn stack(tasks: usize) -> StackSpec {
                 gid: "0".into(),
                 mode: 0o444,
                 content: "0".repeat(64),
+                template_driver: None,
             };
             task.configs.insert("/etc/app.conf".into(), mount);
         }));

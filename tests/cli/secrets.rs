@@ -240,14 +240,14 @@ fn encrypted_files_are_opened_in_memory_or_refused_by_name() {
     cluster.expect(0, "key init");
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vault/sops");
     let key = format!("{fixtures}/key.txt");
-    let plain = std::fs::read_to_string(format!("{fixtures}/rich.yaml.plain")).expect("a fixture");
-    cluster.room.file("plain.yaml", &plain);
-    cluster.expect(0, &format!("secret create --decrypt --key {key} opened {fixtures}/rich.yaml"));
-    let same = cluster.expect(0, "secret rotate opened plain.yaml");
+    let plain = std::fs::read_to_string(format!("{fixtures}/rich.env.plain")).expect("a fixture");
+    cluster.room.file("plain.env", &plain);
+    cluster.expect(0, &format!("secret create --decrypt --key {key} opened {fixtures}/rich.env"));
+    let same = cluster.expect(0, "secret rotate opened plain.env");
     assert!(same.show().contains("has that value already"), "{}", same.show());
     for (words, why) in [
-        (format!("secret create --decrypt x {fixtures}/rich.yaml"), "cannot be decrypted"),
-        (format!("secret create --decrypt --key {key} x plain.yaml"), "neither by age nor by SOPS"),
+        (format!("secret create --decrypt x {fixtures}/rich.env"), "cannot be decrypted"),
+        (format!("secret create --decrypt --key {key} x plain.env"), "neither by age nor by SOPS"),
         (format!("secret create --decrypt --key {key} x {fixtures}/refused.ini"), "INI"),
     ] {
         let run = cluster.expect(1, &words);

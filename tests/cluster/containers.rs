@@ -305,3 +305,111 @@ fn containers_carry_what_the_file_says() {
     // What was made from the file is what the file says.
     ground.stackctl(&format!("diff -c {file} all")).ends(0);
 }
+
+const TEMPLATED: &str = r#"
+services:
+  web:
+    image: web:1
+    environment: {MODE: "MODE_IS", WHERE: "{{.Node.Hostname}}"}
+    configs:
+      - {source: site, target: /etc/site.conf, uid: "1000", mode: 0400}
+      - {source: common, target: /etc/common.conf}
+    deploy:
+      replicas: 3
+      labels: {tier: front}
+      update_config: {monitor: 200ms, parallelism: 0}
+  agent:
+    image: web:1
+    read_only: true
+    configs: [{source: site, target: /etc/app/site.conf}]
+    deploy: {mode: global, update_config: {monitor: 200ms, parallelism: 0}}
+configs:
+  common: {content: "common {{as it is}}\n"}
+  site:
+    template_driver: golang
+    content: |
+      {{- $$name := printf "%s-%s" .Service.Name .Task.Slot -}}
+      {{$$name}} {{.Task.Name}} on {{.Node.Hostname}} {{.Node.Platform.OS}}
+      {{env "MODE"}} {{env "WHERE"}} {{index .Service.Labels "tier"}}
+      {{- if env "MODE"}}
+      {{config "etc/common.conf"}}{{end}}
+"#;
+
+#[test]
+fn each_task_has_its_own_content_of_a_config_that_is_a_template() {
+    let Some(ground) = Ground::new() else { return };
+    let deploy = |mode: &str| {
+        let file = ground.file("templated.yml", &TEMPLATED.replace("MODE_IS", mode));
+        ground.stackctl(&format!("deploy --yes -c {file} tpl")).ends(0);
+        file
+    };
+    let check = |mode: &str| {
+        // An update leaves the containers from before it, stopped.
+        let mut tasks = ground.live("tpl", "web");
+        tasks.extend(ground.live("tpl", "agent"));
+        for task in &tasks {
+            let (host, name, slot) = (&task.host, task.name(), task.slot().replace("web.", ""));
+            if task.service() == "web" {
+                let wanted = format!(
+                    "tpl_web-{slot} {name} on {host} linux\n{mode} {host} front\ncommon {{{{as it is}}}}\n\n"
+                );
+                assert_eq!(ground.exec(task, &["cat", "/etc/site.conf"]), wanted);
+                assert_eq!(ground.exec(task, &["stat", "-c", "%u %a", "/etc/site.conf"]), "1000 400\n");
+            } else {
+                let id = ground.docker(host, &["info", "--format", "{{.ID}}"]);
+                let wanted = format!("tpl_agent-{} {name} on {host} linux\n  \n", id.trim());
+                assert_eq!(ground.exec(task, &["cat", "/etc/app/site.conf"]), wanted);
+            }
+        }
+        let ids = |service: &str| -> BTreeSet<String> {
+            tasks.iter().filter(|task| task.service() == service).map(|task| task.id().to_owned()).collect()
+        };
+        (ids("web"), ids("agent"))
+    };
+    let file = deploy("fast");
+    let (web, agents) = check("fast");
+    assert_eq!((web.len(), agents.len()), (3, 4));
+    ground.stackctl(&format!("diff -c {file} tpl")).ends(0);
+
+    // What a template is filled in with belongs to the task, which is replaced.
+    deploy("slow");
+    let (new_web, new_agents) = check("slow");
+    assert!(new_web.is_disjoint(&web), "{new_web:?} {web:?}");
+    assert_eq!(new_agents, agents, "their environment is as it was");
+
+    // The template itself, and that it is one.
+    for change in [("on {{.Node", "at {{.Node"), ("    template_driver: golang\n", "")] {
+        let text = TEMPLATED.replace(change.0, change.1);
+        ground
+            .stackctl(&format!("diff -c {} tpl", ground.file("other.yml", &text)))
+            .ends(2)
+            .says(&["web", "agent"]);
+    }
+}
+
+#[test]
+fn a_task_whose_config_cannot_be_filled_in_is_not_made() {
+    let Some(ground) = Ground::new() else { return };
+    let file = ground.file(
+        "refused.yml",
+        r#"
+services:
+  agent:
+    image: web:1
+    configs: [{source: site, target: /etc/site.conf}]
+    deploy: {mode: global, restart_policy: {condition: none}, update_config: {monitor: 200ms}}
+configs:
+  site:
+    template_driver: golang
+    content: |
+      host
+      {{if eq .Node.Hostname "h2"}}{{config "/etc/nowhere.conf"}}{{end}}
+"#,
+    );
+    let run = ground.stackctl(&format!("deploy --yes -c {file} tpl"));
+    assert_ne!(run.status, 0, "{}", run.whole());
+    let run =
+        run.says(&["the config at /etc/site.conf cannot be filled in for this task", "line 2, column 32"]);
+    assert!(!run.whole().contains("nowhere"), "{}", run.whole());
+    assert!(ground.tasks_on("h2", "tpl").is_empty());
+}

@@ -19,6 +19,9 @@ impl Files for Beside {
             ".env" if self.has_dotenv => "NAME=from-dotenv\n".to_owned(),
             "a.conf" => "hello\n".to_owned(),
             "bad.env" => "A=1\nexport B=2\n".to_owned(),
+            "templated.conf" => {
+                "# password = hunter2\nhost = {{.Node.Hostnam}} # hunter3\n{{if \"hunter4\"}}\n".to_owned()
+            }
             "large" => "x".repeat(1_100_000),
             "other.yml" => "services:\n  web:\n    image: httpd\n".to_owned(),
             "back.yml" => "include: [stack.yml]\n".to_owned(),
@@ -45,6 +48,7 @@ fn variable(name: &str) -> Option<String> {
     let value = match name {
         "TAG" => "1.2",
         "EMPTY" => "",
+        "TEMPLATE" => "a\nHunter2 {{frob}}\n",
         "HIDDEN" => "Hunter2 is secret",
         _ => return None,
     };

@@ -7,6 +7,7 @@ use stackctl::compose::{
 };
 use stackctl::model::{GoDuration, ImageRef, StackName};
 use stackctl::swarm;
+use stackctl::template::payload::Payload;
 use stackctl::yaml::emit::{Style, yaml};
 use stackctl::yaml::{self, Drawn, Node, Sink, Sources, Value};
 
@@ -82,6 +83,7 @@ pub fn short_forms(input: &[u8]) -> Result<(), String> {
         short::capability(text),
     );
     let _ = (short::device(text), short::extra_host(text), short::is_path(text), templates::check(text));
+    let _ = Payload::parse(text.as_bytes()).is_ok();
     let _ = (ImageRef::parse(text), constraint_syntax::check(text), StackName::new(text));
     if let Ok(ports) = short::ports(text)
         && ports.iter().any(|port| port.target == 0 || port.published == Some(0))

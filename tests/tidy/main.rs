@@ -20,7 +20,8 @@ use imports::{crate_paths, has_word, without_comments};
 use map::{Map, within};
 
 /// Rooms without effects, and what they must not name.
-const PURE: [&str; 8] = ["model", "yaml", "diff", "orchestrator", "compose", "swarm", "vault", "sops"];
+const PURE: [&str; 9] =
+    ["model", "yaml", "template", "diff", "orchestrator", "compose", "swarm", "vault", "sops"];
 /// Parts of rooms without effects, and what their files may name.
 const PURE_PARTS: ([&str; 2], [&str; 8]) = (
     ["reconcile/supervisor/", "ops/declared/"],

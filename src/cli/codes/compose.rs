@@ -243,6 +243,40 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["compose"],
+        "bad_template_driver",
+        "a template driver that there is not",
+        "`template_driver` says what fills the content in for each task. Docker passes any on, and the tasks are rejected later.",
+        "Write `golang`, or leave the key out: then the content stays as it is.",
+        concat!("configs:\n", "  site:\n", "    file: ./site.conf\n", "    template_driver: golang"),
+    ),
+    row(
+        &["compose"],
+        "bad_config_template",
+        "a config whose template cannot be filled in",
+        "With `template_driver: golang` the content is a template of Go, filled in for each task. It is read with the stackfile, and tried out for each service that has it.",
+        "Correct the place of the message: `stackctl help stackfile` has the fields and functions. If the braces are meant for another program, leave `template_driver` out.",
+        concat!(
+            "configs:\n",
+            "  site:\n",
+            "    content: \"host={{.Node.Hostname}} mode={{env \\\"MODE\\\"}}\"\n",
+            "    template_driver: golang"
+        ),
+    ),
+    row(
+        &["compose"],
+        "secret_in_config",
+        "a config that asks for a secret",
+        "The template of a config can put a secret into it with `{{secret \"…\"}}`. This version of stackctl delivers no secrets, so that none ever lies readable on a host.",
+        "Take it out of the template.",
+        concat!(
+            "configs:\n",
+            "  site:\n",
+            "    content: \"mode={{env \\\"MODE\\\"}}\"\n",
+            "    template_driver: golang"
+        ),
+    ),
+    row(
+        &["compose"],
         "unreadable_file",
         "a file beside the stackfile that cannot be read",
         "An environment file, or the file of a config, is not there or may not be read. Relative paths start at the directory of the first stackfile.",

@@ -141,6 +141,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["docker"],
+        "bad_template",
+        "a config that cannot be filled in for a task",
+        "Its template asks for something that this task does not have, or makes more than a config may have. The task is not made, as in Swarm.",
+        "Correct the line of the message, or give the task what it asks for.",
+        concat!("configs:\n", "  site:\n", "    file: ./site.conf\n", "    template_driver: golang"),
+    ),
+    row(
+        &["docker"],
         "container_missing",
         "a container that is gone",
         "Another program removed the container.",

@@ -5,6 +5,7 @@
 
 mod mounts;
 mod networks;
+mod payloads;
 mod resources;
 mod service;
 
@@ -17,8 +18,10 @@ use crate::model::{ServiceName, StackName};
 use crate::yaml::{Diagnostic, Sink, Span, Spanned, VALUE_MAX, closest};
 
 use super::environment::Environments;
+use super::paths::Shown;
 use super::stackfile::{Pairs, Service, Stackfile};
-use super::{Files, Reading, templates};
+use super::{Files, Reading, Variables, templates};
+use payloads::Payloads;
 
 /// Labels that are ours.
 const OWN_LABELS: &str = "io.stackctl.";
@@ -31,8 +34,12 @@ const ADVISED_MAX: usize = 200;
 pub struct World<'a> {
     pub environments: &'a Environments<'a>,
     pub files: &'a dyn Files,
+    /// What messages call files.
+    pub shown: &'a Shown,
     /// Whose reading applies.
     pub reading: Reading,
+    /// Whether variables were filled in.
+    pub variables: Variables,
 }
 
 /// The context of every part of the lowering.
@@ -75,9 +82,13 @@ pub fn stack(stack: &StackName, mut file: Stackfile, world: &World<'_>, sink: &S
     }
     let services = std::mem::take(&mut file.services);
     let context = Context { stack, file: &file, world, sink };
+    let payloads = Payloads::of(&context, &spec.configs);
+    let mut limits = payloads::limits();
     for service in services.into_values() {
         let name = ServiceName::unchecked(&service.key);
-        spec.services.insert(name, service::lower(&context, &service, &spec.configs));
+        let lowered = service::lower(&context, &service, &spec.configs);
+        payloads.try_out(&context, &service, &lowered, &spec.configs, &mut limits);
+        spec.services.insert(name, lowered);
     }
     spec
 }

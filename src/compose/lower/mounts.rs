@@ -155,13 +155,16 @@ pub fn configs(
     service: &Service,
     contents: &BTreeMap<String, ConfigSpec>,
 ) -> BTreeMap<String, FileMount> {
-    let content = |key: &str| contents.get(key).map(|config| config.digest.clone());
+    let content = |key: &str| {
+        let config = contents.get(key)?;
+        Some((config.digest.clone(), config.template_driver.clone()))
+    };
     files(context, service, &service.configs, "config", "/", content)
 }
 
 /// The secrets of a service as files by absolute path, without their content.
 pub fn secrets(context: &Context<'_>, service: &Service) -> BTreeMap<String, FileMount> {
-    let content = |key: &str| context.file.secrets.contains_key(key).then(String::new);
+    let content = |key: &str| context.file.secrets.contains_key(key).then(Default::default);
     files(context, service, &service.secrets, "secret", "/run/secrets/", content)
 }
 
@@ -171,13 +174,13 @@ fn files(
     references: &[FileRef],
     kind: &str,
     directory: &str,
-    content: impl Fn(&str) -> Option<String>,
+    content: impl Fn(&str) -> Option<(String, Option<String>)>,
 ) -> BTreeMap<String, FileMount> {
     let mut files: BTreeMap<String, FileMount> = BTreeMap::new();
     let mut seen: BTreeMap<String, Span> = BTreeMap::new();
     for reference in references {
         let source = &reference.source;
-        let Some(content) = content(source) else {
+        let Some((content, template_driver)) = content(source) else {
             let known = match kind {
                 "config" => &context.file.configs,
                 _ => &context.file.secrets,
@@ -206,6 +209,7 @@ fn files(
             gid: reference.gid.clone().unwrap_or_else(|| "0".to_owned()),
             mode: reference.mode.unwrap_or(FILE_MODE),
             content,
+            template_driver,
         };
         files.insert(path, file);
     }

@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::payloads::{self, CONFIG_BYTES_MAX};
 use super::{Context, labels, plain};
 use crate::compose::normal::unreadable;
 use crate::compose::stackfile::Content;
 use crate::model::ids::sha256_hex;
 use crate::model::spec::{ConfigSpec, SecretSpec, VolumeSpec};
 use crate::yaml::{Diagnostic, Node};
-
-/// SwarmKit's limit on the content of a config.
-const CONFIG_BYTES_MAX: usize = 1_024_000;
 
 /// The volumes at the top of the file.
 pub fn volumes(context: &Context<'_>) -> BTreeMap<String, VolumeSpec> {
@@ -51,7 +49,7 @@ pub fn configs(context: &Context<'_>) -> BTreeMap<String, ConfigSpec> {
             digest: if config.external { String::new() } else { sha256_hex(&content) },
             content: (!config.external).then(|| Arc::from(content)),
             labels: labels(context, &config.labels),
-            template_driver: config.template_driver.as_ref().map(|driver| driver.value.clone()),
+            template_driver: payloads::driver(context, config),
         };
         (key.clone(), spec)
     };
@@ -98,7 +96,7 @@ pub fn secrets(context: &Context<'_>) -> BTreeMap<String, SecretSpec> {
             environment: text(&secret.environment),
             driver: text(&secret.driver),
             driver_opts: plain(&secret.driver_opts),
-            template_driver: text(&secret.template_driver),
+            template_driver: payloads::driver(context, secret),
             labels: labels(context, &secret.labels),
         };
         (key.clone(), spec)

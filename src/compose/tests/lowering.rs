@@ -1,6 +1,7 @@
 //! What a file means.
 
-use super::{load_all, loaded};
+use super::{Beside, Options, Reading, SourceText, Stack, StackName, Variables, load, load_all, loaded};
+use crate::model::ids::sha256_hex;
 use crate::model::spec::{
     Attachment, DependencyCondition, EndpointMode, Mount, PublishMode, RestartCondition, ServiceMode,
     TaskSpec, UpdateOrder,
@@ -101,6 +102,44 @@ fn mounts_get_full_names_and_absolute_paths() {
         r#"{"/anon":{"type":"volume"},"/d":{"type":"volume","source":"app_data"},"/o":{"type":"volume","source":"mine","read_only":true},"/run":{"type":"tmpfs","size":2097152,"mode":1016,"options":["noexec"]},"/t":{"type":"tmpfs","size":1048576},"/x":{"type":"bind","source":"/srv/app/x"},"/y":{"type":"bind","source":"/home/u/y"}}"#
     );
     assert!(matches!(volumes["/anon"], Mount::Volume { source: None, .. }));
+}
+
+#[test]
+fn a_config_that_is_a_template_is_one_for_each_task_that_has_it() {
+    let file = "services: {a: {image: x, configs: [c, d, {source: e, target: /e}]}}\nconfigs:\n  \
+                c: {content: '{{.Task.ID}}{{config \"d\"}}', template_driver: golang}\n  \
+                d: {content: '{{.}}'}\n  e: {content: '{{.}}', template_driver: ''}\n";
+    let spec = loaded(&[file]).spec;
+    let drivers = |name: &str| {
+        let service = spec.services.values().next().unwrap();
+        let mounts = &service.task.configs;
+        let mount = mounts.values().find(|mount| mount.source == name).unwrap();
+        assert_eq!(mount.template_driver, spec.configs[name].template_driver);
+        mount.template_driver.as_deref()
+    };
+    assert_eq!((drivers("c"), drivers("d"), drivers("e")), (Some("golang"), None, None));
+    assert_eq!(spec.configs["c"].digest, sha256_hex(b"{{.Task.ID}}{{config \"d\"}}"));
+}
+
+#[test]
+fn a_template_is_not_read_before_its_variables_are_filled_in() {
+    let text = "services: {a: {image: x, configs: [c]}}\nconfigs:\n  \
+                c: {content: '{{$$x := 1}}{{$$x}}${TAG}', template_driver: golang}\n";
+    for variables in [Variables::Fill, Variables::Keep] {
+        let options = Options {
+            stack: Stack::Given(&StackName::unchecked("app")),
+            project_dir: "/srv/app",
+            home: None,
+            env: &|_| Some("1".to_owned()),
+            files: &Beside,
+            env_files: None,
+            profiles: &[],
+            reading: Reading::Ours,
+            variables,
+        };
+        let file = SourceText { name: "a.yml".into(), bytes: text.into() };
+        load(vec![file], &options).unwrap();
+    }
 }
 
 #[test]

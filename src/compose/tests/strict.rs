@@ -54,6 +54,14 @@ fn what_docker_takes_is_no_error_read_strictly() {
         ("reserved_label", body("labels: {io.stackctl.stack: x}")),
         ("out_of_range", body("deploy: {rollback_config: {max_failure_ratio: 2}}")),
         ("bad_template", body("hostname: '{{.Node.Shape}}'")),
+        (
+            "bad_template_driver",
+            body("configs: [c]") + "configs: {c: {content: '{{x}}', template_driver: jinja}}\n",
+        ),
+        (
+            "bad_config_template",
+            body("configs: [c]") + "configs: {c: {content: '{{x}}', template_driver: golang}}\n",
+        ),
         ("relative_target", body("volumes: ['/a:b']")),
         (
             "duplicate_target",

@@ -1,5 +1,6 @@
 //! Actions as calls. Each may be repeated: an action that is already done succeeds.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ use crate::model::action::{FilePlan, Outcome, TaskHandle, TaskPlan, What};
 use crate::model::image::ImageRef;
 use crate::model::spec::{NetworkSpec, VolumeSpec};
 use crate::model::{ClusterName, GoDuration, MarkKey, Marks, StackName};
+use crate::template::payload;
+use crate::vault::Kind;
 
 use super::client::{ApiVersion, CallError, DEFAULT_LIMIT, Engine, with_query, within};
 use super::failure::{self, ActionError};
@@ -217,6 +220,10 @@ fn refused_by(line: &[u8]) -> Result<(), CallError> {
 
 async fn create_task(engine: &Engine, plan: &TaskPlan) -> Result<Outcome, Stop> {
     let body = create::body(plan, engine.reader.api)?;
+    // Here already, although only a start puts them into the container: one that cannot be started is not made.
+    for file in &plan.service.files {
+        content(plan, file)?;
+    }
     // Joined by a name that begins another network's id, a task would be in that one.
     for network in create::networks(&plan.spec).filter(|name| could_be_an_id(name)) {
         if find_network(engine, network).await?.is_none() {
@@ -311,6 +318,10 @@ async fn upload(engine: &Engine, plan: &TaskPlan, name: &str) -> Result<(), Stop
         folders.entry(create::upload_folder(plan, &file.target)).or_default().push(file);
     }
     for (folder, files) in folders {
+        let files = files
+            .into_iter()
+            .map(|file| Ok((file, content(plan, file)?)))
+            .collect::<Result<Vec<_>, Stop>>()?;
         let archive = tar::archive(&folder, &files).map_err(|e| CallError::Decode(e.to_string()))?;
         let options = UploadToContainerOptions { path: folder, ..UploadToContainerOptions::default() };
         let body = bollard::body_full(archive);
@@ -318,6 +329,13 @@ async fn upload(engine: &Engine, plan: &TaskPlan, name: &str) -> Result<(), Stop
         engine.call(DEFAULT_LIMIT, upload).await?;
     }
     Ok(())
+}
+
+/// What is in a file of the task; nothing if its content is not at hand.
+fn content<'p>(plan: &'p TaskPlan, file: &'p FilePlan) -> Result<Option<Cow<'p, [u8]>>, Stop> {
+    payload::content(plan, file, Kind::Config.bytes_max()).map_err(|error| {
+        ActionError::BadTemplate { target: file.target.clone(), why: error.to_string() }.into()
+    })
 }
 
 async fn stop(engine: &Engine, task: &TaskHandle, grace: Option<GoDuration>) -> Result<Outcome, Stop> {

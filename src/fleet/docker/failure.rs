@@ -146,6 +146,19 @@ pub enum ActionError {
         /// The mount above it.
         mounted: String,
     },
+    /// A file whose template does not work for this task.
+    #[error("the config at {target} cannot be filled in for this task: {why}")]
+    #[diagnostic(
+        code(stackctl::docker::bad_template),
+        help(
+            "correct the template, or what it asks for: `stackctl help stackfile` has what templates may use"
+        )
+    )]
+    BadTemplate {
+        target: String,
+        /// Names the line, and no value.
+        why: String,
+    },
     /// The container is gone.
     #[error("there is no container `{name}`")]
     #[diagnostic(

@@ -228,7 +228,7 @@ pub(in crate::fleet) mod tests {
         let node = NodeName::unchecked("h1");
         let ServicePlan { cluster, stack, service: name, spec_hash, .. } = &service;
         let id = TaskId::derive(cluster, stack, name, &slot, &node, spec_hash, false, 2);
-        TaskPlan { service: Arc::new(service), slot, node, attempt: 2, id, spec }
+        TaskPlan { service: Arc::new(service), slot, node, attempt: 2, id, spec, fields: None }
     }
 
     fn reading(labels: &BTreeMap<String, String>) -> Reading {

@@ -14,7 +14,7 @@ use crate::model::{TaskSpec, Tuning};
 const CONFIG_BYTES_MAX: u64 = 2 << 20;
 
 /// The spec of a label with the values that a container was made with in place of marks. What the container does not
-/// show stays a mark.
+/// show stays a mark. A file that was a template is there as it was filled in.
 pub(in crate::fleet) async fn spec(
     reader: &Reader,
     container: &str,

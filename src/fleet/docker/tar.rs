@@ -3,19 +3,20 @@
 //! Files only: a directory entry would change the owner and mode of a directory that the image has.
 //! The engine makes missing parents itself, as root and 0755.
 
+use std::borrow::Cow;
 use std::io;
 
 use bytes::Bytes;
 
 use crate::model::action::FilePlan;
 
-/// One archive of files in a folder of the container.
-pub(super) fn archive(folder: &str, files: &[&FilePlan]) -> io::Result<Bytes> {
+/// One archive of files, with their contents, in a folder of the container.
+pub(super) fn archive(folder: &str, files: &[(&FilePlan, Option<Cow<'_, [u8]>>)]) -> io::Result<Bytes> {
     let mut builder = ::tar::Builder::new(Vec::new());
-    for file in files {
+    for (file, content) in files {
         let mut header = ::tar::Header::new_gnu();
         header.set_entry_type(::tar::EntryType::Regular);
-        let content = file.content.as_deref().ok_or_else(|| not_at_hand(&file.target))?;
+        let content = content.as_deref().ok_or_else(|| not_at_hand(&file.target))?;
         header.set_size(content.len() as u64);
         header.set_uid(file.uid);
         header.set_gid(file.gid);
@@ -39,7 +40,6 @@ fn inside<'a>(folder: &str, path: &'a str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
-    use std::sync::Arc;
 
     use super::*;
 
@@ -51,9 +51,13 @@ mod tests {
             uid: 1000,
             gid: 33,
             mode,
-            content: Some(Arc::from(&b"hello"[..])),
+            content: None,
+            template_driver: None,
         };
-        let bytes = archive("/etc", &[&file("/etc/app.conf", 0o440), &file(&long, 0o755)]).unwrap();
+        let (one, other) = (file("/etc/app.conf", 0o440), file(&long, 0o755));
+        let hello = Some(Cow::Borrowed(&b"hello"[..]));
+        let bytes = archive("/etc", &[(&one, hello.clone()), (&other, hello)]).unwrap();
+        assert!(archive("/etc", &[(&one, None)]).is_err(), "no empty file in its place");
         let mut archive = ::tar::Archive::new(&bytes[..]);
         let mut seen = Vec::new();
         for entry in archive.entries().unwrap() {

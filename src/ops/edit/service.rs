@@ -296,6 +296,7 @@ fn configs(
             gid: owner(gid),
             mode: mode.unwrap_or(FILE_MODE),
             content: config.digest.clone(),
+            template_driver: config.template_driver.clone(),
         };
         task.configs.insert(path, mount);
     }

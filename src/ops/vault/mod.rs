@@ -254,4 +254,5 @@ pub fn of(cluster: &Cluster) -> (Arc<Writing>, Actor) {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test damages files")]
 mod tests;

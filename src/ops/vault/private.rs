@@ -212,6 +212,7 @@ pub fn public_of(file: &Path) -> Result<String, String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test looks at files")]
 mod tests {
     use super::*;
 

@@ -486,6 +486,7 @@ fn service_plan(
             gid: owner(&mount.gid)?,
             mode: mount.mode,
             content: config.content.clone(),
+            template_driver: mount.template_driver.clone(),
         });
     }
     Ok(ServicePlan {

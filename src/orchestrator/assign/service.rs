@@ -543,6 +543,13 @@ impl<'o> Planner<'o> {
         work.slots.push(slot);
     }
 
+    /// What templates of a task may ask for, where its node is known.
+    fn fields(&self, table: &Table<'_>, task: &TaskId, slot: &Slot, at: usize) -> Option<template::Fields> {
+        let (stack, service, member) = (&self.spec.name, table.service, self.sites[at].member);
+        let facts = self.sites[at].view.ok()?;
+        Some(template::Context { stack, service, member, facts, task, slot }.fields())
+    }
+
     /// The decision for a slot that gets a task on a node.
     pub(super) fn fresh(&mut self, table: &mut Table<'_>, open: Open<'o>, at: usize) -> SlotWork {
         let Open { found, adopt, why, beside, target: _ } = open;
@@ -558,25 +565,20 @@ impl<'o> Planner<'o> {
                 (id, attempt)
             }
         };
-        let spec = match self.sites[at].view {
-            Ok(facts) if table.templated => {
-                let context = template::Context {
-                    stack: &self.spec.name,
-                    service: table.service,
-                    member: self.sites[at].member,
-                    facts,
-                    task: &id,
-                    slot: &found.slot,
-                };
-                template::expand(&table.service.task, &context)
-            }
+        let has_templates = table.plan.files.iter().any(|file| file.template_driver.is_some());
+        let is_asked = table.templated || has_templates;
+        let fields = if is_asked { self.fields(table, &id, &found.slot, at) } else { None };
+        let spec = match &fields {
+            Some(fields) if table.templated => template::expand(&table.service.task, fields),
             _ => table.service.task.clone(),
         };
+        let fields = fields.filter(|_| has_templates).map(Arc::new);
         let discard = table.plan.is_job;
         let old = self.retired(&found, adopted, &why, discard);
         let expired = self.expired(&found, &old);
         let kind = if old.iter().any(|old| !old.idle) { SlotKind::Replace } else { SlotKind::Create };
-        let task = TaskPlan { service: table.plan.clone(), slot: found.slot, node, attempt, id, spec };
+        let task =
+            TaskPlan { service: table.plan.clone(), slot: found.slot, node, attempt, id, spec, fields };
         if let Some(occupants) = &mut self.occupants {
             occupants.join(at, &task);
         }

@@ -32,6 +32,7 @@ fn task(name: &str, node: &str) -> Arc<TaskPlan> {
         attempt: 1,
         id: TaskId::unchecked(name),
         spec: Arc::new(TaskSpec::default()),
+        fields: None,
     })
 }
 
