@@ -66,6 +66,7 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "node" -d 'List, d
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "secret" -d 'Make, list and change secrets, which are kept encrypted'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "key" -d 'Manage the key of the cluster\'s secrets, and who can open it'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "volume" -d 'List the volumes of all hosts, and remove what tasks have left'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "agent" -d 'List, bring and remove the agents of hosts'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "trust" -d 'Trust the inventory of this folder to start what it names'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "check" -d 'Find mistakes in a stackfile without asking any host'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "config" -d 'Print the stackfile with variables filled in and files merged'
@@ -999,6 +1000,73 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_see
 complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from prune" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from prune" -s v -l verbose -d 'Print more details'
 complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -f -a "ls" -d 'List the agents of the cluster, and hosts without one'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -f -a "list" -d 'List the agents of the cluster, and hosts without one'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -f -a "install" -d 'Bring hosts an agent, or a newer one'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -f -a "rm" -d 'Remove agents, with everything that came with them'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -f -a "remove" -d 'Remove agents, with everything that came with them'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -f -a "serve" -d 'Be the agent of this host'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from ls" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Node}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from ls" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from ls" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from ls" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from ls" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from ls" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from list" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Node}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from list" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from list" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from list" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from list" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from install" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from install" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from install" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from install" -s y -l yes -d 'Do not ask for confirmation where every host has an agent already; never stands in for the consent to the first one'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from install" -l dry-run -d 'Show what would be done and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from install" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from install" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from install" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from rm" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from rm" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from rm" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from rm" -s y -l yes -d 'Do not ask for confirmation'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from rm" -l dry-run -d 'Show what would be removed and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from rm" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from rm" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from rm" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from remove" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from remove" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from remove" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from remove" -s y -l yes -d 'Do not ask for confirmation'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from remove" -l dry-run -d 'Show what would be removed and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from remove" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from serve" -l of -d 'The cluster that it is of' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from serve" -l socket -d 'The socket for clients; its folder, and the one above, are the agent\'s own' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from serve" -l engine -d 'The engine\'s socket, whose group may use the agent\'s' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from serve" -l activation -d 'The socket that the engine waits for' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from serve" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from serve" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from serve" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from serve" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from serve" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from serve" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from serve" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand trust" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand trust" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand trust" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r

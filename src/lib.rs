@@ -8,17 +8,18 @@
 //!
 //! ```text
 //! main          → cli
-//! cli           → notify, reconcile, ops, engine, artifact, gitops, fleet, inventory, compose,
+//! cli           → notify, reconcile, ops, engine, artifact, gitops, fleet, agent, inventory, compose,
 //!                 swarm, orchestrator, diff, sops, vault, template, yaml, http, words, model
 //! notify        → reconcile, engine, inventory, ledger::payload, http, process_group, words, model
 //! reconcile     → ops, engine, gitops, discover, fleet, orchestrator, ledger, words, model
-//! ops           → engine, gitops, discover, fleet, inventory, orchestrator, ledger, vault, process_group,
+//! ops           → engine, gitops, discover, fleet, agent, inventory, orchestrator, ledger, vault, process_group,
 //!                 words, model
 //! engine        → discover, fleet, orchestrator, ledger, model
 //! artifact      → compose::Files, orchestrator, model
 //! discover      → inventory, ledger, process_group, words, model
 //! gitops        → compose, inventory::private, ledger::release, yaml, process_group, model
-//! fleet         → inventory, ledger::register, vault::Kind, template, http, model
+//! fleet         → agent, inventory, ledger::register, vault::Kind, template, http, model
+//! agent         → http, model
 //! inventory     → ledger::place, yaml, model
 //! compose       → template, yaml, model
 //! swarm         → yaml, model
@@ -46,6 +47,7 @@
 //!   ZooKeeper and Consul.
 //! - [`gitops`]: what git repositories declare: stacks, clusters, and what a push changed.
 //! - [`fleet`]: hosts. SSH, Docker's API, labels to model and back.
+//! - [`agent`]: the part of stackctl that stays on a host: its protocol, its sockets, and which file can be one.
 //! - [`inventory`]: the file that names the hosts, read and checked; finding it.
 //! - [`compose`]: stackfiles to a [`StackSpec`](model::StackSpec). Opens no files itself, sees no network.
 //! - [`swarm`]: a stack as the requests docker's own client would make of swarm mode, to compare readings.
@@ -113,6 +115,7 @@
 // The futures of a command are as deep as its layers: those of `deploy` passed 128 in a build that is not incremental.
 #![recursion_limit = "256"]
 
+pub mod agent;
 pub mod artifact;
 pub mod cli;
 pub mod discover;

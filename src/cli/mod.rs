@@ -7,6 +7,7 @@
 //! Only [`ui`] prints, only [`report`] decides exit statuses, and values become text in [`render`].
 //! stackctl reads, connects and starts nothing before it has parsed the arguments: help is instant.
 
+pub mod agent;
 pub mod check;
 pub mod cluster;
 pub mod codes;
@@ -262,6 +263,12 @@ pub enum Command {
     /// List the volumes of all hosts, and remove what tasks have left
     #[command(after_help = examples(volume::EXAMPLES))]
     Volume(volume::Volume),
+    /// List, bring and remove the agents of hosts
+    ///
+    /// An agent is this same program, which the engine of a host keeps running for features that need one. Nothing brings
+    /// one to a host by itself.
+    #[command(after_help = examples(agent::EXAMPLES))]
+    Agent(agent::Agent),
     /// Trust the inventory of this folder to start what it names
     ///
     /// An inventory that was named, by `-i`, STACKCTL_INVENTORY or `--cluster`, and one in ~/.config/stackctl, needs no
@@ -386,6 +393,7 @@ fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Volume(args) => volume::run(&args, context),
         Command::Secret(args) => secret::run(&args, context),
         Command::Key(args) => key::run(&args, context),
+        Command::Agent(args) => agent::run(&args, context),
         Command::Check(args) => check::run(&args, context),
         Command::Config(args) => config::run(&args, context),
         Command::Explain(args) => explain::run(&args, context),

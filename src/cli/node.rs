@@ -161,7 +161,7 @@ fn known(cluster: &Cluster) -> Vec<String> {
 }
 
 /// The names as nodes of the inventory.
-fn check_names(cluster: &Cluster, names: &[String]) -> Result<Vec<NodeName>, Failure> {
+pub(super) fn check_names(cluster: &Cluster, names: &[String]) -> Result<Vec<NodeName>, Failure> {
     let hosts = &cluster.inventory.hosts;
     let mut found = Vec::new();
     for name in names {

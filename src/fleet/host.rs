@@ -18,6 +18,7 @@ use super::error::HostError;
 use super::ssh::{Dialer, Link, Master, Target};
 use super::transport::{CallCounts, Open, Transport};
 use super::turns::Turns;
+use crate::http::stream::Stream;
 use crate::inventory::{Address, HostEntry};
 
 /// For the first answer of an engine over an open connection.
@@ -67,6 +68,11 @@ pub(super) struct Up {
 }
 
 impl Up {
+    /// A stream to another socket of the host than its engine's.
+    pub(super) async fn open_beside(&self, socket: &Path) -> io::Result<Stream> {
+        self.link.open_beside(socket).await
+    }
+
     /// The ssh connection below, if there is one.
     pub(super) fn master(&self) -> Option<&Arc<Master>> {
         self.link.master()
@@ -302,7 +308,7 @@ impl Host {
     }
 
     /// The engine's socket, local or remote.
-    fn socket(&self) -> &Path {
+    pub(super) fn socket(&self) -> &Path {
         match &self.entry.address {
             Address::Unix(path) => path,
             Address::Ssh { .. } => &self.entry.docker_socket,

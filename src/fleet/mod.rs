@@ -6,6 +6,7 @@
 //!                  ├─▶ Observer: asks (observe, look, resolve, logs), cannot write
 //!                  ├─▶ Executor: carries out the orchestrator's actions
 //!                  ├─▶ exec: commands in running containers
+//!                  ├─▶ agents: what ships them, and streams to their sockets
 //!                  └─▶ RegisterReader, RegisterWriter: the ledger's records, as volumes of the managers
 //! ```
 //!
@@ -13,6 +14,7 @@
 //! each [`Action`](crate::model::action::Action). *Unreachable is not empty*: an unreachable host is reported
 //! as such, and no default turns it into a host without tasks.
 
+pub mod agents;
 pub mod auth;
 mod checkup;
 pub mod docker;

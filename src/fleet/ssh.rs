@@ -34,6 +34,7 @@ use crate::inventory::{Address, Inventory, KnownHosts};
 use crate::model::shell::quoted;
 
 pub mod direct;
+mod forwards;
 mod words;
 
 /// The master ends this long after its last channel, should we die without ending it.
@@ -138,6 +139,7 @@ impl Dialer {
             ends_with_link,
             is_over: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
+            others: forwards::Forwards::default(),
         })
     }
 
@@ -283,6 +285,8 @@ pub(super) struct Master {
     is_over: AtomicBool,
     /// It was closed, and its socket removed.
     is_closed: AtomicBool,
+    /// Sockets of the host besides the engine's.
+    others: forwards::Forwards,
 }
 
 impl fmt::Debug for Master {
@@ -438,6 +442,7 @@ impl Master {
         for path in [&self.paths.socket, &self.paths.control, &self.paths.log] {
             let _ = std::fs::remove_file(path);
         }
+        self.others.remove_files();
     }
 
     /// The error of a connection that was open and was lost.
@@ -599,6 +604,7 @@ mod tests {
             ends_with_link: true,
             is_over: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
+            others: forwards::Forwards::default(),
         })
     }
 

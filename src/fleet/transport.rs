@@ -416,22 +416,26 @@ fn is_number(text: &str) -> bool {
 }
 
 /// Words of the API's paths. Any other segment is a name or an id.
-const PATH_WORDS: [&str; 24] = [
+const PATH_WORDS: [&str; 28] = [
     "_ping",
     "archive",
     "connect",
     "containers",
     "create",
+    "disable",
     "disconnect",
     "distribution",
+    "enable",
     "events",
     "exec",
     "images",
     "info",
     "json",
     "kill",
+    "load",
     "logs",
     "networks",
+    "plugins",
     "prune",
     "remove",
     "restart",

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixListener as UnixSocket;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,9 +19,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
+
+use super::stream::Stream;
 
 /// The type of a handler's answer.
 pub type Answer = Response<Full<Bytes>>;
@@ -57,25 +60,7 @@ impl Server {
         let listener = TcpListener::bind(address).await?;
         let at = listener.local_addr()?;
         let mut server = JoinSet::new();
-        server.spawn(async move {
-            let mut connections = JoinSet::new();
-            let mut by_age: VecDeque<AbortHandle> = VecDeque::new();
-            loop {
-                // Out of files, say: the client may come again.
-                let Ok((stream, _)) = listener.accept().await else {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                };
-                while connections.try_join_next().is_some() {}
-                by_age.retain(|one| !one.is_finished());
-                while by_age.len() >= limits.connections_max
-                    && let Some(oldest) = by_age.pop_front()
-                {
-                    oldest.abort();
-                }
-                by_age.push_back(connections.spawn(serve(stream, limits, answer.clone())));
-            }
-        });
+        server.spawn(accept_all(Listener::Tcp(listener), limits, answer));
         Ok(Self { at, _connections: server })
     }
 
@@ -86,8 +71,73 @@ impl Server {
     }
 }
 
+/// A server at a socket of this machine, until this is dropped. The socket's file is the caller's.
+#[derive(Debug)]
+pub struct UnixServer {
+    _connections: JoinSet<()>,
+}
+
+impl UnixServer {
+    /// Has every request answered that comes to a socket, whose owner and mode the caller has set.
+    ///
+    /// # Errors
+    ///
+    /// The socket cannot be waited for.
+    pub fn listen<A, F>(socket: UnixSocket, limits: Limits, answer: A) -> io::Result<Self>
+    where
+        A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        socket.set_nonblocking(true)?;
+        let listener = UnixListener::from_std(socket)?;
+        let mut server = JoinSet::new();
+        server.spawn(accept_all(Listener::Unix(listener), limits, answer));
+        Ok(Self { _connections: server })
+    }
+}
+
+/// Where clients come in.
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<Stream> {
+        Ok(match self {
+            Self::Tcp(listener) => Box::new(listener.accept().await?.0),
+            Self::Unix(listener) => Box::new(listener.accept().await?.0),
+        })
+    }
+}
+
+/// Serves whatever comes, so many at a time.
+async fn accept_all<A, F>(listener: Listener, limits: Limits, answer: A)
+where
+    A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let mut connections = JoinSet::new();
+    let mut by_age: VecDeque<AbortHandle> = VecDeque::new();
+    loop {
+        // Out of files, say: the client may come again.
+        let Ok(stream) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        while connections.try_join_next().is_some() {}
+        by_age.retain(|one| !one.is_finished());
+        while by_age.len() >= limits.connections_max
+            && let Some(oldest) = by_age.pop_front()
+        {
+            oldest.abort();
+        }
+        by_age.push_back(connections.spawn(serve(stream, limits, answer.clone())));
+    }
+}
+
 /// Serves one connection to its end. A client that hangs up, or is too slow, is dropped.
-async fn serve<A, F>(stream: TcpStream, limits: Limits, answer: A)
+async fn serve<A, F>(stream: Stream, limits: Limits, answer: A)
 where
     A: Fn(Request<Incoming>) -> F,
     F: Future<Output = Answer>,
@@ -123,6 +173,7 @@ mod tests {
     use std::future::ready;
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
 
     use super::*;
 

@@ -56,12 +56,26 @@ pub struct Inventory {
     pub strategy: Option<Strategy>,
     /// Where the ledger is.
     pub ledger: LedgerPlace,
+    /// Whether hosts may get an agent.
+    pub agents: Agents,
     /// Receivers of notifications.
     pub notifications: Vec<notifications::Notification>,
     /// The hosts by node name.
     pub hosts: BTreeMap<NodeName, HostEntry>,
     /// Sources of more hosts.
     pub discover: Vec<Source>,
+}
+
+/// Whether a program that stays, with root's rights, may be brought to hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Agents {
+    /// The user is asked at a terminal, whatever flags say; otherwise nothing is brought.
+    #[default]
+    Ask,
+    /// The inventory is the consent.
+    Auto,
+    /// No host gets one.
+    Off,
 }
 
 /// What to do about host keys.
@@ -240,6 +254,7 @@ impl Inventory {
             task_history: None,
             strategy: None,
             ledger: LedgerPlace::default(),
+            agents: Agents::default(),
             notifications: Vec::new(),
             hosts: BTreeMap::from([(name, entry)]),
             discover: Vec::new(),

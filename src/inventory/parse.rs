@@ -9,8 +9,8 @@ use crate::model::{ClusterName, NodeName};
 use crate::yaml::{self, Drawn, Fields, Node, Report, Sink, SourceText, Sources, Span, Value};
 
 use super::{
-    Address, Contexts, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts, hosts, notifications, private,
-    sources,
+    Address, Agents, Contexts, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts, hosts, notifications,
+    private, sources,
 };
 
 /// Reads an inventory that names no context. `name` is its path, for messages and as the base of relative paths.
@@ -104,6 +104,8 @@ fn read(sink: &Sink<'_>, root: Option<Node>, start: Span, path: &Path, contexts:
         LedgerPlace::parse,
     );
     inventory.ledger = place.map(|place| place.value).unwrap_or_default();
+    let words = [("ask", Agents::Ask), ("auto", Agents::Auto), ("off", Agents::Off)];
+    inventory.agents = top.choice("agents", &words).map(|word| word.value).unwrap_or_default();
     inventory.notifications = notifications::read(&top, folder);
     inventory.discover = sources::sources(sink, &top, folder);
     inventory.hosts = hosts::hosts(sink, &top, contexts, folder);
@@ -283,6 +285,7 @@ known_hosts_file: /etc/ssh/known
 task_history: 2
 placement: {strategy: binpack}
 ledger: file:///var/lib/stackctl
+agents: auto
 x-note: ours
 hosts:
   h1: ssh://root@10.0.0.1:22
@@ -302,6 +305,7 @@ hosts:
         assert_eq!((inventory.known_hosts, inventory.task_history), (KnownHosts::AcceptNew, Some(2)));
         assert_eq!(inventory.strategy, Some(Strategy::Binpack));
         assert_eq!(inventory.ledger, LedgerPlace::Directory("/var/lib/stackctl".into()));
+        assert_eq!(inventory.agents, Agents::Auto);
         let host = |name: &str| &inventory.hosts[name];
         assert_eq!(host("h1").member.address, "ssh://root@10.0.0.1:22");
         assert_eq!(host("h1").member.role, Role::Worker);
@@ -320,6 +324,7 @@ clutser: prod
 known_hosts: stict
 task_history: -1
 ledger: file://here
+agents: yes please
 hosts:
   h1: tcp://10.0.0.1:2375
   h2: {address: h2, role: boss, labels: [a], availability: off, adress: x}
@@ -339,18 +344,19 @@ hosts:
                 "2:14 stackctl::inventory::unknown_word `known_hosts` cannot be `stict`",
                 "3:15 stackctl::inventory::out_of_range `task_history` is out of range",
                 "4:9 stackctl::inventory::bad_ledger `ledger` is not `volumes`, `file:///path`, or `etcd://host/prefix` or the like",
-                "6:7 stackctl::inventory::bad_address the address of host `h1` cannot be used",
-                "7:27 stackctl::inventory::unknown_word `role` of host `h2` cannot be `boss`",
-                "7:41 stackctl::inventory::wrong_type `labels` of host `h2` must be a mapping",
-                "7:60 stackctl::inventory::unknown_word `availability` of host `h2` cannot be `off`",
-                "7:65 stackctl::inventory::unknown_key unknown key `adress` in host `h2`",
-                "8:3 stackctl::inventory::missing_key host `h3` has no `address`",
-                "9:3 stackctl::inventory::missing_key host `h4` has no address",
-                "10:3 stackctl::inventory::bad_name host `h 5` has an invalid name",
-                "11:48 stackctl::inventory::two_sockets host `h6` has two sockets",
-                "12:36 stackctl::inventory::bad_socket `docker_socket` of host `h7` is not an absolute path",
-                "14:7 stackctl::inventory::same_host `h8` and `h9` are the same host",
-                "15:8 stackctl::inventory::wrong_type host `h10` must be a mapping",
+                "5:9 stackctl::inventory::unknown_word `agents` cannot be `yes please`",
+                "7:7 stackctl::inventory::bad_address the address of host `h1` cannot be used",
+                "8:27 stackctl::inventory::unknown_word `role` of host `h2` cannot be `boss`",
+                "8:41 stackctl::inventory::wrong_type `labels` of host `h2` must be a mapping",
+                "8:60 stackctl::inventory::unknown_word `availability` of host `h2` cannot be `off`",
+                "8:65 stackctl::inventory::unknown_key unknown key `adress` in host `h2`",
+                "9:3 stackctl::inventory::missing_key host `h3` has no `address`",
+                "10:3 stackctl::inventory::missing_key host `h4` has no address",
+                "11:3 stackctl::inventory::bad_name host `h 5` has an invalid name",
+                "12:48 stackctl::inventory::two_sockets host `h6` has two sockets",
+                "13:36 stackctl::inventory::bad_socket `docker_socket` of host `h7` is not an absolute path",
+                "15:7 stackctl::inventory::same_host `h8` and `h9` are the same host",
+                "16:8 stackctl::inventory::wrong_type host `h10` must be a mapping",
             ]
         );
     }

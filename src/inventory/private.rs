@@ -8,7 +8,7 @@ use crate::yaml::{Entry, Node, Sink, Value};
 /// Keys below which everything is masked.
 const KEYS: [&str; 4] = ["command", "webhook", "fence", "variables"];
 /// Keys of a file.
-pub(super) const TOP_KEYS: [&str; 11] = [
+pub(super) const TOP_KEYS: [&str; 12] = [
     "cluster",
     "ssh_config",
     "known_hosts",
@@ -16,6 +16,7 @@ pub(super) const TOP_KEYS: [&str; 11] = [
     "task_history",
     "placement",
     "ledger",
+    "agents",
     "notifications",
     "hosts",
     "discover",

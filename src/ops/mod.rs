@@ -10,7 +10,7 @@
 //! stacks away, [`rebalance`](mod@rebalance) moves tasks, and
 //! [`push`](mod@push) releases what a repository [declares](declared). [`suspend`] and what is no release go
 //! through [`log`](mod@log): changes of [`node`]s, and of all records ([`ledger`](mod@ledger)), removal of [`volumes`], and
-//! the cluster's key and secrets ([`vault`]).
+//! the [`agents`] that stay on hosts, and the cluster's key and secrets ([`vault`]).
 //! [`status`], [`pending`] and [`doctor`](mod@doctor) only look, and [`records`] names what they find in the ledger.
 //!
 //! # A program of your own
@@ -41,6 +41,7 @@
 //! }
 //! ```
 
+pub mod agents;
 pub mod cluster;
 pub mod declared;
 pub mod doctor;

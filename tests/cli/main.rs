@@ -13,6 +13,7 @@ mod run;
 #[path = "../support/samples.rs"]
 mod samples;
 
+mod agents;
 mod calls;
 mod check;
 mod ci;

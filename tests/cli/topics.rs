@@ -196,7 +196,7 @@ fn a_name_of_both_shows_the_command_and_then_the_topic() {
         .map(|topic| topic.name)
         .filter(|name| command().find_subcommand(name).is_some())
         .collect();
-    assert_eq!(both, ["undo", "reconcile", "ledger"]);
+    assert_eq!(both, ["undo", "agent", "reconcile", "ledger"]);
     for name in both {
         let run = room.run(&format!("help {name}"));
         let page = room.run(&format!("{name} --help")).stdout;

@@ -113,6 +113,28 @@ impl Ground {
         self.start(inventory, words).wait()
     }
 
+    /// Runs another build of it on another inventory.
+    pub fn run_as(&self, binary: &Path, inventory: &str, words: &str) -> Run {
+        self.start_as(Command::new(binary), inventory, words).wait()
+    }
+
+    /// Starts another build of it on another inventory.
+    pub fn begin_as(&self, binary: &Path, inventory: &str, words: &str) -> Running {
+        self.start_as(Command::new(binary), inventory, words)
+    }
+
+    /// Runs a script on a host as root, not over ssh; what it prints.
+    pub fn on_host(&self, host: &str, script: &str) -> String {
+        let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/playground/playground"))
+            .args(["exec", host, "sh", "-c", script])
+            .env("PLAYGROUND_DIR", &self.dir)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the playground");
+        assert!(output.status.success(), "{host}: {script}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
     /// Starts `stackctl` and does not wait.
     pub fn begin(&self, words: &str) -> Running {
         self.start(&self.dir.join("stackctl.yml").display().to_string(), words)

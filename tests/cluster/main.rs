@@ -9,6 +9,7 @@
 #[path = "../support/git.rs"]
 mod git;
 
+mod agents;
 mod containers;
 mod disks;
 mod failures;

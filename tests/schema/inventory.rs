@@ -34,6 +34,9 @@ struct Inventory {
     /// `volumes`.
     #[schemars(regex(pattern = "^(volumes|file:///.*|(etcd|zookeeper|consul)://.+)$"))]
     ledger: Option<String>,
+    /// Whether hosts may get an agent, a program with root's rights that stays: `ask` at a terminal each time that one gets its
+    /// first, `auto` without a question, `off` never. Default: `ask`.
+    agents: Option<Agents>,
     /// Notifications, which the loop and deploys send.
     notifications: Option<Vec<Notification>>,
     /// Hosts by the names they have in the cluster. A range in name or address, `web[01:20]`, is many.
@@ -43,6 +46,15 @@ struct Inventory {
     discover: Option<Vec<Source>>,
     /// The stacks of a repository that holds this file, for `stackctl reconcile --repo`.
     stacks: Option<Vec<Stack>>,
+}
+
+/// Whether hosts may get an agent.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+enum Agents {
+    Ask,
+    Auto,
+    Off,
 }
 
 /// A notification: a command that gets the event as its input, or an address that it is posted to.

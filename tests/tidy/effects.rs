@@ -10,7 +10,7 @@ pub const EFFECTS: [(&str, &[&str], &[&str]); 3] = [
     (
         "files",
         &["std::fs", "tokio::fs"],
-        &["artifact", "cli", "engine", "fleet", "gitops", "inventory", "ledger", "notify", "ops"],
+        &["agent", "artifact", "cli", "engine", "fleet", "gitops", "inventory", "ledger", "notify", "ops"],
     ),
     (
         "processes",

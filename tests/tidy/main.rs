@@ -37,7 +37,14 @@ const PURE_PARTS: ([&str; 2], [&str; 8]) = (
     ],
 );
 /// Files without effects in rooms that have them; they may name whatever their room may.
-const PURE_FILES: [&str; 1] = ["reconcile/intent.rs"];
+const PURE_FILES: [&str; 6] = [
+    "reconcile/intent.rs",
+    "agent/wire.rs",
+    "agent/desk.rs",
+    "agent/program.rs",
+    "fleet/agents/parcel.rs",
+    "ops/agents/plan.rs",
+];
 const EFFECTS: [&str; 11] = [
     "tokio",
     "std::fs",

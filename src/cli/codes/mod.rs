@@ -8,6 +8,7 @@
 //! The table is part of `cli`, not of the modules that raise the codes: these report what went wrong in a sentence,
 //! and the explanation is shown on request only.
 
+mod agents;
 mod checks;
 mod commands;
 mod compose;
@@ -78,6 +79,7 @@ pub fn all() -> impl Iterator<Item = &'static Code> {
         checks::CODES,
         projects::CODES,
         hosts::CODES,
+        agents::CODES,
         engine::CODES,
         ledger::CODES,
         repositories::CODES,

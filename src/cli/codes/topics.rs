@@ -20,6 +20,7 @@ pub(super) fn of(room: &str, name: &str) -> &'static str {
         ("inventory", "bad_source" | "bad_timeout") => "discovery",
         ("inventory", "bad_ledger") => "ledger",
         ("inventory" | "node", _) | ("cli", "two_inventories") => "nodes",
+        ("agent", _) => "agent",
         ("cluster", "node_missing" | "other_machine" | "same_machine") => "nodes",
         ("discovery", _) | ("cluster", "hosts_unknown") => "discovery",
         ("ledger", "newer" | "unknown_part") => "stability",

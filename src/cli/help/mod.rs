@@ -57,6 +57,7 @@ pub static TOPICS: &[Topic] = &[
     topic!("nodes", "the inventory, ranges of hosts, roles, labels, drain", ["node"]),
     topic!("volumes", "where data is, what is kept, and what can be pruned", ["volume"]),
     topic!("secrets", "the key of the cluster, and values encrypted to it", ["secret", "key"]),
+    topic!("agent", "the program that stays on hosts, and how to remove it", ["agent"]),
     topic!("discovery", "hosts from a program, etcd, ZooKeeper or Consul", ["node forget"]),
     topic!("networks", "what reaches what, and what does not work yet", []),
     topic!(

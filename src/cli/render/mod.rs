@@ -4,6 +4,7 @@
 //! Must not know of hosts, files, clocks (a `now` is handed in) or terminals (a width is handed in).
 
 pub mod age;
+pub mod agents;
 pub mod annotations;
 pub mod cells;
 pub mod doctor;

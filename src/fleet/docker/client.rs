@@ -289,6 +289,17 @@ impl Engine {
         decode(&answer.await?)
     }
 
+    /// `POST path` without a body, or with an archive as it; what it answers is not read.
+    pub async fn post_archive(&self, path: &str, archive: Bytes, limit: Duration) -> Result<(), CallError> {
+        let _turn = self.reader.transport.turn().await;
+        let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/x-tar"))];
+        let answer = within(limit, async {
+            let request = request(Method::POST, path, &headers, archive)?;
+            collect(send(&self.reader.transport, request).await?).await
+        });
+        answer.await.map(drop)
+    }
+
     /// `POST path`, after which the connection is a stream to the started process.
     pub async fn upgrade(
         &self,
@@ -397,7 +408,7 @@ fn request(
     for (name, value) in headers {
         builder = builder.header(name, value);
     }
-    if !body.is_empty() {
+    if !body.is_empty() && !headers.iter().any(|(name, _)| name == CONTENT_TYPE) {
         builder = builder.header(CONTENT_TYPE, "application/json");
     }
     builder.body(Either::Left(Full::new(body))).map_err(|e| CallError::Decode(e.to_string()))

@@ -35,6 +35,13 @@ pub const FORMAT: &str = "io.stackctl.format";
 /// The spec it was made from, as canonical JSON, with marks in place of values.
 pub const SPEC: &str = "io.stackctl.spec";
 
+/// The digest of an agent's program; on a container that is an agent, which is no task.
+pub const AGENT: &str = "io.stackctl.agent";
+/// The version of that program.
+pub const AGENT_VERSION: &str = "io.stackctl.agent.version";
+/// The cluster that the agent is of.
+pub const AGENT_CLUSTER: &str = "io.stackctl.agent.cluster";
+
 const NODE_SLOT: &str = "node:";
 
 /// Labels of a container: the user's, and over them ours.

@@ -40,6 +40,40 @@ pub(in crate::fleet) struct Info {
     pub swarm: Swarm,
     #[serde(deserialize_with = "or_default")]
     pub generic_resources: Vec<GenericResource>,
+    #[serde(deserialize_with = "or_default")]
+    pub security_options: Vec<String>,
+}
+
+/// A managed plugin.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(in crate::fleet) struct Plugin {
+    pub name: String,
+    pub enabled: bool,
+    pub config: PluginConfig,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(in crate::fleet) struct PluginConfig {
+    #[serde(deserialize_with = "or_default")]
+    pub env: Vec<PluginVariable>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(in crate::fleet) struct PluginVariable {
+    pub name: String,
+    #[serde(deserialize_with = "or_default")]
+    pub value: String,
+}
+
+/// An image of a list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(in crate::fleet) struct ListedImage {
+    #[serde(deserialize_with = "or_default")]
+    pub repo_tags: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

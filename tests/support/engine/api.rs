@@ -11,6 +11,7 @@ use super::containers::{
     stop, update, wait,
 };
 use super::http::{Reply, Request, refusal, unescaped};
+use super::plugins;
 use super::resources::{
     connect, create_network, disconnect, list_networks, list_volumes, network_json, remove_network,
     volume_json,
@@ -26,7 +27,9 @@ pub(super) fn route(request: &Request) -> String {
         ["images" | "distribution", middle @ .., "json"] if !middle.is_empty() => {
             format!("/{}/{{id}}/json", parts[0])
         }
-        ["images", "create" | "json"] => request.path.clone(),
+        ["plugins", _, .., verb @ ("enable" | "disable")] => format!("/plugins/{{id}}/{verb}"),
+        ["plugins", name, ..] if *name != "create" => "/plugins/{id}".to_owned(),
+        ["images", "create" | "json" | "load"] => request.path.clone(),
         ["images", _, ..] => "/images/{id}".to_owned(),
         [kind @ ("containers" | "networks" | "volumes"), name] if !is_verb(name) => format!("/{kind}/{{id}}"),
         [kind @ ("containers" | "networks"), _, verb] => format!("/{kind}/{{id}}/{verb}"),
@@ -44,7 +47,9 @@ fn subject(request: &Request) -> String {
     let path = request.path.trim_matches('/');
     let rest = path.split_once('/').map_or("", |(_, rest)| rest);
     let is_image = path.starts_with("images/") || path.starts_with("distribution/");
-    let name = if is_image {
+    let name = if path.starts_with("plugins/") {
+        rest.strip_suffix("/enable").or_else(|| rest.strip_suffix("/disable")).unwrap_or(rest)
+    } else if is_image {
         rest.strip_suffix("/json").unwrap_or(rest)
     } else {
         rest.split('/').next().unwrap_or(rest)
@@ -61,7 +66,10 @@ pub(super) fn answer(request: &Request, shared: &Shared) -> Reply {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
     let route = route(request);
     match route.as_str() {
-        "POST /containers/{id}/stop" | "POST /containers/{id}/kill" => return stop(shared, &name),
+        "POST /containers/{id}/stop" | "POST /containers/{id}/kill" => {
+            plugins::follow(&mut lock(&shared.world), &name, false);
+            return stop(shared, &name);
+        }
         "POST /images/create" => return pull(request, shared),
         "POST /containers/{id}/wait" => return wait(shared, name),
         _ => {}
@@ -78,7 +86,16 @@ pub(super) fn answer(request: &Request, shared: &Shared) -> Reply {
         "GET /containers/{id}/json" => {
             on_container(world, &name, |container, _| Reply::Json(200, inspect(container)))
         }
-        "POST /containers/{id}/start" => start(world, &name),
+        "POST /containers/{id}/start" => {
+            plugins::follow(world, &name, true);
+            start(world, &name)
+        }
+        "GET /plugins" => plugins::list(world),
+        "POST /plugins/create" => plugins::create(world, request),
+        "POST /plugins/{id}/enable" => plugins::switch(world, &name, true),
+        "POST /plugins/{id}/disable" => plugins::switch(world, &name, false),
+        "DELETE /plugins/{id}" => plugins::remove(world, &name),
+        "POST /images/load" => plugins::load(world, &request.body),
         "POST /containers/{id}/update" => on_container(world, &name, |container, _| update(container, &body)),
         "GET /containers/{id}/stats" => on_container(world, &name, |container, _| stats(container)),
         "POST /containers/{id}/pause" => on_container(world, &name, |container, _| {

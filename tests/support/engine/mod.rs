@@ -12,6 +12,7 @@ mod api;
 mod containers;
 mod http;
 pub mod life;
+mod plugins;
 mod resources;
 mod state;
 mod world;
@@ -143,6 +144,7 @@ impl FakeEngine {
             shared: Arc::new(Shared::default()),
         };
         lock(&engine.shared.world).name = name.to_owned();
+        lock(&engine.shared.world).room = dir.to_owned();
         engine.listen();
         engine
     }

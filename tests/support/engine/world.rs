@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::life::{Binding, Life, State, taken};
+use super::plugins::{FakeAgent, Plugin};
 use super::state::{Behaviour, Clock, policy};
 
 /// A host, as its engine knows it.
@@ -23,6 +24,12 @@ pub struct World {
     pub info: Value,
     /// Containers by id.
     pub containers: BTreeMap<String, Container>,
+    /// Managed plugins.
+    pub plugins: Vec<Plugin>,
+    /// Agents that run, by the name of their plugin or container.
+    pub agents: BTreeMap<String, FakeAgent>,
+    /// The folder of the engine's socket.
+    pub room: std::path::PathBuf,
     /// Networks by id.
     pub networks: BTreeMap<String, Network>,
     /// Volumes by name.
@@ -51,6 +58,9 @@ impl Default for World {
             clock: Clock::Real,
             info: json!({}),
             containers: BTreeMap::new(),
+            plugins: Vec::new(),
+            agents: BTreeMap::new(),
+            room: std::path::PathBuf::new(),
             networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
             images: BTreeMap::new(),

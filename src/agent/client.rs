@@ -1,0 +1,71 @@
+//! Asks an agent, over a stream that leads to its socket.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request as HttpRequest, header};
+use http_body_util::Full;
+use tokio::time::timeout;
+
+use super::wire::{ANSWER_MAX, Answer, Hello, NoAnswer, Refusal, Request, read_answer, write_request};
+use crate::http::body::{self, BodyError};
+use crate::http::client;
+use crate::http::stream::Stream;
+
+/// Why a request has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// It took too long.
+    #[error("the agent did not answer within {} s", .0.as_secs())]
+    Late(Duration),
+    /// The stream broke, or something else than an agent is at its other end.
+    #[error("the conversation with the agent broke off: {0}")]
+    Broken(String),
+    /// It answered that it does not do that.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// What it answered cannot be read.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
+}
+
+/// Asks one thing.
+///
+/// # Errors
+///
+/// See [`AskError`].
+pub async fn ask(stream: Stream, request: &Request, limit: Duration) -> Result<Answer, AskError> {
+    match timeout(limit, asked(stream, request)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(AskError::Late(limit)),
+    }
+}
+
+/// Asks who is there.
+///
+/// # Errors
+///
+/// See [`AskError`].
+pub async fn hello(stream: Stream, limit: Duration) -> Result<Hello, AskError> {
+    match ask(stream, &Request::Hello, limit).await? {
+        Answer::Hello(hello) => Ok(hello),
+        Answer::Status(_) => Err(AskError::Broken("it answered something else".to_owned())),
+    }
+}
+
+async fn asked(stream: Stream, request: &Request) -> Result<Answer, AskError> {
+    let broken = |error: &dyn std::fmt::Display| AskError::Broken(error.to_string());
+    let question = HttpRequest::builder()
+        .method(Method::POST)
+        .uri("/")
+        .header(header::HOST, "agent")
+        .body(Full::new(Bytes::from(write_request(request))))
+        .map_err(|error| broken(&error))?;
+    let mut sender = client::handshake(stream).await.map_err(|error| broken(&error))?;
+    let response = sender.send_request(question).await.map_err(|error| broken(&error))?;
+    let bytes = body::whole(response.into_body(), ANSWER_MAX).await.map_err(|error| match error {
+        BodyError::TooLarge => AskError::Broken("the answer has no end".to_owned()),
+        BodyError::Broken(why) => AskError::Broken(why),
+    })?;
+    Ok(read_answer(request, &bytes)??)
+}

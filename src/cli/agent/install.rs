@@ -1,0 +1,159 @@
+//! `stackctl agent install`: brings hosts an agent, after a consent that no flag gives.
+
+use std::path::{Path, PathBuf};
+
+use super::super::Context;
+use super::super::cluster::{self, Cluster};
+use super::super::render::agents::{happened, plan_text};
+use super::super::render::text::{clean, count, some_of};
+use super::super::report::{Blame, Exit, Failure};
+use super::super::rollout::NotConfirmed;
+use super::{Unfinished, look_at};
+use crate::fleet::ConnectOptions;
+use crate::fleet::agents::Rights;
+use crate::inventory::FILE;
+use crate::model::ClusterName;
+use crate::ops::agents::install::{NotInstalled, install};
+use crate::ops::agents::plan::{Obstacle, Permission, Plan, permission};
+use crate::ops::agents::programs::Programs;
+use crate::ops::log::Unended;
+
+/// Hosts that a message names.
+const NAMED_MAX: usize = 5;
+
+/// Arguments of `agent install`.
+#[derive(Debug, clap::Args)]
+pub struct AgentInstall {
+    /// Names of the hosts [default: all]
+    #[arg(value_name = "HOST", add = super::super::complete::nodes())]
+    pub hosts: Vec<String>,
+    /// Do not ask for confirmation where every host has an agent already; never stands in for the consent to the first one
+    #[arg(short, long, env = "STACKCTL_YES", value_parser = clap::builder::FalseyValueParser::new())]
+    pub yes: bool,
+    /// Show what would be done and stop
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Why nothing was shipped.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+enum NotAllowed {
+    #[error("the inventory says `agents: off`: no host gets an agent")]
+    #[diagnostic(
+        code(stackctl::agent::off),
+        help("write `agents: ask` or `agents: auto` at the top of {}", file.display())
+    )]
+    Off {
+        /// The inventory.
+        file: PathBuf,
+    },
+    #[error("{hosts} would get an agent, which has root's rights, and there is no terminal to ask at")]
+    #[diagnostic(
+        code(stackctl::agent::no_consent),
+        help("`--yes` does not stand in for this; to consent, write `agents: auto` at the top of {}", file.display())
+    )]
+    NoConsent {
+        /// The hosts, or some of them.
+        hosts: String,
+        /// The inventory.
+        file: PathBuf,
+    },
+}
+
+/// A host can have no agent, or there is none for it here.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("{host} can have no agent: {why}")]
+enum NotPossible {
+    #[diagnostic(code(stackctl::agent::no_program), help("{how}; nothing was changed on any host"))]
+    NoProgram { host: String, why: String, how: String },
+    #[diagnostic(
+        code(stackctl::agent::not_supported),
+        help(
+            "name the hosts that are to have one: `stackctl agent install HOST…`; nothing was changed on any host"
+        )
+    )]
+    Host { host: String, why: String },
+}
+
+pub(super) fn run(args: &AgentInstall, context: &Context) -> Result<Exit, Failure> {
+    let ui = &context.ui;
+    cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
+        let look = look_at(cluster, context, &args.hosts).await?;
+        let programs = Programs::here();
+        let plan = Plan::of(look, |architecture| programs.for_host(architecture));
+        let end = if plan.silent.is_empty() { Exit::Done } else { Exit::Unreachable };
+        if let Some((node, obstacle)) = plan.obstacles.first() {
+            return Err(Failure::refused(not_possible(node.as_str(), obstacle)));
+        }
+        ui.data(&plan_text(&plan, &cluster.inventory.cluster));
+        if plan.changes().next().is_none() || args.dry_run {
+            return Ok(end);
+        }
+        consent(args, context, cluster, &plan)?;
+        let unended = |unended: Unended| ui.warn(&unended.to_string());
+        let tell = |node: &_, what| ui.say(&clean(&happened(node, &what)));
+        // What an agent does so far needs no more than the engine's socket, which it sees in its folder.
+        let failed = install(cluster, &plan, &Rights::default(), tell, unended).await?;
+        let done = plan.changes().count() - failed.len();
+        ui.say(&format!("{} done.", count(done, "host")));
+        for (node, why) in &failed {
+            ui.warn(&clean(&format!("{node}: {why}")));
+        }
+        let Some((node, why)) = failed.first() else { return Ok(end) };
+        let blame =
+            if failed.iter().all(|(_, why)| why.is_silence()) { Blame::Unreachable } else { Blame::Refused };
+        Err(Failure::new(blame, unfinished(node.as_str(), why, failed.len())))
+    })
+}
+
+fn unfinished(node: &str, why: &NotInstalled, failed: usize) -> Unfinished {
+    Unfinished(format!("{} without the agent that was to be brought: {node}: {why}", count(failed, "host")))
+}
+
+/// Asks, where that is to be done.
+fn consent(args: &AgentInstall, context: &Context, cluster: &Cluster, plan: &Plan) -> Result<(), Failure> {
+    let inventory = &cluster.inventory;
+    let file = inventory.file.clone().unwrap_or_else(|| Path::new(FILE).to_owned());
+    let is_granted = match permission(inventory.agents, plan) {
+        Permission::Granted => true,
+        Permission::Refused => return Err(Failure::refused(NotAllowed::Off { file })),
+        Permission::Ask if args.yes => true,
+        Permission::Ask => {
+            let number = count(plan.changes().count(), "host");
+            let question = format!("Replace the agents of {number} of cluster {}?", inventory.cluster);
+            context.ui.confirm(&question).map_err(Failure::refused)?
+        }
+        // A script that answers every question with yes has not read this one.
+        Permission::AskFirst if args.yes => {
+            return Err(Failure::refused(NotAllowed::NoConsent { hosts: first(plan), file }));
+        }
+        Permission::AskFirst => {
+            let asked = context.ui.confirm(&question(plan, &inventory.cluster));
+            asked.map_err(|_| Failure::refused(NotAllowed::NoConsent { hosts: first(plan), file }))?
+        }
+    };
+    if is_granted { Ok(()) } else { Err(Failure::refused(NotConfirmed)) }
+}
+
+fn first(plan: &Plan) -> String {
+    some_of(&plan.first().iter().map(ToString::to_string).collect::<Vec<_>>(), NAMED_MAX)
+}
+
+fn question(plan: &Plan, cluster: &ClusterName) -> String {
+    format!("Bring {} of cluster {cluster} a program that stays there and has root's rights?", first(plan))
+}
+
+fn not_possible(host: &str, obstacle: &Obstacle) -> NotPossible {
+    let (host, why) = (host.to_owned(), obstacle.to_string());
+    match obstacle {
+        Obstacle::NoProgram(missing) => {
+            let (architecture, file) = (&missing.architecture, missing.file.display());
+            let how = format!(
+                "on a machine with {architecture}, in stackctl's sources, `cargo quick` makes a static program: copy \
+                 target/quick/stackctl to {file}, or run that one"
+            );
+            NotPossible::NoProgram { host, why, how }
+        }
+        Obstacle::Rootless | Obstacle::System(_) => NotPossible::Host { host, why },
+    }
+}

@@ -1,0 +1,61 @@
+//! `stackctl agent rm`: removes agents, shown and confirmed.
+
+use super::super::Context;
+use super::super::cluster::{self, Cluster};
+use super::super::render::agents::{removal_text, removed};
+use super::super::render::text::{clean, count};
+use super::super::report::{Blame, Exit, Failure};
+use super::super::rollout::NotConfirmed;
+use super::{Unfinished, look_at};
+use crate::fleet::ConnectOptions;
+use crate::fleet::agents::NotShipped;
+use crate::ops::agents::remove::{removals, remove};
+use crate::ops::log::Unended;
+
+/// Arguments of `agent rm`.
+#[derive(Debug, clap::Args)]
+pub struct AgentRm {
+    /// Names of the hosts [default: all]
+    #[arg(value_name = "HOST", add = super::super::complete::nodes())]
+    pub hosts: Vec<String>,
+    /// Do not ask for confirmation
+    #[arg(short, long, env = "STACKCTL_YES", value_parser = clap::builder::FalseyValueParser::new())]
+    pub yes: bool,
+    /// Show what would be removed and stop
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+pub(super) fn run(args: &AgentRm, context: &Context) -> Result<Exit, Failure> {
+    let ui = &context.ui;
+    cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
+        let look = look_at(cluster, context, &args.hosts).await?;
+        let end = if look.values().all(Result::is_ok) { Exit::Done } else { Exit::Unreachable };
+        let hosts = removals(&look);
+        if hosts.is_empty() {
+            ui.say("No host that answers has an agent of this cluster.");
+            return Ok(end);
+        }
+        ui.data(&removal_text(&hosts));
+        if args.dry_run {
+            return Ok(end);
+        }
+        let number = count(hosts.len(), "host");
+        let question = format!("Remove the agents of {number} of cluster {}?", cluster.inventory.cluster);
+        if !args.yes && !ui.confirm(&question).map_err(Failure::refused)? {
+            return Err(Failure::refused(NotConfirmed));
+        }
+        let unended = |unended: Unended| ui.warn(&unended.to_string());
+        let tell = |node: &_, agent: &_| ui.say(&clean(&removed(node, agent)));
+        let failed = remove(cluster, &hosts, tell, unended).await?;
+        ui.say(&format!("{} without an agent.", count(hosts.len() - failed.len(), "host")));
+        for (node, why) in &failed {
+            ui.warn(&clean(&format!("{node}: {why}")));
+        }
+        let Some((node, why)) = failed.first() else { return Ok(end) };
+        let is_silence = failed.iter().all(|(_, why)| matches!(why, NotShipped::Silent(_)));
+        let blame = if is_silence { Blame::Unreachable } else { Blame::Refused };
+        let why = format!("{} may still have an agent: {node}: {why}", count(failed.len(), "host"));
+        Err(Failure::new(blame, Unfinished(why)))
+    })
+}

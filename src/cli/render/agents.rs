@@ -1,0 +1,166 @@
+//! Agents as `stackctl agent` shows them.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::age::human_duration;
+use super::list::{Columns, Row};
+use super::services::into_row;
+use super::text::{clean, count};
+use crate::agent::program::tag;
+use crate::fleet::agents::{How, Installed};
+use crate::model::{ClusterName, NodeName, Timestamp};
+use crate::ops::agents::install::Happened;
+use crate::ops::agents::plan::{Change, Plan};
+use crate::ops::agents::remove::Removal;
+use crate::ops::agents::{Agent, Look, Seen};
+
+/// The columns of `agent ls`.
+pub const COLUMNS: Columns = Columns {
+    fields: &[
+        ("Node", "NODE"),
+        ("Status", "STATUS"),
+        ("Version", "VERSION"),
+        ("Digest", "DIGEST"),
+        ("Kind", "KIND"),
+        ("Name", "NAME"),
+        ("Protocol", "PROTOCOL"),
+        ("Up", "UP"),
+        ("Why", "WHY"),
+    ],
+    table: &["Node", "Status", "Version", "Digest", "Kind", "Up", "Why"],
+};
+
+/// Lines of the list: one for each agent, and one for each host without.
+#[must_use]
+pub fn rows(look: &Look, now: Timestamp) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (node, on) in look {
+        match on {
+            Err(why) => rows.push(without(node, "unreachable", &why.reason)),
+            Ok(on) if on.agents.is_empty() => rows.push(without(node, "none", "")),
+            Ok(on) => rows.extend(on.agents.iter().map(|agent| row(node, agent, now))),
+        }
+    }
+    rows
+}
+
+fn without(node: &NodeName, status: &str, why: &str) -> Row {
+    into_row(json!({
+        "Node": node, "Status": status, "Version": "", "Digest": "", "Kind": "", "Name": "", "Protocol": "", "Up": "",
+        "Why": clean(why),
+    }))
+}
+
+fn row(node: &NodeName, agent: &Agent, now: Timestamp) -> Row {
+    let Agent { installed, seen } = agent;
+    let (status, why) = match seen {
+        Seen::Up(hello) if hello.is_understood() => ("up", String::new()),
+        Seen::Up(_) => ("up", "speaks another protocol than this version of stackctl".to_owned()),
+        Seen::Silent(why) => ("silent", why.clone()),
+        Seen::Off => ("off", "its engine does not have it running".to_owned()),
+    };
+    let hello = if let Seen::Up(hello) = seen { Some(hello) } else { None };
+    let version = hello.map_or(&installed.version, |hello| &hello.version);
+    let protocol = hello.map(|hello| match (hello.protocol_from, hello.protocol_to) {
+        (from, to) if from == to => to.to_string(),
+        (from, to) => format!("{from}-{to}"),
+    });
+    into_row(json!({
+        "Node": node,
+        "Status": status,
+        "Version": clean(version),
+        "Digest": clean(&tag(&installed.digest)),
+        "Kind": installed.kind.word(),
+        "Name": clean(&installed.name),
+        "Protocol": protocol.unwrap_or_default(),
+        "Up": hello.map(|hello| human_duration(now.since_ms(hello.started))).unwrap_or_default(),
+        "Why": clean(&why),
+    }))
+}
+
+/// What `install` is about to do.
+#[must_use]
+pub fn plan_text(plan: &Plan, cluster: &ClusterName) -> String {
+    let mut out = format!("Agents of cluster {cluster}\n\n");
+    let (mut new, mut replaced, mut finished, mut same) = (0, 0, 0, 0);
+    for (node, planned) in &plan.hosts {
+        let program = &planned.program;
+        let is = format!("{} ({}, {})", program.version, program.tag(), megabytes(program.bytes.len()));
+        let line = match &planned.change {
+            Change::Install => {
+                new += 1;
+                format!("+ {node}  agent {is}, as root beside the engine")
+            }
+            Change::Upgrade { from } => {
+                replaced += 1;
+                format!("~ {node}  agent {from} -> {is}")
+            }
+            Change::Finish => {
+                finished += 1;
+                format!("~ {node}  agent {is}: to be started again, or to be rid of what is beside it")
+            }
+            Change::Nothing => {
+                same += 1;
+                continue;
+            }
+            Change::Newer { version } => {
+                same += 1;
+                format!("= {node}  agent {version}, which is later than this stackctl ({})", program.version)
+            }
+        };
+        out += &format!("{}\n", clean(&line));
+    }
+    if same == plan.hosts.len() {
+        return out + &format!("= {} as wanted\n", count(same, "host"));
+    }
+    if same > 0 {
+        out += &format!("= {} as wanted\n", count(same, "host"));
+    }
+    out + &format!("\nPlan: {new} to install, {replaced} to replace, {finished} to finish\n")
+}
+
+fn megabytes(bytes: usize) -> String {
+    let tenths = (bytes + 50_000) / 100_000;
+    format!("{}.{} MB", tenths / 10, tenths % 10)
+}
+
+/// A line about what happens on a host.
+#[must_use]
+pub fn happened(node: &NodeName, what: &Happened) -> String {
+    match what {
+        Happened::Sending(bytes) => format!("{node}: sending {}", megabytes(*bytes)),
+        Happened::Shipped(How::Plugin) => format!("{node}: started, as a plugin of the engine"),
+        Happened::Shipped(How::Container(None)) => {
+            format!("{node}: started, as a container: the engine takes no plugins")
+        }
+        Happened::Shipped(How::Container(Some(why))) => {
+            format!("{node}: started, as a container: the engine refuses the plugin ({why})")
+        }
+        Happened::Answered(hello) => format!("{node}: agent {} answers", hello.version),
+        Happened::Removed(agent) => removed(node, agent),
+    }
+}
+
+/// A line about an agent that is gone.
+#[must_use]
+pub fn removed(node: &NodeName, agent: &Installed) -> String {
+    format!("{node}: agent {} ({}) is removed", agent.version, tag(&agent.digest))
+}
+
+/// What `rm` is about to do.
+#[must_use]
+pub fn removal_text(hosts: &BTreeMap<NodeName, Removal>) -> String {
+    let mut out = String::new();
+    for (node, removal) in hosts {
+        for agent in &removal.agents {
+            let line = format!("- {node}  {} {}, agent {}", agent.kind.word(), agent.name, agent.version);
+            out += &format!("{}\n", clean(&line));
+        }
+        for image in &removal.images {
+            out += &format!("{}\n", clean(&format!("- {node}  image {image}")));
+        }
+    }
+    out + &format!("\nPlan: agents of {} to remove\n", count(hosts.len(), "host"))
+}

@@ -1,0 +1,345 @@
+//! What is sent to an engine so that it has an agent: archives and descriptions, made without an effect.
+
+use std::io;
+use std::path::Path;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::agent::program::{Program, slug, tag};
+use crate::fleet::docker::labels;
+use crate::model::ClusterName;
+use crate::model::ids::sha256_hex;
+
+/// The folder beside the engine's socket in which agents have theirs.
+pub const FOLDER: &str = "stackctl";
+/// Where an agent sees the folder of the engine's socket.
+const HOST_FOLDER: &str = "/host";
+/// The program in its root directory.
+const PROGRAM: &str = "stackctl";
+/// What says there what it is. Without it two clusters' agents would have the same root directory, and engines
+/// make a plugin of the same content only once.
+const NOTE: &str = "agent.json";
+/// Where engines look for the sockets of plugins, as the plugin sees it.
+const PLUGIN_SOCKETS: &str = "/run/docker/plugins";
+const PLUGIN_SOCKET: &str = "agent.sock";
+/// A type of our own: no part of an engine uses it, so that it can be disabled at any time.
+const PLUGIN_TYPE: &str = "stackctl.agent/1.0";
+
+/// Variables of a plugin, which has no labels, that say what it is.
+pub const CLUSTER_VARIABLE: &str = "STACKCTL_AGENT_CLUSTER";
+pub const DIGEST_VARIABLE: &str = "STACKCTL_AGENT_DIGEST";
+pub const VERSION_VARIABLE: &str = "STACKCTL_AGENT_VERSION";
+
+/// What an agent may do on its host beside what the engine's socket lets it do. Each is for a feature that needs it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// The host's network instead of none.
+    pub host_network: bool,
+    /// The host's processes.
+    pub host_processes: bool,
+    /// Capabilities beside those of every container.
+    pub capabilities: Vec<String>,
+}
+
+/// An agent for one host.
+#[derive(Debug, Clone)]
+pub struct Parcel<'a> {
+    pub cluster: &'a ClusterName,
+    pub program: &'a Program,
+    pub rights: &'a Rights,
+    /// The engine's socket, as it is called on the host.
+    pub engine: &'a Path,
+}
+
+/// The name of a socket of the agent with this digest.
+#[must_use]
+pub fn socket_name(digest: &str) -> String {
+    format!("{}.sock", tag(digest))
+}
+
+/// The beginning of the names of all plugins that are agents of a cluster.
+#[must_use]
+pub fn plugin_head(cluster: &ClusterName) -> String {
+    format!("stackctl/agent-{}:", slug(cluster))
+}
+
+/// The name of the images of a cluster's agents, without the tag.
+#[must_use]
+pub fn image_name(cluster: &ClusterName) -> String {
+    format!("stackctl-agent-{}", slug(cluster))
+}
+
+impl Parcel<'_> {
+    /// What an engine calls the plugin.
+    #[must_use]
+    pub fn plugin_name(&self) -> String {
+        plugin_head(self.cluster) + &self.program.tag()
+    }
+
+    /// The image of the container.
+    #[must_use]
+    pub fn image(&self) -> String {
+        format!("{}:{}", image_name(self.cluster), self.program.tag())
+    }
+
+    /// The name of the container.
+    #[must_use]
+    pub fn container_name(&self) -> String {
+        format!("{}-{}", image_name(self.cluster), self.program.tag())
+    }
+
+    /// For `/plugins/create`: its configuration and its root directory.
+    ///
+    /// # Errors
+    ///
+    /// None that memory has.
+    pub fn plugin(&self) -> io::Result<Bytes> {
+        let mut archive = Archive::new();
+        archive.file("config.json", 0o644, self.plugin_config().to_string().as_bytes())?;
+        archive.folder("rootfs/")?;
+        self.root(&mut archive, "rootfs/")?;
+        archive.end()
+    }
+
+    fn plugin_config(&self) -> Value {
+        let variable = |name: &str, value: &str| json!({ "name": name, "description": "", "settable": null, "value": value });
+        let mut command = self.command();
+        command.push(format!("--activation={PLUGIN_SOCKETS}/{PLUGIN_SOCKET}"));
+        json!({
+            "description": format!(
+                "agent of stackctl {} for cluster {}", self.program.version, self.cluster
+            ),
+            "documentation": "stackctl help agent",
+            "interface": { "types": [PLUGIN_TYPE], "socket": PLUGIN_SOCKET },
+            "entrypoint": command,
+            "workdir": "/",
+            "network": { "type": if self.rights.host_network { "host" } else { "" } },
+            "pidhost": self.rights.host_processes,
+            "linux": { "capabilities": self.rights.capabilities, "allowAllDevices": false, "devices": [] },
+            "mounts": [{
+                "name": "host", "description": "the folder of the engine's socket", "type": "bind",
+                "source": self.beside(), "destination": HOST_FOLDER, "options": ["bind", "rw"], "settable": null,
+            }],
+            "env": [
+                variable(CLUSTER_VARIABLE, self.cluster.as_str()),
+                variable(DIGEST_VARIABLE, &self.program.digest),
+                variable(VERSION_VARIABLE, &self.program.version),
+            ],
+            "args": { "name": "", "description": "", "settable": null, "value": [] },
+        })
+    }
+
+    /// For `/images/load`: one layer, as `docker save` writes it.
+    ///
+    /// # Errors
+    ///
+    /// None that memory has.
+    pub fn image_archive(&self) -> io::Result<Bytes> {
+        let mut layer = Archive::new();
+        self.root(&mut layer, "")?;
+        let layer = layer.end()?;
+        let config = json!({
+            "architecture": image_architecture(&self.program.architecture), "os": "linux",
+            "config": { "Entrypoint": self.command(), "WorkingDir": "/" },
+            "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", sha256_hex(&layer))] },
+        })
+        .to_string();
+        let config_name = format!("{}.json", sha256_hex(config.as_bytes()));
+        let manifest =
+            json!([{ "Config": config_name, "RepoTags": [self.image()], "Layers": ["layer.tar"] }]);
+        let mut archive = Archive::new();
+        archive.file(&config_name, 0o644, config.as_bytes())?;
+        archive.file("layer.tar", 0o644, &layer)?;
+        archive.file("manifest.json", 0o644, manifest.to_string().as_bytes())?;
+        archive.end()
+    }
+
+    /// For `/containers/create`.
+    #[must_use]
+    pub fn container(&self) -> Value {
+        let network = if self.rights.host_network { "host" } else { "none" };
+        json!({
+            "Image": self.image(),
+            "Entrypoint": self.command(),
+            "Labels": {
+                (labels::AGENT): self.program.digest,
+                (labels::AGENT_VERSION): self.program.version,
+                (labels::AGENT_CLUSTER): self.cluster.as_str(),
+            },
+            "HostConfig": {
+                "RestartPolicy": { "Name": "always" },
+                "NetworkMode": network,
+                "PidMode": if self.rights.host_processes { "host" } else { "" },
+                "CapAdd": self.rights.capabilities,
+                "Mounts": [{ "Type": "bind", "Source": self.beside(), "Target": HOST_FOLDER }],
+                "LogConfig": { "Type": "json-file", "Config": { "max-size": "1m", "max-file": "1" } },
+            },
+        })
+    }
+
+    /// What starts it, wherever it is.
+    fn command(&self) -> Vec<String> {
+        let own = format!("{HOST_FOLDER}/{FOLDER}/{}", slug(self.cluster));
+        let engine = self.engine.file_name().unwrap_or_default().to_string_lossy();
+        vec![
+            format!("/{PROGRAM}"),
+            "agent".to_owned(),
+            "serve".to_owned(),
+            format!("--of={}", self.cluster),
+            format!("--socket={own}/{}", socket_name(&self.program.digest)),
+            format!("--engine={HOST_FOLDER}/{engine}"),
+        ]
+    }
+
+    /// The folder of the engine's socket.
+    fn beside(&self) -> String {
+        self.engine.parent().unwrap_or(Path::new("/")).display().to_string()
+    }
+
+    fn root(&self, archive: &mut Archive, folder: &str) -> io::Result<()> {
+        let note = json!({
+            "cluster": self.cluster.as_str(), "version": self.program.version, "digest": self.program.digest,
+        });
+        archive.file(&format!("{folder}{NOTE}"), 0o644, note.to_string().as_bytes())?;
+        archive.file(&format!("{folder}{PROGRAM}"), 0o755, &self.program.bytes)
+    }
+}
+
+/// What images call processors.
+fn image_architecture(architecture: &str) -> &str {
+    match architecture {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "armv7l" => "arm",
+        "i686" => "386",
+        other => other,
+    }
+}
+
+/// The same bytes for the same content: no times, no owner but root.
+struct Archive(::tar::Builder<Vec<u8>>);
+
+impl Archive {
+    fn new() -> Self {
+        Self(::tar::Builder::new(Vec::new()))
+    }
+
+    fn header(kind: ::tar::EntryType, mode: u32, size: u64) -> ::tar::Header {
+        let mut header = ::tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_mode(mode);
+        header.set_size(size);
+        header
+    }
+
+    fn file(&mut self, path: &str, mode: u32, content: &[u8]) -> io::Result<()> {
+        let mut header = Self::header(::tar::EntryType::Regular, mode, content.len() as u64);
+        self.0.append_data(&mut header, path, content)
+    }
+
+    fn folder(&mut self, path: &str) -> io::Result<()> {
+        let mut header = Self::header(::tar::EntryType::Directory, 0o755, 0);
+        self.0.append_data(&mut header, path, io::empty())
+    }
+
+    fn end(self) -> io::Result<Bytes> {
+        self.0.into_inner().map(Bytes::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::Read as _;
+
+    use super::*;
+
+    fn program() -> Program {
+        Program {
+            bytes: Bytes::from_static(b"a program"),
+            digest: sha256_hex(b"a program"),
+            version: "0.3.0".into(),
+            architecture: "x86_64".into(),
+        }
+    }
+
+    fn content(bytes: &[u8]) -> BTreeMap<String, (u32, Vec<u8>)> {
+        let mut archive = ::tar::Archive::new(bytes);
+        let mut all = BTreeMap::new();
+        for entry in archive.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let path = entry.path().unwrap().display().to_string();
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).unwrap();
+            all.insert(path, (entry.header().mode().unwrap(), content));
+        }
+        all
+    }
+
+    #[test]
+    fn a_plugin_is_its_configuration_and_a_root_directory_with_the_program() {
+        let (cluster, program) = (ClusterName::unchecked("prod"), program());
+        let parcel = Parcel {
+            cluster: &cluster,
+            program: &program,
+            rights: &Rights::default(),
+            engine: Path::new("/var/run/docker.sock"),
+        };
+        let archive = parcel.plugin().unwrap();
+        assert_eq!(archive, parcel.plugin().unwrap(), "the same bytes each time");
+        let all = content(&archive);
+        let paths: Vec<&str> = all.keys().map(String::as_str).collect();
+        assert_eq!(paths, ["config.json", "rootfs/", "rootfs/agent.json", "rootfs/stackctl"]);
+        assert_eq!(all["rootfs/stackctl"], (0o755, b"a program".to_vec()));
+        let config: Value = serde_json::from_slice(&all["config.json"].1).unwrap();
+        let tag = &program.digest[..12];
+        assert_eq!(
+            config["entrypoint"],
+            json!([
+                "/stackctl",
+                "agent",
+                "serve",
+                "--of=prod",
+                format!("--socket=/host/stackctl/prod/{tag}.sock"),
+                "--engine=/host/docker.sock",
+                "--activation=/run/docker/plugins/agent.sock",
+            ])
+        );
+        assert_eq!(config["mounts"][0]["source"], "/var/run");
+        // No more than it needs: no network, no processes, no devices, no capabilities.
+        assert_eq!((&config["network"]["type"], &config["pidhost"]), (&json!(""), &json!(false)));
+        assert_eq!(config["linux"]["capabilities"], json!([]));
+        assert_eq!(parcel.plugin_name(), format!("stackctl/agent-prod:{tag}"));
+        let socket =
+            super::super::socket_on_host(&cluster, Path::new("/var/run/docker.sock"), &program.digest);
+        assert_eq!(socket, Path::new(&format!("/var/run/stackctl/prod/{tag}.sock")));
+    }
+
+    #[test]
+    fn an_image_is_one_layer_whose_digests_are_right() {
+        let (cluster, program) = (ClusterName::unchecked("Prod"), program());
+        let rights =
+            Rights { host_network: true, host_processes: true, capabilities: vec!["NET_ADMIN".into()] };
+        let engine = Path::new("/run/user/1000/docker.sock");
+        let parcel = Parcel { cluster: &cluster, program: &program, rights: &rights, engine };
+        let all = content(&parcel.image_archive().unwrap());
+        let manifest: Value = serde_json::from_slice(&all["manifest.json"].1).unwrap();
+        let config = &all[manifest[0]["Config"].as_str().unwrap()].1;
+        let config: Value = serde_json::from_slice(config).unwrap();
+        let layer = &all["layer.tar"].1;
+        assert_eq!(config["rootfs"]["diff_ids"][0], format!("sha256:{}", sha256_hex(layer)));
+        assert_eq!(config["architecture"], "amd64");
+        assert_eq!(content(layer)["stackctl"], (0o755, b"a program".to_vec()));
+        let asked = parcel.container();
+        assert_eq!(asked["Image"], manifest[0]["RepoTags"][0]);
+        let host = &asked["HostConfig"];
+        assert_eq!((&host["NetworkMode"], &host["PidMode"]), (&json!("host"), &json!("host")));
+        assert_eq!(host["Mounts"][0]["Source"], "/run/user/1000");
+        assert_eq!(asked["Labels"][labels::AGENT_CLUSTER], "Prod");
+        assert!(asked["Labels"].get(labels::CLUSTER).is_none(), "it is no task");
+    }
+}

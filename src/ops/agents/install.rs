@@ -1,0 +1,179 @@
+//! Brings hosts their agents, one host after the other. The new one has answered before the old one is ended.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::greeted;
+use super::plan::{Plan, Planned, Step, next};
+use crate::agent::program::tag;
+use crate::agent::wire::Hello;
+use crate::fleet::HostError;
+use crate::fleet::agents::{How, Installed, NotShipped, Rights};
+use crate::ledger::LedgerError;
+use crate::model::NodeName;
+use crate::ops::cluster::Cluster;
+use crate::ops::log::{NewEntry, Unended, logged};
+
+/// So long an agent has to answer after its start.
+const START_LIMIT: Duration = Duration::from_secs(10);
+/// Between two attempts to greet it.
+const GREET_PAUSE: Duration = Duration::from_millis(100);
+/// Steps of one host. More would be a host on which nothing that is done stays done.
+const STEPS_MAX: usize = 32;
+
+/// What happens on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happened {
+    /// The program is being sent, so many bytes.
+    Sending(usize),
+    /// It was sent and started.
+    Shipped(How),
+    /// It has answered.
+    Answered(Hello),
+    /// An earlier agent was ended and removed.
+    Removed(Installed),
+}
+
+/// Why a host did not get its agent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotInstalled {
+    /// The engine refuses.
+    #[error(transparent)]
+    NotShipped(#[from] NotShipped),
+    /// It was started and does not answer; it was removed again.
+    #[error("the agent was started and did not answer ({why}): it was removed again")]
+    NoAnswer {
+        /// The last attempt.
+        why: String,
+    },
+    /// It answers in a protocol that this version does not know; it was removed again.
+    #[error("the agent speaks another protocol than this version of stackctl: it was removed again")]
+    Protocol,
+    /// What is done does not stay done.
+    #[error("the host changes while it is worked on: another process may do the same")]
+    NoEnd,
+}
+
+impl NotInstalled {
+    /// Whether the host went silent.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        matches!(self, Self::NotShipped(NotShipped::Silent(_)))
+    }
+}
+
+impl From<HostError> for NotInstalled {
+    fn from(error: HostError) -> Self {
+        Self::NotShipped(error.into())
+    }
+}
+
+/// How the operation is written into the log if it failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unfinished {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error("{failed} of {all} hosts: {why}")]
+    Failed { failed: usize, all: usize, why: String },
+}
+
+/// Hosts that did not become what they were to be, each with the reason.
+pub type Failed<E> = Vec<(NodeName, E)>;
+
+/// Carries a plan out, for which there is a [permission](super::plan::permission). A host that fails keeps what it had,
+/// and the others go on.
+///
+/// # Errors
+///
+/// If the operation cannot be written down, in which case nothing is done.
+pub async fn install(
+    cluster: &Cluster,
+    plan: &Plan,
+    rights: &Rights,
+    happened: impl Fn(&NodeName, Happened),
+    unended: impl FnOnce(Unended),
+) -> Result<Failed<NotInstalled>, LedgerError> {
+    let names: Vec<String> = plan.changes().map(|(node, _)| node.to_string()).collect();
+    let all = names.len();
+    let mut failed = Vec::new();
+    let work = async {
+        for (node, planned) in plan.changes() {
+            let tell = |what| happened(node, what);
+            if let Err(why) = install_on(cluster, node, planned, rights, tell).await {
+                failed.push((node.clone(), why));
+            }
+        }
+        result(&failed, all)
+    };
+    let entry = NewEntry { verb: format!("agent install {}", names.join(" ")), ..NewEntry::default() };
+    match logged(cluster, &*cluster.writing(), entry, work, unended).await {
+        Err(Unfinished::Ledger(error)) => Err(error),
+        Ok(()) | Err(Unfinished::Failed { .. }) => Ok(failed),
+    }
+}
+
+pub(super) fn result<E: std::fmt::Display>(failed: &Failed<E>, all: usize) -> Result<(), Unfinished> {
+    match failed.first() {
+        None => Ok(()),
+        Some((node, why)) => {
+            Err(Unfinished::Failed { failed: failed.len(), all, why: format!("{node}: {why}") })
+        }
+    }
+}
+
+async fn install_on(
+    cluster: &Cluster,
+    node: &NodeName,
+    planned: &Planned,
+    rights: &Rights,
+    happened: impl Fn(Happened),
+) -> Result<(), NotInstalled> {
+    let program = &planned.program;
+    let shipper = cluster.fleet.shipper(node)?;
+    let mut has_answered = false;
+    for _ in 0..STEPS_MAX {
+        let host = cluster.fleet.agents_of(node).await?;
+        let Some(step) = next(&host, program, has_answered) else { return Ok(()) };
+        match step {
+            Step::Ship => {
+                happened(Happened::Sending(program.bytes.len()));
+                let how = shipper.install(program, rights, host.takes_plugins).await?;
+                happened(Happened::Shipped(how));
+            }
+            Step::Start(agent) => shipper.start(&agent).await?,
+            Step::Greet => match greet(cluster, node, &program.digest).await {
+                Ok(hello) => {
+                    has_answered = true;
+                    happened(Happened::Answered(hello));
+                }
+                Err(why) => {
+                    // The one before goes on, if there is one.
+                    for agent in host.agents.iter().filter(|agent| tag(&agent.digest) == program.tag()) {
+                        shipper.remove(agent).await?;
+                    }
+                    return Err(why);
+                }
+            },
+            Step::Remove(agent) => {
+                shipper.remove(&agent).await?;
+                happened(Happened::Removed(agent));
+            }
+            Step::RemoveImage(image) => shipper.remove_image(&image).await?,
+        }
+    }
+    Err(NotInstalled::NoEnd)
+}
+
+/// Waits until an agent answers.
+async fn greet(cluster: &Cluster, node: &NodeName, digest: &str) -> Result<Hello, NotInstalled> {
+    let end = Instant::now() + START_LIMIT;
+    loop {
+        match greeted(&cluster.fleet, node, digest).await {
+            Ok(hello) if hello.is_understood() => return Ok(hello),
+            Ok(_) => return Err(NotInstalled::Protocol),
+            Err(why) if Instant::now() >= end => return Err(NotInstalled::NoAnswer { why }),
+            Err(_) => sleep(GREET_PAUSE).await,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Agents of a cluster: which host has which one, and bringing, replacing and removing them.
+//!
+//! [`look`] asks; [`plan`](mod@plan) compares what is there with what this program would ship, without an effect;
+//! [`install`](mod@install) and [`remove`](mod@remove) carry out, one host after the other, step by step, each by another
+//! look: whatever interrupted an earlier run, the next one goes on from what it finds, and does nothing where nothing
+//! is left to do. [`programs`] finds the files.
+//!
+//! An agent has root's rights on its host. So the first one of a host wants a consent of its own: see
+//! [`plan::Permission`].
+
+pub mod install;
+pub mod plan;
+pub mod programs;
+pub mod remove;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::timeout;
+
+use super::cluster::Cluster;
+use crate::agent::client::{self, AskError};
+use crate::agent::wire::Hello;
+use crate::fleet::Fleet;
+use crate::fleet::agents::{HostAgents, Installed};
+use crate::model::{NodeName, Unreachable};
+
+/// For an agent to say who it is, the way to it included.
+const HELLO_LIMIT: Duration = Duration::from_secs(5);
+
+/// What an agent says when it is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// It answers.
+    Up(Hello),
+    /// The engine has it running, and it does not answer; why.
+    Silent(String),
+    /// The engine does not have it running.
+    Off,
+}
+
+/// An agent, and what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    pub installed: Installed,
+    pub seen: Seen,
+}
+
+/// A host, and its agents of this cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnHost {
+    pub host: HostAgents,
+    pub agents: Vec<Agent>,
+}
+
+/// Every host that was asked. One that is silent may have an agent or not.
+pub type Look = BTreeMap<NodeName, Result<OnHost, Unreachable>>;
+
+/// Looks at these hosts, or at all of them.
+pub async fn look(cluster: &Cluster, nodes: Option<&BTreeSet<NodeName>>) -> Look {
+    let mut hosts = cluster.fleet.agents(|| cluster.clock.now()).await;
+    hosts.retain(|node, _| nodes.is_none_or(|nodes| nodes.contains(node)));
+    let asked = hosts.into_iter().map(|(node, host)| async move {
+        let on = match host {
+            Ok(host) => Ok(with_words(cluster, &node, host).await),
+            Err(why) => Err(why),
+        };
+        (node, on)
+    });
+    join_all(asked).await.into_iter().collect()
+}
+
+async fn with_words(cluster: &Cluster, node: &NodeName, host: HostAgents) -> OnHost {
+    let asked = host.agents.iter().map(|installed| async {
+        let seen = if installed.is_on { seen(&cluster.fleet, node, installed).await } else { Seen::Off };
+        Agent { installed: installed.clone(), seen }
+    });
+    let agents = join_all(asked).await;
+    OnHost { host, agents }
+}
+
+async fn seen(fleet: &Fleet, node: &NodeName, agent: &Installed) -> Seen {
+    match greeted(fleet, node, &agent.digest).await {
+        Ok(hello) => Seen::Up(hello),
+        Err(why) => Seen::Silent(why),
+    }
+}
+
+/// What the agent with this digest says of itself; or why it says nothing. One with another digest is another one.
+async fn greeted(fleet: &Fleet, node: &NodeName, digest: &str) -> Result<Hello, String> {
+    let asked = async {
+        let stream = fleet.agent_stream(node, digest).await.map_err(|error| error.to_string())?;
+        client::hello(stream, HELLO_LIMIT).await.map_err(|error| match error {
+            // What ssh forwards can be opened whether anything listens there or not.
+            AskError::Broken(_) => "nothing answers at its socket".to_owned(),
+            other => other.to_string(),
+        })
+    };
+    let hello = timeout(HELLO_LIMIT, asked).await.map_err(|_| AskError::Late(HELLO_LIMIT).to_string())??;
+    match hello.digest == digest {
+        true => Ok(hello),
+        false => Err(format!("another program answers, of version {}", hello.version)),
+    }
+}
