@@ -38,7 +38,7 @@ pub(super) static CODES: &[Code] = &[
     row(
         &["agent"],
         "unfinished",
-        "hosts without the agent that was to be brought, or with one that was to be removed",
+        "hosts where the agent was not brought, or not removed",
         "An engine refused, a host went silent, or the new agent did not answer. A host keeps the agent that it had.",
         "Look at the reason, and run the command again: it goes on from what it finds.",
         "stackctl agent ls",
