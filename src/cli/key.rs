@@ -16,7 +16,7 @@ use crate::fleet::ConnectOptions;
 use crate::ops::vault::key::{self as ops, Rotated};
 use crate::ops::vault::private::{self, Found, keyring, own_file};
 use crate::ops::vault::{self, VaultError, known};
-use crate::vault::{BadRecipient, ClusterKey, Recipient, RecipientName, Recipients};
+use crate::vault::{BadRecipient, Recipient, RecipientName, Recipients};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("Make the key of the cluster, and one of your own that opens it", "stackctl key init"),
@@ -340,9 +340,4 @@ fn report(done: &Rotated, context: &Context) -> Result<Exit, Failure> {
             Err(Failure::refused(NotRenewed { values: failed.len(), first: format!("secret {name}: {why}") }))
         }
     }
-}
-
-/// Whether the key is there, for commands that encrypt to it.
-pub(super) async fn there(cluster: &Cluster) -> Result<ClusterKey, Failure> {
-    Ok(known(&cluster.ledger).await?.key()?.clone())
 }

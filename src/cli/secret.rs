@@ -12,14 +12,14 @@ use super::Context;
 use super::cluster::{self, Cluster};
 use super::filter::Filters;
 use super::inspected::Inspected;
-use super::key::{PrivateKey, there};
+use super::key::PrivateKey;
 use super::recorded::warn_unended;
 use super::render::secrets::{COLUMNS, inspect, pretty, rows};
 use super::report::{Exit, Failure};
 use crate::fleet::ConnectOptions;
 use crate::ops::records::Secret;
 use crate::ops::vault::private::{read_all, read_file};
-use crate::ops::vault::{self, secret as ops};
+use crate::ops::vault::{self, known, secret as ops};
 use crate::sops::{Limit, Source};
 use crate::vault::{Kind, ObjectName, Plaintext};
 
@@ -306,7 +306,7 @@ fn inspect_secrets(args: &SecretInspect, context: &Context) -> Result<Exit, Fail
 
 /// For `edit`, which has to open what it changes: a cluster without a key says so first.
 async fn present(cluster: &Cluster, args: &SecretEdit) -> Result<Plaintext, Failure> {
-    there(cluster).await?;
+    known(&cluster.ledger).await?.key()?;
     let found = args.private.read().await?;
     Ok(ops::value(&cluster.ledger, &found.keys, &args.name).await?)
 }

@@ -84,6 +84,12 @@ impl ClusterKey {
         self.said.recipients.iter().filter(move |(_, recipient)| is_theirs(recipient)).map(|(name, _)| name)
     }
 
+    /// The version that a value of this name has: the same one for all epochs.
+    #[must_use]
+    pub fn version(&self, name: &str, plain: &Plaintext) -> String {
+        self.marks.of_secret(name, plain.expose())
+    }
+
     /// Seals a value, for which no private key is needed. `name` counts for its version.
     ///
     /// # Errors
@@ -91,7 +97,7 @@ impl ClusterKey {
     /// It is empty or too large.
     pub fn seal(&self, kind: Kind, name: &str, plain: &Plaintext) -> Result<SealedValue, SealError> {
         kind.check(plain)?;
-        let version = self.marks.of_secret(name, plain.expose());
+        let version = self.version(name, plain);
         Ok(SealedValue { epoch: self.said.epoch, version, sealed: text(&self.said.public, plain) })
     }
 
@@ -215,7 +221,7 @@ impl Opened {
     /// It is of an epoch that this key does not have, it is damaged, or it is another value than its version says.
     pub fn open(&self, name: &str, value: &SealedValue) -> Result<Plaintext, ValueError> {
         let plain = self.open_any(value)?;
-        let is_that = self.key.marks.of_secret(name, plain.expose()) == value.version;
+        let is_that = self.key.version(name, &plain) == value.version;
         if is_that { Ok(plain) } else { Err(ValueError::OtherValue) }
     }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::Context;
 use super::super::cluster::{self, Cluster};
+use super::super::recorded::warn_unended;
 use super::super::render::agents::{happened, plan_text};
 use super::super::render::text::{clean, count, some_of};
 use super::super::report::{Blame, Exit, Failure};
@@ -16,7 +17,6 @@ use crate::model::ClusterName;
 use crate::ops::agents::install::{NotInstalled, install};
 use crate::ops::agents::plan::{Obstacle, Permission, Plan, permission};
 use crate::ops::agents::programs::Programs;
-use crate::ops::log::Unended;
 
 /// Hosts that a message names.
 const NAMED_MAX: usize = 5;
@@ -90,7 +90,7 @@ pub(super) fn run(args: &AgentInstall, context: &Context) -> Result<Exit, Failur
             return Ok(end);
         }
         consent(args, context, cluster, &plan)?;
-        let unended = |unended: Unended| ui.warn(&unended.to_string());
+        let unended = warn_unended(ui);
         let tell = |node: &_, what| ui.say(&clean(&happened(node, &what)));
         // What an agent does so far needs no more than the engine's socket, which it sees in its folder.
         let failed = install(cluster, &plan, &Rights::default(), tell, unended).await?;

@@ -2,6 +2,7 @@
 
 use super::super::Context;
 use super::super::cluster::{self, Cluster};
+use super::super::recorded::warn_unended;
 use super::super::render::agents::{removal_text, removed};
 use super::super::render::text::{clean, count};
 use super::super::report::{Blame, Exit, Failure};
@@ -10,7 +11,6 @@ use super::{Unfinished, look_at};
 use crate::fleet::ConnectOptions;
 use crate::fleet::agents::NotShipped;
 use crate::ops::agents::remove::{removals, remove};
-use crate::ops::log::Unended;
 
 /// Arguments of `agent rm`.
 #[derive(Debug, clap::Args)]
@@ -45,7 +45,7 @@ pub(super) fn run(args: &AgentRm, context: &Context) -> Result<Exit, Failure> {
         if !args.yes && !ui.confirm(&question).map_err(Failure::refused)? {
             return Err(Failure::refused(NotConfirmed));
         }
-        let unended = |unended: Unended| ui.warn(&unended.to_string());
+        let unended = warn_unended(ui);
         let tell = |node: &_, agent: &_| ui.say(&clean(&removed(node, agent)));
         let failed = remove(cluster, &hosts, tell, unended).await?;
         ui.say(&format!("{} without an agent.", count(hosts.len() - failed.len(), "host")));

@@ -65,9 +65,8 @@ pub async fn rotate<R: WriteRegisters + Send + Sync + 'static>(
     unended: impl FnOnce(Unended),
 ) -> Result<Option<Version>, VaultError> {
     let known = refuse_value(ledger, name, value).await?;
-    let sealed =
-        known.key()?.seal(Kind::Secret, name.as_str(), value).map_err(|why| VaultError::size(name, why))?;
-    if find(&secrets::read(ledger).await?, name.as_str())?.present().version == sealed.version {
+    let version = known.key()?.version(name.as_str(), value);
+    if find(&secrets::read(ledger).await?, name.as_str())?.present().version == version {
         return Ok(None);
     }
     under_lease(ledger, actor, &format!("secret {verb} {name}"), unended, async |work| {
