@@ -7,7 +7,9 @@ use http::{Method, Request as HttpRequest, header};
 use http_body_util::Full;
 use tokio::time::timeout;
 
-use super::wire::{ANSWER_MAX, Answer, Hello, NoAnswer, Refusal, Request, read_answer, write_request};
+use super::wire::{
+    ANSWER_MAX, Answer, Hello, NoAnswer, REQUEST_MAX, Refusal, Request, read_answer, write_request,
+};
 use crate::http::body::{self, BodyError};
 use crate::http::client;
 use crate::http::stream::Stream;
@@ -21,6 +23,9 @@ pub enum AskError {
     /// The stream broke, or something else than an agent is at its other end.
     #[error("the conversation with the agent broke off: {0}")]
     Broken(String),
+    /// It was not sent: no agent would read it to its end.
+    #[error("{} bytes are too many for one request to an agent, which reads {REQUEST_MAX} at most", .0)]
+    TooLarge(usize),
     /// It answered that it does not do that.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -49,17 +54,21 @@ pub async fn ask(stream: Stream, request: &Request, limit: Duration) -> Result<A
 pub async fn hello(stream: Stream, limit: Duration) -> Result<Hello, AskError> {
     match ask(stream, &Request::Hello, limit).await? {
         Answer::Hello(hello) => Ok(hello),
-        Answer::Status(_) => Err(AskError::Broken("it answered something else".to_owned())),
+        _ => Err(AskError::Broken("it answered something else".to_owned())),
     }
 }
 
 async fn asked(stream: Stream, request: &Request) -> Result<Answer, AskError> {
     let broken = |error: &dyn std::fmt::Display| AskError::Broken(error.to_string());
+    let written = write_request(request);
+    if written.len() > REQUEST_MAX {
+        return Err(AskError::TooLarge(written.len()));
+    }
     let question = HttpRequest::builder()
         .method(Method::POST)
         .uri("/")
         .header(header::HOST, "agent")
-        .body(Full::new(Bytes::from(write_request(request))))
+        .body(Full::new(Bytes::from_owner(written)))
         .map_err(|error| broken(&error))?;
     let mut sender = client::handshake(stream).await.map_err(|error| broken(&error))?;
     let response = sender.send_request(question).await.map_err(|error| broken(&error))?;

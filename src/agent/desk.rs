@@ -1,8 +1,8 @@
-//! Answers requests, by what an agent knows of itself. No effect: time and memory are handed in.
+//! What an agent knows of itself, and counts. No effect: time and memory are handed in.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::wire::{Answer, Hello, Refusal, Request, Status, read_request, write_answer};
+use super::wire::{Answer, Hello, Keeping, Refusal, Status, write_answer};
 use crate::model::Timestamp;
 
 /// What an agent knows of itself.
@@ -20,61 +20,62 @@ impl Desk {
         Self { hello, answered: AtomicU64::new(0), refused: AtomicU64::new(0) }
     }
 
-    /// The answer to what came, as bytes.
+    /// Who it is.
     #[must_use]
-    pub fn answer(&self, now: Timestamp, memory_kib: Option<u64>, asked: &[u8]) -> Vec<u8> {
-        self.counted(read_request(asked).map(|request| self.of(now, memory_kib, &request)))
+    pub fn hello(&self) -> Answer {
+        Answer::Hello(self.hello.clone())
     }
 
-    /// The same for what was too long to be read.
+    /// How it is.
     #[must_use]
-    pub fn refuse(&self, why: Refusal) -> Vec<u8> {
-        self.counted(Err(why))
+    pub fn status(&self, now: Timestamp, memory_kib: Option<u64>, secrets: Keeping) -> Answer {
+        Answer::Status(Status {
+            up_ms: now.since_ms(self.hello.started),
+            answered: self.answered.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            memory_kib,
+            secrets: Some(secrets),
+        })
     }
 
-    fn of(&self, now: Timestamp, memory_kib: Option<u64>, request: &Request) -> Answer {
-        match request {
-            Request::Hello => Answer::Hello(self.hello.clone()),
-            Request::Status => Answer::Status(Status {
-                up_ms: now.since_ms(self.hello.started),
-                answered: self.answered.load(Ordering::Relaxed),
-                refused: self.refused.load(Ordering::Relaxed),
-                memory_kib,
-            }),
-        }
-    }
-
-    fn counted(&self, answer: Result<Answer, Refusal>) -> Vec<u8> {
+    /// An answer as bytes, which is counted.
+    #[must_use]
+    pub fn counted(&self, answer: &Result<Answer, Refusal>) -> Vec<u8> {
         let count = if answer.is_ok() { &self.answered } else { &self.refused };
         count.fetch_add(1, Ordering::Relaxed);
-        write_answer(&answer)
+        write_answer(answer)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::wire::{read_answer, write_request};
+    use super::super::wire::{Request, read_answer};
     use super::*;
 
     #[test]
     fn it_says_since_when_it_runs_and_counts_what_it_was_asked() {
         let hello = Hello {
             protocol_from: 1,
-            protocol_to: 1,
+            protocol_to: 2,
             version: "0.3.0".into(),
             digest: "ab".into(),
             cluster: "prod".into(),
             started: Timestamp(1_000),
         };
         let desk = Desk::new(hello.clone());
-        let ask = |request: &Request| {
-            let bytes = desk.answer(Timestamp(4_000), Some(9), &write_request(request));
-            read_answer(request, &bytes).unwrap().unwrap()
+        let bytes = desk.counted(&Ok(desk.hello()));
+        assert_eq!(read_answer(&Request::Hello, &bytes), Ok(Ok(Answer::Hello(hello))));
+        for refusal in [Refusal::TooLarge { max: 1 }, Refusal::NotShared] {
+            let _refused = desk.counted(&Err(refusal));
+        }
+        let keeping = Keeping { tasks: 3, why_not: None };
+        let status = Status {
+            up_ms: 3_000,
+            answered: 1,
+            refused: 2,
+            memory_kib: Some(9),
+            secrets: Some(keeping.clone()),
         };
-        assert_eq!(ask(&Request::Hello), Answer::Hello(hello));
-        let _refused = desk.answer(Timestamp(4_000), None, b"nonsense");
-        let _too_large = desk.refuse(Refusal::TooLarge { max: 1 });
-        let status = Status { up_ms: 3_000, answered: 1, refused: 2, memory_kib: Some(9) };
-        assert_eq!(ask(&Request::Status), Answer::Status(status));
+        assert_eq!(desk.status(Timestamp(4_000), Some(9), keeping), Answer::Status(status));
     }
 }

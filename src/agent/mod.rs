@@ -4,10 +4,11 @@
 //! listens at a unix socket beside the engine's own, which the same users may open, and answers requests:
 //!
 //! ```text
-//! client ─▶ ssh's connection ─▶ socket on the host ─▶ http ─▶ wire::Request ─▶ desk ─▶ wire::Answer
+//! client ─▶ ssh's connection ─▶ socket on the host ─▶ http ─▶ wire::Request ─▶ desk, secrets ─▶ wire::Answer
 //! ```
 //!
-//! [`wire`] is the protocol, without an effect; [`desk`] answers; [`serve`](mod@serve) has the sockets; [`client`] asks.
+//! [`wire`] is the protocol, without an effect; [`desk`] says who and how it is; [`secrets`] keeps secrets of tasks in
+//! memory; [`serve`](mod@serve) has the sockets; [`client`] asks.
 //! [`program`] says which file can be an agent on which host, and what it is called. How the file gets there is the
 //! [`fleet`](crate::fleet)'s, and when it does is up to [`ops`](crate::ops).
 //!
@@ -23,5 +24,7 @@
 pub mod client;
 pub mod desk;
 pub mod program;
+mod put;
+pub mod secrets;
 pub mod serve;
 pub mod wire;

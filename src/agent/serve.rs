@@ -11,20 +11,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request as HttpRequest, StatusCode};
 use hyper::body::Incoming;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use zeroize::Zeroize as _;
 
 use super::desk::Desk;
-use super::wire::{Hello, PROTOCOL, PROTOCOL_OLDEST, REQUEST_MAX, Refusal};
+use super::secrets::{Keeper, TIDY_PAUSE};
+use super::wire::{
+    Answer as Said, Hello, PROTOCOL, PROTOCOL_OLDEST, REQUEST_MAX, Refusal, Request, read_request,
+};
 use crate::http::body::{self, BodyError};
 use crate::http::server::{self, Answer, Limits, UnixServer};
 use crate::model::ids::sha256_hex;
 use crate::model::{ClusterName, Timestamp};
 
-/// A few clients, and none that takes its time.
+/// A few clients, and none that takes its time; but a task's secrets may come over a slow line.
 pub const LIMITS: Limits =
-    Limits { connections_max: 64, head: Duration::from_secs(5), whole: Duration::from_secs(20) };
+    Limits { connections_max: 64, head: Duration::from_secs(5), whole: Duration::from_secs(60) };
 /// Between two looks whether the socket is still there.
 const LOOK_PAUSE: Duration = Duration::from_secs(2);
 /// The program itself.
@@ -40,6 +46,23 @@ pub struct Place {
     pub engine: Option<PathBuf>,
     /// The socket that the engine waits for.
     pub activation: Option<PathBuf>,
+    /// What the engine calls the folder of the socket for clients.
+    pub on_host: Option<PathBuf>,
+}
+
+impl Place {
+    /// What keeps secrets beside the socket.
+    fn keeper(&self) -> Keeper {
+        let own = self.socket.parent().unwrap_or(Path::new("/"));
+        Keeper::new(own, self.on_host.as_deref(), self.engine.as_deref())
+    }
+}
+
+/// What answers.
+#[derive(Debug)]
+struct Agent {
+    desk: Desk,
+    keeper: Keeper,
 }
 
 /// Why an agent cannot begin.
@@ -66,6 +89,16 @@ pub async fn serve(
     version: &str,
     now: impl Fn() -> Timestamp + Clone + Send + Sync + 'static,
 ) -> Result<(), NotServed> {
+    serve_with(place, place.keeper(), version, now).await
+}
+
+/// The same with what keeps secrets.
+pub(crate) async fn serve_with(
+    place: &Place,
+    keeper: Keeper,
+    version: &str,
+    now: impl Fn() -> Timestamp + Clone + Send + Sync + 'static,
+) -> Result<(), NotServed> {
     let mut end = signal(SignalKind::terminate()).map_err(NotServed::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(NotServed::Signals)?;
     let not_there = |path: &Path, error| NotServed::Socket(path.to_owned(), error);
@@ -76,21 +109,24 @@ pub async fn serve(
         None => None,
         Some(path) => Some(bind(path, 0).map_err(|error| not_there(path, error))?),
     };
-    let desk = Arc::new(Desk::new(Hello {
+    let desk = Desk::new(Hello {
         protocol_from: PROTOCOL_OLDEST,
         protocol_to: PROTOCOL,
         version: version.to_owned(),
         digest: own_digest().map_err(NotServed::Program)?,
         cluster: place.cluster.to_string(),
         started: now(),
-    }));
+    });
+    let agent = Arc::new(Agent { desk, keeper });
     let listen = |listener: UnixListener| {
-        let (desk, now) = (Arc::clone(&desk), now.clone());
-        let answer = move |request: HttpRequest<Incoming>| answer(Arc::clone(&desk), now(), request);
+        let (agent, now) = (Arc::clone(&agent), now.clone());
+        let answer = move |request: HttpRequest<Incoming>| answer(Arc::clone(&agent), now(), request);
         UnixServer::listen(listener, LIMITS, answer)
     };
     let mut server = Some(listen(first).map_err(|error| not_there(&place.socket, error))?);
     let _activation = activation.map(listen).transpose().map_err(NotServed::Signals)?;
+    let mut tidying = JoinSet::new();
+    tidying.spawn(tidy(Arc::clone(&agent), now.clone()));
     loop {
         tokio::select! {
             _ = end.recv() => break,
@@ -107,13 +143,46 @@ pub async fn serve(
     Ok(())
 }
 
-async fn answer(desk: Arc<Desk>, now: Timestamp, request: HttpRequest<Incoming>) -> Answer {
-    let text = match body::whole(request.into_body(), REQUEST_MAX).await {
-        Ok(asked) => desk.answer(now, memory_kib(), &asked),
-        Err(BodyError::TooLarge) => desk.refuse(Refusal::TooLarge { max: REQUEST_MAX }),
-        Err(BodyError::Broken(why)) => desk.refuse(Refusal::Malformed { why }),
+/// Has secrets of tasks that are over removed, again and again.
+async fn tidy(agent: Arc<Agent>, now: impl Fn() -> Timestamp) {
+    loop {
+        tokio::time::sleep(TIDY_PAUSE).await;
+        agent.keeper.tidy(now()).await;
+    }
+}
+
+async fn answer(agent: Arc<Agent>, now: Timestamp, request: HttpRequest<Incoming>) -> Answer {
+    let said = match body::whole(request.into_body(), REQUEST_MAX).await {
+        Ok(asked) => said(&agent, now, Asked(asked)).await,
+        Err(BodyError::TooLarge) => Err(Refusal::TooLarge { max: REQUEST_MAX }),
+        Err(BodyError::Broken(why)) => Err(Refusal::Malformed { why }),
     };
+    let text = agent.desk.counted(&said);
     server::answer(StatusCode::OK, "application/json", String::from_utf8_lossy(&text).into_owned())
+}
+
+async fn said(agent: &Agent, now: Timestamp, asked: Asked) -> Result<Said, Refusal> {
+    let request = read_request(&asked.0);
+    drop(asked);
+    match request? {
+        Request::Hello => Ok(agent.desk.hello()),
+        Request::Status => Ok(agent.desk.status(now, memory_kib(), agent.keeper.keeping().await)),
+        Request::SecretsPut(put) => agent.keeper.put(put, now).await,
+        Request::SecretsDrop { task } => agent.keeper.forget(task).await,
+        Request::SecretsList => agent.keeper.list().await,
+        Request::SecretsClear => agent.keeper.clear().await,
+    }
+}
+
+/// What was asked, which may have values of secrets in it.
+struct Asked(Bytes);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let Ok(mut bytes) = std::mem::take(&mut self.0).try_into_mut() {
+            bytes.as_mut().zeroize();
+        }
+    }
 }
 
 /// The socket for clients, and its folders.
@@ -218,6 +287,7 @@ mod tests {
             socket: folder.path().join("stackctl/prod/abc.sock"),
             engine: None,
             activation: Some(folder.path().join("agent.sock")),
+            on_host: None,
         };
         let of = place.clone();
         let agent = tokio::spawn(async move { serve(&of, "0.9.0", || Timestamp(7)).await.unwrap() });
@@ -265,7 +335,7 @@ mod tests {
             String::from_utf8_lossy(&answer).into_owned()
         };
         let newer = raw(br#"{"protocol": 77, "request": "dance"}"#.to_vec()).await;
-        assert!(newer.contains(r#"{"refused":{"asked":77,"code":"protocol","from":1,"to":1}}"#), "{newer}");
+        assert!(newer.contains(r#"{"refused":{"asked":77,"code":"protocol","from":1,"to":2}}"#), "{newer}");
         assert!(raw(br#"{"protocol": 1, "request": "dance"}"#.to_vec()).await.contains("unknown_request"));
         assert!(raw(b"no JSON".to_vec()).await.contains("malformed"));
         assert!(raw(vec![b' '; REQUEST_MAX + 1]).await.contains("too_large"));

@@ -7,25 +7,41 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
+use super::put;
+pub use super::put::{SecretFile, SecretsPut};
 use crate::model::Timestamp;
 
 /// The oldest protocol that this program answers in.
 pub const PROTOCOL_OLDEST: u32 = 1;
-/// The newest, in which it asks.
-pub const PROTOCOL: u32 = 1;
-/// The longest request, in bytes.
-pub const REQUEST_MAX: usize = 64 << 10;
+/// The newest.
+pub const PROTOCOL: u32 = 2;
+/// The first in which agents keep secrets.
+pub const PROTOCOL_SECRETS: u32 = 2;
+/// The longest request, in bytes: a task with more than twenty secrets of the largest size.
+pub const REQUEST_MAX: usize = 16 << 20;
 /// The longest answer, in bytes.
-pub const ANSWER_MAX: usize = 1 << 20;
+pub const ANSWER_MAX: usize = 16 << 20;
 
 /// What a client asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Request {
     /// Who is there.
     Hello,
     /// How it is.
     Status,
+    /// Keep the secrets of a task: all of them or none.
+    SecretsPut(SecretsPut),
+    /// A task is over: its secrets are to go.
+    SecretsDrop {
+        /// Its id.
+        task: String,
+    },
+    /// Whose secrets are kept.
+    SecretsList,
+    /// All secrets are to go, with the memory that they are in: the agent is about to be removed.
+    SecretsClear,
 }
 
 impl Request {
@@ -33,6 +49,18 @@ impl Request {
         match self {
             Self::Hello => "hello",
             Self::Status => "status",
+            Self::SecretsPut(_) => "secrets_put",
+            Self::SecretsDrop { .. } => "secrets_drop",
+            Self::SecretsList => "secrets_list",
+            Self::SecretsClear => "secrets_clear",
+        }
+    }
+
+    /// The oldest protocol that has it, in which it is asked: older agents answer what they can.
+    fn protocol(&self) -> u32 {
+        match self {
+            Self::Hello | Self::Status => PROTOCOL_OLDEST,
+            Self::SecretsPut(_) | Self::SecretsDrop { .. } | Self::SecretsList | Self::SecretsClear => PROTOCOL_SECRETS,
         }
     }
 }
@@ -60,6 +88,12 @@ impl Hello {
     pub fn is_understood(&self) -> bool {
         self.protocol_from <= PROTOCOL && self.protocol_to >= PROTOCOL_OLDEST
     }
+
+    /// Whether the agent knows of secrets.
+    #[must_use]
+    pub fn knows_secrets(&self) -> bool {
+        (self.protocol_from..=self.protocol_to).contains(&PROTOCOL_SECRETS)
+    }
 }
 
 /// How an agent is.
@@ -73,6 +107,32 @@ pub struct Status {
     pub refused: u64,
     /// Memory that it holds, in KiB, where the kernel says so.
     pub memory_kib: Option<u64>,
+    /// What it keeps of secrets; none of an agent that knows of none.
+    #[serde(default)]
+    pub secrets: Option<Keeping>,
+}
+
+/// What an agent keeps of secrets.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keeping {
+    /// Tasks whose secrets it has.
+    pub tasks: usize,
+    /// Why it can keep none.
+    pub why_not: Option<String>,
+}
+
+/// A task whose secrets are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptTask {
+    pub task: String,
+    pub secrets: Vec<KeptSecret>,
+}
+
+/// One of them, without its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptSecret {
+    pub name: String,
+    pub version: String,
 }
 
 /// What an agent answers.
@@ -82,6 +142,13 @@ pub enum Answer {
     Hello(Hello),
     /// To [`Request::Status`].
     Status(Status),
+    /// To [`Request::SecretsPut`]: the places of files that came without a value and have none here. If there are any,
+    /// nothing was written.
+    Missing(Vec<usize>),
+    /// To [`Request::SecretsList`].
+    Kept(Vec<KeptTask>),
+    /// To [`Request::SecretsDrop`] and [`Request::SecretsClear`].
+    Done,
 }
 
 /// Why an agent does not do what it was asked.
@@ -116,6 +183,18 @@ pub enum Refusal {
         /// The limit.
         max: usize,
     },
+    /// No containers would see what it keeps.
+    #[error(
+        "what the agent mounts does not reach the host, so that no container would see the secrets: run \
+         `mount --make-rshared /` on the host, now and at each boot, and have its engine start the agent again"
+    )]
+    NotShared,
+    /// It cannot keep secrets, for any other reason.
+    #[error("the agent cannot keep secrets: {why}")]
+    NotKept {
+        /// Why not.
+        why: String,
+    },
     /// A refusal that this program does not know.
     #[error("the agent refused for a reason that this version does not know")]
     #[serde(other)]
@@ -133,10 +212,33 @@ struct Asked {
     request: String,
 }
 
-/// A request as bytes, in the newest protocol.
+#[derive(Deserialize)]
+struct OfTask {
+    task: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Missing {
+    missing: Vec<usize>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    tasks: Vec<KeptTask>,
+}
+
+/// A request as bytes, which are overwritten when they are dropped.
 #[must_use]
-pub fn write_request(request: &Request) -> Vec<u8> {
-    json!({ "protocol": PROTOCOL, "request": request.word() }).to_string().into_bytes()
+pub fn write_request(request: &Request) -> Zeroizing<Vec<u8>> {
+    let (protocol, word) = (request.protocol(), request.word());
+    let text = match request {
+        Request::SecretsPut(put) => return put::write(protocol, word, put),
+        Request::SecretsDrop { task } => json!({ "protocol": protocol, "request": word, "task": task }),
+        Request::Hello | Request::Status | Request::SecretsList | Request::SecretsClear => {
+            json!({ "protocol": protocol, "request": word })
+        }
+    };
+    Zeroizing::new(text.to_string().into_bytes())
 }
 
 /// A request back from its bytes.
@@ -148,8 +250,8 @@ pub fn read_request(bytes: &[u8]) -> Result<Request, Refusal> {
     if bytes.len() > REQUEST_MAX {
         return Err(Refusal::TooLarge { max: REQUEST_MAX });
     }
-    let asked: Asked =
-        serde_json::from_slice(bytes).map_err(|error| Refusal::Malformed { why: error.to_string() })?;
+    let malformed = |error: serde_json::Error| Refusal::Malformed { why: error.to_string() };
+    let asked: Asked = serde_json::from_slice(bytes).map_err(malformed)?;
     let is_spoken = (PROTOCOL_OLDEST..=PROTOCOL).contains(&asked.protocol);
     match asked.request.as_str() {
         "hello" => Ok(Request::Hello),
@@ -157,6 +259,14 @@ pub fn read_request(bytes: &[u8]) -> Result<Request, Refusal> {
             Err(Refusal::Protocol { asked: asked.protocol, from: PROTOCOL_OLDEST, to: PROTOCOL })
         }
         "status" => Ok(Request::Status),
+        _ if asked.protocol < PROTOCOL_SECRETS => Err(Refusal::UnknownRequest { request: asked.request }),
+        "secrets_put" => put::read(bytes).map(Request::SecretsPut).map_err(|why| Refusal::Malformed { why }),
+        "secrets_drop" => {
+            let OfTask { task } = serde_json::from_slice(bytes).map_err(malformed)?;
+            Ok(Request::SecretsDrop { task })
+        }
+        "secrets_list" => Ok(Request::SecretsList),
+        "secrets_clear" => Ok(Request::SecretsClear),
         _ => Err(Refusal::UnknownRequest { request: asked.request }),
     }
 }
@@ -167,6 +277,9 @@ pub fn write_answer(answer: &Result<Answer, Refusal>) -> Vec<u8> {
     let value = match answer {
         Ok(Answer::Hello(hello)) => json!({ "answer": hello }),
         Ok(Answer::Status(status)) => json!({ "answer": status }),
+        Ok(Answer::Missing(missing)) => json!({ "answer": { "missing": missing } }),
+        Ok(Answer::Kept(tasks)) => json!({ "answer": { "tasks": tasks } }),
+        Ok(Answer::Done) => json!({ "answer": {} }),
         Err(refusal) => json!({ "refused": refusal }),
     };
     value.to_string().into_bytes()
@@ -189,6 +302,9 @@ pub fn read_answer(request: &Request, bytes: &[u8]) -> Result<Result<Answer, Ref
     let answer = match request {
         Request::Hello => serde_json::from_value(answer).map(Answer::Hello),
         Request::Status => serde_json::from_value(answer).map(Answer::Status),
+        Request::SecretsPut(_) => serde_json::from_value(answer).map(|Missing { missing }| Answer::Missing(missing)),
+        Request::SecretsList => serde_json::from_value(answer).map(|Kept { tasks }| Answer::Kept(tasks)),
+        Request::SecretsDrop { .. } | Request::SecretsClear => Ok(Answer::Done),
     };
     answer.map(Ok).map_err(no_answer)
 }
@@ -210,19 +326,50 @@ mod tests {
 
     #[test]
     fn what_is_asked_and_answered_is_read_back() {
-        let status = Status { up_ms: 7, answered: 2, refused: 1, memory_kib: None };
-        for (request, answer) in
-            [(Request::Hello, Answer::Hello(hello())), (Request::Status, Answer::Status(status))]
-        {
-            assert_eq!(read_request(&write_request(&request)), Ok(request.clone()));
+        let keeping = Keeping { tasks: 3, why_not: Some("x".into()) };
+        let status = Status { up_ms: 7, answered: 2, refused: 1, memory_kib: None, secrets: Some(keeping) };
+        let secret = KeptSecret { name: "a".into(), version: "v".into() };
+        let kept = KeptTask { task: "t1".into(), secrets: vec![secret] };
+        let put = SecretsPut { task: "t1".into(), files: Vec::new() };
+        for (request, answer) in [
+            (Request::Hello, Answer::Hello(hello())),
+            (Request::Status, Answer::Status(status)),
+            (Request::SecretsPut(put), Answer::Missing(vec![0, 2])),
+            (Request::SecretsList, Answer::Kept(vec![kept])),
+            (Request::SecretsDrop { task: "t1".into() }, Answer::Done),
+            (Request::SecretsClear, Answer::Done),
+        ] {
+            let read = read_request(&write_request(&request)).unwrap();
+            assert_eq!(format!("{read:?}"), format!("{request:?}"));
             let written = write_answer(&Ok(answer.clone()));
             assert_eq!(read_answer(&request, &written), Ok(Ok(answer)));
         }
     }
 
+    /// Agents of protocol 1 are on hosts: what they know is asked as they know it, and what they leave out is no mistake.
+    #[test]
+    fn an_older_agent_is_asked_what_it_knows() {
+        let protocol = |request: &Request| {
+            let value: Value = serde_json::from_slice(&write_request(request)).unwrap();
+            value["protocol"].clone()
+        };
+        assert_eq!((protocol(&Request::Hello), protocol(&Request::Status)), (json!(1), json!(1)));
+        assert_eq!(protocol(&Request::SecretsClear), json!(2));
+        let old = br#"{"answer": {"up_ms": 7, "answered": 1, "refused": 0, "memory_kib": null}}"#;
+        let Ok(Ok(Answer::Status(status))) = read_answer(&Request::Status, old) else { panic!("a status") };
+        assert_eq!((status.up_ms, status.secrets), (7, None));
+        assert!(!hello().knows_secrets() && Hello { protocol_to: 2, ..hello() }.knows_secrets());
+        let asked = br#"{"protocol": 1, "request": "secrets_list"}"#;
+        assert_eq!(refusal(asked), Refusal::UnknownRequest { request: "secrets_list".into() });
+    }
+
+    fn refusal(bytes: &[u8]) -> Refusal {
+        read_request(bytes).unwrap_err()
+    }
+
     #[test]
     fn each_thing_that_is_not_understood_has_its_own_name() {
-        let read = |text: &str| read_request(text.as_bytes()).unwrap_err();
+        let read = |text: &str| refusal(text.as_bytes());
         let too_new = Refusal::Protocol { asked: 9, from: PROTOCOL_OLDEST, to: PROTOCOL };
         assert_eq!(read(r#"{"protocol": 9, "request": "status"}"#), too_new);
         assert_eq!(read(r#"{"protocol": 9, "request": "dance"}"#), too_new, "it may be one of protocol 9");
@@ -231,7 +378,7 @@ mod tests {
         assert!(matches!(read("[]"), Refusal::Malformed { .. }));
         assert_eq!(read(&" ".repeat(REQUEST_MAX + 1)), Refusal::TooLarge { max: REQUEST_MAX });
         for refusal in
-            [too_new, unknown, Refusal::TooLarge { max: 7 }, Refusal::Malformed { why: "x".into() }]
+            [too_new, unknown, Refusal::TooLarge { max: 7 }, Refusal::NotShared, Refusal::NotKept { why: "x".into() }]
         {
             let written = write_answer(&Err(refusal.clone()));
             assert_eq!(read_answer(&Request::Status, &written), Ok(Err(refusal)));
@@ -244,13 +391,13 @@ mod tests {
     #[test]
     fn hello_is_answered_whatever_the_protocol() {
         let future = br#"{"protocol": 4000, "request": "hello", "more": [1]}"#;
-        assert_eq!(read_request(future), Ok(Request::Hello));
+        assert!(matches!(read_request(future), Ok(Request::Hello)));
         let fields = ["cluster", "digest", "protocol_from", "protocol_to", "started", "version"];
         let written: Value = serde_json::from_slice(&write_answer(&Ok(Answer::Hello(hello())))).unwrap();
         let answer = written["answer"].as_object().unwrap();
         assert!(fields.iter().all(|field| answer.contains_key(*field)), "{answer:?}");
         assert!(hello().is_understood());
-        assert!(!Hello { protocol_from: 2, protocol_to: 3, ..hello() }.is_understood());
+        assert!(!Hello { protocol_from: 3, protocol_to: 4, ..hello() }.is_understood());
         assert!(!Hello { protocol_from: 0, protocol_to: 0, ..hello() }.is_understood());
     }
 

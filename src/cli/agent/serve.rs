@@ -24,6 +24,9 @@ pub struct AgentServe {
     /// The socket that the engine waits for
     #[arg(long, value_name = "PATH")]
     pub activation: Option<PathBuf>,
+    /// What the engine calls the folder of the socket for clients
+    #[arg(long, value_name = "PATH")]
+    pub on_host: Option<PathBuf>,
 }
 
 /// It cannot begin.
@@ -52,6 +55,7 @@ pub(super) fn run(args: &AgentServe) -> Result<Exit, Failure> {
         socket: args.socket.clone(),
         engine: args.engine.clone(),
         activation: args.activation.clone(),
+        on_host: args.on_host.clone(),
     };
     // One thread: it answers a few small requests.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -1,0 +1,171 @@
+//! A task's secrets as they go over the wire: what each file is, and its value, in base64.
+//!
+//! A value is a [`Plaintext`] before and behind it, and its text is overwritten once it was sent or read. What the HTTP
+//! client and server copy while they do that is not: it stays in freed memory of these processes.
+
+use std::io;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::vault::Plaintext;
+
+/// One file of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretFile {
+    /// The secret's name.
+    pub name: String,
+    /// The version of its value.
+    pub version: String,
+    pub uid: u32,
+    pub gid: u32,
+    pub mode: u32,
+}
+
+impl SecretFile {
+    /// Whether another file has the same value.
+    #[must_use]
+    pub fn has_value_of(&self, other: &Self) -> bool {
+        (&self.name, &self.version) == (&other.name, &other.version)
+    }
+}
+
+/// The files of a task. One without a value is made from another task's on the same host.
+#[derive(Debug, Clone)]
+pub struct SecretsPut {
+    pub task: String,
+    pub files: Vec<(SecretFile, Option<Arc<Plaintext>>)>,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    protocol: u32,
+    request: &'a str,
+    task: &'a str,
+    files: Vec<WrittenFile<'a>>,
+}
+
+#[derive(Serialize)]
+struct WrittenFile<'a> {
+    #[serde(flatten)]
+    file: &'a SecretFile,
+    value: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct Read<'a> {
+    task: String,
+    #[serde(borrow)]
+    files: Vec<ReadFile<'a>>,
+}
+
+/// Field by field: what serde flattens it copies before.
+#[derive(Deserialize)]
+struct ReadFile<'a> {
+    name: String,
+    version: String,
+    uid: u32,
+    gid: u32,
+    mode: u32,
+    value: Option<&'a str>,
+}
+
+/// As bytes. No part of them is left behind elsewhere: they are as many from the start.
+pub(super) fn write(protocol: u32, request: &str, put: &SecretsPut) -> Zeroizing<Vec<u8>> {
+    let texts: Vec<Option<Zeroizing<String>>> = put
+        .files
+        .iter()
+        .map(|(_, value)| value.as_ref().map(|value| Zeroizing::new(STANDARD.encode(value.expose()))))
+        .collect();
+    let files = put.files.iter().zip(&texts);
+    let files = files.map(|((file, _), text)| WrittenFile { file, value: text.as_ref().map(|text| text.as_str()) });
+    let written = Written { protocol, request, task: &put.task, files: files.collect() };
+    let mut length = Counted(0);
+    let _is_counted = serde_json::to_writer(&mut length, &written);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(length.0));
+    serde_json::to_writer(&mut *bytes, &written).expect("strings and numbers can be written to memory");
+    bytes
+}
+
+/// Back from bytes. The words about what is no request have nothing in them of what was sent.
+pub(super) fn read(bytes: &[u8]) -> Result<SecretsPut, String> {
+    let read: Read<'_> = serde_json::from_slice(bytes)
+        .map_err(|error| format!("no task and files at line {}, column {}", error.line(), error.column()))?;
+    let mut files = Vec::with_capacity(read.files.len());
+    for (at, file) in read.files.into_iter().enumerate() {
+        let value = match file.value {
+            None => None,
+            Some(text) => Some(Arc::new(decoded(text).ok_or_else(|| format!("the value of file {at} is no base64"))?)),
+        };
+        let ReadFile { name, version, uid, gid, mode, .. } = file;
+        files.push((SecretFile { name, version, uid, gid, mode }, value));
+    }
+    Ok(SecretsPut { task: read.task, files })
+}
+
+/// Into memory that is large enough from the start.
+fn decoded(text: &str) -> Option<Plaintext> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(base64::decoded_len_estimate(text.len())));
+    STANDARD.decode_vec(text, &mut bytes).ok()?;
+    Some(Plaintext::new(std::mem::take(&mut *bytes)))
+}
+
+/// Counts what is written.
+struct Counted(usize);
+
+impl io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str) -> SecretFile {
+        SecretFile { name: name.into(), version: "v1".into(), uid: 7, gid: 8, mode: 0o440 }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_and_nothing_was_moved() {
+        let value = |bytes: &[u8]| Some(Arc::new(Plaintext::new(bytes.to_vec())));
+        let put = SecretsPut {
+            task: "abc".into(),
+            files: vec![(file("a\"b"), value(b"hunter2\n")), (file("c"), None), (file("d"), value(&[0, 255, 10]))],
+        };
+        let written = write(2, "secrets_put", &put);
+        assert_eq!(written.len(), written.capacity(), "it never grew");
+        let back = read(&written).unwrap();
+        assert_eq!(back.task, "abc");
+        for ((file, value), (same, read)) in put.files.iter().zip(&back.files) {
+            assert_eq!(file, same);
+            let bytes = |one: &Option<Arc<Plaintext>>| one.as_ref().map(|one| one.expose().to_vec());
+            assert_eq!(bytes(value), bytes(read));
+        }
+        assert!(!format!("{back:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn words_about_mistakes_have_no_value_in_them() {
+        let of = |value: &str, mode: &str| {
+            let text = format!(
+                r#"{{"task": "a", "files": [{{"name": "n", "version": "v", "uid": 0, "gid": 0, "mode": {mode}, "value": {value}}}]}}"#
+            );
+            read(text.as_bytes()).map(drop)
+        };
+        assert_eq!(of(r#""aHVudGVyMg==""#, "1"), Ok(()));
+        for (value, mode) in [(r#""hunter2!""#, "1"), (r#"["hunter2"]"#, "1"), ("null", r#""hunter2""#), ("7", "1")] {
+            let why = of(value, mode).unwrap_err();
+            assert!(!why.contains("hunter2") && !why.is_empty(), "{why}");
+        }
+    }
+}
