@@ -11,7 +11,6 @@ use super::super::report::{Blame, Exit, Failure};
 use super::super::rollout::NotConfirmed;
 use super::{Unfinished, look_at};
 use crate::fleet::ConnectOptions;
-use crate::fleet::agents::Rights;
 use crate::inventory::FILE;
 use crate::model::ClusterName;
 use crate::ops::agents::install::{NotInstalled, install};
@@ -92,8 +91,7 @@ pub(super) fn run(args: &AgentInstall, context: &Context) -> Result<Exit, Failur
         consent(args, context, cluster, &plan)?;
         let unended = warn_unended(ui);
         let tell = |node: &_, what| ui.say(&clean(&happened(node, &what)));
-        // What an agent does so far needs no more than the engine's socket, which it sees in its folder.
-        let failed = install(cluster, &plan, &Rights::default(), tell, unended).await?;
+        let failed = install(cluster, &plan, tell, unended).await?;
         let done = plan.changes().count() - failed.len();
         ui.say(&format!("{} done.", count(done, "host")));
         for (node, why) in &failed {

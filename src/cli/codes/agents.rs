@@ -37,6 +37,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["agent"],
+        "in_use",
+        "an agent that keeps secrets of tasks",
+        "Containers on the host have secrets that the agent keeps in memory. Without it they could not start again.",
+        "Remove the tasks first; or, with `--force`, the agent and the secrets.",
+        "stackctl agent rm h1 --force",
+    ),
+    row(
+        &["agent"],
         "unfinished",
         "hosts where the agent was not brought, or not removed",
         "An engine refused, a host went silent, or the new agent did not answer. A host keeps the agent that it had.",

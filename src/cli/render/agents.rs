@@ -9,7 +9,7 @@ use super::list::{Columns, Row};
 use super::services::into_row;
 use super::text::{clean, count};
 use crate::agent::program::tag;
-use crate::fleet::agents::{How, Installed};
+use crate::fleet::agents::{How, Installed, Rights};
 use crate::model::{ClusterName, NodeName, Timestamp};
 use crate::ops::agents::install::Happened;
 use crate::ops::agents::plan::{Change, Plan};
@@ -27,9 +27,10 @@ pub const COLUMNS: Columns = Columns {
         ("Name", "NAME"),
         ("Protocol", "PROTOCOL"),
         ("Up", "UP"),
+        ("Secrets", "SECRETS"),
         ("Why", "WHY"),
     ],
-    table: &["Node", "Status", "Version", "Digest", "Kind", "Up", "Why"],
+    table: &["Node", "Status", "Version", "Digest", "Kind", "Up", "Secrets", "Why"],
 };
 
 /// Lines of the list: one for each agent, and one for each host without.
@@ -49,18 +50,20 @@ pub fn rows(look: &Look, now: Timestamp) -> Vec<Row> {
 fn without(node: &NodeName, status: &str, why: &str) -> Row {
     into_row(json!({
         "Node": node, "Status": status, "Version": "", "Digest": "", "Kind": "", "Name": "", "Protocol": "", "Up": "",
-        "Why": clean(why),
+        "Secrets": "", "Why": clean(why),
     }))
 }
 
 fn row(node: &NodeName, agent: &Agent, now: Timestamp) -> Row {
-    let Agent { installed, seen } = agent;
+    let Agent { installed, seen, secrets } = agent;
     let (status, why) = match seen {
         Seen::Up(hello) if hello.is_understood() => ("up", String::new()),
         Seen::Up(_) => ("up", "speaks another protocol than this version of stackctl".to_owned()),
         Seen::Silent(why) => ("silent", why.clone()),
         Seen::Off => ("off", "its engine does not have it running".to_owned()),
     };
+    let why_not = secrets.as_ref().and_then(|secrets| secrets.why_not.clone());
+    let why = if why.is_empty() { why_not.unwrap_or_default() } else { why };
     let hello = if let Seen::Up(hello) = seen { Some(hello) } else { None };
     let version = hello.map_or(&installed.version, |hello| &hello.version);
     let protocol = hello.map(|hello| match (hello.protocol_from, hello.protocol_to) {
@@ -76,6 +79,7 @@ fn row(node: &NodeName, agent: &Agent, now: Timestamp) -> Row {
         "Name": clean(&installed.name),
         "Protocol": protocol.unwrap_or_default(),
         "Up": hello.map(|hello| human_duration(now.since_ms(hello.started))).unwrap_or_default(),
+        "Secrets": secrets.as_ref().map(|secrets| count(secrets.tasks, "task")).unwrap_or_default(),
         "Why": clean(&why),
     }))
 }
@@ -84,6 +88,7 @@ fn row(node: &NodeName, agent: &Agent, now: Timestamp) -> Row {
 #[must_use]
 pub fn plan_text(plan: &Plan, cluster: &ClusterName) -> String {
     let mut out = format!("Agents of cluster {cluster}\n\n");
+    let may = format!("as root beside the engine, with {}", Rights::of_agents().words().join(" and "));
     let (mut new, mut replaced, mut finished, mut same) = (0, 0, 0, 0);
     for (node, planned) in &plan.hosts {
         let program = &planned.program;
@@ -91,11 +96,11 @@ pub fn plan_text(plan: &Plan, cluster: &ClusterName) -> String {
         let line = match &planned.change {
             Change::Install => {
                 new += 1;
-                format!("+ {node}  agent {is}, as root beside the engine")
+                format!("+ {node}  agent {is}, {may}")
             }
             Change::Upgrade { from } => {
                 replaced += 1;
-                format!("~ {node}  agent {from} -> {is}")
+                format!("~ {node}  agent {from} -> {is}, {may}")
             }
             Change::Finish => {
                 finished += 1;
@@ -157,6 +162,9 @@ pub fn removal_text(hosts: &BTreeMap<NodeName, Removal>) -> String {
         for agent in &removal.agents {
             let line = format!("- {node}  {} {}, agent {}", agent.kind.word(), agent.name, agent.version);
             out += &format!("{}\n", clean(&line));
+        }
+        for user in &removal.users {
+            out += &format!("{}\n", clean(&format!("! {node}  the secrets of {user}, whose container is there")));
         }
         for image in &removal.images {
             out += &format!("{}\n", clean(&format!("- {node}  image {image}")));

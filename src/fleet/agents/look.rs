@@ -1,8 +1,11 @@
 //! What engines have of a cluster's agents.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use super::parcel::{CLUSTER_VARIABLE, DIGEST_VARIABLE, VERSION_VARIABLE, image_name, plugin_head};
+use super::parcel::{
+    CLUSTER_VARIABLE, DIGEST_VARIABLE, RIGHTS_VARIABLE, VERSION_VARIABLE, image_name, plugin_head, secrets_folder,
+};
 use super::{HostAgents, Installed, Kind, Looks};
 use crate::agent::program::canonical;
 use crate::fleet::Inner;
@@ -32,30 +35,33 @@ pub(super) async fn all(inner: &Inner, now: impl Fn() -> Timestamp) -> Looks {
 /// Asks one host.
 pub(super) async fn one(host: &Arc<Host>, cluster: &ClusterName) -> Result<HostAgents, HostError> {
     let up = host.up_or_revived().await?;
-    host.read(up, |up: Arc<Up>| async move { of_engine(&up.engine.reader, cluster).await }).await
+    let secrets = secrets_folder(cluster, host.socket());
+    let secrets = &secrets;
+    host.read(up, |up: Arc<Up>| async move { of_engine(&up.engine.reader, cluster, secrets).await }).await
 }
 
-async fn of_engine(reader: &Reader, cluster: &ClusterName) -> Result<HostAgents, CallError> {
-    let of_cluster = serde_json::json!({ "label": [format!("{}={cluster}", labels::AGENT_CLUSTER)] });
-    let containers = with_query("/containers/json", &[("all", "1"), ("filters", &of_cluster.to_string())]);
+/// Only the agents, of a host that has answered before.
+pub(super) async fn agents_of(host: &Arc<Host>, cluster: &ClusterName) -> Result<Vec<Installed>, HostError> {
+    let up = host.up_or_revived().await?;
+    let installed = |up: Arc<Up>| async move { installed(&up.engine.reader, cluster).await };
+    host.read(up, installed).await.map(|(agents, _)| agents)
+}
+
+async fn of_engine(reader: &Reader, cluster: &ClusterName, secrets: &Path) -> Result<HostAgents, CallError> {
     let named = serde_json::json!({ "reference": [image_name(cluster)] }).to_string();
     let images = with_query("/images/json", &[("filters", &named)]);
-    let (info, plugins, containers, images) = tokio::join!(
+    let (info, installed, tasks, images) = tokio::join!(
         reader.get::<wire::Info>("/info", DEFAULT_LIMIT),
-        reader.get::<Option<Vec<wire::Plugin>>>("/plugins", DEFAULT_LIMIT),
-        reader.get::<Vec<wire::Container>>(&containers, DEFAULT_LIMIT),
+        installed(reader, cluster),
+        labelled(reader, labels::TASK),
         reader.get::<Vec<wire::ListedImage>>(&images, DEFAULT_LIMIT),
     );
-    let info = info?;
-    let (plugins, takes_plugins) = match plugins {
-        Ok(plugins) => (plugins.unwrap_or_default(), true),
-        Err(error) if error.status().is_some_and(|code| NO_PLUGINS.contains(&code)) => (Vec::new(), false),
-        Err(error) => return Err(error),
+    let (info, (agents, takes_plugins)) = (info?, installed?);
+    let uses = |container: &wire::Container| {
+        container.mounts.iter().any(|mount| Path::new(&mount.source).starts_with(secrets))
     };
-    let mut agents: Vec<Installed> =
-        plugins.into_iter().filter_map(|plugin| of_plugin(plugin, cluster)).collect();
-    agents.extend(containers?.into_iter().filter_map(of_container));
-    agents.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
+    let mut users: Vec<String> = tasks?.iter().filter(|one| uses(one)).map(user).collect();
+    users.sort();
     // The filter is a pattern, and engines differ in what fits it.
     let head = format!("{}:", image_name(cluster));
     let tags = images?.into_iter().flat_map(|image| image.repo_tags);
@@ -68,7 +74,42 @@ async fn of_engine(reader: &Reader, cluster: &ClusterName) -> Result<HostAgents,
         takes_plugins,
         agents,
         images,
+        users,
     })
+}
+
+/// The agents, and whether the engine has plugins at all.
+async fn installed(reader: &Reader, cluster: &ClusterName) -> Result<(Vec<Installed>, bool), CallError> {
+    let of_cluster = format!("{}={cluster}", labels::AGENT_CLUSTER);
+    let (plugins, containers) = tokio::join!(
+        reader.get::<Option<Vec<wire::Plugin>>>("/plugins", DEFAULT_LIMIT),
+        labelled(reader, &of_cluster),
+    );
+    let (plugins, takes_plugins) = match plugins {
+        Ok(plugins) => (plugins.unwrap_or_default(), true),
+        Err(error) if error.status().is_some_and(|code| NO_PLUGINS.contains(&code)) => (Vec::new(), false),
+        Err(error) => return Err(error),
+    };
+    let mut agents: Vec<Installed> =
+        plugins.into_iter().filter_map(|plugin| of_plugin(plugin, cluster)).collect();
+    agents.extend(containers?.into_iter().filter_map(of_container));
+    agents.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
+    Ok((agents, takes_plugins))
+}
+
+async fn labelled(reader: &Reader, label: &str) -> Result<Vec<wire::Container>, CallError> {
+    let filters = serde_json::json!({ "label": [label] }).to_string();
+    let path = with_query("/containers/json", &[("all", "1"), ("filters", &filters)]);
+    reader.get(&path, DEFAULT_LIMIT).await
+}
+
+/// What a container is of, in words.
+fn user(container: &wire::Container) -> String {
+    let label = |key: &str| container.labels.get(key);
+    match (label(labels::STACK), label(labels::SERVICE), label(labels::SLOT)) {
+        (Some(stack), Some(service), Some(slot)) => format!("{stack}_{service}.{slot}"),
+        _ => container.name().to_owned(),
+    }
 }
 
 /// A plugin that calls itself an agent of this cluster, and is called like one.
@@ -82,6 +123,7 @@ fn of_plugin(plugin: wire::Plugin, cluster: &ClusterName) -> Option<Installed> {
         kind: Kind::Plugin,
         digest: value(DIGEST_VARIABLE),
         version: value(VERSION_VARIABLE),
+        rights: value(RIGHTS_VARIABLE),
         is_on: plugin.enabled,
         name: plugin.name.clone(),
     })
@@ -94,6 +136,7 @@ fn of_container(container: wire::Container) -> Option<Installed> {
         name: container.names.first()?.trim_start_matches('/').to_owned(),
         digest: label(labels::AGENT)?,
         version: label(labels::AGENT_VERSION).unwrap_or_default(),
+        rights: label(labels::AGENT_RIGHTS).unwrap_or_default(),
         is_on: container.state == "running" || container.state == "restarting",
     })
 }

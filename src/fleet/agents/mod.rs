@@ -3,16 +3,17 @@
 //! An agent is shipped over the engine's API and nothing else: no registry, no shell, no file is copied. As a *managed
 //! plugin* where the engine takes one: dockerd starts those before its networks and containers, and starts them again
 //! when they die. As a *container* where it does not. What is shipped is a [`parcel`](mod@parcel), which is made
-//! without an effect.
+//! without an effect. What agents keep of tasks is brought to them by [`secrets`].
 //!
-//! An agent is known by its name, which has the cluster and the beginning of its program's digest in it: several can
-//! be on a host at a time, which is how one takes over from another. Nothing else is remembered of them: an engine
+//! An agent is known by its name, which has the cluster, the beginning of its program's digest and a word for its rights
+//! in it: several can be on a host at a time, which is how one takes over from another. Nothing else is remembered of them: an engine
 //! says itself what it has.
 //!
 //! Takes no decision: which agent goes where is for `ops` to say, and each change here may be repeated.
 
 mod look;
 pub mod parcel;
+pub mod secrets;
 mod ship;
 
 use std::collections::BTreeMap;
@@ -22,7 +23,6 @@ use std::sync::Arc;
 use super::error::HostError;
 use super::host::{AskError, Host, Up};
 use super::{Fleet, Inner};
-use crate::agent::program::slug;
 use crate::http::stream::Stream;
 use crate::model::{ClusterName, NodeName, Timestamp, Unreachable};
 
@@ -60,8 +60,18 @@ pub struct Installed {
     pub digest: String,
     /// The version of its program, likewise.
     pub version: String,
+    /// What it may do, by the [word](Rights::word) for it; empty for one that was given nothing.
+    pub rights: String,
     /// Whether the engine has it running.
     pub is_on: bool,
+}
+
+impl Installed {
+    /// What tells it from others of its cluster on its host.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        parcel::mark(&self.digest, &self.rights)
+    }
 }
 
 /// A host, as far as agents are concerned.
@@ -79,6 +89,8 @@ pub struct HostAgents {
     pub agents: Vec<Installed>,
     /// Images that agents of this cluster were started from.
     pub images: Vec<String>,
+    /// What containers of tasks that have secrets from an agent are of.
+    pub users: Vec<String>,
 }
 
 /// What a host has of agents; or why it does not say.
@@ -100,17 +112,15 @@ impl Fleet {
         look::one(&host, &self.inner.cluster).await
     }
 
-    /// A stream to the socket of an agent of this cluster, by the digest of its program. That it is there says nothing:
+    /// A stream to the socket of an agent of this cluster, by its [mark](parcel::mark). That it is there says nothing:
     /// over ssh a socket at which nothing listens can be opened, too.
     ///
     /// # Errors
     ///
     /// The host is silent, or a socket of this machine is not there.
-    pub async fn agent_stream(&self, node: &NodeName, digest: &str) -> Result<Stream, NoWay> {
+    pub async fn agent_stream(&self, node: &NodeName, mark: &str) -> Result<Stream, NoWay> {
         let host = self.inner.known(node)?;
-        let up = host.up_or_revived().await?;
-        let socket = self.inner.agent_socket(&host, digest);
-        up.open_beside(&socket).await.map_err(|error| NoWay::Socket(socket, error.to_string()))
+        self.inner.agent_stream(&host, mark).await
     }
 
     /// What ships agents to a host. Only for this crate: others do so through `ops::agents`.
@@ -139,16 +149,17 @@ impl Inner {
         self.host(node).ok_or_else(|| HostError::NameNotResolved { host: node.to_string() })
     }
 
-    fn agent_socket(&self, host: &Host, digest: &str) -> PathBuf {
-        socket_on_host(&self.cluster, host.socket(), digest)
+    async fn agent_stream(&self, host: &Arc<Host>, mark: &str) -> Result<Stream, NoWay> {
+        let up = host.up_or_revived().await?;
+        let socket = socket_on_host(&self.cluster, host.socket(), mark);
+        up.open_beside(&socket).await.map_err(|error| NoWay::Socket(socket, error.to_string()))
     }
 }
 
 /// Where on its host an agent listens: beside the engine's own socket, as that is called here.
 #[must_use]
-pub fn socket_on_host(cluster: &ClusterName, engine: &Path, digest: &str) -> PathBuf {
-    let beside = engine.parent().unwrap_or(Path::new("/"));
-    beside.join(parcel::FOLDER).join(slug(cluster)).join(parcel::socket_name(digest))
+pub fn socket_on_host(cluster: &ClusterName, engine: &Path, mark: &str) -> PathBuf {
+    parcel::own_folder(cluster, engine).join(parcel::socket_name(mark))
 }
 
 /// A request whose answer is needed, whatever it is.

@@ -1,12 +1,13 @@
 //! What is sent to an engine so that it has an agent: archives and descriptions, made without an effect.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::agent::program::{Program, slug, tag};
+use crate::agent::secrets;
 use crate::fleet::docker::labels;
 use crate::model::ClusterName;
 use crate::model::ids::sha256_hex;
@@ -30,6 +31,12 @@ const PLUGIN_TYPE: &str = "stackctl.agent/1.0";
 pub const CLUSTER_VARIABLE: &str = "STACKCTL_AGENT_CLUSTER";
 pub const DIGEST_VARIABLE: &str = "STACKCTL_AGENT_DIGEST";
 pub const VERSION_VARIABLE: &str = "STACKCTL_AGENT_VERSION";
+pub const RIGHTS_VARIABLE: &str = "STACKCTL_AGENT_RIGHTS";
+
+/// A folder of the plugin's own. That an engine is told of one is what has it share mounts with a plugin at all.
+const PROPAGATED: &str = "/propagated";
+/// Digits by which rights are known.
+const RIGHTS_CHARS: usize = 4;
 
 /// What an agent may do on its host beside what the engine's socket lets it do. Each is for a feature that needs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,6 +47,46 @@ pub struct Rights {
     pub host_processes: bool,
     /// Capabilities beside those of every container.
     pub capabilities: Vec<String>,
+    /// What it mounts in the folder of the engine's socket is mounted on the host, and what is mounted there it sees.
+    pub shares_mounts: bool,
+}
+
+impl Rights {
+    /// What every agent has: to keep secrets it mounts memory where containers see it.
+    #[must_use]
+    pub fn of_agents() -> Self {
+        Self { capabilities: vec!["CAP_SYS_ADMIN".to_owned()], shares_mounts: true, ..Self::default() }
+    }
+
+    /// By what they are known, in names and variables: other rights are another agent. Nothing, where there are none.
+    #[must_use]
+    pub fn word(&self) -> String {
+        if *self == Self::default() {
+            return String::new();
+        }
+        let Self { host_network, host_processes, capabilities, shares_mounts } = self;
+        let text = json!([host_network, host_processes, capabilities, shares_mounts]).to_string();
+        sha256_hex(text.as_bytes())[..RIGHTS_CHARS].to_owned()
+    }
+
+    /// In words for people.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let mut words: Vec<String> = self.capabilities.clone();
+        let flags = [
+            (self.shares_mounts, "mounts that the host sees"),
+            (self.host_network, "the host's network"),
+            (self.host_processes, "the host's processes"),
+        ];
+        words.extend(flags.iter().filter(|(has, _)| *has).map(|(_, word)| (*word).to_owned()));
+        words
+    }
+}
+
+/// What tells an agent from others of its cluster on a host: its program, and what it may do.
+#[must_use]
+pub fn mark(digest: &str, rights: &str) -> String {
+    if rights.is_empty() { tag(digest) } else { format!("{}-{rights}", tag(digest)) }
 }
 
 /// An agent for one host.
@@ -52,10 +99,22 @@ pub struct Parcel<'a> {
     pub engine: &'a Path,
 }
 
-/// The name of a socket of the agent with this digest.
+/// The name of the socket of an agent.
 #[must_use]
-pub fn socket_name(digest: &str) -> String {
-    format!("{}.sock", tag(digest))
+pub fn socket_name(mark: &str) -> String {
+    format!("{mark}.sock")
+}
+
+/// Where secrets of a cluster's tasks are kept on a host, by the engine's socket there.
+#[must_use]
+pub fn secrets_folder(cluster: &ClusterName, engine: &Path) -> PathBuf {
+    own_folder(cluster, engine).join(secrets::FOLDER)
+}
+
+/// The folder of the sockets of a cluster's agents on a host.
+#[must_use]
+pub fn own_folder(cluster: &ClusterName, engine: &Path) -> PathBuf {
+    engine.parent().unwrap_or(Path::new("/")).join(FOLDER).join(slug(cluster))
 }
 
 /// The beginning of the names of all plugins that are agents of a cluster.
@@ -71,22 +130,28 @@ pub fn image_name(cluster: &ClusterName) -> String {
 }
 
 impl Parcel<'_> {
+    /// What tells it from others on the host.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        mark(&self.program.digest, &self.rights.word())
+    }
+
     /// What an engine calls the plugin.
     #[must_use]
     pub fn plugin_name(&self) -> String {
-        plugin_head(self.cluster) + &self.program.tag()
+        plugin_head(self.cluster) + &self.mark()
     }
 
     /// The image of the container.
     #[must_use]
     pub fn image(&self) -> String {
-        format!("{}:{}", image_name(self.cluster), self.program.tag())
+        format!("{}:{}", image_name(self.cluster), self.mark())
     }
 
     /// The name of the container.
     #[must_use]
     pub fn container_name(&self) -> String {
-        format!("{}-{}", image_name(self.cluster), self.program.tag())
+        format!("{}-{}", image_name(self.cluster), self.mark())
     }
 
     /// For `/plugins/create`: its configuration and its root directory.
@@ -106,7 +171,8 @@ impl Parcel<'_> {
         let variable = |name: &str, value: &str| json!({ "name": name, "description": "", "settable": null, "value": value });
         let mut command = self.command();
         command.push(format!("--activation={PLUGIN_SOCKETS}/{PLUGIN_SOCKET}"));
-        json!({
+        let options = if self.rights.shares_mounts { json!(["rbind", "rw", "rshared"]) } else { json!(["bind", "rw"]) };
+        let mut config = json!({
             "description": format!(
                 "agent of stackctl {} for cluster {}", self.program.version, self.cluster
             ),
@@ -119,15 +185,20 @@ impl Parcel<'_> {
             "linux": { "capabilities": self.rights.capabilities, "allowAllDevices": false, "devices": [] },
             "mounts": [{
                 "name": "host", "description": "the folder of the engine's socket", "type": "bind",
-                "source": self.beside(), "destination": HOST_FOLDER, "options": ["bind", "rw"], "settable": null,
+                "source": self.beside(), "destination": HOST_FOLDER, "options": options, "settable": null,
             }],
             "env": [
                 variable(CLUSTER_VARIABLE, self.cluster.as_str()),
                 variable(DIGEST_VARIABLE, &self.program.digest),
                 variable(VERSION_VARIABLE, &self.program.version),
+                variable(RIGHTS_VARIABLE, &self.rights.word()),
             ],
             "args": { "name": "", "description": "", "settable": null, "value": [] },
-        })
+        });
+        if self.rights.shares_mounts {
+            config["propagatedMount"] = json!(PROPAGATED);
+        }
+        config
     }
 
     /// For `/images/load`: one layer, as `docker save` writes it.
@@ -159,6 +230,13 @@ impl Parcel<'_> {
     #[must_use]
     pub fn container(&self) -> Value {
         let network = if self.rights.host_network { "host" } else { "none" };
+        let mut folder = json!({ "Type": "bind", "Source": self.beside(), "Target": HOST_FOLDER });
+        let mut options = Vec::new();
+        if self.rights.shares_mounts {
+            folder["BindOptions"] = json!({ "Propagation": "rshared" });
+            // Docker's own profile forbids to mount, whatever the capabilities.
+            options.push("apparmor=unconfined");
+        }
         json!({
             "Image": self.image(),
             "Entrypoint": self.command(),
@@ -166,13 +244,15 @@ impl Parcel<'_> {
                 (labels::AGENT): self.program.digest,
                 (labels::AGENT_VERSION): self.program.version,
                 (labels::AGENT_CLUSTER): self.cluster.as_str(),
+                (labels::AGENT_RIGHTS): self.rights.word(),
             },
             "HostConfig": {
                 "RestartPolicy": { "Name": "always" },
                 "NetworkMode": network,
                 "PidMode": if self.rights.host_processes { "host" } else { "" },
                 "CapAdd": self.rights.capabilities,
-                "Mounts": [{ "Type": "bind", "Source": self.beside(), "Target": HOST_FOLDER }],
+                "SecurityOpt": options,
+                "Mounts": [folder],
                 "LogConfig": { "Type": "json-file", "Config": { "max-size": "1m", "max-file": "1" } },
             },
         })
@@ -187,8 +267,9 @@ impl Parcel<'_> {
             "agent".to_owned(),
             "serve".to_owned(),
             format!("--of={}", self.cluster),
-            format!("--socket={own}/{}", socket_name(&self.program.digest)),
+            format!("--socket={own}/{}", socket_name(&self.mark())),
             format!("--engine={HOST_FOLDER}/{engine}"),
+            format!("--on-host={}", own_folder(self.cluster, self.engine).display()),
         ]
     }
 
@@ -306,6 +387,7 @@ mod tests {
                 "--of=prod",
                 format!("--socket=/host/stackctl/prod/{tag}.sock"),
                 "--engine=/host/docker.sock",
+                "--on-host=/var/run/stackctl/prod",
                 "--activation=/run/docker/plugins/agent.sock",
             ])
         );
@@ -314,16 +396,37 @@ mod tests {
         assert_eq!((&config["network"]["type"], &config["pidhost"]), (&json!(""), &json!(false)));
         assert_eq!(config["linux"]["capabilities"], json!([]));
         assert_eq!(parcel.plugin_name(), format!("stackctl/agent-prod:{tag}"));
-        let socket =
-            super::super::socket_on_host(&cluster, Path::new("/var/run/docker.sock"), &program.digest);
+        let socket = super::super::socket_on_host(&cluster, Path::new("/var/run/docker.sock"), tag);
         assert_eq!(socket, Path::new(&format!("/var/run/stackctl/prod/{tag}.sock")));
+        assert!(config.get("propagatedMount").is_none(), "{config}");
+    }
+
+    #[test]
+    fn other_rights_are_another_agent_with_mounts_that_the_host_sees() {
+        let (cluster, program, rights) = (ClusterName::unchecked("prod"), program(), Rights::of_agents());
+        let engine = Path::new("/var/run/docker.sock");
+        let parcel = Parcel { cluster: &cluster, program: &program, rights: &rights, engine };
+        let plain = Parcel { rights: &Rights::default(), ..parcel.clone() };
+        assert_eq!(parcel.mark(), format!("{}-{}", plain.mark(), rights.word()));
+        assert!(parcel.plugin_name() != plain.plugin_name() && parcel.container_name() != plain.container_name());
+        let config: Value =
+            serde_json::from_slice(&content(&parcel.plugin().unwrap())["config.json"].1).unwrap();
+        assert_eq!(config["linux"]["capabilities"], json!(["CAP_SYS_ADMIN"]));
+        assert_eq!(config["mounts"][0]["options"], json!(["rbind", "rw", "rshared"]));
+        assert_eq!(config["propagatedMount"], "/propagated");
+        assert_eq!(config["env"][3]["value"], rights.word());
+        assert!(config["entrypoint"].to_string().contains(&format!("/{}.sock", parcel.mark())));
+        let host = &parcel.container()["HostConfig"];
+        assert_eq!(host["Mounts"][0]["BindOptions"]["Propagation"], "rshared");
+        assert_eq!((&host["CapAdd"], &host["SecurityOpt"]), (&json!(["CAP_SYS_ADMIN"]), &json!(["apparmor=unconfined"])));
+        assert_eq!(rights.words(), ["CAP_SYS_ADMIN", "mounts that the host sees"]);
     }
 
     #[test]
     fn an_image_is_one_layer_whose_digests_are_right() {
         let (cluster, program) = (ClusterName::unchecked("Prod"), program());
         let rights =
-            Rights { host_network: true, host_processes: true, capabilities: vec!["NET_ADMIN".into()] };
+            Rights { host_network: true, host_processes: true, capabilities: vec!["NET_ADMIN".into()], ..Rights::default() };
         let engine = Path::new("/run/user/1000/docker.sock");
         let parcel = Parcel { cluster: &cluster, program: &program, rights: &rights, engine };
         let all = content(&parcel.image_archive().unwrap());

@@ -46,6 +46,9 @@ pub enum NotShipped {
         /// Its words.
         why: String,
     },
+    /// The agent does not remove what it keeps.
+    #[error("the agent does not remove the secrets that it keeps: {0}")]
+    Secrets(String),
     /// It takes neither a plugin nor a container.
     #[error("the engine takes it neither as a plugin ({plugin}) nor as a container ({container})")]
     Neither {

@@ -39,6 +39,8 @@ pub const SPEC: &str = "io.stackctl.spec";
 pub const AGENT: &str = "io.stackctl.agent";
 /// The version of that program.
 pub const AGENT_VERSION: &str = "io.stackctl.agent.version";
+/// The rights that it was given, by their word.
+pub const AGENT_RIGHTS: &str = "io.stackctl.agent.rights";
 /// The cluster that the agent is of.
 pub const AGENT_CLUSTER: &str = "io.stackctl.agent.cluster";
 

@@ -153,6 +153,7 @@ pub(in crate::fleet) struct MountPoint {
     #[serde(rename = "Type")]
     pub kind: String,
     pub name: String,
+    pub source: String,
     pub destination: String,
 }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::greeted;
-use super::plan::{Plan, Planned, Step, next};
-use crate::agent::program::tag;
+use super::plan::{Plan, Planned, Step, is_of, next};
 use crate::agent::wire::Hello;
 use crate::fleet::HostError;
+use crate::agent::program::Program;
+use crate::fleet::agents::parcel::mark;
 use crate::fleet::agents::{How, Installed, NotShipped, Rights};
 use crate::ledger::LedgerError;
 use crate::model::NodeName;
@@ -90,7 +91,6 @@ pub type Failed<E> = Vec<(NodeName, E)>;
 pub async fn install(
     cluster: &Cluster,
     plan: &Plan,
-    rights: &Rights,
     happened: impl Fn(&NodeName, Happened),
     unended: impl FnOnce(Unended),
 ) -> Result<Failed<NotInstalled>, LedgerError> {
@@ -100,7 +100,7 @@ pub async fn install(
     let work = async {
         for (node, planned) in plan.changes() {
             let tell = |what| happened(node, what);
-            if let Err(why) = install_on(cluster, node, planned, rights, tell).await {
+            if let Err(why) = install_on(cluster, node, planned, tell).await {
                 failed.push((node.clone(), why));
             }
         }
@@ -126,10 +126,9 @@ async fn install_on(
     cluster: &Cluster,
     node: &NodeName,
     planned: &Planned,
-    rights: &Rights,
     happened: impl Fn(Happened),
 ) -> Result<(), NotInstalled> {
-    let program = &planned.program;
+    let (program, rights) = (&planned.program, Rights::of_agents());
     let shipper = cluster.fleet.shipper(node)?;
     let mut has_answered = false;
     for _ in 0..STEPS_MAX {
@@ -138,18 +137,18 @@ async fn install_on(
         match step {
             Step::Ship => {
                 happened(Happened::Sending(program.bytes.len()));
-                let how = shipper.install(program, rights, host.takes_plugins).await?;
+                let how = shipper.install(program, &rights, host.takes_plugins).await?;
                 happened(Happened::Shipped(how));
             }
             Step::Start(agent) => shipper.start(&agent).await?,
-            Step::Greet => match greet(cluster, node, &program.digest).await {
+            Step::Greet => match greet(cluster, node, program, &rights).await {
                 Ok(hello) => {
                     has_answered = true;
                     happened(Happened::Answered(hello));
                 }
                 Err(why) => {
                     // The one before goes on, if there is one.
-                    for agent in host.agents.iter().filter(|agent| tag(&agent.digest) == program.tag()) {
+                    for agent in host.agents.iter().filter(|agent| is_of(agent, program)) {
                         shipper.remove(agent).await?;
                     }
                     return Err(why);
@@ -166,10 +165,15 @@ async fn install_on(
 }
 
 /// Waits until an agent answers.
-async fn greet(cluster: &Cluster, node: &NodeName, digest: &str) -> Result<Hello, NotInstalled> {
-    let end = Instant::now() + START_LIMIT;
+async fn greet(
+    cluster: &Cluster,
+    node: &NodeName,
+    program: &Program,
+    rights: &Rights,
+) -> Result<Hello, NotInstalled> {
+    let (end, mark) = (Instant::now() + START_LIMIT, mark(&program.digest, &rights.word()));
     loop {
-        match greeted(&cluster.fleet, node, digest).await {
+        match greeted(&cluster.fleet, node, &mark, &program.digest).await {
             Ok(hello) if hello.is_understood() => return Ok(hello),
             Ok(_) => return Err(NotInstalled::Protocol),
             Err(why) if Instant::now() >= end => return Err(NotInstalled::NoAnswer { why }),

@@ -21,13 +21,15 @@ use tokio::time::timeout;
 
 use super::cluster::Cluster;
 use crate::agent::client::{self, AskError};
-use crate::agent::wire::Hello;
+use crate::agent::wire::{Answer, Hello, Keeping, Request};
 use crate::fleet::Fleet;
 use crate::fleet::agents::{HostAgents, Installed};
 use crate::model::{NodeName, Unreachable};
 
 /// For an agent to say who it is, the way to it included.
 const HELLO_LIMIT: Duration = Duration::from_secs(5);
+/// For an agent to do something on its host, for which it may have to ask its engine.
+const ASK_LIMIT: Duration = Duration::from_secs(20);
 
 /// What an agent says when it is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,8 @@ pub enum Seen {
 pub struct Agent {
     pub installed: Installed,
     pub seen: Seen,
+    /// What it keeps of secrets, where it says so.
+    pub secrets: Option<Keeping>,
 }
 
 /// A host, and its agents of this cluster.
@@ -74,23 +78,44 @@ pub async fn look(cluster: &Cluster, nodes: Option<&BTreeSet<NodeName>>) -> Look
 async fn with_words(cluster: &Cluster, node: &NodeName, host: HostAgents) -> OnHost {
     let asked = host.agents.iter().map(|installed| async {
         let seen = if installed.is_on { seen(&cluster.fleet, node, installed).await } else { Seen::Off };
-        Agent { installed: installed.clone(), seen }
+        let secrets = match &seen {
+            Seen::Up(hello) if hello.knows_secrets() => keeping(&cluster.fleet, node, installed).await,
+            _ => None,
+        };
+        Agent { installed: installed.clone(), seen, secrets }
     });
     let agents = join_all(asked).await;
     OnHost { host, agents }
 }
 
 async fn seen(fleet: &Fleet, node: &NodeName, agent: &Installed) -> Seen {
-    match greeted(fleet, node, &agent.digest).await {
+    match greeted(fleet, node, &agent.mark(), &agent.digest).await {
         Ok(hello) => Seen::Up(hello),
         Err(why) => Seen::Silent(why),
     }
 }
 
-/// What the agent with this digest says of itself; or why it says nothing. One with another digest is another one.
-async fn greeted(fleet: &Fleet, node: &NodeName, digest: &str) -> Result<Hello, String> {
+/// What an agent keeps of secrets; nothing is known where it does not say so in time.
+async fn keeping(fleet: &Fleet, node: &NodeName, agent: &Installed) -> Option<Keeping> {
+    match asked(fleet, node, agent, &Request::Status).await {
+        Ok(Answer::Status(status)) => status.secrets,
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// Asks an agent something; or why there is no answer.
+async fn asked(fleet: &Fleet, node: &NodeName, agent: &Installed, request: &Request) -> Result<Answer, String> {
     let asked = async {
-        let stream = fleet.agent_stream(node, digest).await.map_err(|error| error.to_string())?;
+        let stream = fleet.agent_stream(node, &agent.mark()).await.map_err(|error| error.to_string())?;
+        client::ask(stream, request, ASK_LIMIT).await.map_err(|error| error.to_string())
+    };
+    timeout(ASK_LIMIT, asked).await.map_err(|_| AskError::Late(ASK_LIMIT).to_string())?
+}
+
+/// What the agent with this mark and digest says of itself; or why it says nothing. One with another digest is another one.
+async fn greeted(fleet: &Fleet, node: &NodeName, mark: &str, digest: &str) -> Result<Hello, String> {
+    let asked = async {
+        let stream = fleet.agent_stream(node, mark).await.map_err(|error| error.to_string())?;
         client::hello(stream, HELLO_LIMIT).await.map_err(|error| match error {
             // What ssh forwards can be opened whether anything listens there or not.
             AskError::Broken(_) => "nothing answers at its socket".to_owned(),

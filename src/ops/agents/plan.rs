@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::programs::NoProgram;
 use super::{Look, OnHost, Seen};
-use crate::agent::program::{Program, tag};
-use crate::fleet::agents::{HostAgents, Installed, Kind};
+use crate::agent::program::Program;
+use crate::fleet::agents::parcel::mark;
+use crate::fleet::agents::{HostAgents, Installed, Kind, Rights};
 use crate::inventory::Agents;
 use crate::model::{NodeName, Unreachable};
 
@@ -192,13 +193,18 @@ pub fn next(host: &HostAgents, program: &Program, has_answered: bool) -> Option<
         return Some(Step::Remove(other.clone()));
     }
     let is_used =
-        |image: &str| kept.kind == Kind::Container && image.ends_with(&format!(":{}", program.tag()));
+        |image: &str| kept.kind == Kind::Container && image.ends_with(&format!(":{}", wanted(program)));
     let left = host.images.iter().find(|image| !is_used(image));
     left.map(|image| Step::RemoveImage(image.clone()))
 }
 
-fn is_of(agent: &Installed, program: &Program) -> bool {
-    tag(&agent.digest) == program.tag()
+/// Whether an agent is this program, with the rights that agents have.
+pub(super) fn is_of(agent: &Installed, program: &Program) -> bool {
+    agent.mark() == wanted(program)
+}
+
+fn wanted(program: &Program) -> String {
+    mark(&program.digest, &Rights::of_agents().word())
 }
 
 /// Whether a version is later than another. One that cannot be read is not.
@@ -232,7 +238,8 @@ mod tests {
 
     fn agent(kind: Kind, version: &str, digit: &str, is_on: bool) -> Installed {
         let name = format!("{}-{digit}", kind.word());
-        Installed { kind, name, digest: digit.repeat(64), version: version.into(), is_on }
+        let rights = Rights::of_agents().word();
+        Installed { kind, name, digest: digit.repeat(64), version: version.into(), rights, is_on }
     }
 
     fn host(agents: &[Installed], images: &[&str]) -> HostAgents {
@@ -243,6 +250,7 @@ mod tests {
             takes_plugins: true,
             agents: agents.to_vec(),
             images: images.iter().map(|image| (*image).to_owned()).collect(),
+            users: Vec::new(),
         }
     }
 
@@ -258,7 +266,7 @@ mod tests {
         };
         let seen = |one: &Installed| if one.is_on { Seen::Up(hello(one)) } else { Seen::Off };
         let agents =
-            host.agents.iter().map(|one| Agent { installed: one.clone(), seen: seen(one) }).collect();
+            host.agents.iter().map(|one| Agent { installed: one.clone(), seen: seen(one), secrets: None }).collect();
         OnHost { host, agents }
     }
 
@@ -284,6 +292,7 @@ mod tests {
                         name: "new".into(),
                         digest: program.digest.clone(),
                         version: program.version.clone(),
+                        rights: Rights::of_agents().word(),
                         is_on: true,
                     });
                 }
@@ -312,7 +321,7 @@ mod tests {
     #[test]
     fn whatever_cut_a_run_off_the_next_one_ends_at_the_same_and_a_third_does_nothing() {
         let new = program("0.3.0", "b");
-        let ours = format!("x:{}", new.tag());
+        let ours = format!("x:{}", wanted(&new));
         let worlds = [
             host(&[], &[]),
             host(&[agent(Plugin, "0.2.0", "a", true)], &[]),
@@ -340,6 +349,11 @@ mod tests {
         let of = |agents: &[Installed]| change(&seen(host(agents, &[])), &new);
         assert_eq!(of(&[]), Change::Install);
         assert_eq!(of(&[agent(Plugin, "0.2.0", "a", true)]), Change::Upgrade { from: "0.2.0".into() });
+        // The same program, with other rights.
+        let weaker = Installed { rights: String::new(), ..agent(Plugin, "0.3.0", "b", true) };
+        assert_eq!(of(std::slice::from_ref(&weaker)), Change::Upgrade { from: "0.3.0".into() });
+        let (steps, _) = carried_out(host(std::slice::from_ref(&weaker), &[]), &new, None);
+        assert_eq!(steps, [Step::Ship, Step::Greet, Step::Remove(weaker)]);
         // The same version, and another build of it.
         assert_eq!(of(&[agent(Plugin, "0.3.0", "a", true)]), Change::Upgrade { from: "0.3.0".into() });
         assert_eq!(of(&[agent(Plugin, "0.3.0", "b", true)]), Change::Nothing);

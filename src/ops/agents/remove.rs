@@ -1,11 +1,13 @@
 //! Takes agents away, and with them everything that came with them: plugins, containers, images. Their sockets and folders
-//! they take away themselves when they end.
+//! they take away themselves when they end, and before that, when they are asked to, the secrets that they keep:
+//! one that only ends leaves those, for the next one.
 
 use std::collections::BTreeMap;
 
-use super::Look;
 use super::install::{Failed, Unfinished, result};
-use crate::fleet::agents::{Installed, NotShipped};
+use super::{Look, asked, greeted};
+use crate::agent::wire::Request;
+use crate::fleet::agents::{Installed, NotShipped, Shipper};
 use crate::ledger::LedgerError;
 use crate::model::NodeName;
 use crate::ops::cluster::Cluster;
@@ -16,6 +18,8 @@ use crate::ops::log::{NewEntry, Unended, logged};
 pub struct Removal {
     pub agents: Vec<Installed>,
     pub images: Vec<String>,
+    /// What containers with secrets from an agent are of: they could not start again.
+    pub users: Vec<String>,
 }
 
 /// What there is to remove, by host.
@@ -23,8 +27,8 @@ pub struct Removal {
 pub fn removals(look: &Look) -> BTreeMap<NodeName, Removal> {
     let of = |(node, on): (&NodeName, &Result<super::OnHost, _>)| {
         let host = &on.as_ref().ok()?.host;
-        let removal = Removal { agents: host.agents.clone(), images: host.images.clone() };
-        (removal != Removal::default()).then(|| (node.clone(), removal))
+        let removal = Removal { agents: host.agents.clone(), images: host.images.clone(), users: host.users.clone() };
+        (!removal.agents.is_empty() || !removal.images.is_empty()).then(|| (node.clone(), removal))
     };
     look.iter().filter_map(of).collect()
 }
@@ -64,12 +68,37 @@ async fn remove_from(
 ) -> Result<(), NotShipped> {
     let shipper = cluster.fleet.shipper(node)?;
     let host = cluster.fleet.agents_of(node).await?;
+    clear(cluster, node, &host.agents, &shipper).await?;
     for agent in &host.agents {
         shipper.remove(agent).await?;
         removed(agent);
     }
     for image in &host.images {
         shipper.remove_image(image).await?;
+    }
+    Ok(())
+}
+
+/// Has the secrets of tasks removed from memory, which only an agent can do. One that is off is started for it.
+async fn clear(
+    cluster: &Cluster,
+    node: &NodeName,
+    agents: &[Installed],
+    shipper: &Shipper,
+) -> Result<(), NotShipped> {
+    // One that was given no rights never kept any.
+    for agent in agents.iter().filter(|agent| !agent.rights.is_empty()) {
+        if !agent.is_on && shipper.start(agent).await.is_err() {
+            continue;
+        }
+        match greeted(&cluster.fleet, node, &agent.mark(), &agent.digest).await {
+            Ok(hello) if hello.knows_secrets() => {
+                let cleared = asked(&cluster.fleet, node, agent, &Request::SecretsClear).await;
+                return cleared.map(drop).map_err(NotShipped::Secrets);
+            }
+            // None that answers: what it may have left in memory goes with the next one, or when the host ends.
+            Ok(_) | Err(_) => {}
+        }
     }
     Ok(())
 }

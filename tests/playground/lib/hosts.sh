@@ -68,6 +68,8 @@ END
 #!/bin/bash
 exec </dev/null >>/var/log/boot.log 2>&1
 umount -l /.old
+# As systemd does at boot.
+mount --make-rshared /
 echo "boot $(date -Is)"
 rm -rf /tmp/* /tmp/.[!.]*
 mkdir -p /run/sshd /run/lock
