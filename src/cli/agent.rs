@@ -40,6 +40,7 @@ pub enum AgentCommand {
     ///
     /// An agent is `up` if it answers, `silent` if its engine has it running and it does not answer, and `off` if its engine
     /// does not have it running. A host without one has `none`; whether a host that is `unreachable` has one is not known.
+    /// SECRETS says of how many tasks an agent keeps the secrets in memory.
     #[command(visible_alias = "list")]
     Ls(AgentLs),
     /// Bring hosts an agent, or a newer one
@@ -52,6 +53,9 @@ pub enum AgentCommand {
     /// `agents: off` no host gets one.
     Install(AgentInstall),
     /// Remove agents, with everything that came with them
+    ///
+    /// With an agent go the secrets of tasks that it keeps in memory. One whose secrets containers have is left, and so are all
+    /// others, unless `--force` is given.
     #[command(visible_alias = "remove")]
     Rm(AgentRm),
     /// Be the agent of this host

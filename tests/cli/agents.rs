@@ -107,6 +107,40 @@ fn an_agent_is_brought_asked_and_taken_away_and_nothing_is_left() {
 }
 
 #[test]
+fn an_agent_whose_secrets_containers_have_stays() {
+    let cluster = cluster(2, "agents: auto\n");
+    let says_may = "as root beside the engine, with CAP_SYS_ADMIN and mounts that the host sees";
+    says(&cluster.expect(0, "agent install"), &[says_may]);
+    let engine = &cluster.engines[1];
+    let folder = engine.socket().parent().unwrap().join("stackctl/test/secrets");
+    let make = |name: &str, labels: serde_json::Value, folder: &Path| {
+        let mount = json!({ "Type": "bind", "Source": folder.join("t1/0"), "Target": "/run/secrets/a" });
+        let asked = json!({ "Image": "web:1", "Labels": labels, "HostConfig": { "Mounts": [mount] } });
+        engine.with(|world| world.add_container(name, asked))
+    };
+    // One of another cluster, and one that has other files of the host.
+    make("other", json!({ "io.stackctl.task": "t9" }), &engine.socket().parent().unwrap().join("stackctl/prod/secrets"));
+    make("plain", json!({ "io.stackctl.task": "t8" }), Path::new("/etc"));
+    cluster.expect(0, "agent rm --yes h2");
+    cluster.expect(0, "agent install h2");
+    let labels = json!({
+        "io.stackctl.task": "t1", "com.docker.stack.namespace": "shop", "io.stackctl.service": "web",
+        "io.stackctl.slot": "2",
+    });
+    make("shop_web.2.t1", labels, &folder);
+    cluster.forget_calls();
+    for words in ["agent rm --yes", "agent rm h2 --yes"] {
+        let run = cluster.expect(1, words);
+        says(&run, &["! h2 the secrets of shop_web.2, whose container is there", "stackctl::agent::in_use"]);
+        says(&run, &["shop_web.2 on h2: secrets from the agent"]);
+    }
+    assert_eq!(cluster.writes(), [""; 0]);
+    assert_eq!(listed(&cluster), ["h1 up plugin", "h2 up plugin"]);
+    cluster.expect(0, "agent rm --yes --force");
+    assert_eq!(listed(&cluster), ["h1 none", "h2 none"]);
+}
+
+#[test]
 fn without_a_consent_nothing_is_shipped_whatever_flags_say() {
     for (line, words) in [
         ("", ["stackctl::agent::no_consent", "write `agents: auto` at the top of"]),

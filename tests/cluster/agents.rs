@@ -3,8 +3,15 @@
 //! A static program is shipped, which `tests/all` builds and names in `STACKCTL_TEST_QUICK`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use stackctl::agent::client::{AskError, ask};
+use stackctl::agent::wire::{Answer, Refusal, Request, SecretFile, SecretsPut};
+use stackctl::fleet::{ConnectOptions, Fleet};
+use stackctl::model::NodeName;
+use stackctl::vault::Plaintext;
 
 use crate::ground::{Ground, HOSTS, Run};
 
@@ -202,4 +209,223 @@ fn a_host_that_is_off_holds_up_no_other_and_runs_that_were_killed_are_finished()
     }
     world.run("agent rm --yes").ends(0);
     assert!(HOSTS.iter().all(|host| world.processes(host).is_empty()));
+}
+
+/// Speaks with agents as commands do, over ssh.
+struct Client {
+    runtime: tokio::runtime::Runtime,
+    fleet: Fleet,
+}
+
+impl Client {
+    fn new(world: &World) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        let loaded = stackctl::inventory::load(Some(Path::new(&world.inventory)), &|_| None);
+        let (inventory, _) = loaded.expect("the inventory");
+        let runtime_dir = Some(world.ground.path().join("c"));
+        let options = ConnectOptions { runtime_dir, ..ConnectOptions::default() };
+        let fleet = runtime.block_on(Fleet::connect(&inventory, options));
+        Self { runtime, fleet }
+    }
+
+    fn ask(&self, host: &str, request: &Request) -> Result<Answer, AskError> {
+        let node = NodeName::new(host).expect("a name");
+        self.runtime.block_on(async {
+            let agents = self.fleet.agents_of(&node).await.expect("an engine").agents;
+            let agent = agents.iter().find(|agent| agent.is_on).expect("an agent");
+            let stream = self.fleet.agent_stream(&node, &agent.mark()).await.expect("a way to it");
+            ask(stream, request, Duration::from_secs(20)).await
+        })
+    }
+
+    /// Has two files kept: the first for user 1000.
+    fn put(&self, host: &str, task: &str, values: [Option<&str>; 2]) -> Result<Answer, AskError> {
+        let file = |name: &str, uid, mode| SecretFile { name: name.into(), version: "v1".into(), uid, gid: uid, mode };
+        let value = |text: &str| Arc::new(Plaintext::new(text.as_bytes().to_vec()));
+        let files = [file("password", 1000, 0o400), file("key", 0, 0o444)];
+        let files = files.into_iter().zip(values).map(|(file, text)| (file, text.map(value))).collect();
+        self.ask(host, &Request::SecretsPut(SecretsPut { task: task.into(), files }))
+    }
+
+    fn tasks(&self, host: &str) -> Vec<String> {
+        match self.ask(host, &Request::SecretsList).expect("a list") {
+            Answer::Kept(tasks) => tasks.into_iter().map(|task| task.task).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+impl World {
+    /// Starts a container of a task that has the first of its secrets mounted.
+    fn container(&self, host: &str, task: &str) {
+        let mount = format!("type=bind,source=/var/run/stackctl/playground/secrets/{task}/0,target=/secret,readonly");
+        let label = format!("io.stackctl.task={task}");
+        let options = ["run", "-d", "--name", "with-secret", "--restart", "always", "--user", "1000", "--stop-timeout", "0"];
+        let words = ["--label", &label, "--mount", &mount, "busybox:1", "sleep", "100000"];
+        self.ground.docker(host, &[&options[..], &words[..]].concat());
+    }
+
+    /// What the container reads, as it runs and once more when it was started again.
+    #[track_caller]
+    fn is_read(&self, host: &str, value: &str, when: &str) {
+        for round in ["", " and another start"] {
+            let begun = Instant::now();
+            loop {
+                let output = self.ground.try_docker(host, &["exec", "with-secret", "cat", "/secret"]);
+                if output.status.success() {
+                    assert_eq!(String::from_utf8_lossy(&output.stdout), value, "{host} {when}{round}");
+                    break;
+                }
+                let why = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert!(begun.elapsed() < BACK_MAX, "{host} {when}{round}: {why}");
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            self.ground.docker(host, &["restart", "-t", "0", "with-secret"]);
+        }
+        let kinds = "awk '$5 == \"/run/stackctl/playground/secrets\" { print $0 }' /proc/self/mountinfo";
+        let mounts = self.ground.on_host(host, kinds);
+        assert_eq!(mounts.lines().count(), 1, "{host} {when}: {mounts}");
+        assert!(mounts.contains("noswap") || mounts.contains(" - ramfs "), "{host} {when}: {mounts}");
+        assert!(mounts.contains("nosuid,nodev,noexec"), "{host} {when}: {mounts}");
+    }
+
+    fn plugin(&self, host: &str) -> String {
+        self.ground.docker(host, &["plugin", "ls", "--format", "{{.Name}}"]).trim().to_owned()
+    }
+
+    fn secrets_of(&self, host: &str) -> String {
+        let run = self.run("agent ls --format {{.Node}}|{{.Secrets}}|{{.Why}}").ends(0);
+        let line = run.stdout.lines().find_map(|line| line.strip_prefix(&format!("{host}|"))).expect("a line");
+        line.to_owned()
+    }
+}
+
+#[test]
+fn secrets_are_read_whatever_ends_the_agent_and_are_on_no_disk() {
+    let Some(mut world) = World::new() else { return };
+    let hosts = ["h1", "h2"];
+    let before = hosts.map(|host| world.remains(host));
+    let new = std::mem::replace(&mut world.binary, world.ground.path().join("old"));
+    of_version(&new, &world.binary, "0.0.1");
+    world.run("agent install h1 h2").ends(0).says(&["with CAP_SYS_ADMIN and mounts that the host sees"]);
+    world.binary = new;
+    let client = Client::new(&world);
+    let value = format!("correct-horse-{}-battery", std::process::id());
+    for host in hosts {
+        // Nothing is there yet; then everything; then it is taken from what is there.
+        assert_eq!(client.put(host, "t1", [None, None]), Ok(Answer::Missing(vec![0, 1])), "{host}");
+        assert_eq!(client.put(host, "t1", [Some(&value), None]), Ok(Answer::Missing(vec![1])), "{host}");
+        assert_eq!(client.tasks(host), [""; 0], "{host}");
+        assert_eq!(client.put(host, "t1", [Some(&value), Some("x")]), Ok(Answer::Missing(vec![])), "{host}");
+        assert_eq!(client.put(host, "t2", [None, None]), Ok(Answer::Missing(vec![])), "{host}");
+        let modes = world.ground.on_host(host, "cd /run/stackctl/playground/secrets; stat -c '%n %a %u %g %s' . t1 t1/*");
+        let wanted = format!(". 700 0 0 80\nt1 700 0 0 100\nt1/0 400 1000 1000 {}\nt1/1 444 0 0 1\n", value.len());
+        let modes: String = modes.lines().filter(|line| !line.contains("manifest")).map(|line| line.to_owned() + "\n").collect();
+        assert_eq!(modes, wanted, "{host}");
+        assert_eq!(world.secrets_of(host), "2 tasks|");
+        world.container(host, "t1");
+        world.is_read(host, &value, "at first");
+
+        let process = world.processes(host);
+        world.ground.on_host(host, &format!("kill -KILL {}", process[0]));
+        world.is_read(host, &value, "after SIGKILL of the agent");
+        world.is_back(host);
+        assert_eq!(client.tasks(host), ["t1", "t2"], "{host}");
+
+        let plugin = world.plugin(host);
+        world.ground.docker(host, &["plugin", "disable", "-f", &plugin]);
+        world.is_read(host, &value, "while the agent is disabled");
+        world.ground.docker(host, &["plugin", "enable", &plugin]);
+        world.is_back(host);
+        assert_eq!(client.tasks(host), ["t1", "t2"], "{host}");
+
+        world.ground.playground(&format!("dockerd {host} restart"));
+        world.is_read(host, &value, "after a restart of dockerd");
+        world.is_back(host);
+        world.run(&format!("agent install {host}")).ends(0).says(&["agent 0.0.1 ->", "1 host done."]);
+        world.is_read(host, &value, "after an upgrade of the agent");
+        assert_eq!(client.tasks(host), ["t1", "t2"], "{host}");
+        let found = world.ground.on_host(
+            host,
+            &format!("sync; grep -rsaFl {value} /var/lib/docker /var/log /var/tmp /tmp /etc /root /home; true"),
+        );
+        assert_eq!(found, "", "{host}: on the host's disk");
+
+        // Another task's container comes and goes, and so do its secrets.
+        assert_eq!(client.ask(host, &Request::SecretsDrop { task: "t2".into() }), Ok(Answer::Done));
+        assert_eq!(client.tasks(host), ["t1"], "{host}");
+        let refused = world.run(&format!("agent rm --yes {host}")).ends(1);
+        refused.says(&["with-secret", "stackctl::agent::in_use", "--force"]);
+        assert_eq!(client.tasks(host), ["t1"], "{host}");
+    }
+    world.ground.docker("h1", &["rm", "-f", "with-secret"]);
+    world.run("agent rm --yes h1").ends(0).says(&["1 host without an agent."]);
+    assert_eq!(world.remains("h1"), before[0]);
+    // The container keeps what it has mounted, and that alone.
+    world.run("agent rm --yes --force h2").ends(0).says(&["1 host without an agent."]);
+    assert_eq!(world.ground.docker("h2", &["exec", "with-secret", "cat", "/secret"]), value);
+    world.ground.docker("h2", &["rm", "-f", "with-secret"]);
+    assert_eq!(world.remains("h2"), before[1]);
+    for host in hosts {
+        assert_eq!(world.ground.on_host(host, "grep stackctl/ /proc/self/mountinfo; true"), "", "{host}");
+    }
+}
+
+#[test]
+fn after_power_loss_nothing_is_there_and_it_is_written_again() {
+    let Some(world) = World::new() else { return };
+    world.run("agent install h1 h2").ends(0);
+    for host in ["h1", "h2"] {
+        let client = Client::new(&world);
+        assert_eq!(client.put(host, "t1", [Some("a"), Some("b")]), Ok(Answer::Missing(vec![])), "{host}");
+        world.ground.playground(&format!("kill {host}"));
+        world.ground.playground(&format!("start {host}"));
+        world.is_back(host);
+        let client = Client::new(&world);
+        assert_eq!(client.tasks(host), [""; 0], "{host}");
+        assert_eq!(client.put(host, "t1", [None, None]), Ok(Answer::Missing(vec![0, 1])), "{host}");
+        assert_eq!(client.put(host, "t1", [Some("c"), Some("d")]), Ok(Answer::Missing(vec![])), "{host}");
+        world.container(host, "t1");
+        world.is_read(host, "c", "after power loss");
+        // A disabled agent is started to clear up before it goes.
+        world.ground.docker(host, &["rm", "-f", "with-secret"]);
+        world.ground.docker(host, &["plugin", "disable", "-f", &world.plugin(host)]);
+    }
+    world.run("agent rm --yes h1 h2").ends(0);
+    for host in ["h1", "h2"] {
+        let left = world.ground.on_host(host, "grep stackctl/ /proc/self/mountinfo; ls /run/stackctl 2>/dev/null; true");
+        assert_eq!(left, "", "{host}");
+    }
+}
+
+/// Shares a host's mounts again, however the test ends.
+struct Shared<'a>(&'a World, &'a str);
+
+impl Drop for Shared<'_> {
+    fn drop(&mut self) {
+        self.0.ground.on_host(self.1, "mount --make-rshared /");
+    }
+}
+
+#[test]
+fn where_a_host_shares_no_mounts_nothing_is_kept_and_the_agent_says_what_to_do() {
+    let Some(world) = World::new() else { return };
+    for host in ["h1", "h2"] {
+        world.ground.on_host(host, "mount --make-rprivate /");
+        let shared = Shared(&world, host);
+        world.run(&format!("agent install {host}")).ends(0);
+        let client = Client::new(&world);
+        let refused = client.put(host, "t1", [Some("a"), Some("b")]);
+        assert_eq!(refused, Err(AskError::Refused(Refusal::NotShared)), "{host}");
+        assert!(world.secrets_of(host).contains("mount --make-rshared /"), "{}", world.secrets_of(host));
+        let there = world.ground.on_host(host, "find /run/stackctl -type d");
+        assert_eq!(there, "/run/stackctl\n/run/stackctl/playground\n", "{host}: nothing is left of the trial");
+        drop(shared);
+        let plugin = world.plugin(host);
+        world.ground.docker(host, &["plugin", "disable", "-f", &plugin]);
+        world.ground.docker(host, &["plugin", "enable", &plugin]);
+        world.is_back(host);
+        assert_eq!(client.put(host, "t1", [Some("a"), Some("b")]), Ok(Answer::Missing(vec![])), "{host}");
+    }
+    world.run("agent rm --yes h1 h2").ends(0);
 }

@@ -71,7 +71,9 @@ const HANDS: [&str; 3] = ["Executor", "RegisterReader", "RegisterWriter"];
 /// What gives out the bytes of a secret (`src/vault/plaintext.rs`).
 const EXPOSES: [&str; 2] = [".expose(", "::expose"];
 /// Files that may have them, and what for.
-const EXPOSED: [(&str, &str); 8] = [
+const EXPOSED: [(&str, &str); 10] = [
+    ("agent/put.rs", "writes values for an agent into a request"),
+    ("agent/secrets/store.rs", "writes values into memory for containers"),
     ("cli/ledger.rs", "writes and reads backups"),
     ("cli/secret/edit.rs", "writes a value for the editor, into memory"),
     ("ops/vault/private.rs", "writes the user's own key, and reads files of public ones"),

@@ -143,8 +143,9 @@ impl Keeper {
     pub async fn clear(&self) -> Result<Answer, Refusal> {
         let _turn = self.turn.lock().await;
         self.in_store(false, |store| store.empty()).await?;
-        let (folder, ground) = (self.folder(), self.ground);
+        let (folder, probe, ground) = (self.folder(), self.own.join(PROBE), self.ground);
         self.locked(move || {
+            end_probe(&probe)?;
             // One upon the other: what a second agent may have mounted at the same moment.
             while ground == Ground::Mount && is_mounted(&folder)? {
                 memory::unmount(&folder)?;
@@ -159,11 +160,12 @@ impl Keeper {
     /// are, nothing.
     pub async fn tidy(&self, now: Timestamp) {
         let Some(engine) = &self.engine else { return };
-        let _turn = self.turn.lock().await;
         if !matches!(self.in_store(false, |store| store.list()).await, Ok(Some(_))) {
             return;
         }
+        // What is put while the engine is asked is young, and so is what is asked for once more.
         let Ok(used) = engine::tasks(engine).await else { return };
+        let _turn = self.turn.lock().await;
         // What cannot be removed now is tried again with the next look.
         let _tidied = self.in_store(false, move |store| store.tidy(now, TASK_AGE, |task| used.contains(task))).await;
     }

@@ -127,8 +127,8 @@ pub(in crate::fleet) async fn forget(inner: &Inner, host: &Arc<Host>, task: &str
     asked(inner, host, &Request::SecretsDrop { task: task.to_owned() }).await.map(drop)
 }
 
-/// Asks the agents of a host one after the other, the newest first, until one answers. `None` if there is none that
-/// knows of secrets, and nothing may be left to forget.
+/// Asks the agents of a host one after the other until one answers. `None` if there is none, or none from which there
+/// could be something to forget.
 async fn asked(inner: &Inner, host: &Arc<Host>, request: &Request) -> Result<Option<Answer>, NotDelivered> {
     let mut agents = look::agents_of(host, &inner.cluster).await?;
     if agents.is_empty() {
@@ -179,4 +179,174 @@ async fn of_agent(
         AskError::Broken(_) => Unanswered::Other("nothing answers at the agent's socket".to_owned()),
         other => Unanswered::Other(other.to_string()),
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test looks at files")]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::agent::secrets::Keeper;
+    use crate::agent::serve::{Place, serve_with};
+    use crate::fleet::agents::Rights;
+    use crate::fleet::fake::{Answer as Reply, FakeEngine};
+    use crate::fleet::{ConnectOptions, Fleet, Inventory};
+    use crate::inventory::Address;
+    use crate::model::Timestamp;
+
+    /// Has a value of every secret but `none`, and remembers what it was asked for.
+    #[derive(Debug, Default)]
+    struct Values(Mutex<Vec<String>>);
+
+    impl SecretValues for Values {
+        fn value<'a>(
+            &'a self,
+            name: &'a str,
+            version: &'a str,
+        ) -> BoxFuture<'a, Result<Arc<Plaintext>, String>> {
+            self.0.lock().unwrap().push(format!("{name} {version}"));
+            let value = match name {
+                "none" => Err("no key opens it".to_owned()),
+                _ => Ok(Arc::new(Plaintext::new(format!("value of {name} {version}").into_bytes()))),
+            };
+            Box::pin(std::future::ready(value))
+        }
+    }
+
+    impl Values {
+        fn asked(&self) -> Vec<String> {
+            std::mem::take(&mut *self.0.lock().unwrap())
+        }
+    }
+
+    fn file(name: &str, version: &str) -> SecretFile {
+        let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+        SecretFile { name: name.into(), version: version.into(), uid, gid, mode: 0o400 }
+    }
+
+    struct World {
+        folder: tempfile::TempDir,
+        engine: FakeEngine,
+        fleet: Fleet,
+        host: Arc<Host>,
+    }
+
+    /// A host whose engine says that it has one agent, as it is called with these rights.
+    async fn world(rights: Option<&str>, is_on: bool) -> World {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = FakeEngine::start("fake", folder.path());
+        let env = |name: &str, value: &str| json!({ "Name": name, "Value": value });
+        let plugins = rights.map(|rights| {
+            json!([{ "Name": "stackctl/agent-prod:x", "Enabled": is_on, "Config": { "Env": [
+                env(parcel::CLUSTER_VARIABLE, "prod"),
+                env(parcel::DIGEST_VARIABLE, &"d".repeat(64)),
+                env(parcel::RIGHTS_VARIABLE, rights),
+            ] } }])
+        });
+        engine.answer_by(move |target, _| {
+            (target == "GET /plugins").then(|| Reply::ok(plugins.clone().unwrap_or_else(|| json!([]))))
+        });
+        let mut inventory = Inventory::local(Address::Unix(engine.socket().to_owned()));
+        inventory.cluster = ClusterName::unchecked("prod");
+        let options = ConnectOptions { runtime_dir: Some(folder.path().join("s")), ..ConnectOptions::default() };
+        let fleet = Fleet::connect(&inventory, options).await;
+        let host = fleet.inner.host(&fleet.nodes()[0]).unwrap();
+        World { folder, engine, fleet, host }
+    }
+
+    impl World {
+        /// Starts the program itself as the agent.
+        async fn agent(&self) {
+            let mark = parcel::mark(&"d".repeat(64), &Rights::of_agents().word());
+            let cluster = ClusterName::unchecked("prod");
+            let socket = super::super::socket_on_host(&cluster, self.engine.socket(), &mark);
+            let place = Place { cluster, socket, engine: None, activation: None, on_host: None };
+            let keeper = Keeper::of_test(place.socket.parent().unwrap(), None);
+            let socket = place.socket.clone();
+            tokio::spawn(async move { serve_with(&place, keeper, "0.9.0", || Timestamp(7)).await });
+            while !socket.exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+
+        async fn deliver(&self, task: &str, files: &[SecretFile], values: &Values) -> Result<(), NotDelivered> {
+            deliver(&self.fleet.inner, &self.host, task, files, values).await
+        }
+
+        fn read(&self, task: &str, at: usize) -> String {
+            let cluster = ClusterName::unchecked("prod");
+            std::fs::read_to_string(path_on_host(&cluster, self.engine.socket(), task, at)).unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn values_are_asked_for_once_and_only_where_the_host_has_none() {
+        let world = world(Some(&Rights::of_agents().word()), true).await;
+        world.agent().await;
+        let (values, files) = (Values::default(), [file("a", "1"), file("b", "1"), file("a", "1")]);
+        world.deliver("t1", &files, &values).await.unwrap();
+        assert_eq!(values.asked(), ["a 1", "b 1"]);
+        assert_eq!((world.read("t1", 0), world.read("t1", 2)), ("value of a 1".into(), "value of a 1".into()));
+        // Once more; another task with the same; and one with a new version of one of them.
+        world.deliver("t1", &files, &values).await.unwrap();
+        world.deliver("t2", &files[..2], &values).await.unwrap();
+        assert_eq!(values.asked(), [""; 0]);
+        world.deliver("t3", &[file("a", "2"), file("b", "1")], &values).await.unwrap();
+        assert_eq!(values.asked(), ["a 2"]);
+        assert_eq!((world.read("t3", 0), world.read("t3", 1)), ("value of a 2".into(), "value of b 1".into()));
+        // One that cannot be had: none is written.
+        let refused = world.deliver("t4", &[file("c", "1"), file("none", "1")], &values).await.unwrap_err();
+        assert_eq!(refused.to_string(), "there is no value of secret `none` (version 1): no key opens it");
+        let secrets = world.folder.path().join("stackctl/prod/secrets");
+        assert!(!secrets.join("t4").exists());
+        for task in ["t1", "t1", "t9"] {
+            forget(&world.fleet.inner, &world.host, task).await.unwrap();
+        }
+        assert!(!secrets.join("t1").exists() && secrets.join("t2").exists());
+    }
+
+    #[tokio::test]
+    async fn what_is_too_much_for_one_request_is_not_sent() {
+        let world = world(Some(&Rights::of_agents().word()), true).await;
+        world.agent().await;
+        #[derive(Debug)]
+        struct Large;
+        impl SecretValues for Large {
+            fn value<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Arc<Plaintext>, String>> {
+                Box::pin(std::future::ready(Ok(Arc::new(Plaintext::new(vec![b'x'; 500 << 10])))))
+            }
+        }
+        let files: Vec<SecretFile> = (0..30).map(|n| file(&n.to_string(), "1")).collect();
+        deliver(&world.fleet.inner, &world.host, "t1", &files[..20], &Large).await.unwrap();
+        let refused = deliver(&world.fleet.inner, &world.host, "t2", &files[..], &Large).await;
+        // The first twenty are there already.
+        assert_eq!(refused, Ok(()));
+        forget(&world.fleet.inner, &world.host, "t1").await.unwrap();
+        forget(&world.fleet.inner, &world.host, "t2").await.unwrap();
+        let refused = deliver(&world.fleet.inner, &world.host, "t3", &files[..], &Large).await.unwrap_err();
+        let text = refused.to_string();
+        assert!(text.ends_with("are too many for one request to an agent, which reads 16777216 at most"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn each_host_without_an_agent_that_can_keep_them_says_so() {
+        let (values, files) = (Values::default(), [file("a", "1")]);
+        let without = world(None, true).await;
+        assert_eq!(without.deliver("t1", &files, &values).await, Err(NotDelivered::NoAgent));
+        assert_eq!(forget(&without.fleet.inner, &without.host, "t1").await, Ok(()));
+        assert_eq!(without.deliver("t1", &[], &values).await, Ok(()), "nothing to bring");
+        let off = world(Some("abcd"), false).await;
+        let refused = off.deliver("t1", &files, &values).await.unwrap_err().to_string();
+        assert_eq!(refused, "the agent on the host does not run: `stackctl agent install` starts it");
+        let dead = world(Some("abcd"), true).await;
+        let refused = dead.deliver("t1", &files, &values).await.unwrap_err().to_string();
+        assert!(refused.contains("socket"), "{refused}");
+        dead.engine.kill();
+        let silent = dead.deliver("t1", &files, &values).await;
+        assert!(matches!(silent, Err(NotDelivered::Silent(_))), "{silent:?}");
+        assert_eq!(values.asked(), [""; 0]);
+    }
 }

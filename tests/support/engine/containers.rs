@@ -54,7 +54,12 @@ fn summary(container: &Container, now: i64) -> Value {
 
 fn mounts(container: &Container) -> Value {
     let mount = |(name, target, _): &(String, String, bool)| json!({ "Type": "volume", "Name": name, "Destination": target, "Driver": "local", "RW": true });
-    container.volumes.iter().map(mount).collect()
+    let asked = container.asked["HostConfig"]["Mounts"].as_array().into_iter().flatten();
+    let bind = |one: &Value| {
+        let is_bind = one["Type"] == "bind";
+        is_bind.then(|| json!({ "Type": "bind", "Source": one["Source"], "Destination": one["Target"], "RW": true }))
+    };
+    container.volumes.iter().map(mount).chain(asked.filter_map(bind)).collect()
 }
 
 /// Published ports, once a container runs.
