@@ -132,7 +132,7 @@ fn an_agent_whose_secrets_containers_have_stays() {
     for words in ["agent rm --yes", "agent rm h2 --yes"] {
         let run = cluster.expect(1, words);
         says(&run, &["! h2 the secrets of shop_web.2, whose container is there", "stackctl::agent::in_use"]);
-        says(&run, &["shop_web.2 on h2: secrets from the agent"]);
+        says(&run, &["the agent of h2 keeps secrets of shop_web.2"]);
     }
     assert_eq!(cluster.writes(), [""; 0]);
     assert_eq!(listed(&cluster), ["h1 up plugin", "h2 up plugin"]);

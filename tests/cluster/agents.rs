@@ -398,6 +398,40 @@ fn after_power_loss_nothing_is_there_and_it_is_written_again() {
     }
 }
 
+#[test]
+fn secrets_of_tasks_that_are_over_go_unless_the_engine_is_silent() {
+    let Some(world) = World::new() else { return };
+    world.run("agent install h1 h2").ends(0);
+    let client = Client::new(&world);
+    let hosts = ["h1", "h2"];
+    for host in hosts {
+        for task in ["t1", "t2", "t3"] {
+            assert_eq!(client.put(host, task, [Some("a"), Some("b")]), Ok(Answer::Missing(vec![])), "{host}");
+        }
+        world.container(host, "t1");
+        let old = "cd /run/stackctl/playground/secrets && touch -d '11 minutes ago' t1 t2";
+        world.ground.playground(&format!("freeze {host} dockerd"));
+        world.ground.on_host(host, old);
+    }
+    // Longer than between two looks, and than an answer is waited for.
+    std::thread::sleep(Duration::from_secs(75));
+    for host in hosts {
+        let there = world.ground.on_host(host, "ls /run/stackctl/playground/secrets");
+        assert_eq!(there, "t1\nt2\nt3\n", "{host}: an engine that does not answer has nothing removed");
+        world.ground.playground(&format!("thaw {host} dockerd"));
+    }
+    for host in hosts {
+        let begun = Instant::now();
+        while world.ground.on_host(host, "ls /run/stackctl/playground/secrets") != "t1\nt3\n" {
+            assert!(begun.elapsed() < Duration::from_secs(90), "{host}");
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        world.is_read(host, "a", "after a look");
+        world.ground.docker(host, &["rm", "-f", "with-secret"]);
+    }
+    world.run("agent rm --yes h1 h2").ends(0);
+}
+
 /// Shares a host's mounts again, however the test ends.
 struct Shared<'a>(&'a World, &'a str);
 

@@ -34,7 +34,7 @@ pub struct AgentRm {
 
 /// Tasks that an agent must not leave behind.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("{users} on {node}: secrets from the agent")]
+#[error("the agent of {node} keeps secrets of {users}")]
 #[diagnostic(
     code(stackctl::agent::in_use),
     help(
