@@ -81,7 +81,8 @@ pub(super) fn write(protocol: u32, request: &str, put: &SecretsPut) -> Zeroizing
         .map(|(_, value)| value.as_ref().map(|value| Zeroizing::new(STANDARD.encode(value.expose()))))
         .collect();
     let files = put.files.iter().zip(&texts);
-    let files = files.map(|((file, _), text)| WrittenFile { file, value: text.as_ref().map(|text| text.as_str()) });
+    let files =
+        files.map(|((file, _), text)| WrittenFile { file, value: text.as_ref().map(|text| text.as_str()) });
     let written = Written { protocol, request, task: &put.task, files: files.collect() };
     let mut length = Counted(0);
     let _is_counted = serde_json::to_writer(&mut length, &written);
@@ -98,7 +99,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<SecretsPut, String> {
     for (at, file) in read.files.into_iter().enumerate() {
         let value = match file.value {
             None => None,
-            Some(text) => Some(Arc::new(decoded(text).ok_or_else(|| format!("the value of file {at} is no base64"))?)),
+            Some(text) => {
+                Some(Arc::new(decoded(text).ok_or_else(|| format!("the value of file {at} is no base64"))?))
+            }
         };
         let ReadFile { name, version, uid, gid, mode, .. } = file;
         files.push((SecretFile { name, version, uid, gid, mode }, value));
@@ -140,7 +143,11 @@ mod tests {
         let value = |bytes: &[u8]| Some(Arc::new(Plaintext::new(bytes.to_vec())));
         let put = SecretsPut {
             task: "abc".into(),
-            files: vec![(file("a\"b"), value(b"hunter2\n")), (file("c"), None), (file("d"), value(&[0, 255, 10]))],
+            files: vec![
+                (file("a\"b"), value(b"hunter2\n")),
+                (file("c"), None),
+                (file("d"), value(&[0, 255, 10])),
+            ],
         };
         let written = write(2, "secrets_put", &put);
         assert_eq!(written.len(), written.capacity(), "it never grew");
@@ -163,7 +170,9 @@ mod tests {
             read(text.as_bytes()).map(drop)
         };
         assert_eq!(of(r#""aHVudGVyMg==""#, "1"), Ok(()));
-        for (value, mode) in [(r#""hunter2!""#, "1"), (r#"["hunter2"]"#, "1"), ("null", r#""hunter2""#), ("7", "1")] {
+        for (value, mode) in
+            [(r#""hunter2!""#, "1"), (r#"["hunter2"]"#, "1"), ("null", r#""hunter2""#), ("7", "1")]
+        {
             let why = of(value, mode).unwrap_err();
             assert!(!why.contains("hunter2") && !why.is_empty(), "{why}");
         }

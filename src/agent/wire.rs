@@ -60,7 +60,9 @@ impl Request {
     fn protocol(&self) -> u32 {
         match self {
             Self::Hello | Self::Status => PROTOCOL_OLDEST,
-            Self::SecretsPut(_) | Self::SecretsDrop { .. } | Self::SecretsList | Self::SecretsClear => PROTOCOL_SECRETS,
+            Self::SecretsPut(_) | Self::SecretsDrop { .. } | Self::SecretsList | Self::SecretsClear => {
+                PROTOCOL_SECRETS
+            }
         }
     }
 }
@@ -302,7 +304,9 @@ pub fn read_answer(request: &Request, bytes: &[u8]) -> Result<Result<Answer, Ref
     let answer = match request {
         Request::Hello => serde_json::from_value(answer).map(Answer::Hello),
         Request::Status => serde_json::from_value(answer).map(Answer::Status),
-        Request::SecretsPut(_) => serde_json::from_value(answer).map(|Missing { missing }| Answer::Missing(missing)),
+        Request::SecretsPut(_) => {
+            serde_json::from_value(answer).map(|Missing { missing }| Answer::Missing(missing))
+        }
         Request::SecretsList => serde_json::from_value(answer).map(|Kept { tasks }| Answer::Kept(tasks)),
         Request::SecretsDrop { .. } | Request::SecretsClear => Ok(Answer::Done),
     };
@@ -377,9 +381,13 @@ mod tests {
         assert_eq!(read(r#"{"protocol": 1, "request": "dance"}"#), unknown);
         assert!(matches!(read("[]"), Refusal::Malformed { .. }));
         assert_eq!(read(&" ".repeat(REQUEST_MAX + 1)), Refusal::TooLarge { max: REQUEST_MAX });
-        for refusal in
-            [too_new, unknown, Refusal::TooLarge { max: 7 }, Refusal::NotShared, Refusal::NotKept { why: "x".into() }]
-        {
+        for refusal in [
+            too_new,
+            unknown,
+            Refusal::TooLarge { max: 7 },
+            Refusal::NotShared,
+            Refusal::NotKept { why: "x".into() },
+        ] {
             let written = write_answer(&Err(refusal.clone()));
             assert_eq!(read_answer(&Request::Status, &written), Ok(Err(refusal)));
         }

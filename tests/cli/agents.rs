@@ -119,7 +119,11 @@ fn an_agent_whose_secrets_containers_have_stays() {
         engine.with(|world| world.add_container(name, asked))
     };
     // One of another cluster, and one that has other files of the host.
-    make("other", json!({ "io.stackctl.task": "t9" }), &engine.socket().parent().unwrap().join("stackctl/prod/secrets"));
+    make(
+        "other",
+        json!({ "io.stackctl.task": "t9" }),
+        &engine.socket().parent().unwrap().join("stackctl/prod/secrets"),
+    );
     make("plain", json!({ "io.stackctl.task": "t8" }), Path::new("/etc"));
     cluster.expect(0, "agent rm --yes h2");
     cluster.expect(0, "agent install h2");

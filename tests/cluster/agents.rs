@@ -240,7 +240,13 @@ impl Client {
 
     /// Has two files kept: the first for user 1000.
     fn put(&self, host: &str, task: &str, values: [Option<&str>; 2]) -> Result<Answer, AskError> {
-        let file = |name: &str, uid, mode| SecretFile { name: name.into(), version: "v1".into(), uid, gid: uid, mode };
+        let file = |name: &str, uid, mode| SecretFile {
+            name: name.into(),
+            version: "v1".into(),
+            uid,
+            gid: uid,
+            mode,
+        };
         let value = |text: &str| Arc::new(Plaintext::new(text.as_bytes().to_vec()));
         let files = [file("password", 1000, 0o400), file("key", 0, 0o444)];
         let files = files.into_iter().zip(values).map(|(file, text)| (file, text.map(value))).collect();
@@ -258,9 +264,21 @@ impl Client {
 impl World {
     /// Starts a container of a task that has the first of its secrets mounted.
     fn container(&self, host: &str, task: &str) {
-        let mount = format!("type=bind,source=/var/run/stackctl/playground/secrets/{task}/0,target=/secret,readonly");
+        let mount =
+            format!("type=bind,source=/var/run/stackctl/playground/secrets/{task}/0,target=/secret,readonly");
         let label = format!("io.stackctl.task={task}");
-        let options = ["run", "-d", "--name", "with-secret", "--restart", "always", "--user", "1000", "--stop-timeout", "0"];
+        let options = [
+            "run",
+            "-d",
+            "--name",
+            "with-secret",
+            "--restart",
+            "always",
+            "--user",
+            "1000",
+            "--stop-timeout",
+            "0",
+        ];
         let words = ["--label", &label, "--mount", &mount, "busybox:1", "sleep", "100000"];
         self.ground.docker(host, &[&options[..], &words[..]].concat());
     }
@@ -295,7 +313,8 @@ impl World {
 
     fn secrets_of(&self, host: &str) -> String {
         let run = self.run("agent ls --format {{.Node}}|{{.Secrets}}|{{.Why}}").ends(0);
-        let line = run.stdout.lines().find_map(|line| line.strip_prefix(&format!("{host}|"))).expect("a line");
+        let line =
+            run.stdout.lines().find_map(|line| line.strip_prefix(&format!("{host}|"))).expect("a line");
         line.to_owned()
     }
 }
@@ -318,9 +337,16 @@ fn secrets_are_read_whatever_ends_the_agent_and_are_on_no_disk() {
         assert_eq!(client.tasks(host), [""; 0], "{host}");
         assert_eq!(client.put(host, "t1", [Some(&value), Some("x")]), Ok(Answer::Missing(vec![])), "{host}");
         assert_eq!(client.put(host, "t2", [None, None]), Ok(Answer::Missing(vec![])), "{host}");
-        let modes = world.ground.on_host(host, "cd /run/stackctl/playground/secrets; stat -c '%n %a %u %g %s' . t1 t1/*");
-        let wanted = format!(". 700 0 0 80\nt1 700 0 0 100\nt1/0 400 1000 1000 {}\nt1/1 444 0 0 1\n", value.len());
-        let modes: String = modes.lines().filter(|line| !line.contains("manifest")).map(|line| line.to_owned() + "\n").collect();
+        let modes = world
+            .ground
+            .on_host(host, "cd /run/stackctl/playground/secrets; stat -c '%n %a %u %g %s' . t1 t1/*");
+        let wanted =
+            format!(". 700 0 0 80\nt1 700 0 0 100\nt1/0 400 1000 1000 {}\nt1/1 444 0 0 1\n", value.len());
+        let modes: String = modes
+            .lines()
+            .filter(|line| !line.contains("manifest"))
+            .map(|line| line.to_owned() + "\n")
+            .collect();
         assert_eq!(modes, wanted, "{host}");
         assert_eq!(world.secrets_of(host), "2 tasks|");
         world.container(host, "t1");
@@ -347,7 +373,9 @@ fn secrets_are_read_whatever_ends_the_agent_and_are_on_no_disk() {
         assert_eq!(client.tasks(host), ["t1", "t2"], "{host}");
         let found = world.ground.on_host(
             host,
-            &format!("sync; grep -rsaFl {value} /var/lib/docker /var/log /var/tmp /tmp /etc /root /home; true"),
+            &format!(
+                "sync; grep -rsaFl {value} /var/lib/docker /var/log /var/tmp /tmp /etc /root /home; true"
+            ),
         );
         assert_eq!(found, "", "{host}: on the host's disk");
 
@@ -393,7 +421,9 @@ fn after_power_loss_nothing_is_there_and_it_is_written_again() {
     }
     world.run("agent rm --yes h1 h2").ends(0);
     for host in ["h1", "h2"] {
-        let left = world.ground.on_host(host, "grep stackctl/ /proc/self/mountinfo; ls /run/stackctl 2>/dev/null; true");
+        let left = world
+            .ground
+            .on_host(host, "grep stackctl/ /proc/self/mountinfo; ls /run/stackctl 2>/dev/null; true");
         assert_eq!(left, "", "{host}");
     }
 }
@@ -453,7 +483,10 @@ fn where_a_host_shares_no_mounts_nothing_is_kept_and_the_agent_says_what_to_do()
         assert_eq!(refused, Err(AskError::Refused(Refusal::NotShared)), "{host}");
         assert!(world.secrets_of(host).contains("mount --make-rshared /"), "{}", world.secrets_of(host));
         let there = world.ground.on_host(host, "find /run/stackctl -type d");
-        assert_eq!(there, "/run/stackctl\n/run/stackctl/playground\n", "{host}: nothing is left of the trial");
+        assert_eq!(
+            there, "/run/stackctl\n/run/stackctl/playground\n",
+            "{host}: nothing is left of the trial"
+        );
         drop(shared);
         let plugin = world.plugin(host);
         world.ground.docker(host, &["plugin", "disable", "-f", &plugin]);

@@ -100,7 +100,8 @@ mod tests {
     }
 
     fn reply(status: &str, text: &str) -> &'static str {
-        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}", text.len()).leak()
+        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}", text.len())
+            .leak()
     }
 
     #[tokio::test]

@@ -40,7 +40,10 @@ fn check(folder: &Path) -> io::Result<()> {
     if matches!(kind, TMPFS | RAMFS) && is_memory {
         return Ok(());
     }
-    Err(io::Error::other(format!("what was mounted at {} is not the memory that was asked for", folder.display())))
+    Err(io::Error::other(format!(
+        "what was mounted at {} is not the memory that was asked for",
+        folder.display()
+    )))
 }
 
 /// Takes it away, here and on the host. Who has files of it mounted keeps those.

@@ -167,7 +167,8 @@ impl Keeper {
         let Ok(used) = engine::tasks(engine).await else { return };
         let _turn = self.turn.lock().await;
         // What cannot be removed now is tried again with the next look.
-        let _tidied = self.in_store(false, move |store| store.tidy(now, TASK_AGE, |task| used.contains(task))).await;
+        let _tidied =
+            self.in_store(false, move |store| store.tidy(now, TASK_AGE, |task| used.contains(task))).await;
     }
 
     fn folder(&self) -> PathBuf {
@@ -183,7 +184,10 @@ impl Keeper {
         let (is_there, reaches) = self
             .locked(move || {
                 let seen = memory::seen()?;
-                Ok((mounts::at(&seen, &folder).is_some(), mounts::of(&seen, &own).is_some_and(Mount::reaches_its_origin)))
+                Ok((
+                    mounts::at(&seen, &folder).is_some(),
+                    mounts::of(&seen, &own).is_some_and(Mount::reaches_its_origin),
+                ))
             })
             .await?;
         // One that is there came from the host, where an earlier agent had put it.
@@ -279,7 +283,11 @@ fn is_mounted(folder: &Path) -> io::Result<bool> {
     match mounts::at(&memory::seen()?, folder) {
         None => Ok(false),
         Some(mount) if mount.is_memory() => Ok(true),
-        Some(mount) => Err(io::Error::other(format!("a file system `{}` is mounted at {}", mount.kind, folder.display()))),
+        Some(mount) => Err(io::Error::other(format!(
+            "a file system `{}` is mounted at {}",
+            mount.kind,
+            folder.display()
+        ))),
     }
 }
 

@@ -30,7 +30,8 @@ impl Mount {
     /// Whether it is memory that is never written to a disk.
     #[must_use]
     pub fn is_memory(&self) -> bool {
-        self.kind == "ramfs" || self.kind == "tmpfs" && self.options.split(',').any(|option| option == "noswap")
+        self.kind == "ramfs"
+            || self.kind == "tmpfs" && self.options.split(',').any(|option| option == "noswap")
     }
 }
 
@@ -101,7 +102,8 @@ mod tests {
 
     #[test]
     fn a_mount_says_whether_what_is_mounted_below_it_reaches_the_host() {
-        let reaches = |text: &str| of(&read(text), Path::new("/host/stackctl/x")).unwrap().reaches_its_origin();
+        let reaches =
+            |text: &str| of(&read(text), Path::new("/host/stackctl/x")).unwrap().reaches_its_origin();
         assert!(reaches(SHARED));
         assert!(!reaches(LED));
         assert!(!reaches("1 2 0:44 / /host rw master:23 - tmpfs tmpfs rw"));
@@ -116,7 +118,10 @@ mod tests {
         let mounts = read(&text);
         assert_eq!(mounts.len(), 4);
         let kind = |path: &str| of(&mounts, Path::new(path)).unwrap().kind.clone();
-        assert_eq!((kind("/hosts"), kind("/host/stackctl"), kind("/host/stackctl/x/secrets/a")), ("ext4".into(), "tmpfs".into(), "ramfs".into()));
+        assert_eq!(
+            (kind("/hosts"), kind("/host/stackctl"), kind("/host/stackctl/x/secrets/a")),
+            ("ext4".into(), "tmpfs".into(), "ramfs".into())
+        );
         assert_eq!(at(&mounts, Path::new("/host/stackctl/x/secrets")).unwrap().kind, "ramfs");
         assert_eq!(at(&mounts, Path::new("/host/stackctl/x")), None);
     }

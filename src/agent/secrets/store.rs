@@ -4,7 +4,9 @@
 //! One at a time works in the folder: see the [keeper](super).
 
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown,
+};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -57,7 +59,8 @@ impl Store {
             return Ok(touch(&folder, now)?);
         }
         let values = self.values(put)?;
-        let (new, old) = (self.0.join(format!("{NEW}{}", put.task)), self.0.join(format!("{OLD}{}", put.task)));
+        let (new, old) =
+            (self.0.join(format!("{NEW}{}", put.task)), self.0.join(format!("{OLD}{}", put.task)));
         remove(&new)?;
         remove(&old)?;
         self.write(&new, &files, &values).inspect_err(|_| drop(remove(&new)))?;
@@ -132,7 +135,11 @@ impl Store {
             });
         }
         let missing: Vec<usize> = (0..values.len()).filter(|at| values[*at].is_none()).collect();
-        if missing.is_empty() { Ok(values.into_iter().flatten().collect()) } else { Err(NotPut::Missing(missing)) }
+        if missing.is_empty() {
+            Ok(values.into_iter().flatten().collect())
+        } else {
+            Err(NotPut::Missing(missing))
+        }
     }
 
     #[expect(clippy::disallowed_methods, reason = "secrets of containers are files")]
@@ -140,7 +147,9 @@ impl Store {
         there.iter().find_map(|(task, files)| {
             let at = files.iter().position(|other| other.has_value_of(file))?;
             // `read` asks for the length first, so that the bytes are moved nowhere.
-            std::fs::read(self.0.join(task).join(at.to_string())).ok().map(|bytes| Arc::new(Plaintext::new(bytes)))
+            std::fs::read(self.0.join(task).join(at.to_string()))
+                .ok()
+                .map(|bytes| Arc::new(Plaintext::new(bytes)))
         })
     }
 
@@ -253,7 +262,9 @@ mod tests {
         store.put(&put("t1", &[(file("a", "1"), Some("x")), (file("b", "1"), Some("y"))]), NOW).unwrap();
         // Of another task; with another mode; twice in one task.
         let other = SecretFile { mode: 0o400, ..file("b", "1") };
-        store.put(&put("t2", &[(other, None), (file("c", "1"), Some("z")), (file("c", "1"), None)]), NOW).unwrap();
+        store
+            .put(&put("t2", &[(other, None), (file("c", "1"), Some("z")), (file("c", "1"), None)]), NOW)
+            .unwrap();
         assert_eq!((text(&folder, "t2/0"), text(&folder, "t2/2")), ("y".into(), "z".into()));
         // Another version is another value.
         assert_eq!(missing(store.put(&put("t3", &[(file("b", "2"), None)]), NOW)), [0]);

@@ -164,7 +164,10 @@ pub fn removal_text(hosts: &BTreeMap<NodeName, Removal>) -> String {
             out += &format!("{}\n", clean(&line));
         }
         for user in &removal.users {
-            out += &format!("{}\n", clean(&format!("! {node}  the secrets of {user}, whose container is there")));
+            out += &format!(
+                "{}\n",
+                clean(&format!("! {node}  the secrets of {user}, whose container is there"))
+            );
         }
         for image in &removal.images {
             out += &format!("{}\n", clean(&format!("- {node}  image {image}")));

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::parcel::{
-    CLUSTER_VARIABLE, DIGEST_VARIABLE, RIGHTS_VARIABLE, VERSION_VARIABLE, image_name, plugin_head, secrets_folder,
+    CLUSTER_VARIABLE, DIGEST_VARIABLE, RIGHTS_VARIABLE, VERSION_VARIABLE, image_name, plugin_head,
+    secrets_folder,
 };
 use super::{HostAgents, Installed, Kind, Looks};
 use crate::agent::program::canonical;

@@ -171,7 +171,8 @@ impl Parcel<'_> {
         let variable = |name: &str, value: &str| json!({ "name": name, "description": "", "settable": null, "value": value });
         let mut command = self.command();
         command.push(format!("--activation={PLUGIN_SOCKETS}/{PLUGIN_SOCKET}"));
-        let options = if self.rights.shares_mounts { json!(["rbind", "rw", "rshared"]) } else { json!(["bind", "rw"]) };
+        let options =
+            if self.rights.shares_mounts { json!(["rbind", "rw", "rshared"]) } else { json!(["bind", "rw"]) };
         let mut config = json!({
             "description": format!(
                 "agent of stackctl {} for cluster {}", self.program.version, self.cluster
@@ -408,7 +409,9 @@ mod tests {
         let parcel = Parcel { cluster: &cluster, program: &program, rights: &rights, engine };
         let plain = Parcel { rights: &Rights::default(), ..parcel.clone() };
         assert_eq!(parcel.mark(), format!("{}-{}", plain.mark(), rights.word()));
-        assert!(parcel.plugin_name() != plain.plugin_name() && parcel.container_name() != plain.container_name());
+        assert!(
+            parcel.plugin_name() != plain.plugin_name() && parcel.container_name() != plain.container_name()
+        );
         let config: Value =
             serde_json::from_slice(&content(&parcel.plugin().unwrap())["config.json"].1).unwrap();
         assert_eq!(config["linux"]["capabilities"], json!(["CAP_SYS_ADMIN"]));
@@ -418,15 +421,22 @@ mod tests {
         assert!(config["entrypoint"].to_string().contains(&format!("/{}.sock", parcel.mark())));
         let host = &parcel.container()["HostConfig"];
         assert_eq!(host["Mounts"][0]["BindOptions"]["Propagation"], "rshared");
-        assert_eq!((&host["CapAdd"], &host["SecurityOpt"]), (&json!(["CAP_SYS_ADMIN"]), &json!(["apparmor=unconfined"])));
+        assert_eq!(
+            (&host["CapAdd"], &host["SecurityOpt"]),
+            (&json!(["CAP_SYS_ADMIN"]), &json!(["apparmor=unconfined"]))
+        );
         assert_eq!(rights.words(), ["CAP_SYS_ADMIN", "mounts that the host sees"]);
     }
 
     #[test]
     fn an_image_is_one_layer_whose_digests_are_right() {
         let (cluster, program) = (ClusterName::unchecked("Prod"), program());
-        let rights =
-            Rights { host_network: true, host_processes: true, capabilities: vec!["NET_ADMIN".into()], ..Rights::default() };
+        let rights = Rights {
+            host_network: true,
+            host_processes: true,
+            capabilities: vec!["NET_ADMIN".into()],
+            ..Rights::default()
+        };
         let engine = Path::new("/run/user/1000/docker.sock");
         let parcel = Parcel { cluster: &cluster, program: &program, rights: &rights, engine };
         let all = content(&parcel.image_archive().unwrap());

@@ -30,11 +30,7 @@ const ROUNDS_MAX: usize = 4;
 /// Where values of secrets come from.
 pub trait SecretValues: std::fmt::Debug + Send + Sync {
     /// The value of this version.
-    fn value<'a>(
-        &'a self,
-        name: &'a str,
-        version: &'a str,
-    ) -> BoxFuture<'a, Result<Arc<Plaintext>, String>>;
+    fn value<'a>(&'a self, name: &'a str, version: &'a str) -> BoxFuture<'a, Result<Arc<Plaintext>, String>>;
 }
 
 /// Why a host does not have a task's secrets, or still has them.
@@ -122,8 +118,15 @@ pub(in crate::fleet) async fn deliver(
 /// # Errors
 ///
 /// See [`NotDelivered`]. The agent removes them itself, some minutes later.
-#[cfg_attr(not(test), expect(dead_code, reason = "what removes containers will take their secrets away by it"))]
-pub(in crate::fleet) async fn forget(inner: &Inner, host: &Arc<Host>, task: &str) -> Result<(), NotDelivered> {
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "what removes containers will take their secrets away by it")
+)]
+pub(in crate::fleet) async fn forget(
+    inner: &Inner,
+    host: &Arc<Host>,
+    task: &str,
+) -> Result<(), NotDelivered> {
     asked(inner, host, &Request::SecretsDrop { task: task.to_owned() }).await.map(drop)
 }
 
@@ -251,7 +254,8 @@ mod tests {
         });
         let mut inventory = Inventory::local(Address::Unix(engine.socket().to_owned()));
         inventory.cluster = ClusterName::unchecked("prod");
-        let options = ConnectOptions { runtime_dir: Some(folder.path().join("s")), ..ConnectOptions::default() };
+        let options =
+            ConnectOptions { runtime_dir: Some(folder.path().join("s")), ..ConnectOptions::default() };
         let fleet = Fleet::connect(&inventory, options).await;
         let host = fleet.inner.host(&fleet.nodes()[0]).unwrap();
         World { folder, engine, fleet, host }
@@ -272,7 +276,12 @@ mod tests {
             }
         }
 
-        async fn deliver(&self, task: &str, files: &[SecretFile], values: &Values) -> Result<(), NotDelivered> {
+        async fn deliver(
+            &self,
+            task: &str,
+            files: &[SecretFile],
+            values: &Values,
+        ) -> Result<(), NotDelivered> {
             deliver(&self.fleet.inner, &self.host, task, files, values).await
         }
 
@@ -289,14 +298,20 @@ mod tests {
         let (values, files) = (Values::default(), [file("a", "1"), file("b", "1"), file("a", "1")]);
         world.deliver("t1", &files, &values).await.unwrap();
         assert_eq!(values.asked(), ["a 1", "b 1"]);
-        assert_eq!((world.read("t1", 0), world.read("t1", 2)), ("value of a 1".into(), "value of a 1".into()));
+        assert_eq!(
+            (world.read("t1", 0), world.read("t1", 2)),
+            ("value of a 1".into(), "value of a 1".into())
+        );
         // Once more; another task with the same; and one with a new version of one of them.
         world.deliver("t1", &files, &values).await.unwrap();
         world.deliver("t2", &files[..2], &values).await.unwrap();
         assert_eq!(values.asked(), [""; 0]);
         world.deliver("t3", &[file("a", "2"), file("b", "1")], &values).await.unwrap();
         assert_eq!(values.asked(), ["a 2"]);
-        assert_eq!((world.read("t3", 0), world.read("t3", 1)), ("value of a 2".into(), "value of b 1".into()));
+        assert_eq!(
+            (world.read("t3", 0), world.read("t3", 1)),
+            ("value of a 2".into(), "value of b 1".into())
+        );
         // One that cannot be had: none is written.
         let refused = world.deliver("t4", &[file("c", "1"), file("none", "1")], &values).await.unwrap_err();
         assert_eq!(refused.to_string(), "there is no value of secret `none` (version 1): no key opens it");
@@ -328,7 +343,10 @@ mod tests {
         forget(&world.fleet.inner, &world.host, "t2").await.unwrap();
         let refused = deliver(&world.fleet.inner, &world.host, "t3", &files[..], &Large).await.unwrap_err();
         let text = refused.to_string();
-        assert!(text.ends_with("are too many for one request to an agent, which reads 16777216 at most"), "{text}");
+        assert!(
+            text.ends_with("are too many for one request to an agent, which reads 16777216 at most"),
+            "{text}"
+        );
     }
 
     #[tokio::test]

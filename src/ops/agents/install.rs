@@ -6,9 +6,9 @@ use tokio::time::{Instant, sleep};
 
 use super::greeted;
 use super::plan::{Plan, Planned, Step, is_of, next};
+use crate::agent::program::Program;
 use crate::agent::wire::Hello;
 use crate::fleet::HostError;
-use crate::agent::program::Program;
 use crate::fleet::agents::parcel::mark;
 use crate::fleet::agents::{How, Installed, NotShipped, Rights};
 use crate::ledger::LedgerError;

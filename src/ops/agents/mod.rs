@@ -104,7 +104,12 @@ async fn keeping(fleet: &Fleet, node: &NodeName, agent: &Installed) -> Option<Ke
 }
 
 /// Asks an agent something; or why there is no answer.
-async fn asked(fleet: &Fleet, node: &NodeName, agent: &Installed, request: &Request) -> Result<Answer, String> {
+async fn asked(
+    fleet: &Fleet,
+    node: &NodeName,
+    agent: &Installed,
+    request: &Request,
+) -> Result<Answer, String> {
     let asked = async {
         let stream = fleet.agent_stream(node, &agent.mark()).await.map_err(|error| error.to_string())?;
         client::ask(stream, request, ASK_LIMIT).await.map_err(|error| error.to_string())

@@ -265,8 +265,11 @@ mod tests {
             started: Timestamp(1),
         };
         let seen = |one: &Installed| if one.is_on { Seen::Up(hello(one)) } else { Seen::Off };
-        let agents =
-            host.agents.iter().map(|one| Agent { installed: one.clone(), seen: seen(one), secrets: None }).collect();
+        let agents = host
+            .agents
+            .iter()
+            .map(|one| Agent { installed: one.clone(), seen: seen(one), secrets: None })
+            .collect();
         OnHost { host, agents }
     }
 

@@ -27,7 +27,8 @@ pub struct Removal {
 pub fn removals(look: &Look) -> BTreeMap<NodeName, Removal> {
     let of = |(node, on): (&NodeName, &Result<super::OnHost, _>)| {
         let host = &on.as_ref().ok()?.host;
-        let removal = Removal { agents: host.agents.clone(), images: host.images.clone(), users: host.users.clone() };
+        let removal =
+            Removal { agents: host.agents.clone(), images: host.images.clone(), users: host.users.clone() };
         (!removal.agents.is_empty() || !removal.images.is_empty()).then(|| (node.clone(), removal))
     };
     look.iter().filter_map(of).collect()

@@ -57,7 +57,9 @@ fn mounts(container: &Container) -> Value {
     let asked = container.asked["HostConfig"]["Mounts"].as_array().into_iter().flatten();
     let bind = |one: &Value| {
         let is_bind = one["Type"] == "bind";
-        is_bind.then(|| json!({ "Type": "bind", "Source": one["Source"], "Destination": one["Target"], "RW": true }))
+        is_bind.then(
+            || json!({ "Type": "bind", "Source": one["Source"], "Destination": one["Target"], "RW": true }),
+        )
     };
     container.volumes.iter().map(mount).chain(asked.filter_map(bind)).collect()
 }
