@@ -33,7 +33,7 @@ pub const DIGEST_VARIABLE: &str = "STACKCTL_AGENT_DIGEST";
 pub const VERSION_VARIABLE: &str = "STACKCTL_AGENT_VERSION";
 pub const RIGHTS_VARIABLE: &str = "STACKCTL_AGENT_RIGHTS";
 
-/// A folder of the plugin's own. That an engine is told of one is what has it share mounts with a plugin at all.
+/// A folder of the plugin's own, in which nothing is. An engine shares mounts with a plugin only if that has one.
 const PROPAGATED: &str = "/propagated";
 /// Digits by which rights are known.
 const RIGHTS_CHARS: usize = 4;
