@@ -9,8 +9,6 @@ use sha2::{Digest, Sha256};
 
 /// The label that names the stack of a thing. Docker's own, so that its tools see our stacks.
 pub const STACK_LABEL: &str = "com.docker.stack.namespace";
-/// The label that has the id of a task, on its container.
-pub const TASK_LABEL: &str = "io.stackctl.task";
 
 /// Why a name is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::http::{body, client, stream};
-use crate::model::ids::TASK_LABEL;
+
+/// The label that has the id of a task, on its container.
+pub const TASK_LABEL: &str = "io.stackctl.task";
 
 /// For an engine to answer.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -80,21 +82,22 @@ async fn asked(
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test has files")]
 mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::UnixListener;
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixListener;
 
     use super::*;
 
     /// An engine that answers everything with these bytes, once.
-    async fn engine(folder: &Path, answer: &'static str) -> std::path::PathBuf {
+    fn engine(folder: &Path, answer: &'static str) -> std::path::PathBuf {
         let socket = folder.join("docker.sock");
-        let _earlier = tokio::fs::remove_file(&socket).await;
+        let _earlier = std::fs::remove_file(&socket);
         let listener = UnixListener::bind(&socket).unwrap();
-        tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let _asked = stream.read(&mut [0; 4096]).await.unwrap();
-            stream.write_all(answer.as_bytes()).await.unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _asked = stream.read(&mut [0; 4096]).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
         });
         socket
     }
@@ -107,7 +110,7 @@ mod tests {
     #[tokio::test]
     async fn only_an_engine_that_answers_says_that_there_are_no_tasks() {
         let folder = tempfile::tempdir().unwrap();
-        let asked = async |answer| tasks(&engine(folder.path(), answer).await).await;
+        let asked = async |answer| tasks(&engine(folder.path(), answer)).await;
         let list = r#"[{"Labels": {"io.stackctl.task": "a1"}}, {"Labels": {}}, {"Labels": null}]"#;
         assert_eq!(asked(reply("200 OK", list)).await, Ok(["a1".to_owned()].into()));
         assert_eq!(asked(reply("200 OK", "[]")).await, Ok(BTreeSet::new()));
@@ -126,7 +129,7 @@ mod tests {
     #[tokio::test]
     async fn what_an_engine_misses_first_says_whether_it_sees_a_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let asked = async |answer| sees(&engine(folder.path(), answer).await, Path::new("/run/x")).await;
+        let asked = async |answer| sees(&engine(folder.path(), answer), Path::new("/run/x")).await;
         let missing = r#"{"message": "invalid mount config for type \"bind\": bind source path does not exist: /run/x"}"#;
         assert_eq!(asked(reply("404 Not Found", r#"{"message": "No such image: x"}"#)).await, Ok(true));
         assert_eq!(asked(reply("400 Bad Request", missing)).await, Ok(false));

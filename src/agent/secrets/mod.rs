@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+pub use self::engine::TASK_LABEL;
 use self::mounts::Mount;
 use self::store::{NotPut, Store};
 use super::wire::{Answer, Keeping, KeptSecret, KeptTask, Refusal, SecretFile, SecretsPut};
@@ -365,12 +366,12 @@ mod tests {
         keeper.put(put("t1"), Timestamp(1_000)).await.unwrap();
         keeper.tidy(Timestamp(10_000_000)).await;
         assert_eq!(keeper.keeping().await.tasks, 1);
-        let listener = tokio::net::UnixListener::bind(&engine).unwrap();
-        tokio::spawn(async move {
-            use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let _asked = stream.read(&mut [0; 4096]).await.unwrap();
-            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]").await.unwrap();
+        let listener = std::os::unix::net::UnixListener::bind(&engine).unwrap();
+        std::thread::spawn(move || {
+            use std::io::{Read as _, Write as _};
+            let (mut stream, _) = listener.accept().unwrap();
+            let _asked = stream.read(&mut [0; 4096]).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]").unwrap();
         });
         keeper.tidy(Timestamp(10_000_000)).await;
         assert_eq!(keeper.keeping().await.tasks, 0);

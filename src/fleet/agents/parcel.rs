@@ -425,6 +425,7 @@ mod tests {
             (&host["CapAdd"], &host["SecurityOpt"]),
             (&json!(["CAP_SYS_ADMIN"]), &json!(["apparmor=unconfined"]))
         );
+        assert_eq!(secrets::TASK_LABEL, labels::TASK, "by which an agent knows whose secrets are used");
         assert_eq!(rights.words(), ["CAP_SYS_ADMIN", "mounts that the host sees"]);
     }
 

@@ -20,7 +20,7 @@ pub const SERVICE: &str = "io.stackctl.service";
 /// `3`, or `node:h1` for global services.
 pub const SLOT: &str = "io.stackctl.slot";
 /// Task id.
-pub const TASK: &str = crate::model::ids::TASK_LABEL;
+pub const TASK: &str = "io.stackctl.task";
 /// Number of the attempt in its slot.
 pub const ATTEMPT: &str = "io.stackctl.attempt";
 /// Whether a task is meant to end: `true` or `false`. In the first format only `true` was written, and an image could bring
