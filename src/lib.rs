@@ -12,8 +12,8 @@
 //!                 swarm, orchestrator, diff, sops, vault, template, yaml, http, words, model
 //! notify        → reconcile, engine, inventory, ledger::payload, http, process_group, words, model
 //! reconcile     → ops, engine, gitops, discover, fleet, orchestrator, ledger, words, model
-//! ops           → engine, gitops, discover, fleet, agent, inventory, orchestrator, ledger, vault, process_group,
-//!                 words, model
+//! ops           → engine, gitops, discover, fleet, agent, inventory, compose, orchestrator, ledger, sops, vault,
+//!                 process_group, words, model
 //! engine        → discover, fleet, orchestrator, ledger, model
 //! artifact      → compose::Files, orchestrator, model
 //! discover      → inventory, ledger, process_group, words, model

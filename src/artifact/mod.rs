@@ -9,3 +9,4 @@ pub mod inputs;
 pub mod redact;
 pub mod saved_plan;
 pub mod snapshot;
+pub mod untold;

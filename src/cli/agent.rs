@@ -1,5 +1,6 @@
 //! `stackctl agent`: the program that stays on hosts, for features that need one.
 
+pub(super) mod bring;
 mod install;
 mod rm;
 mod serve;
@@ -84,7 +85,7 @@ pub(super) fn run(args: &Agent, context: &Context) -> Result<Exit, Failure> {
 fn ls(args: &AgentLs, context: &Context) -> Result<Exit, Failure> {
     COLUMNS.render(args.format.as_deref(), &[])?;
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
-        let look = look(cluster, None).await;
+        let look = look(&cluster.fleet, cluster.clock, None).await;
         context.ui.data(&COLUMNS.render(args.format.as_deref(), &rows(&look, cluster.clock.now()))?);
         Ok(Exit::Done)
     })
@@ -93,7 +94,7 @@ fn ls(args: &AgentLs, context: &Context) -> Result<Exit, Failure> {
 /// The agents of the hosts that were named, or of all; with a warning for each that does not answer.
 async fn look_at(cluster: &Cluster, context: &Context, names: &[String]) -> Result<Look, Failure> {
     let named: BTreeSet<NodeName> = check_names(cluster, names)?.into_iter().collect();
-    let look = look(cluster, Some(&named).filter(|named| !named.is_empty())).await;
+    let look = look(&cluster.fleet, cluster.clock, Some(&named).filter(|named| !named.is_empty())).await;
     for (node, on) in &look {
         if let Err(why) = on {
             context.ui.warn(&format!("node {node} is silent and is left out: {}", why.reason));
@@ -112,4 +113,4 @@ async fn look_at(cluster: &Cluster, context: &Context, names: &[String]) -> Resu
     code(stackctl::agent::unfinished),
     help("run the command again: it goes on from what it finds; `stackctl agent ls` shows what is there")
 )]
-struct Unfinished(String);
+pub(super) struct Unfinished(String);

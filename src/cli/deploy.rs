@@ -18,6 +18,7 @@ use crate::engine::{self, Request};
 use crate::model::StackName;
 use crate::ops::cluster::Cluster;
 use crate::ops::identity;
+use crate::ops::vault::stack::settle;
 use crate::orchestrator::{PlanOptions, pin};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
@@ -113,16 +114,17 @@ pub(super) fn run(args: &Deploy, context: &Context) -> Result<Exit, Failure> {
         Some(Target::Stack(stack)) => Some(stack),
         None => None,
     };
-    let loaded = args.stackfiles.load(stack, context)?;
+    let loaded = args.stackfiles.load_with_secrets(stack, context)?;
     cluster::with(context, args.start.connect(), async |cluster| {
+        let settled = settle(&cluster.ledger, &cluster.secrets, loaded.spec, &loaded.secrets).await?;
         let choices = args.start.choices("deploy");
         let job = on_the_managers_of_now(context, cluster, async || {
             let options = PlanOptions { atomic: args.atomic, ..cluster.plan_options(args.prune) };
             let request = Request { options, resolve: args.resolve_image.into(), ..Request::default() };
-            let spec = loaded.spec.clone();
+            let spec = settled.clone();
             let plan = engine::plan(cluster.cluster_reader(), cluster.clock.now(), spec, request);
             let draft = if choices.dry_run { None } else { Some(draft(args, &args.stackfiles)?) };
-            Ok(Record::job(cluster, &loaded.spec.name, draft, plan).await)
+            Ok(Record::job(cluster, &settled.name, draft, plan).await)
         });
         rollout::carry_out(context, cluster, vec![job.await?], choices).await
     })
@@ -162,12 +164,13 @@ fn of_plan(args: &Deploy, path: &Path, context: &Context) -> Result<Exit, Failur
         return Err(Failure::usage(SavedPlanError::SaysAll { path: path.to_owned() }));
     }
     let saved = saved_plan::open(path, context)?;
-    let (spec, inputs) = saved_plan::read_again(&saved, context)?;
+    let (loaded, inputs) = saved_plan::read_again(&saved, context)?;
     let stackfiles = saved_plan::stackfiles(&saved);
     cluster::with(context, args.start.connect(), async |cluster| {
         let options = PlanOptions { atomic: args.atomic, ..saved_plan::options(&saved, cluster) };
         let choices = RolloutOptions { is_exact: true, ..args.start.choices("deploy") };
         let key = cluster.marks_key().await.map_err(Failure::refused)?;
+        let spec = settle(&cluster.ledger, &cluster.secrets, loaded.spec, &loaded.secrets).await?;
         let spec = saved.check(spec, inputs, &key).map_err(Failure::refused)?;
         let job = on_the_managers_of_now(context, cluster, async || {
             let spec = spec.clone();

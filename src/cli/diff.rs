@@ -15,6 +15,7 @@ use super::records::{Reading, drifted, remembered};
 use super::release_name::{ReleaseName, find_named, release_name};
 use super::render::plan;
 use super::render::table::align;
+use super::render::text::clean;
 use super::report::{self, Exit, Failure};
 use super::rollout::{self, Kind};
 use super::rollout_args::values;
@@ -23,14 +24,16 @@ use super::show::yaml;
 use super::stackfiles::Stackfiles;
 use crate::artifact::redact::masked_stack;
 use crate::artifact::saved_plan::SavedPlanError;
-use crate::compose::{Written, short};
+use crate::compose::{SecretFiles, SecretTexts, Written, short};
 use crate::engine::{self, Request};
 use crate::fleet::ConnectOptions;
 use crate::model::json::json_line;
-use crate::model::{ClusterName, MarkKey, NodeName};
+use crate::model::{ClusterName, MarkKey, NodeName, StackSpec};
+use crate::ops::cluster::Cluster;
 use crate::ops::records::Release;
+use crate::ops::vault::stack::settle_as_known;
 use crate::orchestrator::what_if::{Landing, NewNode, landings};
-use crate::orchestrator::{Planned, WhatIf, pin};
+use crate::orchestrator::{Note, Planned, WhatIf, pin};
 use review::FromFiles;
 
 /// How a mark begins.
@@ -177,6 +180,30 @@ fn table(landed: &[Landing], lost: &BTreeSet<NodeName>) -> String {
     align(&lines)
 }
 
+/// With versions of secrets; and a note of those whose values are not here, or cannot be decrypted here: they count as
+/// unchanged.
+async fn settled(
+    cluster: &Cluster,
+    context: &Context,
+    spec: StackSpec,
+    texts: &SecretTexts,
+) -> Result<(StackSpec, Vec<Note>), Failure> {
+    if spec.secrets.is_empty() {
+        return Ok((spec, Vec::new()));
+    }
+    let mut secrets = Vec::new();
+    let before = cluster.remembered(&spec.name).await.ok().and_then(|known| known.history.current().ok());
+    let before = before.map(|current| current.spec);
+    let untold = |key: &str, why: String| {
+        context.ui.detail(&clean(&format!("Secret {key} is not compared: {why}")));
+        secrets.push(key.to_owned());
+    };
+    let spec =
+        settle_as_known(&cluster.ledger, &cluster.secrets, spec, texts, before.as_ref(), untold).await?;
+    let notes = if secrets.is_empty() { Vec::new() } else { vec![Note::SecretsUntold { secrets }] };
+    Ok((spec, notes))
+}
+
 pub(super) fn run(args: &Diff, context: &Context) -> Result<Exit, Failure> {
     let result = diff(args, context);
     if let Err(failure) = &result {
@@ -199,7 +226,7 @@ fn diff(args: &Diff, context: &Context) -> Result<Exit, Failure> {
         return against::run(args, path, context);
     }
     let stack = args.stack.as_ref().map(|name| &name.stack);
-    let (loaded, inputs) = args.stackfiles.load_recorded(stack, context)?;
+    let (loaded, inputs) = args.stackfiles.load_recorded(stack, SecretFiles::Try, context)?;
     let connect = ConnectOptions { with_registry_auth: args.with_registry_auth, ..ConnectOptions::default() };
     cluster::with(context, connect, async |cluster| {
         let options = cluster.plan_options(args.prune);
@@ -210,8 +237,10 @@ fn diff(args: &Diff, context: &Context) -> Result<Exit, Failure> {
         let given = stack;
         let stack = loaded.spec.name.clone();
         let ledger = &cluster.ledger;
-        let plan = engine::plan(cluster.cluster_reader(), cluster.clock.now(), loaded.spec, request);
-        let (mut planned, remembered) = tokio::join!(plan, remembered(ledger, &stack));
+        let (spec, notes) = settled(cluster, context, loaded.spec, &loaded.secrets).await?;
+        let plan = engine::plan(cluster.cluster_reader(), cluster.clock.now(), spec, request);
+        let (planned, remembered) = tokio::join!(plan, remembered(ledger, &stack));
+        let mut planned = planned.with_notes(notes);
         match remembered {
             Ok(remembered) if is_real => {
                 let drift = drifted(planned.observed(), &remembered.history);

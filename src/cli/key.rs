@@ -7,15 +7,15 @@ use clap::{Subcommand, ValueHint};
 use super::Context;
 use super::cluster::{self, Cluster, env};
 use super::inspected::Inspected;
+use super::not_confirmed::NotConfirmed;
 use super::recorded::warn_unended;
 use super::render::key::{inspect, pretty};
 use super::render::text::count;
 use super::report::{Blame, Exit, Failure};
-use super::rollout::NotConfirmed;
 use crate::fleet::ConnectOptions;
 use crate::ops::vault::key::{self as ops, Rotated};
 use crate::ops::vault::private::{self, Found, keyring, own_file};
-use crate::ops::vault::{self, VaultError, known};
+use crate::ops::vault::{VaultError, known};
 use crate::vault::{BadRecipient, Recipient, RecipientName, Recipients};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
@@ -212,7 +212,7 @@ fn init(args: &Init, context: &Context) -> Result<Exit, Failure> {
             Some(recipients) => (recipients, None),
             None => own(cluster).map(|(recipients, file, is_new)| (recipients, Some((file, is_new))))?,
         };
-        let (ledger, actor) = vault::of(cluster);
+        let (ledger, actor) = (cluster.writing(), cluster.actor());
         let key = ops::init(&ledger, &actor, recipients, warn_unended(&context.ui)).await?;
         context.ui.say(&format!(
             "The key of cluster {} is made, and opened by {}.",
@@ -270,7 +270,7 @@ fn add(args: &AddRecipient, context: &Context) -> Result<Exit, Failure> {
     let recipient = recipient(args.name.as_str(), &args.recipient)?;
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let found = args.private.read().await?;
-        let (ledger, actor) = vault::of(cluster);
+        let (ledger, actor) = (cluster.writing(), cluster.actor());
         let new = (args.name.clone(), recipient);
         let key = ops::add(&ledger, &actor, &found.keys, new, warn_unended(&context.ui)).await?;
         context.ui.say(&format!("{} can open the key now: {}.", args.name, key.recipients().words()));
@@ -294,7 +294,7 @@ fn remove(args: &RmRecipient, context: &Context) -> Result<Exit, Failure> {
         if !args.yes && !context.ui.confirm(&question).map_err(Failure::refused)? {
             return Err(Failure::refused(NotConfirmed));
         }
-        let (ledger, actor) = vault::of(cluster);
+        let (ledger, actor) = (cluster.writing(), cluster.actor());
         let all = crate::ops::vault::secret::all(&ledger).await?;
         let told = |done, all| context.ui.detail(&format!("{done} of {all} encrypted again"));
         let done =
@@ -316,7 +316,7 @@ fn remove(args: &RmRecipient, context: &Context) -> Result<Exit, Failure> {
 fn rotate(args: &Rotate, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let found = args.private.read().await?;
-        let (ledger, actor) = vault::of(cluster);
+        let (ledger, actor) = (cluster.writing(), cluster.actor());
         let told = |done, all| context.ui.detail(&format!("{done} of {all} encrypted again"));
         let done = ops::rotate(&ledger, &actor, &found.keys, warn_unended(&context.ui), told).await?;
         context.ui.say(&if done.is_finished_only {

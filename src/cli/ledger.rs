@@ -10,17 +10,16 @@ use clap::{Subcommand, ValueHint};
 use super::Context;
 use super::cluster::{self, Cluster};
 use super::key::PrivateKey;
+use super::not_confirmed::NotConfirmed;
 use super::recorded::warn_unended;
 use super::records::{self, Writing};
 use super::render::text::count;
 use super::report::{Blame, Exit, Failure};
-use super::rollout::NotConfirmed;
 use crate::artifact::envelope;
 use crate::fleet::ConnectOptions;
 use crate::model::StackName;
 use crate::ops::cluster::Backend;
 use crate::ops::ledger::{self as ops, NotDone};
-use crate::ops::log::Actor;
 use crate::ops::records::{Archive, BadBackup, Holder, LedgerPlace, NotCopied, owner_of_secrets};
 use crate::ops::vault::known;
 use crate::orchestrator::Problem;
@@ -213,7 +212,7 @@ fn migrate(args: &Migrate, context: &Context) -> Result<Exit, Failure> {
         };
         let (from, to) = (open(&args.from)?, open(&args.to)?);
         let verb = format!("ledger migrate {} {}", args.from, args.to);
-        let copy = ops::migrate(&from, &to, &Actor::of(cluster), verb, warn_unended(&context.ui)).await?;
+        let copy = ops::migrate(&from, &to, &cluster.actor(), verb, warn_unended(&context.ui)).await?;
         context.ui.say(&format!("{} in {}, and verified.", sum(&copy), args.to));
         warn_missing(&copy, context);
         context.ui.say(&format!(
@@ -246,7 +245,7 @@ fn sync(context: &Context) -> Result<Exit, Failure> {
 /// Of how many stacks records were copied, if any records were.
 async fn sync_now(context: &Context, cluster: &Cluster) -> Result<Option<usize>, NotDone> {
     let ledger = cluster.writing();
-    ops::sync(&ledger, &Actor::of(cluster), "ledger sync".to_owned(), warn_unended(&context.ui)).await
+    ops::sync(&ledger, &cluster.actor(), "ledger sync".to_owned(), warn_unended(&context.ui)).await
 }
 
 /// Brings the records to the managers of now, since others wrote them: before a deploy, which people run between two
@@ -300,7 +299,7 @@ fn restore(args: &Restore, context: &Context) -> Result<Exit, Failure> {
         if args.force {
             confirm_removal(args, context, &ops::not_in(&saved, &ledger).await?)?;
         }
-        let (actor, warn) = (Actor::of(cluster), warn_unended(&context.ui));
+        let (actor, warn) = (cluster.actor(), warn_unended(&context.ui));
         ops::restore(&saved, &ledger, name, args.force, &actor, verb, warn).await?;
         context.ui.say(&format!("{} in the ledger, as of {}.", sum(&saved.archive), saved.head.at));
         Ok(Exit::Done)

@@ -35,6 +35,7 @@ mod logs;
 pub mod ls;
 pub mod man;
 pub mod node;
+mod not_confirmed;
 mod output;
 pub mod ps;
 pub mod rebalance;
@@ -265,8 +266,8 @@ pub enum Command {
     Volume(volume::Volume),
     /// List, bring and remove the agents of hosts
     ///
-    /// An agent is this same program, which the engine of a host keeps running for features that need one. Nothing brings
-    /// one to a host by itself.
+    /// An agent is this same program, which the engine of a host keeps running for features that need one: so
+    /// far secrets. A deploy that needs one shows that, and brings it after a question of its own.
     #[command(after_help = examples(agent::EXAMPLES))]
     Agent(agent::Agent),
     /// Trust the inventory of this folder to start what it names

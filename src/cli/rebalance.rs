@@ -12,6 +12,7 @@ use crate::fleet::ConnectOptions;
 use crate::model::StackName;
 use crate::ops::identity;
 use crate::ops::rebalance::{Moves, NotMoved, rebalance, rebalance_as};
+use crate::ops::vault::stack::settle;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("Show which tasks of all stacks would move, for example to a new node", "stackctl rebalance --dry-run"),
@@ -66,7 +67,7 @@ fn from_ledger(args: &Rebalance, context: &Context) -> Result<Exit, Failure> {
 }
 
 fn from_file(args: &Rebalance, context: &Context) -> Result<Exit, Failure> {
-    let loaded = args.stackfiles.load(args.stack.as_ref(), context)?;
+    let loaded = args.stackfiles.load_with_secrets(args.stack.as_ref(), context)?;
     cluster::with(context, ConnectOptions::default(), async |cluster| {
         let draft = if args.rollout.dry_run {
             None
@@ -79,7 +80,8 @@ fn from_file(args: &Rebalance, context: &Context) -> Result<Exit, Failure> {
                 source: None,
             })
         };
-        let job = match rebalance_as(cluster, loaded.spec, draft, args.max_moves).await {
+        let spec = settle(&cluster.ledger, &cluster.secrets, loaded.spec, &loaded.secrets).await?;
+        let job = match rebalance_as(cluster, spec, draft, args.max_moves).await {
             Ok(job) => job,
             Err(NotMoved::NotCurrent(stack)) => return Err(Failure::refused(NotCurrent { stack })),
             Err(NotMoved::Problems(planned)) => {

@@ -159,6 +159,7 @@ impl Reconcile {
 
     fn loop_context(&self, cluster: &Cluster, followed: Option<&Followed>) -> LoopContext {
         LoopContext {
+            secrets: (Arc::clone(&cluster.secrets), cluster.host_agents()),
             fleet: cluster.fleet.clone(),
             clock: cluster.clock,
             reading: cluster.another_reading(),

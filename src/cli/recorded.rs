@@ -20,5 +20,5 @@ pub(super) async fn recorded<T>(
     said: Said,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    logged(cluster, ledger, said, work, warn_unended(ui)).await
+    logged(&cluster.actor(), ledger, said, work, warn_unended(ui)).await
 }

@@ -6,8 +6,10 @@ mod ending;
 mod interrupt;
 mod screen;
 
+use super::agent::bring::Needed;
 use super::cluster::{Cluster, blame};
 use super::format::Format;
+use super::not_confirmed::NotConfirmed;
 use super::render::plan::PlanView;
 use super::render::style::{STRONG, paint};
 use super::render::text::{clean, pad, width};
@@ -22,7 +24,6 @@ use crate::ops::{self, Progress};
 use crate::orchestrator::{Planned, Problem};
 
 pub(super) use crate::ops::release::{Commit, Draft};
-pub(super) use approve::NotConfirmed;
 use approve::Terminal;
 pub(super) use ending::{exit, volumes_kept};
 pub(super) use interrupt::{Interrupt, hangup};
@@ -166,6 +167,8 @@ impl From<ops::Error> for Failure {
             ops::Error::Stale { why } => {
                 Self::refused(crate::artifact::saved_plan::SavedPlanError::Stale { why })
             }
+            ops::Error::Vault(error) => (*error).into(),
+            ops::Error::NoAgents(error) => Self::refused(error),
             ops::Error::NotApproved => Self::refused(NotConfirmed),
             ops::Error::NotEdited(error) => error.into(),
             ops::Error::NotUndone(error) => error.into(),
@@ -198,12 +201,19 @@ pub(super) async fn carry_out_after(
     first: impl AsyncFnOnce() -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
     let ill = all.iter().filter_map(ill).collect();
+    let needed = Needed::by(cluster, all.iter().map(|job| &*job.plan)).await;
+    if let Some(needed) = &needed {
+        needed.show(&context.ui, &cluster.inventory.cluster);
+    }
     let screen = Screen::new(&context.ui, cluster.clock.now(), &choices);
     let how = Rollout { terms: choices.terms(), dry_run: choices.dry_run };
     let mut approve = Terminal { ui: &context.ui, cluster: &cluster.inventory.cluster, choices: &choices };
     let interrupt = Interrupt::listen();
     let driver = cluster.driver();
     let first = async || {
+        if let Some(needed) = &needed {
+            needed.bring(context, cluster, choices.yes).await?;
+        }
         first().await?;
         screen.notify(cluster, &ill);
         Ok(())

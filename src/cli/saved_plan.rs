@@ -14,8 +14,9 @@ use super::stackfiles::Stackfiles;
 use crate::artifact::envelope::{self, Kind};
 use crate::artifact::inputs::Inputs;
 use crate::artifact::saved_plan::{Agreement, PlanRequest, SavedPlan, SavedPlanError};
+use crate::compose::{Loaded, SecretFiles};
 use crate::inventory;
-use crate::model::{StackName, StackSpec};
+use crate::model::StackName;
 use crate::orchestrator::{PlanOptions, Planned};
 
 /// Saves a plan that was just made.
@@ -66,9 +67,8 @@ pub(super) fn stackfiles(saved: &SavedPlan) -> Stackfiles {
 }
 
 /// Reads the inputs again. [`SavedPlan::check`] compares them.
-pub(super) fn read_again(saved: &SavedPlan, context: &Context) -> Result<(StackSpec, Inputs), Failure> {
-    let (loaded, inputs) = stackfiles(saved).load_recorded(saved.asked().stack.as_ref(), context)?;
-    Ok((loaded.spec, inputs))
+pub(super) fn read_again(saved: &SavedPlan, context: &Context) -> Result<(Loaded, Inputs), Failure> {
+    stackfiles(saved).load_recorded(saved.asked().stack.as_ref(), SecretFiles::Need, context)
 }
 
 /// The options that the plan was made with.

@@ -19,7 +19,7 @@ use super::report::{Exit, Failure};
 use crate::fleet::ConnectOptions;
 use crate::ops::records::Secret;
 use crate::ops::vault::private::{read_all, read_file};
-use crate::ops::vault::{self, known, secret as ops};
+use crate::ops::vault::{known, secret as ops};
 use crate::sops::{Limit, Source};
 use crate::vault::{Kind, ObjectName, Plaintext};
 
@@ -232,7 +232,7 @@ fn create(args: &SecretCreate, context: &Context) -> Result<Exit, Failure> {
     let read = read(&args.file, &args.encrypted)?;
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let value = value(read, &args.encrypted).await?;
-        let (ledger, actor) = vault::of(cluster);
+        let (ledger, actor) = (cluster.writing(), cluster.actor());
         let warn = warn_unended(&context.ui);
         let version = ops::create(&ledger, &actor, &args.name, labels, &value, warn).await?;
         context.ui.say(&format!("Secret {} is made, version {}.", args.name, version.version));
@@ -256,7 +256,7 @@ async fn give(
     value: &Plaintext,
     verb: &str,
 ) -> Result<Exit, Failure> {
-    let (ledger, actor) = vault::of(cluster);
+    let (ledger, actor) = (cluster.writing(), cluster.actor());
     let given = ops::rotate(&ledger, &actor, name, value, verb, warn_unended(&context.ui)).await?;
     context.ui.say(&match given {
         Some(version) => format!("Secret {name} has a new value, version {}.", version.version),
@@ -267,7 +267,7 @@ async fn give(
 
 fn rm(args: &SecretRm, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
-        let (ledger, actor) = vault::of(cluster);
+        let (ledger, actor) = (cluster.writing(), cluster.actor());
         ops::remove(&ledger, &actor, &args.names, warn_unended(&context.ui)).await?;
         for name in &args.names {
             context.ui.say(&format!("Secret {name} is removed."));

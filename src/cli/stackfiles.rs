@@ -10,7 +10,9 @@ use super::report::Failure;
 use super::ui::Ui;
 use super::{Context, cluster};
 use crate::artifact::inputs::{Inputs, Recorder};
-use crate::compose::{self, Files, Loaded, NAMES, Options, Reading, Report, SourceText, Stack, Variables};
+use crate::compose::{
+    self, Files, Loaded, NAMES, Options, Reading, Report, SecretFiles, SourceText, Stack, Variables,
+};
 use crate::model::StackName;
 
 /// Names the stackfiles if the command line does not, as with `docker compose`.
@@ -113,6 +115,15 @@ impl Stackfiles {
         self.load_as(stack.map_or(Stack::Otherwise(None), Stack::Given), Variables::Fill, context)
     }
 
+    /// The same, with the values of all secrets.
+    pub(super) fn load_with_secrets(
+        &self,
+        stack: Option<&StackName>,
+        context: &Context,
+    ) -> Result<Loaded, Failure> {
+        Ok(self.load_recorded(stack, SecretFiles::Need, context)?.0)
+    }
+
     /// The same, but the stack's name may also be that of the directory.
     pub(super) fn load_unnamed(
         &self,
@@ -128,11 +139,12 @@ impl Stackfiles {
     pub(super) fn load_recorded(
         &self,
         stack: Option<&StackName>,
+        secrets: SecretFiles,
         context: &Context,
     ) -> Result<(Loaded, Inputs), Failure> {
         let recorder = Recorder::new(&Disk, &cluster::env);
         let stack = stack.map_or(Stack::Otherwise(None), Stack::Given);
-        let loaded = self.load_from(&recorder, stack, Variables::Fill, context)?;
+        let loaded = self.load_from(&recorder, stack, (Variables::Fill, secrets), context)?;
         Ok((loaded, recorder.inputs()))
     }
 
@@ -142,18 +154,19 @@ impl Stackfiles {
     }
 
     fn load_as(&self, stack: Stack<'_>, variables: Variables, context: &Context) -> Result<Loaded, Failure> {
-        self.load_from(&Recorder::new(&Disk, &cluster::env), stack, variables, context)
+        let how = (variables, SecretFiles::Leave);
+        self.load_from(&Recorder::new(&Disk, &cluster::env), stack, how, context)
     }
 
     fn load_from(
         &self,
         recorder: &Recorder<'_>,
         stack: Stack<'_>,
-        variables: Variables,
+        how: (Variables, SecretFiles),
         context: &Context,
     ) -> Result<Loaded, Failure> {
         self.tell(&context.ui)?;
-        match self.read_from(recorder, stack, variables)? {
+        match self.read_from(recorder, stack, how)? {
             Ok(loaded) => {
                 cluster::show_notes(&context.ui, &loaded.notes);
                 Ok(loaded)
@@ -175,14 +188,14 @@ impl Stackfiles {
     }
 
     fn read_as(&self, stack: Stack<'_>, variables: Variables) -> Result<Result<Loaded, Report>, Failure> {
-        self.read_from(&Recorder::new(&Disk, &cluster::env), stack, variables)
+        self.read_from(&Recorder::new(&Disk, &cluster::env), stack, (variables, SecretFiles::Leave))
     }
 
     fn read_from(
         &self,
         recorder: &Recorder<'_>,
         stack: Stack<'_>,
-        variables: Variables,
+        (variables, secrets): (Variables, SecretFiles),
     ) -> Result<Result<Loaded, Report>, Failure> {
         let chosen = self.chosen()?;
         let project_dir = project_dir(&chosen.paths[0])?;
@@ -203,6 +216,7 @@ impl Stackfiles {
             profiles: &self.profiles,
             reading: if self.strict_docker { Reading::Docker } else { Reading::Ours },
             variables,
+            secrets,
         };
         Ok(compose::load(sources, &options))
     }

@@ -6,8 +6,8 @@ use clap::ValueHint;
 
 use super::Context;
 use super::cluster::{env, show_notes};
+use super::not_confirmed::NotConfirmed;
 use super::report::{Exit, Failure};
-use super::rollout::NotConfirmed;
 use super::trusted::{UNREAD, UNWRITTEN, failed, show};
 use crate::inventory;
 use crate::inventory::trust::{Trusted, digest};

@@ -52,11 +52,12 @@ mod variable;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use environment::{EnvId, Environments};
 use reader::{Reader, Unit};
 
-use crate::model::{StackName, StackSpec};
+use crate::model::{Plaintext, StackName, StackSpec};
 use crate::yaml::{self, Diagnostic, Drawn, Node, Sink, Sources};
 
 pub use crate::yaml::{Report, SourceText};
@@ -90,6 +91,31 @@ pub enum Variables {
     /// They stay as they are, and so do the texts they are in. The merged file is for people and tools;
     /// the spec is not for a deploy.
     Keep,
+}
+
+/// Whether the values of secrets are read, which stand in files and variables beside the stackfile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SecretFiles {
+    /// They are not looked at.
+    #[default]
+    Leave,
+    /// Those that are there are read.
+    Try,
+    /// Without one of them the stack is not what its author means: its absence is an error.
+    Need,
+}
+
+/// Values of secrets as they were read, encrypted or not, by the secrets' keys in the file.
+pub type SecretTexts = BTreeMap<String, Arc<SecretText>>;
+
+/// The value of one secret.
+#[derive(Debug)]
+pub struct SecretText {
+    /// What messages call the place that it comes from: a file's name, which tells what is in it, or a variable.
+    pub from: String,
+    /// Whether that is a file, which may be encrypted.
+    pub is_file: bool,
+    pub bytes: Arc<Plaintext>,
 }
 
 impl Reading {
@@ -153,12 +179,17 @@ pub struct Options<'a> {
     pub reading: Reading,
     /// What becomes of variables.
     pub variables: Variables,
+    /// What becomes of secrets.
+    pub secrets: SecretFiles,
 }
 
 /// The result of loading files.
 #[derive(Debug)]
 pub struct Loaded {
+    /// Of secrets it has names, and no versions yet.
     pub spec: StackSpec,
+    /// What their values were read as.
+    pub secrets: SecretTexts,
     /// The files as one, in normal form, variables filled in; see [`config::text`].
     pub merged: Node,
     /// Warnings and notes, in the order of the files.
@@ -221,7 +252,7 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
     profiles::choose(&mut stackfile, &mut merged, &chosen, options, &sink);
     checks::run(&stackfile, &merged, how.reading, &sink);
     config::settle(&mut merged);
-    let spec = lower::stack(
+    let (spec, secrets) = lower::stack(
         &name,
         stackfile,
         &lower::World {
@@ -230,12 +261,13 @@ pub fn load(files: Vec<SourceText>, options: &Options<'_>) -> Result<Loaded, Rep
             shown: &shown,
             reading: how.reading,
             variables: how.variables,
+            secrets: options.secrets,
         },
         &sink,
     );
     environments.note_found();
     let notes = sink.finish()?;
-    Ok(Loaded { spec, merged, notes, sources })
+    Ok(Loaded { spec, secrets, merged, notes, sources })
 }
 
 /// Merges files, later ones over earlier ones; `None` if there are none.

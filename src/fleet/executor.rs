@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::join_all;
 
-use crate::model::action::{Action, Failure, FailureKind, Outcome, What};
+use crate::model::action::{Action, Failure, FailureKind, Outcome, TaskPlan, What};
 use crate::model::{MarkKey, NodeName, StackName};
 
 use super::Inner;
+use super::agents::secrets::{self, NotDelivered, SecretValues};
 use super::docker::client::{CallError, Engine};
 use super::docker::execute::{self, Context};
 use super::docker::failure::ActionError;
@@ -23,6 +24,7 @@ pub struct Executor {
     stack: StackName,
     key: MarkKey,
     fence: Option<Fence>,
+    secrets: Option<Arc<dyn SecretValues>>,
     /// Changes that were sent and not answered, and the connections they went over: those by ssh keep what was written. A call
     /// that is given up, with the run, stays among them.
     unanswered: Arc<Mutex<BTreeMap<u64, Vec<Arc<Up>>>>>,
@@ -30,13 +32,19 @@ pub struct Executor {
 
 impl Executor {
     pub(super) fn new(inner: Arc<Inner>, stack: StackName, key: MarkKey) -> Self {
-        Self { inner, stack, key, fence: None, unanswered: Arc::default() }
+        Self { inner, stack, key, fence: None, secrets: None, unanswered: Arc::default() }
     }
 
     /// An executor that sends changes only while the fence is open.
     #[must_use]
     pub fn fenced(self, fence: Fence) -> Self {
         Self { fence: Some(fence), ..self }
+    }
+
+    /// An executor that knows where values of secrets come from. Without them a task that has secrets is not made.
+    #[must_use]
+    pub fn with_secrets(self, secrets: Arc<dyn SecretValues>) -> Self {
+        Self { secrets: Some(secrets), ..self }
     }
 
     /// Whether something that was sent over ssh and not answered may still arrive. What ssh has written is the kernel's, which
@@ -80,7 +88,17 @@ impl Executor {
         let Some(host) = self.inner.host(&action.node) else {
             return silent(not_resolved(&action.node));
         };
+        if let What::CreateTask { task } | What::StartTask { task } = &action.what
+            && let Err(why) = self.deliver(&host, task).await
+        {
+            return why;
+        }
+        let secret_at = |task: &str, at| {
+            let path = secrets::path_on_host(&self.inner.cluster, host.socket(), task, at);
+            path.display().to_string()
+        };
         let context = Context {
+            secret_at: &secret_at,
             cluster: &self.inner.cluster,
             stack: &self.stack,
             key: &self.key,
@@ -101,11 +119,51 @@ impl Executor {
             Outcome::Done | Outcome::Started(_) => true,
         };
         match self.send(&host, kind, run, has_answered).await {
-            Ok(outcome) => outcome,
+            Ok(outcome) => {
+                self.note_secrets(&host, action, &outcome).await;
+                outcome
+            }
             Err(AskError::Silent(error)) => silent(error),
             Err(AskError::Refused(error)) => {
                 Outcome::Failed(ActionError::of(&error, &action.what).into_failure())
             }
+        }
+    }
+
+    /// Brings the secrets of a task into its host's memory, before it is made, and once more before it is started: between
+    /// the two an earlier run may have died, and the host may have been started again.
+    async fn deliver(&self, host: &Arc<Host>, task: &TaskPlan) -> Result<(), Outcome> {
+        let files = secrets::files(&task.service.secrets);
+        if files.is_empty() {
+            return Ok(());
+        }
+        let delivered = match &self.secrets {
+            Some(values) => secrets::deliver(&self.inner, host, task.id.as_str(), &files, &**values).await,
+            None => Err(NotDelivered::NoAgent),
+        };
+        delivered.map_err(|why| match why {
+            NotDelivered::Silent(error) => silent(error),
+            why => {
+                let help = why.help();
+                let error = ActionError::SecretsNotDelivered { why: why.to_string(), help };
+                Outcome::Failed(error.into_failure())
+            }
+        })
+    }
+
+    /// What a task leaves in its host's memory goes with its container.
+    async fn note_secrets(&self, host: &Arc<Host>, action: &Action, outcome: &Outcome) {
+        match (&action.what, outcome) {
+            (What::CreateTask { task }, Outcome::Done) if !task.service.secrets.is_empty() => {
+                self.inner.sightings().made_with_secrets(&action.node, &task.id);
+            }
+            (What::RemoveTask { task }, Outcome::Done) => {
+                if self.inner.sightings().has_secrets(&action.node, &task.id) {
+                    // The agent tidies up what was not said to it.
+                    let _is_tidied_later = secrets::forget(&self.inner, host, task.id.as_str()).await;
+                }
+            }
+            _ => {}
         }
     }
 

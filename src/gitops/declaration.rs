@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use crate::compose::SecretTexts;
 use crate::ledger::release::Git;
 use crate::model::{StackName, StackSpec};
 use crate::yaml::Report;
@@ -40,10 +41,12 @@ impl From<String> for Fault {
 }
 
 /// A stack as a commit declares it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Declared {
-    /// What is to run; images are not pinned yet.
+    /// What is to run; images are not pinned yet, and secrets have no versions.
     pub spec: StackSpec,
+    /// What the values of its secrets were read as.
+    pub secrets: SecretTexts,
     /// Its stackfiles, from the repository's top.
     pub files: Vec<String>,
     /// What it was made from.
@@ -58,7 +61,25 @@ impl Declared {
     /// From parts.
     #[must_use]
     pub fn new(spec: StackSpec, files: Vec<String>, inputs: Inputs, digest: String, policy: Policy) -> Self {
-        Self { spec, files, inputs, digest, policy }
+        Self { spec, secrets: SecretTexts::new(), files, inputs, digest, policy }
+    }
+
+    /// With values of secrets.
+    #[must_use]
+    pub fn with_secrets(self, secrets: SecretTexts) -> Self {
+        Self { secrets, ..self }
+    }
+}
+
+/// The inputs stand for the values of secrets, which are not compared.
+impl PartialEq for Declared {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { spec, secrets: _, files, inputs, digest, policy } = self;
+        *spec == other.spec
+            && *files == other.files
+            && *inputs == other.inputs
+            && *digest == other.digest
+            && *policy == other.policy
     }
 }
 

@@ -11,7 +11,7 @@ use super::declaration::{Declaration, Declared, Fault};
 use super::inputs::{Blobs, Noting, TOP};
 use super::list::{ListError, Listed, list};
 use super::tree::Tree;
-use crate::compose::{self, Options, Reading, SourceText, Stack, Variables};
+use crate::compose::{self, Loaded, Options, Reading, SecretFiles, SourceText, Stack, Variables};
 use crate::ledger::release::Git;
 use crate::model::spec::Mount;
 use crate::model::{StackName, StackSpec};
@@ -111,12 +111,13 @@ fn read(
         profiles: &one.profiles,
         reading: Reading::Ours,
         variables: Variables::Fill,
+        secrets: SecretFiles::Need,
     };
-    let spec = compose::load(sources, &options)?.spec;
+    let Loaded { spec, secrets, .. } = compose::load(sources, &options)?;
     nothing_relative(&spec)?;
     let inputs = noting.inputs();
     let digest = inputs.digest();
-    Ok(Declared::new(spec, one.files.clone(), inputs, digest, one.policy))
+    Ok(Declared::new(spec, one.files.clone(), inputs, digest, one.policy).with_secrets(secrets))
 }
 
 /// Every mistake on a line of its own: `stacks/shop/compose.yaml:3:5: … (code)`.

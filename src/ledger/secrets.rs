@@ -74,12 +74,16 @@ impl Secret {
         self.versions.last().expect("a secret has a version")
     }
 
-    /// Gives it a value, and forgets those that are too old.
-    pub fn put(&mut self, version: Version) {
+    /// Gives it a value, and forgets those that are too old and that no release names.
+    pub fn put(&mut self, version: Version, named: &BTreeSet<String>) {
         self.versions.retain(|one| one.version != version.version);
         self.versions.push(version);
-        let surplus = self.versions.len().saturating_sub(VERSIONS_MAX);
-        self.versions.drain(..surplus);
+        let mut surplus = self.versions.len().saturating_sub(VERSIONS_MAX);
+        self.versions.retain(|one| {
+            let goes = surplus > 0 && !named.contains(&one.version);
+            surplus -= usize::from(goes);
+            !goes
+        });
     }
 }
 

@@ -142,6 +142,8 @@ pub struct ServicePlan {
     pub is_job: bool,
     /// Contents of the config files, by absolute target path.
     pub files: Vec<FilePlan>,
+    /// Files of secrets, by absolute target path; their values are nowhere in a plan.
+    pub secrets: Vec<SecretPlan>,
 }
 
 /// A change of a task that goes on running.
@@ -181,6 +183,20 @@ pub struct FilePlan {
     pub content: Option<Arc<[u8]>>,
     /// What fills the content in for each task, if it is a template.
     pub template_driver: Option<String>,
+}
+
+/// A secret that must be in its host's memory before a container with it can be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretPlan {
+    /// Absolute path in the container.
+    pub target: String,
+    /// Full name.
+    pub name: String,
+    /// Which of its values.
+    pub version: String,
+    pub uid: u32,
+    pub gid: u32,
+    pub mode: u32,
 }
 
 /// One task to make.

@@ -20,7 +20,7 @@ use super::ids::{ServiceName, StackName};
 
 pub use placement::{OnNodeLoss, Placement, Platform, Strategy};
 pub use ports::{HostPort, Port, Protocol, PublishMode};
-pub use resources::{ConfigSpec, Ipam, IpamPool, NetworkSpec, SecretSpec, VolumeSpec};
+pub use resources::{ConfigSpec, Ipam, IpamPool, NetworkSpec, NoVersion, SecretSpec, VolumeSpec};
 
 /// A whole stack.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -646,7 +646,7 @@ pub struct FileMount {
     pub gid: String,
     /// Permission bits; 0444 unless given.
     pub mode: u32,
-    /// What the file holds: SHA-256 in hex for configs. A changed file is a changed spec.
+    /// What the file holds: SHA-256 in hex for configs, the version for secrets. A changed file is a changed spec.
     pub content: String,
     /// `golang` fills the content in for each task. It is here, and not only with the config, because it decides what is in
     /// the container as the content does: with another driver it is another task.

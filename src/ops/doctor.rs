@@ -7,6 +7,7 @@
 mod causes;
 mod naming;
 mod streams;
+mod vault;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -146,14 +147,23 @@ pub enum Finding {
     Content(LedgerError),
     /// A content is on fewer managers than answer.
     Copies {
-        /// Its key in the stackfile.
-        config: String,
+        /// `config` or `secret`.
+        kind: &'static str,
+        /// The config's key in the stackfile, or the secret's full name.
+        name: String,
         /// On so many.
         holders: usize,
         /// Of so many that answer.
         answering: usize,
         /// Names of those that lack it, or a part of it.
         lacking: Vec<String>,
+    },
+    /// A value of a secret that can be had from no manager.
+    SecretLost {
+        /// Its full name.
+        secret: String,
+        version: String,
+        why: String,
     },
     /// Contents that no release names.
     Unnamed(usize),
@@ -244,6 +254,7 @@ impl Finding {
             | Self::NoRelease { .. }
             | Self::TooSlow
             | Self::Content(_)
+            | Self::SecretLost { .. }
             | Self::NotUnderstood { .. }
             | Self::NotTrusted { .. }
             | Self::Open { .. } => Level::Fault,
@@ -427,8 +438,12 @@ async fn records<R: ReadRegisters>(ledger: &Ledger<R>) -> Vec<Check> {
         found.iter_mut().for_each(|check| check.of = String::new());
         found
     }));
-    let (of_stacks, of_cluster) = tokio::join!(of_stacks, of_cluster);
-    of_cluster.into_iter().chain(of_stacks).flatten().collect()
+    let of_secrets = async {
+        let late = || vec![check(Area::Records, "secrets", Finding::TooSlow)];
+        timeout(STACK_LIMIT, vault::values(ledger)).await.unwrap_or_else(|_| late())
+    };
+    let (of_stacks, of_cluster, of_secrets) = tokio::join!(of_stacks, of_cluster, of_secrets);
+    of_cluster.into_iter().chain([of_secrets]).chain(of_stacks).flatten().collect()
 }
 
 fn of_cluster() -> [Stream; 5] {
@@ -489,7 +504,8 @@ async fn of_contents<R: ReadRegisters>(
                 let names = ledger.registers().managers();
                 let (holders, answering) = (shelf.answered() - lacking.len(), shelf.answered());
                 let lacking = lacking.into_iter().map(|manager| names[manager].clone()).collect();
-                let copies = Finding::Copies { config: key.clone(), holders, answering, lacking };
+                let copies =
+                    Finding::Copies { kind: "config", name: key.clone(), holders, answering, lacking };
                 found.push(check(Area::Records, stack, copies));
             }
         }

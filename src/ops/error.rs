@@ -3,8 +3,10 @@
 use crate::ledger::LedgerError;
 use crate::ledger::lease::Holder;
 use crate::model::StackName;
+use crate::ops::agents::need::NoAgents;
 use crate::ops::edit::EditError;
 use crate::ops::undo::NotUndone;
+use crate::ops::vault::VaultError;
 use crate::orchestrator::Problem;
 
 /// Why a release, a heal or a rollout did not begin. In each case nothing that runs was changed.
@@ -47,6 +49,12 @@ pub enum Error {
         /// What has changed.
         why: String,
     },
+    /// Secrets that it needs cannot be had.
+    #[error(transparent)]
+    Vault(Box<VaultError>),
+    /// Hosts that need an agent have none.
+    #[error(transparent)]
+    NoAgents(#[from] NoAgents),
     /// A service has no room for what is asked of it.
     #[error(transparent)]
     NotEdited(#[from] EditError),
@@ -56,4 +64,10 @@ pub enum Error {
     /// The plan was shown and not approved.
     #[error("not confirmed: nothing was changed")]
     NotApproved,
+}
+
+impl From<VaultError> for Error {
+    fn from(error: VaultError) -> Self {
+        Self::Vault(Box::new(error))
+    }
 }

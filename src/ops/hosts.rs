@@ -1,6 +1,6 @@
 //! The driver for plain hosts: the ledger, the look at the hosts, the registries, and the run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,6 @@ use tokio::task::JoinHandle;
 use super::in_place;
 use super::release::{Draft, Driver, Entry, Lock as _, Prepared, Pulls, Remembers, Started, Stop, Terms};
 use crate::engine::lease::{Busy, NotTaken, Wanted, look, take};
-use crate::engine::node_records::{Beginning, marks_key};
 use crate::engine::plan::{LastSeen, ask_memory, remember_lost};
 use crate::engine::records::{self, Contents, Remembered, remembered_beside, remembered_to_write};
 use crate::engine::{
@@ -23,10 +22,12 @@ use crate::ledger::lease::{Holder, Terms as LeaseTerms, stream};
 use crate::ledger::operation::{self, Changed, Ending as OperationEnding, Operation};
 use crate::ledger::payload::value;
 use crate::ledger::release::{Git, History, Outcome as Recorded, Release, outcomes};
-use crate::ledger::{LedgerError, ReadRegisters as _, document, settings, volumes};
+use crate::ledger::{LedgerError, ReadRegisters as _, document, settings};
 use crate::model::action::{Action, Outcome, What};
-use crate::model::{NodeName, Observed, StackName, StackSpec, TaskId, Timestamp};
+use crate::model::{NodeName, Observed, StackName, StackSpec, Timestamp};
+use crate::ops::agents::need::EnsureAgents;
 use crate::ops::served::served;
+use crate::ops::vault::values::Values;
 use crate::ops::{Error, Event, Progress, RunReport, Tail, failures, shortfall};
 use crate::orchestrator::pin::ResolveImage;
 use crate::orchestrator::{End, Ending, PlanOptions, Planned, TaskFailure, Verdict};
@@ -40,8 +41,10 @@ const TAIL_LINES: u32 = 10;
 /// Containers whose output is fetched.
 const TAILS_MAX: usize = 8;
 
+mod beginning;
 mod members;
 mod outlast;
+mod secrets;
 
 type Held = Lease<Store<RegisterWriter>>;
 
@@ -64,6 +67,8 @@ pub struct Hosts<'a> {
     pub journals: Option<PathBuf>,
     /// Whether hosts are discovered: other processes then have to learn of those that are used here.
     pub discovers: bool,
+    /// Values of secrets, and what brings agents; `None` where no plan has any secret.
+    pub secrets: Option<(Arc<Values>, Arc<dyn EnsureAgents>)>,
     /// What was last seen of nodes that are lost, laid into each look at the hosts.
     pub last_seen: LastSeen,
     run: Mutex<Preparation>,
@@ -150,6 +155,7 @@ impl<'a> Hosts<'a> {
             me,
             journals: None,
             discovers: false,
+            secrets: None,
             last_seen: Arc::default(),
             run: Mutex::default(),
         }
@@ -335,37 +341,6 @@ impl<'a> Hosts<'a> {
             Tail { node, container, lines }
         }))
         .await
-    }
-
-    /// Writes down what has to be known before anything is changed: the key of the plan's marks, where the cluster had
-    /// none, the hosts that were found, which members have something of the stack, and which tasks are changed in place.
-    /// Mostly that is known already, or there are none. Whether the plan's key is the cluster's.
-    async fn write_beginning(&self, plan: &Planned, is_release: bool) -> Result<bool, Error> {
-        let observed = plan.observed();
-        let makes =
-            |action: &&Action| matches!(action.what, What::CreateTask { .. } | What::CreateVolume { .. });
-        let placed = plan.plan().forecast.actions().filter(makes).map(|action| action.node.clone()).collect();
-        let beginning = Beginning {
-            key: self.me.new_key.get().filter(|new| marks_key(new) == observed.key),
-            found: (self.discovers && is_release).then(|| self.fleet.found()),
-            members: observed.member_news(plan.stack(), placed),
-            unsure: in_place::changed(plan),
-        };
-        Ok(beginning.write(&self.writing).await?)
-    }
-
-    /// Writes down which volumes engines have made for tasks of the stack, before one of those is removed: nothing else
-    /// knows it then; and which of those tasks are known to have served. A stack without such volumes costs no call.
-    async fn remember_volumes(&self, plan: &Planned, served: &BTreeSet<&TaskId>) -> Result<(), Error> {
-        let stack = plan.stack();
-        let mut seen = self.fleet.anonymous_volumes(stack);
-        if seen.is_empty() {
-            return Ok(());
-        }
-        for made in seen.values_mut().flat_map(BTreeMap::values_mut) {
-            made.has_served |= served.contains(&made.task);
-        }
-        Ok(volumes::remember(&self.writing, stack, &seen, plan.observed()).await?)
     }
 
     async fn begin_release(
@@ -579,7 +554,9 @@ impl Driver for Hosts<'_> {
             false => Contents::new(),
         };
         self.run().contents = contents;
-        self.write_beginning(plan, matches!(entry, Entry::Release(_))).await
+        let is_release = matches!(entry, Entry::Release(_));
+        self.keep_secrets(plan, record, is_release).await?;
+        self.write_beginning(plan, is_release).await
     }
 
     async fn begin(
@@ -621,7 +598,10 @@ impl Driver for Hosts<'_> {
         };
         let validity = lock.map_or_else(Validity::always, |lock| lock.validity().clone());
         self.run().validity = Some(validity.clone());
-        let executor = self.fleet.executor(plan.stack(), &plan.observed().key).fenced(validity.fence());
+        let mut executor = self.fleet.executor(plan.stack(), &plan.observed().key).fenced(validity.fence());
+        if let Some((values, _)) = &self.secrets {
+            executor = executor.with_secrets(Arc::clone(values) as _);
+        }
         let options =
             RunOptions { timeout_ms: Some(terms.timeout_ms - spent_ms), detach: terms.detach, pulled };
         let context = RunContext {

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::log::{Actor, NewEntry, Unended, logged_by};
+use super::log::{Actor, NewEntry, Unended, logged};
 use crate::engine::Lease;
 use crate::engine::lease::{Busy, NotTaken, Wanted, take};
 use crate::ledger::archive::{self, Archive, Head, NotCopied};
@@ -90,7 +90,7 @@ pub async fn migrate<R: WriteRegisters + Send + Sync + 'static>(
             // In both: a copy is what it is a copy of.
             let entry = NewEntry { verb, ..NewEntry::default() };
             let nothing = async { Ok::<_, NotDone>(()) };
-            logged_by(actor, from, entry, nothing, unended).await?;
+            logged(actor, from, entry, nothing, unended).await?;
             Archive::of(from).await?.operations().write(to).await?;
         }
         Ok::<_, NotDone>(copy)
@@ -189,7 +189,7 @@ pub async fn restore<R: WriteRegisters + Send + Sync + 'static>(
         let message = Some(format!("as of {}", head.at));
         let entry = NewEntry { verb, message, ..NewEntry::default() };
         let nothing = async { Ok::<_, NotDone>(()) };
-        logged_by(actor, ledger, entry, nothing, unended).await?;
+        logged(actor, ledger, entry, nothing, unended).await?;
     }
     Ok(())
 }
@@ -228,7 +228,7 @@ pub async fn sync<R: WriteRegisters + Send + Sync + 'static>(
     }
     let entry = NewEntry { verb, ..NewEntry::default() };
     let work = copy_behind(ledger, actor, &behind, &lacking, is_vault_behind);
-    let copied = logged_by(actor, ledger, entry, work, unended).await;
+    let copied = logged(actor, ledger, entry, work, unended).await;
     sync::operations(ledger).await?;
     copied.map(Some)
 }
@@ -390,7 +390,7 @@ mod tests {
     async fn used(dir: &Path, actor: &Actor) -> Arc<Ledger<FileRegisters>> {
         let one = ledger(dir, "one");
         let entry = NewEntry { verb: "unlock shop".into(), ..NewEntry::default() };
-        logged_by(actor, &one, entry, async { Ok::<_, LedgerError>(()) }, quiet).await.unwrap();
+        logged(actor, &one, entry, async { Ok::<_, LedgerError>(()) }, quiet).await.unwrap();
         one
     }
 

@@ -4,7 +4,6 @@
 
 use std::fmt::Display;
 
-use super::cluster::Cluster;
 use crate::engine::{Clock, Me};
 use crate::ledger::operation::{Changed, Ending, Operation, begin, end, stream};
 use crate::ledger::{Ledger, LedgerError, WriteRegisters};
@@ -17,14 +16,6 @@ pub struct Actor {
     pub me: Me,
     /// Its clock.
     pub clock: Clock,
-}
-
-impl Actor {
-    /// The process that opened a cluster.
-    #[must_use]
-    pub fn of(cluster: &Cluster) -> Self {
-        Self { me: cluster.me.clone(), clock: cluster.clock }
-    }
 }
 
 /// What is written of an operation beside who begins it, and when.
@@ -56,21 +47,6 @@ pub struct Unended {
 ///
 /// If the beginning cannot be written down, in which case nothing is done; and those of the work.
 pub async fn logged<R: WriteRegisters, T, E: From<LedgerError> + Display>(
-    cluster: &Cluster,
-    ledger: &Ledger<R>,
-    entry: NewEntry,
-    work: impl Future<Output = Result<T, E>>,
-    unended: impl FnOnce(Unended),
-) -> Result<T, E> {
-    logged_by(&Actor::of(cluster), ledger, entry, work, unended).await
-}
-
-/// The same without an open cluster.
-///
-/// # Errors
-///
-/// As of [`logged`].
-pub async fn logged_by<R: WriteRegisters, T, E: From<LedgerError> + Display>(
     actor: &Actor,
     ledger: &Ledger<R>,
     entry: NewEntry,
@@ -123,10 +99,10 @@ mod tests {
         let actor = Actor { me, clock: Clock::start(None).unwrap() };
         let of = |verb: &str| NewEntry { verb: verb.into(), ..NewEntry::default() };
         let quiet = |error: Unended| panic!("{error}");
-        let done = logged_by(&actor, &ledger, of("one"), async { Ok::<_, Failed>(7) }, quiet).await;
+        let done = logged(&actor, &ledger, of("one"), async { Ok::<_, Failed>(7) }, quiet).await;
         assert_eq!(done.unwrap(), 7);
         let failed = async { Err::<(), _>(Failed::Silent) };
-        logged_by(&actor, &ledger, of("two"), failed, quiet).await.unwrap_err();
+        logged(&actor, &ledger, of("two"), failed, quiet).await.unwrap_err();
         let read_back: Vec<(String, String, Option<Ending>)> = (read(&ledger, &stream()).await.unwrap())
             .into_iter()
             .map(|Recorded { operation, ended, .. }| {

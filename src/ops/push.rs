@@ -16,6 +16,7 @@ use super::cluster::Cluster;
 use super::order::{Job, Order};
 use super::pending::{PendingRelease, Released, State, last_released, pending};
 use super::release::{Commit, Draft, Ran};
+use super::vault::stack::settle;
 use crate::engine::{self, Request};
 use crate::gitops::hook::Followed;
 use crate::gitops::{Before, Declaration, Fault, GitError, Repository, Signed, Unusable, read};
@@ -292,7 +293,9 @@ impl<S: Surface> Push<'_, S> {
             git: Some(Commit::Known(commit.clone())),
             source: Some(one.source()),
         };
-        let plan = engine::plan(cluster.cluster_reader(), cluster.clock.now(), contents.spec, request);
+        let spec = settle(&cluster.ledger, &cluster.secrets, contents.spec, &contents.secrets);
+        let spec = spec.await.map_err(Error::from)?;
+        let plan = engine::plan(cluster.cluster_reader(), cluster.clock.now(), spec, request);
         let job = Order::with_plan(cluster, stack, draft, plan).await;
         let mut seen = None;
         let still = async |history: &History| {

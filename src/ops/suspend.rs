@@ -61,6 +61,6 @@ pub async fn put(
             settings.suspended.clone_from(wanted);
         }
     });
-    let (before, after) = logged(cluster, ledger, entry, work, unended).await?;
+    let (before, after) = logged(&cluster.actor(), ledger, entry, work, unended).await?;
     Ok(Put { before, after })
 }

@@ -104,6 +104,11 @@ pub enum Note {
         /// With hidden values.
         services: Vec<ServiceName>,
     },
+    /// Values of secrets are compared with nothing, and count as unchanged.
+    SecretsUntold {
+        /// Keys of the secrets.
+        secrets: Vec<String>,
+    },
     /// An image has another name, and is the same to the bit: tasks that run stay.
     SameImage {
         service: ServiceName,
@@ -162,6 +167,7 @@ impl Note {
             | Self::Resting { .. }
             | Self::SwarmModeActive { .. }
             | Self::UnreadableContainer { .. }
+            | Self::SecretsUntold { .. }
             | Self::SameImage { .. }
             | Self::PinKept { .. } => false,
         }
@@ -207,6 +213,13 @@ fn cannot_tell(services: &[ServiceName]) -> String {
         "cannot tell whether hidden values of {} differ, which counts as a difference: give the key that `stackctl \
          snapshot --key-out` wrote",
         names.join(", ")
+    )
+}
+
+fn untold(secrets: &[String]) -> String {
+    let secrets = secrets.join(", ");
+    format!(
+        "cannot tell whether the values of these secrets differ, which is taken for no difference: {secrets}"
     )
 }
 
@@ -270,6 +283,7 @@ impl fmt::Display for Note {
                 write!(f, "kept at the digest that runs ({why}): {}", images.join(", "))
             }
             Self::CannotTell { services } => write!(f, "{}", cannot_tell(services)),
+            Self::SecretsUntold { secrets } => f.write_str(&untold(secrets)),
             Self::SameImage { service, was, is } => f.write_str(&same_image(service, was, is)),
             Self::CircleBroken { service, on, circle } => write!(
                 f,

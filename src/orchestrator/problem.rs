@@ -111,17 +111,24 @@ pub enum Problem {
         volume: String,
         cluster: String,
     },
-    /// Secrets are not delivered yet.
-    #[error("secret `{secret}` cannot be delivered yet{}", used_by(services))]
+    /// A way to a secret's value that is not built.
+    #[error(
+        "secret `{secret}` has a `{what}`, which this version of stackctl does not know{}",
+        used_by(services)
+    )]
     #[diagnostic(
         code(stackctl::secrets::unsupported),
         help(
-            "this version of stackctl does not deploy stacks with `secrets:`, so that none ever lies readable on a host; take `secrets:` out of the stackfile"
+            "give it a `file:` or an `environment:`, or make it by `stackctl secret create` and write `external: true`"
         )
     )]
-    Secrets { secret: String, services: Vec<ServiceName> },
-    /// A config's owner is not a number.
-    #[error("service `{service}`: config owner `{what}` is not a number")]
+    SecretFrom { secret: String, services: Vec<ServiceName>, what: &'static str },
+    /// A secret whose value was compared with nothing.
+    #[error("the value of secret `{secret}`{} is not known: {why}", used_by(services))]
+    #[diagnostic(code(stackctl::secrets::not_known), help("{help}"))]
+    NoSecret { secret: String, services: Vec<ServiceName>, why: String, help: String },
+    /// The owner of a config's or secret's file is not a number.
+    #[error("service `{service}`: file owner `{what}` is not a number")]
     #[diagnostic(
         code(stackctl::config::owner_not_numeric),
         help("write `uid` and `gid` as numbers: names are known only inside the image")
@@ -180,7 +187,9 @@ impl Problem {
             | Self::TooManyTasks { service, .. }
             | Self::BadFileOwner { service, .. }
             | Self::NoContent { service, .. } => Some(service),
-            Self::Secrets { services, .. } | Self::AffinityCycle { services } => services.first(),
+            Self::SecretFrom { services, .. }
+            | Self::NoSecret { services, .. }
+            | Self::AffinityCycle { services } => services.first(),
             Self::Silent { .. }
             | Self::HostsUnknown { .. }
             | Self::RecordsUnknown { .. }
@@ -212,7 +221,8 @@ impl Problem {
             | Self::NotUnderstood { .. }
             | Self::VolumeOfOther { .. }
             | Self::NetworkConflict { .. }
-            | Self::Secrets { .. }
+            | Self::SecretFrom { .. }
+            | Self::NoSecret { .. }
             | Self::BadFileOwner { .. }
             | Self::NoContent { .. }
             | Self::AffinityCycle { .. } => false,

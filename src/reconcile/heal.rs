@@ -20,9 +20,11 @@ use crate::ledger::Ledger;
 use crate::ledger::release::History;
 use crate::ledger::settings::settings;
 use crate::model::{NodeFacts, NodeName, StackName, Timestamp};
+use crate::ops::agents::need::HostAgents;
 use crate::ops::declared::Declarations;
 use crate::ops::declared::record::StackRecord;
 use crate::ops::release::{ApproveAll, Intent, Stop, Wanted, transaction};
+use crate::ops::vault::values::Values;
 use crate::ops::{self, Event, Hosts, Progress};
 use crate::orchestrator::Planned;
 
@@ -41,6 +43,8 @@ pub struct LoopContext {
     pub me: Me,
     /// Where runs are written down.
     pub journals: Option<PathBuf>,
+    /// Values of secrets, and what brings the agents that keep them on hosts.
+    pub secrets: (Arc<Values>, Arc<HostAgents>),
     /// Whom to ask for hosts; `None` if all stand in the inventory.
     pub discovery: Option<Arc<Discovery>>,
     /// What repositories declare; `None` if none is followed.
@@ -128,6 +132,7 @@ pub(super) async fn work(
     let driver =
         Hosts::new(&context.fleet, context.clock, &context.reading, Arc::clone(writing), context.me.clone())
             .with_journals(context.journals.clone())
+            .with_secrets(Arc::clone(&context.secrets.0), Arc::clone(&context.secrets.1) as _)
             .of_loop(context.fleet.observer().non_blocking(), last_seen);
     let done = transaction(
         &driver,

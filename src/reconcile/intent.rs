@@ -55,7 +55,7 @@ impl Task {
             // Another process has made a release since: lost nodes may have been given tasks.
             options.outdated.extend(options.lost.iter().cloned());
         }
-        let Contents { spec, files, prune } = desired.contents(stack);
+        let Contents { spec, secrets: _, files, prune } = desired.contents(stack);
         let draft = Draft {
             verb: if desired.is_removal() { "rm" } else { "reconcile" }.to_owned(),
             files,

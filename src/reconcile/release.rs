@@ -14,6 +14,7 @@ use crate::model::Timestamp;
 use crate::ops;
 use crate::ops::declared::record::StackRecord;
 use crate::ops::release::{Intent, Wanted};
+use crate::ops::vault::stack::settle;
 
 /// Releases one stack.
 pub(super) async fn release(
@@ -43,7 +44,12 @@ impl Intent for Declared<'_> {
 
     async fn wanted(&mut self, history: &History) -> Result<Option<Wanted>, Refusal> {
         let settings = self.settings().await?;
-        Ok(self.task.wanted(&StackRecord::of(history, settings)))
+        let Some(mut wanted) = self.task.wanted(&StackRecord::of(history, settings)) else { return Ok(None) };
+        let texts = self.task.desired.contents(&self.task.stack).secrets;
+        let (values, _) = &self.context.secrets;
+        let settled = settle(&self.context.reading, values, wanted.spec, &texts).await;
+        wanted.spec = settled.map_err(ops::Error::from)?;
+        Ok(Some(wanted))
     }
 
     /// Pulls may have taken minutes: a person may have said to leave the stack, and what is released here may

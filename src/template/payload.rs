@@ -193,7 +193,7 @@ impl Dialect for Language<'_> {
     }
 
     fn refuses(&self, name: &str) -> Option<Wrong> {
-        let why = "secrets cannot be delivered yet".to_owned();
+        let why = "a config lies readable on a disk, and so would the secret".to_owned();
         (name == "secret").then(|| Wrong::Refused { function: name.to_owned(), why })
     }
 
@@ -378,12 +378,17 @@ mod tests {
             ("{{with .Node}}{{.Name}}{{end}}", 1, 17, "no field `Name` here"),
             ("{{.Service.Labels}}", 1, 3, "a map has no text: name a part of it"),
             ("{{json .}}", 1, 3, "no function `json`"),
-            ("{{secret \"x\"}}", 1, 3, "`secret` cannot be used: secrets cannot be delivered yet"),
+            (
+                "{{secret \"x\"}}",
+                1,
+                3,
+                "`secret` cannot be used: a config lies readable on a disk, and so would the secret",
+            ),
             (
                 "{{if false}}{{secret \"x\"}}{{end}}",
                 1,
                 15,
-                "`secret` cannot be used: secrets cannot be delivered yet",
+                "`secret` cannot be used: a config lies readable on a disk, and so would the secret",
             ),
             ("{{env}}", 1, 3, "`env` cannot use its arguments: it takes 1 value, not 0"),
             ("{{env 1}}", 1, 3, "`env` cannot use its arguments: a number is not a text"),
@@ -439,6 +444,7 @@ mod tests {
             key_id: "".into(),
             is_job: false,
             files: vec![file],
+            secrets: Vec::new(),
         };
         TaskPlan {
             service: Arc::new(service),

@@ -11,14 +11,13 @@ use sha2::Sha256;
 use super::error::{ChangeError, NotUsable, Proof, ValueError};
 use super::keyring::Keyring;
 use super::name::RecipientName;
-use super::plaintext::Plaintext;
 use super::recipient::Recipient;
 use super::recipients::Recipients;
 use super::record::{Former, KeyRecord, Proofs, Said};
 use super::sealing::{Form, OpenError, SealError, open, seal};
 use super::sizes::Kind;
 use super::value::SealedValue;
-use crate::model::{Format, MarkKey};
+use crate::model::{Format, MarkKey, Plaintext};
 
 /// More than the text of a private key has.
 const PRIVATE_MAX: usize = 200;

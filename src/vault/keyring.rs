@@ -5,9 +5,9 @@ use std::fmt;
 use age::secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
-use super::plaintext::Plaintext;
 use super::recipient::Recipient;
 use super::{envelope, ssh_wire};
+use crate::model::Plaintext;
 
 /// Private keys that may open something. Shows none of them.
 #[derive(Default)]

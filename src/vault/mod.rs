@@ -41,11 +41,11 @@
 //! up to 64 KiB can stay in freed memory of this process.
 
 mod cluster_key;
+mod draw;
 mod envelope;
 mod error;
 mod keyring;
 mod name;
-mod plaintext;
 mod recipient;
 mod recipients;
 mod record;
@@ -57,12 +57,13 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use crate::model::Plaintext;
 pub use cluster_key::{ClusterKey, Opened};
+pub use draw::draw;
 pub use envelope::is_sealed;
 pub use error::{ChangeError, NotUsable, Proof, ValueError};
 pub use keyring::{BadKey, Keyring};
 pub use name::{BadName, BadObjectName, ObjectName, RecipientName};
-pub use plaintext::{Plaintext, draw};
 pub use recipient::{BadRecipient, Recipient};
 pub use recipients::Recipients;
 pub use record::KeyRecord;

@@ -7,8 +7,8 @@ use age::{DecryptError, Decryptor, Encryptor};
 
 use super::envelope::{BEGIN, END, FIRST_VERSION, MAGIC};
 use super::keyring::Keyring;
-use super::plaintext::Plaintext;
 use super::recipient::Recipient;
+use crate::model::Plaintext;
 
 /// How what is sealed is written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::plaintext::Plaintext;
+use crate::model::Plaintext;
 
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -26,6 +26,7 @@ mod reconcile;
 mod refusals;
 mod repositories;
 mod rollouts;
+mod secrets;
 mod sight;
 mod updates;
 mod verbs;

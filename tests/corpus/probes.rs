@@ -5,7 +5,9 @@
 use std::io;
 
 use serde_json::Value;
-use stackctl::compose::{self, Files, Loaded, Options, Reading, Report, SourceText, Stack, Variables};
+use stackctl::compose::{
+    self, Files, Loaded, Options, Reading, Report, SecretFiles, SourceText, Stack, Variables,
+};
 use stackctl::model::StackName;
 use stackctl::swarm;
 
@@ -60,6 +62,7 @@ fn load(probe: &Value, reading: Reading) -> Result<Loaded, Report> {
         profiles: &[],
         reading,
         variables: Variables::Fill,
+        secrets: SecretFiles::default(),
     };
     compose::load(files.collect(), &options)
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use stackctl::compose::{self, Files, Loaded, Options, Reading, SourceText, Stack, Variables};
+use stackctl::compose::{self, Files, Loaded, Options, Reading, SecretFiles, SourceText, Stack, Variables};
 use stackctl::model::StackName;
 use stackctl::yaml::Severity;
 
@@ -28,6 +28,7 @@ pub fn load(text: &str) -> Loaded {
         profiles: &[],
         reading: Reading::default(),
         variables: Variables::default(),
+        secrets: SecretFiles::default(),
     };
     let source = SourceText { name: "stack.yml".into(), bytes: text.into() };
     compose::load(vec![source], &options).unwrap_or_else(|report| panic!("{:?}", report.machine()))
@@ -50,6 +51,7 @@ fn every_sample_stack_loads_without_a_warning() {
             profiles: &[],
             reading: Reading::default(),
             variables: Variables::default(),
+            secrets: SecretFiles::default(),
         };
         let source = SourceText { name: file.display().to_string(), bytes };
         match compose::load(vec![source], &options) {

@@ -5,7 +5,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
-use stackctl::compose::{self, Files, Loaded, Options, Reading, Report, SourceText, Stack, Variables};
+use stackctl::compose::{
+    self, Files, Loaded, Options, Reading, Report, SecretFiles, SourceText, Stack, Variables,
+};
 use stackctl::model::StackName;
 
 /// Where the files are, and what was there when docker read them.
@@ -189,6 +191,7 @@ impl Corpus {
             profiles: &[],
             reading,
             variables: Variables::Fill,
+            secrets: SecretFiles::default(),
         };
         compose::load(texts, &options)
     }

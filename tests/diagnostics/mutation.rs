@@ -104,6 +104,7 @@ impl World {
             profiles: &["*".to_owned()],
             reading: stackctl::compose::Reading::Ours,
             variables: stackctl::compose::Variables::Fill,
+            secrets: stackctl::compose::SecretFiles::default(),
         };
         let source = SourceText { name: "stack.yml".to_owned(), bytes: text.into() };
         match compose::load(vec![source], &options) {

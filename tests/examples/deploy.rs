@@ -10,14 +10,15 @@
 use std::error::Error;
 use std::path::Path;
 
-use stackctl::compose::{self, Files, SourceText};
+use stackctl::compose::{self, Files, Loaded, SourceText};
 use stackctl::engine::{self, Clock, Request};
 use stackctl::fleet::ConnectOptions;
 use stackctl::inventory;
-use stackctl::model::{StackName, StackSpec, Timestamp};
+use stackctl::model::{StackName, Timestamp};
 use stackctl::ops::cluster::Unconnected;
 use stackctl::ops::order::Order;
 use stackctl::ops::release::{ApproveAll, Done, Draft, Rollout, rollout};
+use stackctl::ops::vault::stack::settle;
 use stackctl::ops::{self, Event, Progress};
 use stackctl::orchestrator::Planned;
 
@@ -53,12 +54,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [inventory, stackfile, stack] = &args[..] else {
         return Err("usage: deploy INVENTORY STACKFILE STACK".into());
     };
-    let spec = read(stackfile, &StackName::new(stack)?)?;
+    let loaded = read(stackfile, &StackName::new(stack)?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(deploy(Path::new(inventory), spec))
+    runtime.block_on(deploy(Path::new(inventory), loaded))
 }
 
-fn read(path: &str, stack: &StackName) -> Result<StackSpec, Box<dyn Error>> {
+fn read(path: &str, stack: &StackName) -> Result<Loaded, Box<dyn Error>> {
     let dir = Path::new(path).parent().and_then(Path::to_str).filter(|dir| !dir.is_empty()).unwrap_or(".");
     let options = compose::Options {
         stack: compose::Stack::Given(stack),
@@ -70,16 +71,19 @@ fn read(path: &str, stack: &StackName) -> Result<StackSpec, Box<dyn Error>> {
         profiles: &[],
         reading: compose::Reading::Ours,
         variables: compose::Variables::Fill,
+        secrets: compose::SecretFiles::Need,
     };
     let source = SourceText { name: path.to_owned(), bytes: std::fs::read(path)? };
-    Ok(compose::load(vec![source], &options).map_err(|_| "the stackfile has mistakes")?.spec)
+    Ok(compose::load(vec![source], &options).map_err(|_| "the stackfile has mistakes")?)
 }
 
-async fn deploy(inventory: &Path, spec: StackSpec) -> Result<(), Box<dyn Error>> {
+async fn deploy(inventory: &Path, loaded: Loaded) -> Result<(), Box<dyn Error>> {
     let env = |name: &str| std::env::var(name).ok();
     let (inventory, _) = inventory::load(Some(inventory), &env).map_err(|_| "the inventory has mistakes")?;
     let cluster =
         Unconnected::of(inventory, None, Clock::start(None)?, &env)?.connect(ConnectOptions::default()).await;
+    // Values of secrets never come near a plan: it has their versions.
+    let spec = settle(&cluster.ledger, &cluster.secrets, loaded.spec, &loaded.secrets).await?;
     let stack = spec.name.clone();
     let draft = Draft { verb: "deploy".to_owned(), ..Draft::default() };
     let request = Request { options: cluster.plan_options(false), ..Request::default() };

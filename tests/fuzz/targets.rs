@@ -182,6 +182,7 @@ fn load_once(
         profiles: &["p".to_owned()],
         reading,
         variables,
+        secrets: stackctl::compose::SecretFiles::default(),
     };
     let sources = files.into_iter().map(|bytes| SourceText { name: "/p/compose.yml".into(), bytes });
     match compose::load(sources.collect(), &options) {

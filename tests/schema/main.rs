@@ -188,6 +188,7 @@ fn loads(path: &Path, bytes: &[u8]) -> bool {
         profiles: &[],
         reading: compose::Reading::Ours,
         variables: compose::Variables::Fill,
+        secrets: stackctl::compose::SecretFiles::default(),
     };
     compose::load(vec![source], &options).is_ok()
 }

@@ -35,7 +35,9 @@ mod world;
 #[allow(dead_code, reason = "it serves loops, too")]
 #[path = "../../src/ops"]
 mod ops {
-    pub use stackctl::ops::{Error, Event, Progress, RunReport, Tail, failures, release, shortfall};
+    pub use stackctl::ops::{
+        Error, Event, Progress, RunReport, Tail, agents, failures, log, release, shortfall, vault,
+    };
 
     pub mod hosts;
     pub mod in_place;

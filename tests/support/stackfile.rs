@@ -24,6 +24,7 @@ pub fn load(text: &str) -> Loaded {
         profiles: &[],
         reading: compose::Reading::Ours,
         variables: compose::Variables::Fill,
+        secrets: stackctl::compose::SecretFiles::default(),
     };
     let source = SourceText { name: "app.yml".into(), bytes: text.as_bytes().to_vec() };
     compose::load(vec![source], &options).map_err(|_| "refused").expect("a stackfile without mistakes")

@@ -68,14 +68,15 @@ const UNFINISHED: [&str; 4] = ["todo!", "unimplemented!", "dbg!", "FIXME"];
 /// What changes hosts and records: `cli` has `ops` do it.
 const HANDS: [&str; 3] = ["Executor", "RegisterReader", "RegisterWriter"];
 
-/// What gives out the bytes of a secret (`src/vault/plaintext.rs`).
+/// What gives out the bytes of a secret (`src/model/plaintext.rs`).
 const EXPOSES: [&str; 2] = [".expose(", "::expose"];
 /// Files that may have them, and what for.
-const EXPOSED: [(&str, &str); 10] = [
+const EXPOSED: [(&str, &str); 11] = [
     ("agent/put.rs", "writes values for an agent into a request"),
     ("agent/secrets/store.rs", "writes values into memory for containers"),
     ("cli/ledger.rs", "writes and reads backups"),
     ("cli/secret/edit.rs", "writes a value for the editor, into memory"),
+    ("ops/vault/stack.rs", "opens files of secrets that are encrypted"),
     ("ops/vault/private.rs", "writes the user's own key, and reads files of public ones"),
     ("sops/cipher.rs", "decrypts with the key of a file's values"),
     ("sops/source.rs", "reads files, which may hold a secret as it is"),

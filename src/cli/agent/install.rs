@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 
 use super::super::Context;
 use super::super::cluster::{self, Cluster};
+use super::super::not_confirmed::NotConfirmed;
 use super::super::recorded::warn_unended;
 use super::super::render::agents::{happened, plan_text};
 use super::super::render::text::{clean, count, some_of};
 use super::super::report::{Blame, Exit, Failure};
-use super::super::rollout::NotConfirmed;
 use super::{Unfinished, look_at};
 use crate::fleet::ConnectOptions;
 use crate::inventory::FILE;
 use crate::model::ClusterName;
+use crate::ops::agents::Hands;
 use crate::ops::agents::install::{NotInstalled, install};
 use crate::ops::agents::plan::{Obstacle, Permission, Plan, permission};
 use crate::ops::agents::programs::Programs;
@@ -62,7 +63,7 @@ enum NotAllowed {
 /// A host can have no agent, or there is none for it here.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("{host} can have no agent: {why}")]
-enum NotPossible {
+pub(super) enum NotPossible {
     #[diagnostic(code(stackctl::agent::no_program), help("{how}; nothing was changed on any host"))]
     NoProgram { host: String, why: String, how: String },
     #[diagnostic(
@@ -88,10 +89,12 @@ pub(super) fn run(args: &AgentInstall, context: &Context) -> Result<Exit, Failur
         if plan.changes().next().is_none() || args.dry_run {
             return Ok(end);
         }
-        consent(args, context, cluster, &plan)?;
+        consent(args.yes, context, cluster, &plan)?;
         let unended = warn_unended(ui);
         let tell = |node: &_, what| ui.say(&clean(&happened(node, &what)));
-        let failed = install(cluster, &plan, tell, unended).await?;
+        let (actor, writing) = (cluster.actor(), cluster.writing());
+        let hands = Hands { fleet: &cluster.fleet, actor: &actor, writing: &writing };
+        let failed = install(&hands, &plan, tell, unended).await?;
         let done = plan.changes().count() - failed.len();
         ui.say(&format!("{} done.", count(done, "host")));
         for (node, why) in &failed {
@@ -104,25 +107,25 @@ pub(super) fn run(args: &AgentInstall, context: &Context) -> Result<Exit, Failur
     })
 }
 
-fn unfinished(node: &str, why: &NotInstalled, failed: usize) -> Unfinished {
+pub(super) fn unfinished(node: &str, why: &NotInstalled, failed: usize) -> Unfinished {
     Unfinished(format!("{} without the agent that was to be brought: {node}: {why}", count(failed, "host")))
 }
 
 /// Asks, where that is to be done.
-fn consent(args: &AgentInstall, context: &Context, cluster: &Cluster, plan: &Plan) -> Result<(), Failure> {
+pub(super) fn consent(yes: bool, context: &Context, cluster: &Cluster, plan: &Plan) -> Result<(), Failure> {
     let inventory = &cluster.inventory;
     let file = inventory.file.clone().unwrap_or_else(|| Path::new(FILE).to_owned());
     let is_granted = match permission(inventory.agents, plan) {
         Permission::Granted => true,
         Permission::Refused => return Err(Failure::refused(NotAllowed::Off { file })),
-        Permission::Ask if args.yes => true,
+        Permission::Ask if yes => true,
         Permission::Ask => {
             let number = count(plan.changes().count(), "host");
             let question = format!("Replace the agents of {number} of cluster {}?", inventory.cluster);
             context.ui.confirm(&question).map_err(Failure::refused)?
         }
         // A script that answers every question with yes has not read this one.
-        Permission::AskFirst if args.yes => {
+        Permission::AskFirst if yes => {
             return Err(Failure::refused(NotAllowed::NoConsent { hosts: first(plan), file }));
         }
         Permission::AskFirst => {
@@ -141,7 +144,7 @@ fn question(plan: &Plan, cluster: &ClusterName) -> String {
     format!("Bring {} of cluster {cluster} a program that stays there and has root's rights?", first(plan))
 }
 
-fn not_possible(host: &str, obstacle: &Obstacle) -> NotPossible {
+pub(super) fn not_possible(host: &str, obstacle: &Obstacle) -> NotPossible {
     let (host, why) = (host.to_owned(), obstacle.to_string());
     match obstacle {
         Obstacle::NoProgram(missing) => {

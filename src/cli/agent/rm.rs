@@ -2,11 +2,11 @@
 
 use super::super::Context;
 use super::super::cluster::{self, Cluster};
+use super::super::not_confirmed::NotConfirmed;
 use super::super::recorded::warn_unended;
 use super::super::render::agents::{removal_text, removed};
 use super::super::render::text::{clean, count, some_of};
 use super::super::report::{Blame, Exit, Failure};
-use super::super::rollout::NotConfirmed;
 use super::{Unfinished, look_at};
 use crate::fleet::ConnectOptions;
 use crate::fleet::agents::NotShipped;

@@ -21,6 +21,22 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["agent"],
+        "needed",
+        "a host needs an agent and has none",
+        "Tasks with secrets are to run on a host, and only an agent there can keep secrets in memory. Nothing brings one without a consent.",
+        "Bring it, or write the consent into the inventory.",
+        "stackctl agent install h1",
+    ),
+    row(
+        &["agent"],
+        "not_brought",
+        "an agent that is needed could not be brought",
+        "Tasks with secrets are to run on a host, and the agent that would keep them did not get there. The message says why.",
+        "See what is in the way, which `agent install` says at more length.",
+        "stackctl agent install --dry-run h1",
+    ),
+    row(
+        &["agent"],
         "no_program",
         "no program that can be an agent on a host",
         "An agent is a static program for the host's processor. This one is not, and there is none beside it.",

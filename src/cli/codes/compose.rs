@@ -243,6 +243,22 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["compose"],
+        "secret_empty",
+        "a secret without a value",
+        "The file or the variable that a secret is made of is there and empty. A secret has at least one byte, as in Swarm.",
+        "Write the value into it.",
+        "openssl rand -hex 24 >password.txt",
+    ),
+    row(
+        &["compose"],
+        "secret_too_large",
+        "a secret that is too large",
+        "A secret has less than 500 KiB, as in Swarm: it is kept in the memory of each host that needs it.",
+        "Put what is no secret into a config, or into the image.",
+        concat!("configs:\n", "  bundle:\n", "    file: bundle.pem"),
+    ),
+    row(
+        &["compose"],
         "bad_template_driver",
         "a template driver that there is not",
         "`template_driver` says what fills the content in for each task. Docker passes any on, and the tasks are rejected later.",
@@ -266,8 +282,8 @@ pub(super) static CODES: &[Code] = &[
         &["compose"],
         "secret_in_config",
         "a config that asks for a secret",
-        "The template of a config can put a secret into it with `{{secret \"…\"}}`. This version of stackctl delivers no secrets, so that none ever lies readable on a host.",
-        "Take it out of the template.",
+        "The template of a config can put a secret into it with `{{secret \"…\"}}`. A config lies readable on a disk of its host, and so would the secret, so stackctl refuses it.",
+        "Take it out of the template, and give the service the secret as a file of its own.",
         concat!(
             "configs:\n",
             "  site:\n",

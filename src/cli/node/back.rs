@@ -3,8 +3,8 @@
 use super::super::Context;
 use super::super::cluster::Cluster;
 use super::super::format::Format;
+use super::super::not_confirmed::NotConfirmed;
 use super::super::report::{Exit, Failure};
-use super::super::rollout::NotConfirmed;
 use super::super::rollout_args::RolloutArgs;
 use super::drain;
 use super::wanted::Wanted;

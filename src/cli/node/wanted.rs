@@ -13,7 +13,6 @@ use super::super::report::Failure;
 use crate::model::NodeName;
 use crate::model::json::json_line;
 use crate::model::node::{Member, Role};
-use crate::ops::log::Actor;
 use crate::ops::node::{Change, Difference, NodeDifferences, Recorded, Update};
 use crate::ops::records::LedgerError;
 
@@ -40,13 +39,13 @@ impl<'a> Wanted<'a> {
 
     /// The record as it would be written.
     pub(super) async fn foresee(&self) -> Result<Recorded, LedgerError> {
-        self.update.foresee(&self.cluster.ledger, &Actor::of(self.cluster)).await
+        self.update.foresee(&self.cluster.ledger, &self.cluster.actor()).await
     }
 
     /// Writes the record, and reports what changed.
     pub(super) async fn remember(&self, context: &Context) -> Result<(), Failure> {
         let warn = warn_unended(&context.ui);
-        let recorded = self.update.write(&*self.cluster.writing(), &Actor::of(self.cluster), warn).await?;
+        let recorded = self.update.write(&*self.cluster.writing(), &self.cluster.actor(), warn).await?;
         self.tell(context, &recorded);
         Ok(())
     }

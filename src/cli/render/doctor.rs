@@ -209,7 +209,7 @@ fn named(check: &Check) -> (String, usize) {
         }
         Finding::Gap(Gap::OtherManagers { stream, .. })
         | Finding::Unreadable(LedgerError::ManagersChanged { stream, .. }) => (stream.clone(), 1),
-        Finding::Copies { config, .. } => (format!("`{config}` of {}", check.of), 1),
+        Finding::Copies { name, .. } => (format!("`{name}` of {}", check.of), 1),
         _ => (check.of.clone(), 1),
     }
 }
@@ -253,12 +253,15 @@ pub fn what(finding: &Finding) -> String {
         Finding::Records { releases, contents } => {
             format!("{}, with {} of contents of configs", count(*releases, "release"), size(*contents))
         }
-        Finding::Copies { config, holders, answering, lacking } => {
+        Finding::Copies { kind, name, holders, answering, lacking } => {
             format!(
-                "a content of config `{config}` is on {holders} of the {} that answer; it, or a part of it, is missing on {}",
+                "a content of {kind} `{name}` is on {holders} of the {} that answer; it, or a part of it, is missing on {}",
                 count(*answering, "manager"),
                 lacking.join(", ")
             )
+        }
+        Finding::SecretLost { secret, version, why } => {
+            format!("version {version} of secret `{secret}` is lost: {why}")
         }
         Finding::Unnamed(contents) => format!("no release names {}", count(*contents, "content")),
         Finding::NoKey => "the cluster has no key for marks: an older version made its releases".to_owned(),
@@ -329,6 +332,9 @@ pub fn remedy(finding: &Finding) -> Option<String> {
         }
         Finding::Gap(gap) => return Some(remedy_of_gap(gap)),
         Finding::Copies { .. } => MISSING,
+        Finding::SecretLost { .. } => {
+            "bring back managers that are silent, or restore a backup (`stackctl ledger restore`); else deploy the value again"
+        }
         Finding::Unnamed(_) => "the next deploy of the stack removes what a deploy has left that was cut off",
         Finding::NoKey => "the next deploy makes one",
         Finding::NotUnderstood { .. } => {

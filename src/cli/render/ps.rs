@@ -65,7 +65,7 @@ pub fn rows(now: Timestamp, tasks: &[&Task], shape: Shape) -> Vec<Row> {
 
 fn row(now: Timestamp, task: &Task, name: &str, is_whole: bool) -> Row {
     let id = task.id.as_str();
-    let error = error(task.status);
+    let error = error(task);
     let error = match (error.is_empty(), is_whole) {
         (true, _) => error,
         (false, true) => format!("\"{error}\""),
@@ -104,8 +104,14 @@ fn current_state(now: Timestamp, task: &Task) -> String {
     format!("{word} {}", ago(now, task.since.unwrap_or(task.created_at)))
 }
 
-fn error(status: TaskStatus) -> String {
-    match status {
+fn error(task: &Task) -> String {
+    match task.status {
+        // Engines of all versions end so what they cannot start; a shell ends so that does not find a command.
+        TaskStatus::Exited { exit_code: 127 } if !task.spec.secrets.is_empty() => {
+            "task: not started (127): its secrets may not be in the host's memory, for which a deploy or the loop gives it a new \
+             task"
+                .to_owned()
+        }
         TaskStatus::Exited { exit_code: 0 } | TaskStatus::Restarting { exit_code: 0 } => String::new(),
         TaskStatus::Exited { exit_code } | TaskStatus::Restarting { exit_code } => {
             format!("task: non-zero exit ({exit_code})")

@@ -1,5 +1,6 @@
 //! Asks the user at the terminal whether to carry out plans.
 
+use super::super::not_confirmed::NotConfirmed;
 use super::{Kind, RolloutOptions};
 use crate::cli::render::text::count;
 use crate::cli::report::Failure;
@@ -7,12 +8,6 @@ use crate::cli::ui::Ui;
 use crate::model::ClusterName;
 use crate::ops::release::Approve;
 use crate::orchestrator::Planned;
-
-/// The user did not say yes.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("not confirmed: stackctl changed nothing")]
-#[diagnostic(code(stackctl::cli::not_confirmed))]
-pub(in crate::cli) struct NotConfirmed;
 
 /// Asks at the terminal, unless `--yes` was given.
 pub(super) struct Terminal<'a> {

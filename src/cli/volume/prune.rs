@@ -3,11 +3,11 @@
 use super::super::Context;
 use super::super::cluster::{self, Cluster};
 use super::super::deploy::stack_name;
+use super::super::not_confirmed::NotConfirmed;
 use super::super::recorded::warn_unended;
 use super::super::render::text::{clean, count};
 use super::super::render::volumes::short_name;
 use super::super::report::{Blame, Exit, Failure};
-use super::super::rollout::NotConfirmed;
 use super::super::rollout_args::duration;
 use crate::fleet::ConnectOptions;
 use crate::model::{GoDuration, StackName};

@@ -7,6 +7,7 @@ mod mounts;
 mod networks;
 mod payloads;
 mod resources;
+mod secrets;
 mod service;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use crate::yaml::{Diagnostic, Sink, Span, Spanned, VALUE_MAX, closest};
 use super::environment::Environments;
 use super::paths::Shown;
 use super::stackfile::{Pairs, Service, Stackfile};
-use super::{Files, Reading, Variables, templates};
+use super::{Files, Reading, SecretFiles, SecretTexts, Variables, templates};
 use payloads::Payloads;
 
 /// Labels that are ours.
@@ -40,6 +41,8 @@ pub struct World<'a> {
     pub reading: Reading,
     /// Whether variables were filled in.
     pub variables: Variables,
+    /// Whether the values of secrets are read.
+    pub secrets: SecretFiles,
 }
 
 /// The context of every part of the lowering.
@@ -51,13 +54,19 @@ struct Context<'a> {
     sink: &'a Sink<'a>,
 }
 
-/// Lowers a stack. Reports and leaves out what cannot be lowered. Consumes the written file, because a large one
-/// would otherwise be in memory twice.
-pub fn stack(stack: &StackName, mut file: Stackfile, world: &World<'_>, sink: &Sink<'_>) -> StackSpec {
+/// Lowers a stack; beside it the values of its secrets. Reports and leaves out what cannot be lowered. Consumes the written
+/// file, because a large one would otherwise be in memory twice.
+pub fn stack(
+    stack: &StackName,
+    mut file: Stackfile,
+    world: &World<'_>,
+    sink: &Sink<'_>,
+) -> (StackSpec, SecretTexts) {
     let context = Context { stack, file: &file, world, sink };
     let mut spec = StackSpec::empty(stack.clone());
     spec.configs = resources::configs(&context);
     spec.secrets = resources::secrets(&context);
+    let secrets = secrets::texts(&context);
     spec.volumes = resources::volumes(&context);
     spec.networks = networks::used(&context);
     for service in file.services.values() {
@@ -90,7 +99,7 @@ pub fn stack(stack: &StackName, mut file: Stackfile, world: &World<'_>, sink: &S
         payloads.try_out(&context, &service, &lowered, &spec.configs, &mut limits);
         spec.services.insert(name, lowered);
     }
-    spec
+    (spec, secrets)
 }
 
 impl Context<'_> {

@@ -237,8 +237,8 @@ fn advice(wrong: &Wrong) -> String {
         Wrong::UnknownField { .. } => "a text has no fields".to_owned(),
         Wrong::UnknownFunction(name) => near(name, &payload::functions()),
         Wrong::Refused { .. } => {
-            "this version of stackctl delivers no secrets, so that none ever lies readable on a host: take it out of the \
-             config"
+            "a config lies readable on a disk of its host, and so would the secret: take it out, and give the service the secret as a \
+             file of its own"
                 .to_owned()
         }
         Wrong::TooMuch(_) => format!("a config has less than {CONFIG_BYTES_MAX} bytes, also once it is filled in"),

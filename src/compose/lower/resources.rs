@@ -92,6 +92,8 @@ pub fn secrets(context: &Context<'_>) -> BTreeMap<String, SecretSpec> {
         let spec = SecretSpec {
             name: context.full_name(key, secret.name.as_ref(), secret.external),
             external: secret.external,
+            version: String::new(),
+            unknown: None,
             file: text(&secret.file),
             environment: text(&secret.environment),
             driver: text(&secret.driver),

@@ -146,6 +146,7 @@ fn bytes_that_are_not_text_are_pointed_at_in_every_file() {
         profiles: &[],
         reading: crate::compose::Reading::Ours,
         variables: crate::compose::Variables::Fill,
+        secrets: crate::compose::SecretFiles::default(),
     };
     let text = "include: [c.yml]\nservices: {a: {image: x, env_file: a.env}, b: {image: x, env_file: [{path: a.env}]}}";
     let source = crate::yaml::SourceText { name: "a.yml".into(), bytes: text.into() };

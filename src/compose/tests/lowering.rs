@@ -136,6 +136,7 @@ fn a_template_is_not_read_before_its_variables_are_filled_in() {
             profiles: &[],
             reading: Reading::Ours,
             variables,
+            secrets: super::SecretFiles::default(),
         };
         let file = SourceText { name: "a.yml".into(), bytes: text.into() };
         load(vec![file], &options).unwrap();

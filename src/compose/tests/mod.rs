@@ -16,7 +16,7 @@ use std::io;
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
-use super::{Files, Loaded, Options, Reading, Stack, Variables, load};
+use super::{Files, Loaded, Options, Reading, SecretFiles, Stack, Variables, load};
 use crate::model::StackName;
 use crate::yaml::{Report, SourceText};
 
@@ -58,6 +58,7 @@ fn load_all(files: &[(&str, &[u8])]) -> Result<Loaded, Report> {
         profiles: &[],
         reading: Reading::Ours,
         variables: Variables::Fill,
+        secrets: SecretFiles::default(),
     };
     let files =
         files.iter().map(|(name, bytes)| SourceText { name: (*name).to_owned(), bytes: bytes.to_vec() });
@@ -106,6 +107,7 @@ impl Project<'_> {
             profiles: &profiles,
             reading: Reading::Ours,
             variables: Variables::Fill,
+            secrets: SecretFiles::default(),
         };
         let source = |name: &&str| {
             let bytes = self.read(&format!("/srv/app/{name}")).expect("a file of the project");

@@ -1,7 +1,7 @@
 //! Docker's reading: what its client and a swarm's manager take is not refused, be it as hopeless as it is.
 
 use super::Beside;
-use crate::compose::{Loaded, Options, Reading, Stack, Variables, load};
+use crate::compose::{Loaded, Options, Reading, SecretFiles, Stack, Variables, load};
 use crate::model::StackName;
 use crate::yaml::{Report, Severity, SourceText};
 
@@ -17,6 +17,7 @@ pub(super) fn read(text: &str, reading: Reading) -> Result<Loaded, Report> {
         profiles: &[],
         reading,
         variables: Variables::Fill,
+        secrets: SecretFiles::default(),
     };
     load(vec![SourceText { name: "a.yml".into(), bytes: text.into() }], &options)
 }

@@ -16,7 +16,7 @@ pub mod parcel;
 pub mod secrets;
 mod ship;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -121,6 +121,19 @@ impl Fleet {
     pub async fn agent_stream(&self, node: &NodeName, mark: &str) -> Result<Stream, NoWay> {
         let host = self.inner.known(node)?;
         self.inner.agent_stream(&host, mark).await
+    }
+
+    /// Names and versions of secrets' values that the agent of a host keeps, of whichever tasks.
+    ///
+    /// # Errors
+    ///
+    /// The host is silent, or has no agent that keeps any.
+    pub async fn kept_secrets(
+        &self,
+        node: &NodeName,
+    ) -> Result<BTreeSet<(String, String)>, secrets::NotDelivered> {
+        let host = self.inner.known(node)?;
+        secrets::kept(&self.inner, &host).await
     }
 
     /// What ships agents to a host. Only for this crate: others do so through `ops::agents`.

@@ -3,6 +3,7 @@
 //! Values are asked for only if the agent has none of the same name and version: the first request is without any, and
 //! the agent says what it misses.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::fleet::error::HostError;
 use crate::fleet::host::Host;
 use crate::http::stream::Stream;
 use crate::model::ClusterName;
+use crate::model::action::SecretPlan;
 use crate::vault::Plaintext;
 
 /// One file of a task.
@@ -57,6 +59,31 @@ pub enum NotDelivered {
     },
 }
 
+impl NotDelivered {
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> String {
+        match self {
+            Self::Silent(_) => "`stackctl doctor` says what is wrong with the host".to_owned(),
+            Self::NoAgent => "`stackctl agent install` brings an agent to each host".to_owned(),
+            Self::Agent(_) => "`stackctl agent ls` says how the host's agent is".to_owned(),
+            Self::Value { name, .. } => format!(
+                "`stackctl secret inspect {name}` shows its versions; a private key that opens them is needed here"
+            ),
+        }
+    }
+}
+
+/// The files of a plan's secrets.
+#[must_use]
+pub fn files(secrets: &[SecretPlan]) -> Vec<SecretFile> {
+    let file = |secret: &SecretPlan| {
+        let SecretPlan { target: _, name, version, uid, gid, mode } = secret;
+        SecretFile { name: name.clone(), version: version.clone(), uid: *uid, gid: *gid, mode: *mode }
+    };
+    secrets.iter().map(file).collect()
+}
+
 /// Where the file stands on its host, for a bind mount (read-only) of the task's container. `at` is its place in the list
 /// of files.
 #[must_use]
@@ -70,7 +97,6 @@ pub fn path_on_host(cluster: &ClusterName, engine_socket: &Path, task: &str, at:
 /// # Errors
 ///
 /// See [`NotDelivered`]; the host has none of them then.
-#[cfg_attr(not(test), expect(dead_code, reason = "what makes containers will bring their secrets by it"))]
 pub(in crate::fleet) async fn deliver(
     inner: &Inner,
     host: &Arc<Host>,
@@ -112,16 +138,31 @@ pub(in crate::fleet) async fn deliver(
     Err(NotDelivered::Agent("the secrets that the agent has change while they are asked for".to_owned()))
 }
 
+/// Names and versions of values that the agent of a host keeps, of whichever tasks.
+///
+/// # Errors
+///
+/// See [`NotDelivered`].
+pub(in crate::fleet) async fn kept(
+    inner: &Inner,
+    host: &Arc<Host>,
+) -> Result<BTreeSet<(String, String)>, NotDelivered> {
+    match asked(inner, host, &Request::SecretsList).await? {
+        Some(Answer::Kept(tasks)) => {
+            let secrets = tasks.into_iter().flat_map(|task| task.secrets);
+            Ok(secrets.map(|secret| (secret.name, secret.version)).collect())
+        }
+        Some(_) => Err(NotDelivered::Agent("the agent answered something else".to_owned())),
+        None => Err(NotDelivered::NoAgent),
+    }
+}
+
 /// Takes a task's secrets away, after its container is gone. What was never there is gone, too; a host without an agent is
 /// no error.
 ///
 /// # Errors
 ///
 /// See [`NotDelivered`]. The agent removes them itself, some minutes later.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "what removes containers will take their secrets away by it")
-)]
 pub(in crate::fleet) async fn forget(
     inner: &Inner,
     host: &Arc<Host>,

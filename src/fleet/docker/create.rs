@@ -32,7 +32,13 @@ const API_CREATE_MOUNTPOINT: ApiVersion = ApiVersion::v1(43);
 const BUILT_IN_NETWORKS: [&str; 3] = ["bridge", "host", "none"];
 
 /// The body that creates the container of a task.
-pub fn body(plan: &TaskPlan, api: ApiVersion) -> Result<Value, ActionError> {
+///
+/// `secret_at` says where on the host the file of each of its secrets stands.
+pub fn body(
+    plan: &TaskPlan,
+    api: ApiVersion,
+    secret_at: &dyn Fn(usize) -> String,
+) -> Result<Value, ActionError> {
     let spec = &*plan.spec;
     let anonymous = file_volumes(plan)?;
     let mut body = serde_json::to_value(ContainerCreateBody {
@@ -60,7 +66,25 @@ pub fn body(plan: &TaskPlan, api: ApiVersion) -> Result<Value, ActionError> {
     })
     .expect("string keys and finite numbers");
     patch(&mut body, spec, api);
+    mount_secrets(&mut body, plan, secret_at);
     Ok(body)
+}
+
+/// The files of secrets, which stand in the host's memory: read-only, and made by nothing but the host's agent.
+fn mount_secrets(body: &mut Value, plan: &TaskPlan, secret_at: &dyn Fn(usize) -> String) {
+    let secrets = &plan.service.secrets;
+    if secrets.is_empty() {
+        return;
+    }
+    let mounts = secrets.iter().enumerate().map(|(at, secret)| {
+        json!({ "Type": "bind", "Source": secret_at(at), "Target": secret.target, "ReadOnly": true })
+    });
+    let host = &mut body["HostConfig"]["Mounts"];
+    if let Some(all) = host.as_array_mut() {
+        all.extend(mounts);
+    } else {
+        *host = mounts.collect();
+    }
 }
 
 /// What the closed enums and missing fields of bollard's types cannot say.

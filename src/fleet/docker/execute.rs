@@ -51,13 +51,14 @@ const REMOVAL_TRIES_MAX: u32 = 150;
 const REMOVAL_PAUSE: Duration = Duration::from_millis(200);
 
 /// The context that every action of a run needs.
-#[derive(Debug)]
 pub(in crate::fleet) struct Context<'a> {
     pub cluster: &'a ClusterName,
     pub stack: &'a StackName,
     /// Of the cluster's marks.
     pub key: &'a MarkKey,
     pub credentials: &'a Credentials,
+    /// Where the file of a task's secret stands on the host: of the task with this id, the one at this place.
+    pub secret_at: &'a (dyn Fn(&str, usize) -> String + Sync),
     /// Of the task that the action removes: volumes that were made for its config files, and where they are mounted.
     pub file_volumes: Vec<(String, String)>,
 }
@@ -72,7 +73,7 @@ pub(in crate::fleet) async fn run(
         What::CreateNetwork { network } => create_network(engine, context, network).await,
         What::CreateVolume { volume } => create_volume(engine, context, volume).await,
         What::PullImage { image } => pull(engine, context, image).await,
-        What::CreateTask { task } => create_task(engine, task).await,
+        What::CreateTask { task } => create_task(engine, context, task).await,
         What::StartTask { task } => start(engine, task).await,
         What::StartAgain { task } => start_task_again(engine, task).await,
         What::StopTask { task, grace } => stop(engine, task, *grace).await,
@@ -218,8 +219,9 @@ fn refused_by(line: &[u8]) -> Result<(), CallError> {
     }
 }
 
-async fn create_task(engine: &Engine, plan: &TaskPlan) -> Result<Outcome, Stop> {
-    let body = create::body(plan, engine.reader.api)?;
+async fn create_task(engine: &Engine, context: &Context<'_>, plan: &TaskPlan) -> Result<Outcome, Stop> {
+    let secret_at = |at| (context.secret_at)(plan.id.as_str(), at);
+    let body = create::body(plan, engine.reader.api, &secret_at)?;
     // Here already, although only a start puts them into the container: one that cannot be started is not made.
     for file in &plan.service.files {
         content(plan, file)?;

@@ -159,6 +159,19 @@ pub enum ActionError {
         /// Names the line, and no value.
         why: String,
     },
+    /// What a secret's file needs is not there.
+    #[error("its secrets cannot be brought to the host: {why}")]
+    #[diagnostic(code(stackctl::secret::not_delivered), help("{help}"))]
+    SecretsNotDelivered { why: String, help: String },
+    /// The host has forgotten the secrets of a container that it has.
+    #[error("its secrets are no longer in the host's memory: {words}")]
+    #[diagnostic(
+        code(stackctl::secret::not_in_memory),
+        help(
+            "the host was started again since then; a deploy, or the loop, brings them there with a new task"
+        )
+    )]
+    SecretsGone { words: String },
     /// The container is gone.
     #[error("there is no container `{name}`")]
     #[diagnostic(
@@ -211,6 +224,9 @@ impl ActionError {
                 Self::AddressPool { words }
             }
             _ if has(&["plugin"]) && has(&["not found"]) => Self::PluginMissing { words },
+            _ if is_of_secrets(&lower) && has(&["no such file", "bind source path does not exist"]) => {
+                Self::SecretsGone { words }
+            }
             _ if has(&["executable file not found", "exec:", "unable to find user", "chdir to cwd"]) => {
                 Self::BadCommand { words }
             }
@@ -262,6 +278,11 @@ fn pull(image: &str, code: u16, has: &dyn Fn(&[&str]) -> bool, words: String) ->
     ActionError::Refused { words }
 }
 
+/// Whether words of the engine, in small letters, name the file of a secret.
+fn is_of_secrets(words: &str) -> bool {
+    words.split_whitespace().any(|word| word.contains("/stackctl/") && word.contains("/secrets/"))
+}
+
 /// Whether words of the runtime, in small letters, are of a mount that every container has (`cgroup`,
 /// `proc`, …) and not of one that a stackfile names, which is a path.
 ///
@@ -304,11 +325,33 @@ fn port(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::action::TaskHandle;
+    use crate::model::{ServiceName, Slot, StackName, TaskId};
 
     fn code(what: &What, code: u16, message: &str) -> (String, String) {
         let failure =
             ActionError::of(&CallError::Status { code, message: message.into() }, what).into_failure();
         (failure.code, failure.message)
+    }
+
+    /// As an engine says it whose host was started again.
+    #[test]
+    fn secrets_that_are_no_longer_there_are_told_apart_from_other_mounts() {
+        let again = What::StartAgain {
+            task: TaskHandle {
+                id: TaskId::unchecked("9plycrj2mzocz05z506ljdaur"),
+                stack: StackName::unchecked("shop"),
+                service: ServiceName::unchecked("app"),
+                slot: Slot::Replica(2),
+            },
+        };
+        let gone = "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create \
+                 failed: unable to start container process: error during container init: error mounting \
+                 \"/var/run/stackctl/prod/secrets/9plycrj2mzocz05z506ljdaur/0\" to rootfs at \"/etc/two\": stat \
+                 /var/run/stackctl/prod/secrets/9plycrj2mzocz05z506ljdaur/0: no such file or directory: unknown";
+        assert_eq!(code(&again, 500, gone).0, "stackctl::secret::not_in_memory");
+        let other = gone.replace("/secrets/", "/other/");
+        assert_eq!(code(&again, 500, &other).0, "stackctl::docker::bad_mount");
     }
 
     /// Each text here was said by a real engine.

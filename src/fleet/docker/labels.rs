@@ -233,6 +233,7 @@ pub(in crate::fleet) mod tests {
             spec: Arc::clone(&spec),
             is_job: false,
             files,
+            secrets: Vec::new(),
         };
         let node = NodeName::unchecked("h1");
         let ServicePlan { cluster, stack, service: name, spec_hash, .. } = &service;

@@ -123,7 +123,16 @@ impl PartialEq for ConfigSpec {
 
 impl Eq for ConfigSpec {}
 
-/// A secret. Only that it exists and where it comes from, never what it is.
+/// Why it is not known which version of a secret is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoVersion {
+    /// A sentence without its end.
+    pub why: String,
+    /// What to do about it.
+    pub help: String,
+}
+
+/// A secret. Only that it exists, where it comes from, and which version it is: never what it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SecretSpec {
@@ -132,6 +141,12 @@ pub struct SecretSpec {
     /// Made elsewhere.
     #[serde(skip_serializing_if = "is_default")]
     pub external: bool,
+    /// A [keyed digest](crate::model::MarkKey::of_secret) of its value; empty as long as that was compared with nothing.
+    #[serde(skip_serializing_if = "is_default")]
+    pub version: String,
+    /// Why there is no version, if one was looked for.
+    #[serde(skip)]
+    pub unknown: Option<Arc<NoVersion>>,
     /// File it is read from, as written.
     #[serde(skip_serializing_if = "is_default")]
     pub file: Option<String>,

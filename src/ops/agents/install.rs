@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::greeted;
 use super::plan::{Plan, Planned, Step, is_of, next};
+use super::{Hands, greeted};
 use crate::agent::program::Program;
 use crate::agent::wire::Hello;
-use crate::fleet::HostError;
 use crate::fleet::agents::parcel::mark;
 use crate::fleet::agents::{How, Installed, NotShipped, Rights};
+use crate::fleet::{Fleet, HostError};
 use crate::ledger::LedgerError;
 use crate::model::NodeName;
-use crate::ops::cluster::Cluster;
 use crate::ops::log::{NewEntry, Unended, logged};
 
 /// So long an agent has to answer after its start.
@@ -89,7 +88,7 @@ pub type Failed<E> = Vec<(NodeName, E)>;
 ///
 /// If the operation cannot be written down, in which case nothing is done.
 pub async fn install(
-    cluster: &Cluster,
+    hands: &Hands<'_>,
     plan: &Plan,
     happened: impl Fn(&NodeName, Happened),
     unended: impl FnOnce(Unended),
@@ -100,14 +99,14 @@ pub async fn install(
     let work = async {
         for (node, planned) in plan.changes() {
             let tell = |what| happened(node, what);
-            if let Err(why) = install_on(cluster, node, planned, tell).await {
+            if let Err(why) = install_on(hands.fleet, node, planned, tell).await {
                 failed.push((node.clone(), why));
             }
         }
         result(&failed, all)
     };
     let entry = NewEntry { verb: format!("agent install {}", names.join(" ")), ..NewEntry::default() };
-    match logged(cluster, &*cluster.writing(), entry, work, unended).await {
+    match logged(hands.actor, hands.writing, entry, work, unended).await {
         Err(Unfinished::Ledger(error)) => Err(error),
         Ok(()) | Err(Unfinished::Failed { .. }) => Ok(failed),
     }
@@ -123,16 +122,16 @@ pub(super) fn result<E: std::fmt::Display>(failed: &Failed<E>, all: usize) -> Re
 }
 
 async fn install_on(
-    cluster: &Cluster,
+    fleet: &Fleet,
     node: &NodeName,
     planned: &Planned,
     happened: impl Fn(Happened),
 ) -> Result<(), NotInstalled> {
     let (program, rights) = (&planned.program, Rights::of_agents());
-    let shipper = cluster.fleet.shipper(node)?;
+    let shipper = fleet.shipper(node)?;
     let mut has_answered = false;
     for _ in 0..STEPS_MAX {
-        let host = cluster.fleet.agents_of(node).await?;
+        let host = fleet.agents_of(node).await?;
         let Some(step) = next(&host, program, has_answered) else { return Ok(()) };
         match step {
             Step::Ship => {
@@ -141,7 +140,7 @@ async fn install_on(
                 happened(Happened::Shipped(how));
             }
             Step::Start(agent) => shipper.start(&agent).await?,
-            Step::Greet => match greet(cluster, node, program, &rights).await {
+            Step::Greet => match greet(fleet, node, program, &rights).await {
                 Ok(hello) => {
                     has_answered = true;
                     happened(Happened::Answered(hello));
@@ -166,14 +165,14 @@ async fn install_on(
 
 /// Waits until an agent answers.
 async fn greet(
-    cluster: &Cluster,
+    fleet: &Fleet,
     node: &NodeName,
     program: &Program,
     rights: &Rights,
 ) -> Result<Hello, NotInstalled> {
     let (end, mark) = (Instant::now() + START_LIMIT, mark(&program.digest, &rights.word()));
     loop {
-        match greeted(&cluster.fleet, node, &mark, &program.digest).await {
+        match greeted(fleet, node, &mark, &program.digest).await {
             Ok(hello) if hello.is_understood() => return Ok(hello),
             Ok(_) => return Err(NotInstalled::Protocol),
             Err(why) if Instant::now() >= end => return Err(NotInstalled::NoAnswer { why }),

@@ -9,6 +9,7 @@
 //! [`plan::Permission`].
 
 pub mod install;
+pub mod need;
 pub mod plan;
 pub mod programs;
 pub mod remove;
@@ -19,9 +20,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
-use super::cluster::Cluster;
+use super::log::Actor;
 use crate::agent::client::{self, AskError};
 use crate::agent::wire::{Answer, Hello, Keeping, Request};
+use crate::engine::{Clock, Writing};
 use crate::fleet::Fleet;
 use crate::fleet::agents::{HostAgents, Installed};
 use crate::model::{NodeName, Unreachable};
@@ -51,6 +53,14 @@ pub struct Agent {
     pub secrets: Option<Keeping>,
 }
 
+impl Agent {
+    /// Whether it runs, and keeps secrets.
+    #[must_use]
+    pub fn keeps_secrets(&self) -> bool {
+        matches!(&self.seen, Seen::Up(hello) if hello.knows_secrets()) && !self.installed.rights.is_empty()
+    }
+}
+
 /// A host, and its agents of this cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OnHost {
@@ -61,13 +71,21 @@ pub struct OnHost {
 /// Every host that was asked. One that is silent may have an agent or not.
 pub type Look = BTreeMap<NodeName, Result<OnHost, Unreachable>>;
 
+/// What agents are brought and removed with.
+#[derive(Debug, Clone, Copy)]
+pub struct Hands<'a> {
+    pub fleet: &'a Fleet,
+    pub actor: &'a Actor,
+    pub writing: &'a Writing,
+}
+
 /// Looks at these hosts, or at all of them.
-pub async fn look(cluster: &Cluster, nodes: Option<&BTreeSet<NodeName>>) -> Look {
-    let mut hosts = cluster.fleet.agents(|| cluster.clock.now()).await;
+pub async fn look(fleet: &Fleet, clock: Clock, nodes: Option<&BTreeSet<NodeName>>) -> Look {
+    let mut hosts = fleet.agents(|| clock.now()).await;
     hosts.retain(|node, _| nodes.is_none_or(|nodes| nodes.contains(node)));
     let asked = hosts.into_iter().map(|(node, host)| async move {
         let on = match host {
-            Ok(host) => Ok(with_words(cluster, &node, host).await),
+            Ok(host) => Ok(with_words(fleet, &node, host).await),
             Err(why) => Err(why),
         };
         (node, on)
@@ -75,11 +93,11 @@ pub async fn look(cluster: &Cluster, nodes: Option<&BTreeSet<NodeName>>) -> Look
     join_all(asked).await.into_iter().collect()
 }
 
-async fn with_words(cluster: &Cluster, node: &NodeName, host: HostAgents) -> OnHost {
+async fn with_words(fleet: &Fleet, node: &NodeName, host: HostAgents) -> OnHost {
     let asked = host.agents.iter().map(|installed| async {
-        let seen = if installed.is_on { seen(&cluster.fleet, node, installed).await } else { Seen::Off };
+        let seen = if installed.is_on { seen(fleet, node, installed).await } else { Seen::Off };
         let secrets = match &seen {
-            Seen::Up(hello) if hello.knows_secrets() => keeping(&cluster.fleet, node, installed).await,
+            Seen::Up(hello) if hello.knows_secrets() => keeping(fleet, node, installed).await,
             _ => None,
         };
         Agent { installed: installed.clone(), seen, secrets }

@@ -56,7 +56,7 @@ pub async fn remove(
         result(&failed, hosts.len())
     };
     let entry = NewEntry { verb: format!("agent rm {}", names.join(" ")), ..NewEntry::default() };
-    match logged(cluster, &*cluster.writing(), entry, work, unended).await {
+    match logged(&cluster.actor(), &*cluster.writing(), entry, work, unended).await {
         Err(Unfinished::Ledger(error)) => Err(error),
         Ok(()) | Err(Unfinished::Failed { .. }) => Ok(failed),
     }

@@ -12,13 +12,17 @@ use std::sync::Arc;
 
 pub use backend::Backend;
 
+use super::agents::need::HostAgents;
 use super::hosts::Hosts;
 use super::identity;
+use super::log::Actor;
+use super::vault::private::KeyPlaces;
+use super::vault::values::Values;
 use crate::discover::{DiscoverError, Discovery};
 use crate::engine::records::{Remembered, remembered, remembered_for_sure, remembered_patiently};
 use crate::engine::{Clock, ClusterReader, Me, Reading, Store, Writing, node_records, plan};
 use crate::fleet::{ConnectOptions, Fleet, Observer, RegisterReader};
-use crate::inventory::{Env, Inventory};
+use crate::inventory::{Agents, Env, Inventory};
 use crate::ledger::place::LedgerPlace;
 use crate::ledger::release::{History, releases};
 use crate::ledger::{LedgerError, OpenError};
@@ -46,6 +50,7 @@ pub struct Unconnected {
     discovery: Option<Discovery>,
     me: Me,
     journals: Option<PathBuf>,
+    keys: KeyPlaces,
 }
 
 impl Unconnected {
@@ -80,13 +85,14 @@ impl Unconnected {
     ) -> Result<Self, OpenError> {
         let backend = Backend::open(ledger.unwrap_or(&inventory.ledger), env)?;
         let (me, journals) = (identity::me(env), journals(&inventory.cluster, env));
-        Ok(Self { inventory, clock, backend, discovery: None, me, journals })
+        let keys = KeyPlaces::of(env);
+        Ok(Self { inventory, clock, backend, discovery: None, me, journals, keys })
     }
 
     /// Discovers hosts and dials them all. A host that does not answer is no error, and neither is a
     /// discovery that fails: [`Cluster::observe`] says so.
     pub async fn connect(self, options: ConnectOptions) -> Cluster {
-        let Self { mut inventory, clock, backend, discovery, me, journals } = self;
+        let Self { mut inventory, clock, backend, discovery, me, journals, keys } = self;
         let unknown = match &discovery {
             None => None,
             Some(discovery) => discover(&mut inventory, discovery).await.err(),
@@ -97,7 +103,8 @@ impl Unconnected {
         let observer = fleet.observer();
         let ledger = backend.reading(&inventory, &fleet);
         let discovery = discovery.map(Arc::new);
-        Cluster { inventory, clock, fleet, observer, ledger, backend, discovery, me, journals }
+        let secrets = Arc::new(Values::new(backend.reading(&inventory, &fleet), keys));
+        Cluster { inventory, clock, fleet, observer, ledger, backend, discovery, me, journals, secrets }
     }
 }
 
@@ -136,6 +143,8 @@ pub struct Cluster {
     pub me: Me,
     /// Where journals of runs are kept, if this machine has a place for them.
     pub journals: Option<PathBuf>,
+    /// Values of secrets, as far as this process knows them or can learn of them.
+    pub secrets: Arc<Values>,
 }
 
 impl Cluster {
@@ -162,7 +171,25 @@ impl Cluster {
     pub fn driver(&self) -> Hosts<'_> {
         Hosts::new(&self.fleet, self.clock, &self.ledger, self.writing(), self.me.clone())
             .with_journals(self.journals.clone())
+            .with_secrets(Arc::clone(&self.secrets), self.host_agents())
             .discovering(self.discovery.is_some())
+    }
+
+    /// Who works on it.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor { me: self.me.clone(), clock: self.clock }
+    }
+
+    /// What sees to it that hosts have agents.
+    #[must_use]
+    pub fn host_agents(&self) -> Arc<HostAgents> {
+        Arc::new(HostAgents {
+            fleet: self.fleet.clone(),
+            actor: self.actor(),
+            writing: self.writing(),
+            is_auto: self.inventory.agents == Agents::Auto,
+        })
     }
 
     /// One look at every host, with what the ledger says of it.

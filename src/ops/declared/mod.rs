@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::record::StackRecord;
-use crate::gitops::declaration::{Declaration, Declared};
+use crate::gitops::declaration::{Declaration, Declared, SecretTexts};
 use crate::ledger::release::{Git, Source};
 use crate::model::{StackName, StackSpec};
 
@@ -102,10 +102,12 @@ impl Declarations {
 }
 
 /// What is to run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Contents {
-    /// Images are not pinned yet.
+    /// Images are not pinned yet, and secrets have no versions.
     pub spec: StackSpec,
+    /// What the values of its secrets were read as.
+    pub secrets: SecretTexts,
     /// Its stackfiles, from the repository's top.
     pub files: Vec<String>,
     /// Whether services go that are not in it.
@@ -162,11 +164,13 @@ impl DesiredRelease {
         match &self.wanted {
             Wanted::Stack(declared) => Contents {
                 spec: declared.spec.clone(),
+                secrets: declared.secrets.clone(),
                 files: declared.files.clone(),
                 prune: declared.policy.prune,
             },
             Wanted::Gone => {
-                Contents { spec: StackSpec::empty(stack.clone()), files: Vec::new(), prune: true }
+                let (spec, secrets) = (StackSpec::empty(stack.clone()), SecretTexts::new());
+                Contents { spec, secrets, files: Vec::new(), prune: true }
             }
         }
     }

@@ -13,7 +13,6 @@ use crate::model::{NodeName, Observed, StackName};
 use crate::ops::Error;
 use crate::ops::cluster::Cluster;
 use crate::ops::edit::{Left, standing};
-use crate::ops::log::Actor;
 use crate::ops::order::Job;
 use crate::orchestrator::Planned;
 
@@ -77,7 +76,7 @@ pub async fn drain<E: From<Error>>(
     update: &Update,
     is_dry: bool,
 ) -> Result<Drain<E>, LedgerError> {
-    let recorded = update.foresee(&cluster.ledger, &Actor::of(cluster)).await?;
+    let recorded = update.foresee(&cluster.ledger, &cluster.actor()).await?;
     let nodes: Vec<NodeName> = update.nodes.keys().cloned().collect();
     let stacks = stacks_on(&cluster.observe().await, &nodes);
     let message = update.message.as_ref();

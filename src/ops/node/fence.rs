@@ -25,7 +25,7 @@ use crate::ledger::operation::Changed;
 use crate::ledger::{Ledger, LedgerError, WriteRegisters};
 use crate::model::node::Availability;
 use crate::model::{KnownMember, NodeFacts, NodeName, Timestamp};
-use crate::ops::log::{Actor, NewEntry, logged_by};
+use crate::ops::log::{Actor, NewEntry, logged};
 use crate::process_group;
 use crate::words::without_secrets;
 
@@ -107,7 +107,7 @@ pub async fn fence<R: WriteRegisters>(
         write_end(ledger, &ours, state, || answers(fleet, node)).await
     };
     // Without its end in the log it shows as cut off there; the record of the node says how it ended.
-    logged_by(actor, ledger, entry_in_log, work, |_| ()).await
+    logged(actor, ledger, entry_in_log, work, |_| ()).await
 }
 
 /// Writes down what came of the command, until that is written or the record is no longer ours. A host that answers in

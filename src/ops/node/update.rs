@@ -9,7 +9,7 @@ use crate::ledger::{Ledger, LedgerError, ReadRegisters, WriteRegisters};
 use crate::model::node::{Availability, Member, Role};
 use crate::model::{NodeName, Timestamp};
 use crate::ops::cluster::Cluster;
-use crate::ops::log::{Actor, NewEntry, Unended, logged_by};
+use crate::ops::log::{Actor, NewEntry, Unended, logged};
 
 /// What is to be changed about each of some nodes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -189,7 +189,7 @@ impl Update {
         } else {
             let (verb, message) = (self.verb.clone(), self.message.clone());
             let entry = NewEntry { verb, message, stacks: Vec::new(), changes };
-            logged_by(actor, ledger, entry, change(), unended).await?
+            logged(actor, ledger, entry, change(), unended).await?
         };
         Ok(Recorded { before, after })
     }

@@ -7,20 +7,22 @@
 pub mod key;
 pub mod private;
 pub mod secret;
+pub mod stack;
+pub mod users;
+pub mod values;
 
 use std::sync::Arc;
 
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::cluster::Cluster;
-use super::log::{Actor, NewEntry, Unended, logged_by};
+use super::log::{Actor, NewEntry, Unended, logged};
+use crate::engine::Lease;
 use crate::engine::lease::{Busy, NotTaken, Wanted, take};
 use crate::engine::node_records::{self, Beginning};
-use crate::engine::{Lease, Writing};
 use crate::ledger::lease::{Held, Holder, Terms, vault_stream};
 use crate::ledger::{Ledger, LedgerError, ReadRegisters, WriteRegisters, key as kept};
-use crate::model::MarkKey;
+use crate::model::{MarkKey, StackName};
 use crate::vault::{
     BadSize, ChangeError, ClusterKey, KeyRecord, NotUsable, ObjectName, SealError, ValueError,
 };
@@ -82,6 +84,13 @@ pub enum VaultError {
         help("what was done stays; run the command again, which goes on from there")
     )]
     LockLost,
+    /// Stacks run with it.
+    #[error("secret `{name}` is in use by {}", stacks.iter().map(StackName::as_str).collect::<Vec<_>>().join(", "))]
+    #[diagnostic(
+        code(stackctl::secret::in_use),
+        help("nothing was removed; deploy these stacks without it first, or remove them: `stackctl rm`")
+    )]
+    Used { name: ObjectName, stacks: Vec<StackName> },
     #[error("there is a secret `{0}` already")]
     #[diagnostic(
         code(stackctl::secret::exists),
@@ -91,6 +100,41 @@ pub enum VaultError {
     #[error("there is no secret `{name}`")]
     #[diagnostic(code(stackctl::secret::unknown), help("there {}", known_words(.known)))]
     Unknown { name: String, known: Vec<String> },
+    /// Docker has names with other signs, too.
+    #[error("`{0}` is no name of a secret")]
+    #[diagnostic(
+        code(stackctl::secret::bad_name),
+        help(
+            "1 to 64 letters, digits and `.`, `_`, `-`, beginning and ending with a letter or digit: write it as its `name:`"
+        )
+    )]
+    BadName(String),
+    /// Another stack's, or one that a command made.
+    #[error("there is a secret `{name}` that stack `{stack}` has not made")]
+    #[diagnostic(
+        code(stackctl::secret::not_ours),
+        help(
+            "nothing was changed; write `external: true` to use it, or give the stack's own another `name:`"
+        )
+    )]
+    NotOurs { name: ObjectName, stack: StackName },
+    /// A release names it, and the ledger does not have it.
+    #[error("version {version} of secret `{name}` is no longer kept")]
+    #[diagnostic(
+        code(stackctl::secret::no_version),
+        help(
+            "nothing was changed; `stackctl secret inspect {name}` shows the versions that are kept; deploy a stackfile with the value"
+        )
+    )]
+    NoVersion { name: String, version: String },
+    /// What a stackfile names cannot be read as a secret.
+    #[error("secret `{secret}` cannot be read from {from}: {why}")]
+    #[diagnostic(code(stackctl::secret::not_read), help("nothing was changed"))]
+    Text { secret: String, from: String, why: String },
+    /// No private key of this machine can be used.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    NoKeys(#[from] private::NoKeys),
     /// It is empty or too large.
     #[error("the value of secret `{name}`: {why}")]
     #[diagnostic(code(stackctl::secret::size), help("nothing was changed; the limits are those of Swarm"))]
@@ -229,7 +273,7 @@ where
         })?;
     let held = Work { ledger, lease };
     let entry = NewEntry { verb: verb.to_owned(), ..NewEntry::default() };
-    let done = logged_by(actor, ledger, entry, work(&held), unended).await;
+    let done = logged(actor, ledger, entry, work(&held), unended).await;
     // One that cannot be given back expires by itself.
     let _expires_by_itself = held.lease.release().await;
     done
@@ -245,12 +289,6 @@ async fn settled_marks<R: WriteRegisters>(actor: &Actor, ledger: &Ledger<R>) -> 
     Beginning { key: actor.me.new_key.get(), ..Beginning::default() }.write(ledger).await?;
     let (_, records) = node_records::read(ledger).await?;
     Ok(records.key.as_ref().map(node_records::marks_key).unwrap_or_default())
-}
-
-/// What a cluster's own process works with.
-#[must_use]
-pub fn of(cluster: &Cluster) -> (Arc<Writing>, Actor) {
-    (cluster.writing(), Actor::of(cluster))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Private keys of this machine, and the bytes of secrets that are handed in: read into memory that is overwritten, and
 //! shown nowhere.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -10,6 +12,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 use tokio::process::Command;
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use crate::inventory::Env;
 use crate::process_group;
@@ -67,6 +70,10 @@ pub fn own_file(env: Env<'_>) -> Option<PathBuf> {
 ///
 /// A file that was named cannot be read, or has no key; or there is none at all.
 pub async fn keyring(files: &[PathBuf], env: Env<'_>) -> Result<Found, NoKeys> {
+    in_places(files, &KeyPlaces::of(env)).await
+}
+
+async fn in_places(files: &[PathBuf], places: &KeyPlaces) -> Result<Found, NoKeys> {
     let mut found = Found { keys: Keyring::default(), from: Vec::new() };
     if !files.is_empty() {
         for file in files {
@@ -74,7 +81,7 @@ pub async fn keyring(files: &[PathBuf], env: Env<'_>) -> Result<Found, NoKeys> {
         }
         return Ok(found);
     }
-    let set = |name: &str| env(name).filter(|value| !value.trim().is_empty());
+    let set = |name: &str| places.get(name).filter(|value| !value.trim().is_empty());
     if let Some(text) = set(TEXT) {
         found.add(&Plaintext::new(text.into_bytes()), format!("the variable {TEXT}"))?;
     } else if let Some(file) = set(FILE) {
@@ -82,7 +89,7 @@ pub async fn keyring(files: &[PathBuf], env: Env<'_>) -> Result<Found, NoKeys> {
     } else if let Some(words) = set(COMMAND) {
         found.add(&printed_by(&words).await?, format!("the command of {COMMAND}"))?;
     } else {
-        found.add_own(env)?;
+        found.add_own(&|name| places.get(name))?;
     }
     Ok(found)
 }
@@ -118,6 +125,38 @@ impl Found {
             return Err(NoKeys::NoneThere { default: own.unwrap_or_else(|| "key.txt".into()) });
         }
         Ok(())
+    }
+}
+
+/// The variables that say where the private keys of this machine are, for a process that may need them later.
+#[derive(Clone, Default)]
+pub struct KeyPlaces(BTreeMap<&'static str, Zeroizing<String>>);
+
+impl KeyPlaces {
+    /// As the environment says.
+    #[must_use]
+    pub fn of(env: Env<'_>) -> Self {
+        let set = |name: &'static str| Some((name, Zeroizing::new(env(name)?)));
+        Self([TEXT, FILE, COMMAND, "XDG_CONFIG_HOME", "HOME"].into_iter().filter_map(set).collect())
+    }
+
+    /// The private keys that are there: see [`keyring`].
+    ///
+    /// # Errors
+    ///
+    /// There are none, or they cannot be read.
+    pub async fn keyring(&self) -> Result<Found, NoKeys> {
+        in_places(&[], self).await
+    }
+
+    fn get(&self, name: &str) -> Option<String> {
+        self.0.get(name).map(|value| value.to_string())
+    }
+}
+
+impl fmt::Debug for KeyPlaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::users::users;
 use super::{Known, VaultError, Work, known, under_lease};
 use crate::ledger::secrets::{self, Secret, Secrets, Version};
 use crate::ledger::{Ledger, ReadRegisters, WriteRegisters};
 use crate::ops::log::{Actor, Unended};
-use crate::vault::{Keyring, Kind, ObjectName, Plaintext, SealedValue};
+use crate::vault::{Keyring, Kind, ObjectName, Opened, Plaintext, SealedValue};
 
 /// All secrets.
 ///
@@ -69,12 +70,13 @@ pub async fn rotate<R: WriteRegisters + Send + Sync + 'static>(
     if find(&secrets::read(ledger).await?, name.as_str())?.present().version == version {
         return Ok(None);
     }
+    let named = users(ledger).await?.named.remove(name.as_str()).unwrap_or_default();
     under_lease(ledger, actor, &format!("secret {verb} {name}"), unended, async |work| {
         let version = seal(work, actor, name, value).await?;
         let put = |all: &mut Secrets| {
             find(all, name.as_str())?;
             if let Some(secret) = all.0.get_mut(name) {
-                secret.put(version.clone());
+                secret.put(version.clone(), &named);
             }
             Ok(())
         };
@@ -84,11 +86,11 @@ pub async fn rotate<R: WriteRegisters + Send + Sync + 'static>(
     .await
 }
 
-/// Removes secrets, with all their versions. All of them must be there.
+/// Removes secrets, with all their versions. All of them must be there, and no stack may run with one of them.
 ///
 /// # Errors
 ///
-/// There is no such secret.
+/// There is no such secret, or it is in use.
 pub async fn remove<R: WriteRegisters + Send + Sync + 'static>(
     ledger: &Arc<Ledger<R>>,
     actor: &Actor,
@@ -98,6 +100,12 @@ pub async fn remove<R: WriteRegisters + Send + Sync + 'static>(
     let all = secrets::read(ledger).await?;
     for name in names {
         find(&all, name.as_str())?;
+    }
+    let users = users(ledger).await?;
+    for name in names {
+        if let Some(stacks) = users.running.get(name.as_str()) {
+            return Err(VaultError::Used { name: name.clone(), stacks: stacks.iter().cloned().collect() });
+        }
     }
     let words: Vec<&str> = names.iter().map(ObjectName::as_str).collect();
     under_lease(ledger, actor, &format!("secret rm {}", words.join(" ")), unended, async |work| {
@@ -123,9 +131,19 @@ pub async fn value<R: ReadRegisters>(
     let opened = known(ledger).await?.key()?.open(keys)?;
     let all = secrets::read(ledger).await?;
     let version = find(&all, name.as_str())?.present();
+    self::opened(ledger, &opened, name, version).await
+}
+
+/// A version of a secret, opened.
+pub(super) async fn opened<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    key: &Opened,
+    name: &ObjectName,
+    version: &Version,
+) -> Result<Plaintext, VaultError> {
     let bad = |why: String| VaultError::Value { name: name.clone(), version: version.version.clone(), why };
     let sealed: SealedValue = secrets::value(ledger, version).await.map_err(bad)?;
-    opened.open(name.as_str(), &sealed).map_err(|why| VaultError::value(name, &version.version, &why))
+    key.open(name.as_str(), &sealed).map_err(|why| VaultError::value(name, &version.version, &why))
 }
 
 /// A secret by its name.
@@ -154,7 +172,7 @@ async fn refuse_value<R: ReadRegisters>(
 }
 
 /// Encrypts a value to the key of now, and writes it.
-async fn seal<R: WriteRegisters + Send + Sync + 'static>(
+pub(super) async fn seal<R: WriteRegisters + Send + Sync + 'static>(
     work: &Work<'_, R>,
     actor: &Actor,
     name: &ObjectName,
@@ -169,7 +187,7 @@ async fn seal<R: WriteRegisters + Send + Sync + 'static>(
     Ok(Version { version: sealed.version, epoch: sealed.epoch, content, who, at })
 }
 
-async fn write<R: WriteRegisters + Send + Sync + 'static>(
+pub(super) async fn write<R: WriteRegisters + Send + Sync + 'static>(
     work: &Work<'_, R>,
     put: impl FnMut(&mut Secrets) -> Result<(), VaultError>,
 ) -> Result<(), VaultError> {

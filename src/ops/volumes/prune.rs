@@ -132,7 +132,7 @@ pub async fn prune(
                 }
             }
         };
-        match logged(cluster, &writing, entry, work, unended).await {
+        match logged(&cluster.actor(), &writing, entry, work, unended).await {
             Ok(()) | Err(Unfinished::Failed { .. }) => Ok(pruned),
             Err(Unfinished::Ledger(error)) => Err(error.into()),
         }

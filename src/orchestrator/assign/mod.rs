@@ -24,11 +24,11 @@ use super::options::PlanOptions;
 use super::problem::Problem;
 use super::scheduler::{Divisions, FilterKind, Occupants};
 use super::site::{Site, sites};
-use crate::model::action::{FilePlan, InPlaceUpdate, ServicePlan, TaskHandle, TaskPlan, What};
+use crate::model::action::{FilePlan, InPlaceUpdate, SecretPlan, ServicePlan, TaskHandle, TaskPlan, What};
 use crate::model::ids::{NodeName, ServiceName, TaskId};
 use crate::model::node::Member;
 use crate::model::reason::Reason;
-use crate::model::spec::{DependencyCondition, StackSpec, TASKS_MAX, UpdateConfig};
+use crate::model::spec::{DependencyCondition, NoVersion, StackSpec, TASKS_MAX, UpdateConfig};
 use crate::model::task::Task;
 use crate::model::{GoDuration, Marks, Observed, TaskStatus};
 
@@ -323,14 +323,39 @@ impl<'o> Planner<'o> {
                 }
             }
         }
-        let users = |name: &str| {
+        self.look_at_secrets();
+    }
+
+    /// Those that services use.
+    fn look_at_secrets(&mut self) {
+        for (key, secret) in &self.spec.secrets {
             let uses = |service: &&crate::model::ServiceSpec| {
-                service.task.secrets.values().any(|secret| secret.source == name)
+                service.task.secrets.values().any(|mount| mount.source == *key)
             };
-            self.spec.services.values().filter(uses).map(|service| service.name.clone()).collect()
-        };
-        for name in self.spec.secrets.keys() {
-            self.problems.push(Problem::Secrets { secret: name.clone(), services: users(name) });
+            let services: Vec<_> =
+                self.spec.services.values().filter(uses).map(|service| service.name.clone()).collect();
+            if services.is_empty() {
+                continue;
+            }
+            let what = match (&secret.driver, &secret.template_driver) {
+                (Some(_), _) => Some("driver"),
+                (None, Some(_)) => Some("template_driver"),
+                (None, None) => None,
+            };
+            let secret = key.clone();
+            if let Some(what) = what {
+                self.problems.push(Problem::SecretFrom { secret, services, what });
+            } else if self.spec.secrets[key].version.is_empty() {
+                let unknown = self.spec.secrets[key].unknown.as_deref();
+                let (why, help) = match unknown {
+                    Some(NoVersion { why, help }) => (why.clone(), help.clone()),
+                    None => (
+                        "its file or variable is not here, and no release of the stack tells".to_owned(),
+                        "plan where it is".to_owned(),
+                    ),
+                };
+                self.problems.push(Problem::NoSecret { secret, services, why, help });
+            }
         }
     }
 
@@ -474,16 +499,29 @@ fn service_plan(
 ) -> Result<ServicePlan, Problem> {
     let marks = Marks::of(&observed.key, &spec.name, &service.name);
     let mut files = Vec::new();
+    let bad = |what: &str| Problem::BadFileOwner { service: service.name.clone(), what: what.to_owned() };
+    let owner = |text: &str| text.parse::<u32>().map_err(|_| bad(text));
+    let mut secrets = Vec::new();
+    for (target, mount) in &service.task.secrets {
+        // One that is not defined is a problem of its own.
+        let Some(secret) = spec.secrets.get(&mount.source) else { continue };
+        secrets.push(SecretPlan {
+            target: target.clone(),
+            name: secret.name.clone(),
+            version: mount.content.clone(),
+            uid: owner(&mount.uid)?,
+            gid: owner(&mount.gid)?,
+            mode: mount.mode,
+        });
+    }
     for (target, mount) in &service.task.configs {
-        let bad = |what: &str| Problem::BadFileOwner { service: service.name.clone(), what: what.to_owned() };
-        let owner = |text: &str| text.parse::<u64>().map_err(|_| bad(text));
         let Some(config) = spec.configs.get(&mount.source).filter(|config| !config.external) else {
             return Err(Problem::NoContent { service: service.name.clone(), config: mount.source.clone() });
         };
         files.push(FilePlan {
             target: target.clone(),
-            uid: owner(&mount.uid)?,
-            gid: owner(&mount.gid)?,
+            uid: owner(&mount.uid)?.into(),
+            gid: owner(&mount.gid)?.into(),
             mode: mount.mode,
             content: config.content.clone(),
             template_driver: mount.template_driver.clone(),
@@ -499,5 +537,6 @@ fn service_plan(
         key_id: Arc::from(observed.key.id()),
         is_job,
         files,
+        secrets,
     })
 }

@@ -213,6 +213,12 @@ impl Executor {
         Self { fence: Some(fence), ..self }
     }
 
+    /// No simulated task has a secret.
+    #[must_use]
+    pub fn with_secrets(self, _: Arc<dyn stackctl::fleet::agents::secrets::SecretValues>) -> Self {
+        self
+    }
+
     /// As the fleet's own: connections of which something was not answered are ended, where they can be.
     pub async fn is_uncertain(&self) -> bool {
         let unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).clone();

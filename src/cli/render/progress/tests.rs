@@ -24,6 +24,7 @@ fn task(name: &str, node: &str) -> Arc<TaskPlan> {
         key_id: "".into(),
         is_job: false,
         files: Vec::new(),
+        secrets: Vec::new(),
     });
     Arc::new(TaskPlan {
         service,

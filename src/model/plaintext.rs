@@ -33,7 +33,7 @@ impl Plaintext {
     }
 
     /// Leaves the first bytes; those behind them are overwritten.
-    pub(super) fn truncate(&mut self, len: usize) {
+    pub fn truncate(&mut self, len: usize) {
         if let Some(rest) = self.0.get_mut(len..) {
             zeroize::Zeroize::zeroize(rest);
         }
@@ -41,7 +41,8 @@ impl Plaintext {
     }
 
     /// To be filled from the front.
-    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+    #[must_use]
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.0
     }
 }
@@ -51,18 +52,6 @@ impl fmt::Debug for Plaintext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Plaintext(hidden)")
     }
-}
-
-/// Bytes of the system's randomness.
-///
-/// # Panics
-///
-/// If the system has none to give: what can be guessed protects nothing.
-#[must_use]
-pub fn draw(len: usize) -> Plaintext {
-    let mut drawn = Plaintext::new(vec![0; len]);
-    getrandom::getrandom(drawn.bytes_mut()).expect("the system gives random bytes");
-    drawn
 }
 
 #[cfg(test)]
@@ -101,12 +90,5 @@ mod tests {
         plain.truncate(9);
         assert_eq!((plain.len(), plain.is_empty()), (4, false));
         assert!(Plaintext::new(Vec::new()).is_empty());
-    }
-
-    #[test]
-    fn no_two_draws_are_the_same() {
-        let (one, other) = (draw(32), draw(32));
-        assert_eq!((one.len(), draw(0).len()), (32, 0));
-        assert!(one.expose() != other.expose() && one.expose() != [0; 32]);
     }
 }

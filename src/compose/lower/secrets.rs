@@ -1,0 +1,83 @@
+//! Values of secrets: read beside the stackfile, and handed on apart from its specification, which never has one.
+//!
+//! What is read may be encrypted, and is not opened here: that takes a private key. No message shows any of it.
+
+use std::sync::Arc;
+
+use super::Context;
+use crate::compose::normal::unreadable;
+use crate::compose::stackfile::Content;
+use crate::compose::{SecretFiles, SecretText, SecretTexts};
+use crate::model::Plaintext;
+use crate::yaml::{Diagnostic, Node};
+
+/// Swarm's limit on the value of a secret: the first size that it refuses.
+const BYTES_MAX: usize = 500 * 1024;
+/// For one that is encrypted: what is in it is smaller, and is looked at once it is opened.
+const ENCRYPTED_MAX: usize = 2 * BYTES_MAX;
+
+/// Reads the values of all secrets that name a file or a variable.
+pub fn texts(context: &Context<'_>) -> SecretTexts {
+    let mut texts = SecretTexts::new();
+    if context.world.secrets == SecretFiles::Leave {
+        return texts;
+    }
+    for (key, secret) in context.file.secrets.iter().filter(|(_, secret)| !secret.external) {
+        let Some(text) = read(context, secret) else { continue };
+        if is_fit(context, key, secret, &text) && context.sink.afford(text.bytes.len(), secret.key.span) {
+            texts.insert(key.clone(), Arc::new(text));
+        }
+    }
+    texts
+}
+
+fn read(context: &Context<'_>, secret: &Content) -> Option<SecretText> {
+    let is_needed = context.world.secrets == SecretFiles::Need;
+    if let Some(file) = &secret.file {
+        return match context.world.files.read(file) {
+            Ok(bytes) => {
+                let from = context.world.shown.name(file);
+                Some(SecretText { from, is_file: true, bytes: Arc::new(Plaintext::new(bytes)) })
+            }
+            Err(error) => {
+                if is_needed {
+                    let node = Node::text(file.value.clone(), file.span);
+                    context.sink.push(unreadable(context.sink, &node, &error));
+                }
+                None
+            }
+        };
+    }
+    let variable = secret.environment.as_ref()?;
+    let environments = context.world.environments;
+    let value = environments.look_up(environments.of(variable.span.file), variable);
+    let name = context.sink.clean(variable);
+    if value.is_none() && is_needed {
+        context.sink.push(
+            Diagnostic::error("missing_variable", format!("variable `{name}` is required"))
+                .at(variable.span, "not set")
+                .help(format!("set `{name}`: secret `{}` is made of it", secret.key.value)),
+        );
+    }
+    let bytes = Arc::new(Plaintext::new(value?.into_bytes()));
+    Some(SecretText { from: format!("the variable {name}"), is_file: false, bytes })
+}
+
+/// Whether Swarm would take it. The exact size says too much about a password; that of a file is no secret.
+fn is_fit(context: &Context<'_>, key: &str, secret: &Content, text: &SecretText) -> bool {
+    let may_be_encrypted = text.is_file && text.bytes.len() < ENCRYPTED_MAX;
+    let (code, what, label) = match text.bytes.len() {
+        0 => ("secret_empty", "is empty", "nothing in it"),
+        bytes if bytes >= BYTES_MAX && !may_be_encrypted => {
+            ("secret_too_large", "is too large", "more than a secret can have")
+        }
+        _ => return true,
+    };
+    let place = secret.file.as_ref().or(secret.environment.as_ref()).unwrap_or(&secret.key);
+    context.sink.push(
+        Diagnostic::error(code, format!("secret `{}` {what}", context.sink.clean(key)))
+            .at(place.span, label)
+            .help(format!("a secret has at least 1 byte and less than {BYTES_MAX}, as in Swarm")),
+    );
+    false
+}

@@ -1,0 +1,64 @@
+//! What is done for a stack with secrets before anything else of a plan.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use super::{Hosts, HostsRecord};
+use crate::ops::agents::need::{EnsureAgents, needing};
+use crate::ops::log::Actor;
+use crate::ops::release::Remembers as _;
+use crate::ops::vault::values::Values;
+use crate::ops::{Error, vault};
+use crate::orchestrator::Planned;
+
+impl Hosts<'_> {
+    /// With values of secrets, and what brings the agents that keep them on hosts.
+    #[must_use]
+    pub fn with_secrets(self, values: Arc<Values>, agents: Arc<dyn EnsureAgents>) -> Self {
+        Self { secrets: Some((values, agents)), ..self }
+    }
+
+    /// Before anything of a stack with secrets is done: hosts that get such tasks have agents, the ledger has the values, and
+    /// each value can be had that a host lacks.
+    ///
+    /// Its layers are not to be those of every command's future: so it is a future of its own.
+    pub(super) fn keep_secrets<'s>(
+        &'s self,
+        plan: &'s Planned,
+        record: &'s HostsRecord,
+        is_release: bool,
+    ) -> BoxFuture<'s, Result<(), Error>> {
+        Box::pin(self.secrets_kept(plan, record, is_release))
+    }
+
+    async fn secrets_kept(
+        &self,
+        plan: &Planned,
+        record: &HostsRecord,
+        is_release: bool,
+    ) -> Result<(), Error> {
+        let Some((values, agents)) = &self.secrets else { return Ok(()) };
+        let needing = needing(plan);
+        agents.ensure(needing.keys().cloned().collect()).await?;
+        let actor = Actor { me: self.me.clone(), clock: self.clock };
+        let history = record.history();
+        vault::stack::keep(&self.writing, &actor, values, plan.spec(), history, |_| ()).await?;
+        // A heal does what it can.
+        for (node, wanted) in needing.iter().filter(|_| is_release) {
+            let mut kept = None;
+            for (name, version) in wanted {
+                let Err(why) = values.get(name, version).await else { continue };
+                // Whose private key opens nothing can still have a host make a task of what is there.
+                let kept = match &mut kept {
+                    Some(kept) => kept,
+                    none => none.insert(agents.kept(node).await),
+                };
+                if !kept.contains(&(name.clone(), version.clone())) {
+                    return Err(why.into());
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,287 @@
+//! Secrets of a stack: which version of each it is to have, and that the ledger has it before anything runs with it.
+//!
+//! A secret that a stackfile brings is kept as docker keeps it: under the stack's name, with the stack's label, among
+//! all others of the cluster. So a new key of the cluster encrypts it again, `secret ls` shows it, and a rollback finds
+//! its older versions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use miette::Diagnostic as _;
+
+use super::values::Values;
+use super::{Known, VaultError, known, secret, under_lease};
+use crate::compose::{SecretText, SecretTexts};
+use crate::ledger::release::History;
+use crate::ledger::secrets::{self, Secret, Secrets};
+use crate::ledger::{Ledger, LedgerError, ReadRegisters, WriteRegisters};
+use crate::model::ids::STACK_LABEL;
+use crate::model::spec::{NoVersion, SecretSpec};
+use crate::model::{StackName, StackSpec};
+use crate::ops::log::{Actor, Unended};
+use crate::sops;
+use crate::vault::{Kind, ObjectName, Plaintext};
+
+/// Gives the secrets of a stack their versions: of those that a command makes the present one, of those that were read with
+/// its files that of what was read. A stack without secrets asks nothing.
+///
+/// # Errors
+///
+/// The ledger cannot be read. What else is wrong, such as a value that cannot be decrypted, is a problem of the plan.
+pub async fn settle<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    values: &Values,
+    spec: StackSpec,
+    texts: &SecretTexts,
+) -> Result<StackSpec, VaultError> {
+    let Some(settling) = Settling::begin(ledger, values, &spec).await? else { return Ok(spec) };
+    let mut own = Own::new();
+    for (key, secret) in brought(&spec) {
+        if let Some(text) = texts.get(key) {
+            own.insert(key.clone(), settling.of_text(key, secret, text).await);
+        }
+    }
+    Ok(settling.end(spec, own)?)
+}
+
+/// The same for a look that writes nothing, where not all values are at hand: a secret of which it cannot be told which
+/// version its value is keeps the one that it had `before`. Why not goes to `untold`, with the secret's key.
+///
+/// # Errors
+///
+/// The ledger cannot be read.
+pub async fn settle_as_known<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    values: &Values,
+    spec: StackSpec,
+    texts: &SecretTexts,
+    before: Option<&StackSpec>,
+    mut untold: impl FnMut(&str, String),
+) -> Result<StackSpec, VaultError> {
+    let Some(settling) = Settling::begin(ledger, values, &spec).await? else { return Ok(spec) };
+    let mut own = Own::new();
+    for (key, secret) in brought(&spec) {
+        let told = match texts.get(key) {
+            Some(text) => settling.of_text(key, secret, text).await.map_err(|why| why.to_string()),
+            None => Err("its file or variable is not here".to_owned()),
+        };
+        let same = || before.and_then(|before| Some(before.secrets.get(key)?.version.clone()));
+        let version = told.unwrap_or_else(|why| {
+            untold(key, why);
+            same().unwrap_or_default()
+        });
+        own.insert(key.clone(), Ok(version));
+    }
+    Ok(settling.end(spec, own)?)
+}
+
+/// Versions of the secrets that a stackfile brings, by their keys.
+type Own = BTreeMap<String, Result<String, VaultError>>;
+
+/// Those that a stackfile brings.
+fn brought(spec: &StackSpec) -> impl Iterator<Item = (&String, &SecretSpec)> {
+    spec.secrets.iter().filter(|(_, secret)| !secret.external && has_way(secret))
+}
+
+/// Where there is none, the plan says so.
+fn has_way(secret: &SecretSpec) -> bool {
+    secret.driver.is_none() && secret.template_driver.is_none()
+}
+
+/// What versions are made of.
+struct Settling<'v> {
+    values: &'v Values,
+    known: Known,
+    made: Secrets,
+}
+
+impl<'v> Settling<'v> {
+    /// Nothing for a stack that has no secrets.
+    async fn begin<R: ReadRegisters>(
+        ledger: &Ledger<R>,
+        values: &'v Values,
+        spec: &StackSpec,
+    ) -> Result<Option<Self>, VaultError> {
+        if spec.secrets.is_empty() {
+            return Ok(None);
+        }
+        let made = match spec.secrets.values().any(|secret| secret.external) {
+            true => secrets::read(ledger).await?,
+            false => Secrets::default(),
+        };
+        Ok(Some(Self { values, known: known(ledger).await?, made }))
+    }
+
+    /// Which version a text is. Its value is remembered.
+    async fn of_text(&self, key: &str, secret: &SecretSpec, text: &SecretText) -> Result<String, VaultError> {
+        secret.name.parse::<ObjectName>().map_err(|_| VaultError::BadName(secret.name.clone()))?;
+        let cluster_key = self.known.key()?;
+        let value = plain(self.values, key, text).await?;
+        let version = cluster_key.version(&secret.name, &value);
+        self.values.put(&secret.name, &version, value);
+        Ok(version)
+    }
+
+    fn end(&self, mut spec: StackSpec, mut own: Own) -> Result<StackSpec, LedgerError> {
+        for (key, secret) in spec.secrets.iter_mut().filter(|(_, secret)| has_way(secret)) {
+            let version = match secret.external {
+                true => secret::find(&self.made, &secret.name).map(|one| one.present().version.clone()),
+                false => own.remove(key).unwrap_or_else(|| Ok(String::new())),
+            };
+            match version {
+                Ok(version) => secret.version = version,
+                // What is wrong with a secret is a problem of the plan, beside all others.
+                Err(VaultError::Ledger(error)) => return Err(error),
+                Err(error) => secret.unknown = Some(Arc::new(no_version(&error))),
+            }
+        }
+        let secrets = &spec.secrets;
+        for service in spec.services.values_mut().filter(|service| !service.task.secrets.is_empty()) {
+            for mount in Arc::make_mut(&mut service.task).secrets.values_mut() {
+                mount.content = secrets.get(&mount.source).map(|one| one.version.clone()).unwrap_or_default();
+            }
+        }
+        Ok(spec)
+    }
+}
+
+fn no_version(error: &VaultError) -> NoVersion {
+    let help = error.help().map_or_else(String::new, |help| help.to_string());
+    NoVersion { why: error.to_string(), help }
+}
+
+/// What a text holds: decrypted, if it is a file that is encrypted.
+async fn plain(values: &Values, key: &str, text: &SecretText) -> Result<Arc<Plaintext>, VaultError> {
+    let bad = |why: String| VaultError::Text { secret: key.to_owned(), from: text.from.clone(), why };
+    let format = text.is_file.then(|| sops::detect(text.bytes.expose(), &text.from)).flatten();
+    let value = match format {
+        None => Arc::clone(&text.bytes),
+        Some(format) => {
+            let keys = values.keyring().await.map_err(|why| bad(why.to_string()))?;
+            Arc::new(sops::open(text.bytes.expose(), format, keys).map_err(|why| bad(why.to_string()))?)
+        }
+    };
+    Kind::Secret.check(&value).map_err(|why| bad(why.to_string()))?;
+    Ok(value)
+}
+
+/// A secret of the stack, as the ledger is to have it.
+struct Wanted<'s> {
+    name: ObjectName,
+    spec: &'s SecretSpec,
+}
+
+/// Sees to it that the ledger has the versions that a plan names: those that a stackfile brings are written, and those that
+/// were made by a command are there. Versions that neither a remembered release names nor this plan are removed, and the
+/// stack's secrets that none names.
+///
+/// # Errors
+///
+/// A version is nowhere, a name is taken by a secret that is not the stack's, or the ledger cannot be read or written.
+pub async fn keep<R: WriteRegisters + Send + Sync + 'static>(
+    ledger: &Arc<Ledger<R>>,
+    actor: &Actor,
+    values: &Values,
+    spec: &StackSpec,
+    history: &History,
+    unended: impl FnOnce(Unended),
+) -> Result<(), VaultError> {
+    let named = named(spec, history);
+    if named.is_empty() {
+        return Ok(());
+    }
+    let all = secrets::read(ledger).await?;
+    let mut wanted = Vec::new();
+    for secret in spec.secrets.values().filter(|secret| !secret.version.is_empty()) {
+        let name: ObjectName = secret.name.parse().map_err(|_| VaultError::BadName(secret.name.clone()))?;
+        let known = all.0.get(&name);
+        if !secret.external && known.is_some_and(|known| !is_of(known, &spec.name)) {
+            return Err(VaultError::NotOurs { name, stack: spec.name.clone() });
+        }
+        let has = known.is_some_and(|known| known.versions.iter().any(|one| one.version == secret.version));
+        let is_present = known.is_some_and(|known| known.present().version == secret.version);
+        match (has, secret.external) {
+            (true, true) => {}
+            (true, false) if is_present => {}
+            // An older one becomes the present one again.
+            (true, false) => wanted.push(Wanted { name, spec: secret }),
+            (false, false) if values.here(&secret.name, &secret.version).is_some() => {
+                wanted.push(Wanted { name, spec: secret });
+            }
+            (false, _) => {
+                let version = secret.version.clone();
+                return Err(VaultError::NoVersion { name: secret.name.clone(), version });
+            }
+        }
+    }
+    let is_left = |name: &ObjectName, secret: &Secret| is_of(secret, &spec.name) && !named.contains_key(name);
+    if wanted.is_empty() && !all.0.iter().any(|(name, secret)| is_left(name, secret)) {
+        return Ok(());
+    }
+    let names: Vec<&str> = wanted.iter().map(|one| one.name.as_str()).collect();
+    let verb = match names.is_empty() {
+        true => format!("secrets of stack {} are tidied up", spec.name),
+        false => format!("secrets of stack {}: {}", spec.name, names.join(", ")),
+    };
+    under_lease(ledger, actor, &verb, unended, async |work| {
+        let mut new = BTreeMap::new();
+        for one in &wanted {
+            if let Some(value) = values.here(&one.spec.name, &one.spec.version) {
+                new.insert(one.name.clone(), secret::seal(work, actor, &one.name, &value).await?);
+            }
+        }
+        let put = |all: &mut Secrets| {
+            for one in &wanted {
+                put_one(all, &spec.name, one, new.get(&one.name), &named, actor)?;
+            }
+            all.0.retain(|name, secret| !is_left(name, secret));
+            Ok(())
+        };
+        secret::write(work, put).await
+    })
+    .await
+}
+
+fn put_one(
+    all: &mut Secrets,
+    stack: &StackName,
+    Wanted { name, spec }: &Wanted<'_>,
+    new: Option<&secrets::Version>,
+    named: &BTreeMap<ObjectName, BTreeSet<String>>,
+    actor: &Actor,
+) -> Result<(), VaultError> {
+    let lost = || VaultError::NoVersion { name: name.to_string(), version: spec.version.clone() };
+    let known =
+        all.0.get(name).and_then(|known| known.versions.iter().find(|one| one.version == spec.version));
+    let version = known.or(new).cloned().ok_or_else(lost)?;
+    let created = actor.clock.now();
+    let secret = all.0.entry(name.clone()).or_insert_with(|| Secret {
+        labels: BTreeMap::new(),
+        created,
+        versions: Vec::new(),
+    });
+    secret.labels.clone_from(&spec.labels);
+    secret.labels.insert(STACK_LABEL.to_owned(), stack.to_string());
+    secret.put(version, named.get(name).unwrap_or(&BTreeSet::new()));
+    Ok(())
+}
+
+/// Whether a stackfile of this stack brought the secret.
+fn is_of(secret: &Secret, stack: &StackName) -> bool {
+    secret.labels.get(STACK_LABEL).is_some_and(|of| of == stack.as_str())
+}
+
+/// Versions that remembered releases name, and this plan.
+fn named(spec: &StackSpec, history: &History) -> BTreeMap<ObjectName, BTreeSet<String>> {
+    let specs = history.releases.values().map(|(release, _)| &release.spec).chain([spec]);
+    let mut named: BTreeMap<ObjectName, BTreeSet<String>> = BTreeMap::new();
+    for secret in specs.flat_map(|spec| spec.secrets.values()).filter(|one| !one.version.is_empty()) {
+        if let Ok(name) = secret.name.parse() {
+            named.entry(name).or_default().insert(secret.version.clone());
+        }
+    }
+    named
+}
+
+#[cfg(test)]
+mod tests;

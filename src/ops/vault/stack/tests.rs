@@ -1,0 +1,236 @@
+//! Secrets of stackfiles, from the text to the ledger and back, on a ledger of files.
+
+use std::io;
+use std::path::Path;
+
+use super::*;
+use crate::compose::{self, Loaded, Options, Reading as How, SecretFiles, SourceText, Stack, Variables};
+use crate::engine::new_key::NewKey;
+use crate::engine::{Clock, Me, Reading, Store};
+use crate::ledger::release::{Outcome, Release};
+use crate::ledger::secrets::VERSIONS_MAX;
+use crate::ledger::{FileRegisters, Limits};
+use crate::model::{ClusterName, Timestamp};
+use crate::ops::vault::key;
+use crate::ops::vault::private::KeyPlaces;
+use crate::vault::{Form, Keyring, Recipients, seal};
+
+const FILE: &str = "services:\n  web:\n    image: web:1\n    secrets: [a, {source: b, target: /etc/b}]\n  other: {image: web:1}\nsecrets:\n  a: {file: a.txt}\n  b: {external: true, name: made}\n";
+
+struct World {
+    dir: tempfile::TempDir,
+    ledger: Arc<Ledger<FileRegisters>>,
+    /// The text of ann's private key.
+    private: String,
+    public: crate::vault::Recipient,
+}
+
+fn actor() -> Actor {
+    let me = Me {
+        who: "ann@mill".into(),
+        pid: 1,
+        process: String::new(),
+        is_gone: |_| false,
+        new_key: NewKey::default(),
+    };
+    Actor { me, clock: Clock::start(None).unwrap() }
+}
+
+fn quiet(error: Unended) {
+    panic!("{error}");
+}
+
+fn registers(dir: &Path) -> FileRegisters {
+    FileRegisters::new(dir, &ClusterName::unchecked("test"))
+}
+
+async fn world() -> World {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Arc::new(Ledger::new(registers(dir.path()), Limits::default()));
+    let (keys, text) = Keyring::generate();
+    let public = keys.publics()[0].clone();
+    let recipients = Recipients::new("ann".parse().unwrap(), public.clone());
+    key::init(&ledger, &actor(), recipients, quiet).await.unwrap();
+    let made = Plaintext::new(b"of a command".to_vec());
+    secret::create(&ledger, &actor(), &"made".parse().unwrap(), [].into(), &made, quiet).await.unwrap();
+    World { dir, ledger, private: String::from_utf8(text.expose().to_vec()).unwrap(), public }
+}
+
+impl World {
+    /// As another process has them: with ann's private key, or without any.
+    fn values(&self, has_key: bool) -> Values {
+        let reading: Reading = Ledger::new(Store::Files(registers(self.dir.path())), Limits::default());
+        let env = |name: &str| (has_key && name == "STACKCTL_KEY").then(|| self.private.clone());
+        Values::new(reading, KeyPlaces::of(&env))
+    }
+
+    async fn keep(&self, values: &Values, spec: &StackSpec, history: &History) -> Result<(), VaultError> {
+        keep(&self.ledger, &actor(), values, spec, history, quiet).await
+    }
+
+    async fn versions(&self, name: &str) -> Vec<String> {
+        let all = secrets::read(&self.ledger).await.unwrap().0;
+        let found = all.get(&name.parse::<ObjectName>().unwrap());
+        found.map(|one| one.versions.iter().map(|one| one.version.clone()).collect()).unwrap_or_default()
+    }
+}
+
+struct Beside(Vec<u8>);
+
+impl compose::Files for Beside {
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        match path {
+            "/p/a.txt" if !self.0.is_empty() => Ok(self.0.clone()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+fn load(text: &str, value: &[u8], secrets: SecretFiles) -> Loaded {
+    let options = Options {
+        stack: Stack::Given(&StackName::unchecked("shop")),
+        project_dir: "/p",
+        home: None,
+        env: &|_| None,
+        files: &Beside(value.to_vec()),
+        env_files: Some(&[]),
+        profiles: &[],
+        reading: How::Ours,
+        variables: Variables::Fill,
+        secrets,
+    };
+    let source = SourceText { name: "app.yml".into(), bytes: text.into() };
+    compose::load(vec![source], &options).unwrap()
+}
+
+/// Of [`FILE`], with this value for `a`.
+async fn settled(world: &World, values: &Values, value: &[u8]) -> StackSpec {
+    let loaded = load(FILE, value, SecretFiles::Need);
+    settle(&world.ledger, values, loaded.spec, &loaded.secrets).await.unwrap()
+}
+
+fn history(specs: &[&StackSpec]) -> History {
+    let releases = specs.iter().zip(1..).map(|(spec, number)| {
+        let release = Release::of((*spec).clone(), "deploy".into(), "ann@mill".into(), Timestamp(0));
+        (number, (release, Some(Outcome::Deployed)))
+    });
+    History { releases: releases.collect(), ..History::default() }
+}
+
+fn text_of(value: &Plaintext) -> &str {
+    std::str::from_utf8(value.expose()).unwrap()
+}
+
+#[tokio::test]
+async fn versions_come_from_files_and_commands_and_stand_where_services_use_them() {
+    let world = world().await;
+    let values = world.values(false);
+    let spec = settled(&world, &values, b"hunter2").await;
+    let (a, b) = (&spec.secrets["a"], &spec.secrets["b"]);
+    assert_eq!((a.name.as_str(), a.version.len()), ("shop_a", 32));
+    assert_eq!(world.versions("made").await, [b.version.clone()]);
+    let mounts = &spec.services["web"].task.secrets;
+    assert_eq!(mounts["/run/secrets/a"].content, a.version);
+    assert_eq!(mounts["/etc/b"].content, b.version);
+    assert!(!format!("{spec:?}{}", serde_json::to_string(&spec).unwrap()).contains("hunter2"));
+    let again = settled(&world, &values, b"hunter2").await;
+    assert_eq!(again, spec);
+    assert_ne!(settled(&world, &values, b"hunter3").await.secrets["a"].version, a.version);
+}
+
+/// An encrypted file is the value that is in it: encrypted again, it is no change.
+#[tokio::test]
+async fn an_encrypted_file_is_opened_in_memory_and_is_the_same_value() {
+    let world = world().await;
+    let plain = settled(&world, &world.values(false), b"hunter2").await;
+    let sealed = || seal([&world.public], &Plaintext::new(b"hunter2".to_vec()), Form::Armored).unwrap();
+    for file in [sealed(), sealed()] {
+        let values = world.values(true);
+        let spec = settled(&world, &values, &file).await;
+        assert_eq!(spec, plain);
+        let value = values.here("shop_a", &spec.secrets["a"].version).unwrap();
+        assert_eq!(text_of(&value), "hunter2");
+    }
+    let loaded = load(FILE, &sealed(), SecretFiles::Need);
+    let spec =
+        settle(&world.ledger, &world.values(false), loaded.spec.clone(), &loaded.secrets).await.unwrap();
+    let unknown = spec.secrets["a"].unknown.as_ref().unwrap();
+    assert!(unknown.why.starts_with("secret `a` cannot be read from a.txt: "), "{}", unknown.why);
+    // A look without the key says that it cannot tell, and takes what there was.
+    let mut untold = Vec::new();
+    let tell = |key: &str, _: String| untold.push(key.to_owned());
+    let values = world.values(false);
+    let seen = settle_as_known(&world.ledger, &values, loaded.spec, &loaded.secrets, Some(&plain), tell)
+        .await
+        .unwrap();
+    assert_eq!((seen, untold), (plain, vec!["a".to_owned()]));
+}
+
+#[tokio::test]
+async fn what_cannot_be_told_is_unchanged_or_not_known() {
+    let world = world().await;
+    let values = world.values(false);
+    let before = settled(&world, &values, b"hunter2").await;
+    let loaded = load(FILE, b"", SecretFiles::Try);
+    for (known, version) in [(Some(&before), before.secrets["a"].version.as_str()), (None, "")] {
+        let mut untold = 0;
+        let spec = loaded.spec.clone();
+        let seen = settle_as_known(&world.ledger, &values, spec, &loaded.secrets, known, |_, _| untold += 1);
+        assert_eq!(seen.await.unwrap().secrets["a"].version, version);
+        assert_eq!(untold, 1);
+    }
+    let foreign = FILE.replace("name: made", "name: nowhere");
+    let loaded = load(&foreign, b"x", SecretFiles::Need);
+    let spec = settle(&world.ledger, &values, loaded.spec, &loaded.secrets).await.unwrap();
+    assert_eq!(spec.secrets["b"].unknown.as_ref().unwrap().why, "there is no secret `nowhere`");
+}
+
+#[tokio::test]
+async fn what_a_release_names_is_in_the_ledger_before_and_is_found_by_others() {
+    let world = world().await;
+    let values = world.values(false);
+    let first = settled(&world, &values, b"hunter2").await;
+    world.keep(&values, &first, &History::default()).await.unwrap();
+    let version = first.secrets["a"].version.clone();
+    assert_eq!(text_of(&world.values(true).get("shop_a", &version).await.unwrap()), "hunter2");
+    assert!(world.values(false).get("shop_a", &version).await.is_err(), "that takes a private key");
+    // Done again, it writes nothing.
+    let before = secrets::read(&world.ledger).await.unwrap();
+    world.keep(&values, &first, &history(&[&first])).await.unwrap();
+    assert_eq!(secrets::read(&world.ledger).await.unwrap(), before);
+    // Many values later the first is still there for a rollback, which needs no value here, and becomes the present one.
+    let mut specs = vec![first.clone()];
+    for number in 0..VERSIONS_MAX + 2 {
+        let next = settled(&world, &values, format!("value {number}").as_bytes()).await;
+        let named = history(&specs[..1].iter().collect::<Vec<_>>());
+        world.keep(&values, &next, &named).await.unwrap();
+        specs.push(next);
+    }
+    let kept = world.versions("shop_a").await;
+    assert_eq!((kept.len(), &kept[0]), (VERSIONS_MAX, &version));
+    world.keep(&world.values(false), &first, &history(&[&first])).await.unwrap();
+    assert_eq!(world.versions("shop_a").await.last(), Some(&version));
+    // One that is gone is named, and nothing is done.
+    let error = world.keep(&world.values(false), &specs[1], &history(&[&first])).await.unwrap_err();
+    assert!(matches!(&error, VaultError::NoVersion { name, .. } if name == "shop_a"), "{error}");
+}
+
+#[tokio::test]
+async fn the_secrets_of_others_stay_and_a_stacks_own_go_with_its_last_release() {
+    let world = world().await;
+    let values = world.values(false);
+    let spec = settled(&world, &values, b"hunter2").await;
+    world.keep(&values, &spec, &History::default()).await.unwrap();
+    let mut other = spec.clone();
+    other.name = StackName::unchecked("other");
+    let error = world.keep(&values, &other, &History::default()).await.unwrap_err();
+    assert!(matches!(&error, VaultError::NotOurs { name, .. } if name.as_str() == "shop_a"), "{error}");
+    let without = FILE.replace("[a, {", "[{").replace("  a: {file: a.txt}\n", "");
+    let loaded = load(&without, b"", SecretFiles::Need);
+    let without = settle(&world.ledger, &values, loaded.spec, &loaded.secrets).await.unwrap();
+    world.keep(&values, &without, &history(&[&spec])).await.unwrap();
+    assert_eq!(world.versions("shop_a").await.len(), 1, "a release names it");
+    world.keep(&values, &without, &history(&[&without])).await.unwrap();
+    assert_eq!(world.versions("shop_a").await.len(), 0);
+    assert_eq!(world.versions("made").await.len(), 1);
+}

@@ -1,0 +1,91 @@
+//! Values of secrets as a deploy needs them: those that the stackfile's author has here, and those that the ledger has
+//! encrypted, for which a private key is looked up once, when the first of them is needed.
+//!
+//! They stay in the memory of this process and are handed to the hosts' agents alone.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::OnceCell;
+
+use super::private::{KeyPlaces, NoKeys};
+use super::{VaultError, known};
+use crate::engine::Reading;
+use crate::fleet::agents::secrets::SecretValues;
+use crate::ledger::secrets;
+use crate::vault::{Keyring, ObjectName, Opened, Plaintext};
+
+/// Name and version of a value.
+type Which = (String, String);
+
+/// What this process knows of values, and where it learns of others.
+#[derive(Debug)]
+pub struct Values {
+    ledger: Reading,
+    keys: KeyPlaces,
+    keyring: OnceCell<Keyring>,
+    here: Mutex<BTreeMap<Which, Arc<Plaintext>>>,
+}
+
+impl Values {
+    /// Of a ledger; private keys are looked for in these places.
+    #[must_use]
+    pub fn new(ledger: Reading, keys: KeyPlaces) -> Self {
+        Self { ledger, keys, keyring: OnceCell::new(), here: Mutex::default() }
+    }
+
+    /// Remembers a value that was given here.
+    pub fn put(&self, name: &str, version: &str, value: Arc<Plaintext>) {
+        self.lock().insert((name.to_owned(), version.to_owned()), value);
+    }
+
+    /// A value that was given here, or was needed before.
+    #[must_use]
+    pub fn here(&self, name: &str, version: &str) -> Option<Arc<Plaintext>> {
+        self.lock().get(&(name.to_owned(), version.to_owned())).map(Arc::clone)
+    }
+
+    /// The private keys of this machine, looked up once.
+    ///
+    /// # Errors
+    ///
+    /// There are none, or they cannot be read.
+    pub async fn keyring(&self) -> Result<&Keyring, NoKeys> {
+        self.keyring.get_or_try_init(async || Ok(self.keys.keyring().await?.keys)).await
+    }
+
+    /// A value, from here or from the ledger.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, or no private key of this machine opens it.
+    pub async fn get(&self, name: &str, version: &str) -> Result<Arc<Plaintext>, VaultError> {
+        if let Some(value) = self.here(name, version) {
+            return Ok(value);
+        }
+        let value = Arc::new(self.of_ledger(name, version).await?);
+        self.put(name, version, Arc::clone(&value));
+        Ok(value)
+    }
+
+    async fn of_ledger(&self, name: &str, version: &str) -> Result<Plaintext, VaultError> {
+        let all = secrets::read(&self.ledger).await?;
+        let object: ObjectName = name.parse().map_err(|_| VaultError::BadName(name.to_owned()))?;
+        let lost = || VaultError::NoVersion { name: name.to_owned(), version: version.to_owned() };
+        let secret = all.0.get(&object).ok_or_else(lost)?;
+        let found = secret.versions.iter().find(|one| one.version == version).ok_or_else(lost)?;
+        let opened: Opened = known(&self.ledger).await?.key()?.open(self.keyring().await?)?;
+        super::secret::opened(&self.ledger, &opened, &object, found).await
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Which, Arc<Plaintext>>> {
+        self.here.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SecretValues for Values {
+    fn value<'a>(&'a self, name: &'a str, version: &'a str) -> BoxFuture<'a, Result<Arc<Plaintext>, String>> {
+        Box::pin(async move { self.get(name, version).await.map_err(|why| why.to_string()) })
+    }
+}

@@ -1,0 +1,287 @@
+//! Secrets on real hosts: in a task before its first line, whatever starts it, and on no disk.
+//!
+//! A static program is shipped as the agent, which `tests/all` builds and names in `STACKCTL_TEST_QUICK`.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::ground::{Ground, HOSTS, Run, Task, number};
+use crate::killed::random;
+
+const STACKFILE: &str = r#"
+services:
+  app:
+    image: web:1
+    entrypoint: ["/bin/sh", "-c"]
+    command: ["cat /run/secrets/one /etc/two | sha256sum; exec sleep 100000"]
+    stop_grace_period: 1s
+    secrets: [one, {source: two, target: /etc/two, uid: "33", gid: "44", mode: 0400}]
+    deploy: {replicas: 4, update_config: {parallelism: 2}}
+  beside:
+    image: web:1
+secrets:
+  one: {file: one.txt}
+  two: {external: true}
+"#;
+
+/// Where `STACKCTL_TEST_KILLS` does not say.
+const KILLS: u64 = 6;
+
+/// For a container to come back, whatever ended it.
+const BACK_MAX: Duration = Duration::from_secs(30);
+
+struct World {
+    ground: Ground,
+    inventory: String,
+    binary: PathBuf,
+    file: String,
+}
+
+impl World {
+    fn new() -> Option<Self> {
+        let ground = Ground::new()?;
+        let Some(binary) = std::env::var_os("STACKCTL_TEST_QUICK") else {
+            eprintln!("skipped: STACKCTL_TEST_QUICK names no static program");
+            return None;
+        };
+        let inventory = ground.inventory(|text| format!("agents: auto\n{text}"));
+        let file = ground.file("app.yml", STACKFILE);
+        let world = Self { ground, inventory, binary: binary.into(), file };
+        // Of a test that failed.
+        world.run("agent rm --yes --force").ends(0);
+        Some(world)
+    }
+
+    fn run(&self, words: &str) -> Run {
+        self.ground.run_as(&self.binary, &self.inventory, words)
+    }
+
+    fn deploy(&self) -> Run {
+        self.run(&format!("deploy --yes -c {} shop", self.file))
+    }
+
+    fn app(&self) -> Vec<Task> {
+        self.ground.live("shop", "app")
+    }
+
+    /// Waits until a task has printed so often the digest of this. A log is a file: the value itself has no place there.
+    #[track_caller]
+    fn printed(&self, task: &Task, text: &str, times: usize) {
+        let (begun, wanted) = (Instant::now(), digest(text));
+        loop {
+            let logs = self.ground.docker(&task.host, &["logs", task.id()]);
+            if logs == wanted.repeat(times) {
+                return;
+            }
+            assert!(begun.elapsed() < BACK_MAX, "{} on {}: {logs:?}", task.id(), task.host);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Files of a host, not in its memory, that have a text.
+    fn on_disk(&self, host: &str, text: &str) -> String {
+        self.ground
+            .on_host(host, &format!("grep -rlaF -e {text} /var/lib/docker /etc/docker 2>/dev/null; true"))
+    }
+
+    /// Tasks that have something in the host's memory.
+    fn in_memory(&self, host: &str) -> usize {
+        let script = "find /run/stackctl/*/secrets -mindepth 1 -maxdepth 1 -type d 2>/dev/null | wc -l";
+        self.ground.on_host(host, script).trim().parse().expect("a number")
+    }
+
+    #[track_caller]
+    fn nowhere_on_a_disk(&self, text: &str) {
+        for host in HOSTS {
+            assert_eq!(self.on_disk(host, text), "", "{host}");
+        }
+    }
+}
+
+/// As `sha256sum` prints it.
+fn digest(text: &str) -> String {
+    format!("{}  -\n", stackctl::model::ids::sha256_hex(text.as_bytes()))
+}
+
+#[test]
+fn a_task_has_its_secrets_before_its_first_line_and_no_disk_has_them() {
+    let Some(world) = World::new() else { return };
+    let ground = &world.ground;
+    world.run("key init").ends(0);
+    ground.file("one.txt", "canary-4f1d0a-one\n");
+    let two = ground.file("two.txt", "canary-9c2e7b-two\n");
+    world.run(&format!("secret create two {two}")).ends(0);
+
+    let run = world.deploy().ends(0);
+    assert!(!run.whole().contains("canary"), "{}", run.whole());
+    let both = "canary-4f1d0a-one\ncanary-9c2e7b-two\n";
+    let tasks = world.app();
+    assert_eq!(tasks.len(), 4);
+    for task in &tasks {
+        world.printed(task, both, 1);
+        assert_eq!(
+            ground.exec(task, &["stat", "-c", "%a %u %g", "/run/secrets/one", "/etc/two"]),
+            "444 0 0\n400 33 44\n"
+        );
+        let write =
+            ground.try_docker(&task.host, &["exec", task.id(), "sh", "-c", "echo x >/run/secrets/one"]);
+        assert!(!write.status.success());
+        assert!(!task.inspect.to_string().contains("canary"));
+    }
+    let run = world.run("--verbose inspect shop").whole();
+    assert!(!run.contains("canary"), "{run}");
+    // The search finds what is there.
+    ground.on_host("h2", "echo canary-4f1d0a-one >/var/lib/docker/planted");
+    assert!(world.on_disk("h2", "canary-4f1d0a-one").contains("planted"));
+    ground.on_host("h2", "rm /var/lib/docker/planted");
+    world.nowhere_on_a_disk("canary-");
+
+    // Whatever starts it again: a person, the engine, an engine that is started again, also while no agent runs.
+    let task = tasks.iter().find(|task| task.host == "h1").expect("one on each host");
+    let other = tasks.iter().find(|task| task.host == "h2").expect("one on each host");
+    for (times, task) in [(2, task), (2, other)] {
+        ground.docker(&task.host, &["restart", "-t", "0", task.id()]);
+        world.printed(task, both, times);
+        let pid = ground.docker(&task.host, &["inspect", "-f", "{{.State.Pid}}", task.id()]);
+        ground.on_host(&task.host, &format!("kill -KILL {}", pid.trim()));
+        world.printed(task, both, times + 1);
+        ground.playground(&format!("dockerd {} restart", task.host));
+        world.printed(task, both, times + 2);
+        ground.on_host(&task.host, "docker plugin ls -q | xargs docker plugin disable -f");
+        ground.docker(&task.host, &["restart", "-t", "0", task.id()]);
+        world.printed(task, both, times + 3);
+        ground.on_host(&task.host, "docker plugin ls -q | xargs docker plugin enable");
+    }
+    world.nowhere_on_a_disk("canary-");
+    world.deploy().ends(0).says(&["No changes"]);
+    world.run("secret rm two").ends(1).says(&["secret `two` is in use by shop"]);
+
+    world.run("rm --yes shop").ends(0);
+    for host in HOSTS {
+        assert_eq!(world.in_memory(host), 0, "{host}");
+    }
+    world.run("agent rm --yes").ends(0);
+    for host in HOSTS {
+        assert_eq!(
+            ground.on_host(host, "find /run/stackctl 2>/dev/null; grep -c /run/stackctl /proc/mounts; true"),
+            "0\n"
+        );
+    }
+    world.nowhere_on_a_disk("canary-");
+}
+
+#[test]
+fn a_changed_secret_rolls_its_users_alone_and_a_rollback_brings_the_old_one_back() {
+    let Some(world) = World::new() else { return };
+    let ground = &world.ground;
+    world.run("key init").ends(0);
+    ground.file("one.txt", "canary-first\n");
+    let two = ground.file("two.txt", "canary-two\n");
+    world.run(&format!("secret create two {two}")).ends(0);
+    world.deploy().ends(0);
+    let beside = ground.live("shop", "beside")[0].id().to_owned();
+    let first = world.app();
+
+    ground.file("one.txt", "canary-second\n");
+    let diff = world.run(&format!("diff -c {} shop", world.file)).ends(2);
+    assert!(!diff.whole().contains("canary") && diff.whole().contains("secret"), "{}", diff.whole());
+    world.deploy().ends(0);
+    let second = world.app();
+    assert!(second.iter().all(|task| first.iter().all(|old| old.id() != task.id())));
+    second.iter().for_each(|task| world.printed(task, "canary-second\ncanary-two\n", 1));
+    assert_eq!(ground.live("shop", "beside")[0].id(), beside);
+
+    // The value of before is nowhere here any more: it comes from the ledger, opened with the user's key.
+    world.run("rollback --yes shop").ends(0);
+    world.app().iter().for_each(|task| world.printed(task, "canary-first\ncanary-two\n", 1));
+    assert_eq!(ground.live("shop", "beside")[0].id(), beside);
+
+    // An update that fails is rolled back to the containers that ran, or to new ones with the old value.
+    let bad = STACKFILE
+        .replace("exec sleep 100000", "exit 3")
+        .replace("parallelism: 2", "parallelism: 2, failure_action: rollback, monitor: 1s");
+    let bad = ground.file("bad.yml", &bad);
+    ground.file("one.txt", "canary-third\n");
+    world.run(&format!("deploy --yes -c {bad} shop")).ends(3);
+    for task in world.app() {
+        let logs = ground.docker(&task.host, &["logs", task.id()]);
+        assert!(logs.ends_with(&digest("canary-first\ncanary-two\n")), "{logs:?}");
+    }
+    world.nowhere_on_a_disk("canary-");
+    world.run("rm --yes shop").ends(0);
+}
+
+#[test]
+fn after_a_hosts_reboot_a_task_waits_for_its_secrets_and_gets_them_with_the_next_deploy() {
+    let Some(world) = World::new() else { return };
+    let ground = &world.ground;
+    world.run("key init").ends(0);
+    ground.file("one.txt", "canary-one\n");
+    let two = ground.file("two.txt", "canary-two\n");
+    world.run(&format!("secret create two {two}")).ends(0);
+    world.deploy().ends(0);
+    ground.playground("kill h2");
+    ground.playground("start h2");
+    assert_eq!(world.in_memory("h2"), 0, "what was in memory is gone");
+    assert!(world.app().iter().all(|task| task.host != "h2"), "without its secrets none is started");
+    world.nowhere_on_a_disk("canary-");
+    world.deploy().ends(0);
+    let tasks = world.app();
+    assert_eq!(tasks.len(), 4);
+    for task in &tasks {
+        let logs = ground.docker(&task.host, &["logs", task.id()]);
+        assert!(logs.ends_with(&digest("canary-one\ncanary-two\n")), "{logs:?}");
+    }
+    world.run("rm --yes shop").ends(0);
+}
+
+#[test]
+fn without_a_consent_or_a_key_nothing_is_done() {
+    let Some(world) = World::new() else { return };
+    let ground = &world.ground;
+    ground.file("one.txt", "canary-one\n");
+    let before = ground.everything_but_records(&HOSTS);
+    world.deploy().ends(1).says(&["the cluster has no key", "stackctl key init"]);
+    world.run("key init").ends(0);
+    world.deploy().ends(1).says(&["there is no secret `two`"]);
+    let two = ground.file("two.txt", "canary-two\n");
+    world.run(&format!("secret create two {two}")).ends(0);
+    let asks = ground.inventory(|text| text);
+    let run = ground.run_as(&world.binary, &asks, &format!("deploy --yes -c {} shop", world.file));
+    run.ends(1).says(&["agents: auto"]);
+    let off = ground.inventory(|text| format!("agents: off\n{text}"));
+    let run = ground.run_as(&world.binary, &off, &format!("deploy --yes -c {} shop", world.file));
+    run.ends(1).says(&["agents: off"]);
+    assert_eq!(ground.everything_but_records(&HOSTS), before);
+    world.run("ls").ends(0);
+}
+
+/// A deploy that is killed at any moment leaves no value on a disk, and the next one finishes it.
+#[test]
+fn a_killed_deploy_leaves_its_secrets_nowhere() {
+    let Some(world) = World::new() else { return };
+    let ground = &world.ground;
+    world.run("key init").ends(0);
+    let two = ground.file("two.txt", "canary-two\n");
+    world.run(&format!("secret create two {two}")).ends(0);
+    world.run("agent install").ends(0);
+    let mut seed = number("STACKCTL_TEST_SEED", 1);
+    eprintln!("STACKCTL_TEST_SEED={seed}");
+    for kill in 0..number("STACKCTL_TEST_KILLS", KILLS) {
+        ground.file("one.txt", &format!("canary-{kill}\n"));
+        let words = format!("deploy --yes -c {} shop", world.file);
+        let running = ground.begin_as(&world.binary, &world.inventory, &words);
+        let after = Duration::from_millis(random(&mut seed) % 4_000);
+        std::thread::sleep(after);
+        running.kill();
+        world.nowhere_on_a_disk("canary-");
+        if kill % 3 == 2 {
+            world.deploy().ends(0);
+            let text = format!("canary-{kill}\ncanary-two\n");
+            assert_eq!(world.app().len(), 4);
+            world.app().iter().for_each(|task| world.printed(task, &text, 1));
+        }
+    }
+    world.run("rm --yes shop").ends(0);
+    world.nowhere_on_a_disk("canary-");
+}
