@@ -508,7 +508,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__agent__subcmd__rm)
-            opts="-y -i -q -v -h --yes --dry-run --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-y -i -q -v -h --force --yes --dry-run --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -560,7 +560,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__agent__subcmd__serve)
-            opts="-i -q -v -h --of --socket --engine --activation --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --of --socket --engine --activation --on-host --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -579,6 +579,10 @@ _stackctl() {
                     return 0
                     ;;
                 --activation)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-host)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -898,7 +902,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__deploy)
-            opts="-c -y -m -d -i -q -v -h --compose-file --profile --env-file --strict-docker --prune --atomic --resolve-image --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-c -y -m -d -i -q -v -h --compose-file --profile --env-file --strict-docker --prune --atomic --resolve-image --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --without-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1023,7 +1027,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__diff)
-            opts="-c -i -q -v -h --compose-file --profile --env-file --strict-docker --prune --resolve-image --with-registry-auth --simulate-loss --simulate-add --against --key --out --show-values --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-c -i -q -v -h --compose-file --profile --env-file --strict-docker --prune --resolve-image --with-registry-auth --without-registry-auth --simulate-loss --simulate-add --against --key --out --show-values --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3253,7 +3257,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__node__subcmd__update)
-            opts="-d -y -m -i -q -v -h --availability --role --label-add --label-rm --force --no-wait --detach --with-registry-auth --yes --dry-run --message --lock-timeout --timeout --show-values --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-d -y -m -i -q -v -h --availability --role --label-add --label-rm --force --no-wait --detach --with-registry-auth --without-registry-auth --yes --dry-run --message --lock-timeout --timeout --show-values --format --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3660,7 +3664,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__restart)
-            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --without-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3856,7 +3860,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__rollback)
-            opts="-y -m -d -i -q -v -h --to --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -d -i -q -v -h --to --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --without-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3932,7 +3936,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__scale)
-            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --without-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4749,7 +4753,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__service__subcmd__rollback)
-            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --without-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4821,7 +4825,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__service__subcmd__scale)
-            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --without-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4893,7 +4897,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__service__subcmd__update)
-            opts="-u -w -y -m -d -i -q -v -h --image --args --entrypoint --env-add --env-rm --label-add --label-rm --container-label-add --container-label-rm --user --workdir --hostname --replicas --replicas-max-per-node --constraint-add --constraint-rm --placement-pref-add --placement-pref-rm --publish-add --publish-rm --mount-add --mount-rm --config-add --config-rm --network-add --network-rm --limit-cpu --limit-memory --limit-pids --reserve-cpu --reserve-memory --health-cmd --health-interval --health-timeout --health-retries --health-start-period --no-healthcheck --restart-condition --restart-delay --restart-max-attempts --restart-window --stop-grace-period --stop-signal --update-parallelism --update-delay --update-monitor --update-order --update-failure-action --update-max-failure-ratio --rollback-parallelism --rollback-delay --rollback-monitor --rollback-order --rollback-failure-action --rollback-max-failure-ratio --force --no-resolve-image --rollback --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-u -w -y -m -d -i -q -v -h --image --args --entrypoint --env-add --env-rm --label-add --label-rm --container-label-add --container-label-rm --user --workdir --hostname --replicas --replicas-max-per-node --constraint-add --constraint-rm --placement-pref-add --placement-pref-rm --publish-add --publish-rm --mount-add --mount-rm --config-add --config-rm --network-add --network-rm --limit-cpu --limit-memory --limit-pids --reserve-cpu --reserve-memory --health-cmd --health-interval --health-timeout --health-retries --health-start-period --no-healthcheck --restart-condition --restart-delay --restart-max-attempts --restart-window --stop-grace-period --stop-signal --update-parallelism --update-delay --update-monitor --update-order --update-failure-action --update-max-failure-ratio --rollback-parallelism --rollback-delay --rollback-monitor --rollback-order --rollback-failure-action --rollback-max-failure-ratio --force --no-resolve-image --rollback --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --without-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5609,7 +5613,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__undo)
-            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-y -m -d -i -q -v -h --yes --dry-run --message --lock-timeout --timeout --show-values --format --detach --with-registry-auth --without-registry-auth --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

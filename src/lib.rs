@@ -18,7 +18,7 @@
 //! artifact      → compose::Files, orchestrator, model
 //! discover      → inventory, ledger, process_group, words, model
 //! gitops        → compose, inventory::private, ledger::release, yaml, process_group, model
-//! fleet         → agent, inventory, ledger::register, vault, template, http, model
+//! fleet         → agent, inventory, ledger::register, vault, template, process_group, http, model
 //! agent         → vault, http, model
 //! inventory     → ledger::place, yaml, model
 //! compose       → template, yaml, model

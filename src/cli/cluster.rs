@@ -77,11 +77,27 @@ pub(super) fn with<T>(
         .map_err(|error| Failure::refused(NoRuntime(error)))?;
     let result = runtime.block_on(async {
         let cluster = unconnected.connect(options).await;
-        let result = work(&cluster).await;
+        let result = beside_warnings(&cluster, context, work(&cluster)).await;
         cluster.close().await;
         result
     });
     runtime.shutdown_timeout(SHUTDOWN);
+    result
+}
+
+/// Does the work, and says meanwhile what there is to know of credentials.
+async fn beside_warnings<T>(cluster: &Cluster, context: &Context, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    let result = loop {
+        tokio::select! {
+            biased;
+            warning = cluster.fleet.warning() => context.ui.warn(&warning),
+            result = &mut work => break result,
+        }
+    };
+    for warning in cluster.fleet.last_warnings().await {
+        context.ui.warn(&warning);
+    }
     result
 }
 

@@ -18,7 +18,7 @@ use super::render::table::align;
 use super::render::text::clean;
 use super::report::{self, Exit, Failure};
 use super::rollout::{self, Kind};
-use super::rollout_args::values;
+use super::rollout_args::{RegistryAuth, values};
 use super::saved_plan;
 use super::show::yaml;
 use super::stackfiles::Stackfiles;
@@ -69,9 +69,8 @@ pub struct Diff {
     /// When to ask the registry which image a tag stands for
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     pub resolve_image: ResolveImage,
-    /// Send this machine's registry credentials to the hosts, to look up digests
-    #[arg(long)]
-    pub with_registry_auth: bool,
+    #[command(flatten)]
+    pub auth: RegistryAuth,
     /// Plan as if these nodes were lost
     #[arg(long, value_name = "NODE", value_delimiter = ',')]
     pub simulate_loss: Vec<String>,
@@ -81,7 +80,7 @@ pub struct Diff {
     /// Compare with a snapshot, and ask no host: a tag whose digest the snapshot does not have
     /// stays a tag
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    #[arg(conflicts_with_all = ["other", "with_registry_auth"])]
+    #[arg(conflicts_with_all = ["other", "with_registry_auth", "without_registry_auth"])]
     pub against: Option<PathBuf>,
     /// With --against: the key that `snapshot --key-out` wrote [default: the value of
     /// `STACKCTL_SNAPSHOT_KEY`]. Without it hidden values cannot be compared, which counts as a difference
@@ -227,8 +226,7 @@ fn diff(args: &Diff, context: &Context) -> Result<Exit, Failure> {
     }
     let stack = args.stack.as_ref().map(|name| &name.stack);
     let (loaded, inputs) = args.stackfiles.load_recorded(stack, SecretFiles::Try, context)?;
-    let connect = ConnectOptions { with_registry_auth: args.with_registry_auth, ..ConnectOptions::default() };
-    cluster::with(context, connect, async |cluster| {
+    cluster::with(context, args.auth.connect(), async |cluster| {
         let options = cluster.plan_options(args.prune);
         let what_if = what_if(args, cluster.inventory.hosts.keys())?;
         let lost = what_if.lose.clone();

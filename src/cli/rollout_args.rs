@@ -56,9 +56,28 @@ pub struct StartArgs {
     /// Do not wait until the tasks are stable
     #[arg(short, long)]
     pub detach: bool,
-    /// Send this machine's registry credentials to the hosts for their pulls
-    #[arg(long)]
+    /// Whether registry credentials are sent.
+    #[command(flatten)]
+    pub auth: RegistryAuth,
+}
+
+/// Whether the hosts are sent registry credentials, those of docker's own client on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::Args)]
+pub struct RegistryAuth {
+    /// Send this machine's registry credentials to the hosts for their pulls, which is the default
+    #[arg(long, hide = true, conflicts_with = "without_registry_auth")]
     pub with_registry_auth: bool,
+    /// Do not send this machine's registry credentials (`docker login`) with pulls: hosts get those of each image's
+    /// registry by default
+    #[arg(long)]
+    pub without_registry_auth: bool,
+}
+
+impl RegistryAuth {
+    /// How the hosts are to be connected.
+    pub(super) fn connect(self) -> ConnectOptions {
+        ConnectOptions { with_registry_auth: !self.without_registry_auth, ..ConnectOptions::default() }
+    }
 }
 
 impl RolloutArgs {
@@ -87,6 +106,6 @@ impl StartArgs {
 
     /// How the hosts are to be connected.
     pub(super) fn connect(&self) -> ConnectOptions {
-        ConnectOptions { with_registry_auth: self.with_registry_auth, ..ConnectOptions::default() }
+        self.auth.connect()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::join_all;
 
-use crate::model::action::{Action, Failure, FailureKind, Outcome, TaskPlan, What};
+use crate::model::action::{Action, ActionId, Failure, FailureKind, Outcome, Pulled, TaskPlan, What};
 use crate::model::{MarkKey, NodeName, StackName};
 
 use super::Inner;
@@ -16,6 +16,9 @@ use super::docker::failure::ActionError;
 use super::error::HostError;
 use super::host::{AskError, Host, Up};
 use super::transport::Fence;
+
+/// The code of a disk without room.
+const DISK_FULL: &str = "stackctl::docker::disk_full";
 
 /// Carries out the actions of one stack.
 #[derive(Debug, Clone)]
@@ -28,11 +31,29 @@ pub struct Executor {
     /// Changes that were sent and not answered, and the connections they went over: those by ssh keep what was written. A call
     /// that is given up, with the run, stays among them.
     unanswered: Arc<Mutex<BTreeMap<u64, Vec<Arc<Up>>>>>,
+    pulls: Arc<Mutex<Pulls>>,
+}
+
+/// Pulls of this executor.
+#[derive(Debug, Default)]
+struct Pulls {
+    /// How far each has come.
+    pulled: BTreeMap<ActionId, Pulled>,
+    /// Hosts that had no room left for one: no other is begun there.
+    full: BTreeMap<NodeName, Failure>,
 }
 
 impl Executor {
     pub(super) fn new(inner: Arc<Inner>, stack: StackName, key: MarkKey) -> Self {
-        Self { inner, stack, key, fence: None, secrets: None, unanswered: Arc::default() }
+        Self {
+            inner,
+            stack,
+            key,
+            fence: None,
+            secrets: None,
+            unanswered: Arc::default(),
+            pulls: Arc::default(),
+        }
     }
 
     /// An executor that sends changes only while the fence is open.
@@ -83,6 +104,31 @@ impl Executor {
         self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn pulls(&self) -> MutexGuard<'_, Pulls> {
+        self.pulls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far a pull has come, once its engine has said so.
+    #[must_use]
+    pub fn pulled(&self, pull: ActionId) -> Option<Pulled> {
+        self.pulls().pulled.get(&pull).copied()
+    }
+
+    /// What comes of an action without asking its host: a pull, where an earlier one has filled the disk.
+    fn known_already(&self, action: &Action) -> Option<Outcome> {
+        let full = action.what.is_pull().then(|| self.pulls().full.get(&action.node).cloned());
+        full.flatten().map(Outcome::Failed)
+    }
+
+    /// Remembers a disk that is full.
+    fn note_full(&self, action: &Action, outcome: &Outcome) {
+        if let (What::PullImage { .. }, Outcome::Failed(failure)) = (&action.what, outcome)
+            && failure.code == DISK_FULL
+        {
+            self.pulls().full.entry(action.node.clone()).or_insert_with(|| failure.clone());
+        }
+    }
+
     /// Carries out an action. May be called many times at once: each host takes so many at a time.
     pub async fn execute(&self, action: &Action) -> Outcome {
         let Some(host) = self.inner.host(&action.node) else {
@@ -97,8 +143,12 @@ impl Executor {
             let path = secrets::path_on_host(&self.inner.cluster, host.socket(), task, at);
             path.display().to_string()
         };
+        let pulled = |far: Pulled| {
+            self.pulls().pulled.insert(action.id, far);
+        };
         let context = Context {
             secret_at: &secret_at,
+            pulled: &pulled,
             cluster: &self.inner.cluster,
             stack: &self.stack,
             key: &self.key,
@@ -113,7 +163,19 @@ impl Executor {
             What::PullImage { .. } => CallKind::Pull,
             _ => CallKind::Change,
         };
-        let run = |engine: Engine| async move { execute::run(&engine, context, &action.what).await };
+        let run = |engine: Engine| async move {
+            match self.known_already(action) {
+                Some(outcome) => Ok(outcome),
+                None => {
+                    let done = execute::run(&engine, context, &action.what).await;
+                    // Before the next pull has its turn.
+                    if let Ok(outcome) = &done {
+                        self.note_full(action, outcome);
+                    }
+                    done
+                }
+            }
+        };
         let has_answered = |outcome: &Outcome| match outcome {
             Outcome::Failed(failure) => failure.kind == FailureKind::Refused,
             Outcome::Done | Outcome::Started(_) => true,

@@ -74,7 +74,8 @@ pub struct ConnectOptions {
     pub dials_max: usize,
     /// Calls in flight over all hosts; the others wait for their turn, and their deadlines with them.
     pub calls_max: usize,
-    /// Send the user's registry credentials to the engines for pulls and look-ups.
+    /// Send the user's registry credentials to the engines for pulls and look-ups. They are read when the first image is
+    /// asked for.
     pub with_registry_auth: bool,
     /// The program that opens connections for ssh, so that a dead link ends them: see [`dial_for_ssh`].
     pub dial_with: Option<PathBuf>,
@@ -88,7 +89,7 @@ impl Default for ConnectOptions {
             handshake: Duration::from_secs(10),
             dials_max: 16,
             calls_max: turns::CALLS_MAX,
-            with_registry_auth: false,
+            with_registry_auth: true,
             dial_with: None,
             runtime_dir: None,
         }
@@ -111,6 +112,7 @@ struct Inner {
     /// For those that join.
     dialer: Arc<ssh::Dialer>,
     credentials: Arc<auth::Credentials>,
+    registries: registry::Registries,
     /// Specs whose values were read from their containers: labels and values of a container never change.
     revealed: Mutex<BTreeMap<TaskId, Arc<TaskSpec>>>,
     /// Volumes that engines made for tasks.
@@ -160,6 +162,7 @@ impl Fleet {
             membership: MembershipCell::new(membership),
             dialer,
             credentials: Arc::new(credentials),
+            registries: registry::Registries::default(),
             revealed: Mutex::default(),
             sightings: Mutex::default(),
         };
@@ -210,6 +213,17 @@ impl Fleet {
     /// Sets the reason why the membership is not fully known; or clears it.
     pub fn set_unknown(&self, unknown: Option<Unreachable>) {
         self.inner.set_unknown(unknown);
+    }
+
+    /// The next thing that people should know of the user's credentials, such as a helper that fails. Waits for it; each
+    /// is said once.
+    pub async fn warning(&self) -> String {
+        self.inner.credentials.warning().await
+    }
+
+    /// What is left of these, without waiting.
+    pub async fn last_warnings(&self) -> Vec<String> {
+        self.inner.credentials.last_warnings().await
     }
 
     /// Replaces the set of discovered hosts. Hosts that left are reported as unreachable, with `why_left` as

@@ -30,7 +30,9 @@ async fn world(script: impl Fn(&str, &Value) -> Option<Answer> + Send + Sync + '
     let mut inventory = Inventory::local(Address::Unix(engine.socket().to_owned()));
     inventory.cluster = ClusterName::unchecked("prod");
     let runtime_dir = Some(folder.path().join("s"));
-    let fleet = Fleet::connect(&inventory, ConnectOptions { runtime_dir, ..ConnectOptions::default() }).await;
+    // The credentials of this machine's user are nothing to a test.
+    let options = ConnectOptions { runtime_dir, with_registry_auth: false, ..ConnectOptions::default() };
+    let fleet = Fleet::connect(&inventory, options).await;
     World { engine, fleet, node: NodeName::unchecked("local"), _folder: folder }
 }
 

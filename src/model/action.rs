@@ -341,6 +341,15 @@ impl What {
     }
 }
 
+/// How far a pull has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pulled {
+    /// So much of the image is on the node; what was there before does not count.
+    pub bytes: u64,
+    /// So much is to come in all, once all of its layers have said so.
+    pub total: Option<u64>,
+}
+
 /// What came of an action.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {

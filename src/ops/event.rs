@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::ledger::lease::Holder;
 use crate::ledger::release::Outcome as ReleaseOutcome;
-use crate::model::action::{Action, Outcome, TaskHandle};
+use crate::model::action::{Action, Outcome, Pulled, TaskHandle};
 use crate::model::{NodeName, StackName, TaskStatus, Timestamp};
 use crate::orchestrator::{End, Progress as RunProgress};
 use crate::orchestrator::{Ending, Notice, TaskFailure, Verdict};
@@ -68,6 +68,8 @@ pub enum Event<P> {
     },
     /// An action was begun.
     ActionBegan(Action),
+    /// A pull has come so far.
+    ActionAdvanced(Action, Pulled),
     /// An action ended.
     ActionEnded(Action, Outcome),
     /// A task was seen in another state than before; `None` if its container is gone.

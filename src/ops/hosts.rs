@@ -23,14 +23,13 @@ use crate::ledger::operation::{self, Changed, Ending as OperationEnding, Operati
 use crate::ledger::payload::value;
 use crate::ledger::release::{Git, History, Outcome as Recorded, Release, outcomes};
 use crate::ledger::{LedgerError, ReadRegisters as _, document, settings};
-use crate::model::action::{Action, Outcome, What};
 use crate::model::{NodeName, Observed, StackName, StackSpec, Timestamp};
 use crate::ops::agents::need::EnsureAgents;
 use crate::ops::served::served;
 use crate::ops::vault::values::Values;
 use crate::ops::{Error, Event, Progress, RunReport, Tail, failures, shortfall};
 use crate::orchestrator::pin::ResolveImage;
-use crate::orchestrator::{End, Ending, PlanOptions, Planned, TaskFailure, Verdict};
+use crate::orchestrator::{End, Ending, PlanOptions, Planned, Verdict};
 
 /// Between two reports that a holder of the lock is waited for, in milliseconds.
 const WAITING_EVERY_MS: i64 = 10_000;
@@ -44,6 +43,7 @@ const TAILS_MAX: usize = 8;
 mod beginning;
 mod members;
 mod outlast;
+mod pulls;
 mod secrets;
 
 type Held = Lease<Store<RegisterWriter>>;
@@ -251,47 +251,6 @@ impl<'a> Hosts<'a> {
         }
     }
 
-    async fn pull(
-        &self,
-        planned: &Planned,
-        lock: &Held,
-        progress: &impl Progress<Planned>,
-    ) -> (BTreeSet<(NodeName, Arc<str>)>, Vec<TaskFailure>) {
-        let executor =
-            self.fleet.executor(planned.stack(), &planned.observed().key).fenced(lock.validity().fence());
-        let pulls = planned.plan().forecast.actions().filter(|action| action.what.is_pull());
-        let all = join_all(pulls.map(async |action: &Action| {
-            let begun = self.clock.now();
-            if let Some(journal) = &mut self.run().journal {
-                journal.began(begun, action);
-            }
-            progress.event(begun, Event::ActionBegan(action.clone()));
-            let outcome = executor.execute(action).await;
-            let now = self.clock.now();
-            if let Some(journal) = &mut self.run().journal {
-                journal.ended(now, action, &outcome);
-            }
-            progress.event(now, Event::ActionEnded(action.clone(), outcome.clone()));
-            (action, outcome)
-        }))
-        .await;
-        let (mut pulled, mut failed) = (BTreeSet::new(), Vec::new());
-        for (action, outcome) in all {
-            match (outcome, &action.what) {
-                (Outcome::Failed(failure), _) => {
-                    let what = format!("{} {}", action.what.verb(), action.what.object());
-                    let node = action.node.clone();
-                    failed.push(TaskFailure { node, what, container: None, task: None, failure });
-                }
-                (_, What::PullImage { image }) => {
-                    pulled.insert((action.node.clone(), Arc::clone(image)));
-                }
-                _ => {}
-            }
-        }
-        (pulled, failed)
-    }
-
     async fn report(
         &self,
         plan: &Arc<Planned>,
@@ -305,7 +264,6 @@ impl<'a> Hosts<'a> {
             run.pulled.clear();
             (run.journal.take(), run.began.take())
         };
-        let journal = journal.and_then(|journal| journal.path().map(PathBuf::from));
         let began = began.unwrap_or_else(|| self.clock.now());
         let tails = match &end {
             End::Verdict(verdict) => self.tails(verdict).await,
@@ -321,7 +279,7 @@ impl<'a> Hosts<'a> {
             is_unbegun: false,
             proof,
             tails,
-            journal,
+            journal: journal.and_then(|journal| journal.path().map(PathBuf::from)),
         }
     }
 

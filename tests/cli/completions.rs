@@ -10,7 +10,7 @@ fn each_shell_gets_a_script_that_knows_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let run = room.run(&format!("completions {shell}"));
         assert_eq!((run.status, run.stderr.as_str()), (0, ""));
-        for word in ["deploy", "services", "--with-registry-auth", "--no-trunc"] {
+        for word in ["deploy", "services", "--without-registry-auth", "--no-trunc"] {
             let word = if shell == "fish" { word.trim_start_matches('-') } else { word };
             assert!(run.stdout.contains(word), "{shell} does not know {word}");
         }

@@ -24,6 +24,7 @@ mod nodes;
 mod plans;
 mod reconcile;
 mod refusals;
+mod registries;
 mod repositories;
 mod rollouts;
 mod secrets;

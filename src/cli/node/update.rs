@@ -8,7 +8,7 @@ use super::super::Context;
 use super::super::cluster;
 use super::super::format::Format;
 use super::super::report::{Exit, Failure};
-use super::super::rollout_args::RolloutArgs;
+use super::super::rollout_args::{RegistryAuth, RolloutArgs};
 use super::wanted::Wanted;
 use super::{declared, drain};
 use crate::fleet::ConnectOptions;
@@ -42,9 +42,9 @@ pub struct NodeUpdate {
     /// Only record the change: tasks move with the next deploy of their stack
     #[arg(short, long, visible_alias = "no-wait")]
     pub detach: bool,
-    /// Send this machine's registry credentials to the hosts for their pulls
-    #[arg(long)]
-    pub with_registry_auth: bool,
+    /// Whether registry credentials are sent.
+    #[command(flatten)]
+    pub auth: RegistryAuth,
     /// How tasks are moved off a drained node.
     #[command(flatten)]
     pub rollout: RolloutArgs,
@@ -144,8 +144,7 @@ fn verb(args: &NodeUpdate) -> String {
 
 pub(super) fn run(args: &NodeUpdate, context: &Context) -> Result<Exit, Failure> {
     let change = change(args).map_err(Failure::usage)?;
-    let connect = ConnectOptions { with_registry_auth: args.with_registry_auth, ..ConnectOptions::default() };
-    cluster::with(context, connect, async |cluster| {
+    cluster::with(context, args.auth.connect(), async |cluster| {
         let nodes = declared(cluster, &args.nodes).await?;
         let (verb, message) = (verb(args), args.rollout.message.clone());
         let wanted = Wanted::new(cluster, nodes, change, args.rollout.format, verb, message);

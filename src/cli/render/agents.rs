@@ -7,7 +7,7 @@ use serde_json::json;
 use super::age::human_duration;
 use super::list::{Columns, Row};
 use super::services::into_row;
-use super::text::{clean, count};
+use super::text::{clean, count, megabytes};
 use crate::agent::program::tag;
 use crate::fleet::agents::{How, Installed, Rights};
 use crate::model::{ClusterName, NodeName, Timestamp};
@@ -92,7 +92,8 @@ pub fn plan_text(plan: &Plan, cluster: &ClusterName) -> String {
     let (mut new, mut replaced, mut finished, mut same) = (0, 0, 0, 0);
     for (node, planned) in &plan.hosts {
         let program = &planned.program;
-        let is = format!("{} ({}, {})", program.version, program.tag(), megabytes(program.bytes.len()));
+        let is =
+            format!("{} ({}, {})", program.version, program.tag(), megabytes(program.bytes.len() as u64));
         let line = match &planned.change {
             Change::Install => {
                 new += 1;
@@ -126,16 +127,11 @@ pub fn plan_text(plan: &Plan, cluster: &ClusterName) -> String {
     out + &format!("\nPlan: {new} to install, {replaced} to replace, {finished} to finish\n")
 }
 
-fn megabytes(bytes: usize) -> String {
-    let tenths = (bytes + 50_000) / 100_000;
-    format!("{}.{} MB", tenths / 10, tenths % 10)
-}
-
 /// A line about what happens on a host.
 #[must_use]
 pub fn happened(node: &NodeName, what: &Happened) -> String {
     match what {
-        Happened::Sending(bytes) => format!("{node}: sending {}", megabytes(*bytes)),
+        Happened::Sending(bytes) => format!("{node}: sending {}", megabytes(*bytes as u64)),
         Happened::Shipped(How::Plugin) => format!("{node}: started, as a plugin of the engine"),
         Happened::Shipped(How::Container(None)) => {
             format!("{node}: started, as a container: the engine takes no plugins")

@@ -33,6 +33,13 @@ pub fn only_colours(text: &str) -> String {
     out
 }
 
+/// `40.5 MB`: of bytes that come over a network.
+#[must_use]
+pub fn megabytes(bytes: u64) -> String {
+    let tenths = bytes.saturating_add(50_000) / 100_000;
+    format!("{}.{} MB", tenths / 10, tenths % 10)
+}
+
 /// Columns that `text` takes on a terminal. ANSI colour codes take none.
 #[must_use]
 pub fn width(text: &str) -> usize {

@@ -260,6 +260,7 @@ impl Progress<Planned> for Screen<'_> {
                 self.detail(format!("Cannot write a journal of this run in {}: {why}", dir.display()));
             }
             Event::ActionBegan(action) => self.take(now, Some(Happened::Began(&action))),
+            Event::ActionAdvanced(action, far) => self.take(now, Some(Happened::Advanced(&action, far))),
             Event::ActionEnded(action, outcome) => self.take(now, Some(Happened::Ended(&action, &outcome))),
             Event::TaskSeen(node, task, status) => self.take(now, Some(Happened::Seen(&node, &task, status))),
             Event::NodeSilent(node, why) => self.take(now, Some(Happened::Silent(&node, &why))),

@@ -10,31 +10,25 @@ use bollard::query_parameters::{
     RemoveContainerOptions, RemoveVolumeOptions, StartContainerOptions, StopContainerOptions,
     UploadToContainerOptions,
 };
-use http::header::{HeaderName, HeaderValue};
-use http_body_util::BodyExt;
 use serde_json::json;
 use tokio::time::sleep;
 
 use crate::fleet::auth::Credentials;
-use crate::fleet::lines::{LINE_MAX, Lines, TooLong};
-use crate::model::action::{FilePlan, Outcome, TaskHandle, TaskPlan, What};
-use crate::model::image::ImageRef;
+use crate::model::action::{FilePlan, Outcome, Pulled, TaskHandle, TaskPlan, What};
 use crate::model::spec::{NetworkSpec, VolumeSpec};
 use crate::model::{ClusterName, GoDuration, MarkKey, Marks, StackName};
 use crate::template::payload;
 use crate::vault::Kind;
 
-use super::client::{ApiVersion, CallError, DEFAULT_LIMIT, Engine, with_query, within};
+use super::client::{ApiVersion, CallError, DEFAULT_LIMIT, Engine, with_query};
 use super::failure::{self, ActionError};
 use super::task::{Stop, renamed};
-use super::{create, inspect, labels, network, tar, update, wire};
+use super::{create, inspect, labels, network, pull, tar, update, wire};
 
 /// Over the grace period: the engine waits that long, and then still has work to do.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
 /// The engine's own grace period.
 const STOP_DEFAULT_S: u64 = 10;
-/// A pull without progress for so long is stuck.
-const PULL_SILENCE_MAX: Duration = Duration::from_secs(120);
 /// A start with many layers to mount on a busy disk.
 const START_LIMIT: Duration = Duration::from_secs(120);
 /// Between two tries of a start that failed for a passing reason.
@@ -57,6 +51,8 @@ pub(in crate::fleet) struct Context<'a> {
     /// Of the cluster's marks.
     pub key: &'a MarkKey,
     pub credentials: &'a Credentials,
+    /// Told how far a pull has come.
+    pub pulled: &'a (dyn Fn(Pulled) + Sync),
     /// Where the file of a task's secret stands on the host: of the task with this id, the one at this place.
     pub secret_at: &'a (dyn Fn(&str, usize) -> String + Sync),
     /// Of the task that the action removes: volumes that were made for its config files, and where they are mounted.
@@ -72,7 +68,7 @@ pub(in crate::fleet) async fn run(
     let done = match what {
         What::CreateNetwork { network } => create_network(engine, context, network).await,
         What::CreateVolume { volume } => create_volume(engine, context, volume).await,
-        What::PullImage { image } => pull(engine, context, image).await,
+        What::PullImage { image } => pull::run(engine, context.credentials, image, context.pulled).await,
         What::CreateTask { task } => create_task(engine, context, task).await,
         What::StartTask { task } => start(engine, task).await,
         What::StartAgain { task } => start_task_again(engine, task).await,
@@ -174,49 +170,6 @@ async fn create_volume(engine: &Engine, context: &Context<'_>, spec: &VolumeSpec
     };
     engine.call(DEFAULT_LIMIT, async |docker| docker.create_volume(request).await).await?;
     Ok(Outcome::Done)
-}
-
-/// Not through bollard: it writes credentials in the wrong base 64, which engines refuse whenever it
-/// matters.
-async fn pull(engine: &Engine, context: &Context<'_>, image: &str) -> Result<Outcome, Stop> {
-    let parsed = ImageRef::parse(image).ok();
-    let (name, tag) = match &parsed {
-        Some(image) => {
-            let tag = image.digest.as_deref().or(image.effective_tag());
-            (image.familiar_name(), tag.unwrap_or_default().to_owned())
-        }
-        None => (image.to_owned(), String::new()),
-    };
-    let path = with_query("/images/create", &[("fromImage", &name), ("tag", &tag)]);
-    let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
-    if let Some(image) = &parsed {
-        headers.extend(context.credentials.header(image).await);
-    }
-    let (mut body, _turn) = engine.post_stream(&path, &headers, PULL_SILENCE_MAX).await?;
-    let mut lines = Lines::new(LINE_MAX);
-    loop {
-        let next = within(PULL_SILENCE_MAX, async { Ok(body.frame().await) }).await?;
-        let Some(frame) = next else { break };
-        let frame = frame.map_err(|e| CallError::Transport(e.to_string()))?;
-        lines.push(frame.data_ref().map_or(&[][..], |data| data));
-        while let Some(line) = lines.next() {
-            refused_by(&line.map_err(|TooLong| long_line())?)?;
-        }
-    }
-    refused_by(&lines.rest())?;
-    Ok(Outcome::Done)
-}
-
-fn long_line() -> CallError {
-    CallError::TooLong(format!("`POST /images/create` sends a line of more than {} MiB", LINE_MAX >> 20))
-}
-
-/// A pull that fails has already answered "200 OK"; the error is in a line of the stream.
-fn refused_by(line: &[u8]) -> Result<(), CallError> {
-    match serde_json::from_slice::<wire::PullLine>(line) {
-        Ok(wire::PullLine { error: Some(message) }) => Err(CallError::Status { code: 200, message }),
-        Ok(_) | Err(_) => Ok(()),
-    }
 }
 
 async fn create_task(engine: &Engine, context: &Context<'_>, plan: &TaskPlan) -> Result<Outcome, Stop> {

@@ -3,9 +3,12 @@
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::fleet::auth::Sent;
 use crate::model::action::{Failure, FailureKind, What};
+use crate::model::image::ImageRef;
 
 use super::client::CallError;
+use super::refusal::Refusal;
 
 /// Why an action was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
@@ -26,13 +29,74 @@ pub enum ActionError {
         help("check the name and tag of the image, or push it to a registry that the host reaches")
     )]
     ImageMissing { image: String, words: String },
-    /// The registry refuses access.
-    #[error("the registry refuses `{image}`: {words}")]
+    /// The registry wants credentials, and there were none to send.
+    #[error("the registry wants credentials for `{image}`, and none were sent: {words}")]
+    #[diagnostic(code(stackctl::docker::credentials_missing), help("{help}"))]
+    CredentialsMissing { image: String, words: String, help: String },
+    /// The registry does not take the credentials.
+    #[error("the registry does not take the credentials sent for `{image}`: {words}")]
     #[diagnostic(
-        code(stackctl::docker::pull_denied),
-        help("check the name; for a private image `docker login` here and pass `--with-registry-auth`")
+        code(stackctl::docker::credentials_refused),
+        help(
+            "they are wrong or have expired: `docker login {registry}` here; a public image needs none, see \
+             `--without-registry-auth`"
+        )
     )]
-    PullDenied { image: String, words: String },
+    CredentialsRefused {
+        image: String,
+        /// As `docker login` names it.
+        registry: String,
+        words: String,
+    },
+    /// The registry refuses access.
+    #[error("the registry denies access to `{image}`: {words}")]
+    #[diagnostic(code(stackctl::docker::pull_denied), help("{help}"))]
+    PullDenied { image: String, words: String, help: String },
+    /// The registry limits how much is asked of it.
+    #[error("the registry of `{image}` has had too many requests: {words}")]
+    #[diagnostic(
+        code(stackctl::docker::too_many_requests),
+        help(
+            "wait, then run the command again; many registries allow more to users who are logged in: `docker login \
+             {registry}` here"
+        )
+    )]
+    TooManyRequests {
+        image: String,
+        /// As `docker login` names it.
+        registry: String,
+        words: String,
+    },
+    /// The registry has a failure of its own.
+    #[error("the registry of `{image}` failed: {words}")]
+    #[diagnostic(
+        code(stackctl::docker::registry_failed),
+        help(
+            "the failure is the registry's own: run the command again later, and see its log if it stays so"
+        )
+    )]
+    RegistryFailed { image: String, words: String },
+    /// The registry takes too long.
+    #[error("the registry of `{image}` does not answer in time: {words}")]
+    #[diagnostic(
+        code(stackctl::docker::registry_slow),
+        help(
+            "run the command again: what was pulled is kept; if it stays so, try `docker pull {image}` on that host"
+        )
+    )]
+    RegistrySlow { image: String, words: String },
+    /// The registry cannot prove who it is.
+    #[error("the host does not trust the certificate of the registry of `{image}`: {words}")]
+    #[diagnostic(
+        code(stackctl::docker::registry_untrusted),
+        help("put the certificate of its authority on that host, as /etc/docker/certs.d/{registry}/ca.crt")
+    )]
+    RegistryUntrusted {
+        image: String,
+        /// As docker names its folder.
+        registry: String,
+        words: String,
+    },
     /// The host cannot reach the registry.
     #[error("the registry of `{image}` cannot be reached from the host: {words}")]
     #[diagnostic(
@@ -196,20 +260,20 @@ impl ActionError {
     /// Gives a refusal its name.
     #[must_use]
     pub fn of(error: &CallError, what: &What) -> Self {
-        let (code, words) = match error {
+        let words = match error {
             CallError::Deadline(limit) => return Self::Deadline { seconds: limit.as_secs() },
-            CallError::Status { code, message } => (*code, cleaned(message)),
+            CallError::Status { message, .. } => cleaned(message),
             CallError::Transport(words) | CallError::Decode(words) | CallError::TooLong(words) => {
-                (0, cleaned(words))
+                cleaned(words)
             }
         };
         let lower = words.to_lowercase();
         let has = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
-        if has(&["no space left on device", "disk quota exceeded"]) {
+        if is_full(&lower) {
             return Self::DiskFull { words };
         }
         match what {
-            What::PullImage { image } => pull(image, code, &has, words),
+            What::PullImage { image } => pull(image, error, words, &Sent::default()),
             What::CreateTask { task } if has(&["no such image"]) => {
                 Self::ImageMissing { image: task.spec.pinned_image(), words }
             }
@@ -238,6 +302,19 @@ impl ActionError {
         }
     }
 
+    /// The same of a pull, for which credentials may have been sent.
+    #[must_use]
+    pub fn of_pull(error: &CallError, image: &str, sent: &Sent) -> Self {
+        let words = match error {
+            CallError::Status { message, .. } => cleaned(message),
+            other => cleaned(&other.to_string()),
+        };
+        if is_full(&words.to_lowercase()) {
+            return Self::DiskFull { words };
+        }
+        pull(image, error, words, sent)
+    }
+
     /// As the orchestrator reads it.
     #[must_use]
     pub fn into_failure(self) -> Failure {
@@ -254,28 +331,52 @@ impl ActionError {
     }
 }
 
-fn pull(image: &str, code: u16, has: &dyn Fn(&[&str]) -> bool, words: String) -> ActionError {
+/// Whether words, in small letters, are of a disk without room.
+fn is_full(words: &str) -> bool {
+    ["no space left on device", "disk quota exceeded"].iter().any(|text| words.contains(text))
+}
+
+/// Gives the refusal of a pull its name.
+fn pull(image: &str, error: &CallError, words: String, sent: &Sent) -> ActionError {
+    let registry = registry_of(image);
     let image = image.to_owned();
-    // Docker Hub says "pull access denied" for a missing image as well; its own message mentions both.
-    if has(&["access denied", "unauthorized", "authentication required", "no basic auth", "denied:"]) {
-        return ActionError::PullDenied { image, words };
+    match Refusal::of(error, sent.were_sent) {
+        Some(Refusal::CredentialsMissing) => {
+            let help = sent.how_to_log_in(&registry);
+            ActionError::CredentialsMissing { image, words, help }
+        }
+        Some(Refusal::CredentialsRefused) => ActionError::CredentialsRefused { image, registry, words },
+        Some(Refusal::Denied) if sent.were_sent => {
+            let help =
+                format!("check the name, and whether the user that is logged in to {registry} may pull it");
+            ActionError::PullDenied { image, words, help }
+        }
+        Some(Refusal::Denied) => {
+            let help = format!("check the name; for a private image {}", sent.how_to_log_in(&registry));
+            ActionError::PullDenied { image, words, help }
+        }
+        Some(Refusal::TooManyRequests) => ActionError::TooManyRequests { image, registry, words },
+        Some(Refusal::Failed) => ActionError::RegistryFailed { image, words },
+        Some(Refusal::Unreachable) => ActionError::RegistryUnreachable { image, words },
+        Some(Refusal::Untrusted) => ActionError::RegistryUntrusted { image, registry, words },
+        Some(Refusal::Slow) => ActionError::RegistrySlow { image, words },
+        Some(Refusal::ImageMissing) => ActionError::ImageMissing { image, words },
+        None => ActionError::Refused { words },
     }
-    if has(&["manifest unknown", "manifest for", "not found", "no matching manifest"]) || code == 404 {
-        return ActionError::ImageMissing { image, words };
+}
+
+/// As `docker login` has it: `docker.io` for an image without a registry.
+fn registry_of(image: &str) -> String {
+    ImageRef::parse(image).map_or_else(|_| "REGISTRY".to_owned(), |image| image.domain)
+}
+
+impl Sent {
+    fn how_to_log_in(&self, registry: &str) -> String {
+        match &self.why_none {
+            Some(why) => format!("`docker login {registry}` here; none were sent, since {why}"),
+            None => format!("`docker login {registry}` here"),
+        }
     }
-    let network = [
-        "dial tcp",
-        "no such host",
-        "connection refused",
-        "timeout",
-        "tls",
-        "x509",
-        "http response to https",
-    ];
-    if has(&network) {
-        return ActionError::RegistryUnreachable { image, words };
-    }
-    ActionError::Refused { words }
 }
 
 /// Whether words of the engine, in small letters, name the file of a secret.
@@ -354,6 +455,36 @@ mod tests {
         assert_eq!(code(&again, 500, &other).0, "stackctl::docker::bad_mount");
     }
 
+    #[test]
+    fn a_pull_is_refused_by_what_was_sent_with_it() {
+        let refusal = |status: u16, words: &str, sent: &Sent| {
+            let error = CallError::Status { code: status, message: words.into() };
+            let failure = ActionError::of_pull(&error, "registry:5000/web:9", sent).into_failure();
+            (failure.code.replace("stackctl::docker::", ""), failure.help.unwrap())
+        };
+        let none = Sent::default();
+        let off = Sent { were_sent: false, why_none: Some("the helper failed".into()) };
+        let some = Sent { were_sent: true, why_none: None };
+        let words = "unauthorized: authentication required";
+        let login = "`docker login registry:5000` here";
+        assert_eq!(refusal(500, words, &none), ("credentials_missing".to_owned(), login.to_owned()));
+        let (code, help) = refusal(500, words, &off);
+        assert_eq!(
+            (code.as_str(), help),
+            ("credentials_missing", format!("{login}; none were sent, since the helper failed"))
+        );
+        let (code, help) = refusal(500, words, &some);
+        assert!(code == "credentials_refused" && help.contains(login), "{code} {help}");
+        let words = "pull access denied for registry:5000/web, repository does not exist or may require 'docker login': denied: ";
+        let (code, help) = refusal(404, words, &none);
+        assert!(
+            code == "pull_denied" && help.contains("check the name") && help.contains(login),
+            "{code} {help}"
+        );
+        let (code, help) = refusal(404, words, &some);
+        assert!(code == "pull_denied" && help.contains("whether the user"), "{code} {help}");
+    }
+
     /// Each text here was said by a real engine.
     #[test]
     fn refusals_have_names() {
@@ -379,6 +510,32 @@ mod tests {
                 "registry_unreachable",
             ),
             (&pull, 500, "write /var/lib/docker/tmp/GetImageBlob1: no space left on device", "disk_full"),
+            (
+                &pull,
+                500,
+                "Head \"https://registry:5000/v2/web/manifests/9\": no basic auth credentials",
+                "credentials_missing",
+            ),
+            (&pull, 500, "toomanyrequests: ", "too_many_requests"),
+            (
+                &pull,
+                500,
+                "error parsing HTTP 429 response body: unexpected end of JSON input: \"\"",
+                "too_many_requests",
+            ),
+            (&pull, 500, "received unexpected HTTP status: 503 Service Unavailable", "registry_failed"),
+            (
+                &pull,
+                500,
+                "Get \"https://registry:5000/v2/\": net/http: TLS handshake timeout",
+                "registry_slow",
+            ),
+            (
+                &pull,
+                500,
+                "Get \"https://registry:5000/v2/\": x509: certificate signed by unknown authority",
+                "registry_untrusted",
+            ),
             (
                 &other,
                 500,

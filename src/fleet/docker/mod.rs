@@ -11,6 +11,8 @@ pub mod inspect;
 pub mod labels;
 pub mod network;
 pub mod observe;
+mod pull;
+pub(super) mod refusal;
 pub mod reveal;
 mod tar;
 mod task;

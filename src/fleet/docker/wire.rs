@@ -303,6 +303,19 @@ pub(in crate::fleet) struct DistributionPlatform {
 #[serde(rename_all = "camelCase", default)]
 pub(in crate::fleet) struct PullLine {
     pub error: Option<String>,
+    pub status: String,
+    /// Of the layer.
+    pub id: String,
+    #[serde(deserialize_with = "or_default")]
+    pub progress_detail: PullDetail,
+}
+
+/// How far a layer has come.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(in crate::fleet) struct PullDetail {
+    pub current: i64,
+    pub total: i64,
 }
 
 /// Go writes an empty list or map as `null`.

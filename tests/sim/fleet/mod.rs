@@ -213,6 +213,12 @@ impl Executor {
         Self { fence: Some(fence), ..self }
     }
 
+    /// A simulated pull comes at once.
+    #[must_use]
+    pub fn pulled(&self, _: stackctl::model::action::ActionId) -> Option<stackctl::model::action::Pulled> {
+        None
+    }
+
     /// No simulated task has a secret.
     #[must_use]
     pub fn with_secrets(self, _: Arc<dyn stackctl::fleet::agents::secrets::SecretValues>) -> Self {

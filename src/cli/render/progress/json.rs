@@ -27,6 +27,14 @@ pub fn planned(at: Timestamp, action: &Action) -> Value {
 pub fn line(at: Timestamp, happened: Happened<'_>) -> Value {
     match happened {
         Happened::Began(action) => stamped(at, "action_start", action.to_json()),
+        Happened::Advanced(action, far) => {
+            let mut value = action.to_json();
+            value["bytes"] = far.bytes.into();
+            if let Some(total) = far.total {
+                value["total_bytes"] = total.into();
+            }
+            stamped(at, "action_progress", value)
+        }
         Happened::Ended(action, outcome) => {
             let mut value = action.to_json();
             match outcome {

@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::age::elapsed;
 use super::plan::moves::{MoveKind, Moves};
 use super::style::{ADD, BAD, CHANGE, FAINT, paint};
-use super::text::{clean, count, pad};
-use crate::model::action::{Action, ActionId, Failure, Outcome, TaskHandle, What};
+use super::text::{clean, count, megabytes, pad};
+use crate::model::action::{Action, ActionId, Failure, Outcome, Pulled, TaskHandle, What};
 use crate::model::reason::Reason;
 use crate::model::{Health, NodeName, ServiceName, Slot, TaskId, TaskStatus, Timestamp};
 use crate::orchestrator::{Forecast, Notice};
@@ -26,6 +26,8 @@ pub use json::{line as json_line, planned, version};
 pub enum Happened<'a> {
     /// An action was begun.
     Began(&'a Action),
+    /// A pull has come so far.
+    Advanced(&'a Action, Pulled),
     /// An action ended.
     Ended(&'a Action, &'a Outcome),
     /// The status of a task was observed; `None` if it is gone.
@@ -103,6 +105,24 @@ struct Open {
     began: Timestamp,
     text: String,
     is_chore: bool,
+    /// Of a pull.
+    far: Option<Pulled>,
+}
+
+impl Open {
+    /// `pulling nginx on h1: 12.0 of 40.5 MB`.
+    fn words(&self) -> String {
+        match self.far.filter(|far| far.bytes > 0) {
+            Some(Pulled { bytes, total: Some(total) }) if bytes >= total => {
+                format!("{}: {}, unpacking", self.text, megabytes(bytes))
+            }
+            Some(Pulled { bytes, total: Some(total) }) => {
+                format!("{}: {} of {}", self.text, megabytes(bytes), megabytes(total))
+            }
+            Some(Pulled { bytes, total: None }) => format!("{}: {}", self.text, megabytes(bytes)),
+            None => self.text.clone(),
+        }
+    }
 }
 
 impl Board {
@@ -136,6 +156,12 @@ impl Board {
         let line = match happened {
             Happened::Began(action) => {
                 self.begin(now, action);
+                None
+            }
+            Happened::Advanced(action, far) => {
+                if let Some(open) = self.open.get_mut(&action.id) {
+                    open.far = Some(far);
+                }
                 None
             }
             Happened::Ended(action, outcome) => self.end(now, action, outcome),
@@ -174,7 +200,7 @@ impl Board {
                 (Phase::Moving(word), None) => Some(format!("{service}.{slot} {word}")),
                 _ => None,
             })
-            .chain(self.open.values().filter(|open| open.is_chore).map(|open| open.text.clone()))
+            .chain(self.open.values().filter(|open| open.is_chore).map(Open::words))
             .collect();
         let first = moving.first()?;
         let more = moving.len() - 1;
@@ -201,7 +227,7 @@ impl Board {
             What::RemoveTask { .. } => ("removing".to_owned(), false),
         };
         let text = format!("{word} on {}", action.node);
-        self.open.insert(action.id, Open { began: now, text, is_chore });
+        self.open.insert(action.id, Open { began: now, text, is_chore, far: None });
         // The removal of an ended or failed task does not change the state of its slot.
         let is_aside = matches!(action.what, What::RemoveTask { .. }) || action.why == Reason::Withdrawn;
         if let Some(task) = action.what.task()

@@ -3,7 +3,7 @@
 use super::super::age::elapsed;
 use super::super::style::{ADD, BAD, FAINT, STRONG, paint};
 use super::super::text::{clean, count, ellipsis, pad, width};
-use super::{Board, Phase, Row};
+use super::{Board, Open, Phase, Row};
 use crate::model::{ServiceName, Timestamp};
 
 /// The spinner.
@@ -70,10 +70,9 @@ impl Board {
     }
 
     fn chores_row(&self, spinner: &str, columns: usize) -> String {
-        let open: Vec<&str> =
-            self.open.values().filter(|open| open.is_chore).map(|open| open.text.as_str()).collect();
+        let open: Vec<String> = self.open.values().filter(|open| open.is_chore).map(Open::words).collect();
         let more = if open.len() > 1 { format!(" and {} more", open.len() - 1) } else { String::new() };
-        let text = format!("{}{more}", clean(open.first().copied().unwrap_or_default()));
+        let text = format!("{}{more}", clean(open.first().map_or("", String::as_str)));
         let head = format!("{}/{}", self.chores.done, self.chores.total);
         let room = columns.saturating_sub(12 + head.len());
         format!("  {spinner} prepare {head}  {}", ellipsis(&text, room))

@@ -109,6 +109,31 @@ fn lines_tell_what_matters_and_when() {
 }
 
 #[test]
+fn a_pull_is_told_by_bytes() {
+    let (actions, mut board) = run();
+    board.take(Timestamp(0), Happened::Began(&actions[0]));
+    let mut told = |bytes, total| {
+        let far = Pulled { bytes, total };
+        assert_eq!(board.take(Timestamp(500), Happened::Advanced(&actions[0], far)), None);
+        let rows = board.rows(Timestamp(500), 80, 10);
+        let row = rows.iter().find(|row| row.contains("pulling")).expect("a row");
+        strip_str(row).to_string().split_once("pulling ").expect("a pull").1.to_owned()
+    };
+    assert_eq!(told(0, None), "nginx:1.25 on h2");
+    assert_eq!(told(1_200_000, None), "nginx:1.25 on h2: 1.2 MB");
+    assert_eq!(told(12_000_000, Some(40_460_000)), "nginx:1.25 on h2: 12.0 MB of 40.5 MB");
+    assert_eq!(told(40_460_000, Some(40_460_000)), "nginx:1.25 on h2: 40.5 MB, unpacking");
+    let far = Pulled { bytes: 7, total: Some(9) };
+    let line = json_line(Timestamp(0), Happened::Advanced(&actions[0], far));
+    assert_eq!(
+        (&line["type"], &line["bytes"], &line["total_bytes"]),
+        (&"action_progress".into(), &7.into(), &9.into())
+    );
+    let line = board.heartbeat(Timestamp(20_000), 10_000).expect("a sign of life");
+    assert!(line.contains("pulling nginx:1.25 on h2: 40.5 MB, unpacking"), "{line}");
+}
+
+#[test]
 fn rows_show_each_service_once() {
     let (actions, mut board) = run();
     board.take(Timestamp(0), Happened::Began(&actions[0]));

@@ -1,0 +1,425 @@
+//! A real registry with passwords and TLS, and what it may do to a deploy.
+//!
+//! It is Debian's docker-registry on this machine, at the machine's address in the playground's network. Hosts that the
+//! tests use have engines of two versions where `tests/all` has both.
+
+#[path = "registries/server.rs"]
+mod server;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::ground::{Ground, Run};
+use server::{Door, Mode, Registry, auth, is_installed};
+
+/// Hosts that pull: those with the label `storage=ssd`.
+pub const ON: [&str; 2] = ["h1", "h2"];
+
+const READER: (&str, &str) = ("reader", "only-reads-b7a1");
+const OTHER: (&str, &str) = ("other", "is-of-the-other-c3e9");
+
+/// Of a small image.
+const SMALL: u32 = 10_000;
+
+struct World {
+    ground: Ground,
+}
+
+impl World {
+    fn new() -> Option<Self> {
+        let ground = Ground::new()?;
+        if !is_installed() {
+            return None;
+        }
+        // What an earlier test pulled: an image that is there is not pulled.
+        for host in ON {
+            ground.on_host(
+                host,
+                "docker images --format '{{.Repository}} {{.ID}}' | grep '^10\\.' | cut -d' ' -f2 | sort -u | \
+                 xargs -r docker rmi -f >/dev/null; rm -rf /etc/docker/certs.d",
+            );
+        }
+        Some(Self { ground })
+    }
+
+    /// The docker client's configuration on this machine.
+    fn config(&self, text: &str) {
+        std::fs::create_dir_all(self.ground.path().join(".docker")).expect("a directory");
+        self.ground.file(".docker/config.json", text);
+    }
+
+    /// As after `docker login` at these.
+    fn logged_in(&self, at: &[(&str, (&str, &str))]) {
+        let entries = at.iter().map(|(address, (user, password))| {
+            format!(r#""{address}":{{"auth":"{}"}}"#, auth(user, password))
+        });
+        self.config(&format!(r#"{{"auths":{{{}}}}}"#, entries.collect::<Vec<_>>().join(",")));
+    }
+
+    /// A service on each of the hosts for every image.
+    fn stackfile(&self, images: &[&str]) -> String {
+        let services = images.iter().enumerate().map(|(at, image)| {
+            format!(
+                "  s{at}:
+    image: {image}
+    stop_grace_period: 1s
+    deploy:
+      mode: global
+      placement: {{constraints: [node.labels.storage == ssd]}}
+      update_config: {{parallelism: 0, monitor: 200ms}}
+"
+            )
+        });
+        self.ground.file("app.yml", &format!("services:\n{}", services.collect::<String>()))
+    }
+
+    fn deploy(&self, images: &[&str], flags: &str) -> Run {
+        let file = self.stackfile(images);
+        self.ground.stackctl(&format!("deploy --yes --format json {flags} -c {file} app"))
+    }
+
+    /// The containers that run, by host and name.
+    fn running(&self) -> BTreeSet<String> {
+        let all = ON.iter().flat_map(|host| self.ground.tasks_on(host, "app"));
+        all.filter(|task| task.state() == "running")
+            .map(|task| format!("{} {} {}", task.host, task.id(), task.image()))
+            .collect()
+    }
+}
+
+/// Notes of the plan that are about digests: the note and why.
+fn notes(run: &Run) -> Vec<(String, String)> {
+    let plans = run.lines("plan");
+    let notes = plans.last().and_then(|plan| plan["notes"].as_array()).cloned().unwrap_or_default();
+    let text = |note: &serde_json::Value, key: &str| note[key].as_str().unwrap_or_default().to_owned();
+    notes
+        .iter()
+        .filter(|note| ["pin_kept", "not_pinned"].contains(&text(note, "note").as_str()))
+        .map(|note| (text(note, "note"), text(note, "why")))
+        .collect()
+}
+
+/// Why pulls failed, by host.
+fn refusals(run: &Run) -> BTreeMap<String, String> {
+    let ends = run.lines("action_done");
+    let failed = ends.iter().filter(|line| line["outcome"] == "failed");
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    failed
+        .map(|line| (text(&line["node"]), text(&line["failure"]["code"]).replace("stackctl::docker::", "")))
+        .collect()
+}
+
+/// Every host failed for that reason.
+#[track_caller]
+fn all_fail(run: &Run, code: &str) {
+    let wanted = ON.map(|host| (host.to_owned(), code.to_owned())).into();
+    assert_eq!(refusals(run), wanted, "{}", run.whole());
+}
+
+/// One note, of this kind, whose reason begins so.
+#[track_caller]
+fn one_note(run: &Run, kind: &str, why: &str) {
+    let notes = notes(run);
+    let is_it = matches!(&notes[..], [(note, words)] if note == kind && words.starts_with(why));
+    assert!(is_it, "{notes:?}\n{}", run.whole());
+}
+
+#[test]
+fn credentials_are_sent_by_default_and_kept_nowhere() {
+    let Some(world) = World::new() else { return };
+    let registry = Registry::start(&world.ground, "one", &[READER]);
+    registry.push(&world.ground, "app:1", SMALL);
+    let image = format!("{}/app:1", registry.address);
+    world.logged_in(&[(&registry.address, READER)]);
+    let run = world.deploy(&[&image], "").ends(0);
+    assert!(notes(&run).is_empty(), "{}", run.whole());
+    let running = world.running();
+    assert_eq!(running.len(), 2, "{}", run.whole());
+    assert!(running.iter().all(|task| task.contains("@sha256:")), "{running:?}");
+    // Docker's own flag is the default by now.
+    let again = world.deploy(&[&image], "--with-registry-auth").ends(0);
+    assert_eq!(again.actions("planned_action"), [""; 0]);
+    // Neither as it is, nor as docker's configuration and the engine's header have it: base 64, of three alignments.
+    let (user, password) = READER;
+    let encoded = (0..3).map(|at| {
+        let whole = (password.len() - at) / 3 * 3;
+        STANDARD.encode(&password[at..at + whole])
+    });
+    let secrets: Vec<String> = encoded.chain([password.to_owned(), auth(user, password)]).collect();
+    for host in ON {
+        for secret in &secrets {
+            let script = format!(
+                "grep -rlF -e '{secret}' /var/lib/docker /etc /root /run /tmp /var/log 2>/dev/null || true"
+            );
+            assert_eq!(world.ground.on_host(host, &script), "", "{host} keeps {secret}");
+        }
+    }
+    let state = world.ground.path().join("stackctl");
+    for secret in &secrets {
+        let output =
+            std::process::Command::new("grep").args(["-rlF", "-e", secret.as_str()]).arg(&state).output();
+        assert!(output.expect("grep").stdout.is_empty(), "this machine keeps {secret}");
+    }
+}
+
+#[test]
+fn missing_wrong_and_expired_credentials_are_told_apart() {
+    let Some(world) = World::new() else { return };
+    let registry = Registry::start(&world.ground, "one", &[READER]);
+    registry.push(&world.ground, "app:1", SMALL);
+    registry.push(&world.ground, "app:2", SMALL);
+    let [first, second] = ["app:1", "app:2"].map(|image| format!("{}/{image}", registry.address));
+    // A machine without a configuration.
+    let run = world.deploy(&[&first], "").ends(1);
+    one_note(&run, "not_pinned", "the registry wants credentials, and none were sent");
+    all_fail(&run, "credentials_missing");
+    let login = format!("docker login {}", registry.address);
+    run.says(&[&login]);
+    world.logged_in(&[(&registry.address, (READER.0, "wrong"))]);
+    let run = world.deploy(&[&first], "").ends(1);
+    one_note(&run, "not_pinned", "the registry does not take the credentials");
+    all_fail(&run, "credentials_refused");
+    // There are some, and none are to be sent.
+    world.logged_in(&[(&registry.address, READER)]);
+    let run = world.deploy(&[&first], "--without-registry-auth").ends(1);
+    all_fail(&run, "credentials_missing");
+    run.says(&["`--without-registry-auth` was given"]);
+    world.deploy(&[&first], "").ends(0);
+    let running = world.running();
+    // What was right has expired: what runs goes on, and only another image needs them.
+    registry.set_users(&[(READER.0, "changed")]);
+    let run = world.deploy(&[&first], "").ends(0);
+    one_note(&run, "pin_kept", "the registry does not take the credentials");
+    assert_eq!(world.running(), running);
+    let run = world.deploy(&[&second], "").ends(1);
+    all_fail(&run, "credentials_refused");
+    assert_eq!(world.running(), running);
+    // A right password does not make an image.
+    world.logged_in(&[(&registry.address, (READER.0, "changed"))]);
+    let run = world.deploy(&[&format!("{}/app:9", registry.address)], "").ends(1);
+    all_fail(&run, "image_missing");
+}
+
+#[test]
+fn a_helper_is_asked_and_one_that_fails_stops_no_public_image() {
+    let Some(world) = World::new() else { return };
+    let closed = Registry::start(&world.ground, "closed", &[READER]);
+    let open = Registry::start(&world.ground, "open", &[]);
+    closed.push(&world.ground, "app:1", SMALL);
+    open.push(&world.ground, "app:1", SMALL);
+    let [private, public] = [&closed, &open].map(|registry| format!("{}/app:1", registry.address));
+    let programs = world.ground.path().join("programs");
+    std::fs::create_dir(&programs).expect("a directory");
+    let program = |name: &str, text: &str| {
+        let path = world.ground.file(&format!("programs/{name}"), &format!("#!/bin/sh\n{text}\n"));
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("a program");
+    };
+    let (user, password) = READER;
+    program(
+        "docker-credential-knows",
+        &format!(
+            r#"echo "$1 $(cat)" >>{}/asked; echo '{{"Username":"{user}","Secret":"{password}"}}'"#,
+            programs.display()
+        ),
+    );
+    program("docker-credential-fails", "echo it is locked >&2; exit 1");
+    program("docker-credential-hangs", "sleep 600 & wait");
+    let real = env!("CARGO_BIN_EXE_stackctl");
+    program("stackctl", &format!("PATH={}:$PATH exec {real} \"$@\"", programs.display()));
+    let deploy = |images: &[&str]| {
+        let inventory = world.ground.inventory(|text| text);
+        let words = format!("deploy --yes --format json -c {} app", world.stackfile(images));
+        world.ground.run_as(&programs.join("stackctl"), &inventory, &words)
+    };
+    world.config(&format!(r#"{{"credHelpers":{{"{}":"knows"}}}}"#, closed.address));
+    deploy(&[&private, &public]).ends(0);
+    assert_eq!(world.running().len(), 4);
+    let asked = std::fs::read_to_string(programs.join("asked")).expect("what it was asked");
+    let asked: BTreeSet<&str> = asked.lines().collect();
+    assert_eq!(asked, [format!("get {}", closed.address).as_str()].into(), "of the one registry alone");
+    for (helper, why) in [("fails", "failed (exit status: 1)"), ("hangs", "gave no answer within 10 s")] {
+        open.push(&world.ground, &format!("app:{helper}"), SMALL);
+        closed.push(&world.ground, &format!("app:{helper}"), SMALL);
+        world.config(&format!(r#"{{"credsStore":"{helper}"}}"#));
+        let begun = Instant::now();
+        let run = deploy(&[&format!("{}/app:{helper}", open.address)]).ends(0);
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+        let warning = format!(
+            "warning: no credentials are sent to the registry {}: docker-credential-{helper} {why}",
+            open.address
+        );
+        assert_eq!(run.whole().matches(&warning).count(), 1, "{}", run.whole());
+        let run = deploy(&[&format!("{}/app:{helper}", closed.address)]).ends(1);
+        all_fail(&run, "credentials_missing");
+        run.says(&[&format!("docker-credential-{helper} {why}")]);
+    }
+}
+
+#[test]
+fn each_of_two_registries_gets_its_own_credentials_and_no_others() {
+    let Some(world) = World::new() else { return };
+    let one = Registry::start(&world.ground, "one", &[READER]);
+    let two = Registry::start(&world.ground, "two", &[OTHER]);
+    one.push(&world.ground, "app:1", SMALL);
+    two.push(&world.ground, "app:1", SMALL);
+    let doors = [&one, &two].map(|registry| Door::start(&world.ground, registry));
+    world.logged_in(&[(&doors[0].address, READER), (&doors[1].address, OTHER)]);
+    let images = [&doors[0], &doors[1]].map(|door| format!("{}/app:1", door.address));
+    let run = world.deploy(&[&images[0], &images[1]], "").ends(0);
+    assert!(notes(&run).is_empty(), "{}", run.whole());
+    assert_eq!(world.running().len(), 4);
+    for (door, (user, password)) in doors.iter().zip([READER, OTHER]) {
+        assert_eq!(door.users(), [format!("{user}:{password}")].into());
+    }
+}
+
+#[test]
+fn a_registry_that_is_down_rolls_nothing_that_is_unchanged() {
+    let Some(world) = World::new() else { return };
+    let mut registry = Registry::start(&world.ground, "one", &[READER]);
+    registry.push(&world.ground, "app:1", SMALL);
+    registry.push(&world.ground, "app:2", SMALL);
+    world.logged_in(&[(&registry.address, READER)]);
+    let [first, second] = ["app:1", "app:2"].map(|image| format!("{}/{image}", registry.address));
+    world.deploy(&[&first], "").ends(0);
+    let running = world.running();
+    registry.stop();
+    let run = world.deploy(&[&first], "").ends(0);
+    one_note(&run, "pin_kept", "the registry cannot be reached: connection refused");
+    assert_eq!(run.actions("planned_action"), [""; 0]);
+    assert_eq!(world.running(), running);
+    let run = world.deploy(&[&second], "").ends(1);
+    one_note(&run, "not_pinned", "the registry cannot be reached: connection refused");
+    all_fail(&run, "registry_unreachable");
+    assert_eq!(world.running(), running);
+    registry.start_again();
+    world.deploy(&[&second], "").ends(0);
+    assert_ne!(world.running(), running);
+}
+
+#[test]
+fn too_many_requests_failures_and_silence_each_have_their_name() {
+    let Some(world) = World::new() else { return };
+    let registry = Registry::start(&world.ground, "one", &[READER]);
+    let names = ["app:1", "app:2", "app:3"];
+    for name in names {
+        registry.push(&world.ground, name, SMALL);
+    }
+    let door = Door::start(&world.ground, &registry);
+    world.logged_in(&[(&door.address, READER)]);
+    let images = names.map(|name| format!("{}/{name}", door.address));
+    let all = [images[0].as_str(), &images[1], &images[2]];
+    // The first image alone is asked for: once by one host, and not again when the plan is made once more.
+    door.set(Mode::Status(429));
+    let diff = world.ground.stackctl(&format!("diff -c {} app", world.stackfile(&all))).ends(2);
+    diff.says(&["the registry has had too many requests"]);
+    assert!(door.manifests() <= 2, "{} requests", door.manifests());
+    let run = world.deploy(&all[..1], "").ends(1);
+    one_note(&run, "not_pinned", "the registry has had too many requests");
+    all_fail(&run, "too_many_requests");
+    for status in [500, 503] {
+        door.set(Mode::Status(status));
+        let run = world.deploy(&all[..1], "").ends(1);
+        one_note(
+            &run,
+            "not_pinned",
+            &format!("the registry failed: received unexpected HTTP status: {status}"),
+        );
+        all_fail(&run, "registry_failed");
+    }
+    // A password that is right, and an answer that says no.
+    door.set(Mode::Status(403));
+    let run = world.deploy(&all[..1], "").ends(1);
+    one_note(&run, "not_pinned", "the registry denies access");
+    all_fail(&run, "pull_denied");
+    door.set(Mode::Silent);
+    let run = world.deploy(&all[..1], "").ends(1);
+    one_note(&run, "not_pinned", "the registry does not answer in time");
+    all_fail(&run, "registry_slow");
+    // One that is slow and answers is no trouble.
+    door.set(Mode::Late(Duration::from_millis(700)));
+    let run = world.deploy(&all, "").ends(0);
+    assert!(notes(&run).is_empty(), "{}", run.whole());
+    let running = world.running();
+    assert_eq!(running.len(), 6);
+    for mode in [Mode::Status(429), Mode::Status(503), Mode::Silent] {
+        door.set(mode);
+        let run = world.deploy(&all, "").ends(0);
+        assert_eq!(notes(&run).first().map(|(note, _)| note.as_str()), Some("pin_kept"), "{}", run.whole());
+        assert_eq!(world.running(), running, "{mode:?}");
+    }
+}
+
+#[test]
+fn the_next_host_is_asked_where_one_has_no_way() {
+    let Some(world) = World::new() else { return };
+    let registry = Registry::start(&world.ground, "one", &[READER]);
+    registry.push(&world.ground, "app:1", SMALL);
+    world.logged_in(&[(&registry.address, READER)]);
+    let image = format!("{}/app:1", registry.address);
+    let (_, port) = registry.address.rsplit_once(':').expect("a port");
+    for (target, most) in [("REJECT", 8), ("DROP", 15)] {
+        world.ground.on_host("h1", &format!("iptables -I OUTPUT -p tcp --dport {port} -j {target}"));
+        let begun = Instant::now();
+        let file = world.stackfile(&[&image]);
+        let run = world.ground.stackctl(&format!("diff --format json -c {file} app"));
+        let took = begun.elapsed();
+        world.ground.on_host("h1", &format!("iptables -D OUTPUT -p tcp --dport {port} -j {target}"));
+        let run = run.ends(2);
+        assert!(!run.whole().contains("not_pinned"), "{target}: {}", run.whole());
+        assert!(took < Duration::from_secs(most), "{target}: {took:?}");
+    }
+}
+
+#[test]
+fn progress_is_told_in_bytes() {
+    const BYTES: u32 = 6_000_000;
+    let Some(world) = World::new() else { return };
+    let registry = Registry::start(&world.ground, "one", &[READER]);
+    registry.push(&world.ground, "app:1", BYTES);
+    let door = Door::start(&world.ground, &registry);
+    world.logged_in(&[(&door.address, READER)]);
+    door.set(Mode::Dripping(1_500_000));
+    let run = world.deploy(&[&format!("{}/app:1", door.address)], "").ends(0);
+    for host in ON {
+        let lines = run.lines("action_progress");
+        let number = |line: &serde_json::Value, key: &str| line[key].as_u64().unwrap_or_default();
+        let told: Vec<(u64, u64)> = (lines.iter())
+            .filter(|line| line["node"] == *host && line["verb"] == "pull image")
+            .map(|line| (number(line, "bytes"), number(line, "total_bytes")))
+            .collect();
+        assert!(told.len() >= 2 && told.is_sorted(), "{host}: {told:?}\n{}", run.whole());
+        let (_, total) = told[told.len() - 1];
+        assert!((BYTES.into()..7_000_000).contains(&total), "{host}: {told:?}");
+    }
+}
+
+#[test]
+fn a_pull_onto_a_full_disk_says_so_and_is_the_last_there() {
+    let Some(world) = World::new() else { return };
+    if !world.ground.has_disks() {
+        eprintln!("skipped: hosts have no disks of their own; see playground up --disk");
+        return;
+    }
+    let registry = Registry::start(&world.ground, "one", &[READER]);
+    let names = ["app:1", "app:2", "app:3", "app:4", "app:5", "app:6"];
+    for name in names {
+        registry.push(&world.ground, name, 3_000_000);
+    }
+    world.logged_in(&[(&registry.address, READER)]);
+    let images = names.map(|name| format!("{}/{name}", registry.address));
+    let all: Vec<&str> = images.iter().map(String::as_str).collect();
+    // The ledger is on h1: it needs its room.
+    world.ground.playground("disk h2 full");
+    let run = world.deploy(&all, "");
+    world.ground.playground("disk h2 free");
+    let run = run.ends(1).says(&["the disk is full", "docker system prune"]);
+    assert_eq!(refusals(&run), [("h2".to_owned(), "disk_full".to_owned())].into(), "{}", run.whole());
+    assert!(world.running().is_empty(), "nothing begins before its images are there");
+    world.deploy(&all, "").ends(0);
+    assert_eq!(world.running().len(), 2 * names.len());
+}
