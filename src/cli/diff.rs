@@ -191,8 +191,10 @@ async fn settled(
         return Ok((spec, Vec::new()));
     }
     let mut secrets = Vec::new();
-    let before = cluster.remembered(&spec.name).await.ok().and_then(|known| known.history.current().ok());
-    let before = before.map(|current| current.spec);
+    let before = cluster.remembered(&spec.name).await.ok().and_then(|known| {
+        let newest = || known.history.last().map(|(_, release, _)| release.spec.clone());
+        known.history.current().ok().map(|current| current.spec).or_else(newest)
+    });
     let untold = |key: &str, why: String| {
         context.ui.detail(&clean(&format!("Secret {key} is not compared: {why}")));
         secrets.push(key.to_owned());

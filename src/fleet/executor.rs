@@ -219,11 +219,11 @@ impl Executor {
             (What::CreateTask { task }, Outcome::Done) if !task.service.secrets.is_empty() => {
                 self.inner.sightings().made_with_secrets(&action.node, &task.id);
             }
-            (What::RemoveTask { task }, Outcome::Done) => {
-                if self.inner.sightings().has_secrets(&action.node, &task.id) {
-                    // The agent tidies up what was not said to it.
-                    let _is_tidied_later = secrets::forget(&self.inner, host, task.id.as_str()).await;
-                }
+            (What::RemoveTask { task }, Outcome::Done)
+                if self.inner.sightings().has_secrets(&action.node, &task.id) =>
+            {
+                // The agent tidies up what was not said to it.
+                let _is_tidied_later = secrets::forget(&self.inner, host, task.id.as_str()).await;
             }
             _ => {}
         }

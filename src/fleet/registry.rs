@@ -1,8 +1,7 @@
 //! The digest that a tag points to right now: looked up through an engine, which can reach the registry.
 //!
-//! Each image is asked for once, whatever the platforms: the answer lists them all. Of the images of one registry the
-//! first goes ahead, and shows which host has a way there. So a registry that is down, or that has had too many
-//! requests, is not asked by every host for every image.
+//! Each image is asked for once, whatever the platforms: the answer lists them all. Where the host has no way to the
+//! registry the next one is asked; a registry that has had too many requests is not asked again for a while.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +10,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::model::image::ImageRef;
 use crate::model::image::Resolved;
@@ -26,8 +25,6 @@ use super::docker::wire;
 const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
 /// For so long one host is asked alone: then the next one is, too.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// For so long the first image of a registry goes ahead of its others.
-const LEAD: Duration = Duration::from_secs(2);
 /// For so long a registry that has had too many requests is left alone.
 const REST: Duration = Duration::from_secs(30);
 
@@ -44,9 +41,6 @@ struct Miss {
     refusal: Option<Refusal>,
     why: String,
 }
-
-/// An answer, and which engine gave it.
-type Found = (usize, Resolved);
 
 /// Looks all images up. Each gets its own answer or error.
 pub(super) async fn resolve(
@@ -74,7 +68,7 @@ pub(super) async fn resolve(
         found
     });
     for (image, found) in join_all(asks).await.into_iter().flatten() {
-        answers.insert(image.to_owned(), found.map(|(_, resolved)| resolved).map_err(|miss| miss.why));
+        answers.insert(image.to_owned(), found.map_err(|miss| miss.why));
     }
     answers
 }
@@ -90,7 +84,7 @@ impl Registries {
         (Instant::now() < *until).then(|| miss.clone())
     }
 
-    fn note(&self, domain: &str, found: &[(&str, Result<Found, Miss>)]) {
+    fn note(&self, domain: &str, found: &[(&str, Result<Resolved, Miss>)]) {
         let misses = found.iter().filter_map(|(_, found)| found.as_ref().err());
         let too_many = misses.clone().find(|miss| miss.refusal == Some(Refusal::TooManyRequests));
         if let Some(miss) = too_many {
@@ -99,44 +93,25 @@ impl Registries {
     }
 }
 
-/// Looks images of one registry up: the first ahead of the others, which begin with the host that has a way.
+/// Looks images of one registry up, all at once: a round each would be what people wait for.
 async fn of_one<'i>(
     engines: &[&Reader],
     credentials: &Credentials,
     images: &'i [(&'i str, ImageRef)],
-) -> Vec<(&'i str, Result<Found, Miss>)> {
-    let Some(((first, parsed), rest)) = images.split_first() else { return Vec::new() };
+) -> Vec<(&'i str, Result<Resolved, Miss>)> {
+    let Some((_, first)) = images.first() else { return Vec::new() };
     // A helper has a limit of its own, which is none of the registry's.
-    let (header, sent) = credentials.header(parsed).await;
+    let (header, sent) = credentials.header(first).await;
     let headers: Vec<_> = header.into_iter().collect();
     let until = Instant::now() + RESOLVE_LIMIT;
-    let ask = |from: usize, image: &'i ImageRef| {
+    let all = images.iter().map(|(image, parsed)| {
         let (headers, sent) = (&headers, &sent);
         async move {
-            let found = timeout_at(until, look_up(engines, from, headers, sent, image)).await;
-            found.unwrap_or_else(|_| Err(late()))
+            let found = timeout_at(until, look_up(engines, headers, sent, parsed)).await;
+            (*image, found.unwrap_or_else(|_| Err(late())))
         }
-    };
-    let all = |from: usize| {
-        join_all(
-            rest.iter()
-                .map(move |(image, parsed)| (*image, from, parsed))
-                .map(|(image, from, parsed)| async move { (image, ask(from, parsed).await) }),
-        )
-    };
-    let mut ahead = std::pin::pin!(ask(0, parsed));
-    let (found, others) = match timeout(LEAD, &mut ahead).await {
-        Ok(Err(miss)) if miss.refusal.is_some_and(Refusal::is_of_all_images) => {
-            let others = rest.iter().map(|(image, _)| (*image, Err(miss.clone()))).collect();
-            (Err(miss), others)
-        }
-        Ok(found) => {
-            let from = found.as_ref().map_or(0, |(engine, _)| *engine);
-            (found, all(from).await)
-        }
-        Err(_) => tokio::join!(ahead, all(0)),
-    };
-    std::iter::once((*first, found)).chain(others).collect()
+    });
+    join_all(all).await
 }
 
 fn late() -> Miss {
@@ -148,17 +123,16 @@ fn late() -> Miss {
 /// and beside the others where they let us wait.
 async fn look_up(
     engines: &[&Reader],
-    from: usize,
     headers: &[(http::HeaderName, http::HeaderValue)],
     sent: &Sent,
     image: &ImageRef,
-) -> Result<Found, Miss> {
+) -> Result<Resolved, Miss> {
     let path = format!("/distribution/{}/json", reference(image));
     let ask = |at: usize| {
         let path = &path;
-        async move { (at, engines[at].get_with::<wire::Distribution>(path, headers, RESOLVE_LIMIT).await) }
+        async move { engines[at].get_with::<wire::Distribution>(path, headers, RESOLVE_LIMIT).await }
     };
-    let mut left = (from..engines.len()).chain(0..from.min(engines.len())).map(ask);
+    let mut left = (0..engines.len()).map(ask);
     let mut asked = FuturesUnordered::new();
     let mut last = Miss { refusal: None, why: "no host answers".to_owned() };
     asked.extend(left.next());
@@ -167,8 +141,8 @@ async fn look_up(
         tokio::select! {
             answer = asked.next() => match answer {
                 None => return Err(last),
-                Some((at, Ok(answer))) => return Ok((at, resolved(answer))),
-                Some((_, Err(error))) => {
+                Some(Ok(answer)) => return Ok(resolved(answer)),
+                Some(Err(error)) => {
                     last = missed(&error, sent);
                     // Nor does an engine that is silent itself stop the next one.
                     let is_of_the_way = last.refusal.is_some_and(Refusal::is_of_the_way);
@@ -277,16 +251,15 @@ mod tests {
         let (fleet, engines, _folder) = fleet(&[NO_WAY, None, None]).await;
         let answers = resolved_by(&fleet, &IMAGES).await;
         assert!(answers.len() == 3 && answers.values().all(Result::is_ok), "{answers:?}");
-        // The first image finds the way for all.
-        assert_eq!(engines.iter().map(look_ups).collect::<Vec<_>>(), [1, 3, 0]);
+        assert_eq!(engines.iter().map(look_ups).collect::<Vec<_>>(), [3, 3, 0]);
     }
 
     #[tokio::test]
-    async fn a_registry_that_is_down_is_asked_for_one_image() {
+    async fn where_no_host_has_a_way_each_is_asked_once_for_each_image() {
         let (fleet, engines, _folder) = fleet(&[NO_WAY, NO_WAY]).await;
         let answers = resolved_by(&fleet, &IMAGES).await;
         assert!(answers.len() == 3 && answers.values().all(Result::is_err), "{answers:?}");
-        assert_eq!(engines.iter().map(look_ups).collect::<Vec<_>>(), [1, 1]);
+        assert_eq!(engines.iter().map(look_ups).collect::<Vec<_>>(), [3, 3]);
     }
 
     #[tokio::test]
@@ -298,7 +271,7 @@ mod tests {
             let why = "the registry has had too many requests: toomanyrequests: You have reached your pull rate limit.";
             assert!(answers.values().all(|answer| answer == &Err(why.to_owned())), "{answers:?}");
         }
-        assert_eq!(engines.iter().map(look_ups).collect::<Vec<_>>(), [1, 0]);
+        assert_eq!(engines.iter().map(look_ups).collect::<Vec<_>>(), [3, 0]);
     }
 
     #[tokio::test]

@@ -213,9 +213,14 @@ impl Dialer {
     }
 }
 
+/// The variable that may hold the private key of secrets.
+const PRIVATE_KEY: &str = "STACKCTL_KEY";
+
 #[expect(clippy::disallowed_methods, reason = "connections are made by the ssh program")]
 fn ssh_program() -> Command {
     let mut ssh = Command::new("ssh");
+    // A connection may outlive us, and its environment has no use for a private key.
+    ssh.env_remove(PRIVATE_KEY);
     ssh.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     ssh
 }

@@ -264,6 +264,7 @@ impl<'a> Hosts<'a> {
             run.pulled.clear();
             (run.journal.take(), run.began.take())
         };
+        let journal = journal.and_then(|journal| journal.path().map(PathBuf::from));
         let began = began.unwrap_or_else(|| self.clock.now());
         let tails = match &end {
             End::Verdict(verdict) => self.tails(verdict).await,
@@ -279,7 +280,7 @@ impl<'a> Hosts<'a> {
             is_unbegun: false,
             proof,
             tails,
-            journal: journal.and_then(|journal| journal.path().map(PathBuf::from)),
+            journal,
         }
     }
 

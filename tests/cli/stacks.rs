@@ -17,6 +17,12 @@ fn every_sample_fits_onto_four_empty_hosts() {
     for name in names {
         let file = stacks.join(&name).join("docker-compose.yml").display().to_string();
         let run = hosts.run_with(&["diff", "--format", "json", "-c", &file, &name], "");
+        // Its readers make its secrets themselves.
+        if std::fs::read_to_string(&file).unwrap().contains("\nsecrets:") {
+            assert_eq!(run.status, 1, "{}", run.show());
+            assert!(run.stderr.contains("stackctl::secrets::not_known"), "{}", run.show());
+            continue;
+        }
         assert_eq!(run.status, 2, "{}", run.show());
         let plan: Value = serde_json::from_str(&run.stdout).expect("JSON");
         let _ = write!(out, "{name}: {}\n{}", plan["summary"], placements(&plan));

@@ -79,7 +79,7 @@ pub fn load(files: Vec<SourceText>) -> Result<Loaded, Report> {
         profiles: &given("--profile"),
         reading: stackctl::compose::Reading::Ours,
         variables: stackctl::compose::Variables::Fill,
-        secrets: stackctl::compose::SecretFiles::default(),
+        secrets: stackctl::compose::SecretFiles::Try,
     };
     compose::load(files, &options)
 }

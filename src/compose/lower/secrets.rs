@@ -66,18 +66,18 @@ fn read(context: &Context<'_>, secret: &Content) -> Option<SecretText> {
 /// Whether Swarm would take it. The exact size says too much about a password; that of a file is no secret.
 fn is_fit(context: &Context<'_>, key: &str, secret: &Content, text: &SecretText) -> bool {
     let may_be_encrypted = text.is_file && text.bytes.len() < ENCRYPTED_MAX;
-    let (code, what, label) = match text.bytes.len() {
-        0 => ("secret_empty", "is empty", "nothing in it"),
+    let place = secret.file.as_ref().or(secret.environment.as_ref()).unwrap_or(&secret.key).span;
+    let key = context.sink.clean(key);
+    let found = match text.bytes.len() {
+        0 => Diagnostic::error("secret_empty", format!("secret `{key}` is empty")).at(place, "nothing in it"),
         bytes if bytes >= BYTES_MAX && !may_be_encrypted => {
-            ("secret_too_large", "is too large", "more than a secret can have")
+            Diagnostic::error("secret_too_large", format!("secret `{key}` is too large"))
+                .at(place, "more than a secret can have")
         }
         _ => return true,
     };
-    let place = secret.file.as_ref().or(secret.environment.as_ref()).unwrap_or(&secret.key);
-    context.sink.push(
-        Diagnostic::error(code, format!("secret `{}` {what}", context.sink.clean(key)))
-            .at(place.span, label)
-            .help(format!("a secret has at least 1 byte and less than {BYTES_MAX}, as in Swarm")),
-    );
+    context
+        .sink
+        .push(found.help(format!("a secret has at least 1 byte and less than {BYTES_MAX}, as in Swarm")));
     false
 }

@@ -104,11 +104,6 @@ impl Refusal {
         }
     }
 
-    /// Whether the registry has the same for every image now: to ask it on is no use, or makes it worse.
-    pub(in crate::fleet) fn is_of_all_images(self) -> bool {
-        self.is_of_the_way() || self == Self::TooManyRequests
-    }
-
     /// What happened, without the engine's words.
     pub(in crate::fleet) fn words(self) -> &'static str {
         match self {

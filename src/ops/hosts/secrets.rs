@@ -40,10 +40,8 @@ impl Hosts<'_> {
     ) -> Result<(), Error> {
         let Some((values, agents)) = &self.secrets else { return Ok(()) };
         let needing = needing(plan);
-        agents.ensure(needing.keys().cloned().collect()).await?;
-        let actor = Actor { me: self.me.clone(), clock: self.clock };
-        let history = record.history();
-        vault::stack::keep(&self.writing, &actor, values, plan.spec(), history, |_| ()).await?;
+        // All that can be refused comes before anything is brought to a host or written.
+        let pending = vault::stack::pending(&self.writing, values, plan.spec(), record.history()).await?;
         // A heal does what it can.
         for (node, wanted) in needing.iter().filter(|_| is_release) {
             let mut kept = None;
@@ -58,6 +56,11 @@ impl Hosts<'_> {
                     return Err(why.into());
                 }
             }
+        }
+        agents.ensure(needing.into_keys().collect()).await?;
+        if let Some(pending) = pending {
+            let actor = Actor { me: self.me.clone(), clock: self.clock };
+            vault::stack::keep(&self.writing, &actor, values, &pending, |_| ()).await?;
         }
         Ok(())
     }

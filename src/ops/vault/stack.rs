@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use miette::Diagnostic as _;
 
+use super::users::users;
 use super::values::Values;
 use super::{Known, VaultError, known, secret, under_lease};
 use crate::compose::{SecretText, SecretTexts};
@@ -93,6 +94,7 @@ struct Settling<'v> {
     values: &'v Values,
     known: Known,
     made: Secrets,
+    stack: StackName,
 }
 
 impl<'v> Settling<'v> {
@@ -105,16 +107,16 @@ impl<'v> Settling<'v> {
         if spec.secrets.is_empty() {
             return Ok(None);
         }
-        let made = match spec.secrets.values().any(|secret| secret.external) {
-            true => secrets::read(ledger).await?,
-            false => Secrets::default(),
-        };
-        Ok(Some(Self { values, known: known(ledger).await?, made }))
+        let made = secrets::read(ledger).await?;
+        Ok(Some(Self { values, known: known(ledger).await?, made, stack: spec.name.clone() }))
     }
 
     /// Which version a text is. Its value is remembered.
     async fn of_text(&self, key: &str, secret: &SecretSpec, text: &SecretText) -> Result<String, VaultError> {
-        secret.name.parse::<ObjectName>().map_err(|_| VaultError::BadName(secret.name.clone()))?;
+        let name: ObjectName = secret.name.parse().map_err(|_| VaultError::BadName(secret.name.clone()))?;
+        if self.made.0.get(&name).is_some_and(|known| !is_of(known, &self.stack)) {
+            return Err(VaultError::NotOurs { name, stack: self.stack.clone() });
+        }
         let cluster_key = self.known.key()?;
         let value = plain(self.values, key, text).await?;
         let version = cluster_key.version(&secret.name, &value);
@@ -166,29 +168,52 @@ async fn plain(values: &Values, key: &str, text: &SecretText) -> Result<Arc<Plai
 }
 
 /// A secret of the stack, as the ledger is to have it.
-struct Wanted<'s> {
+#[derive(Debug)]
+struct Wanted {
     name: ObjectName,
-    spec: &'s SecretSpec,
+    spec: SecretSpec,
 }
 
-/// Sees to it that the ledger has the versions that a plan names: those that a stackfile brings are written, and those that
-/// were made by a command are there. Versions that neither a remembered release names nor this plan are removed, and the
-/// stack's secrets that none names.
+/// What the ledger is to have before a plan is carried out.
+#[derive(Debug)]
+pub struct Pending {
+    stack: StackName,
+    wanted: Vec<Wanted>,
+    /// Versions that any release of any stack names, and this plan.
+    named: BTreeMap<String, BTreeSet<String>>,
+    /// Secrets of the stack that none names.
+    has_left: bool,
+}
+
+/// Looks whether the ledger has, or can get, the versions that a plan names. Writes nothing. A stack without secrets, now and
+/// as far as its releases are remembered, asks nothing.
 ///
 /// # Errors
 ///
-/// A version is nowhere, a name is taken by a secret that is not the stack's, or the ledger cannot be read or written.
-pub async fn keep<R: WriteRegisters + Send + Sync + 'static>(
-    ledger: &Arc<Ledger<R>>,
-    actor: &Actor,
+/// A version is nowhere, a name is taken by a secret that is not the stack's, or the ledger cannot be read.
+pub async fn pending<R: ReadRegisters>(
+    ledger: &Ledger<R>,
     values: &Values,
     spec: &StackSpec,
     history: &History,
-    unended: impl FnOnce(Unended),
-) -> Result<(), VaultError> {
-    let named = named(spec, history);
-    if named.is_empty() {
-        return Ok(());
+) -> Result<Option<Pending>, VaultError> {
+    let has_any = |spec: &StackSpec| !spec.secrets.is_empty();
+    if !has_any(spec) && !history.releases.values().any(|(release, _)| has_any(&release.spec)) {
+        return Ok(None);
+    }
+    let named = users(ledger).await?.named;
+    Ok(Some(pending_by(ledger, values, spec, named).await?))
+}
+
+/// By what releases name.
+async fn pending_by<R: ReadRegisters>(
+    ledger: &Ledger<R>,
+    values: &Values,
+    spec: &StackSpec,
+    mut named: BTreeMap<String, BTreeSet<String>>,
+) -> Result<Pending, VaultError> {
+    for secret in spec.secrets.values().filter(|one| !one.version.is_empty()) {
+        named.entry(secret.name.clone()).or_default().insert(secret.version.clone());
     }
     let all = secrets::read(ledger).await?;
     let mut wanted = Vec::new();
@@ -204,9 +229,9 @@ pub async fn keep<R: WriteRegisters + Send + Sync + 'static>(
             (true, true) => {}
             (true, false) if is_present => {}
             // An older one becomes the present one again.
-            (true, false) => wanted.push(Wanted { name, spec: secret }),
+            (true, false) => wanted.push(Wanted { name, spec: secret.clone() }),
             (false, false) if values.here(&secret.name, &secret.version).is_some() => {
-                wanted.push(Wanted { name, spec: secret });
+                wanted.push(Wanted { name, spec: secret.clone() });
             }
             (false, _) => {
                 let version = secret.version.clone();
@@ -214,27 +239,54 @@ pub async fn keep<R: WriteRegisters + Send + Sync + 'static>(
             }
         }
     }
-    let is_left = |name: &ObjectName, secret: &Secret| is_of(secret, &spec.name) && !named.contains_key(name);
-    if wanted.is_empty() && !all.0.iter().any(|(name, secret)| is_left(name, secret)) {
+    let has_left = all.0.iter().any(|(name, secret)| is_left(&named, name, secret, &spec.name));
+    Ok(Pending { stack: spec.name.clone(), wanted, named, has_left })
+}
+
+/// Whether a stack has brought a secret that no release names any more, of whichever stack.
+fn is_left(
+    named: &BTreeMap<String, BTreeSet<String>>,
+    name: &ObjectName,
+    secret: &Secret,
+    stack: &StackName,
+) -> bool {
+    is_of(secret, stack) && !named.contains_key(name.as_str())
+}
+
+/// Writes what the ledger lacks of a plan's versions. Versions and secrets of the stack that no release names are removed,
+/// beyond the newest versions.
+///
+/// # Errors
+///
+/// The ledger cannot be written.
+pub async fn keep<R: WriteRegisters + Send + Sync + 'static>(
+    ledger: &Arc<Ledger<R>>,
+    actor: &Actor,
+    values: &Values,
+    pending: &Pending,
+    unended: impl FnOnce(Unended),
+) -> Result<(), VaultError> {
+    let Pending { stack, wanted, named, has_left } = pending;
+    if wanted.is_empty() && !has_left {
         return Ok(());
     }
     let names: Vec<&str> = wanted.iter().map(|one| one.name.as_str()).collect();
     let verb = match names.is_empty() {
-        true => format!("secrets of stack {} are tidied up", spec.name),
-        false => format!("secrets of stack {}: {}", spec.name, names.join(", ")),
+        true => format!("secrets of stack {stack} are tidied up"),
+        false => format!("secrets of stack {stack}: {}", names.join(", ")),
     };
     under_lease(ledger, actor, &verb, unended, async |work| {
         let mut new = BTreeMap::new();
-        for one in &wanted {
+        for one in wanted {
             if let Some(value) = values.here(&one.spec.name, &one.spec.version) {
                 new.insert(one.name.clone(), secret::seal(work, actor, &one.name, &value).await?);
             }
         }
         let put = |all: &mut Secrets| {
-            for one in &wanted {
-                put_one(all, &spec.name, one, new.get(&one.name), &named, actor)?;
+            for one in wanted {
+                put_one(all, stack, one, new.get(&one.name), named)?;
             }
-            all.0.retain(|name, secret| !is_left(name, secret));
+            all.0.retain(|name, secret| !is_left(named, name, secret, stack));
             Ok(())
         };
         secret::write(work, put).await
@@ -245,42 +297,28 @@ pub async fn keep<R: WriteRegisters + Send + Sync + 'static>(
 fn put_one(
     all: &mut Secrets,
     stack: &StackName,
-    Wanted { name, spec }: &Wanted<'_>,
+    Wanted { name, spec }: &Wanted,
     new: Option<&secrets::Version>,
-    named: &BTreeMap<ObjectName, BTreeSet<String>>,
-    actor: &Actor,
+    named: &BTreeMap<String, BTreeSet<String>>,
 ) -> Result<(), VaultError> {
     let lost = || VaultError::NoVersion { name: name.to_string(), version: spec.version.clone() };
     let known =
         all.0.get(name).and_then(|known| known.versions.iter().find(|one| one.version == spec.version));
     let version = known.or(new).cloned().ok_or_else(lost)?;
-    let created = actor.clock.now();
     let secret = all.0.entry(name.clone()).or_insert_with(|| Secret {
         labels: BTreeMap::new(),
-        created,
+        created: version.at,
         versions: Vec::new(),
     });
     secret.labels.clone_from(&spec.labels);
     secret.labels.insert(STACK_LABEL.to_owned(), stack.to_string());
-    secret.put(version, named.get(name).unwrap_or(&BTreeSet::new()));
+    secret.put(version, named.get(name.as_str()).unwrap_or(&BTreeSet::new()));
     Ok(())
 }
 
 /// Whether a stackfile of this stack brought the secret.
 fn is_of(secret: &Secret, stack: &StackName) -> bool {
     secret.labels.get(STACK_LABEL).is_some_and(|of| of == stack.as_str())
-}
-
-/// Versions that remembered releases name, and this plan.
-fn named(spec: &StackSpec, history: &History) -> BTreeMap<ObjectName, BTreeSet<String>> {
-    let specs = history.releases.values().map(|(release, _)| &release.spec).chain([spec]);
-    let mut named: BTreeMap<ObjectName, BTreeSet<String>> = BTreeMap::new();
-    for secret in specs.flat_map(|spec| spec.secrets.values()).filter(|one| !one.version.is_empty()) {
-        if let Ok(name) = secret.name.parse() {
-            named.entry(name).or_default().insert(secret.version.clone());
-        }
-    }
-    named
 }
 
 #[cfg(test)]

@@ -65,7 +65,12 @@ impl World {
     }
 
     async fn keep(&self, values: &Values, spec: &StackSpec, history: &History) -> Result<(), VaultError> {
-        keep(&self.ledger, &actor(), values, spec, history, quiet).await
+        let mut named = BTreeMap::<String, BTreeSet<String>>::new();
+        for secret in history.releases.values().flat_map(|(release, _)| release.spec.secrets.values()) {
+            named.entry(secret.name.clone()).or_default().insert(secret.version.clone());
+        }
+        let pending = pending_by(&self.ledger, values, spec, named).await?;
+        keep(&self.ledger, &actor(), values, &pending, quiet).await
     }
 
     async fn versions(&self, name: &str) -> Vec<String> {
@@ -128,7 +133,7 @@ async fn versions_come_from_files_and_commands_and_stand_where_services_use_them
     let spec = settled(&world, &values, b"hunter2").await;
     let (a, b) = (&spec.secrets["a"], &spec.secrets["b"]);
     assert_eq!((a.name.as_str(), a.version.len()), ("shop_a", 32));
-    assert_eq!(world.versions("made").await, [b.version.clone()]);
+    assert_eq!(world.versions("made").await, std::slice::from_ref(&b.version));
     let mounts = &spec.services["web"].task.secrets;
     assert_eq!(mounts["/run/secrets/a"].content, a.version);
     assert_eq!(mounts["/etc/b"].content, b.version);
@@ -213,6 +218,29 @@ async fn what_a_release_names_is_in_the_ledger_before_and_is_found_by_others() {
     // One that is gone is named, and nothing is done.
     let error = world.keep(&world.values(false), &specs[1], &history(&[&first])).await.unwrap_err();
     assert!(matches!(&error, VaultError::NoVersion { name, .. } if name == "shop_a"), "{error}");
+}
+
+/// Another stack runs with it, by the name that this one gave it.
+#[tokio::test]
+async fn what_another_stack_names_stays_when_the_stack_that_brought_it_lets_go() {
+    let world = world().await;
+    let values = world.values(false);
+    let spec = settled(&world, &values, b"hunter2").await;
+    world.keep(&values, &spec, &History::default()).await.unwrap();
+    let mut other = spec.clone();
+    other.name = StackName::unchecked("other");
+    let release = Release::of(other, "deploy".into(), "ann@mill".into(), Timestamp(0));
+    let ours = crate::ledger::payload::value(world.ledger.registers(), serde_json::json!(release));
+    let stream = crate::ledger::release::releases(&StackName::unchecked("other"));
+    world.ledger.append(&stream, 1, &ours).await.unwrap();
+    // A stack is known by its lock.
+    let lock = crate::ledger::lease::stream(&StackName::unchecked("other"));
+    world.ledger.append(&lock, 1, &ours).await.unwrap();
+    let without = load("services: {w: {image: web:1}}", b"", SecretFiles::Need).spec;
+    let before = history(&[&spec]);
+    let pending = pending(&world.ledger, &values, &without, &before).await.unwrap().unwrap();
+    keep(&world.ledger, &actor(), &values, &pending, quiet).await.unwrap();
+    assert_eq!(world.versions("shop_a").await, [spec.secrets["a"].version.clone()]);
 }
 
 #[tokio::test]
