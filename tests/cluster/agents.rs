@@ -18,14 +18,16 @@ use crate::ground::{Ground, HOSTS, Run};
 /// For an agent to come back, whatever killed it.
 const BACK_MAX: Duration = Duration::from_secs(30);
 
-struct World {
-    ground: Ground,
-    inventory: String,
-    binary: PathBuf,
+/// Hosts, and a static program that may ship itself to them.
+pub struct World {
+    pub ground: Ground,
+    pub inventory: String,
+    pub binary: PathBuf,
 }
 
 impl World {
-    fn new() -> Option<Self> {
+    /// `None` where there are no hosts, or no such program.
+    pub fn new() -> Option<Self> {
         let ground = Ground::new()?;
         let Some(binary) = std::env::var_os("STACKCTL_TEST_QUICK") else {
             eprintln!("skipped: STACKCTL_TEST_QUICK names no static program");
@@ -33,12 +35,13 @@ impl World {
         };
         let inventory = ground.inventory(|text| format!("agents: auto\n{text}"));
         let world = Self { ground, inventory, binary: binary.into() };
-        // Of a test that failed.
-        world.run("agent rm --yes").ends(0);
+        // Of a test that failed, and whose tasks may be there still.
+        world.run("agent rm --yes --force").ends(0);
         Some(world)
     }
 
-    fn run(&self, words: &str) -> Run {
+    /// Runs that program.
+    pub fn run(&self, words: &str) -> Run {
         self.ground.run_as(&self.binary, &self.inventory, words)
     }
 

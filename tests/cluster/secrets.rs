@@ -2,9 +2,9 @@
 //!
 //! A static program is shipped as the agent, which `tests/all` builds and names in `STACKCTL_TEST_QUICK`.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::agents;
 use crate::ground::{Ground, HOSTS, Run, Task, number};
 use crate::killed::random;
 
@@ -31,29 +31,36 @@ const KILLS: u64 = 6;
 const BACK_MAX: Duration = Duration::from_secs(30);
 
 struct World {
-    ground: Ground,
-    inventory: String,
-    binary: PathBuf,
+    shipped: agents::World,
     file: String,
 }
 
 impl World {
     fn new() -> Option<Self> {
-        let ground = Ground::new()?;
-        let Some(binary) = std::env::var_os("STACKCTL_TEST_QUICK") else {
-            eprintln!("skipped: STACKCTL_TEST_QUICK names no static program");
-            return None;
-        };
-        let inventory = ground.inventory(|text| format!("agents: auto\n{text}"));
-        let file = ground.file("app.yml", STACKFILE);
-        let world = Self { ground, inventory, binary: binary.into(), file };
-        // Of a test that failed.
-        world.run("agent rm --yes --force").ends(0);
+        let shipped = agents::World::new()?;
+        let file = shipped.ground.file("app.yml", STACKFILE);
+        Some(Self { shipped, file })
+    }
+
+    /// The same with a key, and the secret that a command makes.
+    fn with_key(two: &str) -> Option<Self> {
+        let world = Self::new()?;
+        world.run("key init").ends(0);
+        world.create_two(two);
         Some(world)
     }
 
+    fn create_two(&self, value: &str) {
+        let two = self.ground().file("two.txt", value);
+        self.run(&format!("secret create two {two}")).ends(0);
+    }
+
+    fn ground(&self) -> &Ground {
+        &self.shipped.ground
+    }
+
     fn run(&self, words: &str) -> Run {
-        self.ground.run_as(&self.binary, &self.inventory, words)
+        self.shipped.run(words)
     }
 
     fn deploy(&self) -> Run {
@@ -61,7 +68,7 @@ impl World {
     }
 
     fn app(&self) -> Vec<Task> {
-        self.ground.live("shop", "app")
+        self.ground().live("shop", "app")
     }
 
     /// Waits until a task has printed so often the digest of this. A log is a file: the value itself has no place there.
@@ -69,7 +76,7 @@ impl World {
     fn printed(&self, task: &Task, text: &str, times: usize) {
         let (begun, wanted) = (Instant::now(), digest(text));
         loop {
-            let logs = self.ground.docker(&task.host, &["logs", task.id()]);
+            let logs = self.ground().docker(&task.host, &["logs", task.id()]);
             if logs == wanted.repeat(times) {
                 return;
             }
@@ -80,14 +87,14 @@ impl World {
 
     /// Files of a host, not in its memory, that have a text.
     fn on_disk(&self, host: &str, text: &str) -> String {
-        self.ground
+        self.ground()
             .on_host(host, &format!("grep -rlaF -e {text} /var/lib/docker /etc/docker 2>/dev/null; true"))
     }
 
     /// Tasks that have something in the host's memory.
     fn in_memory(&self, host: &str) -> usize {
         let script = "find /run/stackctl/*/secrets -mindepth 1 -maxdepth 1 -type d 2>/dev/null | wc -l";
-        self.ground.on_host(host, script).trim().parse().expect("a number")
+        self.ground().on_host(host, script).trim().parse().expect("a number")
     }
 
     #[track_caller]
@@ -105,12 +112,9 @@ fn digest(text: &str) -> String {
 
 #[test]
 fn a_task_has_its_secrets_before_its_first_line_and_no_disk_has_them() {
-    let Some(world) = World::new() else { return };
-    let ground = &world.ground;
-    world.run("key init").ends(0);
+    let Some(world) = World::with_key("canary-9c2e7b-two\n") else { return };
+    let ground = world.ground();
     ground.file("one.txt", "canary-4f1d0a-one\n");
-    let two = ground.file("two.txt", "canary-9c2e7b-two\n");
-    world.run(&format!("secret create two {two}")).ends(0);
 
     let run = world.deploy().ends(0);
     assert!(!run.whole().contains("canary"), "{}", run.whole());
@@ -172,12 +176,9 @@ fn a_task_has_its_secrets_before_its_first_line_and_no_disk_has_them() {
 
 #[test]
 fn a_changed_secret_rolls_its_users_alone_and_a_rollback_brings_the_old_one_back() {
-    let Some(world) = World::new() else { return };
-    let ground = &world.ground;
-    world.run("key init").ends(0);
+    let Some(world) = World::with_key("canary-two\n") else { return };
+    let ground = world.ground();
     ground.file("one.txt", "canary-first\n");
-    let two = ground.file("two.txt", "canary-two\n");
-    world.run(&format!("secret create two {two}")).ends(0);
     world.deploy().ends(0);
     let beside = ground.live("shop", "beside")[0].id().to_owned();
     let first = world.app();
@@ -213,12 +214,9 @@ fn a_changed_secret_rolls_its_users_alone_and_a_rollback_brings_the_old_one_back
 
 #[test]
 fn after_a_hosts_reboot_a_task_waits_for_its_secrets_and_gets_them_with_the_next_deploy() {
-    let Some(world) = World::new() else { return };
-    let ground = &world.ground;
-    world.run("key init").ends(0);
+    let Some(world) = World::with_key("canary-two\n") else { return };
+    let ground = world.ground();
     ground.file("one.txt", "canary-one\n");
-    let two = ground.file("two.txt", "canary-two\n");
-    world.run(&format!("secret create two {two}")).ends(0);
     world.deploy().ends(0);
     ground.playground("kill h2");
     ground.playground("start h2");
@@ -238,19 +236,18 @@ fn after_a_hosts_reboot_a_task_waits_for_its_secrets_and_gets_them_with_the_next
 #[test]
 fn without_a_consent_or_a_key_nothing_is_done() {
     let Some(world) = World::new() else { return };
-    let ground = &world.ground;
+    let ground = world.ground();
     ground.file("one.txt", "canary-one\n");
     let before = ground.everything_but_records(&HOSTS);
     world.deploy().ends(1).says(&["the cluster has no key", "stackctl key init"]);
     world.run("key init").ends(0);
     world.deploy().ends(1).says(&["there is no secret `two`"]);
-    let two = ground.file("two.txt", "canary-two\n");
-    world.run(&format!("secret create two {two}")).ends(0);
+    world.create_two("canary-two\n");
     let asks = ground.inventory(|text| text);
-    let run = ground.run_as(&world.binary, &asks, &format!("deploy --yes -c {} shop", world.file));
+    let run = ground.run_as(&world.shipped.binary, &asks, &format!("deploy --yes -c {} shop", world.file));
     run.ends(1).says(&["agents: auto"]);
     let off = ground.inventory(|text| format!("agents: off\n{text}"));
-    let run = ground.run_as(&world.binary, &off, &format!("deploy --yes -c {} shop", world.file));
+    let run = ground.run_as(&world.shipped.binary, &off, &format!("deploy --yes -c {} shop", world.file));
     run.ends(1).says(&["agents: off"]);
     assert_eq!(ground.everything_but_records(&HOSTS), before);
     world.run("ls").ends(0);
@@ -259,18 +256,15 @@ fn without_a_consent_or_a_key_nothing_is_done() {
 /// A deploy that is killed at any moment leaves no value on a disk, and the next one finishes it.
 #[test]
 fn a_killed_deploy_leaves_its_secrets_nowhere() {
-    let Some(world) = World::new() else { return };
-    let ground = &world.ground;
-    world.run("key init").ends(0);
-    let two = ground.file("two.txt", "canary-two\n");
-    world.run(&format!("secret create two {two}")).ends(0);
+    let Some(world) = World::with_key("canary-two\n") else { return };
+    let ground = world.ground();
     world.run("agent install").ends(0);
     let mut seed = number("STACKCTL_TEST_SEED", 1);
     eprintln!("STACKCTL_TEST_SEED={seed}");
     for kill in 0..number("STACKCTL_TEST_KILLS", KILLS) {
         ground.file("one.txt", &format!("canary-{kill}\n"));
         let words = format!("deploy --yes -c {} shop", world.file);
-        let running = ground.begin_as(&world.binary, &world.inventory, &words);
+        let running = ground.begin_as(&world.shipped.binary, &world.shipped.inventory, &words);
         let after = Duration::from_millis(random(&mut seed) % 4_000);
         std::thread::sleep(after);
         running.kill();
