@@ -64,12 +64,13 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "exec" -d 'Run a c
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "logs" -d 'Show the output of a stack\'s tasks, merged by time'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "node" -d 'List, drain and label the nodes of the cluster'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "secret" -d 'Make, list and change secrets, which are kept encrypted'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "registry" -d 'Keep logins of registries for machines whose user has none'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "key" -d 'Manage the key of the cluster\'s secrets, and who can open it'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "volume" -d 'List the volumes of all hosts, and remove what tasks have left'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "agent" -d 'List, bring and remove the agents of hosts'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "trust" -d 'Trust the inventory of this folder to start what it names'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "check" -d 'Find mistakes in a stackfile without asking any host'
-complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "config" -d 'Print the stackfile with variables filled in and files merged'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "config" -d 'Print the stackfile with variables filled in and files merged; or look after configs of the cluster'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "explain" -d 'Explain why tasks run where they do, and why not elsewhere'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "rebalance" -d 'Move a few tasks to the nodes that fit them best today'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "explain-code" -d 'Explain the code of a message: its cause and its remedy'
@@ -906,6 +907,50 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_see
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from edit" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from edit" -s v -l verbose -d 'Print more details'
 complete -c stackctl -n "__fish_stackctl_using_subcommand secret; and __fish_seen_subcommand_from edit" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and not __fish_seen_subcommand_from login ls list logout" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and not __fish_seen_subcommand_from login ls list logout" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and not __fish_seen_subcommand_from login ls list logout" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and not __fish_seen_subcommand_from login ls list logout" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and not __fish_seen_subcommand_from login ls list logout" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and not __fish_seen_subcommand_from login ls list logout" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and not __fish_seen_subcommand_from login ls list logout" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and not __fish_seen_subcommand_from login ls list logout" -f -a "login" -d 'Keep a login of a registry for the whole cluster'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and not __fish_seen_subcommand_from login ls list logout" -f -a "ls" -d 'List the registries of which the cluster keeps a login'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and not __fish_seen_subcommand_from login ls list logout" -f -a "list" -d 'List the registries of which the cluster keeps a login'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and not __fish_seen_subcommand_from login ls list logout" -f -a "logout" -d 'Forget the login of a registry'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from login" -s u -l username -d 'Name of the user' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from login" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from login" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from login" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from login" -l password-stdin -d 'Read the password or token from the standard input, up to the end of the first line'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from login" -l unchecked -d 'Do not ask the registry whether it takes the login'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from login" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from login" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from login" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from login" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from ls" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Registry}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from ls" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from ls" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from ls" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from ls" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from ls" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from list" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Registry}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from list" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from list" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from list" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from list" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from logout" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from logout" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from logout" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from logout" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from logout" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from logout" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand registry; and __fish_seen_subcommand_from logout" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand key; and not __fish_seen_subcommand_from init show add-recipient rm-recipient rotate" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand key; and not __fish_seen_subcommand_from init show add-recipient rm-recipient rotate" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand key; and not __fish_seen_subcommand_from init show add-recipient rm-recipient rotate" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
@@ -1104,26 +1149,90 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand check" -l no-color -d 
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s v -l verbose -d 'Print more details'
 complete -c stackctl -n "__fish_stackctl_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s c -l compose-file -d 'Stackfile, or `-` for stdin. Several files are merged, and later ones win [default: the files of $COMPOSE_FILE, or compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml]' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l profile -d 'Also deploy the services of this profile; `*` activates all profiles [default: $COMPOSE_PROFILES]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l env-file -d 'Read variables from this file. Later files win over earlier ones, and the environment over all of them [default: the files of $COMPOSE_ENV_FILES, or .env beside the first stackfile]' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l format -d 'yaml for the merged file, docker for one that `docker stack deploy` can read, json for the resulting specification, swarm for the requests that `docker stack deploy` would send to an engine' -r -f -a "yaml\t'The merged file'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -s c -l compose-file -d 'Stackfile, or `-` for stdin. Several files are merged, and later ones win [default: the files of $COMPOSE_FILE, or compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -l profile -d 'Also deploy the services of this profile; `*` activates all profiles [default: $COMPOSE_PROFILES]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -l env-file -d 'Read variables from this file. Later files win over earlier ones, and the environment over all of them [default: the files of $COMPOSE_ENV_FILES, or .env beside the first stackfile]' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -l format -d 'yaml for the merged file, docker for one that `docker stack deploy` can read, json for the resulting specification, swarm for the requests that `docker stack deploy` would send to an engine' -r -f -a "yaml\t'The merged file'
 docker\t'The merged file without keys that docker\'s client cannot read'
 json\t'The resulting specification, with every default filled in'
 swarm\t'The requests of docker\'s client'"
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l stack -d 'Name of the stack [default: the `name` of the files, or else the name of their directory]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l hash -d 'Print services with the hash of their task specification, one a line; a new hash means replaced tasks' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l strict-docker -d 'Read the files exactly as `docker stack deploy` does: with the keys that it drops, and without the variables of `docker compose`'
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l skip-interpolation -d 'Leave variables as they are'
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l services -d 'Print the names of the services, one a line'
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l images -d 'Print the images, one a line, each once'
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -l no-color -d 'No colours (as with NO_COLOR set)'
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s q -l quiet -d 'Print only data, warnings and errors'
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s v -l verbose -d 'Print more details'
-complete -c stackctl -n "__fish_stackctl_using_subcommand config" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -l stack -d 'Name of the stack [default: the `name` of the files, or else the name of their directory]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -l hash -d 'Print services with the hash of their task specification, one a line; a new hash means replaced tasks' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -l strict-docker -d 'Read the files exactly as `docker stack deploy` does: with the keys that it drops, and without the variables of `docker compose`'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -l skip-interpolation -d 'Leave variables as they are'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -l services -d 'Print the names of the services, one a line'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -l images -d 'Print the images, one a line, each once'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -f -a "create" -d 'Make a config from a file, or from the standard input'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -f -a "ls" -d 'List configs: those made by `config create`, and those of stacks'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -f -a "list" -d 'List configs: those made by `config create`, and those of stacks'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -f -a "inspect" -d 'Show configs, with what is in them'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -f -a "rotate" -d 'Give a config a new content: stacks that use it get it with their next deploy'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -f -a "rm" -d 'Remove configs made by `config create`'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and not __fish_seen_subcommand_from create ls list inspect rotate rm remove" -f -a "remove" -d 'Remove configs made by `config create`'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from create" -s l -l label -d 'Label, as KEY=VALUE' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from create" -l template-driver -d 'What fills the content in for each task: golang' -r -f -a "golang\t''"
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from create" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from create" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from create" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from create" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from create" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Filter: name=, label=KEY or label=KEY=VALUE, stack=' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from ls" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from ls" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from ls" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from ls" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Names only'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from ls" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from ls" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from list" -s f -l filter -d 'Filter: name=, label=KEY or label=KEY=VALUE, stack=' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from list" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from list" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from list" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from list" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Names only'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from list" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from inspect" -s f -l format -d 'A Go template such as \'{{.Spec.Name}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from inspect" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from inspect" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from inspect" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from inspect" -l pretty -d 'For people'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from inspect" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from inspect" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from rotate" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from rotate" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from rotate" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from rotate" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from rotate" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from rm" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from rm" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from rm" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from rm" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from rm" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from rm" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from remove" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from remove" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from remove" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from remove" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand config; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -s c -l compose-file -d 'Stackfile, or `-` for stdin. Several files are merged, and later ones win [default: the files of $COMPOSE_FILE, or compose.yaml, compose.yml, docker-compose.yaml or docker-compose.yml]' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l profile -d 'Also deploy the services of this profile; `*` activates all profiles [default: $COMPOSE_PROFILES]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand explain" -l env-file -d 'Read variables from this file. Later files win over earlier ones, and the environment over all of them [default: the files of $COMPOSE_ENV_FILES, or .env beside the first stackfile]' -r -F

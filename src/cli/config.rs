@@ -1,4 +1,6 @@
-//! `stackctl config`: prints the stackfile as stackctl understands it.
+//! `stackctl config`: prints the stackfile as stackctl understands it. With a word behind it: configs that the cluster keeps.
+
+mod store;
 
 use std::collections::BTreeSet;
 
@@ -16,10 +18,11 @@ use crate::model::json::json_lines;
 use crate::model::{MarkKey, Marks, ServiceName, ServiceSpec, StackName, StackSpec};
 use crate::swarm;
 use crate::yaml::closest;
+pub use store::{ConfigCommand, ConfigCreate, ConfigInspect, ConfigLs, ConfigRm, ConfigRotate};
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("The file as stackctl understands it", "stackctl config -c docker-compose.yml"),
-    ("A file for `docker stack deploy`", "stackctl config --format docker -c compose.yaml >stack.yml"),
+    ("A config for stackfiles that name it `external`", "stackctl config create site nginx.conf"),
     (
         "The requests that `docker stack deploy` would send to a swarm",
         "stackctl config --format swarm --stack shop",
@@ -31,7 +34,10 @@ const ALL: &str = "*";
 
 /// Arguments of `config`.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Config {
+    #[command(subcommand)]
+    pub command: Option<ConfigCommand>,
     #[command(flatten)]
     pub stackfiles: Stackfiles,
     /// yaml for the merged file, docker for one that `docker stack deploy` can read, json for the resulting
@@ -87,6 +93,9 @@ pub enum ConfigError {
 }
 
 pub(super) fn run(args: &Config, context: &Context) -> Result<Exit, Failure> {
+    if let Some(command) = &args.command {
+        return store::run(command, context);
+    }
     let lists = args.services || args.images;
     let is_file = matches!(args.format, Format::Yaml | Format::Docker);
     if args.skip_interpolation && !is_file {

@@ -42,6 +42,7 @@ pub mod rebalance;
 pub mod reconcile;
 mod recorded;
 mod records;
+pub mod registry;
 pub mod release_name;
 pub mod render;
 pub mod report;
@@ -258,6 +259,9 @@ pub enum Command {
     /// Make, list and change secrets, which are kept encrypted
     #[command(after_help = examples(secret::EXAMPLES))]
     Secret(secret::SecretArgs),
+    /// Keep logins of registries for machines whose user has none
+    #[command(after_help = examples(registry::EXAMPLES))]
+    Registry(registry::RegistryArgs),
     /// Manage the key of the cluster's secrets, and who can open it
     #[command(after_help = examples(key::EXAMPLES))]
     Key(key::Key),
@@ -280,7 +284,10 @@ pub enum Command {
     /// Find mistakes in a stackfile without asking any host
     #[command(after_help = examples(check::EXAMPLES))]
     Check(check::Check),
-    /// Print the stackfile with variables filled in and files merged
+    /// Print the stackfile as it is read, or keep configs for all stacks
+    ///
+    /// Without a command it prints the stackfile and asks no host. Its commands look after the configs that the cluster
+    /// keeps for stackfiles that name them `external`, and show those of stacks.
     #[command(after_help = examples(config::EXAMPLES))]
     Config(config::Config),
     /// Explain why tasks run where they do, and why not elsewhere
@@ -393,6 +400,7 @@ fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Node(args) => node::run(&args, context),
         Command::Volume(args) => volume::run(&args, context),
         Command::Secret(args) => secret::run(&args, context),
+        Command::Registry(args) => registry::run(&args, context),
         Command::Key(args) => key::run(&args, context),
         Command::Agent(args) => agent::run(&args, context),
         Command::Check(args) => check::run(&args, context),

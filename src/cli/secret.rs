@@ -143,7 +143,8 @@ pub struct SecretEdit {
     pub private: PrivateKey,
 }
 
-fn name(text: &str) -> Result<ObjectName, String> {
+/// A name on the command line.
+pub(super) fn name(text: &str) -> Result<ObjectName, String> {
     text.parse().map_err(|error: crate::vault::BadObjectName| error.to_string())
 }
 
@@ -215,7 +216,7 @@ async fn value((bytes, from): (Plaintext, String), encrypted: &Encrypted) -> Res
 }
 
 /// As docker has it: `KEY` alone is a label with an empty value.
-fn labels(texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+pub(super) fn labels(texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let pair = |text: &String| {
         let (key, value) = text.split_once('=').unwrap_or((text, ""));
         let key = key.trim();

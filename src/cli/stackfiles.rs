@@ -179,16 +179,18 @@ impl Stackfiles {
     }
 
     /// Finds and reads the files, without messages. The stack has this name, or else that of the files, or else that
-    /// of their directory.
+    /// of their directory. Of a secret that is not here there is a warning: a deploy would need it.
     pub(super) fn read(&self, stack: Option<&StackName>) -> Result<Result<Loaded, Report>, Failure> {
-        match stack {
-            Some(stack) => self.read_as(Stack::Given(stack), Variables::Fill),
-            None => self.read_as(Stack::Otherwise(Some(&self.directory_name()?)), Variables::Fill),
-        }
-    }
-
-    fn read_as(&self, stack: Stack<'_>, variables: Variables) -> Result<Result<Loaded, Report>, Failure> {
-        self.read_from(&Recorder::new(&Disk, &cluster::env), stack, (variables, SecretFiles::Leave))
+        let directory;
+        let stack = match stack {
+            Some(stack) => Stack::Given(stack),
+            None => {
+                directory = self.directory_name()?;
+                Stack::Otherwise(Some(&directory))
+            }
+        };
+        let how = (Variables::Fill, SecretFiles::Look);
+        self.read_from(&Recorder::new(&Disk, &cluster::env), stack, how)
     }
 
     fn read_from(

@@ -101,6 +101,8 @@ pub enum SecretFiles {
     Leave,
     /// Those that are there are read.
     Try,
+    /// The same, and those that are not there are warned of: another machine may have them.
+    Look,
     /// Without one of them the stack is not what its author means: its absence is an error.
     Need,
 }

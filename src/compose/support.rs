@@ -210,6 +210,7 @@ pub static KEYS: &[Key] = &[
     (Service, "x-stackctl", OURS, Used),
     (XStackctl, "placement", OURS, Used),
     (XStackctl, "plain_values", OURS, Used),
+    (XStackctl, "on_config", OURS, Used),
     (XPlacement, "strategy", OURS, Used),
     (XPlacement, "on_node_loss", OURS, Used),
     (Extends, "service", "spec", Used),

@@ -99,6 +99,10 @@ pub fn task_changes_with(before: &TaskSpec, after: &TaskSpec, values: Values) ->
         value
     };
     walk("", Some(&strip(before)), Some(&strip(after)), values, &mut changes);
+    let reads_again = after.on_config.is_some() && before.on_config == after.on_config;
+    for change in changes.iter_mut().filter(|change| in_place::is_field(&change.path, reads_again)) {
+        change.impact = Impact::InPlace;
+    }
     changes
 }
 
@@ -134,8 +138,7 @@ fn walk(
         // The difference is in what is not known: a container carries a mark in its place.
         (before, after) = (before.map(|_| HIDDEN.into()), after.map(|_| HIDDEN.into()));
     }
-    let impact = if in_place::is_field(path) { Impact::InPlace } else { Impact::Replace };
-    changes.push(Change::new(path, before, after, impact));
+    changes.push(Change::new(path, before, after, Impact::Replace));
 }
 
 /// Marks say nothing to people.

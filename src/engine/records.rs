@@ -196,7 +196,7 @@ impl Remembered {
     ) -> Result<Contents, LedgerError> {
         let mut all = Contents::new();
         for (key, config) in &spec.configs {
-            if config.external || config.content.is_some() || all.contains_key(&config.digest) {
+            if config.digest.is_empty() || config.content.is_some() || all.contains_key(&config.digest) {
                 continue;
             }
             let bytes = self.content(ledger, &spec.name, &config.digest).await;
@@ -297,7 +297,7 @@ impl Remembered {
     ) -> Result<BTreeMap<ContentRef, Arc<[u8]>>, LedgerError> {
         let (key, stack) = (key.derive("contents"), &release.spec.name);
         let mut new = BTreeMap::new();
-        for (name, config) in release.spec.configs.iter().filter(|(_, config)| !config.external) {
+        for (name, config) in release.spec.configs.iter().filter(|(_, config)| !config.digest.is_empty()) {
             let content = match config.content.as_ref().or_else(|| read.get(&config.digest)) {
                 Some(bytes) => {
                     let content = ContentRef::of(&key, stack, bytes);

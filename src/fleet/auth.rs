@@ -3,16 +3,20 @@
 //! Read when an image is first asked for, sent only to the engine that asks, and only those of that image's registry.
 //! Never shown: neither `Debug` nor an error holds one. A credential helper that fails or hangs means that there are
 //! none: a public image is pulled all the same, and a [warning](Credentials::warning) says so once.
+//!
+//! Where the user has none and a registry wants some, those that the [cluster keeps](Logins) are sent. They are not asked for
+//! before that: most images are public, and each question reads the ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
+use std::sync::{Arc, Mutex as SyncMutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use futures_util::future::BoxFuture;
 use http::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::json;
@@ -22,6 +26,7 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout};
 
+use crate::model::Plaintext;
 use crate::model::image::ImageRef;
 use crate::process_group;
 
@@ -47,6 +52,27 @@ pub struct Sent {
     pub why_none: Option<String>,
 }
 
+/// Logins that a cluster keeps for its registries.
+pub trait Logins: Send + Sync {
+    /// That of a registry, such as `docker.io` or `registry.example.com:5000`, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read or opened: in words that hold no secret.
+    fn login<'a>(&'a self, registry: &'a str) -> BoxFuture<'a, Result<Option<Login>, String>>;
+}
+
+/// A user of a registry, and the password.
+pub struct Login {
+    pub username: String,
+    pub password: Plaintext,
+}
+
+/// The name under which docker keeps the credentials of a registry.
+pub(super) fn server_of(domain: &str) -> &str {
+    if domain == "docker.io" { DOCKER_HUB } else { domain }
+}
+
 /// Credentials of a user at a registry.
 #[derive(Clone, PartialEq, Eq)]
 struct Credential {
@@ -67,6 +93,8 @@ pub struct Credentials {
     source: Source,
     /// Each has its own lock: a helper that hangs holds up its registry alone.
     known: SyncMutex<BTreeMap<String, Arc<Mutex<Known>>>>,
+    /// What the cluster keeps. Not held: it reads the ledger through the connections that hold us.
+    logins: OnceLock<Weak<dyn Logins>>,
     /// Warnings that were given out already.
     said: SyncMutex<BTreeSet<String>>,
     warn: UnboundedSender<String>,
@@ -92,6 +120,8 @@ struct Given {
     header: Option<HeaderValue>,
     /// Why there is none, in words that hold no secret.
     trouble: Option<String>,
+    /// Whether the cluster was asked for what the user does not have.
+    is_of_cluster: bool,
 }
 
 impl fmt::Debug for Credentials {
@@ -141,7 +171,45 @@ impl Credentials {
     fn of(source: Source) -> Self {
         let (warn, warnings) = unbounded_channel();
         let (known, said) = (SyncMutex::default(), SyncMutex::default());
-        Self { source, known, said, warn, warnings: Mutex::new(warnings) }
+        Self { source, known, logins: OnceLock::new(), said, warn, warnings: Mutex::new(warnings) }
+    }
+
+    /// From now on the logins that the cluster keeps are known, too.
+    pub(super) fn know(&self, logins: Weak<dyn Logins>) {
+        let _is_known_already = self.logins.set(logins);
+    }
+
+    /// The same for a registry that wants credentials where the user has none: those that the cluster keeps.
+    pub async fn of_cluster(&self, image: &ImageRef) -> Option<(HeaderName, HeaderValue)> {
+        if matches!(self.source, Source::Off) {
+            return None;
+        }
+        let logins = self.logins.get()?.upgrade()?;
+        let domain = &image.domain;
+        let cell = Arc::clone(lock(&self.known).entry(domain.clone()).or_default());
+        let mut known = cell.lock().await;
+        if let Some((at, given)) = &*known
+            && given.is_of_cluster
+            && at.elapsed() < FRESH
+        {
+            return given.header.clone().map(|value| (HEADER, value));
+        }
+        let mut given = Given { is_of_cluster: true, ..Given::default() };
+        match logins.login(domain).await {
+            Ok(login) => given.header = login.and_then(|login| header_of(&login, domain)),
+            Err(why) => {
+                self.say(format!("the cluster's login of registry {domain} is not sent: {why}"));
+                given.trouble = Some(why);
+            }
+        }
+        *known = Some((Instant::now(), given.clone()));
+        given.header.map(|value| (HEADER, value))
+    }
+
+    fn say(&self, warning: String) {
+        if lock(&self.said).insert(warning.clone()) {
+            let _is_heard_as_long_as_we_live = self.warn.send(warning);
+        }
     }
 
     /// The header that goes with a pull of this image, if there are credentials for its registry; and what an error may
@@ -171,7 +239,7 @@ impl Credentials {
     async fn given(&self, domain: &str) -> Given {
         if matches!(self.source, Source::Off) {
             let trouble = Some("`--without-registry-auth` was given".to_owned());
-            return Given { header: None, trouble };
+            return Given { trouble, ..Given::default() };
         }
         let cell = Arc::clone(lock(&self.known).entry(domain.to_owned()).or_default());
         let mut known = cell.lock().await;
@@ -191,13 +259,12 @@ impl Credentials {
             Err(why) => Err(why),
         };
         match found {
-            Ok(credential) => Given { header: credential.as_ref().and_then(header_value), trouble: None },
+            Ok(credential) => {
+                Given { header: credential.as_ref().and_then(header_value), ..Given::default() }
+            }
             Err(why) => {
-                let warning = format!("no credentials are sent to the registry {domain}: {why}");
-                if lock(&self.said).insert(warning.clone()) {
-                    let _is_heard_as_long_as_we_live = self.warn.send(warning);
-                }
-                Given { header: None, trouble: Some(why) }
+                self.say(format!("no credentials are sent to the registry {domain}: {why}"));
+                Given { trouble: Some(why), ..Given::default() }
             }
         }
     }
@@ -238,7 +305,7 @@ fn parsed(text: &str, file: &str) -> Result<Config, String> {
 impl Config {
     /// What there is for a registry; an error if a helper should know and does not say.
     async fn credential(&self, domain: &str) -> Result<Option<Credential>, String> {
-        let server = if domain == "docker.io" { DOCKER_HUB } else { domain };
+        let server = server_of(domain);
         let helper = self.cred_helpers.get(server).unwrap_or(&self.creds_store);
         let mut failed = None;
         if !helper.is_empty() {
@@ -328,6 +395,15 @@ async fn ask_helper(helper: &str, server: &str) -> Result<Option<Credential>, St
         _ => (answer.username, answer.secret, String::new()),
     };
     Ok(Some(Credential { username, password, identity_token, server }))
+}
+
+fn header_of(login: &Login, domain: &str) -> Option<HeaderValue> {
+    header_value(&Credential {
+        username: login.username.clone(),
+        password: String::from_utf8(login.password.expose().to_vec()).ok()?,
+        identity_token: String::new(),
+        server: server_of(domain).to_owned(),
+    })
 }
 
 fn header_value(credential: &Credential) -> Option<HeaderValue> {
@@ -428,6 +504,47 @@ mod tests {
                 "no credentials are sent to the registry docker.io: config.json is not the docker client's: line 1 makes no sense"
             ]
         );
+    }
+
+    struct Kept;
+
+    impl Logins for Kept {
+        fn login<'a>(&'a self, registry: &'a str) -> BoxFuture<'a, Result<Option<Login>, String>> {
+            Box::pin(async move {
+                match registry {
+                    "r:1" => Ok(Some(Login {
+                        username: "loop".into(),
+                        password: Plaintext::new(b"geheim".to_vec()),
+                    })),
+                    "r:2" => Err("no private key opens it".to_owned()),
+                    _ => Ok(None),
+                }
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_cluster_keeps_goes_with_the_next_request() {
+        let credentials = of_config("{}");
+        let image = |text: &str| ImageRef::parse(text).unwrap();
+        assert!(credentials.of_cluster(&image("r:1/x")).await.is_none(), "there is no cluster yet");
+        let kept: Arc<dyn Logins> = Arc::new(Kept);
+        credentials.know(Arc::downgrade(&kept));
+        let (none, sent) = credentials.header(&image("r:1/x")).await;
+        assert!(none.is_none() && !sent.were_sent, "not before the registry asks");
+        let (_, value) = credentials.of_cluster(&image("r:1/x")).await.unwrap();
+        let sent: serde_json::Value =
+            serde_json::from_slice(&URL_SAFE.decode(value.as_bytes()).unwrap()).unwrap();
+        assert_eq!(sent, json!({ "serveraddress": "r:1", "username": "loop", "password": "geheim" }));
+        let (header, sent) = credentials.header(&image("r:1/y")).await;
+        assert!(header.is_some() && sent.were_sent, "from then on it is known");
+        assert!(credentials.of_cluster(&image("r:2/x")).await.is_none());
+        assert!(credentials.of_cluster(&image("r:3/x")).await.is_none());
+        let said = credentials.last_warnings().await;
+        assert_eq!(said, ["the cluster's login of registry r:2 is not sent: no private key opens it"]);
+        let off = Credentials::none();
+        off.know(Arc::downgrade(&kept));
+        assert!(off.of_cluster(&image("r:1/x")).await.is_none());
     }
 
     #[tokio::test]

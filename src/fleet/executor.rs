@@ -13,6 +13,7 @@ use super::agents::secrets::{self, NotDelivered, SecretValues};
 use super::docker::client::{CallError, Engine};
 use super::docker::execute::{self, Context};
 use super::docker::failure::ActionError;
+use super::docker::files::Former;
 use super::error::HostError;
 use super::host::{AskError, Host, Up};
 use super::transport::Fence;
@@ -32,6 +33,7 @@ pub struct Executor {
     /// that is given up, with the run, stays among them.
     unanswered: Arc<Mutex<BTreeMap<u64, Vec<Arc<Up>>>>>,
     pulls: Arc<Mutex<Pulls>>,
+    former: Arc<Former>,
 }
 
 /// Pulls of this executor.
@@ -51,6 +53,7 @@ impl Executor {
             key,
             fence: None,
             secrets: None,
+            former: Arc::default(),
             unanswered: Arc::default(),
             pulls: Arc::default(),
         }
@@ -149,6 +152,7 @@ impl Executor {
         let context = Context {
             secret_at: &secret_at,
             pulled: &pulled,
+            former: &self.former,
             cluster: &self.inner.cluster,
             stack: &self.stack,
             key: &self.key,

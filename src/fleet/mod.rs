@@ -42,15 +42,16 @@ mod turns;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::inventory::{HostEntry, Inventory};
 use crate::model::volume::AnonymousVolumes;
 use crate::model::{
-    ClusterName, MarkKey, Member, NodeName, StackName, TaskId, TaskSpec, Timestamp, Unreachable,
+    ClusterName, MarkKey, Member, NodeName, Role, StackName, TaskId, TaskSpec, Timestamp, Unreachable,
 };
 
+pub use auth::{Login, Logins};
 pub use checkup::{Checkup, Disk};
 pub use error::HostError;
 pub use executor::Executor;
@@ -58,6 +59,7 @@ pub use membership::MembershipChange;
 pub use observer::Observer;
 pub use probe::{Probe, Sign};
 pub use registers::{RegisterReader, RegisterWriter};
+pub use registry::LoginError;
 pub use ssh::direct::{VERB as DIAL_FOR_SSH, dial as dial_for_ssh, helper as own_dialer};
 pub use transport::Fence;
 
@@ -122,6 +124,16 @@ struct Inner {
 impl Inner {
     fn revealed(&self) -> MutexGuard<'_, BTreeMap<TaskId, Arc<TaskSpec>>> {
         self.revealed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hosts that answer, managers first: credentials go through the host that asks.
+    fn managers_first(&self) -> Vec<Arc<host::Up>> {
+        let membership = self.membership();
+        let is_worker =
+            |name: &NodeName| membership.members.get(name).is_none_or(|member| member.role != Role::Manager);
+        let mut hosts: Vec<_> = membership.hosts.iter().collect();
+        hosts.sort_by_key(|(name, _)| is_worker(name));
+        hosts.into_iter().filter_map(|(_, host)| host.up().ok()).collect()
     }
 
     fn sightings(&self) -> MutexGuard<'_, Sightings> {
@@ -213,6 +225,23 @@ impl Fleet {
     /// Sets the reason why the membership is not fully known; or clears it.
     pub fn set_unknown(&self, unknown: Option<Unreachable>) {
         self.inner.set_unknown(unknown);
+    }
+
+    /// From now on the logins of registries that the cluster keeps are known: they are sent where the user has none and a
+    /// registry wants some.
+    pub fn know_logins(&self, logins: Weak<dyn Logins>) {
+        self.inner.credentials.know(logins);
+    }
+
+    /// Has a registry say whether it takes a login.
+    ///
+    /// # Errors
+    ///
+    /// It does not, or no host could ask it.
+    pub async fn check_login(&self, registry: &str, login: &Login) -> Result<(), LoginError> {
+        let up = self.inner.managers_first();
+        let engines: Vec<_> = up.iter().map(|up| &up.engine).collect();
+        registry::check(&engines, registry, login).await
     }
 
     /// The next thing that people should know of the user's credentials, such as a helper that fails. Waits for it; each

@@ -9,7 +9,6 @@ use futures_util::future::{BoxFuture, join_all};
 use crate::ledger::register::{Found, Stream};
 use crate::model::image::Resolved;
 use crate::model::in_place::Seen;
-use crate::model::node::Role;
 use crate::model::observed::ObservedNode;
 use crate::model::{
     MarkKey, NodeName, NodeView, Observed, StackName, Task, TaskId, TaskSpec, TaskStatus, Timestamp,
@@ -169,16 +168,7 @@ impl Observer {
 
     /// Digests and platforms of images, asked of a registry through an engine.
     pub async fn resolve(&self, images: &BTreeSet<String>) -> BTreeMap<String, Result<Resolved, String>> {
-        // Managers first: credentials go through the host that asks.
-        let engines: Vec<_> = {
-            let membership = self.inner.membership();
-            let is_worker = |name: &NodeName| {
-                membership.members.get(name).is_none_or(|member| member.role != Role::Manager)
-            };
-            let mut hosts: Vec<_> = membership.hosts.iter().collect();
-            hosts.sort_by_key(|(name, _)| is_worker(name));
-            hosts.into_iter().filter_map(|(_, host)| host.up().ok()).collect()
-        };
+        let engines = self.inner.managers_first();
         let readers: Vec<_> = engines.iter().map(|up| &up.engine.reader).collect();
         registry::resolve(&readers, &self.inner.credentials, &self.inner.registries, images).await
     }

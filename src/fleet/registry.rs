@@ -10,14 +10,15 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
+use serde_json::json;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::model::image::ImageRef;
 use crate::model::image::Resolved;
 use crate::model::spec::Platform;
 
-use super::auth::{Credentials, Sent};
-use super::docker::client::{CallError, Reader};
+use super::auth::{Credentials, Login, Sent, server_of};
+use super::docker::client::{CallError, Engine, Reader};
 use super::docker::refusal::{Refusal, essence};
 use super::docker::wire;
 
@@ -103,15 +104,78 @@ async fn of_one<'i>(
     // A helper has a limit of its own, which is none of the registry's.
     let (header, sent) = credentials.header(first).await;
     let headers: Vec<_> = header.into_iter().collect();
-    let until = Instant::now() + RESOLVE_LIMIT;
-    let all = images.iter().map(|(image, parsed)| {
-        let (headers, sent) = (&headers, &sent);
-        async move {
-            let found = timeout_at(until, look_up(engines, headers, sent, parsed)).await;
-            (*image, found.unwrap_or_else(|_| Err(late())))
+    let mut found = look_all_up(engines, &headers, &sent, images.iter()).await;
+    let wants = |found: &Result<Resolved, Miss>| {
+        let miss = found.as_ref().err();
+        miss.is_some_and(|miss| miss.refusal.is_some_and(Refusal::wants_credentials))
+    };
+    if !sent.were_sent
+        && found.iter().any(|(_, found)| wants(found))
+        && let Some(header) = credentials.of_cluster(first).await
+    {
+        let sent = Sent { were_sent: true, why_none: None };
+        let wanting =
+            images.iter().zip(&found).filter(|(_, (_, found))| wants(found)).map(|(image, _)| image);
+        let again = look_all_up(engines, &[header], &sent, wanting).await;
+        let mut again: BTreeMap<_, _> = again.into_iter().collect();
+        for (image, found) in &mut found {
+            if let Some(other) = again.remove(image) {
+                *found = other;
+            }
         }
+    }
+    found
+}
+
+async fn look_all_up<'i>(
+    engines: &[&Reader],
+    headers: &[(http::HeaderName, http::HeaderValue)],
+    sent: &Sent,
+    images: impl Iterator<Item = &'i (&'i str, ImageRef)>,
+) -> Vec<(&'i str, Result<Resolved, Miss>)> {
+    let until = Instant::now() + RESOLVE_LIMIT;
+    let all = images.map(|(image, parsed)| async move {
+        let found = timeout_at(until, look_up(engines, headers, sent, parsed)).await;
+        (*image, found.unwrap_or_else(|_| Err(late())))
     });
     join_all(all).await
+}
+
+/// Why a login was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoginError {
+    /// The registry says no.
+    #[error("registry {registry} does not take these credentials: {why}")]
+    Refused { registry: String, why: String },
+    /// No host could ask.
+    #[error("registry {registry} was not asked: {why}")]
+    NotAsked { registry: String, why: String },
+}
+
+/// Has a registry say whether it takes a login: one engine after the other asks it, until one gets an answer.
+pub(super) async fn check(engines: &[&Engine], registry: &str, login: &Login) -> Result<(), LoginError> {
+    let body = json!({
+        "username": login.username,
+        "password": String::from_utf8_lossy(login.password.expose()),
+        "serveraddress": server_of(registry),
+    });
+    let (registry, mut why) = (registry.to_owned(), "no host answers".to_owned());
+    for engine in engines {
+        match engine.post::<serde_json::Value>("/auth", &body, RESOLVE_LIMIT).await {
+            Ok(_) => return Ok(()),
+            Err(error) => {
+                let words = essence(error.to_string().trim()).to_owned();
+                let refusal = Refusal::of(&error, true);
+                if refusal
+                    .is_some_and(|refusal| matches!(refusal, Refusal::CredentialsRefused | Refusal::Denied))
+                {
+                    return Err(LoginError::Refused { registry, why: words });
+                }
+                why = words;
+            }
+        }
+    }
+    Err(LoginError::NotAsked { registry, why })
 }
 
 fn late() -> Miss {

@@ -182,9 +182,19 @@ fn happens_soon(mut happens: impl FnMut() -> bool) -> bool {
     })
 }
 
+/// Whether a directory is called as [`RuntimeDir`] calls its own: a process, and a number.
+fn is_name(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
+    name.split_once('-').is_some_and(|(process, number)| is_number(process) && is_number(number))
+}
+
 fn remove_stale(base: &Path) {
     let Ok(entries) = fs::read_dir(base) else { return };
-    for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+    // Where XDG_STATE_HOME and XDG_RUNTIME_DIR are one directory, journals and mirrors stand beside ours.
+    let is_ours = |entry: &fs::DirEntry| {
+        entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.file_name().to_str().is_some_and(is_name)
+    };
+    for entry in entries.flatten().filter(is_ours) {
         let dead = match File::open(entry.path().join(LOCK)) {
             Ok(file) => file.try_lock().is_ok(),
             // Of a program that was killed between its first two steps. That it cannot be opened otherwise, as where too
@@ -238,6 +248,21 @@ mod tests {
         let gone = first.path.clone();
         drop(first);
         assert!(!gone.exists());
+    }
+
+    #[test]
+    fn what_others_keep_beside_them_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("s");
+        let _made = RuntimeDir::create(Some(&base)).unwrap();
+        for name in ["journal", "mirrors", "4711", "4711-x", "-1"] {
+            fs::create_dir(base.join(name)).unwrap();
+            fs::write(base.join(name).join("kept"), "").unwrap();
+        }
+        end_dead(&base).unwrap();
+        for name in ["journal", "mirrors", "4711", "4711-x", "-1"] {
+            assert!(base.join(name).join("kept").exists(), "{name}");
+        }
     }
 
     #[test]

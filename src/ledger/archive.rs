@@ -21,7 +21,7 @@ use super::patience::read_decided;
 use super::payload::Value;
 use super::register::{Kind, ReadRegisters, Stream, WriteRegisters};
 use super::release::Release;
-use super::{document, key, nodes, operation, secrets, settings, volumes};
+use super::{configs, document, key, nodes, operation, secrets, settings, volumes};
 use crate::model::format::Version;
 use crate::model::ids::sha256_hex;
 use crate::model::{Format, StackName, Timestamp};
@@ -147,6 +147,7 @@ pub(super) fn streams(stacks: &BTreeSet<StackName>) -> Vec<Stream> {
         operation::stream(),
         key::stream(),
         secrets::stream(),
+        configs::stream(),
         lease::leader_stream(),
         lease::vault_stream(),
     ];
@@ -171,7 +172,9 @@ async fn read_whole<R: ReadRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Re
         // That it is free is copied, whatever it was.
         Kind::Lease => None,
         Kind::Releases | Kind::Outcomes => log.undecided.first().copied(),
-        Kind::Settings | Kind::Nodes | Kind::Volumes | Kind::Key | Kind::Secrets => document::in_doubt(log),
+        Kind::Settings | Kind::Nodes | Kind::Volumes | Kind::Key | Kind::Secrets | Kind::Configs => {
+            document::in_doubt(log)
+        }
         Kind::Operations | Kind::Heals => log.may_be_decided(managers),
         Kind::Contents | Kind::Chunks => None,
     };
@@ -188,7 +191,7 @@ pub async fn settle<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<(), LedgerE
         }
     }
     settle_places(ledger, &operation::stream()).await?;
-    for stream in [key::stream(), secrets::stream(), nodes::stream()] {
+    for stream in [key::stream(), secrets::stream(), configs::stream(), nodes::stream()] {
         document::repair(ledger, &stream).await?;
     }
     Ok(())
@@ -240,6 +243,7 @@ impl Archive {
         let named = self.streams.iter().filter_map(|(stream, places)| match stream.kind {
             Kind::Releases => Some((StackName::new(&stream.of).ok()?, named_by(places))),
             Kind::Secrets => Some((secrets::owner(), named_by_secrets(places))),
+            Kind::Configs => Some((configs::owner(), named_by_configs(places))),
             _ => None,
         });
         for (owner, contents) in named {
@@ -254,7 +258,8 @@ impl Archive {
         }
     }
 
-    /// Contents that are named and could not be read: of which stack, or of [secrets](secrets::owner), and why. They are not
+    /// Contents that are named and could not be read: of which stack, or of [secrets](secrets::owner) or
+    /// [configs](configs::owner), and why. They are not
     /// in here.
     #[must_use]
     pub fn missing(&self) -> &[(StackName, String)] {
@@ -271,7 +276,7 @@ impl Archive {
     #[must_use]
     pub fn stacks(&self) -> BTreeSet<StackName> {
         let is_of_cluster = |stream: &&Stream| {
-            matches!(stream.kind, Kind::Nodes | Kind::Operations | Kind::Key | Kind::Secrets)
+            matches!(stream.kind, Kind::Nodes | Kind::Operations | Kind::Key | Kind::Secrets | Kind::Configs)
         };
         let of_stacks = self.streams.keys().filter(|stream| !is_of_cluster(stream));
         of_stacks.filter_map(|stream| StackName::new(&stream.of).ok()).collect()
@@ -430,7 +435,8 @@ impl Archive {
             lines += 1;
             if kind == Kind::Contents {
                 let bad = || BadBackup(format!("line {}: it is no part of a content", at + 1));
-                let owner = Some(secrets::owner()).filter(|owner| owner.as_str() == line.of);
+                let owners = [secrets::owner(), configs::owner()];
+                let owner = owners.into_iter().find(|owner| owner.as_str() == line.of);
                 let stack = owner.or_else(|| StackName::new(&line.of).ok()).ok_or_else(bad)?;
                 let bytes = line.data.as_str().and_then(|text| STANDARD.decode(text).ok()).ok_or_else(bad)?;
                 parts.entry((stack, line.id)).or_default().extend(bytes);
@@ -528,10 +534,11 @@ pub async fn wipe<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<(), LedgerErr
             }
         }
     }
-    // No release and no secret names anything now.
+    // No release, secret or config names anything now.
     for stack in &stacks {
         contents::tidy(ledger, stack, || true).await?;
     }
+    configs::tidy(ledger, || true).await?;
     secrets::tidy(ledger, || true).await
 }
 
@@ -550,6 +557,13 @@ fn named_by_secrets(places: &BTreeMap<u64, Value>) -> BTreeSet<ContentRef> {
     let newest = places.values().rev().find(|value| !value.data.is_null());
     let secrets = newest.and_then(|value| secrets::Secrets::deserialize(&value.data).ok());
     secrets.iter().flat_map(secrets::Secrets::versions).map(|(_, version)| version.content.clone()).collect()
+}
+
+/// What the newest record of the configs names.
+fn named_by_configs(places: &BTreeMap<u64, Value>) -> BTreeSet<ContentRef> {
+    let newest = places.values().rev().find(|value| !value.data.is_null());
+    let configs = newest.and_then(|value| configs::Configs::deserialize(&value.data).ok());
+    configs.map(|configs| configs.contents()).unwrap_or_default()
 }
 
 /// What the holder of a lease has under way, or left so.

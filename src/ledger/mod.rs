@@ -28,6 +28,7 @@
 
 mod access;
 pub mod archive;
+pub mod configs;
 pub mod consul;
 pub mod contents;
 pub mod current;

@@ -35,11 +35,13 @@ pub enum Kind {
     Key,
     /// Secrets that were made by a command; one stream for the whole cluster. Their values are contents.
     Secrets,
+    /// Configs that were made by a command; one stream for the whole cluster. What is in them are contents.
+    Configs,
 }
 
 impl Kind {
     /// All there are.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Lease,
         Self::Releases,
         Self::Outcomes,
@@ -52,6 +54,7 @@ impl Kind {
         Self::Volumes,
         Self::Key,
         Self::Secrets,
+        Self::Configs,
     ];
 
     /// The word in names and labels.
@@ -70,6 +73,7 @@ impl Kind {
             Self::Volumes => "volumes",
             Self::Key => "key",
             Self::Secrets => "secrets",
+            Self::Configs => "configs",
         }
     }
 
@@ -86,7 +90,7 @@ impl Kind {
             // A holder that sleeps through so many renewals has lost the lease long ago.
             Self::Lease => 6,
             // The newest holds all there is.
-            Self::Settings | Self::Volumes | Self::Key | Self::Secrets => 4,
+            Self::Settings | Self::Volumes | Self::Key | Self::Secrets | Self::Configs => 4,
             // The newest says everything; a few more, to see who did what.
             Self::Nodes => 9,
             Self::Releases | Self::Outcomes => 49,

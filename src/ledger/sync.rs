@@ -16,7 +16,7 @@ use super::log::{Log, is_same_set};
 use super::payload::value;
 use super::register::{Kind, ReadRegisters, Stream, WriteRegisters};
 use super::release::{outcomes, releases};
-use super::{key, nodes, operation, secrets};
+use super::{configs, key, nodes, operation, secrets};
 use crate::model::StackName;
 
 /// How often a manager is asked that was slower than the others.
@@ -97,18 +97,20 @@ pub async fn nodes<R: WriteRegisters>(ledger: &Ledger<R>) -> Result<(), LedgerEr
     copy(ledger, &nodes::stream()).await
 }
 
-/// The cluster's key, and its secrets with their values. The caller holds their lease.
+/// The cluster's key, and its secrets and configs with what is in them. The caller holds their lease.
 ///
 /// # Errors
 ///
 /// As of [`stack`].
 pub async fn vault<R: WriteRegisters>(ledger: &Ledger<R>, may: impl Fn() -> bool) -> Result<(), LedgerError> {
-    for stream in [key::stream(), secrets::stream()] {
+    for stream in [key::stream(), secrets::stream(), configs::stream()] {
         document::repair(ledger, &stream).await?;
         copy(ledger, &stream).await?;
     }
     secrets::tidy(ledger, &may).await?;
-    secrets::mend(ledger, may).await
+    secrets::mend(ledger, &may).await?;
+    configs::tidy(ledger, &may).await?;
+    configs::mend(ledger, may).await
 }
 
 /// An outcome has the number of its release: the place that says nothing has one number in both, behind all of both.

@@ -155,13 +155,26 @@ pub struct InPlaceUpdate {
     pub to: Tuning,
     /// Whether it is meant to end: engines then have another restart policy.
     pub is_job: bool,
+    /// Files that the running container gets, where contents of its configs differ.
+    pub reload: Option<Reload>,
+}
+
+/// Configs of a running container, which its process reads again on a signal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reload {
+    pub signal: String,
+    /// The task as it would be made anew: its files, and what fills them in.
+    pub task: Arc<TaskPlan>,
+    /// The files that it had before this are put back.
+    pub is_back: bool,
 }
 
 impl InPlaceUpdate {
     /// The way back.
     #[must_use]
     pub fn reversed(&self) -> Self {
-        Self { from: self.to.clone(), to: self.from.clone(), is_job: self.is_job }
+        let reload = self.reload.as_ref().map(|reload| Reload { is_back: !reload.is_back, ..reload.clone() });
+        Self { from: self.to.clone(), to: self.from.clone(), is_job: self.is_job, reload }
     }
 
     /// Whether an engine has anything to do about it.

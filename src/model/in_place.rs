@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::GoDuration;
 use super::ids::{StackName, TaskId};
 use super::restart::{EnginePolicy, engine_policy};
-use super::spec::{Limits, Reservations, RestartCondition, RestartPolicy, TaskSpec};
+use super::spec::{FileMount, Limits, Reservations, RestartCondition, RestartPolicy, TaskSpec};
 
 /// The part of a task's spec that is no reason to replace it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -31,7 +31,14 @@ pub struct Tuning {
     /// container was made with.
     #[serde(skip_serializing_if = "is_default")]
     pub stop_grace_period: Option<GoDuration>,
+    /// What is in its configs, by their paths: of a task that reads them again on a signal. Of any other it is a reason to
+    /// replace it, and not here.
+    #[serde(skip_serializing_if = "is_default")]
+    pub configs: Option<BTreeMap<String, String>>,
 }
+
+/// Stands for a content that is not known: it is like none.
+const UNKNOWN: &str = "unknown";
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -41,12 +48,14 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 const FIELDS: [&str; 4] =
     ["resources.limits", "resources.reservations", "restart_policy", "stop_grace_period"];
 
-/// Whether a field can change in place, by its path in a diff.
+/// Whether a field can change in place, by its path in a diff; of a task that may read its configs again on a signal.
 #[must_use]
-pub fn is_field(path: &str) -> bool {
-    FIELDS.iter().any(|field| {
-        path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-    })
+pub fn is_field(path: &str, reads_configs_again: bool) -> bool {
+    let is_config = path.starts_with("configs") && path.ends_with(".content");
+    (reads_configs_again && is_config)
+        || FIELDS.iter().any(|field| {
+            path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        })
 }
 
 /// What it takes to bring a task from one tuning to another.
@@ -72,15 +81,30 @@ impl Tuning {
             reservations: spec.resources.reservations.clone(),
             restart_policy: spec.restart_policy,
             stop_grace_period: spec.stop_grace_period,
+            configs: spec.on_config.is_some().then(|| {
+                let content = |(path, mount): (&String, &FileMount)| (path.clone(), mount.content.clone());
+                spec.configs.iter().map(content).collect()
+            }),
         }
     }
 
-    /// Puts it into a spec.
+    /// Puts it into a spec. Contents of configs are left where none are known, as in records of versions before 0.6.0.
     pub fn apply(&self, spec: &mut TaskSpec) {
         spec.resources.limits = self.limits;
         spec.resources.reservations.clone_from(&self.reservations);
         spec.restart_policy = self.restart_policy;
         spec.stop_grace_period = self.stop_grace_period;
+        for (path, content) in self.configs.iter().flatten() {
+            if let Some(mount) = spec.configs.get_mut(path) {
+                mount.content.clone_from(content);
+            }
+        }
+    }
+
+    /// The same with what is known of another one where this one says nothing.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        Self { configs: self.configs.clone().or_else(|| other.configs.clone()), ..self.clone() }
     }
 
     /// What it takes to get from here to there.
@@ -94,7 +118,10 @@ impl Tuning {
             || is_taken_away(self.limits.memory, there.limits.memory)
         {
             Retune::Replace
-        } else if self.limits != there.limits || self.policy(is_job) != there.policy(is_job) {
+        } else if self.limits != there.limits
+            || self.policy(is_job) != there.policy(is_job)
+            || self.configs != there.configs
+        {
             Retune::Engine
         } else {
             Retune::Remember
@@ -116,6 +143,8 @@ impl Tuning {
     #[must_use]
     pub fn as_seen(&self, seen: &Seen, is_job: bool) -> Self {
         let mut tuning = Self { limits: seen.limits, ..self.clone() };
+        // No engine says what is in files.
+        tuning.configs.iter_mut().flatten().for_each(|(_, content)| UNKNOWN.clone_into(content));
         if self.policy(is_job) != seen.policy {
             let (condition, max_attempts) = match seen.policy {
                 EnginePolicy::No => (RestartCondition::None, 0),
@@ -240,6 +269,35 @@ mod tests {
     }
 
     #[test]
+    fn configs_change_in_place_where_a_signal_has_them_read_again() {
+        let file = |content: &str| FileMount {
+            source: "site".into(),
+            uid: "0".into(),
+            gid: "0".into(),
+            mode: 0o444,
+            content: content.into(),
+            template_driver: None,
+        };
+        let spec = |content: &str, signal: Option<&str>| TaskSpec {
+            on_config: signal.map(Into::into),
+            configs: [("/site".to_owned(), file(content))].into(),
+            ..TaskSpec::default()
+        };
+        let of = |content, signal| Tuning::of(&spec(content, signal));
+        assert_eq!(of("a", None).to(&of("b", None), false), Retune::None, "its hash tells");
+        let (a, b) = (of("a", Some("SIGHUP")), of("b", Some("SIGHUP")));
+        assert_eq!((a.to(&b, false), a.to(&a, false)), (Retune::Engine, Retune::None));
+        let mut changed = spec("a", Some("SIGHUP"));
+        b.apply(&mut changed);
+        assert_eq!(changed, spec("b", Some("SIGHUP")));
+        // A record of an older version knows of no contents.
+        tuning(None, 0).or(&a).apply(&mut changed);
+        assert_eq!(changed.configs["/site"].content, "a");
+        let seen = Seen { limits: Limits::default(), policy: EnginePolicy::UnlessStopped };
+        assert_eq!(b.as_seen(&seen, false).to(&b, false), Retune::Engine, "it may be either");
+    }
+
+    #[test]
     fn a_record_is_written_in_groups_and_read_back() {
         let id = |n: u32| TaskId::unchecked(&format!("t{n}"));
         let tasks = (0..6).map(|n| (id(n), tuning(Some(64), n % 2))).collect();
@@ -258,7 +316,9 @@ mod tests {
             ("stop_signal", false),
             ("restart_policy_x", false),
         ] {
-            assert_eq!(is_field(path), is, "{path}");
+            assert_eq!(is_field(path, false), is, "{path}");
         }
+        let path = "configs[\"/etc/site.conf\"].content";
+        assert_eq!((is_field(path, true), is_field(path, false)), (true, false));
     }
 }

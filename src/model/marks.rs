@@ -279,6 +279,9 @@ pub fn has_marks(spec: &TaskSpec) -> bool {
 fn hash_of_masked(masked: &TaskSpec) -> SpecHash {
     let mut spec = masked.clone();
     Tuning::default().apply(&mut spec);
+    if spec.on_config.is_some() {
+        spec.configs.values_mut().for_each(|mount| mount.content.clear());
+    }
     hash_by_digest(spec)
 }
 
@@ -338,6 +341,7 @@ pub fn each_value(spec: &mut TaskSpec, act: &mut dyn FnMut(&str, &mut String)) {
         isolation: _,
         oom_score_adj: _,
         stop_signal: _,
+        on_config: _,
         stop_grace_period: _,
         dns: _,
         dns_search: _,

@@ -270,6 +270,9 @@ pub struct TaskSpec {
     /// Signal that asks the container to stop.
     #[serde(skip_serializing_if = "is_default")]
     pub stop_signal: Option<String>,
+    /// Signal that has the process read its configs again: a new content of theirs is then no reason to replace a task.
+    #[serde(skip_serializing_if = "is_default")]
+    pub on_config: Option<String>,
     /// Time between that signal and SIGKILL; the engine's own default is 10 s.
     #[serde(skip_serializing_if = "is_default")]
     pub stop_grace_period: Option<GoDuration>,

@@ -4,6 +4,7 @@
 //! Everything is asked at once, and each question has its time. A host that does not answer is a finding. Writes nothing,
 //! takes no lock, and knows no words: a surface names each finding and its remedy.
 
+mod agents;
 mod causes;
 mod naming;
 mod streams;
@@ -29,7 +30,9 @@ use crate::fleet::{Checkup, Disk};
 use crate::ledger::place::{LedgerPlace, PasswordFrom};
 use crate::ledger::register::{Kind, Silent, Stream};
 use crate::ledger::release::releases;
-use crate::ledger::{Ledger, LedgerError, ReadRegisters, contents, key, lease, nodes, operation, secrets};
+use crate::ledger::{
+    Ledger, LedgerError, ReadRegisters, configs, contents, key, lease, nodes, operation, secrets,
+};
 use crate::model::{NodeFacts, NodeName, NodeView, Observed, Slot, StackName, Unreachable};
 
 /// One stack's records and contents.
@@ -165,6 +168,13 @@ pub enum Finding {
         version: String,
         why: String,
     },
+    /// Tasks have secrets, and no agent on their host keeps these.
+    NoAgent {
+        /// The tasks.
+        users: Vec<String>,
+        /// Why one that is there does not answer, if one is.
+        silent: Option<String>,
+    },
     /// Contents that no release names.
     Unnamed(usize),
     /// The cluster has stacks and no key for marks: an older version deployed them.
@@ -255,6 +265,7 @@ impl Finding {
             | Self::TooSlow
             | Self::Content(_)
             | Self::SecretLost { .. }
+            | Self::NoAgent { .. }
             | Self::NotUnderstood { .. }
             | Self::NotTrusted { .. }
             | Self::Open { .. } => Level::Fault,
@@ -281,6 +292,7 @@ pub async fn doctor(cluster: &Cluster, place: &LedgerPlace) -> Vec<Check> {
     let key = node_records::read(&cluster.ledger).await.ok().map(|(_, known)| known.key.is_some());
     let mut all = hosts(&known, &checkups);
     all.extend(naming::names(&known));
+    all.extend(agents::agents(cluster, &known).await);
     all.extend(unknown_records(&known, &mut records));
     all.extend(engines(&observed));
     all.extend(managers);
@@ -446,8 +458,15 @@ async fn records<R: ReadRegisters>(ledger: &Ledger<R>) -> Vec<Check> {
     of_cluster.into_iter().chain([of_secrets]).chain(of_stacks).flatten().collect()
 }
 
-fn of_cluster() -> [Stream; 5] {
-    [nodes::stream(), operation::stream(), key::stream(), secrets::stream(), lease::leader_stream()]
+fn of_cluster() -> [Stream; 6] {
+    [
+        nodes::stream(),
+        operation::stream(),
+        key::stream(),
+        secrets::stream(),
+        configs::stream(),
+        lease::leader_stream(),
+    ]
 }
 
 async fn of_stack<R: ReadRegisters>(ledger: &Ledger<R>, stack: &StackName) -> Vec<Check> {

@@ -12,7 +12,7 @@ use crate::engine::lease::{Busy, NotTaken, Wanted, take};
 use crate::ledger::archive::{self, Archive, Head, NotCopied};
 use crate::ledger::lease::{Held, Holder, Terms, leader_stream, stream, vault_stream};
 use crate::ledger::{
-    Kind, Ledger, LedgerError, ReadRegisters, Stream, WriteRegisters, contents, nodes, secrets, sync,
+    Kind, Ledger, LedgerError, ReadRegisters, Stream, WriteRegisters, configs, contents, nodes, secrets, sync,
 };
 use crate::model::{ClusterName, StackName, Timestamp};
 
@@ -221,8 +221,10 @@ pub async fn sync<R: WriteRegisters + Send + Sync + 'static>(
             lacking.push(stack);
         }
     }
-    let is_of_vault = |stream: &Stream| matches!(stream.kind, Kind::Key | Kind::Secrets);
-    let is_vault_behind = behind.iter().any(is_of_vault) || !secrets::are_everywhere(ledger).await?;
+    let is_of_vault = |stream: &Stream| matches!(stream.kind, Kind::Key | Kind::Secrets | Kind::Configs);
+    let is_vault_behind = behind.iter().any(is_of_vault)
+        || !secrets::are_everywhere(ledger).await?
+        || !configs::are_everywhere(ledger).await?;
     if behind.is_empty() && lacking.is_empty() && !is_vault_behind {
         return Ok(None);
     }

@@ -142,7 +142,9 @@ pub enum Problem {
     #[error("service `{service}` asks for config `{config}`, whose content is not at hand")]
     #[diagnostic(
         code(stackctl::config::no_content),
-        help("external configs have no store on plain hosts yet: give `{config}` a `file:`")
+        help(
+            "make it: `stackctl config create NAME FILE`; or give `{config}` a `file:` in place of `external`"
+        )
     )]
     NoContent {
         service: ServiceName,

@@ -91,6 +91,13 @@ impl Diagnostic {
         Self::new(Severity::Note, code, message)
     }
 
+    /// The same, as bad as this.
+    #[must_use]
+    pub const fn as_bad_as(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
     /// Where it is.
     #[must_use]
     pub fn at(mut self, span: Span, label: impl Into<String>) -> Self {

@@ -179,3 +179,50 @@ fn a_lost_ledger_and_a_killed_run_have_the_containers_asked() {
     let updates = hosts.writes().iter().filter(|call| call.contains("/update")).count();
     assert!(updates <= 1, "the one that was done is seen to be done: {updates}");
 }
+
+/// A service that reads its config again on a signal.
+fn reading(content: &str) -> String {
+    format!(
+        "services:\n  web:\n    image: 'web:1'\n    configs: [{{source: site, target: /etc/site.conf}}]\n    x-stackctl: \
+         {{on_config: SIGHUP}}\n    deploy: {{replicas: 2, update_config: {{monitor: 0s}}}}\nconfigs:\n  site: {{content: \
+         '{content}'}}\n"
+    )
+}
+
+/// What each container has in its file, and the signals that it was sent.
+fn read(hosts: &Hosts) -> Vec<(bool, Vec<String>)> {
+    let mut all = Vec::new();
+    for engine in &hosts.engines {
+        engine.with(|world| {
+            for one in world.containers.values() {
+                let file = one.uploaded("/etc/site.conf").unwrap_or_default();
+                all.push((file.contains("listen 81"), one.signals.clone()));
+            }
+        });
+    }
+    all
+}
+
+#[test]
+fn a_config_changes_in_running_containers_that_read_it_again_on_a_signal() {
+    let hosts = Hosts::deployed(&reading("listen 80"));
+    let before = ids(&hosts);
+    assert_eq!(read(&hosts), [(false, vec![]), (false, vec![])]);
+    hosts.stackfile(&reading("listen 81"));
+    let diff = hosts.expect(2, "diff shop");
+    assert!(diff.stdout.contains("2 to change in place"), "{}", diff.show());
+    hosts.expect(0, "deploy --yes shop");
+    let hup = || vec!["SIGHUP".to_owned()];
+    assert_eq!((ids(&hosts), read(&hosts)), (before.clone(), vec![(true, hup()), (true, hup())]));
+    for args in ["deploy --yes shop", "diff shop"] {
+        let again = hosts.expect(0, args);
+        assert!(again.stdout.contains("No changes"), "{args}\n{}", again.show());
+    }
+    hosts.expect(0, "rollback --yes shop");
+    let twice = || [hup(), hup()].concat();
+    assert_eq!((ids(&hosts), read(&hosts)), (before, vec![(false, twice()), (false, twice())]));
+    // A task that is made anew has what was deployed last.
+    hosts.expect(0, "deploy --yes shop");
+    hosts.expect(0, "restart --yes shop");
+    assert!(read(&hosts).iter().all(|(is_new, signals)| *is_new && signals.is_empty()), "{:?}", read(&hosts));
+}

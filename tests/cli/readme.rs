@@ -13,7 +13,7 @@ use stackctl::cli::help::markdown::{Block, parse};
 use crate::engine::Clock;
 use crate::hosts::Hosts;
 
-const LINES_MAX: usize = 150;
+const LINES_MAX: usize = 160;
 const BYTES_MAX: usize = 10 * 1024;
 
 fn read(path: &str) -> String {

@@ -158,3 +158,69 @@ fn an_image_that_was_loaded_counts_by_its_id() {
     assert!(run.stdout.contains("4 to replace"), "{}", run.stdout);
     HOSTS.iter().for_each(|host| drop(ground.try_docker(host, &["rmi", "local:1", "local:2"])));
 }
+
+/// A web server that serves what its config says, and reads that only when it is told to; or ends by it.
+fn reader(content: &str) -> String {
+    let program = "trap 'cp /etc/site.txt /www/index.html; test $(cat /etc/site.txt) != bad || exit 3' HUP; mkdir -p /www; cp \
+                   /etc/site.txt /www/index.html; httpd -p 8000 -h /www; while :; do sleep 1 & wait $!; done";
+    format!(
+        "services:
+  web:
+    image: busybox:1
+    command: ['sh', '-c', \"{}\"]
+    stop_grace_period: 1s
+    configs: [{{source: site, target: /etc/site.txt, mode: 0440}}]
+    x-stackctl: {{on_config: SIGHUP}}
+    deploy:
+      mode: global
+      restart_policy: {{condition: none}}
+      update_config: {{parallelism: 1, monitor: 3s, failure_action: rollback}}
+configs:
+  site: {{content: '{content}'}}
+",
+        program.replace('$', "$$")
+    )
+}
+
+fn served(ground: &Ground) -> Vec<String> {
+    let ask = ["wget", "-qO-", "http://127.0.0.1:8000/"];
+    live(ground).iter().map(|task| ground.exec(task, &ask).trim().to_owned()).collect()
+}
+
+#[test]
+fn a_config_changes_in_place_where_a_signal_has_it_read_again() {
+    let Some(ground) = Ground::new() else { return };
+    let deploy = |content: &str| {
+        let file = ground.file("app.yml", &reader(content));
+        ground.stackctl(&format!("deploy --yes -c {file} app"))
+    };
+    deploy("one").ends(0);
+    // Its program has put what it serves in place.
+    std::thread::sleep(Duration::from_secs(1));
+    let before = ids(&ground);
+    assert_eq!(served(&ground), ["one"; 4]);
+    deploy("two").ends(0);
+    assert_eq!((ids(&ground), served(&ground)), (before.clone(), vec!["two".to_owned(); 4]));
+    for task in live(&ground) {
+        let shown = ground.exec(&task, &["stat", "-c", "%a %u", "/etc/site.txt"]);
+        assert_eq!(shown.trim(), "440 0", "{}", task.host);
+    }
+    let again = deploy("two").ends(0);
+    assert!(again.stdout.contains("No changes"), "{}", again.stdout);
+    // An engine that starts again, and a container that a person restarts, have what was put there.
+    ground.docker("h1", &["restart", "-t", "0", live(&ground)[0].id()]);
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(served(&ground)[0], "two");
+
+    // It ends by the new one: what it had before is put back.
+    let before: Vec<String> = ids(&ground).into_iter().map(|(id, _)| id).collect();
+    let run = deploy("bad").ends(3);
+    let after: Vec<String> = ids(&ground).into_iter().map(|(id, _)| id).collect();
+    assert_eq!(after.len(), 4, "{}", run.whole());
+    assert_eq!(served(&ground), ["two"; 4], "{}", run.whole());
+    let same = after.iter().filter(|id| before.contains(id)).count();
+    assert!(same >= 3, "all but the first are as they were: {}", run.whole());
+    ground.stackctl("rollback --yes app --to 1").ends(0);
+    assert_eq!(served(&ground), ["one"; 4]);
+    ground.assert_is("app", &SLOTS);
+}

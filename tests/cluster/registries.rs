@@ -7,7 +7,9 @@
 mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -163,6 +165,41 @@ fn credentials_are_sent_by_default_and_kept_nowhere() {
         let output =
             std::process::Command::new("grep").args(["-rlF", "-e", secret.as_str()]).arg(&state).output();
         assert!(output.expect("grep").stdout.is_empty(), "this machine keeps {secret}");
+    }
+}
+
+#[test]
+fn a_login_of_the_cluster_serves_a_machine_whose_user_has_none() {
+    let Some(world) = World::new() else { return };
+    let registry = Registry::start(&world.ground, "one", &[READER]);
+    registry.push(&world.ground, "app:1", SMALL);
+    let image = format!("{}/app:1", registry.address);
+    world.ground.stackctl("key init").ends(0);
+    let login = |password: &str| {
+        let words = format!("registry login {} -u {} --password-stdin", registry.address, READER.0);
+        let mut command = world.ground.command(&words);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("stackctl");
+        let mut input = child.stdin.take().expect("its input");
+        input.write_all(format!("{password}\n").as_bytes()).expect("its input");
+        drop(input);
+        let output = child.wait_with_output().expect("stackctl");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let run = world.deploy(&[&image], "").ends(1);
+    run.says(&[&format!("stackctl registry login {}", registry.address)]);
+    let (status, said) = login("wrong");
+    assert!(status == Some(1) && said.contains("stackctl::registry::refused"), "{status:?} {said}");
+    let (status, said) = login(READER.1);
+    assert!(status == Some(0) && said.contains("The cluster keeps a login"), "{status:?} {said}");
+    let run = world.deploy(&[&image], "").ends(0);
+    assert!(notes(&run).is_empty(), "{}", run.whole());
+    assert_eq!(world.running().len(), 2, "{}", run.whole());
+    let listed = world.ground.stackctl("registry ls --format {{.Registry}}/{{.Username}}").ends(0);
+    listed.says(&[&format!("{}/{}", registry.address, READER.0)]);
+    for host in ON {
+        let script = format!("grep -rlF -e '{}' /var/lib/docker /etc /root 2>/dev/null || true", READER.1);
+        assert_eq!(world.ground.on_host(host, &script), "", "{host} keeps the password");
     }
 }
 

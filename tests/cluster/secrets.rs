@@ -154,6 +154,8 @@ fn a_task_has_its_secrets_before_its_first_line_and_no_disk_has_them() {
         ground.on_host(&task.host, "docker plugin ls -q | xargs docker plugin disable -f");
         ground.docker(&task.host, &["restart", "-t", "0", task.id()]);
         world.printed(task, both, times + 3);
+        let said = world.run("doctor");
+        said.says(&["no agent keeps the secrets of shop_"]);
         ground.on_host(&task.host, "docker plugin ls -q | xargs docker plugin enable");
     }
     world.nowhere_on_a_disk("canary-");

@@ -246,6 +246,7 @@ fn shape(at: At, key: &str) -> Value {
         (Service, "x-stackctl") => of(XStackctl),
         (XStackctl, "placement") => of(XPlacement),
         (XStackctl, "plain_values") => texts(),
+        (XStackctl, "on_config") => text(),
         (XPlacement, "strategy") => words(&["spread", "binpack", "random"]),
         (XPlacement, "on_node_loss") => words(&["reschedule", "hold"]),
         (Placement, "constraints") => texts(),

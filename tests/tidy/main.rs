@@ -71,11 +71,16 @@ const HANDS: [&str; 3] = ["Executor", "RegisterReader", "RegisterWriter"];
 /// What gives out the bytes of a secret (`src/model/plaintext.rs`).
 const EXPOSES: [&str; 2] = [".expose(", "::expose"];
 /// Files that may have them, and what for.
-const EXPOSED: [(&str, &str); 11] = [
+const EXPOSED: [(&str, &str); 16] = [
     ("agent/put.rs", "writes values for an agent into a request"),
     ("agent/secrets/store.rs", "writes values into memory for containers"),
+    ("cli/config/store.rs", "reads configs as secrets are read, and they are none"),
     ("cli/ledger.rs", "writes and reads backups"),
+    ("cli/registry.rs", "takes the first line of what a pipe brings"),
     ("cli/secret/edit.rs", "writes a value for the editor, into memory"),
+    ("fleet/auth.rs", "sends a password to an engine"),
+    ("fleet/registry.rs", "has a registry check a password"),
+    ("ops/vault/logins.rs", "keeps a password with its user in one value"),
     ("ops/vault/stack.rs", "opens files of secrets that are encrypted"),
     ("ops/vault/private.rs", "writes the user's own key, and reads files of public ones"),
     ("sops/cipher.rs", "decrypts with the key of a file's values"),

@@ -89,6 +89,22 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["compose"],
+        "bad_file_target",
+        "a config or secret where no file can be",
+        "A config or secret is one file. It cannot be the root directory, a path that ends in `/`, a path of the kernel's (`/proc`, `/sys`), or a path below another config or secret of the same service. Docker takes such a file, and its tasks never start.",
+        "Give it the path of a file.",
+        concat!("secrets:\n", "  - {source: key, target: /etc/app/key.pem}"),
+    ),
+    row(
+        &["compose"],
+        "bad_file_mode",
+        "a mode that no file can have",
+        "The mode of a config or secret is permissions, with set-user-ID, set-group-ID and the sticky bit: at most 07777. A number without a leading 0 is decimal, as in every YAML file: `mode: 440` is not `mode: 0440`.",
+        "Write the mode in octal, with a leading 0.",
+        concat!("secrets:\n", "  - {source: key, mode: 0440}"),
+    ),
+    row(
+        &["compose"],
         "bad_tmpfs",
         "a tmpfs that cannot be read",
         "An item of `tmpfs` is a path, and behind a `:` options such as `size=64m` and `mode=1770`.",

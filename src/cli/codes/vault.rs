@@ -1,8 +1,48 @@
-//! The cluster's key, and secrets.
+//! The cluster's key, and secrets, logins of registries among them.
 
 use super::{Code, row};
 
 pub(super) static CODES: &[Code] = &[
+    row(
+        &["registry"],
+        "bad_name",
+        "a text that is no registry",
+        "A registry is named as in the name of an image: a host with a dot or a port, or `localhost`; Docker Hub is `docker.io`.",
+        "Write the part of the image's name before the first `/`.",
+        "stackctl registry login registry.example.com:5000 --username deploy",
+    ),
+    row(
+        &["registry"],
+        "unknown",
+        "no login of that registry is kept",
+        "The cluster keeps logins by the name of the registry, and none of this one.",
+        "See which there are.",
+        "stackctl registry ls",
+    ),
+    row(
+        &["registry"],
+        "no_password",
+        "a login without a password",
+        "The password is asked for at a terminal, or read from the standard input; it is never an argument, which others on the machine could see.",
+        "Give it by a pipe.",
+        "pass show registry | stackctl registry login registry.example.com -u deploy --password-stdin",
+    ),
+    row(
+        &["registry"],
+        "refused",
+        "the registry does not take the login",
+        "A host of the cluster asked the registry, which refused the user or the password. Nothing is kept.",
+        "Check both; some registries want a token in the place of the password.",
+        "stackctl registry login registry.example.com --username deploy",
+    ),
+    row(
+        &["registry"],
+        "not_asked",
+        "the registry cannot be asked whether it takes the login",
+        "No host of the cluster has reached the registry, or it failed.",
+        "Try again later, or keep the login without asking.",
+        "stackctl registry login registry.example.com --username deploy --unchecked",
+    ),
     row(
         &["key"],
         "none",

@@ -15,7 +15,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Change services", &["scale", "restart", "service", "rebalance"]),
     ("Releases and records", &["history", "show", "rollback", "log", "undo", "events", "unlock", "ledger"]),
     ("Nodes", &["node", "volume", "agent", "trust"]),
-    ("Secrets", &["secret", "key"]),
+    ("Secrets", &["secret", "key", "registry"]),
     ("Automation", &["reconcile", "suspend", "resume", "hook", "snapshot"]),
     ("Help and setup", &["help", "explain-code", "version", "completions", "man"]),
 ];

@@ -1,5 +1,6 @@
 //! Findings of `doctor` in words, and what to do about each.
 
+use crate::fleet::Disk;
 use crate::ops::doctor::{Area, Cause, Check, Finding, Gap, Level, Naming, counts_with_one_fewer};
 use crate::ops::records::LedgerError;
 use crate::orchestrator::{Problem, leads_to};
@@ -73,6 +74,15 @@ fn remedy_of_naming(naming: &Naming) -> Option<String> {
                 .to_owned(),
         ),
     }
+}
+
+fn what_of_disk(disk: &Disk) -> String {
+    format!("{} of {} are free below {}", size(disk.free), size(disk.bytes), disk.folder)
+}
+
+fn no_agent(users: &[String], silent: Option<&str>) -> String {
+    let why = silent.map_or_else(|| "there is none".to_owned(), |why| format!("it does not answer: {why}"));
+    format!("no agent keeps the secrets of {}: {why}", users.join(", "))
 }
 
 fn what_of_gap(gap: &Gap) -> String {
@@ -232,9 +242,7 @@ pub fn what(finding: &Finding) -> String {
             ms => format!("{} behind this machine", seconds(*ms)),
         },
         Finding::NoClock => "the engine does not say what time it is".to_owned(),
-        Finding::Disk(disk) => {
-            format!("{} of {} are free below {}", size(disk.free), size(disk.bytes), disk.folder)
-        }
+        Finding::Disk(disk) => what_of_disk(disk),
         Finding::Managers { place, answering, all, silent } => {
             let silent: Vec<String> = silent.iter().map(|(name, why)| format!("; {name}: {why}")).collect();
             format!(
@@ -263,6 +271,7 @@ pub fn what(finding: &Finding) -> String {
         Finding::SecretLost { secret, version, why } => {
             format!("version {version} of secret `{secret}` is lost: {why}")
         }
+        Finding::NoAgent { users, silent } => no_agent(users, silent.as_deref()),
         Finding::Unnamed(contents) => format!("no release names {}", count(*contents, "content")),
         Finding::NoKey => "the cluster has no key for marks: an older version made its releases".to_owned(),
         Finding::NotUnderstood { container, why } => {
@@ -334,6 +343,9 @@ pub fn remedy(finding: &Finding) -> Option<String> {
         Finding::Copies { .. } => MISSING,
         Finding::SecretLost { .. } => {
             "bring back managers that are silent, or restore a backup (`stackctl ledger restore`); else deploy the value again"
+        }
+        Finding::NoAgent { .. } => {
+            "bring one (`stackctl agent install`), then deploy the stack, which gives it the values"
         }
         Finding::Unnamed(_) => "the next deploy of the stack removes what a deploy has left that was cut off",
         Finding::NoKey => "the next deploy makes one",

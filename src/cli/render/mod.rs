@@ -7,6 +7,7 @@ pub mod age;
 pub mod agents;
 pub mod annotations;
 pub mod cells;
+pub mod configs;
 pub mod doctor;
 pub mod key;
 pub mod list;

@@ -110,6 +110,29 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
     if let Some(signal) = service.stop_signal.as_ref().filter(|signal| !signal.is_empty()) {
         self::signal(scene, signal);
     }
+    if let Some(signal) = service.on_config.as_ref().filter(|signal| !signal.is_empty()) {
+        self::signal(scene, signal);
+        let name = signal.to_ascii_uppercase();
+        if ["KILL", "STOP", "9", "19"].contains(&name.strip_prefix("SIG").unwrap_or(&name)) {
+            scene.sink.push(
+                Diagnostic::error(
+                    "bad_signal",
+                    format!("no process of service `{}` can act on this signal", service.key.value),
+                )
+                .at(signal.span, "the kernel does, and the process does not see it")
+                .help("name the one on which it reads its configs again, such as SIGHUP"),
+            );
+        }
+        if service.configs.is_empty() {
+            scene.sink.push(
+                Diagnostic::note(
+                    "idle_setting",
+                    format!("`on_config` of service `{}` has no effect", service.key.value),
+                )
+                .at(signal.span, "the service has no configs"),
+            );
+        }
+    }
     // Docker's client drops one that is none.
     for address in service.dns.iter().filter(|address| address.parse::<IpAddr>().is_err()) {
         scene.sink.push(

@@ -1,20 +1,121 @@
-//! Configs, secrets and mounts that land on each other. Two of one kind are found where they are lowered.
+//! Configs, secrets and mounts that land on each other, and configs and secrets where no file can be. Two of one kind in
+//! one place are found where they are lowered.
 
 use std::collections::BTreeMap;
 
 use super::Scene;
 use crate::compose::paths::is_absolute;
+use crate::compose::short::is_windows_path;
 use crate::compose::stackfile::{FileRef, Service};
 use crate::yaml::Span;
 
+/// Where the kernel shows itself: no runtime mounts a file there, and nothing can be written there.
+const OF_THE_KERNEL: [&str; 2] = ["/proc", "/sys"];
+/// Permissions, set-user-ID, set-group-ID and the sticky bit.
+const MODE_MAX: u32 = 0o7777;
+
 pub(super) fn check(scene: &Scene<'_>, service: &Service) {
+    landing(scene, service);
+    places(scene, service);
+    for (what, files) in [("a config", &service.configs), ("a secret", &service.secrets)] {
+        for mode in files.iter().filter_map(|file| file.mode) {
+            if mode.value > MODE_MAX {
+                scene.sink.push(
+                    scene
+                        .hopeless("bad_file_mode", format!("{what} of service `{}` has a mode that no file can have", service.key.value))
+                        .at(mode.span, "more than permissions")
+                        .help("the largest is 07777; YAML takes a number with a leading 0 for octal: `mode: 0440`"),
+                );
+            }
+        }
+    }
+    within(scene, service);
+}
+
+/// Files that are to be where no file can be.
+fn places(scene: &Scene<'_>, service: &Service) {
+    for (what, directory, files) in kinds(service) {
+        for file in files {
+            let (path, span) = target(file, directory);
+            let parts = parts(&path);
+            let why = match parts.as_slice() {
+                _ if is_windows_path(&path) => continue,
+                [] => "this is the root directory",
+                _ if path.ends_with('/') => "this is a directory",
+                [first, ..] if OF_THE_KERNEL.iter().any(|one| one[1..] == **first) => {
+                    "the kernel has this place"
+                }
+                _ => continue,
+            };
+            scene.sink.push(
+                scene
+                    .hopeless(
+                        "bad_file_target",
+                        format!("{what} of service `{}` cannot be here", service.key.value),
+                    )
+                    .at(span, why)
+                    .help("give it the path of a file, such as `target: /etc/app.conf`"),
+            );
+        }
+    }
+}
+
+/// A file below another: that one would have to be a directory.
+fn within(scene: &Scene<'_>, service: &Service) {
+    let all: Vec<(&str, String, Span)> = kinds(service)
+        .into_iter()
+        .flat_map(|(what, directory, files)| {
+            files.iter().map(move |file| {
+                let (path, span) = target(file, directory);
+                (what, path, span)
+            })
+        })
+        .collect();
+    for (what, path, span) in &all {
+        let inner = parts(path);
+        let is_above = |outer: &[&str]| outer.len() < inner.len() && inner.starts_with(outer);
+        let Some((other, _, first)) =
+            all.iter().find(|(_, path, _)| !parts(path).is_empty() && is_above(&parts(path)))
+        else {
+            continue;
+        };
+        scene.sink.push(
+            scene
+                .hopeless(
+                    "bad_file_target",
+                    format!("{what} of service `{}` is below {other}", service.key.value),
+                )
+                .at(*span, "below a file")
+                .also(*first, format!("{other}: a file, not a directory"))
+                .help("give one of the two another `target`"),
+        );
+    }
+}
+
+fn kinds(service: &Service) -> [(&'static str, &'static str, &Vec<FileRef>); 2] {
+    [("a config", "/", &service.configs), ("a secret", "/run/secrets/", &service.secrets)]
+}
+
+/// The names of a path, from the root on.
+fn parts(path: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts
+}
+
+/// Two of different kinds in one place.
+fn landing(scene: &Scene<'_>, service: &Service) {
     let mut taken: BTreeMap<String, (&str, Span)> = BTreeMap::new();
     for mount in &service.volumes {
         taken.insert(mount.target.trim_end_matches('/').to_owned(), ("a mount", mount.target.span));
     }
-    for (what, directory, files) in
-        [("a config", "/", &service.configs), ("a secret", "/run/secrets/", &service.secrets)]
-    {
+    for (what, directory, files) in kinds(service) {
         for file in files {
             let (path, span) = target(file, directory);
             match taken.get(&path) {

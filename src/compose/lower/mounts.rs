@@ -207,7 +207,7 @@ fn files(
             source: source.value.clone(),
             uid: reference.uid.clone().unwrap_or_else(|| "0".to_owned()),
             gid: reference.gid.clone().unwrap_or_else(|| "0".to_owned()),
-            mode: reference.mode.unwrap_or(FILE_MODE),
+            mode: reference.mode.map_or(FILE_MODE, |mode| mode.value),
             content,
             template_driver,
         };

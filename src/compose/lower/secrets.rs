@@ -9,7 +9,7 @@ use crate::compose::normal::unreadable;
 use crate::compose::stackfile::Content;
 use crate::compose::{SecretFiles, SecretText, SecretTexts};
 use crate::model::Plaintext;
-use crate::yaml::{Diagnostic, Node};
+use crate::yaml::{Diagnostic, Node, Severity};
 
 /// Swarm's limit on the value of a secret: the first size that it refuses.
 const BYTES_MAX: usize = 500 * 1024;
@@ -32,7 +32,12 @@ pub fn texts(context: &Context<'_>) -> SecretTexts {
 }
 
 fn read(context: &Context<'_>, secret: &Content) -> Option<SecretText> {
-    let is_needed = context.world.secrets == SecretFiles::Need;
+    // How bad it is that one is not there.
+    let absence = match context.world.secrets {
+        SecretFiles::Need => Some(Severity::Error),
+        SecretFiles::Look => Some(Severity::Warning),
+        SecretFiles::Try | SecretFiles::Leave => None,
+    };
     if let Some(file) = &secret.file {
         return match context.world.files.read(file) {
             Ok(bytes) => {
@@ -40,9 +45,9 @@ fn read(context: &Context<'_>, secret: &Content) -> Option<SecretText> {
                 Some(SecretText { from, is_file: true, bytes: Arc::new(Plaintext::new(bytes)) })
             }
             Err(error) => {
-                if is_needed {
+                if let Some(severity) = absence {
                     let node = Node::text(file.value.clone(), file.span);
-                    context.sink.push(unreadable(context.sink, &node, &error));
+                    context.sink.push(unreadable(context.sink, &node, &error).as_bad_as(severity));
                 }
                 None
             }
@@ -52,11 +57,12 @@ fn read(context: &Context<'_>, secret: &Content) -> Option<SecretText> {
     let environments = context.world.environments;
     let value = environments.look_up(environments.of(variable.span.file), variable);
     let name = context.sink.clean(variable);
-    if value.is_none() && is_needed {
+    if let (None, Some(severity)) = (&value, absence) {
         context.sink.push(
             Diagnostic::error("missing_variable", format!("variable `{name}` is required"))
                 .at(variable.span, "not set")
-                .help(format!("set `{name}`: secret `{}` is made of it", secret.key.value)),
+                .help(format!("set `{name}`: secret `{}` is made of it", secret.key.value))
+                .as_bad_as(severity),
         );
     }
     let bytes = Arc::new(Plaintext::new(value?.into_bytes()));

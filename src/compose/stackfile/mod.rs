@@ -65,6 +65,8 @@ pub struct Service {
     pub runtime: Option<Spanned<String>>,
     pub isolation: Option<Spanned<String>>,
     pub stop_signal: Option<Spanned<String>>,
+    /// `x-stackctl: {on_config}`.
+    pub on_config: Option<Spanned<String>>,
     pub stop_grace_period: Option<Spanned<GoDuration>>,
     /// In the order of their names.
     pub networks: Option<Vec<(String, Spanned<Box<Attachment>>)>>,
@@ -194,7 +196,7 @@ pub struct FileRef {
     pub target: Option<Spanned<String>>,
     pub uid: Option<String>,
     pub gid: Option<String>,
-    pub mode: Option<u32>,
+    pub mode: Option<Spanned<u32>>,
 }
 
 /// A network at the top of the file.

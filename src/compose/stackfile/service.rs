@@ -84,6 +84,7 @@ pub fn read(key: &Spanned<String>, fields: &Fields<'_>) -> Service {
         }),
         deploy: deploy(fields),
         strategy: own_placement.as_ref().and_then(|placement| placement.choice("strategy", &STRATEGIES)),
+        on_config: own.as_ref().and_then(|own| own.text("on_config")),
         plain_values: own.as_ref().and_then(|own| own.texts("plain_values")).unwrap_or_default(),
         on_node_loss: own_placement.as_ref().and_then(|placement| placement.choice("on_node_loss", &LOSSES)),
     }
@@ -431,7 +432,7 @@ fn file_refs(fields: &Fields<'_>, key: &str) -> Vec<FileRef> {
             target: file.text("target"),
             uid: id("uid"),
             gid: id("gid"),
-            mode: file.integer("mode", 0).map(|mode| mode.value),
+            mode: file.integer("mode", 0),
         })
     };
     each(fields.list(key), read)

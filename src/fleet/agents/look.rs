@@ -62,7 +62,9 @@ async fn of_engine(reader: &Reader, cluster: &ClusterName, secrets: &Path) -> Re
         container.mounts.iter().any(|mount| Path::new(&mount.source).starts_with(secrets))
     };
     let mut users: Vec<String> = tasks?.iter().filter(|one| uses(one)).map(user).collect();
+    // One for all containers that a slot has had.
     users.sort();
+    users.dedup();
     // The filter is a pattern, and engines differ in what fits it.
     let head = format!("{}:", image_name(cluster));
     let tags = images?.into_iter().flat_map(|image| image.repo_tags);

@@ -1,29 +1,25 @@
 //! Actions as calls. Each may be repeated: an action that is already done succeeds.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::{NetworkConnectRequest, VolumeCreateRequest};
 use bollard::query_parameters::{
     RemoveContainerOptions, RemoveVolumeOptions, StartContainerOptions, StopContainerOptions,
-    UploadToContainerOptions,
 };
 use serde_json::json;
 use tokio::time::sleep;
 
 use crate::fleet::auth::Credentials;
-use crate::model::action::{FilePlan, Outcome, Pulled, TaskHandle, TaskPlan, What};
+use crate::model::action::{Outcome, Pulled, TaskHandle, TaskPlan, What};
 use crate::model::spec::{NetworkSpec, VolumeSpec};
 use crate::model::{ClusterName, GoDuration, MarkKey, Marks, StackName};
-use crate::template::payload;
-use crate::vault::Kind;
 
 use super::client::{ApiVersion, CallError, DEFAULT_LIMIT, Engine, with_query};
 use super::failure::{self, ActionError};
+use super::files::Former;
 use super::task::{Stop, renamed};
-use super::{create, inspect, labels, network, pull, tar, update, wire};
+use super::{create, files, inspect, labels, network, pull, update, wire};
 
 /// Over the grace period: the engine waits that long, and then still has work to do.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
@@ -55,6 +51,8 @@ pub(in crate::fleet) struct Context<'a> {
     pub pulled: &'a (dyn Fn(Pulled) + Sync),
     /// Where the file of a task's secret stands on the host: of the task with this id, the one at this place.
     pub secret_at: &'a (dyn Fn(&str, usize) -> String + Sync),
+    /// What was in the config files of tasks that this run has changed as they run.
+    pub former: &'a Former,
     /// Of the task that the action removes: volumes that were made for its config files, and where they are mounted.
     pub file_volumes: Vec<(String, String)>,
 }
@@ -73,7 +71,7 @@ pub(in crate::fleet) async fn run(
         What::StartTask { task } => start(engine, task).await,
         What::StartAgain { task } => start_task_again(engine, task).await,
         What::StopTask { task, grace } => stop(engine, task, *grace).await,
-        What::UpdateTask { task, update } => update::run(engine, task, update).await,
+        What::UpdateTask { task, update } => update::run(engine, context.former, task, update).await,
         What::RemoveTask { task } => remove(engine, task, &context.file_volumes).await,
         What::RemoveNetwork { name } => remove_network(engine, context, name).await,
     };
@@ -176,9 +174,7 @@ async fn create_task(engine: &Engine, context: &Context<'_>, plan: &TaskPlan) ->
     let secret_at = |at| (context.secret_at)(plan.id.as_str(), at);
     let body = create::body(plan, engine.reader.api, &secret_at)?;
     // Here already, although only a start puts them into the container: one that cannot be started is not made.
-    for file in &plan.service.files {
-        content(plan, file)?;
-    }
+    files::check(plan)?;
     // Joined by a name that begins another network's id, a task would be in that one.
     for network in create::networks(&plan.spec).filter(|name| could_be_an_id(name)) {
         if find_network(engine, network).await?.is_none() {
@@ -214,7 +210,7 @@ async fn start(engine: &Engine, plan: &TaskPlan) -> Result<Outcome, Stop> {
             return Ok(Outcome::Started(inspect::status(&found)?));
         }
         connect(engine, plan, &name).await?;
-        upload(engine, plan, &name).await?;
+        files::upload(engine, plan, &name).await?;
     }
     start_again(engine, &name).await
 }
@@ -265,32 +261,6 @@ async fn connect(engine: &Engine, plan: &TaskPlan, name: &str) -> Result<(), Sto
         }
     }
     Ok(())
-}
-
-async fn upload(engine: &Engine, plan: &TaskPlan, name: &str) -> Result<(), Stop> {
-    let mut folders: BTreeMap<String, Vec<&FilePlan>> = BTreeMap::new();
-    for file in &plan.service.files {
-        folders.entry(create::upload_folder(plan, &file.target)).or_default().push(file);
-    }
-    for (folder, files) in folders {
-        let files = files
-            .into_iter()
-            .map(|file| Ok((file, content(plan, file)?)))
-            .collect::<Result<Vec<_>, Stop>>()?;
-        let archive = tar::archive(&folder, &files).map_err(|e| CallError::Decode(e.to_string()))?;
-        let options = UploadToContainerOptions { path: folder, ..UploadToContainerOptions::default() };
-        let body = bollard::body_full(archive);
-        let upload = async |docker: Docker| docker.upload_to_container(name, Some(options), body).await;
-        engine.call(DEFAULT_LIMIT, upload).await?;
-    }
-    Ok(())
-}
-
-/// What is in a file of the task; nothing if its content is not at hand.
-fn content<'p>(plan: &'p TaskPlan, file: &'p FilePlan) -> Result<Option<Cow<'p, [u8]>>, Stop> {
-    payload::content(plan, file, Kind::Config.bytes_max()).map_err(|error| {
-        ActionError::BadTemplate { target: file.target.clone(), why: error.to_string() }.into()
-    })
 }
 
 async fn stop(engine: &Engine, task: &TaskHandle, grace: Option<GoDuration>) -> Result<Outcome, Stop> {

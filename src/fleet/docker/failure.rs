@@ -374,7 +374,9 @@ impl Sent {
     fn how_to_log_in(&self, registry: &str) -> String {
         match &self.why_none {
             Some(why) => format!("`docker login {registry}` here; none were sent, since {why}"),
-            None => format!("`docker login {registry}` here"),
+            None => format!(
+                "`docker login {registry}` here, or for the loop and the hook `stackctl registry login {registry}`"
+            ),
         }
     }
 }
@@ -466,15 +468,21 @@ mod tests {
         let off = Sent { were_sent: false, why_none: Some("the helper failed".into()) };
         let some = Sent { were_sent: true, why_none: None };
         let words = "unauthorized: authentication required";
-        let login = "`docker login registry:5000` here";
+        let login = "`docker login registry:5000` here, or for the loop and the hook `stackctl registry login registry:5000`";
         assert_eq!(refusal(500, words, &none), ("credentials_missing".to_owned(), login.to_owned()));
         let (code, help) = refusal(500, words, &off);
         assert_eq!(
             (code.as_str(), help),
-            ("credentials_missing", format!("{login}; none were sent, since the helper failed"))
+            (
+                "credentials_missing",
+                "`docker login registry:5000` here; none were sent, since the helper failed".to_owned()
+            )
         );
         let (code, help) = refusal(500, words, &some);
-        assert!(code == "credentials_refused" && help.contains(login), "{code} {help}");
+        assert!(
+            code == "credentials_refused" && help.contains("`docker login registry:5000` here"),
+            "{code} {help}"
+        );
         let words = "pull access denied for registry:5000/web, repository does not exist or may require 'docker login': denied: ";
         let (code, help) = refusal(404, words, &none);
         assert!(

@@ -7,6 +7,7 @@ pub mod client;
 pub mod create;
 pub mod execute;
 pub mod failure;
+pub(super) mod files;
 pub mod inspect;
 pub mod labels;
 pub mod network;

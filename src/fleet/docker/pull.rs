@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
 use http_body_util::BodyExt;
 
 use crate::fleet::auth::{Credentials, Sent};
@@ -12,6 +13,7 @@ use crate::model::image::ImageRef;
 
 use super::client::{CallError, Engine, with_query, within};
 use super::failure::ActionError;
+use super::refusal::Refusal;
 use super::task::Stop;
 use super::wire;
 
@@ -39,28 +41,53 @@ pub(super) async fn run(
         Some(image) => credentials.header(image).await,
         None => (None, Sent::default()),
     };
-    let headers: Vec<_> = header.into_iter().collect();
-    let done = async {
-        let (mut body, _turn) = engine.post_stream(&path, &headers, SILENCE_MAX).await?;
-        let (mut lines, mut layers) = (Lines::new(LINE_MAX), Layers::default());
-        loop {
-            let next = within(SILENCE_MAX, async { Ok(body.frame().await) }).await?;
-            let Some(frame) = next else { break };
-            let frame = frame.map_err(|e| CallError::Transport(e.to_string()))?;
-            lines.push(frame.data_ref().map_or(&[][..], |data| data));
-            while let Some(line) = lines.next() {
-                layers.take(&line.map_err(|TooLong| long_line())?)?;
+    let done = once(engine, &path, header, tell).await;
+    // The user has no credentials: what the cluster keeps for this registry may do.
+    let (done, sent) = match (&done, &parsed) {
+        (Err(error), Some(image)) if !sent.were_sent && wants_credentials(error) => {
+            match credentials.of_cluster(image).await {
+                Some(header) => {
+                    let sent = Sent { were_sent: true, why_none: None };
+                    (once(engine, &path, Some(header), tell).await, sent)
+                }
+                None => (done, sent),
             }
-            tell(layers.pulled());
         }
-        layers.take(&lines.rest())
+        _ => (done, sent),
     };
-    match done.await {
+    match done {
         Ok(()) => Ok(Outcome::Done),
         // Whether the engine goes on with it is not known: the next connection asks again.
         Err(error @ CallError::Transport(_)) => Err(error.into()),
         Err(error) => Err(ActionError::of_pull(&error, image, &sent).into()),
     }
+}
+
+fn wants_credentials(error: &CallError) -> bool {
+    Refusal::of(error, false).is_some_and(Refusal::wants_credentials)
+}
+
+/// One request, with these credentials.
+async fn once(
+    engine: &Engine,
+    path: &str,
+    header: Option<(HeaderName, HeaderValue)>,
+    tell: &(dyn Fn(Pulled) + Sync),
+) -> Result<(), CallError> {
+    let headers: Vec<_> = header.into_iter().collect();
+    let (mut body, _turn) = engine.post_stream(path, &headers, SILENCE_MAX).await?;
+    let (mut lines, mut layers) = (Lines::new(LINE_MAX), Layers::default());
+    loop {
+        let next = within(SILENCE_MAX, async { Ok(body.frame().await) }).await?;
+        let Some(frame) = next else { break };
+        let frame = frame.map_err(|e| CallError::Transport(e.to_string()))?;
+        lines.push(frame.data_ref().map_or(&[][..], |data| data));
+        while let Some(line) = lines.next() {
+            layers.take(&line.map_err(|TooLong| long_line())?)?;
+        }
+        tell(layers.pulled());
+    }
+    layers.take(&lines.rest())
 }
 
 fn long_line() -> CallError {

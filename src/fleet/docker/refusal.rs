@@ -104,6 +104,19 @@ impl Refusal {
         }
     }
 
+    /// Whether credentials may help, where none were sent. A registry counts requests by user.
+    pub(in crate::fleet) fn wants_credentials(self) -> bool {
+        match self {
+            Self::CredentialsMissing | Self::Denied | Self::TooManyRequests => true,
+            Self::CredentialsRefused
+            | Self::Failed
+            | Self::Unreachable
+            | Self::Untrusted
+            | Self::Slow
+            | Self::ImageMissing => false,
+        }
+    }
+
     /// What happened, without the engine's words.
     pub(in crate::fleet) fn words(self) -> &'static str {
         match self {

@@ -1,17 +1,12 @@
 //! The values of a task whose label has marks under a key that is lost: the container itself has them.
 
-use std::io::Read as _;
-
 use serde_json::Value;
 
-use super::client::{CallError, DEFAULT_LIMIT, Reader, with_query};
-use super::update;
+use super::client::{CallError, Reader};
+use super::{files, update};
 use crate::model::ids::sha256_hex;
 use crate::model::marks::is_mark;
 use crate::model::{TaskSpec, Tuning};
-
-/// A config that is larger is none: engines refuse more than a megabyte.
-const CONFIG_BYTES_MAX: u64 = 2 << 20;
 
 /// The spec of a label with the values that a container was made with in place of marks. What the container does not
 /// show stays a mark. A file that was a template is there as it was filled in.
@@ -27,7 +22,7 @@ pub(in crate::fleet) async fn spec(
     // With the key, what was changed in place is forgotten, too.
     Tuning::of(&spec).as_seen(&update::seen_in(&inspect), is_job).apply(&mut spec);
     for (target, mount) in spec.configs.iter_mut().filter(|(_, mount)| is_mark(&mount.content)) {
-        if let Some(content) = file(reader, container, target).await? {
+        if let Some(content) = files::read(reader, container, target).await? {
             mount.content = sha256_hex(&content);
         }
     }
@@ -81,21 +76,6 @@ fn take_words(words: &mut [String], there: &Value) {
             value.clone_into(word);
         }
     }
-}
-
-/// The content of a file in a container, which need not run; nothing if it is not there.
-async fn file(reader: &Reader, container: &str, target: &str) -> Result<Option<Vec<u8>>, CallError> {
-    let path = with_query(&format!("/containers/{container}/archive"), &[("path", target)]);
-    let archive = match reader.bytes(&path, DEFAULT_LIMIT, CONFIG_BYTES_MAX).await {
-        Err(error) if error.status() == Some(404) => return Ok(None),
-        archive => archive?,
-    };
-    let mut archive = ::tar::Archive::new(&archive[..]);
-    let mut entries = archive.entries().map_err(|error| CallError::Decode(error.to_string()))?;
-    let Some(Ok(mut entry)) = entries.next() else { return Ok(None) };
-    let mut content = Vec::new();
-    entry.read_to_end(&mut content).map_err(|error| CallError::Decode(error.to_string()))?;
-    Ok(Some(content))
 }
 
 #[cfg(test)]

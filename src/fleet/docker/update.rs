@@ -4,21 +4,27 @@ use serde_json::{Value, json};
 
 use super::client::{CallError, DEFAULT_LIMIT, Engine, Reader};
 use super::failure::ActionError;
+use super::files::Former;
 use super::task::{Stop, renamed};
-use super::{create, inspect};
+use super::{create, files, inspect};
 use crate::model::action::{InPlaceUpdate, Outcome, TaskHandle};
 use crate::model::in_place::{Retune, Seen};
 use crate::model::restart::EnginePolicy;
 use crate::model::spec::Limits;
 
 /// Changes a task. The memory that it uses is looked at once more: under a limit below that the kernel ends it.
-pub(super) async fn run(engine: &Engine, task: &TaskHandle, update: &InPlaceUpdate) -> Result<Outcome, Stop> {
+pub(super) async fn run(
+    engine: &Engine,
+    former: &Former,
+    task: &TaskHandle,
+    update: &InPlaceUpdate,
+) -> Result<Outcome, Stop> {
     if !update.is_engines() {
         return Ok(Outcome::Done);
     }
     let mut name = task.container_name();
     loop {
-        match change(engine, &name, update).await {
+        match change(engine, former, &name, update).await {
             Err(Stop::Call(error)) if error.status() == Some(404) => {
                 match renamed(engine, task, &name).await? {
                     Some(other) => name = other,
@@ -30,7 +36,7 @@ pub(super) async fn run(engine: &Engine, task: &TaskHandle, update: &InPlaceUpda
     }
 }
 
-async fn change(engine: &Engine, name: &str, update: &InPlaceUpdate) -> Result<(), Stop> {
+async fn change(engine: &Engine, former: &Former, name: &str, update: &InPlaceUpdate) -> Result<(), Stop> {
     // An engine would answer that it is done, and leave the limit.
     if update.from.to(&update.to, update.is_job) == Retune::Replace {
         let words = "no limit of CPU or memory can be taken away from a running container".to_owned();
@@ -41,9 +47,15 @@ async fn change(engine: &Engine, name: &str, update: &InPlaceUpdate) -> Result<(
     {
         return Err(ActionError::LimitBelowUse { uses, limit }.into());
     }
-    let path = format!("/containers/{name}/update");
-    let _warnings: Value = engine.post(&path, &body(update), DEFAULT_LIMIT).await?;
-    Ok(())
+    let body = body(update);
+    if body.as_object().is_some_and(|fields| !fields.is_empty()) {
+        let path = format!("/containers/{name}/update");
+        let _warnings: Value = engine.post(&path, &body, DEFAULT_LIMIT).await?;
+    }
+    match &update.reload {
+        Some(again) => files::replace(engine, former, name, again).await,
+        None => Ok(()),
+    }
 }
 
 /// What differs, and nothing else: what is not there stays as it is.
@@ -146,7 +158,8 @@ mod tests {
     fn only_what_differs_is_sent() {
         let limits = Limits { nano_cpus: Some(500), memory: Some(64 << 20), pids: Some(10) };
         let from = tuning(limits, RestartCondition::Any);
-        let update = |to: Tuning| body(&InPlaceUpdate { from: from.clone(), to, is_job: false });
+        let update =
+            |to: Tuning| body(&InPlaceUpdate { from: from.clone(), to, is_job: false, reload: None });
         let less = Limits { memory: Some(32 << 20), ..limits };
         assert_eq!(
             update(tuning(less, RestartCondition::Any)),

@@ -21,7 +21,7 @@ use super::vault::values::Values;
 use crate::discover::{DiscoverError, Discovery};
 use crate::engine::records::{Remembered, remembered, remembered_for_sure, remembered_patiently};
 use crate::engine::{Clock, ClusterReader, Me, Reading, Store, Writing, node_records, plan};
-use crate::fleet::{ConnectOptions, Fleet, Observer, RegisterReader};
+use crate::fleet::{ConnectOptions, Fleet, Logins, Observer, RegisterReader};
 use crate::inventory::{Agents, Env, Inventory};
 use crate::ledger::place::LedgerPlace;
 use crate::ledger::release::{History, releases};
@@ -104,6 +104,8 @@ impl Unconnected {
         let ledger = backend.reading(&inventory, &fleet);
         let discovery = discovery.map(Arc::new);
         let secrets = Arc::new(Values::new(backend.reading(&inventory, &fleet), keys));
+        let logins: Arc<dyn Logins> = Arc::<Values>::clone(&secrets);
+        fleet.know_logins(Arc::downgrade(&logins));
         Cluster { inventory, clock, fleet, observer, ledger, backend, discovery, me, journals, secrets }
     }
 }

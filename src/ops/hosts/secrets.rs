@@ -41,8 +41,12 @@ impl Hosts<'_> {
         let Some((values, agents)) = &self.secrets else { return Ok(()) };
         let needing = needing(plan);
         // All that can be refused comes before anything is brought to a host or written.
-        let pending = vault::stack::pending(&self.writing, values, plan.spec(), record.history()).await?;
-        // A heal does what it can.
+        let pending = match vault::stack::pending(&self.writing, values, plan.spec(), record.history()).await
+        {
+            // A heal does what it can: the tasks that need this version fail, the others do not.
+            Err(vault::VaultError::NoVersion { .. }) if !is_release => None,
+            pending => pending?,
+        };
         for (node, wanted) in needing.iter().filter(|_| is_release) {
             let mut kept = None;
             for (name, version) in wanted {

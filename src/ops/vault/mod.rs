@@ -4,7 +4,9 @@
 //! collected that is being written. Sealing a value needs no private key: each client that may write the ledger may give a
 //! secret a new value. Knows no terminal; [`private`] alone reads files and starts a program.
 
+pub mod config;
 pub mod key;
+pub mod logins;
 pub mod private;
 pub mod secret;
 pub mod stack;
@@ -100,6 +102,56 @@ pub enum VaultError {
     #[error("there is no secret `{name}`")]
     #[diagnostic(code(stackctl::secret::unknown), help("there {}", known_words(.known)))]
     Unknown { name: String, known: Vec<String> },
+    #[error("there is a config `{0}` already")]
+    #[diagnostic(
+        code(stackctl::config::exists),
+        help("nothing was changed; `stackctl config rotate {0} FILE` gives it a new content")
+    )]
+    ConfigExists(ObjectName),
+    #[error("there is no config `{name}`")]
+    #[diagnostic(code(stackctl::config::unknown), help("there {}", known_configs(.known)))]
+    NoConfig { name: String, known: Vec<String> },
+    /// Stacks run with it.
+    #[error("config `{name}` is in use by {}", stacks.iter().map(StackName::as_str).collect::<Vec<_>>().join(", "))]
+    #[diagnostic(
+        code(stackctl::config::in_use),
+        help("nothing was removed; deploy these stacks without it first, or remove them: `stackctl rm`")
+    )]
+    ConfigUsed { name: ObjectName, stacks: Vec<StackName> },
+    /// It goes with the releases of its stack.
+    #[error("config `{name}` belongs to stack `{stack}`")]
+    #[diagnostic(
+        code(stackctl::config::of_stack),
+        help(
+            "nothing was removed; take it out of the stackfile and deploy: it goes with the last release that names it"
+        )
+    )]
+    ConfigOfStack { name: ObjectName, stack: StackName },
+    /// It is empty or too large.
+    #[error("the content of config `{name}`: {why}")]
+    #[diagnostic(code(stackctl::config::size), help("nothing was changed; the limits are those of Swarm"))]
+    ConfigSize { name: ObjectName, why: BadSize },
+    /// It was lost or damaged.
+    #[error("the content of config `{name}` cannot be read: {why}")]
+    #[diagnostic(
+        code(stackctl::config::content),
+        help(
+            "a backup may have it (`stackctl ledger restore`); `stackctl config rotate {name} FILE` gives it a new content"
+        )
+    )]
+    ConfigContent { name: String, why: String },
+    /// Of registries.
+    #[error("`{0}` is no registry")]
+    #[diagnostic(
+        code(stackctl::registry::bad_name),
+        help(
+            "write it as in the name of an image: `registry.example.com:5000`, or `docker.io` for Docker Hub"
+        )
+    )]
+    BadRegistry(String),
+    #[error("the cluster keeps no login of registry `{registry}`")]
+    #[diagnostic(code(stackctl::registry::unknown), help("there {}", known_logins(.known)))]
+    NoLogin { registry: String, known: Vec<String> },
     /// Docker has names with other signs, too.
     #[error("`{0}` is no name of a secret")]
     #[diagnostic(
@@ -159,6 +211,23 @@ fn known_words(known: &[String]) -> String {
         [one] => format!("is {one}"),
         some if some.len() <= KNOWN_MAX => format!("are {}", some.join(", ")),
         many => format!("are {} others: `stackctl secret ls` lists them", many.len()),
+    }
+}
+
+fn known_logins(known: &[String]) -> String {
+    match known {
+        [] => "is none yet: `stackctl registry login REGISTRY --username USER` makes one".to_owned(),
+        [one] => format!("is one of {one}"),
+        some => format!("are those of {}", some.join(", ")),
+    }
+}
+
+fn known_configs(known: &[String]) -> String {
+    match known {
+        [] => "is none yet: `stackctl config create NAME FILE` makes one".to_owned(),
+        [one] => format!("is {one}"),
+        some if some.len() <= KNOWN_MAX => format!("are {}", some.join(", ")),
+        many => format!("are {} others: `stackctl config ls` lists them", many.len()),
     }
 }
 

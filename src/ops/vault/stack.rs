@@ -11,7 +11,7 @@ use miette::Diagnostic as _;
 
 use super::users::users;
 use super::values::Values;
-use super::{Known, VaultError, known, secret, under_lease};
+use super::{Known, VaultError, config, known, secret, under_lease};
 use crate::compose::{SecretText, SecretTexts};
 use crate::ledger::release::History;
 use crate::ledger::secrets::{self, Secret, Secrets};
@@ -23,8 +23,8 @@ use crate::ops::log::{Actor, Unended};
 use crate::sops;
 use crate::vault::{Kind, ObjectName, Plaintext};
 
-/// Gives the secrets of a stack their versions: of those that a command makes the present one, of those that were read with
-/// its files that of what was read. A stack without secrets asks nothing.
+/// Gives the external configs of a stack their contents, and its secrets their versions: of those that a command makes the present one, of those that were read with
+/// its files that of what was read. A stack with neither asks nothing.
 ///
 /// # Errors
 ///
@@ -35,6 +35,7 @@ pub async fn settle<R: ReadRegisters>(
     spec: StackSpec,
     texts: &SecretTexts,
 ) -> Result<StackSpec, VaultError> {
+    let spec = config::settle(ledger, spec).await?;
     let Some(settling) = Settling::begin(ledger, values, &spec).await? else { return Ok(spec) };
     let mut own = Own::new();
     for (key, secret) in brought(&spec) {
@@ -59,6 +60,7 @@ pub async fn settle_as_known<R: ReadRegisters>(
     before: Option<&StackSpec>,
     mut untold: impl FnMut(&str, String),
 ) -> Result<StackSpec, VaultError> {
+    let spec = config::settle(ledger, spec).await?;
     let Some(settling) = Settling::begin(ledger, values, &spec).await? else { return Ok(spec) };
     let mut own = Own::new();
     for (key, secret) in brought(&spec) {

@@ -35,6 +35,11 @@ impl Values {
         Self { ledger, keys, keyring: OnceCell::new(), here: Mutex::default() }
     }
 
+    /// Where values are that are not here.
+    pub(super) const fn ledger(&self) -> &Reading {
+        &self.ledger
+    }
+
     /// Remembers a value that was given here.
     pub fn put(&self, name: &str, version: &str, value: Arc<Plaintext>) {
         self.lock().insert((name.to_owned(), version.to_owned()), value);

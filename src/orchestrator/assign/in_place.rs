@@ -6,7 +6,7 @@ use super::super::note::Note;
 use super::super::site::Demand;
 use super::service::Table;
 use super::{Adopt, Planner, ServiceWork, SlotKind, SlotWork, handle};
-use crate::model::action::InPlaceUpdate;
+use crate::model::action::{InPlaceUpdate, Reload};
 use crate::model::in_place::{Retune, Tuning};
 use crate::model::reason::Reason;
 use crate::model::spec::FailureAction;
@@ -86,6 +86,14 @@ impl Planner<'_> {
         load.remove(&Demand::of(&task.spec));
         load.add(&table.request.demand);
         let (from, to) = (Tuning::of(&task.spec), table.tuning.clone());
+        let reload = match &table.service.task.on_config {
+            Some(signal) if from.configs != to.configs => Some(Reload {
+                signal: signal.clone(),
+                task: self.made_again(table, task, at),
+                is_back: false,
+            }),
+            _ => None,
+        };
         if from.stop_grace_period != to.stop_grace_period {
             self.notes.push(Note::OldStopGrace { service: table.service.name.clone() });
         }
@@ -97,7 +105,7 @@ impl Planner<'_> {
             old: Vec::new(),
             expired: Vec::new(),
             watch: Some((handle(task), task.status)),
-            update: Some(Arc::new(InPlaceUpdate { from, to, is_job: task.is_job })),
+            update: Some(Arc::new(InPlaceUpdate { from, to, is_job: task.is_job, reload })),
             beside: false,
             may_return_beside: false,
             after: Vec::new(),

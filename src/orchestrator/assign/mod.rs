@@ -515,7 +515,7 @@ fn service_plan(
         });
     }
     for (target, mount) in &service.task.configs {
-        let Some(config) = spec.configs.get(&mount.source).filter(|config| !config.external) else {
+        let Some(config) = spec.configs.get(&mount.source).filter(|config| !config.digest.is_empty()) else {
             return Err(Problem::NoContent { service: service.name.clone(), config: mount.source.clone() });
         };
         files.push(FilePlan {

@@ -16,7 +16,7 @@ use crate::model::reason::Reason;
 use crate::model::spec::{Healthcheck, RestartCondition, ServiceMode, ServiceSpec};
 use crate::model::task::{Slot, Task};
 use crate::model::template;
-use crate::model::{ServiceName, SpecHash, TaskId, TaskStatus};
+use crate::model::{ServiceName, SpecHash, TaskId, TaskSpec, TaskStatus};
 
 /// What is known of one service while its slots are decided.
 pub(super) struct Table<'p> {
@@ -550,6 +550,39 @@ impl<'o> Planner<'o> {
         Some(template::Context { stack, service, member, facts, task, slot }.fields())
     }
 
+    /// A task that runs, as it would be made with the wanted spec.
+    pub(super) fn made_again(&self, table: &Table<'_>, task: &Task, at: usize) -> Arc<TaskPlan> {
+        let (spec, fields) = self.filled_in(table, &task.id, &task.slot, at);
+        let (slot, node, id) = (task.slot.clone(), task.node.clone(), task.id.clone());
+        Arc::new(TaskPlan {
+            service: table.plan.clone(),
+            slot,
+            node,
+            attempt: task.attempt,
+            id,
+            spec,
+            fields,
+        })
+    }
+
+    /// The spec of a task with its templates filled in, and what those of its files are filled in with.
+    fn filled_in(
+        &self,
+        table: &Table<'_>,
+        task: &TaskId,
+        slot: &Slot,
+        at: usize,
+    ) -> (Arc<TaskSpec>, Option<Arc<template::Fields>>) {
+        let has_templates = table.plan.files.iter().any(|file| file.template_driver.is_some());
+        let is_asked = table.templated || has_templates;
+        let fields = if is_asked { self.fields(table, task, slot, at) } else { None };
+        let spec = match &fields {
+            Some(fields) if table.templated => template::expand(&table.service.task, fields),
+            _ => table.service.task.clone(),
+        };
+        (spec, fields.filter(|_| has_templates).map(Arc::new))
+    }
+
     /// The decision for a slot that gets a task on a node.
     pub(super) fn fresh(&mut self, table: &mut Table<'_>, open: Open<'o>, at: usize) -> SlotWork {
         let Open { found, adopt, why, beside, target: _ } = open;
@@ -565,14 +598,7 @@ impl<'o> Planner<'o> {
                 (id, attempt)
             }
         };
-        let has_templates = table.plan.files.iter().any(|file| file.template_driver.is_some());
-        let is_asked = table.templated || has_templates;
-        let fields = if is_asked { self.fields(table, &id, &found.slot, at) } else { None };
-        let spec = match &fields {
-            Some(fields) if table.templated => template::expand(&table.service.task, fields),
-            _ => table.service.task.clone(),
-        };
-        let fields = fields.filter(|_| has_templates).map(Arc::new);
+        let (spec, fields) = self.filled_in(table, &id, &found.slot, at);
         let discard = table.plan.is_job;
         let old = self.retired(&found, adopted, &why, discard);
         let expired = self.expired(&found, &old);

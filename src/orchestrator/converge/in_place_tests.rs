@@ -67,6 +67,52 @@ fn what_an_engine_can_change_is_changed_in_place_and_what_it_cannot_is_replaced(
 }
 
 #[test]
+fn a_new_content_of_a_config_is_no_reason_to_replace_a_task_that_reads_it_again() {
+    use crate::model::spec::{ConfigSpec, FileMount};
+    let with = |content: &str, signal: Option<&str>| {
+        with_task(replicated("web", 2), |task| {
+            let mount = FileMount {
+                source: "site".into(),
+                uid: "0".into(),
+                gid: "0".into(),
+                mode: 0o444,
+                content: content.into(),
+                template_driver: None,
+            };
+            task.configs.insert("/site".into(), mount);
+            task.on_config = signal.map(Into::into);
+        })
+    };
+    let planned = |before: ServiceSpec, after: ServiceSpec| {
+        let content = after.task.configs["/site"].content.clone();
+        let mut spec = stack(vec![after]);
+        let config = ConfigSpec {
+            name: "site".into(),
+            external: false,
+            digest: content,
+            content: Some(std::sync::Arc::from(&b"x"[..])),
+            labels: std::collections::BTreeMap::new(),
+            template_driver: None,
+        };
+        spec.configs.insert("site".into(), config);
+        assign(&running(&before, 2), &spec, PlanOptions::default())
+    };
+    let hup = Some("SIGHUP");
+    assert_eq!(kinds(&planned(with("a", None), with("b", None))), [SlotKind::Replace; 2]);
+    assert_eq!(kinds(&planned(with("a", hup), with("a", hup))), []);
+    let changed = planned(with("a", hup), with("b", hup));
+    assert_eq!(kinds(&changed), [SlotKind::InPlace; 2]);
+    let update = changed.services[0].slots[0].update.as_ref().unwrap();
+    let reload = update.reload.as_ref().unwrap();
+    assert_eq!(
+        (reload.signal.as_str(), reload.is_back, reload.task.slot.clone()),
+        ("SIGHUP", false, crate::model::Slot::Replica(1))
+    );
+    assert!(update.reversed().reload.unwrap().is_back);
+    assert_eq!(kinds(&planned(with("a", None), with("a", hup))), [SlotKind::Replace; 2], "as its label says");
+}
+
+#[test]
 fn a_limit_below_what_a_task_uses_replaces_that_task() {
     let mut observed = running(&limited(64), 2);
     observed.memory_use = [("web1", 40 * MIB), ("web2", 20 * MIB)]

@@ -57,6 +57,12 @@ fn subject(request: &Request) -> String {
     unescaped(name)
 }
 
+/// The signal of a request, if programs live on with it.
+fn harmless(request: &Request) -> Option<String> {
+    let signal = request.query.get("signal")?;
+    ["SIGHUP", "SIGUSR1", "SIGUSR2"].contains(&signal.as_str()).then(|| signal.clone())
+}
+
 /// Does what is asked.
 pub(super) fn answer(request: &Request, shared: &Shared) -> Reply {
     let name = subject(request);
@@ -66,6 +72,12 @@ pub(super) fn answer(request: &Request, shared: &Shared) -> Reply {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
     let route = route(request);
     match route.as_str() {
+        "POST /containers/{id}/kill" if let Some(signal) = harmless(request) => {
+            return on_container(&mut lock(&shared.world), &name, |container, _| {
+                container.signals.push(signal);
+                Reply::Empty(204)
+            });
+        }
         "POST /containers/{id}/stop" | "POST /containers/{id}/kill" => {
             plugins::follow(&mut lock(&shared.world), &name, false);
             return stop(shared, &name);

@@ -103,6 +103,8 @@ pub struct Container {
     pub declared: Vec<String>,
     /// Archives put into it: path and bytes.
     pub archives: Vec<(String, Vec<u8>)>,
+    /// Signals that it was sent, but for those that end it.
+    pub signals: Vec<String>,
     /// What it wrote: when, whether to stderr, and the line.
     pub output: Vec<(i64, bool, String)>,
 }
@@ -264,6 +266,7 @@ impl World {
             volumes,
             declared,
             archives: Vec::new(),
+            signals: Vec::new(),
             output: Vec::new(),
         };
         self.containers.insert(id.clone(), container);

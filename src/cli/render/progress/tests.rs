@@ -278,7 +278,8 @@ fn a_task_that_is_changed_back_as_it_runs_is_not_said_to_be_started() {
         let limits = Limits { memory: Some(memory), ..Limits::default() };
         Tuning { limits, ..Tuning::default() }
     };
-    let update = Arc::new(InPlaceUpdate { from: tuning(1 << 20), to: tuning(2 << 20), is_job: false });
+    let update =
+        Arc::new(InPlaceUpdate { from: tuning(1 << 20), to: tuning(2 << 20), is_job: false, reload: None });
     let back = |what: What| Action { what, why: Reason::RolledBack, ..start.clone() };
     let update = back(What::UpdateTask { task: task.clone(), update });
     let again = back(What::StartAgain { task });
