@@ -9,7 +9,7 @@
 //! ```text
 //! main          → cli
 //! cli           → notify, reconcile, ops, engine, artifact, gitops, fleet, agent, inventory, compose,
-//!                 swarm, orchestrator, diff, sops, vault, template, yaml, http, words, model
+//!                 swarm, orchestrator, diff, sops, vault, template, yaml, process_group, http, words, model
 //! notify        → reconcile, engine, inventory, ledger::payload, http, process_group, words, model
 //! reconcile     → ops, engine, gitops, discover, fleet, orchestrator, ledger, words, model
 //! ops           → engine, gitops, discover, fleet, agent, inventory, compose, orchestrator, ledger, sops, vault,
@@ -62,7 +62,7 @@
 //!   configs of which each task has its own content.
 //! - [`yaml`]: text to a tree in which every value keeps its place, and drawing what is wrong with it.
 //! - [`http`]: HTTP/1: client, server, TLS, unix sockets, upgrades. Knows nothing of what is asked.
-//! - [`process_group`]: programs of this machine, ended with all that they started.
+//! - [`process_group`]: programs of this machine: what they get of our environment; ended with all that they started.
 //! - [`words`]: text that is safe to show, and the forms that all sentences share.
 //! - [`model`]: the nouns. Ids, [specs](model::StackSpec), [nodes](model::node), [tasks](model::Task),
 //!   [what was seen](model::Observed), [what is to be done](model::action). Names no other room.

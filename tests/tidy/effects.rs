@@ -14,7 +14,14 @@ pub const EFFECTS: [(&str, &[&str], &[&str]); 3] = [
     ),
     (
         "processes",
-        &["tokio::process", "process::{Child", "process::{Command", "process::Command"],
+        &[
+            "process_group::program",
+            "process_group::blocking_program",
+            "tokio::process",
+            "process::{Child",
+            "process::{Command",
+            "process::Command",
+        ],
         &["cli", "discover", "fleet", "gitops", "notify", "ops", "process_group"],
     ),
     (

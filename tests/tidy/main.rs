@@ -373,6 +373,12 @@ fn check(name: &str, text: &str, map: &Map) -> Vec<String> {
             faults.push(format!("`{word}`: a command changes nothing itself; `ops` does"));
         }
     }
+    let without_tests = code.split("#[cfg(test)]").next().unwrap_or_default();
+    if room != "process_group" && !name.ends_with("tests.rs") && has_word(without_tests, "Command::new(") {
+        faults.push(
+            "`Command::new`: `process_group::program` keeps secrets of the environment from children".to_owned(),
+        );
+    }
     if room != "http" && !name.ends_with("tests.rs") {
         for word in WIRE.into_iter().filter(|word| has_word(&code, word)) {
             faults.push(format!("`{word}`: the room `http` has what speaks HTTP, TLS and unix sockets"));
@@ -413,6 +419,7 @@ fn every_rule_can_fail() {
         ("compose/a.rs", "//! A.\nuse crate::orchestrator::Plan;", "`crate::orchestrator::Plan`"),
         ("fleet/a.rs", "//! A.\nuse crate::{model::What, yaml::{Map, Node}};", "`crate::yaml::Node`"),
         ("engine/a.rs", "//! A.\nfn f(x: crate::cli::ui::Ui) {}", "`crate::cli::ui::Ui`"),
+        ("fleet/a.rs", "//! A.\nfn f() { Command::new(\"ssh\"); }", "`Command::new`: `process_group::program`"),
         ("mesh/mod.rs", "//! A.\n", "a new room"),
         ("reconcile/supervisor/a.rs", "//! A.\nuse tokio::spawn;", "`tokio`: reconcile has no effects"),
         ("reconcile/supervisor/a.rs", "//! A.\nuse crate::engine::run;", "is pure"),
