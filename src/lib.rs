@@ -12,11 +12,12 @@
 //!                 swarm, orchestrator, diff, sops, vault, template, yaml, process_group, http, words, model
 //! notify        → reconcile, engine, inventory, ledger::payload, http, process_group, words, model
 //! reconcile     → ops, engine, gitops, discover, fleet, orchestrator, ledger, words, model
-//! ops           → engine, gitops, discover, fleet, agent, inventory, compose, orchestrator, ledger, sops, vault,
-//!                 process_group, words, model
+//! ops           → engine, gitops, discover, stores, fleet, agent, inventory, compose, orchestrator, ledger, sops,
+//!                 vault, process_group, words, model
 //! engine        → discover, fleet, orchestrator, ledger, model
 //! artifact      → compose::Files, orchestrator, model
 //! discover      → inventory, ledger, process_group, words, model
+//! stores        → inventory, process_group, http, words, model
 //! gitops        → compose, inventory::private, ledger::release, yaml, process_group, model
 //! fleet         → agent, inventory, ledger::register, vault, template, process_group, http, model
 //! agent         → vault, http, model
@@ -45,6 +46,7 @@
 //! - [`artifact`]: files that one stackctl writes and another reads: saved plans, snapshots, what they redact.
 //! - [`discover`]: which hosts there are besides those that the inventory names, asked of programs, etcd,
 //!   ZooKeeper and Consul.
+//! - [`stores`]: values of secrets in stores outside of the cluster, asked by programs and by the API of Vault.
 //! - [`gitops`]: what git repositories declare: stacks, clusters, and what a push changed.
 //! - [`fleet`]: hosts. SSH, Docker's API, labels to model and back.
 //! - [`agent`]: the part of stackctl that stays on a host: its protocol, its sockets, and which file can be one.
@@ -130,6 +132,7 @@ pub mod ops;
 pub mod process_group;
 pub mod reconcile;
 pub mod sops;
+pub mod stores;
 pub mod vault;
 pub mod words;
 

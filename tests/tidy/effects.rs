@@ -10,7 +10,19 @@ pub const EFFECTS: [(&str, &[&str], &[&str]); 3] = [
     (
         "files",
         &["std::fs", "tokio::fs"],
-        &["agent", "artifact", "cli", "engine", "fleet", "gitops", "inventory", "ledger", "notify", "ops"],
+        &[
+            "agent",
+            "artifact",
+            "cli",
+            "engine",
+            "fleet",
+            "gitops",
+            "inventory",
+            "ledger",
+            "notify",
+            "ops",
+            "stores",
+        ],
     ),
     (
         "processes",
@@ -22,7 +34,7 @@ pub const EFFECTS: [(&str, &[&str], &[&str]); 3] = [
             "process::{Command",
             "process::Command",
         ],
-        &["cli", "discover", "fleet", "gitops", "notify", "ops", "process_group"],
+        &["cli", "discover", "fleet", "gitops", "notify", "ops", "process_group", "stores"],
     ),
     (
         "environment",

@@ -17,6 +17,7 @@ pub(super) fn of(room: &str, name: &str) -> &'static str {
         ("compose", name) if name.contains("address") || name.contains("network") => "networks",
         ("compose" | "config", _) => "stackfile",
         ("inventory", "bad_notification" | "unknown_event") => "notifications",
+        ("inventory", "bad_driver") => "secrets",
         ("inventory", "bad_source" | "bad_timeout") => "discovery",
         ("inventory", "bad_ledger") => "ledger",
         ("inventory" | "node", _) | ("cli", "two_inventories") => "nodes",

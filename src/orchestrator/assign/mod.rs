@@ -337,11 +337,7 @@ impl<'o> Planner<'o> {
             if services.is_empty() {
                 continue;
             }
-            let what = match (&secret.driver, &secret.template_driver) {
-                (Some(_), _) => Some("driver"),
-                (None, Some(_)) => Some("template_driver"),
-                (None, None) => None,
-            };
+            let what = secret.template_driver.as_ref().map(|_| "template_driver");
             let secret = key.clone();
             if let Some(what) = what {
                 self.problems.push(Problem::SecretFrom { secret, services, what });
