@@ -13,7 +13,7 @@
 //! notify        → reconcile, engine, inventory, ledger::payload, http, process_group, words, model
 //! reconcile     → ops, engine, gitops, discover, fleet, orchestrator, ledger, words, model
 //! ops           → engine, gitops, discover, stores, fleet, agent, inventory, compose, orchestrator, ledger, sops,
-//!                 vault, process_group, words, model
+//!                 vault, template, process_group, words, model
 //! engine        → discover, fleet, orchestrator, ledger, model
 //! artifact      → compose::Files, orchestrator, model
 //! discover      → inventory, ledger, process_group, words, model

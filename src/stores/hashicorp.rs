@@ -91,8 +91,10 @@ impl Wanted {
             None => String::new(),
             Some(number) if is_v2 && number.parse::<u32>().is_ok() => format!("?version={number}"),
             Some(_) => {
-                return Err("its option `version` is a number, and only for version 2 of the key-value store"
-                    .to_owned());
+                return Err(
+                    "its option `version` is a number, and only for version 2 of the key-value store"
+                        .to_owned(),
+                );
             }
         };
         let data = if is_v2 { "/data" } else { "" };

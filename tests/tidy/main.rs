@@ -71,12 +71,13 @@ const HANDS: [&str; 3] = ["Executor", "RegisterReader", "RegisterWriter"];
 /// What gives out the bytes of a secret (`src/model/plaintext.rs`).
 const EXPOSES: [&str; 2] = [".expose(", "::expose"];
 /// Files that may have them, and what for.
-const EXPOSED: [(&str, &str); 12] = [
+const EXPOSED: [(&str, &str); 13] = [
     ("agent/put.rs", "writes values for an agent into a request"),
     ("agent/secrets/store.rs", "writes values into memory for containers"),
+    ("fleet/agents/secrets.rs", "fills templates with values"),
     ("cli/ledger.rs", "writes and reads backups"),
     ("cli/secret/edit.rs", "writes a value for the editor, into memory"),
-    ("ops/vault/stack.rs", "opens files of secrets that are encrypted"),
+    ("ops/vault/stack.rs", "opens files of secrets that are encrypted, and reads those that are templates"),
     ("ops/vault/private.rs", "writes the user's own key, and reads files of public ones"),
     ("stores/program.rs", "cuts the end of a line off, and keeps what was printed out of errors"),
     ("sops/cipher.rs", "decrypts with the key of a file's values"),

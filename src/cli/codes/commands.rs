@@ -77,14 +77,6 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["secrets"],
-        "unsupported",
-        "a way to a secret that is not built",
-        "A secret has a `template_driver`, which would fill it in for each task. This version of stackctl does not know that, so nothing is deployed.",
-        "Leave the `template_driver` out, if the value is none.",
-        concat!("secrets:\n", "  db_password:\n", "    external: true"),
-    ),
-    row(
-        &["secrets"],
         "not_known",
         "which value a secret has is not known",
         "The file or the variable of the secret is not here, or cannot be decrypted here, and no release of the stack tells which value it had; or its driver gives no value. So it cannot be planned what would change. The message says which.",

@@ -23,6 +23,7 @@ use crate::model::{StackName, StackSpec};
 use crate::ops::log::{Actor, Unended};
 use crate::sops;
 use crate::stores::{Asked, StoreError};
+use crate::template::payload::{self, Payload};
 use crate::vault::{Kind, ObjectName, Plaintext};
 
 /// Gives the secrets of a stack their versions: of those that a command makes the present one, of those that were read with
@@ -79,12 +80,7 @@ type Own = BTreeMap<String, Result<String, VaultError>>;
 
 /// Those that a stackfile brings.
 fn brought(spec: &StackSpec) -> impl Iterator<Item = (&String, &SecretSpec)> {
-    spec.secrets.iter().filter(|(_, secret)| !secret.external && has_way(secret))
-}
-
-/// Where there is none, the plan says so.
-fn has_way(secret: &SecretSpec) -> bool {
-    secret.template_driver.is_none()
+    spec.secrets.iter().filter(|(_, secret)| !secret.external)
 }
 
 /// What versions are made of.
@@ -139,6 +135,13 @@ impl<'v> Settling<'v> {
             from: text.from.clone(),
             why: why.to_string(),
         })?;
+        if secret.template_driver.is_some() {
+            is_template(&value).map_err(|why| VaultError::Text {
+                secret: key.to_owned(),
+                from: text.from.clone(),
+                why,
+            })?;
+        }
         let version = cluster_key.version(&secret.name, &value);
         self.values.put(&secret.name, &version, value);
         Ok(version)
@@ -167,7 +170,7 @@ impl<'v> Settling<'v> {
     }
 
     fn end(&self, mut spec: StackSpec, mut own: Own) -> Result<StackSpec, LedgerError> {
-        for (key, secret) in spec.secrets.iter_mut().filter(|(_, secret)| has_way(secret)) {
+        for (key, secret) in &mut spec.secrets {
             let version = match secret.external {
                 true => secret::find(&self.made, &secret.name).map(|one| one.present().version.clone()),
                 false => own.remove(key).unwrap_or_else(|| Ok(String::new())),
@@ -192,6 +195,14 @@ impl<'v> Settling<'v> {
 fn no_version(error: &VaultError) -> NoVersion {
     let help = error.help().map_or_else(String::new, |help| help.to_string());
     NoVersion { why: error.to_string(), help }
+}
+
+/// Whether a value can be filled in for tasks; if not, where the mistake is. Its own words are not shown.
+fn is_template(value: &Plaintext) -> Result<(), String> {
+    let Err(faults) = Payload::parse(value.expose()) else { return Ok(()) };
+    let place = faults.first().map(|fault| payload::place(value.expose(), fault));
+    let (line, column) = place.unwrap_or_default();
+    Err(format!("it is no template of Go: line {line}, column {column}"))
 }
 
 /// What a file holds: decrypted, if it is encrypted.

@@ -565,7 +565,7 @@ impl<'o> Planner<'o> {
                 (id, attempt)
             }
         };
-        let has_templates = table.plan.files.iter().any(|file| file.template_driver.is_some());
+        let has_templates = table.plan.has_templates();
         let is_asked = table.templated || has_templates;
         let fields = if is_asked { self.fields(table, &id, &found.slot, at) } else { None };
         let spec = match &fields {
