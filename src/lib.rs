@@ -9,14 +9,15 @@
 //! ```text
 //! main          → cli
 //! cli           → notify, reconcile, ops, engine, artifact, gitops, fleet, agent, inventory, compose,
-//!                 swarm, orchestrator, diff, sops, vault, template, yaml, http, words, model
+//!                 swarm, orchestrator, diff, sops, vault, template, yaml, process_group, http, words, model
 //! notify        → reconcile, engine, inventory, ledger::payload, http, process_group, words, model
 //! reconcile     → ops, engine, gitops, discover, fleet, orchestrator, ledger, words, model
-//! ops           → engine, gitops, discover, fleet, agent, inventory, compose, orchestrator, ledger, sops, vault,
-//!                 process_group, words, model
+//! ops           → engine, gitops, discover, stores, fleet, agent, inventory, compose, orchestrator, ledger, sops,
+//!                 vault, template, process_group, words, model
 //! engine        → discover, fleet, orchestrator, ledger, model
 //! artifact      → compose::Files, orchestrator, model
 //! discover      → inventory, ledger, process_group, words, model
+//! stores        → inventory, process_group, http, words, model
 //! gitops        → compose, inventory::private, ledger::release, yaml, process_group, model
 //! fleet         → agent, inventory, ledger::register, vault, template, process_group, http, model
 //! agent         → vault, http, model
@@ -45,6 +46,7 @@
 //! - [`artifact`]: files that one stackctl writes and another reads: saved plans, snapshots, what they redact.
 //! - [`discover`]: which hosts there are besides those that the inventory names, asked of programs, etcd,
 //!   ZooKeeper and Consul.
+//! - [`stores`]: values of secrets in stores outside of the cluster, asked by programs and by the API of Vault.
 //! - [`gitops`]: what git repositories declare: stacks, clusters, and what a push changed.
 //! - [`fleet`]: hosts. SSH, Docker's API, labels to model and back.
 //! - [`agent`]: the part of stackctl that stays on a host: its protocol, its sockets, and which file can be one.
@@ -62,7 +64,7 @@
 //!   configs of which each task has its own content.
 //! - [`yaml`]: text to a tree in which every value keeps its place, and drawing what is wrong with it.
 //! - [`http`]: HTTP/1: client, server, TLS, unix sockets, upgrades. Knows nothing of what is asked.
-//! - [`process_group`]: programs of this machine, ended with all that they started.
+//! - [`process_group`]: programs of this machine: what they get of our environment; ended with all that they started.
 //! - [`words`]: text that is safe to show, and the forms that all sentences share.
 //! - [`model`]: the nouns. Ids, [specs](model::StackSpec), [nodes](model::node), [tasks](model::Task),
 //!   [what was seen](model::Observed), [what is to be done](model::action). Names no other room.
@@ -130,6 +132,7 @@ pub mod ops;
 pub mod process_group;
 pub mod reconcile;
 pub mod sops;
+pub mod stores;
 pub mod vault;
 pub mod words;
 

@@ -1,16 +1,69 @@
-//! Child processes that end together with everything they have started.
+//! Child processes: what they get of our environment, and that they end together with everything they have started.
+//!
+//! Our own environment may hold secrets: the user's private key, and the variables that secrets of a stackfile are made
+//! of. A program has no use for them, keeps them as long as it runs, and hands them to all that it starts, so
+//! [`program`] leaves them out. No other place makes a command.
 //!
 //! `git` fetches through processes of its own, and an inventory's script may start any: ending only the first
 //! one leaves the others waiting for a server that does not answer, two more with each poll. So each child
 //! leads a process group of its own, and the whole group is ended. With a terminal the child stays in our
 //! group: Ctrl-C ends us at once, and has to reach it too. Knows nothing of what the programs are for.
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal as _};
 use std::process::Output;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
+
+/// The variable that may hold the user's private key.
+pub const PRIVATE_KEY: &str = "STACKCTL_KEY";
+
+/// Without these many programs would not be found or not run. What is in them is no secret, whatever a stackfile makes of one.
+const NEEDED: [&str; 12] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "TERM",
+    "TMPDIR",
+    "LANG",
+    "SSH_AUTH_SOCK",
+    "XDG_CONFIG_HOME",
+    "XDG_RUNTIME_DIR",
+    "XDG_STATE_HOME",
+];
+
+/// What children do not get besides. Of the whole process, as its environment is.
+static KEPT_BACK: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// From now on no program gets this variable, which holds a secret.
+pub fn keep_back(variable: &str) {
+    if !variable.is_empty() && !NEEDED.contains(&variable) {
+        KEPT_BACK.lock().unwrap_or_else(PoisonError::into_inner).insert(variable.to_owned());
+    }
+}
+
+/// A program, with our environment but for what is secret in it.
+#[expect(clippy::disallowed_methods, reason = "the same for callers that wait")]
+pub fn program(name: impl AsRef<OsStr>) -> Command {
+    blocking_program(name).into()
+}
+
+/// The same for a caller that does nothing else meanwhile.
+#[expect(clippy::disallowed_methods, reason = "the one place where commands are made")]
+pub fn blocking_program(name: impl AsRef<OsStr>) -> std::process::Command {
+    let mut command = std::process::Command::new(name);
+    command.env_remove(PRIVATE_KEY);
+    for variable in &*KEPT_BACK.lock().unwrap_or_else(PoisonError::into_inner) {
+        command.env_remove(variable);
+    }
+    command
+}
 
 /// Ends a program and all it has started when this is dropped, unless it ended by itself.
 #[derive(Debug)]
@@ -81,6 +134,7 @@ impl Drop for ProcessGroup {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "starts programs")]
 mod tests {
     use std::process::Stdio;
     use std::time::Duration;
@@ -90,19 +144,37 @@ mod tests {
 
     use super::*;
 
-    #[expect(clippy::disallowed_methods, reason = "a program that starts another")]
     fn shell(script: &str) -> Command {
-        let mut command = Command::new("sh");
+        let mut command = program("sh");
         command.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         command
     }
 
     /// Whether it runs: an ended process stays listed until its parent has waited for it.
-    #[expect(clippy::disallowed_methods, reason = "the system knows")]
     fn runs(id: Pid) -> bool {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.as_raw_nonzero())).unwrap_or_default();
         let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
         test_kill_process(id).is_ok() && state != Some('Z')
+    }
+
+    #[tokio::test]
+    async fn secret_variables_are_not_handed_on_and_needed_ones_are() {
+        let left_out = || {
+            let command = blocking_program("sh");
+            let out = command.get_envs().filter(|(_, value)| value.is_none());
+            out.map(|(name, _)| name.to_string_lossy().into_owned()).collect::<Vec<_>>()
+        };
+        assert!(left_out().contains(&PRIVATE_KEY.to_owned()));
+        for name in ["SECRET_OF_A_STACKFILE", "PATH", ""] {
+            keep_back(name);
+        }
+        let left = left_out();
+        assert!(left.iter().any(|name| name == "SECRET_OF_A_STACKFILE"), "{left:?}");
+        assert!(!left.iter().any(|name| name == "PATH" || name.is_empty()), "{left:?}");
+        // What is set for a child itself comes to it.
+        let mut command = shell("echo $SECRET_OF_A_STACKFILE");
+        command.env("SECRET_OF_A_STACKFILE", "x");
+        assert_eq!(output(&mut command, 5).await.unwrap().stdout, b"x\n");
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ use crate::compose::{
     self, Files, Loaded, NAMES, Options, Reading, Report, SecretFiles, SourceText, Stack, Variables,
 };
 use crate::model::StackName;
+use crate::process_group;
 
 /// Names the stackfiles if the command line does not, as with `docker compose`.
 const FILES_VARIABLE: &str = "COMPOSE_FILE";
@@ -220,7 +221,10 @@ impl Stackfiles {
             variables,
             secrets,
         };
-        Ok(compose::load(sources, &options))
+        let loaded = compose::load(sources, &options);
+        let secrets = loaded.iter().flat_map(|loaded| loaded.spec.secrets.values());
+        secrets.filter_map(|secret| secret.environment.as_deref()).for_each(process_group::keep_back);
+        Ok(loaded)
     }
 
     /// What messages call the files, in their order.

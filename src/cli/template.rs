@@ -54,9 +54,7 @@ impl From<Fault> for TemplateError {
             Wrong::Syntax(why) | Wrong::TooMuch(why) => Self::Syntax(why),
             Wrong::UnknownField { field, known } => Self::UnknownField { field, known },
             Wrong::UnknownFunction(name) => Self::UnknownFunction(name),
-            Wrong::BadArgument { function, why } | Wrong::Refused { function, why } => {
-                Self::BadArgument { function, why }
-            }
+            Wrong::BadArgument { function, why } => Self::BadArgument { function, why },
         }
     }
 }

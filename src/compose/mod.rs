@@ -107,17 +107,27 @@ pub enum SecretFiles {
     Need,
 }
 
-/// Values of secrets as they were read, encrypted or not, by the secrets' keys in the file.
+/// Values of secrets as they were read, encrypted or not, by the secrets' keys in the file; or that another store has them.
 pub type SecretTexts = BTreeMap<String, Arc<SecretText>>;
 
 /// The value of one secret.
 #[derive(Debug)]
 pub struct SecretText {
-    /// What messages call the place that it comes from: a file's name, which tells what is in it, or a variable.
+    /// What messages call the place that it comes from: a file's name, which tells what is in it, a variable, or a driver and
+    /// where it is named.
     pub from: String,
-    /// Whether that is a file, which may be encrypted.
-    pub is_file: bool,
-    pub bytes: Arc<Plaintext>,
+    pub held: Held,
+}
+
+/// Where the bytes of a value are.
+#[derive(Debug)]
+pub enum Held {
+    /// In a file, which may be encrypted.
+    File(Arc<Plaintext>),
+    /// Somewhere else that was read.
+    Plain(Arc<Plaintext>),
+    /// In a store that the secret's driver asks.
+    Elsewhere,
 }
 
 impl Reading {

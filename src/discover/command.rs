@@ -4,7 +4,6 @@ use std::path::Path;
 use std::process::Stdio;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::process::Command;
 
 use super::DiscoverError;
 use crate::process_group;
@@ -26,8 +25,8 @@ pub(super) async fn output(name: &str, argv: &[String], folder: &Path) -> Result
     let folder =
         std::path::absolute(Path::new(".").join(folder)).map_err(|error| cannot_start(error.to_string()))?;
     let mut command = match program.contains('/') {
-        true => Command::new(folder.join(program)),
-        false => Command::new(program),
+        true => process_group::program(folder.join(program)),
+        false => process_group::program(program),
     };
     command.args(args).current_dir(&folder);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

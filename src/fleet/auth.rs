@@ -21,7 +21,6 @@ use http::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::Command;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout};
@@ -357,7 +356,7 @@ async fn ask_helper(helper: &str, server: &str) -> Result<Option<Credential>, St
     if !helper.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
         return Err("is no name of a program".to_owned());
     }
-    let mut command = Command::new(format!("docker-credential-{helper}"));
+    let mut command = process_group::program(format!("docker-credential-{helper}"));
     command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let (mut child, group) = process_group::start(&mut command).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => "is not installed here".to_owned(),

@@ -199,12 +199,15 @@ impl Executor {
     /// Brings the secrets of a task into its host's memory, before it is made, and once more before it is started: between
     /// the two an earlier run may have died, and the host may have been started again.
     async fn deliver(&self, host: &Arc<Host>, task: &TaskPlan) -> Result<(), Outcome> {
-        let files = secrets::files(&task.service.secrets);
+        let files = secrets::files(task);
         if files.is_empty() {
             return Ok(());
         }
         let delivered = match &self.secrets {
-            Some(values) => secrets::deliver(&self.inner, host, task.id.as_str(), &files, &**values).await,
+            Some(values) => {
+                let values = secrets::Filled { plan: task, values: &**values };
+                secrets::deliver(&self.inner, host, task.id.as_str(), &files, &values).await
+            }
             None => Err(NotDelivered::NoAgent),
         };
         delivered.map_err(|why| match why {

@@ -14,6 +14,8 @@ use std::process::{self, Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::process_group;
+
 /// Longest base that leaves room for `/<pid>-<n>/<number>.ctl` and ssh's suffix.
 const BASE_BYTES_MAX: usize = 60;
 /// Names below /tmp that are tried: another user may have taken the first ones.
@@ -225,7 +227,7 @@ fn end_masters(dir: &Path) {
 }
 
 fn end_master(socket: &Path) -> io::Result<Child> {
-    let mut ssh = process::Command::new("ssh");
+    let mut ssh = process_group::blocking_program("ssh");
     ssh.args(["-F", "none", "-O", "exit", "-S"]).arg(socket).args(["--", "host"]);
     ssh.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
 }

@@ -32,6 +32,7 @@ use super::turns::Turns;
 use crate::http::stream;
 use crate::inventory::{Address, Inventory, KnownHosts};
 use crate::model::shell::quoted;
+use crate::process_group;
 
 pub mod direct;
 mod forwards;
@@ -213,14 +214,9 @@ impl Dialer {
     }
 }
 
-/// The variable that may hold the private key of secrets.
-const PRIVATE_KEY: &str = "STACKCTL_KEY";
-
 #[expect(clippy::disallowed_methods, reason = "connections are made by the ssh program")]
 fn ssh_program() -> Command {
-    let mut ssh = Command::new("ssh");
-    // A connection may outlive us, and its environment has no use for a private key.
-    ssh.env_remove(PRIVATE_KEY);
+    let mut ssh = process_group::program("ssh");
     ssh.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     ssh
 }

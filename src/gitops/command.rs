@@ -67,7 +67,7 @@ pub enum Reach {
 /// Git, with settings that go before any other.
 #[expect(clippy::disallowed_methods, reason = "git alone knows its repositories")]
 pub fn command(reach: Reach, settings: &[(String, String)]) -> Command {
-    let mut command = Command::new("git");
+    let mut command = process_group::blocking_program("git");
     for name in NOT_OURS {
         command.env_remove(name);
     }
@@ -88,7 +88,7 @@ pub fn command(reach: Reach, settings: &[(String, String)]) -> Command {
 /// Git as a push starts it, with all that is configured.
 #[expect(clippy::disallowed_methods, reason = "git alone knows its repositories")]
 pub(super) fn as_a_push_does() -> Command {
-    let mut command = Command::new("git");
+    let mut command = process_group::blocking_program("git");
     for name in NOT_OURS {
         command.env_remove(name);
     }
@@ -101,7 +101,7 @@ pub(super) fn as_a_push_does() -> Command {
 /// repositories may be read. Empty if git cannot say.
 pub async fn of_the_user(sections: &[&str]) -> Vec<(String, String)> {
     #[expect(clippy::disallowed_methods, reason = "git alone knows its configuration")]
-    let mut command = Async::new("git");
+    let mut command = process_group::program("git");
     command.args(["config", "--global", "--includes", "--null", "--list"]);
     for name in NOT_OURS {
         command.env_remove(name);

@@ -5,7 +5,6 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
 
 use super::error::GitError;
 use crate::process_group;
@@ -49,7 +48,7 @@ pub(super) async fn key_of_today(object: &[u8], signers: &Path) -> Result<Option
         return Ok(Some("its signature is none of an ssh key".to_owned()));
     };
     #[expect(clippy::disallowed_methods, reason = "ssh-keygen alone knows the format of its keys")]
-    let mut command = Command::new("ssh-keygen");
+    let mut command = process_group::program("ssh-keygen");
     command.args(["-Y", "find-principals", "-s", "/dev/stdin", "-f"]).arg(signers);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let asked = async {

@@ -14,6 +14,7 @@ use crate::model::{ClusterName, NodeName};
 
 mod clusters;
 mod contexts;
+pub mod drivers;
 mod error;
 mod find;
 mod hosts;
@@ -58,6 +59,8 @@ pub struct Inventory {
     pub ledger: LedgerPlace,
     /// Whether hosts may get an agent.
     pub agents: Agents,
+    /// Stores that stackfiles may have values of secrets from, by the names that they use.
+    pub drivers: BTreeMap<String, drivers::Driver>,
     /// Receivers of notifications.
     pub notifications: Vec<notifications::Notification>,
     /// The hosts by node name.
@@ -255,6 +258,7 @@ impl Inventory {
             strategy: None,
             ledger: LedgerPlace::default(),
             agents: Agents::default(),
+            drivers: BTreeMap::new(),
             notifications: Vec::new(),
             hosts: BTreeMap::from([(name, entry)]),
             discover: Vec::new(),

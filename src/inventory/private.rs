@@ -1,14 +1,14 @@
 //! Values of an inventory that no excerpt in a diagnostic shows: what programs are started with, where notifications go,
 //! variables of stacks, of an address the login and what follows `?`, and everything where a mistake hides what it is.
 
-use super::{hosts, notifications, sources};
+use super::{drivers, hosts, notifications, sources};
 use crate::model::address;
 use crate::yaml::{Entry, Node, Sink, Value};
 
 /// Keys below which everything is masked.
 const KEYS: [&str; 4] = ["command", "webhook", "fence", "variables"];
 /// Keys of a file.
-pub(super) const TOP_KEYS: [&str; 12] = [
+pub(super) const TOP_KEYS: [&str; 13] = [
     "cluster",
     "ssh_config",
     "known_hosts",
@@ -17,6 +17,7 @@ pub(super) const TOP_KEYS: [&str; 12] = [
     "placement",
     "ledger",
     "agents",
+    "secrets",
     "notifications",
     "hosts",
     "discover",
@@ -38,6 +39,19 @@ pub fn hide(file: &Node, sink: &Sink<'_>) {
             ("notifications", _) => items(value, &[&notifications::KEYS], sink),
             ("discover", _) => {
                 items(value, &[&sources::KINDS, &sources::OF_SERVICES, &["timeout"]], sink);
+            }
+            ("secrets", Value::Map(secrets)) => {
+                secrets.entries.iter().for_each(|entry| {
+                    match (entry.key.value.as_str(), &entry.value.value) {
+                        ("drivers", Value::Map(drivers)) => drivers.entries.iter().for_each(|driver| {
+                            if !driver.value.is_null() {
+                                fields(&driver.value, &[&drivers::KEYS], sink);
+                            }
+                        }),
+                        ("drivers", Value::List(_)) => shown(&entry.value, sink),
+                        _ => sink.hide_values(&entry.value),
+                    }
+                });
             }
             ("stacks", _) => items(value, &[&STACK_KEYS], sink),
             ("placement", _) => fields(value, &[&["strategy"]], sink),

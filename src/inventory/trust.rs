@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::drivers::DriverKind;
 use super::find::{Env, set, user_folder};
 use super::notifications::{Secret, Target};
 use super::{FILE, FenceCommand, Inventory, SourceKind, VARIABLE};
@@ -67,6 +68,7 @@ pub fn wants(inventory: &Inventory) -> Vec<String> {
         LedgerPlace::Directory(path) => words.push(format!("records are written to `{}`", path.display())),
         LedgerPlace::Volumes => {}
     }
+    words.extend(inventory.drivers.iter().map(|(name, driver)| driver.wants(name)));
     for notification in &inventory.notifications {
         words.push(match &notification.target {
             Target::Command(argv) => format!("`{}` runs with what happens", argv.join(" ")),
@@ -108,6 +110,10 @@ fn files(inventory: &Inventory) -> BTreeSet<PathBuf> {
         .chain(inventory.notifications.iter().filter_map(|one| match &one.target {
             Target::Command(argv) => Some(argv),
             Target::Webhook { .. } => None,
+        }))
+        .chain(inventory.drivers.values().filter_map(|driver| match &driver.kind {
+            DriverKind::Command { argv, .. } => Some(argv),
+            DriverKind::Program | DriverKind::Pass { .. } | DriverKind::Vault(_) => None,
         }));
     let words = commands.flatten().map(|word| folder.join(word));
     let named = inventory.file.iter().chain(&inventory.ssh_config).cloned().chain(words);

@@ -142,8 +142,18 @@ pub struct ServicePlan {
     pub is_job: bool,
     /// Contents of the config files, by absolute target path.
     pub files: Vec<FilePlan>,
-    /// Files of secrets, by absolute target path; their values are nowhere in a plan.
+    /// Files that are secret, in the memory of their host: secrets, by absolute target path, and behind them configs that are
+    /// made of secrets. Values are nowhere in a plan.
     pub secrets: Vec<SecretPlan>,
+}
+
+impl ServicePlan {
+    /// Whether a file of its tasks is filled in for each of them.
+    #[must_use]
+    pub fn has_templates(&self) -> bool {
+        self.files.iter().any(|file| file.template_driver.is_some())
+            || self.secrets.iter().any(SecretPlan::is_template)
+    }
 }
 
 /// A change of a task that goes on running.
@@ -203,13 +213,43 @@ pub struct FilePlan {
 pub struct SecretPlan {
     /// Absolute path in the container.
     pub target: String,
-    /// Full name.
+    /// Full name of the secret, or of the config.
     pub name: String,
-    /// Which of its values.
-    pub version: String,
+    pub source: SecretSource,
     pub uid: u32,
     pub gid: u32,
     pub mode: u32,
+}
+
+/// What is in a secret file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// The value of a secret.
+    Secret {
+        /// Which of its values.
+        version: String,
+        /// Whether it is a template, which is filled in for each task.
+        is_template: bool,
+    },
+    /// The content of a config, a template that asks for secrets.
+    Config(Arc<[u8]>),
+}
+
+impl SecretPlan {
+    /// Whether it is filled in for each task.
+    #[must_use]
+    pub const fn is_template(&self) -> bool {
+        matches!(self.source, SecretSource::Config(_) | SecretSource::Secret { is_template: true, .. })
+    }
+
+    /// The version of the secret of which it is the value.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        match &self.source {
+            SecretSource::Secret { version, .. } => Some(version),
+            SecretSource::Config(_) => None,
+        }
+    }
 }
 
 /// One task to make.

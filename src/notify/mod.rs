@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -226,7 +225,7 @@ async fn run(words: &[String], kind: &str, body: &str) -> Result<(), DeliveryErr
     let (program, args) =
         words.split_first().map_or(("", &[][..]), |(program, args)| (program.as_str(), args));
     let failure = |why: String| DeliveryError { why, is_final: false };
-    let mut command = Command::new(program);
+    let mut command = process_group::program(program);
     command.args(args).env("STACKCTL_EVENT", kind);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let (mut child, group) = process_group::start(&mut command)

@@ -109,6 +109,11 @@ pub enum Note {
         /// Keys of the secrets.
         secrets: Vec<String>,
     },
+    /// Configs that are made of secrets are kept as secrets are.
+    ConfigsInMemory {
+        /// Keys of the configs.
+        configs: Vec<String>,
+    },
     /// An image has another name, and is the same to the bit: tasks that run stay.
     SameImage {
         service: ServiceName,
@@ -168,6 +173,7 @@ impl Note {
             | Self::SwarmModeActive { .. }
             | Self::UnreadableContainer { .. }
             | Self::SecretsUntold { .. }
+            | Self::ConfigsInMemory { .. }
             | Self::SameImage { .. }
             | Self::PinKept { .. } => false,
         }
@@ -284,6 +290,11 @@ impl fmt::Display for Note {
             }
             Self::CannotTell { services } => write!(f, "{}", cannot_tell(services)),
             Self::SecretsUntold { secrets } => f.write_str(&untold(secrets)),
+            Self::ConfigsInMemory { configs } => write!(
+                f,
+                "made of secrets, and so brought to the memory of hosts by their agents, as secrets are: {}",
+                configs.join(", ")
+            ),
             Self::SameImage { service, was, is } => f.write_str(&same_image(service, was, is)),
             Self::CircleBroken { service, on, circle } => write!(
                 f,

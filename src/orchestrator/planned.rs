@@ -233,8 +233,9 @@ fn has_templates(task: &TaskSpec) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::action::What;
     use crate::model::ids::sha256_hex;
-    use crate::model::spec::{ConfigSpec, FileMount};
+    use crate::model::spec::{ConfigSpec, FileMount, SecretSpec};
     use crate::model::testing::*;
     use crate::model::{Health, MarkKey, Marks, ServiceMode, Slot, SpecHash, TaskId, TaskStatus, Timestamp};
     use crate::orchestrator::Problem;
@@ -325,6 +326,57 @@ mod tests {
         let planned = Planned::make(observed, wanted, PlanOptions::default());
         let change = &planned.plan().diff.services[0].changes[0];
         assert_eq!((&*change.path, &change.before), ("image", &Some("web:1".into())));
+    }
+
+    /// Whether its file lies on a disk is decided by what is in it.
+    #[test]
+    fn a_config_that_asks_for_a_secret_is_brought_as_one() {
+        let mount = |source: &str, content: &str, template_driver: Option<&str>| FileMount {
+            source: source.into(),
+            uid: "0".into(),
+            gid: "0".into(),
+            mode: 0o444,
+            content: content.into(),
+            template_driver: template_driver.map(Into::into),
+        };
+        let with = |text: &'static str| {
+            let digest = sha256_hex(text.as_bytes());
+            let service = with_task(replicated("web", 1), |task| {
+                task.configs.insert("/site".into(), mount("site", &digest, Some("golang")));
+                task.secrets.insert("/run/secrets/a".into(), mount("a", "v1", None));
+            });
+            let mut spec = stack(vec![service]);
+            let site = ConfigSpec {
+                name: "app_site".into(),
+                external: false,
+                digest,
+                content: Some(Arc::from(text.as_bytes())),
+                labels: BTreeMap::new(),
+                template_driver: Some("golang".into()),
+            };
+            spec.configs.insert("site".into(), site);
+            let secret = SecretSpec { name: "app_a".into(), version: "v1".into(), ..SecretSpec::default() };
+            spec.secrets.insert("a".into(), secret);
+            let planned = Planned::make(nodes(1), spec, PlanOptions::default());
+            let is_told = planned
+                .plan()
+                .notes
+                .iter()
+                .any(|note| matches!(note, Note::ConfigsInMemory { configs } if configs == &["site"]));
+            let mut tasks = planned.plan().forecast.actions().filter_map(|action| match &action.what {
+                What::CreateTask { task } => Some(Arc::clone(task)),
+                _ => None,
+            });
+            (tasks.next().unwrap(), is_told)
+        };
+        let (task, is_told) = with("{{if false}}{{secret \"a\"}}{{end}}");
+        assert!(is_told && task.fields.is_some() && task.service.files.is_empty());
+        let sources: Vec<_> =
+            task.service.secrets.iter().map(|one| (&*one.target, &*one.name, one.version())).collect();
+        assert_eq!(sources, [("/run/secrets/a", "app_a", Some("v1")), ("/site", "app_site", None)]);
+        let (task, is_told) = with("{{env \"secret\"}}");
+        assert!(!is_told && task.fields.is_some());
+        assert_eq!((task.service.files.len(), task.service.secrets.len()), (1, 1));
     }
 
     /// After a key was lost: one task says nothing of its values and was read from its container, the other was made

@@ -111,18 +111,6 @@ pub enum Problem {
         volume: String,
         cluster: String,
     },
-    /// A way to a secret's value that is not built.
-    #[error(
-        "secret `{secret}` has a `{what}`, which this version of stackctl does not know{}",
-        used_by(services)
-    )]
-    #[diagnostic(
-        code(stackctl::secrets::unsupported),
-        help(
-            "give it a `file:` or an `environment:`, or make it by `stackctl secret create` and write `external: true`"
-        )
-    )]
-    SecretFrom { secret: String, services: Vec<ServiceName>, what: &'static str },
     /// A secret whose value was compared with nothing.
     #[error("the value of secret `{secret}`{} is not known: {why}", used_by(services))]
     #[diagnostic(code(stackctl::secrets::not_known), help("{help}"))]
@@ -189,9 +177,7 @@ impl Problem {
             | Self::TooManyTasks { service, .. }
             | Self::BadFileOwner { service, .. }
             | Self::NoContent { service, .. } => Some(service),
-            Self::SecretFrom { services, .. }
-            | Self::NoSecret { services, .. }
-            | Self::AffinityCycle { services } => services.first(),
+            Self::NoSecret { services, .. } | Self::AffinityCycle { services } => services.first(),
             Self::Silent { .. }
             | Self::HostsUnknown { .. }
             | Self::RecordsUnknown { .. }
@@ -223,7 +209,6 @@ impl Problem {
             | Self::NotUnderstood { .. }
             | Self::VolumeOfOther { .. }
             | Self::NetworkConflict { .. }
-            | Self::SecretFrom { .. }
             | Self::NoSecret { .. }
             | Self::BadFileOwner { .. }
             | Self::NoContent { .. }

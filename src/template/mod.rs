@@ -56,9 +56,6 @@ pub enum Wrong {
     /// Neither Go nor the dialect has such a function.
     #[error("no function `{0}`")]
     UnknownFunction(String),
-    /// A function that there is, but not for this.
-    #[error("`{function}` cannot be used: {why}")]
-    Refused { function: String, why: String },
     /// A function got an argument that it cannot use.
     #[error("`{function}` cannot use its arguments: {why}")]
     BadArgument { function: String, why: String },
@@ -88,11 +85,6 @@ pub trait Dialect {
 
     /// What one of them makes of its arguments.
     fn call(&self, name: &str, args: Vec<Given>) -> Result<Given, Wrong>;
-
-    /// Why a function cannot be used, although there is one of this name.
-    fn refuses(&self, _name: &str) -> Option<Wrong> {
-        None
-    }
 
     /// Whether a path that begins at the whole of the data can be there.
     fn check_path(&self, _path: &[String]) -> Result<(), Wrong> {
@@ -199,6 +191,36 @@ impl Template {
     pub fn render(&self, data: &Value, dialect: &dyn Dialect, limits: &mut Limits) -> Result<String, Fault> {
         eval::render(self, data, dialect, limits)
     }
+
+    /// Whether a function stands in it, also where it may never be called.
+    #[must_use]
+    pub fn names(&self, function: &str) -> bool {
+        [&self.nodes].into_iter().chain(self.defined.values()).any(|nodes| name(nodes, function))
+    }
+}
+
+fn name(nodes: &[Node], function: &str) -> bool {
+    let in_pipe = |pipe: &Pipe| pipe_names(pipe, function);
+    nodes.iter().any(|node| match node {
+        Node::Text(_) | Node::Break | Node::Continue => false,
+        Node::Print(pipe) => in_pipe(pipe),
+        Node::Choose { is_with: _, arms, otherwise } => {
+            arms.iter().any(|(pipe, nodes)| in_pipe(pipe) || name(nodes, function))
+                || name(otherwise, function)
+        }
+        Node::Range { over, each, otherwise } => {
+            in_pipe(over) || name(each, function) || name(otherwise, function)
+        }
+        Node::Use { at: _, name: _, with } => with.as_ref().is_some_and(in_pipe),
+    })
+}
+
+fn pipe_names(pipe: &Pipe, function: &str) -> bool {
+    pipe.commands.iter().flatten().any(|operand| match &operand.what {
+        What::Function(name) => name == function,
+        What::Field { of: Base::Group(pipe), path: _ } => pipe_names(pipe, function),
+        What::Field { .. } | What::Text(_) | What::Number(_) | What::Bool(_) | What::Nil => false,
+    })
 }
 
 /// Every function of a dialect, Go's own included, in order.

@@ -487,14 +487,10 @@ impl Parser<'_> {
     }
 
     fn check_function(&self, name: &str, at: &Range<usize>) -> Result<(), Fault> {
-        let wrong = match self.dialect.refuses(name) {
-            Some(wrong) => wrong,
-            None if functions::OWN.contains(&name) || self.dialect.functions().contains(&name) => {
-                return Ok(());
-            }
-            None => Wrong::UnknownFunction(name.to_owned()),
-        };
-        Err(Fault { at: at.clone(), wrong })
+        if functions::OWN.contains(&name) || self.dialect.functions().contains(&name) {
+            return Ok(());
+        }
+        Err(Fault { at: at.clone(), wrong: Wrong::UnknownFunction(name.to_owned()) })
     }
 }
 

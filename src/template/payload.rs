@@ -1,4 +1,4 @@
-//! Contents of configs that are templates (`template_driver: golang`), as SwarmKit reads them.
+//! Contents of configs and secrets that are templates (`template_driver: golang`), as SwarmKit reads them.
 //!
 //! Fields and functions are those of SwarmKit's package `template` (`context.go`, `template.go`):
 //!
@@ -9,10 +9,11 @@
 //! - `config "TARGET"`: the content of another config of the task, by the place of its file, as it is, even if it is a
 //!   template, too: so none can be part of itself. One that the task does not have is an error.
 //! - `join SEPARATOR TEXT…`.
-//! - `secret "TARGET"` is refused: this version delivers no secrets.
+//! - `secret "TARGET"`: the value of a secret of the task, in the same way. A content in which that stands is as secret as what
+//!   it asks for, whether it is a config or a secret: see [`Payload::is_secret`].
 //!
 //! Two things differ. Engines call the file by the target as written, so that only `config "site.conf"` finds the one at
-//! `/site.conf`; here its path does, too. And an engine whose executor hands no node to its templates leaves fields of the
+//! `/site.conf`, and `secret "db"` that at `/run/secrets/db`; here its path does, too. And an engine whose executor hands no node to its templates leaves fields of the
 //! node but its id empty; here these are filled in.
 
 use std::borrow::Cow;
@@ -21,7 +22,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{Dialect, Fault, Given, Limits, Template, Wrong, bad, go_text, kind};
-use crate::model::action::{FilePlan, TaskPlan};
+use crate::model::action::{FilePlan, SecretSource, TaskPlan};
 use crate::model::ids::sha256_hex;
 use crate::model::spec::{ConfigSpec, FileMount};
 use crate::model::template::Fields;
@@ -31,8 +32,9 @@ pub const DRIVER: &str = "golang";
 /// Bytes that filling in one content may copy.
 pub const WORK_MAX: usize = 64 << 20;
 
-/// `secret` is none of them: see [`Dialect::refuses`].
-const FUNCTIONS: &[&str] = &["config", "env", "join"];
+const FUNCTIONS: &[&str] = &["config", "env", "join", "secret"];
+/// Where files of secrets are whose target is no path.
+const SECRETS_FOLDER: &str = "/run/secrets/";
 
 /// A content that is a template.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +48,8 @@ pub struct TaskView<'a> {
     pub environment: &'a BTreeMap<String, Option<String>>,
     /// By absolute path, as they are before anything is filled in; `None` if one is not at hand.
     pub configs: BTreeMap<&'a str, Option<&'a [u8]>>,
+    /// The same of secrets.
+    pub secrets: BTreeMap<&'a str, Option<&'a [u8]>>,
 }
 
 /// Why a file of a task cannot be made.
@@ -63,7 +67,7 @@ pub enum PayloadError {
 }
 
 impl<'a> TaskView<'a> {
-    /// Of a task with these configs, whose contents the stack has.
+    /// Of a task with these configs, whose contents the stack has, and no secrets.
     #[must_use]
     pub fn new(
         fields: &'a Fields,
@@ -74,7 +78,13 @@ impl<'a> TaskView<'a> {
         let content =
             |mount: &FileMount| configs.get(&mount.source).and_then(|config| config.content.as_deref());
         let configs = mounts.iter().map(|(path, mount)| (path.as_str(), content(mount))).collect();
-        Self { fields, environment, configs }
+        Self { fields, environment, configs, secrets: BTreeMap::new() }
+    }
+
+    /// With secrets.
+    #[must_use]
+    pub fn with_secrets(self, secrets: BTreeMap<&'a str, Option<&'a [u8]>>) -> Self {
+        Self { secrets, ..self }
     }
 
     /// The SHA-256 of a file that is a template, once it is filled in.
@@ -99,6 +109,12 @@ impl Payload {
             vec![Fault { at: at..at, wrong: Wrong::Syntax("it is not UTF-8".to_owned()) }]
         })?;
         Template::parse(text, &Language(None)).map(Self)
+    }
+
+    /// Whether it asks for a secret, or may. Then what it becomes is to be kept as one.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.0.names("secret")
     }
 
     /// Fills it in for a task.
@@ -127,20 +143,45 @@ pub fn content<'p>(
         Some(DRIVER) => {}
         Some(other) => return Err(PayloadError::Driver(other.to_owned())),
     }
-    let files = &plan.service.files;
+    filled(plan, content, BTreeMap::new(), bytes_max).map(|text| Some(Cow::Owned(text.into_bytes())))
+}
+
+/// A template filled in for a task with these values of secrets, by the paths of their files.
+///
+/// # Errors
+///
+/// It cannot be filled in.
+pub fn filled(
+    plan: &TaskPlan,
+    content: &[u8],
+    secrets: BTreeMap<&str, Option<&[u8]>>,
+    bytes_max: usize,
+) -> Result<String, PayloadError> {
+    let files = plan.service.files.iter().map(|file| (file.target.as_str(), file.content.as_deref()));
+    let in_memory = plan.service.secrets.iter().filter_map(|file| match &file.source {
+        SecretSource::Config(content) => Some((file.target.as_str(), Some(&**content))),
+        SecretSource::Secret { .. } => None,
+    });
     let task = TaskView {
         fields: plan.fields.as_deref().ok_or(PayloadError::NoFields)?,
         environment: &plan.spec.environment,
-        configs: files.iter().map(|file| (file.target.as_str(), file.content.as_deref())).collect(),
+        configs: files.chain(in_memory).collect(),
+        secrets,
     };
     let mut limits = Limits { bytes_max, work: WORK_MAX };
     let filled = Payload::parse(content)
         .map_err(|mut faults| faults.swap_remove(0))
         .and_then(|payload| payload.expand(&task, &mut limits));
-    filled.map(|text| Some(Cow::Owned(text.into_bytes()))).map_err(|fault| {
+    filled.map_err(|fault| {
         let (line, column) = place(content, &fault);
         PayloadError::Template { line, column, wrong: fault.wrong }
     })
+}
+
+/// Whether a config's content is a template that asks for a secret.
+#[must_use]
+pub fn is_secret(content: &[u8], template_driver: Option<&str>) -> bool {
+    template_driver == Some(DRIVER) && Payload::parse(content).is_ok_and(|payload| payload.is_secret())
 }
 
 /// Every function that a content may use, in order.
@@ -192,11 +233,6 @@ impl Dialect for Language<'_> {
         FUNCTIONS
     }
 
-    fn refuses(&self, name: &str) -> Option<Wrong> {
-        let why = "a config lies readable on a disk, and so would the secret".to_owned();
-        (name == "secret").then(|| Wrong::Refused { function: name.to_owned(), why })
-    }
-
     fn check_path(&self, path: &[String]) -> Result<(), Wrong> {
         for (at, field) in path.iter().enumerate() {
             let Some(known) = fields_of(&path[..at]) else { continue };
@@ -215,10 +251,13 @@ impl Dialect for Language<'_> {
             .collect::<Result<_, _>>()?;
         let text = match (name, &texts[..]) {
             ("env", [variable]) => self.variable(variable),
-            ("config", [target]) => self.config(target)?,
+            ("config", [target]) => self.file("config", "/", target, self.0.map(|task| &task.configs))?,
+            ("secret", [target]) => {
+                self.file("secret", SECRETS_FOLDER, target, self.0.map(|task| &task.secrets))?
+            }
             ("join", [separator, parts @ ..]) => parts.join(separator),
             ("join", []) => return Err(bad(name, "it takes a separator and what to join")),
-            ("env" | "config", texts) => {
+            ("env" | "config" | "secret", texts) => {
                 return Err(bad(name, format!("it takes 1 value, not {}", texts.len())));
             }
             _ => return Err(Wrong::UnknownFunction(name.to_owned())),
@@ -263,21 +302,28 @@ impl Language<'_> {
         value.cloned().unwrap_or_default()
     }
 
-    fn config(&self, target: &str) -> Result<String, Wrong> {
-        let configs = self.0.map(|task| &task.configs);
-        let path = format!("/{target}");
-        let found = configs.and_then(|configs| configs.get(target).or_else(|| configs.get(path.as_str())));
+    /// Another file of the task, of this kind.
+    fn file(
+        &self,
+        kind: &str,
+        folder: &str,
+        target: &str,
+        all: Option<&BTreeMap<&str, Option<&[u8]>>>,
+    ) -> Result<String, Wrong> {
+        let path = format!("{folder}{target}");
+        let found = all.and_then(|all| all.get(target).or_else(|| all.get(path.as_str())));
         match found {
             Some(Some(content)) => match std::str::from_utf8(content) {
                 Ok(text) => Ok(text.to_owned()),
-                Err(_) => Err(bad("config", "that one is not UTF-8")),
+                Err(_) => Err(bad(kind, "that one is not UTF-8")),
             },
-            Some(None) => Err(bad("config", "the content of that one is not at hand")),
+            Some(None) => Err(bad(kind, "the content of that one is not at hand")),
             // The target may have been made of a variable, so it is not repeated.
             None => {
                 let known: Vec<String> =
-                    configs.into_iter().flatten().map(|(path, _)| format!("`{path}`")).collect();
-                Err(bad("config", format!("the task has no config there; it has {}", known.join(", "))))
+                    all.into_iter().flatten().map(|(path, _)| format!("`{path}`")).collect();
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                Err(bad(kind, format!("the task has no {kind} there; it has {known}")))
             }
         }
     }
@@ -315,7 +361,17 @@ mod tests {
             ("/bytes", Some(&b"\xff"[..])),
             ("/gone", None),
         ];
-        let view = TaskView { fields: &fields(), environment: &environment, configs: configs.into() };
+        let secrets = [
+            ("/run/secrets/db", Some(&b"hunter2"[..])),
+            ("/etc/key", Some(&b"{{x"[..])),
+            ("/raw", Some(&b"\xff"[..])),
+        ];
+        let view = TaskView {
+            fields: &fields(),
+            environment: &environment,
+            configs: configs.into(),
+            secrets: secrets.into(),
+        };
         let mut limits = Limits { bytes_max: 1000, work: WORK_MAX };
         let result = Payload::parse(content)
             .map_err(|mut faults| faults.swap_remove(0))
@@ -382,14 +438,10 @@ mod tests {
                 "{{secret \"x\"}}",
                 1,
                 3,
-                "`secret` cannot be used: a config lies readable on a disk, and so would the secret",
+                "`secret` cannot use its arguments: the task has no secret there; it has `/etc/key`, `/raw`, `/run/secrets/db`",
             ),
-            (
-                "{{if false}}{{secret \"x\"}}{{end}}",
-                1,
-                15,
-                "`secret` cannot be used: a config lies readable on a disk, and so would the secret",
-            ),
+            ("{{secret \"/raw\"}}", 1, 3, "`secret` cannot use its arguments: that one is not UTF-8"),
+            ("{{secret}}", 1, 3, "`secret` cannot use its arguments: it takes 1 value, not 0"),
             ("{{env}}", 1, 3, "`env` cannot use its arguments: it takes 1 value, not 0"),
             ("{{env 1}}", 1, 3, "`env` cannot use its arguments: a number is not a text"),
             ("{{join}}", 1, 3, "`join` cannot use its arguments: it takes a separator and what to join"),
@@ -454,6 +506,26 @@ mod tests {
             id: TaskId::unchecked("t1"),
             spec,
             fields: fields.map(Arc::new),
+        }
+    }
+
+    #[test]
+    fn secrets_come_by_their_targets_as_they_are_and_make_a_content_secret() {
+        check("{{secret \"db\"}} {{secret \"/run/secrets/db\"}}", "hunter2 hunter2");
+        check("{{secret \"/etc/key\"}}", "{{x");
+        check("{{if true}}{{(secret \"db\") | printf \"%s!\"}}{{end}}", "hunter2!");
+        for (content, is) in [
+            ("{{secret \"db\"}}", true),
+            ("{{if false}}{{secret \"db\"}}{{end}}", true),
+            ("{{if secret \"db\"}}x{{end}}", true),
+            ("{{range .Service.Labels}}{{else}}{{secret \"db\"}}{{end}}", true),
+            ("{{define \"a\"}}{{secret \"db\"}}{{end}}", true),
+            ("{{template \"a\" (secret \"db\")}}{{define \"a\"}}{{end}}", true),
+            ("{{$x := (printf \"%s\" (secret \"db\"))}}", true),
+            ("secret {{env \"secret\"}} {{.Task.ID}}", false),
+        ] {
+            assert_eq!(is_secret(content.as_bytes(), Some(DRIVER)), is, "{content}");
+            assert!(!is_secret(content.as_bytes(), None), "{content}");
         }
     }
 

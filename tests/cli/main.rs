@@ -49,6 +49,7 @@ mod stacks;
 mod stalled;
 mod status;
 mod stops;
+mod stores;
 mod topics;
 mod trust;
 mod understood;

@@ -258,3 +258,27 @@ fn encrypted_files_are_opened_in_memory_or_refused_by_name() {
         );
     }
 }
+
+/// The inventory names the program, the stackfile the variable: neither is to bring the two together.
+#[test]
+fn programs_get_no_secret_of_our_environment() {
+    let mut cluster = cluster();
+    cluster.room.env("STACKCTL_TRUST", "1").env("REGION", "eu");
+    cluster.room.env("STACKCTL_KEY", CANARY).env("DB_PASSWORD", CANARY);
+    let (name, address) = (cluster.engines[0].name().to_owned(), cluster.engines[0].address());
+    cluster.room.file("none.json", "{\"hosts\": {}}");
+    cluster.room.file(
+        "stackctl.yml",
+        &format!(
+            "cluster: test\nhosts:\n  {name}: {{address: \"{address}\", role: manager}}\ndiscover:\n\
+             - {{command: [sh, -c, 'env >seen.txt; cat none.json']}}\n"
+        ),
+    );
+    cluster.stackfile(
+        "services:\n  web: {image: 'nginx:1.25', secrets: [db]}\nsecrets:\n  db: {environment: DB_PASSWORD}\n",
+    );
+    cluster.room.run("diff shop");
+    let seen = std::fs::read_to_string(cluster.room.path().join("seen.txt")).expect("the program has run");
+    assert!(seen.contains("REGION=eu") && seen.contains("HOME="), "{seen}");
+    assert!(!seen.contains(CANARY), "{seen}");
+}

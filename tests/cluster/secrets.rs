@@ -281,3 +281,76 @@ fn a_killed_deploy_leaves_its_secrets_nowhere() {
     world.run("rm --yes shop").ends(0);
     world.nowhere_on_a_disk("canary-");
 }
+
+const TEMPLATES: &str = r#"
+services:
+  app:
+    image: web:1
+    entrypoint: ["/bin/sh", "-c"]
+    command: ["cat /run/secrets/db /run/secrets/url /etc/app.conf | sha256sum; exec sleep 100000"]
+    stop_grace_period: 1s
+    environment: {DB: db.internal}
+    secrets: [db, url]
+    configs: [{source: app, target: /etc/app.conf, uid: "33", mode: 0400}]
+    deploy: {replicas: 2, update_config: {parallelism: 2, monitor: 1s}}
+secrets:
+  db: {driver: own, driver_opts: {file: db.txt}}
+  url: {file: url.tmpl, template_driver: golang}
+configs:
+  app:
+    template_driver: golang
+    content: "slot {{.Task.Slot}} on {{.Node.Hostname}}: {{secret \"db\"}}\n"
+"#;
+
+#[test]
+fn what_drivers_give_and_templates_make_of_it_is_in_memory_alone() {
+    let Some(world) = World::with_key("canary-two\n") else { return };
+    let ground = world.ground();
+    let drivers = r#"secrets: {drivers: {own: {command: [sh, -c, 'cat "$1"', sh, "{file}"]}}}"#;
+    ground.inventory(|text| format!("agents: auto\n{drivers}\n{text}"));
+    ground.file("db.txt", "canary-first\n");
+    ground.file("url.tmpl", "postgres://app:{{secret \"db\"}}@{{env \"DB\"}}/\n");
+    let file = ground.file("templates.yml", TEMPLATES);
+    let deploy = |status: i32| world.run(&format!("deploy --yes -c {file} shop")).ends(status);
+    let has = |db: &str| {
+        let tasks = world.app();
+        assert_eq!(tasks.len(), 2);
+        for task in &tasks {
+            let host = ground.docker(&task.host, &["info", "-f", "{{.Name}}"]);
+            let slot = task.slot();
+            let slot = slot.rsplit('.').next().expect("a number");
+            let text =
+                format!("{db}postgres://app:{db}@db.internal/\nslot {slot} on {}: {db}\n", host.trim());
+            world.printed(task, &text, 1);
+            assert_eq!(ground.exec(task, &["stat", "-c", "%a %u %g", "/etc/app.conf"]), "400 33 0\n");
+            assert!(!task.inspect.to_string().contains("canary"));
+        }
+        world.nowhere_on_a_disk("canary-");
+        tasks
+    };
+    let run =
+        deploy(0).says(&["made of secrets, and so brought to the memory of hosts by their agents", "app"]);
+    assert!(!run.whole().contains("canary"), "{}", run.whole());
+    // A command prints a line: its end is no part of the value.
+    let first = has("canary-first");
+    deploy(0).says(&["No changes"]);
+
+    ground.file("db.txt", "canary-second\n");
+    let diff = world.run(&format!("diff -c {file} shop")).ends(2);
+    assert!(!diff.whole().contains("canary") && diff.whole().contains("secret"), "{}", diff.whole());
+    deploy(0);
+    let second = has("canary-second");
+    assert!(second.iter().all(|task| first.iter().all(|old| old.id() != task.id())));
+
+    // The store is out: nothing changes, and no deploy guesses.
+    std::fs::remove_file(ground.path().join("db.txt")).expect("a file of the test");
+    let diff = world.run(&format!("diff -c {file} shop")).ends(0);
+    diff.says(&["cannot tell whether the values of these secrets differ"]);
+    deploy(1).says(&["driver `own` (", "ended with status 1"]);
+    world.run("rollback --yes shop").ends(0);
+    has("canary-first");
+    world.run("rm --yes shop").ends(0);
+    for host in HOSTS {
+        assert_eq!(world.in_memory(host), 0, "{host}");
+    }
+}

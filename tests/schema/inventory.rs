@@ -37,6 +37,8 @@ struct Inventory {
     /// Whether hosts may get an agent, a program with root's rights that stays: `ask` at a terminal each time that one gets its
     /// first, `auto` without a question, `off` never. Default: `ask`.
     agents: Option<Agents>,
+    /// Where stackfiles may have values of secrets from.
+    secrets: Option<Secrets>,
     /// Notifications, which the loop and deploys send.
     notifications: Option<Vec<Notification>>,
     /// Hosts by the names they have in the cluster. A range in name or address, `web[01:20]`, is many.
@@ -55,6 +57,61 @@ enum Agents {
     Ask,
     Auto,
     Off,
+}
+
+/// Where stackfiles may have values of secrets from.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Secrets {
+    /// The drivers that stackfiles may name.
+    drivers: Option<Drivers>,
+}
+
+/// Drivers: their names alone, or with their settings.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Drivers {
+    /// `vault`, `openbao`, `pass`, or another name: the program `stackctl-secret-NAME`.
+    Names(Vec<String>),
+    /// By name. One without settings is what its name says.
+    Whole(BTreeMap<String, Option<Driver>>),
+}
+
+/// A store that stackfiles may ask for values.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Driver {
+    /// What it is, if its name does not say it.
+    #[schemars(rename = "type")]
+    kind: Option<DriverType>,
+    /// A program and its arguments, whose output is the value; `{OPTION}` stands for an option of the secret.
+    #[schemars(length(min = 1))]
+    command: Option<Vec<String>>,
+    /// Of `pass`: its store; relative to this file.
+    store: Option<String>,
+    /// Of `vault`: the server. Default: that of VAULT_ADDR.
+    #[schemars(regex(pattern = "^https?://.+$"))]
+    address: Option<String>,
+    /// Of `vault`: the namespace.
+    namespace: Option<String>,
+    /// Of `vault`: a file with the token; relative to this file. Default: VAULT_TOKEN, or what `vault login` has kept.
+    token_file: Option<String>,
+    /// Of `vault`: certificate authorities to trust instead of the machine's, a PEM file; relative to this file.
+    ca: Option<String>,
+    /// Timeout of one value. Default: `30s`.
+    timeout: Option<String>,
+}
+
+/// What a driver asks.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+enum DriverType {
+    /// Vault or OpenBao.
+    Vault,
+    /// The password manager pass.
+    Pass,
+    /// The program `stackctl-secret-NAME`.
+    Program,
 }
 
 /// A notification: a command that gets the event as its input, or an address that it is posted to.

@@ -71,9 +71,10 @@ const HANDS: [&str; 3] = ["Executor", "RegisterReader", "RegisterWriter"];
 /// What gives out the bytes of a secret (`src/model/plaintext.rs`).
 const EXPOSES: [&str; 2] = [".expose(", "::expose"];
 /// Files that may have them, and what for.
-const EXPOSED: [(&str, &str); 16] = [
+const EXPOSED: [(&str, &str); 18] = [
     ("agent/put.rs", "writes values for an agent into a request"),
     ("agent/secrets/store.rs", "writes values into memory for containers"),
+    ("fleet/agents/secrets.rs", "fills templates with values"),
     ("cli/config/store.rs", "reads configs as secrets are read, and they are none"),
     ("cli/ledger.rs", "writes and reads backups"),
     ("cli/registry.rs", "takes the first line of what a pipe brings"),
@@ -81,8 +82,9 @@ const EXPOSED: [(&str, &str); 16] = [
     ("fleet/auth.rs", "sends a password to an engine"),
     ("fleet/registry.rs", "has a registry check a password"),
     ("ops/vault/logins.rs", "keeps a password with its user in one value"),
-    ("ops/vault/stack.rs", "opens files of secrets that are encrypted"),
+    ("ops/vault/stack.rs", "opens files of secrets that are encrypted, and reads those that are templates"),
     ("ops/vault/private.rs", "writes the user's own key, and reads files of public ones"),
+    ("stores/program.rs", "cuts the end of a line off, and keeps what was printed out of errors"),
     ("sops/cipher.rs", "decrypts with the key of a file's values"),
     ("sops/source.rs", "reads files, which may hold a secret as it is"),
     ("vault/cluster_key.rs", "makes digests of values, and reads the private halves that it has opened"),
@@ -378,6 +380,13 @@ fn check(name: &str, text: &str, map: &Map) -> Vec<String> {
             faults.push(format!("`{word}`: a command changes nothing itself; `ops` does"));
         }
     }
+    let without_tests = code.split("#[cfg(test)]").next().unwrap_or_default();
+    if room != "process_group" && !name.ends_with("tests.rs") && has_word(without_tests, "Command::new(") {
+        faults.push(
+            "`Command::new`: `process_group::program` keeps secrets of the environment from children"
+                .to_owned(),
+        );
+    }
     if room != "http" && !name.ends_with("tests.rs") {
         for word in WIRE.into_iter().filter(|word| has_word(&code, word)) {
             faults.push(format!("`{word}`: the room `http` has what speaks HTTP, TLS and unix sockets"));
@@ -418,6 +427,11 @@ fn every_rule_can_fail() {
         ("compose/a.rs", "//! A.\nuse crate::orchestrator::Plan;", "`crate::orchestrator::Plan`"),
         ("fleet/a.rs", "//! A.\nuse crate::{model::What, yaml::{Map, Node}};", "`crate::yaml::Node`"),
         ("engine/a.rs", "//! A.\nfn f(x: crate::cli::ui::Ui) {}", "`crate::cli::ui::Ui`"),
+        (
+            "fleet/a.rs",
+            "//! A.\nfn f() { Command::new(\"ssh\"); }",
+            "`Command::new`: `process_group::program`",
+        ),
         ("mesh/mod.rs", "//! A.\n", "a new room"),
         ("reconcile/supervisor/a.rs", "//! A.\nuse tokio::spawn;", "`tokio`: reconcile has no effects"),
         ("reconcile/supervisor/a.rs", "//! A.\nuse crate::engine::run;", "is pure"),

@@ -133,18 +133,10 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["secrets"],
-        "unsupported",
-        "a way to a secret that is not built",
-        "A secret has a `driver`, which would fetch its value from another store, or a `template_driver`, which would fill it in for each task. This version of stackctl knows neither, so nothing is deployed.",
-        "Give the secret a `file` or a variable, or make it by a command and refer to it.",
-        concat!("secrets:\n", "  db_password:\n", "    external: true"),
-    ),
-    row(
-        &["secrets"],
         "not_known",
         "which value a secret has is not known",
-        "The file or the variable of the secret is not here, or cannot be decrypted here, and no release of the stack tells which value it had. So it cannot be planned what would change.",
-        "Plan where the file is, or give the private key that opens it.",
+        "The file or the variable of the secret is not here, or cannot be decrypted here, and no release of the stack tells which value it had; or its driver gives no value. So it cannot be planned what would change. The message says which.",
+        "Plan where the file is, or give the private key that opens it. Of a driver see what the message says: its options in the stackfile, the inventory, or the store itself.",
         "STACKCTL_KEY_FILE=key.txt stackctl diff -c app.yml shop",
     ),
     row(

@@ -280,19 +280,6 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["compose"],
-        "secret_in_config",
-        "a config that asks for a secret",
-        "The template of a config can put a secret into it with `{{secret \"…\"}}`. A config lies readable on a disk of its host, and so would the secret, so stackctl refuses it.",
-        "Take it out of the template, and give the service the secret as a file of its own.",
-        concat!(
-            "configs:\n",
-            "  site:\n",
-            "    content: \"mode={{env \\\"MODE\\\"}}\"\n",
-            "    template_driver: golang"
-        ),
-    ),
-    row(
-        &["compose"],
         "unreadable_file",
         "a file beside the stackfile that cannot be read",
         "An environment file, or the file of a config, is not there or may not be read. Relative paths start at the directory of the first stackfile.",

@@ -181,9 +181,22 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["inventory"],
+        "bad_driver",
+        "an invalid driver of secrets",
+        "Each entry of `secrets.drivers` is a store that stackfiles may ask: its name, and a `command` or what it is (`type`), with the settings of that. An option of a secret can be an argument of a command, but not the program, nor what a shell reads as a command: a stackfile would choose what is started.",
+        "Correct the driver: `stackctl help secrets` has all of them.",
+        concat!(
+            "secrets:\n",
+            "  drivers:\n",
+            "    vault: {address: \"https://vault.example.com:8200\"}\n",
+            "    op: {command: [op, read, \"op://shop/{item}/password\"]}"
+        ),
+    ),
+    row(
+        &["inventory"],
         "bad_timeout",
         "an invalid time limit of a source",
-        "The time limit of a source is between one second and five minutes; the default is 10 s.",
+        "The time limit of a source, or of a driver of secrets, is between one second and five minutes; the default is 10 s, or 30 s.",
         "Write a time such as `20s`.",
         concat!("discover:\n", "  - {command: [./hosts.py], timeout: 20s}"),
     ),

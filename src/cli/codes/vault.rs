@@ -261,6 +261,22 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["secret"],
+        "driver",
+        "a driver gives no value",
+        "The driver of a secret asks another store for its value, and got none: the store does not answer or refuses, has nothing of that name, or what it gave is empty or too large. The message says which.",
+        "See that the options in the stackfile are right, and that this machine is logged in to the store.",
+        concat!("secrets:\n", "  password: {driver: vault, driver_opts: {path: shop/db, field: password}}"),
+    ),
+    row(
+        &["secret"],
+        "driver_not_allowed",
+        "the inventory does not allow a driver",
+        "A stackfile names a driver that the inventory does not have. What drivers start, and which servers they ask, stands in the inventory alone: a stackfile may come from a repository that others write.",
+        "Allow the driver in the inventory, if stackfiles are to ask that store.",
+        concat!("secrets:\n", "  drivers: [vault, pass]"),
+    ),
+    row(
+        &["secret"],
         "in_use",
         "the secret is in use",
         "Stacks run with the secret. Without it none of their tasks could be started again.",

@@ -1,13 +1,14 @@
 //! A repository on another machine: stackctl runs there with the same arguments.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::cli::Context;
 use crate::cli::cluster::env;
 use crate::cli::report::{Blame, Exit, Failure};
 use crate::model::address;
 use crate::model::shell::quoted;
+use crate::process_group;
 
 /// What a shell says of a program that is not there, and ssh of a machine.
 const NO_PROGRAM: i32 = 127;
@@ -129,11 +130,11 @@ impl There {
         let given = env("GIT_SSH_COMMAND").filter(|command| !command.is_empty());
         let mut ssh = match given {
             Some(command) => {
-                let mut shell = Command::new("sh");
+                let mut shell = process_group::blocking_program("sh");
                 shell.arg("-c").arg(format!("{command} \"$@\"")).arg(command);
                 shell
             }
-            None => Command::new("ssh"),
+            None => process_group::blocking_program("ssh"),
         };
         ssh.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "LogLevel=ERROR"]);
         ssh.args(["-o", "ClearAllForwardings=yes"]);

@@ -19,6 +19,7 @@ use crate::gitops::{FollowedRepo, Following, LastReleased, RepoUpdate, Repositor
 use crate::model::GoDuration;
 use crate::ops::declared::Declarations;
 use crate::ops::pending::last_released;
+use crate::process_group;
 use crate::words::of_panic;
 
 /// Before a repository is read again after that panicked.
@@ -122,10 +123,12 @@ impl Declared {
     }
 }
 
-/// Variables of the environment, all of which must be set.
+/// Variables of the environment, all of which must be set. Stackfiles may make secrets of them: so programs that this one
+/// starts, some of them before the stackfiles are read, do not get them.
 pub(in crate::cli) fn variables(names: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let value = |name: &String| {
         let value = env(name).ok_or_else(|| Failure::refused(NoVariable(name.clone())))?;
+        process_group::keep_back(name);
         Ok((name.clone(), value))
     };
     names.iter().map(value).collect()

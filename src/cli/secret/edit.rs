@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use super::super::Context;
 use super::super::cluster::{self, Cluster, env};
@@ -12,6 +12,7 @@ use super::super::report::{Exit, Failure};
 use super::{SecretEdit, give, present};
 use crate::fleet::ConnectOptions;
 use crate::ops::vault::private::read_file;
+use crate::process_group;
 use crate::vault::{Kind, Plaintext};
 
 /// Why the value was not edited. Nothing was changed.
@@ -122,7 +123,7 @@ fn edit(value: &Plaintext) -> Result<Plaintext, NotEdited> {
     let editor = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".to_owned());
     let bad = |why: String| NotEdited::Editor { editor: editor.clone(), why };
     let mut words = editor.split_whitespace();
-    let mut command = Command::new(words.next().unwrap_or("vi"));
+    let mut command = process_group::blocking_program(words.next().unwrap_or("vi"));
     command.args(words).arg(&file).stdin(Stdio::inherit()).stdout(Stdio::inherit());
     let status = command.status().map_err(|error| bad(format!("cannot be started: {error}")))?;
     if !status.success() {

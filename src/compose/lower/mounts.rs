@@ -164,7 +164,11 @@ pub fn configs(
 
 /// The secrets of a service as files by absolute path, without their content.
 pub fn secrets(context: &Context<'_>, service: &Service) -> BTreeMap<String, FileMount> {
-    let content = |key: &str| context.file.secrets.contains_key(key).then(Default::default);
+    let content = |key: &str| {
+        let secret = context.file.secrets.get(key)?;
+        let driver = secret.template_driver.as_ref().filter(|driver| !secret.external && !driver.is_empty());
+        Some((String::new(), driver.map(|driver| driver.value.clone())))
+    };
     files(context, service, &service.secrets, "secret", "/run/secrets/", content)
 }
 

@@ -10,8 +10,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Context;
+use crate::compose::Variables;
 use crate::compose::stackfile::{Content, Service};
-use crate::compose::{Reading, Variables};
 use crate::model::spec::{ConfigSpec, ServiceSpec};
 use crate::model::template::{self as fields, Fields};
 use crate::template::payload::{self, DRIVER, Payload, TaskView};
@@ -22,6 +22,8 @@ use crate::yaml::{Diagnostic, SourceId, SourceText, Span, Spanned, closest};
 pub const CONFIG_BYTES_MAX: usize = 1_024_000;
 /// Bytes that trying out may copy for all services together. Beyond that, the host of a task finds a mistake.
 const TRIALS_MAX: usize = 4 * payload::WORK_MAX;
+/// What a secret may be: values are not known here.
+const SOME_VALUE: &[u8] = b"value-of-a-secret";
 
 /// The templates of a stack, by the keys of their configs.
 #[derive(Default)]
@@ -95,14 +97,7 @@ impl<'a> Payloads<'a> {
         match Payload::parse(content) {
             Ok(payload) => drop(self.of.insert(&config.key, Read { key: &config.key, payload, text })),
             Err(faults) => {
-                // Docker knows secrets.
-                let is_told = |fault: &&Fault| {
-                    context.world.reading == Reading::Ours || !matches!(fault.wrong, Wrong::Refused { .. })
-                };
-                faults
-                    .iter()
-                    .filter(is_told)
-                    .for_each(|fault| text.report(context, &config.key, fault, None));
+                faults.iter().for_each(|fault| text.report(context, &config.key, fault, None));
             }
         }
     }
@@ -126,7 +121,9 @@ impl<'a> Payloads<'a> {
         let fields = some_task(&format!("{}_{}", context.stack, spec.name), &spec.labels);
         let mut environment = task.environment.clone();
         environment.values_mut().flatten().for_each(|value| *value = fields::text(value, &fields));
-        let view = TaskView::new(&fields, &environment, &task.configs, configs);
+        let secrets = task.secrets.keys().map(|path| (path.as_str(), Some(SOME_VALUE)));
+        let view =
+            TaskView::new(&fields, &environment, &task.configs, configs).with_secrets(secrets.collect());
         for mount in task.configs.values() {
             let Some(read) = self.of.get(mount.source.as_str()) else { continue };
             let mut own = Limits { work: limits.work.min(payload::WORK_MAX), ..*limits };
@@ -178,14 +175,8 @@ impl Text<'_> {
         };
         // Docker passes them on, and its engines refuse the tasks.
         let severity = context.world.reading.severity();
-        let diagnostic = if matches!(fault.wrong, Wrong::Refused { .. }) {
-            let message = format!("config `{name}` asks for a secret");
-            Diagnostic::new(severity, "secret_in_config", message)
-        } else {
-            let message = format!("config `{name}` is a template that cannot be filled in");
-            Diagnostic::new(severity, "bad_config_template", message)
-        };
-        let diagnostic = diagnostic.at(span, label).help(help);
+        let message = format!("config `{name}` is a template that cannot be filled in");
+        let diagnostic = Diagnostic::new(severity, "bad_config_template", message).at(span, label).help(help);
         context.sink.push(match used {
             Some(used) => diagnostic.also(used, "for a task of this service"),
             None => diagnostic,
@@ -236,14 +227,13 @@ fn advice(wrong: &Wrong) -> String {
         }
         Wrong::UnknownField { .. } => "a text has no fields".to_owned(),
         Wrong::UnknownFunction(name) => near(name, &payload::functions()),
-        Wrong::Refused { .. } => {
-            "a config lies readable on a disk of its host, and so would the secret: take it out, and give the service the secret as a \
-             file of its own"
-                .to_owned()
+        Wrong::TooMuch(_) => {
+            format!("a config has less than {CONFIG_BYTES_MAX} bytes, also once it is filled in")
         }
-        Wrong::TooMuch(_) => format!("a config has less than {CONFIG_BYTES_MAX} bytes, also once it is filled in"),
         Wrong::Syntax(_) | Wrong::BadArgument { .. } => {
-            format!("`template_driver: {DRIVER}` fills it in for each task; without it the content stays as it is")
+            format!(
+                "`template_driver: {DRIVER}` fills it in for each task; without it the content stays as it is"
+            )
         }
     }
 }

@@ -98,7 +98,8 @@ pub fn secrets(context: &Context<'_>) -> BTreeMap<String, SecretSpec> {
             environment: text(&secret.environment),
             driver: text(&secret.driver),
             driver_opts: plain(&secret.driver_opts),
-            template_driver: payloads::driver(context, secret),
+            // What is made elsewhere is as it is there.
+            template_driver: if secret.external { None } else { payloads::driver(context, secret) },
             labels: labels(context, &secret.labels),
         };
         (key.clone(), spec)

@@ -1,13 +1,14 @@
 //! Values of secrets: read beside the stackfile, and handed on apart from its specification, which never has one.
 //!
-//! What is read may be encrypted, and is not opened here: that takes a private key. No message shows any of it.
+//! What is read may be encrypted, and is not opened here: that takes a private key. Values that a driver has in another store
+//! are not asked for here, either: of them it is said where the driver is named. No message shows any of it.
 
 use std::sync::Arc;
 
 use super::Context;
 use crate::compose::normal::unreadable;
 use crate::compose::stackfile::Content;
-use crate::compose::{SecretFiles, SecretText, SecretTexts};
+use crate::compose::{Held, SecretFiles, SecretText, SecretTexts};
 use crate::model::Plaintext;
 use crate::yaml::{Diagnostic, Node, Severity};
 
@@ -24,7 +25,12 @@ pub fn texts(context: &Context<'_>) -> SecretTexts {
     }
     for (key, secret) in context.file.secrets.iter().filter(|(_, secret)| !secret.external) {
         let Some(text) = read(context, secret) else { continue };
-        if is_fit(context, key, secret, &text) && context.sink.afford(text.bytes.len(), secret.key.span) {
+        let is_fit = match &text.held {
+            Held::File(bytes) => is_fit(context, key, secret, bytes.len(), ENCRYPTED_MAX),
+            Held::Plain(bytes) => is_fit(context, key, secret, bytes.len(), BYTES_MAX),
+            Held::Elsewhere => true,
+        };
+        if is_fit {
             texts.insert(key.clone(), Arc::new(text));
         }
     }
@@ -42,7 +48,7 @@ fn read(context: &Context<'_>, secret: &Content) -> Option<SecretText> {
         return match context.world.files.read(file) {
             Ok(bytes) => {
                 let from = context.world.shown.name(file);
-                Some(SecretText { from, is_file: true, bytes: Arc::new(Plaintext::new(bytes)) })
+                Some(SecretText { from, held: Held::File(Arc::new(Plaintext::new(bytes))) })
             }
             Err(error) => {
                 if let Some(severity) = absence {
@@ -52,6 +58,16 @@ fn read(context: &Context<'_>, secret: &Content) -> Option<SecretText> {
                 None
             }
         };
+    }
+    if let Some(driver) = &secret.driver {
+        let place = context.sink.sources().place(driver.span);
+        let (line, column) = (place.line, place.column);
+        let from = format!(
+            "driver `{}` ({}:{line}:{column})",
+            context.sink.shown(driver),
+            context.sink.clean(place.file)
+        );
+        return Some(SecretText { from, held: Held::Elsewhere });
     }
     let variable = secret.environment.as_ref()?;
     let environments = context.world.environments;
@@ -66,21 +82,21 @@ fn read(context: &Context<'_>, secret: &Content) -> Option<SecretText> {
         );
     }
     let bytes = Arc::new(Plaintext::new(value?.into_bytes()));
-    Some(SecretText { from: format!("the variable {name}"), is_file: false, bytes })
+    Some(SecretText { from: format!("the variable {name}"), held: Held::Plain(bytes) })
 }
 
-/// Whether Swarm would take it. The exact size says too much about a password; that of a file is no secret.
-fn is_fit(context: &Context<'_>, key: &str, secret: &Content, text: &SecretText) -> bool {
-    let may_be_encrypted = text.is_file && text.bytes.len() < ENCRYPTED_MAX;
+/// Whether Swarm would take it, and there is room for it. The exact size says too much about a password; that of a file is no
+/// secret.
+fn is_fit(context: &Context<'_>, key: &str, secret: &Content, bytes: usize, most: usize) -> bool {
     let place = secret.file.as_ref().or(secret.environment.as_ref()).unwrap_or(&secret.key).span;
     let key = context.sink.clean(key);
-    let found = match text.bytes.len() {
+    let found = match bytes {
         0 => Diagnostic::error("secret_empty", format!("secret `{key}` is empty")).at(place, "nothing in it"),
-        bytes if bytes >= BYTES_MAX && !may_be_encrypted => {
+        bytes if bytes >= most => {
             Diagnostic::error("secret_too_large", format!("secret `{key}` is too large"))
                 .at(place, "more than a secret can have")
         }
-        _ => return true,
+        bytes => return context.sink.afford(bytes, secret.key.span),
     };
     context
         .sink

@@ -3,7 +3,7 @@
 //! Values are asked for only if the agent has none of the same name and version: the first request is without any, and
 //! the agent says what it misses.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +18,9 @@ use crate::fleet::error::HostError;
 use crate::fleet::host::Host;
 use crate::http::stream::Stream;
 use crate::model::ClusterName;
-use crate::model::action::SecretPlan;
-use crate::vault::Plaintext;
+use crate::model::action::{SecretPlan, SecretSource, TaskPlan};
+use crate::template::payload::{self, Payload, PayloadError};
+use crate::vault::{Kind, Plaintext};
 
 /// One file of a task.
 pub use crate::agent::wire::SecretFile;
@@ -74,14 +75,87 @@ impl NotDelivered {
     }
 }
 
-/// The files of a plan's secrets.
+/// The secret files of a task. One that is filled in for the task has a version of its own: no other task's is the same.
 #[must_use]
-pub fn files(secrets: &[SecretPlan]) -> Vec<SecretFile> {
+pub fn files(plan: &TaskPlan) -> Vec<SecretFile> {
     let file = |secret: &SecretPlan| {
-        let SecretPlan { target: _, name, version, uid, gid, mode } = secret;
-        SecretFile { name: name.clone(), version: version.clone(), uid: *uid, gid: *gid, mode: *mode }
+        let SecretPlan { target: _, name, source: _, uid, gid, mode } = secret;
+        let version = version_of(plan, secret);
+        SecretFile { name: name.clone(), version, uid: *uid, gid: *gid, mode: *mode }
     };
-    secrets.iter().map(file).collect()
+    plan.service.secrets.iter().map(file).collect()
+}
+
+fn version_of(plan: &TaskPlan, secret: &SecretPlan) -> String {
+    let version = secret.version().unwrap_or("config");
+    match secret.is_template() {
+        true => format!("{version} of {} at {}", plan.id, secret.target),
+        false => version.to_owned(),
+    }
+}
+
+/// Values, and what templates of a task become with them.
+#[derive(Debug)]
+pub(in crate::fleet) struct Filled<'a> {
+    pub plan: &'a TaskPlan,
+    pub values: &'a dyn SecretValues,
+}
+
+impl SecretValues for Filled<'_> {
+    fn value<'a>(&'a self, name: &'a str, version: &'a str) -> BoxFuture<'a, Result<Arc<Plaintext>, String>> {
+        let secrets = self.plan.service.secrets.iter().filter(|secret| secret.is_template());
+        let found = secrets.into_iter().find(|one| one.name == name && version_of(self.plan, one) == version);
+        match found {
+            None => self.values.value(name, version),
+            Some(secret) => Box::pin(self.filled(secret)),
+        }
+    }
+}
+
+impl Filled<'_> {
+    /// A template, filled in for the task.
+    async fn filled(&self, secret: &SecretPlan) -> Result<Arc<Plaintext>, String> {
+        let (text, bytes_max) = match &secret.source {
+            SecretSource::Config(content) => (Text::Config(Arc::clone(content)), Kind::Config.bytes_max()),
+            SecretSource::Secret { version, .. } => {
+                (Text::Secret(self.values.value(&secret.name, version).await?), Kind::Secret.bytes_max())
+            }
+        };
+        let mut values = BTreeMap::new();
+        if Payload::parse(text.bytes()).is_ok_and(|payload| payload.is_secret()) {
+            for one in &self.plan.service.secrets {
+                if let Some(version) = one.version() {
+                    values.insert(one.target.as_str(), self.values.value(&one.name, version).await?);
+                }
+            }
+        }
+        let secrets = values.iter().map(|(target, value)| (*target, Some(value.expose())));
+        let filled = payload::filled(self.plan, text.bytes(), secrets.collect(), bytes_max);
+        filled.map(|text| Arc::new(Plaintext::new(text.into_bytes()))).map_err(|why| {
+            // Words of a secret's own text are not shown.
+            match (why, &text) {
+                (PayloadError::Template { line, column, .. }, Text::Secret(_)) => {
+                    format!("it is a template that cannot be filled in: line {line}, column {column}")
+                }
+                (why, _) => format!("it is a template that cannot be filled in: {why}"),
+            }
+        })
+    }
+}
+
+/// What a template is read from.
+enum Text {
+    Config(Arc<[u8]>),
+    Secret(Arc<Plaintext>),
+}
+
+impl Text {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Config(content) => content,
+            Self::Secret(value) => value.expose(),
+        }
+    }
 }
 
 /// Where the file stands on its host, for a bind mount (read-only) of the task's container. `at` is its place in the list
@@ -236,10 +310,13 @@ mod tests {
     use crate::agent::secrets::Keeper;
     use crate::agent::serve::{Place, serve_with};
     use crate::fleet::agents::Rights;
+    use crate::fleet::docker::labels::tests::plan;
     use crate::fleet::fake::{Answer as Reply, FakeEngine};
     use crate::fleet::{ConnectOptions, Fleet, Inventory};
     use crate::inventory::Address;
-    use crate::model::Timestamp;
+    use crate::model::spec::TaskSpec;
+    use crate::model::template::Fields;
+    use crate::model::{Slot, TaskId, Timestamp};
 
     /// Has a value of every secret but `none`, and remembers what it was asked for.
     #[derive(Debug, Default)]
@@ -388,6 +465,100 @@ mod tests {
             text.ends_with("are too many for one request to an agent, which reads 16777216 at most"),
             "{text}"
         );
+    }
+
+    fn task(secrets: Vec<SecretPlan>) -> TaskPlan {
+        let spec = TaskSpec { image: "web:1".into(), ..TaskSpec::default() };
+        let mut task = plan(spec, Slot::Replica(3), Vec::new());
+        Arc::make_mut(&mut task.service).secrets = secrets;
+        let (name, id) = ("efk_web".to_owned(), "n1".to_owned());
+        task.fields = Some(Arc::new(Fields {
+            service: name.clone(),
+            labels: BTreeMap::new(),
+            node_id: id,
+            hostname: "h1".into(),
+            os: "linux".into(),
+            architecture: "x86_64".into(),
+            task: task.id.to_string(),
+            task_name: format!("{name}.3"),
+            slot: "3".into(),
+        }));
+        task
+    }
+
+    fn secret(target: &str, name: &str, source: SecretSource) -> SecretPlan {
+        let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+        SecretPlan { target: target.into(), name: name.into(), source, uid, gid, mode: 0o400 }
+    }
+
+    fn value_of(is_template: bool) -> SecretSource {
+        SecretSource::Secret { version: "1".into(), is_template }
+    }
+
+    fn config(text: &str) -> SecretSource {
+        SecretSource::Config(Arc::from(text.as_bytes()))
+    }
+
+    #[tokio::test]
+    async fn templates_are_filled_in_for_each_task_and_only_then_is_a_value_asked_for() {
+        #[derive(Debug, Default)]
+        struct Templates(Values);
+        impl SecretValues for Templates {
+            fn value<'a>(
+                &'a self,
+                name: &'a str,
+                version: &'a str,
+            ) -> BoxFuture<'a, Result<Arc<Plaintext>, String>> {
+                let text = match name {
+                    "site" => r#"slot {{.Task.Slot}}: {{secret "a"}}"#,
+                    "bad" => "one\n{{.Task.hunter2}}",
+                    _ => return self.0.value(name, version),
+                };
+                Box::pin(std::future::ready(Ok(Arc::new(Plaintext::new(text.as_bytes().to_vec())))))
+            }
+        }
+        let world = world(Some(&Rights::of_agents().word()), true).await;
+        world.agent().await;
+        let values = Templates::default();
+        let secrets = vec![
+            secret("/run/secrets/a", "a", value_of(false)),
+            secret("/etc/site", "site", value_of(true)),
+            secret(
+                "/etc/app",
+                "app",
+                config(r#"{{secret "/run/secrets/a"}} on {{.Node.Hostname}}, {{config "app2"}}"#),
+            ),
+            secret("/app2", "app2", config(r#"{{secret "a"}}"#)),
+        ];
+        let task = task(secrets);
+        let bring = async |task: &TaskPlan| {
+            let filled = Filled { plan: task, values: &values };
+            deliver(&world.fleet.inner, &world.host, "t1", &files(task), &filled).await
+        };
+        bring(&task).await.unwrap();
+        let read = |at: usize| world.read("t1", at);
+        assert_eq!(read(0), "value of a 1");
+        assert_eq!(read(1), "slot 3: value of a 1");
+        assert_eq!(read(2), r#"value of a 1 on h1, {{secret "a"}}"#);
+        assert_eq!(read(3), "value of a 1");
+        values.0.asked();
+        bring(&task).await.unwrap();
+        assert_eq!(values.0.asked(), [""; 0], "they are there");
+        let mut other = task.clone();
+        other.id = TaskId::unchecked("another");
+        let versions = |task: &TaskPlan| files(task).into_iter().map(|file| file.version).collect::<Vec<_>>();
+        let (these, those) = (versions(&task), versions(&other));
+        assert!(these[0] == those[0] && (1..4).all(|at| these[at] != those[at]), "{these:?} {those:?}");
+        // What is wrong is named, and nothing of a secret's text is.
+        for (source, name, why) in [
+            (value_of(true), "bad", "cannot be filled in: line 2, column 3"),
+            (config(r#"{{secret "b"}}"#), "x", "the task has no secret there"),
+        ] {
+            let mut bad = task.clone();
+            Arc::make_mut(&mut bad.service).secrets.push(secret("/x", name, source));
+            let said = bring(&bad).await.unwrap_err().to_string();
+            assert!(said.contains(why) && !said.contains("hunter2"), "{said}");
+        }
     }
 
     #[tokio::test]

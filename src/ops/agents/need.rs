@@ -14,7 +14,7 @@ use super::{Hands, look};
 use crate::engine::Writing;
 use crate::fleet::Fleet;
 use crate::model::NodeName;
-use crate::model::action::What;
+use crate::model::action::{SecretPlan, What};
 use crate::ops::log::Actor;
 use crate::orchestrator::Planned;
 
@@ -57,7 +57,8 @@ pub fn needing(plan: &Planned) -> BTreeMap<NodeName, BTreeSet<Value>> {
         if let What::CreateTask { task } = &action.what
             && !task.service.secrets.is_empty()
         {
-            let values = task.service.secrets.iter().map(|one| (one.name.clone(), one.version.clone()));
+            let value = |one: &SecretPlan| Some((one.name.clone(), one.version()?.to_owned()));
+            let values = task.service.secrets.iter().filter_map(value);
             needing.entry(action.node.clone()).or_default().extend(values);
         }
     }

@@ -29,6 +29,7 @@ use crate::ledger::{LedgerError, OpenError};
 use crate::model::{ClusterName, MarkKey, Observed, StackName, StackSpec};
 use crate::orchestrator::options::TASK_HISTORY;
 use crate::orchestrator::{Drifted, PlanOptions, drift, same_image};
+use crate::stores::Stores;
 
 /// Why a cluster cannot be opened. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,7 @@ pub struct Unconnected {
     me: Me,
     journals: Option<PathBuf>,
     keys: KeyPlaces,
+    stores: Stores,
 }
 
 impl Unconnected {
@@ -85,14 +87,14 @@ impl Unconnected {
     ) -> Result<Self, OpenError> {
         let backend = Backend::open(ledger.unwrap_or(&inventory.ledger), env)?;
         let (me, journals) = (identity::me(env), journals(&inventory.cluster, env));
-        let keys = KeyPlaces::of(env);
-        Ok(Self { inventory, clock, backend, discovery: None, me, journals, keys })
+        let (keys, stores) = (KeyPlaces::of(env), Stores::of(&inventory, env));
+        Ok(Self { inventory, clock, backend, discovery: None, me, journals, keys, stores })
     }
 
     /// Discovers hosts and dials them all. A host that does not answer is no error, and neither is a
     /// discovery that fails: [`Cluster::observe`] says so.
     pub async fn connect(self, options: ConnectOptions) -> Cluster {
-        let Self { mut inventory, clock, backend, discovery, me, journals, keys } = self;
+        let Self { mut inventory, clock, backend, discovery, me, journals, keys, stores } = self;
         let unknown = match &discovery {
             None => None,
             Some(discovery) => discover(&mut inventory, discovery).await.err(),
@@ -103,7 +105,7 @@ impl Unconnected {
         let observer = fleet.observer();
         let ledger = backend.reading(&inventory, &fleet);
         let discovery = discovery.map(Arc::new);
-        let secrets = Arc::new(Values::new(backend.reading(&inventory, &fleet), keys));
+        let secrets = Arc::new(Values::new(backend.reading(&inventory, &fleet), keys, stores));
         let logins: Arc<dyn Logins> = Arc::<Values>::clone(&secrets);
         fleet.know_logins(Arc::downgrade(&logins));
         Cluster { inventory, clock, fleet, observer, ledger, backend, discovery, me, journals, secrets }

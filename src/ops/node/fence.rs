@@ -14,7 +14,6 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::net::lookup_host;
-use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::engine::node_records;
@@ -299,8 +298,8 @@ async fn run(command: &FenceCommand, node: &NodeName, address: &str, limit: Dura
     // The folder of `stackctl.yml` has no name at all.
     let folder = std::path::absolute(Path::new(".").join(&command.folder)).map_err(cannot)?;
     let mut started = match program.contains('/') {
-        true => Command::new(folder.join(program)),
-        false => Command::new(program),
+        true => process_group::program(folder.join(program)),
+        false => process_group::program(program),
     };
     started.args(args).current_dir(&folder).env(NODE, node.as_str()).env(ADDRESS, address);
     started.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -25,6 +25,7 @@ use crate::engine::node_records::{self, Beginning};
 use crate::ledger::lease::{Held, Holder, Terms, vault_stream};
 use crate::ledger::{Ledger, LedgerError, ReadRegisters, WriteRegisters, key as kept};
 use crate::model::{MarkKey, StackName};
+use crate::stores::StoreError;
 use crate::vault::{
     BadSize, ChangeError, ClusterKey, KeyRecord, NotUsable, ObjectName, SealError, ValueError,
 };
@@ -183,6 +184,22 @@ pub enum VaultError {
     #[error("secret `{secret}` cannot be read from {from}: {why}")]
     #[diagnostic(code(stackctl::secret::not_read), help("nothing was changed"))]
     Text { secret: String, from: String, why: String },
+    /// What a stackfile names asks a store.
+    #[error("secret `{secret}` cannot be had from {from}: {why}")]
+    #[diagnostic(
+        code(stackctl::secret::driver),
+        help("nothing was changed; see `stackctl help secrets` for drivers and their options")
+    )]
+    Store { secret: String, from: String, why: String },
+    /// A stackfile alone starts nothing.
+    #[error("secret `{secret}` cannot be had from {from}: {why}")]
+    #[diagnostic(
+        code(stackctl::secret::driver_not_allowed),
+        help(
+            "what drivers start is decided in the inventory: `secrets: {{drivers: […]}}`; see `stackctl help secrets`"
+        )
+    )]
+    NotAllowed { secret: String, from: String, why: StoreError },
     /// No private key of this machine can be used.
     #[error(transparent)]
     #[diagnostic(transparent)]

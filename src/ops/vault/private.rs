@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use miette::Diagnostic;
 use thiserror::Error;
-use tokio::process::Command;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -168,7 +167,7 @@ fn is_there(file: &Path) -> bool {
 async fn printed_by(words: &str) -> Result<Plaintext, NoKeys> {
     let failed = |why: String| NoKeys::Unreadable { name: format!("the command of {COMMAND}"), why };
     let mut words = words.split_whitespace();
-    let mut command = Command::new(words.next().unwrap_or_default());
+    let mut command = process_group::program(words.next().unwrap_or_default());
     command.args(words).stdin(Stdio::inherit()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let output = timeout(COMMAND_LIMIT, process_group::output(&mut command, KEYS_MAX as u64)).await;
     let output =

@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use miette::Diagnostic as _;
 
 use super::users::users;
 use super::values::Values;
 use super::{Known, VaultError, config, known, secret, under_lease};
-use crate::compose::{SecretText, SecretTexts};
+use crate::compose::{Held, SecretText, SecretTexts};
 use crate::ledger::release::History;
 use crate::ledger::secrets::{self, Secret, Secrets};
 use crate::ledger::{Ledger, LedgerError, ReadRegisters, WriteRegisters};
@@ -21,10 +22,12 @@ use crate::model::spec::{NoVersion, SecretSpec};
 use crate::model::{StackName, StackSpec};
 use crate::ops::log::{Actor, Unended};
 use crate::sops;
+use crate::stores::{Asked, StoreError};
+use crate::template::payload::{self, Payload};
 use crate::vault::{Kind, ObjectName, Plaintext};
 
-/// Gives the external configs of a stack their contents, and its secrets their versions: of those that a command makes the present one, of those that were read with
-/// its files that of what was read. A stack with neither asks nothing.
+/// Gives the external configs of a stack their contents, and its secrets their versions: of those that a command makes the
+/// present one, of those that were read with its files that of what was read. A stack with neither asks nothing.
 ///
 /// # Errors
 ///
@@ -37,12 +40,7 @@ pub async fn settle<R: ReadRegisters>(
 ) -> Result<StackSpec, VaultError> {
     let spec = config::settle(ledger, spec).await?;
     let Some(settling) = Settling::begin(ledger, values, &spec).await? else { return Ok(spec) };
-    let mut own = Own::new();
-    for (key, secret) in brought(&spec) {
-        if let Some(text) = texts.get(key) {
-            own.insert(key.clone(), settling.of_text(key, secret, text).await);
-        }
-    }
+    let own = settling.of_texts(&spec, texts).await.into_iter().collect();
     Ok(settling.end(spec, own)?)
 }
 
@@ -62,18 +60,19 @@ pub async fn settle_as_known<R: ReadRegisters>(
 ) -> Result<StackSpec, VaultError> {
     let spec = config::settle(ledger, spec).await?;
     let Some(settling) = Settling::begin(ledger, values, &spec).await? else { return Ok(spec) };
-    let mut own = Own::new();
-    for (key, secret) in brought(&spec) {
-        let told = match texts.get(key) {
-            Some(text) => settling.of_text(key, secret, text).await.map_err(|why| why.to_string()),
-            None => Err("its file or variable is not here".to_owned()),
+    let mut own: Own = settling.of_texts(&spec, texts).await.into_iter().collect();
+    for (key, _) in brought(&spec) {
+        let why = match own.get(key) {
+            // A deploy would be refused for ever, and not because a store is out.
+            Some(Ok(_) | Err(VaultError::NotAllowed { .. })) => continue,
+            Some(Err(why)) => why.to_string(),
+            None => "its file or variable is not here".to_owned(),
         };
-        let same = || before.and_then(|before| Some(before.secrets.get(key)?.version.clone()));
-        let version = told.unwrap_or_else(|why| {
-            untold(key, why);
-            same().unwrap_or_default()
-        });
-        own.insert(key.clone(), Ok(version));
+        untold(key, why);
+        let same = before.and_then(|before| Some(before.secrets.get(key)?.version.clone()));
+        if let Some(version) = same.filter(|version| !version.is_empty()) {
+            own.insert(key.clone(), Ok(version));
+        }
     }
     Ok(settling.end(spec, own)?)
 }
@@ -83,12 +82,7 @@ type Own = BTreeMap<String, Result<String, VaultError>>;
 
 /// Those that a stackfile brings.
 fn brought(spec: &StackSpec) -> impl Iterator<Item = (&String, &SecretSpec)> {
-    spec.secrets.iter().filter(|(_, secret)| !secret.external && has_way(secret))
-}
-
-/// Where there is none, the plan says so.
-fn has_way(secret: &SecretSpec) -> bool {
-    secret.driver.is_none() && secret.template_driver.is_none()
+    spec.secrets.iter().filter(|(_, secret)| !secret.external)
 }
 
 /// What versions are made of.
@@ -113,6 +107,19 @@ impl<'v> Settling<'v> {
         Ok(Some(Self { values, known: known(ledger).await?, made, stack: spec.name.clone() }))
     }
 
+    /// Which version each is of the secrets that have a text. Stores are asked all at once.
+    async fn of_texts(
+        &self,
+        spec: &StackSpec,
+        texts: &SecretTexts,
+    ) -> Vec<(String, Result<String, VaultError>)> {
+        let known = brought(spec).filter_map(|(key, secret)| Some((key, secret, texts.get(key)?)));
+        let version = async |(key, secret, text): (&String, &SecretSpec, &Arc<SecretText>)| {
+            (key.clone(), self.of_text(key, secret, text).await)
+        };
+        join_all(known.map(version)).await
+    }
+
     /// Which version a text is. Its value is remembered.
     async fn of_text(&self, key: &str, secret: &SecretSpec, text: &SecretText) -> Result<String, VaultError> {
         let name: ObjectName = secret.name.parse().map_err(|_| VaultError::BadName(secret.name.clone()))?;
@@ -120,14 +127,52 @@ impl<'v> Settling<'v> {
             return Err(VaultError::NotOurs { name, stack: self.stack.clone() });
         }
         let cluster_key = self.known.key()?;
-        let value = plain(self.values, key, text).await?;
+        let value = match &text.held {
+            Held::File(bytes) => plain(self.values, key, text, bytes).await?,
+            Held::Plain(bytes) => Arc::clone(bytes),
+            Held::Elsewhere => Arc::new(self.asked(key, secret, text).await?),
+        };
+        Kind::Secret.check(&value).map_err(|why| VaultError::Text {
+            secret: key.to_owned(),
+            from: text.from.clone(),
+            why: why.to_string(),
+        })?;
+        if secret.template_driver.is_some() {
+            is_template(&value).map_err(|why| VaultError::Text {
+                secret: key.to_owned(),
+                from: text.from.clone(),
+                why,
+            })?;
+        }
         let version = cluster_key.version(&secret.name, &value);
         self.values.put(&secret.name, &version, value);
         Ok(version)
     }
 
+    /// What the driver of a secret gives for it.
+    async fn asked(
+        &self,
+        key: &str,
+        secret: &SecretSpec,
+        text: &SecretText,
+    ) -> Result<Plaintext, VaultError> {
+        let driver = secret.driver.as_deref().unwrap_or_default();
+        let asked = Asked { driver, options: &secret.driver_opts, secret: key, stack: self.stack.as_str() };
+        let named = || (key.to_owned(), text.from.clone());
+        self.values.stores().ask(asked).await.map_err(|why| match why {
+            StoreError::NotAllowed { .. } => {
+                let (secret, from) = named();
+                VaultError::NotAllowed { secret, from, why }
+            }
+            StoreError::Failed(why) => {
+                let (secret, from) = named();
+                VaultError::Store { secret, from, why }
+            }
+        })
+    }
+
     fn end(&self, mut spec: StackSpec, mut own: Own) -> Result<StackSpec, LedgerError> {
-        for (key, secret) in spec.secrets.iter_mut().filter(|(_, secret)| has_way(secret)) {
+        for (key, secret) in &mut spec.secrets {
             let version = match secret.external {
                 true => secret::find(&self.made, &secret.name).map(|one| one.present().version.clone()),
                 false => own.remove(key).unwrap_or_else(|| Ok(String::new())),
@@ -154,19 +199,25 @@ fn no_version(error: &VaultError) -> NoVersion {
     NoVersion { why: error.to_string(), help }
 }
 
-/// What a text holds: decrypted, if it is a file that is encrypted.
-async fn plain(values: &Values, key: &str, text: &SecretText) -> Result<Arc<Plaintext>, VaultError> {
+/// Whether a value can be filled in for tasks; if not, where the mistake is. Its own words are not shown.
+fn is_template(value: &Plaintext) -> Result<(), String> {
+    let Err(faults) = Payload::parse(value.expose()) else { return Ok(()) };
+    let place = faults.first().map(|fault| payload::place(value.expose(), fault));
+    let (line, column) = place.unwrap_or_default();
+    Err(format!("it is no template of Go: line {line}, column {column}"))
+}
+
+/// What a file holds: decrypted, if it is encrypted.
+async fn plain(
+    values: &Values,
+    key: &str,
+    text: &SecretText,
+    bytes: &Arc<Plaintext>,
+) -> Result<Arc<Plaintext>, VaultError> {
     let bad = |why: String| VaultError::Text { secret: key.to_owned(), from: text.from.clone(), why };
-    let format = text.is_file.then(|| sops::detect(text.bytes.expose(), &text.from)).flatten();
-    let value = match format {
-        None => Arc::clone(&text.bytes),
-        Some(format) => {
-            let keys = values.keyring().await.map_err(|why| bad(why.to_string()))?;
-            Arc::new(sops::open(text.bytes.expose(), format, keys).map_err(|why| bad(why.to_string()))?)
-        }
-    };
-    Kind::Secret.check(&value).map_err(|why| bad(why.to_string()))?;
-    Ok(value)
+    let Some(format) = sops::detect(bytes.expose(), &text.from) else { return Ok(Arc::clone(bytes)) };
+    let keys = values.keyring().await.map_err(|why| bad(why.to_string()))?;
+    sops::open(bytes.expose(), format, keys).map(Arc::new).map_err(|why| bad(why.to_string()))
 }
 
 /// A secret of the stack, as the ledger is to have it.

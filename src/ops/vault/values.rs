@@ -14,6 +14,7 @@ use super::{VaultError, known};
 use crate::engine::Reading;
 use crate::fleet::agents::secrets::SecretValues;
 use crate::ledger::secrets;
+use crate::stores::Stores;
 use crate::vault::{Keyring, ObjectName, Opened, Plaintext};
 
 /// Name and version of a value.
@@ -24,15 +25,22 @@ type Which = (String, String);
 pub struct Values {
     ledger: Reading,
     keys: KeyPlaces,
+    stores: Stores,
     keyring: OnceCell<Keyring>,
     here: Mutex<BTreeMap<Which, Arc<Plaintext>>>,
 }
 
 impl Values {
-    /// Of a ledger; private keys are looked for in these places.
+    /// Of a ledger; private keys are looked for in these places, and these stores are asked.
     #[must_use]
-    pub fn new(ledger: Reading, keys: KeyPlaces) -> Self {
-        Self { ledger, keys, keyring: OnceCell::new(), here: Mutex::default() }
+    pub fn new(ledger: Reading, keys: KeyPlaces, stores: Stores) -> Self {
+        Self { ledger, keys, stores, keyring: OnceCell::new(), here: Mutex::default() }
+    }
+
+    /// The stores that drivers of secrets ask.
+    #[must_use]
+    pub const fn stores(&self) -> &Stores {
+        &self.stores
     }
 
     /// Where values are that are not here.

@@ -6,7 +6,7 @@ use super::super::note::Note;
 use super::super::site::Demand;
 use super::service::Table;
 use super::{Adopt, Planner, ServiceWork, SlotKind, SlotWork, handle};
-use crate::model::action::{InPlaceUpdate, Reload};
+use crate::model::action::{InPlaceUpdate, Reload, SecretPlan};
 use crate::model::in_place::{Retune, Tuning};
 use crate::model::reason::Reason;
 use crate::model::spec::FailureAction;
@@ -23,6 +23,13 @@ impl Planner<'_> {
             _ if task.status == TaskStatus::Created => Retune::Replace,
             Retune::Remember | Retune::Engine if !self.may_reserve(table, task) => Retune::Replace,
             Retune::Engine if !is_well(task.status) || self.uses_more(table, task).is_some() => {
+                Retune::Replace
+            }
+            // Its agent has filled a file in with what is in its configs, and does so for a new task alone.
+            Retune::Engine
+                if now.configs != table.tuning.configs
+                    && table.plan.secrets.iter().any(SecretPlan::is_template) =>
+            {
                 Retune::Replace
             }
             // An update that may go back has to be able to.

@@ -24,13 +24,18 @@ use super::options::PlanOptions;
 use super::problem::Problem;
 use super::scheduler::{Divisions, FilterKind, Occupants};
 use super::site::{Site, sites};
-use crate::model::action::{FilePlan, InPlaceUpdate, SecretPlan, ServicePlan, TaskHandle, TaskPlan, What};
+use crate::model::action::{
+    FilePlan, InPlaceUpdate, SecretPlan, SecretSource, ServicePlan, TaskHandle, TaskPlan, What,
+};
 use crate::model::ids::{NodeName, ServiceName, TaskId};
 use crate::model::node::Member;
 use crate::model::reason::Reason;
-use crate::model::spec::{DependencyCondition, NoVersion, StackSpec, TASKS_MAX, UpdateConfig};
+use crate::model::spec::{
+    ConfigSpec, DependencyCondition, FileMount, NoVersion, StackSpec, TASKS_MAX, UpdateConfig,
+};
 use crate::model::task::Task;
 use crate::model::{GoDuration, Marks, Observed, TaskStatus};
+use crate::template::payload;
 
 use loss::Lost;
 pub use readiness::Readiness;
@@ -337,25 +342,27 @@ impl<'o> Planner<'o> {
             if services.is_empty() {
                 continue;
             }
-            let what = match (&secret.driver, &secret.template_driver) {
-                (Some(_), _) => Some("driver"),
-                (None, Some(_)) => Some("template_driver"),
-                (None, None) => None,
-            };
-            let secret = key.clone();
-            if let Some(what) = what {
-                self.problems.push(Problem::SecretFrom { secret, services, what });
-            } else if self.spec.secrets[key].version.is_empty() {
-                let unknown = self.spec.secrets[key].unknown.as_deref();
-                let (why, help) = match unknown {
+            if secret.version.is_empty() {
+                let (why, help) = match secret.unknown.as_deref() {
                     Some(NoVersion { why, help }) => (why.clone(), help.clone()),
                     None => (
                         "its file or variable is not here, and no release of the stack tells".to_owned(),
                         "plan where it is".to_owned(),
                     ),
                 };
-                self.problems.push(Problem::NoSecret { secret, services, why, help });
+                self.problems.push(Problem::NoSecret { secret: key.clone(), services, why, help });
             }
+        }
+        let mut in_memory: BTreeSet<&String> = BTreeSet::new();
+        for mount in self.spec.services.values().flat_map(|service| service.task.configs.values()) {
+            let config = self.spec.configs.get(&mount.source);
+            if config.is_some_and(|config| secret_content(config, mount).is_some()) {
+                in_memory.insert(&mount.source);
+            }
+        }
+        if !in_memory.is_empty() {
+            let configs = in_memory.into_iter().cloned().collect();
+            self.notes.push(Note::ConfigsInMemory { configs });
         }
     }
 
@@ -490,6 +497,12 @@ pub(super) fn handle(task: &Task) -> TaskHandle {
     }
 }
 
+/// The content of a config that is as secret as what it asks for.
+fn secret_content<'s>(config: &'s ConfigSpec, mount: &FileMount) -> Option<&'s Arc<[u8]>> {
+    let driver = mount.template_driver.as_deref();
+    config.content.as_ref().filter(|content| payload::is_secret(content, driver))
+}
+
 /// What all tasks of a service share.
 fn service_plan(
     observed: &Observed,
@@ -508,7 +521,10 @@ fn service_plan(
         secrets.push(SecretPlan {
             target: target.clone(),
             name: secret.name.clone(),
-            version: mount.content.clone(),
+            source: SecretSource::Secret {
+                version: mount.content.clone(),
+                is_template: mount.template_driver.is_some(),
+            },
             uid: owner(&mount.uid)?,
             gid: owner(&mount.gid)?,
             mode: mount.mode,
@@ -518,10 +534,17 @@ fn service_plan(
         let Some(config) = spec.configs.get(&mount.source).filter(|config| !config.digest.is_empty()) else {
             return Err(Problem::NoContent { service: service.name.clone(), config: mount.source.clone() });
         };
+        let (uid, gid) = (owner(&mount.uid)?, owner(&mount.gid)?);
+        if let Some(content) = secret_content(config, mount) {
+            let (target, name) = (target.clone(), config.name.clone());
+            let source = SecretSource::Config(Arc::clone(content));
+            secrets.push(SecretPlan { target, name, source, uid, gid, mode: mount.mode });
+            continue;
+        }
         files.push(FilePlan {
             target: target.clone(),
-            uid: owner(&mount.uid)?.into(),
-            gid: owner(&mount.gid)?.into(),
+            uid: uid.into(),
+            gid: gid.into(),
             mode: mount.mode,
             content: config.content.clone(),
             template_driver: mount.template_driver.clone(),

@@ -573,7 +573,7 @@ impl<'o> Planner<'o> {
         slot: &Slot,
         at: usize,
     ) -> (Arc<TaskSpec>, Option<Arc<template::Fields>>) {
-        let has_templates = table.plan.files.iter().any(|file| file.template_driver.is_some());
+        let has_templates = table.plan.has_templates();
         let is_asked = table.templated || has_templates;
         let fields = if is_asked { self.fields(table, task, slot, at) } else { None };
         let spec = match &fields {

@@ -13,6 +13,7 @@ use crate::ledger::{FileRegisters, Limits};
 use crate::model::{ClusterName, Timestamp};
 use crate::ops::vault::key;
 use crate::ops::vault::private::KeyPlaces;
+use crate::stores::Stores;
 use crate::vault::{Form, Keyring, Recipients, seal};
 
 const FILE: &str = "services:\n  web:\n    image: web:1\n    secrets: [a, {source: b, target: /etc/b}]\n  other: {image: web:1}\nsecrets:\n  a: {file: a.txt}\n  b: {external: true, name: made}\n";
@@ -61,7 +62,7 @@ impl World {
     fn values(&self, has_key: bool) -> Values {
         let reading: Reading = Ledger::new(Store::Files(registers(self.dir.path())), Limits::default());
         let env = |name: &str| (has_key && name == "STACKCTL_KEY").then(|| self.private.clone());
-        Values::new(reading, KeyPlaces::of(&env))
+        Values::new(reading, KeyPlaces::of(&env), Stores::none())
     }
 
     async fn keep(&self, values: &Values, spec: &StackSpec, history: &History) -> Result<(), VaultError> {
