@@ -10,7 +10,19 @@ pub const EFFECTS: [(&str, &[&str], &[&str]); 3] = [
     (
         "files",
         &["std::fs", "tokio::fs"],
-        &["agent", "artifact", "cli", "engine", "fleet", "gitops", "inventory", "ledger", "notify", "ops"],
+        &[
+            "agent",
+            "artifact",
+            "cli",
+            "engine",
+            "fleet",
+            "gitops",
+            "image",
+            "inventory",
+            "ledger",
+            "notify",
+            "ops",
+        ],
     ),
     (
         "processes",

@@ -8,6 +8,7 @@ pub mod agents;
 pub mod annotations;
 pub mod cells;
 pub mod doctor;
+pub mod images;
 pub mod key;
 pub mod list;
 pub mod nodes;
