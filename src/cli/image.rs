@@ -40,7 +40,7 @@ pub enum ImageCommand {
     /// List the images of all hosts: where each is, and what uses it
     ///
     /// An image is listed once for each of its names, with the hosts that have it and the services, or other containers,
-    /// that use it, running or not. The images of a host that does not answer are unknown.
+    /// that use it, running or not. With `-q` only ids are printed. The images of a host that does not answer are unknown.
     #[command(visible_alias = "list")]
     Ls(ImageLs),
     /// Bring hosts an image, without a registry: only the layers that they lack
@@ -71,9 +71,6 @@ pub struct ImageLs {
     /// `table`, `table TEMPLATE`, `json`, or a Go template such as '{{.Name}}'
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
-    /// Print ids only
-    #[arg(short, long = "ids", conflicts_with = "format")]
-    pub ids: bool,
     /// Print whole ids
     #[arg(long)]
     pub no_trunc: bool,
@@ -96,7 +93,7 @@ fn ls(args: &ImageLs, context: &Context) -> Result<Exit, Failure> {
         let looks = cluster.fleet.images(|| clock.now()).await;
         let all = listed(&looks);
         let shown: Vec<&Listed> = all.iter().filter(|one| fits(one, &filters)).collect();
-        if args.ids {
+        if context.ui.is_quiet() && args.format.is_none() {
             let id =
                 |one: &&Listed| if args.no_trunc { one.id.clone() } else { short_id(&one.id).to_owned() };
             let mut ids: Vec<String> = shown.iter().map(id).collect();

@@ -114,7 +114,7 @@ pub(super) mod tests {
         let all = listed(&looks);
         let names: Vec<_> = all.iter().map(|one| one.name.as_deref()).collect();
         assert_eq!(names, [None, Some("app:1")]);
-        assert_eq!((all[1].nodes.len(), all[1].users.iter().collect::<Vec<_>>()), (2, vec!["shop_web"]));
+        assert_eq!((all[1].nodes.len(), &all[1].users), (2, &["shop_web".to_owned()].into()));
     }
 
     #[test]
