@@ -8,18 +8,19 @@
 //!
 //! ```text
 //! main          → cli
-//! cli           → notify, reconcile, ops, engine, artifact, gitops, fleet, agent, inventory, compose,
+//! cli           → notify, reconcile, ops, engine, artifact, gitops, fleet, image, agent, inventory, compose,
 //!                 swarm, orchestrator, diff, sops, vault, template, yaml, process_group, http, words, model
 //! notify        → reconcile, engine, inventory, ledger::payload, http, process_group, words, model
 //! reconcile     → ops, engine, gitops, discover, fleet, orchestrator, ledger, words, model
-//! ops           → engine, gitops, discover, stores, fleet, agent, inventory, compose, orchestrator, ledger, sops,
+//! ops           → engine, gitops, discover, stores, fleet, image, agent, inventory, compose, orchestrator, ledger, sops,
 //!                 vault, template, process_group, words, model
 //! engine        → discover, fleet, orchestrator, ledger, model
 //! artifact      → compose::Files, orchestrator, model
 //! discover      → inventory, ledger, process_group, words, model
 //! stores        → inventory, process_group, http, words, model
 //! gitops        → compose, inventory::private, ledger::release, yaml, process_group, model
-//! fleet         → agent, inventory, ledger::register, vault, template, process_group, http, model
+//! fleet         → image, agent, inventory, ledger::register, vault, template, process_group, http, model
+//! image         → model
 //! agent         → vault, http, model
 //! inventory     → ledger::place, yaml, model
 //! compose       → template, yaml, model
@@ -49,6 +50,7 @@
 //! - [`stores`]: values of secrets in stores outside of the cluster, asked by programs and by the API of Vault.
 //! - [`gitops`]: what git repositories declare: stacks, clusters, and what a push changed.
 //! - [`fleet`]: hosts. SSH, Docker's API, labels to model and back.
+//! - [`image`]: images as files: archives, OCI layouts, and what is sent to engines of them.
 //! - [`agent`]: the part of stackctl that stays on a host: its protocol, its sockets, and which file can be one.
 //! - [`inventory`]: the file that names the hosts, read and checked; finding it.
 //! - [`compose`]: stackfiles to a [`StackSpec`](model::StackSpec). Opens no files itself, sees no network.
@@ -125,6 +127,7 @@ pub mod engine;
 pub mod fleet;
 pub mod gitops;
 pub mod http;
+pub mod image;
 pub mod inventory;
 pub mod ledger;
 pub mod notify;

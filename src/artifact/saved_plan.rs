@@ -90,7 +90,7 @@ pub enum SavedPlanError {
         code(stackctl::plan::says_all),
         help(
             "remove the arguments about stackfiles (`-c`, `--profile`, `--env-file`, `--strict-docker`, `--prune`, \
-             `--resolve-image`); to deploy a stack whose name ends in `.bin`, set `name` in its file"
+             `--resolve-image`, `--push`); to deploy a stack whose name ends in `.bin`, set `name` in its file"
         )
     )]
     SaysAll { path: PathBuf },

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 
 use super::Context;
 use super::cluster;
+use super::image::offer::Offers;
 use super::ledger::follow_managers;
 use super::report::{Exit, Failure};
 use super::rollout::{self, Commit, Draft, Record, RolloutOptions};
@@ -14,6 +15,7 @@ use super::rollout_args::StartArgs;
 use super::saved_plan;
 use super::stackfiles::Stackfiles;
 use crate::artifact::saved_plan::SavedPlanError;
+use crate::engine::plan::Offered;
 use crate::engine::{self, Request};
 use crate::model::StackName;
 use crate::ops::cluster::Cluster;
@@ -56,6 +58,9 @@ pub struct Deploy {
     /// When to ask the registry which image a tag stands for
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     pub resolve_image: ResolveImage,
+    /// Bring images that only this machine's engine has to the hosts that get tasks of them
+    #[arg(long)]
+    pub push: bool,
     #[command(flatten)]
     pub start: StartArgs,
 }
@@ -118,15 +123,26 @@ pub(super) fn run(args: &Deploy, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, args.start.connect(), async |cluster| {
         let settled = settle(&cluster.ledger, &cluster.secrets, loaded.spec, &loaded.secrets).await?;
         let choices = args.start.choices("deploy");
-        let job = on_the_managers_of_now(context, cluster, async || {
+        let plan = |offered: Offered| {
             let options = PlanOptions { atomic: args.atomic, ..cluster.plan_options(args.prune) };
-            let request = Request { options, resolve: args.resolve_image.into(), ..Request::default() };
-            let spec = settled.clone();
-            let plan = engine::plan(cluster.cluster_reader(), cluster.clock.now(), spec, request);
+            let resolve = args.resolve_image.into();
+            let request = Request { options, resolve, offered, ..Request::default() };
+            engine::plan(cluster.cluster_reader(), cluster.clock.now(), settled.clone(), request)
+        };
+        let mut offers = match args.push {
+            true => Offers::of(context, cluster, &plan(Offered::default()).await).await?,
+            false => Offers::default(),
+        };
+        let job = on_the_managers_of_now(context, cluster, async || {
             let draft = if choices.dry_run { None } else { Some(draft(args, &args.stackfiles)?) };
-            Ok(Record::job(cluster, &settled.name, draft, plan).await)
-        });
-        rollout::carry_out(context, cluster, vec![job.await?], choices).await
+            Ok(Record::job(cluster, &settled.name, draft, plan(offers.offered())).await)
+        })
+        .await?;
+        offers.narrow(&job.plan)?;
+        let format = choices.format;
+        offers.show(context, cluster, format);
+        let bring = async || offers.bring(context, cluster, format).await;
+        rollout::carry_out_after(context, cluster, vec![job], choices, bring).await
     })
 }
 
@@ -159,7 +175,10 @@ fn draft(args: &Deploy, stackfiles: &Stackfiles) -> Result<Draft, Failure> {
 
 /// Carries out a saved plan, unless it is stale.
 fn of_plan(args: &Deploy, path: &Path, context: &Context) -> Result<Exit, Failure> {
-    if args.stackfiles != Stackfiles::default() || args.prune || args.resolve_image != ResolveImage::default()
+    if args.stackfiles != Stackfiles::default()
+        || args.prune
+        || args.push
+        || args.resolve_image != ResolveImage::default()
     {
         return Err(Failure::usage(SavedPlanError::SaysAll { path: path.to_owned() }));
     }

@@ -11,6 +11,7 @@ use clap::{ValueEnum, ValueHint};
 use super::Context;
 use super::cluster;
 use super::deploy::ResolveImage;
+use super::image::offer::Offers;
 use super::records::{Reading, drifted, remembered};
 use super::release_name::{ReleaseName, find_named, release_name};
 use super::render::plan;
@@ -69,6 +70,9 @@ pub struct Diff {
     /// When to ask the registry which image a tag stands for
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     pub resolve_image: ResolveImage,
+    /// Plan as if `deploy --push` had brought images that only this machine's engine has, and show what it would bring
+    #[arg(long, conflicts_with_all = ["other", "against", "out", "simulate_loss", "simulate_add"])]
+    pub push: bool,
     #[command(flatten)]
     pub auth: RegistryAuth,
     /// Plan as if these nodes were lost
@@ -233,13 +237,22 @@ fn diff(args: &Diff, context: &Context) -> Result<Exit, Failure> {
         let what_if = what_if(args, cluster.inventory.hosts.keys())?;
         let lost = what_if.lose.clone();
         let is_real = what_if.is_empty();
-        let request = Request { options, resolve: args.resolve_image.into(), what_if, ..Request::default() };
+        let resolve = args.resolve_image.into();
+        let request = Request { options, resolve, what_if, ..Request::default() };
         let given = stack;
         let stack = loaded.spec.name.clone();
         let ledger = &cluster.ledger;
         let (spec, notes) = settled(cluster, context, loaded.spec, &loaded.secrets).await?;
-        let plan = engine::plan(cluster.cluster_reader(), cluster.clock.now(), spec, request);
-        let (planned, remembered) = tokio::join!(plan, remembered(ledger, &stack));
+        let plan = async |request: Request| {
+            engine::plan(cluster.cluster_reader(), cluster.clock.now(), spec.clone(), request).await
+        };
+        let mut offers = match args.push {
+            true => Offers::of(context, cluster, &plan(request.clone()).await).await?,
+            false => Offers::default(),
+        };
+        let request = Request { offered: offers.offered(), ..request };
+        let (planned, remembered) = tokio::join!(plan(request), remembered(ledger, &stack));
+        offers.narrow(&planned)?;
         let mut planned = planned.with_notes(notes);
         match remembered {
             Ok(remembered) if is_real => {
@@ -255,7 +268,7 @@ fn diff(args: &Diff, context: &Context) -> Result<Exit, Failure> {
             notes: &loaded.notes,
         };
         let imagined = (!is_real).then_some((&landed[..], &lost));
-        let exit = show(args, context, &planned, imagined, Some(&files))?;
+        let exit = show(args, context, &planned, imagined, Some(&files), &offers)?;
         if let Some(path) = &args.out {
             saved_plan::keep(path, &planned, &args.stackfiles, given, inputs, args.prune)?;
             let path = path.display();
@@ -276,6 +289,7 @@ fn show(
     planned: &Planned,
     imagined: Option<Imagined<'_>>,
     files: Option<&FromFiles<'_>>,
+    offers: &Offers,
 ) -> Result<Exit, Failure> {
     let ui = &context.ui;
     let diff = planned.diff(values(args.show_values));
@@ -292,6 +306,9 @@ fn show(
             };
             value["landings"] = landed.iter().map(row).collect();
         }
+        if args.push {
+            value["pushes"] = offers.to_json();
+        }
         ui.data(&(json_line(&value) + "\n"));
     }
     // Shows where tasks could run even if some could not.
@@ -307,6 +324,8 @@ fn show(
     }
     rollout::refuse_problems(ui, planned)?;
     if args.format == Format::Text {
+        let lines = offers.lines();
+        ui.data(&if lines.is_empty() { lines } else { lines + "\n" });
         ui.data(&plan::text(&view));
     }
     Ok(if planned.plan().is_empty() { Exit::Done } else { Exit::Differs })
@@ -327,7 +346,7 @@ fn of_release(args: &Diff, name: &ReleaseName, context: &Context) -> Result<Exit
         pin::keep_forced(&mut spec, observed.tasks().filter(|task| task.stack == name.stack));
         let planned = Planned::make(observed, spec, cluster.plan_options(true));
         let planned = planned.with_known(history.newest_specs());
-        show(args, context, &planned, None, None)
+        show(args, context, &planned, None, None, &Offers::default())
     })
 }
 

@@ -27,6 +27,7 @@ pub mod format;
 pub mod help;
 pub mod history;
 pub mod hook;
+pub mod image;
 mod inspected;
 pub mod key;
 mod ledger;
@@ -268,6 +269,9 @@ pub enum Command {
     /// List the volumes of all hosts, and remove what tasks have left
     #[command(after_help = examples(volume::EXAMPLES))]
     Volume(volume::Volume),
+    /// Push images to hosts without a registry
+    #[command(after_help = examples(image::EXAMPLES))]
+    Image(image::Image),
     /// List, bring and remove the agents of hosts
     ///
     /// An agent is this same program, which the engine of a host keeps running for features that need one: so
@@ -399,6 +403,7 @@ fn answer(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Logs(args) => logs::run(&args, context),
         Command::Node(args) => node::run(&args, context),
         Command::Volume(args) => volume::run(&args, context),
+        Command::Image(args) => image::run(&args, context),
         Command::Secret(args) => secret::run(&args, context),
         Command::Registry(args) => registry::run(&args, context),
         Command::Key(args) => key::run(&args, context),

@@ -1,5 +1,6 @@
 //! `stackctl reconcile`: keeps every stack of the ledger as declared.
 
+mod collect;
 pub(super) mod lines;
 mod metrics;
 pub(super) mod repositories;
@@ -79,6 +80,9 @@ pub struct Reconcile {
     /// Serve /healthz and /metrics (Prometheus) at this address
     #[arg(long, value_name = "ADDRESS", env = "STACKCTL_LISTEN")]
     pub listen: Option<SocketAddr>,
+    /// Remove images that nothing needs from hosts whose disk is used to so many percent, as `image prune` does; 0: never
+    #[arg(long, value_name = "PERCENT", default_value_t = 85, value_parser = clap::value_parser!(u8).range(0..=99))]
+    pub prune_images: u8,
     /// End after one round: status 2 if drift is left, 1 if something prevents the repair, 5 if another loop is
     /// active
     #[arg(long)]
@@ -234,6 +238,8 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
         let mut complaints = notifier.complaints();
         let show = watch::Sender::new(Snapshot { at: cluster.clock.now(), ..Snapshot::default() });
         let (seen, turns, notified) = (show.subscribe(), show.subscribe(), notifier.counts());
+        let percent = if args.policy == Policy::Heal { args.prune_images } else { 0 };
+        let collect = collect::collect_before_full(context, cluster, percent, show.subscribe());
         let clock = cluster.clock;
         let mut listening =
             Listening::start(args, context, clock, secrets, followed.as_ref(), seen, notified).await?;
@@ -260,6 +266,7 @@ pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> 
             last = round => last,
             never = alive => match never {},
             never = complain => match never {},
+            never = collect => match never {},
             never = listening.log(context, args.format) => match never {},
         };
         interrupt.disarm();

@@ -24,7 +24,12 @@ pub struct Request {
     pub what_if: WhatIf,
     /// The last observations of lost nodes.
     pub last_seen: LastSeen,
+    /// Images that hosts get before the plan is carried out.
+    pub offered: Offered,
 }
+
+/// Images that hosts get before a plan is carried out: by node, their names and what its engine will call them.
+pub type Offered = Arc<BTreeMap<NodeName, BTreeMap<String, String>>>;
 
 /// The last observations of lost nodes.
 pub type LastSeen = Arc<BTreeMap<NodeName, NodeFacts>>;
@@ -47,6 +52,7 @@ pub async fn plan<R: ReadRegisters>(
     let mut options = request.options;
     remember_lost(&mut observed, &mut options.lost, &request.last_seen);
     request.what_if.apply(&mut observed, &mut options);
+    offer(&mut observed, &request.offered);
     ask_memory(observer, &mut observed, &spec).await;
     if request.resolve == ResolveImage::Changed {
         let running = observed.tasks().filter(|task| task.stack == spec.name);
@@ -54,6 +60,19 @@ pub async fn plan<R: ReadRegisters>(
         answers = observer.resolve(&late).await;
     }
     plan_on(observed, spec, options, request.resolve, &answers)
+}
+
+/// As hosts will be once they have got these images.
+fn offer(observed: &mut Observed, offered: &Offered) {
+    for (node, images) in &**offered {
+        let facts = observed.nodes.get_mut(node).and_then(|node| node.view.facts_mut());
+        let Some(facts) = facts else { continue };
+        for (name, id) in images {
+            facts.images.insert(name.clone());
+            facts.image_ids.insert(name.clone(), id.clone());
+            facts.image_ids.insert(id.clone(), id.clone());
+        }
+    }
 }
 
 /// Asks the tasks that are to get a lower memory limit how much they use.

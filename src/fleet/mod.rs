@@ -7,6 +7,7 @@
 //!                  ├─▶ Executor: carries out the orchestrator's actions
 //!                  ├─▶ exec: commands in running containers
 //!                  ├─▶ agents: what ships them, and streams to their sockets
+//!                  ├─▶ images: what engines have, what brings them one, and what removes one
 //!                  └─▶ RegisterReader, RegisterWriter: the ledger's records, as volumes of the managers
 //! ```
 //!
@@ -27,6 +28,7 @@ pub mod executor;
 #[allow(clippy::disallowed_methods, reason = "an engine of this process, with sockets and a clock")]
 mod fake;
 mod host;
+pub mod images;
 mod lines;
 pub mod logs;
 mod membership;

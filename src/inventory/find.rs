@@ -54,7 +54,15 @@ pub fn find(explicit: Option<&Path>, env: Env<'_>) -> Option<PathBuf> {
     places.into_iter().flatten().find(|path| path.is_file())
 }
 
-/// The engine that `docker` itself would use, if stackctl supports it.
+/// The engine that `docker` itself would use, if stackctl supports it, as an inventory of one host.
+///
+/// # Errors
+///
+/// DOCKER_HOST is no address that is supported.
+pub fn local(env: Env<'_>) -> Result<Inventory, InventoryError> {
+    without_file(env)
+}
+
 fn without_file(env: Env<'_>) -> Result<Inventory, InventoryError> {
     let address = match env("DOCKER_HOST").filter(|value| !value.is_empty()) {
         None => Address::Unix(PathBuf::from(DEFAULT_SOCKET)),

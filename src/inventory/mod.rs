@@ -28,7 +28,7 @@ pub mod trust;
 pub use clusters::{by_cluster, clusters};
 pub use contexts::Contexts;
 pub use error::{ClusterFile, InventoryError};
-pub use find::{Env, find, load};
+pub use find::{Env, find, load, local};
 pub use parse::{parse, parse_found, parse_with};
 pub use sources::{Source, SourceKind};
 

@@ -50,6 +50,7 @@ pub mod error;
 pub mod event;
 pub mod hosts;
 pub mod identity;
+pub mod images;
 mod in_place;
 pub mod ledger;
 pub mod log;

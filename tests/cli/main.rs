@@ -29,6 +29,7 @@ mod files;
 mod help;
 mod hook;
 mod hosts;
+mod images;
 mod in_place;
 mod inventories;
 mod ledger;

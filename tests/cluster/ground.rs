@@ -108,6 +108,14 @@ impl Ground {
         self.stackctl_on(&self.dir.join("stackctl.yml").display().to_string(), words)
     }
 
+    /// The same with these variables.
+    pub fn stackctl_with(&self, variables: &[(&str, &str)], words: &str) -> Run {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stackctl"));
+        self.prepare(&mut command, &self.dir.join("stackctl.yml").display().to_string(), words);
+        command.envs(variables.iter().copied());
+        Self::run_prepared(command, words).wait()
+    }
+
     /// The same on another inventory.
     pub fn stackctl_on(&self, inventory: &str, words: &str) -> Run {
         self.start(inventory, words).wait()
@@ -179,6 +187,10 @@ impl Ground {
 
     fn start_as(&self, mut command: Command, inventory: &str, words: &str) -> Running {
         self.prepare(&mut command, inventory, words);
+        Self::run_prepared(command, words)
+    }
+
+    fn run_prepared(mut command: Command, words: &str) -> Running {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -211,9 +223,14 @@ impl Ground {
         text(&output.stdout)
     }
 
+    /// The socket of a host's engine, as it is seen here.
+    pub fn socket(&self, host: &str) -> PathBuf {
+        self.dir.join("hosts").join(host).join("docker.sock")
+    }
+
     /// The same where it may fail.
     pub fn try_docker(&self, host: &str, args: &[&str]) -> Output {
-        let socket = format!("unix://{}", self.dir.join("hosts").join(host).join("docker.sock").display());
+        let socket = format!("unix://{}", self.socket(host).display());
         Command::new("docker").args(["-H", &socket]).args(args).output().expect("the docker client")
     }
 

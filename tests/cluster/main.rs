@@ -15,6 +15,7 @@ mod disks;
 mod failures;
 mod ground;
 mod hook;
+mod images;
 mod in_place;
 mod killed;
 mod ledger;

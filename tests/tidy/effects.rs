@@ -17,6 +17,7 @@ pub const EFFECTS: [(&str, &[&str], &[&str]); 3] = [
             "engine",
             "fleet",
             "gitops",
+            "image",
             "inventory",
             "ledger",
             "notify",

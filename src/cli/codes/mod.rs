@@ -16,6 +16,7 @@ mod engine;
 mod files;
 mod hooks;
 mod hosts;
+mod images;
 mod ledger;
 mod projects;
 mod repositories;
@@ -79,6 +80,7 @@ pub fn all() -> impl Iterator<Item = &'static Code> {
         checks::CODES,
         projects::CODES,
         hosts::CODES,
+        images::CODES,
         agents::CODES,
         engine::CODES,
         ledger::CODES,

@@ -22,6 +22,7 @@ pub(super) fn of(room: &str, name: &str) -> &'static str {
         ("inventory", "bad_ledger") => "ledger",
         ("inventory" | "node", _) | ("cli", "two_inventories") => "nodes",
         ("agent", _) => "agent",
+        ("image", _) => "images",
         ("cluster", "node_missing" | "other_machine" | "same_machine") => "nodes",
         ("discovery", _) | ("cluster", "hosts_unknown") => "discovery",
         ("ledger", "newer" | "unknown_part") => "stability",

@@ -55,5 +55,12 @@ pub(super) fn run(args: &Diff, path: &Path, context: &Context) -> Result<Exit, F
         written: Written { sources: &loaded.sources, merged: &loaded.merged },
         notes: &loaded.notes,
     };
-    show(args, context, &planned, (!is_real).then_some((&landed[..], &lost)), Some(&files))
+    show(
+        args,
+        context,
+        &planned,
+        (!is_real).then_some((&landed[..], &lost)),
+        Some(&files),
+        &super::Offers::default(),
+    )
 }

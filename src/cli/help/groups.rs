@@ -14,7 +14,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Look", &["ls", "status", "ps", "services", "logs", "exec", "explain", "doctor"]),
     ("Change services", &["scale", "restart", "service", "rebalance"]),
     ("Releases and records", &["history", "show", "rollback", "log", "undo", "events", "unlock", "ledger"]),
-    ("Nodes", &["node", "volume", "agent", "trust"]),
+    ("Nodes", &["node", "image", "volume", "agent", "trust"]),
     ("Secrets", &["secret", "key", "registry"]),
     ("Automation", &["reconcile", "suspend", "resume", "hook", "snapshot"]),
     ("Help and setup", &["help", "explain-code", "version", "completions", "man"]),

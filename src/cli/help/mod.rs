@@ -55,6 +55,7 @@ pub static TOPICS: &[Topic] = &[
     ),
     topic!("undo", "the log of operations, and how to take one back", ["log", "undo"]),
     topic!("nodes", "the inventory, ranges of hosts, roles, labels, drain", ["node"]),
+    topic!("images", "images without a registry, and removing old ones", ["image"]),
     topic!("volumes", "where data is, what is kept, and what can be pruned", ["volume"]),
     topic!("secrets", "the key of the cluster, and values encrypted to it", ["secret", "key"]),
     topic!("registries", "credentials, digests, and registries that fail", ["registry"]),

@@ -9,6 +9,7 @@ pub mod annotations;
 pub mod cells;
 pub mod configs;
 pub mod doctor;
+pub mod images;
 pub mod key;
 pub mod list;
 pub mod nodes;

@@ -158,7 +158,7 @@ pub enum NoWay {
 }
 
 impl Inner {
-    fn known(&self, node: &NodeName) -> Result<Arc<Host>, HostError> {
+    pub(super) fn known(&self, node: &NodeName) -> Result<Arc<Host>, HostError> {
         self.host(node).ok_or_else(|| HostError::NameNotResolved { host: node.to_string() })
     }
 
@@ -176,7 +176,7 @@ pub fn socket_on_host(cluster: &ClusterName, engine: &Path, mark: &str) -> PathB
 }
 
 /// A request whose answer is needed, whatever it is.
-async fn asked<T, F, A>(host: &Arc<Host>, question: F) -> Result<T, AskError>
+pub(super) async fn asked<T, F, A>(host: &Arc<Host>, question: F) -> Result<T, AskError>
 where
     F: Fn(Arc<Up>) -> A,
     A: Future<Output = Result<T, super::docker::client::CallError>>,

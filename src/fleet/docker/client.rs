@@ -300,6 +300,15 @@ impl Engine {
         answer.await.map(drop)
     }
 
+    /// `POST path` with an archive that comes bit by bit; the answer is a stream. Without a limit: the caller sees whether
+    /// anything moves.
+    pub(in crate::fleet) async fn post_body(&self, path: &str, body: Body) -> Result<Incoming, CallError> {
+        let request = Request::builder().method(Method::POST).uri(path);
+        let request = request.header(CONTENT_TYPE, "application/x-tar").body(body);
+        let request = request.map_err(|error| CallError::Decode(error.to_string()))?;
+        Ok(send(&self.reader.transport.endless(), request).await?.into_body())
+    }
+
     /// `POST path`, after which the connection is a stream to the started process.
     pub async fn upgrade(
         &self,

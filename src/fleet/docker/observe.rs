@@ -194,10 +194,10 @@ pub(in crate::fleet) fn facts(
     let names = image_names(&images);
     let host_now = info.system_time.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_millisecond()));
     let mut facts = NodeFacts {
+        platform: platform(&info),
         id: info.id,
         hostname: info.name,
         ip,
-        platform: Platform { os: info.os_type, architecture: go_architecture(&info.architecture) },
         nano_cpus: info.ncpu.saturating_mul(1_000_000_000),
         memory: info.mem_total,
         generic: generic(&info.generic_resources),
@@ -516,6 +516,11 @@ fn generic(resources: &[wire::GenericResource]) -> BTreeMap<String, i64> {
 fn split_label(text: &str) -> (String, String) {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
     (key.to_owned(), value.to_owned())
+}
+
+/// What images are to be for.
+pub(in crate::fleet) fn platform(info: &wire::Info) -> Platform {
+    Platform { os: info.os_type.clone(), architecture: go_architecture(&info.architecture) }
 }
 
 /// The kernel's word as Go's, which images use.

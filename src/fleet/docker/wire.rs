@@ -42,6 +42,9 @@ pub(in crate::fleet) struct Info {
     pub generic_resources: Vec<GenericResource>,
     #[serde(deserialize_with = "or_default")]
     pub security_options: Vec<String>,
+    /// Pairs of words.
+    #[serde(deserialize_with = "or_default")]
+    pub driver_status: Vec<Vec<String>>,
 }
 
 /// A managed plugin.
@@ -209,6 +212,34 @@ pub(in crate::fleet) struct Image {
     pub repo_tags: Vec<String>,
     #[serde(deserialize_with = "or_default")]
     pub repo_digests: Vec<String>,
+    pub size: i64,
+    pub created: i64,
+}
+
+/// One image, as it is inspected.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(in crate::fleet) struct ImageInspect {
+    pub id: String,
+    #[serde(rename = "RootFS")]
+    pub root_fs: ImageRootFs,
+    /// From API 1.48 on, if they are asked for.
+    #[serde(deserialize_with = "or_default")]
+    pub manifests: Vec<ImageManifest>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(in crate::fleet) struct ImageRootFs {
+    #[serde(deserialize_with = "or_default")]
+    pub layers: Vec<String>,
+}
+
+/// A manifest of an image, and whether all that it names is there.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(in crate::fleet) struct ImageManifest {
+    pub available: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -32,6 +32,29 @@ start_dockerd() { # HOST
     clock_mend "$1"
 }
 
+daemon_json() { # HOST [MEMBERS]: what its dockerd is told
+    printf '{"labels": ["host=%s", "zone=%s", "storage=%s"]%s}\n' \
+        "$1" "$(zone_of "$1")" "$(storage_of "$1")" "${2:+, $2}"
+}
+set_daemon() { # HOST [MEMBERS]
+    local file=$DIR/hosts/$1/disk/etc/docker/daemon.json
+    if [[ $(<"$file") == "$(daemon_json "$@")" ]]; then return; fi
+    daemon_json "$@" >"$file"
+    stop_dockerd "$1" TERM
+    start_dockerd "$1"
+}
+
+cmd_daemon() {
+    [[ $# -ge 1 ]] || die "daemon: HOST ['{\"KEY\": VALUE}']"
+    need_up
+    need_host "$1"
+    local members=${*:2}
+    [[ -z $members || ($members == "{"*"}") ]] || die "daemon: an object as in '{\"debug\": true}', and not '$members'"
+    lock
+    members=${members#"{"}
+    set_daemon "$1" "${members%"}"}"
+}
+
 cmd_dockerd() {
     [[ $# -eq 2 && $2 =~ ^(stop|start|restart|kill)$ ]] || die "dockerd: HOST stop|start|restart|kill"
     need_up

@@ -53,8 +53,7 @@ Subsystem sftp internal-sftp
 END
     new_host_key "$h"
     mkdir -p "$d/etc/docker" "$d/etc/playground"
-    printf '{"labels": ["host=%s", "zone=%s", "storage=%s"]}\n' "$h" "$(zone_of "$h")" "$(storage_of "$h")" \
-        >"$d/etc/docker/daemon.json"
+    daemon_json "$h" >"$d/etc/docker/daemon.json"
     cat >"$d/etc/playground/dockerd" <<'END'
 #!/bin/bash
 ulimit -n 1048576 2>/dev/null || ulimit -n "$(ulimit -Hn)"

@@ -11,6 +11,7 @@ use super::containers::{
     stop, update, wait,
 };
 use super::http::{Reply, Request, refusal, unescaped};
+use super::images;
 use super::plugins;
 use super::resources::{
     connect, create_network, disconnect, list_networks, list_volumes, network_json, remove_network,
@@ -30,6 +31,7 @@ pub(super) fn route(request: &Request) -> String {
         ["plugins", _, .., verb @ ("enable" | "disable")] => format!("/plugins/{{id}}/{verb}"),
         ["plugins", name, ..] if *name != "create" => "/plugins/{id}".to_owned(),
         ["images", "create" | "json" | "load"] => request.path.clone(),
+        ["images", _, .., "get"] => "/images/{id}/get".to_owned(),
         ["images", _, ..] => "/images/{id}".to_owned(),
         [kind @ ("containers" | "networks" | "volumes"), name] if !is_verb(name) => format!("/{kind}/{{id}}"),
         [kind @ ("containers" | "networks"), _, verb] => format!("/{kind}/{{id}}/{verb}"),
@@ -50,7 +52,7 @@ fn subject(request: &Request) -> String {
     let name = if path.starts_with("plugins/") {
         rest.strip_suffix("/enable").or_else(|| rest.strip_suffix("/disable")).unwrap_or(rest)
     } else if is_image {
-        rest.strip_suffix("/json").unwrap_or(rest)
+        rest.strip_suffix("/json").or_else(|| rest.strip_suffix("/get")).unwrap_or(rest)
     } else {
         rest.split('/').next().unwrap_or(rest)
     };
@@ -107,7 +109,7 @@ pub(super) fn answer(request: &Request, shared: &Shared) -> Reply {
         "POST /plugins/{id}/enable" => plugins::switch(world, &name, true),
         "POST /plugins/{id}/disable" => plugins::switch(world, &name, false),
         "DELETE /plugins/{id}" => plugins::remove(world, &name),
-        "POST /images/load" => plugins::load(world, &request.body),
+        "POST /images/load" => images::load(world, &request.body),
         "POST /containers/{id}/update" => on_container(world, &name, |container, _| update(container, &body)),
         "GET /containers/{id}/stats" => on_container(world, &name, |container, _| stats(container)),
         "POST /containers/{id}/pause" => on_container(world, &name, |container, _| {
@@ -158,13 +160,10 @@ pub(super) fn answer(request: &Request, shared: &Shared) -> Reply {
             None => refusal(404, format!("get {name}: no such volume")),
         },
         "GET /volumes/{id}" => refusal(404, format!("get {name}: no such volume")),
-        "GET /images/json" => Reply::Json(200, list_images(world)),
-        "GET /images/{id}/json" if world.has_image(&name) => Reply::Json(200, image_json(&name)),
-        "GET /images/{id}/json" => refusal(404, format!("No such image: {name}")),
-        "DELETE /images/{id}" => match world.images.remove(&with_tag(&name)) {
-            Some(_) => Reply::Json(200, json!([{ "Untagged": name }])),
-            None => refusal(404, format!("No such image: {name}")),
-        },
+        "GET /images/json" => Reply::Json(200, images::list(world)),
+        "GET /images/{id}/json" => images::inspect(world, &name),
+        "GET /images/{id}/get" => images::save(world, &name),
+        "DELETE /images/{id}" => images::remove(world, &name),
         "GET /distribution/{id}/json" => distribution(world, &name),
         _ => refusal(404, "page not found"),
     }
@@ -220,25 +219,6 @@ pub(super) fn fits(wanted: &BTreeMap<String, Vec<String>>, labels: &Value, other
         }
         let fits = others.iter().find(|(name, _)| name == key).map(|(_, fits)| fits);
         values.is_empty() || fits.is_none_or(|fits| values.iter().any(|value| fits(value)))
-    })
-}
-
-fn list_images(world: &World) -> Value {
-    let image = |(name, digest): (&String, &String)| {
-        json!({
-            "Id": format!("sha256:{}", super::world::digest(name)), "RepoTags": [name],
-            "RepoDigests": [format!("{}@{digest}", repository(name))], "Created": 0, "Size": 1, "Labels": null,
-        })
-    };
-    world.images.iter().map(image).collect()
-}
-
-fn image_json(name: &str) -> Value {
-    let name = name.split('@').next().unwrap_or(name);
-    json!({
-        "Id": format!("sha256:{}", super::world::digest(&with_tag(name))), "RepoTags": [with_tag(name)],
-        "RepoDigests": [format!("{}@{}", repository(name), image_digest(name))],
-        "Os": "linux", "Architecture": "amd64", "Config": { "Cmd": ["fake"] },
     })
 }
 

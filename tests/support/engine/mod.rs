@@ -11,6 +11,7 @@
 mod api;
 mod containers;
 mod http;
+mod images;
 pub mod life;
 mod plugins;
 mod resources;

@@ -1,4 +1,4 @@
-//! Managed plugins, and images that are loaded from an archive; and agents, which an engine starts as the one or from
+//! Managed plugins; and agents, which an engine starts as the one or from
 //! the other: of those, a socket that says hello.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -94,7 +94,7 @@ pub(super) fn list(world: &World) -> Reply {
 }
 
 /// A file of an archive.
-fn file_of(archive: &[u8], name: &str) -> Option<Vec<u8>> {
+pub(super) fn file_of(archive: &[u8], name: &str) -> Option<Vec<u8>> {
     let mut archive = tar::Archive::new(archive);
     let mut entry = archive
         .entries()
@@ -151,18 +151,6 @@ pub(super) fn remove(world: &mut World, name: &str) -> Reply {
     }
     world.agents.remove(name);
     Reply::Json(200, json!({ "Name": name }))
-}
-
-/// `docker load`.
-pub(super) fn load(world: &mut World, archive: &[u8]) -> Reply {
-    let manifest: Option<Value> =
-        file_of(archive, "manifest.json").and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let Some(manifest) = manifest else { return refusal(500, "no manifest.json") };
-    let tags = manifest[0]["RepoTags"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    for tag in tags {
-        world.images.insert(tag.to_owned(), super::world::image_digest(tag));
-    }
-    Reply::Json(200, json!({ "stream": "Loaded image" }))
 }
 
 /// Has the agent in a container begin or end with it, where there is one.

@@ -36,6 +36,12 @@ pub struct World {
     pub volumes: BTreeMap<String, Volume>,
     /// Images on the host, by `repo:tag`: their digest.
     pub images: BTreeMap<String, String>,
+    /// Images that came as an archive, by `repo:tag`: their ids, and their layers from the lowest up.
+    pub loaded: BTreeMap<String, (String, Vec<String>)>,
+    /// Bytes of layers that came in archives.
+    pub loaded_bytes: u64,
+    /// What `docker save` gives of an image, by `repo:tag`.
+    pub saved: BTreeMap<String, Vec<u8>>,
     /// Images that are not in any registry. Everything else can be pulled.
     pub missing: Vec<String>,
     /// What the program in an image does, by `repo:tag`; [`Behaviour::Runs`] if it is not told.
@@ -64,6 +70,9 @@ impl Default for World {
             networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
             images: BTreeMap::new(),
+            loaded: BTreeMap::new(),
+            loaded_bytes: 0,
+            saved: BTreeMap::new(),
             missing: Vec::new(),
             behaviours: BTreeMap::new(),
             declared: BTreeMap::new(),
@@ -385,5 +394,10 @@ pub fn repository(image: &str) -> &str {
 
 /// Sixty-four hex digits.
 pub fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    digest_of(text.as_bytes())
+}
+
+/// The same of bytes.
+pub fn digest_of(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,0 +1,182 @@
+//! One archive to an engine: written as it is read, and watched, since nothing says how long it takes.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::{BodyExt as _, Either, StreamBody};
+use hyper::body::{Frame, Incoming};
+use tokio::sync::mpsc;
+
+use super::Checked;
+use super::push::Meter;
+use crate::fleet::docker::client::{CallError, Engine};
+use crate::fleet::docker::wire;
+use crate::fleet::lines::{LINE_MAX, Lines, TooLong};
+use crate::fleet::transport::Body;
+use crate::image::Fault;
+use crate::image::load::{Archive, Piece};
+
+/// A load in which nothing moves for so long is stuck: neither does the engine take bytes, nor does it say anything.
+const SILENCE_MAX: Duration = Duration::from_secs(300);
+/// Between two looks at whether something moves.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Pieces that are read ahead.
+const AHEAD: usize = 2;
+
+/// Why an archive was not taken.
+#[derive(Debug)]
+pub(super) enum NotLoaded {
+    /// The image is at fault.
+    Fault(Fault),
+    /// The engine is, or the way to it.
+    Call(CallError),
+}
+
+/// Sends an archive, and waits until the engine has made an image of it.
+pub(super) async fn load(
+    engine: &Engine,
+    archive: &Archive,
+    checked: &Arc<Checked>,
+    meter: &Arc<Meter>,
+) -> Result<(), NotLoaded> {
+    let fault = Arc::default();
+    // They are read anyway, and what a layer is found to be is waited for before the last piece.
+    for layer in archive.layers.clone() {
+        let checked = Arc::clone(checked);
+        drop(tokio::spawn(async move { checked.check(layer).await.is_ok() }));
+    }
+    let moved = Arc::new(AtomicU64::new(0));
+    let body = body(archive, checked, meter, &moved, &fault);
+    let call = async {
+        let mut answer = engine.post_body("/images/load?quiet=0", body).await?;
+        let mut lines = Lines::new(LINE_MAX);
+        while let Some(frame) = answer.frame().await {
+            let frame = frame.map_err(|error| CallError::Transport(error.to_string()))?;
+            moved.fetch_add(1, Ordering::Relaxed);
+            lines.push(frame.data_ref().map_or(&[][..], |data| data));
+            while let Some(line) = lines.next() {
+                said(&line.map_err(|TooLong| long_line())?)?;
+            }
+        }
+        said(&lines.rest())
+    };
+    let result = tokio::select! {
+        result = call => result,
+        () = stuck(&moved) => Err(CallError::Deadline(SILENCE_MAX)),
+    };
+    let fault: Option<Fault> = fault.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match (fault, result) {
+        (Some(fault), _) => Err(NotLoaded::Fault(fault)),
+        (None, result) => result.map_err(NotLoaded::Call),
+    }
+}
+
+/// A load that fails has already answered "200 OK": its error is in a line.
+fn said(line: &[u8]) -> Result<(), CallError> {
+    match serde_json::from_slice::<wire::PullLine>(line) {
+        Ok(wire::PullLine { error: Some(message), .. }) => Err(CallError::Status { code: 200, message }),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn long_line() -> CallError {
+    CallError::TooLong(format!("`POST /images/load` sends a line of more than {} MiB", LINE_MAX >> 20))
+}
+
+/// Ends once nothing has moved for too long.
+async fn stuck(moved: &AtomicU64) {
+    let (mut last, mut since) = (moved.load(Ordering::Relaxed), Duration::ZERO);
+    while since < SILENCE_MAX {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let now = moved.load(Ordering::Relaxed);
+        since = if now == last { since + LOOK_EVERY } else { Duration::ZERO };
+        last = now;
+    }
+}
+
+fn body(
+    archive: &Archive,
+    checked: &Arc<Checked>,
+    meter: &Arc<Meter>,
+    moved: &Arc<AtomicU64>,
+    fault: &Arc<Mutex<Option<Fault>>>,
+) -> Body {
+    let (out, into) = mpsc::channel(AHEAD);
+    let (pieces, checked, fault) = (archive.pieces.clone(), Arc::clone(checked), Arc::clone(fault));
+    tokio::spawn(async move {
+        let Err(why) = fill(pieces, &checked, &out).await else { return };
+        *fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+        // The request is broken off: the engine must not take it for a whole one.
+        let _gone = out.send(Err(io::Error::other("the image cannot be read"))).await;
+    });
+    let (meter, moved) = (Arc::clone(meter), Arc::clone(moved));
+    let frames = stream::unfold(into, move |mut into: mpsc::Receiver<io::Result<Bytes>>| {
+        let (meter, moved) = (Arc::clone(&meter), Arc::clone(&moved));
+        async move {
+            let next = into.recv().await?;
+            if let Ok(bytes) = &next {
+                meter.add(bytes.len() as u64);
+                moved.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            }
+            Some((next.map(Frame::data), into))
+        }
+    });
+    Either::Right(StreamBody::new(Box::pin(frames)))
+}
+
+/// Reads the pieces, one after the other, as fast as they are taken.
+async fn fill(
+    pieces: Vec<Piece>,
+    checked: &Checked,
+    out: &mpsc::Sender<io::Result<Bytes>>,
+) -> Result<(), Fault> {
+    for piece in pieces {
+        match piece {
+            Piece::Bytes(bytes) => {
+                if out.send(Ok(bytes)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            Piece::Blob(blob) => {
+                let mut at = 0;
+                while at < blob.size() {
+                    let from = blob.clone();
+                    let read = tokio::task::spawn_blocking(move || from.read(at)).await;
+                    let bytes = read.unwrap_or_else(|error| {
+                        Err(Fault::Unreadable { what: "a layer".to_owned(), why: error.to_string() })
+                    })?;
+                    at += bytes.len() as u64;
+                    if out.send(Ok(bytes)).await.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+            Piece::Verified(layers) => {
+                for layer in layers {
+                    checked.check(layer).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An answer as bytes.
+pub(super) fn bytes_of(body: Incoming) -> impl futures_util::Stream<Item = Result<Bytes, CallError>> + use<> {
+    stream::unfold(body, |mut body| async move {
+        loop {
+            match body.frame().await? {
+                Ok(frame) => {
+                    if let Ok(bytes) = frame.into_data() {
+                        return Some((Ok(bytes), body));
+                    }
+                }
+                Err(error) => return Some((Err(CallError::Transport(error.to_string())), body)),
+            }
+        }
+    })
+}
