@@ -180,6 +180,13 @@ impl Note {
     }
 }
 
+fn in_memory(configs: &[String]) -> String {
+    format!(
+        "made of secrets, and so brought to the memory of hosts by their agents, as secrets are: {}",
+        configs.join(", ")
+    )
+}
+
 fn leaves(service: &ServiceName, volumes: usize) -> String {
     let volumes = if volumes == 1 { "1 volume".to_owned() } else { format!("{volumes} volumes") };
     format!(
@@ -290,11 +297,7 @@ impl fmt::Display for Note {
             }
             Self::CannotTell { services } => write!(f, "{}", cannot_tell(services)),
             Self::SecretsUntold { secrets } => f.write_str(&untold(secrets)),
-            Self::ConfigsInMemory { configs } => write!(
-                f,
-                "made of secrets, and so brought to the memory of hosts by their agents, as secrets are: {}",
-                configs.join(", ")
-            ),
+            Self::ConfigsInMemory { configs } => f.write_str(&in_memory(configs)),
             Self::SameImage { service, was, is } => f.write_str(&same_image(service, was, is)),
             Self::CircleBroken { service, on, circle } => write!(
                 f,

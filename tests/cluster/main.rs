@@ -11,6 +11,7 @@ mod git;
 
 mod agents;
 mod containers;
+mod corpus;
 mod disks;
 mod failures;
 mod ground;
