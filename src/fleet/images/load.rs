@@ -9,12 +9,13 @@ use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::{BodyExt as _, Either, StreamBody};
 use hyper::body::{Frame, Incoming};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::Checked;
 use super::push::Meter;
 use crate::fleet::docker::client::{CallError, Engine};
 use crate::fleet::docker::wire;
+use crate::fleet::error::HostError;
 use crate::fleet::lines::{LINE_MAX, Lines, TooLong};
 use crate::fleet::transport::Body;
 use crate::image::Fault;
@@ -27,30 +28,48 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Pieces that are read ahead.
 const AHEAD: usize = 2;
 
+/// Whether the archive before has been taken, once that is known.
+pub(super) type Gate = watch::Receiver<Option<bool>>;
+
 /// Why an archive was not taken.
 #[derive(Debug)]
 pub(super) enum NotLoaded {
+    /// There is no connection.
+    Silent(HostError),
     /// The image is at fault.
     Fault(Fault),
     /// The engine is, or the way to it.
     Call(CallError),
 }
 
-/// Sends an archive, and waits until the engine has made an image of it.
+/// Sends an archive, and waits until the engine has made an image of it. Its end waits for the gate.
 pub(super) async fn load(
     engine: &Engine,
     archive: &Archive,
     checked: &Arc<Checked>,
     meter: &Arc<Meter>,
+    gate: Option<Gate>,
 ) -> Result<(), NotLoaded> {
-    let fault = Arc::default();
+    let fault: Arc<Mutex<Option<Fault>>> = Arc::default();
     // They are read anyway, and what a layer is found to be is waited for before the last piece.
     for layer in archive.layers.clone() {
         let checked = Arc::clone(checked);
         drop(tokio::spawn(async move { checked.check(layer).await.is_ok() }));
     }
     let moved = Arc::new(AtomicU64::new(0));
-    let body = body(archive, checked, meter, &moved, &fault);
+    let (body, out) = body(meter, &moved);
+    let (pieces, checked, told) = (archive.pieces.clone(), Arc::clone(checked), Arc::clone(&fault));
+    let moves = Arc::clone(&moved);
+    tokio::spawn(async move {
+        let why = match fill(pieces, &checked, gate, &moves, &out).await {
+            Ok(true) => return,
+            Ok(false) => None,
+            Err(why) => Some(why),
+        };
+        *told.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        // The request is broken off: the engine must not take it for a whole one.
+        let _gone = out.send(Err(io::Error::other("the archive is not whole"))).await;
+    });
     let call = async {
         let mut answer = engine.post_body("/images/load?quiet=0", body).await?;
         let mut lines = Lines::new(LINE_MAX);
@@ -98,21 +117,9 @@ async fn stuck(moved: &AtomicU64) {
     }
 }
 
-fn body(
-    archive: &Archive,
-    checked: &Arc<Checked>,
-    meter: &Arc<Meter>,
-    moved: &Arc<AtomicU64>,
-    fault: &Arc<Mutex<Option<Fault>>>,
-) -> Body {
+/// A body, and what it is filled through.
+fn body(meter: &Arc<Meter>, moved: &Arc<AtomicU64>) -> (Body, mpsc::Sender<io::Result<Bytes>>) {
     let (out, into) = mpsc::channel(AHEAD);
-    let (pieces, checked, fault) = (archive.pieces.clone(), Arc::clone(checked), Arc::clone(fault));
-    tokio::spawn(async move {
-        let Err(why) = fill(pieces, &checked, &out).await else { return };
-        *fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
-        // The request is broken off: the engine must not take it for a whole one.
-        let _gone = out.send(Err(io::Error::other("the image cannot be read"))).await;
-    });
     let (meter, moved) = (Arc::clone(meter), Arc::clone(moved));
     let frames = stream::unfold(into, move |mut into: mpsc::Receiver<io::Result<Bytes>>| {
         let (meter, moved) = (Arc::clone(&meter), Arc::clone(&moved));
@@ -125,20 +132,23 @@ fn body(
             Some((next.map(Frame::data), into))
         }
     });
-    Either::Right(StreamBody::new(Box::pin(frames)))
+    (Either::Right(StreamBody::new(Box::pin(frames))), out)
 }
 
-/// Reads the pieces, one after the other, as fast as they are taken.
+/// Reads the pieces, one after the other, as fast as they are taken; whether they are all that there is.
 async fn fill(
     pieces: Vec<Piece>,
     checked: &Checked,
+    gate: Option<Gate>,
+    moved: &AtomicU64,
     out: &mpsc::Sender<io::Result<Bytes>>,
-) -> Result<(), Fault> {
+) -> Result<bool, Fault> {
+    let mut gate = gate;
     for piece in pieces {
         match piece {
             Piece::Bytes(bytes) => {
                 if out.send(Ok(bytes)).await.is_err() {
-                    return Ok(());
+                    return Ok(true);
                 }
             }
             Piece::Blob(blob) => {
@@ -151,7 +161,7 @@ async fn fill(
                     })?;
                     at += bytes.len() as u64;
                     if out.send(Ok(bytes)).await.is_err() {
-                        return Ok(());
+                        return Ok(true);
                     }
                 }
             }
@@ -159,10 +169,25 @@ async fn fill(
                 for layer in layers {
                     checked.check(layer).await?;
                 }
+                if let Some(gate) = gate.take()
+                    && !opened(gate, moved).await
+                {
+                    return Ok(false);
+                }
             }
         }
     }
-    Ok(())
+    Ok(true)
+}
+
+/// Waits for a gate. What it waits for may take long, and has a limit of its own: this one is not stuck meanwhile.
+async fn opened(mut gate: Gate, moved: &AtomicU64) -> bool {
+    loop {
+        tokio::select! {
+            told = gate.wait_for(Option::is_some) => return told.is_ok_and(|told| *told == Some(true)),
+            () = tokio::time::sleep(LOOK_EVERY) => drop(moved.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
 }
 
 /// An answer as bytes.

@@ -115,9 +115,9 @@ impl Plan {
             if !names.iter().all(is_named) {
                 return None;
             }
-            let id = id.to_owned();
-            plan.hosts
-                .insert(node.clone(), (None, Need { id, has: 0, lacks: 0, bytes: 0, names: Vec::new() }));
+            let (id, store, names) = (id.to_owned(), has.store, Vec::new());
+            let need = Need { id, store, has: 0, lacks: 0, bytes: 0, names, has_parts: false };
+            plan.hosts.insert(node.clone(), (None, need));
         }
         Some(plan)
     }
@@ -133,7 +133,7 @@ impl Plan {
         hosts: impl IntoIterator<Item = NodeName>,
     ) -> Result<(Self, BTreeMap<NodeName, Platform>), NotPlanned> {
         let asked = hosts.into_iter().map(async |node| {
-            let need = need(fleet, image, &node).await;
+            let need = fleet.image_need(&node, &image.images, &image.names).await;
             (node, need)
         });
         let (mut hosts, mut silent, mut others) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
@@ -168,16 +168,6 @@ impl Plan {
     pub fn bytes(&self) -> u64 {
         self.hosts.values().map(|(_, need)| need.bytes).sum()
     }
-}
-
-async fn need(fleet: &Fleet, image: &AtHand, node: &NodeName) -> Result<(Arc<Checked>, Need), NotPushed> {
-    let host = fleet.images_of(node).await?.platform;
-    let Some(fits) = image.for_platform(&host) else {
-        let image = image.images.first().map(|image| image.image().platform.clone()).unwrap_or_default();
-        return Err(NotPushed::Platform { image, host });
-    };
-    let need = fleet.image_need(node, fits, &image.names).await?;
-    Ok((Arc::clone(fits), need))
 }
 
 /// What came of each host.
@@ -223,8 +213,9 @@ pub async fn carry_out(
     let meters: BTreeMap<NodeName, Arc<Meter>> =
         lacking.iter().map(|(node, ..)| ((*node).clone(), Arc::default())).collect();
     let work = async {
-        let each = lacking.iter().map(async |(node, image, _)| {
-            let pushed = hands.fleet.push_image(node, image, &plan.names, stamp, &meters[*node]).await;
+        let each = lacking.iter().map(async |(node, image, need)| {
+            let meter = &meters[*node];
+            let pushed = hands.fleet.push_image(node, image, need, &plan.names, stamp, meter).await;
             done(node, &pushed);
             ((*node).clone(), pushed)
         });
