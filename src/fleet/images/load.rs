@@ -12,7 +12,6 @@ use hyper::body::{Frame, Incoming};
 use tokio::sync::{mpsc, watch};
 
 use super::Checked;
-use super::push::Meter;
 use crate::fleet::docker::client::{CallError, Engine};
 use crate::fleet::docker::wire;
 use crate::fleet::error::HostError;
@@ -27,6 +26,36 @@ const SILENCE_MAX: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Pieces that are read ahead.
 const AHEAD: usize = 2;
+
+/// How far a push has come.
+#[derive(Debug, Default)]
+pub struct Meter {
+    sent: AtomicU64,
+    total: AtomicU64,
+}
+
+impl Meter {
+    fn add(&self, bytes: u64) {
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// So many bytes are to be sent from the beginning on.
+    pub(super) fn set_total(&self, bytes: u64) {
+        self.total.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of requests that were handed to the connection.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of layers that are to be sent, once that is known.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+}
 
 /// Whether the archive before has been taken, once that is known.
 pub(super) type Gate = watch::Receiver<Option<bool>>;
@@ -58,7 +87,7 @@ pub(super) async fn load(
     }
     let moved = Arc::new(AtomicU64::new(0));
     let (body, out) = body(meter, &moved);
-    let (pieces, checked, told) = (archive.pieces.clone(), Arc::clone(checked), Arc::clone(&fault));
+    let (pieces, checked, found) = (archive.pieces.clone(), Arc::clone(checked), Arc::clone(&fault));
     let moves = Arc::clone(&moved);
     tokio::spawn(async move {
         let why = match fill(pieces, &checked, gate, &moves, &out).await {
@@ -66,7 +95,7 @@ pub(super) async fn load(
             Ok(false) => None,
             Err(why) => Some(why),
         };
-        *told.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        *found.lock().unwrap_or_else(PoisonError::into_inner) = why;
         // The request is broken off: the engine must not take it for a whole one.
         let _gone = out.send(Err(io::Error::other("the archive is not whole"))).await;
     });
@@ -184,7 +213,7 @@ async fn fill(
 async fn opened(mut gate: Gate, moved: &AtomicU64) -> bool {
     loop {
         tokio::select! {
-            told = gate.wait_for(Option::is_some) => return told.is_ok_and(|told| *told == Some(true)),
+            taken = gate.wait_for(Option::is_some) => return taken.is_ok_and(|taken| *taken == Some(true)),
             () = tokio::time::sleep(LOOK_EVERY) => drop(moved.fetch_add(1, Ordering::Relaxed)),
         }
     }

@@ -24,7 +24,8 @@ use crate::image::{Fault, Image};
 use crate::model::spec::Platform;
 use crate::model::{NodeName, Timestamp, Unreachable};
 
-pub use push::{Meter, Need, NotPushed, Pushed};
+pub use load::Meter;
+pub use push::{Need, NotPushed, Pushed};
 
 /// For the removal of an image, which may have many layers.
 const REMOVE_LIMIT: Duration = Duration::from_secs(300);

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::watch;
 
-use super::load::{Gate, NotLoaded, load};
+use super::load::{Gate, Meter, NotLoaded, load};
 use super::{Checked, HostImages, look};
 use crate::fleet::agents::asked;
 use crate::fleet::docker::client::{CallError, DEFAULT_LIMIT, Reader, escaped, with_query};
@@ -24,31 +23,6 @@ const AT_ONCE: usize = 2;
 const TRIES_MAX: usize = 3;
 /// Parts of other pushes that are so old are of processes that were killed, in seconds.
 const PART_AGE_MAX: i64 = 24 * 3600;
-
-/// How far a push has come.
-#[derive(Debug, Default)]
-pub struct Meter {
-    sent: AtomicU64,
-    total: AtomicU64,
-}
-
-impl Meter {
-    pub(super) fn add(&self, bytes: u64) {
-        self.sent.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Bytes of requests that were handed to the connection.
-    #[must_use]
-    pub fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
-    }
-
-    /// Bytes of layers that are to be sent, once that is known.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.total.load(Ordering::Relaxed)
-    }
-}
 
 /// What a host lacks of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,7 +192,7 @@ impl Pusher<'_> {
                 let image = self.image.image();
                 need = Need { has: 0, lacks: image.layers.len(), bytes: image.bytes(), ..need };
             }
-            self.meter.total.store(self.meter.sent() + need.bytes, Ordering::Relaxed);
+            self.meter.set_total(self.meter.sent() + need.bytes);
             let before = pushed.layers;
             let tried = self.try_once(&need, &mut pushed).await?;
             has_parts |= need.has_parts || pushed.parts > 0;
@@ -268,8 +242,8 @@ impl Pusher<'_> {
         let loads: Vec<_> = archives
             .iter()
             .map(|archive| {
-                let (done, told) = watch::channel(None);
-                let gate = before.replace(told);
+                let (done, next) = watch::channel(None);
+                let gate = before.replace(next);
                 async move {
                     let loaded = self.load(archive, gate).await;
                     done.send_replace(Some(loaded.is_ok()));

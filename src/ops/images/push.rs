@@ -93,7 +93,7 @@ impl Plan {
     }
 
     /// A plan that sends nothing, if every host has the image, by its id, under these names; `None` otherwise. It can be
-    /// told before the image is read where the hosts' engines keep images as the one does that the id is of.
+    /// known before the image is read where the hosts' engines keep images as the one does that the id is of.
     pub async fn if_everywhere(
         fleet: &Fleet,
         id: &str,
@@ -190,7 +190,7 @@ pub struct Hands<'a> {
     pub writing: &'a Writing,
 }
 
-/// Brings the hosts of a plan what they lack, all at once. `far` is told every second of each host how far it has come,
+/// Brings the hosts of a plan what they lack, all at once. `far` hears every second of each host how far it has come,
 /// and `done` of each when it has ended. A host that has the image already is not asked again, and where all have it
 /// nothing is written down.
 ///

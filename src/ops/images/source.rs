@@ -160,7 +160,7 @@ impl Engine {
         Ok(found.map(|(id, _)| id))
     }
 
-    /// Has it save an image into a file of this process alone. `far` is told how many bytes have come.
+    /// Has it save an image into a file of this process alone. `far` hears how many bytes have come.
     ///
     /// # Errors
     ///
