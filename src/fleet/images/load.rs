@@ -123,10 +123,15 @@ pub(super) async fn load(
     }
 }
 
-/// A load that fails has already answered "200 OK": its error is in a line.
+/// A load that fails has already answered "200 OK": its error is in a line. With the containerd store newer engines say of
+/// an image that they cannot unpack that it is loaded, and then that they cannot.
 fn said(line: &[u8]) -> Result<(), CallError> {
+    const NOT_UNPACKED: &str = "Error unpacking image";
     match serde_json::from_slice::<wire::PullLine>(line) {
         Ok(wire::PullLine { error: Some(message), .. }) => Err(CallError::Status { code: 200, message }),
+        Ok(wire::PullLine { stream, .. }) if stream.starts_with(NOT_UNPACKED) => {
+            Err(CallError::Status { code: 200, message: stream.trim().to_owned() })
+        }
         Ok(_) | Err(_) => Ok(()),
     }
 }
@@ -233,4 +238,37 @@ pub(super) fn bytes_of(body: Incoming) -> impl futures_util::Stream<Item = Resul
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_found_however_an_engine_says_it() {
+        let refused = |line: &str| said(line.as_bytes()).unwrap_err().to_string();
+        let line = r#"{"errorDetail":{},"error":"open /tmp/layer-0: no such file or directory"}"#;
+        assert_eq!(refused(line), "open /tmp/layer-0: no such file or directory");
+        let line = r#"{"stream":"Error unpacking image app:1: content digest sha256:00: not found\n"}"#;
+        assert!(refused(line).ends_with("sha256:00: not found"));
+        for fine in [r#"{"stream":"Loaded image: app:1\n"}"#, r#"{"status":"Loading layer"}"#, "", "\r\n"] {
+            said(fine.as_bytes()).unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_archive_behind_a_gate_waits_and_is_broken_off_if_that_stays_shut() {
+        let moved = AtomicU64::new(0);
+        for (taken, opens) in [(true, true), (false, false)] {
+            let (done, gate) = watch::channel(None);
+            let wait = opened(gate, &moved);
+            let before = tokio::time::sleep(SILENCE_MAX * 2);
+            let (is_open, ()) = tokio::join!(wait, async {
+                before.await;
+                done.send_replace(Some(taken));
+            });
+            assert_eq!(is_open, opens);
+        }
+        assert!(moved.load(Ordering::Relaxed) > 100, "waiting is not being stuck");
+    }
 }

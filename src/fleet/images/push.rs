@@ -145,8 +145,14 @@ async fn compare(
     let names = names.iter().filter(is_missing).cloned().collect();
     let has_parts = has.images.iter().flat_map(|held| &held.names).any(|name| part_of(name, None).is_some());
     let (id, store) = (id.to_owned(), has.store);
-    if has.images.iter().any(|held| held.id == id) {
-        return Ok(Need { id, store, has: all, lacks: 0, bytes: 0, names, has_parts });
+    if let Some(held) = has.images.iter().find(|held| held.id == id) {
+        let name = held.names.first().unwrap_or(&id);
+        // A push that was killed may have left it without some of its layers.
+        if store == Store::GraphDriver || look::is_whole(reader, name).await? {
+            return Ok(Need { id, store, has: all, lacks: 0, bytes: 0, names, has_parts });
+        }
+        let bytes = image.bytes();
+        return Ok(Need { id, store, has: 0, lacks: all, bytes, names, has_parts });
     }
     let ids: BTreeSet<String> = has.images.iter().map(|held| held.id.clone()).collect();
     let layers = look::layers(reader, &ids).await?;

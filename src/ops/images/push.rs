@@ -13,6 +13,7 @@ use crate::engine::Writing;
 use crate::fleet::images::{Checked, Meter, Need, NotPushed, Pushed};
 use crate::fleet::{Fleet, HostError};
 use crate::image::Fault;
+use crate::image::load::Store;
 use crate::ledger::LedgerError;
 use crate::model::NodeName;
 use crate::model::spec::Platform;
@@ -93,7 +94,7 @@ impl Plan {
     }
 
     /// A plan that sends nothing, if every host has the image, by its id, under these names; `None` otherwise. It can be
-    /// known before the image is read where the hosts' engines keep images as the one does that the id is of.
+    /// known before the image is read where the hosts' engines and the one that the id is of have graph drivers.
     pub async fn if_everywhere(
         fleet: &Fleet,
         id: &str,
@@ -110,7 +111,8 @@ impl Plan {
                     continue;
                 }
             };
-            let held = has.images.iter().find(|held| held.id == id)?;
+            // That store may have an image and lack some of its layers, which the id does not say.
+            let held = has.images.iter().find(|held| held.id == id && has.store == Store::GraphDriver)?;
             let is_named = |name: &String| held.names.iter().any(|other| normal(other) == normal(name));
             if !names.iter().all(is_named) {
                 return None;
