@@ -6,9 +6,9 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::blob::digest_of;
+use super::entry::Entry;
 use super::fault::Fault;
 use super::files::Files;
-use super::source::Entry;
 use super::{DOCUMENT_MAX, Image, LAYERS_MAX, Layer};
 use crate::model::spec::Platform;
 

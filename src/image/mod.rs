@@ -7,12 +7,13 @@
 //!
 //! Distrusts what it reads: names in an archive are looked up and never become paths, everything that is held in memory
 //! has a limit, and what has a digest is held against it. An archive that was cut off, one that is damaged, and one whose
-//! contents are not what they say they are, are told apart.
+//! contents are not what they say they are, each have an error of their own.
 //!
 //! Knows no engine: what a host has is handed in.
 
 mod blob;
 mod docker;
+mod entry;
 mod fault;
 mod files;
 pub mod load;

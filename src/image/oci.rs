@@ -7,9 +7,9 @@ use serde::Deserialize;
 
 use super::blob::digest_of;
 use super::docker::Config;
+use super::entry::Entry;
 use super::fault::Fault;
 use super::files::Files;
-use super::source::Entry;
 use super::{DOCUMENT_MAX, Image, LAYERS_MAX, Layer, Manifest};
 use crate::model::image::ImageRef;
 

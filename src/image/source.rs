@@ -5,6 +5,7 @@ use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::entry::Entry;
 use super::fault::Fault;
 use super::files::Files;
 use super::{Image, docker, oci};
@@ -51,15 +52,6 @@ impl std::fmt::Display for Origin {
             Self::Engine(name) => f.write_str(name),
         }
     }
-}
-
-/// An image under its names, for one platform or several.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub names: Vec<String>,
-    pub images: Vec<Image>,
-    /// A platform that is listed and is not whole.
-    pub broken: Option<Fault>,
 }
 
 /// An image that was chosen.

@@ -301,3 +301,43 @@ fn a_deploy_brings_an_image_that_only_this_machine_has() {
     // Samples of the playground went with --all where nothing used them.
     ground.playground("image --samples");
 }
+
+#[test]
+fn old_releases_lose_their_images_and_a_rollback_finds_its_own() {
+    let Some(ground) = with_stores() else { return };
+    let base = runnable(&ground);
+    for number in 1..=6 {
+        let layers = vec![base.clone(), layer("version", &noise(number, 1000))];
+        let path = written(&ground, "old.tar", &archive(&format!("old:{number}"), &layers));
+        drop(ground.docker("h4", &["load", "-i", &path.display().to_string()]));
+        let file = ground.file(
+            "old.yml",
+            &format!(
+                "services:\n  web:\n    image: old:{number}\n    deploy:\n      placement: {{constraints: \
+                 ['node.hostname == h2']}}\n      update_config: {{monitor: 100ms}}\n"
+            ),
+        );
+        deploy(&ground, &format!("deploy --yes --push -c {file} old")).ends(0);
+    }
+    let left = || {
+        let all = ground.docker("h2", &["image", "ls", "old", "--format", "{{.Tag}}"]);
+        let mut tags: Vec<String> = all.lines().map(str::to_owned).collect();
+        tags.sort();
+        tags.join(" ")
+    };
+    ground.stackctl("image prune --yes --keep 2").ends(0);
+    assert_eq!(left(), "1 2 3 4 5 6", "all of them were pushed just now");
+    let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(2);
+    let run = ground.stackctl_with(&[("STACKCTL_NOW", &later.to_string())], "image prune --yes --keep 2");
+    run.ends(0).says(&["3 images removed"]);
+    // 6 runs, 5 is what a rollback goes back to, and the ended tasks of both 5 and 4 are kept.
+    assert_eq!(left(), "4 5 6");
+    ground.stackctl("rollback --yes old").ends(0);
+    assert_eq!(ground.live("old", "web")[0].image(), "old:5");
+    ground.stackctl("rm --yes old").ends(0);
+    for number in 1..=6 {
+        for node in ["h2", "h4"] {
+            drop(ground.try_docker(node, &["image", "rm", "-f", &format!("old:{number}")]));
+        }
+    }
+}

@@ -9,7 +9,6 @@ use serde_json::json;
 
 use super::super::Context;
 use super::super::cluster::{self, Cluster, env};
-use super::super::deploy::stack_name;
 use super::super::format::Format;
 use super::super::node::check_names;
 use super::super::recorded::warn_unended;
@@ -28,6 +27,11 @@ use crate::ops::images::{Meter, NotPushed, Pushed};
 
 /// Where archives are kept while they are sent, unless TMPDIR says otherwise: not where memory may be.
 const SPOOL: &str = "/var/tmp";
+
+/// A stack's name, checked.
+fn stack_name(text: &str) -> Result<StackName, crate::model::ids::NameError> {
+    StackName::new(text)
+}
 
 /// Arguments of `image push`.
 #[derive(Debug, clap::Args)]

@@ -329,11 +329,13 @@ pub(in crate::fleet) struct DistributionPlatform {
     pub architecture: String,
 }
 
-/// One line of a pull.
+/// One line of a pull or a load.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(in crate::fleet) struct PullLine {
     pub error: Option<String>,
+    /// What a load says.
+    pub stream: String,
     pub status: String,
     /// Of the layer.
     pub id: String,

@@ -9,12 +9,12 @@ use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::{BodyExt as _, Either, StreamBody};
 use hyper::body::{Frame, Incoming};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::Checked;
-use super::push::Meter;
 use crate::fleet::docker::client::{CallError, Engine};
 use crate::fleet::docker::wire;
+use crate::fleet::error::HostError;
 use crate::fleet::lines::{LINE_MAX, Lines, TooLong};
 use crate::fleet::transport::Body;
 use crate::image::Fault;
@@ -27,30 +27,78 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Pieces that are read ahead.
 const AHEAD: usize = 2;
 
+/// How far a push has come.
+#[derive(Debug, Default)]
+pub struct Meter {
+    sent: AtomicU64,
+    total: AtomicU64,
+}
+
+impl Meter {
+    fn add(&self, bytes: u64) {
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// So many bytes are to be sent from the beginning on.
+    pub(super) fn set_total(&self, bytes: u64) {
+        self.total.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of requests that were handed to the connection.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of layers that are to be sent, once that is known.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether the archive before has been taken, once that is known.
+pub(super) type Gate = watch::Receiver<Option<bool>>;
+
 /// Why an archive was not taken.
 #[derive(Debug)]
 pub(super) enum NotLoaded {
+    /// There is no connection.
+    Silent(HostError),
     /// The image is at fault.
     Fault(Fault),
     /// The engine is, or the way to it.
     Call(CallError),
 }
 
-/// Sends an archive, and waits until the engine has made an image of it.
+/// Sends an archive, and waits until the engine has made an image of it. Its end waits for the gate.
 pub(super) async fn load(
     engine: &Engine,
     archive: &Archive,
     checked: &Arc<Checked>,
     meter: &Arc<Meter>,
+    gate: Option<Gate>,
 ) -> Result<(), NotLoaded> {
-    let fault = Arc::default();
+    let fault: Arc<Mutex<Option<Fault>>> = Arc::default();
     // They are read anyway, and what a layer is found to be is waited for before the last piece.
     for layer in archive.layers.clone() {
         let checked = Arc::clone(checked);
         drop(tokio::spawn(async move { checked.check(layer).await.is_ok() }));
     }
     let moved = Arc::new(AtomicU64::new(0));
-    let body = body(archive, checked, meter, &moved, &fault);
+    let (body, out) = body(meter, &moved);
+    let (pieces, checked, found) = (archive.pieces.clone(), Arc::clone(checked), Arc::clone(&fault));
+    let moves = Arc::clone(&moved);
+    tokio::spawn(async move {
+        let why = match fill(pieces, &checked, gate, &moves, &out).await {
+            Ok(true) => return,
+            Ok(false) => None,
+            Err(why) => Some(why),
+        };
+        *found.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        // The request is broken off: the engine must not take it for a whole one.
+        let _gone = out.send(Err(io::Error::other("the archive is not whole"))).await;
+    });
     let call = async {
         let mut answer = engine.post_body("/images/load?quiet=0", body).await?;
         let mut lines = Lines::new(LINE_MAX);
@@ -75,10 +123,15 @@ pub(super) async fn load(
     }
 }
 
-/// A load that fails has already answered "200 OK": its error is in a line.
+/// A load that fails has already answered "200 OK": its error is in a line. With the containerd store newer engines say of
+/// an image that they cannot unpack that it is loaded, and then that they cannot.
 fn said(line: &[u8]) -> Result<(), CallError> {
+    const NOT_UNPACKED: &str = "Error unpacking image";
     match serde_json::from_slice::<wire::PullLine>(line) {
         Ok(wire::PullLine { error: Some(message), .. }) => Err(CallError::Status { code: 200, message }),
+        Ok(wire::PullLine { stream, .. }) if stream.starts_with(NOT_UNPACKED) => {
+            Err(CallError::Status { code: 200, message: stream.trim().to_owned() })
+        }
         Ok(_) | Err(_) => Ok(()),
     }
 }
@@ -98,21 +151,9 @@ async fn stuck(moved: &AtomicU64) {
     }
 }
 
-fn body(
-    archive: &Archive,
-    checked: &Arc<Checked>,
-    meter: &Arc<Meter>,
-    moved: &Arc<AtomicU64>,
-    fault: &Arc<Mutex<Option<Fault>>>,
-) -> Body {
+/// A body, and what it is filled through.
+fn body(meter: &Arc<Meter>, moved: &Arc<AtomicU64>) -> (Body, mpsc::Sender<io::Result<Bytes>>) {
     let (out, into) = mpsc::channel(AHEAD);
-    let (pieces, checked, fault) = (archive.pieces.clone(), Arc::clone(checked), Arc::clone(fault));
-    tokio::spawn(async move {
-        let Err(why) = fill(pieces, &checked, &out).await else { return };
-        *fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
-        // The request is broken off: the engine must not take it for a whole one.
-        let _gone = out.send(Err(io::Error::other("the image cannot be read"))).await;
-    });
     let (meter, moved) = (Arc::clone(meter), Arc::clone(moved));
     let frames = stream::unfold(into, move |mut into: mpsc::Receiver<io::Result<Bytes>>| {
         let (meter, moved) = (Arc::clone(&meter), Arc::clone(&moved));
@@ -125,20 +166,23 @@ fn body(
             Some((next.map(Frame::data), into))
         }
     });
-    Either::Right(StreamBody::new(Box::pin(frames)))
+    (Either::Right(StreamBody::new(Box::pin(frames))), out)
 }
 
-/// Reads the pieces, one after the other, as fast as they are taken.
+/// Reads the pieces, one after the other, as fast as they are taken; whether they are all that there is.
 async fn fill(
     pieces: Vec<Piece>,
     checked: &Checked,
+    gate: Option<Gate>,
+    moved: &AtomicU64,
     out: &mpsc::Sender<io::Result<Bytes>>,
-) -> Result<(), Fault> {
+) -> Result<bool, Fault> {
+    let mut gate = gate;
     for piece in pieces {
         match piece {
             Piece::Bytes(bytes) => {
                 if out.send(Ok(bytes)).await.is_err() {
-                    return Ok(());
+                    return Ok(true);
                 }
             }
             Piece::Blob(blob) => {
@@ -151,7 +195,7 @@ async fn fill(
                     })?;
                     at += bytes.len() as u64;
                     if out.send(Ok(bytes)).await.is_err() {
-                        return Ok(());
+                        return Ok(true);
                     }
                 }
             }
@@ -159,10 +203,25 @@ async fn fill(
                 for layer in layers {
                     checked.check(layer).await?;
                 }
+                if let Some(gate) = gate.take()
+                    && !opened(gate, moved).await
+                {
+                    return Ok(false);
+                }
             }
         }
     }
-    Ok(())
+    Ok(true)
+}
+
+/// Waits for a gate. What it waits for may take long, and has a limit of its own: this one is not stuck meanwhile.
+async fn opened(mut gate: Gate, moved: &AtomicU64) -> bool {
+    loop {
+        tokio::select! {
+            taken = gate.wait_for(Option::is_some) => return taken.is_ok_and(|taken| *taken == Some(true)),
+            () = tokio::time::sleep(LOOK_EVERY) => drop(moved.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
 }
 
 /// An answer as bytes.
@@ -179,4 +238,37 @@ pub(super) fn bytes_of(body: Incoming) -> impl futures_util::Stream<Item = Resul
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_found_however_an_engine_says_it() {
+        let refused = |line: &str| said(line.as_bytes()).unwrap_err().to_string();
+        let line = r#"{"errorDetail":{},"error":"open /tmp/layer-0: no such file or directory"}"#;
+        assert_eq!(refused(line), "open /tmp/layer-0: no such file or directory");
+        let line = r#"{"stream":"Error unpacking image app:1: content digest sha256:00: not found\n"}"#;
+        assert!(refused(line).ends_with("sha256:00: not found"));
+        for fine in [r#"{"stream":"Loaded image: app:1\n"}"#, r#"{"status":"Loading layer"}"#, "", "\r\n"] {
+            said(fine.as_bytes()).unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_archive_behind_a_gate_waits_and_is_broken_off_if_that_stays_shut() {
+        let moved = AtomicU64::new(0);
+        for (taken, opens) in [(true, true), (false, false)] {
+            let (done, gate) = watch::channel(None);
+            let wait = opened(gate, &moved);
+            let before = tokio::time::sleep(SILENCE_MAX * 2);
+            let (is_open, ()) = tokio::join!(wait, async {
+                before.await;
+                done.send_replace(Some(taken));
+            });
+            assert_eq!(is_open, opens);
+        }
+        assert!(moved.load(Ordering::Relaxed) > 100, "waiting is not being stuck");
+    }
 }

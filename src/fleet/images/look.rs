@@ -40,12 +40,26 @@ pub(super) async fn one(host: &Arc<Host>) -> Result<HostImages, HostError> {
     host.read(up, |up: Arc<Up>| async move { ask(&up.engine.reader).await }).await
 }
 
-/// What an engine has.
-pub(super) async fn ask(reader: &Reader) -> Result<HostImages, CallError> {
-    let (info, images, containers) = tokio::try_join!(
+/// What an engine has, and what holds it.
+async fn ask(reader: &Reader) -> Result<HostImages, CallError> {
+    let (has, containers) = tokio::try_join!(
+        images(reader),
+        reader.get::<Option<Vec<wire::Container>>>("/containers/json?all=1", DEFAULT_LIMIT),
+    )?;
+    let holder = |container: wire::Container| Holder {
+        name: holder_name(&container),
+        image: container.image.clone(),
+        image_id: container.image_id.clone(),
+    };
+    let holders = containers.unwrap_or_default().into_iter().map(holder).collect();
+    Ok(HostImages { holders, ..has })
+}
+
+/// What an engine has, without what holds it.
+pub(super) async fn images(reader: &Reader) -> Result<HostImages, CallError> {
+    let (info, images) = tokio::try_join!(
         reader.get::<wire::Info>("/info", DEFAULT_LIMIT),
         reader.get::<Option<Vec<wire::Image>>>("/images/json", DEFAULT_LIMIT),
-        reader.get::<Option<Vec<wire::Container>>>("/containers/json?all=1", DEFAULT_LIMIT),
     )?;
     let is_name = |name: &String| !name.contains("<none>");
     let image = |image: wire::Image| HeldImage {
@@ -55,16 +69,11 @@ pub(super) async fn ask(reader: &Reader) -> Result<HostImages, CallError> {
         bytes: u64::try_from(image.size).unwrap_or_default(),
         created: image.created,
     };
-    let holder = |container: wire::Container| Holder {
-        name: holder_name(&container),
-        image: container.image.clone(),
-        image_id: container.image_id.clone(),
-    };
     Ok(HostImages {
         store: store(&info),
         platform: platform(&info),
         images: images.unwrap_or_default().into_iter().map(image).collect(),
-        holders: containers.unwrap_or_default().into_iter().map(holder).collect(),
+        holders: Vec::new(),
     })
 }
 

@@ -9,6 +9,7 @@ mod look;
 mod push;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,7 +24,8 @@ use crate::image::{Fault, Image};
 use crate::model::spec::Platform;
 use crate::model::{NodeName, Timestamp, Unreachable};
 
-pub use push::{Meter, Need, NotPushed, Pushed};
+pub use load::Meter;
+pub use push::{Need, NotPushed, Pushed};
 
 /// For the removal of an image, which may have many layers.
 const REMOVE_LIMIT: Duration = Duration::from_secs(300);
@@ -171,22 +173,23 @@ impl Fleet {
         }
     }
 
-    /// What a host lacks of an image that is to have these names there.
+    /// Which of these images, each for another platform, is for a host, and what the host lacks of it; it is to have these
+    /// names there.
     ///
     /// # Errors
     ///
-    /// The host is silent, or the image cannot be read.
+    /// The host is silent, or none is for its platform, or the image cannot be read.
     pub async fn image_need(
         &self,
         node: &NodeName,
-        image: &Checked,
+        images: &[Arc<Checked>],
         names: &[String],
-    ) -> Result<Need, NotPushed> {
-        push::Pusher::new(self.inner.known(node)?, image, names, 0).need().await
+    ) -> Result<(Arc<Checked>, Need), NotPushed> {
+        push::need(&self.inner.known(node)?, images, names).await
     }
 
-    /// Brings a host what it lacks of an image. `stamp` is the time in seconds. Only for this crate: others do so through
-    /// `ops::images`.
+    /// Brings a host what it [lacks](Self::image_need) of an image. `stamp` is the time in seconds. Only for this crate:
+    /// others do so through `ops::images`.
     ///
     /// # Errors
     ///
@@ -194,12 +197,13 @@ impl Fleet {
     pub(crate) async fn push_image(
         &self,
         node: &NodeName,
-        image: &std::sync::Arc<Checked>,
+        image: &Arc<Checked>,
+        need: &Need,
         names: &[String],
         stamp: i64,
-        meter: &std::sync::Arc<Meter>,
+        meter: &Arc<Meter>,
     ) -> Result<Pushed, NotPushed> {
-        push::Pusher::new(self.inner.known(node)?, image, names, stamp).push(image, meter).await
+        push::Pusher { host: self.inner.known(node)?, image, names, stamp, meter }.push(need).await
     }
 
     /// Removes an image by one of its names, or by its id if it has none. What is gone already counts as removed.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::load::{NotLoaded, load};
+use futures_util::{StreamExt as _, stream};
+use tokio::sync::watch;
+
+use super::load::{Gate, Meter, NotLoaded, load};
 use super::{Checked, HostImages, look};
 use crate::fleet::agents::asked;
 use crate::fleet::docker::client::{CallError, DEFAULT_LIMIT, Reader, escaped, with_query};
@@ -15,41 +17,20 @@ use crate::image::{Fault, Image};
 use crate::model::image::ImageRef;
 use crate::model::spec::Platform;
 
+/// Archives on their way to a host at a time: one that is unpacked, and the next.
+const AT_ONCE: usize = 2;
 /// How often in a row a broken connection is made again when nothing came of the last one.
 const TRIES_MAX: usize = 3;
 /// Parts of other pushes that are so old are of processes that were killed, in seconds.
 const PART_AGE_MAX: i64 = 24 * 3600;
-
-/// How far a push has come.
-#[derive(Debug, Default)]
-pub struct Meter {
-    sent: AtomicU64,
-    total: AtomicU64,
-}
-
-impl Meter {
-    pub(super) fn add(&self, bytes: u64) {
-        self.sent.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Bytes of requests that were handed to the connection.
-    #[must_use]
-    pub fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
-    }
-
-    /// Bytes of layers that are to be sent, once that is known.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.total.load(Ordering::Relaxed)
-    }
-}
 
 /// What a host lacks of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Need {
     /// What the engine calls the image, once it has it.
     pub id: String,
+    /// How it keeps images.
+    pub store: Store,
     /// Layers that it has, from the lowest up.
     pub has: usize,
     /// Layers that it lacks.
@@ -58,6 +39,8 @@ pub struct Need {
     pub bytes: u64,
     /// Names that the image does not have there.
     pub names: Vec<String>,
+    /// Whether it has parts of pushes that did not come to their end.
+    pub has_parts: bool,
 }
 
 impl Need {
@@ -79,6 +62,8 @@ pub struct Pushed {
     pub sent: u64,
     /// What the engine calls the image.
     pub id: String,
+    /// Parts that it went in, besides the image itself.
+    pub parts: usize,
 }
 
 /// Why a host did not get an image.
@@ -115,92 +100,112 @@ fn of(platform: &Platform) -> String {
     format!("{}/{}", platform.os, platform.architecture)
 }
 
+/// What a host lacks of the image that is for it.
+pub(super) async fn need(
+    host: &Arc<Host>,
+    images: &[Arc<Checked>],
+    names: &[String],
+) -> Result<(Arc<Checked>, Need), NotPushed> {
+    let has =
+        asked(host, |up| async move { look::images(&up.engine.reader).await }).await.map_err(refused)?;
+    let is = &has.platform;
+    let fits = |image: &&Arc<Checked>| {
+        let platform = &image.image().platform;
+        platform.os == is.os && platform.architecture == is.architecture
+    };
+    let Some(image) = images.iter().find(fits) else {
+        let image = images.first().map(|image| image.image().platform.clone()).unwrap_or_default();
+        return Err(NotPushed::Platform { image, host: has.platform });
+    };
+    let parcel = parcel(image, has.store).await?;
+    let (of, has, id) = (image.image(), &has, parcel.id(image.image()));
+    let need = asked(host, |up| async move { compare(of, names, &up.engine.reader, has, id).await });
+    Ok((Arc::clone(image), need.await.map_err(refused)?))
+}
+
+/// What engines of this kind are sent. A layer may have to be read for it.
+async fn parcel(image: &Arc<Checked>, store: Store) -> Result<Parcel, Fault> {
+    let of = Arc::clone(image);
+    let made = tokio::task::spawn_blocking(move || Parcel::of(of.image(), store)).await;
+    made.unwrap_or_else(|error| Err(Fault::Unreadable { what: "a layer".to_owned(), why: error.to_string() }))
+}
+
+async fn compare(
+    image: &Image,
+    names: &[String],
+    reader: &Reader,
+    has: &HostImages,
+    id: &str,
+) -> Result<Need, CallError> {
+    let all = image.layers.len();
+    let is_missing = |name: &&String| {
+        let same = |other: &String| other == *name || familiar(other) == familiar(name);
+        !has.images.iter().any(|held| held.id == *id && held.names.iter().any(same))
+    };
+    let names = names.iter().filter(is_missing).cloned().collect();
+    let has_parts = has.images.iter().flat_map(|held| &held.names).any(|name| part_of(name, None).is_some());
+    let (id, store) = (id.to_owned(), has.store);
+    if let Some(held) = has.images.iter().find(|held| held.id == id) {
+        let name = held.names.first().unwrap_or(&id);
+        // A push that was killed may have left it without some of its layers.
+        if store == Store::GraphDriver || look::is_whole(reader, name).await? {
+            return Ok(Need { id, store, has: all, lacks: 0, bytes: 0, names, has_parts });
+        }
+        let bytes = image.bytes();
+        return Ok(Need { id, store, has: 0, lacks: all, bytes, names, has_parts });
+    }
+    let ids: BTreeSet<String> = has.images.iter().map(|held| held.id.clone()).collect();
+    let layers = look::layers(reader, &ids).await?;
+    let has = layers.iter().map(|other| image.common(other)).max().unwrap_or(0);
+    let bytes = image.layers[has..].iter().map(|layer| layer.blob.size()).sum();
+    Ok(Need { id, store, has, lacks: all - has, bytes, names, has_parts })
+}
+
+fn refused(error: AskError) -> NotPushed {
+    match error {
+        AskError::Silent(error) => error.into(),
+        AskError::Refused(error) => NotPushed::Refused(error.to_string()),
+    }
+}
+
 /// Pushes one image to one host.
 pub(super) struct Pusher<'a> {
-    host: Arc<Host>,
-    image: &'a Image,
-    names: &'a [String],
-    stamp: i64,
+    pub host: Arc<Host>,
+    pub image: &'a Arc<Checked>,
+    pub names: &'a [String],
+    pub stamp: i64,
+    pub meter: &'a Arc<Meter>,
 }
 
 /// What came of one try.
 enum Tried {
-    Done(String),
+    Done,
     /// The connection broke.
     Broken(CallError),
     /// What the host was thought to have is not there.
     NotThere,
 }
 
-impl<'a> Pusher<'a> {
-    pub(super) fn new(host: Arc<Host>, image: &'a Checked, names: &'a [String], stamp: i64) -> Self {
-        Self { host, image: image.image(), names, stamp }
-    }
-
-    /// What the host lacks.
-    pub(super) async fn need(&self) -> Result<Need, NotPushed> {
-        let (_, need) = self.look().await?;
-        Ok(need)
-    }
-
-    async fn look(&self) -> Result<(Parcel, Need), NotPushed> {
-        let (parcel, need) = self
-            .ask(|up| async move {
-                let has = look::ask(&up.engine.reader).await?;
-                let parcel = match self.parcel(&has) {
-                    Ok(parcel) => parcel,
-                    Err(why) => return Ok(Err(why)),
-                };
-                let need = self.compare(&up.engine.reader, &has, parcel.id(self.image)).await?;
-                Ok(Ok((parcel, need)))
-            })
-            .await??;
-        Ok((parcel, need))
-    }
-
-    fn parcel(&self, has: &HostImages) -> Result<Parcel, NotPushed> {
-        let (image, host) = (&self.image.platform, &has.platform);
-        if image.os != host.os || image.architecture != host.architecture {
-            return Err(NotPushed::Platform { image: image.clone(), host: host.clone() });
-        }
-        Ok(Parcel::of(self.image, has.store)?)
-    }
-
-    async fn compare(&self, reader: &Reader, has: &HostImages, id: &str) -> Result<Need, CallError> {
-        let all = self.image.layers.len();
-        let is_named = |name: &&String| {
-            let same = |other: &String| other == *name || familiar(other) == familiar(name);
-            !has.images.iter().any(|held| held.id == *id && held.names.iter().any(same))
-        };
-        let names = self.names.iter().filter(is_named).cloned().collect();
-        let id = id.to_owned();
-        if has.images.iter().any(|held| held.id == id) {
-            return Ok(Need { id, has: all, lacks: 0, bytes: 0, names });
-        }
-        let ids: BTreeSet<String> = has.images.iter().map(|held| held.id.clone()).collect();
-        let layers = look::layers(reader, &ids).await?;
-        let has = layers.iter().map(|other| self.image.common(other)).max().unwrap_or(0);
-        let bytes = self.image.layers[has..].iter().map(|layer| layer.blob.size()).sum();
-        Ok(Need { id, has, lacks: all - has, bytes, names })
-    }
-
-    /// Brings it.
-    pub(super) async fn push(&self, checked: &Arc<Checked>, meter: &Arc<Meter>) -> Result<Pushed, NotPushed> {
+impl Pusher<'_> {
+    /// Brings what is needed.
+    pub(super) async fn push(&self, need: &Need) -> Result<Pushed, NotPushed> {
         // What pulls wait for, this waits for: both keep the engine busy for long.
         let _host = self.host.pulls.acquire().await.expect("the semaphore is never closed");
         let (mut pushed, mut tries, mut trusts) = (Pushed::default(), 0, true);
+        let (mut need, mut is_fresh, mut has_parts) = (need.clone(), false, false);
         loop {
-            let (parcel, mut need) = self.look().await?;
             if !trusts {
-                need = Need { has: 0, lacks: self.image.layers.len(), bytes: self.image.bytes(), ..need };
+                let image = self.image.image();
+                need = Need { has: 0, lacks: image.layers.len(), bytes: image.bytes(), ..need };
             }
-            meter.total.store(meter.sent() + need.bytes, Ordering::Relaxed);
+            self.meter.set_total(self.meter.sent() + need.bytes);
             let before = pushed.layers;
-            match self.try_once(&parcel, &need, checked, meter, &mut pushed).await? {
-                Tried::Done(id) => {
-                    pushed.id = id;
-                    break;
-                }
+            let tried = self.try_once(&need, &mut pushed).await?;
+            has_parts |= need.has_parts || pushed.parts > 0;
+            match tried {
+                Tried::Done => break,
+                // Perhaps it was there when it was asked for, and was removed since.
+                Tried::NotThere if !is_fresh => {}
                 Tried::NotThere if trusts => trusts = false,
                 Tried::NotThere => {
                     return Err(NotPushed::Refused("it loses layers as they are sent".to_owned()));
@@ -208,79 +213,96 @@ impl<'a> Pusher<'a> {
                 Tried::Broken(error) => {
                     tries = if pushed.layers > before { 1 } else { tries + 1 };
                     if tries >= TRIES_MAX {
-                        let host = self.host.called();
-                        return Err(match error {
-                            CallError::Deadline(limit) => {
-                                HostError::NoAnswer { host, seconds: limit.as_secs() }.into()
-                            }
-                            _ => HostError::ConnectionLost { host }.into(),
-                        });
+                        return Err(self.broken(&error).into());
                     }
                 }
             }
+            need = self::need(&self.host, std::slice::from_ref(self.image), self.names).await?.1;
+            is_fresh = true;
         }
-        pushed.sent = meter.sent();
-        self.tidy().await;
+        pushed.id = need.id;
+        pushed.sent = self.meter.sent();
+        if has_parts {
+            self.tidy().await;
+        }
         Ok(pushed)
     }
 
-    async fn try_once(
-        &self,
-        parcel: &Parcel,
-        need: &Need,
-        checked: &Arc<Checked>,
-        meter: &Arc<Meter>,
-        pushed: &mut Pushed,
-    ) -> Result<Tried, NotPushed> {
-        let id = parcel.id(self.image);
-        if need.is_nothing() {
-            return Ok(Tried::Done(id.to_owned()));
+    fn broken(&self, error: &CallError) -> HostError {
+        let host = self.host.called();
+        match error {
+            CallError::Deadline(limit) => HostError::NoAnswer { host, seconds: limit.as_secs() },
+            _ => HostError::ConnectionLost { host },
         }
-        let archives = parcel.archives(self.image, self.names, need.has, self.stamp)?;
-        for (at, archive) in archives.iter().enumerate() {
-            let up = self.host.up_or_revived().await?;
-            match self.load(&up, archive, checked, meter).await {
+    }
+
+    /// Sends the archives: while the engine unpacks one, the next is on its way, and its end waits for that.
+    async fn try_once(&self, need: &Need, pushed: &mut Pushed) -> Result<Tried, NotPushed> {
+        if need.is_nothing() {
+            return Ok(Tried::Done);
+        }
+        let image = self.image.image();
+        let parcel = parcel(self.image, need.store).await?;
+        let archives = parcel.archives(image, self.names, need.has, self.stamp)?;
+        let mut before = None;
+        let loads: Vec<_> = archives
+            .iter()
+            .map(|archive| {
+                let (done, next) = watch::channel(None);
+                let gate = before.replace(next);
+                async move {
+                    let loaded = self.load(archive, gate).await;
+                    done.send_replace(Some(loaded.is_ok()));
+                    loaded
+                }
+            })
+            .collect();
+        let mut ends =
+            std::pin::pin!(stream::iter(loads).buffered(AT_ONCE).zip(stream::iter(&archives)).enumerate());
+        while let Some((at, (end, archive))) = ends.next().await {
+            match end {
                 Ok(()) => {}
                 Err(NotLoaded::Fault(fault)) => return Err(fault.into()),
-                Err(NotLoaded::Call(error)) if error.is_silence() => {
-                    self.host.recover_later(up, error.clone());
-                    return Ok(Tried::Broken(error));
-                }
+                Err(NotLoaded::Silent(error)) => return Err(error.into()),
+                Err(NotLoaded::Call(error)) if error.is_silence() => return Ok(Tried::Broken(error)),
                 Err(NotLoaded::Call(error)) if need.has > 0 && is_missing(&error) => {
                     return Ok(Tried::NotThere);
                 }
                 Err(NotLoaded::Call(error)) => return Err(NotPushed::Refused(error.to_string())),
             }
             pushed.layers += archive.layers.len();
-            pushed.layer_bytes += archive.layer_bytes(self.image);
+            pushed.layer_bytes += archive.layer_bytes(image);
+            pushed.parts += usize::from(archive.part.is_some());
             // Which blobs an engine has is known only by what it says of an image that names them.
             let name = archive.part.as_ref().or(self.names.first());
             if at == 0
                 && need.has > 0
-                && parcel.store() == Store::Containerd
+                && need.store == Store::Containerd
                 && let Some(name) = name
                 && !self.ask(|up| async move { look::is_whole(&up.engine.reader, name).await }).await?
             {
                 return Ok(Tried::NotThere);
             }
         }
-        self.verified(id).await
+        self.verify(&need.id).await.map(|()| Tried::Done)
     }
 
-    async fn load(
-        &self,
-        up: &Arc<Up>,
-        archive: &Archive,
-        checked: &Arc<Checked>,
-        meter: &Arc<Meter>,
-    ) -> Result<(), NotLoaded> {
+    async fn load(&self, archive: &Archive, gate: Option<Gate>) -> Result<(), NotLoaded> {
+        // In the order of the archives: none waits for a turn that the next one has.
         let _fleet = self.host.turns().action(true).await;
+        let up = self.host.up_or_revived().await.map_err(NotLoaded::Silent)?;
         let _stream = up.turns.acquire().await.expect("the semaphore is never closed");
-        load(&up.engine, archive, checked, meter).await
+        let loaded = load(&up.engine, archive, self.image, self.meter, gate).await;
+        if let Err(NotLoaded::Call(error)) = &loaded
+            && error.is_silence()
+        {
+            self.host.recover_later(Arc::clone(&up), error.clone());
+        }
+        loaded
     }
 
     /// Whether the engine has the image under every name, and calls it what it is.
-    async fn verified(&self, id: &str) -> Result<Tried, NotPushed> {
+    async fn verify(&self, id: &str) -> Result<(), NotPushed> {
         for name in self.names {
             let found = self.ask(|up| async move { look::inspect(&up.engine.reader, name).await }).await?;
             let found = found.map_or_else(|| "nothing".to_owned(), |image| image.id);
@@ -288,7 +310,7 @@ impl<'a> Pusher<'a> {
                 return Err(NotPushed::Other { wanted: id.to_owned(), found });
             }
         }
-        Ok(Tried::Done(id.to_owned()))
+        Ok(())
     }
 
     /// Removes the parts of this push, and those that killed processes left. Best effort: the next push does it again.
@@ -303,10 +325,10 @@ impl<'a> Pusher<'a> {
     }
 
     async fn parts(&self, reader: &Reader) -> Result<Vec<String>, CallError> {
-        let has = look::ask(reader).await?;
+        let has = look::images(reader).await?;
         let names = has.images.into_iter().flat_map(|image| image.names);
         let is_done_with = |name: &String| {
-            part_of(name, Some(self.image))
+            part_of(name, Some(self.image.image()))
                 .is_some_and(|(is_ours, stamp)| is_ours || stamp + PART_AGE_MAX < self.stamp)
         };
         Ok(names.filter(is_done_with).collect())
@@ -317,10 +339,7 @@ impl<'a> Pusher<'a> {
         F: Fn(Arc<Up>) -> A,
         A: Future<Output = Result<T, CallError>>,
     {
-        asked(&self.host, question).await.map_err(|error| match error {
-            AskError::Silent(error) => error.into(),
-            AskError::Refused(error) => NotPushed::Refused(error.to_string()),
-        })
+        asked(&self.host, question).await.map_err(refused)
     }
 }
 

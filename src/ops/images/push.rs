@@ -13,6 +13,7 @@ use crate::engine::Writing;
 use crate::fleet::images::{Checked, Meter, Need, NotPushed, Pushed};
 use crate::fleet::{Fleet, HostError};
 use crate::image::Fault;
+use crate::image::load::Store;
 use crate::ledger::LedgerError;
 use crate::model::NodeName;
 use crate::model::spec::Platform;
@@ -93,7 +94,7 @@ impl Plan {
     }
 
     /// A plan that sends nothing, if every host has the image, by its id, under these names; `None` otherwise. It can be
-    /// told before the image is read where the hosts' engines keep images as the one does that the id is of.
+    /// known before the image is read where the hosts' engines and the one that the id is of have graph drivers.
     pub async fn if_everywhere(
         fleet: &Fleet,
         id: &str,
@@ -110,14 +111,15 @@ impl Plan {
                     continue;
                 }
             };
-            let held = has.images.iter().find(|held| held.id == id)?;
+            // That store may have an image and lack some of its layers, which the id does not say.
+            let held = has.images.iter().find(|held| held.id == id && has.store == Store::GraphDriver)?;
             let is_named = |name: &String| held.names.iter().any(|other| normal(other) == normal(name));
             if !names.iter().all(is_named) {
                 return None;
             }
-            let id = id.to_owned();
-            plan.hosts
-                .insert(node.clone(), (None, Need { id, has: 0, lacks: 0, bytes: 0, names: Vec::new() }));
+            let (id, store, names) = (id.to_owned(), has.store, Vec::new());
+            let need = Need { id, store, has: 0, lacks: 0, bytes: 0, names, has_parts: false };
+            plan.hosts.insert(node.clone(), (None, need));
         }
         Some(plan)
     }
@@ -133,7 +135,7 @@ impl Plan {
         hosts: impl IntoIterator<Item = NodeName>,
     ) -> Result<(Self, BTreeMap<NodeName, Platform>), NotPlanned> {
         let asked = hosts.into_iter().map(async |node| {
-            let need = need(fleet, image, &node).await;
+            let need = fleet.image_need(&node, &image.images, &image.names).await;
             (node, need)
         });
         let (mut hosts, mut silent, mut others) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
@@ -170,16 +172,6 @@ impl Plan {
     }
 }
 
-async fn need(fleet: &Fleet, image: &AtHand, node: &NodeName) -> Result<(Arc<Checked>, Need), NotPushed> {
-    let host = fleet.images_of(node).await?.platform;
-    let Some(fits) = image.for_platform(&host) else {
-        let image = image.images.first().map(|image| image.image().platform.clone()).unwrap_or_default();
-        return Err(NotPushed::Platform { image, host });
-    };
-    let need = fleet.image_need(node, fits, &image.names).await?;
-    Ok((Arc::clone(fits), need))
-}
-
 /// What came of each host.
 pub type Results = BTreeMap<NodeName, Result<Pushed, NotPushed>>;
 
@@ -200,7 +192,7 @@ pub struct Hands<'a> {
     pub writing: &'a Writing,
 }
 
-/// Brings the hosts of a plan what they lack, all at once. `far` is told every second of each host how far it has come,
+/// Brings the hosts of a plan what they lack, all at once. `far` hears every second of each host how far it has come,
 /// and `done` of each when it has ended. A host that has the image already is not asked again, and where all have it
 /// nothing is written down.
 ///
@@ -223,8 +215,9 @@ pub async fn carry_out(
     let meters: BTreeMap<NodeName, Arc<Meter>> =
         lacking.iter().map(|(node, ..)| ((*node).clone(), Arc::default())).collect();
     let work = async {
-        let each = lacking.iter().map(async |(node, image, _)| {
-            let pushed = hands.fleet.push_image(node, image, &plan.names, stamp, &meters[*node]).await;
+        let each = lacking.iter().map(async |(node, image, need)| {
+            let meter = &meters[*node];
+            let pushed = hands.fleet.push_image(node, image, need, &plan.names, stamp, meter).await;
             done(node, &pushed);
             ((*node).clone(), pushed)
         });

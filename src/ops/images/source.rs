@@ -12,7 +12,6 @@ use crate::image::{Fault, Origin, Source, nameless, of_archive, open, spool};
 use crate::inventory::{Env, Inventory, InventoryError, local};
 use crate::model::NodeName;
 use crate::model::image::ImageRef;
-use crate::model::spec::Platform;
 
 /// Why an image is not at hand.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -90,15 +89,6 @@ impl AtHand {
         Ok(Self { names: all, images })
     }
 
-    /// The image for a host.
-    #[must_use]
-    pub fn for_platform(&self, wanted: &Platform) -> Option<&Arc<Checked>> {
-        self.images.iter().find(|image| {
-            let is = &image.image().platform;
-            is.os == wanted.os && is.architecture == wanted.architecture
-        })
-    }
-
     /// `linux/amd64, linux/arm64`.
     #[must_use]
     pub fn platforms(&self) -> String {
@@ -170,7 +160,7 @@ impl Engine {
         Ok(found.map(|(id, _)| id))
     }
 
-    /// Has it save an image into a file of this process alone. `far` is told how many bytes have come.
+    /// Has it save an image into a file of this process alone. `far` hears how many bytes have come.
     ///
     /// # Errors
     ///
