@@ -180,13 +180,6 @@ impl Note {
     }
 }
 
-fn in_memory(configs: &[String]) -> String {
-    format!(
-        "made of secrets, and so brought to the memory of hosts by their agents, as secrets are: {}",
-        configs.join(", ")
-    )
-}
-
 fn leaves(service: &ServiceName, volumes: usize) -> String {
     let volumes = if volumes == 1 { "1 volume".to_owned() } else { format!("{volumes} volumes") };
     format!(
@@ -233,6 +226,13 @@ fn untold(secrets: &[String]) -> String {
     let secrets = secrets.join(", ");
     format!(
         "cannot tell whether the values of these secrets differ, which is taken for no difference: {secrets}"
+    )
+}
+
+fn in_memory(configs: &[String]) -> String {
+    let configs = configs.join(", ");
+    format!(
+        "made of secrets, and so brought to the memory of hosts by their agents, as secrets are: {configs}"
     )
 }
 

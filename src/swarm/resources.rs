@@ -45,9 +45,13 @@ fn ipam(network: &NetworkSpec) -> Body {
 /// The requests for the secrets of the stack, without their data.
 pub fn secrets(spec: &StackSpec) -> Vec<Value> {
     let body = |secret: &SecretSpec| {
-        let driver = Body::default()
-            .with("Name", secret.driver.clone())
-            .with("Options", serde_json::json!(secret.driver_opts));
+        // Options without a driver are passed over.
+        let driver = match secret.driver.as_deref().filter(|name| !name.is_empty()) {
+            None => Body::default(),
+            Some(name) => {
+                Body::default().with("Name", name).with("Options", serde_json::json!(secret.driver_opts))
+            }
+        };
         Body::default()
             .with("Name", secret.name.clone())
             .with("Labels", labels(spec, &secret.labels))
