@@ -183,7 +183,7 @@ fn table(landed: &[Landing], lost: &BTreeSet<NodeName>) -> String {
     align(&lines)
 }
 
-/// With versions of secrets; and a note of those whose values are not here, or cannot be decrypted here: they count as
+/// With contents of external configs and versions of secrets; and a note of those whose values are not here, or cannot be decrypted here: they count as
 /// unchanged.
 async fn settled(
     cluster: &Cluster,
@@ -191,14 +191,14 @@ async fn settled(
     spec: StackSpec,
     texts: &SecretTexts,
 ) -> Result<(StackSpec, Vec<Note>), Failure> {
-    if spec.secrets.is_empty() {
-        return Ok((spec, Vec::new()));
-    }
     let mut secrets = Vec::new();
-    let before = cluster.remembered(&spec.name).await.ok().and_then(|known| {
-        let newest = || known.history.last().map(|(_, release, _)| release.spec.clone());
-        known.history.current().ok().map(|current| current.spec).or_else(newest)
-    });
+    let before = match spec.secrets.is_empty() {
+        true => None,
+        false => cluster.remembered(&spec.name).await.ok().and_then(|known| {
+            let newest = || known.history.last().map(|(_, release, _)| release.spec.clone());
+            known.history.current().ok().map(|current| current.spec).or_else(newest)
+        }),
+    };
     let untold = |key: &str, why: String| {
         context.ui.detail(&clean(&format!("Secret {key} is not compared: {why}")));
         secrets.push(key.to_owned());

@@ -288,7 +288,7 @@ pub enum Command {
     /// Find mistakes in a stackfile without asking any host
     #[command(after_help = examples(check::EXAMPLES))]
     Check(check::Check),
-    /// Print the stackfile as it is read, or keep configs for all stacks
+    /// Print the stackfile, or keep configs for all stacks
     ///
     /// Without a command it prints the stackfile and asks no host. Its commands look after the configs that the cluster
     /// keeps for stackfiles that name them `external`, and show those of stacks.

@@ -19,6 +19,7 @@ use crate::vault::Plaintext;
 
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("For the loop and the push hook", "stackctl registry login registry.example.com --username deploy"),
+    ("What the cluster keeps", "stackctl registry ls"),
     (
         "Without a terminal",
         "pass show registry | stackctl registry login registry.example.com -u deploy --password-stdin",

@@ -26,7 +26,7 @@ fn a_stack_has_an_external_config_and_keeps_it_when_it_is_gone() {
     assert!(made.stderr.contains("Config shared_site is made."), "{}", made.show());
     let first = cluster.expect(0, "deploy --yes -c app.yml shop");
     let second = cluster.expect(0, "deploy --yes -c app.yml shop");
-    assert!(second.stdout.contains("othing"), "{}\n{}", first.show(), second.show());
+    assert!(second.stdout.contains("No changes"), "{}\n{}", first.show(), second.show());
 
     let listed = cluster.expect(0, "config ls");
     let lines: Vec<&str> = listed.stdout.lines().collect();

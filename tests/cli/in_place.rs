@@ -194,7 +194,8 @@ fn read(hosts: &Hosts) -> Vec<(bool, Vec<String>)> {
     let mut all = Vec::new();
     for engine in &hosts.engines {
         engine.with(|world| {
-            for one in world.containers.values() {
+            let names = world.running();
+            for one in world.containers.values().filter(|one| names.contains(&one.name)) {
                 let file = one.uploaded("/etc/site.conf").unwrap_or_default();
                 all.push((file.contains("listen 81"), one.signals.clone()));
             }
