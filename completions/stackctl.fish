@@ -66,6 +66,7 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "node" -d 'List, d
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "secret" -d 'Make, list and change secrets, which are kept encrypted'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "key" -d 'Manage the key of the cluster\'s secrets, and who can open it'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "volume" -d 'List the volumes of all hosts, and remove what tasks have left'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "image" -d 'Push images to hosts without a registry'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "agent" -d 'List, bring and remove the agents of hosts'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "trust" -d 'Trust the inventory of this folder to start what it names'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "check" -d 'Find mistakes in a stackfile without asking any host'
@@ -94,6 +95,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l ledger -d '
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l strict-docker -d 'Read the files exactly as `docker stack deploy` does: with the keys that it drops, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l prune -d 'Also remove services that are no longer in the stackfile'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l atomic -d 'All or nothing: if a service fails, roll the whole stack back to what ran before'
+complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l push -d 'Bring images that only this machine\'s engine has to the hosts that get tasks of them'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand deploy" -l show-values -d 'Show values of variables, labels, commands, options and configs in the plan [default: only which of them change]'
@@ -121,6 +123,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l ledger -d 'Wher
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l strict-docker -d 'Read the files exactly as `docker stack deploy` does: with the keys that it drops, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l prune -d 'Also remove services that are no longer in the stackfile'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l atomic -d 'All or nothing: if a service fails, roll the whole stack back to what ran before'
+complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l push -d 'Bring images that only this machine\'s engine has to the hosts that get tasks of them'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -s y -l yes -d 'Do not ask for confirmation'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l dry-run -d 'Show the plan and stop'
 complete -c stackctl -n "__fish_stackctl_using_subcommand up" -l show-values -d 'Show values of variables, labels, commands, options and configs in the plan [default: only which of them change]'
@@ -152,6 +155,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l cluster -d 'U
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l strict-docker -d 'Read the files exactly as `docker stack deploy` does: with the keys that it drops, and without the variables of `docker compose`'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l prune -d 'Also plan the removal of services that are no longer in the stackfile'
+complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l push -d 'Plan as if `deploy --push` had brought images that only this machine\'s engine has, and show what it would bring'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l with-registry-auth -d 'Send this machine\'s registry credentials to the hosts for their pulls, which is the default'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l without-registry-auth -d 'Do not send this machine\'s registry credentials (`docker login`) with pulls: hosts get those of each image\'s registry by default'
 complete -c stackctl -n "__fish_stackctl_using_subcommand diff" -l show-values -d 'Show values of variables, labels, commands, options and configs [default: only which of them change]'
@@ -304,6 +308,7 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l poll -d 
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l webhook -d 'Serve /webhook at this address, for GitHub, GitLab, Gitea and Forgejo: after a push the loop polls the repository at once. TLS is the job of a reverse proxy' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l webhook-secret-file -d 'A file with the secret of the webhook; each line is a valid secret' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l listen -d 'Serve /healthz and /metrics (Prometheus) at this address' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l prune-images -d 'Remove images that nothing needs from hosts whose disk is used to so many percent, as `image prune` does; 0: never' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -l format -d 'Format of the log: text, or json for one JSON object a line' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c stackctl -n "__fish_stackctl_using_subcommand reconcile" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
@@ -1011,6 +1016,63 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_see
 complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from prune" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from prune" -s v -l verbose -d 'Print more details'
 complete -c stackctl -n "__fish_stackctl_using_subcommand volume; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and not __fish_seen_subcommand_from ls list push prune" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and not __fish_seen_subcommand_from ls list push prune" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and not __fish_seen_subcommand_from ls list push prune" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and not __fish_seen_subcommand_from ls list push prune" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and not __fish_seen_subcommand_from ls list push prune" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and not __fish_seen_subcommand_from ls list push prune" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and not __fish_seen_subcommand_from ls list push prune" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and not __fish_seen_subcommand_from ls list push prune" -f -a "ls" -d 'List the images of all hosts: where each is, and what uses it'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and not __fish_seen_subcommand_from ls list push prune" -f -a "list" -d 'List the images of all hosts: where each is, and what uses it'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and not __fish_seen_subcommand_from ls list push prune" -f -a "push" -d 'Bring hosts an image, without a registry: only the layers that they lack'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and not __fish_seen_subcommand_from ls list push prune" -f -a "prune" -d 'Remove images that no container has and no newer release needs'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Filter: reference=, node=, service=, dangling=true|false' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from ls" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from ls" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from ls" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from ls" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from ls" -l no-trunc -d 'Print whole ids'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from ls" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from ls" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from list" -s f -l filter -d 'Filter: reference=, node=, service=, dangling=true|false' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from list" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Name}}\'' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from list" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from list" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from list" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from list" -l no-trunc -d 'Print whole ids'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from list" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from push" -l host -d 'Only to these hosts [default: to all]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from push" -l stack -d 'Only to the hosts that run tasks of this stack' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from push" -l tag -d 'What the image is called on the hosts [default: its names in the source]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from push" -l image -d 'Which image is meant, where an archive has several' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from push" -l format -d 'Lines for people, or JSON lines' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from push" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from push" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from push" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from push" -l dry-run -d 'Show what would be sent and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from push" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from push" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from push" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from push" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from prune" -l keep -d 'How many of the newest releases of each stack keep their images' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from prune" -l lock-timeout -d 'How long to wait if another process holds the lock of a stack, e.g. 5m [default: do not wait]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from prune" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from prune" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from prune" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from prune" -s a -l all -d 'Also images that no release has named and that were not pushed'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from prune" -s y -l yes -d 'Do not ask for confirmation'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from prune" -l dry-run -d 'Show what would be removed and stop'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from prune" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from prune" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from prune" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
