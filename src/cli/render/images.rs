@@ -102,10 +102,10 @@ mod tests {
         let text = COLUMNS.render(None, &rows(&all, 4, false)).unwrap();
         assert_eq!(
             text,
-            "NAME                         IMAGE ID       SIZE   NODES   USED BY\n\
-             <none>                       abababababab   2KiB   all 4   shop_web\n\
-             registry:5000/app:1          abababababab   2KiB   all 4   shop_web\n\
-             nginx@sha256:121212121212…   abababababab   2KiB   all 4   shop_web\n"
+            "NAME                         IMAGE ID       SIZE      NODES     USED BY\n\
+             <none>                       abababababab   2KiB      all 4     shop_web\n\
+             registry:5000/app:1          abababababab   2KiB      all 4     shop_web\n\
+             nginx@sha256:121212121212…   abababababab   2KiB      all 4     shop_web\n"
         );
         let parts =
             COLUMNS.render(Some("{{.Repository}} {{.Tag}} {{.Nodes}}"), &rows(&all, 4, true)).unwrap();
