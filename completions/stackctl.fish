@@ -71,7 +71,7 @@ complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "image" -d 'Push i
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "agent" -d 'List, bring and remove the agents of hosts'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "trust" -d 'Trust the inventory of this folder to start what it names'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "check" -d 'Find mistakes in a stackfile without asking any host'
-complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "config" -d 'Print the stackfile as it is read, or keep configs for all stacks'
+complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "config" -d 'Print the stackfile, or keep configs for all stacks'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "explain" -d 'Explain why tasks run where they do, and why not elsewhere'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "rebalance" -d 'Move a few tasks to the nodes that fit them best today'
 complete -c stackctl -n "__fish_stackctl_needs_command" -f -a "explain-code" -d 'Explain the code of a message: its cause and its remedy'

@@ -83,7 +83,7 @@ pub static TOPICS: &[Topic] = &[
     topic!("error-codes", "every code of a message", ["explain-code"]),
     topic!("stability", "what stays the same, and what an upgrade needs", []),
     topic!("security", "what stackctl trusts and protects, and what remains for you", ["trust"]),
-    topic!("threat-model", "what a person with access to a part of a cluster sees and can do", []),
+    topic!("threat-model", "what access to a part of a cluster shows and allows", []),
     topic!("glossary", "the words that stackctl uses", []),
     topic!("from-docker-stack", "coming from docker stack deploy", []),
     topic!("from-compose", "coming from Docker Compose over SSH", []),
