@@ -125,8 +125,9 @@ async fn printed(command: &mut Command, name: &str, question: Option<&[u8]>) -> 
             // One that needs no question may have closed it.
             let _unread = input.write_all(question).await;
         }
+        Ok(())
     };
-    let heard = tokio::try_join!(async { Ok(ask.await) }, value(out), async { Ok(words(err).await) });
+    let heard = tokio::try_join!(ask, value(out), async { Ok(words(err).await) });
     // It may have more to say: dropping the group ends it.
     let ((), value, said) = heard.map_err(|error| match error.kind() {
         io::ErrorKind::FileTooLarge => {

@@ -10,7 +10,7 @@ use crate::hosts::Hosts;
 use crate::run::Run;
 use crate::webhook::Loop;
 
-const FOLLOW: &str = "reconcile --once --repo ops.git#main";
+pub const FOLLOW: &str = "reconcile --once --repo ops.git#main";
 
 /// A cluster, and a repository with a work tree to push from.
 pub struct Place {
@@ -45,7 +45,7 @@ impl Place {
         fs::write(path, text).expect("a file");
     }
 
-    fn push(&self, subject: &str) {
+    pub fn push(&self, subject: &str) {
         git(&self.work, &["add", "-A"]);
         git(&self.work, &["commit", "-q", "--allow-empty", "-m", subject]);
         git(&self.work, &["push", "-q", "--force", "origin", "main"]);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::hosts::Hosts;
+use crate::repositories::{FOLLOW, Place, stack};
 use crate::run::Run;
 
 const CANARY: &str = "hunter2-correct-horse";
@@ -195,6 +196,43 @@ fn commands_of_the_inventory_and_pass_get_options_as_arguments() {
     }
     stackfile(&cluster, USED, "op, driver_opts: {itme: a}");
     says(&cluster.expect(1, "deploy --yes shop"), &["it needs the option `item`"]);
+}
+
+/// A repository names what others decide about; and a store that is out is no reason to do anything.
+#[test]
+fn the_loop_asks_what_its_own_inventory_allows_and_changes_nothing_while_a_store_is_out() {
+    let mut place = Place::new();
+    let bin = place.cluster.room.path().join("bin").display().to_string();
+    let path = format!("{bin}:{}", std::env::var("PATH").expect("a path"));
+    place.cluster.room.env("PATH", &path).env("STACKCTL_TRUST", "1");
+    place.cluster.expect(0, "key init");
+    place.write("stacks/shop/compose.yaml", &stack("nginx:1.25"));
+    place.push("without secrets");
+    place.follows(0);
+    let text = stack("nginx:1.26").replace("deploy:", "secrets: [db], deploy:");
+    place.write("stacks/shop/compose.yaml", &format!("{text}secrets: {{db: {{driver: bank}}}}\n"));
+    // In the repository, where it says nothing.
+    place.write("stackctl.yml", "secrets: {drivers: [bank]}\n");
+    place.push("with a secret");
+    program(
+        &place.cluster,
+        "stackctl-secret-bank",
+        &format!("touch {bin}/started; echo the bank is closed >&2; exit 1"),
+    );
+    says(&place.cluster.room.run(FOLLOW), &["the inventory allows no drivers"]);
+    let started = place.cluster.room.path().join("bin/started");
+    assert!(!started.exists());
+    allow(&place.cluster, "[bank]");
+    says(&place.cluster.room.run(FOLLOW), &["the bank is closed"]);
+    assert!(started.exists());
+    assert_eq!(place.images(), ["shop_web=nginx:1.25"]);
+    assert_eq!(place.history("shop"), "1:deployed:reconcile:without secrets\n");
+    assert_eq!(place.cluster.running().len(), 2);
+    // Once it is open, the release goes on: to what is missing next.
+    program(&place.cluster, "stackctl-secret-bank", &format!("echo {CANARY}"));
+    let run = place.cluster.room.run(FOLLOW);
+    says(&run, &["agent"]);
+    assert!(!run.show().contains("the bank is closed"), "{}", run.show());
 }
 
 /// A server of OpenBao in memory, until this is dropped.
