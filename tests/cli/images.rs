@@ -106,7 +106,7 @@ fn paths_and_names_are_told_apart_by_their_form() {
     let run = cluster.expect(0, &format!("image push {} --tag shop/app:8 --tag app", path.display()));
     assert!(run.stderr.contains("push shop/app:8, app:latest to"), "{}", run.show());
     let run = cluster.expect(1, "image push ./archive --tag app@sha256:00");
-    assert!(run.stderr.contains("stackctl::image::bad_name"), "{}", run.show());
+    assert!(run.stderr.contains("stackctl::image::bad_reference"), "{}", run.show());
 }
 
 #[test]

@@ -329,7 +329,7 @@ fn old_releases_lose_their_images_and_a_rollback_finds_its_own() {
     assert_eq!(left(), "1 2 3 4 5 6", "all of them were pushed just now");
     let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(2);
     let run = ground.stackctl_with(&[("STACKCTL_NOW", &later.to_string())], "image prune --yes --keep 2");
-    run.ends(0).says(&["3 images removed"]);
+    run.ends(0).says(&["- old:1", "- old:2", "- old:3", "images removed"]);
     // 6 runs, 5 is what a rollback goes back to, and the ended tasks of both 5 and 4 are kept.
     assert_eq!(left(), "4 5 6");
     ground.stackctl("rollback --yes old").ends(0);

@@ -85,7 +85,7 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["image"],
-        "bad_name",
+        "bad_reference",
         "a name that an image cannot have on a host",
         "It is no image reference, or one with a digest, which only a registry gives.",
         "Write a name with a tag.",

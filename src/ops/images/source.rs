@@ -52,7 +52,7 @@ pub enum NotAtHand {
     /// A name that is none.
     #[error("`{0}` is no name with a tag")]
     #[diagnostic(
-        code(stackctl::image::bad_name),
+        code(stackctl::image::bad_reference),
         help("write it as `myapp:1.2` or `registry:5000/myapp:1.2`")
     )]
     BadName(String),
