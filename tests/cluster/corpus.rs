@@ -158,7 +158,10 @@ fn files_of_real_stackfiles_are_where_docker_would_put_them() {
     for (case, spec) in all.iter().take(wanted) {
         let asked = asked(&corpus.requests(case));
         let dir = tempfile::tempdir().expect("a directory");
-        corpus.furnish(case, dir.path());
+        if !corpus.furnish_whole(case, dir.path()) {
+            println!("{} names files of a home directory: left out", case.name);
+            continue;
+        }
         std::fs::write(dir.path().join("stand-ins.yml"), stand_ins(spec)).expect("a file");
         // What docker's engine had before: `external`.
         let secrets = spec.secrets.values().filter(|one| one.external).map(|one| ("secret", &one.name));

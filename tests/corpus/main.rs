@@ -10,5 +10,5 @@ mod reasons;
 mod roundtrip;
 mod samples;
 mod swarm;
-#[allow(dead_code, reason = "shared with a benchmark, which needs more of it")]
+#[allow(dead_code, reason = "shared with a benchmark and tests on hosts, which need more of it")]
 mod world;

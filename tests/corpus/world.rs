@@ -144,6 +144,25 @@ impl Corpus {
         }
     }
 
+    /// The same, where what stood elsewhere on docker's machine, by an absolute path, stands in the directory, too. Whether all
+    /// of it can.
+    pub fn furnish_whole(&self, case: &Case, dir: &Path) -> bool {
+        self.furnish(case, dir);
+        let workdir = self.run["workdir"].as_str().unwrap_or_default();
+        let mut text = std::fs::read_to_string(dir.join("stack.yml")).expect("it is text");
+        let outside = self.beside(case).0.into_iter().filter(|(path, _)| !path.starts_with(workdir));
+        for (number, (path, content)) in outside.enumerate() {
+            let name = format!("outside-{number}");
+            std::fs::write(dir.join(&name), content).expect("a file in it");
+            if !text.contains(&path) {
+                return false;
+            }
+            text = text.replace(&path, &format!("./{name}"));
+        }
+        std::fs::write(dir.join("stack.yml"), text).expect("a file in it");
+        true
+    }
+
     /// The variables that docker had, besides those of any process.
     pub fn env(&self) -> BTreeMap<String, String> {
         self.env.clone()
