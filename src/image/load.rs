@@ -365,9 +365,9 @@ mod tests {
         let image = image_of(&[20 * MB, 20 * MB, 1, 2, 40 * MB, 3]);
         assert_eq!(groups(&image, 0), [0..2, 2..5, 5..6]);
         assert_eq!(groups(&image, 3), [3..5, 5..6]);
-        assert_eq!(groups(&image, 6), [6..6], "only the name is missing");
+        assert_eq!(groups(&image, 6), vec![std::ops::Range { start: 6, end: 6 }], "only the name is missing");
         let image = image_of(&[40 * MB]);
-        assert_eq!(groups(&image, 0), [0..1]);
+        assert_eq!(groups(&image, 0), vec![std::ops::Range { start: 0, end: 1 }]);
     }
 
     #[test]

@@ -153,11 +153,7 @@ mod tests {
         for asked in ["stackctl::compose::bad_port", "compose::bad_port", "bad_port", " bad_port "] {
             assert_eq!(find(asked).len(), 1, "{asked}");
         }
-        assert_eq!(
-            find("bad_name").len(),
-            5,
-            "of a file, of an argument, of a secret, of a registry and of an image"
-        );
+        assert_eq!(find("bad_name").len(), 4, "of a file, of an argument, of a secret and of a registry");
         assert!(find("docker::bad_port").is_empty());
         assert_eq!(near("bad_prot").as_deref(), Some("stackctl::compose::bad_port"));
         assert_eq!(near("docker::bad_port").as_deref(), Some("stackctl::compose::bad_port"));
