@@ -60,7 +60,7 @@ pub struct RegistryLogin {
     #[arg(value_name = "REGISTRY", default_value = "docker.io")]
     pub registry: String,
     /// Name of the user
-    #[arg(short, long, value_name = "USER")]
+    #[arg(short, long, value_name = "USER", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub username: String,
     /// Read the password or token from the standard input, up to the end of the first line
     #[arg(long)]

@@ -213,7 +213,7 @@ fn a_config_changes_in_running_containers_that_read_it_again_on_a_signal() {
     let diff = hosts.expect(2, "diff shop");
     assert!(diff.stdout.contains("2 to change in place"), "{}", diff.show());
     hosts.expect(0, "deploy --yes shop");
-    let hup = || vec!["SIGHUP".to_owned()];
+    let hup = || vec!["HUP".to_owned()];
     assert_eq!((ids(&hosts), read(&hosts)), (before.clone(), vec![(true, hup()), (true, hup())]));
     for args in ["deploy --yes shop", "diff shop"] {
         let again = hosts.expect(0, args);

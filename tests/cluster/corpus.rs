@@ -150,7 +150,6 @@ fn files_of_real_stackfiles_are_where_docker_would_put_them() {
     let ground = &world.ground;
     world.run("key init").ends(0);
     let variables: String = corpus.env().iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
-    let variables = ground.file("variables.env", &variables);
     let all = cases(&corpus);
     assert!(all.len() > 20, "the corpus has such files: {}", all.len());
     let wanted = usize::try_from(number("STACKCTL_TEST_CORPUS", FILES)).expect("a number");
@@ -163,6 +162,8 @@ fn files_of_real_stackfiles_are_where_docker_would_put_them() {
             continue;
         }
         std::fs::write(dir.path().join("stand-ins.yml"), stand_ins(spec)).expect("a file");
+        let variables = format!("{variables}PWD='{}'\n", dir.path().display());
+        std::fs::write(dir.path().join("variables.env"), variables).expect("a file");
         // What docker's engine had before: `external`.
         let secrets = spec.secrets.values().filter(|one| one.external).map(|one| ("secret", &one.name));
         let configs = spec.configs.values().filter(|one| one.external).map(|one| ("config", &one.name));
@@ -174,7 +175,7 @@ fn files_of_real_stackfiles_are_where_docker_would_put_them() {
         }
         let dir = dir.path().display();
         let run = world.run(&format!(
-            "deploy --yes --env-file {variables} -c {dir}/stack.yml -c {dir}/stand-ins.yml {STACK}"
+            "deploy --yes --env-file {dir}/variables.env -c {dir}/stack.yml -c {dir}/stand-ins.yml {STACK}"
         ));
         assert_eq!(run.status, 0, "{}: {}", case.name, run.whole());
         for (service, files) in &asked.services {

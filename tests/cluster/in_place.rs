@@ -211,6 +211,8 @@ fn a_config_changes_in_place_where_a_signal_has_it_read_again() {
     ground.docker("h1", &["restart", "-t", "0", live(&ground)[0].id()]);
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(served(&ground)[0], "two");
+    // Nor has the signal made a container of it that a person has stopped.
+    assert_eq!(ground.stackctl("status app").ends(0).stdout.matches("drift").count(), 0);
 
     // It ends by the new one: what it had before is put back.
     let before: Vec<String> = ids(&ground).into_iter().map(|(id, _)| id).collect();
@@ -223,4 +225,39 @@ fn a_config_changes_in_place_where_a_signal_has_it_read_again() {
     ground.stackctl("rollback --yes app --to 1").ends(0);
     assert_eq!(served(&ground), ["one"; 4]);
     ground.assert_is("app", &SLOTS);
+}
+
+#[test]
+fn a_container_that_was_sent_a_signal_is_started_again_by_its_engine() {
+    let Some(ground) = Ground::new() else { return };
+    let deploy = |content: &str| {
+        let text = format!(
+            "services:\n  web:\n    image: busybox:1\n    command: ['sh', '-c', \"trap : HUP; while :; do sleep 1 & wait $$!; \
+             done\"]\n    stop_grace_period: 1s\n    configs: [{{source: site, target: /site}}]\n    x-stackctl: {{on_config: \
+             SIGHUP}}\n    deploy: {{mode: global, update_config: {{parallelism: 0, monitor: 1s}}}}\nconfigs:\n  site: {{content: \
+             '{content}'}}\n"
+        );
+        let file = ground.file("app.yml", &text);
+        ground.stackctl(&format!("deploy --yes -c {file} app")).ends(0)
+    };
+    deploy("one");
+    let before = ids(&ground);
+    deploy("two");
+    assert_eq!(ids(&ground), before);
+    // A process that ends, and an engine that is started again.
+    for task in live(&ground) {
+        let pid = ground.docker(&task.host, &["inspect", "-f", "{{.State.Pid}}", task.id()]);
+        ground.on_host(&task.host, &format!("kill -KILL {}", pid.trim()));
+    }
+    ground.playground("dockerd h1 restart");
+    ground.playground("dockerd h2 restart");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while live(&ground).iter().filter(|task| task.state() == "running").count() < 4 {
+        assert!(Instant::now() < deadline, "{:?}", ids(&ground));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    for task in live(&ground) {
+        assert_eq!(ground.exec(&task, &["cat", "/site"]), "two", "{}", task.host);
+    }
+    assert!(deploy("two").stdout.contains("No changes"));
 }

@@ -91,7 +91,7 @@ pub(super) static CODES: &[Code] = &[
         &["compose"],
         "bad_file_target",
         "a config or secret where no file can be",
-        "A config or secret is one file. It cannot be the root directory, a path that ends in `/`, a path of the kernel's (`/proc`, `/sys`), or a path below another config or secret of the same service. Docker takes such a file, and its tasks never start.",
+        "A config or secret is one file. It cannot be the root directory, a path that ends in `/` or has `..` in it, a place of the kernel's or the engine's (`/proc`, `/sys`, `/dev`, `/etc/hosts`, `/etc/hostname`, `/etc/resolv.conf`), or a path below another config or secret of the same service. Docker takes such a file, and its tasks never start.",
         "Give it the path of a file.",
         concat!("secrets:\n", "  - {source: key, target: /etc/app/key.pem}"),
     ),

@@ -9,8 +9,10 @@ use crate::compose::short::is_windows_path;
 use crate::compose::stackfile::{FileRef, Service};
 use crate::yaml::Span;
 
-/// Where the kernel shows itself: no runtime mounts a file there, and nothing can be written there.
-const OF_THE_KERNEL: [&str; 2] = ["/proc", "/sys"];
+/// Where the kernel shows itself, or the engine mounts something else over what is put there.
+const TAKEN: [&str; 3] = ["proc", "sys", "dev"];
+/// Files that the engine makes itself.
+const OF_THE_ENGINE: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
 /// Permissions, set-user-ID, set-group-ID and the sticky bit.
 const MODE_MAX: u32 = 0o7777;
 
@@ -40,11 +42,11 @@ fn places(scene: &Scene<'_>, service: &Service) {
             let parts = parts(&path);
             let why = match parts.as_slice() {
                 _ if is_windows_path(&path) => continue,
+                _ if path.split('/').any(|part| part == "..") => "`..` leads elsewhere",
                 [] => "this is the root directory",
                 _ if path.ends_with('/') => "this is a directory",
-                [first, ..] if OF_THE_KERNEL.iter().any(|one| one[1..] == **first) => {
-                    "the kernel has this place"
-                }
+                [first, ..] if TAKEN.contains(first) => "the kernel or the engine has this place",
+                ["etc", name] if OF_THE_ENGINE.contains(name) => "the engine makes this file",
                 _ => continue,
             };
             scene.sink.push(
@@ -71,24 +73,34 @@ fn within(scene: &Scene<'_>, service: &Service) {
             })
         })
         .collect();
-    for (what, path, span) in &all {
+    for (at, (what, path, span)) in all.iter().enumerate() {
         let inner = parts(path);
-        let is_above = |outer: &[&str]| outer.len() < inner.len() && inner.starts_with(outer);
-        let Some((other, _, first)) =
-            all.iter().find(|(_, path, _)| !parts(path).is_empty() && is_above(&parts(path)))
-        else {
-            continue;
-        };
-        scene.sink.push(
-            scene
-                .hopeless(
-                    "bad_file_target",
-                    format!("{what} of service `{}` is below {other}", service.key.value),
-                )
-                .at(*span, "below a file")
-                .also(*first, format!("{other}: a file, not a directory"))
-                .help("give one of the two another `target`"),
-        );
+        let is_above =
+            |outer: &[&str]| !outer.is_empty() && outer.len() < inner.len() && inner.starts_with(outer);
+        let name = &service.key.value;
+        if let Some((other, _, first)) = all.iter().find(|(_, path, _)| is_above(&parts(path))) {
+            scene.sink.push(
+                scene
+                    .hopeless("bad_file_target", format!("{what} of service `{name}` is below {other}"))
+                    .at(*span, "below a file")
+                    .also(*first, format!("{other}: a file, not a directory"))
+                    .help("give one of the two another `target`"),
+            );
+        }
+        // What is written in the same way is found where it is lowered, or as a mount is.
+        let is_twin = |(_, other, _): &&(&str, String, Span)| other != path && parts(other) == inner;
+        if let Some((other, _, first)) = all[..at].iter().find(is_twin) {
+            scene.sink.push(
+                scene
+                    .hopeless(
+                        "duplicate_target",
+                        format!("service `{name}` has {other} and {what} in one place"),
+                    )
+                    .at(*span, "the same place")
+                    .also(*first, format!("{other} here"))
+                    .help("give one of the two another `target`"),
+            );
+        }
     }
 }
 

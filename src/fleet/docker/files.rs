@@ -4,14 +4,18 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use bollard::Docker;
-use bollard::query_parameters::{KillContainerOptions, UploadToContainerOptions};
+use bollard::exec::StartExecOptions;
+use bollard::query_parameters::UploadToContainerOptions;
+use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::client::{CallError, DEFAULT_LIMIT, Engine, Reader, with_query};
 use super::failure::ActionError;
 use super::task::Stop;
-use super::{create, tar};
+use super::{create, tar, wire};
 use crate::model::TaskId;
 use crate::model::action::{FilePlan, Reload, TaskPlan};
 use crate::template::payload;
@@ -19,6 +23,10 @@ use crate::vault::Kind;
 
 /// A config that is larger is none: engines refuse more than a megabyte.
 const CONFIG_BYTES_MAX: u64 = 2 << 20;
+
+/// For a signal to be sent: looks, and the pause before each.
+const SIGNAL_LOOKS_MAX: u32 = 100;
+const SIGNAL_PAUSE: Duration = Duration::from_millis(50);
 
 /// What was in the config files of tasks before a run replaced them, by task and path: an update that fails puts it back. It
 /// is lost with the process; then what was there comes back with a deploy or a rollback.
@@ -62,13 +70,78 @@ pub(super) async fn replace(
         lock().insert(id.clone(), before);
         put(engine, plan, name, contents).await?;
     }
-    let options = KillContainerOptions { signal: reload.signal.clone() };
-    let kill = async |docker: Docker| docker.kill_container(name, Some(options)).await;
-    match engine.call(DEFAULT_LIMIT, kill).await {
+    match signal(engine, name, reload).await {
         // It ended by what it had read: it reads what was put back when it is started again.
-        Err(error) if reload.is_back && error.status() == Some(409) => Ok(()),
-        done => Ok(done?),
+        Err(Stop::Call(error)) if reload.is_back && error.status() == Some(409) => Ok(()),
+        done => done,
     }
+}
+
+/// Has a process of the container send the signal to its first one.
+///
+/// Not by the engine's own `kill`: after that an engine takes a container for one that a person has stopped, whatever the signal
+/// was, and never starts it again by itself.
+async fn signal(engine: &Engine, name: &str, reload: &Reload) -> Result<(), Stop> {
+    let refused = |words: String| Stop::from(ActionError::Refused { words });
+    let first = match reload.task.spec.pid.as_deref().filter(|pid| !pid.is_empty()) {
+        None => 1,
+        // Among the processes of the host the first one is the host's.
+        Some("host") => {
+            let path = format!("/containers/{name}/json");
+            let seen: Value = engine.reader.get(&path, super::inspect::INSPECT_LIMIT).await?;
+            seen["State"]["Pid"].as_i64().filter(|pid| *pid > 1).unwrap_or(0)
+        }
+        Some(_) => 0,
+    };
+    let kill = kill_command(&reload.signal, first)
+        .ok_or_else(|| refused(format!("{} cannot be sent to its process", reload.signal)))?;
+    let body = json!({ "Cmd": ["sh", "-c", kill], "User": "0" });
+    let made: wire::Created = engine.post(&format!("/containers/{name}/exec"), &body, DEFAULT_LIMIT).await?;
+    let options = StartExecOptions { detach: true, ..StartExecOptions::default() };
+    let no_shell = || refused("its image has no `sh`, by which the signal is sent".to_owned());
+    match engine
+        .call(DEFAULT_LIMIT, async |docker: Docker| docker.start_exec(&made.id, Some(options)).await)
+        .await
+    {
+        Ok(_) => {}
+        Err(CallError::Status { message, .. }) if message.contains("executable file not found") => {
+            return Err(no_shell());
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let path = format!("/exec/{}/json", made.id);
+    for _ in 0..SIGNAL_LOOKS_MAX {
+        let seen: Value = engine.reader.get(&path, DEFAULT_LIMIT).await?;
+        match (seen["Running"].as_bool(), seen["ExitCode"].as_i64()) {
+            (Some(false), Some(0)) => return Ok(()),
+            (Some(false), Some(126 | 127)) => return Err(no_shell()),
+            (Some(false), Some(status)) => {
+                return Err(refused(format!(
+                    "the signal could not be sent: `kill` ended with status {status}"
+                )));
+            }
+            _ => sleep(SIGNAL_PAUSE).await,
+        }
+    }
+    Err(CallError::Deadline(SIGNAL_PAUSE * SIGNAL_LOOKS_MAX).into())
+}
+
+/// What a shell runs to send a signal to a process; nothing where that cannot be said.
+fn kill_command(signal: &str, process: i64) -> Option<String> {
+    let upper = signal.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    // Shells know no names of real-time signals; those of Linux go from 34 to 64.
+    let offset = |rest: &str, sign: char| match rest {
+        "" => Some(0),
+        rest => rest.strip_prefix(sign)?.parse::<u8>().ok().filter(|number| *number <= 30),
+    };
+    let name = match (name.strip_prefix("RTMIN"), name.strip_prefix("RTMAX")) {
+        (Some(rest), _) => (34 + offset(rest, '+')?).to_string(),
+        (_, Some(rest)) => (64 - offset(rest, '-')?).to_string(),
+        _ => name.to_owned(),
+    };
+    let is_plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (is_plain && process > 0).then(|| format!("kill -{name} {process}"))
 }
 
 /// Whether each file of a task can be made.
@@ -120,4 +193,26 @@ pub(super) async fn read(
     let mut content = Vec::new();
     entry.read_to_end(&mut content).map_err(|error| CallError::Decode(error.to_string()))?;
     Ok(Some(content))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_sent_to_the_process_of_the_container_and_no_other() {
+        for (signal, process, wanted) in [
+            ("SIGHUP", 1, Some("kill -HUP 1")),
+            ("hup", 1, Some("kill -HUP 1")),
+            ("10", 4711, Some("kill -10 4711")),
+            ("SIGRTMIN+3", 1, Some("kill -37 1")),
+            ("RTMAX-1", 1, Some("kill -63 1")),
+            ("SIGRTMAX+1", 1, None),
+            ("HUP; reboot", 1, None),
+            ("", 1, None),
+            ("HUP", 0, None),
+        ] {
+            assert_eq!(kill_command(signal, process).as_deref(), wanted, "{signal} {process}");
+        }
+    }
 }

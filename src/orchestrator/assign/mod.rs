@@ -187,6 +187,17 @@ impl SlotWork {
 /// Decides about every slot of a stack.
 #[must_use]
 pub fn assign(observed: &Observed, spec: &StackSpec, options: PlanOptions) -> Assignment {
+    // What is in configs that change in place is compared as it is, and labels have marks of it.
+    let shown;
+    let observed = match spec.services.values().any(|service| service.task.on_config.is_some()) {
+        true => {
+            let mut known = observed.clone();
+            known.unmask(spec);
+            shown = known;
+            &shown
+        }
+        false => observed,
+    };
     if options.lost.is_empty() {
         return assign_to(observed, &Lost::default().and_drained(observed, &spec.name), spec, options);
     }

@@ -83,7 +83,7 @@ fn a_new_content_of_a_config_is_no_reason_to_replace_a_task_that_reads_it_again(
             task.on_config = signal.map(Into::into);
         })
     };
-    let planned = |before: ServiceSpec, after: ServiceSpec| {
+    let spec = |after: ServiceSpec| {
         let content = after.task.configs["/site"].content.clone();
         let mut spec = stack(vec![after]);
         let config = ConfigSpec {
@@ -95,8 +95,23 @@ fn a_new_content_of_a_config_is_no_reason_to_replace_a_task_that_reads_it_again(
             template_driver: None,
         };
         spec.configs.insert("site".into(), config);
-        assign(&running(&before, 2), &spec, PlanOptions::default())
+        spec
     };
+    let planned = |before: ServiceSpec, after: ServiceSpec| {
+        assign(&running(&before, 2), &spec(after), PlanOptions::default())
+    };
+    // As labels have it.
+    let mut hidden = running(&with("a", Some("SIGHUP")), 2);
+    let key = hidden.key.clone();
+    for task in &mut facts(hidden.nodes.values_mut().next().unwrap()).tasks {
+        let marks = crate::model::Marks::of(&key, &task.stack, &task.service);
+        task.spec = std::sync::Arc::new(marks.masked(&task.spec));
+        task.key_id = Some(std::sync::Arc::from(key.id()));
+    }
+    let last = spec(with("a", Some("SIGHUP")));
+    let drift = crate::orchestrator::drift::drift(&hidden, &last, &PlanOptions::default());
+    assert!(drift.is_empty(), "{drift:?}");
+    assert_eq!(kinds(&assign(&hidden, &last, PlanOptions::default())), []);
     let hup = Some("SIGHUP");
     assert_eq!(kinds(&planned(with("a", None), with("b", None))), [SlotKind::Replace; 2]);
     assert_eq!(kinds(&planned(with("a", hup), with("a", hup))), []);

@@ -59,10 +59,10 @@ fn subject(request: &Request) -> String {
     unescaped(name)
 }
 
-/// The signal of a request, if programs live on with it.
-fn harmless(request: &Request) -> Option<String> {
-    let signal = request.query.get("signal")?;
-    ["SIGHUP", "SIGUSR1", "SIGUSR2"].contains(&signal.as_str()).then(|| signal.clone())
+/// The signal that a command sends to the first process of its container.
+fn sent(body: &Value) -> Option<String> {
+    let command = body["Cmd"][2].as_str()?.strip_prefix("kill -")?;
+    Some(command.strip_suffix(" 1")?.to_owned())
 }
 
 /// Does what is asked.
@@ -74,12 +74,14 @@ pub(super) fn answer(request: &Request, shared: &Shared) -> Reply {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
     let route = route(request);
     match route.as_str() {
-        "POST /containers/{id}/kill" if let Some(signal) = harmless(request) => {
+        "POST /containers/{id}/exec" if let Some(signal) = sent(&body) => {
             return on_container(&mut lock(&shared.world), &name, |container, _| {
                 container.signals.push(signal);
-                Reply::Empty(204)
+                Reply::Json(201, json!({ "Id": "signal" }))
             });
         }
+        "POST /exec/signal/start" => return Reply::Empty(200),
+        "GET /exec/signal/json" => return Reply::Json(200, json!({ "Running": false, "ExitCode": 0 })),
         "POST /containers/{id}/stop" | "POST /containers/{id}/kill" => {
             plugins::follow(&mut lock(&shared.world), &name, false);
             return stop(shared, &name);
