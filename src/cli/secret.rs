@@ -186,15 +186,20 @@ pub(super) fn run(args: &SecretArgs, context: &Context) -> Result<Exit, Failure>
     }
 }
 
+/// At most one byte more than this of a file, or of the standard input for `-`; and what messages call it.
+pub(super) fn read_from(file: &Path, most: usize) -> (io::Result<Plaintext>, String) {
+    if file == Path::new("-") {
+        (read_all(io::stdin().lock(), most), "the standard input".to_owned())
+    } else {
+        (read_file(file, most), file.display().to_string())
+    }
+}
+
 /// What stands in a file or comes from the standard input, read before any host is dialled; and what messages call it.
 fn read(file: &Path, encrypted: &Encrypted) -> Result<(Plaintext, String), Failure> {
     // An encrypted file is larger than what is in it.
     let most = if encrypted.decrypt { Limit::File.most() } else { Kind::Secret.bytes_max() };
-    let (read, from) = if file == Path::new("-") {
-        (read_all(io::stdin().lock(), most), "the standard input".to_owned())
-    } else {
-        (read_file(file, most), file.display().to_string())
-    };
+    let (read, from) = read_from(file, most);
     match read {
         Ok(bytes) => Ok((bytes, from)),
         Err(error) => Err(Failure::refused(Unreadable { from, why: error.to_string() })),

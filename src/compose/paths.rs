@@ -61,7 +61,7 @@ pub fn is_absolute(path: &str) -> bool {
 }
 
 /// Without `.`, `..` and doubled slashes.
-fn clean(path: &str) -> String {
+pub fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {

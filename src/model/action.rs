@@ -173,7 +173,7 @@ pub struct InPlaceUpdate {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reload {
     pub signal: String,
-    /// The task as it would be made anew: its files, and what fills them in.
+    /// The task as one made now would be: its files, and what fills them in.
     pub task: Arc<TaskPlan>,
     /// The files that it had before this are put back.
     pub is_back: bool,

@@ -354,32 +354,15 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::engine::new_key::NewKey;
     use crate::engine::stops::Stops;
-    use crate::engine::{Clock, Me};
+    use crate::ledger::FileRegisters;
     use crate::ledger::lease::{BegunStop, Left};
     use crate::ledger::operation::{self, Ending, Recorded};
-    use crate::ledger::{FileRegisters, Limits};
     use crate::model::{NodeName, TaskId};
+    use crate::ops::testing::{self, actor, quiet};
 
     fn ledger(dir: &Path, name: &str) -> Arc<Ledger<FileRegisters>> {
-        let registers = FileRegisters::new(&dir.join(name), &ClusterName::unchecked("test"));
-        Arc::new(Ledger::new(registers, Limits::default()))
-    }
-
-    fn actor() -> Actor {
-        let me = Me {
-            who: "ann@mill".into(),
-            pid: 1,
-            process: String::new(),
-            is_gone: |_| false,
-            new_key: NewKey::default(),
-        };
-        Actor { me, clock: Clock::start(None).unwrap() }
-    }
-
-    fn quiet(error: Unended) {
-        panic!("{error}");
+        testing::ledger(&dir.join(name))
     }
 
     async fn log(ledger: &Ledger<FileRegisters>) -> Vec<(String, Option<Ending>)> {

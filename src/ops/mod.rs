@@ -66,6 +66,8 @@ pub mod rollback;
 mod served;
 pub mod status;
 pub mod suspend;
+#[cfg(test)]
+mod testing;
 pub mod undo;
 pub mod vault;
 pub mod volumes;

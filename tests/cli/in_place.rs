@@ -222,7 +222,7 @@ fn a_config_changes_in_running_containers_that_read_it_again_on_a_signal() {
     hosts.expect(0, "rollback --yes shop");
     let twice = || [hup(), hup()].concat();
     assert_eq!((ids(&hosts), read(&hosts)), (before, vec![(false, twice()), (false, twice())]));
-    // A task that is made anew has what was deployed last.
+    // A new task has what was deployed last.
     hosts.expect(0, "deploy --yes shop");
     hosts.expect(0, "restart --yes shop");
     assert!(read(&hosts).iter().all(|(is_new, signals)| *is_new && signals.is_empty()), "{:?}", read(&hosts));

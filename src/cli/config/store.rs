@@ -1,6 +1,5 @@
 //! `stackctl config create`, `ls`, `inspect`, `rotate` and `rm`: configs that the cluster keeps.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -14,10 +13,9 @@ use super::super::inspected::Inspected;
 use super::super::recorded::warn_unended;
 use super::super::render::configs::{COLUMNS, inspect, pretty, rows};
 use super::super::report::{Exit, Failure};
-use super::super::secret::{labels, name};
+use super::super::secret::{labels, name, read_from};
 use crate::fleet::ConnectOptions;
 use crate::ops::vault::config::{self as ops, Found, New};
-use crate::ops::vault::private::{read_all, read_file};
 use crate::template::payload::DRIVER;
 use crate::vault::{Kind, ObjectName, Plaintext};
 
@@ -126,12 +124,7 @@ pub(super) fn run(command: &ConfigCommand, context: &Context) -> Result<Exit, Fa
 
 /// What stands in a file or comes from the standard input, read before any host is dialled.
 fn read(file: &Path) -> Result<Plaintext, Failure> {
-    let most = Kind::Config.bytes_max();
-    let (read, from) = if file == Path::new("-") {
-        (read_all(io::stdin().lock(), most), "the standard input".to_owned())
-    } else {
-        (read_file(file, most), file.display().to_string())
-    };
+    let (read, from) = read_from(file, Kind::Config.bytes_max());
     read.map_err(|error| Failure::refused(Unreadable { from, why: error.to_string() }))
 }
 

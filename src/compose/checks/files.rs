@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Scene;
-use crate::compose::paths::is_absolute;
+use crate::compose::paths::{clean, is_absolute};
 use crate::compose::short::is_windows_path;
 use crate::compose::stackfile::{FileRef, Service};
 use crate::yaml::Span;
@@ -12,7 +12,7 @@ use crate::yaml::Span;
 /// Where the kernel shows itself, or the engine mounts something else over what is put there.
 const TAKEN: [&str; 3] = ["proc", "sys", "dev"];
 /// Files that the engine makes itself.
-const OF_THE_ENGINE: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
+const OF_THE_ENGINE: [&str; 3] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
 /// Permissions, set-user-ID, set-group-ID and the sticky bit.
 const MODE_MAX: u32 = 0o7777;
 
@@ -39,14 +39,15 @@ fn places(scene: &Scene<'_>, service: &Service) {
     for (what, directory, files) in kinds(service) {
         for file in files {
             let (path, span) = target(file, directory);
-            let parts = parts(&path);
-            let why = match parts.as_slice() {
+            let place = clean(&path);
+            let first = place[1..].split('/').next().unwrap_or_default();
+            let why = match place.as_str() {
                 _ if is_windows_path(&path) => continue,
                 _ if path.split('/').any(|part| part == "..") => "`..` leads elsewhere",
-                [] => "this is the root directory",
+                "/" => "this is the root directory",
                 _ if path.ends_with('/') => "this is a directory",
-                [first, ..] if TAKEN.contains(first) => "the kernel or the engine has this place",
-                ["etc", name] if OF_THE_ENGINE.contains(name) => "the engine makes this file",
+                _ if TAKEN.contains(&first) => "the kernel or the engine has this place",
+                place if OF_THE_ENGINE.contains(&place) => "the engine makes this file",
                 _ => continue,
             };
             scene.sink.push(
@@ -74,11 +75,13 @@ fn within(scene: &Scene<'_>, service: &Service) {
         })
         .collect();
     for (at, (what, path, span)) in all.iter().enumerate() {
-        let inner = parts(path);
-        let is_above =
-            |outer: &[&str]| !outer.is_empty() && outer.len() < inner.len() && inner.starts_with(outer);
+        let place = clean(path);
+        let is_above = |other: &str| {
+            let outer = clean(other);
+            outer != "/" && place.strip_prefix(&outer).is_some_and(|rest| rest.starts_with('/'))
+        };
         let name = &service.key.value;
-        if let Some((other, _, first)) = all.iter().find(|(_, path, _)| is_above(&parts(path))) {
+        if let Some((other, _, first)) = all.iter().find(|(_, path, _)| is_above(path)) {
             scene.sink.push(
                 scene
                     .hopeless("bad_file_target", format!("{what} of service `{name}` is below {other}"))
@@ -88,7 +91,7 @@ fn within(scene: &Scene<'_>, service: &Service) {
             );
         }
         // What is written in the same way is found where it is lowered, or as a mount is.
-        let is_twin = |(_, other, _): &&(&str, String, Span)| other != path && parts(other) == inner;
+        let is_twin = |(_, other, _): &&(&str, String, Span)| other != path && clean(other) == place;
         if let Some((other, _, first)) = all[..at].iter().find(is_twin) {
             scene.sink.push(
                 scene
@@ -106,19 +109,6 @@ fn within(scene: &Scene<'_>, service: &Service) {
 
 fn kinds(service: &Service) -> [(&'static str, &'static str, &Vec<FileRef>); 2] {
     [("a config", "/", &service.configs), ("a secret", "/run/secrets/", &service.secrets)]
-}
-
-/// The names of a path, from the root on.
-fn parts(path: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts
 }
 
 /// Two of different kinds in one place.

@@ -3,36 +3,15 @@
 use std::path::Path;
 
 use super::*;
-use crate::engine::new_key::NewKey;
-use crate::engine::{Clock, Me};
 use crate::ledger::archive::Archive;
 use crate::ledger::secrets::{self, Secrets};
-use crate::ledger::{FileRegisters, Kind, Limits, Stream, contents};
+use crate::ledger::{FileRegisters, Kind, Stream, contents};
 use crate::model::ClusterName;
 use crate::ops::ledger as whole;
+use crate::ops::testing::{actor, ledger, quiet};
 use crate::vault::{Keyring, Plaintext, Recipient, RecipientName, Recipients};
 
 type Files = Arc<Ledger<FileRegisters>>;
-
-fn ledger(dir: &Path) -> Files {
-    let registers = FileRegisters::new(dir, &ClusterName::unchecked("test"));
-    Arc::new(Ledger::new(registers, Limits::default()))
-}
-
-fn actor() -> Actor {
-    let me = Me {
-        who: "ann@mill".into(),
-        pid: 1,
-        process: String::new(),
-        is_gone: |_| false,
-        new_key: NewKey::default(),
-    };
-    Actor { me, clock: Clock::start(None).unwrap() }
-}
-
-fn quiet(error: Unended) {
-    panic!("{error}");
-}
 
 fn told(_: usize, _: usize) {}
 

@@ -1,33 +1,10 @@
 //! Configs of the cluster, on a ledger of files.
 
 use super::*;
-use crate::engine::new_key::NewKey;
-use crate::engine::{Clock, Me};
-use crate::ledger::{FileRegisters, Limits, configs};
-use crate::model::ClusterName;
+use crate::ledger::configs;
 use crate::model::spec::FileMount;
 use crate::model::testing::replicated;
-use crate::ops::log::Unended;
-
-fn actor() -> Actor {
-    let me = Me {
-        who: "ann@mill".into(),
-        pid: 1,
-        process: String::new(),
-        is_gone: |_| false,
-        new_key: NewKey::default(),
-    };
-    Actor { me, clock: Clock::start(None).unwrap() }
-}
-
-fn quiet(error: Unended) {
-    panic!("{error}");
-}
-
-fn ledger(dir: &tempfile::TempDir) -> Arc<Ledger<FileRegisters>> {
-    let registers = FileRegisters::new(dir.path(), &ClusterName::unchecked("test"));
-    Arc::new(Ledger::new(registers, Limits::default()))
-}
+use crate::ops::testing::{actor, ledger, quiet};
 
 fn new<'n>(name: &'n ObjectName, content: &'n [u8]) -> New<'n> {
     New { name, labels: BTreeMap::new(), template_driver: None, content }
@@ -62,7 +39,7 @@ fn spec() -> StackSpec {
 #[tokio::test]
 async fn an_external_config_is_what_a_command_has_made() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = ledger(&dir);
+    let ledger = ledger(dir.path());
     let name: ObjectName = "made".parse().unwrap();
     let missing = settle(&ledger, spec()).await.unwrap();
     assert!(missing.configs["site"].digest.is_empty(), "the plan says that it is not there");
@@ -86,7 +63,7 @@ async fn an_external_config_is_what_a_command_has_made() {
 #[tokio::test]
 async fn mistakes_write_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = ledger(&dir);
+    let ledger = ledger(dir.path());
     let name: ObjectName = "made".parse().unwrap();
     let size = create(&ledger, &actor(), new(&name, b""), quiet).await;
     assert!(matches!(size, Err(VaultError::ConfigSize { .. })), "{size:?}");

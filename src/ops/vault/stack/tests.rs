@@ -1,16 +1,15 @@
 //! Secrets of stackfiles, from the text to the ledger and back, on a ledger of files.
 
 use std::io;
-use std::path::Path;
 
 use super::*;
 use crate::compose::{self, Loaded, Options, Reading as How, SecretFiles, SourceText, Stack, Variables};
-use crate::engine::new_key::NewKey;
-use crate::engine::{Clock, Me, Reading, Store};
+use crate::engine::{Reading, Store};
 use crate::ledger::release::{Outcome, Release};
 use crate::ledger::secrets::VERSIONS_MAX;
 use crate::ledger::{FileRegisters, Limits};
-use crate::model::{ClusterName, Timestamp};
+use crate::model::Timestamp;
+use crate::ops::testing::{actor, ledger, quiet, registers};
 use crate::ops::vault::key;
 use crate::ops::vault::private::KeyPlaces;
 use crate::stores::Stores;
@@ -26,28 +25,9 @@ struct World {
     public: crate::vault::Recipient,
 }
 
-fn actor() -> Actor {
-    let me = Me {
-        who: "ann@mill".into(),
-        pid: 1,
-        process: String::new(),
-        is_gone: |_| false,
-        new_key: NewKey::default(),
-    };
-    Actor { me, clock: Clock::start(None).unwrap() }
-}
-
-fn quiet(error: Unended) {
-    panic!("{error}");
-}
-
-fn registers(dir: &Path) -> FileRegisters {
-    FileRegisters::new(dir, &ClusterName::unchecked("test"))
-}
-
 async fn world() -> World {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = Arc::new(Ledger::new(registers(dir.path()), Limits::default()));
+    let ledger = ledger(dir.path());
     let (keys, text) = Keyring::generate();
     let public = keys.publics()[0].clone();
     let recipients = Recipients::new("ann".parse().unwrap(), public.clone());
