@@ -221,6 +221,16 @@ pub fn wide() -> Vec<(&'static str, String)> {
         ("hosts as a mapping", service("extra_hosts", &|n| format!("n{n}: 10.0.0.1"))),
         ("capabilities", service("cap_add", &|n| format!("- C{n}"))),
         ("configs of a service", service("configs", &|n| format!("- c{n}"))),
+        ("secrets of a service", service("secrets", &|n| format!("- c{n}"))),
+        ("one target of configs", service("configs", &|n| format!("- {{source: c{n}, target: /t}}"))),
+        (
+            "one target in many ways",
+            service("configs", &|n| format!("- {{source: c, target: /{}t}}", "./".repeat(n % 900))),
+        ),
+        (
+            "targets below one another",
+            service("configs", &|n| format!("- {{source: c, target: /t{}}}", "/t".repeat(n % 900))),
+        ),
         ("environment files", service("env_file", &|n| format!("- none{n}.env"))),
         (
             "constraints",
@@ -238,6 +248,10 @@ pub fn wide() -> Vec<(&'static str, String)> {
         ),
         ("volumes at the top", list("services: {a: {image: x}}\nvolumes:\n", &|n| format!("  v{n}:"))),
         ("networks at the top", list("services: {a: {image: x}}\nnetworks:\n", &|n| format!("  v{n}:"))),
+        (
+            "secrets at the top",
+            list("services: {a: {image: x}}\nsecrets:\n", &|n| format!("  v{n}: {{external: true}}")),
+        ),
         (
             "configs at the top",
             list("services: {a: {image: x}}\nconfigs:\n", &|n| format!("  v{n}: {{content: a}}")),

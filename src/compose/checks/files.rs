@@ -2,6 +2,7 @@
 //! one place are found where they are lowered.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::Scene;
 use crate::compose::paths::{clean, is_absolute};
@@ -13,6 +14,8 @@ use crate::yaml::Span;
 const TAKEN: [&str; 3] = ["proc", "sys", "dev"];
 /// Files that the engine makes itself.
 const OF_THE_ENGINE: [&str; 3] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
+/// Linux's limit on a path in bytes, the end of it included.
+const PATH_MAX: usize = 4096;
 /// Permissions, set-user-ID, set-group-ID and the sticky bit.
 const MODE_MAX: u32 = 0o7777;
 
@@ -45,6 +48,7 @@ fn places(scene: &Scene<'_>, service: &Service) {
                 _ if is_windows_path(&path) => continue,
                 _ if path.split('/').any(|part| part == "..") => "`..` leads elsewhere",
                 "/" => "this is the root directory",
+                _ if path.len() >= PATH_MAX => "longer than a path can be: 4095 bytes",
                 _ if path.ends_with('/') => "this is a directory",
                 _ if TAKEN.contains(&first) => "the kernel or the engine has this place",
                 place if OF_THE_ENGINE.contains(&place) => "the engine makes this file",
@@ -63,25 +67,30 @@ fn places(scene: &Scene<'_>, service: &Service) {
     }
 }
 
-/// A file below another: that one would have to be a directory.
+/// A file below another, which would have to be a directory, and two in one place that are written in two ways. Each place
+/// is looked up: files are compared with one another in no more steps than there are, however many there are.
 fn within(scene: &Scene<'_>, service: &Service) {
-    let all: Vec<(&str, String, Span)> = kinds(service)
-        .into_iter()
-        .flat_map(|(what, directory, files)| {
-            files.iter().map(move |file| {
-                let (path, span) = target(file, directory);
-                (what, path, span)
-            })
-        })
-        .collect();
-    for (at, (what, path, span)) in all.iter().enumerate() {
-        let place = clean(path);
-        let is_above = |other: &str| {
-            let outer = clean(other);
-            outer != "/" && place.strip_prefix(&outer).is_some_and(|rest| rest.starts_with('/'))
-        };
-        let name = &service.key.value;
-        if let Some((other, _, first)) = all.iter().find(|(_, path, _)| is_above(path)) {
+    // The first of each place in the order of the file, and how it is written.
+    let mut firsts: BTreeMap<String, (&str, String, Span)> = BTreeMap::new();
+    let mut twins = Vec::new();
+    for (what, directory, files) in kinds(service) {
+        for file in files {
+            let (path, span) = target(file, directory);
+            match firsts.entry(clean(&path)) {
+                Entry::Vacant(free) => drop(free.insert((what, path, span))),
+                // What is written in the same way is found where it is lowered, or as a mount is.
+                Entry::Occupied(taken) if taken.get().1 != path => {
+                    twins.push((taken.key().clone(), what, span))
+                }
+                Entry::Occupied(_) => {}
+            }
+        }
+    }
+    let name = &service.key.value;
+    for (place, (what, _, span)) in &firsts {
+        // A longer one is no path of a file (`places`), and each directory of it would be looked up.
+        let above = place.match_indices('/').map(|(at, _)| &place[..at]).filter(|_| place.len() <= PATH_MAX);
+        if let Some((other, _, first)) = above.into_iter().find_map(|outer| firsts.get(outer)) {
             scene.sink.push(
                 scene
                     .hopeless("bad_file_target", format!("{what} of service `{name}` is below {other}"))
@@ -90,20 +99,16 @@ fn within(scene: &Scene<'_>, service: &Service) {
                     .help("give one of the two another `target`"),
             );
         }
-        // What is written in the same way is found where it is lowered, or as a mount is.
-        let is_twin = |(_, other, _): &&(&str, String, Span)| other != path && clean(other) == place;
-        if let Some((other, _, first)) = all[..at].iter().find(is_twin) {
-            scene.sink.push(
-                scene
-                    .hopeless(
-                        "duplicate_target",
-                        format!("service `{name}` has {other} and {what} in one place"),
-                    )
-                    .at(*span, "the same place")
-                    .also(*first, format!("{other} here"))
-                    .help("give one of the two another `target`"),
-            );
-        }
+    }
+    for (place, what, span) in twins {
+        let Some((other, _, first)) = firsts.get(&place) else { continue };
+        scene.sink.push(
+            scene
+                .hopeless("duplicate_target", format!("service `{name}` has {other} and {what} in one place"))
+                .at(span, "the same place")
+                .also(*first, format!("{other} here"))
+                .help("give one of the two another `target`"),
+        );
     }
 }
 
