@@ -114,3 +114,19 @@ fn one_stack_whose_records_cannot_be_read_hides_no_other() {
     let run = cluster.expect(1, "status blog");
     assert!(run.stderr.contains("stackctl::ledger::"), "{}", run.show());
 }
+
+/// A container that is paused is left to who paused it; what is gone elsewhere comes back.
+#[test]
+fn a_paused_task_hides_no_repair_of_another() {
+    let cluster = cluster();
+    cluster.engines[0].with(|world| {
+        world.containers.values_mut().for_each(|one| drop(one.life.pause()));
+    });
+    cluster.engines[1].with(|world| world.containers.clear());
+    let diff = cluster.expect(2, "diff shop");
+    assert!(diff.stdout.contains("+ web.2 on h2"), "{}", diff.show());
+    let run = cluster.expect(1, "deploy --yes shop");
+    assert!(run.stderr.contains("web.1 on h1: it is paused"), "{}", run.show());
+    assert_eq!(cluster.engines[1].with(|world| world.containers.len()), 1, "{}", run.show());
+    assert_eq!(words(&cluster), "in sync/degraded/failed/2");
+}

@@ -56,6 +56,8 @@ pub(super) struct ServiceRun {
     pub(super) wants_turn: bool,
     pub(super) return_failures: Vec<TaskFailure>,
     pub(super) failures: Vec<TaskFailure>,
+    /// Failures of tasks that this run found as they should be, but not up.
+    pub(super) failed_keeps: usize,
     /// Slots left alone because of a failure.
     pub(super) untouched: u32,
     /// Slots are being let go right now: a slot that ends at once must not start a second round inside
@@ -120,6 +122,7 @@ impl ServiceRun {
             in_motion: 0,
             open: work.slots.len(),
             failures: Vec::new(),
+            failed_keeps: 0,
             untouched: 0,
             pumping: false,
             must_complete: work.must_complete,
@@ -164,9 +167,13 @@ impl ServiceRun {
     }
 
     /// Whether failures stop slots that have not been touched: with an update, more than its
-    /// `max_failure_ratio` (strictly more, as in SwarmKit); without that ratio, any failure.
+    /// `max_failure_ratio` (strictly more, as in SwarmKit); without that ratio, any failure. Where nothing is replaced, a
+    /// task that was there before and is not up (such as a paused one) does not keep another from being made: it says
+    /// nothing about that one, and SwarmKit makes it as well.
     fn is_halted(&self) -> bool {
-        self.update.failure_action != FailureAction::Continue && self.has_failed()
+        let own = self.failures.len() - self.failed_keeps;
+        self.update.failure_action != FailureAction::Continue
+            && if self.is_update { self.has_failed() } else { exceeds(own, self.total, 0.0) }
     }
 
     /// Whether more failed than is tolerated.
