@@ -84,6 +84,12 @@ pub fn part_name(image: &Image, layers: usize, stamp: i64) -> String {
     format!("{PART}:{}-{layers}-{stamp}", tag(image))
 }
 
+/// Whether a name is kept for parts: what has one is collected.
+#[must_use]
+pub fn is_of_parts(name: &ImageRef) -> bool {
+    PART.split_once('/').is_some_and(|(domain, _)| name.domain == domain)
+}
+
 /// Of the name of a part: whether it is one of this image, and when its push began. `None` for any other name.
 #[must_use]
 pub fn part_of(name: &str, image: Option<&Image>) -> Option<(bool, i64)> {

@@ -109,6 +109,11 @@ pub enum Note {
         /// Keys of the secrets.
         secrets: Vec<String>,
     },
+    /// Configs of the cluster are compared with nothing, and count as unchanged.
+    ConfigsUntold {
+        /// Keys of the configs.
+        configs: Vec<String>,
+    },
     /// Configs that are made of secrets are kept as secrets are.
     ConfigsInMemory {
         /// Keys of the configs.
@@ -173,6 +178,7 @@ impl Note {
             | Self::SwarmModeActive { .. }
             | Self::UnreadableContainer { .. }
             | Self::SecretsUntold { .. }
+            | Self::ConfigsUntold { .. }
             | Self::ConfigsInMemory { .. }
             | Self::SameImage { .. }
             | Self::PinKept { .. } => false,
@@ -222,11 +228,8 @@ fn cannot_tell(services: &[ServiceName]) -> String {
     )
 }
 
-fn untold(secrets: &[String]) -> String {
-    let secrets = secrets.join(", ");
-    format!(
-        "cannot tell whether the values of these secrets differ, which is taken for no difference: {secrets}"
-    )
+fn untold(what: &str, keys: &[String]) -> String {
+    format!("cannot tell whether {what} differ, which is taken for no difference: {}", keys.join(", "))
 }
 
 fn in_memory(configs: &[String]) -> String {
@@ -296,7 +299,10 @@ impl fmt::Display for Note {
                 write!(f, "kept at the digest that runs ({why}): {}", images.join(", "))
             }
             Self::CannotTell { services } => write!(f, "{}", cannot_tell(services)),
-            Self::SecretsUntold { secrets } => f.write_str(&untold(secrets)),
+            Self::SecretsUntold { secrets } => f.write_str(&untold("the values of these secrets", secrets)),
+            Self::ConfigsUntold { configs } => {
+                f.write_str(&untold("the contents of these configs of the cluster", configs))
+            }
             Self::ConfigsInMemory { configs } => f.write_str(&in_memory(configs)),
             Self::SameImage { service, was, is } => f.write_str(&same_image(service, was, is)),
             Self::CircleBroken { service, on, circle } => write!(

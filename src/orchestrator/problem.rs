@@ -131,13 +131,15 @@ pub enum Problem {
     #[diagnostic(
         code(stackctl::config::no_content),
         help(
-            "make it: `stackctl config create NAME FILE`; or give `{config}` a `file:` in place of `external`"
+            "make it: `stackctl config create {name} FILE`; or give `{config}` a `file:` in place of `external`"
         )
     )]
     NoContent {
         service: ServiceName,
         /// Key of the config.
         config: String,
+        /// What the cluster calls it.
+        name: String,
     },
     /// Services that each must be placed after the other.
     #[error("circular affinity between services: {}", services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", "))]

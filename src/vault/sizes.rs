@@ -27,7 +27,7 @@ impl Kind {
     pub fn check(self, plain: &Plaintext) -> Result<(), BadSize> {
         match plain.len() {
             0 => Err(BadSize::Empty(self)),
-            bytes if bytes > self.bytes_max() => Err(BadSize::TooLarge { kind: self, bytes }),
+            bytes if bytes > self.bytes_max() => Err(BadSize::TooLarge(self)),
             _ => Ok(()),
         }
     }
@@ -47,8 +47,9 @@ impl fmt::Display for Kind {
 pub enum BadSize {
     #[error("it is empty: a {0} has at least one byte")]
     Empty(Kind),
-    #[error("it has {bytes} bytes: a {kind} has {} at most", .kind.bytes_max())]
-    TooLarge { kind: Kind, bytes: usize },
+    /// How large is not said: a file is not read to its end, and the size of a secret tells of it.
+    #[error("it is too large: a {0} has {max} bytes at most", max = .0.bytes_max())]
+    TooLarge(Kind),
 }
 
 #[cfg(test)]
@@ -63,7 +64,7 @@ mod tests {
         assert_eq!(Kind::Config.check(&of(1_023_999)), Ok(()));
         let words = |kind: Kind, bytes| kind.check(&of(bytes)).unwrap_err().to_string();
         assert_eq!(words(Kind::Secret, 0), "it is empty: a secret has at least one byte");
-        assert_eq!(words(Kind::Secret, 512_000), "it has 512000 bytes: a secret has 511999 at most");
-        assert_eq!(words(Kind::Config, 1_024_000), "it has 1024000 bytes: a config has 1023999 at most");
+        assert_eq!(words(Kind::Secret, 512_000), "it is too large: a secret has 511999 bytes at most");
+        assert_eq!(words(Kind::Config, 1_024_000), "it is too large: a config has 1023999 bytes at most");
     }
 }

@@ -75,6 +75,32 @@ fn a_new_content_comes_with_the_next_deploy_and_a_rollback_brings_the_old_one_ba
     assert!(back.stderr.contains("shop") || back.stdout.contains("shop"), "{}", back.show());
 }
 
+/// A snapshot has no contents of configs of the cluster: they are compared with nothing, and all else is compared.
+#[test]
+fn a_diff_against_a_snapshot_takes_configs_of_the_cluster_for_unchanged_and_says_so() {
+    let cluster = cluster();
+    cluster.expect(0, "config create shared_site site.conf");
+    for more in ["", "    x-stackctl: {on_config: SIGHUP}\n"] {
+        let file = FILE.replace("    configs:\n", &format!("{more}    configs:\n"));
+        cluster.room.file("app.yml", &file);
+        cluster.expect(0, "deploy --yes -c app.yml shop");
+        let (snap, key) = (format!("snap{}.json", more.len()), format!("key{}", more.len()));
+        cluster.expect(0, &format!("snapshot -o {snap} --key-out {key}"));
+        let diff = format!("diff --against {snap} --key {key} -c app.yml shop");
+        let same = cluster.room.run(&format!("--verbose {diff}"));
+        assert_eq!(same.status, 0, "{}", same.show());
+        let said = same.stderr.clone() + &same.stdout;
+        assert!(said.contains("these configs of the cluster differ"), "{}", same.show());
+        cluster.room.file("app.yml", &file.replace("1.27", "1.28"));
+        let other = cluster.room.run(&diff);
+        assert!(other.status == 2 && !other.stdout.contains("site.conf"), "{}", other.show());
+        cluster.room.file("app.yml", &file);
+        cluster.room.file("own.conf", &format!("other {}\n", more.len()));
+        let own = cluster.room.run(&diff);
+        assert!(own.status == 2 && own.stdout.contains("/etc/own.conf"), "{}", own.show());
+    }
+}
+
 #[test]
 fn what_is_no_config_is_refused_by_name() {
     let cluster = cluster();
@@ -83,6 +109,18 @@ fn what_is_no_config_is_refused_by_name() {
     cluster.room.file("empty.conf", "");
     let empty = cluster.expect(1, "config create shared_site empty.conf");
     assert!(empty.stderr.contains("stackctl::config::size"), "{}", empty.show());
+    cluster.room.file("large.conf", &"x".repeat(1_100_000));
+    let large = cluster.expect(1, "config create shared_site large.conf");
+    assert!(large.stderr.contains("a config has 1023999 bytes at most"), "{}", large.show());
+    // No task could be made with it.
+    cluster.room.file("bad.conf", "listen 80;\nname {{.Service.Name;\n");
+    let bad = cluster.expect(1, "config create shared_site bad.conf --template-driver golang");
+    assert!(bad.stderr.contains("stackctl::config::template"), "{}", bad.show());
+    assert!(bad.stderr.contains("line 2"), "{}", bad.show());
+    cluster.expect(0, "config create filled site.conf --template-driver golang");
+    let bad = cluster.expect(1, "config rotate filled bad.conf");
+    assert!(bad.stderr.contains("stackctl::config::template"), "{}", bad.show());
+    assert!(cluster.expect(0, "config inspect filled").stdout.contains("bGlzdGVuIDgwOwo="));
     cluster.expect(0, "config create shared_site site.conf");
     let twice = cluster.expect(1, "config create shared_site site.conf");
     assert!(twice.stderr.contains("stackctl::config::exists"), "{}", twice.show());

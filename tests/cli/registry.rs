@@ -45,6 +45,13 @@ fn a_login_is_kept_encrypted_and_listed_without_its_password() {
         let kept = engine.with(|world| format!("{:?}", world.volumes));
         assert!(!kept.contains(CANARY), "{}", engine.name());
     }
+    // It is a login as long as it has the form of one.
+    for command in ["secret rm registry.docker.io", "secret rotate registry.docker.io new.txt"] {
+        cluster.room.file("new.txt", "other");
+        let run = cluster.expect(1, command);
+        assert!(run.stderr.contains("stackctl::registry::is_login"), "{}", run.show());
+        assert!(run.stderr.contains("`stackctl registry login docker.io` replaces it"), "{}", run.show());
+    }
     cluster.expect(0, "registry logout registry.example.com:5000");
     let gone = cluster.expect(1, "registry logout registry.example.com:5000");
     assert!(gone.stderr.contains("stackctl::registry::unknown"), "{}", gone.show());

@@ -109,6 +109,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["config"],
+        "template",
+        "a config that is a template with a mistake in it",
+        "`--template-driver golang` has each task get its own content, and this one is no template of Go: no task could be made with it.",
+        "Mend it at the line and column that the message has.",
+        "stackctl config create site site.conf --template-driver golang",
+    ),
+    row(
+        &["config"],
         "content",
         "the content of a config cannot be read",
         "The managers of the ledger that answer do not have it, or what they have is damaged.",

@@ -105,6 +105,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["compose"],
+        "bad_file_owner",
+        "an owner of a file that is no number",
+        "Names of users and groups are known only inside of the image, and files of configs and secrets are written before it runs.",
+        "Write numbers.",
+        concat!("secrets:\n", "  - {source: key, uid: \"101\", gid: \"101\"}"),
+    ),
+    row(
+        &["compose"],
         "bad_tmpfs",
         "a tmpfs that cannot be read",
         "An item of `tmpfs` is a path, and behind a `:` options such as `size=64m` and `mode=1770`.",

@@ -13,6 +13,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["registry"],
+        "is_login",
+        "a login of a registry as a secret",
+        "Logins are kept as secrets of the form that pulls need. `secret rm`, `rotate` and `edit` would leave pulls without one, or with one that is none.",
+        "Use the commands of logins.",
+        "stackctl registry logout registry.example.com:5000",
+    ),
+    row(
+        &["registry"],
         "unknown",
         "no login of that registry is kept",
         "The cluster keeps logins by the name of the registry, and none of this one.",

@@ -6,7 +6,7 @@ use super::super::snapshot;
 use super::review::FromFiles;
 use super::{Diff, show, what_if};
 use crate::artifact::envelope::{self, Kind};
-use crate::artifact::untold::secrets_untold;
+use crate::artifact::untold::{Untold, make_untold};
 use crate::cli::Context;
 use crate::cli::report::{Exit, Failure};
 use crate::compose::Written;
@@ -24,7 +24,7 @@ pub(super) fn run(args: &Diff, path: &Path, context: &Context) -> Result<Exit, F
     let mut observed = document
         .observed(&spec, &key.clone().unwrap_or_default())
         .map_err(|words| Failure::refused(envelope::damaged(Kind::Snapshot, path, words)))?;
-    let untold = secrets_untold(&mut observed, &mut spec);
+    let Untold { secrets, configs } = make_untold(&mut observed, &mut spec);
     let what_if = what_if(args, observed.nodes.keys())?;
     let lost = what_if.lose.clone();
     let is_real = what_if.is_empty();
@@ -35,8 +35,11 @@ pub(super) fn run(args: &Diff, path: &Path, context: &Context) -> Result<Exit, F
         ..Request::default()
     };
     let mut planned = plan_without_hosts(observed, spec, request);
-    if !untold.is_empty() {
-        planned = planned.with_notes(vec![Note::SecretsUntold { secrets: untold }]);
+    if !secrets.is_empty() {
+        planned = planned.with_notes(vec![Note::SecretsUntold { secrets }]);
+    }
+    if !configs.is_empty() {
+        planned = planned.with_notes(vec![Note::ConfigsUntold { configs }]);
     }
     let unknown = if key.is_none() { planned.hidden() } else { Vec::new() };
     if !unknown.is_empty() {

@@ -34,7 +34,25 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
             }
         }
     }
+    owners(scene, service);
     within(scene, service);
+}
+
+/// Owners that are no numbers: names are known inside the image alone, and Swarm's tasks fail by one.
+fn owners(scene: &Scene<'_>, service: &Service) {
+    let (name, files) = (&service.key.value, kinds(service).into_iter());
+    let files = files.flat_map(|(what, _, files)| files.iter().map(move |file| (what, file)));
+    for (what, file) in files {
+        for (key, id) in [("uid", &file.uid), ("gid", &file.gid)] {
+            let Some(id) = id.as_ref().filter(|id| id.parse::<u32>().is_err()) else { continue };
+            scene.sink.push(
+                scene
+                    .hopeless("bad_file_owner", format!("`{key}` of {what} of service `{name}` is no number"))
+                    .at(id.span, "not a number from 0 to 4294967295")
+                    .help(format!("write it as a number, such as `{key}: \"1000\"`: names are known only inside the image")),
+            );
+        }
+    }
 }
 
 /// Files that are to be where no file can be.

@@ -172,6 +172,10 @@ pub fn secrets(context: &Context<'_>, service: &Service) -> BTreeMap<String, Fil
     files(context, service, &service.secrets, "secret", "/run/secrets/", content)
 }
 
+fn owner(id: Option<&Spanned<String>>) -> String {
+    id.map_or_else(|| "0".to_owned(), |id| id.value.clone())
+}
+
 fn files(
     context: &Context<'_>,
     service: &Service,
@@ -209,8 +213,8 @@ fn files(
         }
         let file = FileMount {
             source: source.value.clone(),
-            uid: reference.uid.clone().unwrap_or_else(|| "0".to_owned()),
-            gid: reference.gid.clone().unwrap_or_else(|| "0".to_owned()),
+            uid: owner(reference.uid.as_ref()),
+            gid: owner(reference.gid.as_ref()),
             mode: reference.mode.map_or(FILE_MODE, |mode| mode.value),
             content,
             template_driver,

@@ -194,8 +194,8 @@ pub enum MountKind {
 pub struct FileRef {
     pub source: Spanned<String>,
     pub target: Option<Spanned<String>>,
-    pub uid: Option<String>,
-    pub gid: Option<String>,
+    pub uid: Option<Spanned<String>>,
+    pub gid: Option<Spanned<String>>,
     pub mode: Option<Spanned<u32>>,
 }
 

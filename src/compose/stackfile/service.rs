@@ -425,7 +425,7 @@ fn file_refs(fields: &Fields<'_>, key: &str) -> Vec<FileRef> {
         support::check(&file, At::FileMount);
         let id = |key: &str| {
             let node = file.node(key)?;
-            crate::yaml::scalar_text(file.sink(), node, &file.name(key)).map(|id| id.value)
+            crate::yaml::scalar_text(file.sink(), node, &file.name(key))
         };
         Some(FileRef {
             source: file.required_text("source")?,

@@ -8,6 +8,7 @@ use futures_util::{Stream, StreamExt as _};
 
 use crate::fleet::images::{Checked, NotRemoved};
 use crate::fleet::{ConnectOptions, Fleet, HostError};
+use crate::image::load::is_of_parts;
 use crate::image::{Fault, Origin, Source, nameless, of_archive, open, spool};
 use crate::inventory::{Env, Inventory, InventoryError, local};
 use crate::model::NodeName;
@@ -104,11 +105,11 @@ impl AtHand {
 ///
 /// # Errors
 ///
-/// It is none, or has a digest.
+/// It is none, has a digest, or is one of those under which parts of images go to hosts.
 pub fn tagged(name: &str) -> Result<String, NotAtHand> {
     let bad = || NotAtHand::BadName(name.to_owned());
     let image = ImageRef::parse(name).map_err(|_| bad())?;
-    if image.digest.is_some() {
+    if image.digest.is_some() || is_of_parts(&image) {
         return Err(bad());
     }
     let tag = image.effective_tag().unwrap_or("latest");

@@ -15,6 +15,7 @@ use crate::model::ids::{STACK_LABEL, sha256_hex};
 use crate::model::spec::ConfigSpec;
 use crate::model::{StackName, StackSpec, Timestamp};
 use crate::ops::log::{Actor, Unended};
+use crate::template::payload::{self, Payload};
 use crate::vault::{Kind, ObjectName, Plaintext};
 
 /// A config of the cluster, or of a stack.
@@ -180,6 +181,7 @@ pub async fn create<R: WriteRegisters + Send + Sync + 'static>(
 ) -> Result<Config, VaultError> {
     let New { name, labels, template_driver, content } = new;
     refuse_content(name, content)?;
+    refuse_template(name, template_driver.as_deref(), content)?;
     if configs::read(ledger).await?.0.contains_key(name) {
         return Err(VaultError::ConfigExists(name.clone()));
     }
@@ -212,7 +214,10 @@ pub async fn rotate<R: WriteRegisters + Send + Sync + 'static>(
     unended: impl FnOnce(Unended),
 ) -> Result<Option<Config>, VaultError> {
     refuse_content(name, content)?;
-    if known_config(&configs::read(ledger).await?, name)?.digest == sha256_hex(content) {
+    let known = configs::read(ledger).await?;
+    let known = known_config(&known, name)?;
+    refuse_template(name, known.template_driver.as_deref(), content)?;
+    if known.digest == sha256_hex(content) {
         return Ok(None);
     }
     under_lease(ledger, actor, &format!("config rotate {name}"), unended, async |work| {
@@ -313,6 +318,14 @@ fn known_config<'c>(all: &'c Configs, name: &ObjectName) -> Result<&'c Config, V
 fn refuse_content(name: &ObjectName, content: &[u8]) -> Result<(), VaultError> {
     let size = Kind::Config.check(&Plaintext::new(content.to_vec()));
     size.map_err(|why| VaultError::ConfigSize { name: name.clone(), why })
+}
+
+/// What is no template is found here, and not by the first task that is to have it.
+fn refuse_template(name: &ObjectName, driver: Option<&str>, content: &[u8]) -> Result<(), VaultError> {
+    let Some(faults) = driver.and_then(|_| Payload::parse(content).err()) else { return Ok(()) };
+    let Some(fault) = faults.first() else { return Ok(()) };
+    let (line, column) = payload::place(content, fault);
+    Err(VaultError::ConfigTemplate { name: name.clone(), line, column, why: fault.wrong.to_string() })
 }
 
 /// Writes a content, and says of it what there is to say.

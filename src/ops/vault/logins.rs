@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
+use super::secret::REGISTRY_LABEL;
 use super::values::Values;
 use super::{VaultError, secret, under_lease};
 use crate::fleet::{Login, Logins};
@@ -17,8 +18,6 @@ use crate::model::image::ImageRef;
 use crate::ops::log::{Actor, Unended};
 use crate::vault::{ObjectName, Plaintext};
 
-/// Names the registry of which a secret is a login.
-pub const REGISTRY_LABEL: &str = "stackctl.registry";
 /// Names its user, which is no secret.
 pub const USER_LABEL: &str = "stackctl.registry.user";
 /// Docker Hub, as names of images have it.

@@ -132,6 +132,15 @@ pub enum VaultError {
     #[error("the content of config `{name}`: {why}")]
     #[diagnostic(code(stackctl::config::size), help("nothing was changed; the limits are those of Swarm"))]
     ConfigSize { name: ObjectName, why: BadSize },
+    /// A task with it could not be made.
+    #[error(
+        "the content of config `{name}` is a template that cannot be filled in: line {line}, column {column}: {why}"
+    )]
+    #[diagnostic(
+        code(stackctl::config::template),
+        help("nothing was changed; `stackctl help configs` says what templates may have")
+    )]
+    ConfigTemplate { name: ObjectName, line: usize, column: usize, why: String },
     /// It was lost or damaged.
     #[error("the content of config `{name}` cannot be read: {why}")]
     #[diagnostic(
@@ -150,6 +159,15 @@ pub enum VaultError {
         )
     )]
     BadRegistry(String),
+    /// It is changed and removed as what it is.
+    #[error("secret `{name}` is the login of registry `{registry}`")]
+    #[diagnostic(
+        code(stackctl::registry::is_login),
+        help(
+            "nothing was changed; `stackctl registry login {registry}` replaces it, `stackctl registry logout {registry}` removes it"
+        )
+    )]
+    IsLogin { name: ObjectName, registry: String },
     #[error("the cluster keeps no login of registry `{registry}`")]
     #[diagnostic(code(stackctl::registry::unknown), help("there {}", known_logins(.known)))]
     NoLogin { registry: String, known: Vec<String> },

@@ -10,6 +10,9 @@ use crate::ledger::{Ledger, ReadRegisters, WriteRegisters};
 use crate::ops::log::{Actor, Unended};
 use crate::vault::{Keyring, Kind, ObjectName, Opened, Plaintext, SealedValue};
 
+/// Names the registry of which a secret is a login.
+pub const REGISTRY_LABEL: &str = "stackctl.registry";
+
 /// All secrets.
 ///
 /// # Errors
@@ -67,7 +70,10 @@ pub async fn rotate<R: WriteRegisters + Send + Sync + 'static>(
 ) -> Result<Option<Version>, VaultError> {
     let known = refuse_value(ledger, name, value).await?;
     let version = known.key()?.version(name.as_str(), value);
-    if find(&secrets::read(ledger).await?, name.as_str())?.present().version == version {
+    let before = secrets::read(ledger).await?;
+    let before = find(&before, name.as_str())?;
+    refuse_login(name, before)?;
+    if before.present().version == version {
         return Ok(None);
     }
     let named = users(ledger).await?.named.remove(name.as_str()).unwrap_or_default();
@@ -99,7 +105,7 @@ pub async fn remove<R: WriteRegisters + Send + Sync + 'static>(
 ) -> Result<(), VaultError> {
     let all = secrets::read(ledger).await?;
     for name in names {
-        find(&all, name.as_str())?;
+        refuse_login(name, find(&all, name.as_str())?)?;
     }
     let users = users(ledger).await?;
     for name in names {
@@ -157,6 +163,14 @@ pub fn find<'s>(all: &'s Secrets, name: &str) -> Result<&'s Secret, VaultError> 
         name: name.to_owned(),
         known: all.0.keys().map(ToString::to_string).collect(),
     })
+}
+
+/// What a registry's login becomes by another way is no login, or is missing where none looks for it.
+fn refuse_login(name: &ObjectName, secret: &Secret) -> Result<(), VaultError> {
+    match secret.labels.get(REGISTRY_LABEL) {
+        Some(registry) => Err(VaultError::IsLogin { name: name.clone(), registry: registry.clone() }),
+        None => Ok(()),
+    }
 }
 
 /// Before the lease is taken: a mistake is no operation.

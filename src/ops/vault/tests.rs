@@ -98,7 +98,7 @@ async fn a_secret_is_made_once_changed_and_removed_with_all_that_it_had() {
     let none = secret::create(&empty, &actor(), &secret_name("db"), [].into(), &plain("x"), quiet).await;
     assert!(matches!(none.unwrap_err(), VaultError::NoKey));
     let (ledger, ann) = with_key(dir.path()).await;
-    for (value, words) in [(String::new(), "it is empty"), ("x".repeat(512_000), "511999 at most")] {
+    for (value, words) in [(String::new(), "it is empty"), ("x".repeat(512_000), "511999 bytes at most")] {
         let name = secret_name("db");
         let error = secret::create(&ledger, &actor(), &name, [].into(), &plain(&value), quiet).await;
         assert!(error.as_ref().unwrap_err().to_string().contains(words), "{error:?}");

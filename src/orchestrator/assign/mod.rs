@@ -542,12 +542,15 @@ fn service_plan(
         });
     }
     for (target, mount) in &service.task.configs {
-        let Some(config) = spec.configs.get(&mount.source).filter(|config| !config.digest.is_empty()) else {
-            return Err(Problem::NoContent { service: service.name.clone(), config: mount.source.clone() });
+        let config = spec.configs.get(&mount.source);
+        let Some(known) = config.filter(|config| !config.digest.is_empty()) else {
+            let name = config.map_or_else(|| mount.source.clone(), |config| config.name.clone());
+            let (service, config) = (service.name.clone(), mount.source.clone());
+            return Err(Problem::NoContent { service, config, name });
         };
         let (uid, gid) = (owner(&mount.uid)?, owner(&mount.gid)?);
-        if let Some(content) = secret_content(config, mount) {
-            let (target, name) = (target.clone(), config.name.clone());
+        if let Some(content) = secret_content(known, mount) {
+            let (target, name) = (target.clone(), known.name.clone());
             let source = SecretSource::Config(Arc::clone(content));
             secrets.push(SecretPlan { target, name, source, uid, gid, mode: mount.mode });
             continue;
@@ -557,7 +560,7 @@ fn service_plan(
             uid: uid.into(),
             gid: gid.into(),
             mode: mount.mode,
-            content: config.content.clone(),
+            content: known.content.clone(),
             template_driver: mount.template_driver.clone(),
         });
     }

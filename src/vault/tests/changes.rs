@@ -165,7 +165,7 @@ fn sizes_are_checked_before_anything_is_sealed() {
     assert_eq!(of(Kind::Secret, 0), Err(SealError::Size(BadSize::Empty(Kind::Secret))));
     assert_eq!(
         of(Kind::Secret, 512_000).unwrap_err().to_string(),
-        "it has 512000 bytes: a secret has 511999 at most"
+        "it is too large: a secret has 511999 bytes at most"
     );
     for (kind, bytes) in [(Kind::Secret, 511_999), (Kind::Config, 1_023_999)] {
         let sealed = of(kind, bytes).unwrap();
