@@ -3,17 +3,18 @@
 //! Only commands that need hosts use this: reading the inventory, starting the runtime and connecting
 //! take their first half second.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::report::{Blame, Exit, Failure, draw};
 use super::{Context, ui::Ui};
 use crate::engine::{Clock, clock};
 use crate::fleet::{ConnectOptions, own_dialer};
-use crate::inventory;
+use crate::inventory::{self, Inventory};
 use crate::model::{Observed, StackName, Timestamp};
 pub(super) use crate::ops::cluster::Cluster;
 use crate::ops::cluster::{NotOpened, Unconnected};
+use crate::process_group;
 use crate::yaml::report::{Drawn, Severity};
 
 /// How long a finished command waits for background work.
@@ -52,6 +53,13 @@ pub(super) fn named_inventory(context: &Context) -> Result<Option<PathBuf>, Fail
     }
 }
 
+/// Reads the inventory. From now on no program that is started gets what it keeps in variables.
+pub(super) fn read_inventory(named: Option<&Path>) -> Result<(Inventory, Vec<Drawn>), Failure> {
+    let (inventory, notes) = inventory::load(named, &env).map_err(Failure::refused)?;
+    inventory.secret_variables().for_each(process_group::keep_back);
+    Ok((inventory, notes))
+}
+
 /// Connects, runs `work`, and disconnects from every host, also after a failure.
 pub(super) fn with<T>(
     context: &Context,
@@ -61,7 +69,7 @@ pub(super) fn with<T>(
     let clock = clock()?;
     let options = ConnectOptions { dial_with: own_dialer(), ..options };
     let named = named_inventory(context)?;
-    let (inventory, notes) = inventory::load(named.as_deref(), &env).map_err(Failure::refused)?;
+    let (inventory, notes) = read_inventory(named.as_deref())?;
     show_notes(&context.ui, &notes);
     match &inventory.file {
         Some(file) => context.ui.detail(&format!("Inventory: {}", file.display())),
@@ -69,6 +77,7 @@ pub(super) fn with<T>(
     }
     super::trusted::settle(&inventory, named.as_deref(), &env, context)?;
     let ledger = context.globals.ledger.as_ref();
+    ledger.and_then(|place| place.secret()?.variable()).into_iter().for_each(process_group::keep_back);
     let unconnected = Unconnected::of(inventory, ledger, clock, &env)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

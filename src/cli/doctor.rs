@@ -4,14 +4,13 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::Context;
-use super::cluster::{self, Cluster, env, named_inventory};
+use super::cluster::{self, Cluster, env, named_inventory, read_inventory};
 use super::render::doctor::{area, level, of_cause, remedy, what};
 use super::render::style::{BAD, CHANGE, GOOD, paint};
 use super::render::text::{clean, pad};
 use super::report::{Exit, Failure};
 use super::trusted;
 use crate::fleet::ConnectOptions;
-use crate::inventory;
 use crate::model::json::json_lines;
 use crate::ops::doctor::{Area, Check, Finding, Level, by_cause, doctor};
 
@@ -51,7 +50,7 @@ pub(super) fn run(args: &Doctor, context: &Context) -> Result<Exit, Failure> {
 /// An inventory that is not trusted is a finding, and the only one: no host is asked.
 fn not_trusted(context: &Context) -> Result<Option<Check>, Failure> {
     let named = named_inventory(context)?;
-    let (inventory, _notes) = inventory::load(named.as_deref(), &env).map_err(Failure::refused)?;
+    let (inventory, _notes) = read_inventory(named.as_deref())?;
     let wants = trusted::refused(&inventory, named.as_deref(), &env)?;
     let of = inventory.file.map(|file| file.display().to_string()).unwrap_or_default();
     let check = |wants| Check { area: Area::Rights, of, finding: Finding::NotTrusted { wants } };

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::{Subcommand, ValueHint};
 
 use super::Context;
-use super::cluster::{env, named_inventory};
+use super::cluster::{env, named_inventory, read_inventory};
 use super::reconcile::repositories::{commit, folder};
 use super::report::{Exit, Failure};
 use crate::gitops::hook::{Bare, Call, Followed, HookError, Installed, Removed};
@@ -189,7 +189,7 @@ fn install_here(path: &Path, args: &Install, context: &Context) -> Result<Exit, 
     let named = named_inventory(context)?;
     if let Some(file) = inventory::find(named.as_deref(), &env) {
         // The hook names it, and what is named is trusted.
-        let (inventory, _notes) = inventory::load(named.as_deref(), &env).map_err(Failure::refused)?;
+        let (inventory, _notes) = read_inventory(named.as_deref())?;
         super::trusted::settle(&inventory, named.as_deref(), &env, context)?;
         words.extend(["--inventory".to_owned(), readable(&file)?.display().to_string()]);
     }

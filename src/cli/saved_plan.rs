@@ -6,7 +6,7 @@ use std::path::Path;
 use anstream::adapter::strip_str;
 
 use super::Context;
-use super::cluster::{Cluster, env, named_inventory, show_notes};
+use super::cluster::{Cluster, named_inventory, read_inventory, show_notes};
 use super::render::plan;
 use super::report::Failure;
 use super::rollout::{self, Kind as Change};
@@ -15,7 +15,6 @@ use crate::artifact::envelope::{self, Kind};
 use crate::artifact::inputs::Inputs;
 use crate::artifact::saved_plan::{Agreement, PlanRequest, SavedPlan, SavedPlanError};
 use crate::compose::{Loaded, SecretFiles};
-use crate::inventory;
 use crate::model::StackName;
 use crate::orchestrator::{PlanOptions, Planned};
 
@@ -45,8 +44,7 @@ pub(super) fn keep(
 /// Reads a plan, which must belong to the inventory's cluster.
 pub(super) fn open(path: &Path, context: &Context) -> Result<SavedPlan, Failure> {
     let saved = SavedPlan::open(path).map_err(Failure::refused)?;
-    let (inventory, notes) =
-        inventory::load(named_inventory(context)?.as_deref(), &env).map_err(Failure::refused)?;
+    let (inventory, notes) = read_inventory(named_inventory(context)?.as_deref())?;
     show_notes(&context.ui, &notes);
     if inventory.cluster != *saved.cluster() {
         let foreign = envelope::foreign(Kind::Plan, path, saved.cluster(), &inventory.cluster);

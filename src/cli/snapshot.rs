@@ -138,7 +138,7 @@ pub(super) fn open(path: &Path, context: &Context) -> Result<Document, Failure> 
     let named = cluster::named_inventory(context)?;
     let explicit = named.as_deref();
     if inventory::find(explicit, &env).is_some() {
-        let (inventory, notes) = inventory::load(explicit, &env).map_err(Failure::refused)?;
+        let (inventory, notes) = cluster::read_inventory(explicit)?;
         cluster::show_notes(&context.ui, &notes);
         if inventory.cluster != document.cluster {
             let foreign = envelope::foreign(Kind::Snapshot, path, &document.cluster, &inventory.cluster);

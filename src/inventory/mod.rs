@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::ledger::place::LedgerPlace;
+use crate::ledger::place::{LedgerPlace, PasswordFrom};
 use crate::model::node::{Availability, Member, Role};
 use crate::model::spec::Strategy;
 use crate::model::{ClusterName, NodeName};
@@ -67,6 +67,22 @@ pub struct Inventory {
     pub hosts: BTreeMap<NodeName, HostEntry>,
     /// Sources of more hosts.
     pub discover: Vec<Source>,
+}
+
+impl Inventory {
+    /// Variables of the environment that hold passwords, tokens and keys, by what is written here: no program that is started
+    /// has a use for them.
+    pub fn secret_variables(&self) -> impl Iterator<Item = &str> {
+        let sources = self.discover.iter().filter_map(|source| source.kind.secret());
+        let opened = self.ledger.secret().into_iter().chain(sources).filter_map(PasswordFrom::variable);
+        let signed = self.notifications.iter().filter_map(|one| match &one.target {
+            notifications::Target::Webhook {
+                secret: Some(notifications::Secret::Variable(name)), ..
+            } => Some(name.as_str()),
+            notifications::Target::Webhook { .. } | notifications::Target::Command(_) => None,
+        });
+        opened.chain(signed)
+    }
 }
 
 /// Whether a program that stays, with root's rights, may be brought to hosts.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::ledger::place::{ConsulPlace, EtcdPlace, ZookeeperPlace};
+use crate::ledger::place::{ConsulPlace, EtcdPlace, PasswordFrom, ZookeeperPlace};
 use crate::model::GoDuration;
 use crate::yaml::{Diagnostic, Fields, Sink, decode};
 
@@ -52,6 +52,19 @@ pub enum SourceKind {
         /// The user for ssh.
         user: Option<String>,
     },
+}
+
+impl SourceKind {
+    /// Where the password or token is that it wants.
+    #[must_use]
+    pub fn secret(&self) -> Option<&PasswordFrom> {
+        match self {
+            Self::Command { .. } => None,
+            Self::Etcd(place) => place.password.as_ref(),
+            Self::Zookeeper(place) => place.password.as_ref(),
+            Self::Consul(place) | Self::Service { place, .. } => place.token.as_ref(),
+        }
+    }
 }
 
 impl fmt::Display for Source {

@@ -61,12 +61,9 @@ pub fn wants(inventory: &Inventory) -> Vec<String> {
     let fences: BTreeSet<String> = fences(inventory).map(|fence| fence.argv.join(" ")).collect();
     words.extend(fences.into_iter().map(|fence| format!("`{fence}` runs to make sure that a host is off")));
     let to = "where the records are kept";
-    match &inventory.ledger {
-        LedgerPlace::Etcd(place) => sent(&mut words, place.password.as_ref(), to),
-        LedgerPlace::Zookeeper(place) => sent(&mut words, place.password.as_ref(), to),
-        LedgerPlace::Consul(place) => sent(&mut words, place.token.as_ref(), to),
-        LedgerPlace::Directory(path) => words.push(format!("records are written to `{}`", path.display())),
-        LedgerPlace::Volumes => {}
+    sent(&mut words, inventory.ledger.secret(), to);
+    if let LedgerPlace::Directory(path) = &inventory.ledger {
+        words.push(format!("records are written to `{}`", path.display()));
     }
     words.extend(inventory.drivers.iter().map(|(name, driver)| driver.wants(name)));
     for notification in &inventory.notifications {

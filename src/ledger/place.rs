@@ -118,7 +118,29 @@ fn shown_kind(text: &str) -> String {
     }
 }
 
+impl PasswordFrom {
+    /// The variable that it is in.
+    #[must_use]
+    pub fn variable(&self) -> Option<&str> {
+        match self {
+            Self::Variable(name) => Some(name),
+            Self::File(_) => None,
+        }
+    }
+}
+
 impl LedgerPlace {
+    /// Where the password or token is by which it is opened.
+    #[must_use]
+    pub fn secret(&self) -> Option<&PasswordFrom> {
+        match self {
+            Self::Etcd(place) => place.password.as_ref(),
+            Self::Zookeeper(place) => place.password.as_ref(),
+            Self::Consul(place) => place.token.as_ref(),
+            Self::Directory(_) | Self::Volumes => None,
+        }
+    }
+
     /// Reads `volumes`, `file:///path`, `etcd://host,…/prefix?…`, `zookeeper://…` or `consul://…`.
     pub fn parse(text: &str) -> Result<Self, BadLedger> {
         if let Some(rest) = text.strip_prefix("etcd://") {

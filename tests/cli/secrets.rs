@@ -259,19 +259,22 @@ fn encrypted_files_are_opened_in_memory_or_refused_by_name() {
     }
 }
 
-/// The inventory names the program, the stackfile the variable: neither is to bring the two together.
+/// The inventory names programs and variables, the stackfile others: none is to bring the two together.
 #[test]
 fn programs_get_no_secret_of_our_environment() {
     let mut cluster = cluster();
     cluster.room.env("STACKCTL_TRUST", "1").env("REGION", "eu");
     cluster.room.env("STACKCTL_KEY", CANARY).env("DB_PASSWORD", CANARY);
+    cluster.room.env("HOOK_KEY", CANARY).env("ETCD_PASSWORD", CANARY);
     let (name, address) = (cluster.engines[0].name().to_owned(), cluster.engines[0].address());
     cluster.room.file("none.json", "{\"hosts\": {}}");
     cluster.room.file(
         "stackctl.yml",
         &format!(
             "cluster: test\nhosts:\n  {name}: {{address: \"{address}\", role: manager}}\ndiscover:\n\
-             - {{command: [sh, -c, 'env >seen.txt; cat none.json']}}\n"
+             - {{command: [sh, -c, 'env >seen.txt; cat none.json']}}\n\
+             - {{etcd: 'etcd://ann@127.0.0.1:1/hosts?password-env=ETCD_PASSWORD'}}\n\
+             notifications:\n- {{webhook: 'https://127.0.0.1:1/', secret_env: HOOK_KEY}}\n"
         ),
     );
     cluster.stackfile(
