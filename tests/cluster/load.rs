@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::agents;
 use crate::ground::{Ground, HOSTS, Happened, now};
 
 const PORT: u16 = 8080;
@@ -168,8 +169,33 @@ fn with_a_spare_host_no_request_fails_where_a_task_serves() {
     let asked = load.end();
     let spans = serving(&ground.events(&HOSTS, since), &before, nanos());
     assert_eq!(fewest(&spans), 3, "{spans:?}");
+    let Judged { sent, due, failed, rounds, unserved } = judged(&asked, &spans);
+    eprintln!(
+        "start-first, 3 tasks on 4 hosts: {sent} requests, {due} to a host while its task served, {} of these failed; \
+         never fewer than {} tasks served; {unserved} of {rounds} moments without any host that answered",
+        failed.len(),
+        fewest(&spans)
+    );
+    assert!(due > 500, "{due} of {sent}");
+    assert_eq!((failed, unserved), (Vec::new(), 0));
+    assert!(ground.live("app", "web").iter().all(|task| task.image().starts_with("webhc:2")));
+}
+
+/// What became of requests while tasks were replaced.
+struct Judged {
+    sent: usize,
+    /// To a host while its task served.
+    due: usize,
+    /// Of these.
+    failed: Vec<String>,
+    /// Moments at which all hosts were asked, and those at which none answered.
+    rounds: usize,
+    unserved: usize,
+}
+
+fn judged(asked: &BTreeMap<&'static str, Vec<Asked>>, spans: &BTreeMap<String, Vec<(i64, i64)>>) -> Judged {
     let (mut sent, mut due, mut failed) = (0, 0, Vec::new());
-    for (host, requests) in &asked {
+    for (host, requests) in asked {
         sent += requests.len();
         for one in requests {
             let serves =
@@ -186,15 +212,45 @@ fn with_a_spare_host_no_request_fails_where_a_task_serves() {
     // One who asks the next host where one does not answer is always served.
     let rounds = asked.values().map(Vec::len).min().unwrap_or(0);
     let unserved = (0..rounds).filter(|at| asked.values().all(|all| all[*at].answer.is_err())).count();
+    Judged { sent, due, failed, rounds, unserved }
+}
+
+/// A changed file of a secret rolls its users as a changed image does.
+#[test]
+fn a_rotated_secret_fails_no_request_where_a_host_is_spare() {
+    let Some(world) = agents::World::new() else { return };
+    let ground = &world.ground;
+    let text = stackfile("webhc:1", 3).replace("    ports:", "    secrets: [key]\n    ports:");
+    let file = ground.file("app.yml", &(text + "secrets:\n  key: {file: key.txt}\n"));
+    let deploy = |value: &str| {
+        ground.file("key.txt", value);
+        world.run(&format!("deploy --yes -c {file} app"))
+    };
+    world.run("key init").ends(0);
+    deploy("the first").ends(0);
+    let (before, was, since) = (hosts_of(ground), ids(ground), now());
+    let load = Load::begin(ground);
+    std::thread::sleep(Duration::from_secs(1));
+    for value in ["the second", "the third"] {
+        deploy(value).ends(0).says(&["3 tasks move to other hosts to be replaced start-first"]);
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    let asked = load.end();
+    let spans = serving(&ground.events(&HOSTS, since), &before, nanos());
+    let Judged { sent, due, failed, rounds, unserved } = judged(&asked, &spans);
     eprintln!(
-        "start-first, 3 tasks on 4 hosts: {sent} requests, {due} to a host while its task served, {} of these failed; \
-         never fewer than {} tasks served; {unserved} of {rounds} moments without any host that answered",
-        failed.len(),
-        fewest(&spans)
+        "a secret rotated twice, 3 tasks on 4 hosts: {sent} requests, {due} to a host while its task served, {} of these \
+         failed; {unserved} of {rounds} moments without any host that answered",
+        failed.len()
     );
-    assert!(due > 500, "{due} of {sent}");
+    assert!(due > 1_000, "{due} of {sent}");
     assert_eq!((failed, unserved), (Vec::new(), 0));
-    assert!(ground.live("app", "web").iter().all(|task| task.image().starts_with("webhc:2")));
+    assert!(ids(ground).iter().all(|id| !was.contains(id)), "they have rolled");
+    for task in ground.live("app", "web") {
+        let held = ground.docker(&task.host, &["exec", task.id(), "cat", "/run/secrets/key"]);
+        assert_eq!(held, "the third");
+    }
+    world.run("rm --yes app").ends(0);
 }
 
 #[test]

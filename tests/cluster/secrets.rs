@@ -2,9 +2,13 @@
 //!
 //! A static program is shipped as the agent, which `tests/all` builds and names in `STACKCTL_TEST_QUICK`.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use stackctl::vault::{self, Form, Keyring, Plaintext};
+
 use crate::agents;
+use crate::git::git;
 use crate::ground::{Ground, HOSTS, Run, Task, number};
 use crate::killed::random;
 
@@ -353,4 +357,83 @@ fn what_drivers_give_and_templates_make_of_it_is_in_memory_alone() {
     for host in HOSTS {
         assert_eq!(world.in_memory(host), 0, "{host}");
     }
+}
+
+/// The sample, from its folder, followed by a loop: what is pushed is a new encrypted file, and nothing else.
+#[test]
+fn the_guestbook_gets_a_new_password_by_a_push() {
+    let Some(shipped) = agents::World::new() else { return };
+    let ground = &shipped.ground;
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/stacks/guestbook/docker-compose.yml");
+    ground.playground(&format!("image --stand-in-for {sample}"));
+    shipped.run("key init").ends(0);
+    let tls = ground.file("tls.key", "canary-tls-7d1e\n");
+    shipped.run(&format!("secret create guestbook_tls_key {tls}")).ends(0);
+    let private = std::fs::read(ground.path().join(".config/stackctl/key.txt")).expect("a key");
+    let keys = Keyring::parse(&Plaintext::new(private), "key.txt").expect("a private key");
+    let sealed = |value: &str| {
+        let plain = Plaintext::new(value.as_bytes().to_vec());
+        vault::seal(keys.publics(), &plain, Form::Armored).expect("it is encrypted")
+    };
+
+    let (work, bare) = (ground.path().join("work"), ground.path().join("ops.git").display().to_string());
+    git(ground.path(), &["init", "-q", "--bare", "-b", "main", &bare]);
+    git(ground.path(), &["clone", "-q", &bare, "work"]);
+    let folder = work.join("stacks/guestbook");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::copy(sample, folder.join("docker-compose.yml")).expect("the sample");
+    let push = |password: &str| {
+        std::fs::write(folder.join("password.age"), sealed(password)).expect("a file");
+        git(&work, &["add", "-A"]);
+        git(&work, &["commit", "-q", "-m", "a password"]);
+        git(&work, &["push", "-q", "origin", "HEAD:main"]);
+    };
+    push("canary-pass-one");
+    let words = format!("reconcile --format json --poll 1s --repo {bare}#main");
+    let mut watch = ground.begin_as(&shipped.binary, &shipped.inventory, &words);
+    let ended = watch.line_of("release_ended", |_| true).expect("a release");
+    assert_eq!(ended["outcome"], "deployed", "{ended}");
+    let held = |service: &str, path: &str| {
+        let tasks = ground.live("guestbook", service);
+        let all: BTreeSet<String> = tasks.iter().map(|task| ground.exec(task, &["cat", path])).collect();
+        (tasks.iter().map(|task| task.id().to_owned()).collect::<Vec<_>>(), all)
+    };
+    let only = |text: &str| BTreeSet::from([text.to_owned()]);
+    let (db, password) = held("db", "/run/secrets/password");
+    assert_eq!(password, only("canary-pass-one"));
+    let (pages, key) = held("page", "/etc/nginx/tls.key");
+    assert_eq!((pages.len(), key), (2, only("canary-tls-7d1e\n")));
+
+    // Encrypted once more it is another file, and the same password.
+    push("canary-pass-one");
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(held("db", "/run/secrets/password").0, db);
+    push("canary-pass-two");
+    // Of the push before there may be a release as well, by which nothing is replaced.
+    let new = loop {
+        let ended = watch.line_of("release_ended", |_| true).expect("a release");
+        assert_eq!(ended["outcome"], "deployed", "{ended}");
+        let (new, password) = held("db", "/run/secrets/password");
+        if new != db {
+            assert_eq!(password, only("canary-pass-two"));
+            break new;
+        }
+    };
+    assert_eq!(held("page", "/etc/nginx/tls.key").0, pages, "they use another secret");
+
+    // What the loop runs with is what it would bring back.
+    let task = &ground.live("guestbook", "db")[0];
+    ground.docker(&task.host, &["rm", "-f", task.id()]);
+    watch.line_of("heal_ended", |line| line["failed"].is_null()).expect("healed");
+    let (healed, password) = held("db", "/run/secrets/password");
+    assert!(healed != new && password == only("canary-pass-two"), "{password:?}");
+    watch.terminate();
+    let run = watch.wait().ends(0);
+    assert!(!run.whole().contains("canary"), "{}", run.whole());
+    for host in HOSTS {
+        let found =
+            ground.on_host(host, "grep -rlaF -e canary- /var/lib/docker /etc/docker 2>/dev/null; true");
+        assert_eq!(found, "", "{host}");
+    }
+    shipped.run("rm --yes guestbook").ends(0);
 }
