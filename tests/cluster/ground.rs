@@ -59,6 +59,11 @@ impl Ground {
         assert!(output.status.success(), "playground {words}: {}", text(&output.stderr));
     }
 
+    /// The playground's directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Whether hosts have docker disks of their own, which can be filled.
     pub fn has_disks(&self) -> bool {
         self.dir.join("hosts/h1/docker.ext4").exists()
@@ -124,6 +129,31 @@ impl Ground {
     /// Runs another build of it on another inventory.
     pub fn run_as(&self, binary: &Path, inventory: &str, words: &str) -> Run {
         self.start_as(Command::new(binary), inventory, words).wait()
+    }
+
+    /// The same with more variables.
+    pub fn run_as_with(
+        &self,
+        binary: &Path,
+        inventory: &str,
+        variables: &[(&str, &str)],
+        words: &str,
+    ) -> Run {
+        self.begin_as_with(binary, inventory, variables, words).wait()
+    }
+
+    /// Starts another build of it on another inventory, with more variables.
+    pub fn begin_as_with(
+        &self,
+        binary: &Path,
+        inventory: &str,
+        variables: &[(&str, &str)],
+        words: &str,
+    ) -> Running {
+        let mut command = Command::new(binary);
+        self.prepare(&mut command, inventory, words);
+        command.envs(variables.iter().copied());
+        Self::run_prepared(command, words)
     }
 
     /// Starts another build of it on another inventory.

@@ -10,6 +10,7 @@
 mod git;
 
 mod agents;
+mod canaries;
 mod containers;
 mod corpus;
 mod disks;
