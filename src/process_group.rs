@@ -65,6 +65,12 @@ pub fn blocking_program(name: impl AsRef<OsStr>) -> std::process::Command {
     command
 }
 
+/// The program that takes the place of this process, as the first of a container: all of the environment is its own.
+#[expect(clippy::disallowed_methods, reason = "no child, and nothing of a user's in its environment")]
+pub fn in_our_place(name: impl AsRef<OsStr>) -> std::process::Command {
+    std::process::Command::new(name)
+}
+
 /// Ends a program and all it has started when this is dropped, unless it ended by itself.
 #[derive(Debug)]
 pub struct ProcessGroup(Option<Pid>);

@@ -26,6 +26,12 @@ impl Desk {
         Answer::Hello(self.hello.clone())
     }
 
+    /// The digest of its program.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.hello.digest
+    }
+
     /// How it is.
     #[must_use]
     pub fn status(&self, now: Timestamp, memory_kib: Option<u64>, secrets: Keeping) -> Answer {

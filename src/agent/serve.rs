@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use zeroize::Zeroize as _;
 
 use super::desk::Desk;
-use super::secrets::{Keeper, TIDY_PAUSE};
+use super::secrets::{Keeper, Program, TIDY_PAUSE};
 use super::wire::{
     Answer as Said, Hello, PROTOCOL, PROTOCOL_OLDEST, REQUEST_MAX, Refusal, Request, read_request,
 };
@@ -169,6 +169,10 @@ async fn said(agent: &Agent, now: Timestamp, asked: Asked) -> Result<Said, Refus
         Request::Status => Ok(agent.desk.status(now, memory_kib(), agent.keeper.keeping().await)),
         Request::SecretsPut(put) => agent.keeper.put(put, now).await,
         Request::SecretsDrop { task } => agent.keeper.forget(task).await,
+        Request::ProgramPut { task } => {
+            let program = Program { path: OWN_PROGRAM.into(), digest: agent.desk.digest().to_owned() };
+            agent.keeper.put_program(task, program).await
+        }
         Request::SecretsList => agent.keeper.list().await,
         Request::SecretsClear => agent.keeper.clear().await,
     }

@@ -38,6 +38,11 @@ pub enum Request {
         /// Its id.
         task: String,
     },
+    /// A task's variables are secrets: its container needs the agent's own program to start with.
+    ProgramPut {
+        /// Its id.
+        task: String,
+    },
     /// Whose secrets are kept.
     SecretsList,
     /// All secrets are to go, with the memory that they are in: the agent is about to be removed.
@@ -51,6 +56,7 @@ impl Request {
             Self::Status => "status",
             Self::SecretsPut(_) => "secrets_put",
             Self::SecretsDrop { .. } => "secrets_drop",
+            Self::ProgramPut { .. } => "program_put",
             Self::SecretsList => "secrets_list",
             Self::SecretsClear => "secrets_clear",
         }
@@ -60,9 +66,12 @@ impl Request {
     fn protocol(&self) -> u32 {
         match self {
             Self::Hello | Self::Status => PROTOCOL_OLDEST,
-            Self::SecretsPut(_) | Self::SecretsDrop { .. } | Self::SecretsList | Self::SecretsClear => {
-                PROTOCOL_SECRETS
-            }
+            // One that has no programs for tasks says that it knows no such request.
+            Self::SecretsPut(_)
+            | Self::SecretsDrop { .. }
+            | Self::ProgramPut { .. }
+            | Self::SecretsList
+            | Self::SecretsClear => PROTOCOL_SECRETS,
         }
     }
 }
@@ -149,7 +158,7 @@ pub enum Answer {
     Missing(Vec<usize>),
     /// To [`Request::SecretsList`].
     Kept(Vec<KeptTask>),
-    /// To [`Request::SecretsDrop`] and [`Request::SecretsClear`].
+    /// To [`Request::SecretsDrop`], [`Request::ProgramPut`] and [`Request::SecretsClear`].
     Done,
 }
 
@@ -235,7 +244,9 @@ pub fn write_request(request: &Request) -> Zeroizing<Vec<u8>> {
     let (protocol, word) = (request.protocol(), request.word());
     let text = match request {
         Request::SecretsPut(put) => return put::write(protocol, word, put),
-        Request::SecretsDrop { task } => json!({ "protocol": protocol, "request": word, "task": task }),
+        Request::SecretsDrop { task } | Request::ProgramPut { task } => {
+            json!({ "protocol": protocol, "request": word, "task": task })
+        }
         Request::Hello | Request::Status | Request::SecretsList | Request::SecretsClear => {
             json!({ "protocol": protocol, "request": word })
         }
@@ -266,6 +277,10 @@ pub fn read_request(bytes: &[u8]) -> Result<Request, Refusal> {
         "secrets_drop" => {
             let OfTask { task } = serde_json::from_slice(bytes).map_err(malformed)?;
             Ok(Request::SecretsDrop { task })
+        }
+        "program_put" => {
+            let OfTask { task } = serde_json::from_slice(bytes).map_err(malformed)?;
+            Ok(Request::ProgramPut { task })
         }
         "secrets_list" => Ok(Request::SecretsList),
         "secrets_clear" => Ok(Request::SecretsClear),
@@ -308,7 +323,7 @@ pub fn read_answer(request: &Request, bytes: &[u8]) -> Result<Result<Answer, Ref
             serde_json::from_value(answer).map(|Missing { missing }| Answer::Missing(missing))
         }
         Request::SecretsList => serde_json::from_value(answer).map(|Kept { tasks }| Answer::Kept(tasks)),
-        Request::SecretsDrop { .. } | Request::SecretsClear => Ok(Answer::Done),
+        Request::SecretsDrop { .. } | Request::ProgramPut { .. } | Request::SecretsClear => Ok(Answer::Done),
     };
     answer.map(Ok).map_err(no_answer)
 }
@@ -341,6 +356,7 @@ mod tests {
             (Request::SecretsPut(put), Answer::Missing(vec![0, 2])),
             (Request::SecretsList, Answer::Kept(vec![kept])),
             (Request::SecretsDrop { task: "t1".into() }, Answer::Done),
+            (Request::ProgramPut { task: "t1".into() }, Answer::Done),
             (Request::SecretsClear, Answer::Done),
         ] {
             let read = read_request(&write_request(&request)).unwrap();

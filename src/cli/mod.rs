@@ -18,6 +18,7 @@ pub mod deploy;
 pub mod diff;
 pub mod doctor;
 mod edit;
+mod env_run;
 pub mod events;
 pub mod exec;
 pub mod explain;
@@ -334,6 +335,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     // Not a command of the user's: ssh starts this, as its ProxyCommand.
     if args.get(1).is_some_and(|verb| verb == crate::fleet::DIAL_FOR_SSH) {
         return crate::fleet::dial_for_ssh(&args[2..]);
+    }
+    // Nor this: containers whose variables are secrets start with it.
+    if args.get(1).is_some_and(|verb| verb == crate::model::secret_env::VERB) {
+        return env_run::run(&args[2..]);
     }
     if let Some(answered) = complete::answer(&args) {
         return answered.map_or_else(|mut error| usage(&mut error, true), |()| Exit::Done.code());

@@ -211,6 +211,7 @@ pub static KEYS: &[Key] = &[
     (XStackctl, "placement", OURS, Used),
     (XStackctl, "plain_values", OURS, Used),
     (XStackctl, "on_config", OURS, Used),
+    (XStackctl, "secret_environment", OURS, Used),
     (XPlacement, "strategy", OURS, Used),
     (XPlacement, "on_node_loss", OURS, Used),
     (Extends, "service", "spec", Used),

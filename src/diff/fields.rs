@@ -68,15 +68,8 @@ impl Change {
     }
 }
 
-/// Every field that differs between two task specs, in the order of the stackfile's keys, without values.
-#[must_use]
-pub fn task_changes(before: &TaskSpec, after: &TaskSpec) -> Vec<Change> {
-    task_changes_with(before, after, Values::Hidden)
-}
-
-/// The same; with values, if they are asked for.
-#[must_use]
-pub fn task_changes_with(before: &TaskSpec, after: &TaskSpec, values: Values) -> Vec<Change> {
+/// Every field of two task specs that differs, in the order of the stackfile's keys; with values, if they are asked for.
+pub(super) fn changes(before: &TaskSpec, after: &TaskSpec, values: Values) -> Vec<Change> {
     let mut changes = Vec::new();
     if before.image != after.image || before.digest != after.digest {
         changes.push(Change::new(
@@ -153,7 +146,7 @@ fn without_marks(value: &Value) -> Value {
     }
 }
 
-fn join(path: &str, key: &str) -> String {
+pub(super) fn join(path: &str, key: &str) -> String {
     let plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
     match (path.is_empty(), plain) {
         (true, true) => key.to_owned(),
@@ -164,6 +157,7 @@ fn join(path: &str, key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{task_changes, task_changes_with};
     use super::*;
     use crate::model::spec::Mount;
 

@@ -5,6 +5,7 @@
 //! Uses the model only. Nodes, order and actions belong to `orchestrator`.
 
 mod fields;
+mod variables;
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ use crate::model::spec::{ServiceMode, ServiceSpec, TaskSpec};
 use crate::model::task::{Slot, Task};
 use crate::model::{MarkKey, Marks, ServiceName, SpecHash, StackSpec, Tuning};
 
-pub use fields::{Change, HIDDEN, Impact, Values, is_value, task_changes, task_changes_with};
+pub use fields::{Change, HIDDEN, Impact, Values, is_value};
 
 /// The difference between a stack as it runs and as it is declared.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -84,6 +85,20 @@ pub fn stack<'t>(
     }
     services.sort_by(|a, b| a.name.cmp(&b.name));
     StackDiff { services }
+}
+
+/// Every field that differs between two task specs, in the order of the stackfile's keys, without values.
+#[must_use]
+pub fn task_changes(before: &TaskSpec, after: &TaskSpec) -> Vec<Change> {
+    task_changes_with(before, after, Values::Hidden)
+}
+
+/// The same; with values, if they are asked for.
+#[must_use]
+pub fn task_changes_with(before: &TaskSpec, after: &TaskSpec, values: Values) -> Vec<Change> {
+    let mut changes = fields::changes(before, after, values);
+    variables::told(before, after, &mut changes);
+    changes
 }
 
 fn service(tasks: &[&Task], wanted: &ServiceSpec, marks: &Marks<'_>, values: Values) -> ServiceDiff {

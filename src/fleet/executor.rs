@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::future::join_all;
 
 use crate::model::action::{Action, ActionId, Failure, FailureKind, Outcome, Pulled, TaskPlan, What};
-use crate::model::{MarkKey, NodeName, StackName};
+use crate::model::{MarkKey, NodeName, StackName, secret_env};
 
 use super::Inner;
 use super::agents::secrets::{self, NotDelivered, SecretValues};
@@ -146,11 +146,16 @@ impl Executor {
             let path = secrets::path_on_host(&self.inner.cluster, host.socket(), task, at);
             path.display().to_string()
         };
+        let program_at = |task: &str| {
+            let path = secrets::program_on_host(&self.inner.cluster, host.socket(), task);
+            path.display().to_string()
+        };
         let pulled = |far: Pulled| {
             self.pulls().pulled.insert(action.id, far);
         };
         let context = Context {
             secret_at: &secret_at,
+            program_at: &program_at,
             pulled: &pulled,
             former: &self.former,
             cluster: &self.inner.cluster,
@@ -206,7 +211,13 @@ impl Executor {
         let delivered = match &self.secrets {
             Some(values) => {
                 let values = secrets::Filled { plan: task, values: &**values };
-                secrets::deliver(&self.inner, host, task.id.as_str(), &files, &values).await
+                let id = task.id.as_str();
+                match secrets::deliver(&self.inner, host, id, &files, &values).await {
+                    Ok(()) if secret_env::names(&task.spec).next().is_some() => {
+                        secrets::give_program(&self.inner, host, id).await
+                    }
+                    other => other,
+                }
             }
             None => Err(NotDelivered::NoAgent),
         };

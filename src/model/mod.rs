@@ -22,6 +22,7 @@ pub mod overlay;
 mod plaintext;
 pub mod reason;
 pub mod restart;
+pub mod secret_env;
 pub mod shell;
 pub mod spec;
 pub mod task;

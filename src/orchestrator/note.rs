@@ -119,6 +119,12 @@ pub enum Note {
         /// Keys of the configs.
         configs: Vec<String>,
     },
+    /// Variables whose values are secrets reveal them to more than files do.
+    SecretVariables {
+        service: ServiceName,
+        /// Their names.
+        variables: Vec<String>,
+    },
     /// An image has another name, and is the same to the bit: tasks that run stay.
     SameImage {
         service: ServiceName,
@@ -164,6 +170,7 @@ impl Note {
             | Self::NotPinned { .. }
             | Self::CircleBroken { .. }
             | Self::CannotTell { .. }
+            | Self::SecretVariables { .. }
             | Self::RestartPolicyApproximated { .. }
             | Self::LeavesVolumes { .. } => true,
             Self::NotInStackfile { .. }
@@ -239,6 +246,15 @@ fn in_memory(configs: &[String]) -> String {
     )
 }
 
+fn revealed(service: &ServiceName, variables: &[String]) -> String {
+    format!(
+        "{service} gets secrets as variables ({}): /proc/PID/environ shows them to root and to processes of the same user, \
+         child processes inherit them, crash reports may have them, and all processes of the container can read them below \
+         /run/stackctl/env",
+        variables.join(", ")
+    )
+}
+
 /// `a → b → a`
 fn ring(circle: &[ServiceName], on: &ServiceName) -> String {
     circle.iter().chain([on]).map(ServiceName::as_str).collect::<Vec<_>>().join(" → ")
@@ -304,6 +320,7 @@ impl fmt::Display for Note {
                 f.write_str(&untold("the contents of these configs of the cluster", configs))
             }
             Self::ConfigsInMemory { configs } => f.write_str(&in_memory(configs)),
+            Self::SecretVariables { service, variables } => f.write_str(&revealed(service, variables)),
             Self::SameImage { service, was, is } => f.write_str(&same_image(service, was, is)),
             Self::CircleBroken { service, on, circle } => write!(
                 f,

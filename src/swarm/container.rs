@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{Body, Stack, Written, labels};
+use crate::model::secret_env::{self, SCHEME};
 use crate::model::spec::{FileMount, Healthcheck, Mount, StackSpec, TaskSpec, Ulimit, VolumeSpec};
 use crate::model::{GoDuration, ImageRef};
 
@@ -75,6 +76,8 @@ fn environment(task: &TaskSpec) -> Vec<String> {
         None => name.clone(),
     };
     let mut lines: Vec<String> = task.environment.iter().map(line).collect();
+    // To docker's client they are texts.
+    lines.extend(secret_env::references(task).map(|(name, key)| format!("{name}={SCHEME}{key}")));
     lines.sort();
     lines
 }
@@ -161,12 +164,13 @@ fn driver(volume: &VolumeSpec) -> Body {
 
 fn secrets(spec: &StackSpec, task: &TaskSpec, written: Written<'_>) -> Vec<Value> {
     let name = |key: &str| spec.secrets.get(key).map(|secret| secret.name.clone());
-    references(&task.secrets, "SecretName", name, &names(written, "/run/secrets/"))
+    let is_file = |path: &str| secret_env::variable_of(path).is_none();
+    references(&task.secrets, is_file, "SecretName", name, &names(written, "/run/secrets/"))
 }
 
 fn configs(spec: &StackSpec, task: &TaskSpec, written: Written<'_>) -> Vec<Value> {
     let name = |key: &str| spec.configs.get(key).map(|config| config.name.clone());
-    let mut all = references(&task.configs, "ConfigName", name, &names(written.at("configs"), "/"));
+    let mut all = references(&task.configs, |_| true, "ConfigName", name, &names(written.at("configs"), "/"));
     // Credentials are a config that is no file.
     if let Some(name) = written.at("credential_spec").at("config").text().and_then(name) {
         all.push(Body::default().with("ConfigName", name).into());
@@ -177,6 +181,7 @@ fn configs(spec: &StackSpec, task: &TaskSpec, written: Written<'_>) -> Vec<Value
 /// The files of a task, each with the full name of what is in it.
 fn references(
     mounts: &BTreeMap<String, FileMount>,
+    is_wanted: impl Fn(&str) -> bool,
     field: &str,
     name: impl Fn(&str) -> Option<String>,
     files: &BTreeMap<(&str, String), &str>,
@@ -184,7 +189,7 @@ fn references(
     let reference = |(path, mount): (&String, &FileMount)| {
         Body::default().with("File", file(path, mount, files)).with(field, name(&mount.source)).into()
     };
-    mounts.iter().map(reference).collect()
+    mounts.iter().filter(|(path, _)| is_wanted(path)).map(reference).collect()
 }
 
 /// What the files of configs or secrets are called, by source and path: relative to `directory` or absolute,

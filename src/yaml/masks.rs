@@ -32,7 +32,9 @@ impl Sink<'_> {
             }),
             Value::List(list) => list.iter().for_each(|item| match named(item, self) {
                 Some(value) => {
-                    self.hide(value);
+                    if !is_reference(self.sources().slice(value).trim_end_matches(['"', '\''])) {
+                        self.hide(value);
+                    }
                     self.hide_properties(item);
                 }
                 None => {
@@ -50,6 +52,8 @@ impl Sink<'_> {
             }
             // Nothing is hidden by stars where there is nothing.
             Value::Text(text) if text.is_empty() => self.hide_properties(node),
+            // It names a secret, and is none.
+            Value::Text(text) if is_reference(text) => self.hide_properties(node),
             Value::Text(_) | Value::Int(_) | Value::Float(_) | Value::Bool(_) => {
                 self.hide(node.span);
                 self.hide_properties(node);
@@ -75,6 +79,12 @@ impl Sink<'_> {
             self.hide(span);
         }
     }
+}
+
+/// Whether a text is the name of a secret: `secret://db`.
+fn is_reference(text: &str) -> bool {
+    let is_sign = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    text.strip_prefix("secret://").is_some_and(|name| name.chars().all(is_sign))
 }
 
 /// Tags that a value of any text may have.

@@ -30,6 +30,7 @@ mod refusals;
 mod registries;
 mod repositories;
 mod rollouts;
+mod secret_env;
 mod secrets;
 mod sight;
 mod updates;

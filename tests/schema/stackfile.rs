@@ -247,6 +247,7 @@ fn shape(at: At, key: &str) -> Value {
         (XStackctl, "placement") => of(XPlacement),
         (XStackctl, "plain_values") => texts(),
         (XStackctl, "on_config") => text(),
+        (XStackctl, "secret_environment") => yes_or_no(),
         (XPlacement, "strategy") => words(&["spread", "binpack", "random"]),
         (XPlacement, "on_node_loss") => words(&["reschedule", "hold"]),
         (Placement, "constraints") => texts(),

@@ -31,6 +31,12 @@ pub fn mount(folder: &Path) -> io::Result<()> {
     check(folder).inspect_err(|_| unmount(folder).unwrap_or(()))
 }
 
+/// Mounts memory from which programs can be started. It may be swapped out: a program is no secret.
+pub fn mount_programs(folder: &Path) -> io::Result<()> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    Ok(rustix::mount::mount(SOURCE, folder, "tmpfs", flags, c"mode=0700")?)
+}
+
 /// Whether what is there is what was mounted.
 fn check(folder: &Path) -> io::Result<()> {
     // The kernel's type of this number differs between processors, and its bits do not.

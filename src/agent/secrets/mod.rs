@@ -9,11 +9,14 @@
 //! ([`mounts`]). On a host that shares nothing that cannot be seen from within, so the engine is asked once whether
 //! it sees what was mounted ([`engine`]).
 //!
+//! For tasks whose variables are secrets the agent's own program stands beside them ([`programs`]).
+//!
 //! Agents of one cluster, of which there are two for a moment when one takes over, take turns by a lock on the folder.
 
 mod engine;
 mod memory;
 mod mounts;
+mod programs;
 mod store;
 
 use std::fs::File;
@@ -25,6 +28,8 @@ use std::time::Duration;
 
 pub use self::engine::TASK_LABEL;
 use self::mounts::Mount;
+pub use self::programs::FOLDER as PROGRAMS_FOLDER;
+use self::programs::Programs;
 use self::store::{NotPut, Store};
 use super::wire::{Answer, Keeping, KeptSecret, KeptTask, Refusal, SecretFile, SecretsPut};
 use crate::model::Timestamp;
@@ -39,6 +44,14 @@ const IN_PROBE: &str = "here";
 pub const TIDY_PAUSE: Duration = Duration::from_secs(60);
 /// A task without a container is over when its secrets are older than this: they come before the container.
 const TASK_AGE: Duration = Duration::from_secs(600);
+
+/// What containers start whose variables are secrets: an agent's own program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    pub path: PathBuf,
+    /// What tells it from those of other agents.
+    pub digest: String,
+}
 
 /// How the folder becomes memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +122,33 @@ impl Keeper {
         }
     }
 
+    /// Gives a task, whose secrets are here, this program to start with.
+    ///
+    /// # Errors
+    ///
+    /// It has no secrets here, or the system refuses.
+    pub async fn put_program(&self, task: String, program: Program) -> Result<Answer, Refusal> {
+        let _turn = self.turn.lock().await;
+        self.check().await?;
+        let (folder, ground) = (self.programs(), self.ground);
+        let given = self.in_store(false, move |store| {
+            if !store.has(&task) {
+                return Err(io::Error::other(format!("there are no secrets of `{task}`")));
+            }
+            if ground != Ground::Mount {
+                make_folder(&folder)?;
+            } else if !is_mounted(&folder, Mount::is_programs)? {
+                make_folder(&folder)?;
+                memory::mount_programs(&folder)?;
+            }
+            Programs::new(folder).give(&task, &program.path, &program.digest)
+        });
+        match given.await? {
+            Some(()) => Ok(Answer::Done),
+            None => Err(refused(&"there are no secrets here")),
+        }
+    }
+
     /// Removes a task's secrets.
     ///
     /// # Errors
@@ -116,7 +156,13 @@ impl Keeper {
     /// The system refuses.
     pub async fn forget(&self, task: String) -> Result<Answer, Refusal> {
         let _turn = self.turn.lock().await;
-        let gone = self.in_store(false, move |store| Ok(store.forget(&task))).await?;
+        let programs = self.programs();
+        let gone = self.in_store(false, move |store| {
+            let gone = store.forget(&task);
+            keep_programs(&programs, store)?;
+            Ok(gone)
+        });
+        let gone = gone.await?;
         gone.unwrap_or(Ok(())).map(|()| Answer::Done).map_err(|error| refused(&error))
     }
 
@@ -145,13 +191,22 @@ impl Keeper {
         let _turn = self.turn.lock().await;
         self.in_store(false, |store| store.empty()).await?;
         let (folder, probe, ground) = (self.folder(), self.own.join(PROBE), self.ground);
+        let programs = self.programs();
         self.locked(move || {
             end_probe(&probe)?;
-            // One upon the other: what a second agent may have mounted at the same moment.
-            while ground == Ground::Mount && is_mounted(&folder)? {
-                memory::unmount(&folder)?;
+            if is_folder(&programs) {
+                Programs::new(programs.clone()).keep(|_| false)?;
             }
-            remove_folder(&folder)
+            for (folder, is_ours) in
+                [(&folder, Mount::is_memory as fn(&Mount) -> bool), (&programs, Mount::is_programs)]
+            {
+                // One upon the other: what a second agent may have mounted at the same moment.
+                while ground == Ground::Mount && is_mounted(folder, is_ours)? {
+                    memory::unmount(folder)?;
+                }
+                remove_folder(folder)?;
+            }
+            Ok(())
         })
         .await?;
         Ok(Answer::Done)
@@ -168,8 +223,16 @@ impl Keeper {
         let Ok(used) = engine::tasks(engine).await else { return };
         let _turn = self.turn.lock().await;
         // What cannot be removed now is tried again with the next look.
-        let _tidied =
-            self.in_store(false, move |store| store.tidy(now, TASK_AGE, |task| used.contains(task))).await;
+        let programs = self.programs();
+        let tidied = self.in_store(false, move |store| {
+            store.tidy(now, TASK_AGE, |task| used.contains(task))?;
+            keep_programs(&programs, store)
+        });
+        let _tidied = tidied.await;
+    }
+
+    fn programs(&self) -> PathBuf {
+        self.own.join(PROGRAMS_FOLDER)
     }
 
     fn folder(&self) -> PathBuf {
@@ -233,7 +296,11 @@ impl Keeper {
     {
         let (folder, ground) = (self.folder(), self.ground);
         self.locked(move || {
-            let is_there = if ground == Ground::Mount { is_mounted(&folder)? } else { is_folder(&folder) };
+            let is_there = match ground {
+                Ground::Mount => is_mounted(&folder, Mount::is_memory)?,
+                #[cfg(test)]
+                Ground::AsItIs => is_folder(&folder),
+            };
             match (is_there, is_to_be) {
                 (false, false) => return Ok(None),
                 (false, true) => {
@@ -279,11 +346,16 @@ fn lock(own: &Path) -> io::Result<File> {
     Ok(folder)
 }
 
-/// Whether memory is mounted at the folder; an error if it is something else.
-fn is_mounted(folder: &Path) -> io::Result<bool> {
+/// Takes away programs of tasks that have no secrets any more.
+fn keep_programs(folder: &Path, store: &Store) -> io::Result<()> {
+    if is_folder(folder) { Programs::new(folder.to_owned()).keep(|task| store.has(task)) } else { Ok(()) }
+}
+
+/// Whether what is ours is mounted at the folder; an error if it is something else.
+fn is_mounted(folder: &Path, is_ours: impl Fn(&Mount) -> bool) -> io::Result<bool> {
     match mounts::at(&memory::seen()?, folder) {
         None => Ok(false),
-        Some(mount) if mount.is_memory() => Ok(true),
+        Some(mount) if is_ours(mount) => Ok(true),
         Some(mount) => Err(io::Error::other(format!(
             "a file system `{}` is mounted at {}",
             mount.kind,
@@ -356,6 +428,35 @@ mod tests {
         assert_eq!(keeper.clear().await, Ok(Answer::Done));
         assert_eq!(std::fs::read_dir(own.path()).unwrap().count(), 0);
         assert_eq!(keeper.clear().await, Ok(Answer::Done));
+    }
+
+    #[tokio::test]
+    async fn a_task_has_a_program_as_long_as_it_has_secrets() {
+        let own = tempfile::tempdir().unwrap();
+        let keeper = Keeper::of_test(own.path(), None);
+        let path = own.path().join("program");
+        std::fs::write(&path, "one").unwrap();
+        let program = Program { path, digest: "aa".into() };
+        let is_there = |task: &str| own.path().join(PROGRAMS_FOLDER).join(task).exists();
+        assert!(keeper.put_program("t1".into(), program.clone()).await.is_err(), "nothing is kept");
+        for task in ["t1", "t2"] {
+            keeper.put(put(task), Timestamp(1_000)).await.unwrap();
+            for _again in 0..2 {
+                assert_eq!(keeper.put_program(task.into(), program.clone()).await, Ok(Answer::Done));
+            }
+            assert!(is_there(task));
+        }
+        for task in ["t3", "../t1", ".of-aa"] {
+            assert!(keeper.put_program(task.into(), program.clone()).await.is_err(), "{task}");
+        }
+        keeper.forget("t1".into()).await.unwrap();
+        assert!(!is_there("t1") && is_there("t2") && is_there(".of-aa"));
+        keeper.forget("t2".into()).await.unwrap();
+        assert!(!is_there("t2") && !is_there(".of-aa"));
+        keeper.put(put("t1"), Timestamp(1_000)).await.unwrap();
+        keeper.put_program("t1".into(), program).await.unwrap();
+        keeper.clear().await.unwrap();
+        assert_eq!(std::fs::read_dir(own.path()).unwrap().count(), 1, "what the test made");
     }
 
     #[tokio::test]

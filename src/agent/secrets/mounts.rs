@@ -27,6 +27,12 @@ impl Mount {
         self.is_shared && !self.is_led
     }
 
+    /// Whether it is memory for programs.
+    #[must_use]
+    pub fn is_programs(&self) -> bool {
+        self.kind == "tmpfs"
+    }
+
     /// Whether it is memory that is never written to a disk.
     #[must_use]
     pub fn is_memory(&self) -> bool {

@@ -76,6 +76,11 @@ impl Store {
         Ok(remove(&self.0.join(task))?)
     }
 
+    /// Whether a task has files.
+    pub fn has(&self, task: &str) -> bool {
+        is_task(task) && self.manifest(task).is_some()
+    }
+
     /// The tasks, and what they have.
     pub fn list(&self) -> io::Result<Vec<(String, Vec<SecretFile>)>> {
         let mut all = Vec::new();

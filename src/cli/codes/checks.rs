@@ -31,6 +31,48 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["compose"],
+        "secret_as_text",
+        "`secret://NAME` that is a text",
+        "A variable has a value that begins with `secret://`. Where its service says nothing about that, the container gets the value as it is written, as from docker.",
+        "Set `secret_environment: true` on the service for the value of the secret, or `false` to keep the text.",
+        concat!(
+            "services:\n",
+            "  app:\n",
+            "    image: app:1\n",
+            "    environment: {DB_PASSWORD: \"secret://db\"}\n",
+            "    x-stackctl: {secret_environment: true}\n",
+            "secrets:\n",
+            "  db: {file: db.age}"
+        ),
+    ),
+    row(
+        &["compose"],
+        "bad_secret_variable",
+        "a variable that cannot be a secret",
+        "In a service with `secret_environment: true`, a value is the name of one secret as a whole, `secret://NAME`, or has no `secret://` in it. The name of its variable begins with a letter or `_`, and has letters, digits, `_`, `.` and `-`.",
+        "Give the variable a secret of its own. A value with a secret in it is a secret with `template_driver: golang`.",
+        concat!(
+            "services:\n",
+            "  app:\n",
+            "    image: app:1\n",
+            "    environment: {DATABASE_URL: \"secret://url\"}\n",
+            "    secrets: [db]\n",
+            "    x-stackctl: {secret_environment: true}\n",
+            "secrets:\n",
+            "  db: {file: db.age}\n",
+            "  url: {file: url.tmpl, template_driver: golang}"
+        ),
+    ),
+    row(
+        &["compose"],
+        "reserved_target",
+        "a mount where stackctl has files of its own",
+        "In containers whose variables are secrets, stackctl mounts its program and the values below `/run/stackctl`. Nothing else can be there.",
+        "Give the mount, config or secret another target.",
+        "secrets: [{source: db, target: /run/db}]",
+    ),
+    row(
+        &["compose"],
         "port_twice",
         "one port published twice by a service",
         "Two entries of `ports` publish the same port of the host with the same protocol.",

@@ -9,6 +9,7 @@ use super::cells::{ID_CHARS, natural, short_image};
 use super::list::{Columns, Row};
 use super::services::into_row;
 use super::text::ellipsis;
+use crate::model::secret_env;
 use crate::model::task::Slot;
 use crate::model::{Health, Task, TaskStatus, Timestamp};
 
@@ -106,6 +107,11 @@ fn current_state(now: Timestamp, task: &Task) -> String {
 
 fn error(task: &Task) -> String {
     match task.status {
+        TaskStatus::Exited { exit_code: 127 } if secret_env::names(&task.spec).next().is_some() => {
+            "task: not started (127): its program is not in the image, as its log says then, or its secrets are not in the host's \
+             memory, for which a deploy or the loop gives it a new task"
+                .to_owned()
+        }
         // Engines of all versions end so what they cannot start; a shell ends so that does not find a command.
         TaskStatus::Exited { exit_code: 127 } if !task.spec.secrets.is_empty() => {
             "task: not started (127): its secrets may not be in the host's memory, for which a deploy or the loop gives it a new \

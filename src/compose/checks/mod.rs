@@ -14,6 +14,7 @@ mod limits;
 mod passwords;
 mod placement;
 mod ports;
+mod secret_env;
 mod unused;
 mod updates;
 mod waits;
@@ -56,6 +57,7 @@ pub fn run(file: &Stackfile, root: &Node, reading: Reading, sink: &Sink<'_>) {
         waits::check(&scene, service);
         if reading == Reading::Ours {
             passwords::check(&scene, service);
+            secret_env::check(&scene, service);
         }
     }
     limits::tasks(&scene);

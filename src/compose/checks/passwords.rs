@@ -11,6 +11,7 @@ use regex_lite::Regex;
 
 use super::Scene;
 use crate::compose::stackfile::Service;
+use crate::model::secret_env::SCHEME;
 use crate::yaml::{Diagnostic, Entry, Node, Value};
 
 /// Ends of names, in words: `POSTGRES_PASSWORD`, `PGPASSWORD`, `DJANGO_SECRET_KEY`, `GITHUB_TOKEN`.
@@ -39,8 +40,11 @@ fn pattern(text: &str) -> Regex {
 
 pub(super) fn check(scene: &Scene<'_>, service: &Service) {
     let Some(environment) = scene.under(service, &["environment"]).and_then(Node::as_map) else { return };
+    // What names a secret is none.
+    let is_reference = |node: &Node| node.as_text().is_some_and(|text| text.starts_with(SCHEME));
     let is_plain = |name: &str| service.plain_values.iter().any(|plain| plain.value == name);
-    let entries = environment.entries.iter().filter(|entry| !is_plain(&entry.key));
+    let entries =
+        environment.entries.iter().filter(|entry| !is_plain(&entry.key) && !is_reference(&entry.value));
     let found: Vec<&Entry> = entries.filter(|entry| is_password(scene, entry)).collect();
     found.into_iter().for_each(|entry| tell(scene, service, entry));
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::Scene;
 use crate::compose::stackfile::{FileRef, MountKind, Service};
+use crate::model::secret_env::SCHEME;
 use crate::yaml::{Diagnostic, Spanned};
 
 /// The network of services that name none.
@@ -27,7 +28,12 @@ pub(super) fn check(scene: &Scene<'_>) {
     );
     let configs = services().flat_map(|service| sources(&service.configs)).collect();
     tell(scene, "config", file.configs.values().map(|config| &config.key), configs);
-    let secrets = services().flat_map(|service| sources(&service.secrets)).collect();
+    let secrets = services().flat_map(|service| {
+        let mut keys = sources(&service.secrets);
+        keys.extend(references(service));
+        keys
+    });
+    let secrets = secrets.collect();
     tell(scene, "secret", file.secrets.values().map(|secret| &secret.key), secrets);
 }
 
@@ -41,6 +47,14 @@ fn joined(service: &Service) -> Vec<String> {
 
 fn sources(files: &[FileRef]) -> Vec<String> {
     files.iter().map(|file| file.source.value.clone()).collect()
+}
+
+/// Secrets that are values of variables.
+fn references(service: &Service) -> impl Iterator<Item = String> {
+    let is_on = service.secret_environment.is_some_and(|is_on| is_on.value);
+    let values =
+        service.environment.iter().filter(move |_| is_on).filter_map(|(_, value)| value.value.as_ref());
+    values.filter_map(|text| text.strip_prefix(SCHEME)).map(str::to_owned)
 }
 
 fn tell<'k>(

@@ -9,6 +9,7 @@ mod payloads;
 mod resources;
 mod secrets;
 mod service;
+mod variables;
 
 use std::collections::BTreeMap;
 

@@ -10,7 +10,7 @@ use crate::model::spec::{ConfigSpec, FileMount, Mount};
 use crate::yaml::{Diagnostic, Span, Spanned};
 
 /// The default permission bits of a config or secret.
-const FILE_MODE: u32 = 0o444;
+pub const FILE_MODE: u32 = 0o444;
 
 /// The mounts of a service by target.
 pub fn lower(context: &Context<'_>, service: &Service, lengths: &Lengths<'_>) -> BTreeMap<String, Mount> {
@@ -164,16 +164,19 @@ pub fn configs(
 
 /// The secrets of a service as files by absolute path, without their content.
 pub fn secrets(context: &Context<'_>, service: &Service) -> BTreeMap<String, FileMount> {
-    let content = |key: &str| {
-        let secret = context.file.secrets.get(key)?;
-        let driver = secret.template_driver.as_ref().filter(|driver| !secret.external && !driver.is_empty());
-        Some((String::new(), driver.map(|driver| driver.value.clone())))
-    };
+    let content = |key: &str| Some((String::new(), driver_of_secret(context, key)?));
     files(context, service, &service.secrets, "secret", "/run/secrets/", content)
 }
 
 fn owner(id: Option<&Spanned<String>>) -> String {
     id.map_or_else(|| "0".to_owned(), |id| id.value.clone())
+}
+
+/// What fills in the value of a secret, if it is a template; nothing if there is no such secret.
+pub fn driver_of_secret(context: &Context<'_>, key: &str) -> Option<Option<String>> {
+    let secret = context.file.secrets.get(key)?;
+    let driver = secret.template_driver.as_ref().filter(|driver| !secret.external && !driver.is_empty());
+    Some(driver.map(|driver| driver.value.clone()))
 }
 
 fn files(

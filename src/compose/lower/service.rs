@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Context, Lengths, bare, check_template, labels, lengths, mounts, networks, plain};
+use super::{Context, Lengths, bare, check_template, labels, lengths, mounts, networks, plain, variables};
 use crate::compose::Reading;
 use crate::compose::platform;
 use crate::compose::short;
@@ -134,12 +134,15 @@ fn task(context: &Context<'_>, service: &Service, configs: &BTreeMap<String, Con
     check_templates(context, service, &lengths);
     let (cap_add, cap_drop) = capabilities(&service.cap_add, &service.cap_drop);
     let (networks, network_mode) = networks::attach(context, service);
+    let environment = variables::lower(context, service);
+    let mut secrets = mounts::secrets(context, service);
+    secrets.extend(environment.secrets);
     TaskSpec {
         image: image(context, service),
         digest: None,
         command: words(&service.command),
         entrypoint: words(&service.entrypoint),
-        environment: service.environment.iter().map(|(k, v)| (k.clone(), v.value.clone())).collect(),
+        environment: environment.texts,
         labels: labels(context, &service.labels),
         hostname: text(&service.hostname),
         domainname: text(&service.domainname),
@@ -185,7 +188,7 @@ fn task(context: &Context<'_>, service: &Service, configs: &BTreeMap<String, Con
         volumes: mounts::lower(context, service, &lengths),
         networks,
         configs: mounts::configs(context, service, configs),
-        secrets: mounts::secrets(context, service),
+        secrets,
         force_update: 0,
     }
 }

@@ -91,6 +91,8 @@ pub struct Service {
     pub strategy: Option<Spanned<Strategy>>,
     /// Variables whose value is no secret, whatever it looks like.
     pub plain_values: Vec<Spanned<String>>,
+    /// `x-stackctl: {secret_environment}`: whether `secret://NAME` in `environment` names a secret.
+    pub secret_environment: Option<Spanned<bool>>,
     pub on_node_loss: Option<Spanned<OnNodeLoss>>,
 }
 

@@ -86,6 +86,7 @@ pub fn read(key: &Spanned<String>, fields: &Fields<'_>) -> Service {
         strategy: own_placement.as_ref().and_then(|placement| placement.choice("strategy", &STRATEGIES)),
         on_config: own.as_ref().and_then(|own| own.text("on_config")),
         plain_values: own.as_ref().and_then(|own| own.texts("plain_values")).unwrap_or_default(),
+        secret_environment: own.as_ref().and_then(|own| own.boolean("secret_environment")),
         on_node_loss: own_placement.as_ref().and_then(|placement| placement.choice("on_node_loss", &LOSSES)),
     }
 }

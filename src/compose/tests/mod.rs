@@ -10,6 +10,7 @@ mod limits;
 mod lowering;
 mod merging;
 mod passwords;
+mod secret_variables;
 mod strict;
 
 use std::io;
@@ -28,6 +29,8 @@ impl Files for Beside {
         let text: &[u8] = match path {
             "/srv/app/app.env" => b"# settings\nA=1\nB=two words # kept\nCALLER\nNOBODY\n",
             "/srv/app/later.env" => b"A=2\n",
+            "/srv/app/secret.env" => b"DB=secret://db\n",
+            "/srv/app/unknown.env" => b"DB=secret://none\n",
             "/srv/app/bad.env" => b"A=1\nexport B=2\n",
             "/srv/app/conf/a.conf" => b"hello\n",
             "/srv/app/closed" => return Err(io::Error::from(io::ErrorKind::PermissionDenied)),

@@ -111,6 +111,12 @@ pub fn secrets_folder(cluster: &ClusterName, engine: &Path) -> PathBuf {
     own_folder(cluster, engine).join(secrets::FOLDER)
 }
 
+/// Where programs for tasks whose variables are secrets stand, by the engine's socket there.
+#[must_use]
+pub fn programs_folder(cluster: &ClusterName, engine: &Path) -> PathBuf {
+    own_folder(cluster, engine).join(secrets::PROGRAMS_FOLDER)
+}
+
 /// The folder of the sockets of a cluster's agents on a host.
 #[must_use]
 pub fn own_folder(cluster: &ClusterName, engine: &Path) -> PathBuf {

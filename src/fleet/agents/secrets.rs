@@ -165,6 +165,28 @@ pub fn path_on_host(cluster: &ClusterName, engine_socket: &Path, task: &str, at:
     parcel::secrets_folder(cluster, engine_socket).join(task).join(at.to_string())
 }
 
+/// Where the program stands on its host that the task's container starts with, if its variables are secrets.
+#[must_use]
+pub fn program_on_host(cluster: &ClusterName, engine_socket: &Path, task: &str) -> PathBuf {
+    parcel::programs_folder(cluster, engine_socket).join(task)
+}
+
+/// Has the agent of a host give a task the program to start with. May be repeated. The task's secrets are there.
+///
+/// # Errors
+///
+/// See [`NotDelivered`].
+pub(in crate::fleet) async fn give_program(
+    inner: &Inner,
+    host: &Arc<Host>,
+    task: &str,
+) -> Result<(), NotDelivered> {
+    match asked(inner, host, &Request::ProgramPut { task: task.to_owned() }).await? {
+        Some(_) => Ok(()),
+        None => Err(NotDelivered::NoAgent),
+    }
+}
+
 /// Brings a task's secrets to its host's agent: all of them or none. May be repeated. Values that the host has already, of
 /// any of its tasks, are neither asked for nor sent.
 ///
@@ -271,7 +293,9 @@ async fn asked(inner: &Inner, host: &Arc<Host>, request: &Request) -> Result<Opt
 enum Unanswered {
     #[error(transparent)]
     Silent(HostError),
-    #[error("the agent on the host is too old to keep secrets: `stackctl agent install` brings a newer one")]
+    #[error(
+        "the agent on the host is too old for what it is asked: `stackctl agent install` brings a newer one"
+    )]
     TooOld,
     #[error("the agent on the host does not run: `stackctl agent install` starts it")]
     Off,

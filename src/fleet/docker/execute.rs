@@ -13,13 +13,13 @@ use tokio::time::sleep;
 use crate::fleet::auth::Credentials;
 use crate::model::action::{Outcome, Pulled, TaskHandle, TaskPlan, What};
 use crate::model::spec::{NetworkSpec, VolumeSpec};
-use crate::model::{ClusterName, GoDuration, MarkKey, Marks, StackName};
+use crate::model::{ClusterName, GoDuration, MarkKey, Marks, StackName, secret_env};
 
 use super::client::{ApiVersion, CallError, DEFAULT_LIMIT, Engine, with_query};
 use super::failure::{self, ActionError};
 use super::files::Former;
 use super::task::{Stop, renamed};
-use super::{create, files, inspect, labels, network, pull, update, wire};
+use super::{create, files, inspect, labels, network, pull, update, wire, wrap};
 
 /// Over the grace period: the engine waits that long, and then still has work to do.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
@@ -51,6 +51,8 @@ pub(in crate::fleet) struct Context<'a> {
     pub pulled: &'a (dyn Fn(Pulled) + Sync),
     /// Where the file of a task's secret stands on the host: of the task with this id, the one at this place.
     pub secret_at: &'a (dyn Fn(&str, usize) -> String + Sync),
+    /// Where the program stands on the host that a task with this id starts with, if its variables are secrets.
+    pub program_at: &'a (dyn Fn(&str) -> String + Sync),
     /// What was in the config files of tasks that this run has changed as they run.
     pub former: &'a Former,
     /// Of the task that the action removes: volumes that were made for its config files, and where they are mounted.
@@ -172,7 +174,11 @@ async fn create_volume(engine: &Engine, context: &Context<'_>, spec: &VolumeSpec
 
 async fn create_task(engine: &Engine, context: &Context<'_>, plan: &TaskPlan) -> Result<Outcome, Stop> {
     let secret_at = |at| (context.secret_at)(plan.id.as_str(), at);
-    let body = create::body(plan, engine.reader.api, &secret_at)?;
+    let mut body = create::body(plan, engine.reader.api, &secret_at)?;
+    if secret_env::names(&plan.spec).next().is_some() {
+        let image = wrap::image(engine, plan).await?;
+        wrap::wrap(&mut body, plan, image, (context.program_at)(plan.id.as_str()));
+    }
     // Here already, although only a start puts them into the container: one that cannot be started is not made.
     files::check(plan)?;
     // Joined by a name that begins another network's id, a task would be in that one.

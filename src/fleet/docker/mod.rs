@@ -19,3 +19,4 @@ mod tar;
 mod task;
 pub mod update;
 pub(super) mod wire;
+mod wrap;

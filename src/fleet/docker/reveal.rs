@@ -6,7 +6,7 @@ use super::client::{CallError, Reader};
 use super::{files, update};
 use crate::model::ids::sha256_hex;
 use crate::model::marks::is_mark;
-use crate::model::{TaskSpec, Tuning};
+use crate::model::{TaskSpec, Tuning, secret_env};
 
 /// The spec of a label with the values that a container was made with in place of marks. What the container does not
 /// show stays a mark. A file that was a template is there as it was filled in.
@@ -43,11 +43,11 @@ fn with_values(label: &TaskSpec, inspect: &Value) -> TaskSpec {
     for (words, there) in [(&mut spec.command, &config["Cmd"]), (&mut spec.entrypoint, &config["Entrypoint"])]
     {
         if let Some(words) = words {
-            take_words(words, there);
+            take_words(words, &own_words(label, there));
         }
     }
     if let Some(check) = &mut spec.healthcheck {
-        take_words(&mut check.test, &config["Healthcheck"]["Test"]);
+        take_words(&mut check.test, &texts(&config["Healthcheck"]["Test"]));
     }
     let take = |name: &str, hidden: &mut String, there: &Value| {
         if let Some(value) = there[name].as_str() {
@@ -69,13 +69,25 @@ fn with_values(label: &TaskSpec, inspect: &Value) -> TaskSpec {
 }
 
 /// Words that an engine gives back as they were asked for.
-fn take_words(words: &mut [String], there: &Value) {
-    let there: Vec<&str> = there.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+fn take_words(words: &mut [String], there: &[&str]) {
     if there.len() == words.len() {
         for (word, value) in words.iter_mut().zip(there) {
-            value.clone_into(word);
+            (*value).clone_into(word);
         }
     }
+}
+
+/// Without those of ours in front, where variables are secrets.
+fn own_words<'i>(label: &TaskSpec, there: &'i Value) -> Vec<&'i str> {
+    let (mut words, ours) = (texts(there), secret_env::entrypoint(secret_env::names(label)));
+    if words.get(..ours.len()).is_some_and(|first| ours.iter().eq(first.iter().copied())) {
+        words.drain(..ours.len());
+    }
+    words
+}
+
+fn texts(there: &Value) -> Vec<&str> {
+    there.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 #[cfg(test)]
@@ -111,5 +123,22 @@ mod tests {
         assert_eq!(other.environment["DSN"].as_deref(), Some("changed"));
         assert!(other.environment["MODE"].as_deref().is_some_and(is_mark));
         assert!(other.command.unwrap().iter().all(|word| is_mark(word)));
+    }
+
+    /// What the engine was asked to start there begins with this program.
+    #[test]
+    fn where_variables_are_secrets_the_services_own_words_are_found_behind_ours() {
+        let text = r#"{"image":"web:1","command":["(hidden:0a)"],"entrypoint":["(hidden:0b)","(hidden:0c)"],
+            "secrets":{"/run/stackctl/env/DB":{"source":"db","uid":"0","gid":"0","mode":292,"content":"v1"}}}"#;
+        let label: TaskSpec = serde_json::from_str(text).unwrap();
+        let inspect = serde_json::json!({ "Config": {
+            "Cmd": ["x"], "Entrypoint": ["/run/stackctl/run", "env-run", "DB", "--", "sh", "-c"],
+        } });
+        let spec = with_values(&label, &inspect);
+        let words = |words: &Option<Vec<String>>| words.clone().unwrap_or_default().join(" ");
+        assert_eq!((words(&spec.command), words(&spec.entrypoint)), ("x".into(), "sh -c".into()));
+        // One that was made otherwise is taken as it is.
+        let inspect = serde_json::json!({ "Config": { "Entrypoint": ["sh", "-c"] } });
+        assert_eq!(words(&with_values(&label, &inspect).entrypoint), "sh -c");
     }
 }

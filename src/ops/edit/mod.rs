@@ -236,8 +236,8 @@ impl<E: From<Error>> Ready<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ServiceMode;
     use crate::model::testing::{depends, global, replicated, service, stack};
+    use crate::model::{ServiceMode, secret_env};
 
     #[test]
     fn only_replicated_services_are_scaled() {
@@ -277,5 +277,28 @@ mod tests {
         let one = restarted(spec.clone(), Some(&ServiceName::unchecked("job"))).unwrap();
         assert_eq!(forced(&one), [0, 1, 0, 0]);
         assert!(restarted(spec, Some(&ServiceName::unchecked("none"))).is_err());
+    }
+
+    /// The program of a task would otherwise still get the secret.
+    #[test]
+    fn a_variable_that_is_set_or_removed_is_no_secret_any_more() {
+        let file = |source: &str| {
+            serde_json::from_value(serde_json::json!({
+                "source": source, "uid": "0", "gid": "0", "mode": 292, "content": "v1",
+            }))
+        };
+        let mut spec = stack(vec![replicated("web", 1)]);
+        let web = ServiceName::unchecked("web");
+        let task = Arc::make_mut(&mut spec.services.get_mut(&web).unwrap().task);
+        for name in ["SET", "GONE", "KEPT"] {
+            task.secrets.insert(secret_env::file_of(name), file("db").unwrap());
+        }
+        let mut change = ServiceChange::default();
+        change.container.environment.set = vec![("SET".into(), Some("text".into()))];
+        change.container.environment.remove = vec!["GONE".into()];
+        apply(&mut spec, &web, &change).unwrap();
+        let task = &spec.services[&web].task;
+        assert_eq!(secret_env::names(task).collect::<Vec<_>>(), ["KEPT"]);
+        assert_eq!(task.environment["SET"].as_deref(), Some("text"));
     }
 }

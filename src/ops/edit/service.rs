@@ -14,7 +14,7 @@ use crate::model::image::Resolved;
 use crate::model::spec::{
     Attachment, FileMount, Healthcheck, Mount, Port, ServiceMode, TASKS_MAX, TaskSpec, UpdateConfig,
 };
-use crate::model::{ServiceName, ServiceSpec, StackSpec};
+use crate::model::{ServiceName, ServiceSpec, StackSpec, secret_env};
 
 /// Permission bits of a config that says nothing about them.
 const FILE_MODE: u32 = 0o444;
@@ -151,6 +151,11 @@ fn about_container(task: &mut TaskSpec, change: &ContainerChange) {
         task.entrypoint = words(entrypoint);
     }
     entries(&mut task.environment, &change.environment);
+    // One that is a secret is set or removed as any other.
+    let set = change.environment.set.iter().map(|(name, _)| name);
+    for name in change.environment.remove.iter().chain(set) {
+        task.secrets.remove(&secret_env::file_of(name));
+    }
     entries(&mut task.labels, &change.labels);
     set_text(&mut task.user, &change.user);
     set_text(&mut task.working_dir, &change.working_dir);

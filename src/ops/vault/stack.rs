@@ -18,6 +18,7 @@ use crate::ledger::release::History;
 use crate::ledger::secrets::{self, Secret, Secrets};
 use crate::ledger::{Ledger, LedgerError, ReadRegisters, WriteRegisters};
 use crate::model::ids::STACK_LABEL;
+use crate::model::secret_env;
 use crate::model::spec::{NoVersion, SecretSpec};
 use crate::model::{StackName, StackSpec};
 use crate::ops::log::{Actor, Unended};
@@ -115,13 +116,19 @@ impl<'v> Settling<'v> {
     ) -> Vec<(String, Result<String, VaultError>)> {
         let known = brought(spec).filter_map(|(key, secret)| Some((key, secret, texts.get(key)?)));
         let version = async |(key, secret, text): (&String, &SecretSpec, &Arc<SecretText>)| {
-            (key.clone(), self.of_text(key, secret, text).await)
+            (key.clone(), self.of_text(key, secret, text, longest_variable(spec, key)).await)
         };
         join_all(known.map(version)).await
     }
 
     /// Which version a text is. Its value is remembered.
-    async fn of_text(&self, key: &str, secret: &SecretSpec, text: &SecretText) -> Result<String, VaultError> {
+    async fn of_text(
+        &self,
+        key: &str,
+        secret: &SecretSpec,
+        text: &SecretText,
+        variable: Option<&str>,
+    ) -> Result<String, VaultError> {
         let name: ObjectName = secret.name.parse().map_err(|_| VaultError::BadName(secret.name.clone()))?;
         if self.made.0.get(&name).is_some_and(|known| !is_of(known, &self.stack)) {
             return Err(VaultError::NotOurs { name, stack: self.stack.clone() });
@@ -132,17 +139,12 @@ impl<'v> Settling<'v> {
             Held::Plain(bytes) => Arc::clone(bytes),
             Held::Elsewhere => Arc::new(self.asked(key, secret, text).await?),
         };
-        Kind::Secret.check(&value).map_err(|why| VaultError::Text {
-            secret: key.to_owned(),
-            from: text.from.clone(),
-            why: why.to_string(),
-        })?;
-        if secret.template_driver.is_some() {
-            is_template(&value).map_err(|why| VaultError::Text {
-                secret: key.to_owned(),
-                from: text.from.clone(),
-                why,
-            })?;
+        let bad = |why: String| VaultError::Text { secret: key.to_owned(), from: text.from.clone(), why };
+        Kind::Secret.check(&value).map_err(|why| bad(why.to_string()))?;
+        match (secret.template_driver.is_some(), variable) {
+            (true, _) => is_template(&value).map_err(bad)?,
+            (false, Some(variable)) => is_for_variable(variable, &value).map_err(bad)?,
+            (false, None) => {}
         }
         let version = cluster_key.version(&secret.name, &value);
         self.values.put(&secret.name, &version, value);
@@ -197,6 +199,26 @@ impl<'v> Settling<'v> {
 fn no_version(error: &VaultError) -> NoVersion {
     let help = error.help().map_or_else(String::new, |help| help.to_string());
     NoVersion { why: error.to_string(), help }
+}
+
+/// The variable with the longest name that has a secret as its value, if one has.
+fn longest_variable<'s>(spec: &'s StackSpec, key: &str) -> Option<&'s str> {
+    let all = spec.services.values().flat_map(|service| secret_env::references(&service.task));
+    all.filter(|(_, source)| *source == key).map(|(name, _)| name).max_by_key(|name| name.len())
+}
+
+/// Linux's limit on one variable in bytes: its name, `=`, its value, and a NUL byte.
+const VARIABLE_MAX: usize = 128 * 1024;
+
+/// Whether a value can be that of a variable. What is not known here is found by the program of the task.
+fn is_for_variable(variable: &str, value: &Plaintext) -> Result<(), String> {
+    if value.expose().contains(&0) {
+        return Err(format!("it has a NUL byte, which the variable {variable} cannot have"));
+    }
+    if value.expose().len() + variable.len() + 2 > VARIABLE_MAX {
+        return Err(format!("it is too long for the variable {variable}: Linux takes 128 KiB with the name"));
+    }
+    Ok(())
 }
 
 /// Whether a value can be filled in for tasks; if not, where the mistake is. Its own words are not shown.

@@ -30,6 +30,7 @@ use crate::model::action::{
 use crate::model::ids::{NodeName, ServiceName, TaskId};
 use crate::model::node::Member;
 use crate::model::reason::Reason;
+use crate::model::secret_env;
 use crate::model::spec::{
     ConfigSpec, DependencyCondition, FileMount, NoVersion, StackSpec, TASKS_MAX, UpdateConfig,
 };
@@ -362,6 +363,12 @@ impl<'o> Planner<'o> {
                     ),
                 };
                 self.problems.push(Problem::NoSecret { secret: key.clone(), services, why, help });
+            }
+        }
+        for service in self.spec.services.values() {
+            let variables: Vec<String> = secret_env::names(&service.task).map(str::to_owned).collect();
+            if !variables.is_empty() {
+                self.notes.push(Note::SecretVariables { service: service.name.clone(), variables });
             }
         }
         let mut in_memory: BTreeSet<&String> = BTreeSet::new();

@@ -23,6 +23,10 @@ pub(super) fn change(change: &Change, is_whole: bool) -> Vec<String> {
     if is_hidden(&change.before) && is_hidden(&change.after) {
         return vec![format!("{path}: {}", paint(FAINT, "(hidden, changed)"))];
     }
+    // The name of a secret, whose value differs.
+    if let (Some(before), true) = (inline(change.before.as_ref(), is_whole), change.before == change.after) {
+        return vec![format!("{path}: {before} {}", paint(FAINT, "(hidden, changed)"))];
+    }
     let (before, after) = (inline(change.before.as_ref(), is_whole), inline(change.after.as_ref(), is_whole));
     if let (Some(before), Some(after)) = (before, after) {
         return vec![format!("{path}: {before} {} {after}", paint(FAINT, "->"))];

@@ -152,6 +152,34 @@ async fn an_encrypted_file_is_opened_in_memory_and_is_the_same_value() {
     assert_eq!((seen, untold), (plain, vec!["a".to_owned()]));
 }
 
+/// What no variable can have is found before anything runs.
+#[tokio::test]
+async fn a_value_that_no_variable_can_have_is_a_problem_of_the_plan() {
+    const VARIABLE: &str = "services:\n  web:\n    image: web:1\n    environment: {A: 'secret://a', LONG: 'secret://a'}\n    x-stackctl: {secret_environment: true}\nsecrets:\n  a: {file: a.txt}\n";
+    let world = world().await;
+    let values = world.values(false);
+    let file = VARIABLE.replace("x-stackctl: {secret_environment: true}", "secrets: [a]");
+    let settled = async |text: &str, value: &[u8]| {
+        let loaded = load(text, value, SecretFiles::Need);
+        settle(&world.ledger, &values, loaded.spec, &loaded.secrets).await.unwrap()
+    };
+    let longest = vec![b'x'; 128 * 1024 - "LONG=".len() - 1];
+    for value in [b"a\n\xff".to_vec(), longest.clone()] {
+        let spec = settled(VARIABLE, &value).await;
+        let mount = &spec.services["web"].task.secrets["/run/stackctl/env/A"];
+        assert!(mount.content.len() == 32 && mount.content == spec.secrets["a"].version);
+    }
+    for (value, why) in [
+        (b"hunter2\0".to_vec(), "it has a NUL byte, which the variable LONG cannot have"),
+        ([longest, b"x".to_vec()].concat(), "it is too long for the variable LONG"),
+    ] {
+        let spec = settled(VARIABLE, &value).await;
+        let unknown = spec.secrets["a"].unknown.clone().unwrap();
+        assert!(unknown.why.contains(why) && !unknown.why.contains("hunter2"), "{}", unknown.why);
+        assert_eq!(settled(&file, &value).await.secrets["a"].unknown, None, "a file can have it");
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_told_is_unchanged_or_not_known() {
     let world = world().await;

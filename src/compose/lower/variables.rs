@@ -1,0 +1,149 @@
+//! Variables of a service: texts, and with `x-stackctl: {secret_environment: true}` names of secrets, `secret://NAME`.
+//!
+//! Without that key such a value is the text that it always was, and a warning says how it becomes more.
+
+use std::collections::BTreeMap;
+
+use super::{Context, mounts};
+use crate::compose::stackfile::Service;
+use crate::compose::{Reading, Variables};
+use crate::model::secret_env::{self, SCHEME};
+use crate::model::spec::FileMount;
+use crate::yaml::{Diagnostic, Span, Spanned};
+
+/// What a service has of both.
+#[derive(Default)]
+pub struct Environment {
+    pub texts: BTreeMap<String, Option<String>>,
+    /// Files with the values of secrets: see [`secret_env`].
+    pub secrets: BTreeMap<String, FileMount>,
+}
+
+/// The variables of a service.
+pub fn lower(context: &Context<'_>, service: &Service) -> Environment {
+    let mut all = Environment::default();
+    for (name, value) in &service.environment {
+        let variable = Variable { context, service, name, span: value.span };
+        let text = value.value.as_deref().filter(|text| text.contains(SCHEME));
+        match text.and_then(|text| variable.read(text)) {
+            None => drop(all.texts.insert(name.clone(), value.value.clone())),
+            Some(key) => {
+                if let Some(mount) = variable.file(key) {
+                    all.secrets.insert(secret_env::file_of(name), mount);
+                }
+            }
+        }
+    }
+    all
+}
+
+/// One with `secret://` in its value.
+struct Variable<'a> {
+    context: &'a Context<'a>,
+    service: &'a Service,
+    name: &'a str,
+    span: Span,
+}
+
+impl Variable<'_> {
+    /// The key of the secret that it names; `None` if it is a text, or has a mistake that was reported.
+    fn read<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let is_open = self.context.world.variables == Variables::Keep && text.contains('$');
+        // To docker it is a text.
+        if is_open || self.context.world.reading == Reading::Docker {
+            return None;
+        }
+        let key = text.strip_prefix(SCHEME);
+        if !is_on(self.service) {
+            // One that says `false` knows.
+            if key.is_some() && self.service.secret_environment.is_none() {
+                self.warn();
+            }
+            return None;
+        }
+        match key {
+            None => self.refuse(
+                "a secret is the whole value of a variable",
+                "for a part of a value, give the secret `template_driver: golang` and its own text, such as \
+                 `postgres://app:{{secret \"db\"}}@db/app`",
+            ),
+            Some("") => self
+                .refuse("it names no secret", "write `secret://NAME`, with the key of a secret of the file"),
+            Some(_) if !secret_env::is_name(self.name) => self.refuse(
+                "the name of its variable has other signs than letters, digits, `_`, `.` and `-`",
+                "give the variable such a name, or mount the secret as a file",
+            ),
+            Some(_) => return key,
+        }
+        None
+    }
+
+    fn warn(&self) {
+        let name = self.context.sink.clean(self.name);
+        self.context.sink.push(
+            Diagnostic::warning(
+                "secret_as_text",
+                format!("variable `{name}` of service `{}` has no secret in it", self.service.key.value),
+            )
+            .at(self.span, "kept as it is written")
+            .help(
+                "for the value of the secret, set `x-stackctl: {secret_environment: true}` on the service; `false` \
+                 keeps the text without this warning",
+            ),
+        );
+    }
+
+    fn refuse(&self, why: &str, help: &str) {
+        let name = self.context.sink.clean(self.name);
+        self.context.sink.push(
+            Diagnostic::error(
+                "bad_secret_variable",
+                format!("variable `{name}` of service `{}` cannot be a secret", self.service.key.value),
+            )
+            .at(self.span, why)
+            .help(help),
+        );
+    }
+
+    /// The file with the value, if the secret is defined.
+    fn file(&self, key: &str) -> Option<FileMount> {
+        let context = self.context;
+        let Some(template_driver) = mounts::driver_of_secret(context, key) else {
+            self.undefined(key);
+            return None;
+        };
+        Some(FileMount {
+            source: key.to_owned(),
+            // Whoever the container's user is, its program reads it.
+            uid: "0".to_owned(),
+            gid: "0".to_owned(),
+            mode: mounts::FILE_MODE,
+            content: String::new(),
+            template_driver,
+        })
+    }
+
+    fn undefined(&self, key: &str) {
+        let (context, sink) = (self.context, self.context.sink);
+        let text = format!("{SCHEME}{key}");
+        if sink.sources().slice(self.span).contains(&text) {
+            let span = sink.sources().part(self.span, &text, SCHEME.len()..text.len());
+            return context.undefined("secret", key, span, context.file.secrets.keys());
+        }
+        // It comes out of a variable, or of another file.
+        let name = Spanned::new(self.name.to_owned(), self.span);
+        sink.push(
+            Diagnostic::error(
+                "undefined_secret",
+                format!("the secret of variable `{}` is not defined", sink.clean(&name)),
+            )
+            .at(self.span, "in a value that comes from here")
+            .help("define it under `secrets` at the top of the file"),
+        );
+    }
+}
+
+/// Whether a service wants secrets in its variables.
+pub fn is_on(service: &Service) -> bool {
+    service.secret_environment.is_some_and(|is_on| is_on.value)
+}

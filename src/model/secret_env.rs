@@ -1,0 +1,108 @@
+//! Variables of a service whose values are secrets: `DB_PASSWORD: secret://db`.
+//!
+//! In a spec such a variable is a [secret file](super::spec::TaskSpec::secrets) at a place that is reserved for it, so that
+//! all that holds for secrets holds for it: which version runs, what a rotation replaces, what is brought to which host, what
+//! can be removed. In the container this program is mounted, and is what the engine starts: it reads the files, and becomes
+//! the service's own program with the variables set. The engine, and all that it keeps on a disk, knows names and paths.
+
+use super::spec::TaskSpec;
+
+/// What a value begins with that names a secret.
+pub const SCHEME: &str = "secret://";
+/// The folder of ours in a container.
+pub const ROOM: &str = "/run/stackctl";
+/// This program, in a container.
+pub const PROGRAM: &str = "/run/stackctl/run";
+/// The word with which it is started there.
+pub const VERB: &str = "env-run";
+/// The folder of the values.
+const VALUES: &str = "/run/stackctl/env/";
+
+/// The file with the value of a variable, in its container.
+#[must_use]
+pub fn file_of(variable: &str) -> String {
+    format!("{VALUES}{variable}")
+}
+
+/// The variable whose value is in this file, if it is one of ours.
+#[must_use]
+pub fn variable_of(file: &str) -> Option<&str> {
+    file.strip_prefix(VALUES)
+}
+
+/// Whether a path in a container is our folder, or in it.
+#[must_use]
+pub fn is_reserved(path: &str) -> bool {
+    path.strip_prefix(ROOM).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether a variable can be one of these: its name is that of a file, too.
+#[must_use]
+pub fn is_name(variable: &str) -> bool {
+    let mut chars = variable.chars();
+    let is_first = |c: char| c.is_ascii_alphabetic() || c == '_';
+    chars.next().is_some_and(is_first)
+        && variable.len() <= NAME_MAX
+        && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
+}
+
+/// The longest name of a file on Linux.
+const NAME_MAX: usize = 255;
+
+/// The variables of a task whose values are secrets, in the order of their names.
+pub fn names(task: &TaskSpec) -> impl Iterator<Item = &str> {
+    task.secrets.keys().filter_map(|file| variable_of(file))
+}
+
+/// The same, with the key of the secret.
+pub fn references(task: &TaskSpec) -> impl Iterator<Item = (&str, &str)> {
+    task.secrets.iter().filter_map(|(file, mount)| Some((variable_of(file)?, mount.source.as_str())))
+}
+
+/// What the engine starts in place of a program: this program, and the words behind which the service's own come.
+#[must_use]
+pub fn entrypoint<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
+    let head = [PROGRAM, VERB].into_iter();
+    head.chain(names).chain(["--"]).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::spec::FileMount;
+
+    #[test]
+    fn a_variable_is_a_file_at_its_own_place() {
+        let mount = FileMount {
+            source: "db".into(),
+            uid: "0".into(),
+            gid: "0".into(),
+            mode: 0o444,
+            content: String::new(),
+            template_driver: None,
+        };
+        let mut task = TaskSpec::default();
+        for path in [&file_of("DB_PASSWORD"), "/run/secrets/db", "/etc/db"] {
+            task.secrets.insert(path.to_owned(), mount.clone());
+        }
+        assert_eq!(references(&task).collect::<Vec<_>>(), [("DB_PASSWORD", "db")]);
+        let words = ["/run/stackctl/run", "env-run", "DB_PASSWORD", "--"];
+        assert_eq!(entrypoint(names(&task)), words);
+    }
+
+    #[test]
+    fn no_name_leads_out_of_the_folder_and_none_is_taken_for_the_end() {
+        for name in ["A", "_", "DB_PASSWORD", "a.b-c", &"a".repeat(255)] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", "..", "a/b", "--", "1A", "A=B", "Ä", "a b", &"a".repeat(256)] {
+            assert!(!is_name(name), "{name}");
+        }
+        for path in ["/run/stackctl", "/run/stackctl/", "/run/stackctl/env/A", "/run/stackctl/x/y"] {
+            assert!(is_reserved(path), "{path}");
+        }
+        for path in ["/run", "/run/stackctl2", "/run/secrets/a", "run/stackctl"] {
+            assert!(!is_reserved(path), "{path}");
+        }
+    }
+}
