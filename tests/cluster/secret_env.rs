@@ -263,7 +263,7 @@ fn what_cannot_be_started_ends_as_in_docker_and_says_why() {
         ("external: true, name: nul", "[sleep, '100']", "126", "the value of DB has a NUL byte in it"),
     ] {
         let file = file(from, entrypoint);
-        world.run(&format!("deploy --yes -c {file} shop")).ends(3);
+        world.run(&format!("deploy --yes -c {file} shop")).ends(1).says(&[line]);
         let task = ground.tasks("shop").into_iter().next().expect("a task that has ended");
         let ended = ground.docker(&task.host, &["inspect", "-f", "{{.State.ExitCode}}", task.id()]);
         assert_eq!(ended.trim(), status, "{entrypoint}");
