@@ -9,9 +9,12 @@
 //! ([`mounts`]). On a host that shares nothing that cannot be seen from within, so the engine is asked once whether
 //! it sees what was mounted ([`engine`]).
 //!
+//! Beside them lies what is [kept] for tasks of other hosts.
+//!
 //! Agents of one cluster, of which there are two for a moment when one takes over, take turns by a lock on the folder.
 
-mod engine;
+pub(super) mod engine;
+pub(super) mod kept;
 mod memory;
 mod mounts;
 mod store;
@@ -23,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-pub use self::engine::TASK_LABEL;
+pub use self::engine::{CLUSTER_LABEL, PLACE_LABELS, TASK_LABEL};
 use self::mounts::Mount;
 use self::store::{NotPut, Store};
 use super::wire::{Answer, Keeping, KeptSecret, KeptTask, Refusal, SecretFile, SecretsPut};
@@ -170,6 +173,11 @@ impl Keeper {
         // What cannot be removed now is tried again with the next look.
         let _tidied =
             self.in_store(false, move |store| store.tidy(now, TASK_AGE, |task| used.contains(task))).await;
+    }
+
+    /// The engine of this host, and what it calls the folder of secrets.
+    pub(super) fn of_engine(&self) -> Option<(&Path, PathBuf)> {
+        Some((self.engine.as_deref()?, self.on_host.as_ref()?.join(FOLDER)))
     }
 
     fn folder(&self) -> PathBuf {
