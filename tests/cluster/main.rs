@@ -15,6 +15,7 @@ mod corpus;
 mod disks;
 mod failures;
 mod ground;
+mod handover;
 mod hook;
 mod images;
 mod in_place;
