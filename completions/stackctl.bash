@@ -163,6 +163,9 @@ _stackctl() {
             stackctl__subcmd__agent,list)
                 cmd="stackctl__subcmd__agent__subcmd__ls"
                 ;;
+            stackctl__subcmd__agent,logs)
+                cmd="stackctl__subcmd__agent__subcmd__logs"
+                ;;
             stackctl__subcmd__agent,ls)
                 cmd="stackctl__subcmd__agent__subcmd__ls"
                 ;;
@@ -399,7 +402,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__agent)
-            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help ls list install rm remove serve"
+            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help ls list install rm remove logs serve"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -452,6 +455,58 @@ _stackctl() {
             ;;
         stackctl__subcmd__agent__subcmd__install)
             opts="-y -i -q -v -h --yes --dry-run --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --inventory)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -i)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        stackctl__subcmd__agent__subcmd__logs)
+            opts="-i -q -v -h --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -611,7 +666,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__agent__subcmd__serve)
-            opts="-i -q -v -h --of --socket --engine --activation --on-host --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-i -q -v -h --of --socket --engine --activation --on-host --identity --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -634,6 +689,10 @@ _stackctl() {
                     return 0
                     ;;
                 --on-host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --identity)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

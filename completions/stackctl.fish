@@ -1118,19 +1118,20 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen
 complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from prune" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from prune" -s v -l verbose -d 'Print more details'
 complete -c stackctl -n "__fish_stackctl_using_subcommand image; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
-complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
-complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -l no-color -d 'No colours (as with NO_COLOR set)'
-complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -s q -l quiet -d 'Print only data, warnings and errors'
-complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -s v -l verbose -d 'Print more details'
-complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -f -a "ls" -d 'List the agents of the cluster, and hosts without one'
-complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -f -a "list" -d 'List the agents of the cluster, and hosts without one'
-complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -f -a "install" -d 'Bring hosts an agent, or a newer one'
-complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -f -a "rm" -d 'Remove agents, with everything that came with them'
-complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -f -a "remove" -d 'Remove agents, with everything that came with them'
-complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove serve" -f -a "serve" -d 'Be the agent of this host'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove logs serve" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove logs serve" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove logs serve" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove logs serve" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove logs serve" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove logs serve" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove logs serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove logs serve" -f -a "ls" -d 'List the agents of the cluster, and hosts without one'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove logs serve" -f -a "list" -d 'List the agents of the cluster, and hosts without one'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove logs serve" -f -a "install" -d 'Bring hosts an agent, or a newer one'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove logs serve" -f -a "rm" -d 'Remove agents, with everything that came with them'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove logs serve" -f -a "remove" -d 'Remove agents, with everything that came with them'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove logs serve" -f -a "logs" -d 'Show what happened between agents: who was turned away, who was not reached, what was handed over'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and not __fish_seen_subcommand_from ls list install rm remove logs serve" -f -a "serve" -d 'Be the agent of this host'
 complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from ls" -l format -d '`table`, `table TEMPLATE`, `json`, or a Go template such as \'{{.Node}}\'' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from ls" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from ls" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
@@ -1176,11 +1177,19 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen
 complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Print more details'
 complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from logs" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from logs" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from logs" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from logs" -l no-color -d 'No colours (as with NO_COLOR set)'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from logs" -s q -l quiet -d 'Print only data, warnings and errors'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from logs" -s v -l verbose -d 'Print more details'
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from logs" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from serve" -l of -d 'The cluster that it is of' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from serve" -l socket -d 'The socket for clients; its folder, and the one above, are the agent\'s own' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from serve" -l engine -d 'The engine\'s socket, whose group may use the agent\'s' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from serve" -l activation -d 'The socket that the engine waits for' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from serve" -l on-host -d 'What the engine calls the folder of the socket for clients' -r -F
+complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from serve" -l identity -d 'The file that has who it is among the agents of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from serve" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from serve" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand agent; and __fish_seen_subcommand_from serve" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r

@@ -51,7 +51,8 @@
 //! - [`gitops`]: what git repositories declare: stacks, clusters, and what a push changed.
 //! - [`fleet`]: hosts. SSH, Docker's API, labels to model and back.
 //! - [`image`]: images as files: archives, OCI layouts, and what is sent to engines of them.
-//! - [`agent`]: the part of stackctl that stays on a host: its protocol, its sockets, and which file can be one.
+//! - [`agent`]: the part of stackctl that stays on a host: its protocol, its sockets, what agents keep for each other, and
+//!   which file can be one.
 //! - [`inventory`]: the file that names the hosts, read and checked; finding it.
 //! - [`compose`]: stackfiles to a [`StackSpec`](model::StackSpec). Opens no files itself, sees no network.
 //! - [`swarm`]: a stack as the requests docker's own client would make of swarm mode, to compare readings.

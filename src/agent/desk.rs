@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::join::Standing;
 use super::wire::{Answer, Hello, Keeping, Refusal, Status, write_answer};
 use crate::model::Timestamp;
 
@@ -34,13 +35,20 @@ impl Desk {
 
     /// How it is.
     #[must_use]
-    pub fn status(&self, now: Timestamp, memory_kib: Option<u64>, secrets: Keeping) -> Answer {
+    pub fn status(
+        &self,
+        now: Timestamp,
+        memory_kib: Option<u64>,
+        secrets: Keeping,
+        standing: Option<Standing>,
+    ) -> Answer {
         Answer::Status(Status {
             up_ms: now.since_ms(self.hello.started),
             answered: self.answered.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
             memory_kib,
             secrets: Some(secrets),
+            standing,
         })
     }
 
@@ -81,7 +89,8 @@ mod tests {
             refused: 2,
             memory_kib: Some(9),
             secrets: Some(keeping.clone()),
+            standing: None,
         };
-        assert_eq!(desk.status(Timestamp(4_000), Some(9), keeping), Answer::Status(status));
+        assert_eq!(desk.status(Timestamp(4_000), Some(9), keeping, None), Answer::Status(status));
     }
 }

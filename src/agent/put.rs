@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::vault::Plaintext;
 
@@ -73,21 +74,61 @@ struct ReadFile<'a> {
     value: Option<&'a str>,
 }
 
+/// Several tasks, and what they are together.
+#[derive(Serialize)]
+struct WrittenSet<'a> {
+    word: &'a str,
+    digest: &'a str,
+    tasks: Vec<WrittenTask<'a>>,
+}
+
+#[derive(Serialize)]
+struct WrittenTask<'a> {
+    task: &'a str,
+    files: Vec<WrittenFile<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ReadSet<'a> {
+    #[serde(borrow)]
+    tasks: Vec<Read<'a>>,
+}
+
+/// Values in base64.
+type Texts = Vec<Option<Zeroizing<String>>>;
+
+fn texts(put: &SecretsPut) -> Texts {
+    let text = |value: &Arc<Plaintext>| Zeroizing::new(STANDARD.encode(value.expose()));
+    put.files.iter().map(|(_, value)| value.as_ref().map(text)).collect()
+}
+
+fn written<'a>(put: &'a SecretsPut, texts: &'a Texts) -> Vec<WrittenFile<'a>> {
+    let files = put.files.iter().zip(texts);
+    files
+        .map(|((file, _), text)| WrittenFile { file, value: text.as_ref().map(|text| text.as_str()) })
+        .collect()
+}
+
 /// As bytes. No part of them is left behind elsewhere: they are as many from the start.
 pub(super) fn write(protocol: u32, request: &str, put: &SecretsPut) -> Zeroizing<Vec<u8>> {
-    let texts: Vec<Option<Zeroizing<String>>> = put
-        .files
-        .iter()
-        .map(|(_, value)| value.as_ref().map(|value| Zeroizing::new(STANDARD.encode(value.expose()))))
-        .collect();
-    let files = put.files.iter().zip(&texts);
-    let files =
-        files.map(|((file, _), text)| WrittenFile { file, value: text.as_ref().map(|text| text.as_str()) });
-    let written = Written { protocol, request, task: &put.task, files: files.collect() };
+    let texts = texts(put);
+    counted(&Written { protocol, request, task: &put.task, files: written(put, &texts) })
+}
+
+/// The same of several tasks, under a word for what is done with them.
+pub(super) fn write_set(word: &str, digest: &str, set: &[SecretsPut]) -> Zeroizing<Vec<u8>> {
+    let texts: Vec<Texts> = set.iter().map(texts).collect();
+    let tasks = set.iter().zip(&texts);
+    let tasks = tasks.map(|(put, texts)| WrittenTask { task: &put.task, files: written(put, texts) });
+    counted(&WrittenSet { word, digest, tasks: tasks.collect() })
+}
+
+/// What can be written, as bytes that are as many from the start.
+pub(super) fn counted(written: &impl Serialize) -> Zeroizing<Vec<u8>> {
     let mut length = Counted(0);
-    let _is_counted = serde_json::to_writer(&mut length, &written);
+    let _is_counted = serde_json::to_writer(&mut length, written);
     let mut bytes = Zeroizing::new(Vec::with_capacity(length.0));
-    serde_json::to_writer(&mut *bytes, &written).expect("strings and numbers can be written to memory");
+    serde_json::to_writer(&mut *bytes, written).expect("strings and numbers can be written to memory");
     bytes
 }
 
@@ -95,6 +136,28 @@ pub(super) fn write(protocol: u32, request: &str, put: &SecretsPut) -> Zeroizing
 pub(super) fn read(bytes: &[u8]) -> Result<SecretsPut, String> {
     let read: Read<'_> = serde_json::from_slice(bytes)
         .map_err(|error| format!("no task and files at line {}, column {}", error.line(), error.column()))?;
+    put_of(read)
+}
+
+/// Bytes that came, which may have values of secrets in them: they are overwritten when they are dropped.
+pub(super) struct Came(pub Bytes);
+
+impl Drop for Came {
+    fn drop(&mut self) {
+        if let Ok(mut bytes) = std::mem::take(&mut self.0).try_into_mut() {
+            bytes.as_mut().zeroize();
+        }
+    }
+}
+
+/// Several tasks back from bytes.
+pub(super) fn read_set(bytes: &[u8]) -> Result<Vec<SecretsPut>, String> {
+    let read: ReadSet<'_> = serde_json::from_slice(bytes)
+        .map_err(|error| format!("no tasks and files at line {}, column {}", error.line(), error.column()))?;
+    read.tasks.into_iter().map(put_of).collect()
+}
+
+fn put_of(read: Read<'_>) -> Result<SecretsPut, String> {
     let mut files = Vec::with_capacity(read.files.len());
     for (at, file) in read.files.into_iter().enumerate() {
         let value = match file.value {
@@ -159,6 +222,10 @@ mod tests {
             assert_eq!(bytes(value), bytes(read));
         }
         assert!(!format!("{back:?}").contains("hunter2"));
+        let set = write_set("keep", "d", &[put.clone(), put]);
+        assert_eq!(set.len(), set.capacity(), "it never grew");
+        let back = read_set(&set).unwrap();
+        assert_eq!((back.len(), back[1].files[0].0.name.as_str()), (2, "a\"b"));
     }
 
     #[test]

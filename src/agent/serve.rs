@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request as HttpRequest, StatusCode};
 use hyper::body::Incoming;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
-use zeroize::Zeroize as _;
 
 use super::desk::Desk;
+use super::mesh::Mesh;
+use super::put::Came;
 use super::secrets::{Keeper, Program, TIDY_PAUSE};
 use super::wire::{
     Answer as Said, Hello, PROTOCOL, PROTOCOL_OLDEST, REQUEST_MAX, Refusal, Request, read_request,
@@ -48,6 +48,8 @@ pub struct Place {
     pub activation: Option<PathBuf>,
     /// What the engine calls the folder of the socket for clients.
     pub on_host: Option<PathBuf>,
+    /// The file that has who the agent is among the others. It outlives the host's memory, and has no secret of a task.
+    pub identity: Option<PathBuf>,
 }
 
 impl Place {
@@ -62,7 +64,8 @@ impl Place {
 #[derive(Debug)]
 struct Agent {
     desk: Desk,
-    keeper: Keeper,
+    keeper: Arc<Keeper>,
+    mesh: Arc<Mesh>,
 }
 
 /// Why an agent cannot begin.
@@ -117,7 +120,10 @@ pub(crate) async fn serve_with(
         cluster: place.cluster.to_string(),
         started: now(),
     });
-    let agent = Arc::new(Agent { desk, keeper });
+    let keeper = Arc::new(keeper);
+    let identity = place.identity.clone();
+    let mesh = Arc::new(Mesh::new(Arc::clone(&keeper), place.cluster.as_str(), identity, now.clone()));
+    let agent = Arc::new(Agent { desk, keeper, mesh: Arc::clone(&mesh) });
     let listen = |listener: UnixListener| {
         let (agent, now) = (Arc::clone(&agent), now.clone());
         let answer = move |request: HttpRequest<Incoming>| answer(Arc::clone(&agent), now(), request);
@@ -127,6 +133,7 @@ pub(crate) async fn serve_with(
     let _activation = activation.map(listen).transpose().map_err(NotServed::Signals)?;
     let mut tidying = JoinSet::new();
     tidying.spawn(tidy(Arc::clone(&agent), now.clone()));
+    mesh.run(&mut tidying);
     loop {
         tokio::select! {
             _ = end.recv() => break,
@@ -153,7 +160,7 @@ async fn tidy(agent: Arc<Agent>, now: impl Fn() -> Timestamp) {
 
 async fn answer(agent: Arc<Agent>, now: Timestamp, request: HttpRequest<Incoming>) -> Answer {
     let said = match body::whole(request.into_body(), REQUEST_MAX).await {
-        Ok(asked) => said(&agent, now, Asked(asked)).await,
+        Ok(asked) => said(&agent, now, Came(asked)).await,
         Err(BodyError::TooLarge) => Err(Refusal::TooLarge { max: REQUEST_MAX }),
         Err(BodyError::Broken(why)) => Err(Refusal::Malformed { why }),
     };
@@ -161,31 +168,34 @@ async fn answer(agent: Arc<Agent>, now: Timestamp, request: HttpRequest<Incoming
     server::answer(StatusCode::OK, "application/json", String::from_utf8_lossy(&text).into_owned())
 }
 
-async fn said(agent: &Agent, now: Timestamp, asked: Asked) -> Result<Said, Refusal> {
+async fn said(agent: &Agent, now: Timestamp, asked: Came) -> Result<Said, Refusal> {
     let request = read_request(&asked.0);
     drop(asked);
+    let Agent { desk, keeper, mesh } = agent;
     match request? {
-        Request::Hello => Ok(agent.desk.hello()),
-        Request::Status => Ok(agent.desk.status(now, memory_kib(), agent.keeper.keeping().await)),
-        Request::SecretsPut(put) => agent.keeper.put(put, now).await,
-        Request::SecretsDrop { task } => agent.keeper.forget(task).await,
+        Request::Hello => Ok(desk.hello()),
+        Request::Status => Ok(desk.status(now, memory_kib(), keeper.keeping().await, mesh.standing().await)),
+        Request::SecretsPut(put) => {
+            let done = keeper.put(put, now).await;
+            mesh.changed();
+            done
+        }
+        Request::SecretsDrop { task } => {
+            mesh.dropped(&task);
+            let done = keeper.forget(task).await;
+            mesh.changed();
+            done
+        }
         Request::ProgramPut { task } => {
-            let program = Program { path: OWN_PROGRAM.into(), digest: agent.desk.digest().to_owned() };
-            agent.keeper.put_program(task, program).await
+            let program = Program { path: OWN_PROGRAM.into(), digest: desk.digest().to_owned() };
+            keeper.put_program(task, program).await
         }
-        Request::SecretsList => agent.keeper.list().await,
-        Request::SecretsClear => agent.keeper.clear().await,
-    }
-}
-
-/// What was asked, which may have values of secrets in it.
-struct Asked(Bytes);
-
-impl Drop for Asked {
-    fn drop(&mut self) {
-        if let Ok(mut bytes) = std::mem::take(&mut self.0).try_into_mut() {
-            bytes.as_mut().zeroize();
+        Request::SecretsList => keeper.list().await,
+        Request::SecretsClear => {
+            mesh.leave().await;
+            keeper.clear().await
         }
+        Request::Join(join) => mesh.join(*join).await.map(|()| Said::Done),
     }
 }
 
@@ -292,6 +302,7 @@ mod tests {
             engine: None,
             activation: Some(folder.path().join("agent.sock")),
             on_host: None,
+            identity: None,
         };
         let of = place.clone();
         let agent = tokio::spawn(async move { serve(&of, "0.9.0", || Timestamp(7)).await.unwrap() });
@@ -339,7 +350,7 @@ mod tests {
             String::from_utf8_lossy(&answer).into_owned()
         };
         let newer = raw(br#"{"protocol": 77, "request": "dance"}"#.to_vec()).await;
-        assert!(newer.contains(r#"{"refused":{"asked":77,"code":"protocol","from":1,"to":2}}"#), "{newer}");
+        assert!(newer.contains(r#"{"refused":{"asked":77,"code":"protocol","from":1,"to":3}}"#), "{newer}");
         assert!(raw(br#"{"protocol": 1, "request": "dance"}"#.to_vec()).await.contains("unknown_request"));
         assert!(raw(b"no JSON".to_vec()).await.contains("malformed"));
         assert!(raw(vec![b' '; REQUEST_MAX + 1]).await.contains("too_large"));

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::join::{Join, Standing};
 use super::put;
 pub use super::put::{SecretFile, SecretsPut};
 use crate::model::Timestamp;
@@ -16,9 +17,11 @@ use crate::model::Timestamp;
 /// The oldest protocol that this program answers in.
 pub const PROTOCOL_OLDEST: u32 = 1;
 /// The newest.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 /// The first in which agents keep secrets.
 pub const PROTOCOL_SECRETS: u32 = 2;
+/// The first in which agents speak with each other.
+pub const PROTOCOL_PEERS: u32 = 3;
 /// The longest request, in bytes: a task with more than twenty secrets of the largest size.
 pub const REQUEST_MAX: usize = 16 << 20;
 /// The longest answer, in bytes.
@@ -47,6 +50,8 @@ pub enum Request {
     SecretsList,
     /// All secrets are to go, with the memory that they are in: the agent is about to be removed.
     SecretsClear,
+    /// Who the agent is among the others.
+    Join(Box<Join>),
 }
 
 impl Request {
@@ -59,6 +64,7 @@ impl Request {
             Self::ProgramPut { .. } => "program_put",
             Self::SecretsList => "secrets_list",
             Self::SecretsClear => "secrets_clear",
+            Self::Join(_) => "join",
         }
     }
 
@@ -72,6 +78,7 @@ impl Request {
             | Self::ProgramPut { .. }
             | Self::SecretsList
             | Self::SecretsClear => PROTOCOL_SECRETS,
+            Self::Join(_) => PROTOCOL_PEERS,
         }
     }
 }
@@ -105,6 +112,12 @@ impl Hello {
     pub fn knows_secrets(&self) -> bool {
         (self.protocol_from..=self.protocol_to).contains(&PROTOCOL_SECRETS)
     }
+
+    /// Whether the agent can speak with others.
+    #[must_use]
+    pub fn knows_peers(&self) -> bool {
+        (self.protocol_from..=self.protocol_to).contains(&PROTOCOL_PEERS)
+    }
 }
 
 /// How an agent is.
@@ -121,6 +134,9 @@ pub struct Status {
     /// What it keeps of secrets; none of an agent that knows of none.
     #[serde(default)]
     pub secrets: Option<Keeping>,
+    /// How it stands with other agents; none of one that does not know who it is.
+    #[serde(default)]
+    pub standing: Option<Standing>,
 }
 
 /// What an agent keeps of secrets.
@@ -158,7 +174,7 @@ pub enum Answer {
     Missing(Vec<usize>),
     /// To [`Request::SecretsList`].
     Kept(Vec<KeptTask>),
-    /// To [`Request::SecretsDrop`], [`Request::ProgramPut`] and [`Request::SecretsClear`].
+    /// To [`Request::SecretsDrop`], [`Request::ProgramPut`], [`Request::SecretsClear`] and [`Request::Join`].
     Done,
 }
 
@@ -206,6 +222,12 @@ pub enum Refusal {
         /// Why not.
         why: String,
     },
+    /// What the client says of it and the others cannot be used.
+    #[error("the agent cannot join the others: {why}")]
+    NotJoined {
+        /// Why not.
+        why: String,
+    },
     /// A refusal that this program does not know.
     #[error("the agent refused for a reason that this version does not know")]
     #[serde(other)]
@@ -228,6 +250,18 @@ struct OfTask {
     task: String,
 }
 
+#[derive(Serialize)]
+struct Joining<'a> {
+    protocol: u32,
+    request: &'a str,
+    join: &'a Join,
+}
+
+#[derive(Deserialize)]
+struct Joined {
+    join: Box<Join>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Missing {
     missing: Vec<usize>,
@@ -246,6 +280,9 @@ pub fn write_request(request: &Request) -> Zeroizing<Vec<u8>> {
         Request::SecretsPut(put) => return put::write(protocol, word, put),
         Request::SecretsDrop { task } | Request::ProgramPut { task } => {
             json!({ "protocol": protocol, "request": word, "task": task })
+        }
+        Request::Join(join) => {
+            return put::counted(&Joining { protocol, request: word, join });
         }
         Request::Hello | Request::Status | Request::SecretsList | Request::SecretsClear => {
             json!({ "protocol": protocol, "request": word })
@@ -284,6 +321,14 @@ pub fn read_request(bytes: &[u8]) -> Result<Request, Refusal> {
         }
         "secrets_list" => Ok(Request::SecretsList),
         "secrets_clear" => Ok(Request::SecretsClear),
+        _ if asked.protocol < PROTOCOL_PEERS => Err(Refusal::UnknownRequest { request: asked.request }),
+        "join" => match serde_json::from_slice(bytes) {
+            Ok(Joined { join }) => Ok(Request::Join(join)),
+            // The parser's own words quote the text, which has a key in it.
+            Err(error) => {
+                Err(Refusal::Malformed { why: format!("it is no join: column {}", error.column()) })
+            }
+        },
         _ => Err(Refusal::UnknownRequest { request: asked.request }),
     }
 }
@@ -323,7 +368,10 @@ pub fn read_answer(request: &Request, bytes: &[u8]) -> Result<Result<Answer, Ref
             serde_json::from_value(answer).map(|Missing { missing }| Answer::Missing(missing))
         }
         Request::SecretsList => serde_json::from_value(answer).map(|Kept { tasks }| Answer::Kept(tasks)),
-        Request::SecretsDrop { .. } | Request::ProgramPut { .. } | Request::SecretsClear => Ok(Answer::Done),
+        Request::SecretsDrop { .. }
+        | Request::ProgramPut { .. }
+        | Request::SecretsClear
+        | Request::Join(_) => Ok(Answer::Done),
     };
     answer.map(Ok).map_err(no_answer)
 }
@@ -346,7 +394,14 @@ mod tests {
     #[test]
     fn what_is_asked_and_answered_is_read_back() {
         let keeping = Keeping { tasks: 3, why_not: Some("x".into()) };
-        let status = Status { up_ms: 7, answered: 2, refused: 1, memory_kib: None, secrets: Some(keeping) };
+        let status = Status {
+            up_ms: 7,
+            answered: 2,
+            refused: 1,
+            memory_kib: None,
+            secrets: Some(keeping),
+            standing: None,
+        };
         let secret = KeptSecret { name: "a".into(), version: "v".into() };
         let kept = KeptTask { task: "t1".into(), secrets: vec![secret] };
         let put = SecretsPut { task: "t1".into(), files: Vec::new() };
@@ -403,6 +458,7 @@ mod tests {
             Refusal::TooLarge { max: 7 },
             Refusal::NotShared,
             Refusal::NotKept { why: "x".into() },
+            Refusal::NotJoined { why: "x".into() },
         ] {
             let written = write_answer(&Err(refusal.clone()));
             assert_eq!(read_answer(&Request::Status, &written), Ok(Err(refusal)));
@@ -421,7 +477,7 @@ mod tests {
         let answer = written["answer"].as_object().unwrap();
         assert!(fields.iter().all(|field| answer.contains_key(*field)), "{answer:?}");
         assert!(hello().is_understood());
-        assert!(!Hello { protocol_from: 3, protocol_to: 4, ..hello() }.is_understood());
+        assert!(!Hello { protocol_from: 4, protocol_to: 5, ..hello() }.is_understood());
         assert!(!Hello { protocol_from: 0, protocol_to: 0, ..hello() }.is_understood());
     }
 

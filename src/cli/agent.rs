@@ -2,6 +2,7 @@
 
 pub(super) mod bring;
 mod install;
+mod logs;
 mod rm;
 mod serve;
 
@@ -18,6 +19,7 @@ use crate::fleet::ConnectOptions;
 use crate::model::NodeName;
 use crate::ops::agents::{Look, look};
 pub use install::AgentInstall;
+pub use logs::AgentLogs;
 pub use rm::AgentRm;
 pub use serve::AgentServe;
 
@@ -59,6 +61,10 @@ pub enum AgentCommand {
     /// others, unless `--force` is given.
     #[command(visible_alias = "remove")]
     Rm(AgentRm),
+    /// Show what happened between agents: who was turned away, who was not reached, what was handed over
+    ///
+    /// An agent remembers its newest 50 lines, in memory; no value of a secret is in them. Times are those of the host.
+    Logs(AgentLogs),
     /// Be the agent of this host
     #[command(hide = true)]
     Serve(AgentServe),
@@ -77,6 +83,7 @@ pub(super) fn run(args: &Agent, context: &Context) -> Result<Exit, Failure> {
         AgentCommand::Ls(args) => ls(args, context),
         AgentCommand::Install(args) => install::run(args, context),
         AgentCommand::Rm(args) => rm::run(args, context),
+        AgentCommand::Logs(args) => logs::run(args, context),
         AgentCommand::Serve(args) => serve::run(args),
     }
 }

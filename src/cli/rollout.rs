@@ -203,7 +203,7 @@ pub(super) async fn carry_out_after(
     let ill = all.iter().filter_map(ill).collect();
     let needed = Needed::by(cluster, all.iter().map(|job| &*job.plan)).await;
     if let Some(needed) = &needed {
-        needed.show(&context.ui, &cluster.inventory.cluster);
+        needed.show(&context.ui, &cluster.inventory);
     }
     let screen = Screen::new(&context.ui, cluster.clock.now(), &choices);
     let how = Rollout { terms: choices.terms(), dry_run: choices.dry_run };

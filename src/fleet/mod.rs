@@ -18,6 +18,7 @@
 pub mod agents;
 pub mod auth;
 mod checkup;
+mod data_address;
 pub mod docker;
 pub mod error;
 pub mod events;

@@ -158,6 +158,16 @@ impl Dialer {
         }
     }
 
+    /// The name or address of a host, as ssh's own configuration has it.
+    pub(super) async fn host_name(&self, target: &Target) -> Option<String> {
+        let mut ssh = ssh_program();
+        ssh.stdout(Stdio::piped()).arg("-G");
+        self.aim(&mut ssh, target);
+        let output = timeout(COMMAND_LIMIT, ssh.output()).await.ok()?.ok()?;
+        let config = String::from_utf8_lossy(&output.stdout).into_owned();
+        config.lines().find_map(|line| line.strip_prefix("hostname ")).map(str::to_owned)
+    }
+
     /// Says which configuration and which host.
     fn aim(&self, ssh: &mut Command, target: &Target) {
         if let Some(file) = &self.ssh_config {

@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
@@ -60,7 +60,41 @@ impl Server {
         let listener = TcpListener::bind(address).await?;
         let at = listener.local_addr()?;
         let mut server = JoinSet::new();
-        server.spawn(accept_all(Listener::Tcp(listener), limits, answer));
+        let serve = move |came: Came| serve(came.stream(), limits, answer.clone());
+        server.spawn(accept_all(Listener::Tcp(listener), limits.connections_max, serve));
+        Ok(Self { at, _connections: server })
+    }
+
+    /// The same where it is found out first who asks: `admit` says so, and makes a stream of what came in. What it does
+    /// not admit is dropped without a word.
+    ///
+    /// # Errors
+    ///
+    /// The listener has no address.
+    pub fn guarded<W, D, E, A, F>(
+        listener: TcpListener,
+        limits: Limits,
+        admit: D,
+        answer: A,
+    ) -> io::Result<Self>
+    where
+        W: Clone + Send + Sync + 'static,
+        D: Fn(TcpStream, SocketAddr) -> E + Clone + Send + Sync + 'static,
+        E: Future<Output = Option<(Stream, W)>> + Send + 'static,
+        A: Fn(W, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        let at = listener.local_addr()?;
+        let mut server = JoinSet::new();
+        let serve = move |came: Came| {
+            let (admit, answer) = (admit.clone(), answer.clone());
+            async move {
+                let Came::Tcp(stream, from) = came else { return };
+                let Ok(Some((stream, who))) = timeout(limits.head, admit(stream, from)).await else { return };
+                serve(stream, limits, move |request| answer(who.clone(), request)).await;
+            }
+        };
+        server.spawn(accept_all(Listener::Tcp(listener), limits.connections_max, serve));
         Ok(Self { at, _connections: server })
     }
 
@@ -91,7 +125,8 @@ impl UnixServer {
         socket.set_nonblocking(true)?;
         let listener = UnixListener::from_std(socket)?;
         let mut server = JoinSet::new();
-        server.spawn(accept_all(Listener::Unix(listener), limits, answer));
+        let serve = move |came: Came| serve(came.stream(), limits, answer.clone());
+        server.spawn(accept_all(Listener::Unix(listener), limits.connections_max, serve));
         Ok(Self { _connections: server })
     }
 }
@@ -103,36 +138,54 @@ enum Listener {
 }
 
 impl Listener {
-    async fn accept(&self) -> io::Result<Stream> {
+    async fn accept(&self) -> io::Result<Came> {
         Ok(match self {
-            Self::Tcp(listener) => Box::new(listener.accept().await?.0),
-            Self::Unix(listener) => Box::new(listener.accept().await?.0),
+            Self::Tcp(listener) => {
+                let (stream, from) = listener.accept().await?;
+                Came::Tcp(stream, from)
+            }
+            Self::Unix(listener) => Came::Unix(listener.accept().await?.0),
         })
     }
 }
 
+/// A client that came in.
+enum Came {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
+}
+
+impl Came {
+    fn stream(self) -> Stream {
+        match self {
+            Self::Tcp(stream, _) => Box::new(stream),
+            Self::Unix(stream) => Box::new(stream),
+        }
+    }
+}
+
 /// Serves whatever comes, so many at a time.
-async fn accept_all<A, F>(listener: Listener, limits: Limits, answer: A)
+async fn accept_all<S, F>(listener: Listener, connections_max: usize, serve: S)
 where
-    A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Answer> + Send + 'static,
+    S: Fn(Came) -> F,
+    F: Future<Output = ()> + Send + 'static,
 {
     let mut connections = JoinSet::new();
     let mut by_age: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         // Out of files, say: the client may come again.
-        let Ok(stream) = listener.accept().await else {
+        let Ok(came) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
         while connections.try_join_next().is_some() {}
         by_age.retain(|one| !one.is_finished());
-        while by_age.len() >= limits.connections_max
+        while by_age.len() >= connections_max
             && let Some(oldest) = by_age.pop_front()
         {
             oldest.abort();
         }
-        by_age.push_back(connections.spawn(serve(stream, limits, answer.clone())));
+        by_age.push_back(connections.spawn(serve(came)));
     }
 }
 
@@ -173,7 +226,6 @@ mod tests {
     use std::future::ready;
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpStream;
 
     use super::*;
 

@@ -26,14 +26,14 @@ pub const SYSTEM_AUTHORITIES: [&str; 4] = [
 pub struct TlsError(String);
 
 impl TlsError {
-    fn new(why: impl fmt::Display) -> Self {
+    pub(super) fn new(why: impl fmt::Display) -> Self {
         Self(why.to_string())
     }
 }
 
 /// The certificates of a PEM text, in its order.
 #[derive(Debug)]
-pub struct Certificates(Vec<CertificateDer<'static>>);
+pub struct Certificates(pub(super) Vec<CertificateDer<'static>>);
 
 impl Certificates {
     /// Reads a PEM text.
@@ -52,7 +52,7 @@ impl Certificates {
 }
 
 /// A private key. Never shown.
-pub struct PrivateKey(PrivateKeyDer<'static>);
+pub struct PrivateKey(pub(super) PrivateKeyDer<'static>);
 
 impl PrivateKey {
     /// Reads a PEM text.
@@ -67,7 +67,7 @@ impl PrivateKey {
 
 /// The authorities whose signatures on a server's certificate are trusted.
 #[derive(Debug)]
-pub struct Authorities(RootCertStore);
+pub struct Authorities(pub(super) RootCertStore);
 
 impl Authorities {
     /// All of these, which the user chose: one that is not understood is an error.

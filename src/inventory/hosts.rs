@@ -1,6 +1,7 @@
 //! Entries of `hosts:`, each one host, or several where there is a [range](super::range) in it.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::model::NodeName;
@@ -11,7 +12,8 @@ use super::contexts::{self, ContextError, Contexts};
 use super::range::{self, BadRange, Expanded, Why};
 use super::{Address, AddressError, DEFAULT_SOCKET, FenceCommand, HostEntry};
 
-pub(super) const HOST_KEYS: [&str; 5] = ["address", "role", "labels", "availability", "docker_socket"];
+pub(super) const HOST_KEYS: [&str; 6] =
+    ["address", "role", "labels", "availability", "docker_socket", "data_address"];
 /// Only hosts of the file itself name a program: the user has seen that file.
 const FENCE: &str = "fence";
 
@@ -95,6 +97,7 @@ struct Said {
     availability: Availability,
     docker_socket: PathBuf,
     fence: Option<FenceCommand>,
+    data_address: Option<IpAddr>,
 }
 
 /// The hosts of an entry, and where their address is written.
@@ -117,6 +120,7 @@ fn host(
             availability: Availability::default(),
             docker_socket: PathBuf::from(DEFAULT_SOCKET),
             fence: None,
+            data_address: None,
         };
         let name = format!("address of {called}");
         let addresses = addresses(sink, &entry.value, &name, contexts);
@@ -145,6 +149,8 @@ fn host(
     let labels = pairs.into_iter().map(|(key, value)| (key, value.value.unwrap_or_default())).collect();
     let is_local = addresses.as_ref().is_some_and(|all| matches!(all[..], [(Address::Unix(_), _), ..]));
     let docker_socket = socket(&fields, is_local);
+    let an_ip = |text: &str| text.parse::<IpAddr>();
+    let data_address = fields.parsed("data_address", "bad_address", "an IP address", an_ip);
     let fence = folder.and_then(|folder| fence(&fields, folder));
     match folder {
         Some(_) => fields.deny_unknown(&[&HOST_KEYS[..], &[FENCE]].concat()),
@@ -157,6 +163,7 @@ fn host(
         availability: availability.map(|word| word.value).unwrap_or_default(),
         docker_socket,
         fence,
+        data_address: data_address.map(|address| address.value),
     };
     pair(sink, entry, names, addresses, node, &said)
 }
@@ -204,7 +211,8 @@ fn pair(
             found_by: None,
         };
         let (docker_socket, fence) = (said.docker_socket.clone(), said.fence.clone());
-        (HostEntry { member, address, docker_socket, fence }, node.span)
+        let data_address = said.data_address;
+        (HostEntry { member, address, docker_socket, fence, data_address }, node.span)
     };
     names.into_iter().zip(addresses).map(host).collect()
 }

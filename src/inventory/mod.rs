@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::ledger::place::{LedgerPlace, PasswordFrom};
@@ -59,6 +60,8 @@ pub struct Inventory {
     pub ledger: LedgerPlace,
     /// Whether hosts may get an agent.
     pub agents: Agents,
+    /// Where agents listen for each other.
+    pub agent_port: u16,
     /// Stores that stackfiles may have values of secrets from, by the names that they use.
     pub drivers: BTreeMap<String, drivers::Driver>,
     /// Receivers of notifications.
@@ -84,6 +87,9 @@ impl Inventory {
         opened.chain(signed)
     }
 }
+
+/// Where agents listen for each other, if the inventory says nothing else.
+pub const AGENT_PORT: u16 = 4795;
 
 /// Whether a program that stays, with root's rights, may be brought to hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -120,6 +126,8 @@ pub struct HostEntry {
     pub docker_socket: PathBuf,
     /// What makes sure that the host is off.
     pub fence: Option<FenceCommand>,
+    /// Where agents of other hosts reach it, if not at its address.
+    pub data_address: Option<IpAddr>,
 }
 
 /// A command that makes sure that a host is off: its status 0 says so.
@@ -263,7 +271,13 @@ impl Inventory {
             abandons_data: false,
             found_by: None,
         };
-        let entry = HostEntry { member, address, docker_socket: PathBuf::from(DEFAULT_SOCKET), fence: None };
+        let entry = HostEntry {
+            member,
+            address,
+            docker_socket: PathBuf::from(DEFAULT_SOCKET),
+            fence: None,
+            data_address: None,
+        };
         Self {
             file: None,
             cluster: ClusterName::unchecked("default"),
@@ -274,6 +288,7 @@ impl Inventory {
             strategy: None,
             ledger: LedgerPlace::default(),
             agents: Agents::default(),
+            agent_port: AGENT_PORT,
             drivers: BTreeMap::new(),
             notifications: Vec::new(),
             hosts: BTreeMap::from([(name, entry)]),

@@ -9,7 +9,7 @@ use crate::model::{ClusterName, NodeName};
 use crate::yaml::{self, Drawn, Fields, Node, Report, Sink, SourceText, Sources, Span, Value};
 
 use super::{
-    Address, Agents, Contexts, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts, drivers, hosts,
+    AGENT_PORT, Address, Agents, Contexts, DEFAULT_SOCKET, HostEntry, Inventory, KnownHosts, drivers, hosts,
     notifications, private, sources,
 };
 
@@ -106,6 +106,7 @@ fn read(sink: &Sink<'_>, root: Option<Node>, start: Span, path: &Path, contexts:
     inventory.ledger = place.map(|place| place.value).unwrap_or_default();
     let words = [("ask", Agents::Ask), ("auto", Agents::Auto), ("off", Agents::Off)];
     inventory.agents = top.choice("agents", &words).map(|word| word.value).unwrap_or_default();
+    inventory.agent_port = top.integer("agent_port", 1).map_or(AGENT_PORT, |port| port.value);
     inventory.drivers = drivers::read(sink, &top, folder);
     inventory.notifications = notifications::read(&top, folder);
     inventory.discover = sources::sources(sink, &top, folder);

@@ -8,7 +8,7 @@ use crate::yaml::{Entry, Node, Sink, Value};
 /// Keys below which everything is masked.
 const KEYS: [&str; 4] = ["command", "webhook", "fence", "variables"];
 /// Keys of a file.
-pub(super) const TOP_KEYS: [&str; 13] = [
+pub(super) const TOP_KEYS: [&str; 14] = [
     "cluster",
     "ssh_config",
     "known_hosts",
@@ -17,6 +17,7 @@ pub(super) const TOP_KEYS: [&str; 13] = [
     "placement",
     "ledger",
     "agents",
+    "agent_port",
     "secrets",
     "notifications",
     "hosts",

@@ -47,10 +47,26 @@ pub struct Version {
     pub at: Timestamp,
 }
 
+/// The secret that is the cluster's own: what signs certificates of its agents. People neither name nor list it.
+pub const AUTHORITY: &str = "stackctl.agents.authority";
+
 /// Versions that are kept of a secret, besides those that a release names.
 pub const VERSIONS_MAX: usize = 5;
 
 impl Secrets {
+    /// Those that people have made.
+    #[must_use]
+    pub fn of_people(mut self) -> Self {
+        self.0.retain(|name, _| name.as_str() != AUTHORITY);
+        self
+    }
+
+    /// The cluster's own.
+    #[must_use]
+    pub fn authority(&self) -> Option<&Secret> {
+        self.0.iter().find(|(name, _)| name.as_str() == AUTHORITY).map(|(_, secret)| secret)
+    }
+
     /// Names of the contents that hold the values.
     #[must_use]
     pub fn contents(&self) -> BTreeSet<String> {

@@ -7,6 +7,7 @@
 mod agents;
 mod causes;
 mod naming;
+mod peers;
 mod streams;
 mod vault;
 
@@ -19,6 +20,7 @@ use tokio::time::timeout;
 
 pub use causes::{Cause, by_cause};
 pub use naming::Naming;
+pub use peers::Peers;
 pub use streams::{Gap, counts_with_one_fewer};
 
 use streams::{of_lease, of_stream};
@@ -175,6 +177,8 @@ pub enum Finding {
         /// Why one that is there does not answer, if one is.
         silent: Option<String>,
     },
+    /// Something is wrong between the agent of a host and the others.
+    Peers(Peers),
     /// Contents that no release names.
     Unnamed(usize),
     /// The cluster has stacks and no key for marks: an older version deployed them.
@@ -252,6 +256,7 @@ impl Finding {
             | Self::EvenManagers(_)
             | Self::OneManager
             | Self::Copies { .. }
+            | Self::Peers(_)
             | Self::Unnamed(_)
             | Self::NoKey
             | Self::ValuesInLabels(_)

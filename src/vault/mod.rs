@@ -1,7 +1,8 @@
 //! Secrets: values that are encrypted where they rest, and the key of a cluster that opens them.
 //!
 //! Everything here is a function of its arguments: no files, no clock, no environment, no network. There is one
-//! exception: randomness, which the operating system's generator gives ([`draw`], every new key, every sealed value).
+//! exception: randomness, which the operating system's generator gives ([`draw`], every new key, every sealed value, every
+//! [certificate](authority)).
 //!
 //! # How a value is kept
 //!
@@ -40,6 +41,7 @@
 //! What is dropped here is overwritten. Copies that the crate `age` makes while it encrypts are not: a part of a value of
 //! up to 64 KiB can stay in freed memory of this process.
 
+pub mod authority;
 mod cluster_key;
 mod draw;
 mod envelope;

@@ -109,7 +109,7 @@ fn an_agent_is_brought_asked_and_taken_away_and_nothing_is_left() {
 #[test]
 fn an_agent_whose_secrets_containers_have_stays() {
     let cluster = cluster(2, "agents: auto\n");
-    let says_may = "as root beside the engine, with CAP_SYS_ADMIN and mounts that the host sees";
+    let says_may = "as root beside the engine, with CAP_SYS_ADMIN and mounts that the host sees and the host's network, where it listens at TCP port 4795";
     says(&cluster.expect(0, "agent install"), &[says_may]);
     let engine = &cluster.engines[1];
     let folder = engine.socket().parent().unwrap().join("stackctl/test/secrets");
@@ -227,7 +227,7 @@ fn where_plugins_are_refused_it_is_a_container() {
         assert!(plugins(engine).is_empty(), "what could not be started is gone");
         let asked = engine.with(|world| world.containers.values().next().unwrap().asked.clone());
         assert_eq!(asked["HostConfig"]["RestartPolicy"]["Name"], "always");
-        assert_eq!(asked["HostConfig"]["NetworkMode"], "none");
+        assert_eq!(asked["HostConfig"]["NetworkMode"], "host");
     }
     // It is no task, and no stack has lost it.
     assert_eq!(cluster.expect(0, "ls").stdout.lines().count(), 1);

@@ -58,6 +58,7 @@ fn every_command_has_a_page() {
         "image push",
         "image prune",
         "agent",
+        "agent logs",
         "agent ls",
         "agent install",
         "agent rm",

@@ -331,7 +331,10 @@ fn secrets_are_read_whatever_ends_the_agent_and_are_on_no_disk() {
     let before = hosts.map(|host| world.remains(host));
     let new = std::mem::replace(&mut world.binary, world.ground.path().join("old"));
     of_version(&new, &world.binary, "0.0.1");
-    world.run("agent install h1 h2").ends(0).says(&["with CAP_SYS_ADMIN and mounts that the host sees"]);
+    world.run("agent install h1 h2").ends(0).says(&[
+        "with CAP_SYS_ADMIN and mounts that the host sees and the host's network",
+        "at TCP port 4795",
+    ]);
     world.binary = new;
     let client = Client::new(&world);
     let value = format!("correct-horse-{}-battery", std::process::id());

@@ -69,6 +69,13 @@ impl Ground {
         self.dir.join("hosts/h1/docker.ext4").exists()
     }
 
+    /// Whether a host's docker disk has these bytes anywhere, where it has one of its own.
+    pub fn disk_has(&self, host: &str, text: &str) -> bool {
+        let disk = self.dir.join("hosts").join(host).join("docker.ext4");
+        let found = Command::new("grep").args(["-qaF", "-e", text]).arg(&disk).output().expect("grep");
+        disk.exists() && found.status.success()
+    }
+
     /// The address of a host in the playground's network.
     pub fn address(&self, host: &str) -> std::net::IpAddr {
         let config = self.given("ssh_config");
@@ -431,7 +438,8 @@ impl Task {
         self.inspect["Name"].as_str().expect("a name").trim_start_matches('/')
     }
 
-    fn label(&self, key: &str) -> &str {
+    /// A label of its container.
+    pub fn label(&self, key: &str) -> &str {
         self.inspect["Config"]["Labels"][key].as_str().unwrap_or_default()
     }
 

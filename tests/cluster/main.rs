@@ -16,6 +16,7 @@ mod corpus;
 mod disks;
 mod failures;
 mod ground;
+mod handover;
 mod hook;
 mod images;
 mod in_place;

@@ -97,7 +97,7 @@ impl World {
 
     /// Tasks that have something in the host's memory.
     fn in_memory(&self, host: &str) -> usize {
-        let script = "find /run/stackctl/*/secrets -mindepth 1 -maxdepth 1 -type d 2>/dev/null | wc -l";
+        let script = "find /run/stackctl/*/secrets -mindepth 1 -maxdepth 1 -type d -not -name '.*' 2>/dev/null | wc -l";
         self.ground().on_host(host, script).trim().parse().expect("a number")
     }
 

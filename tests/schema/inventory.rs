@@ -37,6 +37,9 @@ struct Inventory {
     /// Whether hosts may get an agent, a program with root's rights that stays: `ask` at a terminal each time that one gets its
     /// first, `auto` without a question, `off` never. Default: `ask`.
     agents: Option<Agents>,
+    /// The TCP port at which agents of the hosts listen for each other. Default: 4795.
+    #[schemars(range(min = 1))]
+    agent_port: Option<u16>,
     /// Where stackfiles may have values of secrets from.
     secrets: Option<Secrets>,
     /// Notifications, which the loop and deploys send.
@@ -270,6 +273,8 @@ struct WholeHost {
     availability: Option<Availability>,
     /// Path of the engine's socket on the host. Default: `/var/run/docker.sock`.
     docker_socket: Option<String>,
+    /// The IP address at which agents of other hosts reach this one. Default: that of `address`.
+    data_address: Option<String>,
     /// A command that makes sure that the host is off, and its arguments: status 0 says that it is. Not for hosts that are discovered.
     #[schemars(length(min = 1))]
     fence: Option<Vec<String>>,

@@ -71,7 +71,7 @@ const HANDS: [&str; 3] = ["Executor", "RegisterReader", "RegisterWriter"];
 /// What gives out the bytes of a secret (`src/model/plaintext.rs`).
 const EXPOSES: [&str; 2] = [".expose(", "::expose"];
 /// Files that may have them, and what for.
-const EXPOSED: [(&str, &str); 18] = [
+const EXPOSED: [(&str, &str); 19] = [
     ("agent/put.rs", "writes values for an agent into a request"),
     ("agent/secrets/store.rs", "writes values into memory for containers"),
     ("fleet/agents/secrets.rs", "fills templates with values"),
@@ -87,6 +87,7 @@ const EXPOSED: [(&str, &str); 18] = [
     ("stores/program.rs", "cuts the end of a line off, and keeps what was printed out of errors"),
     ("sops/cipher.rs", "decrypts with the key of a file's values"),
     ("sops/source.rs", "reads files, which may hold a secret as it is"),
+    ("vault/authority.rs", "reads the key that signs certificates, and random bytes"),
     ("vault/cluster_key.rs", "makes digests of values, and reads the private halves that it has opened"),
     ("vault/keyring.rs", "reads private keys"),
     ("vault/sealing.rs", "encrypts"),

@@ -12,9 +12,15 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::http::{body, client, stream};
+use crate::model::ids::STACK_LABEL;
 
 /// The label that has the id of a task, on its container.
 pub const TASK_LABEL: &str = "io.stackctl.task";
+
+/// The label that has the cluster of a task, on its container.
+pub const CLUSTER_LABEL: &str = "io.stackctl.cluster";
+/// Labels that together name the place that a task fills.
+pub const PLACE_LABELS: [&str; 3] = [STACK_LABEL, "io.stackctl.service", "io.stackctl.slot"];
 
 /// For an engine to answer.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -39,6 +45,140 @@ pub async fn tasks(engine: &Path) -> Result<BTreeSet<String>, String> {
     }
     let containers: Vec<Container> = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
     Ok(containers.into_iter().filter_map(|one| one.labels?.remove(TASK_LABEL)).collect())
+}
+
+/// A container of a task that has secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    pub container: String,
+    pub task: String,
+    /// The engine could not start it, for want of them.
+    pub is_refused: bool,
+    /// A newer task has taken its place on this host.
+    pub is_replaced: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    id: String,
+    state: String,
+    #[serde(default)]
+    created: i64,
+    labels: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    mounts: Vec<Mount>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Mount {
+    #[serde(default)]
+    source: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Inspect {
+    state: State,
+    host_config: HostConfig,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct State {
+    status: String,
+    #[serde(default)]
+    error: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HostConfig {
+    #[serde(default)]
+    restart_policy: Policy,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+struct Policy {
+    #[serde(default)]
+    name: String,
+}
+
+/// Containers of a cluster's tasks that have secrets of this folder mounted, in whatever state.
+///
+/// One that the engine could not start when it began itself is exited with the path that it missed in its error: a
+/// container that was stopped by hand has no error, and one whose policy does not have it started again had no attempt.
+pub async fn users(engine: &Path, cluster: &str, folder: &Path) -> Result<Vec<User>, String> {
+    let labels = json!({ "label": [TASK_LABEL, format!("{CLUSTER_LABEL}={cluster}")] }).to_string();
+    let path = format!("/containers/json?all=1&filters={}", escaped(&labels));
+    let (status, bytes) = asked(engine, Method::GET, &path, None).await?;
+    if status != StatusCode::OK {
+        return Err(format!("the engine answered {status}"));
+    }
+    let listed: Vec<Listed> = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+    // The time of the newest in each place: what is older was replaced, and is there to be looked at.
+    let mut newest: BTreeMap<Vec<String>, i64> = BTreeMap::new();
+    for one in &listed {
+        let made = newest.entry(place(one)).or_insert(one.created);
+        *made = one.created.max(*made);
+    }
+    let mut users = Vec::new();
+    for one in listed {
+        let is_replaced = newest.get(&place(&one)).is_some_and(|made| *made > one.created);
+        let Some(task) = one.labels.and_then(|mut labels| labels.remove(TASK_LABEL)) else { continue };
+        let own = folder.join(&task);
+        if !one.mounts.iter().any(|mount| Path::new(&mount.source).starts_with(&own)) {
+            continue;
+        }
+        let is_refused = match one.state.as_str() {
+            "exited" => is_refused(engine, &one.id, &own).await?,
+            _ => false,
+        };
+        users.push(User { container: one.id, task, is_refused, is_replaced });
+    }
+    Ok(users)
+}
+
+/// The place that a container's task fills.
+fn place(of: &Listed) -> Vec<String> {
+    let label = |name: &str| of.labels.as_ref().and_then(|labels| labels.get(name)).cloned();
+    // One that names none is in a place of its own.
+    let named: Option<Vec<String>> = PLACE_LABELS.iter().map(|name| label(name)).collect();
+    named.unwrap_or_else(|| vec![of.id.clone()])
+}
+
+async fn is_refused(engine: &Path, container: &str, own: &Path) -> Result<bool, String> {
+    let (status, bytes) = asked(engine, Method::GET, &format!("/containers/{container}/json"), None).await?;
+    match status {
+        StatusCode::OK => {}
+        StatusCode::NOT_FOUND => return Ok(false),
+        _ => return Err(format!("the engine answered {status}")),
+    }
+    let Inspect { state, host_config } = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+    let has_policy = !matches!(host_config.restart_policy.name.as_str(), "" | "no");
+    let is_missed = state.error.contains(&format!("{}/", own.display()));
+    Ok(has_policy && is_missed && state.status == "exited")
+}
+
+/// Starts a container; one that runs already is as wanted.
+pub async fn start(engine: &Path, container: &str) -> Result<(), String> {
+    let (status, bytes) =
+        asked(engine, Method::POST, &format!("/containers/{container}/start"), None).await?;
+    if status.is_success() || status == StatusCode::NOT_MODIFIED {
+        return Ok(());
+    }
+    let said: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    Err(format!("the engine answered {status}: {}", said["message"].as_str().unwrap_or_default()))
+}
+
+/// For a query: everything but letters, digits and a few signs by its number.
+fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 /// Whether the engine sees a folder, by its path there. It is asked for a container that has it mounted, of an image that
@@ -124,6 +264,82 @@ mod tests {
             assert!(asked(answer).await.is_err(), "{answer}");
         }
         assert!(tasks(Path::new("/nowhere/docker.sock")).await.is_err());
+    }
+
+    /// An engine that answers each path with its own text, as often as it is asked.
+    fn engine_of(folder: &Path, answers: Vec<(&'static str, String)>) -> std::path::PathBuf {
+        let socket = folder.join("many.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (mut stream, mut bytes) = (stream.unwrap(), [0; 4096]);
+                let length = stream.read(&mut bytes).unwrap();
+                let asked = String::from_utf8_lossy(&bytes[..length]).into_owned();
+                let found = answers.iter().find(|(path, _)| asked.starts_with(path));
+                let answer = found.map_or("HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n", |(_, text)| {
+                    reply("200 OK", text)
+                });
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        socket
+    }
+
+    #[tokio::test]
+    async fn what_could_not_start_for_want_of_secrets_is_told_from_what_was_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let secrets = Path::new("/var/run/stackctl/prod/secrets");
+        let one = |id: &str, state: &str, source: &str| {
+            json!({ "Id": id, "State": state, "Labels": { (TASK_LABEL): format!("t{id}") },
+                    "Mounts": [{ "Source": source }] })
+        };
+        let own = |id: &str| format!("/var/run/stackctl/prod/secrets/t{id}/0");
+        let of_slot = |id: &str, created: i64| {
+            let mut one = one(id, "exited", &own(id));
+            one["Created"] = json!(created);
+            for label in PLACE_LABELS {
+                one["Labels"][label] = json!("x");
+            }
+            one
+        };
+        let list = json!([
+            of_slot("7", 100),
+            of_slot("8", 101),
+            one("1", "exited", &own("1")),
+            one("2", "exited", &own("2")),
+            one("3", "running", &own("3")),
+            one("4", "exited", "/srv/data"),
+            one("5", "exited", &own("5")),
+            one("6", "exited", &own("1")),
+        ]);
+        let missed =
+            |id: &str| format!("error mounting \"{}\" to rootfs: no such file or directory", own(id));
+        let state = |error: &str, policy: &str| {
+            json!({ "State": { "Status": "exited", "Error": error },
+                    "HostConfig": { "RestartPolicy": { "Name": policy } } })
+            .to_string()
+        };
+        let engine = engine_of(
+            folder.path(),
+            vec![
+                ("GET /containers/json?all=1&filters=%7B%22label%22", list.to_string()),
+                ("GET /containers/1/json", state(&missed("1"), "unless-stopped")),
+                ("GET /containers/2/json", state("", "unless-stopped")),
+                ("GET /containers/5/json", state(&missed("5"), "no")),
+                ("GET /containers/7/json", state(&missed("7"), "unless-stopped")),
+                ("GET /containers/8/json", state(&missed("8"), "unless-stopped")),
+                ("POST /containers/1/start", String::new()),
+            ],
+        );
+        let found = users(&engine, "prod", secrets).await.unwrap();
+        assert_eq!((found[0].is_replaced, found[0].is_refused), (true, true));
+        assert!(found[1..].iter().all(|user| !user.is_replaced));
+        let found: Vec<_> = found.iter().map(|user| (user.container.as_str(), user.is_refused)).collect();
+        assert_eq!(found[..2], [("7", true), ("8", true)]);
+        assert_eq!(found[2..], [("1", true), ("2", false), ("3", false), ("5", false)]);
+        assert_eq!(start(&engine, "1").await, Ok(()));
+        assert!(start(&engine, "9").await.is_err());
+        assert_eq!(escaped("{\"a=b c"), "%7B%22a%3Db%20c");
     }
 
     #[tokio::test]

@@ -10,10 +10,12 @@
 //! it sees what was mounted ([`engine`]).
 //!
 //! For tasks whose variables are secrets the agent's own program stands beside them ([`programs`]).
+//! Beside them lies what is [kept] for tasks of other hosts.
 //!
 //! Agents of one cluster, of which there are two for a moment when one takes over, take turns by a lock on the folder.
 
-mod engine;
+pub(super) mod engine;
+pub(super) mod kept;
 mod memory;
 mod mounts;
 mod programs;
@@ -26,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-pub use self::engine::TASK_LABEL;
+pub use self::engine::{CLUSTER_LABEL, PLACE_LABELS, TASK_LABEL};
 use self::mounts::Mount;
 pub use self::programs::FOLDER as PROGRAMS_FOLDER;
 use self::programs::Programs;
@@ -233,6 +235,11 @@ impl Keeper {
 
     fn programs(&self) -> PathBuf {
         self.own.join(PROGRAMS_FOLDER)
+    }
+
+    /// The engine of this host, and what it calls the folder of secrets.
+    pub(super) fn of_engine(&self) -> Option<(&Path, PathBuf)> {
+        Some((self.engine.as_deref()?, self.on_host.as_ref()?.join(FOLDER)))
     }
 
     fn folder(&self) -> PathBuf {

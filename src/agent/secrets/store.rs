@@ -92,6 +92,31 @@ impl Store {
         Ok(all)
     }
 
+    /// The tasks with their values, each value once: as they can be written elsewhere.
+    pub fn set(&self) -> io::Result<Vec<SecretsPut>> {
+        let there = self.list()?;
+        let mut known: Vec<SecretFile> = Vec::new();
+        let mut set = Vec::new();
+        for (task, files) in &there {
+            let mut put = SecretsPut { task: task.clone(), files: Vec::with_capacity(files.len()) };
+            for file in files {
+                let value = match known.iter().any(|one| one.has_value_of(file)) {
+                    true => None,
+                    false => self.value_of(file, &there),
+                };
+                known.extend(value.is_some().then(|| file.clone()));
+                put.files.push((file.clone(), value));
+            }
+            set.push(put);
+        }
+        Ok(set)
+    }
+
+    /// What lies beside the tasks under a name that no task has.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
     /// Removes what was left of a write that was interrupted, and tasks that are older than `age` unless `is_used`.
     #[expect(clippy::disallowed_methods, reason = "secrets of containers are files")]
     pub fn tidy(&self, now: Timestamp, age: Duration, is_used: impl Fn(&str) -> bool) -> io::Result<()> {
@@ -183,7 +208,7 @@ fn is_task(name: &str) -> bool {
 }
 
 #[expect(clippy::disallowed_methods, reason = "secrets of containers are files")]
-fn remove(folder: &Path) -> io::Result<()> {
+pub(super) fn remove(folder: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
@@ -192,7 +217,7 @@ fn remove(folder: &Path) -> io::Result<()> {
 
 /// Moves a folder into its place. What is there goes aside before: a folder that is not empty cannot be moved over.
 #[expect(clippy::disallowed_methods, reason = "secrets of containers are files")]
-fn move_over(new: &Path, place: &Path, old: &Path) -> io::Result<()> {
+pub(super) fn move_over(new: &Path, place: &Path, old: &Path) -> io::Result<()> {
     match std::fs::rename(place, old) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}

@@ -10,7 +10,8 @@ use super::super::render::text::clean;
 use super::super::report::Failure;
 use super::super::ui::Ui;
 use super::install::{consent, not_possible, unfinished};
-use crate::model::{ClusterName, NodeName};
+use crate::inventory::Inventory;
+use crate::model::NodeName;
 use crate::ops::agents::install::install;
 use crate::ops::agents::need::needing;
 use crate::ops::agents::plan::Plan;
@@ -40,10 +41,10 @@ impl Needed {
     }
 
     /// Shows them.
-    pub(in super::super) fn show(&self, ui: &Ui, cluster: &ClusterName) {
+    pub(in super::super) fn show(&self, ui: &Ui, inventory: &Inventory) {
         ui.talk(&format!(
             "Tasks with secrets need an agent on their hosts.\n{}\n",
-            plan_text(&self.0, cluster)
+            plan_text(&self.0, &inventory.cluster, inventory.agent_port)
         ));
     }
 

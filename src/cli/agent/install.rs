@@ -11,12 +11,13 @@ use super::super::render::text::{clean, count, some_of};
 use super::super::report::{Blame, Exit, Failure};
 use super::{Unfinished, look_at};
 use crate::fleet::ConnectOptions;
-use crate::inventory::FILE;
-use crate::model::ClusterName;
-use crate::ops::agents::Hands;
+use crate::inventory::{FILE, Inventory};
 use crate::ops::agents::install::{NotInstalled, install};
+use crate::ops::agents::join::{Joined, join};
 use crate::ops::agents::plan::{Obstacle, Permission, Plan, permission};
 use crate::ops::agents::programs::Programs;
+use crate::ops::agents::{Hands, look};
+use crate::ops::vault::VaultError;
 
 /// Hosts that a message names.
 const NAMED_MAX: usize = 5;
@@ -85,8 +86,12 @@ pub(super) fn run(args: &AgentInstall, context: &Context) -> Result<Exit, Failur
         if let Some((node, obstacle)) = plan.obstacles.first() {
             return Err(Failure::refused(not_possible(node.as_str(), obstacle)));
         }
-        ui.data(&plan_text(&plan, &cluster.inventory.cluster));
-        if plan.changes().next().is_none() || args.dry_run {
+        ui.data(&plan_text(&plan, &cluster.inventory.cluster, cluster.inventory.agent_port));
+        if args.dry_run {
+            return Ok(end);
+        }
+        if plan.changes().next().is_none() {
+            acquaint(context, cluster).await;
             return Ok(end);
         }
         consent(args.yes, context, cluster, &plan)?;
@@ -100,11 +105,38 @@ pub(super) fn run(args: &AgentInstall, context: &Context) -> Result<Exit, Failur
         for (node, why) in &failed {
             ui.warn(&clean(&format!("{node}: {why}")));
         }
+        acquaint(context, cluster).await;
         let Some((node, why)) = failed.first() else { return Ok(end) };
         let blame =
             if failed.iter().all(|(_, why)| why.is_silence()) { Blame::Unreachable } else { Blame::Refused };
         Err(Failure::new(blame, unfinished(node.as_str(), why, failed.len())))
     })
+}
+
+/// Tells agents who they are among the others. What stands in the way of that is a warning: they work as ever.
+pub(super) async fn acquaint(context: &Context, cluster: &Cluster) {
+    let ui = &context.ui;
+    let (actor, writing) = (cluster.actor(), cluster.writing());
+    let hands = Hands { fleet: &cluster.fleet, actor: &actor, writing: &writing };
+    let look = look(&cluster.fleet, cluster.clock, None).await;
+    match join(&hands, &cluster.papers(), &look).await {
+        Ok(Joined { met, failed, nowhere }) => {
+            if !met.is_empty() {
+                let names: Vec<String> = met.iter().map(ToString::to_string).collect();
+                ui.say(&clean(&format!(
+                    "{}: know the agents of the other hosts, at port {}",
+                    some_of(&names, NAMED_MAX),
+                    cluster.inventory.agent_port
+                )));
+            }
+            for (node, why) in failed.iter().chain(&nowhere) {
+                ui.warn(&clean(&format!("{node}: its agent does not know the others: {why}")));
+            }
+        }
+        // Without a key there are no secrets that could be handed over.
+        Err(VaultError::NoKey) => {}
+        Err(why) => ui.warn(&clean(&format!("agents do not know each other: {why}"))),
+    }
 }
 
 pub(super) fn unfinished(node: &str, why: &NotInstalled, failed: usize) -> Unfinished {
@@ -129,7 +161,7 @@ pub(super) fn consent(yes: bool, context: &Context, cluster: &Cluster, plan: &Pl
             return Err(Failure::refused(NotAllowed::NoConsent { hosts: first(plan), file }));
         }
         Permission::AskFirst => {
-            let asked = context.ui.confirm(&question(plan, &inventory.cluster));
+            let asked = context.ui.confirm(&question(plan, inventory));
             asked.map_err(|_| Failure::refused(NotAllowed::NoConsent { hosts: first(plan), file }))?
         }
     };
@@ -140,8 +172,13 @@ fn first(plan: &Plan) -> String {
     some_of(&plan.first().iter().map(ToString::to_string).collect::<Vec<_>>(), NAMED_MAX)
 }
 
-fn question(plan: &Plan, cluster: &ClusterName) -> String {
-    format!("Bring {} of cluster {cluster} a program that stays there and has root's rights?", first(plan))
+fn question(plan: &Plan, inventory: &Inventory) -> String {
+    let Inventory { cluster, agent_port, .. } = inventory;
+    format!(
+        "Bring {} of cluster {cluster} a program that stays there, has root's rights, and listens at TCP port {agent_port} for \
+         its like on the other hosts?",
+        first(plan)
+    )
 }
 
 pub(super) fn not_possible(host: &str, obstacle: &Obstacle) -> NotPossible {

@@ -27,6 +27,9 @@ pub struct AgentServe {
     /// What the engine calls the folder of the socket for clients
     #[arg(long, value_name = "PATH")]
     pub on_host: Option<PathBuf>,
+    /// The file that has who it is among the agents of the cluster
+    #[arg(long, value_name = "PATH")]
+    pub identity: Option<PathBuf>,
 }
 
 /// It cannot begin.
@@ -56,6 +59,7 @@ pub(super) fn run(args: &AgentServe) -> Result<Exit, Failure> {
         engine: args.engine.clone(),
         activation: args.activation.clone(),
         on_host: args.on_host.clone(),
+        identity: args.identity.clone(),
     };
     // One thread: it answers a few small requests.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

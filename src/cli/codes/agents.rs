@@ -5,6 +5,14 @@ use super::{Code, row};
 pub(super) static CODES: &[Code] = &[
     row(
         &["agent"],
+        "authority",
+        "no certificates for agents",
+        "What signs the certificates by which agents know each other is kept beside the secrets, and cannot be used.",
+        "See what is wrong with the records.",
+        "stackctl doctor",
+    ),
+    row(
+        &["agent"],
         "off",
         "an agent that the inventory rules out",
         "The inventory says `agents: off`, and what was asked for would bring a host an agent.",

@@ -4,6 +4,14 @@ use super::{Code, row};
 
 pub(super) static CODES: &[Code] = &[
     row(
+        &["secret"],
+        "reserved",
+        "a secret of the cluster itself",
+        "What signs the certificates of agents is kept beside the secrets, under a name that no secret of people can have.",
+        "Give the secret another name.",
+        "stackctl secret create db_password password.txt",
+    ),
+    row(
         &["registry"],
         "bad_name",
         "a text that is no registry",
@@ -303,7 +311,7 @@ pub(super) static CODES: &[Code] = &[
         &["secret"],
         "not_in_memory",
         "the host has forgotten a task's secrets",
-        "Secrets are in the memory of a host and nowhere else on it. It was started again since then, so a container that needs them cannot be started as it is.",
+        "Secrets are in the memory of a host and nowhere else on it. It was started again since then, and no agent of another host has given them back, so a container that needs them cannot be started as it is.",
         "Deploy again, or let the reconcile loop do it: a new task gets them.",
         "stackctl deploy -c app.yml shop",
     ),

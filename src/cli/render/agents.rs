@@ -8,6 +8,7 @@ use super::age::human_duration;
 use super::list::{Columns, Row};
 use super::services::into_row;
 use super::text::{clean, count, megabytes};
+use crate::agent::join::Standing;
 use crate::agent::program::tag;
 use crate::fleet::agents::{How, Installed, Rights};
 use crate::model::{ClusterName, NodeName, Timestamp};
@@ -28,9 +29,16 @@ pub const COLUMNS: Columns = Columns {
         ("Protocol", "PROTOCOL"),
         ("Up", "UP"),
         ("Secrets", "SECRETS"),
+        ("Identity", "IDENTITY"),
+        ("Reaches", "REACHES"),
+        ("KeptBy", "KEPT BY"),
+        ("KeepsFor", "KEEPS FOR"),
         ("Why", "WHY"),
     ],
-    table: &["Node", "Status", "Version", "Digest", "Kind", "Up", "Secrets", "Why"],
+    table: &[
+        "Node", "Status", "Version", "Digest", "Kind", "Up", "Secrets", "Identity", "Reaches", "KeepsFor",
+        "Why",
+    ],
 };
 
 /// Lines of the list: one for each agent, and one for each host without.
@@ -50,12 +58,12 @@ pub fn rows(look: &Look, now: Timestamp) -> Vec<Row> {
 fn without(node: &NodeName, status: &str, why: &str) -> Row {
     into_row(json!({
         "Node": node, "Status": status, "Version": "", "Digest": "", "Kind": "", "Name": "", "Protocol": "", "Up": "",
-        "Secrets": "", "Why": clean(why),
+        "Secrets": "", "Identity": "", "Reaches": "", "KeptBy": "", "KeepsFor": "", "Why": clean(why),
     }))
 }
 
 fn row(node: &NodeName, agent: &Agent, now: Timestamp) -> Row {
-    let Agent { installed, seen, secrets } = agent;
+    let Agent { installed, seen, secrets, standing } = agent;
     let (status, why) = match seen {
         Seen::Up(hello) if hello.is_understood() => ("up", String::new()),
         Seen::Up(_) => ("up", "speaks another protocol than this version of stackctl".to_owned()),
@@ -63,7 +71,17 @@ fn row(node: &NodeName, agent: &Agent, now: Timestamp) -> Row {
         Seen::Off => ("off", "its engine does not have it running".to_owned()),
     };
     let why_not = secrets.as_ref().and_then(|secrets| secrets.why_not.clone());
-    let why = if why.is_empty() { why_not.unwrap_or_default() } else { why };
+    let why = if why.is_empty() {
+        why_not.or_else(|| trouble(standing.as_ref()?)).unwrap_or_default()
+    } else {
+        why
+    };
+    let names = |hosts: &[String]| clean(&hosts.join(", ")).into_owned();
+    let of = |text: &dyn Fn(&Standing) -> String| standing.as_ref().map(text).unwrap_or_default();
+    let identity = match (seen, standing) {
+        (Seen::Up(_), None) => "no".to_owned(),
+        (_, standing) => standing.as_ref().map(|standing| day(standing.until)).unwrap_or_default(),
+    };
     let hello = if let Seen::Up(hello) = seen { Some(hello) } else { None };
     let version = hello.map_or(&installed.version, |hello| &hello.version);
     let protocol = hello.map(|hello| match (hello.protocol_from, hello.protocol_to) {
@@ -80,15 +98,38 @@ fn row(node: &NodeName, agent: &Agent, now: Timestamp) -> Row {
         "Protocol": protocol.unwrap_or_default(),
         "Up": hello.map(|hello| human_duration(now.since_ms(hello.started))).unwrap_or_default(),
         "Secrets": secrets.as_ref().map(|secrets| count(secrets.tasks, "task")).unwrap_or_default(),
+        "Identity": identity,
+        "Reaches": of(&|one| format!("{} of {}", one.reached.len(), one.reached.len() + one.unreached.len())),
+        "KeptBy": of(&|one| names(&one.kept_by)),
+        "KeepsFor": of(&|one| names(&one.keeps_for)),
         "Why": clean(&why),
     }))
 }
 
+/// The day of a time, in UTC.
+fn day(at: Timestamp) -> String {
+    at.to_string().chars().take(10).collect()
+}
+
+/// What is wrong between an agent and the others.
+fn trouble(standing: &Standing) -> Option<String> {
+    if let Some(why) = &standing.why_not {
+        return Some(why.clone());
+    }
+    if standing.lacking > 0 {
+        let tasks = count(standing.lacking, "task");
+        return Some(format!("no agent that it reaches has the secrets of {tasks} any more"));
+    }
+    let (host, why) = standing.unreached.first()?;
+    Some(format!("does not reach the agent of {host}: {why}"))
+}
+
 /// What `install` is about to do.
 #[must_use]
-pub fn plan_text(plan: &Plan, cluster: &ClusterName) -> String {
+pub fn plan_text(plan: &Plan, cluster: &ClusterName, port: u16) -> String {
     let mut out = format!("Agents of cluster {cluster}\n\n");
-    let may = format!("as root beside the engine, with {}", Rights::of_agents().words().join(" and "));
+    let rights = Rights::of_agents().words().join(" and ");
+    let may = format!("as root beside the engine, with {rights}, where it listens at TCP port {port}");
     let (mut new, mut replaced, mut finished, mut same) = (0, 0, 0, 0);
     for (node, planned) in &plan.hosts {
         let program = &planned.program;
@@ -148,6 +189,21 @@ pub fn happened(node: &NodeName, what: &Happened) -> String {
 #[must_use]
 pub fn removed(node: &NodeName, agent: &Installed) -> String {
     format!("{node}: agent {} ({}) is removed", agent.version, tag(&agent.digest))
+}
+
+/// What agents remember, by time.
+#[must_use]
+pub fn log_text(look: &Look) -> String {
+    let mut lines = Vec::new();
+    for (node, on) in look {
+        let Ok(on) = on else { continue };
+        for noted in on.agents.iter().filter_map(|agent| agent.standing.as_ref()).flat_map(|one| &one.log) {
+            let times = if noted.times > 1 { format!(" ({} times)", noted.times) } else { String::new() };
+            lines.push((noted.at, format!("{}  {node}  {}{times}", noted.at, noted.text)));
+        }
+    }
+    lines.sort();
+    lines.iter().map(|(_, line)| format!("{}\n", clean(line))).collect()
 }
 
 /// What `rm` is about to do.

@@ -1,7 +1,7 @@
 //! Findings of `doctor` in words, and what to do about each.
 
 use crate::fleet::Disk;
-use crate::ops::doctor::{Area, Cause, Check, Finding, Gap, Level, Naming, counts_with_one_fewer};
+use crate::ops::doctor::{Area, Cause, Check, Finding, Gap, Level, Naming, Peers, counts_with_one_fewer};
 use crate::ops::records::LedgerError;
 use crate::orchestrator::{Problem, leads_to};
 
@@ -83,6 +83,45 @@ fn what_of_disk(disk: &Disk) -> String {
 fn no_agent(users: &[String], silent: Option<&str>) -> String {
     let why = silent.map_or_else(|| "there is none".to_owned(), |why| format!("it does not answer: {why}"));
     format!("no agent keeps the secrets of {}: {why}", users.join(", "))
+}
+
+fn what_of_peers(peers: &Peers) -> String {
+    match peers {
+        Peers::Unknown => {
+            "its agent does not know the others: after the host was off, its tasks wait for their secrets"
+                .to_owned()
+        }
+        Peers::Ends { until } => format!("the certificate of its agent ends at {until}"),
+        Peers::OtherAuthority => "its agent has a certificate that the others do not take".to_owned(),
+        Peers::Deaf { why } => format!("its agent is reached by no other: {why}"),
+        Peers::NotReached { host, port, why } => {
+            format!("its agent does not reach that of {host} at TCP port {port}: {why}")
+        }
+        Peers::Lacking(tasks) => {
+            let tasks = count(*tasks, "task");
+            format!(
+                "the secrets of {tasks} are not on the host since it was restarted, and no agent that is reached has them"
+            )
+        }
+    }
+}
+
+fn remedy_of_peers(peers: &Peers) -> String {
+    match peers {
+        Peers::Unknown | Peers::Ends { .. } | Peers::OtherAuthority => {
+            "`stackctl agent install` gives all agents new ones; it needs a private key that opens secrets".to_owned()
+        }
+        Peers::Deaf { .. } => {
+            "let its address be one of the host itself (`data_address:`), and its port free (`agent_port:`), in the inventory"
+                .to_owned()
+        }
+        Peers::NotReached { port, .. } => {
+            format!("have firewalls between the hosts let TCP port {port} pass; `stackctl agent ls` shows who reaches whom")
+        }
+        Peers::Lacking(_) => {
+            "bring the other hosts back, or deploy the stack, which gives it the values".to_owned()
+        }
+    }
 }
 
 fn what_of_gap(gap: &Gap) -> String {
@@ -272,6 +311,7 @@ pub fn what(finding: &Finding) -> String {
             format!("version {version} of secret `{secret}` is lost: {why}")
         }
         Finding::NoAgent { users, silent } => no_agent(users, silent.as_deref()),
+        Finding::Peers(peers) => what_of_peers(peers),
         Finding::Unnamed(contents) => format!("no release names {}", count(*contents, "content")),
         Finding::NoKey => "the cluster has no key for marks: an older version made its releases".to_owned(),
         Finding::NotUnderstood { container, why } => {
@@ -347,6 +387,7 @@ pub fn remedy(finding: &Finding) -> Option<String> {
         Finding::NoAgent { .. } => {
             "bring one (`stackctl agent install`), then deploy the stack, which gives it the values"
         }
+        Finding::Peers(peers) => return Some(remedy_of_peers(peers)),
         Finding::Unnamed(_) => "the next deploy of the stack removes what a deploy has left that was cut off",
         Finding::NoKey => "the next deploy makes one",
         Finding::NotUnderstood { .. } => {

@@ -114,8 +114,8 @@ fn error(task: &Task) -> String {
         }
         // Engines of all versions end so what they cannot start; a shell ends so that does not find a command.
         TaskStatus::Exited { exit_code: 127 } if !task.spec.secrets.is_empty() => {
-            "task: not started (127): its secrets may not be in the host's memory, for which a deploy or the loop gives it a new \
-             task"
+            "task: not started (127): its secrets may not be on the host since it was restarted, and no other agent has given \
+             them back (`stackctl agent ls`); a deploy or the loop gives it a new task"
                 .to_owned()
         }
         TaskStatus::Exited { exit_code: 0 } | TaskStatus::Restarting { exit_code: 0 } => String::new(),

@@ -21,6 +21,8 @@ const PROGRAM: &str = "stackctl";
 /// What says there what it is. Without it two clusters' agents would have the same root directory, and engines
 /// make a plugin of the same content only once.
 const NOTE: &str = "agent.json";
+/// Where an agent has written down who it is: in its own root directory, which stays while the host is off, and goes with it.
+const IDENTITY: &str = "/identity.json";
 /// Where engines look for the sockets of plugins, as the plugin sees it.
 const PLUGIN_SOCKETS: &str = "/run/docker/plugins";
 const PLUGIN_SOCKET: &str = "agent.sock";
@@ -52,10 +54,12 @@ pub struct Rights {
 }
 
 impl Rights {
-    /// What every agent has: to keep secrets it mounts memory where containers see it.
+    /// What every agent has: to keep secrets it mounts memory where containers see it, and agents of other hosts are
+    /// reached over the host's network.
     #[must_use]
     pub fn of_agents() -> Self {
-        Self { capabilities: vec!["CAP_SYS_ADMIN".to_owned()], shares_mounts: true, ..Self::default() }
+        let capabilities = vec!["CAP_SYS_ADMIN".to_owned()];
+        Self { capabilities, shares_mounts: true, host_network: true, ..Self::default() }
     }
 
     /// By what they are known, in names and variables: other rights are another agent. Nothing, where there are none.
@@ -277,6 +281,7 @@ impl Parcel<'_> {
             format!("--socket={own}/{}", socket_name(&self.mark())),
             format!("--engine={HOST_FOLDER}/{engine}"),
             format!("--on-host={}", own_folder(self.cluster, self.engine).display()),
+            format!("--identity={IDENTITY}"),
         ]
     }
 
@@ -395,6 +400,7 @@ mod tests {
                 format!("--socket=/host/stackctl/prod/{tag}.sock"),
                 "--engine=/host/docker.sock",
                 "--on-host=/var/run/stackctl/prod",
+                "--identity=/identity.json",
                 "--activation=/run/docker/plugins/agent.sock",
             ])
         );
@@ -431,8 +437,11 @@ mod tests {
             (&host["CapAdd"], &host["SecurityOpt"]),
             (&json!(["CAP_SYS_ADMIN"]), &json!(["apparmor=unconfined"]))
         );
+        assert_eq!(secrets::CLUSTER_LABEL, labels::CLUSTER);
+        assert_eq!(secrets::PLACE_LABELS, [labels::STACK, labels::SERVICE, labels::SLOT]);
         assert_eq!(secrets::TASK_LABEL, labels::TASK, "by which an agent knows whose secrets are used");
-        assert_eq!(rights.words(), ["CAP_SYS_ADMIN", "mounts that the host sees"]);
+        assert_eq!(rights.words(), ["CAP_SYS_ADMIN", "mounts that the host sees", "the host's network"]);
+        assert_eq!((&config["network"]["type"], &host["NetworkMode"]), (&json!("host"), &json!("host")));
     }
 
     #[test]

@@ -409,7 +409,8 @@ mod tests {
             let mark = parcel::mark(&"d".repeat(64), &Rights::of_agents().word());
             let cluster = ClusterName::unchecked("prod");
             let socket = super::super::socket_on_host(&cluster, self.engine.socket(), &mark);
-            let place = Place { cluster, socket, engine: None, activation: None, on_host: None };
+            let place =
+                Place { cluster, socket, engine: None, activation: None, on_host: None, identity: None };
             let keeper = Keeper::of_test(place.socket.parent().unwrap(), None);
             let socket = place.socket.clone();
             tokio::spawn(async move { serve_with(&place, keeper, "0.9.0", || Timestamp(7)).await });

@@ -3,12 +3,14 @@
 //! [`look`] asks; [`plan`](mod@plan) compares what is there with what this program would ship, without an effect;
 //! [`install`](mod@install) and [`remove`](mod@remove) carry out, one host after the other, step by step, each by another
 //! look: whatever interrupted an earlier run, the next one goes on from what it finds, and does nothing where nothing
-//! is left to do. [`programs`] finds the files.
+//! is left to do. [`programs`] finds the files; [`join`](mod@join) tells agents who they
+//! are among the others.
 //!
 //! An agent has root's rights on its host. So the first one of a host wants a consent of its own: see
 //! [`plan::Permission`].
 
 pub mod install;
+pub mod join;
 pub mod need;
 pub mod plan;
 pub mod programs;
@@ -22,7 +24,8 @@ use tokio::time::timeout;
 
 use super::log::Actor;
 use crate::agent::client::{self, AskError};
-use crate::agent::wire::{Answer, Hello, Keeping, Request};
+use crate::agent::join::Standing;
+use crate::agent::wire::{Answer, Hello, Keeping, Request, Status};
 use crate::engine::{Clock, Writing};
 use crate::fleet::Fleet;
 use crate::fleet::agents::{HostAgents, Installed};
@@ -51,6 +54,8 @@ pub struct Agent {
     pub seen: Seen,
     /// What it keeps of secrets, where it says so.
     pub secrets: Option<Keeping>,
+    /// How it stands with other agents, where it knows who it is.
+    pub standing: Option<Standing>,
 }
 
 impl Agent {
@@ -96,11 +101,12 @@ pub async fn look(fleet: &Fleet, clock: Clock, nodes: Option<&BTreeSet<NodeName>
 async fn with_words(fleet: &Fleet, node: &NodeName, host: HostAgents) -> OnHost {
     let asked = host.agents.iter().map(|installed| async {
         let seen = if installed.is_on { seen(fleet, node, installed).await } else { Seen::Off };
-        let secrets = match &seen {
-            Seen::Up(hello) if hello.knows_secrets() => keeping(fleet, node, installed).await,
+        let status = match &seen {
+            Seen::Up(hello) if hello.knows_secrets() => status(fleet, node, installed).await,
             _ => None,
         };
-        Agent { installed: installed.clone(), seen, secrets }
+        let (secrets, standing) = status.map(|status| (status.secrets, status.standing)).unwrap_or_default();
+        Agent { installed: installed.clone(), seen, secrets, standing }
     });
     let agents = join_all(asked).await;
     OnHost { host, agents }
@@ -113,10 +119,10 @@ async fn seen(fleet: &Fleet, node: &NodeName, agent: &Installed) -> Seen {
     }
 }
 
-/// What an agent keeps of secrets; nothing is known where it does not say so in time.
-async fn keeping(fleet: &Fleet, node: &NodeName, agent: &Installed) -> Option<Keeping> {
+/// How an agent is; nothing is known where it does not say so in time.
+async fn status(fleet: &Fleet, node: &NodeName, agent: &Installed) -> Option<Status> {
     match asked(fleet, node, agent, &Request::Status).await {
-        Ok(Answer::Status(status)) => status.secrets,
+        Ok(Answer::Status(status)) => Some(status),
         Ok(_) | Err(_) => None,
     }
 }

@@ -8,11 +8,13 @@ use futures_util::future::{BoxFuture, join_all};
 use miette::Diagnostic;
 
 use super::install::install;
+use super::join::{Papers, join_if_due};
 use super::plan::Plan;
 use super::programs::Programs;
 use super::{Hands, look};
 use crate::engine::Writing;
 use crate::fleet::Fleet;
+use crate::fleet::agents::Installed;
 use crate::model::NodeName;
 use crate::model::action::{SecretPlan, What};
 use crate::ops::log::Actor;
@@ -82,33 +84,50 @@ pub struct HostAgents {
     pub writing: Arc<Writing>,
     /// The inventory says `agents: auto`.
     pub is_auto: bool,
+    /// What certificates of agents are made with.
+    pub papers: Papers,
 }
 
 impl HostAgents {
-    /// Those of the hosts that have no agent that runs. A silent host is no matter of this: the plan knows of it.
-    async fn lacking(&self, nodes: BTreeSet<NodeName>) -> BTreeSet<NodeName> {
-        let asked = nodes.into_iter().map(async |node| {
-            let host = self.fleet.agents_of(&node).await;
-            let lacks = host
-                .is_ok_and(|host| !host.agents.iter().any(|agent| agent.is_on && !agent.rights.is_empty()));
-            lacks.then_some(node)
-        });
-        join_all(asked).await.into_iter().flatten().collect()
+    /// Those of the hosts that have no agent that runs, and the agents of the others. A silent host is no matter of this:
+    /// the plan knows of it.
+    async fn lacking(
+        &self,
+        nodes: BTreeSet<NodeName>,
+    ) -> (BTreeSet<NodeName>, BTreeMap<NodeName, Installed>) {
+        let asked = nodes.into_iter().map(async |node| (self.fleet.agents_of(&node).await, node));
+        let (mut lacking, mut there) = (BTreeSet::new(), BTreeMap::new());
+        for (host, node) in join_all(asked).await {
+            let Ok(host) = host else { continue };
+            match host.agents.into_iter().find(|agent| agent.is_on && !agent.rights.is_empty()) {
+                Some(agent) => drop(there.insert(node, agent)),
+                None => drop(lacking.insert(node)),
+            }
+        }
+        (lacking, there)
+    }
+
+    /// Agents that do not know each other work as ever: what stands in the way of that stops no deploy, and `agent ls`
+    /// and `doctor` say so.
+    async fn acquaint(&self, hands: &Hands<'_>, agents: &BTreeMap<NodeName, Installed>) {
+        let _said_elsewhere = join_if_due(hands, &self.papers, agents).await;
     }
 
     async fn ensured(&self, nodes: BTreeSet<NodeName>) -> Result<(), NoAgents> {
         if nodes.is_empty() {
             return Ok(());
         }
-        let lacking = self.lacking(nodes).await;
-        if lacking.is_empty() {
-            return Ok(());
-        }
-        if !self.is_auto {
-            return Err(NoAgents::Lacking(lacking.into_iter().collect()));
-        }
+        let (lacking, mut agents) = self.lacking(nodes).await;
         let hands = Hands { fleet: &self.fleet, actor: &self.actor, writing: &self.writing };
-        bring(&hands, &lacking).await
+        if !lacking.is_empty() {
+            if !self.is_auto {
+                return Err(NoAgents::Lacking(lacking.into_iter().collect()));
+            }
+            bring(&hands, &lacking).await?;
+            agents.extend(self.lacking(lacking).await.1);
+        }
+        self.acquaint(&hands, &agents).await;
+        Ok(())
     }
 }
 

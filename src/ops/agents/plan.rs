@@ -268,7 +268,7 @@ mod tests {
         let agents = host
             .agents
             .iter()
-            .map(|one| Agent { installed: one.clone(), seen: seen(one), secrets: None })
+            .map(|one| Agent { installed: one.clone(), seen: seen(one), secrets: None, standing: None })
             .collect();
         OnHost { host, agents }
     }

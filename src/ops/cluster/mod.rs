@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 pub use backend::Backend;
 
+use super::agents::join::Papers;
 use super::agents::need::HostAgents;
 use super::hosts::Hosts;
 use super::identity;
@@ -193,7 +194,19 @@ impl Cluster {
             actor: self.actor(),
             writing: self.writing(),
             is_auto: self.inventory.agents == Agents::Auto,
+            papers: self.papers(),
         })
+    }
+
+    /// What certificates of agents are made with.
+    #[must_use]
+    pub fn papers(&self) -> Papers {
+        Papers {
+            ledger: self.writing(),
+            values: Arc::clone(&self.secrets),
+            cluster: self.inventory.cluster.clone(),
+            port: self.inventory.agent_port,
+        }
     }
 
     /// One look at every host, with what the ledger says of it.

@@ -3,28 +3,44 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::peers::Peers;
 use super::{Area, Check, Finding, check};
-use crate::model::{NodeName, Observed};
-use crate::ops::agents::{Seen, look};
+use crate::agent::join::Standing;
+use crate::model::{NodeName, Observed, Timestamp};
+use crate::ops::agents::{Agent, Seen, look};
 use crate::ops::cluster::Cluster;
+use crate::ops::vault::authority;
+
+/// A certificate that ends within these days is named: an ordinary deploy would have replaced it long before.
+const SOON_MS: i64 = 30 * 24 * 3_600_000;
 
 /// Asks the hosts that run tasks with secrets, and no others.
 pub(super) async fn agents(cluster: &Cluster, known: &Observed) -> Vec<Check> {
     let mut users: BTreeMap<NodeName, BTreeSet<String>> = BTreeMap::new();
-    for task in known.tasks().filter(|task| task.is_live() && !task.spec.secrets.is_empty()) {
-        let name = format!("{}_{}.{}", task.stack, task.service, task.slot);
-        users.entry(task.node.clone()).or_default().insert(name);
+    for task in known.tasks().filter(|task| !task.spec.secrets.is_empty()) {
+        let users = users.entry(task.node.clone()).or_default();
+        // One that is down may wait for its secrets, and needs no other agent than there is.
+        if task.is_live() {
+            users.insert(format!("{}_{}.{}", task.stack, task.service, task.slot));
+        }
     }
     if users.is_empty() {
         return Vec::new();
     }
     let nodes: BTreeSet<NodeName> = users.keys().cloned().collect();
     let looks = look(&cluster.fleet, cluster.clock, Some(&nodes)).await;
+    let kept = authority::kept(&cluster.ledger, cluster.clock.now()).await;
+    let authority = kept.ok().flatten().map(|kept| kept.fingerprint);
     let mut found = Vec::new();
     for (node, users) in users {
         // One that does not answer is said to be silent.
         let Some(Ok(on)) = looks.get(&node) else { continue };
-        if on.agents.iter().any(crate::ops::agents::Agent::keeps_secrets) {
+        if let Some(agent) = on.agents.iter().find(|agent| agent.keeps_secrets()) {
+            let troubles = troubles(agent, cluster, authority.as_deref());
+            found.extend(troubles.into_iter().map(|one| check(Area::Hosts, &node, Finding::Peers(one))));
+            continue;
+        }
+        if users.is_empty() {
             continue;
         }
         let silent = on.agents.iter().find_map(|agent| match &agent.seen {
@@ -35,4 +51,80 @@ pub(super) async fn agents(cluster: &Cluster, known: &Observed) -> Vec<Check> {
         found.push(check(Area::Hosts, node, Finding::NoAgent { users, silent }));
     }
     found
+}
+
+/// What is wrong between an agent and the others.
+fn troubles(agent: &Agent, cluster: &Cluster, authority: Option<&str>) -> Vec<Peers> {
+    let knows = matches!(&agent.seen, Seen::Up(hello) if hello.knows_peers());
+    match &agent.standing {
+        Some(standing) => of_standing(standing, authority, cluster.clock.now()),
+        None if knows && cluster.fleet.nodes().len() > 1 => vec![Peers::Unknown],
+        None => Vec::new(),
+    }
+}
+
+fn of_standing(standing: &Standing, authority: Option<&str>, now: Timestamp) -> Vec<Peers> {
+    let mut found = Vec::new();
+    if standing.until.since_ms(now) < SOON_MS {
+        found.push(Peers::Ends { until: standing.until });
+    }
+    if authority.is_some_and(|authority| authority != standing.authority) {
+        found.push(Peers::OtherAuthority);
+    }
+    if let Some(why) = &standing.why_not {
+        found.push(Peers::Deaf { why: why.clone() });
+    }
+    for (host, why) in &standing.unreached {
+        found.push(Peers::NotReached { host: host.clone(), port: standing.own.port, why: why.clone() });
+    }
+    if standing.lacking > 0 {
+        found.push(Peers::Lacking(standing.lacking));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::join::Peer;
+
+    #[test]
+    fn what_is_wrong_between_agents_is_named() {
+        let now = Timestamp(1_796_000_000_000);
+        let own = Peer { host: "h1".into(), address: std::net::Ipv4Addr::LOCALHOST.into(), port: 4795 };
+        let fine = Standing {
+            own,
+            members: String::new(),
+            authority: "ca".into(),
+            until: now.plus_ms(2 * SOON_MS),
+            generation: 1,
+            why_not: None,
+            reached: vec!["h2".into()],
+            unreached: vec![],
+            keeps_for: vec![],
+            kept_by: vec![],
+            lacking: 0,
+            log: vec![],
+        };
+        assert_eq!(of_standing(&fine, Some("ca"), now), []);
+        assert_eq!(of_standing(&fine, None, now), []);
+        let until = now.plus_ms(SOON_MS - 1);
+        let bad = Standing {
+            until,
+            why_not: Some("in use".into()),
+            unreached: vec![("h3".into(), "refused".into())],
+            lacking: 2,
+            ..fine
+        };
+        assert_eq!(
+            of_standing(&bad, Some("other"), now),
+            [
+                Peers::Ends { until },
+                Peers::OtherAuthority,
+                Peers::Deaf { why: "in use".into() },
+                Peers::NotReached { host: "h3".into(), port: 4795, why: "refused".into() },
+                Peers::Lacking(2),
+            ]
+        );
+    }
 }

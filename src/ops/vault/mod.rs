@@ -4,6 +4,7 @@
 //! collected that is being written. Sealing a value needs no private key: each client that may write the ledger may give a
 //! secret a new value. Knows no terminal; [`private`] alone reads files and starts a program.
 
+pub mod authority;
 pub mod config;
 pub mod key;
 pub mod logins;
@@ -171,6 +172,20 @@ pub enum VaultError {
     #[error("the cluster keeps no login of registry `{registry}`")]
     #[diagnostic(code(stackctl::registry::unknown), help("there {}", known_logins(.known)))]
     NoLogin { registry: String, known: Vec<String> },
+    /// It is the cluster's own.
+    #[error("secret `{0}` is the cluster's own")]
+    #[diagnostic(
+        code(stackctl::secret::reserved),
+        help("nothing was changed; it signs the certificates of agents: give the secret another name")
+    )]
+    Reserved(ObjectName),
+    /// The authority of agents.
+    #[error("agents can have no certificates: {0}")]
+    #[diagnostic(
+        code(stackctl::agent::authority),
+        help("`stackctl doctor` says what is wrong with the records")
+    )]
+    Authority(String),
     /// Docker has names with other signs, too.
     #[error("`{0}` is no name of a secret")]
     #[diagnostic(

@@ -19,7 +19,12 @@ pub const REGISTRY_LABEL: &str = "stackctl.registry";
 ///
 /// The ledger cannot be read.
 pub async fn all<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Secrets, VaultError> {
-    Ok(secrets::read(ledger).await?)
+    Ok(secrets::read(ledger).await?.of_people())
+}
+
+/// A secret of the cluster itself is made and changed by nothing that people say.
+pub(super) fn refuse_own(name: &ObjectName) -> Result<(), VaultError> {
+    if name.as_str() == secrets::AUTHORITY { Err(VaultError::Reserved(name.clone())) } else { Ok(()) }
 }
 
 /// Makes a secret.
@@ -35,6 +40,7 @@ pub async fn create<R: WriteRegisters + Send + Sync + 'static>(
     value: &Plaintext,
     unended: impl FnOnce(Unended),
 ) -> Result<Version, VaultError> {
+    refuse_own(name)?;
     refuse_value(ledger, name, value).await?;
     if secrets::read(ledger).await?.0.contains_key(name) {
         return Err(VaultError::Exists(name.clone()));
@@ -68,6 +74,7 @@ pub async fn rotate<R: WriteRegisters + Send + Sync + 'static>(
     verb: &str,
     unended: impl FnOnce(Unended),
 ) -> Result<Option<Version>, VaultError> {
+    refuse_own(name)?;
     let known = refuse_value(ledger, name, value).await?;
     let version = known.key()?.version(name.as_str(), value);
     let before = secrets::read(ledger).await?;
@@ -105,6 +112,7 @@ pub async fn remove<R: WriteRegisters + Send + Sync + 'static>(
 ) -> Result<(), VaultError> {
     let all = secrets::read(ledger).await?;
     for name in names {
+        refuse_own(name)?;
         refuse_login(name, find(&all, name.as_str())?)?;
     }
     let users = users(ledger).await?;
@@ -134,6 +142,7 @@ pub async fn value<R: ReadRegisters>(
     keys: &Keyring,
     name: &ObjectName,
 ) -> Result<Plaintext, VaultError> {
+    refuse_own(name)?;
     let opened = known(ledger).await?.key()?.open(keys)?;
     let all = secrets::read(ledger).await?;
     let version = find(&all, name.as_str())?.present();

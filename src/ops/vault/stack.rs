@@ -104,7 +104,7 @@ impl<'v> Settling<'v> {
         if spec.secrets.is_empty() {
             return Ok(None);
         }
-        let made = secrets::read(ledger).await?;
+        let made = secrets::read(ledger).await?.of_people();
         Ok(Some(Self { values, known: known(ledger).await?, made, stack: spec.name.clone() }))
     }
 
@@ -130,6 +130,7 @@ impl<'v> Settling<'v> {
         variable: Option<&str>,
     ) -> Result<String, VaultError> {
         let name: ObjectName = secret.name.parse().map_err(|_| VaultError::BadName(secret.name.clone()))?;
+        super::secret::refuse_own(&name)?;
         if self.made.0.get(&name).is_some_and(|known| !is_of(known, &self.stack)) {
             return Err(VaultError::NotOurs { name, stack: self.stack.clone() });
         }
@@ -294,6 +295,7 @@ async fn pending_by<R: ReadRegisters>(
     let mut wanted = Vec::new();
     for secret in spec.secrets.values().filter(|secret| !secret.version.is_empty()) {
         let name: ObjectName = secret.name.parse().map_err(|_| VaultError::BadName(secret.name.clone()))?;
+        super::secret::refuse_own(&name)?;
         let known = all.0.get(&name);
         if !secret.external && known.is_some_and(|known| !is_of(known, &spec.name)) {
             return Err(VaultError::NotOurs { name, stack: spec.name.clone() });

@@ -271,3 +271,48 @@ async fn the_secrets_of_others_stay_and_a_stacks_own_go_with_its_last_release() 
     assert_eq!(world.versions("shop_a").await.len(), 0);
     assert_eq!(world.versions("made").await.len(), 1);
 }
+
+/// The cluster's own secret beside those of people.
+#[tokio::test]
+async fn the_authority_of_agents_is_made_once_survives_a_new_key_and_is_named_by_no_person() {
+    use crate::fleet::agents::secrets::SecretValues as _;
+    use crate::ledger::secrets::AUTHORITY;
+    use crate::ops::vault::authority::{kept, signing};
+    use crate::vault::authority::fingerprint;
+
+    let world = world().await;
+    let now = actor().clock.now();
+    assert_eq!(kept(&world.ledger, now).await.unwrap(), None);
+    let sign = async |has_key: bool| {
+        let values = world.values(has_key);
+        let made = signing(&world.ledger, &actor(), &values, "prod", quiet).await?;
+        Ok::<String, VaultError>(fingerprint(made.certificate()))
+    };
+    // Who makes it needs no private key, and who opens it does.
+    let first = sign(false).await.unwrap();
+    assert_eq!(kept(&world.ledger, now).await.unwrap().unwrap().fingerprint, first);
+    assert!(sign(false).await.is_err());
+    assert_eq!(sign(true).await.unwrap(), first);
+    let keys = Keyring::parse(&Plaintext::new(world.private.clone().into_bytes()), "ann").unwrap();
+    let done = key::rotate(&world.ledger, &actor(), &keys, quiet, |_, _| ()).await.unwrap();
+    assert_eq!((done.renewed, done.failed.len()), (2, 0));
+    assert_eq!(sign(true).await.unwrap(), first);
+    // One that ends soon is none: another one takes its place.
+    let until = kept(&world.ledger, now).await.unwrap().unwrap().until;
+    assert_eq!(kept(&world.ledger, until.plus_ms(-1_000)).await.unwrap(), None);
+
+    let name: ObjectName = AUTHORITY.parse().unwrap();
+    let (ledger, actor) = (&world.ledger, actor());
+    assert_eq!(secret::all(ledger).await.unwrap().0.len(), 1, "what a command made");
+    let plain = Plaintext::new(b"x".to_vec());
+    let made = secret::create(ledger, &actor, &name, [].into(), &plain, quiet).await;
+    let changed = secret::rotate(ledger, &actor, &name, &plain, "rotate", quiet).await;
+    let removed = secret::remove(ledger, &actor, &[name.clone()], quiet).await;
+    let shown = secret::value(ledger, &keys, &name).await;
+    for refused in [made.map(drop), changed.map(drop), removed, shown.map(drop)] {
+        assert!(matches!(refused, Err(VaultError::Reserved(_))), "{refused:?}");
+    }
+    let version = secrets::read(ledger).await.unwrap().0[&name].present().version.clone();
+    let values = world.values(true);
+    assert_eq!(values.value(AUTHORITY, &version).await.map(drop), Err("it is the cluster's own".to_owned()));
+}

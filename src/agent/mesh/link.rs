@@ -1,0 +1,66 @@
+//! Asks another agent. The connection comes from the address by which the others know this one.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, header};
+use http_body_util::Full;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+use super::identity::Identity;
+use super::talk::{Ask, Reply, TALK_MAX, read_reply, write_ask};
+use crate::agent::join::Peer;
+use crate::agent::put::Came;
+use crate::http::{body, client};
+use crate::vault::authority::name_of_host;
+
+/// For a connection, and for its certificates.
+const GREET_LIMIT: Duration = Duration::from_secs(3);
+/// For an answer, over a slow line.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// Asks one thing; in words why there is no answer.
+pub async fn ask(own: &Identity, peer: &Peer, asked: &Ask) -> Result<Reply, String> {
+    let bytes = write_ask(asked);
+    if bytes.len() > TALK_MAX {
+        return Err(format!(
+            "the secrets of this host are more than the {} MiB that can be kept",
+            TALK_MAX >> 20
+        ));
+    }
+    let greeted = async {
+        let tcp = connect(own.join.own.address, peer.at()).await?;
+        own.tls.connect(&name_of_host(&peer.host), tcp).await
+    };
+    let stream = timeout(GREET_LIMIT, greeted).await;
+    let stream = stream.map_err(|_| format!("no answer within {} s", GREET_LIMIT.as_secs()))?;
+    let stream = stream.map_err(|error| error.to_string())?;
+    let answered = async {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri("/")
+            .header(header::HOST, "agent")
+            .body(Full::new(Bytes::from_owner(bytes)))
+            .map_err(|error| error.to_string())?;
+        let mut sender = client::handshake(stream).await.map_err(|error| error.to_string())?;
+        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+        let came = body::whole(response.into_body(), TALK_MAX).await.map_err(|error| error.to_string())?;
+        read_reply(&Came(came).0)
+    };
+    match timeout(ANSWER_LIMIT, answered).await {
+        Ok(Ok(Reply::Refused(why))) => Err(format!("it refuses: {why}")),
+        Ok(reply) => reply,
+        Err(_) => Err(format!("no answer within {} s", ANSWER_LIMIT.as_secs())),
+    }
+}
+
+async fn connect(from: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind(SocketAddr::new(from, 0))?;
+    let tcp = socket.connect(to).await?;
+    tcp.set_nodelay(true)?;
+    Ok(tcp)
+}

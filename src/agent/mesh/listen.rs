@@ -1,0 +1,129 @@
+//! What other agents ask of this one. What is no agent of this cluster is let go without an answer, and noted.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::identity::Identity;
+use super::state::State;
+use super::talk::{Ask, Reply, TALK_MAX, read_ask, write_reply};
+use crate::agent::put::Came;
+use crate::agent::wire::Refusal;
+use crate::http::body;
+use crate::http::server::{self, Answer, Limits, Server};
+use crate::http::stream::Stream;
+use crate::vault::authority::name_of_host;
+
+/// A few agents at a time, none of which takes its time; but all secrets of a host may come over a slow line.
+const LIMITS: Limits =
+    Limits { connections_max: 64, head: Duration::from_secs(5), whole: Duration::from_secs(30) };
+/// Between two attempts to listen: another agent of this host may be about to end, or its address about to be there.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Listens where the others look for this one, and elsewhere when that changes.
+pub async fn listen(state: Arc<State>) {
+    let mut identities = state.identities();
+    loop {
+        let identity = identities.borrow_and_update().clone();
+        let server = match &identity {
+            None => None,
+            Some(identity) => {
+                let served = serve(&state, identity).await;
+                state.seen().why_not = served.as_ref().err().cloned();
+                served.ok()
+            }
+        };
+        let is_retried = identity.is_some() && server.is_none();
+        tokio::select! {
+            changed = identities.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(RETRY_PAUSE), if is_retried => {}
+        }
+        drop(server);
+    }
+}
+
+async fn serve(state: &Arc<State>, identity: &Arc<Identity>) -> Result<Server, String> {
+    let at = identity.at();
+    let cannot = |error: std::io::Error| format!("it cannot listen at {at}: {error}");
+    let listener = TcpListener::bind(at).await.map_err(cannot)?;
+    let admit = {
+        let (state, identity) = (Arc::clone(state), Arc::clone(identity));
+        move |tcp: TcpStream, from: SocketAddr| admit(Arc::clone(&state), Arc::clone(&identity), tcp, from)
+    };
+    let state = Arc::clone(state);
+    let answer = move |host: String, request: Request<Incoming>| answer(Arc::clone(&state), host, request);
+    Server::guarded(listener, LIMITS, admit, answer).map_err(cannot)
+}
+
+/// Who comes: the host whose certificate is shown from its own address.
+async fn admit(
+    state: Arc<State>,
+    identity: Arc<Identity>,
+    tcp: TcpStream,
+    from: SocketAddr,
+) -> Option<(Stream, String)> {
+    let from = from.ip().to_canonical();
+    let hosts: Vec<&str> = {
+        let there = identity.join.peers.iter().filter(|peer| peer.address.to_canonical() == from);
+        there.map(|peer| peer.host.as_str()).collect()
+    };
+    let Some(first) = hosts.first() else {
+        state.note(&format!("refused: {from} is the address of no host of this cluster"));
+        return None;
+    };
+    let (stream, shown) = match identity.tls.accept(tcp).await {
+        Ok(accepted) => accepted,
+        Err(error) => {
+            state.note(&format!(
+                "refused: what comes from {first} ({from}) is no agent of this cluster: {error}"
+            ));
+            return None;
+        }
+    };
+    match hosts.iter().find(|host| shown.is_for(&name_of_host(host))) {
+        Some(host) => Some((stream, (*host).to_owned())),
+        None => {
+            state.note(&format!("refused: the certificate that is shown from {from} is not that of {first}"));
+            None
+        }
+    }
+}
+
+async fn answer(state: Arc<State>, host: String, request: Request<Incoming>) -> Answer {
+    let reply = match body::whole(request.into_body(), TALK_MAX).await {
+        Ok(came) => replied(&state, &host, Came(came)).await,
+        Err(error) => Err(error.to_string()),
+    };
+    let reply = reply.unwrap_or_else(|why| {
+        state.note(&format!("refused what {host} asks: {why}"));
+        Reply::Refused(why)
+    });
+    // Values are in base64: it is text.
+    let text = write_reply(&reply);
+    server::answer(StatusCode::OK, "application/json", String::from_utf8_lossy(&text).into_owned())
+}
+
+async fn replied(state: &State, host: &str, came: Came) -> Result<Reply, String> {
+    let asked = read_ask(&came.0)?;
+    drop(came);
+    let (keeper, words) = (&state.keeper, |refusal: Refusal| refusal.to_string());
+    match asked {
+        Ask::Hello => Ok(Reply::Done),
+        Ask::Has { digest } => keeper.has_of(host, &digest).await.map(Reply::Has).map_err(words),
+        Ask::Keep { digest, set } => {
+            keeper.keep_of(host, &digest, set, state.now()).await.map(|()| Reply::Done).map_err(words)
+        }
+        Ask::Drop => keeper.drop_of(host).await.map(|()| Reply::Done).map_err(words),
+        Ask::Give => {
+            let kept = keeper.kept_of(host).await.map_err(words)?;
+            if let Some(kept) = &kept {
+                state.note(&format!("gave {host} the secrets of {} of its tasks", kept.len()));
+            }
+            Ok(Reply::Given(kept.unwrap_or_default()))
+        }
+    }
+}

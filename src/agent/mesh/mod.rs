@@ -1,0 +1,143 @@
+//! Agents of a cluster among each other: each has its secrets kept by two others, and has them back when its host was off.
+//!
+//! ```text
+//! client ─ join ─▶ identity ─▶ listen      what others ask: kept for them in this host's memory
+//!                     │      ─▶ rounds      what they are asked: to keep, and to forget
+//!                     └──────▶ recover     after a start without memory: to give back
+//! ```
+//!
+//! Who an agent is, and who the others are, a client tells it: certificates of one [authority](crate::vault::authority),
+//! whose key is on no host. It is believed by its certificate *and* its address together, so that a copy of a host's
+//! disk, which has its certificate, gets nothing elsewhere. An agent hands over only what is kept for the one who asks.
+//!
+//! No clock of another host is compared with, and nothing is decided by a majority: a set is replaced as a whole by the
+//! one whose it is. One that comes up without memory asks each other one before it has that one keep anything, so that
+//! it never has its own secrets forgotten.
+
+mod identity;
+mod link;
+mod listen;
+mod notes;
+mod recover;
+mod rounds;
+mod state;
+mod talk;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use self::identity::Identity;
+use self::state::State;
+use super::join::{Join, Standing};
+use super::secrets::Keeper;
+use super::wire::Refusal;
+use crate::model::Timestamp;
+use crate::vault::authority::fingerprint;
+
+/// An agent among the others.
+#[derive(Debug)]
+pub struct Mesh {
+    state: Arc<State>,
+    /// Where it is written down who it is.
+    file: Option<PathBuf>,
+}
+
+impl Mesh {
+    /// Of an agent that begins: it still knows what a client said before.
+    pub fn new(
+        keeper: Arc<Keeper>,
+        cluster: &str,
+        file: Option<PathBuf>,
+        now: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Self {
+        let known = file.as_deref().and_then(Identity::read);
+        Self { state: Arc::new(State::new(keeper, cluster, known, Box::new(now))), file }
+    }
+
+    /// Speaks with the others, as long as these tasks go on.
+    pub fn run(&self, tasks: &mut JoinSet<()>) {
+        tasks.spawn(listen::listen(Arc::clone(&self.state)));
+        tasks.spawn(rounds::rounds(Arc::clone(&self.state)));
+        tasks.spawn(recover::recover(Arc::clone(&self.state)));
+    }
+
+    /// What tasks have has changed.
+    pub fn changed(&self) {
+        self.state.changed.notify_one();
+    }
+
+    /// A task is over.
+    pub fn dropped(&self, task: &str) {
+        let mut seen = self.state.seen();
+        if !seen.is_whole {
+            seen.dropped.insert(task.to_owned());
+        }
+    }
+
+    /// Becomes who a client says.
+    ///
+    /// # Errors
+    ///
+    /// What it says cannot be used, is older than what is known, or cannot be written down.
+    pub async fn join(&self, join: Join) -> Result<(), Refusal> {
+        let refused = |why: String| Refusal::NotJoined { why };
+        if let Some(known) = self.state.identity()
+            && known.join.authority == join.authority
+            && known.join.generation > join.generation
+        {
+            return Err(refused("another client has said something newer".to_owned()));
+        }
+        let identity = Identity::of(join).map_err(refused)?;
+        if let Some(file) = &self.file {
+            identity.write(file).map_err(|error| refused(error.to_string()))?;
+        }
+        let hosts = identity.join.peers.iter().map(|peer| peer.host.clone()).collect();
+        self.state.become_one(Some(identity));
+        // Hosts that are no members any more.
+        self.state.keeper.keep_only_of(hosts).await
+    }
+
+    /// Has the others forget what they keep for it, and forgets who it is.
+    pub async fn leave(&self) {
+        if let Some(identity) = self.state.identity() {
+            rounds::take_leave(&identity).await;
+        }
+        self.state.become_one(None);
+        if let Some(file) = &self.file {
+            let _there_is_none_or_it_goes_with_the_agent = identity::remove(file);
+        }
+    }
+
+    /// How it stands with the others.
+    pub async fn standing(&self) -> Option<Standing> {
+        let identity = self.state.identity()?;
+        let keeps_for = self.state.keeper.keeps_for().await.unwrap_or_default();
+        let Join { own, until, generation, authority, .. } = &identity.join;
+        let seen = self.state.seen();
+        let unreached = |(host, why): (&String, &Option<String>)| Some((host.clone(), why.clone()?));
+        Some(Standing {
+            own: own.clone(),
+            members: identity.join.members(),
+            authority: fingerprint(authority),
+            until: *until,
+            generation: *generation,
+            why_not: seen.why_not.clone(),
+            reached: seen
+                .peers
+                .iter()
+                .filter(|(_, why)| why.is_none())
+                .map(|(host, _)| host.clone())
+                .collect(),
+            unreached: seen.peers.iter().filter_map(unreached).collect(),
+            keeps_for,
+            kept_by: seen.kept_by.iter().cloned().collect(),
+            lacking: seen.lacking,
+            log: seen.notes.all(),
+        })
+    }
+}

@@ -1,0 +1,130 @@
+//! What an agent knows of itself and the others, for all that speaks with them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, watch};
+
+use super::identity::Identity;
+use super::notes::Notes;
+use crate::agent::secrets::Keeper;
+use crate::model::Timestamp;
+
+/// What was found out since the agent began.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Why it does not listen.
+    pub why_not: Option<String>,
+    /// Why an agent was not reached, if it was not.
+    pub peers: BTreeMap<String, Option<String>>,
+    pub kept_by: BTreeSet<String>,
+    /// Those that keep nothing for it, as they said.
+    pub keep_nothing: BTreeSet<String>,
+    /// Those that have given back what they kept.
+    pub have_given: BTreeSet<String>,
+    /// What it has in memory is all that there is to have: it may have those forget that have given nothing back.
+    pub is_whole: bool,
+    /// Tasks that are over, as a client said while not all was there: what others keep of them does not come back.
+    pub dropped: BTreeSet<String>,
+    /// Tasks whose containers need secrets that are not here.
+    pub lacking: usize,
+    pub notes: Notes,
+}
+
+/// What reads a clock.
+type Now = Box<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// All of it.
+pub struct State {
+    pub keeper: Arc<Keeper>,
+    pub cluster: String,
+    identity: watch::Sender<Option<Arc<Identity>>>,
+    /// What tasks have has changed.
+    pub changed: Notify,
+    seen: Mutex<Seen>,
+    now: Now,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("cluster", &self.cluster)
+            .field("seen", &self.seen)
+            .finish_non_exhaustive()
+    }
+}
+
+impl State {
+    /// Of one who has just begun.
+    pub fn new(keeper: Arc<Keeper>, cluster: &str, known: Option<Identity>, now: Now) -> Self {
+        Self {
+            keeper,
+            cluster: cluster.to_owned(),
+            identity: watch::Sender::new(known.map(Arc::new)),
+            changed: Notify::new(),
+            seen: Mutex::default(),
+            now,
+        }
+    }
+
+    /// Who it is, if that is known.
+    pub fn identity(&self) -> Option<Arc<Identity>> {
+        self.identity.borrow().clone()
+    }
+
+    /// Waits for changes of that.
+    pub fn identities(&self) -> watch::Receiver<Option<Arc<Identity>>> {
+        self.identity.subscribe()
+    }
+
+    /// It is another one from now on.
+    pub fn become_one(&self, identity: Option<Identity>) {
+        let hosts: BTreeSet<String> =
+            identity.iter().flat_map(|known| &known.join.peers).map(|peer| peer.host.clone()).collect();
+        {
+            let mut seen = self.seen();
+            seen.peers.retain(|host, _| hosts.contains(host));
+            seen.kept_by.retain(|host| hosts.contains(host));
+            seen.keep_nothing.retain(|host| hosts.contains(host));
+        }
+        self.identity.send_replace(identity.map(Arc::new));
+        self.changed.notify_one();
+    }
+
+    /// What was found out.
+    pub fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        (self.now)()
+    }
+
+    /// Remembers that something happened.
+    pub fn note(&self, text: &str) {
+        let now = self.now();
+        self.seen().notes.add(now, text);
+    }
+
+    /// Whether an agent was reached, and if not, why; a change is noted.
+    pub fn reached(&self, host: &str, done: Result<(), &str>) {
+        let why = done.err().map(str::to_owned);
+        let before = self.seen().peers.insert(host.to_owned(), why.clone());
+        match (before, why) {
+            (None | Some(None), Some(why)) => {
+                self.note(&format!("the agent of {host} is not reached: {why}"))
+            }
+            (Some(Some(_)), None) => self.note(&format!("the agent of {host} is reached again")),
+            (_, Some(_) | None) => {}
+        }
+    }
+
+    /// Whether it may have another agent keep and forget things: not before that one has given back what it keeps, to
+    /// one who came up without memory.
+    pub fn may_tell(&self, host: &str) -> bool {
+        let seen = self.seen();
+        seen.is_whole || seen.have_given.contains(host)
+    }
+}

@@ -1,0 +1,243 @@
+//! Tells agents who they are and who the others are, with a certificate for each: where what they say of it is not as it
+//! should be. Agents that do not know each other work as ever, but their hosts have no secrets back after they were off.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::{Hands, Look, Seen, asked, look, status};
+use crate::agent::join::{Join, KeyText, Peer, Standing, members};
+use crate::agent::wire::Request;
+use crate::engine::Writing;
+use crate::fleet::Fleet;
+use crate::fleet::agents::Installed;
+use crate::model::{ClusterName, NodeName, Timestamp};
+use crate::ops::vault::values::Values;
+use crate::ops::vault::{VaultError, authority, known};
+use crate::vault::authority::{Authority, ends_soon, fingerprint};
+
+/// What certificates are made with.
+#[derive(Debug, Clone)]
+pub struct Papers {
+    pub ledger: Arc<Writing>,
+    pub values: Arc<Values>,
+    pub cluster: ClusterName,
+    /// Where agents listen for each other.
+    pub port: u16,
+}
+
+/// What became of agents that have to know each other.
+#[derive(Debug, Default)]
+pub struct Joined {
+    /// Agents of these hosts know the others now.
+    pub met: Vec<NodeName>,
+    /// These do not take it.
+    pub failed: Vec<(NodeName, String)>,
+    /// These have no address at which others reach them.
+    pub nowhere: Vec<(NodeName, String)>,
+}
+
+/// Where each host is reached by others.
+pub type Places = BTreeMap<NodeName, Result<Peer, String>>;
+
+/// Asks for the address of every host.
+pub async fn places(fleet: &Fleet, port: u16) -> Places {
+    let place = |node: NodeName| async move {
+        let address = fleet.data_address(&node).await;
+        let peer = address.map(|address| Peer { host: node.to_string(), address, port });
+        (node, peer)
+    };
+    join_all(fleet.nodes().into_iter().map(place)).await.into_iter().collect()
+}
+
+/// A host, and all others, where its address is known and it is not the only one.
+fn among(places: &Places, node: &NodeName) -> Option<(Peer, Vec<Peer>)> {
+    let own = places.get(node)?.as_ref().ok()?.clone();
+    let others = places.values().filter_map(|place| place.as_ref().ok()).filter(|peer| **peer != own);
+    let others: Vec<Peer> = others.cloned().collect();
+    (!others.is_empty()).then_some((own, others))
+}
+
+/// Whether an agent needs a new certificate or list of others, by what it says of those that it has.
+fn is_due(
+    standing: Option<&Standing>,
+    (own, others): &(Peer, Vec<Peer>),
+    authority: Option<&str>,
+    now: Timestamp,
+) -> bool {
+    let Some(standing) = standing else { return true };
+    standing.members != members(own, others)
+        || authority != Some(standing.authority.as_str())
+        || ends_soon(standing.until, now)
+}
+
+/// Asks agents of hosts alone whether they know who they are; if one does not, the client does so for all agents of the cluster.
+///
+/// # Errors
+///
+/// As [`join`].
+pub async fn join_if_due(
+    hands: &Hands<'_>,
+    papers: &Papers,
+    agents: &BTreeMap<NodeName, Installed>,
+) -> Result<Joined, VaultError> {
+    let ask = |(node, agent)| async move { (node, status(hands.fleet, node, agent).await) };
+    let said = join_all(agents.iter().map(ask)).await;
+    let places = places(hands.fleet, papers.port).await;
+    let now = hands.actor.clock.now();
+    let kept = authority::kept(&papers.ledger, now).await?;
+    let fingerprint = kept.as_ref().map(|kept| kept.fingerprint.as_str());
+    let is_any = said.iter().any(|(node, status)| {
+        let (Some(status), Some(among)) = (status, among(&places, node)) else { return false };
+        is_due(status.standing.as_ref(), &among, fingerprint, now)
+    });
+    if !is_any {
+        return Ok(Joined::default());
+    }
+    let look = look(hands.fleet, hands.actor.clock, None).await;
+    join(hands, papers, &look).await
+}
+
+/// Tells agents who they are, where what they say of that is out of date.
+///
+/// # Errors
+///
+/// The cluster has no key, or none here opens what signs certificates.
+pub async fn join(hands: &Hands<'_>, papers: &Papers, look: &Look) -> Result<Joined, VaultError> {
+    let now = hands.actor.clock.now();
+    let (agents, mut joined) = (speakers(look), Joined::default());
+    if agents.is_empty() || hands.fleet.nodes().len() < 2 {
+        return Ok(joined);
+    }
+    // Without one there are no secrets, either.
+    known(&papers.ledger).await?.key()?;
+    let places = places(hands.fleet, papers.port).await;
+    let with_place = |node: &&NodeName| agents.contains_key(*node);
+    for (node, place) in places.iter().filter(|(node, _)| with_place(node)) {
+        joined.nowhere.extend(place.as_ref().err().map(|why| (node.clone(), why.clone())));
+    }
+    let due = |authority: Option<&str>| -> Vec<(NodeName, Peer, Vec<Peer>)> {
+        let of = |(node, (_, standing)): (&NodeName, &(&Installed, Option<&Standing>))| {
+            let among = among(&places, node)?;
+            is_due(*standing, &among, authority, now).then(|| (node.clone(), among.0, among.1))
+        };
+        agents.iter().filter_map(of).collect()
+    };
+    let kept = authority::kept(&papers.ledger, now).await?;
+    if due(kept.as_ref().map(|kept| kept.fingerprint.as_str())).is_empty() {
+        return Ok(joined);
+    }
+    let cluster = papers.cluster.as_str();
+    let signing = authority::signing(&papers.ledger, hands.actor, &papers.values, cluster, |_| ()).await?;
+    let standings = agents.values().filter_map(|(_, standing)| *standing);
+    let generation = standings.map(|standing| standing.generation).max().unwrap_or(0) + 1;
+    for (node, own, others) in due(Some(&fingerprint(signing.certificate()))) {
+        let (agent, _) = agents[&node];
+        let taken = match paper(&signing, own, others, generation, now) {
+            Ok(paper) => {
+                let answer = asked(hands.fleet, &node, agent, &Request::Join(Box::new(paper))).await;
+                answer.map(drop)
+            }
+            Err(why) => Err(why),
+        };
+        match taken {
+            Ok(()) => joined.met.push(node),
+            Err(why) => joined.failed.push((node, why)),
+        }
+    }
+    Ok(joined)
+}
+
+/// Agents that can speak with others, one for each host.
+fn speakers(look: &Look) -> BTreeMap<NodeName, (&Installed, Option<&Standing>)> {
+    let mut all = BTreeMap::new();
+    for (node, on) in look {
+        let Ok(on) = on else { continue };
+        let can = |agent: &&super::Agent| {
+            agent.keeps_secrets() && matches!(&agent.seen, Seen::Up(hello) if hello.knows_peers())
+        };
+        if let Some(agent) = on.agents.iter().find(can) {
+            all.insert(node.clone(), (&agent.installed, agent.standing.as_ref()));
+        }
+    }
+    all
+}
+
+fn paper(
+    signing: &Authority,
+    own: Peer,
+    peers: Vec<Peer>,
+    generation: u64,
+    now: Timestamp,
+) -> Result<Join, String> {
+    let issued = signing.issue(&own.host, own.address, now).map_err(|error| error.to_string())?;
+    Ok(Join {
+        own,
+        certificate: issued.certificate,
+        key: KeyText::new(issued.key),
+        authority: signing.certificate().to_owned(),
+        until: issued.until,
+        generation,
+        peers,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_796_000_000_000);
+    const DAY_MS: i64 = 24 * 3_600_000;
+
+    fn peer(host: &str, last: u8) -> Peer {
+        Peer { host: host.into(), address: std::net::Ipv4Addr::new(10, 0, 0, last).into(), port: 4795 }
+    }
+
+    fn standing(own: &Peer, others: &[Peer]) -> Standing {
+        Standing {
+            own: own.clone(),
+            members: members(own, others),
+            authority: "ca".into(),
+            until: NOW.plus_ms(1_000 * DAY_MS),
+            generation: 1,
+            why_not: None,
+            reached: vec![],
+            unreached: vec![],
+            keeps_for: vec![],
+            kept_by: vec![],
+            lacking: 0,
+            log: vec![],
+        }
+    }
+
+    #[test]
+    fn an_agent_is_told_when_what_it_knows_is_not_as_it_should_be() {
+        let (own, others) = (peer("h1", 1), vec![peer("h2", 2), peer("h3", 3)]);
+        let knows = standing(&own, &others);
+        let among = (own.clone(), others.clone());
+        let due = |standing: Option<&Standing>, authority| is_due(standing, &among, authority, NOW);
+        assert!(!due(Some(&knows), Some("ca")));
+        assert!(due(None, Some("ca")) && due(Some(&knows), Some("other")) && due(Some(&knows), None));
+        let ends = Standing { until: NOW.plus_ms(20 * DAY_MS), ..knows.clone() };
+        assert!(due(Some(&ends), Some("ca")));
+        for (own, others) in [(peer("h1", 9), others.clone()), (own, vec![peer("h2", 2)])] {
+            assert!(is_due(Some(&knows), &(own, others), Some("ca"), NOW));
+        }
+    }
+
+    #[test]
+    fn a_host_without_an_address_and_one_alone_are_no_members() {
+        let node = NodeName::unchecked;
+        let mut places: Places = [
+            (node("h1"), Ok(peer("h1", 1))),
+            (node("h2"), Ok(peer("h2", 2))),
+            (node("local"), Err("a socket".to_owned())),
+        ]
+        .into();
+        assert_eq!(among(&places, &node("h1")), Some((peer("h1", 1), vec![peer("h2", 2)])));
+        assert_eq!(among(&places, &node("local")), None);
+        places.remove("h2");
+        assert_eq!(among(&places, &node("h1")), None);
+    }
+}

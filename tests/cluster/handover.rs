@@ -1,0 +1,300 @@
+//! Secrets that agents keep for each other, on real hosts: tasks start with them after power loss, without a person; and
+//! only on the host whose they are.
+//!
+//! A static program is shipped as the agent, which `tests/all` builds and names in `STACKCTL_TEST_QUICK`.
+
+use std::time::{Duration, Instant};
+
+use crate::agents;
+use crate::ground::{Ground, HOSTS, Run, Task};
+
+const STACKFILE: &str = r#"
+services:
+  app:
+    image: web:1
+    entrypoint: ["/bin/sh", "-c"]
+    command: ["cat /run/secrets/one /run/secrets/two | sha256sum; exec sleep 100000"]
+    stop_grace_period: 1s
+    secrets: [one, two]
+    deploy: {replicas: 4, update_config: {parallelism: 4, monitor: 0s}}
+secrets:
+  one: {file: one.txt}
+  two: {external: true}
+"#;
+
+const BOTH: &str = "canary-b71e-one\ncanary-b71e-two\n";
+/// For tasks to run with their secrets, once the engine of their host answers.
+const STARTED_MAX: Duration = Duration::from_secs(10);
+/// For what is not about a start.
+const SETTLED_MAX: Duration = Duration::from_secs(40);
+/// An address of the playground that no host has.
+const ELSEWHERE: &str = "10.89.0.99";
+
+struct World {
+    shipped: agents::World,
+}
+
+impl World {
+    /// A cluster whose tasks have secrets that two other hosts keep.
+    fn new() -> Option<Self> {
+        let world = Self { shipped: agents::World::new()? };
+        let ground = world.ground();
+        world.run("key init").ends(0);
+        ground.file("one.txt", "canary-b71e-one\n");
+        let two = ground.file("two.txt", "canary-b71e-two\n");
+        world.run(&format!("secret create two {two}")).ends(0);
+        let file = ground.file("app.yml", STACKFILE);
+        world.run(&format!("deploy --yes -c {file} shop")).ends(0);
+        world.are_kept();
+        Some(world)
+    }
+
+    fn ground(&self) -> &Ground {
+        &self.shipped.ground
+    }
+
+    fn run(&self, words: &str) -> Run {
+        self.shipped.run(words)
+    }
+
+    /// Waits until each host's secrets are kept by two others.
+    #[track_caller]
+    fn are_kept(&self) {
+        self.is_soon("all secrets are kept by two others", || {
+            let run = self.run("agent ls --format {{.Node}}|{{.KeptBy}}").ends(0);
+            run.stdout.lines().all(|line| line.split(", ").count() == 2)
+        });
+    }
+
+    #[track_caller]
+    fn is_soon(&self, what: &str, is_so: impl Fn() -> bool) -> Duration {
+        let begun = Instant::now();
+        while !is_so() {
+            let (agents, logs) = (self.run("agent ls").whole(), self.run("agent logs").whole());
+            assert!(begun.elapsed() < SETTLED_MAX, "never: {what}\n{agents}\n{logs}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        begun.elapsed()
+    }
+
+    fn of(&self, host: &str) -> Task {
+        let tasks = self.ground().live("shop", "app");
+        tasks.into_iter().find(|task| task.host == host).expect("one on each host")
+    }
+
+    /// How often a task has printed what its secrets are.
+    fn printed(&self, task: &Task) -> usize {
+        let line = format!("{}  -\n", stackctl::model::ids::sha256_hex(BOTH.as_bytes()));
+        let logs = self.ground().docker(&task.host, &["logs", task.id()]);
+        assert_eq!(logs, line.repeat(logs.lines().count()), "{} on {}", task.id(), task.host);
+        logs.lines().count()
+    }
+
+    fn is_running(&self, task: &Task) -> bool {
+        let state = self.ground().docker(&task.host, &["inspect", "-f", "{{.State.Running}}", task.id()]);
+        state == "true\n"
+    }
+
+    /// Power loss, and back: until its engine answers.
+    fn reboot(&self, host: &str) {
+        self.ground().playground(&format!("kill {host}"));
+        self.ground().playground(&format!("start {host}"));
+        while !self.ground().try_docker(host, &["version"]).status.success() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// No disk has a value: all files, and where hosts have disks of their own, all their bytes.
+    #[track_caller]
+    fn nowhere_on_a_disk(&self) {
+        for host in HOSTS {
+            let script = "sync; grep -rlaF -e canary-b71e /var/lib/docker /var/log /var/tmp /etc /root /home 2>/dev/null; true";
+            assert_eq!(self.ground().on_host(host, script), "", "{host}");
+            assert!(!self.ground().disk_has(host, "canary-b71e"), "{host}");
+        }
+    }
+
+    fn end(&self) {
+        self.run("rm --yes shop").ends(0);
+        self.run("agent rm --yes").ends(0);
+        for host in HOSTS {
+            let left = "find /run/stackctl 2>/dev/null; grep /run/stackctl /proc/mounts; grep -i ':12BB ' /proc/net/tcp; \
+                        ls /var/lib/docker/plugins/*/rootfs 2>/dev/null; true";
+            assert_eq!(self.ground().on_host(host, left), "", "{host}");
+        }
+        self.nowhere_on_a_disk();
+    }
+}
+
+#[test]
+fn after_power_loss_tasks_start_with_secrets_that_other_hosts_kept() {
+    let Some(world) = World::new() else { return };
+    let ground = world.ground();
+    // The search finds what is there.
+    ground.on_host("h2", "echo canary-b71e-one >/var/lib/docker/planted");
+    let planted =
+        ground.on_host("h2", "grep -rlaF -e canary-b71e /var/lib/docker; rm /var/lib/docker/planted");
+    assert!(planted.contains("planted"));
+    world.nowhere_on_a_disk();
+    // One engine of each kind; the second loses what it kept for the first.
+    for host in ["h1", "h2"] {
+        let task = world.of(host);
+        let before = world.printed(&task);
+        world.reboot(host);
+        let begun = Instant::now();
+        while world.printed(&task) < before + 1 || !world.is_running(&task) {
+            assert!(begun.elapsed() < STARTED_MAX, "{host}: {}", world.run("agent logs").whole());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        eprintln!("{host}: started with its secrets {:?} after its engine answered", begun.elapsed());
+        world.is_soon("it runs on", || world.is_running(&task) && world.printed(&task) == before + 1);
+    }
+    world.are_kept();
+    world.nowhere_on_a_disk();
+    // The cluster's own secret is no secret of people, and a new key of the cluster changes no agent.
+    assert!(!world.run("secret ls").ends(0).whole().contains("stackctl.agents"));
+    world.run("secret inspect stackctl.agents.authority").ends(1);
+    world.run("secret rm stackctl.agents.authority").ends(1).says(&["the cluster's own"]);
+    world.run("key rotate").ends(0);
+    let run = world.run("agent install").ends(0).says(&["4 hosts as wanted"]);
+    assert!(!run.whole().contains("know the agents"), "{}", run.whole());
+    world.end();
+}
+
+#[test]
+fn with_all_others_cut_off_tasks_wait_and_start_when_one_is_back() {
+    let Some(world) = World::new() else { return };
+    let ground = world.ground();
+    for host in ["h1", "h2"] {
+        let (task, stopped) = (world.of(host), format!("stopped-{host}"));
+        let before = world.printed(&task);
+        let others: Vec<&str> = HOSTS.into_iter().filter(|other| *other != host).collect();
+        for other in &others {
+            ground.playground(&format!("cut {other} {host}"));
+        }
+        // A container that a person stopped, with the same mounts and labels: it stays so.
+        let source = format!("/var/run/stackctl/playground/secrets/{}/0", task.label("io.stackctl.task"));
+        let mount = format!("type=bind,source={source},target=/x,readonly");
+        let label = format!("io.stackctl.task={}", task.label("io.stackctl.task"));
+        ground.docker(
+            host,
+            &[
+                "run",
+                "-d",
+                "--name",
+                &stopped,
+                "--restart",
+                "unless-stopped",
+                "--label",
+                &label,
+                "--label",
+                "io.stackctl.cluster=playground",
+                "--mount",
+                &mount,
+                "busybox:1",
+                "sleep",
+                "100000",
+            ],
+        );
+        ground.docker(host, &["stop", "-t", "0", &stopped]);
+        world.reboot(host);
+        std::thread::sleep(Duration::from_secs(15));
+        assert!(!world.is_running(&task) && world.printed(&task) == before, "{host}");
+        world
+            .run("ps --no-trunc shop")
+            .says(&["its secrets may not be on the host since it was restarted", "`stackctl agent ls`"]);
+        let said = world.run("agent ls").whole();
+        assert!(said.contains("has the secrets of 1 task any more"), "{said}");
+        ground.playground("heal");
+        let took = world.is_soon("started", || world.is_running(&task) && world.printed(&task) == before + 1);
+        eprintln!("{host}: started with its secrets {took:?} after the cut was over");
+        let state = ground.docker(host, &["inspect", "-f", "{{.State.Status}}", &stopped]);
+        assert_eq!(state, "exited\n", "{host}: who stopped it meant it");
+        ground.docker(host, &["rm", "-f", &stopped]);
+        world.are_kept();
+    }
+    // Two that do not reach each other are named.
+    ground.playground("cut h3 h4");
+    world.is_soon("doctor names both", || {
+        let said = world.run("doctor").whole();
+        said.contains("its agent does not reach that of h4 at TCP port 4795")
+    });
+    ground.playground("heal");
+    world.end();
+}
+
+#[test]
+fn a_task_that_was_replaced_while_it_waited_is_not_started_beside_the_new_one() {
+    let Some(world) = World::new() else { return };
+    let ground = world.ground();
+    let running = |host: &str| -> Vec<String> {
+        let tasks = ground.tasks_on(host, "shop").into_iter().filter(|task| world.is_running(task));
+        tasks.map(|task| task.id().to_owned()).collect()
+    };
+    for host in ["h1", "h2"] {
+        let old = world.of(host);
+        for other in HOSTS.into_iter().filter(|other| *other != host) {
+            ground.playground(&format!("cut {other} {host}"));
+        }
+        world.reboot(host);
+        world.is_soon("it waits", || world.run("agent ls").whole().contains("has the secrets of 1 task"));
+        let file = ground.path().join("app.yml");
+        world.run(&format!("deploy --yes -c {} shop", file.display())).ends(0);
+        ground.playground("heal");
+        world.is_soon("the old one is over", || {
+            world.run(&format!("agent logs {host}")).whole().contains("was replaced while it waited")
+        });
+        world.are_kept();
+        let new = running(host);
+        assert!(new.len() == 1 && new[0] != old.id(), "{host}: {new:?}");
+        // Its policy would have the engine start it with the host.
+        world.reboot(host);
+        world.is_soon("the new one runs", || running(host) == new);
+        std::thread::sleep(Duration::from_secs(5));
+        assert_eq!(running(host), new, "{host}");
+    }
+    world.end();
+}
+
+#[test]
+fn a_copy_of_a_hosts_disk_has_nothing_given_elsewhere() {
+    let Some(world) = World::new() else { return };
+    let ground = world.ground();
+    let find = "find /var/lib/docker/plugins -name identity.json";
+    let file = ground.on_host("h1", find);
+    let file = file.trim();
+    assert_eq!(ground.on_host("h1", &format!("stat -c '%a %U' {file}")), "600 root\n");
+    let identity = ground.on_host("h1", &format!("cat {file}"));
+    assert!(!identity.contains("canary"));
+    let address = ground.address("h1").to_string();
+    ground.playground("kill h1");
+    // On another machine: at an address that no host has, and at that of another host.
+    let program = ground.on_host("h4", "find /var/lib/docker/plugins -path '*/rootfs/stackctl'");
+    let device = ground.on_host("h4", "ip -o route get 10.89.0.12 | sed 's/.* dev \\([^ ]*\\).*/\\1/'");
+    ground.on_host("h4", &format!("ip addr add {ELSEWHERE}/32 dev {}", device.trim()));
+    let h4 = ground.address("h4").to_string();
+    for (from, said) in [(ELSEWHERE, "is the address of no host"), (h4.as_str(), "is not that of h4")] {
+        let copy = identity.replacen(
+            &format!("\"address\":\"{address}\",\"port\":4795"),
+            &format!("\"address\":\"{from}\",\"port\":4796"),
+            1,
+        );
+        assert_ne!(copy, identity);
+        let script = format!(
+            "mkdir -p /run/copy/a/b && cat >/run/copy/identity.json <<'END'\n{copy}\nEND\n\
+             cp {} /run/copy/program && (timeout 12 /run/copy/program agent serve --of=playground \
+             --socket=/run/copy/a/b/x.sock --identity=/run/copy/identity.json >/run/copy/log 2>&1 || true); \
+             find /run/copy -path '*secrets*'; grep -rla canary-b71e /run/copy; rm -rf /run/copy",
+            program.trim()
+        );
+        let found = ground.on_host("h4", &format!("{script}; true"));
+        assert_eq!(found, "", "{from}");
+        let logs = world.run("agent logs h2 h3").whole();
+        assert!(logs.contains(said), "{from}: {logs}");
+    }
+    ground.on_host("h4", &format!("ip addr del {ELSEWHERE}/32 dev {}", device.trim()));
+    // At its own address it has them.
+    ground.playground("start h1");
+    world.is_soon("it is back", || ground.live("shop", "app").iter().any(|task| task.host == "h1"));
+    world.end();
+}
