@@ -48,7 +48,7 @@ impl Desk {
             refused: self.refused.load(Ordering::Relaxed),
             memory_kib,
             secrets: Some(secrets),
-            standing,
+            standing: standing.map(Box::new),
         })
     }
 

@@ -136,7 +136,7 @@ pub struct Status {
     pub secrets: Option<Keeping>,
     /// How it stands with other agents; none of one that does not know who it is.
     #[serde(default)]
-    pub standing: Option<Standing>,
+    pub standing: Option<Box<Standing>>,
 }
 
 /// What an agent keeps of secrets.

@@ -118,7 +118,7 @@ impl World {
         self.run("rm --yes shop").ends(0);
         self.run("agent rm --yes").ends(0);
         for host in HOSTS {
-            let left = "find /run/stackctl 2>/dev/null; grep /run/stackctl /proc/mounts; grep -i ':12BB ' /proc/net/tcp; \
+            let left = "find /run/stackctl 2>/dev/null; grep /run/stackctl /proc/mounts; grep -i ':12BB 00000000:0000 0A' /proc/net/tcp; \
                         ls /var/lib/docker/plugins/*/rootfs 2>/dev/null; true";
             assert_eq!(self.ground().on_host(host, left), "", "{host}");
         }

@@ -47,7 +47,7 @@ pub(super) async fn round(state: &State, identity: &Identity) {
             continue;
         }
         let done = has_kept(state, identity, peer, &own).await;
-        state.reached(&peer.host, done.as_ref().map(|()| ()).map_err(String::as_str));
+        state.reached(&peer.host, done.as_ref().copied().map_err(String::as_str));
         let mut seen = state.seen();
         match done {
             Ok(()) => {

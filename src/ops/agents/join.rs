@@ -90,7 +90,7 @@ pub async fn join_if_due(
     let fingerprint = kept.as_ref().map(|kept| kept.fingerprint.as_str());
     let is_any = said.iter().any(|(node, status)| {
         let (Some(status), Some(among)) = (status, among(&places, node)) else { return false };
-        is_due(status.standing.as_ref(), &among, fingerprint, now)
+        is_due(status.standing.as_deref(), &among, fingerprint, now)
     });
     if !is_any {
         return Ok(Joined::default());

@@ -105,7 +105,8 @@ async fn with_words(fleet: &Fleet, node: &NodeName, host: HostAgents) -> OnHost 
             Seen::Up(hello) if hello.knows_secrets() => status(fleet, node, installed).await,
             _ => None,
         };
-        let (secrets, standing) = status.map(|status| (status.secrets, status.standing)).unwrap_or_default();
+        let (secrets, standing) =
+            status.map(|status| (status.secrets, status.standing.map(|one| *one))).unwrap_or_default();
         Agent { installed: installed.clone(), seen, secrets, standing }
     });
     let agents = join_all(asked).await;
