@@ -66,6 +66,8 @@ struct Agent {
     desk: Desk,
     keeper: Arc<Keeper>,
     mesh: Arc<Mesh>,
+    /// What it gives to tasks whose variables are secrets.
+    program: Program,
 }
 
 /// Why an agent cannot begin.
@@ -122,8 +124,10 @@ pub(crate) async fn serve_with(
     });
     let keeper = Arc::new(keeper);
     let identity = place.identity.clone();
-    let mesh = Arc::new(Mesh::new(Arc::clone(&keeper), place.cluster.as_str(), identity, now.clone()));
-    let agent = Arc::new(Agent { desk, keeper, mesh: Arc::clone(&mesh) });
+    let program = Program { path: OWN_PROGRAM.into(), digest: desk.digest().to_owned() };
+    let (of, others) = (place.cluster.as_str(), program.clone());
+    let mesh = Arc::new(Mesh::new(Arc::clone(&keeper), of, others, identity, now.clone()));
+    let agent = Arc::new(Agent { desk, keeper, mesh: Arc::clone(&mesh), program });
     let listen = |listener: UnixListener| {
         let (agent, now) = (Arc::clone(&agent), now.clone());
         let answer = move |request: HttpRequest<Incoming>| answer(Arc::clone(&agent), now(), request);
@@ -171,7 +175,7 @@ async fn answer(agent: Arc<Agent>, now: Timestamp, request: HttpRequest<Incoming
 async fn said(agent: &Agent, now: Timestamp, asked: Came) -> Result<Said, Refusal> {
     let request = read_request(&asked.0);
     drop(asked);
-    let Agent { desk, keeper, mesh } = agent;
+    let Agent { desk, keeper, mesh, program } = agent;
     match request? {
         Request::Hello => Ok(desk.hello()),
         Request::Status => Ok(desk.status(now, memory_kib(), keeper.keeping().await, mesh.standing().await)),
@@ -186,10 +190,7 @@ async fn said(agent: &Agent, now: Timestamp, asked: Came) -> Result<Said, Refusa
             mesh.changed();
             done
         }
-        Request::ProgramPut { task } => {
-            let program = Program { path: OWN_PROGRAM.into(), digest: desk.digest().to_owned() };
-            keeper.put_program(task, program).await
-        }
+        Request::ProgramPut { task } => keeper.put_program(task, program.clone()).await,
         Request::SecretsList => keeper.list().await,
         Request::SecretsClear => {
             mesh.leave().await;

@@ -13,7 +13,7 @@ use crate::ledger::payload::value;
 use crate::ledger::release::{Content, History, Outcome, RECORD_MAX, Release, kept_from, outcomes, releases};
 use crate::ledger::{Appended, Ledger, LedgerError, Log, ReadRegisters, Stream, WriteRegisters, sync};
 use crate::model::ids::sha256_hex;
-use crate::model::{MarkKey, StackName, StackSpec, Timestamp};
+use crate::model::{Format, MarkKey, StackName, StackSpec, Timestamp, secret_env};
 
 /// The releases of a stack, and the streams they come from: releases, and how they ended.
 pub async fn history<R: ReadRegisters>(
@@ -242,6 +242,9 @@ impl Remembered {
             .await?;
         let new = self.name_contents(&mut release, key, read)?;
         let mut ours = value(ledger.registers(), serde_json::json!(release));
+        if release.spec.services.values().any(|service| secret_env::names(&service.task).next().is_some()) {
+            ours.format = Format::SECRET_VARIABLES;
+        }
         let record = ours.pack().len() as u64;
         let too_large =
             |what, bytes, max| LedgerError::TooLarge { stack: stack.to_string(), what, bytes, max };

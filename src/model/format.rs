@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | 1 | 0.1.0 | carries no number |
 //! | 2 | 0.3.0 | formats have numbers; labels of containers have [marks](super::marks) in place of values; contents of configs are apart from releases, in a form that a reader of the older one refuses |
+//! | 3 | 0.7.0 | a release has [variables that are secrets](super::secret_env): an older program would start its tasks without them. All else is written as before |
 
 use std::fmt;
 use std::str::FromStr;
@@ -89,6 +90,8 @@ impl Format {
     pub const FIRST: Self = Self { number: 1, read: Version(0, 1, 0), write: Version(0, 1, 0) };
     /// What this program writes.
     pub const CURRENT: Self = Self { number: 2, read: Version(0, 3, 0), write: Version(0, 3, 0) };
+    /// Of a release some of whose variables are secrets.
+    pub const SECRET_VARIABLES: Self = Self { number: 3, read: Version(0, 7, 0), write: Version(0, 7, 0) };
 
     /// # Errors
     ///

@@ -34,7 +34,7 @@ use tokio::task::JoinSet;
 use self::identity::Identity;
 use self::state::State;
 use super::join::{Join, Standing};
-use super::secrets::Keeper;
+use super::secrets::{Keeper, Program};
 use super::wire::Refusal;
 use crate::model::Timestamp;
 use crate::vault::authority::fingerprint;
@@ -52,11 +52,12 @@ impl Mesh {
     pub fn new(
         keeper: Arc<Keeper>,
         cluster: &str,
+        program: Program,
         file: Option<PathBuf>,
         now: impl Fn() -> Timestamp + Send + Sync + 'static,
     ) -> Self {
         let known = file.as_deref().and_then(Identity::read);
-        Self { state: Arc::new(State::new(keeper, cluster, known, Box::new(now))), file }
+        Self { state: Arc::new(State::new(keeper, cluster, program, known, Box::new(now))), file }
     }
 
     /// Speaks with the others, as long as these tasks go on.

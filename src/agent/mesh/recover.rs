@@ -85,7 +85,7 @@ async fn restored(state: &State, host: &str, set: Vec<SecretsPut>) {
 /// Starts what can be started; whether nothing is lacking. `None` if the engine does not say.
 async fn look(state: &State) -> Option<bool> {
     let Some((engine, folder)) = state.keeper.of_engine() else { return Some(true) };
-    let users = engine::users(engine, &state.cluster, &folder).await.ok()?;
+    let users = engine::users(engine, &state.cluster, folder).await.ok()?;
     for user in users.iter().filter(|user| user.is_refused && user.is_replaced) {
         over(state, &user.task).await;
     }
@@ -99,6 +99,11 @@ async fn look(state: &State) -> Option<bool> {
         users.iter().filter(|user| user.is_refused && own.contains(user.task.as_str())).collect();
     for user in &refused {
         let short: String = user.container.chars().take(12).collect();
+        if user.has_program
+            && let Err(refusal) = state.keeper.put_program(user.task.clone(), state.program.clone()).await
+        {
+            state.note(&format!("container {short} has no program to start with: {refusal}"));
+        }
         match engine::start(engine, &user.container).await {
             Ok(()) => {
                 state.note(&format!("started container {short}, which could not start without its secrets"));

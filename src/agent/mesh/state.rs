@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 
 use super::identity::Identity;
 use super::notes::Notes;
-use crate::agent::secrets::Keeper;
+use crate::agent::secrets::{Keeper, Program};
 use crate::model::Timestamp;
 
 /// What was found out since the agent began.
@@ -39,6 +39,8 @@ type Now = Box<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct State {
     pub keeper: Arc<Keeper>,
     pub cluster: String,
+    /// What it gives to tasks whose variables are secrets.
+    pub program: Program,
     identity: watch::Sender<Option<Arc<Identity>>>,
     /// What tasks have has changed.
     pub changed: Notify,
@@ -57,10 +59,17 @@ impl fmt::Debug for State {
 
 impl State {
     /// Of one who has just begun.
-    pub fn new(keeper: Arc<Keeper>, cluster: &str, known: Option<Identity>, now: Now) -> Self {
+    pub fn new(
+        keeper: Arc<Keeper>,
+        cluster: &str,
+        program: Program,
+        known: Option<Identity>,
+        now: Now,
+    ) -> Self {
         Self {
             keeper,
             cluster: cluster.to_owned(),
+            program,
             identity: watch::Sender::new(known.map(Arc::new)),
             changed: Notify::new(),
             seen: Mutex::default(),

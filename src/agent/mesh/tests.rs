@@ -84,7 +84,8 @@ impl Ground {
         std::fs::create_dir_all(&own).unwrap();
         let keeper = Arc::new(Keeper::of_test(&own, None));
         let file = self.folder.path().join(format!("{host}.json"));
-        let mesh = Mesh::new(Arc::clone(&keeper), "prod", Some(file), || NOW);
+        let program = Program { path: file.clone(), digest: "aa".into() };
+        let mesh = Mesh::new(Arc::clone(&keeper), "prod", program, Some(file), || NOW);
         let mut tasks = JoinSet::new();
         mesh.run(&mut tasks);
         Running { mesh, keeper, _tasks: tasks }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::{FOLDER, PROGRAMS_FOLDER};
 use crate::http::{body, client, stream};
 use crate::model::ids::STACK_LABEL;
 
@@ -56,6 +57,8 @@ pub struct User {
     pub is_refused: bool,
     /// A newer task has taken its place on this host.
     pub is_replaced: bool,
+    /// What the engine starts in it is this program.
+    pub has_program: bool,
 }
 
 #[derive(Deserialize)]
@@ -106,11 +109,12 @@ struct Policy {
     name: String,
 }
 
-/// Containers of a cluster's tasks that have secrets of this folder mounted, in whatever state.
+/// Containers of a cluster's tasks that have secrets of this agent's folder mounted, in whatever state.
 ///
 /// One that the engine could not start when it began itself is exited with the path that it missed in its error: a
 /// container that was stopped by hand has no error, and one whose policy does not have it started again had no attempt.
 pub async fn users(engine: &Path, cluster: &str, folder: &Path) -> Result<Vec<User>, String> {
+    let (secrets, programs) = (folder.join(FOLDER), folder.join(PROGRAMS_FOLDER));
     let labels = json!({ "label": [TASK_LABEL, format!("{CLUSTER_LABEL}={cluster}")] }).to_string();
     let path = format!("/containers/json?all=1&filters={}", escaped(&labels));
     let (status, bytes) = asked(engine, Method::GET, &path, None).await?;
@@ -128,15 +132,16 @@ pub async fn users(engine: &Path, cluster: &str, folder: &Path) -> Result<Vec<Us
     for one in listed {
         let is_replaced = newest.get(&place(&one)).is_some_and(|made| *made > one.created);
         let Some(task) = one.labels.and_then(|mut labels| labels.remove(TASK_LABEL)) else { continue };
-        let own = folder.join(&task);
+        let (own, program) = (secrets.join(&task), programs.join(&task));
         if !one.mounts.iter().any(|mount| Path::new(&mount.source).starts_with(&own)) {
             continue;
         }
+        let has_program = one.mounts.iter().any(|mount| Path::new(&mount.source) == program);
         let is_refused = match one.state.as_str() {
-            "exited" => is_refused(engine, &one.id, &own).await?,
+            "exited" => is_refused(engine, &one.id, &[&own, &program]).await?,
             _ => false,
         };
-        users.push(User { container: one.id, task, is_refused, is_replaced });
+        users.push(User { container: one.id, task, is_refused, is_replaced, has_program });
     }
     Ok(users)
 }
@@ -149,7 +154,8 @@ fn place(of: &Listed) -> Vec<String> {
     named.unwrap_or_else(|| vec![of.id.clone()])
 }
 
-async fn is_refused(engine: &Path, container: &str, own: &Path) -> Result<bool, String> {
+/// Whether the engine could not start it for want of one of these paths, or of something in one.
+async fn is_refused(engine: &Path, container: &str, own: &[&Path]) -> Result<bool, String> {
     let (status, bytes) = asked(engine, Method::GET, &format!("/containers/{container}/json"), None).await?;
     match status {
         StatusCode::OK => {}
@@ -158,7 +164,7 @@ async fn is_refused(engine: &Path, container: &str, own: &Path) -> Result<bool, 
     }
     let Inspect { state, host_config } = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
     let has_policy = !matches!(host_config.restart_policy.name.as_str(), "" | "no");
-    let is_missed = state.error.contains(&format!("{}/", own.display()));
+    let is_missed = own.iter().any(|path| state.error.contains(&path.display().to_string()));
     Ok(has_policy && is_missed && state.status == "exited")
 }
 
@@ -288,7 +294,7 @@ mod tests {
     #[tokio::test]
     async fn what_could_not_start_for_want_of_secrets_is_told_from_what_was_stopped() {
         let folder = tempfile::tempdir().unwrap();
-        let secrets = Path::new("/var/run/stackctl/prod/secrets");
+        let folder_of_agent = Path::new("/var/run/stackctl/prod");
         let one = |id: &str, state: &str, source: &str| {
             json!({ "Id": id, "State": state, "Labels": { (TASK_LABEL): format!("t{id}") },
                     "Mounts": [{ "Source": source }] })
@@ -302,6 +308,9 @@ mod tests {
             }
             one
         };
+        let program = "/var/run/stackctl/prod/programs/t9";
+        let mut with_program = one("9", "exited", &own("9"));
+        with_program["Mounts"][1] = json!({ "Source": program });
         let list = json!([
             of_slot("7", 100),
             of_slot("8", 101),
@@ -311,6 +320,7 @@ mod tests {
             one("4", "exited", "/srv/data"),
             one("5", "exited", &own("5")),
             one("6", "exited", &own("1")),
+            with_program,
         ]);
         let missed =
             |id: &str| format!("error mounting \"{}\" to rootfs: no such file or directory", own(id));
@@ -328,17 +338,19 @@ mod tests {
                 ("GET /containers/5/json", state(&missed("5"), "no")),
                 ("GET /containers/7/json", state(&missed("7"), "unless-stopped")),
                 ("GET /containers/8/json", state(&missed("8"), "unless-stopped")),
+                ("GET /containers/9/json", state(&format!("no such file: {program}"), "unless-stopped")),
                 ("POST /containers/1/start", String::new()),
             ],
         );
-        let found = users(&engine, "prod", secrets).await.unwrap();
+        let found = users(&engine, "prod", folder_of_agent).await.unwrap();
         assert_eq!((found[0].is_replaced, found[0].is_refused), (true, true));
         assert!(found[1..].iter().all(|user| !user.is_replaced));
+        assert!(found.iter().all(|user| user.has_program == (user.container == "9")));
         let found: Vec<_> = found.iter().map(|user| (user.container.as_str(), user.is_refused)).collect();
         assert_eq!(found[..2], [("7", true), ("8", true)]);
-        assert_eq!(found[2..], [("1", true), ("2", false), ("3", false), ("5", false)]);
+        assert_eq!(found[2..], [("1", true), ("2", false), ("3", false), ("5", false), ("9", true)]);
         assert_eq!(start(&engine, "1").await, Ok(()));
-        assert!(start(&engine, "9").await.is_err());
+        assert!(start(&engine, "10").await.is_err());
         assert_eq!(escaped("{\"a=b c"), "%7B%22a%3Db%20c");
     }
 

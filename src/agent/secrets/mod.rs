@@ -237,9 +237,9 @@ impl Keeper {
         self.own.join(PROGRAMS_FOLDER)
     }
 
-    /// The engine of this host, and what it calls the folder of secrets.
-    pub(super) fn of_engine(&self) -> Option<(&Path, PathBuf)> {
-        Some((self.engine.as_deref()?, self.on_host.as_ref()?.join(FOLDER)))
+    /// The engine of this host, and what it calls the folder of the agent's socket.
+    pub(super) fn of_engine(&self) -> Option<(&Path, &Path)> {
+        Some((self.engine.as_deref()?, self.on_host.as_deref()?))
     }
 
     fn folder(&self) -> PathBuf {

@@ -395,3 +395,29 @@ async fn records_have_a_budget_of_their_own_and_four_are_kept_in_any_case() {
     }
     assert_eq!(kept().await.len(), 23, "those that are small: {}", RECORDS_MAX);
 }
+
+/// An older program would start tasks of such a release without these variables.
+#[tokio::test]
+async fn a_release_with_variables_that_are_secrets_is_for_newer_programs_alone() {
+    use crate::model::spec::FileMount;
+    use crate::model::testing::{replicated, with_task};
+    let memory = Memory::new(3);
+    let mount = FileMount {
+        source: "db".into(),
+        uid: "0".into(),
+        gid: "0".into(),
+        mode: 0o444,
+        content: "v1".into(),
+        template_driver: None,
+    };
+    let mut formats = Vec::new();
+    for place in ["/run/secrets/db".to_owned(), secret_env::file_of("DB")] {
+        let web = with_task(replicated("web", 1), |task| drop(task.secrets.insert(place, mount.clone())));
+        let mut spec = spec(&[]);
+        spec.services.insert(web.name.clone(), web);
+        deploy(&memory, spec, &Contents::new()).await.unwrap();
+        let log = memory.ledger().read(&releases(&shop())).await.unwrap();
+        formats.push(log.last().map(|(_, entry)| entry.value.format));
+    }
+    assert_eq!(formats, [Some(Format::CURRENT), Some(Format::SECRET_VARIABLES)]);
+}
