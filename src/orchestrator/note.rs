@@ -255,6 +255,11 @@ fn revealed(service: &ServiceName, variables: &[String]) -> String {
     )
 }
 
+fn unordered(service: &ServiceName, on: &ServiceName, circle: &[ServiceName]) -> String {
+    let ring = ring(circle, on);
+    format!("{service} does not wait for {on}: services depend on one another in a circle ({ring})")
+}
+
 /// `a → b → a`
 fn ring(circle: &[ServiceName], on: &ServiceName) -> String {
     circle.iter().chain([on]).map(ServiceName::as_str).collect::<Vec<_>>().join(" → ")
@@ -322,11 +327,7 @@ impl fmt::Display for Note {
             Self::ConfigsInMemory { configs } => f.write_str(&in_memory(configs)),
             Self::SecretVariables { service, variables } => f.write_str(&revealed(service, variables)),
             Self::SameImage { service, was, is } => f.write_str(&same_image(service, was, is)),
-            Self::CircleBroken { service, on, circle } => write!(
-                f,
-                "{service} does not wait for {on}: services depend on one another in a circle ({})",
-                ring(circle, on)
-            ),
+            Self::CircleBroken { service, on, circle } => f.write_str(&unordered(service, on, circle)),
             Self::RestartPolicyApproximated { service, why } => {
                 write!(f, "restart policy of {service}: {why}")
             }

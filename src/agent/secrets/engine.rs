@@ -310,7 +310,7 @@ mod tests {
         };
         let program = "/var/run/stackctl/prod/programs/t9";
         let mut with_program = one("9", "exited", &own("9"));
-        with_program["Mounts"][1] = json!({ "Source": program });
+        with_program["Mounts"] = json!([{ "Source": own("9") }, { "Source": program }]);
         let list = json!([
             of_slot("7", 100),
             of_slot("8", 101),

@@ -57,7 +57,7 @@ pub(super) struct ServiceRun {
     pub(super) return_failures: Vec<TaskFailure>,
     pub(super) failures: Vec<TaskFailure>,
     /// Failures of tasks that this run found as they should be, but not up.
-    pub(super) failed_keeps: usize,
+    failed_keeps: usize,
     /// Slots left alone because of a failure.
     pub(super) untouched: u32,
     /// Slots are being let go right now: a slot that ends at once must not start a second round inside
@@ -143,6 +143,12 @@ impl ServiceRun {
         run.keeps_open = u32::try_from(run.keeps.len()).unwrap_or(u32::MAX);
         run.replaces.make_contiguous().sort_by_key(|slot| slots[*slot].work.turn());
         run
+    }
+
+    /// The task of a slot of this kind failed.
+    pub(super) fn fail(&mut self, failure: TaskFailure, kind: SlotKind) {
+        self.failures.push(failure);
+        self.failed_keeps += usize::from(kind == SlotKind::Keep);
     }
 
     pub(super) fn is_over(&self) -> bool {

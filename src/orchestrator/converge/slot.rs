@@ -666,10 +666,7 @@ impl Converger {
             };
         let made = run.fresh != Fresh::No || run.work.watch.is_some();
         let failure = TaskFailure::of_task(node, &handle, failure, made);
-        let is_keep = run.work.kind == SlotKind::Keep;
-        let service = &mut self.services[run.service];
-        service.failures.push(failure);
-        service.failed_keeps += usize::from(is_keep);
+        self.services[run.service].fail(failure, run.work.kind);
     }
 }
 
