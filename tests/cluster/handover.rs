@@ -1,5 +1,5 @@
 //! Secrets that agents keep for each other, on real hosts: tasks start with them after power loss, without a person; and
-//! only on the host whose they are.
+//! only on the host whose they are. One of their secrets is a variable, so they need the agent's program as well.
 //!
 //! A static program is shipped as the agent, which `tests/all` builds and names in `STACKCTL_TEST_QUICK`.
 
@@ -13,9 +13,11 @@ services:
   app:
     image: web:1
     entrypoint: ["/bin/sh", "-c"]
-    command: ["cat /run/secrets/one /run/secrets/two | sha256sum; exec sleep 100000"]
+    command: ["{ cat /run/secrets/one; printf %s \"$$TWO\"; } | sha256sum; exec sleep 100000"]
     stop_grace_period: 1s
-    secrets: [one, two]
+    secrets: [one]
+    environment: {TWO: "secret://two"}
+    x-stackctl: {secret_environment: true}
     deploy: {replicas: 4, update_config: {parallelism: 4, monitor: 0s}}
 secrets:
   one: {file: one.txt}

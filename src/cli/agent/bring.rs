@@ -13,7 +13,7 @@ use super::install::{consent, not_possible, unfinished};
 use crate::inventory::Inventory;
 use crate::model::NodeName;
 use crate::ops::agents::install::install;
-use crate::ops::agents::need::needing;
+use crate::ops::agents::need::{Needs, needing};
 use crate::ops::agents::plan::Plan;
 use crate::ops::agents::programs::Programs;
 use crate::ops::agents::{Agent, Hands, look};
@@ -24,18 +24,27 @@ use crate::orchestrator::Planned;
 pub(in super::super) struct Needed(Plan);
 
 impl Needed {
-    /// By the hosts of tasks with secrets; nothing if all of them have an agent that runs. Plans without such tasks ask
-    /// nothing.
+    /// By the hosts of tasks with secrets; nothing if all of them have an agent that runs and does what is needed. Plans
+    /// without such tasks ask nothing.
     pub(in super::super) async fn by(
         cluster: &Cluster,
         plans: impl Iterator<Item = &Planned>,
     ) -> Option<Self> {
-        let nodes: BTreeSet<NodeName> = plans.flat_map(|plan| needing(plan).into_keys()).collect();
-        if nodes.is_empty() {
+        let mut needs = Needs::new();
+        for (node, need) in plans.flat_map(needing) {
+            needs.entry(node).or_default().program |= need.program;
+        }
+        if needs.is_empty() {
             return None;
         }
+        let nodes: BTreeSet<NodeName> = needs.keys().cloned().collect();
         let mut look = look(&cluster.fleet, cluster.clock, Some(&nodes)).await;
-        look.retain(|_, on| on.as_ref().is_ok_and(|on| !on.agents.iter().any(Agent::keeps_secrets)));
+        look.retain(|node, on| {
+            let is_met = |agent: &Agent| {
+                agent.keeps_secrets() && needs.get(node).is_none_or(|need| need.is_met_by(&agent.installed))
+            };
+            on.as_ref().is_ok_and(|on| !on.agents.iter().any(is_met))
+        });
         let programs = Programs::here();
         (!look.is_empty()).then(|| Self(Plan::of(look, |architecture| programs.for_host(architecture))))
     }

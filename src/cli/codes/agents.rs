@@ -37,6 +37,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["agent"],
+        "too_old",
+        "a host's agent is of an older version",
+        "Tasks whose variables are secrets (`secret://NAME`) start by the program of their host's agent, and agents before 0.7.0 give none.",
+        "Bring the present one.",
+        "stackctl agent install h1",
+    ),
+    row(
+        &["agent"],
         "not_brought",
         "an agent that is needed could not be brought",
         "Tasks with secrets are to run on a host, and the agent that would keep them did not get there. The message says why.",

@@ -24,6 +24,7 @@ use super::error::HostError;
 use super::host::{AskError, Host, Up};
 use super::{Fleet, Inner};
 use crate::http::stream::Stream;
+use crate::model::format::Version;
 use crate::model::{ClusterName, NodeName, Timestamp, Unreachable};
 
 pub use parcel::Rights;
@@ -66,7 +67,17 @@ pub struct Installed {
     pub is_on: bool,
 }
 
+/// The first version whose agents give their program to tasks whose variables are secrets.
+const PROGRAMS_SINCE: &str = "0.7.0";
+
 impl Installed {
+    /// Whether it gives its program to tasks whose variables are secrets.
+    #[must_use]
+    pub fn gives_programs(&self) -> bool {
+        let since = PROGRAMS_SINCE.parse::<Version>();
+        self.version.parse::<Version>().is_ok_and(|own| since.is_ok_and(|since| own >= since))
+    }
+
     /// What tells it from others of its cluster on its host.
     #[must_use]
     pub fn mark(&self) -> String {

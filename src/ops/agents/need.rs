@@ -15,8 +15,8 @@ use super::{Hands, look};
 use crate::engine::Writing;
 use crate::fleet::Fleet;
 use crate::fleet::agents::Installed;
-use crate::model::NodeName;
 use crate::model::action::{SecretPlan, What};
+use crate::model::{NodeName, secret_env};
 use crate::ops::log::Actor;
 use crate::orchestrator::Planned;
 
@@ -32,6 +32,12 @@ pub enum NoAgents {
         )
     )]
     Lacking(Vec<NodeName>),
+    #[error("tasks whose variables are secrets are to run on {}, where the agent is of a version before that", names(.0))]
+    #[diagnostic(
+        code(stackctl::agent::too_old),
+        help("nothing was changed; `stackctl agent install` brings the present one")
+    )]
+    TooOld(Vec<NodeName>),
     #[error("the agent that is to keep secrets cannot be brought to {node}: {why}")]
     #[diagnostic(
         code(stackctl::agent::not_brought),
@@ -51,17 +57,39 @@ fn has_no(nodes: &[NodeName]) -> &'static str {
 /// Name and version of a value.
 pub type Value = (String, String);
 
+/// What tasks of a host need of its agent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Need {
+    /// To be kept.
+    pub values: BTreeSet<Value>,
+    /// Its program, for variables that are secrets.
+    pub program: bool,
+}
+
+impl Need {
+    /// Whether this agent, which runs, has what is needed.
+    #[must_use]
+    pub fn is_met_by(&self, agent: &Installed) -> bool {
+        !self.program || agent.gives_programs()
+    }
+}
+
+/// What hosts need of their agents.
+pub type Needs = BTreeMap<NodeName, Need>;
+
 /// Hosts on which a plan makes tasks with secrets, and what those need.
 #[must_use]
-pub fn needing(plan: &Planned) -> BTreeMap<NodeName, BTreeSet<Value>> {
-    let mut needing: BTreeMap<NodeName, BTreeSet<Value>> = BTreeMap::new();
+pub fn needing(plan: &Planned) -> Needs {
+    let mut needing = Needs::new();
     for action in plan.plan().forecast.actions() {
         if let What::CreateTask { task } = &action.what
             && !task.service.secrets.is_empty()
         {
             let value = |one: &SecretPlan| Some((one.name.clone(), one.version()?.to_owned()));
             let values = task.service.secrets.iter().filter_map(value);
-            needing.entry(action.node.clone()).or_default().extend(values);
+            let need = needing.entry(action.node.clone()).or_default();
+            need.values.extend(values);
+            need.program |= secret_env::names(&task.spec).next().is_some();
         }
     }
     needing
@@ -70,7 +98,7 @@ pub fn needing(plan: &Planned) -> BTreeMap<NodeName, BTreeSet<Value>> {
 /// Sees to it that hosts have agents, before anything of a plan is done.
 pub trait EnsureAgents: fmt::Debug + Send + Sync {
     /// These hosts need one.
-    fn ensure<'a>(&'a self, nodes: BTreeSet<NodeName>) -> BoxFuture<'a, Result<(), NoAgents>>;
+    fn ensure<'a>(&'a self, needs: Needs) -> BoxFuture<'a, Result<(), NoAgents>>;
 
     /// What a host keeps in memory already; nothing if it does not say.
     fn kept<'a>(&'a self, node: &'a NodeName) -> BoxFuture<'a, BTreeSet<Value>>;
@@ -89,22 +117,24 @@ pub struct HostAgents {
 }
 
 impl HostAgents {
-    /// Those of the hosts that have no agent that runs, and the agents of the others. A silent host is no matter of this:
-    /// the plan knows of it.
-    async fn lacking(
-        &self,
-        nodes: BTreeSet<NodeName>,
-    ) -> (BTreeSet<NodeName>, BTreeMap<NodeName, Installed>) {
-        let asked = nodes.into_iter().map(async |node| (self.fleet.agents_of(&node).await, node));
-        let (mut lacking, mut there) = (BTreeSet::new(), BTreeMap::new());
-        for (host, node) in join_all(asked).await {
+    /// Which of these hosts have what is needed. A silent host is no matter of this: the plan knows of it.
+    async fn standing(&self, needs: &Needs) -> Standing {
+        let asked = needs.iter().map(async |(node, need)| (self.fleet.agents_of(node).await, node, need));
+        let mut standing = Standing::default();
+        for (host, node, need) in join_all(asked).await {
             let Ok(host) = host else { continue };
-            match host.agents.into_iter().find(|agent| agent.is_on && !agent.rights.is_empty()) {
-                Some(agent) => drop(there.insert(node, agent)),
-                None => drop(lacking.insert(node)),
+            let mut running = host.agents.into_iter().filter(|agent| agent.is_on && !agent.rights.is_empty());
+            match (running.next(), running.next()) {
+                (None, _) => drop(standing.lacking.insert(node.clone())),
+                (Some(one), other) => {
+                    match [Some(one), other].into_iter().flatten().find(|one| need.is_met_by(one)) {
+                        Some(agent) => drop(standing.there.insert(node.clone(), agent)),
+                        None => drop(standing.too_old.insert(node.clone())),
+                    }
+                }
             }
         }
-        (lacking, there)
+        standing
     }
 
     /// Agents that do not know each other work as ever: what stands in the way of that stops no deploy, and `agent ls`
@@ -113,22 +143,37 @@ impl HostAgents {
         let _said_elsewhere = join_if_due(hands, &self.papers, agents).await;
     }
 
-    async fn ensured(&self, nodes: BTreeSet<NodeName>) -> Result<(), NoAgents> {
-        if nodes.is_empty() {
+    async fn ensured(&self, mut needs: Needs) -> Result<(), NoAgents> {
+        if needs.is_empty() {
             return Ok(());
         }
-        let (lacking, mut agents) = self.lacking(nodes).await;
+        let Standing { lacking, too_old, there: mut agents } = self.standing(&needs).await;
         let hands = Hands { fleet: &self.fleet, actor: &self.actor, writing: &self.writing };
-        if !lacking.is_empty() {
+        let wanting: BTreeSet<NodeName> = lacking.union(&too_old).cloned().collect();
+        if !wanting.is_empty() {
             if !self.is_auto {
-                return Err(NoAgents::Lacking(lacking.into_iter().collect()));
+                return Err(match lacking.is_empty() {
+                    true => NoAgents::TooOld(too_old.into_iter().collect()),
+                    false => NoAgents::Lacking(lacking.into_iter().collect()),
+                });
             }
-            bring(&hands, &lacking).await?;
-            agents.extend(self.lacking(lacking).await.1);
+            bring(&hands, &wanting).await?;
+            needs.retain(|node, _| wanting.contains(node));
+            agents.extend(self.standing(&needs).await.there);
         }
         self.acquaint(&hands, &agents).await;
         Ok(())
     }
+}
+
+/// How hosts stand with what is needed of their agents.
+#[derive(Debug, Default)]
+struct Standing {
+    /// No agent runs there.
+    lacking: BTreeSet<NodeName>,
+    /// One runs that cannot do what is needed.
+    too_old: BTreeSet<NodeName>,
+    there: BTreeMap<NodeName, Installed>,
 }
 
 /// Brings agents to hosts for which there is a consent.
@@ -157,11 +202,36 @@ pub async fn bring(hands: &Hands<'_>, nodes: &BTreeSet<NodeName>) -> Result<(), 
 }
 
 impl EnsureAgents for HostAgents {
-    fn ensure<'a>(&'a self, nodes: BTreeSet<NodeName>) -> BoxFuture<'a, Result<(), NoAgents>> {
-        Box::pin(self.ensured(nodes))
+    fn ensure<'a>(&'a self, needs: Needs) -> BoxFuture<'a, Result<(), NoAgents>> {
+        Box::pin(self.ensured(needs))
     }
 
     fn kept<'a>(&'a self, node: &'a NodeName) -> BoxFuture<'a, BTreeSet<Value>> {
         Box::pin(async move { self.fleet.kept_secrets(node).await.unwrap_or_default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::agents::Kind;
+
+    #[test]
+    fn variables_that_are_secrets_need_an_agent_that_gives_its_program() {
+        let agent = |version: &str| Installed {
+            kind: Kind::Plugin,
+            name: "a".into(),
+            digest: "ab".into(),
+            version: version.into(),
+            rights: "r".into(),
+            is_on: true,
+        };
+        let program = Need { program: true, ..Need::default() };
+        for (version, gives) in
+            [("0.6.0", false), ("0.7.0", true), ("1.0.0-rc.1", true), ("", false), ("x", false)]
+        {
+            assert_eq!(program.is_met_by(&agent(version)), gives, "{version}");
+            assert!(Need::default().is_met_by(&agent(version)), "{version}");
+        }
     }
 }

@@ -49,7 +49,7 @@ impl Hosts<'_> {
         };
         for (node, wanted) in needing.iter().filter(|_| is_release) {
             let mut kept = None;
-            for (name, version) in wanted {
+            for (name, version) in &wanted.values {
                 let Err(why) = values.get(name, version).await else { continue };
                 // Whose private key opens nothing can still have a host make a task of what is there.
                 let kept = match &mut kept {
@@ -61,7 +61,7 @@ impl Hosts<'_> {
                 }
             }
         }
-        agents.ensure(needing.into_keys().collect()).await?;
+        agents.ensure(needing).await?;
         if let Some(pending) = pending {
             let actor = Actor { me: self.me.clone(), clock: self.clock };
             vault::stack::keep(&self.writing, &actor, values, &pending, |_| ()).await?;
