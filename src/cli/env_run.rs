@@ -65,7 +65,17 @@ pub(super) fn run(args: &[OsString]) -> u8 {
     why.status()
 }
 
+/// Only an error comes back. The attempt alone changes how this process takes signals, so it is for one without other work.
 fn become_it(args: &[OsString], file: &dyn Fn(&str) -> PathBuf) -> Result<std::convert::Infallible, NotRun> {
+    let (place, mut command) = prepared(args, file)?;
+    Err(NotRun::Program(place, command.exec()))
+}
+
+/// The program of the service, with the values in its environment.
+fn prepared(
+    args: &[OsString],
+    file: &dyn Fn(&str) -> PathBuf,
+) -> Result<(PathBuf, std::process::Command), NotRun> {
     let end = args.iter().position(|word| word == "--").ok_or(NotRun::NotAContainer)?;
     let (names, [program, rest @ ..]) = (&args[..end], &args[end + 1..]) else {
         return Err(NotRun::NotAContainer);
@@ -77,7 +87,9 @@ fn become_it(args: &[OsString], file: &dyn Fn(&str) -> PathBuf) -> Result<std::c
     }
     let path = values.iter().find(|(name, _)| *name == PATH).map(|(_, value)| value.clone());
     let place = find(program, path.or_else(own_path).as_deref())?;
-    Err(NotRun::Program(place.clone(), exec(&place, program, rest, &values)))
+    let mut command = in_our_place(&place);
+    command.arg0(program).args(rest).envs(values.iter().map(|(name, value)| (name, value)));
+    Ok((place, command))
 }
 
 #[expect(clippy::disallowed_methods, reason = "values of secrets are files in memory")]
@@ -112,12 +124,6 @@ fn find(program: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, NotRun> {
 #[expect(clippy::disallowed_methods, reason = "programs are files")]
 fn is_program(place: &Path) -> bool {
     std::fs::metadata(place).is_ok_and(|of| of.is_file() && of.permissions().mode() & 0o111 != 0)
-}
-
-/// Only an error comes back.
-fn exec(place: &Path, name: &OsStr, args: &[OsString], values: &[(&str, OsString)]) -> io::Error {
-    let mut command = in_our_place(place);
-    command.arg0(name).args(args).envs(values.iter().map(|(name, value)| (name, value))).exec()
 }
 
 #[cfg(test)]
@@ -158,7 +164,11 @@ mod tests {
         std::fs::write(file("app"), b"hunter2").unwrap();
         let app = file("app").display().to_string();
         let said = |text: &str| {
-            let Err(why) = become_it(&words(text), &file);
+            // As a child, and not in the place of all other tests: both fail by the same call.
+            let started = prepared(&words(text), &file);
+            let why =
+                started.map(|(place, mut command)| NotRun::Program(place, command.spawn().unwrap_err()));
+            let why = why.unwrap_or_else(|why| why);
             assert!(!why.line().contains("hunter2"), "{}", why.line());
             (why.status(), why.line())
         };
