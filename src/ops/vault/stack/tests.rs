@@ -307,7 +307,7 @@ async fn the_authority_of_agents_is_made_once_survives_a_new_key_and_is_named_by
     let plain = Plaintext::new(b"x".to_vec());
     let made = secret::create(ledger, &actor, &name, [].into(), &plain, quiet).await;
     let changed = secret::rotate(ledger, &actor, &name, &plain, "rotate", quiet).await;
-    let removed = secret::remove(ledger, &actor, &[name.clone()], quiet).await;
+    let removed = secret::remove(ledger, &actor, std::slice::from_ref(&name), quiet).await;
     let shown = secret::value(ledger, &keys, &name).await;
     for refused in [made.map(drop), changed.map(drop), removed, shown.map(drop)] {
         assert!(matches!(refused, Err(VaultError::Reserved(_))), "{refused:?}");
