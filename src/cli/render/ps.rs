@@ -107,16 +107,17 @@ fn current_state(now: Timestamp, task: &Task) -> String {
 
 fn error(task: &Task) -> String {
     match task.status {
-        TaskStatus::Exited { exit_code: 127 } if secret_env::names(&task.spec).next().is_some() => {
-            "task: not started (127): its program is not in the image, as its log says then, or its secrets are not in the host's \
-             memory, for which a deploy or the loop gives it a new task"
-                .to_owned()
-        }
-        // Engines of all versions end so what they cannot start; a shell ends so that does not find a command.
+        // Engines of all versions end so what they cannot start; a shell ends so that does not find a command, and so does what
+        // sets variables that are secrets.
         TaskStatus::Exited { exit_code: 127 } if !task.spec.secrets.is_empty() => {
-            "task: not started (127): its secrets may not be on the host since it was restarted, and no other agent has given \
-             them back (`stackctl agent ls`); a deploy or the loop gives it a new task"
-                .to_owned()
+            let program = match secret_env::names(&task.spec).next() {
+                Some(_) => "its program is not in the image, as its log says then, or ",
+                None => "",
+            };
+            format!(
+                "task: not started (127): {program}its secrets may not be on the host since it was restarted, and no other agent \
+                 has given them back (`stackctl agent ls`); a deploy or the loop gives it a new task"
+            )
         }
         TaskStatus::Exited { exit_code: 0 } | TaskStatus::Restarting { exit_code: 0 } => String::new(),
         TaskStatus::Exited { exit_code } | TaskStatus::Restarting { exit_code } => {
