@@ -133,9 +133,9 @@ fn after_power_loss_tasks_start_with_secrets_that_other_hosts_kept() {
     let Some(world) = World::new() else { return };
     let ground = world.ground();
     // The search finds what is there.
-    ground.on_host("h2", "echo canary-b71e-one >/var/lib/docker/planted");
+    ground.on_host("h2", "echo planted-b71e-one >/var/lib/docker/planted");
     let planted =
-        ground.on_host("h2", "grep -rlaF -e canary-b71e /var/lib/docker; rm /var/lib/docker/planted");
+        ground.on_host("h2", "grep -rlaF -e planted-b71e /var/lib/docker; rm /var/lib/docker/planted");
     assert!(planted.contains("planted"));
     world.nowhere_on_a_disk();
     // One engine of each kind; the second loses what it kept for the first.
