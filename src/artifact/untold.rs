@@ -2,12 +2,11 @@
 //! which versions of secrets are made: it cannot be told whether a value is another one, so they are taken out of the
 //! comparison on both sides.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::model::node::NodeView;
-use crate::model::spec::FileMount;
-use crate::model::{Marks, Observed, StackSpec};
+use crate::model::{Marks, Observed, StackSpec, TaskSpec};
 
 /// What stands in the place of each version.
 const UNTOLD: &str = "untold";
@@ -23,26 +22,16 @@ pub struct Untold {
 
 /// Makes the secrets of a stack, and the configs that it does not bring, the same in what is wanted and in what was seen.
 pub fn make_untold(observed: &mut Observed, spec: &mut StackSpec) -> Untold {
-    let external = |key: &str| spec.configs.get(key).is_some_and(|config| config.external);
+    let of_command = spec.configs.iter().filter(|(_, config)| config.external);
+    let configs: BTreeSet<String> = of_command.map(|(key, _)| key.clone()).collect();
     let Observed { key, nodes, .. } = observed;
     let id = key.id();
     for node in nodes.values_mut() {
         let NodeView::Facts(facts) = &mut node.view else { continue };
         for task in facts.tasks.iter_mut().filter(|task| task.stack == spec.name) {
             let marks = Marks::of(key, &task.stack, &task.service);
-            let was = &mut task.spec;
-            let has_any =
-                !was.secrets.is_empty() || was.configs.values().any(|mount| external(&mount.source));
-            if !has_any {
+            if !make_files_untold(&mut task.spec, &configs) {
                 continue;
-            }
-            let was = Arc::make_mut(was);
-            for mount in was.secrets.values_mut() {
-                UNTOLD.clone_into(&mut mount.content);
-            }
-            for mount in of_cluster(&mut was.configs, external) {
-                UNTOLD.clone_into(&mut mount.content);
-                mount.template_driver = None;
             }
             // Without the key there is no other hash, and the service counts as different.
             if task.key_id.as_deref().is_none_or(|of| of == id) {
@@ -50,18 +39,8 @@ pub fn make_untold(observed: &mut Observed, spec: &mut StackSpec) -> Untold {
             }
         }
     }
-    let secrets = spec.secrets.keys().cloned().collect();
-    let of_command = spec.configs.iter().filter(|(_, config)| config.external);
-    let configs: Vec<String> = of_command.map(|(key, _)| key.clone()).collect();
     for service in spec.services.values_mut() {
-        let wanted = Arc::make_mut(&mut service.task);
-        for mount in wanted.secrets.values_mut() {
-            UNTOLD.clone_into(&mut mount.content);
-        }
-        for mount in of_cluster(&mut wanted.configs, |key| configs.iter().any(|one| one == key)) {
-            UNTOLD.clone_into(&mut mount.content);
-            mount.template_driver = None;
-        }
+        make_files_untold(&mut service.task, &configs);
     }
     for secret in spec.secrets.values_mut() {
         UNTOLD.clone_into(&mut secret.version);
@@ -70,35 +49,38 @@ pub fn make_untold(observed: &mut Observed, spec: &mut StackSpec) -> Untold {
         UNTOLD.clone_into(&mut config.digest);
         config.template_driver = None;
     }
-    Untold { secrets, configs }
+    Untold { secrets: spec.secrets.keys().cloned().collect(), configs: configs.into_iter().collect() }
 }
 
-/// Files whose content a config of the cluster is.
-fn of_cluster(
-    mounts: &mut BTreeMap<String, FileMount>,
-    is_external: impl Fn(&str) -> bool,
-) -> impl Iterator<Item = &mut FileMount> {
-    mounts.values_mut().filter(move |mount| is_external(&mount.source))
+/// Takes contents of secrets and of these configs out of a task; whether it has any.
+fn make_files_untold(task: &mut Arc<TaskSpec>, configs: &BTreeSet<String>) -> bool {
+    if task.secrets.is_empty() && !task.configs.values().any(|mount| configs.contains(&mount.source)) {
+        return false;
+    }
+    let task = Arc::make_mut(task);
+    for mount in task.secrets.values_mut() {
+        UNTOLD.clone_into(&mut mount.content);
+    }
+    for mount in task.configs.values_mut().filter(|mount| configs.contains(&mount.source)) {
+        UNTOLD.clone_into(&mut mount.content);
+        mount.template_driver = None;
+    }
+    true
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::testing::{cluster, facts, node, node_name, replicated, stack, task_of, with_task};
+    use crate::model::testing::{
+        cluster, facts, file_mount, node, node_name, replicated, stack, task_of, with_task,
+    };
     use crate::model::{MarkKey, ServiceSpec};
 
     /// A service with a secret of that version, and a value that is hidden.
     fn service(version: &str, value: &str) -> ServiceSpec {
         with_task(replicated("web", 1), |task| {
             task.environment.insert("A".into(), Some(value.into()));
-            let mount = FileMount {
-                source: "db".into(),
-                uid: "0".into(),
-                gid: "0".into(),
-                mode: 0o444,
-                content: version.into(),
-                template_driver: None,
-            };
+            let mount = file_mount("db", version);
             task.secrets.insert("/run/secrets/db".into(), mount);
         })
     }

@@ -156,7 +156,7 @@ pub(super) fn join(path: &str, key: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::{task_changes, task_changes_with};
     use super::*;
     use crate::model::spec::Mount;
@@ -165,7 +165,8 @@ mod tests {
         TaskSpec { image: image.into(), ..TaskSpec::default() }
     }
 
-    fn lines(before: &TaskSpec, after: &TaskSpec) -> Vec<String> {
+    /// What differs, a line for each field.
+    pub fn lines(before: &TaskSpec, after: &TaskSpec) -> Vec<String> {
         let text = |value: &Option<Value>| value.as_ref().map_or_else(|| "-".to_owned(), Value::to_string);
         task_changes(before, after)
             .iter()

@@ -38,32 +38,18 @@ fn value(spec: &TaskSpec, name: &str) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fields::tests::lines;
     use super::super::task_changes;
     use super::*;
-    use crate::model::spec::FileMount;
+    use crate::model::testing::file_mount;
 
     fn spec(variables: &[(&str, &str, &str)]) -> TaskSpec {
         let mut spec = TaskSpec { image: "web:1".into(), ..TaskSpec::default() };
         for (name, source, version) in variables {
-            let mount = FileMount {
-                source: (*source).into(),
-                uid: "0".into(),
-                gid: "0".into(),
-                mode: 0o444,
-                content: (*version).into(),
-                template_driver: None,
-            };
+            let mount = file_mount(source, version);
             spec.secrets.insert(file_of(name), mount);
         }
         spec
-    }
-
-    fn lines(before: &TaskSpec, after: &TaskSpec) -> Vec<String> {
-        let text = |value: &Option<Value>| value.as_ref().map_or_else(|| "-".to_owned(), Value::to_string);
-        task_changes(before, after)
-            .iter()
-            .map(|c| format!("{}: {} -> {}", c.path, text(&c.before), text(&c.after)))
-            .collect()
     }
 
     #[test]

@@ -149,23 +149,22 @@ impl Dialer {
         if self.dial_with.is_none() {
             return false;
         }
-        let mut ssh = ssh_program();
-        ssh.stdout(Stdio::piped()).arg("-G");
-        self.aim(&mut ssh, target);
-        match timeout(COMMAND_LIMIT, ssh.output()).await {
-            Ok(Ok(output)) => direct::is_plain(&String::from_utf8_lossy(&output.stdout)),
-            Ok(Err(_)) | Err(_) => false,
-        }
+        self.config_of(target).await.is_some_and(|config| direct::is_plain(&config))
     }
 
     /// The name or address of a host, as ssh's own configuration has it.
     pub(super) async fn host_name(&self, target: &Target) -> Option<String> {
+        let config = self.config_of(target).await?;
+        config.lines().find_map(|line| line.strip_prefix("hostname ")).map(str::to_owned)
+    }
+
+    /// What ssh would do for a host, as it says itself; nothing if it does not say.
+    async fn config_of(&self, target: &Target) -> Option<String> {
         let mut ssh = ssh_program();
         ssh.stdout(Stdio::piped()).arg("-G");
         self.aim(&mut ssh, target);
         let output = timeout(COMMAND_LIMIT, ssh.output()).await.ok()?.ok()?;
-        let config = String::from_utf8_lossy(&output.stdout).into_owned();
-        config.lines().find_map(|line| line.strip_prefix("hostname ")).map(str::to_owned)
+        Some(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Says which configuration and which host.

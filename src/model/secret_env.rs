@@ -69,18 +69,11 @@ pub fn entrypoint<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::spec::FileMount;
+    use crate::model::testing::file_mount;
 
     #[test]
     fn a_variable_is_a_file_at_its_own_place() {
-        let mount = FileMount {
-            source: "db".into(),
-            uid: "0".into(),
-            gid: "0".into(),
-            mode: 0o444,
-            content: String::new(),
-            template_driver: None,
-        };
+        let mount = file_mount("db", "");
         let mut task = TaskSpec::default();
         for path in [&file_of("DB_PASSWORD"), "/run/secrets/db", "/etc/db"] {
             task.secrets.insert(path.to_owned(), mount.clone());

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::node::{Availability, Member, NodeFacts, NodeView, Role, Unreachable};
 use super::observed::ObservedNode;
 use super::spec::{
-    DependencyCondition, Placement, Platform, Port, PublishMode, ServiceMode, ServiceSpec, StackSpec,
-    TaskSpec, UpdateConfig,
+    DependencyCondition, FileMount, Placement, Platform, Port, PublishMode, ServiceMode, ServiceSpec,
+    StackSpec, TaskSpec, UpdateConfig,
 };
 use super::{
     ClusterName, Health, MarkKey, Marks, NodeName, Observed, ServiceName, Slot, SpecHash, StackName, Task,
@@ -185,6 +185,19 @@ pub fn constrained(mut service: ServiceSpec, constraint: &str) -> ServiceSpec {
 pub fn depends(mut service: ServiceSpec, on: &str, condition: DependencyCondition) -> ServiceSpec {
     service.depends_on.insert(service_name(on), condition);
     service
+}
+
+/// A file of a config or secret: root's, readable by all.
+#[must_use]
+pub fn file_mount(source: &str, content: &str) -> FileMount {
+    FileMount {
+        source: source.into(),
+        uid: "0".into(),
+        gid: "0".into(),
+        mode: 0o444,
+        content: content.into(),
+        template_driver: None,
+    }
 }
 
 /// The stack `app` of these services.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use stackctl::vault::{self, Form, Keyring, Plaintext};
 
 use crate::agents;
-use crate::ground::{Ground, HOSTS, Run, now, number};
+use crate::ground::{Ground, HOSTS, Run, Running, number};
 use crate::killed::random;
 
 /// Every value has it, in the middle of something.
@@ -86,16 +86,16 @@ impl World {
         words.replace("FILE", &self.file).replace("ROOM", &self.ground().path().display().to_string())
     }
 
-    /// Runs a command with the variable that one secret is made of.
-    fn run(&mut self, words: &str) -> Run {
-        let words = self.words(words);
+    /// Starts a command with the variable that one secret is made of.
+    fn begin(&self, words: &str) -> Running {
         let variable = String::from_utf8(value("variable", self.round)).expect("text");
-        let run = self.ground().run_as_with(
-            &self.shipped.binary,
-            &self.shipped.inventory,
-            &[("CANARY_VARIABLE", &variable)],
-            &words,
-        );
+        let agents::World { binary, inventory, .. } = &self.shipped;
+        let variables = [("CANARY_VARIABLE", &*variable)];
+        self.ground().begin_as_with(binary, inventory, &variables, &self.words(words))
+    }
+
+    fn run(&mut self, words: &str) -> Run {
+        let run = self.begin(words).wait();
         self.said.push_str(&run.whole());
         run
     }
@@ -201,7 +201,7 @@ fn no_value_is_left_where_it_is_not_used() {
         eprintln!("skipped: hosts have no disks of their own; see playground up --disk");
         return;
     }
-    let begun = (Instant::now(), now());
+    let begun = Instant::now();
     world.deploy().ends(0);
     let held = |world: &World, source: &str| {
         let wanted = value(source, world.round);
@@ -244,14 +244,7 @@ fn no_value_is_left_where_it_is_not_used() {
     eprintln!("STACKCTL_TEST_SEED={seed}");
     for kill in 0..number("STACKCTL_TEST_KILLS", KILLS) {
         world.rotate();
-        let words = world.words("deploy --yes -c FILE shop");
-        let variable = String::from_utf8(value("variable", world.round)).expect("text");
-        let running = world.ground().begin_as_with(
-            &world.shipped.binary,
-            &world.shipped.inventory,
-            &[("CANARY_VARIABLE", &variable)],
-            &words,
-        );
+        let running = world.begin("deploy --yes -c FILE shop");
         std::thread::sleep(Duration::from_millis(random(&mut seed) % 5_000));
         running.kill();
         // What it began on hosts ends without it.
@@ -293,7 +286,7 @@ fn no_value_is_left_where_it_is_not_used() {
     for folder in [".local", ".cache", ".config", "stackctl"] {
         assert_eq!(counted(&world.ground().path().join(folder), &forms(CANARY)), 0, "{folder}");
     }
-    eprintln!("{} rounds of values in {:.0?}", world.round, begun.0.elapsed());
+    eprintln!("{} rounds of values in {:.0?}", world.round, begun.elapsed());
     let backed = world.ground().path().join("ledger").display().to_string();
     world.run(&format!("--ledger file://{backed} rm --yes shop")).ends(0);
     world.search("removed");

@@ -122,10 +122,8 @@ impl Ground {
 
     /// The same with these variables.
     pub fn stackctl_with(&self, variables: &[(&str, &str)], words: &str) -> Run {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stackctl"));
-        self.prepare(&mut command, &self.dir.join("stackctl.yml").display().to_string(), words);
-        command.envs(variables.iter().copied());
-        Self::run_prepared(command, words).wait()
+        let inventory = self.dir.join("stackctl.yml").display().to_string();
+        self.begin_as_with(Path::new(env!("CARGO_BIN_EXE_stackctl")), &inventory, variables, words).wait()
     }
 
     /// The same on another inventory.
@@ -135,18 +133,7 @@ impl Ground {
 
     /// Runs another build of it on another inventory.
     pub fn run_as(&self, binary: &Path, inventory: &str, words: &str) -> Run {
-        self.start_as(Command::new(binary), inventory, words).wait()
-    }
-
-    /// The same with more variables.
-    pub fn run_as_with(
-        &self,
-        binary: &Path,
-        inventory: &str,
-        variables: &[(&str, &str)],
-        words: &str,
-    ) -> Run {
-        self.begin_as_with(binary, inventory, variables, words).wait()
+        self.begin_as(binary, inventory, words).wait()
     }
 
     /// Starts another build of it on another inventory, with more variables.
@@ -165,7 +152,7 @@ impl Ground {
 
     /// Starts another build of it on another inventory.
     pub fn begin_as(&self, binary: &Path, inventory: &str, words: &str) -> Running {
-        self.start_as(Command::new(binary), inventory, words)
+        self.begin_as_with(binary, inventory, &[], words)
     }
 
     /// Runs a script on a host as root, not over ssh; what it prints.

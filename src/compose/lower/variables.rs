@@ -114,7 +114,7 @@ impl Variable<'_> {
         };
         Some(FileMount {
             source: key.to_owned(),
-            // Whoever the container's user is, its program reads it.
+            // The program reads it as the container's user, which can be any.
             uid: "0".to_owned(),
             gid: "0".to_owned(),
             mode: mounts::FILE_MODE,

@@ -399,17 +399,9 @@ async fn records_have_a_budget_of_their_own_and_four_are_kept_in_any_case() {
 /// An older program would start tasks of such a release without these variables.
 #[tokio::test]
 async fn a_release_with_variables_that_are_secrets_is_for_newer_programs_alone() {
-    use crate::model::spec::FileMount;
-    use crate::model::testing::{replicated, with_task};
+    use crate::model::testing::{file_mount, replicated, with_task};
     let memory = Memory::new(3);
-    let mount = FileMount {
-        source: "db".into(),
-        uid: "0".into(),
-        gid: "0".into(),
-        mode: 0o444,
-        content: "v1".into(),
-        template_driver: None,
-    };
+    let mount = file_mount("db", "v1");
     let mut formats = Vec::new();
     for place in ["/run/secrets/db".to_owned(), secret_env::file_of("DB")] {
         let web = with_task(replicated("web", 1), |task| drop(task.secrets.insert(place, mount.clone())));

@@ -61,19 +61,13 @@ mod tests {
     use crate::fleet::docker::labels::tests::plan;
     use crate::model::Slot;
     use crate::model::secret_env::file_of;
-    use crate::model::spec::{FileMount, TaskSpec};
+    use crate::model::spec::TaskSpec;
+    use crate::model::testing::file_mount;
 
     fn started(own: Option<&str>, own_args: Option<&str>, image: (Option<&str>, Option<&str>)) -> Value {
         let words =
             |text: Option<&str>| text.map(|text| text.split_whitespace().map(str::to_owned).collect());
-        let mount = FileMount {
-            source: "db".into(),
-            uid: "0".into(),
-            gid: "0".into(),
-            mode: 0o444,
-            content: "v1".into(),
-            template_driver: None,
-        };
+        let mount = file_mount("db", "v1");
         let spec = TaskSpec {
             entrypoint: words(own),
             command: words(own_args),
