@@ -5,6 +5,7 @@
 //! have come, so that epochs keep growing there, and what their holders left under way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -226,8 +227,11 @@ impl Archive {
         for stream in streams(&ledger.stacks().await?) {
             let log = read_whole(ledger, &stream).await?;
             let left = if stream.kind == Kind::Lease { left_in(&log) } else { Left::default() };
-            let mut places: BTreeMap<u64, Value> =
-                log.entries.into_iter().map(|(seq, entry)| (seq, entry.value)).collect();
+            let mut places: BTreeMap<u64, Value> = log
+                .entries
+                .into_iter()
+                .map(|(seq, entry)| (seq, Arc::unwrap_or_clone(entry.value)))
+                .collect();
             if stream.kind == Kind::Lease {
                 places = places.pop_last().map(|(seq, _)| (seq, free(seq, left))).into_iter().collect();
             }

@@ -53,6 +53,7 @@ use super::LedgerError;
 use super::log::{Log, Reach};
 use super::payload::{Value, value};
 use super::register::{Content, Kind, Place, ReadRegisters, Silent, Stream, WriteRegisters};
+use super::unpacked::Unpacked;
 use crate::model::{Format, StackName};
 
 /// How long things may take.
@@ -83,6 +84,7 @@ pub struct Ledger<R> {
     limits: Limits,
     /// Managers that were silent when last asked, and why: the last to be asked next time.
     silent: Mutex<BTreeMap<usize, String>>,
+    unpacked: Unpacked,
 }
 
 /// How an append ended.
@@ -95,7 +97,7 @@ pub enum Appended {
 impl<R: ReadRegisters> Ledger<R> {
     /// A ledger on these registers.
     pub fn new(registers: R, limits: Limits) -> Self {
-        Self { registers, limits, silent: Mutex::default() }
+        Self { registers, limits, silent: Mutex::default(), unpacked: Unpacked::default() }
     }
 
     /// Below it.
@@ -112,7 +114,7 @@ impl<R: ReadRegisters> Ledger<R> {
     /// What is decided, and what is not. Changes nothing.
     pub async fn read(&self, stream: &Stream) -> Result<Log, LedgerError> {
         let answers = self.ask_all(|manager| self.registers.list(manager, stream)).await?;
-        let log = Log::of(stream, answers, self.registers.managers())?;
+        let log = Log::of_known(stream, answers, self.registers.managers(), &self.unpacked)?;
         self.check_managers(stream, &log)?;
         Ok(log)
     }
@@ -136,12 +138,13 @@ impl<R: ReadRegisters> Ledger<R> {
 
     /// Whether a value was written under managers that differ by one at most.
     fn check_managers_of(&self, stream: &Stream, text: &str) -> Result<(), LedgerError> {
-        let Ok(Value { managers: then, .. }) = Value::unpack(text) else { return Ok(()) };
-        let now = self.registers.managers();
+        let Ok(value) = self.unpacked.value(text) else { return Ok(()) };
+        let (then, now) = (&value.managers, self.registers.managers());
         let gone = then.iter().filter(|name| !now.contains(name)).count();
         let new = now.iter().filter(|name| !then.contains(name)).count();
         if gone + new > 1 {
-            return Err(LedgerError::ManagersChanged { stream: stream.to_string(), then, now: now.to_vec() });
+            let (then, now) = (then.clone(), now.to_vec());
+            return Err(LedgerError::ManagersChanged { stream: stream.to_string(), then, now });
         }
         Ok(())
     }

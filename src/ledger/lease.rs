@@ -475,7 +475,7 @@ mod tests {
             let format = crate::model::Format::CURRENT;
             let value = Value { id: seq.to_string(), managers: Vec::new(), format, data };
             let copies = vec![(0, Timestamp(1_000)), (2, Timestamp(50_000))];
-            (seq, Entry { text: value.pack(), value, round: 0, copies })
+            (seq, Entry { text: value.pack(), value: value.into(), round: 0, copies })
         });
         Log { entries: entries.collect(), ..Log::default() }
     }

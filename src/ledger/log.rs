@@ -1,10 +1,12 @@
 //! The state of a stream, put together from what the managers hold: what is decided, and what may still be.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::LedgerError;
 use super::payload::{NotRead, Value};
 use super::register::{Found, Place, Stream};
+use super::unpacked::Unpacked;
 use crate::model::Timestamp;
 
 /// A stream as a majority of the managers shows it.
@@ -33,7 +35,7 @@ pub struct Log {
 /// A decided place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    pub value: Value,
+    pub value: Arc<Value>,
     /// The value as it was written: copies must be equal to the letter.
     pub(super) text: String,
     /// The round in which a majority holds it.
@@ -53,7 +55,7 @@ impl Entry {
     /// An entry without holders, for tests.
     #[cfg(test)]
     pub(super) fn of(value: Value) -> Self {
-        Self { text: value.pack(), value, round: 0, copies: Vec::new() }
+        Self { text: value.pack(), value: Arc::new(value), round: 0, copies: Vec::new() }
     }
 }
 
@@ -179,6 +181,16 @@ impl Log {
         answers: BTreeMap<usize, Vec<Found>>,
         names: &[String],
     ) -> Result<Self, LedgerError> {
+        Self::of_known(stream, answers, names, &Unpacked::default())
+    }
+
+    /// The same, where values may have been unpacked before.
+    pub(super) fn of_known(
+        stream: &Stream,
+        answers: BTreeMap<usize, Vec<Found>>,
+        names: &[String],
+        unpacked: &Unpacked,
+    ) -> Result<Self, LedgerError> {
         let reach = Reach::of(&answers, names);
         reach.check(stream)?;
         let majority = names.len() / 2 + 1;
@@ -201,7 +213,7 @@ impl Log {
         }
         for ((place @ Place { seq, round }, text), copies) in holders {
             if copies.len() >= majority {
-                let value = Value::unpack(&text).map_err(|why| why.at(stream, seq))?;
+                let value = unpacked.value(&text).map_err(|why| why.at(stream, seq))?;
                 log.undecided.remove(&seq);
                 log.entries.insert(seq, Entry { value, text, round, copies });
             } else if reach.is_to_be_kept(stream, place, &text, copies.len()) {

@@ -53,6 +53,7 @@ pub mod settings;
 pub mod sync;
 #[cfg(test)]
 pub(crate) mod testing;
+mod unpacked;
 pub mod volumes;
 mod watcher;
 #[cfg(feature = "zookeeper")]
@@ -60,6 +61,10 @@ pub mod zookeeper;
 #[cfg(not(feature = "zookeeper"))]
 #[path = "zookeeper/absent.rs"]
 pub mod zookeeper;
+// Tests are built with the feature, and what stands for it has tests too.
+#[cfg(all(test, feature = "zookeeper"))]
+#[path = "zookeeper/absent.rs"]
+mod without_zookeeper;
 
 pub use access::OpenError;
 pub use consul::ConsulRegisters;

@@ -1,10 +1,8 @@
 //! What becomes of an address of ZooKeeper: a build with the feature asks there, and one without it refuses at
 //! every way in, with the same words.
 //!
-//! The tests are built with the feature by `tests/all`, which names a build without it in
-//! `STACKCTL_TEST_QUICK`. Where that is not set, the build at hand is tried for what it is.
-
-use std::path::PathBuf;
+//! The build at hand is tried for what it is. `tests/all` builds it with the feature; what a build without it opens is
+//! tried in `src/ledger/zookeeper/absent.rs` there.
 
 use crate::run::{Room, Run};
 
@@ -12,20 +10,10 @@ use crate::run::{Room, Run};
 const ADDRESS: &str = "zookeeper://127.0.0.1:1/prod";
 const HOSTS: &str = "cluster: test\nhosts: {h1: {address: \"unix:///nowhere.sock\", role: manager}}\n";
 
-/// A build without the feature, where there is one.
-fn without() -> Option<PathBuf> {
-    let own = PathBuf::from(env!("CARGO_BIN_EXE_stackctl"));
-    let named = std::env::var_os("STACKCTL_TEST_QUICK").map(PathBuf::from);
-    named.or_else(|| (!cfg!(feature = "zookeeper")).then_some(own))
-}
-
 /// One run for each way in: an option, a variable, the inventory's ledger, a move from and to, a source.
-fn ways_in(binary: Option<&PathBuf>, address: &str) -> Vec<(&'static str, Run)> {
+fn ways_in(address: &str) -> Vec<(&'static str, Run)> {
     let with = |more: &str| {
-        let mut room = Room::new();
-        if let Some(path) = binary {
-            room.binary(path);
-        }
+        let room = Room::new();
         room.file("stackctl.yml", &format!("{HOSTS}{more}"));
         room
     };
@@ -49,13 +37,10 @@ fn ways_in(binary: Option<&PathBuf>, address: &str) -> Vec<(&'static str, Run)> 
     })
 }
 
+#[cfg(not(feature = "zookeeper"))]
 #[test]
 fn a_build_without_the_feature_refuses_every_way_in_alike() {
-    let Some(binary) = without() else {
-        eprintln!("skipped: this build has the feature, and STACKCTL_TEST_QUICK names no other");
-        return;
-    };
-    for (way, run) in ways_in(Some(&binary), ADDRESS) {
+    for (way, run) in ways_in(ADDRESS) {
         let said = run.stderr.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
         for wanted in [
             "stackctl::ledger::no_zookeeper",
@@ -71,7 +56,7 @@ fn a_build_without_the_feature_refuses_every_way_in_alike() {
 #[cfg(feature = "zookeeper")]
 #[test]
 fn a_build_with_the_feature_asks_there() {
-    for (way, run) in ways_in(None, ADDRESS) {
+    for (way, run) in ways_in(ADDRESS) {
         // Hosts that are named are listed all the same, with a warning that there may be others.
         let is_said = run.stderr.contains("the list of hosts may be incomplete");
         assert!(run.status != 0 || is_said, "{way}: nothing listens there: {}", run.stderr);
@@ -82,10 +67,7 @@ fn a_build_with_the_feature_asks_there() {
 /// The password has to be changed, whichever build reads it.
 #[test]
 fn a_password_in_the_address_is_refused_first() {
-    let address = "zookeeper://ann:hush@127.0.0.1:1/prod";
-    let own = ways_in(None, address);
-    let other = without().map(|binary| ways_in(Some(&binary), address));
-    for (way, run) in own.into_iter().chain(other.into_iter().flatten()) {
+    for (way, run) in ways_in("zookeeper://ann:hush@127.0.0.1:1/prod") {
         assert_eq!(run.status, 1, "{way}: {}", run.stderr);
         assert!(run.stderr.contains("password"), "{way}: {}", run.stderr);
         assert!(

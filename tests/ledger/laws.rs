@@ -111,7 +111,7 @@ async fn a_place_is_won_once<B: Backend>((backend, cluster): On<B>) {
     let large = value(ledger.registers(), text.into());
     assert_eq!(ledger.append(&stream, 21, &large).await.unwrap(), Appended::Won);
     let log = ledger.read(&stream).await.unwrap();
-    assert_eq!((log.entries.len(), log.next(), &log.entries[&21].value), (21, 22, &large));
+    assert_eq!((log.entries.len(), log.next(), &*log.entries[&21].value), (21, 22, &large));
     // Another cluster sees nothing of it.
     let other = backend.open(&ClusterName::new("place").unwrap());
     assert!(other.read(&stream).await.unwrap().entries.is_empty());

@@ -76,3 +76,22 @@ impl WriteRegisters for ZookeeperRegisters {
         match self.0 {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_is_refused_and_one_with_a_password_for_that() {
+        let refused = |address: &str| {
+            let place = ZookeeperPlace::of_hosts(address).unwrap();
+            open(&place, |_| None).err().map(|why| why.to_string())
+        };
+        assert_eq!(
+            refused("zookeeper://127.0.0.1:1/prod").as_deref(),
+            Some("`zookeeper://127.0.0.1:1/prod` cannot be asked: this stackctl was built without ZooKeeper")
+        );
+        let of_password = refused("zookeeper://ann:hush@127.0.0.1:1/prod").unwrap();
+        assert!(of_password.contains("password") && !of_password.contains("hush"), "{of_password}");
+    }
+}
