@@ -1,6 +1,6 @@
 //! Agents on real hosts: shipped, asked, killed with everything that can kill them, replaced while they answer, and gone.
 //!
-//! A static program is shipped, which `tests/all` builds and names in `STACKCTL_TEST_QUICK`.
+//! A static program is shipped, which `tests/all` builds and names in `STACKCTL_TEST_PROGRAM`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,8 +29,8 @@ impl World {
     /// `None` where there are no hosts, or no such program.
     pub fn new() -> Option<Self> {
         let ground = Ground::new()?;
-        let Some(binary) = std::env::var_os("STACKCTL_TEST_QUICK") else {
-            eprintln!("skipped: STACKCTL_TEST_QUICK names no static program");
+        let Some(binary) = std::env::var_os("STACKCTL_TEST_PROGRAM") else {
+            eprintln!("skipped: STACKCTL_TEST_PROGRAM names no static program");
             return None;
         };
         let inventory = ground.inventory(|text| format!("agents: auto\n{text}"));

@@ -1,6 +1,6 @@
 //! Secrets on real hosts: in a task before its first line, whatever starts it, and on no disk.
 //!
-//! A static program is shipped as the agent, which `tests/all` builds and names in `STACKCTL_TEST_QUICK`.
+//! A static program is shipped as the agent, which `tests/all` builds and names in `STACKCTL_TEST_PROGRAM`.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
