@@ -14,7 +14,7 @@
 //! reconcile     → ops, engine, gitops, discover, fleet, orchestrator, ledger, words, model
 //! ops           → engine, gitops, discover, stores, fleet, image, agent, inventory, compose, orchestrator, ledger, sops,
 //!                 vault, template, process_group, words, model
-//! engine        → discover, fleet, orchestrator, ledger, model
+//! engine        → discover, fleet, orchestrator, ledger, vault, model
 //! artifact      → compose::Files, orchestrator, model
 //! discover      → inventory, ledger, process_group, words, model
 //! stores        → inventory, process_group, http, words, model

@@ -183,6 +183,7 @@ impl Document {
             cluster: self.cluster.clone(),
             at: self.at,
             key: key.clone(),
+            release_key: None,
             nodes,
             memory_use: BTreeMap::new(),
             unsure: BTreeSet::new(),

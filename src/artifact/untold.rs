@@ -35,7 +35,7 @@ pub fn make_untold(observed: &mut Observed, spec: &mut StackSpec) -> Untold {
             }
             // Without the key there is no other hash, and the service counts as different.
             if task.key_id.as_deref().is_none_or(|of| of == id) {
-                task.spec_hash = marks.hash_of_shown(&task.spec);
+                task.spec_hash = marks.hash(&task.spec);
             }
         }
     }

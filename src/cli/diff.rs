@@ -12,8 +12,8 @@ use super::Context;
 use super::cluster;
 use super::deploy::ResolveImage;
 use super::image::offer::Offers;
-use super::records::{Reading, drifted, remembered};
-use super::release_name::{ReleaseName, find_named, release_name};
+use super::records::{drifted, remembered};
+use super::release_name::{ReleaseName, find_named, release_name, warn_of_sealed};
 use super::render::plan;
 use super::render::table::align;
 use super::render::text::clean;
@@ -255,7 +255,10 @@ fn diff(args: &Diff, context: &Context) -> Result<Exit, Failure> {
         offers.narrow(&planned)?;
         let mut planned = planned.with_notes(notes);
         match remembered {
-            Ok(remembered) if is_real => {
+            Ok(mut remembered) if is_real => {
+                if args.show_values {
+                    cluster.secrets.open(&mut remembered).await;
+                }
                 let drift = drifted(planned.observed(), &remembered.history);
                 planned = planned.with_drift(drift).with_known(remembered.history.newest_specs());
             }
@@ -334,14 +337,14 @@ fn show(
 /// Shows what a rollback to a release would do, or how two releases differ.
 fn of_release(args: &Diff, name: &ReleaseName, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster| {
-        let ledger = &cluster.ledger;
-        let history = remembered(ledger, &name.stack).await?.history;
-        let release = find_named(&context.ui, name, &history).map(|(_, release, _)| release.clone())?;
+        let history = cluster.remembered_open(&name.stack).await?.history;
+        let (number, release, _) = find_named(&context.ui, name, &history)?;
         if let Some(other) = &args.other {
-            let to = self::release(context, ledger, other).await?;
-            return Ok(between(args, context, (name, &release), (other, &to)));
+            let to = self::release(context, cluster, other).await?;
+            warn_of_sealed(&context.ui, number, release);
+            return Ok(between(args, context, (name, release), (other, &to)));
         }
-        let mut spec = release.spec;
+        let mut spec = release.spec.clone();
         let observed = cluster.observe_for(&spec).await;
         pin::keep_forced(&mut spec, observed.tasks().filter(|task| task.stack == name.stack));
         let planned = Planned::make(observed, spec, cluster.plan_options(true));
@@ -350,9 +353,11 @@ fn of_release(args: &Diff, name: &ReleaseName, context: &Context) -> Result<Exit
     })
 }
 
-async fn release(context: &Context, ledger: &Reading, name: &ReleaseName) -> Result<Release, Failure> {
-    let history = remembered(ledger, &name.stack).await?.history;
-    find_named(&context.ui, name, &history).map(|(_, release, _)| release.clone())
+async fn release(context: &Context, cluster: &Cluster, name: &ReleaseName) -> Result<Release, Failure> {
+    let history = cluster.remembered_open(&name.stack).await?.history;
+    let (number, release, _) = find_named(&context.ui, name, &history)?;
+    warn_of_sealed(&context.ui, number, release);
+    Ok(release.clone())
 }
 
 /// Line by line, as `diff -u` has it.

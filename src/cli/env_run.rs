@@ -61,7 +61,7 @@ impl NotRun {
 /// Becomes the program, or gives the exit status with which the container ends.
 pub(super) fn run(args: &[OsString]) -> u8 {
     let Err(why) = become_it(args, &|name| PathBuf::from(file_of(name)));
-    Ui::new(Settings { is_plain: true, is_quiet: false, is_verbose: false }).talk(&why.line());
+    Ui::new(Settings { is_plain: true, is_quiet: false, is_verbose: false }).talk(&(why.line() + "\n"));
     why.status()
 }
 

@@ -309,6 +309,14 @@ fn remove(args: &RmRecipient, context: &Context) -> Result<Exit, Failure> {
                 names.join(", ")
             ));
         }
+        let stacks: Vec<String> = cluster.ledger.stacks().await?.iter().map(ToString::to_string).collect();
+        if !stacks.is_empty() {
+            context.ui.say(&format!(
+                "{} may know variables and commands of what was deployed until now: {}",
+                args.name,
+                stacks.join(", ")
+            ));
+        }
         report(&done, context)
     })
 }

@@ -1,8 +1,8 @@
 //! The ledger's place as an argument.
 
 use super::report::{Blame, Failure};
+pub(super) use crate::engine::Writing;
 pub(super) use crate::engine::records::remembered;
-pub(super) use crate::engine::{Reading, Writing};
 pub(super) use crate::ops::cluster::drifted;
 use crate::ops::records::{BadLedger, LedgerError, LedgerPlace};
 

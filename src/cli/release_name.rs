@@ -74,6 +74,15 @@ pub(super) fn find_named<'h>(
     find(ui, &name.stack, number, history)
 }
 
+/// Warns where marks are shown in place of values: it is not what the release declares.
+pub(super) fn warn_of_sealed(ui: &Ui, number: u64, release: &Release) {
+    if release.sealed.is_some() {
+        ui.warn(&format!(
+            "values of release {number} are encrypted, and no private key here opens them: marks stand in their places"
+        ));
+    }
+}
+
 /// The error for a missing release, with those that exist.
 fn no_release(stack: &StackName, number: Option<u64>, history: &History) -> NoRelease {
     let help = match (history.releases.first_key_value(), history.releases.last_key_value()) {

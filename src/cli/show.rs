@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Context;
 use super::cluster::{self, Cluster};
 use super::log::to_json;
-use super::release_name::{ReleaseName, find_named, release_name};
+use super::release_name::{ReleaseName, find_named, release_name, warn_of_sealed};
 use super::report::{Exit, Failure};
 use super::time_arg;
 use crate::engine::operations::Id;
@@ -69,12 +69,13 @@ pub(super) fn run(args: &Show, context: &Context) -> Result<Exit, Failure> {
             Shown::Release(name) => name,
             Shown::Operation(id) => return operation(args, context, cluster, id).await,
         };
-        let mut remembered = cluster.remembered(&name.stack).await?;
+        let mut remembered = cluster.remembered_open(&name.stack).await?;
         let history = &mut remembered.history;
         if let Some(then) = &args.at {
             time_arg::until(cluster, &name.stack, then, history).await?;
         }
         let (at, release, outcome) = find_named(&context.ui, name, &remembered.history)?;
+        warn_of_sealed(&context.ui, at, release);
         if args.at.is_some() {
             let how = outcome.map_or_else(|| "unfinished".to_owned(), Outcome::words);
             context.ui.say(&format!(
@@ -85,7 +86,8 @@ pub(super) fn run(args: &Show, context: &Context) -> Result<Exit, Failure> {
         match args.format {
             Format::Yaml => context.ui.data(&yaml(release)),
             Format::Json => {
-                let mut value = json!(release);
+                // What only a key opens is nothing to read.
+                let mut value = json!(Release { sealed: None, ..release.clone() });
                 let contents = remembered.contents(&cluster.ledger, &release.spec).await?;
                 for (key, config) in &release.spec.configs {
                     if let Some(bytes) = config.content.as_ref().or_else(|| contents.get(&config.digest)) {

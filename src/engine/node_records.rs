@@ -58,6 +58,7 @@ impl<R: ReadRegisters> ClusterReader<'_, R> {
                 }
                 let root = records.key.as_ref().or(self.new_key.get());
                 observed.key = root.map(marks_key).unwrap_or_default();
+                observed.release_key.clone_from(&records.release_key);
                 self.observer.reveal(&mut observed).await;
                 let seen = self.observer.tuning_of(&overlay::unsure(&records.in_place, &observed)).await;
                 overlay::lay_over(&records.in_place, &seen, &mut observed);

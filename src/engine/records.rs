@@ -13,7 +13,8 @@ use crate::ledger::payload::value;
 use crate::ledger::release::{Content, History, Outcome, RECORD_MAX, Release, kept_from, outcomes, releases};
 use crate::ledger::{Appended, Ledger, LedgerError, Log, ReadRegisters, Stream, WriteRegisters, sync};
 use crate::model::ids::sha256_hex;
-use crate::model::{Format, MarkKey, StackName, StackSpec, Timestamp, secret_env};
+use crate::model::{Format, MarkKey, StackName, StackSpec, Timestamp, hidden, secret_env};
+use crate::vault::{Keyring, Recipient};
 
 /// The releases of a stack, and the streams they come from: releases, and how they ended.
 pub async fn history<R: ReadRegisters>(
@@ -178,12 +179,6 @@ impl Remembered {
         of_release.or_else(|| self.history.doubtful_ends().next().map(|seq| (outcomes(stack), seq)))
     }
 
-    /// Whether a deploy of this that has nothing to do is no new release: it is what was deployed last, and
-    /// successfully.
-    pub fn is_last(&self, spec: &StackSpec) -> bool {
-        self.history.current().is_ok_and(|current| current.spec == *spec)
-    }
-
     /// Reads the contents that a spec of an older release lacks, by their digests.
     ///
     /// # Errors
@@ -222,13 +217,18 @@ impl Remembered {
         Ok(bytes.into())
     }
 
+    /// Opens the values of releases as far as these keys can; the newest release that they do not open, and why.
+    pub fn open(&mut self, keys: &Keyring) -> Option<(u64, String)> {
+        self.history.open(keys)
+    }
+
     /// Writes a release, and before it the contents that it names. Those that its spec lacks are `read`, as far as they
-    /// were needed. The key is that of the cluster's marks.
+    /// were needed. The key is that of the cluster's marks, and `to` the one to which values are encrypted, if there is one.
     pub async fn begin(
         &self,
         ledger: &Ledger<impl WriteRegisters>,
         mut release: Release,
-        key: &MarkKey,
+        (key, to): (&MarkKey, Option<&Recipient>),
         read: &Contents,
         may: impl Fn() -> bool,
     ) -> Result<Option<Begun>, LedgerError> {
@@ -241,8 +241,19 @@ impl Remembered {
             .settle(&outcomes(&stack), &self.outcomes, || value(ledger.registers(), serde_json::Value::Null))
             .await?;
         let new = self.name_contents(&mut release, key, read)?;
+        // They would be encrypted as if they were values.
+        if let [service, ..] = &hidden::services_with_marks(&release.spec)[..] {
+            return Err(LedgerError::SealedValues { stack: stack.to_string(), service: service.to_string() });
+        }
+        let has_variables =
+            release.spec.services.values().any(|service| secret_env::names(&service.task).next().is_some());
+        if let Some(to) = to {
+            release.seal(key, to);
+        }
         let mut ours = value(ledger.registers(), serde_json::json!(release));
-        if release.spec.services.values().any(|service| secret_env::names(&service.task).next().is_some()) {
+        if release.sealed.is_some() {
+            ours.format = Format::SEALED_VALUES;
+        } else if has_variables {
             ours.format = Format::SECRET_VARIABLES;
         }
         let record = ours.pack().len() as u64;

@@ -80,6 +80,7 @@ impl Observer {
             at: now,
             // What the ledger says comes later.
             key: MarkKey::unset(),
+            release_key: None,
             nodes: there.chain(left).collect(),
             memory_use: BTreeMap::new(),
             unsure: BTreeSet::new(),

@@ -146,6 +146,16 @@ pub enum LedgerError {
         config: String,
         why: String,
     },
+    /// What is to be written was read without the key that opens its values.
+    #[error("ledger: values of service {service} of stack {stack} are not known here: they are encrypted")]
+    #[diagnostic(
+        code(stackctl::ledger::sealed_values),
+        help(
+            "nothing was changed; give a private key that opens the secrets of the cluster: `--key FILE`, STACKCTL_KEY_FILE or \
+             STACKCTL_KEY"
+        )
+    )]
+    SealedValues { stack: String, service: String },
     /// More than is kept.
     #[error(
         "ledger: the {what} of this release of stack {stack} come to {bytes} bytes, and at most {max} are kept"
@@ -208,6 +218,7 @@ impl LedgerError {
             | Self::Newer { .. }
             | Self::UnknownPart { .. }
             | Self::NoContent { .. }
+            | Self::SealedValues { .. }
             | Self::TooLarge { .. } => false,
         }
     }

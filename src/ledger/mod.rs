@@ -48,6 +48,7 @@ pub mod payload;
 pub mod place;
 pub mod register;
 pub mod release;
+mod sealed;
 pub mod secrets;
 pub mod settings;
 pub mod sync;

@@ -16,7 +16,7 @@ use super::log::Log;
 use super::register::{Found, Kind, Stream};
 use crate::model::in_place::InPlaceRecords;
 use crate::model::node::{Availability, Member, Role};
-use crate::model::{KnownMembers, MarkKey, NodeName, Timestamp};
+use crate::model::{KnownMembers, MarkKey, NodeName, ReleaseKey, Timestamp};
 
 /// What is remembered of all nodes. Nodes that the inventory does not have may be among them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct NodeRecords {
     /// document, and no further call is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<MarkKey>,
+    /// To whom values of releases are encrypted. It lies here for the same reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_key: Option<ReleaseKey>,
     /// What was changed on running containers. It lies here for the same reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub in_place: InPlaceRecords,

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::contents::{self, ContentRef};
 use super::log::{Entry, Log};
 use super::register::{Kind, Stream};
-use crate::model::{ServiceName, StackName, StackSpec, Timestamp};
+use super::sealed;
+use crate::model::{MarkKey, ServiceName, StackName, StackSpec, Timestamp, hidden};
+use crate::vault::{Keyring, Recipient};
 
 /// Bytes that the record of one release may have as it is written: Consul takes 512 KiB. Its contents are apart.
 pub const RECORD_MAX: u64 = 480 << 10;
@@ -32,6 +34,9 @@ pub enum Content {
 pub struct Release {
     /// What was to run: images pinned, variables filled in.
     pub spec: StackSpec,
+    /// Values of the spec, encrypted: it has [marks](crate::model::hidden) in their places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
     /// Contents of configs, by key. Never of secrets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub contents: BTreeMap<String, Content>,
@@ -178,6 +183,7 @@ impl Release {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         Self {
             spec,
+            sealed: None,
             contents: BTreeMap::new(),
             verb,
             who,
@@ -202,6 +208,30 @@ impl Release {
             }
         }
         Ok(release)
+    }
+
+    /// Encrypts its values, and puts marks in their places. One that has none stays as it is.
+    pub fn seal(&mut self, key: &MarkKey, to: &Recipient) {
+        let values = hidden::take(key, &mut self.spec);
+        if !values.is_empty() {
+            self.sealed = Some(sealed::seal(&values, to));
+        }
+    }
+
+    /// Puts its values back into their places, if they are encrypted.
+    ///
+    /// # Errors
+    ///
+    /// None of the keys opens them, or one is missing. It stays as it is.
+    pub fn open(&mut self, keys: &Keyring) -> Result<(), String> {
+        let Some(text) = &self.sealed else { return Ok(()) };
+        let values = sealed::open(text, keys)?;
+        let mut spec = self.spec.clone();
+        if !hidden::put(&mut spec, &values) {
+            return Err("not all values are there".to_owned());
+        }
+        (self.spec, self.sealed) = (spec, None);
+        Ok(())
     }
 
     /// Its contents that are apart from it.
@@ -289,6 +319,18 @@ impl History {
         let first = history.releases.values().map(|(release, _)| release.kept_from).max().unwrap_or(0);
         history.releases = history.releases.split_off(&first);
         Ok(history)
+    }
+
+    /// Whether values of a release are encrypted.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.releases.values().any(|(release, _)| release.sealed.is_some())
+    }
+
+    /// Opens the values of all releases that these keys open; the newest that they do not, and why.
+    pub fn open(&mut self, keys: &Keyring) -> Option<(u64, String)> {
+        let all = self.releases.iter_mut();
+        all.filter_map(|(number, (release, _))| Some((*number, release.open(keys).err()?))).last()
     }
 
     /// The content of a config that has this digest, as a release has it, the newest first.
@@ -511,5 +553,46 @@ mod tests {
         assert_eq!(Outcome::deserialize(timed).unwrap(), Outcome::Deployed);
         let old = serde_json::json!({"outcome": "rolled_back", "to": 3});
         assert_eq!(Outcome::deserialize(old).unwrap(), Outcome::RolledBack { to: 3, services: None });
+    }
+
+    #[test]
+    fn what_is_encrypted_is_cut_off_changed_or_incomplete_and_the_release_stays_as_it_is() {
+        use crate::model::testing::{replicated, with_task};
+        use crate::vault::Keyring;
+
+        let mut whole = release("deploy");
+        let service = with_task(replicated("web", 1), |task| {
+            task.environment.insert("TOKEN".into(), Some("hunter2".into()));
+        });
+        whole.spec.services.insert(service.name.clone(), service);
+        let (ring, key) = (Keyring::generate().0, MarkKey::new([7; 32]));
+        let mut closed = whole.clone();
+        closed.seal(&key, &ring.publics()[0]);
+        let text = closed.sealed.clone().expect("it has a value");
+        let mut opened = closed.clone();
+        opened.open(&ring).unwrap();
+        assert_eq!(opened, whole);
+        let mut changed = text.clone().into_bytes();
+        let at = changed.len() / 2;
+        changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+        let of_another = {
+            let mut other = release("deploy");
+            other.spec.services.insert(ServiceName::unchecked("db"), replicated("db", 1));
+            other.seal(&key, &ring.publics()[0]);
+            other.sealed.unwrap_or_else(|| sealed::seal(&hidden::Values::new(), &ring.publics()[0]))
+        };
+        let bad = [
+            text[..text.len() / 2].to_owned(),
+            String::from_utf8(changed).unwrap(),
+            "no".to_owned(),
+            of_another,
+        ];
+        for bad in bad {
+            let mut release = Release { sealed: Some(bad), ..closed.clone() };
+            let before = release.clone();
+            let why = release.open(&ring).unwrap_err();
+            assert!(!why.is_empty() && !why.contains("hunter2"), "{why}");
+            assert_eq!(release, before);
+        }
     }
 }

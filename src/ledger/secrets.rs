@@ -47,8 +47,18 @@ pub struct Version {
     pub at: Timestamp,
 }
 
-/// The secret that is the cluster's own: what signs certificates of its agents. People neither name nor list it.
+/// A secret that is the cluster's own: what signs certificates of its agents. People neither name nor list it.
 pub const AUTHORITY: &str = "stackctl.agents.authority";
+
+/// Another one of its own: the private key that opens values of releases. Each version opens those that were written while it
+/// was the newest.
+pub const RELEASES: &str = "stackctl.releases.key";
+
+/// Whether a secret is the cluster's own.
+#[must_use]
+pub fn is_own(name: &str) -> bool {
+    [AUTHORITY, RELEASES].contains(&name)
+}
 
 /// Versions that are kept of a secret, besides those that a release names.
 pub const VERSIONS_MAX: usize = 5;
@@ -57,14 +67,14 @@ impl Secrets {
     /// Those that people have made.
     #[must_use]
     pub fn of_people(mut self) -> Self {
-        self.0.retain(|name, _| name.as_str() != AUTHORITY);
+        self.0.retain(|name, _| !is_own(name.as_str()));
         self
     }
 
-    /// The cluster's own.
+    /// The cluster's own of a name.
     #[must_use]
-    pub fn authority(&self) -> Option<&Secret> {
-        self.0.iter().find(|(name, _)| name.as_str() == AUTHORITY).map(|(_, secret)| secret)
+    pub fn own(&self, own: &str) -> Option<&Secret> {
+        self.0.iter().find(|(name, _)| name.as_str() == own).map(|(_, secret)| secret)
     }
 
     /// Names of the contents that hold the values.

@@ -9,6 +9,7 @@
 //! | 1 | 0.1.0 | carries no number |
 //! | 2 | 0.3.0 | formats have numbers; labels of containers have [marks](super::marks) in place of values; contents of configs are apart from releases, in a form that a reader of the older one refuses |
 //! | 3 | 0.7.0 | a release has [variables that are secrets](super::secret_env): an older program would start its tasks without them. All else is written as before |
+//! | 4 | 0.8.0 | a release has [marks](super::hidden) in place of values, and those encrypted: an older program would start tasks with marks |
 
 use std::fmt;
 use std::str::FromStr;
@@ -92,6 +93,9 @@ impl Format {
     pub const CURRENT: Self = Self { number: 2, read: Version(0, 3, 0), write: Version(0, 3, 0) };
     /// Of a release some of whose variables are secrets.
     pub const SECRET_VARIABLES: Self = Self { number: 3, read: Version(0, 7, 0), write: Version(0, 7, 0) };
+
+    /// Of a release whose values are encrypted.
+    pub const SEALED_VALUES: Self = Self { number: 4, read: Version(0, 8, 0), write: Version(0, 8, 0) };
 
     /// # Errors
     ///

@@ -13,6 +13,15 @@ use serde::{Deserialize, Serialize};
 use super::ids::{NodeName, StackName};
 use super::node::{Availability, Member, NodeFacts, Role};
 
+/// To whom values of releases are encrypted, for who writes them: no private key is needed for that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseKey {
+    /// A recipient of age.
+    pub recipient: String,
+    /// That this cluster wrote it: see [`MarkKey::proof`](super::MarkKey::proof).
+    pub proof: String,
+}
+
 /// What is remembered of one member.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct KnownMember {

@@ -190,11 +190,16 @@ impl<'a> Marks<'a> {
         self.key.mark(&["mark", self.stack.as_str(), self.service, place, value])
     }
 
-    /// The spec with marks in place of values. Labels of containers stay: an engine shows them anyway.
+    /// The spec with marks in place of values. Labels of containers stay: an engine shows them anyway. So do marks: of a
+    /// release whose values this process cannot open there is nothing else.
     #[must_use]
     pub fn masked(&self, spec: &TaskSpec) -> TaskSpec {
         let mut spec = spec.clone();
-        each_hidden(&mut spec, &mut |place, value| *value = self.mark(place, value));
+        each_hidden(&mut spec, &mut |place, value| {
+            if !is_mark(value) {
+                *value = self.mark(place, value);
+            }
+        });
         spec
     }
 
@@ -222,27 +227,20 @@ impl<'a> Marks<'a> {
         if task.key_id.is_some() { hash_of_masked(&task.spec) } else { self.hash(&task.spec) }
     }
 
-    /// The same of a spec some of whose values are known and others marks.
-    #[must_use]
-    pub fn hash_of_shown(&self, spec: &TaskSpec) -> SpecHash {
-        let mut spec = spec.clone();
-        each_hidden(&mut spec, &mut |place, value| {
-            if !is_mark(value) {
-                *value = self.mark(place, value);
-            }
-        });
-        hash_of_masked(&spec)
-    }
-
     /// The hash by which a node's network is known to be up to date.
     #[must_use]
     pub fn network_hash(&self, spec: &NetworkSpec) -> SpecHash {
         let mut spec = spec.clone();
-        for (name, value) in &mut spec.driver_opts {
-            *value = self.mark(&format!("network {name}"), value);
+        for (name, value) in spec.driver_opts.iter_mut().filter(|(_, value)| !is_mark(value)) {
+            *value = self.mark(&network_place(name), value);
         }
         spec.hash()
     }
+}
+
+/// The place of an option of a network's driver.
+pub(super) fn network_place(option: &str) -> String {
+    format!("network {option}")
 }
 
 /// A spec with the values of `wanted` in place of their own marks, however those are made.
@@ -405,7 +403,7 @@ fn each_word<'w>(
 }
 
 /// Every value that is hidden where a container's own details can be read by others.
-fn each_hidden(spec: &mut TaskSpec, act: &mut dyn FnMut(&str, &mut String)) {
+pub(super) fn each_hidden(spec: &mut TaskSpec, act: &mut dyn FnMut(&str, &mut String)) {
     each_value(spec, &mut |place, value| {
         if !place.starts_with("labels ") {
             act(place, value);

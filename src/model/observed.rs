@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::ids::{ClusterName, NodeName, ServiceName, SpecHash, StackName, TaskId};
 use super::in_place::InPlaceRecords;
-use super::known::KnownMembers;
+use super::known::{KnownMembers, ReleaseKey};
 use super::marks::{MarkKey, Marks};
 use super::node::{Availability, Member, NodeFacts, NodeView, Unreachable, UnreadableContainer};
 use super::spec::{StackSpec, TaskSpec};
@@ -20,6 +20,8 @@ pub struct Observed {
     pub at: Timestamp,
     /// The key of the cluster's marks.
     pub key: MarkKey,
+    /// To whom values of releases are encrypted; `None` in a cluster without a key for that.
+    pub release_key: Option<ReleaseKey>,
     /// Every member of the inventory, silent ones too, and those that are [remembered](super::known) and not named.
     pub nodes: BTreeMap<NodeName, ObservedNode>,
     /// Nodes that did not answer and have the facts of an earlier look, and why they did not answer. Plans go by those

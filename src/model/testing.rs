@@ -101,6 +101,7 @@ pub fn cluster(nodes: Vec<ObservedNode>) -> Observed {
         cluster: ClusterName::unchecked("test"),
         at: Timestamp(0),
         key: MarkKey::unset(),
+        release_key: None,
         nodes: nodes.into_iter().map(|node| (node.member.name.clone(), node)).collect(),
         memory_use: BTreeMap::new(),
         unsure: BTreeSet::new(),

@@ -26,6 +26,7 @@ use crate::ledger::{LedgerError, ReadRegisters as _, document, settings};
 use crate::model::{NodeName, Observed, StackName, StackSpec, Timestamp};
 use crate::ops::agents::need::EnsureAgents;
 use crate::ops::served::served;
+use crate::ops::vault::releases;
 use crate::ops::vault::values::Values;
 use crate::ops::{Error, Event, Progress, RunReport, Tail, failures, shortfall};
 use crate::orchestrator::pin::ResolveImage;
@@ -215,6 +216,11 @@ impl<'a> Hosts<'a> {
                 false => remembered_beside(&self.writing, stack).await,
             }
         };
+        let read = async {
+            let mut remembered = read.await?;
+            self.open(&mut remembered).await;
+            Ok(remembered)
+        };
         let (done, remembered) = tokio::join!(meanwhile, read);
         let record = looked.and_then(|(log, state, managers_changed)| {
             let (is_under_way, knows_no_lock) = (state.is_under_way(), state.sign == 0);
@@ -323,9 +329,11 @@ impl<'a> Hosts<'a> {
         };
         let contents = self.run().contents.clone();
         let key = &plan.observed().key;
+        let to = releases::recipient(key, plan.observed().release_key.as_ref())?;
         let validity = self.run().validity.clone();
         let may = || validity.as_ref().is_none_or(Validity::is_valid);
-        let begun = record.remembered.begin(&self.writing, release, key, &contents, may).await?;
+        let begun =
+            record.remembered.begin(&self.writing, release, (key, to.as_ref()), &contents, may).await?;
         let begun = begun.ok_or_else(|| Error::LockLost { stack: plan.stack().clone() })?;
         Ok(Started { number: begun.number, commit, begun: Begun::Release(begun) })
     }
@@ -436,7 +444,8 @@ impl Driver for Hosts<'_> {
     }
 
     async fn read(&self, stack: &StackName) -> Result<HostsRecord, Error> {
-        let remembered = remembered_to_write(&self.writing, stack).await?;
+        let mut remembered = remembered_to_write(&self.writing, stack).await?;
+        self.open(&mut remembered).await;
         // They were waited for when the lock was taken.
         let record =
             HostsRecord { remembered, is_under_way: false, knows_no_lock: false, managers_changed: false };

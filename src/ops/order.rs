@@ -127,7 +127,7 @@ impl<P: Progress<Planned>> Choosing<'_, P> {
         if self.is_dry {
             return Ok(cluster.remembered_for_sure(stack).await?);
         }
-        let seen = cluster.remembered(stack).await?;
+        let seen = cluster.remembered_open(stack).await?;
         if seen.is_settled() {
             return Ok(seen);
         }
@@ -152,5 +152,7 @@ async fn settled(
     if let Err(error) = driver.unlock(lock).await {
         progress.event(driver.now(), Event::LockNotReturned { why: error.to_string() });
     }
-    Ok(remembered?)
+    let mut remembered = remembered?;
+    cluster.secrets.open(&mut remembered).await;
+    Ok(remembered)
 }

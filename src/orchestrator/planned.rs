@@ -12,8 +12,10 @@ use super::drift::Drifted;
 use super::forecast::Plan;
 use super::note::Note;
 use super::options::PlanOptions;
+use super::problem::Problem;
 use super::same_image;
 use crate::diff::{self, StackDiff, Values};
+use crate::model::hidden;
 use crate::model::marks::has_marks;
 use crate::model::{
     Observed, ServiceName, ServiceSpec, StackName, StackSpec, Task, TaskId, TaskSpec, template,
@@ -37,7 +39,13 @@ impl Planned {
     #[must_use]
     pub fn make(observed: impl Into<Arc<Observed>>, spec: StackSpec, options: PlanOptions) -> Self {
         let is_upkeep = options.upkeep;
-        Self::judged(observed, spec, options, is_upkeep)
+        let mut made = Self::judged(observed, spec, options, is_upkeep);
+        // What a release says of a stack may have marks in place of values. It can be compared, and nothing be made of it.
+        let services = hidden::services_with_marks(&made.spec);
+        if !services.is_empty() && made.is_busy() {
+            made.plan.problems.push(Problem::SealedValues { services });
+        }
+        made
     }
 
     /// What is amiss with a stack, measured by what was declared, and not what a deploy would do: an image that was loaded

@@ -115,6 +115,16 @@ pub enum Problem {
     #[error("the value of secret `{secret}`{} is not known: {why}", used_by(services))]
     #[diagnostic(code(stackctl::secrets::not_known), help("{help}"))]
     NoSecret { secret: String, services: Vec<ServiceName>, why: String, help: String },
+    /// Values that are encrypted in the ledger, and that this process cannot open.
+    #[error("values of {} are not known here: they are encrypted in the ledger", services_words(services))]
+    #[diagnostic(
+        code(stackctl::secrets::sealed_values),
+        help(
+            "give a private key that opens the secrets of the cluster (`--key FILE`, STACKCTL_KEY_FILE or STACKCTL_KEY); or \
+             deploy the stackfile, which has the values"
+        )
+    )]
+    SealedValues { services: Vec<ServiceName> },
     /// The owner of a config's or secret's file is not a number.
     #[error("service `{service}`: file owner `{what}` is not a number")]
     #[diagnostic(
@@ -157,6 +167,11 @@ fn tasks(n: u32) -> String {
     if n == 1 { "1 task".to_owned() } else { format!("{n} tasks") }
 }
 
+fn services_words(services: &[ServiceName]) -> String {
+    let names: Vec<String> = services.iter().map(|name| format!("`{name}`")).collect();
+    format!("service{} {}", if names.len() == 1 { "" } else { "s" }, names.join(", "))
+}
+
 fn used_by(services: &[ServiceName]) -> String {
     if services.is_empty() {
         return String::new();
@@ -179,7 +194,9 @@ impl Problem {
             | Self::TooManyTasks { service, .. }
             | Self::BadFileOwner { service, .. }
             | Self::NoContent { service, .. } => Some(service),
-            Self::NoSecret { services, .. } | Self::AffinityCycle { services } => services.first(),
+            Self::NoSecret { services, .. }
+            | Self::SealedValues { services }
+            | Self::AffinityCycle { services } => services.first(),
             Self::Silent { .. }
             | Self::HostsUnknown { .. }
             | Self::RecordsUnknown { .. }
@@ -212,6 +229,7 @@ impl Problem {
             | Self::VolumeOfOther { .. }
             | Self::NetworkConflict { .. }
             | Self::NoSecret { .. }
+            | Self::SealedValues { .. }
             | Self::BadFileOwner { .. }
             | Self::NoContent { .. }
             | Self::AffinityCycle { .. } => false,

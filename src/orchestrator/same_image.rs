@@ -62,7 +62,7 @@ fn rewrite(observed: &mut Observed, wanted: &StackSpec, is_upkeep: bool) -> BTre
                 let (was, is) = (task.spec.image.clone(), spec.image.clone());
                 notes.insert(Note::SameImage { service: task.service.clone(), was, is });
             }
-            task.spec_hash = Marks::of(&key, &task.stack, &task.service).hash_of_shown(&spec);
+            task.spec_hash = Marks::of(&key, &task.stack, &task.service).hash(&spec);
             task.spec = Arc::new(spec);
         }
     }

@@ -50,7 +50,10 @@ impl Sink<'_> {
     #[must_use]
     pub fn shown(&self, name: &Spanned<String>) -> String {
         let mut seen = name.span;
-        while let Some(hidden) = self.hidden.borrow().touching(seen) {
+        // A place without a byte lies within what is around it: that would never end.
+        while seen.start < seen.end
+            && let Some(hidden) = self.hidden.borrow().touching(seen)
+        {
             seen.end = hidden.start.max(seen.start);
         }
         let written = self.sources().slice(seen);

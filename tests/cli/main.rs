@@ -43,6 +43,7 @@ mod reconcile;
 mod registry;
 mod repositories;
 mod saved_plans;
+mod sealed;
 mod secret_variables;
 mod secrets;
 mod snapshot;

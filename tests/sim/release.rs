@@ -16,7 +16,7 @@ use stackctl::ledger::LedgerError;
 use stackctl::ledger::lease::Holder;
 use stackctl::ledger::release::{History, Outcome, Release};
 use stackctl::model::action::{Failure, FailureKind};
-use stackctl::model::{NodeName, StackName, StackSpec, Timestamp};
+use stackctl::model::{MarkKey, NodeName, StackName, StackSpec, Timestamp};
 use stackctl::ops::release::{
     Approve, Done, Draft, Driver, Entry, Intent, Lock, Plannable, Prepared, Proposal, Remembers, Started,
     Stop, Terms, Wanted, transaction,
@@ -116,6 +116,10 @@ impl Plannable for Plan {
 
     fn spec(&self) -> &StackSpec {
         &self.spec
+    }
+
+    fn key(&self) -> &MarkKey {
+        const { &MarkKey::unset() }
     }
 
     fn options(&self) -> &PlanOptions {

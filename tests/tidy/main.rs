@@ -71,7 +71,7 @@ const HANDS: [&str; 3] = ["Executor", "RegisterReader", "RegisterWriter"];
 /// What gives out the bytes of a secret (`src/model/plaintext.rs`).
 const EXPOSES: [&str; 2] = [".expose(", "::expose"];
 /// Files that may have them, and what for.
-const EXPOSED: [(&str, &str); 19] = [
+const EXPOSED: [(&str, &str); 20] = [
     ("agent/put.rs", "writes values for an agent into a request"),
     ("agent/secrets/store.rs", "writes values into memory for containers"),
     ("fleet/agents/secrets.rs", "fills templates with values"),
@@ -81,6 +81,7 @@ const EXPOSED: [(&str, &str); 19] = [
     ("cli/secret/edit.rs", "writes a value for the editor, into memory"),
     ("fleet/auth.rs", "sends a password to an engine"),
     ("fleet/registry.rs", "has a registry check a password"),
+    ("ledger/sealed.rs", "reads values of releases that it has opened"),
     ("ops/vault/logins.rs", "keeps a password with its user in one value"),
     ("ops/vault/stack.rs", "opens files of secrets that are encrypted, and reads those that are templates"),
     ("ops/vault/private.rs", "writes the user's own key, and reads files of public ones"),

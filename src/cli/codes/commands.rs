@@ -148,6 +148,14 @@ pub(super) static CODES: &[Code] = &[
         "STACKCTL_KEY_FILE=key.txt stackctl diff -c app.yml shop",
     ),
     row(
+        &["secrets"],
+        "sealed_values",
+        "values that are encrypted in the ledger",
+        "In a cluster with a key, variables, commands and other values of a release are encrypted in the ledger. What makes tasks of a release that is remembered (rollback, undo, scale, drain, the loop) has to open them, and no private key here does. A deploy of the stackfile has the values itself.",
+        "Give a private key that opens the secrets of the cluster; the loop needs one, too.",
+        "STACKCTL_KEY_FILE=key.txt stackctl scale shop_web=3",
+    ),
+    row(
         &["cli"],
         "no_such_stack",
         "a stack that does not exist",

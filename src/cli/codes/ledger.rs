@@ -101,6 +101,14 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["ledger"],
+        "sealed_values",
+        "a release whose values this process does not know",
+        "In a cluster with a key, values of releases are encrypted in the ledger. What was to be written was made of a release that was read without them.",
+        "Give a private key that opens the secrets of the cluster.",
+        "STACKCTL_KEY_FILE=key.txt stackctl rollback shop",
+    ),
+    row(
+        &["ledger"],
         "password_in_address",
         "a password in the ledger's address",
         "The address of the ledger has a password in it: every user who can read the inventory, or list processes, can see it. stackctl does not show it again.",

@@ -85,6 +85,22 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["key"],
+        "foreign_releases",
+        "the key of releases was written by other hands",
+        "Values of releases are encrypted to a key that the ledger names, and that entry is not proved by the keys of this cluster: who wrote it could read them. stackctl writes no release to it.",
+        "Find out who wrote it; then have another one made.",
+        "stackctl key rotate",
+    ),
+    row(
+        &["key"],
+        "releases",
+        "the key of releases cannot be used",
+        "The private half of the key to which values of releases are encrypted is lost or damaged. What runs is not affected: a deploy of a stackfile needs none of them.",
+        "Restore the ledger from a backup, or deploy the stackfiles again.",
+        "stackctl ledger restore --force ledger.jsonl",
+    ),
+    row(
+        &["key"],
         "no_key_fits",
         "no private key opens the key",
         "What was asked for needs the private key of a recipient, and none of those that were found belongs to one.",

@@ -312,6 +312,7 @@ mod tests {
             cluster: ClusterName::unchecked("test"),
             at: Timestamp(0),
             key: crate::model::MarkKey::unset(),
+            release_key: None,
             nodes: nodes.into_iter().map(|node| (node.member.name.clone(), node)).collect(),
             memory_use: std::collections::BTreeMap::new(),
             unsure: std::collections::BTreeSet::new(),

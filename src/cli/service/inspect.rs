@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::cli::Context;
 use crate::cli::cluster::{self, Cluster};
 use crate::cli::inspected::Inspected;
+use crate::cli::release_name::warn_of_sealed;
 use crate::cli::render::service::pretty;
 use crate::cli::render::services::service_id;
 use crate::cli::report::{Exit, Failure};
@@ -36,7 +37,7 @@ pub(super) fn run(args: &Inspect, context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let mut values = Vec::new();
         for name in full_names(cluster, args.services.iter()).await? {
-            let history = cluster.remembered(&name.stack).await?.history;
+            let history = cluster.remembered_open(&name.stack).await?.history;
             values.push(inspect(&context.ui, &name, &history)?);
         }
         let texts: Vec<String> = values.iter().map(pretty).collect();
@@ -57,6 +58,9 @@ fn inspect(ui: &Ui, name: &FullName, history: &History) -> Result<Value, Failure
             Current { number, spec: release.spec.clone(), older: Default::default() }
         }
     };
+    if let Some((release, _)) = history.releases.get(&current.release_of(name.service.as_str())) {
+        warn_of_sealed(ui, current.release_of(name.service.as_str()), release);
+    }
     let Some(service) = current.spec.services.get(&name.service) else {
         let known = current.spec.services.keys().cloned().collect();
         let (stack, service) = (name.stack.clone(), name.service.clone());

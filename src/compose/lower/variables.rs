@@ -65,7 +65,7 @@ impl Variable<'_> {
             None => self.refuse(
                 "a secret is the whole value of a variable",
                 "for a part of a value, give the secret `template_driver: golang` and its own text, such as \
-                 `postgres://app:{{secret \"db\"}}@db/app`",
+                 `postgres://app:{{secret \"db\"}}@db/app`, and list `db` under `secrets` of the service",
             ),
             Some("") => self
                 .refuse("it names no secret", "write `secret://NAME`, with the key of a secret of the file"),

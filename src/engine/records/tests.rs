@@ -44,7 +44,8 @@ fn draft(spec: StackSpec) -> Release {
 async fn deploy(memory: &Memory, spec: StackSpec, read: &Contents) -> Result<u64, LedgerError> {
     let ledger = memory.ledger();
     let before = remembered(&ledger, &shop()).await?;
-    let begun = before.begin(&ledger, draft(spec), &key(), read, || true).await?.expect("the lock is held");
+    let begun =
+        before.begin(&ledger, draft(spec), (&key(), None), read, || true).await?.expect("the lock is held");
     before.end(&ledger, &shop(), &begun, (Timestamp(6), &Outcome::Deployed), || true).await?;
     Ok(begun.number)
 }
@@ -82,7 +83,7 @@ async fn a_release_is_not_written_once_the_lock_is_lost() {
     let ledger = memory.ledger();
     let before = remembered(&ledger, &shop()).await.unwrap();
     let release = draft(spec(&[("page", b"one".to_vec())]));
-    let begun = before.begin(&ledger, release, &key(), &Contents::new(), || false).await.unwrap();
+    let begun = before.begin(&ledger, release, (&key(), None), &Contents::new(), || false).await.unwrap();
     assert!(begun.is_none());
     assert!(remembered(&ledger, &shop()).await.unwrap().history.releases.is_empty());
 }
@@ -281,7 +282,7 @@ async fn a_collector_takes_nothing_from_a_release_that_is_being_written() {
         });
         let ledger = writer.ledger();
         let before = remembered(&ledger, &shop()).await.unwrap();
-        before.begin(&ledger, draft(one.clone()), &key(), &Contents::new(), || true).await.unwrap();
+        before.begin(&ledger, draft(one.clone()), (&key(), None), &Contents::new(), || true).await.unwrap();
         let found = remembered(&memory.ledger(), &shop()).await.unwrap();
         let read = found.contents(&memory.ledger(), &without_contents(one.clone())).await;
         assert_eq!(read.unwrap()[&sha256_hex(&content)].len(), content.len(), "at write {write}");
@@ -355,7 +356,7 @@ async fn releases_are_kept_as_far_as_their_bytes_allow_and_one_that_is_too_large
     assert!(matches!(error, LedgerError::TooLarge { what: "contents", .. }), "{error}");
     let mut wordy = draft(spec(&[]));
     wordy.message = Some(noise(900 << 10, 1).iter().map(|byte| format!("{byte:02x}")).collect());
-    let error = found.begin(&ledger, wordy, &key(), &Contents::new(), || true).await.unwrap_err();
+    let error = found.begin(&ledger, wordy, (&key(), None), &Contents::new(), || true).await.unwrap_err();
     assert!(matches!(error, LedgerError::TooLarge { what: "records", .. }), "{error}");
     assert_eq!(memory.world().registers, before);
 }
@@ -412,4 +413,43 @@ async fn a_release_with_variables_that_are_secrets_is_for_newer_programs_alone()
         formats.push(log.last().map(|(_, entry)| entry.value.format));
     }
     assert_eq!(formats, [Some(Format::CURRENT), Some(Format::SECRET_VARIABLES)]);
+}
+
+fn with_token(value: &str) -> StackSpec {
+    let service = crate::model::testing::with_task(crate::model::testing::replicated("web", 1), |task| {
+        task.environment.insert("TOKEN".into(), Some(value.into()));
+    });
+    let mut spec = StackSpec::empty(shop());
+    spec.services.insert(service.name.clone(), service);
+    spec
+}
+
+#[tokio::test]
+async fn values_of_a_release_are_encrypted_and_compared_without_a_key() {
+    let memory = Memory::new(3);
+    let ledger = memory.ledger();
+    let ring = Keyring::generate().0;
+    let before = remembered(&ledger, &shop()).await.unwrap();
+    let keys = (&key(), Some(&ring.publics()[0]));
+    before
+        .begin(&ledger, draft(with_token("hunter2")), keys, &Contents::new(), || true)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(memory.world().registers.values().flatten().all(|text| !text.contains("hunter2")));
+    let mut found = remembered(&ledger, &shop()).await.unwrap();
+    let entry = found.releases.last().expect("a release").1;
+    assert_eq!(entry.value.format, Format::SEALED_VALUES);
+    let marked = found.history.releases[&1].0.spec.clone();
+    assert!(hidden::is_same(&key(), &marked, &with_token("hunter2")));
+    assert!(!hidden::is_same(&key(), &marked, &with_token("hunter3")));
+    // Marks are no values: nothing is written that has them.
+    let again = found.begin(&ledger, draft(marked), keys, &Contents::new(), || true).await;
+    assert!(matches!(again, Err(LedgerError::SealedValues { .. })), "{again:?}");
+    let other = Keyring::generate().0;
+    let (number, why) = found.open(&other).expect("another key");
+    assert!(number == 1 && why.contains("does not fit"), "{why}");
+    assert_eq!(found.open(&ring), None);
+    assert_eq!(found.history.releases[&1].0.spec, with_token("hunter2"));
+    assert!(!found.history.is_sealed());
 }

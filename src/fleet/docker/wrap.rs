@@ -39,7 +39,11 @@ pub(super) fn wrap(body: &mut Value, plan: &TaskPlan, image: Image, program: Str
         (Some(_), None) => Vec::new(),
         (None, None) => image.cmd.unwrap_or_default(),
     };
-    let words = own.or(image.entrypoint).unwrap_or_default();
+    let mut words = own.or(image.entrypoint).unwrap_or_default();
+    // As the engine has it: one empty word takes the image's away, and is none itself.
+    if words == [""] {
+        words.clear();
+    }
     // One that starts nothing is refused by the engine, in its own words.
     if words.is_empty() && args.is_empty() {
         return;
@@ -65,8 +69,9 @@ mod tests {
     use crate::model::testing::file_mount;
 
     fn started(own: Option<&str>, own_args: Option<&str>, image: (Option<&str>, Option<&str>)) -> Value {
-        let words =
-            |text: Option<&str>| text.map(|text| text.split_whitespace().map(str::to_owned).collect());
+        let words = |text: Option<&str>| {
+            text.map(|text| text.split_whitespace().map(|word| word.replace('"', "")).collect())
+        };
         let mount = file_mount("db", "v1");
         let spec = TaskSpec {
             entrypoint: words(own),
@@ -93,6 +98,7 @@ mod tests {
             (None, None, (None, Some("app")), "", "app"),
             (None, None, (Some("app"), None), "app", ""),
             (Some(""), Some(""), (Some("app"), Some("x")), "app", "x"),
+            (Some("\"\""), Some("x y"), (Some("tini --"), Some("app run")), "", "x y"),
         ] {
             let body = started(own, own_args, image);
             let all: Vec<&str> = head.into_iter().chain(words.split_whitespace()).collect();
@@ -107,5 +113,6 @@ mod tests {
     fn what_starts_nothing_is_left_to_the_engine() {
         assert_eq!(started(None, None, (None, None)), json!({ "HostConfig": {} }));
         assert_eq!(started(None, None, (Some(""), Some(""))), json!({ "HostConfig": {} }));
+        assert_eq!(started(Some("\"\""), None, (Some("app"), Some("x"))), json!({ "HostConfig": {} }));
     }
 }

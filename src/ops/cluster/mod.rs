@@ -252,13 +252,27 @@ impl Cluster {
         remembered(&self.ledger, stack).await
     }
 
-    /// The same for a command that chooses a release by it and writes nothing: it must pass over none.
+    /// The same with the values of releases, as far as the private keys of this machine open them: for what makes tasks of
+    /// them, or shows them.
+    ///
+    /// # Errors
+    ///
+    /// If the ledger cannot be read.
+    pub async fn remembered_open(&self, stack: &StackName) -> Result<Remembered, LedgerError> {
+        let mut remembered = remembered(&self.ledger, stack).await?;
+        self.secrets.open(&mut remembered).await;
+        Ok(remembered)
+    }
+
+    /// The same, with values, for a command that chooses a release by it and writes nothing: it must pass over none.
     ///
     /// # Errors
     ///
     /// If the ledger cannot be read, or it stays undecided which releases there are.
     pub async fn remembered_for_sure(&self, stack: &StackName) -> Result<Remembered, LedgerError> {
-        remembered_for_sure(&self.ledger, stack).await
+        let mut remembered = remembered_for_sure(&self.ledger, stack).await?;
+        self.secrets.open(&mut remembered).await;
+        Ok(remembered)
     }
 
     /// The same, after a wait for a process that may be writing a release, for a command that says itself what is undecided.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::{Hosts, HostsRecord};
+use crate::engine::records::Remembered;
 use crate::ops::agents::need::{EnsureAgents, needing};
 use crate::ops::log::Actor;
 use crate::ops::release::Remembers as _;
@@ -17,6 +18,13 @@ impl Hosts<'_> {
     #[must_use]
     pub fn with_secrets(self, values: Arc<Values>, agents: Arc<dyn EnsureAgents>) -> Self {
         Self { secrets: Some((values, agents)), ..self }
+    }
+
+    /// Opens the values of releases, as far as the private keys of this machine can.
+    pub(super) async fn open(&self, remembered: &mut Remembered) {
+        if let Some((values, _)) = &self.secrets {
+            values.open(remembered).await;
+        }
     }
 
     /// Before anything of a stack with secrets is done: hosts that get such tasks have agents, the ledger has the values, and

@@ -8,7 +8,7 @@ use crate::engine::Lease;
 use crate::ledger::WriteRegisters;
 use crate::ledger::lease::Holder;
 use crate::ledger::release::{History, Outcome};
-use crate::model::{StackName, StackSpec, Timestamp};
+use crate::model::{MarkKey, StackName, StackSpec, Timestamp};
 use crate::ops::{Error, Progress, RunReport};
 use crate::orchestrator::pin::ResolveImage;
 use crate::orchestrator::{PlanOptions, Planned, Problem};
@@ -19,6 +19,8 @@ pub trait Plannable {
     fn stack(&self) -> &StackName;
     /// What is wanted, as it goes into the ledger.
     fn spec(&self) -> &StackSpec;
+    /// The key by which values are compared where one side has marks.
+    fn key(&self) -> &MarkKey;
     /// The choices that it was made with.
     fn options(&self) -> &PlanOptions;
     /// What stops it.
@@ -40,6 +42,10 @@ impl Plannable for Planned {
 
     fn spec(&self) -> &StackSpec {
         self.spec()
+    }
+
+    fn key(&self) -> &MarkKey {
+        &self.observed().key
     }
 
     fn options(&self) -> &PlanOptions {

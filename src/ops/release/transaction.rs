@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::driver::{Driver, Lock as _, Plannable, Prepared, Remembers, Stop};
 use super::{Approve, Done, Entry, Error, Intent, Proposal, Ran, Terms, Wanted, outcome};
+use crate::ledger::Current;
 use crate::ledger::release::{History, Outcome};
-use crate::model::StackName;
+use crate::model::{StackName, hidden};
 use crate::ops::{Began, Event, Progress, RunReport};
 
 /// What a transaction is about.
@@ -51,7 +52,7 @@ where
 /// Whether a plan is not shown before the lock is taken: it says that nothing is to be done, and something may be under way
 /// that changes this; or the ledger was lost, and there is something to do about that.
 pub(super) fn is_premature<P: Plannable>(plan: &P, record: &impl Remembers) -> bool {
-    let is_lost = || record.knows_no_lock() && !is_known(record.history(), plan.spec());
+    let is_lost = || record.knows_no_lock() && !is_known(record.history(), plan);
     plan.actions() == 0 && (record.is_under_way() || is_lost())
 }
 
@@ -62,14 +63,16 @@ fn is_idle<D: Driver>(proposal: &Proposed<D>) -> bool {
         && !record.is_under_way()
         && match entry {
             Entry::Heal { is_unfinished, .. } => !is_unfinished,
-            Entry::Release(draft) => draft.source.is_none() && is_known(record.history(), plan.spec()),
+            Entry::Release(draft) => draft.source.is_none() && is_known(record.history(), &**plan),
         }
 }
 
 /// Whether a release of this that has nothing to do is no news: it is what was released last, and well; or
 /// it removes a stack of which nothing is left.
-fn is_known(history: &History, spec: &crate::model::StackSpec) -> bool {
-    spec.services.is_empty() || history.current().is_ok_and(|current| current.spec == *spec)
+fn is_known(history: &History, plan: &impl Plannable) -> bool {
+    let spec = plan.spec();
+    let is_it = |current: Current| hidden::is_same(plan.key(), &current.spec, spec);
+    spec.services.is_empty() || history.current().is_ok_and(is_it)
 }
 
 /// A plan with problems is no plan.

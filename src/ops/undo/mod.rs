@@ -257,7 +257,7 @@ impl Found {
         dry_run: bool,
     ) -> Result<Job<E>, Error> {
         let edit = self.edit(stack, number);
-        let remembered = cluster.remembered(stack).await?;
+        let remembered = cluster.remembered_open(stack).await?;
         if dry_run {
             remembered.check_ends_from(number, stack)?;
         }

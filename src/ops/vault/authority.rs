@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::values::Values;
-use super::{VaultError, known, secret, under_lease};
+use super::{VaultError, known, sealing, secret, under_lease};
 use crate::ledger::secrets::{self, AUTHORITY, Secret, Secrets};
 use crate::ledger::{Ledger, ReadRegisters, WriteRegisters};
 use crate::model::Timestamp;
@@ -26,7 +26,7 @@ pub struct Kept {
 }
 
 fn of(all: &Secrets, now: Timestamp) -> Option<Kept> {
-    let secret = all.authority()?;
+    let secret = all.own(AUTHORITY)?;
     let until = secret.labels.get(UNTIL_LABEL)?.parse().ok().map(Timestamp)?;
     // One that ends soon is none: another one is made.
     (!ends_soon(until, now)).then(|| Kept {
@@ -80,7 +80,7 @@ pub async fn signing<R: WriteRegisters + Send + Sync + 'static>(
             all.0.insert(name.clone(), secret);
             Ok(())
         };
-        secret::write(work, put).await?;
+        sealing::write(work, put).await?;
         Ok(Some(made))
     });
     if let Some(made) = made.await? {

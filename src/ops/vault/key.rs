@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Known, VaultError, Work, known, settled_marks, under_lease};
+use super::{Known, VaultError, Work, known, releases, settled_marks, under_lease};
 use crate::ledger::secrets::{self, Version};
 use crate::ledger::{Ledger, LedgerError, WriteRegisters, key as kept};
 use crate::ops::log::{Actor, Unended};
@@ -19,7 +19,7 @@ pub struct Rotated {
     pub key: ClusterKey,
     /// Whether an earlier replacement was finished, and nothing else was done.
     pub is_finished_only: bool,
-    /// Values that were encrypted again by this run.
+    /// Values of secrets that were encrypted again by this run; those of the cluster itself are not counted.
     pub renewed: usize,
     /// Values that could not be: they stay encrypted to a former key, which is kept for them.
     pub failed: Vec<(ObjectName, String)>,
@@ -42,7 +42,9 @@ pub async fn init<R: WriteRegisters + Send + Sync + 'static>(
         let before = known(ledger).await?;
         refuse_second(&before)?;
         let made = Opened::create(&marks, recipients)?;
-        write(work, &before, &made).await
+        let made = write(work, &before, &made).await?;
+        releases::ensure(work, actor).await?;
+        Ok(made)
     })
     .await
 }
@@ -96,7 +98,7 @@ pub async fn remove<R: WriteRegisters + Send + Sync + 'static>(
         let before = known(ledger).await?;
         let after = before.key()?.open(keys)?.remove(name)?;
         write(work, &before, &after).await?;
-        finish(work, keys, false, &mut told).await
+        finish(work, actor, keys, false, &mut told).await
     })
     .await
 }
@@ -118,7 +120,7 @@ pub async fn rotate<R: WriteRegisters + Send + Sync + 'static>(
         let before = known(ledger).await?;
         let opened = before.key()?.open(keys)?;
         if opened.key().former().next().is_some() || !behind(work, opened.key()).await?.is_empty() {
-            let done = finish(work, keys, true, &mut told).await?;
+            let done = finish(work, actor, keys, true, &mut told).await?;
             // Values that are lost would stand in the way of every replacement.
             if done.renewed > 0 || done.failed.is_empty() {
                 return Ok(done);
@@ -127,7 +129,7 @@ pub async fn rotate<R: WriteRegisters + Send + Sync + 'static>(
         let before = known(ledger).await?;
         let opened = before.key()?.open(keys)?;
         write(work, &before, &opened.rotate()?).await?;
-        finish(work, keys, false, &mut told).await
+        finish(work, actor, keys, false, &mut told).await
     })
     .await
 }
@@ -145,21 +147,25 @@ async fn behind<R: WriteRegisters + Send + Sync + 'static>(
 /// Encrypts again what is behind, and gives up former keys that no value needs any more.
 async fn finish<R: WriteRegisters + Send + Sync + 'static>(
     work: &Work<'_, R>,
+    actor: &Actor,
     keys: &Keyring,
     is_finished_only: bool,
     told: &mut impl FnMut(usize, usize),
 ) -> Result<Rotated, VaultError> {
+    // First of all: what is deployed meanwhile is encrypted to a pair of the new key.
+    releases::ensure(work, actor).await?;
     let before = known(work.ledger).await?;
     let opened = before.key()?.open(keys)?;
     let todo = behind(work, opened.key()).await?;
     let (mut renewed, mut failed) = (0, Vec::new());
-    for (name, version) in &todo {
+    for (at, (name, version)) in todo.iter().enumerate() {
         work.check()?;
         match renew(work, &before, &opened, name, version).await? {
-            Ok(()) => renewed += 1,
+            // People count those that they made.
+            Ok(()) => renewed += usize::from(!secrets::is_own(name.as_str())),
             Err(why) => failed.push((name.clone(), why)),
         }
-        told(renewed + failed.len(), todo.len());
+        told(at + 1, todo.len());
     }
     // What is sealed to them is not lost for good with the last who has them.
     let needed: BTreeSet<u64> =

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::secret::REGISTRY_LABEL;
 use super::values::Values;
-use super::{VaultError, secret, under_lease};
+use super::{VaultError, sealing, secret, under_lease};
 use crate::fleet::{Login, Logins};
 use crate::ledger::secrets::{self, Secret, Secrets};
 use crate::ledger::{Ledger, ReadRegisters, WriteRegisters};
@@ -133,7 +133,7 @@ pub async fn keep<R: WriteRegisters + Send + Sync + 'static>(
             all.0.insert(name.clone(), secret);
             Ok(())
         };
-        secret::write(work, put).await
+        sealing::write(work, put).await
     })
     .await
 }
@@ -159,7 +159,7 @@ pub async fn forget<R: WriteRegisters + Send + Sync + 'static>(
             all.0.remove(&found.secret);
             Ok(())
         };
-        secret::write(work, clear).await
+        sealing::write(work, clear).await
     })
     .await
 }

@@ -8,7 +8,10 @@ pub mod authority;
 pub mod config;
 pub mod key;
 pub mod logins;
+mod opening;
 pub mod private;
+pub mod releases;
+mod sealing;
 pub mod secret;
 pub mod stack;
 pub mod users;
@@ -25,7 +28,7 @@ use crate::engine::lease::{Busy, NotTaken, Wanted, take};
 use crate::engine::node_records::{self, Beginning};
 use crate::ledger::lease::{Held, Holder, Terms, vault_stream};
 use crate::ledger::{Ledger, LedgerError, ReadRegisters, WriteRegisters, key as kept};
-use crate::model::{MarkKey, StackName};
+use crate::model::{MarkKey, ReleaseKey, StackName};
 use crate::stores::StoreError;
 use crate::vault::{
     BadSize, ChangeError, ClusterKey, KeyRecord, NotUsable, ObjectName, SealError, ValueError,
@@ -174,10 +177,7 @@ pub enum VaultError {
     NoLogin { registry: String, known: Vec<String> },
     /// It is the cluster's own.
     #[error("secret `{0}` is the cluster's own")]
-    #[diagnostic(
-        code(stackctl::secret::reserved),
-        help("nothing was changed; it signs the certificates of agents: give the secret another name")
-    )]
+    #[diagnostic(code(stackctl::secret::reserved), help("nothing was changed; give the secret another name"))]
     Reserved(ObjectName),
     /// The authority of agents.
     #[error("agents can have no certificates: {0}")]
@@ -186,6 +186,23 @@ pub enum VaultError {
         help("`stackctl doctor` says what is wrong with the records")
     )]
     Authority(String),
+    /// Of releases.
+    #[error("to which key values of releases are encrypted was written by other hands")]
+    #[diagnostic(
+        code(stackctl::key::foreign_releases),
+        help(
+            "nothing was changed: who wrote it could read them; `stackctl key rotate` makes another key of releases"
+        )
+    )]
+    ForeignReleaseKey,
+    #[error("the key of releases cannot be used: {0}")]
+    #[diagnostic(
+        code(stackctl::key::releases),
+        help(
+            "a backup may have it (`stackctl ledger restore`); what is deployed with its stackfile needs none"
+        )
+    )]
+    ReleaseKey(String),
     /// Docker has names with other signs, too.
     #[error("`{0}` is no name of a secret")]
     #[diagnostic(
@@ -317,6 +334,8 @@ impl VaultError {
 pub struct Known {
     /// Makes versions of values, and proves the record of the key.
     pub marks: MarkKey,
+    /// To whom values of releases are encrypted.
+    release_key: Option<ReleaseKey>,
     /// As it was read: what replaces it is compared with that.
     record: KeyRecord,
     key: Option<ClusterKey>,
@@ -346,10 +365,11 @@ impl Known {
 /// The ledger cannot be read, or the record is refused.
 pub async fn known<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Known, VaultError> {
     let (records, record) = tokio::join!(node_records::read(ledger), kept::read(ledger));
-    let marks = records?.1.key.as_ref().map(node_records::marks_key).unwrap_or_default();
+    let (_, records) = records?;
+    let marks = records.key.as_ref().map(node_records::marks_key).unwrap_or_default();
     let record = record?;
     let key = if record.is_none() { None } else { Some(record.check(&marks)?) };
-    Ok(Known { marks, record, key })
+    Ok(Known { marks, release_key: records.release_key, record, key })
 }
 
 /// What a change is made under.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::users::users;
-use super::{Known, VaultError, Work, known, under_lease};
+use super::{Known, VaultError, Work, known, releases, sealing, under_lease};
 use crate::ledger::secrets::{self, Secret, Secrets, Version};
 use crate::ledger::{Ledger, ReadRegisters, WriteRegisters};
 use crate::ops::log::{Actor, Unended};
-use crate::vault::{Keyring, Kind, ObjectName, Opened, Plaintext, SealedValue};
+use crate::vault::{Keyring, Kind, ObjectName, Plaintext};
 
 /// Names the registry of which a secret is a login.
 pub const REGISTRY_LABEL: &str = "stackctl.registry";
@@ -24,7 +24,7 @@ pub async fn all<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Secrets, VaultE
 
 /// A secret of the cluster itself is made and changed by nothing that people say.
 pub(super) fn refuse_own(name: &ObjectName) -> Result<(), VaultError> {
-    if name.as_str() == secrets::AUTHORITY { Err(VaultError::Reserved(name.clone())) } else { Ok(()) }
+    if secrets::is_own(name.as_str()) { Err(VaultError::Reserved(name.clone())) } else { Ok(()) }
 }
 
 /// Makes a secret.
@@ -55,7 +55,7 @@ pub async fn create<R: WriteRegisters + Send + Sync + 'static>(
             all.0.insert(name.clone(), secret.clone());
             Ok(())
         };
-        write(work, put).await?;
+        sealing::write(work, put).await?;
         Ok(version)
     })
     .await
@@ -93,7 +93,7 @@ pub async fn rotate<R: WriteRegisters + Send + Sync + 'static>(
             }
             Ok(())
         };
-        write(work, put).await?;
+        sealing::write(work, put).await?;
         Ok(Some(version))
     })
     .await
@@ -127,7 +127,7 @@ pub async fn remove<R: WriteRegisters + Send + Sync + 'static>(
             all.0.retain(|name, _| !names.contains(name));
             Ok(())
         };
-        write(work, put).await
+        sealing::write(work, put).await
     })
     .await
 }
@@ -146,19 +146,7 @@ pub async fn value<R: ReadRegisters>(
     let opened = known(ledger).await?.key()?.open(keys)?;
     let all = secrets::read(ledger).await?;
     let version = find(&all, name.as_str())?.present();
-    self::opened(ledger, &opened, name, version).await
-}
-
-/// A version of a secret, opened.
-pub(super) async fn opened<R: ReadRegisters>(
-    ledger: &Ledger<R>,
-    key: &Opened,
-    name: &ObjectName,
-    version: &Version,
-) -> Result<Plaintext, VaultError> {
-    let bad = |why: String| VaultError::Value { name: name.clone(), version: version.version.clone(), why };
-    let sealed: SealedValue = secrets::value(ledger, version).await.map_err(bad)?;
-    key.open(name.as_str(), &sealed).map_err(|why| VaultError::value(name, &version.version, &why))
+    sealing::opened(ledger, &opened, name, version).await
 }
 
 /// A secret by its name.
@@ -170,7 +158,7 @@ pub fn find<'s>(all: &'s Secrets, name: &str) -> Result<&'s Secret, VaultError> 
     let parsed = name.parse::<ObjectName>().ok();
     parsed.and_then(|name| all.0.get(&name)).ok_or_else(|| VaultError::Unknown {
         name: name.to_owned(),
-        known: all.0.keys().map(ToString::to_string).collect(),
+        known: all.0.keys().map(ToString::to_string).filter(|name| !secrets::is_own(name)).collect(),
     })
 }
 
@@ -194,28 +182,15 @@ async fn refuse_value<R: ReadRegisters>(
     Ok(known)
 }
 
-/// Encrypts a value to the key of now, and writes it.
+/// Encrypts a value to the key of now, and writes it. With the first one values of releases are encrypted, too.
 pub(super) async fn seal<R: WriteRegisters + Send + Sync + 'static>(
     work: &Work<'_, R>,
     actor: &Actor,
     name: &ObjectName,
     value: &Plaintext,
 ) -> Result<Version, VaultError> {
-    let known = known(work.ledger).await?;
-    let sealed =
-        known.key()?.seal(Kind::Secret, name.as_str(), value).map_err(|why| VaultError::size(name, why))?;
-    work.check()?;
-    let content = secrets::put_value(work.ledger, &known.marks, &sealed).await?;
-    let (who, at) = (actor.me.who.clone(), actor.clock.now());
-    Ok(Version { version: sealed.version, epoch: sealed.epoch, content, who, at })
-}
-
-pub(super) async fn write<R: WriteRegisters + Send + Sync + 'static>(
-    work: &Work<'_, R>,
-    put: impl FnMut(&mut Secrets) -> Result<(), VaultError>,
-) -> Result<(), VaultError> {
-    work.check()?;
-    secrets::change(work.ledger, put).await?;
-    // What is written is written: what is left behind is collected by the next change.
-    Ok(secrets::tidy(work.ledger, || work.may()).await?)
+    if known(work.ledger).await?.release_key.is_none() {
+        releases::ensure(work, actor).await?;
+    }
+    sealing::sealed(work, actor, name, value).await
 }

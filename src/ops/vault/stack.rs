@@ -12,7 +12,7 @@ use miette::Diagnostic as _;
 
 use super::users::users;
 use super::values::Values;
-use super::{Known, VaultError, config, known, secret, under_lease};
+use super::{Known, VaultError, config, known, sealing, secret, under_lease};
 use crate::compose::{Held, SecretText, SecretTexts};
 use crate::ledger::release::History;
 use crate::ledger::secrets::{self, Secret, Secrets};
@@ -366,7 +366,7 @@ pub async fn keep<R: WriteRegisters + Send + Sync + 'static>(
             all.0.retain(|name, secret| !is_left(named, name, secret, stack));
             Ok(())
         };
-        secret::write(work, put).await
+        sealing::write(work, put).await
     })
     .await
 }

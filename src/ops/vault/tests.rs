@@ -50,12 +50,17 @@ async fn value(ledger: &Files, keys: &Keyring, of: &str) -> Result<String, Vault
 }
 
 async fn all(ledger: &Files) -> Secrets {
-    secrets::read(ledger).await.unwrap()
+    secrets::read(ledger).await.unwrap().of_people()
 }
 
-/// Contents of values that are kept, whether they are named or not.
+/// Pairs of keys for releases, of which each replacement of the cluster's key makes one.
+async fn pairs(ledger: &Files) -> usize {
+    secrets::read(ledger).await.unwrap().own(secrets::RELEASES).map_or(0, |secret| secret.versions.len())
+}
+
+/// Contents of values that are kept, whether they are named or not; without those of the keys of releases.
 async fn kept_contents(ledger: &Files) -> usize {
-    contents::shelf(ledger, &secrets::owner()).await.unwrap().contents().len()
+    contents::shelf(ledger, &secrets::owner()).await.unwrap().contents().len() - pairs(ledger).await
 }
 
 #[tokio::test]
@@ -225,4 +230,115 @@ async fn one_process_at_a_time_changes_secrets() {
         made.unwrap();
     }
     assert_eq!((all(&ledger).await.0.len(), kept_contents(&ledger).await), (4, 4));
+}
+
+/// A release of a stack with a value, as a deploy would write it.
+async fn deployed(ledger: &Files, value: &str) -> u64 {
+    use crate::engine::records::remembered;
+    use crate::ledger::release::{Outcome, Release};
+    use crate::model::testing::{replicated, stack, with_task};
+    use crate::model::{StackSpec, Timestamp};
+
+    let service = with_task(replicated("web", 1), |task| {
+        task.environment.insert("TOKEN".into(), Some(value.into()));
+    });
+    let spec: StackSpec = stack(vec![service]);
+    let name = spec.name.clone();
+    let (_, records) = node_records::read(ledger).await.unwrap();
+    let marks = node_records::marks_key(records.key.as_ref().unwrap());
+    let to = releases::recipient(&marks, records.release_key.as_ref()).unwrap();
+    let release = Release::of(spec, "deploy".into(), "ann@mill".into(), Timestamp(5));
+    let before = remembered(ledger, &name).await.unwrap();
+    let keys = (&marks, to.as_ref());
+    let begun = before.begin(ledger, release, keys, &[].into(), || true).await.unwrap().unwrap();
+    before.end(ledger, &name, &begun, (Timestamp(6), &Outcome::Deployed), || true).await.unwrap();
+    begun.number
+}
+
+/// The values of releases that a private key opens.
+async fn opened_by(ledger: &Files, keys: &Keyring) -> Vec<Option<String>> {
+    use crate::engine::records::remembered;
+
+    let opened = known(ledger).await.unwrap().key().unwrap().open(keys);
+    let mut record = remembered(ledger, &crate::model::testing::stack(Vec::new()).name).await.unwrap();
+    if let Ok(opened) = opened {
+        let all = secrets::read(ledger).await.unwrap();
+        let mut ring = Keyring::default();
+        for version in &all.own(secrets::RELEASES).unwrap().versions {
+            let text =
+                sealing::opened(ledger, &opened, &secret_name(secrets::RELEASES), version).await.unwrap();
+            ring.append(Keyring::parse(&text, "it").unwrap());
+        }
+        record.open(&ring);
+    }
+    let value = |(release, _): &(crate::ledger::release::Release, _)| {
+        let value = release.spec.services["web"].task.environment["TOKEN"].clone();
+        value.filter(|value| !crate::model::marks::is_mark(value))
+    };
+    record.history.releases.values().map(value).collect()
+}
+
+#[tokio::test]
+async fn values_of_releases_are_opened_by_who_opens_secrets_also_after_the_key_was_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, ann) = with_key(dir.path()).await;
+    let ben = Keyring::generate().0;
+    key::add(&ledger, &actor(), &ann, (name("ben"), public(&ben)), quiet).await.unwrap();
+    deployed(&ledger, "hunter2").await;
+    for keys in [&ann, &ben] {
+        assert_eq!(opened_by(&ledger, keys).await, [Some("hunter2".to_owned())]);
+    }
+    assert_eq!(opened_by(&ledger, &Keyring::generate().0).await, [None]);
+    key::remove(&ledger, &actor(), &ann, &name("ben"), quiet, told).await.unwrap();
+    deployed(&ledger, "hunter3").await;
+    assert_eq!(pairs(&ledger).await, 2);
+    assert_eq!(opened_by(&ledger, &ann).await, [Some("hunter2".to_owned()), Some("hunter3".to_owned())]);
+    assert_eq!(opened_by(&ledger, &ben).await, [None, None]);
+    let stream = crate::ledger::release::releases(&crate::model::testing::stack(Vec::new()).name);
+    for entry in ledger.read(&stream).await.unwrap().entries.values() {
+        let text = entry.value.data.to_string();
+        assert!(text.contains("(hidden:") && !text.contains("hunter"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_releases_that_other_hands_wrote_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, ann) = with_key(dir.path()).await;
+    let marks = known(&ledger).await.unwrap().marks;
+    let eve = public(&Keyring::generate().0).to_string();
+    let forged = ReleaseKey { recipient: eve, proof: "00".repeat(32) };
+    assert!(matches!(releases::recipient(&marks, Some(&forged)), Err(VaultError::ForeignReleaseKey)));
+    let put = |records: &mut crate::ledger::nodes::NodeRecords| {
+        records.release_key = Some(forged.clone());
+        Ok::<(), LedgerError>(())
+    };
+    node_records::change(&ledger, put).await.unwrap();
+    // What the error says to do helps.
+    key::rotate(&ledger, &actor(), &ann, quiet, told).await.unwrap();
+    let (_, records) = node_records::read(&ledger).await.unwrap();
+    assert!(releases::recipient(&marks, records.release_key.as_ref()).unwrap().is_some());
+}
+
+/// A cluster that got its key from a version that had no such pairs.
+#[tokio::test]
+async fn the_first_secret_brings_the_key_of_releases_where_there_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, ann) = with_key(dir.path()).await;
+    secrets::change(&ledger, |all| {
+        all.0.clear();
+        Ok::<(), LedgerError>(())
+    })
+    .await
+    .unwrap();
+    let put = |records: &mut crate::ledger::nodes::NodeRecords| {
+        records.release_key = None;
+        Ok::<(), LedgerError>(())
+    };
+    node_records::change(&ledger, put).await.unwrap();
+    deployed(&ledger, "plain").await;
+    create(&ledger, "db", "one").await;
+    deployed(&ledger, "hunter2").await;
+    assert_eq!(opened_by(&ledger, &ann).await, [Some("plain".to_owned()), Some("hunter2".to_owned())]);
+    assert_eq!(opened_by(&ledger, &Keyring::generate().0).await, [Some("plain".to_owned()), None]);
 }

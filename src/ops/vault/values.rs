@@ -28,13 +28,21 @@ pub struct Values {
     stores: Stores,
     keyring: OnceCell<Keyring>,
     here: Mutex<BTreeMap<Which, Arc<Plaintext>>>,
+    release_keys: Mutex<Option<Arc<Keyring>>>,
 }
 
 impl Values {
     /// Of a ledger; private keys are looked for in these places, and these stores are asked.
     #[must_use]
     pub fn new(ledger: Reading, keys: KeyPlaces, stores: Stores) -> Self {
-        Self { ledger, keys, stores, keyring: OnceCell::new(), here: Mutex::default() }
+        Self {
+            ledger,
+            keys,
+            stores,
+            keyring: OnceCell::new(),
+            here: Mutex::default(),
+            release_keys: Mutex::default(),
+        }
     }
 
     /// The stores that drivers of secrets ask.
@@ -46,6 +54,18 @@ impl Values {
     /// Where values are that are not here.
     pub(super) const fn ledger(&self) -> &Reading {
         &self.ledger
+    }
+
+    /// The private keys of releases, if they were needed before.
+    pub(super) fn known_release_keys(&self) -> Option<Arc<Keyring>> {
+        self.release_keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers them.
+    pub(super) fn put_release_keys(&self, keys: Keyring) -> Arc<Keyring> {
+        let keys = Arc::new(keys);
+        *self.release_keys.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&keys));
+        keys
     }
 
     /// Remembers a value that was given here.
@@ -89,7 +109,7 @@ impl Values {
         let secret = all.0.get(&object).ok_or_else(lost)?;
         let found = secret.versions.iter().find(|one| one.version == version).ok_or_else(lost)?;
         let opened: Opened = known(&self.ledger).await?.key()?.open(self.keyring().await?)?;
-        super::secret::opened(&self.ledger, &opened, &object, found).await
+        super::sealing::opened(&self.ledger, &opened, &object, found).await
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Which, Arc<Plaintext>>> {
@@ -101,7 +121,7 @@ impl SecretValues for Values {
     fn value<'a>(&'a self, name: &'a str, version: &'a str) -> BoxFuture<'a, Result<Arc<Plaintext>, String>> {
         Box::pin(async move {
             // A release that another hand wrote could name it, and would bring it to a host.
-            if name == secrets::AUTHORITY {
+            if secrets::is_own(name) {
                 return Err("it is the cluster's own".to_owned());
             }
             self.get(name, version).await.map_err(|why| why.to_string())

@@ -114,6 +114,7 @@ fn observed(nodes: usize, running: &StackSpec) -> Observed {
         cluster,
         at: Timestamp(0),
         key: crate::model::MarkKey::unset(),
+        release_key: None,
         nodes: (0..nodes).map(node).collect(),
         memory_use: std::collections::BTreeMap::new(),
         unsure: std::collections::BTreeSet::new(),

@@ -1,0 +1,51 @@
+//! Values of releases, opened for what makes tasks of them or shows them.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use super::VaultError;
+use super::values::Values;
+use crate::engine::records::Remembered;
+use crate::ledger::secrets::{self, RELEASES};
+use crate::vault::Keyring;
+
+impl Values {
+    /// Opens what is remembered of a stack as far as the private keys of this machine can. What they do not open stays as it
+    /// is: marks compare as values do, and only what makes tasks of them is refused.
+    ///
+    /// Its layers are not to be those of every command's future: so it is a future of its own.
+    pub fn open<'v>(&'v self, remembered: &'v mut Remembered) -> BoxFuture<'v, ()> {
+        Box::pin(async move {
+            if !remembered.history.is_sealed() {
+                return;
+            }
+            // A key may have come since: then all are read again.
+            for is_again in [false, true] {
+                let Ok(keys) = self.release_keys(is_again).await else { return };
+                if remembered.open(&keys).is_none() {
+                    return;
+                }
+            }
+        })
+    }
+
+    /// The private keys of releases, all that there are.
+    ///
+    /// # Errors
+    ///
+    /// No private key of this machine opens them, or one is lost.
+    pub async fn release_keys(&self, is_again: bool) -> Result<Arc<Keyring>, VaultError> {
+        if let Some(keys) = self.known_release_keys().filter(|_| !is_again) {
+            return Ok(keys);
+        }
+        let all = secrets::read(self.ledger()).await?;
+        let mut keys = Keyring::default();
+        for version in all.own(RELEASES).into_iter().flat_map(|secret| &secret.versions) {
+            let text = self.get(RELEASES, &version.version).await?;
+            let ring = Keyring::parse(&text, "the key of releases");
+            keys.append(ring.map_err(|why| VaultError::ReleaseKey(why.to_string()))?);
+        }
+        Ok(self.put_release_keys(keys))
+    }
+}
