@@ -1,7 +1,7 @@
 //! Values that were unpacked before. What is written into a place never changes, and a loop reads all of a stream at each
 //! look: without this, most of what it computes is the same JSON again.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::payload::{NotRead, Value};
@@ -25,7 +25,7 @@ impl Default for Unpacked {
 
 #[derive(Debug, Default)]
 struct Known {
-    values: HashMap<String, Arc<Value>>,
+    values: BTreeMap<String, Arc<Value>>,
     bytes: usize,
 }
 
