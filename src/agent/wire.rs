@@ -24,6 +24,8 @@ pub const PROTOCOL_SECRETS: u32 = 2;
 pub const PROTOCOL_PEERS: u32 = 3;
 /// The longest request, in bytes: a task with more than twenty secrets of the largest size.
 pub const REQUEST_MAX: usize = 16 << 20;
+/// Bytes of all secrets of one task, which go in one request as base64.
+pub const TASK_BYTES_MAX: usize = 12_000_000;
 /// The longest answer, in bytes.
 pub const ANSWER_MAX: usize = 16 << 20;
 

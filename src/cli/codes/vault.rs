@@ -84,6 +84,14 @@ pub(super) static CODES: &[Code] = &[
         "stackctl ledger restore --force ledger.jsonl",
     ),
     row(
+        &["secret"],
+        "task_too_large",
+        "a task with too many bytes of secrets",
+        "An agent takes all secrets of a task in one request, and keeps them in the memory of the host: 12,000,000 bytes at most.",
+        "Give the service fewer secrets.",
+        "stackctl help secrets",
+    ),
+    row(
         &["key"],
         "foreign_releases",
         "the key of releases was written by other hands",

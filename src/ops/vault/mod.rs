@@ -230,6 +230,17 @@ pub enum VaultError {
         )
     )]
     NoVersion { name: String, version: String },
+    /// More than an agent takes.
+    #[error(
+        "the secrets of a task of service `{service}` come to {bytes} bytes, and a task may have {max} at most"
+    )]
+    #[diagnostic(
+        code(stackctl::secret::task_too_large),
+        help(
+            "nothing was changed; give the service fewer secrets, or keep what is large in an encrypted file of its own"
+        )
+    )]
+    TaskTooLarge { service: String, bytes: usize, max: usize },
     /// What a stackfile names cannot be read as a secret.
     #[error("secret `{secret}` cannot be read from {from}: {why}")]
     #[diagnostic(code(stackctl::secret::not_read), help("nothing was changed"))]

@@ -13,10 +13,11 @@ use miette::Diagnostic as _;
 use super::users::users;
 use super::values::Values;
 use super::{Known, VaultError, config, known, sealing, secret, under_lease};
+use crate::agent::wire::TASK_BYTES_MAX;
 use crate::compose::{Held, SecretText, SecretTexts};
 use crate::ledger::release::History;
 use crate::ledger::secrets::{self, Secret, Secrets};
-use crate::ledger::{Ledger, LedgerError, ReadRegisters, WriteRegisters};
+use crate::ledger::{Ledger, ReadRegisters, WriteRegisters};
 use crate::model::ids::STACK_LABEL;
 use crate::model::secret_env;
 use crate::model::spec::{NoVersion, SecretSpec};
@@ -42,7 +43,7 @@ pub async fn settle<R: ReadRegisters>(
     let spec = config::settle(ledger, spec).await?;
     let Some(settling) = Settling::begin(ledger, values, &spec).await? else { return Ok(spec) };
     let own = settling.of_texts(&spec, texts).await.into_iter().collect();
-    Ok(settling.end(spec, own)?)
+    settling.end(spec, own)
 }
 
 /// The same for a look that writes nothing, where not all values are at hand: a secret of which it cannot be told which
@@ -75,7 +76,7 @@ pub async fn settle_as_known<R: ReadRegisters>(
             own.insert(key.clone(), Ok(version));
         }
     }
-    Ok(settling.end(spec, own)?)
+    settling.end(spec, own)
 }
 
 /// Versions of the secrets that a stackfile brings, by their keys.
@@ -174,7 +175,7 @@ impl<'v> Settling<'v> {
         })
     }
 
-    fn end(&self, mut spec: StackSpec, mut own: Own) -> Result<StackSpec, LedgerError> {
+    fn end(&self, mut spec: StackSpec, mut own: Own) -> Result<StackSpec, VaultError> {
         for (key, secret) in &mut spec.secrets {
             let version = match secret.external {
                 true => secret::find(&self.made, &secret.name).map(|one| one.present().version.clone()),
@@ -183,7 +184,7 @@ impl<'v> Settling<'v> {
             match version {
                 Ok(version) => secret.version = version,
                 // What is wrong with a secret is a problem of the plan, beside all others.
-                Err(VaultError::Ledger(error)) => return Err(error),
+                Err(error @ VaultError::Ledger(_)) => return Err(error),
                 Err(error) => secret.unknown = Some(Arc::new(no_version(&error))),
             }
         }
@@ -193,7 +194,25 @@ impl<'v> Settling<'v> {
                 mount.content = secrets.get(&mount.source).map(|one| one.version.clone()).unwrap_or_default();
             }
         }
+        self.check_sizes(&spec)?;
         Ok(spec)
+    }
+
+    /// An agent takes the secrets of a task in one request. Those whose values are not here are not counted.
+    fn check_sizes(&self, spec: &StackSpec) -> Result<(), VaultError> {
+        for (name, service) in &spec.services {
+            let secrets = service.task.secrets.values().filter_map(|mount| spec.secrets.get(&mount.source));
+            let sizes = secrets.filter_map(|one| Some(self.values.here(&one.name, &one.version)?.len()));
+            let bytes: usize = sizes.sum();
+            if bytes > TASK_BYTES_MAX {
+                return Err(VaultError::TaskTooLarge {
+                    service: name.to_string(),
+                    bytes,
+                    max: TASK_BYTES_MAX,
+                });
+            }
+        }
+        Ok(())
     }
 }
 

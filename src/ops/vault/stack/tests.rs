@@ -152,6 +152,24 @@ async fn an_encrypted_file_is_opened_in_memory_and_is_the_same_value() {
     assert_eq!((seen, untold), (plain, vec!["a".to_owned()]));
 }
 
+/// An agent would refuse it once the first task is made.
+#[tokio::test]
+async fn more_secrets_than_a_task_may_have_are_refused_before_anything_is_planned() {
+    let world = world().await;
+    let mut file = "services:\n  web:\n    image: web:1\n    secrets:\n".to_owned();
+    for n in 0..24 {
+        file += &format!("      - {{source: a, target: /s/{n}}}\n");
+    }
+    file += "secrets:\n  a: {file: a.txt}\n";
+    let settled = async |bytes: usize| {
+        let loaded = load(&file, &vec![b'x'; bytes], SecretFiles::Need);
+        settle(&world.ledger, &world.values(false), loaded.spec, &loaded.secrets).await
+    };
+    settled(500_000).await.unwrap();
+    let error = settled(500_001).await.unwrap_err();
+    assert!(matches!(error, VaultError::TaskTooLarge { bytes: 12_000_024, .. }), "{error}");
+}
+
 /// What no variable can have is found before anything runs.
 #[tokio::test]
 async fn a_value_that_no_variable_can_have_is_a_problem_of_the_plan() {
