@@ -26,7 +26,6 @@ use crate::ledger::{LedgerError, ReadRegisters as _, document, settings};
 use crate::model::{NodeName, Observed, StackName, StackSpec, Timestamp};
 use crate::ops::agents::need::EnsureAgents;
 use crate::ops::served::served;
-use crate::ops::vault::releases;
 use crate::ops::vault::values::Values;
 use crate::ops::{Error, Event, Progress, RunReport, Tail, failures, shortfall};
 use crate::orchestrator::pin::ResolveImage;
@@ -329,7 +328,7 @@ impl<'a> Hosts<'a> {
         };
         let contents = self.run().contents.clone();
         let key = &plan.observed().key;
-        let to = releases::recipient(key, plan.observed().release_key.as_ref())?;
+        let to = self.release_recipient(plan.observed()).await?;
         let validity = self.run().validity.clone();
         let may = || validity.as_ref().is_none_or(Validity::is_valid);
         let begun =

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::{Hosts, HostsRecord};
 use crate::engine::records::Remembered;
+use crate::model::Observed;
 use crate::ops::agents::need::{EnsureAgents, needing};
 use crate::ops::log::Actor;
 use crate::ops::release::Remembers as _;
@@ -25,6 +26,22 @@ impl Hosts<'_> {
         if let Some((values, _)) = &self.secrets {
             values.open(remembered).await;
         }
+    }
+
+    /// To whom the values of a release are encrypted.
+    pub(super) fn release_recipient<'s>(
+        &'s self,
+        observed: &'s Observed,
+    ) -> BoxFuture<'s, Result<Option<vault::releases::Recipient>, Error>> {
+        Box::pin(async move {
+            let to = vault::releases::recipient(&observed.key, observed.release_key.as_ref())?;
+            if let (Some(to), Some((values, _))) = (&to, &self.secrets)
+                && !values.trusts(to).await
+            {
+                return Err(vault::VaultError::ForeignReleaseKey.into());
+            }
+            Ok(to)
+        })
     }
 
     /// Before anything of a stack with secrets is done: hosts that get such tasks have agents, the ledger has the values, and

@@ -8,7 +8,7 @@ use super::VaultError;
 use super::values::Values;
 use crate::engine::records::Remembered;
 use crate::ledger::secrets::{self, RELEASES};
-use crate::vault::Keyring;
+use crate::vault::{Keyring, Recipient};
 
 impl Values {
     /// Opens what is remembered of a stack as far as the private keys of this machine can. What they do not open stays as it
@@ -30,22 +30,41 @@ impl Values {
         })
     }
 
-    /// The private keys of releases, all that there are.
+    /// Whether values of releases may be encrypted to a public key. Who can write the ledger can prove one of their own there;
+    /// who has opened releases knows better.
+    pub async fn trusts(&self, to: &Recipient) -> bool {
+        let Some(keys) = self.known_release_keys() else { return true };
+        // Another process may have replaced the key since.
+        let is_in = |keys: &Keyring| keys.publics().contains(to);
+        is_in(&keys) || self.release_keys(true).await.is_ok_and(|keys| is_in(&keys))
+    }
+
+    /// The private keys of releases, all that can be opened.
     ///
     /// # Errors
     ///
-    /// No private key of this machine opens them, or one is lost.
+    /// No private key of this machine opens one.
     pub async fn release_keys(&self, is_again: bool) -> Result<Arc<Keyring>, VaultError> {
         if let Some(keys) = self.known_release_keys().filter(|_| !is_again) {
             return Ok(keys);
         }
         let all = secrets::read(self.ledger()).await?;
-        let mut keys = Keyring::default();
+        let (mut keys, mut lost) = (Keyring::default(), None);
         for version in all.own(RELEASES).into_iter().flat_map(|secret| &secret.versions) {
-            let text = self.get(RELEASES, &version.version).await?;
+            let text = match self.get(RELEASES, &version.version).await {
+                Ok(text) => text,
+                // One that is lost is no reason to open nothing.
+                Err(why) => {
+                    lost = Some(why);
+                    continue;
+                }
+            };
             let ring = Keyring::parse(&text, "the key of releases");
             keys.append(ring.map_err(|why| VaultError::ReleaseKey(why.to_string()))?);
         }
-        Ok(self.put_release_keys(keys))
+        match lost {
+            Some(why) if keys.is_empty() => Err(why),
+            _ => Ok(self.put_release_keys(keys)),
+        }
     }
 }

@@ -12,7 +12,8 @@ use crate::ledger::secrets::{self, RELEASES, Secret, Secrets};
 use crate::ledger::{LedgerError, WriteRegisters};
 use crate::model::{MarkKey, ReleaseKey};
 use crate::ops::log::Actor;
-use crate::vault::{Keyring, ObjectName, Recipient};
+pub use crate::vault::Recipient;
+use crate::vault::{Keyring, ObjectName};
 
 /// Labels of the secret, which say what is known without a key: the newest public half, and for which key of the cluster it
 /// was made.

@@ -334,3 +334,28 @@ async fn the_authority_of_agents_is_made_once_survives_a_new_key_and_is_named_by
     let values = world.values(true);
     assert_eq!(values.value(AUTHORITY, &version).await.map(drop), Err("it is the cluster's own".to_owned()));
 }
+
+#[tokio::test]
+async fn who_has_opened_releases_has_them_encrypted_to_no_key_that_others_wrote() {
+    let world = world().await;
+    let values = world.values(true);
+    let stranger = Keyring::generate().0.publics()[0].clone();
+    assert!(values.trusts(&stranger).await, "nothing was opened yet");
+    assert!(world.values(false).release_keys(false).await.is_err());
+    let ours = values.release_keys(false).await.unwrap().publics()[0].clone();
+    assert!(values.trusts(&ours).await && !values.trusts(&stranger).await);
+    let ann = Keyring::parse(&Plaintext::new(world.private.clone().into_bytes()), "ann").unwrap();
+    key::rotate(&world.ledger, &actor(), &ann, quiet, |_, _| ()).await.unwrap();
+    let (_, records) = crate::engine::node_records::read(&world.ledger).await.unwrap();
+    let next = records.release_key.unwrap().recipient.parse().unwrap();
+    assert!(next != ours && values.trusts(&next).await, "another process has replaced the key");
+    // One that is lost is no reason to open nothing.
+    let lose = |all: &mut Secrets| {
+        let own = all.0.iter_mut().find(|(name, _)| name.as_str() == secrets::RELEASES).unwrap().1;
+        own.versions[0].content.name = "0".repeat(32);
+        Ok::<(), crate::ledger::LedgerError>(())
+    };
+    secrets::change(&world.ledger, lose).await.unwrap();
+    let left = world.values(true).release_keys(false).await.unwrap();
+    assert_eq!(left.publics(), [next]);
+}
