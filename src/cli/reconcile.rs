@@ -224,12 +224,25 @@ impl Listening {
     }
 }
 
+/// Before the first repair is due: it would be refused then.
+async fn warn_without_key(context: &Context, cluster: &Cluster) {
+    if let Some(why) = cluster.secrets.why_sealed().await {
+        context.ui.warn(&format!(
+            "values of releases are encrypted, and this loop cannot open them: {why}. It repairs no stack that has any until it is \
+             started with a private key (`stackctl help reconcile`)"
+        ));
+    }
+}
+
 pub(super) fn run(args: &Reconcile, context: &Context) -> Result<Exit, Failure> {
     args.check_times()?;
     let secrets = args.webhook.webhook_secret_file.as_deref().map(webhook::secrets).transpose()?;
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         if args.policy == Policy::Heal && managers_changed(&cluster.ledger).await {
             follow_managers(context, cluster).await;
+        }
+        if args.policy == Policy::Heal {
+            warn_without_key(context, cluster).await;
         }
         let followed = args.repositories.follow(cluster)?;
         let ill = BTreeSet::new();

@@ -151,8 +151,7 @@ pub enum LedgerError {
     #[diagnostic(
         code(stackctl::ledger::sealed_values),
         help(
-            "nothing was changed; give a private key that opens the secrets of the cluster: `--key FILE`, STACKCTL_KEY_FILE or \
-             STACKCTL_KEY"
+            "nothing was changed; give a private key that opens the secrets of the cluster: STACKCTL_KEY_FILE or STACKCTL_KEY"
         )
     )]
     SealedValues { stack: String, service: String },

@@ -120,7 +120,7 @@ pub enum Problem {
     #[diagnostic(
         code(stackctl::secrets::sealed_values),
         help(
-            "give a private key that opens the secrets of the cluster (`--key FILE`, STACKCTL_KEY_FILE or STACKCTL_KEY); or \
+            "give a private key that opens the secrets of the cluster (STACKCTL_KEY_FILE or STACKCTL_KEY); or \
              deploy the stackfile, which has the values"
         )
     )]

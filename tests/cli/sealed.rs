@@ -145,9 +145,11 @@ fn the_loop_repairs_with_a_key_and_says_so_without_one() {
     without_key(&mut cluster);
     let run = cluster.room.run("reconcile --once");
     assert!(run.status != 0 && run.show().contains("encrypted in the ledger"), "{}", run.show());
+    assert!(run.stderr.contains("this loop cannot open them"), "{}", run.show());
     assert_eq!(tokens(&cluster).len(), 1);
     with_key(&mut cluster);
-    cluster.expect(0, "reconcile --once");
+    let run = cluster.expect(0, "reconcile --once");
+    assert!(!run.stderr.contains("cannot open"), "{}", run.show());
     assert_eq!(tokens(&cluster), vec![CANARY; 2]);
     cluster.expect(0, "node update --yes --availability drain h1");
     assert_eq!(tokens(&cluster), vec![CANARY; 2]);

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::VaultError;
 use super::values::Values;
+use crate::engine::node_records;
 use crate::engine::records::Remembered;
 use crate::ledger::secrets::{self, RELEASES};
 use crate::vault::{Keyring, Recipient};
@@ -28,6 +29,13 @@ impl Values {
                 }
             }
         })
+    }
+
+    /// Why values of releases cannot be opened here, in a cluster that encrypts them.
+    pub async fn why_sealed(&self) -> Option<VaultError> {
+        let (_, records) = node_records::read(self.ledger()).await.ok()?;
+        records.release_key?;
+        self.release_keys(false).await.err()
     }
 
     /// Whether values of releases may be encrypted to a public key. Who can write the ledger can prove one of their own there;
