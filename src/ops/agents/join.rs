@@ -201,6 +201,7 @@ mod tests {
             authority: "ca".into(),
             until: NOW.plus_ms(1_000 * DAY_MS),
             generation: 1,
+            peers: others.to_vec(),
             why_not: None,
             reached: vec![],
             unreached: vec![],
