@@ -107,6 +107,9 @@ pub struct Standing {
     pub authority: String,
     pub until: Timestamp,
     pub generation: u64,
+    /// The others, as it knows them.
+    #[serde(default)]
+    pub peers: Vec<Peer>,
     /// Why it does not listen.
     #[serde(default)]
     pub why_not: Option<String>,
@@ -122,7 +125,7 @@ pub struct Standing {
     /// Hosts that keep its own.
     #[serde(default)]
     pub kept_by: Vec<String>,
-    /// Tasks whose containers need secrets that are not here.
+    /// Tasks that are to run, and whose containers need secrets that are not here.
     #[serde(default)]
     pub lacking: usize,
     /// What happened with others, the newest last.

@@ -180,6 +180,7 @@ async fn said(agent: &Agent, now: Timestamp, asked: Came) -> Result<Said, Refusa
         Request::Hello => Ok(desk.hello()),
         Request::Status => Ok(desk.status(now, memory_kib(), keeper.keeping().await, mesh.standing().await)),
         Request::SecretsPut(put) => {
+            mesh.put(&put.task);
             let done = keeper.put(put, now).await;
             mesh.changed();
             done

@@ -72,7 +72,7 @@ impl World {
     }
 
     /// The agent's processes on a host.
-    fn processes(&self, host: &str) -> Vec<String> {
+    pub fn processes(&self, host: &str) -> Vec<String> {
         let script = "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null | \
                       grep -q '^/stackctl agent serve ' && basename $p; done; true";
         self.ground.on_host(host, script).lines().map(str::to_owned).collect()

@@ -25,6 +25,20 @@ secrets:
 "#;
 
 const BOTH: &str = "canary-b71e-one\ncanary-b71e-two\n";
+/// Something new on a host that lacks secrets.
+const OTHER: &str = r#"
+services:
+  app:
+    image: web:1
+    entrypoint: [sleep, "100000"]
+    stop_grace_period: 1s
+    secrets: [one]
+    deploy:
+      placement: {constraints: [node.hostname == h4]}
+      update_config: {monitor: 0s}
+secrets:
+  one: {file: one.txt}
+"#;
 /// For tasks to run with their secrets, once the engine of their host answers.
 const STARTED_MAX: Duration = Duration::from_secs(10);
 /// For what is not about a start.
@@ -222,6 +236,75 @@ fn with_all_others_cut_off_tasks_wait_and_start_when_one_is_back() {
         said.contains("its agent does not reach that of h4 at TCP port 4795")
     });
     ground.playground("heal");
+    world.end();
+}
+
+/// Its agent has a part of what its tasks need, and begins once more, before it reaches one that has the rest.
+#[test]
+fn an_agent_that_begins_again_while_secrets_are_missing_has_none_of_them_forgotten() {
+    let Some(world) = World::new() else { return };
+    let ground = world.ground();
+    let task = world.of("h4");
+    let before = world.printed(&task);
+    for other in HOSTS.into_iter().filter(|other| *other != "h4") {
+        ground.playground(&format!("cut {other} h4"));
+    }
+    world.reboot("h4");
+    world.is_soon("it waits", || world.run("agent ls").whole().contains("has the secrets of 1 task"));
+    let file = ground.file("other.yml", OTHER);
+    world.run(&format!("deploy --yes -c {file} other")).ends(0);
+    let processes = world.shipped.processes("h4");
+    assert_eq!(processes.len(), 1);
+    ground.on_host("h4", &format!("kill -KILL {}", processes[0]));
+    world.is_soon("another one", || {
+        let now = world.shipped.processes("h4");
+        now.len() == 1 && now != processes
+    });
+    world.is_soon("it waits", || world.run("agent ls").whole().contains("has the secrets of 1 task"));
+    ground.playground("heal");
+    let took = world.is_soon("started", || world.is_running(&task) && world.printed(&task) == before + 1);
+    eprintln!("h4: started with its secrets {took:?} after the cut was over");
+    world.are_kept();
+    // And what others keep is all of it.
+    world.reboot("h4");
+    world.is_soon("started again", || world.printed(&task) == before + 2 && world.is_running(&task));
+    world.run("rm --yes other").ends(0);
+    world.end();
+}
+
+/// Another client reaches one of the hosts by a way of its own, and has no address of it.
+#[test]
+fn a_host_whose_address_a_client_does_not_know_stays_a_member() {
+    let Some(world) = World::new() else { return };
+    let ground = world.ground();
+    let address = ground.address("h3").to_string();
+    let elsewhere = ground.inventory_with_ssh(|config| {
+        format!(
+            "Host h3.internal\n    ProxyCommand bash -c 'exec 3<>/dev/tcp/{address}/22; cat <&3 & exec cat >&3'\n    \
+             HostKeyAlias {address}\n{}",
+            config.replace("10.89.0.*", "10.89.0.* h3.internal")
+        )
+    });
+    let text = std::fs::read_to_string(&elsewhere).expect("the inventory");
+    let text = text.replace(&format!("root@{address}:22"), "root@h3.internal:22");
+    assert!(text.contains("h3.internal"));
+    let elsewhere = ground.file("elsewhere.yml", &format!("agents: auto\n{text}"));
+    let run = |words: &str| ground.run_as(&world.shipped.binary, &elsewhere, words);
+    let kept_by = || run("agent ls --format {{.Node}}|{{.KeptBy}}").ends(0).stdout;
+    let before = kept_by();
+    assert!(before.contains("h1|h2, h3"), "{before}");
+    let file = ground.file("other.yml", OTHER);
+    run(&format!("deploy --yes -c {file} other")).ends(0);
+    let install = run("agent install").ends(0).says(&["4 hosts as wanted"]);
+    assert!(!install.whole().contains("know the agents"), "{}", install.whole());
+    assert!(!install.whole().contains("does not know the others"), "{}", install.whole());
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(kept_by(), before);
+    let task = world.of("h3");
+    let printed = world.printed(&task);
+    world.reboot("h3");
+    world.is_soon("started", || world.printed(&task) == printed + 1 && world.is_running(&task));
+    world.run("rm --yes other").ends(0);
     world.end();
 }
 

@@ -19,8 +19,9 @@ use crate::vault::authority::name_of_host;
 
 /// For a connection, and for its certificates.
 const GREET_LIMIT: Duration = Duration::from_secs(3);
-/// For an answer, over a slow line.
-const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// For an answer without a value; and for values, over a slow line.
+const WORD_LIMIT: Duration = Duration::from_secs(5);
+const VALUES_LIMIT: Duration = Duration::from_secs(30);
 
 /// Asks one thing; in words why there is no answer.
 pub async fn ask(own: &Identity, peer: &Peer, asked: &Ask) -> Result<Reply, String> {
@@ -50,10 +51,14 @@ pub async fn ask(own: &Identity, peer: &Peer, asked: &Ask) -> Result<Reply, Stri
         let came = body::whole(response.into_body(), TALK_MAX).await.map_err(|error| error.to_string())?;
         read_reply(&Came(came).0)
     };
-    match timeout(ANSWER_LIMIT, answered).await {
+    let limit = match asked {
+        Ask::Keep { .. } | Ask::Give { .. } => VALUES_LIMIT,
+        Ask::Hello | Ask::Has { .. } | Ask::Drop => WORD_LIMIT,
+    };
+    match timeout(limit, answered).await {
         Ok(Ok(Reply::Refused(why))) => Err(format!("it refuses: {why}")),
         Ok(reply) => reply,
-        Err(_) => Err(format!("no answer within {} s", ANSWER_LIMIT.as_secs())),
+        Err(_) => Err(format!("no answer within {} s", limit.as_secs())),
     }
 }
 

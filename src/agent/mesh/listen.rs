@@ -118,7 +118,8 @@ async fn replied(state: &State, host: &str, came: Came) -> Result<Reply, String>
             keeper.keep_of(host, &digest, set, state.now()).await.map(|()| Reply::Done).map_err(words)
         }
         Ask::Drop => keeper.drop_of(host).await.map(|()| Reply::Done).map_err(words),
-        Ask::Give => {
+        Ask::Give { begun } => {
+            state.has_begun(host, begun);
             let kept = keeper.kept_of(host).await.map_err(words)?;
             if let Some(kept) = &kept {
                 state.note(&format!("gave {host} the secrets of {} of its tasks", kept.len()));

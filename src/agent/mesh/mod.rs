@@ -11,8 +11,8 @@
 //! disk, which has its certificate, gets nothing elsewhere. An agent hands over only what is kept for the one who asks.
 //!
 //! No clock of another host is compared with, and nothing is decided by a majority: a set is replaced as a whole by the
-//! one whose it is. One that comes up without memory asks each other one before it has that one keep anything, so that
-//! it never has its own secrets forgotten.
+//! one whose it is. One that begins, and has not all that the engine's containers need, asks each other one before it has
+//! that one keep anything, so that it never has its own secrets forgotten.
 
 mod identity;
 mod link;
@@ -72,6 +72,11 @@ impl Mesh {
         self.state.changed.notify_one();
     }
 
+    /// A client brings a task's secrets: it is no matter of what others gave back.
+    pub fn put(&self, task: &str) {
+        self.state.seen().unproved.remove(task);
+    }
+
     /// A task is over.
     pub fn dropped(&self, task: &str) {
         let mut seen = self.state.seen();
@@ -127,6 +132,7 @@ impl Mesh {
             authority: fingerprint(authority),
             until: *until,
             generation: *generation,
+            peers: identity.join.peers.clone(),
             why_not: seen.why_not.clone(),
             reached: seen
                 .peers

@@ -17,6 +17,8 @@ use crate::agent::secrets::kept::digest;
 const GUARDIANS: usize = 2;
 /// Between two rounds where nothing changes.
 const PAUSE: Duration = Duration::from_secs(10);
+/// The same where another agent has just begun.
+const SOON: Duration = Duration::from_secs(1);
 /// A deploy changes several tasks, one after the other.
 const SETTLE: Duration = Duration::from_millis(300);
 /// For a leave-taking: what another one does not hear in time stays with the others until the host is no member.
@@ -28,8 +30,14 @@ pub async fn rounds(state: Arc<State>) {
         if let Some(identity) = state.identity() {
             round(&state, &identity).await;
         }
+        let pause = {
+            let mut seen = state.seen();
+            let is_soon = seen.soon > 0;
+            seen.soon = seen.soon.saturating_sub(1);
+            if is_soon { SOON } else { PAUSE }
+        };
         tokio::select! {
-            () = sleep(PAUSE) => {}
+            () = sleep(pause) => {}
             () = state.changed.notified() => sleep(SETTLE).await,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
@@ -10,6 +11,9 @@ use super::identity::Identity;
 use super::notes::Notes;
 use crate::agent::secrets::{Keeper, Program};
 use crate::model::Timestamp;
+
+/// Rounds that follow soon when another one has begun.
+const ROUNDS_SOON: u32 = 8;
 
 /// What was found out since the agent began.
 #[derive(Debug, Default)]
@@ -27,7 +31,13 @@ pub struct Seen {
     pub is_whole: bool,
     /// Tasks that are over, as a client said while not all was there: what others keep of them does not come back.
     pub dropped: BTreeSet<String>,
-    /// Tasks whose containers need secrets that are not here.
+    /// Tasks that others gave back, and of which the engine has not said yet that it has their containers.
+    pub unproved: BTreeSet<String>,
+    /// What others that had begun without memory said of which start that was.
+    pub begun: BTreeMap<String, u64>,
+    /// Rounds that follow soon: one that has begun may not listen yet.
+    pub soon: u32,
+    /// Tasks that are to run, and whose containers need secrets that are not here.
     pub lacking: usize,
     pub notes: Notes,
 }
@@ -44,6 +54,10 @@ pub struct State {
     identity: watch::Sender<Option<Arc<Identity>>>,
     /// What tasks have has changed.
     pub changed: Notify,
+    /// Another one has given something back.
+    pub given: Notify,
+    /// What tells this start of the agent from others.
+    pub begun: u64,
     seen: Mutex<Seen>,
     now: Now,
 }
@@ -72,6 +86,8 @@ impl State {
             program,
             identity: watch::Sender::new(known.map(Arc::new)),
             changed: Notify::new(),
+            given: Notify::new(),
+            begun: by_chance(),
             seen: Mutex::default(),
             now,
         }
@@ -130,10 +146,26 @@ impl State {
         }
     }
 
+    /// Another one has begun without memory, and so without what it kept: it gets that again at once, while its host is
+    /// the only one that is empty.
+    pub fn has_begun(&self, host: &str, begun: u64) {
+        let mut seen = self.seen();
+        if seen.begun.insert(host.to_owned(), begun) != Some(begun) {
+            seen.kept_by.remove(host);
+            seen.soon = ROUNDS_SOON;
+            self.changed.notify_one();
+        }
+    }
+
     /// Whether it may have another agent keep and forget things: not before that one has given back what it keeps, to
     /// one who came up without memory.
     pub fn may_tell(&self, host: &str) -> bool {
         let seen = self.seen();
         seen.is_whole || seen.have_given.contains(host)
     }
+}
+
+/// It protects nothing, and is another one each time.
+fn by_chance() -> u64 {
+    RandomState::new().build_hasher().finish()
 }

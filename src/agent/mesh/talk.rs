@@ -29,8 +29,11 @@ pub enum Ask {
     },
     /// To forget what is kept for the one who asks.
     Drop,
-    /// What is kept for the one who asks.
-    Give,
+    /// What is kept for the one who asks, who has begun without memory.
+    Give {
+        /// By chance, and the same as long as the agent runs; 0 of one that does not say.
+        begun: u64,
+    },
 }
 
 /// What it answers.
@@ -55,6 +58,8 @@ struct Said {
     has: bool,
     #[serde(default)]
     why: String,
+    #[serde(default)]
+    begun: u64,
 }
 
 /// A question as bytes.
@@ -65,7 +70,7 @@ pub fn write_ask(ask: &Ask) -> Zeroizing<Vec<u8>> {
         Ask::Has { digest } => json!({ "word": "has", "digest": digest }),
         Ask::Hello => json!({ "word": "hello" }),
         Ask::Drop => json!({ "word": "drop" }),
-        Ask::Give => json!({ "word": "give" }),
+        Ask::Give { begun } => json!({ "word": "give", "begun": begun }),
     };
     Zeroizing::new(text.to_string().into_bytes())
 }
@@ -82,7 +87,7 @@ pub fn read_ask(bytes: &[u8]) -> Result<Ask, String> {
         "has" => Ok(Ask::Has { digest: said.digest }),
         "keep" => Ok(Ask::Keep { digest: said.digest, set: read_set(bytes)? }),
         "drop" => Ok(Ask::Drop),
-        "give" => Ok(Ask::Give),
+        "give" => Ok(Ask::Give { begun: said.begun }),
         _ => Err("it asks something that this agent does not know".to_owned()),
     }
 }
@@ -148,7 +153,7 @@ mod tests {
             Ask::Has { digest: digest() },
             Ask::Keep { digest: digest(), set: set() },
             Ask::Drop,
-            Ask::Give,
+            Ask::Give { begun: u64::MAX },
         ] {
             let back = read_ask(&write_ask(&ask)).unwrap();
             assert_eq!(format!("{back:?}"), format!("{ask:?}"));

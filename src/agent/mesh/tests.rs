@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,54 @@ struct Running {
     mesh: Mesh,
     keeper: Arc<Keeper>,
     _tasks: JoinSet<()>,
+}
+
+/// What the engine of a test calls the agent's folder.
+const ON_HOST: &str = "/var/run/stackctl/prod";
+
+/// An engine with containers of tasks, each of which is called as its task.
+struct Engine {
+    socket: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Engine {
+    /// `waits`: could not start without secrets, and runs once it is started. `ended`: has ended.
+    fn of(tasks: &[(&'static str, &'static str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let tasks: Vec<(&str, &str)> = tasks.to_vec();
+        let started = std::sync::Mutex::new(Vec::<String>::new());
+        let source = |task: &str| format!("{ON_HOST}/secrets/{task}/0");
+        let answer = move |asked: &str| {
+            let path = asked.split_whitespace().nth(1).unwrap_or_default();
+            let mut started = started.lock().unwrap();
+            if let Some(container) = path.strip_prefix("/containers/").and_then(|p| p.strip_suffix("/start"))
+            {
+                started.push(container.to_owned());
+                return Some(String::new());
+            }
+            let state = |(task, state): &(&'static str, &'static str)| match *state {
+                "waits" if started.iter().any(|one| one == task) => "running",
+                "waits" | "ended" => "exited",
+                other => other,
+            };
+            if path.starts_with("/containers/json") {
+                let listed = tasks.iter().map(|one| {
+                    serde_json::json!({ "Id": one.0, "State": state(one), "Created": 0,
+                        "Labels": { (crate::agent::secrets::TASK_LABEL): one.0 },
+                        "Mounts": [{ "Source": source(one.0) }] })
+                });
+                return Some(serde_json::Value::Array(listed.collect()).to_string());
+            }
+            let one = tasks.iter().find(|(task, _)| path == format!("/containers/{task}/json"))?;
+            let error = if one.1 == "waits" { source(one.0) } else { String::new() };
+            let said = serde_json::json!({ "State": { "Status": state(one), "Error": error },
+                "HostConfig": { "RestartPolicy": { "Name": "unless-stopped" } } });
+            Some(said.to_string())
+        };
+        let socket = crate::agent::secrets::engine::tests::engine_of(folder.path(), answer);
+        Self { socket, _folder: folder }
+    }
 }
 
 fn loopback(last: u8) -> IpAddr {
@@ -78,11 +127,19 @@ impl Ground {
     }
 
     /// Starts an agent whose memory is this folder, and which knows what its disk says.
-    #[allow(clippy::disallowed_methods, reason = "a test has files")]
     fn start(&self, host: &str, memory: &str) -> Running {
+        self.start_on(host, memory, None)
+    }
+
+    /// The same beside an engine.
+    #[allow(clippy::disallowed_methods, reason = "a test has files")]
+    fn start_on(&self, host: &str, memory: &str, engine: Option<&Engine>) -> Running {
         let own = self.folder.path().join(memory);
         std::fs::create_dir_all(&own).unwrap();
-        let keeper = Arc::new(Keeper::of_test(&own, None));
+        let keeper = Arc::new(match engine {
+            None => Keeper::of_test(&own, None),
+            Some(engine) => Keeper::of_test_on(&own, Path::new(ON_HOST), &engine.socket),
+        });
         let file = self.folder.path().join(format!("{host}.json"));
         let program = Program { path: file.clone(), digest: "aa".into() };
         let mesh = Mesh::new(Arc::clone(&keeper), "prod", program, Some(file), || NOW);
@@ -158,9 +215,12 @@ async fn two_others_keep_what_a_host_has_and_no_more_than_it_has() {
         all["h3"].kept("h2").await == ["t1", "t2"] && all["h4"].kept("h2").await == ["t1", "t2"]
     })
     .await;
-    assert_eq!(all["h1"].kept("h2").await, [""; 0]);
-    let standing = h2.mesh.standing().await.unwrap();
-    assert_eq!(standing.kept_by, ["h3", "h4"]);
+    // Another one may have, while one of these had just begun.
+    until("kept by no other", async || {
+        let standing = h2.mesh.standing().await.unwrap();
+        all["h1"].kept("h2").await.is_empty() && standing.kept_by == ["h3", "h4"]
+    })
+    .await;
     h2.keeper.forget("t1".into()).await.unwrap();
     h2.mesh.changed();
     until("forgotten", async || all["h3"].kept("h2").await == ["t2"] && all["h4"].kept("h2").await == ["t2"])
@@ -197,6 +257,120 @@ async fn a_host_that_was_off_has_its_secrets_back_and_nothing_is_forgotten_meanw
     assert!(!(h3.log().await + &back.log().await).contains("of x"));
 }
 
+/// A host that was off has had something new since, and its agent begins once more before another one answers.
+#[tokio::test]
+async fn a_part_is_not_taken_for_the_whole_when_an_agent_begins_again() {
+    let ground = Ground::new(3);
+    let mut all = ground.all().await;
+    all["h1"].put("t1", "x").await;
+    all["h1"].put("t2", "y").await;
+    until("kept", async || {
+        all["h2"].kept("h1").await == ["t1", "t2"] && all["h3"].kept("h1").await == ["t1", "t2"]
+    })
+    .await;
+    drop(all.remove("h1"));
+    drop((all.remove("h2"), all.remove("h3")));
+    let engine = Engine::of(&[("t1", "waits"), ("t2", "ended"), ("t3", "running")]);
+    let back = ground.start_on("h1", "h1-after", Some(&engine));
+    back.put("t3", "z").await;
+    until("it lacks one", async || back.mesh.standing().await.is_some_and(|standing| standing.lacking == 1))
+        .await;
+    drop(back);
+    let again = ground.start_on("h1", "h1-after", Some(&engine));
+    let (h2, h3) = (ground.start("h2", "h2"), ground.start("h3", "h3"));
+    until("back", async || again.own().await == ["t1", "t2", "t3"]).await;
+    until("started", async || again.log().await.contains("started container t1")).await;
+    until("kept as a whole", async || {
+        let whole = ["t1", "t2", "t3"];
+        h2.kept("h1").await == whole && h3.kept("h1").await == whole
+    })
+    .await;
+    // One that lacks nothing asks for nothing when it begins.
+    drop(again);
+    let given = async || {
+        let mut given = 0;
+        for other in [&h2, &h3] {
+            let log = other.mesh.standing().await.unwrap().log;
+            let gave = log.iter().filter(|noted| noted.text.contains("gave h1"));
+            given += gave.map(|noted| noted.times).sum::<u64>();
+        }
+        given
+    };
+    let before = given().await;
+    let third = ground.start_on("h1", "h1-after", Some(&engine));
+    until("two keep it", async || {
+        third.mesh.standing().await.is_some_and(|standing| standing.kept_by.len() == 2)
+    })
+    .await;
+    assert!(!third.log().await.contains("gave back"), "{}", third.log().await);
+    assert!(before > 0 && given().await == before);
+}
+
+/// Another host may say what it likes, and what was stopped waits for nothing.
+#[tokio::test]
+async fn only_what_the_engine_has_comes_back_and_only_what_is_to_run_is_lacking() {
+    let ground = Ground::new(2);
+    let mut all = ground.all().await;
+    for task in ["t1", "t2", "t8", "t9"] {
+        all["h1"].put(task, "x").await;
+    }
+    until("kept", async || all["h2"].kept("h1").await == ["t1", "t2", "t8", "t9"]).await;
+    drop(all.remove("h1"));
+    let engine =
+        Engine::of(&[("t1", "waits"), ("t2", "ended"), ("t3", "ended"), ("t4", "waits"), ("t5", "running")]);
+    let back = ground.start_on("h1", "h1-after", Some(&engine));
+    until("back", async || back.own().await == ["t1", "t2"]).await;
+    until("two are lacking", async || {
+        back.mesh.standing().await.is_some_and(|standing| standing.lacking == 2)
+    })
+    .await;
+    let log = back.log().await;
+    assert!(log.contains("2 tasks are none of this host"), "{log}");
+    until("forgotten there, too", async || all["h2"].kept("h1").await == ["t1", "t2"]).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_never_answers_keeps_no_container_waiting() {
+    let ground = Ground::new(3);
+    let mut all = ground.all().await;
+    all["h1"].put("t1", "x").await;
+    until("kept", async || all["h2"].kept("h1").await == ["t1"] && all["h3"].kept("h1").await == ["t1"])
+        .await;
+    drop((all.remove("h1"), all.remove("h2")));
+    // It shows its certificate, and reads, and says nothing.
+    let (hanging, at) = (ground.identity("h2"), ground.peer("h2").at());
+    let bind = async || tokio::net::TcpListener::bind(at).await;
+    until("the one before is gone", async || bind().await.is_ok()).await;
+    let listener = bind().await.unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((tcp, _)) = listener.accept().await {
+            held.push(hanging.tls.accept(tcp).await);
+        }
+    });
+    let engine = Engine::of(&[("t1", "waits")]);
+    let back = ground.start_on("h1", "h1-after", Some(&engine));
+    let started = until("started", async || back.log().await.contains("started container t1"));
+    timeout(Duration::from_secs(4), started).await.expect("at once");
+}
+
+#[tokio::test]
+async fn one_that_comes_up_empty_is_told_at_once() {
+    let ground = Ground::new(3);
+    let mut all = ground.all().await;
+    all["h1"].put("t1", "x").await;
+    until("kept", async || all["h2"].kept("h1").await == ["t1"] && all["h3"].kept("h1").await == ["t1"])
+        .await;
+    for (host, memory) in [("h2", "h2-after"), ("h3", "h3-after")] {
+        drop(all.remove(host));
+        let empty = ground.start(host, memory);
+        let kept = until("kept again", async || empty.kept("h1").await == ["t1"]);
+        timeout(Duration::from_secs(4), kept).await.expect("sooner than the next round");
+        all.insert(host.to_owned(), empty);
+    }
+}
+
 #[tokio::test]
 async fn what_a_client_said_to_be_over_does_not_come_back() {
     let ground = Ground::new(2);
@@ -224,7 +398,7 @@ async fn a_host_that_is_no_member_any_more_is_forgotten_and_let_in_no_more() {
     all["h2"].mesh.join(ground.join_by(&ground.authority, "h2", 2)).await.unwrap();
     assert_eq!(all["h2"].kept("h1").await, [""; 0]);
     let h2 = ground.peer("h2").clone();
-    until("turned away", async || ask(&former, &h2, &Ask::Give).await.is_err()).await;
+    until("turned away", async || ask(&former, &h2, &Ask::Give { begun: 0 }).await.is_err()).await;
     // What is older is not believed.
     let old = all["h2"].mesh.join(ground.join_by(&ground.authority, "h2", 1)).await;
     assert!(matches!(old, Err(Refusal::NotJoined { .. })), "{old:?}");
@@ -263,7 +437,7 @@ async fn a_certificate_alone_and_an_address_alone_are_not_believed() {
         let mut copy = ground.join("h2");
         copy.own.address = from;
         let copy = Identity::of(copy).unwrap();
-        assert!(ask(&copy, &h1, &Ask::Give).await.is_err(), "{from}");
+        assert!(ask(&copy, &h1, &Ask::Give { begun: 0 }).await.is_err(), "{from}");
         assert!(all["h1"].log().await.contains(said), "{}", all["h1"].log().await);
     }
     // From the address of h2, with a certificate of another authority.
@@ -271,11 +445,13 @@ async fn a_certificate_alone_and_an_address_alone_are_not_believed() {
     let mut stranger = ground.join_by(&other, "h2", 1);
     stranger.authority = ground.authority.certificate().to_owned();
     let stranger = Identity::of(stranger).unwrap();
-    assert!(ask(&stranger, &h1, &Ask::Give).await.is_err());
+    assert!(ask(&stranger, &h1, &Ask::Give { begun: 0 }).await.is_err());
     assert!(all["h1"].log().await.contains("is no agent of this cluster"), "{}", all["h1"].log().await);
     // Another host's set cannot be asked for: who asks gets its own.
     let h3 = ground.identity("h3");
-    let Ok(Reply::Given(set)) = ask(&h3, &h1, &Ask::Give).await else { panic!("what is kept for h3") };
+    let Ok(Reply::Given(set)) = ask(&h3, &h1, &Ask::Give { begun: 0 }).await else {
+        panic!("what is kept for h3")
+    };
     assert!(set.is_empty());
     assert!(ask(&h3, &h1, &Ask::Drop).await.is_ok());
     assert_eq!(all["h1"].kept("h2").await, ["t1"]);

@@ -55,6 +55,7 @@ pub struct User {
     pub task: String,
     /// The engine could not start it, for want of them.
     pub is_refused: bool,
+    pub is_running: bool,
     /// A newer task has taken its place on this host.
     pub is_replaced: bool,
     /// What the engine starts in it is this program.
@@ -141,7 +142,8 @@ pub async fn users(engine: &Path, cluster: &str, folder: &Path) -> Result<Vec<Us
             "exited" => is_refused(engine, &one.id, &[&own, &program]).await?,
             _ => false,
         };
-        users.push(User { container: one.id, task, is_refused, is_replaced, has_program });
+        let is_running = matches!(one.state.as_str(), "running" | "restarting" | "paused");
+        users.push(User { container: one.id, task, is_refused, is_running, is_replaced, has_program });
     }
     Ok(users)
 }
@@ -229,7 +231,7 @@ async fn asked(
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "a test has files")]
-mod tests {
+pub(in crate::agent) mod tests {
     use std::io::{Read as _, Write as _};
     use std::os::unix::net::UnixListener;
 
@@ -272,20 +274,23 @@ mod tests {
         assert!(tasks(Path::new("/nowhere/docker.sock")).await.is_err());
     }
 
-    /// An engine that answers each path with its own text, as often as it is asked.
-    fn engine_of(folder: &Path, answers: Vec<(&'static str, String)>) -> std::path::PathBuf {
+    /// An engine that answers each request with its own text, as often as it is asked.
+    pub fn engine_of(
+        folder: &Path,
+        answer_to: impl Fn(&str) -> Option<String> + Send + 'static,
+    ) -> std::path::PathBuf {
         let socket = folder.join("many.sock");
         let listener = UnixListener::bind(&socket).unwrap();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let (mut stream, mut bytes) = (stream.unwrap(), [0; 4096]);
-                let length = stream.read(&mut bytes).unwrap();
+                let length = stream.read(&mut bytes).unwrap_or(0);
                 let asked = String::from_utf8_lossy(&bytes[..length]).into_owned();
-                let found = answers.iter().find(|(path, _)| asked.starts_with(path));
-                let answer = found.map_or("HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n", |(_, text)| {
-                    reply("200 OK", text)
-                });
-                stream.write_all(answer.as_bytes()).unwrap();
+                let answer = match answer_to(&asked) {
+                    Some(text) => reply("200 OK", &text),
+                    None => "HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n",
+                };
+                let _who_asked_may_be_gone = stream.write_all(answer.as_bytes());
             }
         });
         socket
@@ -329,23 +334,24 @@ mod tests {
                     "HostConfig": { "RestartPolicy": { "Name": policy } } })
             .to_string()
         };
-        let engine = engine_of(
-            folder.path(),
-            vec![
-                ("GET /containers/json?all=1&filters=%7B%22label%22", list.to_string()),
-                ("GET /containers/1/json", state(&missed("1"), "unless-stopped")),
-                ("GET /containers/2/json", state("", "unless-stopped")),
-                ("GET /containers/5/json", state(&missed("5"), "no")),
-                ("GET /containers/7/json", state(&missed("7"), "unless-stopped")),
-                ("GET /containers/8/json", state(&missed("8"), "unless-stopped")),
-                ("GET /containers/9/json", state(&format!("no such file: {program}"), "unless-stopped")),
-                ("POST /containers/1/start", String::new()),
-            ],
-        );
+        let answers = [
+            ("GET /containers/json?all=1&filters=%7B%22label%22", list.to_string()),
+            ("GET /containers/1/json", state(&missed("1"), "unless-stopped")),
+            ("GET /containers/2/json", state("", "unless-stopped")),
+            ("GET /containers/5/json", state(&missed("5"), "no")),
+            ("GET /containers/7/json", state(&missed("7"), "unless-stopped")),
+            ("GET /containers/8/json", state(&missed("8"), "unless-stopped")),
+            ("GET /containers/9/json", state(&format!("no such file: {program}"), "unless-stopped")),
+            ("POST /containers/1/start", String::new()),
+        ];
+        let engine = engine_of(folder.path(), move |asked| {
+            answers.iter().find(|(path, _)| asked.starts_with(path)).map(|(_, text)| text.clone())
+        });
         let found = users(&engine, "prod", folder_of_agent).await.unwrap();
         assert_eq!((found[0].is_replaced, found[0].is_refused), (true, true));
         assert!(found[1..].iter().all(|user| !user.is_replaced));
         assert!(found.iter().all(|user| user.has_program == (user.container == "9")));
+        assert!(found.iter().all(|user| user.is_running == (user.container == "3")));
         let found: Vec<_> = found.iter().map(|user| (user.container.as_str(), user.is_refused)).collect();
         assert_eq!(found[..2], [("7", true), ("8", true)]);
         assert_eq!(found[2..], [("1", true), ("2", false), ("3", false), ("5", false), ("9", true)]);

@@ -60,24 +60,24 @@ impl Keeper {
         Ok(tasks.into_iter().map(bare).collect())
     }
 
-    /// Writes what another agent has kept, of tasks that have nothing here.
+    /// Writes what another agent has kept, of tasks that have nothing here: their ids.
     ///
     /// # Errors
     ///
     /// It cannot keep secrets.
-    pub async fn restore(&self, set: Vec<SecretsPut>, now: Timestamp) -> Result<usize, Refusal> {
+    pub async fn restore(&self, set: Vec<SecretsPut>, now: Timestamp) -> Result<Vec<String>, Refusal> {
         if set.is_empty() {
-            return Ok(0);
+            return Ok(Vec::new());
         }
         let _turn = self.turn.lock().await;
         self.check().await?;
         let done = self.in_store(true, move |store| {
             let there: Vec<String> = store.list()?.into_iter().map(|(task, _)| task).collect();
-            let (mut whole, mut done) = (filled(set), 0);
+            let (mut whole, mut done) = (filled(set), Vec::new());
             whole.retain(|put| !there.contains(&put.task));
             for put in &whole {
                 match store.put(put, now) {
-                    Ok(()) => done += 1,
+                    Ok(()) => done.push(put.task.clone()),
                     Err(NotPut::Files(error)) => return Err(error),
                     // Not what an agent sends: the other tasks are no worse for it.
                     Err(NotPut::Task(_) | NotPut::Missing(_)) => {}
@@ -121,7 +121,9 @@ impl Keeper {
         let (name, of, said) = (folder_of(host), host.to_owned(), said.to_owned());
         let done = self.in_kept(true, move |kept| {
             let (new, old) = (kept.join(format!("{NEW}{name}")), kept.join(format!("{OLD}{name}")));
+            // What an agent left that was killed in the middle of it.
             super::store::remove(&new)?;
+            super::store::remove(&old)?;
             make_folder(&new)?;
             let store = Store::new(new.clone());
             for put in &set {
@@ -298,6 +300,15 @@ mod tests {
         assert_eq!(tasks(&keeper.kept_of("h1").await.unwrap().unwrap()), ["t2"]);
         let folder = own.path().join("secrets/.kept").join(folder_of("h1"));
         assert!(!folder.join("t1").exists());
+        // What was left of an agent that was killed while it moved one over the other.
+        for left in [NEW, OLD] {
+            let left = own.path().join("secrets/.kept").join(format!("{left}{}", folder_of("h1")));
+            std::fs::create_dir_all(left.join("t1")).unwrap();
+        }
+        let third = vec![put("t2", &[("b", "w")])];
+        keeper.keep_of("h1", &digest(&third), third, NOW).await.unwrap();
+        assert_eq!(tasks(&keeper.kept_of("h1").await.unwrap().unwrap()), ["t2"]);
+        assert_eq!(std::fs::read_dir(own.path().join("secrets/.kept")).unwrap().count(), 1);
         // Another digest than it says.
         assert!(keeper.keep_of("h1", "other", vec![put("t3", &[("a", "x")])], NOW).await.is_err());
         assert_eq!(tasks(&keeper.kept_of("h1").await.unwrap().unwrap()), ["t2"]);
@@ -325,7 +336,7 @@ mod tests {
         there.keep_of("h1", &digest(&set), set, NOW).await.unwrap();
         here.forget("t2".into()).await.unwrap();
         let kept = there.kept_of("h1").await.unwrap().unwrap();
-        assert_eq!(here.restore(kept, NOW).await, Ok(1));
+        assert_eq!(here.restore(kept, NOW).await, Ok(vec!["t2".to_owned()]));
         let text = |path: &str| std::fs::read_to_string(own.path().join("secrets").join(path)).unwrap();
         assert_eq!((text("t2/0"), text("t2/1")), ("x".into(), "y".into()));
         assert_eq!(here.own().await.unwrap().len(), 2);

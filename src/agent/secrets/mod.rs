@@ -101,6 +101,12 @@ impl Keeper {
         Self { ground: Ground::AsItIs, ..Self::new(own, None, engine) }
     }
 
+    /// The same, of a folder that the engine calls by another name.
+    #[cfg(test)]
+    pub(crate) fn of_test_on(own: &Path, on_host: &Path, engine: &Path) -> Self {
+        Self { ground: Ground::AsItIs, ..Self::new(own, Some(on_host), Some(engine)) }
+    }
+
     /// What it keeps, and whether it can keep anything.
     pub async fn keeping(&self) -> Keeping {
         let _turn = self.turn.lock().await;

@@ -9,7 +9,7 @@ use super::super::render::agents::{happened, plan_text};
 use super::super::render::text::clean;
 use super::super::report::Failure;
 use super::super::ui::Ui;
-use super::install::{consent, not_possible, unfinished};
+use super::install::{acquaint, consent, not_possible, unfinished};
 use crate::inventory::Inventory;
 use crate::model::NodeName;
 use crate::ops::agents::install::install;
@@ -77,6 +77,7 @@ impl Needed {
         let hands = Hands { fleet: &cluster.fleet, actor: &actor, writing: &writing };
         let tell = |node: &_, what| context.ui.say(&clean(&happened(node, &what)));
         let failed = install(&hands, plan, tell, warn_unended(&context.ui)).await?;
+        acquaint(context, cluster).await;
         match failed.first() {
             None => Ok(()),
             Some((node, why)) => Err(Failure::refused(unfinished(node.as_str(), why, failed.len()))),

@@ -51,6 +51,22 @@ pub async fn places(fleet: &Fleet, port: u16) -> Places {
     join_all(fleet.nodes().into_iter().map(place)).await.into_iter().collect()
 }
 
+/// Hosts of the inventory whose address is not known here stay where agents know them to be: another client knew it. What an
+/// agent says of itself goes before what others say of it, and of those the newest.
+fn remember(places: &mut Places, standings: &[&Standing], port: u16) {
+    for (node, place) in places.iter_mut().filter(|(_, place)| place.is_err()) {
+        let says = |standing: &Standing| {
+            let peers = std::iter::once(&standing.own).chain(&standing.peers);
+            let address = peers.into_iter().find(|peer| peer.host == node.as_str())?.address;
+            Some(((standing.own.host == node.as_str(), standing.generation), address))
+        };
+        let newest = standings.iter().filter_map(|one| says(one)).max_by_key(|(rank, _)| *rank);
+        if let Some((_, address)) = newest {
+            *place = Ok(Peer { host: node.to_string(), address, port });
+        }
+    }
+}
+
 /// A host, and all others, where its address is known and it is not the only one.
 fn among(places: &Places, node: &NodeName) -> Option<(Peer, Vec<Peer>)> {
     let own = places.get(node)?.as_ref().ok()?.clone();
@@ -84,7 +100,9 @@ pub async fn join_if_due(
 ) -> Result<Joined, VaultError> {
     let ask = |(node, agent)| async move { (node, status(hands.fleet, node, agent).await) };
     let said = join_all(agents.iter().map(ask)).await;
-    let places = places(hands.fleet, papers.port).await;
+    let mut places = places(hands.fleet, papers.port).await;
+    let standings = said.iter().filter_map(|(_, status)| status.as_ref()?.standing.as_deref());
+    remember(&mut places, &standings.collect::<Vec<_>>(), papers.port);
     let now = hands.actor.clock.now();
     let kept = authority::kept(&papers.ledger, now).await?;
     let fingerprint = kept.as_ref().map(|kept| kept.fingerprint.as_str());
@@ -112,11 +130,10 @@ pub async fn join(hands: &Hands<'_>, papers: &Papers, look: &Look) -> Result<Joi
     }
     // Without one there are no secrets, either.
     known(&papers.ledger).await?.key()?;
-    let places = places(hands.fleet, papers.port).await;
-    let with_place = |node: &&NodeName| agents.contains_key(*node);
-    for (node, place) in places.iter().filter(|(node, _)| with_place(node)) {
-        joined.nowhere.extend(place.as_ref().err().map(|why| (node.clone(), why.clone())));
-    }
+    let mut places = places(hands.fleet, papers.port).await;
+    let standings: Vec<&Standing> = agents.values().filter_map(|(_, standing)| *standing).collect();
+    remember(&mut places, &standings, papers.port);
+    joined.nowhere = nowhere(&places, look, &agents);
     let due = |authority: Option<&str>| -> Vec<(NodeName, Peer, Vec<Peer>)> {
         let of = |(node, (_, standing)): (&NodeName, &(&Installed, Option<&Standing>))| {
             let among = among(&places, node)?;
@@ -130,8 +147,7 @@ pub async fn join(hands: &Hands<'_>, papers: &Papers, look: &Look) -> Result<Joi
     }
     let cluster = papers.cluster.as_str();
     let signing = authority::signing(&papers.ledger, hands.actor, &papers.values, cluster, |_| ()).await?;
-    let standings = agents.values().filter_map(|(_, standing)| *standing);
-    let generation = standings.map(|standing| standing.generation).max().unwrap_or(0) + 1;
+    let generation = standings.iter().map(|standing| standing.generation).max().unwrap_or(0) + 1;
     for (node, own, others) in due(Some(&fingerprint(signing.certificate()))) {
         let (agent, _) = agents[&node];
         let taken = match paper(&signing, own, others, generation, now) {
@@ -147,6 +163,17 @@ pub async fn join(hands: &Hands<'_>, papers: &Papers, look: &Look) -> Result<Joi
         }
     }
     Ok(joined)
+}
+
+/// Hosts that are no members for want of an address: those with an agent, and silent ones, which may have one.
+fn nowhere(
+    places: &Places,
+    look: &Look,
+    agents: &BTreeMap<NodeName, (&Installed, Option<&Standing>)>,
+) -> Vec<(NodeName, String)> {
+    let may_have = |node: &NodeName| agents.contains_key(node) || look.get(node).is_some_and(Result::is_err);
+    let without = places.iter().filter(|(node, _)| may_have(node));
+    without.filter_map(|(node, place)| Some((node.clone(), place.as_ref().err()?.clone()))).collect()
 }
 
 /// Agents that can speak with others, one for each host.
@@ -201,6 +228,7 @@ mod tests {
             authority: "ca".into(),
             until: NOW.plus_ms(1_000 * DAY_MS),
             generation: 1,
+            peers: others.to_vec(),
             why_not: None,
             reached: vec![],
             unreached: vec![],
@@ -224,6 +252,46 @@ mod tests {
         for (own, others) in [(peer("h1", 9), others.clone()), (own, vec![peer("h2", 2)])] {
             assert!(is_due(Some(&knows), &(own, others), Some("ca"), NOW));
         }
+    }
+
+    #[test]
+    fn a_host_whose_address_is_not_known_here_stays_where_agents_know_it_to_be() {
+        let node = NodeName::unchecked;
+        let unknown = || Err("no address of it is known here".to_owned());
+        let here: Places = [
+            (node("h1"), Ok(peer("h1", 1))),
+            (node("h2"), Ok(peer("h2", 2))),
+            (node("h3"), unknown()),
+            (node("h4"), unknown()),
+        ]
+        .into();
+        let knows =
+            |own: Peer, others: &[Peer], generation| Standing { generation, ..standing(&own, others) };
+        let h1 = knows(peer("h1", 1), &[peer("h2", 2), peer("h3", 3), peer("h9", 9)], 2);
+        let old = knows(peer("h2", 2), &[peer("h1", 1), peer("h3", 33)], 1);
+        let mut places = here.clone();
+        remember(&mut places, &[&old, &h1], 4795);
+        assert_eq!(places[&node("h3")], Ok(peer("h3", 3)), "the newest word");
+        assert_eq!(places[&node("h4")], unknown(), "no agent knows it");
+        assert!(!places.contains_key("h9"), "the inventory does not name it");
+        // Nothing is due: no agent hears that it is gone.
+        let (own, others) = among(&places, &node("h2")).unwrap();
+        assert_eq!((own.host.as_str(), others), ("h2", vec![peer("h1", 1), peer("h3", 3)]));
+        // What it says itself goes before, at the port of now.
+        let own = knows(peer("h3", 30), &[peer("h1", 1)], 1);
+        let mut places = here;
+        remember(&mut places, &[&h1, &own], 4796);
+        assert_eq!(places[&node("h3")], Ok(Peer { port: 4796, ..peer("h3", 30) }));
+        // Silent hosts may have an agent, those that answer without one have none.
+        let silent = Err(crate::model::Unreachable {
+            since: NOW,
+            code: String::new(),
+            reason: "off".into(),
+            help: None,
+        });
+        let look: Look = [(node("h4"), silent)].into();
+        assert_eq!(nowhere(&places, &look, &BTreeMap::new()), [(node("h4"), unknown().unwrap_err())]);
+        assert_eq!(nowhere(&places, &Look::new(), &BTreeMap::new()), []);
     }
 
     #[test]

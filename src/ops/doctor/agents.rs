@@ -98,6 +98,7 @@ mod tests {
             authority: "ca".into(),
             until: now.plus_ms(2 * SOON_MS),
             generation: 1,
+            peers: vec![],
             why_not: None,
             reached: vec!["h2".into()],
             unreached: vec![],
