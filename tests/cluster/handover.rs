@@ -43,8 +43,6 @@ secrets:
 const STARTED_MAX: Duration = Duration::from_secs(10);
 /// For what is not about a start.
 const SETTLED_MAX: Duration = Duration::from_secs(40);
-/// An address of the playground that no host has.
-const ELSEWHERE: &str = "10.89.0.99";
 
 struct World {
     shipped: agents::World,
@@ -282,7 +280,7 @@ fn a_host_whose_address_a_client_does_not_know_stays_a_member() {
         format!(
             "Host h3.internal\n    ProxyCommand bash -c 'exec 3<>/dev/tcp/{address}/22; cat <&3 & exec cat >&3'\n    \
              HostKeyAlias {address}\n{}",
-            config.replace("10.89.0.*", "10.89.0.* h3.internal")
+            config.replacen("Host h1 h2 h3 h4", "Host h3.internal h1 h2 h3 h4", 1)
         )
     });
     let text = std::fs::read_to_string(&elsewhere).expect("the inventory");
@@ -355,10 +353,15 @@ fn a_copy_of_a_hosts_disk_has_nothing_given_elsewhere() {
     ground.playground("kill h1");
     // On another machine: at an address that no host has, and at that of another host.
     let program = ground.on_host("h4", "find /var/lib/docker/plugins -path '*/rootfs/stackctl'");
-    let device = ground.on_host("h4", "ip -o route get 10.89.0.12 | sed 's/.* dev \\([^ ]*\\).*/\\1/'");
-    ground.on_host("h4", &format!("ip addr add {ELSEWHERE}/32 dev {}", device.trim()));
+    let to = ground.address("h2");
+    let device = ground.on_host("h4", &format!("ip -o route get {to} | sed 's/.* dev \\([^ ]*\\).*/\\1/'"));
+    // Of the hosts' network: others know the way back.
+    let elsewhere = format!("{}.99", address.rsplit_once('.').expect("an address").0);
+    ground.on_host("h4", &format!("ip addr add {elsewhere}/32 dev {}", device.trim()));
     let h4 = ground.address("h4").to_string();
-    for (from, said) in [(ELSEWHERE, "is the address of no host"), (h4.as_str(), "is not that of h4")] {
+    for (from, said) in
+        [(elsewhere.as_str(), "is the address of no host"), (h4.as_str(), "is not that of h4")]
+    {
         let copy = identity.replacen(
             &format!("\"address\":\"{address}\",\"port\":4795"),
             &format!("\"address\":\"{from}\",\"port\":4796"),
@@ -382,7 +385,7 @@ fn a_copy_of_a_hosts_disk_has_nothing_given_elsewhere() {
                    grep -rla canary-b71e /run/copy; rm -rf /run/copy; true";
         assert_eq!(ground.on_host("h4", end), "", "{from}");
     }
-    ground.on_host("h4", &format!("ip addr del {ELSEWHERE}/32 dev {}", device.trim()));
+    ground.on_host("h4", &format!("ip addr del {elsewhere}/32 dev {}", device.trim()));
     // At its own address it has them.
     ground.playground("start h1");
     world.is_soon("it is back", || ground.live("shop", "app").iter().any(|task| task.host == "h1"));
