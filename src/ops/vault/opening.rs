@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::VaultError;
 use super::values::Values;
+use super::{VaultError, known, sealing};
 use crate::engine::node_records;
 use crate::engine::records::Remembered;
 use crate::ledger::secrets::{self, RELEASES};
-use crate::vault::{Keyring, Recipient};
+use crate::vault::{Keyring, ObjectName, Recipient};
 
 impl Values {
     /// Opens what is remembered of a stack as far as the private keys of this machine can. What they do not open stays as it
@@ -58,8 +58,12 @@ impl Values {
         }
         let all = secrets::read(self.ledger()).await?;
         let (mut keys, mut lost) = (Keyring::default(), None);
-        for version in all.own(RELEASES).into_iter().flat_map(|secret| &secret.versions) {
-            let text = match self.get(RELEASES, &version.version).await {
+        let Some(secret) = all.own(RELEASES) else { return Ok(self.put_release_keys(keys)) };
+        let name: ObjectName = RELEASES.parse().expect("a name that secrets can have");
+        // Once for all of them.
+        let opened = known(self.ledger()).await?.key()?.open(self.keyring().await?)?;
+        for version in &secret.versions {
+            let text = match sealing::opened(self.ledger(), &opened, &name, version).await {
                 Ok(text) => text,
                 // One that is lost is no reason to open nothing.
                 Err(why) => {

@@ -48,7 +48,7 @@ pub(super) async fn ensure<R: WriteRegisters + Send + Sync + 'static>(
     let is_new = label(EPOCH_LABEL) != Some(&epoch);
     let recipient = match label(RECIPIENT_LABEL).filter(|_| !is_new) {
         Some(recipient) => recipient.clone(),
-        None => make(work, actor, &epoch).await?,
+        None => make(work, actor, &known, &epoch).await?,
     };
     publish(work, &known, recipient).await
 }
@@ -57,12 +57,13 @@ pub(super) async fn ensure<R: WriteRegisters + Send + Sync + 'static>(
 async fn make<R: WriteRegisters + Send + Sync + 'static>(
     work: &Work<'_, R>,
     actor: &Actor,
+    known: &Known,
     epoch: &str,
 ) -> Result<String, VaultError> {
     let name: ObjectName = RELEASES.parse().expect("a name that secrets can have");
     let (ring, private) = Keyring::generate();
     let recipient = ring.publics().first().map(ToString::to_string).unwrap_or_default();
-    let version = sealing::sealed(work, actor, &name, &private).await?;
+    let version = sealing::sealed(work, actor, known, &name, &private).await?;
     let labels = BTreeMap::from([
         (RECIPIENT_LABEL.to_owned(), recipient.clone()),
         (EPOCH_LABEL.to_owned(), epoch.to_owned()),

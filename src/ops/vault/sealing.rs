@@ -1,6 +1,6 @@
 //! Values of secrets as the ledger keeps them: encrypted and written, read and opened, and the list that names them.
 
-use super::{VaultError, Work, known};
+use super::{Known, VaultError, Work};
 use crate::ledger::secrets::{self, Secrets, Version};
 use crate::ledger::{Ledger, ReadRegisters, WriteRegisters};
 use crate::ops::log::Actor;
@@ -22,10 +22,10 @@ pub(super) async fn opened<R: ReadRegisters>(
 pub(super) async fn sealed<R: WriteRegisters + Send + Sync + 'static>(
     work: &Work<'_, R>,
     actor: &Actor,
+    known: &Known,
     name: &ObjectName,
     value: &Plaintext,
 ) -> Result<Version, VaultError> {
-    let known = known(work.ledger).await?;
     let sealed =
         known.key()?.seal(Kind::Secret, name.as_str(), value).map_err(|why| VaultError::size(name, why))?;
     work.check()?;

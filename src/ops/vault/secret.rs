@@ -189,8 +189,9 @@ pub(super) async fn seal<R: WriteRegisters + Send + Sync + 'static>(
     name: &ObjectName,
     value: &Plaintext,
 ) -> Result<Version, VaultError> {
-    if known(work.ledger).await?.release_key.is_none() {
+    let known = known(work.ledger).await?;
+    if known.release_key.is_none() {
         releases::ensure(work, actor).await?;
     }
-    sealing::sealed(work, actor, name, value).await
+    sealing::sealed(work, actor, &known, name, value).await
 }
