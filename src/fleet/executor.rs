@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::join_all;
 
-use crate::model::action::{Action, ActionId, Failure, FailureKind, Outcome, Pulled, TaskPlan, What};
+use crate::model::action::{
+    Action, ActionId, Failure, FailureKind, Outcome, Pulled, TaskHandle, TaskPlan, What,
+};
 use crate::model::{MarkKey, NodeName, StackName, secret_env};
 
 use super::Inner;
@@ -142,6 +144,9 @@ impl Executor {
         {
             return why;
         }
+        if let What::CreateTask { task } = &action.what {
+            self.end_waiting(&task.handle()).await;
+        }
         let secret_at = |task: &str, at| {
             let path = secrets::path_on_host(&self.inner.cluster, host.socket(), task, at);
             path.display().to_string()
@@ -229,6 +234,23 @@ impl Executor {
                 Outcome::Failed(error.into_failure())
             }
         })
+    }
+
+    /// Takes the secrets from those whose place a task is about to fill and that could not be started without: their agents
+    /// would start them beside it as soon as other hosts give the secrets back. One that was started since it was seen is
+    /// ended, which the plan took it to be.
+    ///
+    /// No way back leads to them, as they have never run since. What cannot be done is not waited for: two tasks of a slot
+    /// are found by the next look, however they came to be.
+    async fn end_waiting(&self, of: &TaskHandle) {
+        let waiting = self.inner.sightings().take_waiting(of);
+        for (node, task) in waiting {
+            let Some(host) = self.inner.host(&node) else { continue };
+            let _is_found_later = secrets::forget(&self.inner, &host, task.id.as_str()).await;
+            let task = &task;
+            let stop = |engine: Engine| async move { execute::end(&engine, task).await };
+            let _is_found_later = self.send(&host, CallKind::Change, stop, |_| true).await;
+        }
     }
 
     /// What a task leaves in its host's memory goes with its container.

@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::action::TaskHandle;
 use crate::model::volume::{AnonymousVolume, AnonymousVolumes};
-use crate::model::{NodeFacts, NodeName, StackName, TaskId};
+use crate::model::{NodeFacts, NodeName, StackName, Task, TaskId, TaskStatus, secret_env};
 
 /// Those of one node, by name.
 type Here = BTreeMap<String, (StackName, AnonymousVolume)>;
@@ -17,6 +18,16 @@ pub(super) struct Sightings {
     volumes: BTreeMap<NodeName, Here>,
     /// Tasks that have files in their host's memory.
     with_secrets: BTreeMap<NodeName, BTreeSet<TaskId>>,
+    /// Tasks that an engine could not start for want of their secrets. An agent that gets these starts them.
+    waiting: BTreeMap<NodeName, Vec<TaskHandle>>,
+}
+
+/// What engines say of a task whose files were not there: as a shell says it of a program.
+const NOT_FOUND: i64 = 127;
+
+fn is_waiting(task: &Task) -> bool {
+    let has_any = !task.spec.secrets.is_empty() || secret_env::names(&task.spec).next().is_some();
+    has_any && task.status == TaskStatus::Exited { exit_code: NOT_FOUND }
 }
 
 fn add(here: &mut Here, name: String, stack: &StackName, made: AnonymousVolume) {
@@ -29,6 +40,13 @@ impl Sightings {
     /// there is.
     pub(super) fn observed(&mut self, node: &NodeName, facts: &NodeFacts) {
         let with_secrets = facts.tasks.iter().filter(|task| !task.spec.secrets.is_empty());
+        let waiting = facts.tasks.iter().filter(|task| is_waiting(task)).map(|task| TaskHandle {
+            id: task.id.clone(),
+            stack: task.stack.clone(),
+            service: task.service.clone(),
+            slot: task.slot.clone(),
+        });
+        self.waiting.insert(node.clone(), waiting.collect());
         self.with_secrets.insert(node.clone(), with_secrets.map(|task| task.id.clone()).collect());
         let mut here = self.volumes.remove(node).unwrap_or_default();
         here.retain(|name, _| facts.volumes.contains(name));
@@ -64,6 +82,18 @@ impl Sightings {
     /// A task was made whose files are in its host's memory.
     pub(super) fn made_with_secrets(&mut self, node: &NodeName, task: &TaskId) {
         self.with_secrets.entry(node.clone()).or_default().insert(task.clone());
+    }
+
+    /// Those that wait for their secrets in the slot of this task, on any node. Each is named once.
+    pub(super) fn take_waiting(&mut self, of: &TaskHandle) -> Vec<(NodeName, TaskHandle)> {
+        let mut taken = Vec::new();
+        for (node, all) in &mut self.waiting {
+            let is_of = |task: &mut TaskHandle| {
+                (&task.stack, &task.service, &task.slot) == (&of.stack, &of.service, &of.slot)
+            };
+            taken.extend(all.extract_if(.., is_of).map(|task| (node.clone(), task)));
+        }
+        taken
     }
 
     /// Whether a task has files in its host's memory.

@@ -14,6 +14,7 @@ use crate::model::action::{Action, ActionId, Failure, FailureKind, FilePlan, Out
 use crate::model::reason::Reason;
 use crate::model::spec::{NetworkSpec, TaskSpec};
 use crate::model::template::Fields;
+use crate::model::testing;
 use crate::model::{GoDuration, Health, MarkKey, Slot, TaskStatus, Timestamp};
 
 struct World {
@@ -414,4 +415,45 @@ async fn a_stop_is_over_when_the_list_knows_of_it() {
     let grace = Some(GoDuration::from_secs(1));
     assert_eq!(world.run(What::StopTask { task: task.handle(), grace }).await, Outcome::Done);
     assert_eq!(lists.load(Ordering::SeqCst), 3);
+}
+
+/// The agent of a host that is up again starts what could not start without its secrets, while a run that has seen it ended
+/// fills its place.
+#[tokio::test]
+async fn who_fills_the_place_of_a_task_that_waits_for_its_secrets_ends_that_one_first() {
+    let world = world(|line, _| match line {
+        line if line.contains("/stop") => Some(Answer::Json(304, Value::Null)),
+        line if line.starts_with("POST /containers/create") => {
+            Some(Answer::Json(201, json!({ "Id": "new" })))
+        }
+        _ => None,
+    })
+    .await;
+    let new = task();
+    let seen = |number: u32, exit_code: i64, has_secrets: bool| {
+        let mut service = testing::replicated("web", 1);
+        if has_secrets {
+            service = testing::with_task(service, |task| {
+                task.secrets.insert("/run/secrets/one".to_owned(), testing::file_mount("one", "v1"));
+            });
+        }
+        let mut task = testing::task_of(&new.service.stack, &service, number);
+        task.status = TaskStatus::Exited { exit_code };
+        task
+    };
+    let (waiting, failed, plain, other) =
+        (seen(1, 127, true), seen(1, 3, true), seen(1, 127, false), seen(2, 127, true));
+    let mut node = testing::node("local");
+    testing::facts(&mut node).tasks = vec![waiting.clone(), failed, plain, other];
+    world.fleet.inner.sightings().observed(&world.node, node.view.facts().unwrap());
+    for _ in 0..2 {
+        assert_eq!(world.run(What::CreateTask { task: Arc::clone(&new) }).await, Outcome::Done);
+    }
+    let asked = world.engine.asked();
+    let at = |word: &str| {
+        asked.iter().enumerate().filter(|(_, line)| line.contains(word)).map(|(at, _)| at).collect::<Vec<_>>()
+    };
+    let (stops, creates) = (at("/stop"), at("/containers/create"));
+    assert_eq!((stops.len(), creates.len()), (1, 2), "{asked:?}");
+    assert!(stops[0] < creates[0] && asked[stops[0]].contains(waiting.id.as_str()), "{asked:?}");
 }

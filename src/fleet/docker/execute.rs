@@ -269,6 +269,15 @@ async fn connect(engine: &Engine, plan: &TaskPlan, name: &str) -> Result<(), Sto
     Ok(())
 }
 
+/// Stops a container that is thought to have ended; one that has is left as it is.
+pub(in crate::fleet) async fn end(engine: &Engine, task: &TaskHandle) -> Result<(), CallError> {
+    match stop_within(engine, &task.container_name(), STOP_DEFAULT_S).await {
+        Err(CallError::Status { code: 304 | 404, .. }) => Ok(()),
+        Err(CallError::Status { message, .. }) if message.contains("is not running") => Ok(()),
+        other => other,
+    }
+}
+
 async fn stop(engine: &Engine, task: &TaskHandle, grace: Option<GoDuration>) -> Result<Outcome, Stop> {
     let mut name = task.container_name();
     loop {
