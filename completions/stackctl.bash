@@ -3141,7 +3141,7 @@ _stackctl() {
             return 0
             ;;
         stackctl__subcmd__ledger__subcmd__restore)
-            opts="-y -i -q -v -h --key --force --yes --inventory --cluster --ledger --no-color --quiet --verbose --help"
+            opts="-y -i -q -v -h --spare --key --force --yes --inventory --cluster --ledger --no-color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -428,12 +428,13 @@ complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_see
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -l spare -d 'Restore the cluster\'s keys, secrets and configs from the copy that managers keep apart from their volumes'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -l force -d 'Remove what the ledger holds now, and accept a backup of another cluster'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -s y -l yes -d 'With `--force`: do not ask before the records of stacks are removed that the backup does not have'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -l no-color -d 'No colours (as with NO_COLOR set)'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -s q -l quiet -d 'Print only data, warnings and errors'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -s v -l verbose -d 'Print more details'
-complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help'
+complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from sync" -s i -l inventory -d 'Inventory file with the hosts of the cluster' -r -F
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from sync" -l cluster -d 'Use the inventory of this cluster, one of ~/.config/stackctl/*.yml; instead of `-i`' -r
 complete -c stackctl -n "__fish_stackctl_using_subcommand ledger; and __fish_seen_subcommand_from sync" -l ledger -d 'Where the cluster\'s records are: `volumes` of the managers, `file:///path`, `etcd://h1,h2,h3/prefix`, `zookeeper://…` or `consul://…` [default: `ledger:` of the inventory, or else volumes]' -r

@@ -91,8 +91,14 @@ pub struct Backup {
 #[derive(Debug, clap::Args)]
 pub struct Restore {
     /// A file that `ledger backup` wrote
-    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub file: PathBuf,
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "spare")]
+    pub file: Option<PathBuf>,
+    /// Restore the cluster's keys, secrets and configs from the copy that managers keep apart from their volumes
+    ///
+    /// For records that were removed on all managers, as by `docker volume prune`. Releases are not in that copy: what runs is
+    /// on the hosts, and the next deploy of each stack is its first release.
+    #[arg(long, conflicts_with_all = ["file", "files", "force"])]
+    pub spare: bool,
     #[command(flatten)]
     pub private: PrivateKey,
     /// Remove what the ledger holds now, and accept a backup of another cluster
@@ -186,6 +192,7 @@ impl From<NotDone> for Failure {
                 Self::new(Blame::Locked, NotSynced { of, who, pid, verb })
             }
             NotDone::OtherCluster { theirs, ours } => Self::refused(OtherCluster { theirs, ours }),
+            NotDone::NoSpare => Self::refused(NoSpare),
             NotDone::NotCopied(NotCopied::Ledger(error)) => error.into(),
             NotDone::NotCopied(other) => Self::refused(other),
         }
@@ -226,13 +233,24 @@ fn migrate(args: &Migrate, context: &Context) -> Result<Exit, Failure> {
 fn sync(context: &Context) -> Result<Exit, Failure> {
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let stacks = sync_now(context, cluster).await?;
+        let (behind, failed) = ops::keep_spares(&cluster.writing(), &cluster.actor()).await?;
+        for (manager, why) in &failed {
+            context.ui.warn(&format!(
+                "manager {manager} keeps no copy of the cluster's key, secrets and configs apart from its volumes: {why}"
+            ));
+        }
         // Managers that keep nothing lack nothing: the records may be on a host that was one.
         if stacks.is_none()
             && let Some(why) = cluster.observe().await.records_unknown
         {
             return Err(Failure::refused(Problem::RecordsUnknown { why }));
         }
+        let spares = behind.len() - failed.len();
         context.ui.say(&match stacks {
+            None if spares > 0 => format!(
+                "All records are on all managers; {} of the cluster's key, secrets and configs {} written apart from volumes.",
+                count(spares, "copy"), if spares == 1 { "was" } else { "were" }
+            ),
             None => "All records are on all managers.".to_owned(),
             Some(stacks) => {
                 format!("All records are on all managers, those of {} since now.", count(stacks, "stack"))
@@ -282,20 +300,50 @@ fn backup(args: &Backup, context: &Context) -> Result<Exit, Failure> {
     })
 }
 
+/// No manager keeps one.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("no manager that answers keeps a copy of the cluster's key, secrets and configs")]
+#[diagnostic(
+    code(stackctl::ledger::no_spare),
+    help(
+        "nothing was changed; managers have one after the first change of the key, a secret or a config, if the ledger is in \
+         their volumes; a backup has all records: `stackctl ledger restore FILE`"
+    )
+)]
+struct NoSpare;
+
+fn restore_spare(context: &Context) -> Result<Exit, Failure> {
+    cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
+        let verb = "ledger restore --spare".to_owned();
+        let (ledger, actor) = (cluster.writing(), cluster.actor());
+        let spare = ops::restore_spare(&ledger, &actor, verb, warn_unended(&context.ui)).await?;
+        let (secrets, configs) = spare.named();
+        context.ui.say(&format!(
+            "The cluster's keys, {} and {} are in the ledger again, as of {}, from manager {}.",
+            count(secrets, "secret"),
+            count(configs, "config"),
+            spare.at,
+            spare.manager
+        ));
+        Ok(Exit::Done)
+    })
+}
+
 fn restore(args: &Restore, context: &Context) -> Result<Exit, Failure> {
-    let bad = |why| Failure::refused(BadFile { file: args.file.clone(), what: "read", why });
-    let bytes = Plaintext::new(envelope::read_at_most(&args.file, BACKUP_MAX).map_err(bad)?);
+    let Some(file) = &args.file else { return restore_spare(context) };
+    let bad = |why| Failure::refused(BadFile { file: file.clone(), what: "read", why });
+    let bytes = Plaintext::new(envelope::read_at_most(file, BACKUP_MAX).map_err(bad)?);
     let is_sealed = is_sealed(bytes.expose());
     // A mistake in the file costs no connection.
     let saved = if is_sealed { None } else { Some(parse(&bytes)?) };
     cluster::with(context, ConnectOptions::default(), async |cluster: &Cluster| {
         let saved = match saved {
             Some(saved) => saved,
-            None => parse(&opened(args, &bytes).await?)?,
+            None => parse(&opened(args, file, &bytes).await?)?,
         };
         let (ledger, name) = (cluster.writing(), &cluster.inventory.cluster);
         let force = if args.force { "--force " } else { "" };
-        let verb = format!("ledger restore {force}{}", args.file.display());
+        let verb = format!("ledger restore {force}{}", file.display());
         if args.force {
             confirm_removal(args, context, &ops::not_in(&saved, &ledger).await?)?;
         }
@@ -307,11 +355,11 @@ fn restore(args: &Restore, context: &Context) -> Result<Exit, Failure> {
 }
 
 /// Opens an encrypted backup: a cluster that has lost all is not asked for anything.
-async fn opened(args: &Restore, bytes: &Plaintext) -> Result<Plaintext, Failure> {
+async fn opened(args: &Restore, file: &Path, bytes: &Plaintext) -> Result<Plaintext, Failure> {
     let found = args.private.read().await?;
     let most = usize::try_from(BACKUP_MAX).unwrap_or(usize::MAX);
     let opened = crate::vault::open(&found.keys, bytes.expose(), most);
-    opened.map_err(|why| Failure::refused(Sealed { file: args.file.clone(), why }))
+    opened.map_err(|why| Failure::refused(Sealed { file: file.to_owned(), why }))
 }
 
 fn parse(text: &Plaintext) -> Result<ops::Saved, Failure> {

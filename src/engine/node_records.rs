@@ -13,6 +13,7 @@ use super::new_key::NewKey;
 use crate::discover::missing;
 use crate::fleet::Observer;
 use crate::ledger::nodes::{NodeRecords, stream};
+use crate::ledger::spare::{self, Spare};
 use crate::ledger::{Ledger, LedgerError, Log, ReadRegisters, WriteRegisters, document};
 use crate::model::overlay;
 use crate::model::{
@@ -21,6 +22,9 @@ use crate::model::{
 
 /// The code of records that are there, on hosts that are no managers.
 pub const ELSEWHERE: &str = "stackctl::cluster::records_unknown";
+
+/// The code of records that were removed, of which managers keep a copy.
+const LOST: &str = "stackctl::ledger::lost";
 
 /// Reads a cluster, and cannot change it.
 #[derive(Debug)]
@@ -89,6 +93,9 @@ impl<R: ReadRegisters> ClusterReader<'_, R> {
         if !self.is_kept_by_hosts(observed) {
             return None;
         }
+        if let Some(spare) = spare::newest(self.ledger).await {
+            return Some(lost(&spare, observed.at));
+        }
         let managers = self.ledger.registers().managers();
         let mut others = keepers(self.observer, observed).await;
         others.retain(|keeper| managers.iter().all(|name| name != keeper.node.as_str()));
@@ -150,6 +157,24 @@ pub fn apply(records: &NodeRecords, observed: &mut Observed) {
         if let (NodeView::Unreachable(why), Some(fence)) = (&mut node.view, fence) {
             why.reason = format!("{}; {fence}", why.reason);
         }
+    }
+}
+
+/// A cluster whose volumes were pruned is no new one: with a new key of marks, and without its secrets, its tasks would look
+/// like those of another.
+fn lost(spare: &Spare, now: Timestamp) -> Unreachable {
+    Unreachable {
+        since: now,
+        code: LOST.to_owned(),
+        reason: format!(
+            "the ledger has lost all records: manager {} keeps a copy of the cluster's keys, secrets and configs, of {}",
+            spare.manager, spare.at
+        ),
+        help: Some(
+            "`stackctl ledger restore --spare` brings these back; with a backup, `stackctl ledger restore FILE` brings \
+             releases back as well; `stackctl help ledger` says how to begin again without them"
+                .to_owned(),
+        ),
     }
 }
 

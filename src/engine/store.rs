@@ -99,6 +99,20 @@ impl<V: ReadRegisters> ReadRegisters for Store<V> {
             Self::Consul(consul) => consul.listen(),
         }
     }
+
+    async fn spare(&self, manager: usize) -> Result<Option<String>, Silent> {
+        match self {
+            Self::Volumes(volumes) => volumes.spare(manager).await,
+            Self::Files(_) | Self::Etcd(_) | Self::Zookeeper(_) | Self::Consul(_) => Ok(None),
+        }
+    }
+
+    fn keeps_spares(&self) -> bool {
+        match self {
+            Self::Volumes(volumes) => volumes.keeps_spares(),
+            Self::Files(_) | Self::Etcd(_) | Self::Zookeeper(_) | Self::Consul(_) => false,
+        }
+    }
 }
 
 impl<V: WriteRegisters> WriteRegisters for Store<V> {
@@ -125,6 +139,13 @@ impl<V: WriteRegisters> WriteRegisters for Store<V> {
             Self::Etcd(etcd) => etcd.remove(manager, stream, place).await,
             Self::Zookeeper(zookeeper) => zookeeper.remove(manager, stream, place).await,
             Self::Consul(consul) => consul.remove(manager, stream, place).await,
+        }
+    }
+
+    async fn put_spare(&self, manager: usize, copy: &str) -> Result<(), Silent> {
+        match self {
+            Self::Volumes(volumes) => volumes.put_spare(manager, copy).await,
+            Self::Files(_) | Self::Etcd(_) | Self::Zookeeper(_) | Self::Consul(_) => Ok(()),
         }
     }
 }

@@ -21,6 +21,7 @@ use super::Inner;
 use super::docker::client::{CallError, DEFAULT_LIMIT, Reader, escaped, with_query};
 use super::docker::wire;
 use super::host::{Host, Up};
+use super::spare;
 use crate::ledger::register::{Content, Found, Kind, Place, ReadRegisters, Silent, Stream, WriteRegisters};
 use crate::model::ids::sha256_hex;
 use crate::model::node::Role;
@@ -258,6 +259,19 @@ impl ReadRegisters for RegisterReader {
         at.map(|at| Timestamp(at.as_millisecond()))
             .map_err(|_| Silent(format!("its time `{}` cannot be read", info.system_time)))
     }
+
+    async fn spare(&self, manager: usize) -> Result<Option<String>, Silent> {
+        let cluster = self.inner.cluster.clone();
+        let question = move |up: Arc<Up>| {
+            let cluster = cluster.clone();
+            async move { spare::get(&up.engine.reader, &cluster).await }
+        };
+        self.ask(manager, spare::LIMIT, question).await
+    }
+
+    fn keeps_spares(&self) -> bool {
+        true
+    }
 }
 
 impl RegisterWriter {
@@ -285,6 +299,14 @@ impl ReadRegisters for RegisterWriter {
 
     async fn clock(&self, manager: usize) -> Result<Timestamp, Silent> {
         self.0.clock(manager).await
+    }
+
+    async fn spare(&self, manager: usize) -> Result<Option<String>, Silent> {
+        self.0.spare(manager).await
+    }
+
+    fn keeps_spares(&self) -> bool {
+        self.0.keeps_spares()
     }
 }
 
@@ -319,6 +341,15 @@ impl WriteRegisters for RegisterWriter {
             async move { up.engine.for_records().delete(&path, DEFAULT_LIMIT).await }
         };
         self.0.ask(manager, WRITE_LIMIT, question).await
+    }
+
+    async fn put_spare(&self, manager: usize, copy: &str) -> Result<(), Silent> {
+        let (cluster, copy) = (self.0.inner.cluster.clone(), Arc::<str>::from(copy));
+        let question = move |up: Arc<Up>| {
+            let (cluster, copy) = (cluster.clone(), Arc::clone(&copy));
+            async move { spare::put(&up.engine, &cluster, &copy).await }
+        };
+        self.0.ask(manager, spare::LIMIT * 2, question).await
     }
 }
 

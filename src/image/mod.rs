@@ -19,6 +19,7 @@ mod files;
 pub mod load;
 mod oci;
 mod source;
+pub mod spare;
 mod tar;
 
 #[cfg(test)]

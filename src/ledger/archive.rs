@@ -223,8 +223,35 @@ impl Archive {
     ///
     /// It cannot be read; or the managers do not agree on a record, and what is copied would lack it.
     pub async fn of<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Self, LedgerError> {
+        let mut archive = Self::of_streams(ledger, streams(&ledger.stacks().await?)).await?;
+        archive.read_contents(ledger).await;
+        Ok(archive)
+    }
+
+    /// The newest records of the cluster's key, of secrets and of configs that commands made, without what they name; and of
+    /// the node records the two keys that stand there.
+    pub(super) async fn of_vault<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Self, LedgerError> {
+        let of_vault = vec![nodes::stream(), key::stream(), secrets::stream(), configs::stream()];
+        let mut archive = Self::of_streams(ledger, of_vault).await?;
+        for (stream, places) in &mut archive.streams {
+            places.retain(|_, value| value.data.is_object());
+            if let Some((seq, mut newest)) = places.pop_last() {
+                if stream.kind == Kind::Nodes {
+                    newest.data = nodes::keys_in(&newest.data);
+                }
+                *places = BTreeMap::from([(seq, newest)]);
+            }
+        }
+        archive.streams.retain(|_, places| !places.is_empty());
+        Ok(archive)
+    }
+
+    async fn of_streams<R: ReadRegisters>(
+        ledger: &Ledger<R>,
+        streams: Vec<Stream>,
+    ) -> Result<Self, LedgerError> {
         let mut archive = Self::default();
-        for stream in streams(&ledger.stacks().await?) {
+        for stream in streams {
             let log = read_whole(ledger, &stream).await?;
             let left = if stream.kind == Kind::Lease { left_in(&log) } else { Left::default() };
             let mut places: BTreeMap<u64, Value> = log
@@ -239,11 +266,10 @@ impl Archive {
                 archive.streams.insert(stream, places);
             }
         }
-        archive.read_contents(ledger).await;
         Ok(archive)
     }
 
-    async fn read_contents<R: ReadRegisters>(&mut self, ledger: &Ledger<R>) {
+    pub(super) async fn read_contents<R: ReadRegisters>(&mut self, ledger: &Ledger<R>) {
         let named = self.streams.iter().filter_map(|(stream, places)| match stream.kind {
             Kind::Releases => Some((StackName::new(&stream.of).ok()?, named_by(places))),
             Kind::Secrets => Some((secrets::owner(), named_by_secrets(places))),
@@ -473,6 +499,26 @@ impl Archive {
                 data: STANDARD.encode(bytes).into(),
             })
         })
+    }
+
+    /// The newest record of a document in it.
+    pub(super) fn newest(&self, stream: &Stream) -> Option<&serde_json::Value> {
+        Some(&self.streams.get(stream)?.last_key_value()?.1.data)
+    }
+
+    /// Whether both have the same records. What these name is not compared.
+    pub(super) fn has_records_of(&self, other: &Self) -> bool {
+        let values = |archive: &Self| -> BTreeMap<Stream, serde_json::Value> {
+            let newest = |stream: &Stream| archive.newest(stream).cloned().unwrap_or_default();
+            archive.streams.keys().map(|stream| (stream.clone(), newest(stream))).collect()
+        };
+        values(self) == values(other)
+    }
+
+    /// Without what is remembered of nodes.
+    pub(super) fn without_nodes(mut self) -> Self {
+        self.streams.retain(|stream, _| stream.kind != Kind::Nodes);
+        self
     }
 
     /// Of all records only those of what persons did.

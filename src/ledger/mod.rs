@@ -51,6 +51,7 @@ pub mod release;
 mod sealed;
 pub mod secrets;
 pub mod settings;
+pub mod spare;
 pub mod sync;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -41,6 +41,17 @@ pub struct NodeRecords {
     pub in_place: InPlaceRecords,
 }
 
+/// Of a record of nodes only the keys: what no host could say again.
+pub(super) fn keys_in(data: &serde_json::Value) -> serde_json::Value {
+    let mut keys = serde_json::json!({ "nodes": {} });
+    for name in ["key", "release_key"] {
+        if let Some(key) = data.get(name) {
+            keys[name] = key.clone();
+        }
+    }
+    keys
+}
+
 /// What is remembered of one node. What is not set is as the inventory has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeRecord {

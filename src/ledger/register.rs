@@ -231,10 +231,27 @@ pub trait ReadRegisters: Sync {
     fn listen(&self) -> Option<Receiver<Written>> {
         None
     }
+
+    /// The [spare copy](super::spare) that a manager keeps, if it keeps one.
+    fn spare(&self, manager: usize) -> impl Future<Output = Result<Option<String>, Silent>> + Send {
+        let _none_has = manager;
+        std::future::ready(Ok(None))
+    }
+
+    /// Whether managers keep spare copies: where others remove registers by the way, as `docker volume prune` does.
+    fn keeps_spares(&self) -> bool {
+        false
+    }
 }
 
 /// Reads and writes registers.
 pub trait WriteRegisters: ReadRegisters {
+    /// Has a manager keep a spare copy, in the place of the one before, if [its kind does](ReadRegisters::keeps_spares).
+    fn put_spare(&self, manager: usize, copy: &str) -> impl Future<Output = Result<(), Silent>> + Send {
+        let _none_keeps = (manager, copy);
+        std::future::ready(Ok(()))
+    }
+
     /// Makes a register with this content, or finds it made; what is in it now, and from now on.
     fn create(
         &self,

@@ -23,6 +23,7 @@ pub(crate) struct World {
     pub slow: BTreeSet<usize>,
     /// Calls as they came: `create 0 contents/shop`.
     pub calls: Vec<String>,
+    pub spares: BTreeMap<usize, String>,
 }
 
 /// So many managers in memory.
@@ -35,12 +36,18 @@ pub(crate) struct Memory {
     /// Before the write of this number something else is done.
     before: Option<(usize, Act)>,
     writes: Arc<Mutex<usize>>,
+    keeps_spares: bool,
 }
 
 impl Memory {
     pub(crate) fn new(managers: usize) -> Self {
         let names = (1..=managers).map(|number| format!("h{number}")).collect();
         Self { names, keepers: (0..managers).collect(), ..Self::default() }
+    }
+
+    /// The same, of a kind that keeps spare copies.
+    pub(crate) fn with_spares(self) -> Self {
+        Self { keeps_spares: true, ..self }
     }
 
     /// An inventory that names only these as managers.
@@ -127,6 +134,15 @@ impl ReadRegisters for Memory {
     async fn clock(&self, _: usize) -> Result<Timestamp, Silent> {
         Ok(Timestamp(0))
     }
+
+    async fn spare(&self, manager: usize) -> Result<Option<String>, Silent> {
+        let manager = self.keepers[manager];
+        Ok(self.call("spare", manager, "")?.spares.get(&manager).cloned())
+    }
+
+    fn keeps_spares(&self) -> bool {
+        self.keeps_spares
+    }
 }
 
 impl WriteRegisters for Memory {
@@ -147,6 +163,12 @@ impl WriteRegisters for Memory {
         self.interrupt().await;
         let (manager, stream) = (self.keepers[manager], stream.to_string());
         self.call("remove", manager, &stream)?.registers.remove(&(manager, stream, place));
+        Ok(())
+    }
+
+    async fn put_spare(&self, manager: usize, copy: &str) -> Result<(), Silent> {
+        let manager = self.keepers[manager];
+        self.call("put_spare", manager, "")?.spares.insert(manager, copy.to_owned());
         Ok(())
     }
 }

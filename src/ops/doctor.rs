@@ -170,6 +170,8 @@ pub enum Finding {
         version: String,
         why: String,
     },
+    /// Managers keep no spare copy of the cluster's key, secrets and configs, or an old one.
+    NoSpare(BTreeSet<String>),
     /// Tasks have secrets, and no agent on their host keeps these.
     NoAgent {
         /// The tasks.
@@ -256,6 +258,7 @@ impl Finding {
             | Self::EvenManagers(_)
             | Self::OneManager
             | Self::Copies { .. }
+            | Self::NoSpare(_)
             | Self::Peers(_)
             | Self::Unnamed(_)
             | Self::NoKey
@@ -457,7 +460,11 @@ async fn records<R: ReadRegisters>(ledger: &Ledger<R>) -> Vec<Check> {
     }));
     let of_secrets = async {
         let late = || vec![check(Area::Records, "secrets", Finding::TooSlow)];
-        timeout(STACK_LIMIT, vault::values(ledger)).await.unwrap_or_else(|_| late())
+        let looks = async {
+            let (values, spares) = tokio::join!(vault::values(ledger), vault::spares(ledger));
+            values.into_iter().chain(spares).collect()
+        };
+        timeout(STACK_LIMIT, looks).await.unwrap_or_else(|_| late())
     };
     let (of_stacks, of_cluster, of_secrets) = tokio::join!(of_stacks, of_cluster, of_secrets);
     of_cluster.into_iter().chain([of_secrets]).chain(of_stacks).flatten().collect()

@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::log::{Actor, NewEntry, Unended, logged};
-use crate::engine::Lease;
 use crate::engine::lease::{Busy, NotTaken, Wanted, take};
+use crate::engine::{Lease, node_records};
 use crate::ledger::archive::{self, Archive, Head, NotCopied};
 use crate::ledger::lease::{Held, Holder, Terms, leader_stream, stream, vault_stream};
+use crate::ledger::spare::{self, Spare};
 use crate::ledger::{
     Kind, Ledger, LedgerError, ReadRegisters, Stream, WriteRegisters, configs, contents, nodes, secrets, sync,
 };
@@ -30,6 +31,9 @@ pub enum NotDone {
         /// Who is at work.
         holder: Holder,
     },
+    /// No manager that answers keeps a spare copy that can be read. Nothing was changed.
+    #[error("no manager that answers keeps a copy of the cluster's key, secrets and configs")]
+    NoSpare,
     /// The backup is of a cluster with another name. Nothing was changed.
     #[error("the backup is of cluster `{theirs}`, and this is `{ours}`")]
     OtherCluster {
@@ -192,6 +196,58 @@ pub async fn restore<R: WriteRegisters + Send + Sync + 'static>(
         logged(actor, ledger, entry, nothing, unended).await?;
     }
     Ok(())
+}
+
+/// Brings back what the newest [spare copy](spare) of a manager has: the cluster's keys, secrets and configs.
+///
+/// # Errors
+///
+/// No manager that answers keeps one, the ledger has other records of the kind, or it is in use.
+pub async fn restore_spare<R: WriteRegisters + Send + Sync + 'static>(
+    ledger: &Arc<Ledger<R>>,
+    actor: &Actor,
+    verb: String,
+    unended: impl FnOnce(Unended),
+) -> Result<Spare, NotDone> {
+    let spare = spare::newest(ledger).await.ok_or(NotDone::NoSpare)?;
+    let leases = hold(ledger, actor, ledger.stacks().await?, "ledger restore").await?;
+    let work = async {
+        spare.write(ledger).await?;
+        let keys = spare.keys();
+        // A key that was made since marked what was deployed since: that is compared by its values, and stays as it is.
+        node_records::change(ledger, |records| {
+            records.key.clone_from(&keys.key);
+            records.release_key.clone_from(&keys.release_key);
+            Ok::<(), LedgerError>(())
+        })
+        .await?;
+        Ok::<(), NotDone>(())
+    };
+    let message = Some(format!("as of {}", spare.at));
+    let entry = NewEntry { verb, message, ..NewEntry::default() };
+    let restored = logged(actor, ledger, entry, work, unended).await;
+    give_back(leases).await;
+    restored?;
+    Ok(spare)
+}
+
+/// Has managers keep a spare copy that have none, or an old one; the names of those, and which of them did not take it.
+///
+/// # Errors
+///
+/// The ledger cannot be read, or the secrets are being changed.
+pub async fn keep_spares<R: WriteRegisters + Send + Sync + 'static>(
+    ledger: &Arc<Ledger<R>>,
+    actor: &Actor,
+) -> Result<(BTreeSet<String>, Vec<(String, String)>), NotDone> {
+    let behind = spare::behind(ledger).await?;
+    if behind.is_empty() {
+        return Ok((behind, Vec::new()));
+    }
+    let lease = hold_one(ledger, actor, (vault_stream(), "vault"), "ledger sync").await?;
+    let kept = spare::keep(ledger, actor.clock.now()).await;
+    lease.release().await?;
+    Ok((behind, kept?))
 }
 
 /// Whether the records of nodes, which are written in most operations, name other managers than there are now.

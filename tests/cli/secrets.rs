@@ -272,3 +272,58 @@ fn programs_get_no_secret_of_our_environment() {
     assert!(seen.contains("REGION=eu") && seen.contains("HOME="), "{seen}");
     assert!(!seen.contains(CANARY), "{seen}");
 }
+
+/// All volumes of all hosts, as `docker volume prune` of an old engine removes those that no container uses.
+fn prune(cluster: &Hosts) {
+    cluster.engines.iter().for_each(|engine| engine.with(|world| world.volumes.clear()));
+}
+
+#[test]
+fn what_was_pruned_everywhere_is_missed_and_comes_back_from_the_copy_that_managers_keep() {
+    let cluster = cluster();
+    let none = cluster.expect(1, "ledger restore --spare");
+    assert!(none.stderr.contains("stackctl::ledger::no_spare"), "{}", none.show());
+    cluster.expect(0, "key init");
+    cluster.expect(0, "secret create password value.txt");
+    cluster.room.file("site.conf", "listen 80");
+    cluster.expect(0, "config create site site.conf");
+    cluster.stackfile("services: {web: {image: \"nginx:1.25\"}}\n");
+    cluster.expect(0, "deploy --yes shop");
+    let doctor = cluster.run("doctor").stdout;
+    assert!(!doctor.contains("apart from the volumes"), "{doctor}");
+    let listed = cluster.expect(0, "image ls").stdout;
+    assert!(!listed.contains("stackctl-ledger"), "{listed}");
+    cluster.expect(0, "image prune --all --yes");
+    let before = inspected(&cluster, "password");
+
+    prune(&cluster);
+    for command in
+        ["key init", "secret create other value.txt", "secret ls", "deploy --yes shop", "diff shop"]
+    {
+        let refused = cluster.run(command);
+        assert_ne!(refused.status, 0, "{command}: {}", refused.show());
+        let text = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("the ledger has lost"), "{command}: {}", refused.show());
+        assert!(text.contains("ledger restore --spare"), "{command}: {}", refused.show());
+    }
+    let restored = cluster.expect(0, "ledger restore --spare");
+    assert!(restored.stderr.contains("1 secret and 1 config"), "{}", restored.show());
+    assert_eq!(inspected(&cluster, "password"), before);
+    cluster.expect(0, "config inspect site");
+    cluster.expect(0, "secret rotate password site.conf");
+    let deployed = cluster.expect(0, "deploy --yes shop");
+    let tasks: Vec<usize> =
+        cluster.engines.iter().map(|engine| engine.with(|world| world.containers.len())).collect();
+    assert_eq!(tasks.iter().sum::<usize>(), 1, "nothing rolls: {}", deployed.show());
+
+    // A manager that was away, or an engine whose copy was removed.
+    cluster.engines[0].with(|world| {
+        world.images.retain(|name, _| !name.contains("stackctl-ledger"));
+        world.loaded.retain(|name, _| !name.contains("stackctl-ledger"));
+    });
+    let doctor = cluster.run("doctor").stdout;
+    assert!(doctor.contains("h1 keeps no copy of them apart from the volumes"), "{doctor}");
+    let synced = cluster.expect(0, "ledger sync");
+    assert!(synced.stderr.contains("1 copy of the cluster's key"), "{}", synced.show());
+    assert!(!cluster.run("doctor").stdout.contains("apart from the volumes"));
+}

@@ -17,6 +17,8 @@ use crate::killed::random;
 /// Every value has it, in the middle of something.
 const CANARY: &str = "canary-5b0c1e77d2";
 const PLANTED: &str = "planted-91e4c0aa37";
+/// The value of a variable, which engines have in the open, and the ledger does not.
+const RELEASED: &str = "released-c41f7702be";
 /// Where `STACKCTL_TEST_KILLS` does not say.
 const KILLS: u64 = 2;
 
@@ -28,6 +30,7 @@ services:
     entrypoint: ["/bin/sh", "-c"]
     command: ["cat /run/secrets/* /etc/app.conf | sha256sum; exec sleep 100000"]
     stop_grace_period: 1s
+    environment: {TOKEN: released-c41f7702be}
     secrets: [plain, sealed, variable, made, asked, filled]
     configs: [{source: app, target: /etc/app.conf}]
     deploy: {replicas: 4, update_config: {parallelism: 2, monitor: 1s, failure_action: rollback}}
@@ -272,16 +275,21 @@ fn no_value_is_left_where_it_is_not_used() {
         "doctor",
         "snapshot -o ROOM/snapshot.json --key-out ROOM/snapshot.key",
         "ledger backup ROOM/backup",
+        "ledger backup --unencrypted ROOM/records",
         "ledger migrate volumes file://ROOM/ledger",
     ] {
         world.run(words);
     }
     world.search("after a reboot, and all that commands say");
-    for name in ["plan.bin", "snapshot.json", "backup", "ledger"] {
+    for name in ["plan.bin", "snapshot.json", "backup", "records", "ledger"] {
         let path = world.ground().path().join(name);
         assert!(path.exists(), "{name}: {}", world.said);
         assert_eq!(counted(&path, &forms(CANARY)), 0, "{name}");
     }
+    // Records are compressed in the ledger: here they are as they are.
+    let records = world.ground().path().join("records");
+    assert_eq!(counted(&records, &forms(RELEASED)), 0, "values of releases");
+    assert!(counted(&records, &forms("shop_plain")) > 0, "names are what they are");
     // Journals and whatever else a user has of it.
     for folder in [".local", ".cache", ".config", "stackctl"] {
         assert_eq!(counted(&world.ground().path().join(folder), &forms(CANARY)), 0, "{folder}");

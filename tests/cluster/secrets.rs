@@ -439,3 +439,47 @@ fn the_guestbook_gets_a_new_password_by_a_push() {
     }
     shipped.run("rm --yes guestbook").ends(0);
 }
+
+/// The only manager has an engine on which `docker volume prune` takes all volumes that no container uses; on a newer one
+/// `--all` does.
+#[test]
+fn what_a_prune_takes_from_the_only_manager_comes_back_from_its_spare_copy() {
+    let Some(world) = World::with_key("canary-5d2f91-two\n") else { return };
+    let ground = world.ground();
+    ground.file("one.txt", "canary-77aa10-one\n");
+    world.deploy().ends(0);
+    let both = "canary-77aa10-one\ncanary-5d2f91-two\n";
+    let before: BTreeSet<String> = world.app().iter().map(|task| task.id().to_owned()).collect();
+    let prune = || {
+        let all = ground.try_docker("h1", &["volume", "prune", "--force", "--all"]);
+        if !all.status.success() {
+            ground.docker("h1", &["volume", "prune", "--force"]);
+        }
+        let left = ground.docker("h1", &["volume", "ls", "-q", "--filter", "name=stackctl-ledger"]);
+        assert_eq!(left, "");
+    };
+
+    prune();
+    for words in ["key init", "secret ls"] {
+        let run = world.run(words);
+        assert!(run.status != 0 && run.whole().contains("stackctl::ledger::lost"), "{}", run.whole());
+    }
+    let refused = world.deploy();
+    assert_ne!(refused.status, 0);
+    refused.says(&["ledger restore --spare"]);
+    world.run("ledger restore --spare").ends(0).says(&["are in the ledger again", "from manager h1"]);
+    world.run("doctor").says(&[]);
+    world.deploy().ends(0);
+    let after: BTreeSet<String> = world.app().iter().map(|task| task.id().to_owned()).collect();
+    assert_eq!(after, before, "nothing rolls");
+
+    // What was restored opens what it opened before, and a new task gets it.
+    world.run("scale --yes shop app=5").ends(0);
+    for task in world.app().iter().filter(|task| !before.contains(task.id())) {
+        world.printed(task, both, 1);
+    }
+    // Old copies leave nothing behind.
+    let images = ground.docker("h1", &["image", "ls", "--all", "--quiet", "--filter", "dangling=true"]);
+    assert_eq!(images, "");
+    world.nowhere_on_a_disk("canary-5d2f91");
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
 use stackctl::ledger::etcd::open;
 use stackctl::ledger::payload::value;
 use stackctl::ledger::place::LedgerPlace;
@@ -130,6 +131,50 @@ fn with_certificates_and_a_login_all_of_it_works_and_no_password_is_told() {
     let refused = hosts.room.run("history shop");
     assert_eq!(refused.status, 1);
     assert!(!refused.show().contains("hush"), "{}", refused.show());
+}
+
+/// What a member has on its disk, and what the records say, has no value of a secret or of a release.
+#[test]
+fn no_value_is_on_a_disk_of_etcd() {
+    if !is_there() {
+        return;
+    }
+    const SECRET: &str = "canary-0d9b5c";
+    const RELEASED: &str = "released-6611fa";
+    let server = Server::start();
+    let mut hosts = Hosts::new(2);
+    let home = hosts.path().display().to_string();
+    hosts.room.env("HOME", &home);
+    hosts.room.file("secret.txt", &format!("{SECRET}-1"));
+    hosts.room.file("next.txt", &format!("{SECRET}-2"));
+    hosts.stackfile(&WEB.replace("image:", &format!("environment: {{TOKEN: {RELEASED}}}\n    image:")));
+    let run = |words: &str| {
+        let run = hosts.room.run(&format!("{words} --ledger {}", server.place("prod")));
+        assert_eq!(run.status, 0, "{words}\n{}", run.show());
+    };
+    run("key init");
+    run("secret create password secret.txt");
+    run("deploy --yes shop");
+    run("secret rotate password next.txt");
+    run("key rotate");
+    run("ledger backup --unencrypted records");
+    let records = std::fs::read_to_string(hosts.path().join("records")).expect("the records");
+    assert!(records.contains("password") && records.contains("shop"), "names are what they are");
+    server.put("elsewhere", "planted-93ab10");
+    let found = |word: &str| {
+        let mut grep = std::process::Command::new("grep");
+        grep.args(["-raF", "-e", word]).args((0..3).map(|member| server.path(&format!("m{member}"))));
+        let found = grep.output().expect("grep").status.success();
+        found || records.contains(word)
+    };
+    assert!(found("planted-93ab10"), "the search finds what is there");
+    for word in [SECRET, RELEASED] {
+        let shifted = |at: usize| {
+            let text = base64::engine::general_purpose::STANDARD.encode(format!("{}{word}", "x".repeat(at)));
+            text[4..text.len() - 4].to_owned()
+        };
+        assert!(!found(word) && (0..3).all(|at| !found(&shifted(at))), "{word}");
+    }
 }
 
 /// A ledger that is open for long outlives its login: a member that was started again knows of none.

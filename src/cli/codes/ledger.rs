@@ -13,6 +13,22 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["ledger"],
+        "lost",
+        "a ledger that has lost the cluster's keys",
+        "The records are volumes of the managers, and all of them were removed, as by `docker volume prune` of engines before 23.0. A manager keeps a copy of the cluster's keys, secrets and configs apart from its volumes. A key that was made now would open nothing that was encrypted before.",
+        "Restore the copy, then deploy as before. With a backup, `stackctl ledger restore FILE` restores releases as well. To begin again without either, remove the image `stackctl-ledger.invalid/spare` on all managers.",
+        "stackctl ledger restore --spare",
+    ),
+    row(
+        &["ledger"],
+        "no_spare",
+        "no manager keeps a copy apart from its volumes",
+        "Managers get that copy with the first change of the key, a secret or a config, if the ledger is in their volumes. None that answers has one.",
+        "Bring back managers that are silent, or restore a backup.",
+        "stackctl ledger restore ledger.jsonl",
+    ),
+    row(
+        &["ledger"],
         "no_agreement",
         "the managers did not agree in time",
         "stackctl asked the managers to write a record, and too few answered within the time limit.",

@@ -1,5 +1,7 @@
 //! Findings of `doctor` in words, and what to do about each.
 
+use std::collections::BTreeSet;
+
 use crate::fleet::Disk;
 use crate::ops::doctor::{Area, Cause, Check, Finding, Gap, Level, Naming, Peers, counts_with_one_fewer};
 use crate::ops::records::LedgerError;
@@ -310,6 +312,7 @@ pub fn what(finding: &Finding) -> String {
         Finding::SecretLost { secret, version, why } => {
             format!("version {version} of secret `{secret}` is lost: {why}")
         }
+        Finding::NoSpare(managers) => no_spare(managers),
         Finding::NoAgent { users, silent } => no_agent(users, silent.as_deref()),
         Finding::Peers(peers) => what_of_peers(peers),
         Finding::Unnamed(contents) => format!("no release names {}", count(*contents, "content")),
@@ -356,9 +359,7 @@ pub fn remedy(finding: &Finding) -> Option<String> {
         Finding::NotTrusted { .. } => {
             "read what it names; `stackctl trust` trusts it as it is now, and `-i FILE` uses it for once"
         }
-        Finding::Clock { .. } | Finding::NoClock => {
-            "synchronise the clocks, with chrony or systemd-timesyncd: locks are judged by their age"
-        }
+        Finding::Clock { .. } | Finding::NoClock => CLOCKS,
         Finding::Disk(_) => {
             "make room: `docker image prune` on that host, and limits for logs; then look again"
         }
@@ -384,6 +385,7 @@ pub fn remedy(finding: &Finding) -> Option<String> {
         Finding::SecretLost { .. } => {
             "bring back managers that are silent, or restore a backup (`stackctl ledger restore`); else deploy the value again"
         }
+        Finding::NoSpare(_) => WRITE_SPARE,
         Finding::NoAgent { .. } => {
             "bring one (`stackctl agent install`), then deploy the stack, which gives it the values"
         }
@@ -403,6 +405,16 @@ pub fn remedy(finding: &Finding) -> Option<String> {
         }
     };
     Some(text.to_owned())
+}
+
+const CLOCKS: &str =
+    "synchronise the clocks, with chrony or systemd-timesyncd: locks are judged by their age";
+const WRITE_SPARE: &str = "`stackctl ledger sync` writes it; where an engine does not take it, keep backups (`stackctl ledger backup`)";
+
+fn no_spare(managers: &BTreeSet<String>) -> String {
+    let names: Vec<&str> = managers.iter().map(String::as_str).collect();
+    let keep = if names.len() == 1 { "keeps" } else { "keep" };
+    format!("{} {keep} no copy of them apart from the volumes of the ledger, or an old one", names.join(", "))
 }
 
 fn help(error: &impl miette::Diagnostic) -> Option<String> {

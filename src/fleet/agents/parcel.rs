@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::agent::program::{Program, slug, tag};
 use crate::agent::secrets;
 use crate::fleet::docker::labels;
+use crate::fleet::one_layer::{self, Archive};
 use crate::model::ClusterName;
 use crate::model::ids::sha256_hex;
 
@@ -220,21 +221,8 @@ impl Parcel<'_> {
     pub fn image_archive(&self) -> io::Result<Bytes> {
         let mut layer = Archive::new();
         self.root(&mut layer, "")?;
-        let layer = layer.end()?;
-        let config = json!({
-            "architecture": image_architecture(&self.program.architecture), "os": "linux",
-            "config": { "Entrypoint": self.command(), "WorkingDir": "/" },
-            "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", sha256_hex(&layer))] },
-        })
-        .to_string();
-        let config_name = format!("{}.json", sha256_hex(config.as_bytes()));
-        let manifest =
-            json!([{ "Config": config_name, "RepoTags": [self.image()], "Layers": ["layer.tar"] }]);
-        let mut archive = Archive::new();
-        archive.file(&config_name, 0o644, config.as_bytes())?;
-        archive.file("layer.tar", 0o644, &layer)?;
-        archive.file("manifest.json", 0o644, manifest.to_string().as_bytes())?;
-        archive.end()
+        let settings = json!({ "Entrypoint": self.command(), "WorkingDir": "/" });
+        one_layer::image(&self.image(), &self.program.architecture, &settings, layer)
     }
 
     /// For `/containers/create`.
@@ -296,51 +284,6 @@ impl Parcel<'_> {
         });
         archive.file(&format!("{folder}{NOTE}"), 0o644, note.to_string().as_bytes())?;
         archive.file(&format!("{folder}{PROGRAM}"), 0o755, &self.program.bytes)
-    }
-}
-
-/// What images call processors.
-fn image_architecture(architecture: &str) -> &str {
-    match architecture {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "armv7l" => "arm",
-        "i686" => "386",
-        other => other,
-    }
-}
-
-/// The same bytes for the same content: no times, no owner but root.
-struct Archive(::tar::Builder<Vec<u8>>);
-
-impl Archive {
-    fn new() -> Self {
-        Self(::tar::Builder::new(Vec::new()))
-    }
-
-    fn header(kind: ::tar::EntryType, mode: u32, size: u64) -> ::tar::Header {
-        let mut header = ::tar::Header::new_gnu();
-        header.set_entry_type(kind);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mtime(0);
-        header.set_mode(mode);
-        header.set_size(size);
-        header
-    }
-
-    fn file(&mut self, path: &str, mode: u32, content: &[u8]) -> io::Result<()> {
-        let mut header = Self::header(::tar::EntryType::Regular, mode, content.len() as u64);
-        self.0.append_data(&mut header, path, content)
-    }
-
-    fn folder(&mut self, path: &str) -> io::Result<()> {
-        let mut header = Self::header(::tar::EntryType::Directory, 0o755, 0);
-        self.0.append_data(&mut header, path, io::empty())
-    }
-
-    fn end(self) -> io::Result<Bytes> {
-        self.0.into_inner().map(Bytes::from)
     }
 }
 

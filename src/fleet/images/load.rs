@@ -225,7 +225,9 @@ async fn opened(mut gate: Gate, moved: &AtomicU64) -> bool {
 }
 
 /// An answer as bytes.
-pub(super) fn bytes_of(body: Incoming) -> impl futures_util::Stream<Item = Result<Bytes, CallError>> + use<> {
+pub(in crate::fleet) fn bytes_of(
+    body: Incoming,
+) -> impl futures_util::Stream<Item = Result<Bytes, CallError>> + use<> {
     stream::unfold(body, |mut body| async move {
         loop {
             match body.frame().await? {

@@ -25,6 +25,7 @@ use crate::model::spec::Platform;
 use crate::model::{NodeName, Timestamp, Unreachable};
 
 pub use load::Meter;
+pub(in crate::fleet) use load::bytes_of;
 pub use push::{Need, NotPushed, Pushed};
 
 /// For the removal of an image, which may have many layers.
@@ -149,7 +150,7 @@ impl Fleet {
         let body =
             agents::asked(&host, |up| async move { up.engine.reader.stream(path, REMOVE_LIMIT).await });
         match body.await {
-            Ok(body) => Ok(load::bytes_of(body)),
+            Ok(body) => Ok(bytes_of(body)),
             Err(AskError::Silent(error)) => Err(error.into()),
             Err(AskError::Refused(error)) => Err(NotRemoved::Refused(error.to_string())),
         }

@@ -1,13 +1,20 @@
-//! Whether the ledger has the values of all secrets that it knows, and those that releases name.
+//! Whether the ledger has the values of all secrets that it knows, and those that releases name; and whether managers keep
+//! spare copies of them.
 
 use std::collections::BTreeMap;
 
 use super::{Area, Check, Finding, check};
-use crate::ledger::{Ledger, ReadRegisters, contents, secrets};
+use crate::ledger::{Ledger, ReadRegisters, contents, secrets, spare};
 use crate::ops::vault::users::users;
 
 /// What messages call where the secrets are kept.
 const OF: &str = "secrets";
+
+/// Managers without a spare copy of what there is now. What cannot be read is reported with the streams.
+pub(super) async fn spares<R: ReadRegisters>(ledger: &Ledger<R>) -> Option<Check> {
+    let behind = spare::behind(ledger).await.ok()?;
+    (!behind.is_empty()).then(|| check(Area::Records, OF, Finding::NoSpare(behind)))
+}
 
 /// Looks at each value on each manager. What cannot be read is reported with the streams.
 pub(super) async fn values<R: ReadRegisters>(ledger: &Ledger<R>) -> Vec<Check> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fleet::images::{HeldImage, Holder, HostImages, Looks};
 use crate::image::load::part_of;
+use crate::image::spare;
 use crate::model::NodeName;
 use crate::model::image::ImageRef;
 
@@ -29,7 +30,7 @@ pub struct Listed {
 pub fn listed(looks: &Looks) -> Vec<Listed> {
     let mut all: BTreeMap<(Option<String>, String), Listed> = BTreeMap::new();
     for (node, host) in looks.iter().filter_map(|(node, look)| Some((node, look.as_ref().ok()?))) {
-        for image in host.images.iter().filter(|image| !is_part(image)) {
+        for image in host.images.iter().filter(|image| !is_part(image) && !is_spare(image)) {
             let users: BTreeSet<String> = users(host, image).map(|holder| holder.name.clone()).collect();
             for name in references(image) {
                 let listed = all.entry((name.clone(), image.id.clone())).or_insert_with(|| Listed {
@@ -53,6 +54,11 @@ pub fn listed(looks: &Looks) -> Vec<Listed> {
 fn references(image: &HeldImage) -> Vec<Option<String>> {
     let names = if image.names.is_empty() { &image.digests } else { &image.names };
     if names.is_empty() { vec![None] } else { names.iter().cloned().map(Some).collect() }
+}
+
+/// Whether an image is the spare copy of the cluster's records, and nothing else.
+pub(super) fn is_spare(image: &HeldImage) -> bool {
+    !image.names.is_empty() && image.names.iter().all(|name| spare::is_spare(name))
 }
 
 /// Whether an image is a part of a push, and nothing else.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 
-use super::listed::{is_part, normal, users};
+use super::listed::{is_part, is_spare, normal, users};
 use super::needed::{Needed, NotKnown};
 use crate::fleet::images::{HeldImage, HostImages, Looks, NotRemoved};
 use crate::image::load::part_of;
@@ -72,7 +72,7 @@ fn of_host(
     for image in &host.images {
         let all = || image.names.iter().chain(&image.digests);
         let is_in_use = users(host, image).next().is_some();
-        if is_in_use || all().any(|name| needed.kept.contains(&normal(name))) {
+        if is_in_use || is_spare(image) || all().any(|name| needed.kept.contains(&normal(name))) {
             continue;
         }
         if is_part(image) {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{VaultError, Work, settled_marks, under_lease};
+use super::{VaultError, Work, refuse_lost, settled_marks, under_lease};
 use crate::engine::records::{Remembered, remembered};
 use crate::ledger::configs::{self, Config, Configs};
 use crate::ledger::release::Content;
@@ -46,6 +46,9 @@ pub struct Found {
 /// The ledger cannot be read.
 pub async fn all<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Vec<Found>, VaultError> {
     let made = configs::read(ledger).await?;
+    if made.0.is_empty() {
+        refuse_lost(ledger, &configs::stream()).await?;
+    }
     let mut found: Vec<Found> = made.0.iter().map(|(name, config)| of_command(name, config)).collect();
     for stack in ledger.stacks().await? {
         let record = remembered(ledger, &stack).await?;
@@ -282,6 +285,9 @@ pub async fn settle<R: ReadRegisters>(
         return Ok(spec);
     }
     let made = configs::read(ledger).await?;
+    if made.0.is_empty() {
+        refuse_lost(ledger, &configs::stream()).await?;
+    }
     for config in spec.configs.values_mut().filter(|config| config.external) {
         let name = config.name.parse::<ObjectName>().ok();
         let Some(known) = name.and_then(|name| made.0.get(&name)) else { continue };

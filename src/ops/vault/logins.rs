@@ -90,7 +90,7 @@ fn all_of(secrets: &Secrets) -> Vec<Listed> {
 ///
 /// The ledger cannot be read.
 pub async fn all<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Vec<Listed>, VaultError> {
-    Ok(all_of(&secrets::read(ledger).await?))
+    Ok(all_of(&secret::all(ledger).await?))
 }
 
 /// Keeps a login in the place of any that there was of this registry.

@@ -27,8 +27,9 @@ use crate::engine::Lease;
 use crate::engine::lease::{Busy, NotTaken, Wanted, take};
 use crate::engine::node_records::{self, Beginning};
 use crate::ledger::lease::{Held, Holder, Terms, vault_stream};
-use crate::ledger::{Ledger, LedgerError, ReadRegisters, WriteRegisters, key as kept};
-use crate::model::{MarkKey, ReleaseKey, StackName};
+use crate::ledger::spare::{self, Spare};
+use crate::ledger::{Ledger, LedgerError, ReadRegisters, Stream, WriteRegisters, key as kept};
+use crate::model::{MarkKey, ReleaseKey, StackName, Timestamp};
 use crate::stores::StoreError;
 use crate::vault::{
     BadSize, ChangeError, ClusterKey, KeyRecord, NotUsable, ObjectName, SealError, ValueError,
@@ -40,6 +41,10 @@ pub enum VaultError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Ledger(#[from] LedgerError),
+    /// All of it was removed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Lost(#[from] Lost),
     /// There is no key to encrypt to.
     #[error("the cluster has no key yet, to which secrets could be encrypted")]
     #[diagnostic(code(stackctl::key::none), help("make one, once for the cluster: `stackctl key init`"))]
@@ -340,6 +345,38 @@ impl VaultError {
     }
 }
 
+/// All records are gone, and a manager keeps a [spare copy](spare) that has the cluster's key.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
+#[error(
+    "the ledger has lost the cluster's key, secrets and configs: manager {manager} keeps a copy of them, of {at}, with {}",
+    named_words(*secrets, *configs)
+)]
+#[diagnostic(
+    code(stackctl::ledger::lost),
+    help(
+        "nothing was changed; `stackctl ledger restore --spare` brings them back; `stackctl help ledger` says how volumes are \
+         lost, and how to begin again without them"
+    )
+)]
+pub struct Lost {
+    pub manager: String,
+    pub at: Timestamp,
+    pub secrets: usize,
+    pub configs: usize,
+}
+
+impl Lost {
+    fn of(spare: Spare) -> Self {
+        let (secrets, configs) = spare.named();
+        Self { manager: spare.manager, at: spare.at, secrets, configs }
+    }
+}
+
+fn named_words(secrets: usize, configs: usize) -> String {
+    let many = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    format!("{} and {}", many(secrets, "secret"), many(configs, "config"))
+}
+
 /// The key as the ledger has it.
 #[derive(Debug, Clone)]
 pub struct Known {
@@ -380,7 +417,22 @@ pub async fn known<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Known, VaultE
     let marks = records.key.as_ref().map(node_records::marks_key).unwrap_or_default();
     let record = record?;
     let key = if record.is_none() { None } else { Some(record.check(&marks)?) };
+    if key.is_none() {
+        refuse_lost(ledger, &kept::stream()).await?;
+    }
     Ok(Known { marks, release_key: records.release_key, record, key })
+}
+
+/// Refuses a document that is not there at all, if managers keep a copy of the cluster's: it was lost. One of which all was
+/// removed is there, and empty.
+async fn refuse_lost<R: ReadRegisters>(ledger: &Ledger<R>, stream: &Stream) -> Result<(), VaultError> {
+    if ledger.read(stream).await?.last().is_some() {
+        return Ok(());
+    }
+    match spare::newest(ledger).await {
+        Some(spare) if spare.has(stream) => Err(Lost::of(spare).into()),
+        _ => Ok(()),
+    }
 }
 
 /// What a change is made under.
@@ -424,6 +476,10 @@ where
     let held = Work { ledger, lease };
     let entry = NewEntry { verb: verb.to_owned(), ..NewEntry::default() };
     let done = logged(actor, ledger, entry, work(&held), unended).await;
+    if done.is_ok() && held.may() {
+        // What a manager does not take now is missing until the next change, or `ledger sync`: `doctor` says so.
+        let _is_reported_later = spare::keep(ledger, actor.clock.now()).await;
+    }
     // One that cannot be given back expires by itself.
     let _expires_by_itself = held.lease.release().await;
     done

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::users::users;
-use super::{Known, VaultError, Work, known, releases, sealing, under_lease};
+use super::{Known, VaultError, Work, known, refuse_lost, releases, sealing, under_lease};
 use crate::ledger::secrets::{self, Secret, Secrets, Version};
 use crate::ledger::{Ledger, ReadRegisters, WriteRegisters};
 use crate::ops::log::{Actor, Unended};
@@ -17,9 +17,13 @@ pub const REGISTRY_LABEL: &str = "stackctl.registry";
 ///
 /// # Errors
 ///
-/// The ledger cannot be read.
+/// The ledger cannot be read, or has lost them.
 pub async fn all<R: ReadRegisters>(ledger: &Ledger<R>) -> Result<Secrets, VaultError> {
-    Ok(secrets::read(ledger).await?.of_people())
+    let all = secrets::read(ledger).await?;
+    if all.0.is_empty() {
+        refuse_lost(ledger, &secrets::stream()).await?;
+    }
+    Ok(all.of_people())
 }
 
 /// A secret of the cluster itself is made and changed by nothing that people say.

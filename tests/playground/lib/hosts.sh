@@ -282,6 +282,9 @@ empty_host() { # HOST: of containers, networks, volumes, swarm membership
     if [[ -e /proc/$pid/root/var/lib/docker/swarm/docker-state.json ]]; then
         leave_swarm "$h"
     fi
+    # A copy of records that are gone: see `stackctl help ledger`.
+    dk "$h" image ls -q --filter 'reference=stackctl-ledger.invalid/*' | xargs -r docker -H "$(socket_of "$h")" image rm -f \
+        >/dev/null 2>&1 || true
     for try in {1..40}; do # what a swarm leaves behind takes seconds to come loose
         containers=$(dk "$h" ps -aq)
         networks=$(dk "$h" network ls -q --filter type=custom)

@@ -97,8 +97,12 @@ pub(super) fn load(world: &mut World, archive: &[u8]) -> Reply {
         world.loaded_bytes += layer.len() as u64;
     }
     let id = format!("sha256:{}", digest_of(&config));
+    let is_whole = files.iter().all(|file| file_of(archive, file).is_some());
     for tag in texts(&manifest[0]["RepoTags"]) {
         world.images.insert(tag.clone(), image_digest(&tag));
+        if is_whole {
+            world.saved.insert(tag.clone(), archive.to_vec());
+        }
         world.loaded.insert(tag, (id.clone(), diff_ids.clone()));
     }
     Reply::Json(200, json!({ "stream": "Loaded image" }))
