@@ -474,7 +474,7 @@ fn what_a_prune_takes_from_the_only_manager_comes_back_from_its_spare_copy() {
     assert_eq!(after, before, "nothing rolls");
 
     // What was restored opens what it opened before, and a new task gets it.
-    world.run("scale --yes shop app=5").ends(0);
+    world.run("scale --yes shop_app=5").ends(0);
     for task in world.app().iter().filter(|task| !before.contains(task.id())) {
         world.printed(task, both, 1);
     }
