@@ -302,6 +302,43 @@ fn a_deploy_brings_an_image_that_only_this_machine_has() {
     ground.playground("image --samples");
 }
 
+/// A limit that every disk is above stands for a disk that is nearly full.
+#[test]
+fn the_loop_removes_what_no_release_needs_before_disks_are_full() {
+    let Some(ground) = Ground::new() else { return };
+    let base = runnable(&ground);
+    let tags = |host: &str| {
+        let all = ground.docker(host, &["image", "ls", "worn", "--format", "{{.Tag}}"]);
+        let mut tags: Vec<String> = all.lines().map(str::to_owned).collect();
+        tags.sort();
+        tags.join(" ")
+    };
+    for number in 1..=6 {
+        let layers = vec![base.clone(), layer("version", &noise(100 + number, 1000))];
+        let path = written(&ground, "worn.tar", &archive(&format!("worn:{number}"), &layers));
+        for host in ["h2", "h3"] {
+            drop(ground.docker(host, &["load", "-i", &path.display().to_string()]));
+        }
+        let text = format!(
+            "services:\n  web:\n    image: worn:{number}\n    deploy:\n      placement: {{constraints: \
+             ['node.hostname == h2']}}\n      update_config: {{monitor: 100ms}}\n"
+        );
+        let file = ground.file("worn.yml", &text);
+        ground.stackctl(&format!("deploy --yes -c {file} worn")).ends(0);
+    }
+    assert_eq!(tags("h2"), "1 2 3 4 5 6");
+    let lead = ground.begin("reconcile --prune-images 1");
+    let begun = std::time::Instant::now();
+    while tags("h2") != "4 5 6" || tags("h3") != "4 5 6" {
+        assert!(begun.elapsed().as_secs() < 120, "h2: {}, h3: {}", tags("h2"), tags("h3"));
+        std::thread::sleep(std::time::Duration::from_millis(500));
+    }
+    lead.terminate();
+    assert!(lead.wait().whole().contains("since disks are nearly full"));
+    ground.stackctl("rollback --yes worn").ends(0);
+    assert_eq!(ground.live("worn", "web")[0].image(), "worn:5");
+}
+
 #[test]
 fn old_releases_lose_their_images_and_a_rollback_finds_its_own() {
     let Some(ground) = with_stores() else { return };

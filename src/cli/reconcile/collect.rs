@@ -14,7 +14,9 @@ use crate::ops::images::collect::collect;
 use crate::ops::images::prune::{NotPruned, Pruned};
 use crate::reconcile::Snapshot;
 
-/// Between two looks at the disks.
+/// Before the first look at the disks: who leads is known by then.
+const FIRST: Duration = Duration::from_secs(15);
+/// Between two looks.
 const EVERY: Duration = Duration::from_secs(600);
 
 /// Looks again and again; never ends. With a limit of 0 it does nothing.
@@ -27,8 +29,9 @@ pub(super) async fn collect_before_full(
     if percent == 0 {
         return std::future::pending().await;
     }
+    let mut pause = FIRST;
     loop {
-        sleep(EVERY).await;
+        sleep(std::mem::replace(&mut pause, EVERY)).await;
         // Another loop does it.
         if seen.borrow().is_standing_by {
             continue;
