@@ -147,7 +147,7 @@ fn no_value_is_on_a_disk_of_etcd() {
     hosts.room.env("HOME", &home);
     hosts.room.file("secret.txt", &format!("{SECRET}-1"));
     hosts.room.file("next.txt", &format!("{SECRET}-2"));
-    hosts.stackfile(&WEB.replace("image:", &format!("environment: {{TOKEN: {RELEASED}}}\n    image:")));
+    hosts.stackfile(&WEB.replace("image:", &format!("environment: {{TOKEN: {RELEASED}}}, image:")));
     let run = |words: &str| {
         let run = hosts.room.run(&format!("{words} --ledger {}", server.place("prod")));
         assert_eq!(run.status, 0, "{words}\n{}", run.show());
