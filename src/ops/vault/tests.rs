@@ -3,12 +3,17 @@
 use std::path::Path;
 
 use super::*;
+use crate::engine::Store;
+use crate::inventory::{Address, Inventory};
 use crate::ledger::archive::Archive;
 use crate::ledger::secrets::{self, Secrets};
-use crate::ledger::{FileRegisters, Kind, Stream, contents};
+use crate::ledger::{FileRegisters, Kind, Limits, Stream, contents};
 use crate::model::ClusterName;
 use crate::ops::ledger as whole;
-use crate::ops::testing::{actor, ledger, quiet};
+use crate::ops::testing::{actor, ledger, quiet, registers};
+use crate::ops::vault::private::KeyPlaces;
+use crate::ops::vault::values::Values;
+use crate::stores::Stores;
 use crate::vault::{Keyring, Plaintext, Recipient, RecipientName, Recipients};
 
 type Files = Arc<Ledger<FileRegisters>>;
@@ -341,4 +346,38 @@ async fn the_first_secret_brings_the_key_of_releases_where_there_is_none() {
     deployed(&ledger, "hunter2").await;
     assert_eq!(opened_by(&ledger, &ann).await, [Some("plain".to_owned()), Some("hunter2".to_owned())]);
     assert_eq!(opened_by(&ledger, &Keyring::generate().0).await, [Some("plain".to_owned()), None]);
+}
+
+#[tokio::test]
+async fn a_run_reads_list_and_key_once_and_again_where_others_have_changed_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = ledger(dir.path());
+    let (ann, private) = Keyring::generate();
+    let recipients = Recipients::new(name("ann"), public(&ann));
+    key::init(&ledger, &actor(), recipients, quiet).await.unwrap();
+    let mut versions = Vec::new();
+    for of in ["a", "b", "c"] {
+        versions.push(create(&ledger, of, of).await);
+    }
+    let private = String::from_utf8(private.expose().to_vec()).unwrap();
+    let env = |name: &str| (name == "STACKCTL_KEY").then(|| private.clone());
+    let inventory = Inventory::local(Address::Unix("/none".into()));
+    let reading = Ledger::new(Store::Files(registers(dir.path())), Limits::default());
+    let values = Values::new(reading, KeyPlaces::of(&env), Stores::of(&inventory, &env));
+    let get = async |of: &str, version: &str| {
+        let value = values.get(of, version).await?;
+        Ok::<_, VaultError>(String::from_utf8(value.expose().to_vec()).unwrap())
+    };
+    assert_eq!(get("a", &versions[0]).await.unwrap(), "a");
+    let (list, away) = (dir.path().join("test/secrets"), dir.path().join("away"));
+    std::fs::rename(&list, &away).unwrap();
+    assert_eq!(get("b", &versions[1]).await.unwrap(), "b", "by the list of before");
+    std::fs::rename(&away, &list).unwrap();
+
+    // What is encrypted again is no longer where it was, and by another key.
+    key::rotate(&ledger, &actor(), &ann, quiet, told).await.unwrap();
+    assert_eq!(get("c", &versions[2]).await.unwrap(), "c");
+    let newer = create(&ledger, "d", "d").await;
+    assert_eq!(get("d", &newer).await.unwrap(), "d");
+    assert!(matches!(get("d", "0").await, Err(VaultError::NoVersion { .. })));
 }

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 
+use super::VaultError;
 use super::private::{KeyPlaces, NoKeys};
-use super::{VaultError, known};
 use crate::engine::Reading;
 use crate::fleet::agents::secrets::SecretValues;
 use crate::ledger::secrets;
@@ -29,6 +29,14 @@ pub struct Values {
     keyring: OnceCell<Keyring>,
     here: Mutex<BTreeMap<Which, Arc<Plaintext>>>,
     release_keys: Mutex<Option<Arc<Keyring>>>,
+    known: Mutex<Option<Arc<Opener>>>,
+}
+
+/// What values are opened with: the list of them, and the key of then.
+#[derive(Debug)]
+struct Opener {
+    all: secrets::Secrets,
+    key: Opened,
 }
 
 impl Values {
@@ -42,6 +50,7 @@ impl Values {
             keyring: OnceCell::new(),
             here: Mutex::default(),
             release_keys: Mutex::default(),
+            known: Mutex::default(),
         }
     }
 
@@ -102,14 +111,33 @@ impl Values {
         Ok(value)
     }
 
+    /// A deploy needs many: list and key are read once for all of them. Another process may have changed both since: what
+    /// cannot be opened by them is tried with those of now.
     async fn of_ledger(&self, name: &str, version: &str) -> Result<Plaintext, VaultError> {
-        let all = secrets::read(&self.ledger).await?;
         let object: ObjectName = name.parse().map_err(|_| VaultError::BadName(name.to_owned()))?;
-        let lost = || VaultError::NoVersion { name: name.to_owned(), version: version.to_owned() };
-        let secret = all.0.get(&object).ok_or_else(lost)?;
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(known) = known
+            && let Ok(value) = self.opened(&known, &object, version).await
+        {
+            return Ok(value);
+        }
+        let all = secrets::read(&self.ledger).await?;
+        let is_it = |one: &secrets::Version| one.version == version;
+        // Before a private key is asked for.
+        if !all.0.get(&object).is_some_and(|secret| secret.versions.iter().any(is_it)) {
+            return Err(VaultError::NoVersion { name: name.to_owned(), version: version.to_owned() });
+        }
+        let key = super::known(&self.ledger).await?.key()?.open(self.keyring().await?)?;
+        let known = Arc::new(Opener { all, key });
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
+        self.opened(&known, &object, version).await
+    }
+
+    async fn opened(&self, by: &Opener, name: &ObjectName, version: &str) -> Result<Plaintext, VaultError> {
+        let lost = || VaultError::NoVersion { name: name.to_string(), version: version.to_owned() };
+        let secret = by.all.0.get(name).ok_or_else(lost)?;
         let found = secret.versions.iter().find(|one| one.version == version).ok_or_else(lost)?;
-        let opened: Opened = known(&self.ledger).await?.key()?.open(self.keyring().await?)?;
-        super::sealing::opened(&self.ledger, &opened, &object, found).await
+        super::sealing::opened(&self.ledger, &by.key, name, found).await
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Which, Arc<Plaintext>>> {
