@@ -40,6 +40,7 @@ pub mod registry;
 mod runtime_dir;
 mod sightings;
 mod ssh;
+mod swapper;
 pub mod transport;
 mod turns;
 
