@@ -24,6 +24,10 @@ pub struct SecretFile {
     pub uid: u32,
     pub gid: u32,
     pub mode: u32,
+    /// Where files of the task are swapped, its name in their folder: empty if it has none there. Nothing where it is
+    /// mounted by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
 }
 
 impl SecretFile {
@@ -71,6 +75,8 @@ struct ReadFile<'a> {
     uid: u32,
     gid: u32,
     mode: u32,
+    #[serde(default)]
+    place: Option<String>,
     value: Option<&'a str>,
 }
 
@@ -166,8 +172,8 @@ fn put_of(read: Read<'_>) -> Result<SecretsPut, String> {
                 Some(Arc::new(decoded(text).ok_or_else(|| format!("the value of file {at} is no base64"))?))
             }
         };
-        let ReadFile { name, version, uid, gid, mode, .. } = file;
-        files.push((SecretFile { name, version, uid, gid, mode }, value));
+        let ReadFile { name, version, uid, gid, mode, place, .. } = file;
+        files.push((SecretFile { name, version, uid, gid, mode, place }, value));
     }
     Ok(SecretsPut { task: read.task, files })
 }
@@ -198,7 +204,7 @@ mod tests {
     use super::*;
 
     fn file(name: &str) -> SecretFile {
-        SecretFile { name: name.into(), version: "v1".into(), uid: 7, gid: 8, mode: 0o440 }
+        SecretFile { name: name.into(), version: "v1".into(), uid: 7, gid: 8, mode: 0o440, place: None }
     }
 
     #[test]
@@ -208,7 +214,7 @@ mod tests {
             task: "abc".into(),
             files: vec![
                 (file("a\"b"), value(b"hunter2\n")),
-                (file("c"), None),
+                (SecretFile { place: Some("c/d".into()), ..file("c") }, None),
                 (file("d"), value(&[0, 255, 10])),
             ],
         };

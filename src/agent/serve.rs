@@ -185,6 +185,17 @@ async fn said(agent: &Agent, now: Timestamp, asked: Came) -> Result<Said, Refusa
             mesh.changed();
             done
         }
+        Request::SecretsSwap(put) => {
+            let done = keeper.swap(put, now).await;
+            mesh.changed();
+            done
+        }
+        Request::SecretsBack { task } => {
+            let done = keeper.swap_back(task).await;
+            mesh.changed();
+            done
+        }
+        Request::SecretsSettle { task } => keeper.settle(task).await,
         Request::SecretsDrop { task } => {
             mesh.dropped(&task);
             let done = keeper.forget(task).await;
@@ -352,7 +363,7 @@ mod tests {
             String::from_utf8_lossy(&answer).into_owned()
         };
         let newer = raw(br#"{"protocol": 77, "request": "dance"}"#.to_vec()).await;
-        assert!(newer.contains(r#"{"refused":{"asked":77,"code":"protocol","from":1,"to":3}}"#), "{newer}");
+        assert!(newer.contains(r#"{"refused":{"asked":77,"code":"protocol","from":1,"to":4}}"#), "{newer}");
         assert!(raw(br#"{"protocol": 1, "request": "dance"}"#.to_vec()).await.contains("unknown_request"));
         assert!(raw(b"no JSON".to_vec()).await.contains("malformed"));
         assert!(raw(vec![b' '; REQUEST_MAX + 1]).await.contains("too_large"));

@@ -17,11 +17,13 @@ use crate::model::Timestamp;
 /// The oldest protocol that this program answers in.
 pub const PROTOCOL_OLDEST: u32 = 1;
 /// The newest.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 /// The first in which agents keep secrets.
 pub const PROTOCOL_SECRETS: u32 = 2;
 /// The first in which agents speak with each other.
 pub const PROTOCOL_PEERS: u32 = 3;
+/// The first in which files of tasks are swapped.
+pub const PROTOCOL_SWAPS: u32 = 4;
 /// The longest request, in bytes: a task with more than twenty secrets of the largest size.
 pub const REQUEST_MAX: usize = 16 << 20;
 /// Bytes of all secrets of one task, which go in one request as base64.
@@ -38,6 +40,18 @@ pub enum Request {
     Status,
     /// Keep the secrets of a task: all of them or none.
     SecretsPut(SecretsPut),
+    /// Swap the files of a task, whose container may run: all of them or none. What was there before stays.
+    SecretsSwap(SecretsPut),
+    /// Put back what was there before the files of a task were swapped.
+    SecretsBack {
+        /// Its id.
+        task: String,
+    },
+    /// The files that a task has are good: what was there before is to go.
+    SecretsSettle {
+        /// Its id.
+        task: String,
+    },
     /// A task is over: its secrets are to go.
     SecretsDrop {
         /// Its id.
@@ -62,6 +76,9 @@ impl Request {
             Self::Hello => "hello",
             Self::Status => "status",
             Self::SecretsPut(_) => "secrets_put",
+            Self::SecretsSwap(_) => "secrets_swap",
+            Self::SecretsBack { .. } => "secrets_back",
+            Self::SecretsSettle { .. } => "secrets_settle",
             Self::SecretsDrop { .. } => "secrets_drop",
             Self::ProgramPut { .. } => "program_put",
             Self::SecretsList => "secrets_list",
@@ -74,6 +91,9 @@ impl Request {
     fn protocol(&self) -> u32 {
         match self {
             Self::Hello | Self::Status => PROTOCOL_OLDEST,
+            // One that does not know of these would mount them one by one.
+            Self::SecretsPut(put) if put.files.iter().any(|(file, _)| file.place.is_some()) => PROTOCOL_SWAPS,
+            Self::SecretsSwap(_) | Self::SecretsBack { .. } | Self::SecretsSettle { .. } => PROTOCOL_SWAPS,
             // One that has no programs for tasks says that it knows no such request.
             Self::SecretsPut(_)
             | Self::SecretsDrop { .. }
@@ -113,6 +133,12 @@ impl Hello {
     #[must_use]
     pub fn knows_secrets(&self) -> bool {
         (self.protocol_from..=self.protocol_to).contains(&PROTOCOL_SECRETS)
+    }
+
+    /// Whether the agent can swap files of tasks.
+    #[must_use]
+    pub fn knows_swaps(&self) -> bool {
+        (self.protocol_from..=self.protocol_to).contains(&PROTOCOL_SWAPS)
     }
 
     /// Whether the agent can speak with others.
@@ -171,12 +197,12 @@ pub enum Answer {
     Hello(Hello),
     /// To [`Request::Status`].
     Status(Status),
-    /// To [`Request::SecretsPut`]: the places of files that came without a value and have none here. If there are any,
+    /// To [`Request::SecretsPut`] and [`Request::SecretsSwap`]: the places of files that came without a value and have none here. If there are any,
     /// nothing was written.
     Missing(Vec<usize>),
     /// To [`Request::SecretsList`].
     Kept(Vec<KeptTask>),
-    /// To [`Request::SecretsDrop`], [`Request::ProgramPut`], [`Request::SecretsClear`] and [`Request::Join`].
+    /// To all others.
     Done,
 }
 
@@ -279,8 +305,11 @@ struct Kept {
 pub fn write_request(request: &Request) -> Zeroizing<Vec<u8>> {
     let (protocol, word) = (request.protocol(), request.word());
     let text = match request {
-        Request::SecretsPut(put) => return put::write(protocol, word, put),
-        Request::SecretsDrop { task } | Request::ProgramPut { task } => {
+        Request::SecretsPut(put) | Request::SecretsSwap(put) => return put::write(protocol, word, put),
+        Request::SecretsDrop { task }
+        | Request::SecretsBack { task }
+        | Request::SecretsSettle { task }
+        | Request::ProgramPut { task } => {
             json!({ "protocol": protocol, "request": word, "task": task })
         }
         Request::Join(join) => {
@@ -331,6 +360,18 @@ pub fn read_request(bytes: &[u8]) -> Result<Request, Refusal> {
                 Err(Refusal::Malformed { why: format!("it is no join: column {}", error.column()) })
             }
         },
+        _ if asked.protocol < PROTOCOL_SWAPS => Err(Refusal::UnknownRequest { request: asked.request }),
+        "secrets_swap" => {
+            put::read(bytes).map(Request::SecretsSwap).map_err(|why| Refusal::Malformed { why })
+        }
+        "secrets_back" => {
+            let OfTask { task } = serde_json::from_slice(bytes).map_err(malformed)?;
+            Ok(Request::SecretsBack { task })
+        }
+        "secrets_settle" => {
+            let OfTask { task } = serde_json::from_slice(bytes).map_err(malformed)?;
+            Ok(Request::SecretsSettle { task })
+        }
         _ => Err(Refusal::UnknownRequest { request: asked.request }),
     }
 }
@@ -366,11 +407,13 @@ pub fn read_answer(request: &Request, bytes: &[u8]) -> Result<Result<Answer, Ref
     let answer = match request {
         Request::Hello => serde_json::from_value(answer).map(Answer::Hello),
         Request::Status => serde_json::from_value(answer).map(Answer::Status),
-        Request::SecretsPut(_) => {
+        Request::SecretsPut(_) | Request::SecretsSwap(_) => {
             serde_json::from_value(answer).map(|Missing { missing }| Answer::Missing(missing))
         }
         Request::SecretsList => serde_json::from_value(answer).map(|Kept { tasks }| Answer::Kept(tasks)),
         Request::SecretsDrop { .. }
+        | Request::SecretsBack { .. }
+        | Request::SecretsSettle { .. }
         | Request::ProgramPut { .. }
         | Request::SecretsClear
         | Request::Join(_) => Ok(Answer::Done),
@@ -410,6 +453,9 @@ mod tests {
         for (request, answer) in [
             (Request::Hello, Answer::Hello(hello())),
             (Request::Status, Answer::Status(status)),
+            (Request::SecretsSwap(put.clone()), Answer::Missing(vec![1])),
+            (Request::SecretsBack { task: "t1".into() }, Answer::Done),
+            (Request::SecretsSettle { task: "t1".into() }, Answer::Done),
             (Request::SecretsPut(put), Answer::Missing(vec![0, 2])),
             (Request::SecretsList, Answer::Kept(vec![kept])),
             (Request::SecretsDrop { task: "t1".into() }, Answer::Done),
@@ -432,6 +478,19 @@ mod tests {
         };
         assert_eq!((protocol(&Request::Hello), protocol(&Request::Status)), (json!(1), json!(1)));
         assert_eq!(protocol(&Request::SecretsClear), json!(2));
+        let put = |place: Option<&str>| {
+            let file = SecretFile {
+                name: "a".into(),
+                version: "v".into(),
+                uid: 0,
+                gid: 0,
+                mode: 0,
+                place: place.map(Into::into),
+            };
+            Request::SecretsPut(SecretsPut { task: "t1".into(), files: vec![(file, None)] })
+        };
+        assert_eq!(protocol(&put(None)), json!(2));
+        assert_eq!(protocol(&put(Some(""))), json!(4), "an older one would put them elsewhere");
         let old = br#"{"answer": {"up_ms": 7, "answered": 1, "refused": 0, "memory_kib": null}}"#;
         let Ok(Ok(Answer::Status(status))) = read_answer(&Request::Status, old) else { panic!("a status") };
         assert_eq!((status.up_ms, status.secrets), (7, None));
@@ -479,7 +538,7 @@ mod tests {
         let answer = written["answer"].as_object().unwrap();
         assert!(fields.iter().all(|field| answer.contains_key(*field)), "{answer:?}");
         assert!(hello().is_understood());
-        assert!(!Hello { protocol_from: 4, protocol_to: 5, ..hello() }.is_understood());
+        assert!(!Hello { protocol_from: 5, protocol_to: 6, ..hello() }.is_understood());
         assert!(!Hello { protocol_from: 0, protocol_to: 0, ..hello() }.is_understood());
     }
 

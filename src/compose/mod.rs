@@ -61,6 +61,7 @@ use crate::model::{Plaintext, StackName, StackSpec};
 use crate::yaml::{self, Diagnostic, Drawn, Node, Sink, Sources};
 
 pub use crate::yaml::{Report, SourceText};
+pub use lower::secret_payloads;
 pub use places::Written;
 
 /// Names of the default stackfile, in order of preference.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::model::in_place::ReadsAgain;
 use crate::model::marks::is_mark;
 use crate::model::{TaskSpec, in_place};
 
@@ -83,6 +84,8 @@ pub(super) fn changes(before: &TaskSpec, after: &TaskSpec, values: Values) -> Ve
         let mut spec = spec.clone();
         spec.image.clear();
         spec.digest = None;
+        // How its container was made is no field of a stackfile.
+        spec.swaps = false;
         let policy = spec.restart_policy;
         let mut value = serde_json::to_value(spec).expect("a spec has string keys and finite numbers");
         // The default is left out of the JSON, and `none` against nothing would say the opposite of what it is.
@@ -92,7 +95,11 @@ pub(super) fn changes(before: &TaskSpec, after: &TaskSpec, values: Values) -> Ve
         value
     };
     walk("", Some(&strip(before)), Some(&strip(after)), values, &mut changes);
-    let reads_again = after.on_config.is_some() && before.on_config == after.on_config;
+    let reads_again = match (after.on_config.is_some() && before.on_config == after.on_config, before.swaps) {
+        (false, _) => ReadsAgain::Nothing,
+        (true, false) => ReadsAgain::Configs,
+        (true, true) => ReadsAgain::All,
+    };
     for change in changes.iter_mut().filter(|change| in_place::is_field(&change.path, reads_again)) {
         change.impact = Impact::InPlace;
     }

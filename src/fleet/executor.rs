@@ -8,16 +8,17 @@ use futures_util::future::join_all;
 use crate::model::action::{
     Action, ActionId, Failure, FailureKind, Outcome, Pulled, TaskHandle, TaskPlan, What,
 };
-use crate::model::{MarkKey, NodeName, StackName, secret_env};
+use crate::model::{MarkKey, NodeName, StackName, TaskId, secret_env};
 
 use super::Inner;
 use super::agents::secrets::{self, NotDelivered, SecretValues};
 use super::docker::client::{CallError, Engine};
 use super::docker::execute::{self, Context};
 use super::docker::failure::ActionError;
-use super::docker::files::Former;
+use super::docker::files::{Former, Reloads};
 use super::error::HostError;
 use super::host::{AskError, Host, Up};
+use super::swapper::{Swapper, Versions};
 use super::transport::Fence;
 
 /// The code of a disk without room.
@@ -36,6 +37,7 @@ pub struct Executor {
     unanswered: Arc<Mutex<BTreeMap<u64, Vec<Arc<Up>>>>>,
     pulls: Arc<Mutex<Pulls>>,
     former: Arc<Former>,
+    swapped: Arc<Versions>,
 }
 
 /// Pulls of this executor.
@@ -56,6 +58,7 @@ impl Executor {
             fence: None,
             secrets: None,
             former: Arc::default(),
+            swapped: Arc::default(),
             unanswered: Arc::default(),
             pulls: Arc::default(),
         }
@@ -147,22 +150,20 @@ impl Executor {
         if let What::CreateTask { task } = &action.what {
             self.end_waiting(&task.handle()).await;
         }
-        let secret_at = |task: &str, at| {
-            let path = secrets::path_on_host(&self.inner.cluster, host.socket(), task, at);
-            path.display().to_string()
-        };
-        let program_at = |task: &str| {
-            let path = secrets::program_on_host(&self.inner.cluster, host.socket(), task);
-            path.display().to_string()
+        let swapper = Swapper {
+            inner: &self.inner,
+            host: &host,
+            values: self.secrets.as_ref(),
+            fence: self.fence.as_ref(),
+            before: &self.swapped,
         };
         let pulled = |far: Pulled| {
             self.pulls().pulled.insert(action.id, far);
         };
         let context = Context {
-            secret_at: &secret_at,
-            program_at: &program_at,
+            places: secrets::Places { cluster: &self.inner.cluster, engine_socket: host.socket() },
+            reloads: Reloads { swaps: &swapper, former: &self.former },
             pulled: &pulled,
-            former: &self.former,
             cluster: &self.inner.cluster,
             stack: &self.stack,
             key: &self.key,
@@ -267,6 +268,17 @@ impl Executor {
             }
             _ => {}
         }
+    }
+
+    /// Says of tasks whose files were swapped that what they have is good: what was there before goes.
+    pub async fn settle_files(&self, tasks: &[(NodeName, TaskId)]) {
+        let settled = tasks.iter().map(async |(node, task)| {
+            if let Some(host) = self.inner.host(node) {
+                // The agent removes it itself, a day later.
+                let _is_tidied_later = secrets::settle(&self.inner, &host, task.as_str()).await;
+            }
+        });
+        join_all(settled).await;
     }
 
     /// Removes a volume of the stack; `false` if a container has it mounted.

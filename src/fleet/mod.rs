@@ -42,6 +42,7 @@ mod runtime_dir;
 mod sightings;
 mod spare;
 mod ssh;
+mod swapper;
 pub mod transport;
 mod turns;
 

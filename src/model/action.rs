@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::model::ids::{ClusterName, NodeName, ServiceName, SpecHash, StackName, TaskId};
 use crate::model::in_place::{Retune, Tuning};
 use crate::model::spec::{NetworkSpec, TaskSpec, VolumeSpec};
+use crate::model::swap;
 use crate::model::task::Slot;
 use crate::model::template::Fields;
 use crate::model::{GoDuration, TaskStatus};
@@ -143,8 +144,10 @@ pub struct ServicePlan {
     /// Contents of the config files, by absolute target path.
     pub files: Vec<FilePlan>,
     /// Files that are secret, in the memory of their host: secrets, by absolute target path, and behind them configs that are
-    /// made of secrets. Values are nowhere in a plan.
+    /// made of secrets. Values are nowhere in a plan. Where files can be swapped, all configs are among them.
     pub secrets: Vec<SecretPlan>,
+    /// Whether its containers are made so that their files can be [swapped](super::swap).
+    pub swaps: bool,
 }
 
 impl ServicePlan {
@@ -165,11 +168,11 @@ pub struct InPlaceUpdate {
     pub to: Tuning,
     /// Whether it is meant to end: engines then have another restart policy.
     pub is_job: bool,
-    /// Files that the running container gets, where contents of its configs differ.
+    /// Files that the running container gets, where contents of its configs or secrets differ.
     pub reload: Option<Reload>,
 }
 
-/// Configs of a running container, which its process reads again on a signal.
+/// Files of a running container, which its process reads again on a signal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reload {
     pub signal: String,
@@ -233,13 +236,24 @@ pub enum SecretSource {
     },
     /// The content of a config, a template that asks for secrets.
     Config(Arc<[u8]>),
+    /// The content of a config that asks for none, and is swapped together with secrets.
+    Beside {
+        /// `None` as in a [`FilePlan`].
+        content: Option<Arc<[u8]>>,
+        template_driver: Option<String>,
+    },
 }
 
 impl SecretPlan {
     /// Whether it is filled in for each task.
     #[must_use]
     pub const fn is_template(&self) -> bool {
-        matches!(self.source, SecretSource::Config(_) | SecretSource::Secret { is_template: true, .. })
+        matches!(
+            self.source,
+            SecretSource::Config(_)
+                | SecretSource::Secret { is_template: true, .. }
+                | SecretSource::Beside { template_driver: Some(_), .. }
+        )
     }
 
     /// The version of the secret of which it is the value.
@@ -247,7 +261,7 @@ impl SecretPlan {
     pub fn version(&self) -> Option<&str> {
         match &self.source {
             SecretSource::Secret { version, .. } => Some(version),
-            SecretSource::Config(_) => None,
+            SecretSource::Config(_) | SecretSource::Beside { .. } => None,
         }
     }
 }
@@ -268,6 +282,14 @@ pub struct TaskPlan {
 }
 
 impl TaskPlan {
+    /// Links in its container to files that can be swapped, which are looked for elsewhere: where each is, and what it says.
+    pub fn links(&self) -> impl Iterator<Item = (&str, String)> {
+        let files = self.service.secrets.iter().enumerate().filter(|_| self.service.swaps);
+        let elsewhere =
+            |one: &SecretPlan| swap::is_file(&one.target) && swap::name_in_folder(&one.target).is_none();
+        files.filter(move |(_, one)| elsewhere(one)).map(|(at, one)| (one.target.as_str(), swap::link_to(at)))
+    }
+
     /// `<stack>_<service>.<slot>.<task id>`, Docker's own form.
     #[must_use]
     pub fn container_name(&self) -> String {

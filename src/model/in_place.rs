@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::GoDuration;
 use super::ids::{StackName, TaskId};
 use super::restart::{EnginePolicy, engine_policy};
+use super::secret_env;
 use super::spec::{FileMount, Limits, Reservations, RestartCondition, RestartPolicy, TaskSpec};
+use super::swap;
 
 /// The part of a task's spec that is no reason to replace it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -35,6 +37,9 @@ pub struct Tuning {
     /// replace it, and not here.
     #[serde(skip_serializing_if = "is_default")]
     pub configs: Option<BTreeMap<String, String>>,
+    /// Which values are in its secrets, by their paths: of the same tasks.
+    #[serde(skip_serializing_if = "is_default")]
+    pub secrets: Option<BTreeMap<String, String>>,
 }
 
 /// Stands for a content that is not known: it is like none.
@@ -48,11 +53,24 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 const FIELDS: [&str; 4] =
     ["resources.limits", "resources.reservations", "restart_policy", "stop_grace_period"];
 
-/// Whether a field can change in place, by its path in a diff; of a task that may read its configs again on a signal.
+/// Which files of a task its process may read again on a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadsAgain {
+    /// None.
+    Nothing,
+    /// Configs.
+    Configs,
+    /// Configs and secrets, in a container whose files can be swapped.
+    All,
+}
+
+/// Whether a field can change in place, by its path in a diff.
 #[must_use]
-pub fn is_field(path: &str, reads_configs_again: bool) -> bool {
-    let is_config = path.starts_with("configs") && path.ends_with(".content");
-    (reads_configs_again && is_config)
+pub fn is_field(path: &str, reads_again: ReadsAgain) -> bool {
+    let is_content_of = |what: &str| path.starts_with(what) && path.ends_with(".content");
+    let is_variable = path.contains(secret_env::ROOM);
+    (reads_again != ReadsAgain::Nothing && is_content_of("configs"))
+        || (reads_again == ReadsAgain::All && is_content_of("secrets") && !is_variable)
         || FIELDS.iter().any(|field| {
             path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         })
@@ -76,15 +94,17 @@ impl Tuning {
     /// Of a spec.
     #[must_use]
     pub fn of(spec: &TaskSpec) -> Self {
+        let content = |(path, mount): (&String, &FileMount)| (path.clone(), mount.content.clone());
+        let reads_again = spec.on_config.is_some();
+        let secrets: BTreeMap<String, String> =
+            swap::secrets(spec).filter(|_| reads_again).map(content).collect();
         Self {
             limits: spec.resources.limits,
             reservations: spec.resources.reservations.clone(),
             restart_policy: spec.restart_policy,
             stop_grace_period: spec.stop_grace_period,
-            configs: spec.on_config.is_some().then(|| {
-                let content = |(path, mount): (&String, &FileMount)| (path.clone(), mount.content.clone());
-                spec.configs.iter().map(content).collect()
-            }),
+            configs: reads_again.then(|| spec.configs.iter().map(content).collect()),
+            secrets: (!secrets.is_empty()).then_some(secrets),
         }
     }
 
@@ -99,12 +119,21 @@ impl Tuning {
                 mount.content.clone_from(content);
             }
         }
+        for (path, content) in self.secrets.iter().flatten() {
+            if let Some(mount) = spec.secrets.get_mut(path) {
+                mount.content.clone_from(content);
+            }
+        }
     }
 
     /// The same with what is known of another one where this one says nothing.
     #[must_use]
     pub fn or(&self, other: &Self) -> Self {
-        Self { configs: self.configs.clone().or_else(|| other.configs.clone()), ..self.clone() }
+        Self {
+            configs: self.configs.clone().or_else(|| other.configs.clone()),
+            secrets: self.secrets.clone().or_else(|| other.secrets.clone()),
+            ..self.clone()
+        }
     }
 
     /// What it takes to get from here to there.
@@ -120,12 +149,18 @@ impl Tuning {
             Retune::Replace
         } else if self.limits != there.limits
             || self.policy(is_job) != there.policy(is_job)
-            || self.configs != there.configs
+            || self.differs_in_files(there)
         {
             Retune::Engine
         } else {
             Retune::Remember
         }
+    }
+
+    /// Whether another content is in any file.
+    #[must_use]
+    pub fn differs_in_files(&self, there: &Self) -> bool {
+        self.configs != there.configs || self.secrets != there.secrets
     }
 
     fn policy(&self, is_job: bool) -> EnginePolicy {
@@ -139,12 +174,15 @@ impl Tuning {
         self.limits.memory.filter(|was| *was > 0).is_none_or(|was| limit < was).then_some(limit)
     }
 
-    /// As a container shows it. What engines do not know of stays.
+    /// As a container shows it, whose files can be swapped or not. What engines do not know of stays.
     #[must_use]
-    pub fn as_seen(&self, seen: &Seen, is_job: bool) -> Self {
+    pub fn as_seen(&self, seen: &Seen, is_job: bool, swaps: bool) -> Self {
         let mut tuning = Self { limits: seen.limits, ..self.clone() };
         // No engine says what is in files.
         tuning.configs.iter_mut().flatten().for_each(|(_, content)| UNKNOWN.clone_into(content));
+        if swaps {
+            tuning.secrets.iter_mut().flatten().for_each(|(_, content)| UNKNOWN.clone_into(content));
+        }
         if self.policy(is_job) != seen.policy {
             let (condition, max_attempts) = match seen.policy {
                 EnginePolicy::No => (RestartCondition::None, 0),
@@ -260,10 +298,14 @@ mod tests {
     fn a_container_shows_what_engines_know_of() {
         let label = Tuning { stop_grace_period: Some(GoDuration::from_secs(60)), ..tuning(Some(64), 3) };
         let mut seen = Seen { limits: label.limits, policy: EnginePolicy::OnFailure(3) };
-        assert_eq!(label.as_seen(&seen, false), label, "`any` with a limit is `on-failure` to an engine");
+        assert_eq!(
+            label.as_seen(&seen, false, false),
+            label,
+            "`any` with a limit is `on-failure` to an engine"
+        );
         seen.limits.memory = Some(32);
         seen.policy = EnginePolicy::No;
-        let now = label.as_seen(&seen, false);
+        let now = label.as_seen(&seen, false, false);
         assert_eq!((now.limits.memory, now.restart_policy.condition), (Some(32), RestartCondition::None));
         assert_eq!(now.stop_grace_period, label.stop_grace_period);
     }
@@ -294,7 +336,42 @@ mod tests {
         tuning(None, 0).or(&a).apply(&mut changed);
         assert_eq!(changed.configs["/site"].content, "a");
         let seen = Seen { limits: Limits::default(), policy: EnginePolicy::UnlessStopped };
-        assert_eq!(b.as_seen(&seen, false).to(&b, false), Retune::Engine, "it may be either");
+        assert_eq!(b.as_seen(&seen, false, false).to(&b, false), Retune::Engine, "it may be either");
+    }
+
+    #[test]
+    fn secrets_change_in_place_too_and_what_variables_have_does_not() {
+        use crate::model::testing::file_mount;
+        let spec = |version: &str, signal: Option<&str>| TaskSpec {
+            on_config: signal.map(Into::into),
+            secrets: [
+                ("/run/secrets/db".to_owned(), file_mount("db", version)),
+                (secret_env::file_of("DB"), file_mount("db", version)),
+            ]
+            .into(),
+            ..TaskSpec::default()
+        };
+        let of = |version, signal| Tuning::of(&spec(version, signal));
+        assert_eq!(of("a", None).to(&of("b", None), false), Retune::None, "its hash tells");
+        let (a, b) = (of("a", Some("SIGHUP")), of("b", Some("SIGHUP")));
+        assert_eq!((a.to(&b, false), a.to(&a, false)), (Retune::Engine, Retune::None));
+        let mut changed = spec("a", Some("SIGHUP"));
+        b.apply(&mut changed);
+        let versions: Vec<&str> = changed.secrets.values().map(|mount| mount.content.as_str()).collect();
+        assert_eq!(versions, ["b", "a"]);
+        // A record of an older version knows of none.
+        Tuning { secrets: None, ..b.clone() }.or(&a).apply(&mut changed);
+        assert_eq!(changed.secrets["/run/secrets/db"].content, "a");
+        let seen = Seen { limits: Limits::default(), policy: EnginePolicy::UnlessStopped };
+        assert_eq!(b.as_seen(&seen, false, true).to(&b, false), Retune::Engine, "it may be either");
+        assert_eq!(
+            b.as_seen(&seen, false, false).to(&b, false),
+            Retune::None,
+            "what was never swapped is as it was"
+        );
+        let text = serde_json::to_string(&b).unwrap();
+        assert_eq!(serde_json::from_str::<Tuning>(&text).unwrap(), b);
+        assert!(!serde_json::to_string(&tuning(None, 0)).unwrap().contains("secrets"));
     }
 
     #[test]
@@ -316,9 +393,14 @@ mod tests {
             ("stop_signal", false),
             ("restart_policy_x", false),
         ] {
-            assert_eq!(is_field(path, false), is, "{path}");
+            assert_eq!(is_field(path, ReadsAgain::Nothing), is, "{path}");
         }
-        let path = "configs[\"/etc/site.conf\"].content";
-        assert_eq!((is_field(path, true), is_field(path, false)), (true, false));
+        let of = |path| {
+            [ReadsAgain::Nothing, ReadsAgain::Configs, ReadsAgain::All].map(|reads| is_field(path, reads))
+        };
+        assert_eq!(of("configs[\"/etc/site.conf\"].content"), [false, true, true]);
+        assert_eq!(of("secrets[\"/run/secrets/db\"].content"), [false, false, true]);
+        assert_eq!(of("secrets[\"/run/secrets/db\"].source"), [false; 3]);
+        assert_eq!(of("secrets[\"/run/stackctl/env/DB\"].content"), [false; 3], "it is read once");
     }
 }

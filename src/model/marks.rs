@@ -19,6 +19,7 @@ use super::ids::{ServiceName, SpecHash, StackName, hex};
 use super::image::ImageRef;
 use super::in_place::Tuning;
 use super::spec::{Attachment, FileMount, Healthcheck, Logging, NetworkSpec, TaskSpec};
+use super::swap;
 use super::task::Task;
 
 const KEY_BYTES: usize = 32;
@@ -279,12 +280,15 @@ fn hash_of_masked(masked: &TaskSpec) -> SpecHash {
     Tuning::default().apply(&mut spec);
     if spec.on_config.is_some() {
         spec.configs.values_mut().for_each(|mount| mount.content.clear());
+        swap::secrets_mut(&mut spec).for_each(|(_, mount)| mount.content.clear());
     }
     hash_by_digest(spec)
 }
 
 /// An image counts by its digest alone, where there is one: another name or tag of the same image is no change.
 fn hash_by_digest(mut spec: TaskSpec) -> SpecHash {
+    // It says how a container was made, and nothing of what is wanted.
+    spec.swaps = false;
     if let Some(digest) = ImageRef::parse(&spec.image).ok().and_then(|image| image.digest) {
         spec.digest = Some(digest.to_string());
     }
@@ -340,6 +344,7 @@ pub fn each_value(spec: &mut TaskSpec, act: &mut dyn FnMut(&str, &mut String)) {
         oom_score_adj: _,
         stop_signal: _,
         on_config: _,
+        swaps: _,
         stop_grace_period: _,
         dns: _,
         dns_search: _,

@@ -26,6 +26,7 @@ pub mod restart;
 pub mod secret_env;
 pub mod shell;
 pub mod spec;
+pub mod swap;
 pub mod task;
 pub mod template;
 #[doc(hidden)]

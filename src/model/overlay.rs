@@ -50,8 +50,9 @@ pub fn lay_over(records: &InPlaceRecords, seen: &BTreeMap<TaskId, Seen>, observe
         let Some(record) = records.get(&task.stack) else { continue };
         let now = Tuning::of(&task.spec);
         let known = record.tasks.get(&task.id).unwrap_or(&now).or(&now);
-        let tuning =
-            seen.get(&task.id).map_or_else(|| known.clone(), |seen| known.as_seen(seen, task.is_job));
+        let tuning = seen
+            .get(&task.id)
+            .map_or_else(|| known.clone(), |seen| known.as_seen(seen, task.is_job, task.spec.swaps));
         if tuning == now {
             continue;
         }

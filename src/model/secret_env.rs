@@ -66,9 +66,64 @@ pub fn entrypoint<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
     head.chain(names).chain(["--"]).map(str::to_owned).collect()
 }
 
+/// Linux's limit on one variable in bytes: its name, `=`, its value, and a NUL byte.
+pub const VARIABLE_MAX: usize = 128 * 1024;
+/// The stack of a process where a service says nothing of it: the engines' default.
+const STACK: u64 = 8 << 20;
+/// Whatever the stack, arguments and variables have no less, and no more.
+const ROOM_MIN: u64 = 128 << 10;
+const ROOM_MAX: u64 = 6 << 20;
+
+/// Bytes that Linux leaves to the arguments and variables of a task's program: a quarter of its stack.
+#[must_use]
+pub fn room(task: &TaskSpec) -> usize {
+    let stack = match task.ulimits.get("stack") {
+        None => STACK,
+        // Without a limit.
+        Some(limit) => u64::try_from(limit.soft).unwrap_or(u64::MAX),
+    };
+    usize::try_from((stack / 4).clamp(ROOM_MIN, ROOM_MAX)).unwrap_or(usize::MAX)
+}
+
+/// Bytes of that which a variable takes: its name, `=`, its value, a NUL byte, and where it is.
+#[must_use]
+pub fn taken_by(name: &str, value_bytes: usize) -> usize {
+    name.len() + value_bytes + 2 + POINTER
+}
+
+/// Bytes of that which a task takes without the variables whose values are secrets, as far as its spec says.
+#[must_use]
+pub fn taken(task: &TaskSpec) -> usize {
+    let variables =
+        task.environment.iter().filter_map(|(name, value)| Some(taken_by(name, value.as_ref()?.len())));
+    let words = task.command.iter().chain(&task.entrypoint).flatten().map(|word| word.len() + 1 + POINTER);
+    variables.chain(words).sum()
+}
+
+/// Of each argument and variable, on every processor of 64 bits.
+const POINTER: usize = 8;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::spec::Ulimit;
+
+    /// As `bprm_stack_limits` of Linux has it.
+    #[test]
+    fn arguments_and_variables_have_a_quarter_of_the_stack() {
+        let with = |soft: Option<i64>| {
+            let mut task = TaskSpec::default();
+            if let Some(soft) = soft {
+                task.ulimits.insert("stack".into(), Ulimit { soft, hard: -1 });
+            }
+            room(&task)
+        };
+        assert_eq!([None, Some(8 << 20), Some(16 << 20)].map(with), [2 << 20, 2 << 20, 4 << 20]);
+        assert_eq!([Some(-1), Some(1 << 40), Some(4096)].map(with), [6 << 20, 6 << 20, 128 << 10]);
+        let mut task = TaskSpec { command: Some(vec!["ab".into()]), ..TaskSpec::default() };
+        task.environment = [("A".to_owned(), Some("xy".to_owned())), ("GONE".to_owned(), None)].into();
+        assert_eq!(taken(&task), (1 + 1 + 2 + 1 + 8) + (2 + 1 + 8));
+    }
     use crate::model::testing::file_mount;
 
     #[test]

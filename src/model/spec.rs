@@ -270,9 +270,13 @@ pub struct TaskSpec {
     /// Signal that asks the container to stop.
     #[serde(skip_serializing_if = "is_default")]
     pub stop_signal: Option<String>,
-    /// Signal that has the process read its configs again: a new content of theirs is then no reason to replace a task.
+    /// Signal that has the process read its files again: a new content of a config or a secret is then no reason to replace
+    /// a task.
     #[serde(skip_serializing_if = "is_default")]
     pub on_config: Option<String>,
+    /// Its container was made so that its files can be [swapped](super::swap). Labels alone say so: none is declared so.
+    #[serde(skip_serializing_if = "is_default")]
+    pub swaps: bool,
     /// Time between that signal and SIGKILL; the engine's own default is 10 s.
     #[serde(skip_serializing_if = "is_default")]
     pub stop_grace_period: Option<GoDuration>,

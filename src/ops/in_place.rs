@@ -10,7 +10,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::nodes::NodeRecords;
 use crate::model::action::{Action, Outcome, What};
 use crate::model::in_place::InPlaceRecord;
-use crate::model::{Observed, StackName, Task, TaskId, Tuning};
+use crate::model::{NodeName, Observed, StackName, Task, TaskId, Tuning};
 use crate::orchestrator::Planned;
 
 /// What came of a run, as far as it matters here.
@@ -50,6 +50,18 @@ pub(super) fn changed(plan: &Planned) -> Option<(&StackName, Vec<TaskId>)> {
     };
     let tasks: Vec<TaskId> = plan.plan().forecast.actions().filter_map(changed).collect();
     (!tasks.is_empty()).then(|| (plan.stack(), tasks))
+}
+
+/// Tasks of a plan whose files are swapped in their host's memory.
+pub(super) fn swapped(plan: &Planned) -> Vec<(NodeName, TaskId)> {
+    let swapped = |action: &Action| match &action.what {
+        What::UpdateTask { task, update } => {
+            let is_swap = update.reload.as_ref().is_some_and(|reload| reload.task.service.swaps);
+            is_swap.then(|| (action.node.clone(), task.id.clone()))
+        }
+        _ => None,
+    };
+    plan.plan().forecast.actions().filter_map(swapped).collect()
 }
 
 /// Puts down what tasks have, as the look before a run and what came of the run say.

@@ -125,6 +125,12 @@ pub enum Note {
         /// Their names.
         variables: Vec<String>,
     },
+    /// A service reads its files again on a signal, and a secret that is another one replaces its tasks after all.
+    NotSwapped {
+        service: ServiceName,
+        #[serde(flatten)]
+        why: NotSwapped,
+    },
     /// An image has another name, and is the same to the bit: tasks that run stay.
     SameImage {
         service: ServiceName,
@@ -146,6 +152,24 @@ pub enum Note {
     RestartPolicyApproximated { service: ServiceName, why: String },
     /// Tasks that end leave volumes which the engine made for them; no later task gets those.
     LeavesVolumes { service: ServiceName, volumes: usize },
+}
+
+/// Why a secret is not changed in place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum NotSwapped {
+    /// It is the value of a variable.
+    Variable {
+        /// The variable's name.
+        name: String,
+    },
+    /// A file is where there can be no link.
+    Place {
+        /// Which, and why not.
+        reason: String,
+    },
+    /// Its container was made without the folder.
+    OlderVersion,
 }
 
 /// How a task with local data leaves a lost node.
@@ -171,6 +195,7 @@ impl Note {
             | Self::CircleBroken { .. }
             | Self::CannotTell { .. }
             | Self::SecretVariables { .. }
+            | Self::NotSwapped { .. }
             | Self::RestartPolicyApproximated { .. }
             | Self::LeavesVolumes { .. } => true,
             Self::NotInStackfile { .. }
@@ -255,6 +280,22 @@ fn revealed(service: &ServiceName, variables: &[String]) -> String {
     )
 }
 
+fn not_swapped(service: &ServiceName, why: &NotSwapped) -> String {
+    match why {
+        NotSwapped::Variable { name } => format!(
+            "{service}: the secret of variable {name} is another one, and a process reads its variables once, when it starts: its \
+             tasks are replaced"
+        ),
+        NotSwapped::Place { reason } => {
+            format!("{service}: its secrets cannot be changed in place, and its tasks are replaced: {reason}")
+        }
+        NotSwapped::OlderVersion => format!(
+            "{service}: secrets cannot be changed in place in tasks that a version before this one made: they are replaced, \
+             this once"
+        ),
+    }
+}
+
 fn unordered(service: &ServiceName, on: &ServiceName, circle: &[ServiceName]) -> String {
     let ring = ring(circle, on);
     format!("{service} does not wait for {on}: services depend on one another in a circle ({ring})")
@@ -326,6 +367,7 @@ impl fmt::Display for Note {
             }
             Self::ConfigsInMemory { configs } => f.write_str(&in_memory(configs)),
             Self::SecretVariables { service, variables } => f.write_str(&revealed(service, variables)),
+            Self::NotSwapped { service, why } => f.write_str(&not_swapped(service, why)),
             Self::SameImage { service, was, is } => f.write_str(&same_image(service, was, is)),
             Self::CircleBroken { service, on, circle } => f.write_str(&unordered(service, on, circle)),
             Self::RestartPolicyApproximated { service, why } => {

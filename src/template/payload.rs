@@ -160,6 +160,7 @@ pub fn filled(
     let files = plan.service.files.iter().map(|file| (file.target.as_str(), file.content.as_deref()));
     let in_memory = plan.service.secrets.iter().filter_map(|file| match &file.source {
         SecretSource::Config(content) => Some((file.target.as_str(), Some(&**content))),
+        SecretSource::Beside { content, .. } => Some((file.target.as_str(), content.as_deref())),
         SecretSource::Secret { .. } => None,
     });
     let task = TaskView {
@@ -497,6 +498,7 @@ mod tests {
             is_job: false,
             files: vec![file],
             secrets: Vec::new(),
+            swaps: false,
         };
         TaskPlan {
             service: Arc::new(service),

@@ -251,6 +251,7 @@ impl Client {
             uid,
             gid: uid,
             mode,
+            place: None,
         };
         let value = |text: &str| Arc::new(Plaintext::new(text.as_bytes().to_vec()));
         let files = [file("password", 1000, 0o400), file("key", 0, 0o444)];

@@ -17,16 +17,16 @@ fn stackfile(image: &str) -> String {
 }
 
 /// A work tree, and the repository on h1 that it is pushed to.
-struct Place<'g> {
+pub struct Place<'g> {
     ground: &'g Ground,
     work: PathBuf,
     ssh: String,
 }
 
 /// What whoever pushes sees.
-struct Said {
+pub struct Said {
     status: i32,
-    text: String,
+    pub text: String,
     /// Until the first line of the hook, and until the end.
     first: Duration,
     whole: Duration,
@@ -34,7 +34,7 @@ struct Said {
 
 impl Place<'_> {
     /// Puts stackctl on h1, with what it needs to reach the hosts from there.
-    fn new(ground: &Ground) -> Place<'_> {
+    pub fn new(ground: &Ground) -> Place<'_> {
         let room = "/root/sc";
         let playground = std::env::var("STACKCTL_TEST_PLAYGROUND").expect("a playground");
         let ssh = format!("ssh -F {playground}/ssh_config");
@@ -53,7 +53,8 @@ impl Place<'_> {
         place
     }
 
-    fn on_h1(&self, command: &str, input: &str) {
+    /// Runs it on h1, with this to read.
+    pub fn on_h1(&self, command: &str, input: &str) {
         let mut words = self.ssh.split(' ');
         let mut ssh = Command::new(words.next().expect("ssh"));
         let mut child = ssh
@@ -69,7 +70,7 @@ impl Place<'_> {
         assert!(child.wait().expect("an end").success(), "{command}");
     }
 
-    fn install(&self) -> String {
+    pub fn install(&self) -> String {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stackctl"));
         // The inventory is a file there.
         command.args(["-i", "/root/sc/stackctl.yml", "hook", "install", "--fail-push"]);
@@ -79,7 +80,7 @@ impl Place<'_> {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
-    fn commit(&self, files: &[(&str, &str)], subject: &str) {
+    pub fn commit(&self, files: &[(&str, &str)], subject: &str) {
         for (path, text) in files {
             let path = self.work.join(path);
             std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
@@ -89,7 +90,7 @@ impl Place<'_> {
         git(&self.work, &["commit", "-q", "-m", subject]);
     }
 
-    fn push(&self, refs: &[&str]) -> Said {
+    pub fn push(&self, refs: &[&str]) -> Said {
         let begun = Instant::now();
         let mut child = Command::new("git")
             .arg("-C")
@@ -121,7 +122,7 @@ impl Place<'_> {
 
 impl Said {
     #[track_caller]
-    fn ends(&self, status: i32, last: &str) -> &Self {
+    pub fn ends(&self, status: i32, last: &str) -> &Self {
         let mut ours = self.text.lines().filter(|line| line.starts_with("stackctl: "));
         let line = ours.next_back().unwrap_or_default();
         assert!(line.starts_with(last), "`{last}` is not the last line of\n{}", self.text);

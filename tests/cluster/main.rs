@@ -33,6 +33,7 @@ mod repositories;
 mod rollouts;
 mod secret_env;
 mod secrets;
+mod secrets_in_place;
 mod sight;
 mod updates;
 mod verbs;

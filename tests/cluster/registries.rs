@@ -9,6 +9,7 @@ mod server;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::ground::{Ground, Run};
+use crate::hook::Place;
 use server::{Door, Mode, Registry, auth, is_installed};
 
 /// Hosts that pull: those with the label `storage=ssd`.
@@ -60,6 +62,19 @@ impl World {
             format!(r#""{address}":{{"auth":"{}"}}"#, auth(user, password))
         });
         self.config(&format!(r#"{{"auths":{{{}}}}}"#, entries.collect::<Vec<_>>().join(",")));
+    }
+
+    /// Has the cluster keep a login of the reader with this password: how that ended, and what was said.
+    fn login(&self, registry: &Registry, password: &str) -> (Option<i32>, String) {
+        let words = format!("registry login {} -u {} --password-stdin", registry.address, READER.0);
+        let mut command = self.ground.command(&words);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("stackctl");
+        let mut input = child.stdin.take().expect("its input");
+        input.write_all(format!("{password}\n").as_bytes()).expect("its input");
+        drop(input);
+        let output = child.wait_with_output().expect("stackctl");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
     /// A service on each of the hosts for every image.
@@ -175,17 +190,7 @@ fn a_login_of_the_cluster_serves_a_machine_whose_user_has_none() {
     registry.push(&world.ground, "app:1", SMALL);
     let image = format!("{}/app:1", registry.address);
     world.ground.stackctl("key init").ends(0);
-    let login = |password: &str| {
-        let words = format!("registry login {} -u {} --password-stdin", registry.address, READER.0);
-        let mut command = world.ground.command(&words);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("stackctl");
-        let mut input = child.stdin.take().expect("its input");
-        input.write_all(format!("{password}\n").as_bytes()).expect("its input");
-        drop(input);
-        let output = child.wait_with_output().expect("stackctl");
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-    };
+    let login = |password: &str| world.login(&registry, password);
     let run = world.deploy(&[&image], "").ends(1);
     run.says(&[&format!("stackctl registry login {}", registry.address)]);
     let (status, said) = login("wrong");
@@ -200,6 +205,83 @@ fn a_login_of_the_cluster_serves_a_machine_whose_user_has_none() {
     for host in ON {
         let script = format!("grep -rlF -e '{}' /var/lib/docker /etc /root 2>/dev/null || true", READER.1);
         assert_eq!(world.ground.on_host(host, &script), "", "{host} keeps the password");
+    }
+}
+
+/// A stack of one service on each of the hosts, as git has it.
+fn declared(image: &str) -> String {
+    format!(
+        "services:\n  web:\n    image: {image}\n    stop_grace_period: 1s\n    deploy:\n      mode: global\n      placement: \
+         {{constraints: [node.labels.storage == ssd]}}\n      update_config: {{parallelism: 0, monitor: 200ms}}\n"
+    )
+}
+
+/// Who declares by git has no password, and no machine has one: the loop, and the hook of a push, have a private key.
+#[test]
+fn the_loop_and_the_push_hook_pull_with_the_login_that_the_cluster_keeps() {
+    let Some(world) = World::new() else { return };
+    let ground = &world.ground;
+    let registry = Registry::start(ground, "one", &[READER]);
+    for name in ["app:1", "app:2", "app:3"] {
+        registry.push(ground, name, SMALL);
+    }
+    let image = |name: &str| format!("{}/{name}", registry.address);
+    ground.stackctl("key init").ends(0);
+    let (status, said) = world.login(&registry, READER.1);
+    assert_eq!(status, Some(0), "{said}");
+    let runs = |name: &str| {
+        let running = world.running();
+        assert!(running.len() == 2 && running.iter().all(|task| task.contains(&image(name))), "{running:?}");
+    };
+
+    // A push over ssh to h1, whose hook has the key there.
+    let place = Place::new(ground);
+    place.install();
+    let key = std::fs::read_to_string(ground.path().join(".config/stackctl/key.txt")).expect("the key");
+    place.commit(&[("stacks/app/compose.yaml", &declared(&image("app:1")))], "without a key");
+    let said = place.push(&["main"]);
+    said.ends(1, "stackctl: FAILED: app: ");
+    assert!(!said.text.contains(READER.1) && world.running().is_empty(), "{}", said.text);
+    place.on_h1("umask 077; mkdir -p /root/.config/stackctl; cat >/root/.config/stackctl/key.txt", &key);
+    place.commit(&[("stacks/app/compose.yaml", &format!("{}# again\n", declared(&image("app:1"))))], "first");
+    let said = place.push(&["main"]);
+    said.ends(0, "stackctl: released app from ");
+    runs("app:1");
+
+    // The loop, which follows the same repository, once the hook is gone.
+    place.on_h1("rm ops.git/hooks/post-receive", "");
+    let bare = PathBuf::from(std::env::var("STACKCTL_TEST_PLAYGROUND").expect("a playground"))
+        .join("hosts/h1/disk/root/ops.git");
+    let inventory = ground.inventory(|text| text);
+    let follow = format!("reconcile --format json --poll 1s --repo {}#main", bare.display());
+    let mut watch = ground.begin_on(&inventory, &follow);
+    watch.line_of("stack", |line| line["standing"] == "in_sync").expect("nothing is to be done");
+    place.commit(&[("stacks/app/compose.yaml", &declared(&image("app:2")))], "second");
+    place.push(&["main"]);
+    let ended = watch.line_of("release_ended", |_| true).expect("its end");
+    assert_eq!(ended["outcome"], "deployed", "{ended}");
+    runs("app:2");
+
+    // The password has changed: what runs goes on, and the next login is taken by the loop as it runs.
+    registry.set_users(&[(READER.0, "changed")]);
+    place.commit(&[("stacks/app/compose.yaml", &declared(&image("app:3")))], "third");
+    place.push(&["main"]);
+    let why = watch.line_of("heal_ended", |line| !line["failed"].is_null()).expect("a word on it");
+    assert!(why["failed"].as_str().is_some_and(|why| why.contains("credentials")), "{why}");
+    runs("app:2");
+    let (status, said) = world.login(&registry, "changed");
+    assert_eq!(status, Some(0), "{said}");
+    let ended = watch.line_of("release_ended", |line| line["outcome"] == "deployed").expect("its end");
+    assert_eq!(ended["stack"], "app", "{ended}");
+    runs("app:3");
+    watch.terminate();
+    watch.wait().ends(0);
+    for host in ON {
+        let script = format!(
+            "grep -rlF -e '{}' /var/lib/docker /etc /root /tmp /var/log 2>/dev/null || true",
+            READER.1
+        );
+        assert_eq!(ground.on_host(host, &script), "", "{host} keeps the password");
     }
 }
 
@@ -433,6 +515,49 @@ fn progress_is_told_in_bytes() {
         let (_, total) = told[told.len() - 1];
         assert!((BYTES.into()..7_000_000).contains(&total), "{host}: {told:?}");
     }
+}
+
+/// For an engine to drop a layer that was cut off.
+const SETTLED_MAX: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_registry_that_stops_within_a_layer_ends_that_pull_and_no_other() {
+    const BYTES: u32 = 6_000_000;
+    let Some(world) = World::new() else { return };
+    let registry = Registry::start(&world.ground, "one", &[READER]);
+    for name in ["app:1", "app:2"] {
+        registry.push(&world.ground, name, BYTES);
+    }
+    let door = Door::start(&world.ground, &registry);
+    world.logged_in(&[(&door.address, READER)]);
+    let [first, second] = ["app:1", "app:2"].map(|name| format!("{}/{name}", door.address));
+    world.deploy(&[&first], "").ends(0);
+    let running = world.running();
+    assert_eq!(running.len(), 2);
+    door.set(Mode::Stalling(2_000_000, world.ground.address("h1")));
+    let begun = Instant::now();
+    let run = world.deploy(&[&second], "").ends(1).says(&["nothing came for 120 s, after"]);
+    let took = begun.elapsed();
+    assert!((Duration::from_secs(120)..Duration::from_secs(170)).contains(&took), "{took:?}");
+    assert_eq!(refusals(&run), [("h1".to_owned(), "pull_stalled".to_owned())].into(), "{}", run.whole());
+    assert_eq!(world.running(), running, "nothing begins before its images are there");
+    // What a pull by digest leaves has no tag.
+    let has = |host: &str| {
+        let list = world.ground.docker(host, &["images", "-a", "--digests", "--format", "{{.Repository}}"]);
+        list.matches(&format!("{}/app", door.address)).count() > 1
+    };
+    assert!(has("h2") && !has("h1"), "the other host has all of it, and this one nothing");
+    // Nor does its engine go on with what was given up.
+    let begun = Instant::now();
+    let half = "find /var/lib/docker/tmp -type f -size +100k 2>/dev/null | wc -l";
+    while world.ground.on_host("h1", half).trim() != "0" {
+        assert!(begun.elapsed() < SETTLED_MAX, "the layer that was cut off is still there");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    door.set(Mode::Open);
+    world.deploy(&[&second], "").ends(0);
+    assert_eq!(world.running().len(), 2);
+    assert!(world.running().is_disjoint(&running));
 }
 
 #[test]

@@ -22,6 +22,9 @@ impl Files for Beside {
             "templated.conf" => {
                 "# password = hunter2\nhost = {{.Node.Hostnam}} # hunter3\n{{if \"hunter4\"}}\n".to_owned()
             }
+            "url.tmpl" => "hunter2:{{secret \"password\"}}\n".to_owned(),
+            "bundle.pem" => "x".repeat(131_072 - 7),
+            "long.pem" => "x".repeat(131_072 - 50),
             "large" => "x".repeat(1_100_000),
             "other.yml" => "services:\n  web:\n    image: httpd\n".to_owned(),
             "back.yml" => "include: [stack.yml]\n".to_owned(),

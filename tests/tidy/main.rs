@@ -71,10 +71,12 @@ const HANDS: [&str; 3] = ["Executor", "RegisterReader", "RegisterWriter"];
 /// What gives out the bytes of a secret (`src/model/plaintext.rs`).
 const EXPOSES: [&str; 2] = [".expose(", "::expose"];
 /// Files that may have them, and what for.
-const EXPOSED: [(&str, &str); 20] = [
+const EXPOSED: [(&str, &str); 22] = [
     ("agent/put.rs", "writes values for an agent into a request"),
     ("agent/secrets/store.rs", "writes values into memory for containers"),
     ("fleet/agents/secrets.rs", "fills templates with values"),
+    ("compose/lower/secret_payloads.rs", "tries templates out"),
+    ("compose/lower/variables.rs", "looks whether a value may be encrypted, and how long it is"),
     ("cli/config/store.rs", "reads configs as secrets are read, and they are none"),
     ("cli/ledger.rs", "writes and reads backups"),
     ("cli/registry.rs", "takes the first line of what a pipe brings"),

@@ -138,7 +138,8 @@ mod tests {
     use crate::vault::Plaintext;
 
     fn set() -> Vec<SecretsPut> {
-        let file = SecretFile { name: "a".into(), version: "v".into(), uid: 0, gid: 0, mode: 0o400 };
+        let file =
+            SecretFile { name: "a".into(), version: "v".into(), uid: 0, gid: 0, mode: 0o400, place: None };
         vec![SecretsPut {
             task: "t1".into(),
             files: vec![(file, Some(Arc::new(Plaintext::new(b"hunter2".to_vec()))))],

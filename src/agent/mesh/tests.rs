@@ -162,7 +162,14 @@ impl Ground {
 impl Running {
     async fn put(&self, task: &str, value: &str) {
         let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-        let file = SecretFile { name: "a".into(), version: format!("of {value}"), uid, gid, mode: 0o400 };
+        let file = SecretFile {
+            name: "a".into(),
+            version: format!("of {value}"),
+            uid,
+            gid,
+            mode: 0o400,
+            place: None,
+        };
         let value = Arc::new(Plaintext::new(value.as_bytes().to_vec()));
         self.keeper
             .put(SecretsPut { task: task.into(), files: vec![(file, Some(value))] }, NOW)
@@ -538,7 +545,7 @@ async fn what_is_too_large_or_not_what_it_says_is_not_kept() {
     until("it listens", async || ask(&other, &place, &Ask::Hello).await.is_ok()).await;
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     let set = |task: &str, bytes: usize| {
-        let file = SecretFile { name: "a".into(), version: "v".into(), uid, gid, mode: 0o400 };
+        let file = SecretFile { name: "a".into(), version: "v".into(), uid, gid, mode: 0o400, place: None };
         vec![SecretsPut {
             task: task.into(),
             files: vec![(file, Some(Arc::new(Plaintext::new(vec![7; bytes]))))],

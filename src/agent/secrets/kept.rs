@@ -80,7 +80,7 @@ impl Keeper {
                     Ok(()) => done.push(put.task.clone()),
                     Err(NotPut::Files(error)) => return Err(error),
                     // Not what an agent sends: the other tasks are no worse for it.
-                    Err(NotPut::Task(_) | NotPut::Missing(_)) => {}
+                    Err(NotPut::Task(_) | NotPut::Missing(_) | NotPut::NoSuchSet(_)) => {}
                 }
             }
             Ok(done)
@@ -122,13 +122,13 @@ impl Keeper {
         let done = self.in_kept(true, move |kept| {
             let (new, old) = (kept.join(format!("{NEW}{name}")), kept.join(format!("{OLD}{name}")));
             // What an agent left that was killed in the middle of it.
-            super::store::remove(&new)?;
-            super::store::remove(&old)?;
+            super::sets::remove(&new)?;
+            super::sets::remove(&old)?;
             make_folder(&new)?;
             let store = Store::new(new.clone());
             for put in &set {
                 if let Err(why) = store.put(put, now) {
-                    super::store::remove(&new)?;
+                    super::sets::remove(&new)?;
                     return match why {
                         NotPut::Files(error) => Err(error),
                         other => Err(io::Error::other(other.to_string())),
@@ -167,7 +167,7 @@ impl Keeper {
         let left = self.in_kept(false, move |kept| {
             let stay: Vec<String> = hosts.iter().map(|host| folder_of(host)).collect();
             for name in names(kept)?.iter().filter(|name| !stay.contains(name)) {
-                super::store::remove(&kept.join(name))?;
+                super::sets::remove(&kept.join(name))?;
             }
             Ok(())
         });
@@ -182,7 +182,7 @@ impl Keeper {
     pub async fn drop_of(&self, host: &str) -> Result<(), Refusal> {
         let _turn = self.turn.lock().await;
         let folder = folder_of(host);
-        self.in_kept(false, move |kept| super::store::remove(&kept.join(folder))).await.map(drop)
+        self.in_kept(false, move |kept| super::sets::remove(&kept.join(folder))).await.map(drop)
     }
 
     /// Hosts for which something is kept.
@@ -268,8 +268,8 @@ mod tests {
     fn put(task: &str, files: &[(&str, &str)]) -> SecretsPut {
         let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
         let file = |(name, value): &(&str, &str)| {
-            let file =
-                SecretFile { name: (*name).into(), version: format!("of {value}"), uid, gid, mode: 0o400 };
+            let version = format!("of {value}");
+            let file = SecretFile { name: (*name).into(), version, uid, gid, mode: 0o400, place: None };
             (file, Some(Arc::new(Plaintext::new(value.as_bytes().to_vec()))))
         };
         SecretsPut { task: task.into(), files: files.iter().map(file).collect() }

@@ -9,6 +9,8 @@
 //! ([`mounts`]). On a host that shares nothing that cannot be seen from within, so the engine is asked once whether
 //! it sees what was mounted ([`engine`]).
 //!
+//! Files of a task that are swapped while its container runs are in a folder that is mounted ([`sets`]).
+//!
 //! For tasks whose variables are secrets the agent's own program stands beside them ([`programs`]).
 //! Beside them lies what is [kept] for tasks of other hosts.
 //!
@@ -19,6 +21,7 @@ pub(super) mod kept;
 mod memory;
 mod mounts;
 mod programs;
+mod sets;
 mod store;
 
 use std::fs::File;
@@ -32,6 +35,7 @@ pub use self::engine::{CLUSTER_LABEL, PLACE_LABELS, TASK_LABEL};
 use self::mounts::Mount;
 pub use self::programs::FOLDER as PROGRAMS_FOLDER;
 use self::programs::Programs;
+pub use self::sets::FOLDER as FILES_FOLDER;
 use self::store::{NotPut, Store};
 use super::wire::{Answer, Keeping, KeptSecret, KeptTask, Refusal, SecretFile, SecretsPut};
 use crate::model::Timestamp;
@@ -123,11 +127,39 @@ impl Keeper {
     pub async fn put(&self, put: SecretsPut, now: Timestamp) -> Result<Answer, Refusal> {
         let _turn = self.turn.lock().await;
         self.check().await?;
-        match self.in_store(true, move |store| Ok(store.put(&put, now))).await? {
-            Some(Err(NotPut::Missing(places))) => Ok(Answer::Missing(places)),
-            Some(result) => result.map(|()| Answer::Missing(Vec::new())).map_err(|error| refused(&error)),
-            None => Err(refused(&"its folder is gone")),
-        }
+        written(self.in_store(true, move |store| Ok(store.put(&put, now))).await?)
+    }
+
+    /// Swaps the files of a task whose container may run, or says which values are missing.
+    ///
+    /// # Errors
+    ///
+    /// It has none that can be swapped here, or the system refuses.
+    pub async fn swap(&self, put: SecretsPut, now: Timestamp) -> Result<Answer, Refusal> {
+        let _turn = self.turn.lock().await;
+        written(self.in_store(false, move |store| Ok(store.swap(&put, now))).await?)
+    }
+
+    /// Has the files of a task hold again that held before they were swapped.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub async fn swap_back(&self, task: String) -> Result<Answer, Refusal> {
+        let _turn = self.turn.lock().await;
+        let done = self.in_store(false, move |store| Ok(store.back(&task))).await?;
+        done.unwrap_or(Ok(())).map(|()| Answer::Done).map_err(|error| refused(&error))
+    }
+
+    /// Removes what held before the files of a task were swapped.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub async fn settle(&self, task: String) -> Result<Answer, Refusal> {
+        let _turn = self.turn.lock().await;
+        let done = self.in_store(false, move |store| Ok(store.settle(&task))).await?;
+        done.unwrap_or(Ok(())).map(|()| Answer::Done).map_err(|error| refused(&error))
     }
 
     /// Gives a task, whose secrets are here, this program to start with.
@@ -347,6 +379,15 @@ impl Keeper {
     }
 }
 
+/// What came of writing a task's files; `None` where there is no folder for them.
+fn written(done: Option<Result<(), NotPut>>) -> Result<Answer, Refusal> {
+    match done {
+        Some(Err(NotPut::Missing(places))) => Ok(Answer::Missing(places)),
+        Some(result) => result.map(|()| Answer::Missing(Vec::new())).map_err(|error| refused(&error)),
+        None => Err(refused(&"its folder is gone")),
+    }
+}
+
 fn refused(why: &dyn std::fmt::Display) -> Refusal {
     Refusal::NotKept { why: why.to_string() }
 }
@@ -416,7 +457,7 @@ mod tests {
 
     fn put(task: &str) -> SecretsPut {
         let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-        let file = SecretFile { name: "a".into(), version: "v".into(), uid, gid, mode: 0o400 };
+        let file = SecretFile { name: "a".into(), version: "v".into(), uid, gid, mode: 0o400, place: None };
         SecretsPut { task: task.into(), files: vec![(file, Some(Arc::new(Plaintext::new(b"x".to_vec()))))] }
     }
 

@@ -1,5 +1,6 @@
 //! Secrets of tasks as files of one folder: for each task a folder of its own with files `0`, `1`, …, and a list of what
-//! they are. A task's folder is there with all of them or not at all: it is made beside and moved into its place.
+//! they are. A task's folder is there with all of them or not at all: it is made beside and moved into its place. Files that
+//! are swapped while their container runs are in [sets] there.
 //!
 //! One at a time works in the folder: see the [keeper](super).
 
@@ -11,15 +12,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::sets::{Sets, remove};
 use crate::agent::put::{SecretFile, SecretsPut};
 use crate::model::Timestamp;
 use crate::vault::Plaintext;
 
 /// What a task's files are, beside them.
 const MANIFEST: &str = "manifest";
+/// The number of a task's first set of files that are swapped.
+const FIRST: u32 = 1;
 /// Before the name of a task's folder that is being made, or taken away.
 const NEW: &str = ".new-";
 const OLD: &str = ".old-";
+/// What held before a swap goes after so long, where the client that swapped has not said how it went.
+pub const FORMER_AGE: Duration = Duration::from_secs(24 * 3600);
 /// The longest id of a task.
 const TASK_CHARS: usize = 64;
 
@@ -32,6 +38,9 @@ pub enum NotPut {
     /// Files that came without a value, and have none here.
     #[error("values are missing")]
     Missing(Vec<usize>),
+    /// The task has no files here that can be swapped, or has others than these.
+    #[error("`{0}` has no such files here that can be swapped")]
+    NoSuchSet(String),
     /// The system refuses.
     #[error(transparent)]
     Files(#[from] io::Error),
@@ -66,6 +75,58 @@ impl Store {
         self.write(&new, &files, &values).inspect_err(|_| drop(remove(&new)))?;
         move_over(&new, &folder, &old)?;
         Ok(touch(&folder, now)?)
+    }
+
+    /// Swaps the files of a task whose container may run; nothing where these hold. What held before stays.
+    pub fn swap(&self, put: &SecretsPut, now: Timestamp) -> Result<(), NotPut> {
+        let no_set = || NotPut::NoSuchSet(put.task.clone());
+        if !is_task(&put.task) {
+            return Err(NotPut::Task(put.task.clone()));
+        }
+        let folder = self.0.join(&put.task);
+        let sets = Sets(&folder);
+        let (set, there) = sets.now().zip(self.manifest(&put.task)).ok_or_else(no_set)?;
+        let files: Vec<&SecretFile> = put.files.iter().map(|(file, _)| file).collect();
+        if there.iter().eq(files.iter().copied()) {
+            return Ok(touch(&folder, now)?);
+        }
+        // Who is to read them is said by the container, and what is mounted by itself cannot be another one.
+        let is_same = |one: &SecretFile, other: &SecretFile| {
+            let version = if one.place.is_some() { &other.version } else { &one.version };
+            SecretFile { version: version.clone(), ..one.clone() } == *other
+        };
+        if there.len() != files.len() || !there.iter().zip(&files).all(|(one, other)| is_same(one, other)) {
+            return Err(no_set());
+        }
+        let values = self.values(put)?;
+        let next = set.saturating_add(1);
+        write_set(sets, next, &files, &values)?;
+        touch(&sets.aged(next), now)?;
+        sets.hold(next)?;
+        sets.keep_only(&[set, next])?;
+        Ok(touch(&folder, now)?)
+    }
+
+    /// Has the files of a task hold again that held before a swap; nothing where there are none.
+    pub fn back(&self, task: &str) -> Result<(), NotPut> {
+        self.of_sets(task, |sets| sets.back())
+    }
+
+    /// Removes what held before a swap.
+    pub fn settle(&self, task: &str) -> Result<(), NotPut> {
+        self.of_sets(task, |sets| sets.now().map_or(Ok(()), |set| sets.keep_only(&[set])))
+    }
+
+    fn of_sets(&self, task: &str, act: impl FnOnce(Sets<'_>) -> io::Result<()>) -> Result<(), NotPut> {
+        if !is_task(task) {
+            return Err(NotPut::Task(task.to_owned()));
+        }
+        let folder = self.0.join(task);
+        let sets = Sets(&folder);
+        match sets.now() {
+            Some(_) => Ok(act(sets)?),
+            None => Ok(()),
+        }
     }
 
     /// Removes a task's files, if there are any.
@@ -127,6 +188,8 @@ impl Store {
             let is_old = now.since_ms(Timestamp(of.mtime().saturating_mul(1000))) > age_ms;
             if name.starts_with(NEW) || name.starts_with(OLD) || is_task(&name) && is_old && !is_used(&name) {
                 remove(&path)?;
+            } else if is_task(&name) && Sets(&path).has_held(now, FORMER_AGE) {
+                Sets(&path).now().map_or(Ok(()), |set| Sets(&path).keep_only(&[set]))?;
             }
         }
         Ok(())
@@ -149,7 +212,9 @@ impl Store {
 
     #[expect(clippy::disallowed_methods, reason = "secrets of containers are files")]
     fn manifest(&self, task: &str) -> Option<Vec<SecretFile>> {
-        serde_json::from_slice(&std::fs::read(self.0.join(task).join(MANIFEST)).ok()?).ok()
+        let folder = self.0.join(task);
+        let list = Sets(&folder).now().map_or_else(|| folder.join(MANIFEST), |set| Sets(&folder).list(set));
+        serde_json::from_slice(&std::fs::read(list).ok()?).ok()
     }
 
     /// A value for each file: the one that came with it, or with another file of the task, or that of another task.
@@ -177,42 +242,58 @@ impl Store {
         there.iter().find_map(|(task, files)| {
             let at = files.iter().position(|other| other.has_value_of(file))?;
             // `read` asks for the length first, so that the bytes are moved nowhere.
-            std::fs::read(self.0.join(task).join(at.to_string()))
-                .ok()
-                .map(|bytes| Arc::new(Plaintext::new(bytes)))
+            let folder = self.0.join(task);
+            let path = match (&files[at].place, Sets(&folder).now()) {
+                (Some(_), Some(set)) => Sets(&folder).file(set, at),
+                _ => folder.join(at.to_string()),
+            };
+            std::fs::read(path).ok().map(|bytes| Arc::new(Plaintext::new(bytes)))
         })
     }
 
     #[expect(clippy::disallowed_methods, reason = "secrets of containers are files")]
     fn write(&self, folder: &Path, files: &[&SecretFile], values: &[Arc<Plaintext>]) -> io::Result<()> {
         std::fs::DirBuilder::new().mode(0o700).create(folder)?;
-        let make = |name: &str, content: &[u8]| -> io::Result<PathBuf> {
-            let path = folder.join(name);
-            let mut options = std::fs::OpenOptions::new();
-            options.write(true).create_new(true).mode(0o600).open(&path)?.write_all(content)?;
-            Ok(path)
-        };
-        for (at, (file, value)) in files.iter().zip(values).enumerate() {
-            let path = make(&at.to_string(), value.expose())?;
-            chown(&path, Some(file.uid), Some(file.gid))?;
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(file.mode & 0o7777))?;
+        for (at, (file, value)) in
+            files.iter().zip(values).enumerate().filter(|(_, one)| one.0.place.is_none())
+        {
+            write_file(&folder.join(at.to_string()), file, value)?;
         }
-        make(MANIFEST, &serde_json::to_vec(files)?).map(drop)
+        if files.iter().all(|file| file.place.is_none()) {
+            return make(&folder.join(MANIFEST), &serde_json::to_vec(files)?);
+        }
+        let sets = Sets(folder);
+        sets.make(files)?;
+        write_set(sets, FIRST, files, values)?;
+        sets.hold(FIRST)
     }
+}
+
+/// Writes the files of a set, and its list.
+fn write_set(sets: Sets<'_>, set: u32, files: &[&SecretFile], values: &[Arc<Plaintext>]) -> io::Result<()> {
+    sets.write(set, &serde_json::to_vec(files)?, |path_of| {
+        let mut all = files.iter().zip(values).enumerate().filter(|(_, one)| one.0.place.is_some());
+        all.try_for_each(|(at, (file, value))| write_file(&path_of(at), file, value))
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "secrets of containers are files")]
+fn write_file(path: &Path, file: &SecretFile, value: &Plaintext) -> io::Result<()> {
+    make(path, value.expose())?;
+    chown(path, Some(file.uid), Some(file.gid))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(file.mode & 0o7777))
+}
+
+#[expect(clippy::disallowed_methods, reason = "secrets of containers are files")]
+fn make(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).open(path)?.write_all(content)
 }
 
 /// Whether it can be the id of a task, and so the name of a folder and no other path.
 fn is_task(name: &str) -> bool {
     let is_sign = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     !name.is_empty() && name.len() <= TASK_CHARS && name.chars().all(is_sign)
-}
-
-#[expect(clippy::disallowed_methods, reason = "secrets of containers are files")]
-pub(super) fn remove(folder: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
 }
 
 /// Moves a folder into its place. What is there goes aside before: a folder that is not empty cannot be moved over.
@@ -244,7 +325,7 @@ mod tests {
     /// Files of the user that runs the test: only root gives files away.
     fn file(name: &str, version: &str) -> SecretFile {
         let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-        SecretFile { name: name.into(), version: version.into(), uid, gid, mode: 0o440 }
+        SecretFile { name: name.into(), version: version.into(), uid, gid, mode: 0o440, place: None }
     }
 
     fn put(task: &str, files: &[(SecretFile, Option<&str>)]) -> SecretsPut {
@@ -328,6 +409,132 @@ mod tests {
         store.put(&put("t1", &[(file("a", "1"), Some("x"))]), NOW).unwrap();
         store.empty().unwrap();
         assert_eq!(store.list().unwrap(), []);
+    }
+
+    /// A file that is swapped, under this name.
+    fn swapped(name: &str, version: &str, place: &str) -> SecretFile {
+        SecretFile { place: Some(place.into()), ..file(name, version) }
+    }
+
+    fn no_set(result: Result<(), NotPut>) -> bool {
+        matches!(result, Err(NotPut::NoSuchSet(_)))
+    }
+
+    #[test]
+    fn files_are_swapped_all_at_once_and_back_in_the_folder_that_is_mounted() {
+        let (folder, store) = store();
+        let set = |a: &str, b: &str| {
+            let version = |text: &str| format!("of {text}");
+            put(
+                "t1",
+                &[
+                    (swapped("a", &version(a), "a"), Some(a)),
+                    (file("v", "1"), Some("variable")),
+                    (swapped("b", &version(b), "deep/b"), Some(b)),
+                    (swapped("c", "1", ""), Some("elsewhere")),
+                ],
+            )
+        };
+        assert!(no_set(store.swap(&set("x", "y"), NOW)), "nothing is there");
+        store.put(&set("x", "y"), NOW).unwrap();
+        let mounted = folder.path().join("t1/files");
+        let inode = std::fs::metadata(&mounted).unwrap().ino();
+        let read = || {
+            ["a", "deep/b", "..data/3"]
+                .map(|name| std::fs::read_to_string(mounted.join(name)).unwrap())
+                .join(" ")
+        };
+        let mode = |name: &str| std::fs::metadata(mounted.join(name)).unwrap().mode() & 0o7777;
+        assert_eq!((read(), text(&folder, "t1/1")), ("x y elsewhere".into(), "variable".into()));
+        assert_eq!([mode(""), mode("..data"), mode("deep"), mode("a")], [0o755, 0o755, 0o755, 0o440]);
+        assert_eq!(std::fs::read_link(mounted.join("deep/b")).unwrap(), Path::new("../..data/2"));
+        // One that is open stays what it was.
+        let mut open = std::fs::File::open(mounted.join("a")).unwrap();
+        store.swap(&set("z", "y"), NOW).unwrap();
+        assert_eq!(
+            (read(), store.list().unwrap()[0].1[0].version.as_str()),
+            ("z y elsewhere".into(), "of z")
+        );
+        let mut was = String::new();
+        io::Read::read_to_string(&mut open, &mut was).unwrap();
+        assert_eq!(was, "x");
+        // Once more is nothing more, and what held before is still there.
+        store.swap(&set("z", "y"), NOW).unwrap();
+        assert_eq!((read(), mounted.join("..1").exists()), ("z y elsewhere".into(), true));
+        store.back("t1").unwrap();
+        store.back("t1").unwrap();
+        assert_eq!((read(), mounted.join("..2").exists()), ("x y elsewhere".into(), false));
+        // A value that is there need not come again; one that is not is missed, and nothing is changed.
+        let bare = |put: SecretsPut| SecretsPut {
+            files: put.files.into_iter().map(|(file, _)| (file, None)).collect(),
+            ..put
+        };
+        assert_eq!(missing(store.swap(&bare(set("w", "y")), NOW)), [0]);
+        assert_eq!(read(), "x y elsewhere");
+        store.swap(&set("w", "y"), NOW).unwrap();
+        store.settle("t1").unwrap();
+        assert_eq!((read(), mounted.join("..1").exists()), ("w y elsewhere".into(), false));
+        store.back("t1").unwrap();
+        assert_eq!(read(), "w y elsewhere", "there is no way back from what is settled");
+        assert_eq!(std::fs::metadata(&mounted).unwrap().ino(), inode, "it is what is mounted");
+        let names = std::fs::read_dir(folder.path().join("t1")).unwrap().count();
+        assert_eq!(names, 3, "the folder, the variable, the list");
+    }
+
+    #[test]
+    fn what_was_cut_off_is_no_set_and_what_a_container_fixes_is_not_swapped() {
+        let (folder, store) = store();
+        let one = |file: SecretFile| put("t1", &[(file, Some("x"))]);
+        store.put(&one(swapped("a", "1", "a")), NOW).unwrap();
+        let mounted = folder.path().join("t1/files");
+        let read = || std::fs::read_to_string(mounted.join("a")).unwrap();
+        // Killed before its list, before it held, and while it was renamed.
+        std::fs::create_dir(mounted.join("..2")).unwrap();
+        std::fs::write(mounted.join("..2/0"), "half").unwrap();
+        std::os::unix::fs::symlink("..2", mounted.join("..new")).unwrap();
+        store.back("t1").unwrap();
+        assert_eq!(read(), "x", "it is none that held before");
+        store.swap(&put("t1", &[(swapped("a", "2", "a"), Some("y"))]), NOW).unwrap();
+        assert_eq!(read(), "y");
+        // Sets of before the former one go.
+        store.swap(&put("t1", &[(swapped("a", "3", "a"), Some("z"))]), NOW).unwrap();
+        assert!(!mounted.join("..1").exists() && mounted.join("..2").exists());
+        for other in [
+            swapped("b", "4", "a"),
+            swapped("a", "4", "b"),
+            SecretFile { mode: 0o400, ..swapped("a", "4", "a") },
+            file("a", "4"),
+        ] {
+            assert!(no_set(store.swap(&one(other.clone()), NOW)), "{other:?}");
+        }
+        assert!(no_set(store.swap(&put("t1", &[]), NOW)) && read() == "z");
+        // Files that are mounted one by one, and names that lead elsewhere.
+        store.put(&put("t2", &[(file("a", "1"), Some("x"))]), NOW).unwrap();
+        assert!(no_set(store.swap(&put("t2", &[(file("a", "2"), Some("y"))]), NOW)));
+        for name in ["..data", "../x", "a//b", "/a", "a/../../b", "."] {
+            assert!(store.put(&put("t3", &[(swapped("a", "1", name), Some("x"))]), NOW).is_err(), "{name}");
+        }
+        assert_eq!(store.list().unwrap().len(), 2);
+        // It was never said how it went.
+        let used = |_: &str| true;
+        store.tidy(Timestamp(NOW.0 + 86_000_000), AGE, used).unwrap();
+        assert!(mounted.join("..2").exists());
+        store.tidy(Timestamp(NOW.0 + 87_000_000), AGE, used).unwrap();
+        assert!(!mounted.join("..2").exists() && read() == "z");
+    }
+
+    #[test]
+    fn what_is_written_elsewhere_is_swapped_there_too() {
+        let ((folder, store), (other, there)) = (self::store(), self::store());
+        store.put(&put("t1", &[(swapped("a", "1", "a"), Some("x"))]), NOW).unwrap();
+        store.swap(&put("t1", &[(swapped("a", "2", "a"), Some("y"))]), NOW).unwrap();
+        for put in store.set().unwrap() {
+            there.put(&put, NOW).unwrap();
+        }
+        assert_eq!(text(&other, "t1/files/a"), "y");
+        assert_eq!(store.list().unwrap(), there.list().unwrap());
+        there.swap(&put("t1", &[(swapped("a", "3", "a"), Some("z"))]), NOW).unwrap();
+        assert_eq!((text(&folder, "t1/files/a"), text(&other, "t1/files/a")), ("y".into(), "z".into()));
     }
 
     #[test]

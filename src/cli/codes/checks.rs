@@ -65,11 +65,44 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["compose"],
+        "variables_too_long",
+        "variables that are longer than Linux takes",
+        "Linux starts no program with a variable of 128 KiB or more, its name included, nor where all arguments and variables together come to more than a quarter of the stack: 2 MiB, unless `ulimits` says otherwise. Such a task would end with status 126.",
+        "Name the secret under `secrets` of the service, and have its program read the file.",
+        concat!(
+            "services:\n",
+            "  app:\n",
+            "    image: app:1\n",
+            "    environment: {BUNDLE_FILE: /run/secrets/bundle}\n",
+            "    secrets: [bundle]\n",
+            "secrets:\n",
+            "  bundle: {file: bundle.pem}"
+        ),
+    ),
+    row(
+        &["compose"],
         "reserved_target",
         "a mount where stackctl has files of its own",
         "In containers whose variables are secrets, stackctl mounts its program and the values below `/run/stackctl`. Nothing else can be there.",
         "Give the mount, config or secret another target.",
         "secrets: [{source: db, target: /run/db}]",
+    ),
+    row(
+        &["compose"],
+        "read_only_above",
+        "a read-only mount where stackctl has to make files of its own",
+        "In containers whose variables are secrets, stackctl mounts its program and the values below `/run/stackctl`. An engine makes that folder in whatever is mounted above it, and in a read-only mount it cannot.",
+        "Mount it elsewhere or not read-only, or give the service its secrets as files.",
+        concat!(
+            "services:\n",
+            "  app:\n",
+            "    image: app:1\n",
+            "    environment: {DB_PASSWORD: \"secret://db\"}\n",
+            "    volumes: [\"data:/run\"]\n",
+            "    x-stackctl: {secret_environment: true}\n",
+            "secrets: {db: {file: db.txt}}\n",
+            "volumes: {data: {}}"
+        ),
     ),
     row(
         &["compose"],

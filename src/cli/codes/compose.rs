@@ -280,6 +280,22 @@ pub(super) static CODES: &[Code] = &[
     ),
     row(
         &["compose"],
+        "bad_secret_template",
+        "a secret whose template cannot be filled in",
+        "With `template_driver: golang` the value is a template of Go, filled in for each task. It asks for a secret or a config that a service which has it does not list.",
+        "List what it asks for under `secrets` or `configs` of the service. A file has the path `/run/secrets/NAME`, or its `target`.",
+        concat!(
+            "services:\n",
+            "  app:\n",
+            "    image: app:1\n",
+            "    secrets: [url, password]\n",
+            "secrets:\n",
+            "  password: {file: password.txt}\n",
+            "  url: {file: url.tmpl, template_driver: golang}"
+        ),
+    ),
+    row(
+        &["compose"],
         "unreadable_file",
         "a file beside the stackfile that cannot be read",
         "An environment file, or the file of a config, is not there or may not be read. Relative paths start at the directory of the first stackfile.",

@@ -63,8 +63,16 @@ pub(super) static CODES: &[Code] = &[
         &["docker"],
         "registry_slow",
         "a registry that does not answer in time",
-        "The host reaches the registry, which does not answer, or sends nothing for two minutes.",
+        "The host reaches the registry, which does not answer.",
         "Deploy again: what was pulled is kept. Check the registry and the way to it.",
+        "ssh root@h1 docker pull registry.example.com/web:1.4",
+    ),
+    row(
+        &["docker"],
+        "pull_stalled",
+        "a pull that stands still",
+        "The registry has sent a part of an image, and then nothing for two minutes. stackctl gives the pull up; the engine drops the layer that was cut off, and keeps whole ones. Pulls of other hosts go on.",
+        "Deploy again. Check the registry and the way to it.",
         "ssh root@h1 docker pull registry.example.com/web:1.4",
     ),
     row(

@@ -13,7 +13,15 @@ pub(super) fn of(room: &str, name: &str) -> &'static str {
             "docker"
         }
         ("compose", "password_in_stackfile") => "security",
-        ("compose", "secret_as_text" | "bad_secret_variable" | "reserved_target") => "secrets",
+        (
+            "compose",
+            "secret_as_text"
+            | "bad_secret_variable"
+            | "reserved_target"
+            | "bad_secret_template"
+            | "read_only_above"
+            | "variables_too_long",
+        ) => "secrets",
         ("compose", name) if name.contains("port") || name.contains("subnet") => "networks",
         ("compose", name) if name.contains("address") || name.contains("network") => "networks",
         ("compose" | "config", _) => "stackfile",

@@ -120,16 +120,16 @@ pub(super) fn check(scene: &Scene<'_>, service: &Service) {
                     format!("no process of service `{}` can act on this signal", service.key.value),
                 )
                 .at(signal.span, "the kernel does, and the process does not see it")
-                .help("name the one on which it reads its configs again, such as SIGHUP"),
+                .help("name the one on which it reads its files again, such as SIGHUP"),
             );
         }
-        if service.configs.is_empty() {
+        if service.configs.is_empty() && service.secrets.is_empty() {
             scene.sink.push(
                 Diagnostic::note(
                     "idle_setting",
                     format!("`on_config` of service `{}` has no effect", service.key.value),
                 )
-                .at(signal.span, "the service has no configs"),
+                .at(signal.span, "the service has no configs and no secrets"),
             );
         }
     }

@@ -7,6 +7,7 @@ mod mounts;
 mod networks;
 mod payloads;
 mod resources;
+pub mod secret_payloads;
 mod secrets;
 mod service;
 mod variables;
@@ -98,6 +99,8 @@ pub fn stack(
         let name = ServiceName::unchecked(&service.key);
         let lowered = service::lower(&context, &service, &spec.configs);
         payloads.try_out(&context, &service, &lowered, &spec.configs, &mut limits);
+        secret_payloads::try_out(&context, &service, &lowered, &spec.configs, &secrets);
+        variables::check_sizes(&context, &service, &lowered.task, &secrets);
         spec.services.insert(name, lowered);
     }
     (spec, secrets)

@@ -23,7 +23,7 @@ pub const CONFIG_BYTES_MAX: usize = 1_024_000;
 /// Bytes that trying out may copy for all services together. Beyond that, the host of a task finds a mistake.
 const TRIALS_MAX: usize = 4 * payload::WORK_MAX;
 /// What a secret may be: values are not known here.
-const SOME_VALUE: &[u8] = b"value-of-a-secret";
+pub const SOME_VALUE: &[u8] = b"value-of-a-secret";
 
 /// The templates of a stack, by the keys of their configs.
 #[derive(Default)]
@@ -146,7 +146,7 @@ pub fn limits() -> Limits {
 }
 
 /// A task like those that there will be: values of the right kind, and of the usual length.
-fn some_task(service: &str, labels: &BTreeMap<String, String>) -> Fields {
+pub fn some_task(service: &str, labels: &BTreeMap<String, String>) -> Fields {
     let (task, slot) = ("abcdefghijklmnopqrstuvwxy", "1");
     Fields {
         service: service.to_owned(),

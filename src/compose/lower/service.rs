@@ -174,6 +174,7 @@ fn task(context: &Context<'_>, service: &Service, configs: &BTreeMap<String, Con
         oom_score_adj: service.oom_score_adj.map(|score| score.value),
         stop_signal: text(&service.stop_signal),
         on_config: text(&service.on_config).filter(|signal| !signal.is_empty()),
+        swaps: false,
         stop_grace_period: service.stop_grace_period.map(|period| period.value),
         // Invalid addresses were reported, and docker drops them.
         dns: bare(&service.dns).into_iter().filter(|text| text.parse::<std::net::IpAddr>().is_ok()).collect(),

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use super::{Context, mounts};
 use crate::compose::stackfile::Service;
-use crate::compose::{Reading, Variables};
-use crate::model::secret_env::{self, SCHEME};
-use crate::model::spec::FileMount;
+use crate::compose::{Held, Reading, SecretTexts, Variables};
+use crate::model::secret_env::{self, SCHEME, VARIABLE_MAX};
+use crate::model::spec::{FileMount, TaskSpec};
 use crate::yaml::{Diagnostic, Span, Spanned};
 
 /// What a service has of both.
@@ -35,6 +35,62 @@ pub fn lower(context: &Context<'_>, service: &Service) -> Environment {
         }
     }
     all
+}
+
+/// Refuses what Linux takes in no program: one variable, or all of them together, that are too long. Values that are not here,
+/// and those that may be encrypted, are not judged.
+pub fn check_sizes(context: &Context<'_>, service: &Service, task: &TaskSpec, texts: &SecretTexts) {
+    let mut taken = secret_env::taken(task);
+    let (room, mut longest) = (secret_env::room(task), None);
+    let is_template =
+        |key: &str| mounts::driver_of_secret(context, key).is_none_or(|driver| driver.is_some());
+    for (name, key) in secret_env::references(task).filter(|(_, key)| !is_template(key)) {
+        let Some(bytes) = texts.get(key).and_then(|text| plain_bytes(&text.held)) else { continue };
+        let Some(span) = service.environment.iter().find(|(of, _)| *of == name).map(|(_, value)| value.span)
+        else {
+            continue;
+        };
+        taken += secret_env::taken_by(name, bytes);
+        let most = longest.map_or(0, |(most, _)| most);
+        longest = longest.filter(|_| bytes <= most).or(Some((bytes, span)));
+        if bytes + name.len() + 2 > VARIABLE_MAX {
+            context.sink.push(
+                too_long(context, service, name).at(span, "its value has 128 KiB or more with the name"),
+            );
+            return;
+        }
+    }
+    if let Some((_, span)) = longest.filter(|_| taken > room) {
+        let message =
+            format!("variables and arguments of service `{}` are more than Linux takes", service.key.value);
+        context.sink.push(
+            Diagnostic::error("variables_too_long", message)
+                .at(span, format!("the longest of them: together they come to more than {room} bytes"))
+                .help("they have a quarter of the stack, 2 MiB where `ulimits: {stack: BYTES}` says nothing else; or name secrets under `secrets`"),
+        );
+    }
+}
+
+fn too_long(context: &Context<'_>, service: &Service, name: &str) -> Diagnostic {
+    let name = context.sink.clean(name);
+    Diagnostic::error(
+        "variables_too_long",
+        format!("variable `{name}` of service `{}` is longer than Linux takes", service.key.value),
+    )
+    .help("name the secret under `secrets` of the service, and have its program read the file")
+}
+
+/// How long a value is that was read, if it cannot be encrypted.
+fn plain_bytes(held: &Held) -> Option<usize> {
+    const MARKS: [&[u8]; 3] = [b"age-encryption.org/", b"AGE ENCRYPTED FILE", b"sops"];
+    match held {
+        Held::Plain(bytes) => Some(bytes.len()),
+        Held::File(bytes) => {
+            let has = |mark: &&[u8]| bytes.expose().windows(mark.len()).any(|there| there == *mark);
+            (!MARKS.iter().any(has)).then_some(bytes.len())
+        }
+        Held::Elsewhere => None,
+    }
 }
 
 /// One with `secret://` in its value.

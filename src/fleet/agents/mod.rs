@@ -147,6 +147,14 @@ impl Fleet {
         secrets::kept(&self.inner, &host).await
     }
 
+    /// Whether an agent of a host can swap files of tasks. One that does not answer cannot.
+    pub async fn knows_swaps(&self, node: &NodeName, agent: &Installed) -> bool {
+        match self.inner.known(node) {
+            Ok(host) => secrets::knows_swaps(&self.inner, &host, agent).await,
+            Err(_) => false,
+        }
+    }
+
     /// What ships agents to a host. Only for this crate: others do so through `ops::agents`.
     ///
     /// # Errors

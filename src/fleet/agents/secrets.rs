@@ -4,6 +4,7 @@
 //! the agent says what it misses.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +13,15 @@ use futures_util::future::BoxFuture;
 
 use super::{Installed, NoWay, look, parcel};
 use crate::agent::client::{self, AskError};
-use crate::agent::wire::{Answer, Refusal, Request, SecretsPut};
+use crate::agent::secrets::FILES_FOLDER;
+use crate::agent::wire::{Answer, KeptSecret, Refusal, Request, SecretsPut};
 use crate::fleet::Inner;
 use crate::fleet::error::HostError;
 use crate::fleet::host::Host;
 use crate::http::stream::Stream;
-use crate::model::ClusterName;
 use crate::model::action::{SecretPlan, SecretSource, TaskPlan};
+use crate::model::ids::sha256_hex;
+use crate::model::{ClusterName, swap};
 use crate::template::payload::{self, Payload, PayloadError};
 use crate::vault::{Kind, Plaintext};
 
@@ -79,19 +82,45 @@ impl NotDelivered {
 #[must_use]
 pub fn files(plan: &TaskPlan) -> Vec<SecretFile> {
     let file = |secret: &SecretPlan| {
-        let SecretPlan { target: _, name, source: _, uid, gid, mode } = secret;
+        let SecretPlan { target, name, source: _, uid, gid, mode } = secret;
         let version = version_of(plan, secret);
-        SecretFile { name: name.clone(), version, uid: *uid, gid: *gid, mode: *mode }
+        let is_swapped = plan.service.swaps && swap::is_file(target);
+        let place = is_swapped.then(|| swap::name_in_folder(target).unwrap_or_default().to_owned());
+        SecretFile { name: name.clone(), version, uid: *uid, gid: *gid, mode: *mode, place }
     };
     plan.service.secrets.iter().map(file).collect()
 }
 
 fn version_of(plan: &TaskPlan, secret: &SecretPlan) -> String {
     let version = secret.version().unwrap_or("config");
-    match secret.is_template() {
-        true => format!("{version} of {} at {}", plan.id, secret.target),
-        false => version.to_owned(),
+    let (id, target) = (&plan.id, &secret.target);
+    match (secret.is_template(), &secret.source) {
+        // It may have anything in it that is in another file.
+        (true, _) if plan.service.swaps => {
+            format!("{version} of {id} at {target}: {}", digest_of_sources(plan))
+        }
+        (true, _) => format!("{version} of {id} at {target}"),
+        (false, SecretSource::Beside { content: Some(content), .. }) => {
+            format!("config {}", sha256_hex(content))
+        }
+        (false, _) => version.to_owned(),
     }
+}
+
+/// Of all that templates of a task are filled in with, and that can be swapped while it runs.
+fn digest_of_sources(plan: &TaskPlan) -> String {
+    let mut text = String::new();
+    for secret in &plan.service.secrets {
+        let source = match &secret.source {
+            SecretSource::Secret { version, .. } => version.clone(),
+            SecretSource::Config(content) | SecretSource::Beside { content: Some(content), .. } => {
+                sha256_hex(content)
+            }
+            SecretSource::Beside { content: None, .. } => String::new(),
+        };
+        let _ = writeln!(text, "{} {source}", secret.target);
+    }
+    sha256_hex(text.as_bytes())
 }
 
 /// Values, and what templates of a task become with them.
@@ -103,7 +132,8 @@ pub(in crate::fleet) struct Filled<'a> {
 
 impl SecretValues for Filled<'_> {
     fn value<'a>(&'a self, name: &'a str, version: &'a str) -> BoxFuture<'a, Result<Arc<Plaintext>, String>> {
-        let secrets = self.plan.service.secrets.iter().filter(|secret| secret.is_template());
+        let is_made_here = |one: &&SecretPlan| one.is_template() || one.version().is_none();
+        let secrets = self.plan.service.secrets.iter().filter(is_made_here);
         let found = secrets.into_iter().find(|one| one.name == name && version_of(self.plan, one) == version);
         match found {
             None => self.values.value(name, version),
@@ -117,6 +147,18 @@ impl Filled<'_> {
     async fn filled(&self, secret: &SecretPlan) -> Result<Arc<Plaintext>, String> {
         let (text, bytes_max) = match &secret.source {
             SecretSource::Config(content) => (Text::Config(Arc::clone(content)), Kind::Config.bytes_max()),
+            SecretSource::Beside { content: None, .. } => {
+                return Err("its content was not read from the ledger".to_owned());
+            }
+            SecretSource::Beside { content: Some(content), template_driver: None } => {
+                return Ok(Arc::new(Plaintext::new(content.to_vec())));
+            }
+            SecretSource::Beside { template_driver: Some(driver), .. } if driver != payload::DRIVER => {
+                return Err(PayloadError::Driver(driver.clone()).to_string());
+            }
+            SecretSource::Beside { content: Some(content), .. } => {
+                (Text::Config(Arc::clone(content)), Kind::Config.bytes_max())
+            }
             SecretSource::Secret { version, .. } => {
                 (Text::Secret(self.values.value(&secret.name, version).await?), Kind::Secret.bytes_max())
             }
@@ -158,11 +200,44 @@ impl Text {
     }
 }
 
+/// Where on a host the files of its tasks stand.
+#[derive(Debug, Clone, Copy)]
+pub struct Places<'a> {
+    pub cluster: &'a ClusterName,
+    pub engine_socket: &'a Path,
+}
+
+impl Places<'_> {
+    /// The file at this place in a task's list.
+    #[must_use]
+    pub fn file(&self, task: &str, at: usize) -> String {
+        path_on_host(self.cluster, self.engine_socket, task, at).display().to_string()
+    }
+
+    /// The folder of a task's files that are swapped.
+    #[must_use]
+    pub fn folder(&self, task: &str) -> String {
+        folder_on_host(self.cluster, self.engine_socket, task).display().to_string()
+    }
+
+    /// The program that a task starts with whose variables are secrets.
+    #[must_use]
+    pub fn program(&self, task: &str) -> String {
+        program_on_host(self.cluster, self.engine_socket, task).display().to_string()
+    }
+}
+
 /// Where the file stands on its host, for a bind mount (read-only) of the task's container. `at` is its place in the list
 /// of files.
 #[must_use]
 pub fn path_on_host(cluster: &ClusterName, engine_socket: &Path, task: &str, at: usize) -> PathBuf {
     parcel::secrets_folder(cluster, engine_socket).join(task).join(at.to_string())
+}
+
+/// Where the folder of a task's files stands that are swapped, for one mount in its container (read-only).
+#[must_use]
+pub fn folder_on_host(cluster: &ClusterName, engine_socket: &Path, task: &str) -> PathBuf {
+    parcel::secrets_folder(cluster, engine_socket).join(task).join(FILES_FOLDER)
 }
 
 /// Where the program stands on its host that the task's container starts with, if its variables are secrets.
@@ -203,10 +278,92 @@ pub(in crate::fleet) async fn deliver(
     if files.is_empty() {
         return Ok(());
     }
+    sent(inner, host, Request::SecretsPut, task, files, values).await
+}
+
+/// Has the agent of a host swap the files of a task whose container may run: all of them or none. May be repeated. What was
+/// there before stays, until it is [put back](swap_back) or the change is [settled](settle).
+///
+/// # Errors
+///
+/// See [`NotDelivered`]; nothing was changed then, if the host is not silent.
+pub(in crate::fleet) async fn swap(
+    inner: &Inner,
+    host: &Arc<Host>,
+    task: &str,
+    files: &[SecretFile],
+    values: &dyn SecretValues,
+) -> Result<(), NotDelivered> {
+    sent(inner, host, Request::SecretsSwap, task, files, values).await
+}
+
+/// Puts back what was there before the files of a task were swapped. May be repeated.
+///
+/// # Errors
+///
+/// See [`NotDelivered`].
+pub(in crate::fleet) async fn swap_back(
+    inner: &Inner,
+    host: &Arc<Host>,
+    task: &str,
+) -> Result<(), NotDelivered> {
+    match asked(inner, host, &Request::SecretsBack { task: task.to_owned() }).await? {
+        Some(_) => Ok(()),
+        None => Err(NotDelivered::NoAgent),
+    }
+}
+
+/// Says that the files which a task has are good: what was there before goes. May be repeated.
+///
+/// # Errors
+///
+/// See [`NotDelivered`]. The agent removes it itself, a day later.
+pub(in crate::fleet) async fn settle(
+    inner: &Inner,
+    host: &Arc<Host>,
+    task: &str,
+) -> Result<(), NotDelivered> {
+    asked(inner, host, &Request::SecretsSettle { task: task.to_owned() }).await.map(drop)
+}
+
+/// Names and versions of a task's files, as its host has them, in their order; none if it has nothing.
+///
+/// # Errors
+///
+/// See [`NotDelivered`].
+pub(in crate::fleet) async fn versions(
+    inner: &Inner,
+    host: &Arc<Host>,
+    task: &str,
+) -> Result<Vec<KeptSecret>, NotDelivered> {
+    match asked(inner, host, &Request::SecretsList).await? {
+        Some(Answer::Kept(tasks)) => {
+            Ok(tasks.into_iter().find(|one| one.task == task).map(|one| one.secrets).unwrap_or_default())
+        }
+        Some(_) => Err(NotDelivered::Agent("the agent answered something else".to_owned())),
+        None => Err(NotDelivered::NoAgent),
+    }
+}
+
+/// Whether an agent of a host, which runs, can swap files of tasks.
+pub(in crate::fleet) async fn knows_swaps(inner: &Inner, host: &Arc<Host>, agent: &Installed) -> bool {
+    let said = of_agent(inner, host, agent, &Request::Hello).await;
+    matches!(said, Ok(Answer::Hello(hello)) if hello.knows_swaps())
+}
+
+/// Sends the files of a task, with values that the agent says it misses.
+async fn sent(
+    inner: &Inner,
+    host: &Arc<Host>,
+    request: fn(SecretsPut) -> Request,
+    task: &str,
+    files: &[SecretFile],
+    values: &dyn SecretValues,
+) -> Result<(), NotDelivered> {
     let mut found: Vec<Option<Arc<Plaintext>>> = vec![None; files.len()];
     for _ in 0..ROUNDS_MAX {
         let files_with = files.iter().cloned().zip(found.iter().cloned()).collect();
-        let put = Request::SecretsPut(SecretsPut { task: task.to_owned(), files: files_with });
+        let put = request(SecretsPut { task: task.to_owned(), files: files_with });
         let missing = match asked(inner, host, &put).await? {
             Some(Answer::Missing(missing)) => missing,
             Some(_) => return Err(NotDelivered::Agent("the agent answered something else".to_owned())),
@@ -325,283 +482,4 @@ async fn of_agent(
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "a test looks at files")]
-mod tests {
-    use std::sync::Mutex;
-
-    use serde_json::json;
-
-    use super::*;
-    use crate::agent::secrets::Keeper;
-    use crate::agent::serve::{Place, serve_with};
-    use crate::fleet::agents::Rights;
-    use crate::fleet::docker::labels::tests::plan;
-    use crate::fleet::fake::{Answer as Reply, FakeEngine};
-    use crate::fleet::{ConnectOptions, Fleet, Inventory};
-    use crate::inventory::Address;
-    use crate::model::spec::TaskSpec;
-    use crate::model::template::Fields;
-    use crate::model::{Slot, TaskId, Timestamp};
-
-    /// Has a value of every secret but `none`, and remembers what it was asked for.
-    #[derive(Debug, Default)]
-    struct Values(Mutex<Vec<String>>);
-
-    impl SecretValues for Values {
-        fn value<'a>(
-            &'a self,
-            name: &'a str,
-            version: &'a str,
-        ) -> BoxFuture<'a, Result<Arc<Plaintext>, String>> {
-            self.0.lock().unwrap().push(format!("{name} {version}"));
-            let value = match name {
-                "none" => Err("no key opens it".to_owned()),
-                _ => Ok(Arc::new(Plaintext::new(format!("value of {name} {version}").into_bytes()))),
-            };
-            Box::pin(std::future::ready(value))
-        }
-    }
-
-    impl Values {
-        fn asked(&self) -> Vec<String> {
-            std::mem::take(&mut *self.0.lock().unwrap())
-        }
-    }
-
-    fn file(name: &str, version: &str) -> SecretFile {
-        let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-        SecretFile { name: name.into(), version: version.into(), uid, gid, mode: 0o400 }
-    }
-
-    struct World {
-        folder: tempfile::TempDir,
-        engine: FakeEngine,
-        fleet: Fleet,
-        host: Arc<Host>,
-    }
-
-    /// A host whose engine says that it has one agent, as it is called with these rights.
-    async fn world(rights: Option<&str>, is_on: bool) -> World {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = FakeEngine::start("fake", folder.path());
-        let env = |name: &str, value: &str| json!({ "Name": name, "Value": value });
-        let plugins = rights.map(|rights| {
-            json!([{ "Name": "stackctl/agent-prod:x", "Enabled": is_on, "Config": { "Env": [
-                env(parcel::CLUSTER_VARIABLE, "prod"),
-                env(parcel::DIGEST_VARIABLE, &"d".repeat(64)),
-                env(parcel::RIGHTS_VARIABLE, rights),
-            ] } }])
-        });
-        engine.answer_by(move |target, _| {
-            (target == "GET /plugins").then(|| Reply::ok(plugins.clone().unwrap_or_else(|| json!([]))))
-        });
-        let mut inventory = Inventory::local(Address::Unix(engine.socket().to_owned()));
-        inventory.cluster = ClusterName::unchecked("prod");
-        let options =
-            ConnectOptions { runtime_dir: Some(folder.path().join("s")), ..ConnectOptions::default() };
-        let fleet = Fleet::connect(&inventory, options).await;
-        let host = fleet.inner.host(&fleet.nodes()[0]).unwrap();
-        World { folder, engine, fleet, host }
-    }
-
-    impl World {
-        /// Starts the program itself as the agent.
-        async fn agent(&self) {
-            let mark = parcel::mark(&"d".repeat(64), &Rights::of_agents().word());
-            let cluster = ClusterName::unchecked("prod");
-            let socket = super::super::socket_on_host(&cluster, self.engine.socket(), &mark);
-            let place =
-                Place { cluster, socket, engine: None, activation: None, on_host: None, identity: None };
-            let keeper = Keeper::of_test(place.socket.parent().unwrap(), None);
-            let socket = place.socket.clone();
-            tokio::spawn(async move { serve_with(&place, keeper, "0.9.0", || Timestamp(7)).await });
-            while !socket.exists() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        }
-
-        async fn deliver(
-            &self,
-            task: &str,
-            files: &[SecretFile],
-            values: &Values,
-        ) -> Result<(), NotDelivered> {
-            deliver(&self.fleet.inner, &self.host, task, files, values).await
-        }
-
-        fn read(&self, task: &str, at: usize) -> String {
-            let cluster = ClusterName::unchecked("prod");
-            std::fs::read_to_string(path_on_host(&cluster, self.engine.socket(), task, at)).unwrap()
-        }
-    }
-
-    #[tokio::test]
-    async fn values_are_asked_for_once_and_only_where_the_host_has_none() {
-        let world = world(Some(&Rights::of_agents().word()), true).await;
-        world.agent().await;
-        let (values, files) = (Values::default(), [file("a", "1"), file("b", "1"), file("a", "1")]);
-        world.deliver("t1", &files, &values).await.unwrap();
-        assert_eq!(values.asked(), ["a 1", "b 1"]);
-        assert_eq!(
-            (world.read("t1", 0), world.read("t1", 2)),
-            ("value of a 1".into(), "value of a 1".into())
-        );
-        // Once more; another task with the same; and one with a new version of one of them.
-        world.deliver("t1", &files, &values).await.unwrap();
-        world.deliver("t2", &files[..2], &values).await.unwrap();
-        assert_eq!(values.asked(), [""; 0]);
-        world.deliver("t3", &[file("a", "2"), file("b", "1")], &values).await.unwrap();
-        assert_eq!(values.asked(), ["a 2"]);
-        assert_eq!(
-            (world.read("t3", 0), world.read("t3", 1)),
-            ("value of a 2".into(), "value of b 1".into())
-        );
-        // One that cannot be had: none is written.
-        let refused = world.deliver("t4", &[file("c", "1"), file("none", "1")], &values).await.unwrap_err();
-        assert_eq!(refused.to_string(), "there is no value of secret `none` (version 1): no key opens it");
-        let secrets = world.folder.path().join("stackctl/prod/secrets");
-        assert!(!secrets.join("t4").exists());
-        for task in ["t1", "t1", "t9"] {
-            forget(&world.fleet.inner, &world.host, task).await.unwrap();
-        }
-        assert!(!secrets.join("t1").exists() && secrets.join("t2").exists());
-    }
-
-    #[tokio::test]
-    async fn what_is_too_much_for_one_request_is_not_sent() {
-        let world = world(Some(&Rights::of_agents().word()), true).await;
-        world.agent().await;
-        #[derive(Debug)]
-        struct Large;
-        impl SecretValues for Large {
-            fn value<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Arc<Plaintext>, String>> {
-                Box::pin(std::future::ready(Ok(Arc::new(Plaintext::new(vec![b'x'; 500 << 10])))))
-            }
-        }
-        let files: Vec<SecretFile> = (0..30).map(|n| file(&n.to_string(), "1")).collect();
-        deliver(&world.fleet.inner, &world.host, "t1", &files[..20], &Large).await.unwrap();
-        let refused = deliver(&world.fleet.inner, &world.host, "t2", &files[..], &Large).await;
-        // The first twenty are there already.
-        assert_eq!(refused, Ok(()));
-        forget(&world.fleet.inner, &world.host, "t1").await.unwrap();
-        forget(&world.fleet.inner, &world.host, "t2").await.unwrap();
-        let refused = deliver(&world.fleet.inner, &world.host, "t3", &files[..], &Large).await.unwrap_err();
-        let text = refused.to_string();
-        assert!(
-            text.ends_with("are too many for one request to an agent, which reads 16777216 at most"),
-            "{text}"
-        );
-    }
-
-    fn task(secrets: Vec<SecretPlan>) -> TaskPlan {
-        let spec = TaskSpec { image: "web:1".into(), ..TaskSpec::default() };
-        let mut task = plan(spec, Slot::Replica(3), Vec::new());
-        Arc::make_mut(&mut task.service).secrets = secrets;
-        let (name, id) = ("efk_web".to_owned(), "n1".to_owned());
-        task.fields = Some(Arc::new(Fields {
-            service: name.clone(),
-            labels: BTreeMap::new(),
-            node_id: id,
-            hostname: "h1".into(),
-            os: "linux".into(),
-            architecture: "x86_64".into(),
-            task: task.id.to_string(),
-            task_name: format!("{name}.3"),
-            slot: "3".into(),
-        }));
-        task
-    }
-
-    fn secret(target: &str, name: &str, source: SecretSource) -> SecretPlan {
-        let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-        SecretPlan { target: target.into(), name: name.into(), source, uid, gid, mode: 0o400 }
-    }
-
-    fn value_of(is_template: bool) -> SecretSource {
-        SecretSource::Secret { version: "1".into(), is_template }
-    }
-
-    fn config(text: &str) -> SecretSource {
-        SecretSource::Config(Arc::from(text.as_bytes()))
-    }
-
-    #[tokio::test]
-    async fn templates_are_filled_in_for_each_task_and_only_then_is_a_value_asked_for() {
-        #[derive(Debug, Default)]
-        struct Templates(Values);
-        impl SecretValues for Templates {
-            fn value<'a>(
-                &'a self,
-                name: &'a str,
-                version: &'a str,
-            ) -> BoxFuture<'a, Result<Arc<Plaintext>, String>> {
-                let text = match name {
-                    "site" => r#"slot {{.Task.Slot}}: {{secret "a"}}"#,
-                    "bad" => "one\n{{.Task.hunter2}}",
-                    _ => return self.0.value(name, version),
-                };
-                Box::pin(std::future::ready(Ok(Arc::new(Plaintext::new(text.as_bytes().to_vec())))))
-            }
-        }
-        let world = world(Some(&Rights::of_agents().word()), true).await;
-        world.agent().await;
-        let values = Templates::default();
-        let secrets = vec![
-            secret("/run/secrets/a", "a", value_of(false)),
-            secret("/etc/site", "site", value_of(true)),
-            secret(
-                "/etc/app",
-                "app",
-                config(r#"{{secret "/run/secrets/a"}} on {{.Node.Hostname}}, {{config "app2"}}"#),
-            ),
-            secret("/app2", "app2", config(r#"{{secret "a"}}"#)),
-        ];
-        let task = task(secrets);
-        let bring = async |task: &TaskPlan| {
-            let filled = Filled { plan: task, values: &values };
-            deliver(&world.fleet.inner, &world.host, "t1", &files(task), &filled).await
-        };
-        bring(&task).await.unwrap();
-        let read = |at: usize| world.read("t1", at);
-        assert_eq!(read(0), "value of a 1");
-        assert_eq!(read(1), "slot 3: value of a 1");
-        assert_eq!(read(2), r#"value of a 1 on h1, {{secret "a"}}"#);
-        assert_eq!(read(3), "value of a 1");
-        values.0.asked();
-        bring(&task).await.unwrap();
-        assert_eq!(values.0.asked(), [""; 0], "they are there");
-        let mut other = task.clone();
-        other.id = TaskId::unchecked("another");
-        let versions = |task: &TaskPlan| files(task).into_iter().map(|file| file.version).collect::<Vec<_>>();
-        let (these, those) = (versions(&task), versions(&other));
-        assert!(these[0] == those[0] && (1..4).all(|at| these[at] != those[at]), "{these:?} {those:?}");
-        // What is wrong is named, and nothing of a secret's text is.
-        for (source, name, why) in [
-            (value_of(true), "bad", "cannot be filled in: line 2, column 3"),
-            (config(r#"{{secret "b"}}"#), "x", "the task has no secret there"),
-        ] {
-            let mut bad = task.clone();
-            Arc::make_mut(&mut bad.service).secrets.push(secret("/x", name, source));
-            let said = bring(&bad).await.unwrap_err().to_string();
-            assert!(said.contains(why) && !said.contains("hunter2"), "{said}");
-        }
-    }
-
-    #[tokio::test]
-    async fn each_host_without_an_agent_that_can_keep_them_says_so() {
-        let (values, files) = (Values::default(), [file("a", "1")]);
-        let without = world(None, true).await;
-        assert_eq!(without.deliver("t1", &files, &values).await, Err(NotDelivered::NoAgent));
-        assert_eq!(forget(&without.fleet.inner, &without.host, "t1").await, Ok(()));
-        assert_eq!(without.deliver("t1", &[], &values).await, Ok(()), "nothing to bring");
-        let off = world(Some("abcd"), false).await;
-        let refused = off.deliver("t1", &files, &values).await.unwrap_err().to_string();
-        assert_eq!(refused, "the agent on the host does not run: `stackctl agent install` starts it");
-        let dead = world(Some("abcd"), true).await;
-        let refused = dead.deliver("t1", &files, &values).await.unwrap_err().to_string();
-        assert!(refused.contains("socket"), "{refused}");
-        dead.engine.kill();
-        let silent = dead.deliver("t1", &files, &values).await;
-        assert!(matches!(silent, Err(NotDelivered::Silent(_))), "{silent:?}");
-        assert_eq!(values.asked(), [""; 0]);
-    }
-}
+mod tests;

@@ -13,13 +13,15 @@ use bollard::models::{
 };
 use serde_json::{Value, json};
 
-use crate::model::action::TaskPlan;
+use crate::model::action::{ServicePlan, TaskPlan};
 use crate::model::restart::{EnginePolicy, engine_policy};
 use crate::model::spec::{Attachment, Healthcheck, Mount, Port, RestartPolicy, TaskSpec, Ulimit};
+use crate::model::swap;
 
 use super::client::ApiVersion;
 use super::failure::ActionError;
 use super::labels;
+use crate::fleet::agents::secrets::Places;
 
 /// Health checks have a start interval from here on (Docker 25); older engines refuse it.
 const API_START_INTERVAL: ApiVersion = ApiVersion::v1(44);
@@ -33,12 +35,8 @@ const BUILT_IN_NETWORKS: [&str; 3] = ["bridge", "host", "none"];
 
 /// The body that creates the container of a task.
 ///
-/// `secret_at` says where on the host the file of each of its secrets stands.
-pub fn body(
-    plan: &TaskPlan,
-    api: ApiVersion,
-    secret_at: &dyn Fn(usize) -> String,
-) -> Result<Value, ActionError> {
+/// `places` says where on the host the files of its secrets stand.
+pub fn body(plan: &TaskPlan, api: ApiVersion, places: Places<'_>) -> Result<Value, ActionError> {
     let spec = &*plan.spec;
     let anonymous = file_volumes(plan)?;
     let mut body = serde_json::to_value(ContainerCreateBody {
@@ -66,19 +64,22 @@ pub fn body(
     })
     .expect("string keys and finite numbers");
     patch(&mut body, spec, api);
-    mount_secrets(&mut body, plan, secret_at);
+    mount_secrets(&mut body, plan, places);
     Ok(body)
 }
 
 /// The files of secrets, which stand in the host's memory: read-only, and made by nothing but the host's agent.
-fn mount_secrets(body: &mut Value, plan: &TaskPlan, secret_at: &dyn Fn(usize) -> String) {
-    let secrets = &plan.service.secrets;
+fn mount_secrets(body: &mut Value, plan: &TaskPlan, places: Places<'_>) {
+    let id = plan.id.as_str();
+    let ServicePlan { secrets, swaps, .. } = &*plan.service;
     if secrets.is_empty() {
         return;
     }
-    let mounts = secrets.iter().enumerate().map(|(at, secret)| {
-        json!({ "Type": "bind", "Source": secret_at(at), "Target": secret.target, "ReadOnly": true })
-    });
+    let bind = |source: String, target: &str| json!({ "Type": "bind", "Source": source, "Target": target, "ReadOnly": true });
+    let one_by_one = secrets.iter().enumerate().filter(|(_, one)| !swaps || !swap::is_file(&one.target));
+    let folder = swaps.then(|| bind(places.folder(id), swap::FOLDER));
+    let mounts =
+        folder.into_iter().chain(one_by_one.map(|(at, secret)| bind(places.file(id, at), &secret.target)));
     let host = &mut body["HostConfig"]["Mounts"];
     if let Some(all) = host.as_array_mut() {
         all.extend(mounts);
@@ -231,20 +232,19 @@ pub fn endpoint(
 fn file_volumes(plan: &TaskPlan) -> Result<Vec<String>, ActionError> {
     let spec = &*plan.spec;
     let mut folders = Vec::new();
-    for file in &plan.service.files {
-        let mount = mount_above(spec, &file.target);
+    let links: Vec<(&str, String)> = plan.links().collect();
+    let files = plan.service.files.iter().map(|file| file.target.as_str());
+    for target in files.chain(links.iter().map(|(target, _)| *target)) {
+        let mount = mount_above(spec, target);
         if let Some((mounted, Mount::Tmpfs { .. })) = mount {
-            return Err(ActionError::FileInTmpfs {
-                target: file.target.clone(),
-                mounted: mounted.to_owned(),
-            });
+            return Err(ActionError::FileInTmpfs { target: target.to_owned(), mounted: mounted.to_owned() });
         }
         if !spec.read_only || mount.is_some() {
             continue;
         }
-        match file_volume(spec, &file.target) {
+        match file_volume(spec, target) {
             Some(folder) => folders.push(folder.to_owned()),
-            None => return Err(ActionError::FileInReadOnlyRoot { target: file.target.clone() }),
+            None => return Err(ActionError::FileInReadOnlyRoot { target: target.to_owned() }),
         }
     }
     folders.sort();

@@ -10,6 +10,7 @@ use bollard::query_parameters::{
 use serde_json::json;
 use tokio::time::sleep;
 
+use crate::fleet::agents::secrets::Places;
 use crate::fleet::auth::Credentials;
 use crate::model::action::{Outcome, Pulled, TaskHandle, TaskPlan, What};
 use crate::model::spec::{NetworkSpec, VolumeSpec};
@@ -17,7 +18,7 @@ use crate::model::{ClusterName, GoDuration, MarkKey, Marks, StackName, secret_en
 
 use super::client::{ApiVersion, CallError, DEFAULT_LIMIT, Engine, with_query};
 use super::failure::{self, ActionError};
-use super::files::Former;
+use super::files::Reloads;
 use super::task::{Stop, renamed};
 use super::{create, files, inspect, labels, network, pull, update, wire, wrap};
 
@@ -49,12 +50,10 @@ pub(in crate::fleet) struct Context<'a> {
     pub credentials: &'a Credentials,
     /// Told how far a pull has come.
     pub pulled: &'a (dyn Fn(Pulled) + Sync),
-    /// Where the file of a task's secret stands on the host: of the task with this id, the one at this place.
-    pub secret_at: &'a (dyn Fn(&str, usize) -> String + Sync),
-    /// Where the program stands on the host that a task with this id starts with, if its variables are secrets.
-    pub program_at: &'a (dyn Fn(&str) -> String + Sync),
-    /// What was in the config files of tasks that this run has changed as they run.
-    pub former: &'a Former,
+    /// Where files of tasks stand on the host.
+    pub places: Places<'a>,
+    /// What files of running containers are changed with.
+    pub reloads: Reloads<'a>,
     /// Of the task that the action removes: volumes that were made for its config files, and where they are mounted.
     pub file_volumes: Vec<(String, String)>,
 }
@@ -73,7 +72,7 @@ pub(in crate::fleet) async fn run(
         What::StartTask { task } => start(engine, task).await,
         What::StartAgain { task } => start_task_again(engine, task).await,
         What::StopTask { task, grace } => stop(engine, task, *grace).await,
-        What::UpdateTask { task, update } => update::run(engine, context.former, task, update).await,
+        What::UpdateTask { task, update } => update::run(engine, context.reloads, task, update).await,
         What::RemoveTask { task } => remove(engine, task, &context.file_volumes).await,
         What::RemoveNetwork { name } => remove_network(engine, context, name).await,
     };
@@ -173,11 +172,10 @@ async fn create_volume(engine: &Engine, context: &Context<'_>, spec: &VolumeSpec
 }
 
 async fn create_task(engine: &Engine, context: &Context<'_>, plan: &TaskPlan) -> Result<Outcome, Stop> {
-    let secret_at = |at| (context.secret_at)(plan.id.as_str(), at);
-    let mut body = create::body(plan, engine.reader.api, &secret_at)?;
+    let mut body = create::body(plan, engine.reader.api, context.places)?;
     if secret_env::names(&plan.spec).next().is_some() {
         let image = wrap::image(engine, plan).await?;
-        wrap::wrap(&mut body, plan, image, (context.program_at)(plan.id.as_str()));
+        wrap::wrap(&mut body, plan, image, context.places.program(plan.id.as_str()));
     }
     // Here already, although only a start puts them into the container: one that cannot be started is not made.
     files::check(plan)?;
@@ -209,7 +207,7 @@ async fn start(engine: &Engine, plan: &TaskPlan) -> Result<Outcome, Stop> {
     let name = plan.container_name();
     let files = &plan.service.files;
     let further = create::further_networks(&plan.spec).count() > 0;
-    if further || !files.is_empty() {
+    if further || !files.is_empty() || plan.links().next().is_some() {
         let missing = || ActionError::ContainerMissing { name: name.clone() };
         let found = inspect::container(&engine.reader, &name).await?.ok_or_else(missing)?;
         if matches!(found.state.status.as_str(), "running" | "restarting" | "paused") {

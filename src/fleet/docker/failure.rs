@@ -85,6 +85,16 @@ pub enum ActionError {
         )
     )]
     RegistrySlow { image: String, words: String },
+    /// The registry has begun to send, and has stopped.
+    #[error("the pull of `{image}` stands still: nothing came for {seconds} s, after {bytes} bytes")]
+    #[diagnostic(
+        code(stackctl::docker::pull_stalled),
+        help(
+            "the pull was given up, and no task was touched; run the command again: whole layers are kept; if it stays so, look at \
+             the registry and the way to it from that host"
+        )
+    )]
+    PullStalled { image: String, bytes: u64, seconds: u64 },
     /// The registry cannot prove who it is.
     #[error("the host does not trust the certificate of the registry of `{image}`: {words}")]
     #[diagnostic(
@@ -319,7 +329,7 @@ impl ActionError {
     #[must_use]
     pub fn into_failure(self) -> Failure {
         let kind = match self {
-            Self::Deadline { .. } => FailureKind::Deadline,
+            Self::Deadline { .. } | Self::PullStalled { .. } => FailureKind::Deadline,
             _ => FailureKind::Refused,
         };
         Failure {

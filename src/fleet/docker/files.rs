@@ -1,4 +1,5 @@
-//! Config files of a container: put there before its start, replaced while it runs, and read.
+//! Config files of a container: put there before its start, replaced while it runs, and read. Where files can be swapped they
+//! stand in the host's memory, and links to them are put here.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,6 +10,8 @@ use std::time::Duration;
 use bollard::Docker;
 use bollard::exec::StartExecOptions;
 use bollard::query_parameters::UploadToContainerOptions;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -32,12 +35,57 @@ const SIGNAL_PAUSE: Duration = Duration::from_millis(50);
 /// is lost with the process; then what was there comes back with a deploy or a rollback.
 pub(in crate::fleet) type Former = Mutex<BTreeMap<TaskId, BTreeMap<String, Vec<u8>>>>;
 
+/// Swaps files of tasks in their host's memory.
+pub(in crate::fleet) trait Swaps: Sync {
+    /// All of them, or back to what they were. May be repeated.
+    fn swap<'a>(&'a self, reload: &'a Reload) -> BoxFuture<'a, Result<(), NotSwapped>>;
+}
+
+/// What files of running containers are changed with.
+#[derive(Clone, Copy)]
+pub(in crate::fleet) struct Reloads<'a> {
+    pub swaps: &'a dyn Swaps,
+    /// What was in the config files of tasks that this run has changed as they run.
+    pub former: &'a Former,
+}
+
+/// Why files are not swapped.
+#[derive(Debug)]
+pub(in crate::fleet) enum NotSwapped {
+    /// No answer came.
+    Silent(String),
+    Refused(ActionError),
+}
+
 /// A file of a plan, and what is to be in it.
 type Filled<'p> = (&'p FilePlan, Option<Cow<'p, [u8]>>);
 
 /// Puts the files of a task into its container, which does not run yet.
 pub(super) async fn upload(engine: &Engine, plan: &TaskPlan, name: &str) -> Result<(), Stop> {
-    put(engine, plan, name, filled(plan)?).await
+    put(engine, plan, name, filled(plan)?).await?;
+    let mut folders: BTreeMap<String, Vec<(&str, String)>> = BTreeMap::new();
+    for (target, to) in plan.links() {
+        folders.entry(create::upload_folder(plan, target)).or_default().push((target, to));
+    }
+    for (folder, links) in folders {
+        let archive = tar::links(&folder, &links).map_err(|e| CallError::Decode(e.to_string()))?;
+        send(engine, name, folder, archive).await?;
+    }
+    Ok(())
+}
+
+/// Swaps the files of a running container, and has its process read them.
+pub(super) async fn swap(
+    engine: &Engine,
+    swaps: &dyn Swaps,
+    name: &str,
+    reload: &Reload,
+) -> Result<(), Stop> {
+    swaps.swap(reload).await.map_err(|why| match why {
+        NotSwapped::Silent(why) => Stop::Call(CallError::Transport(why)),
+        NotSwapped::Refused(error) => error.into(),
+    })?;
+    signalled(engine, name, reload).await
 }
 
 /// Gives a running container all files of its configs, and has its process read them. Each file is replaced as a whole: a
@@ -70,6 +118,11 @@ pub(super) async fn replace(
         lock().insert(id.clone(), before);
         put(engine, plan, name, contents).await?;
     }
+    signalled(engine, name, reload).await
+}
+
+/// Has the process of a container read files that were changed, or changed back.
+async fn signalled(engine: &Engine, name: &str, reload: &Reload) -> Result<(), Stop> {
     match signal(engine, name, reload).await {
         // It ended by what it had read: it reads what was put back when it is started again.
         Err(Stop::Call(error)) if reload.is_back && error.status() == Some(409) => Ok(()),
@@ -168,12 +221,17 @@ async fn put(engine: &Engine, plan: &TaskPlan, name: &str, contents: Vec<Filled<
     }
     for (folder, files) in folders {
         let archive = tar::archive(&folder, &files).map_err(|e| CallError::Decode(e.to_string()))?;
-        let options = UploadToContainerOptions { path: folder, ..UploadToContainerOptions::default() };
-        let body = bollard::body_full(archive);
-        let upload = async |docker: Docker| docker.upload_to_container(name, Some(options), body).await;
-        engine.call(DEFAULT_LIMIT, upload).await?;
+        send(engine, name, folder, archive).await?;
     }
     Ok(())
+}
+
+/// Has an archive unpacked in a folder of a container.
+async fn send(engine: &Engine, name: &str, folder: String, archive: Bytes) -> Result<(), CallError> {
+    let options = UploadToContainerOptions { path: folder, ..UploadToContainerOptions::default() };
+    let body = bollard::body_full(archive);
+    let upload = async |docker: Docker| docker.upload_to_container(name, Some(options), body).await;
+    engine.call(DEFAULT_LIMIT, upload).await
 }
 
 /// The content of a file in a container, which need not run; nothing if it is not there.
@@ -190,6 +248,10 @@ pub(super) async fn read(
     let mut archive = ::tar::Archive::new(&archive[..]);
     let mut entries = archive.entries().map_err(|error| CallError::Decode(error.to_string()))?;
     let Some(Ok(mut entry)) = entries.next() else { return Ok(None) };
+    // A link says nothing of what it leads to.
+    if !entry.header().entry_type().is_file() {
+        return Ok(None);
+    }
     let mut content = Vec::new();
     entry.read_to_end(&mut content).map_err(|error| CallError::Decode(error.to_string()))?;
     Ok(Some(content))

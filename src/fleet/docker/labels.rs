@@ -234,6 +234,7 @@ pub(in crate::fleet) mod tests {
             is_job: false,
             files,
             secrets: Vec::new(),
+            swaps: false,
         };
         let node = NodeName::unchecked("h1");
         let ServicePlan { cluster, stack, service: name, spec_hash, .. } = &service;

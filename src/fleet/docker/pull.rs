@@ -1,6 +1,7 @@
 //! Brings an image to a host.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
@@ -41,6 +42,11 @@ pub(super) async fn run(
         Some(image) => credentials.header(image).await,
         None => (None, Sent::default()),
     };
+    let far = AtomicU64::new(0);
+    let tell = &|pulled: Pulled| {
+        far.store(pulled.bytes, Ordering::Relaxed);
+        tell(pulled);
+    };
     let done = once(engine, &path, header, tell).await;
     // The user has no credentials: what the cluster keeps for this registry may do.
     let (done, sent) = match (&done, &parsed) {
@@ -59,6 +65,11 @@ pub(super) async fn run(
         Ok(()) => Ok(Outcome::Done),
         // Whether the engine goes on with it is not known: the next connection asks again.
         Err(error @ CallError::Transport(_)) => Err(error.into()),
+        // The request ends with this, and the engine's pull with that.
+        Err(CallError::Deadline(limit)) if far.load(Ordering::Relaxed) > 0 => {
+            let (image, bytes) = (image.to_owned(), far.load(Ordering::Relaxed));
+            Err(ActionError::PullStalled { image, bytes, seconds: limit.as_secs() }.into())
+        }
         Err(error) => Err(ActionError::of_pull(&error, image, &sent).into()),
     }
 }

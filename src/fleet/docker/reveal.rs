@@ -20,7 +20,7 @@ pub(in crate::fleet) async fn spec(
     let inspect: Value = reader.get(&path, super::inspect::INSPECT_LIMIT).await?;
     let mut spec = with_values(label, &inspect);
     // With the key, what was changed in place is forgotten, too.
-    Tuning::of(&spec).as_seen(&update::seen_in(&inspect), is_job).apply(&mut spec);
+    Tuning::of(&spec).as_seen(&update::seen_in(&inspect), is_job, spec.swaps).apply(&mut spec);
     for (target, mount) in spec.configs.iter_mut().filter(|(_, mount)| is_mark(&mount.content)) {
         if let Some(content) = files::read(reader, container, target).await? {
             mount.content = sha256_hex(&content);

@@ -27,6 +27,22 @@ pub(super) fn archive(folder: &str, files: &[(&FilePlan, Option<Cow<'_, [u8]>>)]
     builder.into_inner().map(Bytes::from)
 }
 
+/// One archive of links in a folder of the container: where each is, and what it says.
+pub(super) fn links(folder: &str, links: &[(&str, String)]) -> io::Result<Bytes> {
+    let mut builder = ::tar::Builder::new(Vec::new());
+    for (target, to) in links {
+        let mut header = ::tar::Header::new_gnu();
+        header.set_entry_type(::tar::EntryType::Symlink);
+        header.set_size(0);
+        header.set_mode(0o777);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        builder.append_link(&mut header, inside(folder, target), to)?;
+    }
+    builder.into_inner().map(Bytes::from)
+}
+
 /// An empty file in its place would start the task with another config than was declared.
 fn not_at_hand(target: &str) -> io::Error {
     io::Error::other(format!("the content of `{target}` was not read from the ledger"))
@@ -70,5 +86,15 @@ mod tests {
             seen.push((format!("/etc/{}", entry.path().unwrap().display()), header.mode().unwrap()));
         }
         assert_eq!(seen, [("/etc/app.conf".to_owned(), 0o440), (long, 0o755)]);
+    }
+
+    #[test]
+    fn links_arrive_as_links() {
+        let bytes = links("/", &[("/etc/key", "/run/secrets/..data/3".to_owned())]).unwrap();
+        let mut archive = ::tar::Archive::new(&bytes[..]);
+        let entry = archive.entries().unwrap().next().unwrap().unwrap();
+        assert_eq!(entry.header().entry_type(), ::tar::EntryType::Symlink);
+        assert_eq!(entry.path().unwrap().to_str(), Some("etc/key"));
+        assert_eq!(entry.link_name().unwrap().unwrap().to_str(), Some("/run/secrets/..data/3"));
     }
 }

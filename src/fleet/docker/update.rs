@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::client::{CallError, DEFAULT_LIMIT, Engine, Reader};
 use super::failure::ActionError;
-use super::files::Former;
+use super::files::Reloads;
 use super::task::{Stop, renamed};
 use super::{create, files, inspect};
 use crate::model::action::{InPlaceUpdate, Outcome, TaskHandle};
@@ -15,7 +15,7 @@ use crate::model::spec::Limits;
 /// Changes a task. The memory that it uses is looked at once more: under a limit below that the kernel ends it.
 pub(super) async fn run(
     engine: &Engine,
-    former: &Former,
+    reloads: Reloads<'_>,
     task: &TaskHandle,
     update: &InPlaceUpdate,
 ) -> Result<Outcome, Stop> {
@@ -24,7 +24,7 @@ pub(super) async fn run(
     }
     let mut name = task.container_name();
     loop {
-        match change(engine, former, &name, update).await {
+        match change(engine, reloads, &name, update).await {
             Err(Stop::Call(error)) if error.status() == Some(404) => {
                 match renamed(engine, task, &name).await? {
                     Some(other) => name = other,
@@ -36,7 +36,12 @@ pub(super) async fn run(
     }
 }
 
-async fn change(engine: &Engine, former: &Former, name: &str, update: &InPlaceUpdate) -> Result<(), Stop> {
+async fn change(
+    engine: &Engine,
+    reloads: Reloads<'_>,
+    name: &str,
+    update: &InPlaceUpdate,
+) -> Result<(), Stop> {
     // An engine would answer that it is done, and leave the limit.
     if update.from.to(&update.to, update.is_job) == Retune::Replace {
         let words = "no limit of CPU or memory can be taken away from a running container".to_owned();
@@ -53,7 +58,8 @@ async fn change(engine: &Engine, former: &Former, name: &str, update: &InPlaceUp
         let _warnings: Value = engine.post(&path, &body, DEFAULT_LIMIT).await?;
     }
     match &update.reload {
-        Some(again) => files::replace(engine, former, name, again).await,
+        Some(again) if again.task.service.swaps => files::swap(engine, reloads.swaps, name, again).await,
+        Some(again) => files::replace(engine, reloads.former, name, again).await,
         None => Ok(()),
     }
 }

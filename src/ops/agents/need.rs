@@ -38,6 +38,12 @@ pub enum NoAgents {
         help("nothing was changed; `stackctl agent install` brings the present one")
     )]
     TooOld(Vec<NodeName>),
+    #[error("files of tasks are to be changed in place on {}, where the agent is of a version before that", names(.0))]
+    #[diagnostic(
+        code(stackctl::agent::too_old),
+        help("nothing was changed; `stackctl agent install` brings the present one")
+    )]
+    SwapsNothing(Vec<NodeName>),
     #[error("the agent that is to keep secrets cannot be brought to {node}: {why}")]
     #[diagnostic(
         code(stackctl::agent::not_brought),
@@ -64,6 +70,8 @@ pub struct Need {
     pub values: BTreeSet<Value>,
     /// Its program, for variables that are secrets.
     pub program: bool,
+    /// That it knows how to swap files.
+    pub swaps: bool,
 }
 
 impl Need {
@@ -77,19 +85,25 @@ impl Need {
 /// What hosts need of their agents.
 pub type Needs = BTreeMap<NodeName, Need>;
 
-/// Hosts on which a plan makes tasks with secrets, and what those need.
+/// Hosts on which a plan makes tasks with secrets, or changes such as they run, and what those need.
 #[must_use]
 pub fn needing(plan: &Planned) -> Needs {
     let mut needing = Needs::new();
     for action in plan.plan().forecast.actions() {
-        if let What::CreateTask { task } = &action.what
-            && !task.service.secrets.is_empty()
-        {
+        let task = match &action.what {
+            What::CreateTask { task } => Some(task),
+            What::UpdateTask { update, .. } => {
+                update.reload.as_ref().map(|reload| &reload.task).filter(|task| task.service.swaps)
+            }
+            _ => None,
+        };
+        if let Some(task) = task.filter(|task| !task.service.secrets.is_empty()) {
             let value = |one: &SecretPlan| Some((one.name.clone(), one.version()?.to_owned()));
             let values = task.service.secrets.iter().filter_map(value);
             let need = needing.entry(action.node.clone()).or_default();
             need.values.extend(values);
             need.program |= secret_env::names(&task.spec).next().is_some();
+            need.swaps |= task.service.swaps;
         }
     }
     needing
@@ -127,8 +141,14 @@ impl HostAgents {
             match (running.next(), running.next()) {
                 (None, _) => drop(standing.lacking.insert(node.clone())),
                 (Some(one), other) => {
-                    match [Some(one), other].into_iter().flatten().find(|one| need.is_met_by(one)) {
+                    let met = [Some(one), other].into_iter().flatten().find(|one| need.is_met_by(one));
+                    let knows = match &met {
+                        Some(agent) if need.swaps => self.fleet.knows_swaps(node, agent).await,
+                        _ => true,
+                    };
+                    match met.filter(|_| knows) {
                         Some(agent) => drop(standing.there.insert(node.clone(), agent)),
+                        None if !knows => drop(standing.swaps_nothing.insert(node.clone())),
                         None => drop(standing.too_old.insert(node.clone())),
                     }
                 }
@@ -147,14 +167,16 @@ impl HostAgents {
         if needs.is_empty() {
             return Ok(());
         }
-        let Standing { lacking, too_old, there: mut agents } = self.standing(&needs).await;
+        let Standing { lacking, too_old, swaps_nothing, there: mut agents } = self.standing(&needs).await;
         let hands = Hands { fleet: &self.fleet, actor: &self.actor, writing: &self.writing };
-        let wanting: BTreeSet<NodeName> = lacking.union(&too_old).cloned().collect();
+        let wanting: BTreeSet<NodeName> =
+            [&lacking, &too_old, &swaps_nothing].into_iter().flatten().cloned().collect();
         if !wanting.is_empty() {
             if !self.is_auto {
-                return Err(match lacking.is_empty() {
-                    true => NoAgents::TooOld(too_old.into_iter().collect()),
-                    false => NoAgents::Lacking(lacking.into_iter().collect()),
+                return Err(match (lacking.is_empty(), too_old.is_empty()) {
+                    (false, _) => NoAgents::Lacking(lacking.into_iter().collect()),
+                    (true, false) => NoAgents::TooOld(too_old.into_iter().collect()),
+                    (true, true) => NoAgents::SwapsNothing(swaps_nothing.into_iter().collect()),
                 });
             }
             bring(&hands, &wanting).await?;
@@ -173,6 +195,8 @@ struct Standing {
     lacking: BTreeSet<NodeName>,
     /// One runs that cannot do what is needed.
     too_old: BTreeSet<NodeName>,
+    /// One runs that does, and does not know how to swap files.
+    swaps_nothing: BTreeSet<NodeName>,
     there: BTreeMap<NodeName, Installed>,
 }
 

@@ -246,6 +246,19 @@ pub enum VaultError {
         )
     )]
     TaskTooLarge { service: String, bytes: usize, max: usize },
+    /// Linux would start no program with them.
+    #[error(
+        "variables and arguments of service `{service}` come to {bytes} bytes, of which variable {variable} is the longest, and Linux \
+         takes {max}"
+    )]
+    #[diagnostic(
+        code(stackctl::compose::variables_too_long),
+        help(
+            "nothing was changed; they have a quarter of the stack, 2 MiB where `ulimits: {{stack: BYTES}}` says nothing else; or name \
+             secrets under `secrets` of the service"
+        )
+    )]
+    VariablesTooLong { service: String, variable: String, bytes: usize, max: usize },
     /// What a stackfile names cannot be read as a secret.
     #[error("secret `{secret}` cannot be read from {from}: {why}")]
     #[diagnostic(code(stackctl::secret::not_read), help("nothing was changed"))]

@@ -14,13 +14,13 @@ use super::users::users;
 use super::values::Values;
 use super::{Known, VaultError, config, known, sealing, secret, under_lease};
 use crate::agent::wire::TASK_BYTES_MAX;
-use crate::compose::{Held, SecretText, SecretTexts};
+use crate::compose::{Held, SecretText, SecretTexts, secret_payloads as templates};
 use crate::ledger::release::History;
 use crate::ledger::secrets::{self, Secret, Secrets};
 use crate::ledger::{Ledger, ReadRegisters, WriteRegisters};
 use crate::model::ids::STACK_LABEL;
-use crate::model::secret_env;
-use crate::model::spec::{NoVersion, SecretSpec};
+use crate::model::secret_env::{self, VARIABLE_MAX};
+use crate::model::spec::{NoVersion, SecretSpec, ServiceSpec};
 use crate::model::{StackName, StackSpec};
 use crate::ops::log::{Actor, Unended};
 use crate::sops;
@@ -117,7 +117,7 @@ impl<'v> Settling<'v> {
     ) -> Vec<(String, Result<String, VaultError>)> {
         let known = brought(spec).filter_map(|(key, secret)| Some((key, secret, texts.get(key)?)));
         let version = async |(key, secret, text): (&String, &SecretSpec, &Arc<SecretText>)| {
-            (key.clone(), self.of_text(key, secret, text, longest_variable(spec, key)).await)
+            (key.clone(), self.of_text(spec, key, secret, text, longest_variable(spec, key)).await)
         };
         join_all(known.map(version)).await
     }
@@ -125,6 +125,7 @@ impl<'v> Settling<'v> {
     /// Which version a text is. Its value is remembered.
     async fn of_text(
         &self,
+        spec: &StackSpec,
         key: &str,
         secret: &SecretSpec,
         text: &SecretText,
@@ -144,7 +145,10 @@ impl<'v> Settling<'v> {
         let bad = |why: String| VaultError::Text { secret: key.to_owned(), from: text.from.clone(), why };
         Kind::Secret.check(&value).map_err(|why| bad(why.to_string()))?;
         match (secret.template_driver.is_some(), variable) {
-            (true, _) => is_template(&value).map_err(bad)?,
+            (true, _) => {
+                is_template(&value).map_err(bad)?;
+                can_be_filled_in(spec, key, &value).map_err(bad)?;
+            }
             (false, Some(variable)) => is_for_variable(variable, &value).map_err(bad)?,
             (false, None) => {}
         }
@@ -211,6 +215,20 @@ impl<'v> Settling<'v> {
                     max: TASK_BYTES_MAX,
                 });
             }
+            let variables = secret_env::references(&service.task).filter_map(|(variable, key)| {
+                let secret = spec.secrets.get(key).filter(|secret| secret.template_driver.is_none())?;
+                let value = self.values.here(&secret.name, &secret.version)?;
+                Some((value.len(), variable))
+            });
+            let variables: Vec<(usize, &str)> = variables.collect();
+            let bytes =
+                variables.iter().map(|(bytes, name)| secret_env::taken_by(name, *bytes)).sum::<usize>()
+                    + secret_env::taken(&service.task);
+            let max = secret_env::room(&service.task);
+            if let Some((_, variable)) = variables.iter().max().filter(|_| bytes > max) {
+                let (service, variable) = (name.to_string(), (*variable).to_owned());
+                return Err(VaultError::VariablesTooLong { service, variable, bytes, max });
+            }
         }
         Ok(())
     }
@@ -226,9 +244,6 @@ fn longest_variable<'s>(spec: &'s StackSpec, key: &str) -> Option<&'s str> {
     let all = spec.services.values().flat_map(|service| secret_env::references(&service.task));
     all.filter(|(_, source)| *source == key).map(|(name, _)| name).max_by_key(|name| name.len())
 }
-
-/// Linux's limit on one variable in bytes: its name, `=`, its value, and a NUL byte.
-const VARIABLE_MAX: usize = 128 * 1024;
 
 /// Whether a value can be that of a variable. What is not known here is found by the program of the task.
 fn is_for_variable(variable: &str, value: &Plaintext) -> Result<(), String> {
@@ -247,6 +262,21 @@ fn is_template(value: &Plaintext) -> Result<(), String> {
     let place = faults.first().map(|fault| payload::place(value.expose(), fault));
     let (line, column) = place.unwrap_or_default();
     Err(format!("it is no template of Go: line {line}, column {column}"))
+}
+
+/// Whether a template can be filled in for all services that have it, as far as that is sure. Its own words are not shown.
+fn can_be_filled_in(spec: &StackSpec, key: &str, value: &Plaintext) -> Result<(), String> {
+    let has_it = |service: &&ServiceSpec| service.task.secrets.values().any(|mount| mount.source == key);
+    for service in spec.services.values().filter(has_it) {
+        if let Some(why) = templates::why_not(spec.name.as_str(), service, &spec.configs, value.expose()) {
+            let templates::WhyNot { line, column, wrong, .. } = &why;
+            let (name, help) = (&service.name, why.help(service.name.as_str()));
+            return Err(format!(
+                "the template cannot be filled in for service `{name}`: line {line}, column {column}: {wrong}; {help}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// What a file holds: decrypted, if it is encrypted.

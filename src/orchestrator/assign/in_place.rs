@@ -1,17 +1,18 @@
 //! Tasks that are changed as they run: which can be, and which are replaced after all.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::note::Note;
+use super::super::note::{NotSwapped, Note};
 use super::super::site::Demand;
 use super::service::Table;
 use super::{Adopt, Planner, ServiceWork, SlotKind, SlotWork, handle};
 use crate::model::action::{InPlaceUpdate, Reload, SecretPlan};
 use crate::model::in_place::{Retune, Tuning};
 use crate::model::reason::Reason;
-use crate::model::spec::FailureAction;
+use crate::model::spec::{FailureAction, FileMount};
 use crate::model::task::Task;
-use crate::model::{Health, TaskStatus};
+use crate::model::{Health, TaskStatus, secret_env, swap};
 
 impl Planner<'_> {
     /// What it takes to give a task, whose spec is as wanted otherwise, the tuning that is wanted.
@@ -25,13 +26,7 @@ impl Planner<'_> {
             Retune::Engine if !is_well(task.status) || self.uses_more(table, task).is_some() => {
                 Retune::Replace
             }
-            // Its agent has filled a file in with what is in its configs, and does so for a new task alone.
-            Retune::Engine
-                if now.configs != table.tuning.configs
-                    && table.plan.secrets.iter().any(SecretPlan::is_template) =>
-            {
-                Retune::Replace
-            }
+            Retune::Engine if !may_reload(table, task) => Retune::Replace,
             // An update that may go back has to be able to.
             Retune::Engine
                 if self.may_go_back(table) && table.tuning.to(&now, task.is_job) == Retune::Replace =>
@@ -40,6 +35,37 @@ impl Planner<'_> {
             }
             other => other,
         }
+    }
+
+    /// Why a secret that is another one has a task replaced although a signal has its files read again.
+    pub(super) fn note_swaps(&mut self, table: &Table<'_>) {
+        let wanted = &table.service.task;
+        if wanted.on_config.is_none() {
+            return;
+        }
+        let tasks = self.running.get(&table.service.name).map(Vec::as_slice).unwrap_or_default();
+        let mut why = BTreeSet::new();
+        for task in tasks.iter().filter(|task| task.is_live() && task.spec.on_config == wanted.on_config) {
+            let has_other = |target: &str, mount: &FileMount| {
+                task.spec.secrets.get(target).is_some_and(|now| now.content != mount.content)
+            };
+            let variables = wanted.secrets.iter().filter(|(target, mount)| has_other(target, mount));
+            why.extend(
+                variables
+                    .filter_map(|(target, _)| secret_env::variable_of(target))
+                    .map(|name| NotSwapped::Variable { name: name.to_owned() }),
+            );
+            if !swap::secrets(wanted).any(|(target, mount)| has_other(target, mount)) {
+                continue;
+            }
+            match swap::of(wanted) {
+                Some(Err(reason)) => drop(why.insert(NotSwapped::Place { reason })),
+                Some(Ok(())) if !task.spec.swaps => drop(why.insert(NotSwapped::OlderVersion)),
+                Some(Ok(())) | None => {}
+            }
+        }
+        let service = &table.service.name;
+        self.notes.extend(why.into_iter().map(|why| Note::NotSwapped { service: service.clone(), why }));
     }
 
     fn may_go_back(&self, table: &Table<'_>) -> bool {
@@ -94,7 +120,7 @@ impl Planner<'_> {
         load.add(&table.request.demand);
         let (from, to) = (Tuning::of(&task.spec), table.tuning.clone());
         let reload = match &table.service.task.on_config {
-            Some(signal) if from.configs != to.configs => Some(Reload {
+            Some(signal) if from.differs_in_files(&to) => Some(Reload {
                 signal: signal.clone(),
                 task: self.made_again(table, task, at),
                 is_back: false,
@@ -119,6 +145,22 @@ impl Planner<'_> {
             why: Reason::SpecChanged { fields: table.tuned_fields(task) },
         });
         true
+    }
+}
+
+/// Whether the files of a task that runs can become those that are wanted.
+fn may_reload(table: &Table<'_>, task: &Task) -> bool {
+    let now = Tuning::of(&task.spec);
+    if !now.differs_in_files(&table.tuning) {
+        return true;
+    }
+    match (task.spec.swaps, table.plan.swaps) {
+        (true, true) => true,
+        // Its files are mounted one by one; and its agent fills one in with what is in its configs for a new task alone.
+        (false, false) => {
+            now.secrets == table.tuning.secrets && !table.plan.secrets.iter().any(SecretPlan::is_template)
+        }
+        (false, true) | (true, false) => false,
     }
 }
 

@@ -13,6 +13,7 @@ mod readiness;
 mod resources;
 mod room;
 mod service;
+mod service_plan;
 mod slot;
 mod stay;
 
@@ -24,22 +25,18 @@ use super::options::PlanOptions;
 use super::problem::Problem;
 use super::scheduler::{Divisions, FilterKind, Occupants};
 use super::site::{Site, sites};
-use crate::model::action::{
-    FilePlan, InPlaceUpdate, SecretPlan, SecretSource, ServicePlan, TaskHandle, TaskPlan, What,
-};
+use crate::model::action::{InPlaceUpdate, TaskHandle, TaskPlan, What};
 use crate::model::ids::{NodeName, ServiceName, TaskId};
 use crate::model::node::Member;
 use crate::model::reason::Reason;
 use crate::model::secret_env;
-use crate::model::spec::{
-    ConfigSpec, DependencyCondition, FileMount, NoVersion, StackSpec, TASKS_MAX, UpdateConfig,
-};
+use crate::model::spec::{DependencyCondition, NoVersion, StackSpec, TASKS_MAX, UpdateConfig};
 use crate::model::task::Task;
-use crate::model::{GoDuration, Marks, Observed, TaskStatus};
-use crate::template::payload;
+use crate::model::{GoDuration, Observed, TaskStatus};
 
 use loss::Lost;
 pub use readiness::Readiness;
+use service_plan::secret_content;
 
 /// Everything that was decided about a stack.
 #[derive(Debug, Clone)]
@@ -513,74 +510,4 @@ pub(super) fn handle(task: &Task) -> TaskHandle {
         service: task.service.clone(),
         slot: task.slot.clone(),
     }
-}
-
-/// The content of a config that is as secret as what it asks for.
-fn secret_content<'s>(config: &'s ConfigSpec, mount: &FileMount) -> Option<&'s Arc<[u8]>> {
-    let driver = mount.template_driver.as_deref();
-    config.content.as_ref().filter(|content| payload::is_secret(content, driver))
-}
-
-/// What all tasks of a service share.
-fn service_plan(
-    observed: &Observed,
-    spec: &StackSpec,
-    service: &crate::model::ServiceSpec,
-    is_job: bool,
-) -> Result<ServicePlan, Problem> {
-    let marks = Marks::of(&observed.key, &spec.name, &service.name);
-    let mut files = Vec::new();
-    let bad = |what: &str| Problem::BadFileOwner { service: service.name.clone(), what: what.to_owned() };
-    let owner = |text: &str| text.parse::<u32>().map_err(|_| bad(text));
-    let mut secrets = Vec::new();
-    for (target, mount) in &service.task.secrets {
-        // One that is not defined is a problem of its own.
-        let Some(secret) = spec.secrets.get(&mount.source) else { continue };
-        secrets.push(SecretPlan {
-            target: target.clone(),
-            name: secret.name.clone(),
-            source: SecretSource::Secret {
-                version: mount.content.clone(),
-                is_template: mount.template_driver.is_some(),
-            },
-            uid: owner(&mount.uid)?,
-            gid: owner(&mount.gid)?,
-            mode: mount.mode,
-        });
-    }
-    for (target, mount) in &service.task.configs {
-        let config = spec.configs.get(&mount.source);
-        let Some(known) = config.filter(|config| !config.digest.is_empty()) else {
-            let name = config.map_or_else(|| mount.source.clone(), |config| config.name.clone());
-            let (service, config) = (service.name.clone(), mount.source.clone());
-            return Err(Problem::NoContent { service, config, name });
-        };
-        let (uid, gid) = (owner(&mount.uid)?, owner(&mount.gid)?);
-        if let Some(content) = secret_content(known, mount) {
-            let (target, name) = (target.clone(), known.name.clone());
-            let source = SecretSource::Config(Arc::clone(content));
-            secrets.push(SecretPlan { target, name, source, uid, gid, mode: mount.mode });
-            continue;
-        }
-        files.push(FilePlan {
-            target: target.clone(),
-            uid: uid.into(),
-            gid: gid.into(),
-            mode: mount.mode,
-            content: known.content.clone(),
-            template_driver: mount.template_driver.clone(),
-        });
-    }
-    Ok(ServicePlan {
-        cluster: observed.cluster.clone(),
-        stack: spec.name.clone(),
-        service: service.name.clone(),
-        spec: service.task.clone(),
-        spec_hash: marks.hash(&service.task),
-        spec_json: Arc::from(marks.masked(&service.task).canonical_json()),
-        key_id: Arc::from(observed.key.id()),
-        is_job,
-        files,
-        secrets,
-    })
 }

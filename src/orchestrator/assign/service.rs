@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::super::note::Note;
 use super::super::problem::Problem;
 use super::super::scheduler::{FilterKind, Request, Tally, Unplaced, refusal};
+use super::service_plan::service_plan;
 use super::slot::{Fate, Found, keep_lowest};
-use super::{Adopt, Planner, ServiceWork, SlotKind, SlotWork, handle, loss, service_plan};
+use super::{Adopt, Planner, ServiceWork, SlotKind, SlotWork, handle, loss};
 use crate::diff::task_changes;
 use crate::model::action::{ServicePlan, TaskPlan};
 use crate::model::in_place::{Retune, Tuning};
@@ -100,6 +101,7 @@ impl<'o> Planner<'o> {
             }
         };
         self.note_service(service);
+        self.note_swaps(&table);
         // A service whose mode changed has slots of the other kind: they go.
         let (found, other_kind): (Vec<Found>, Vec<Found>) =
             self.found(service).into_iter().partition(|found| {

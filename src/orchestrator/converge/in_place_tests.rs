@@ -127,6 +127,89 @@ fn a_new_content_of_a_config_is_no_reason_to_replace_a_task_that_reads_it_again(
     assert_eq!(kinds(&planned(with("a", None), with("a", hup))), [SlotKind::Replace; 2], "as its label says");
 }
 
+/// A service with a secret in a file, and in a variable; a config beside.
+fn with_secrets(file: &str, variable: &str, config: &str, change: impl FnOnce(&mut TaskSpec)) -> ServiceSpec {
+    with_task(replicated("web", 2), |task| {
+        task.on_config = Some("SIGHUP".into());
+        task.secrets.insert("/run/secrets/db".into(), file_mount("db", file));
+        task.secrets.insert("/run/stackctl/env/DB".into(), file_mount("db", variable));
+        task.configs.insert("/site".into(), file_mount("site", config));
+        change(task);
+    })
+}
+
+/// As it is asked for after tasks of another spec were made, by a version that makes them so that files can be swapped, or not.
+fn after(made: &ServiceSpec, swaps: bool, wanted: ServiceSpec) -> Assignment {
+    use crate::model::spec::{ConfigSpec, SecretSpec};
+    let mut observed = running(made, 2);
+    for task in &mut facts(observed.nodes.values_mut().next().unwrap()).tasks {
+        std::sync::Arc::make_mut(&mut task.spec).swaps = swaps;
+    }
+    let mut spec = stack(vec![wanted]);
+    spec.secrets
+        .insert("db".into(), SecretSpec { name: "db".into(), version: "v".into(), ..SecretSpec::default() });
+    let site = ConfigSpec {
+        name: "site".into(),
+        external: false,
+        digest: "d".into(),
+        content: Some(std::sync::Arc::from(&b"x"[..])),
+        labels: std::collections::BTreeMap::new(),
+        template_driver: None,
+    };
+    spec.configs.insert("site".into(), site);
+    assign(&observed, &spec, PlanOptions::default())
+}
+
+fn swap_notes(assignment: &Assignment) -> Vec<String> {
+    let is_one = |note: &&Note| matches!(note, Note::NotSwapped { .. });
+    assignment.notes.iter().filter(is_one).map(ToString::to_string).collect()
+}
+
+#[test]
+fn another_secret_is_swapped_where_a_signal_has_files_read_again() {
+    use SlotKind::{InPlace, Replace};
+    let same = |_: &mut TaskSpec| {};
+    let made = with_secrets("a", "a", "a", same);
+    assert_eq!(kinds(&after(&made, true, made.clone())), []);
+    assert_eq!(kinds(&after(&made, false, made.clone())), [], "an older version's tasks stay as they are");
+    let swapped = after(&made, true, with_secrets("b", "a", "b", same));
+    assert_eq!((kinds(&swapped), swap_notes(&swapped)), (vec![InPlace; 2], vec![]));
+    let update = swapped.services[0].slots[0].update.clone().unwrap();
+    let plan = &update.reload.as_ref().unwrap().task;
+    let files: Vec<&str> = plan.service.secrets.iter().map(|one| one.target.as_str()).collect();
+    assert_eq!(files, ["/run/secrets/db", "/run/stackctl/env/DB", "/site"]);
+    assert!(plan.service.swaps && plan.service.files.is_empty());
+    assert!(plan.service.spec_json.contains("\"swaps\":true"), "its container says how it was made");
+    let links: Vec<_> = plan.links().collect();
+    assert_eq!(links, [("/site", "/run/secrets/..data/2".to_owned())]);
+    // A variable is read once, whatever else is changed with it.
+    let rolled = after(&made, true, with_secrets("b", "b", "a", same));
+    assert_eq!(kinds(&rolled), [Replace; 2]);
+    assert!(
+        swap_notes(&rolled)[0].starts_with("web: the secret of variable DB is another one"),
+        "{:?}",
+        rolled.notes
+    );
+    // What was made file by file is replaced once, for a config that is among the swapped ones too.
+    for wanted in [with_secrets("b", "a", "a", same), with_secrets("a", "a", "b", same)] {
+        let is_secret = wanted.task.secrets["/run/secrets/db"].content == "b";
+        let old = after(&made, false, wanted);
+        assert_eq!((kinds(&old), swap_notes(&old).len()), (vec![Replace; 2], usize::from(is_secret)));
+    }
+    // Where there can be no link, secrets go on as without the signal, and configs as before.
+    let fixed = |file: &str, config: &str| {
+        with_secrets(file, "a", config, |task| {
+            task.secrets.insert("/dev/shm/x".into(), file_mount("db", file)).map_or((), drop)
+        })
+    };
+    let old = after(&fixed("a", "a"), false, fixed("b", "a"));
+    assert_eq!(kinds(&old), [Replace; 2]);
+    let said = "web: its secrets cannot be changed in place, and its tasks are replaced: there can be no link at /dev/shm/x";
+    assert_eq!(swap_notes(&old), [said]);
+    let old = after(&fixed("a", "a"), false, fixed("a", "b"));
+    assert_eq!((kinds(&old), swap_notes(&old)), (vec![InPlace; 2], vec![]));
+}
+
 #[test]
 fn a_limit_below_what_a_task_uses_replaces_that_task() {
     let mut observed = running(&limited(64), 2);

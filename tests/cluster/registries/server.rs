@@ -228,6 +228,8 @@ pub enum Mode {
     Dripping(usize),
     /// Takes connections, and says nothing.
     Silent,
+    /// Stops in the middle of an answer once so many bytes of it are out, where the host has this address.
+    Stalling(usize, IpAddr),
 }
 
 /// A door before a registry, over TLS.
@@ -326,13 +328,20 @@ impl Guest {
         let mut stream = StreamOwned::new(connection, stream);
         let Some(head) = head(&mut stream) else { return };
         self.asked.lock().expect("the list").push(head.clone());
-        let _gone = self.answer(&mut stream, mode, &head);
+        let from = stream.sock.peer_addr().map_or(IpAddr::from([0; 4]), |of| of.ip());
+        let _gone = self.answer(&mut stream, mode, &head, from);
         stream.conn.send_close_notify();
         let _gone = stream.flush();
         let _gone = stream.sock.shutdown(Shutdown::Write);
     }
 
-    fn answer(&self, stream: &mut (impl Read + Write), mode: Mode, head: &str) -> std::io::Result<()> {
+    fn answer(
+        &self,
+        stream: &mut (impl Read + Write),
+        mode: Mode,
+        head: &str,
+        from: IpAddr,
+    ) -> std::io::Result<()> {
         match mode {
             Mode::Status(code) => {
                 return write!(
@@ -341,12 +350,12 @@ impl Guest {
                 );
             }
             Mode::Late(while_) => std::thread::sleep(while_),
-            Mode::Open | Mode::Dripping(_) | Mode::Silent => {}
+            Mode::Open | Mode::Dripping(_) | Mode::Silent | Mode::Stalling(..) => {}
         }
         let mut behind = TcpStream::connect(&self.behind)?;
         // One request on each connection: its answer ends with it.
         write!(behind, "{}\r\nConnection: close\r\n\r\n", head.trim_end())?;
-        let mut part = vec![0; 1 << 16];
+        let (mut part, mut sent) = (vec![0; 1 << 16], 0);
         loop {
             let read = behind.read(&mut part)?;
             if read == 0 {
@@ -356,6 +365,15 @@ impl Guest {
                 std::thread::sleep(Duration::from_secs_f64(read as f64 / rate as f64));
             }
             stream.write_all(&part[..read])?;
+            sent += read;
+            // Until the other side has had enough.
+            while matches!(mode, Mode::Stalling(most, of) if sent >= most && of == from) {
+                stream.flush()?;
+                std::thread::sleep(Duration::from_secs(1));
+                if *self.mode.lock().expect("the mode") != mode {
+                    return Ok(());
+                }
+            }
         }
     }
 }

@@ -225,6 +225,9 @@ impl Executor {
         self
     }
 
+    /// There is nothing that was swapped, then.
+    pub async fn settle_files(&self, _: &[(NodeName, stackctl::model::TaskId)]) {}
+
     /// As the fleet's own: connections of which something was not answered are ended, where they can be.
     pub async fn is_uncertain(&self) -> bool {
         let unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).clone();

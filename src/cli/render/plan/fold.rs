@@ -100,7 +100,10 @@ fn why(one: &Move) -> String {
     };
     match one.kind {
         MoveKind::Create | MoveKind::Remove => why,
-        MoveKind::InPlace => format!("in place: {why}"),
+        MoveKind::InPlace => match &one.signal {
+            Some(signal) => format!("in place, {signal}: {why}"),
+            None => format!("in place: {why}"),
+        },
         MoveKind::StopFirst => format!("stop first: {why}"),
         MoveKind::StartFirst => format!("start first: {why}"),
     }

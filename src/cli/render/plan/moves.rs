@@ -17,6 +17,8 @@ pub(in crate::cli::render) struct Move {
     /// Where its task is started.
     pub(in crate::cli::render) to: Option<NodeName>,
     pub(in crate::cli::render) why: Reason,
+    /// The signal that its process gets.
+    pub(in crate::cli::render) signal: Option<String>,
 }
 
 /// The kind of a move, in the order in which a plan lists them.
@@ -48,7 +50,7 @@ pub(in crate::cli::render) struct Moves<'a> {
 struct Seen<'a> {
     started: Option<(usize, &'a NodeName, &'a Reason)>,
     stopped: Option<(usize, &'a NodeName, &'a Reason)>,
-    updated: Option<(&'a NodeName, &'a Reason)>,
+    updated: Option<(&'a NodeName, &'a Reason, Option<&'a str>)>,
     removed: usize,
 }
 
@@ -75,8 +77,10 @@ impl<'a> Moves<'a> {
                     let seen = slots.entry((&task.service, &task.slot)).or_default();
                     seen.stopped.get_or_insert((at, node, &action.why));
                 }
-                What::UpdateTask { task, .. } => {
-                    slots.entry((&task.service, &task.slot)).or_default().updated = Some((node, &action.why));
+                What::UpdateTask { task, update } => {
+                    let signal = update.reload.as_ref().map(|reload| reload.signal.as_str());
+                    let seen = slots.entry((&task.service, &task.slot)).or_default();
+                    seen.updated = Some((node, &action.why, signal));
                 }
                 What::RemoveTask { task } => {
                     slots.entry((&task.service, &task.slot)).or_default().removed += 1;
@@ -84,7 +88,7 @@ impl<'a> Moves<'a> {
             }
         }
         for ((service, slot), seen) in slots {
-            if let Some((node, why)) = seen.updated {
+            if let Some((node, why, signal)) = seen.updated {
                 moves.cleared += seen.removed;
                 moves.services.entry(service).or_default().push(Move {
                     slot: slot.clone(),
@@ -92,6 +96,7 @@ impl<'a> Moves<'a> {
                     from: None,
                     to: Some(node.clone()),
                     why: why.clone(),
+                    signal: signal.map(str::to_owned),
                 });
                 continue;
             }
@@ -114,6 +119,7 @@ impl<'a> Moves<'a> {
                 from: node(seen.stopped),
                 to: node(seen.started),
                 why: why.clone(),
+                signal: None,
             });
         }
         moves

@@ -25,6 +25,7 @@ fn task(name: &str, node: &str) -> Arc<TaskPlan> {
         is_job: false,
         files: Vec::new(),
         secrets: Vec::new(),
+        swaps: false,
     });
     Arc::new(TaskPlan {
         service,

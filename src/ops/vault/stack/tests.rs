@@ -170,6 +170,40 @@ async fn more_secrets_than_a_task_may_have_are_refused_before_anything_is_planne
     assert!(matches!(error, VaultError::TaskTooLarge { bytes: 12_000_024, .. }), "{error}");
 }
 
+/// Those that may be encrypted are opened here, and not with the stackfile.
+#[tokio::test]
+async fn what_a_template_or_a_program_cannot_have_is_a_problem_before_anything_is_planned() {
+    let world = world().await;
+    let template = "services:\n  web:\n    image: web:1\n    secrets: [a, b]\n  other: {image: web:1, secrets: [a]}\nsecrets:\n  a: {file: a.txt, template_driver: golang}\n  b: {external: true, name: made}\n";
+    let settled = async |text: &str, value: &[u8]| {
+        let loaded = load(text, value, SecretFiles::Need);
+        settle(&world.ledger, &world.values(false), loaded.spec, &loaded.secrets).await
+    };
+    let spec = settled(template, b"hunter2 ENC[\n {{secret \"b\"}}").await.unwrap();
+    let why = &spec.secrets["a"].unknown.as_ref().unwrap().why;
+    let said = "the template cannot be filled in for service `other`: line 2, column 4: the task has no secret there; it has \
+                `/run/secrets/a`; list what it asks for under `secrets` of service `other`";
+    assert!(why.contains(said) && !why.contains("hunter2"), "{why}");
+    let spec = settled(template, b"ENC[ {{secret \"/run/secrets/a\"}}").await.unwrap();
+    assert_eq!(spec.secrets["a"].unknown, None);
+    let mut variables =
+        "services:\n  web:\n    image: web:1\n    x-stackctl: {secret_environment: true}\n    environment:\n"
+            .to_owned();
+    for n in 0..16 {
+        variables += &format!("      V{n:02}: secret://a\n");
+    }
+    variables += "secrets:\n  a: {file: a.txt}\n";
+    let value = |more: usize| [&b"sops"[..], &vec![b'x'; 128 * 1024 - 4 - 13 + more]].concat();
+    assert!(settled(&variables, &value(0)).await.is_ok());
+    let error = settled(&variables, &value(1)).await.unwrap_err();
+    assert!(
+        matches!(error, VaultError::VariablesTooLong { bytes: 2_097_168, max: 2_097_152, .. }),
+        "{error}"
+    );
+    let more = variables.replace("    environment:", "    ulimits: {stack: 8388672}\n    environment:");
+    assert!(settled(&more, &value(1)).await.is_ok());
+}
+
 /// What no variable can have is found before anything runs.
 #[tokio::test]
 async fn a_value_that_no_variable_can_have_is_a_problem_of_the_plan() {
@@ -189,7 +223,8 @@ async fn a_value_that_no_variable_can_have_is_a_problem_of_the_plan() {
     }
     for (value, why) in [
         (b"hunter2\0".to_vec(), "it has a NUL byte, which the variable LONG cannot have"),
-        ([longest, b"x".to_vec()].concat(), "it is too long for the variable LONG"),
+        // What may be encrypted is not judged with the stackfile.
+        ([&b"sops"[..], &longest].concat(), "it is too long for the variable LONG"),
     ] {
         let spec = settled(VARIABLE, &value).await;
         let unknown = spec.secrets["a"].unknown.clone().unwrap();
