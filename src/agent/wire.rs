@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::join::{Join, Standing};
 use super::put;
-pub use super::put::{SecretFile, SecretsPut};
+pub use super::put::{Over, Owner, SecretFile, SecretsPut};
 use crate::model::Timestamp;
 
 /// The oldest protocol that this program answers in.
@@ -54,6 +54,17 @@ pub enum Request {
     SecretsClear,
     /// Who the agent is among the others.
     Join(Box<Join>),
+    /// What is kept for another host.
+    PeerKept {
+        /// Its name in the inventory.
+        host: String,
+    },
+    /// Tasks of another host, which is off, are over: what is kept of them is to go, and none of it to be given back.
+    PeerOver {
+        /// Its name in the inventory.
+        host: String,
+        over: Vec<Over>,
+    },
 }
 
 impl Request {
@@ -67,6 +78,8 @@ impl Request {
             Self::SecretsList => "secrets_list",
             Self::SecretsClear => "secrets_clear",
             Self::Join(_) => "join",
+            Self::PeerKept { .. } => "peer_kept",
+            Self::PeerOver { .. } => "peer_over",
         }
     }
 
@@ -80,7 +93,8 @@ impl Request {
             | Self::ProgramPut { .. }
             | Self::SecretsList
             | Self::SecretsClear => PROTOCOL_SECRETS,
-            Self::Join(_) => PROTOCOL_PEERS,
+            // One that knows of no tasks that are over says that it knows no such request.
+            Self::Join(_) | Self::PeerKept { .. } | Self::PeerOver { .. } => PROTOCOL_PEERS,
         }
     }
 }
@@ -155,6 +169,9 @@ pub struct Keeping {
 pub struct KeptTask {
     pub task: String,
     pub secrets: Vec<KeptSecret>,
+    /// What it is of, where that was asked for and is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<Owner>,
 }
 
 /// One of them, without its value.
@@ -174,9 +191,10 @@ pub enum Answer {
     /// To [`Request::SecretsPut`]: the places of files that came without a value and have none here. If there are any,
     /// nothing was written.
     Missing(Vec<usize>),
-    /// To [`Request::SecretsList`].
+    /// To [`Request::SecretsList`] and [`Request::PeerKept`].
     Kept(Vec<KeptTask>),
-    /// To [`Request::SecretsDrop`], [`Request::ProgramPut`], [`Request::SecretsClear`] and [`Request::Join`].
+    /// To [`Request::SecretsDrop`], [`Request::ProgramPut`], [`Request::SecretsClear`], [`Request::Join`] and
+    /// [`Request::PeerOver`].
     Done,
 }
 
@@ -252,6 +270,13 @@ struct OfTask {
     task: String,
 }
 
+#[derive(Deserialize)]
+struct OfHost {
+    host: String,
+    #[serde(default)]
+    over: Vec<Over>,
+}
+
 #[derive(Serialize)]
 struct Joining<'a> {
     protocol: u32,
@@ -282,6 +307,10 @@ pub fn write_request(request: &Request) -> Zeroizing<Vec<u8>> {
         Request::SecretsPut(put) => return put::write(protocol, word, put),
         Request::SecretsDrop { task } | Request::ProgramPut { task } => {
             json!({ "protocol": protocol, "request": word, "task": task })
+        }
+        Request::PeerKept { host } => json!({ "protocol": protocol, "request": word, "host": host }),
+        Request::PeerOver { host, over } => {
+            json!({ "protocol": protocol, "request": word, "host": host, "over": over })
         }
         Request::Join(join) => {
             return put::counted(&Joining { protocol, request: word, join });
@@ -331,6 +360,14 @@ pub fn read_request(bytes: &[u8]) -> Result<Request, Refusal> {
                 Err(Refusal::Malformed { why: format!("it is no join: column {}", error.column()) })
             }
         },
+        "peer_kept" => {
+            let OfHost { host, .. } = serde_json::from_slice(bytes).map_err(malformed)?;
+            Ok(Request::PeerKept { host })
+        }
+        "peer_over" => {
+            let OfHost { host, over } = serde_json::from_slice(bytes).map_err(malformed)?;
+            Ok(Request::PeerOver { host, over })
+        }
         _ => Err(Refusal::UnknownRequest { request: asked.request }),
     }
 }
@@ -369,10 +406,13 @@ pub fn read_answer(request: &Request, bytes: &[u8]) -> Result<Result<Answer, Ref
         Request::SecretsPut(_) => {
             serde_json::from_value(answer).map(|Missing { missing }| Answer::Missing(missing))
         }
-        Request::SecretsList => serde_json::from_value(answer).map(|Kept { tasks }| Answer::Kept(tasks)),
+        Request::SecretsList | Request::PeerKept { .. } => {
+            serde_json::from_value(answer).map(|Kept { tasks }| Answer::Kept(tasks))
+        }
         Request::SecretsDrop { .. }
         | Request::ProgramPut { .. }
         | Request::SecretsClear
+        | Request::PeerOver { .. }
         | Request::Join(_) => Ok(Answer::Done),
     };
     answer.map(Ok).map_err(no_answer)
@@ -405,8 +445,11 @@ mod tests {
             standing: None,
         };
         let secret = KeptSecret { name: "a".into(), version: "v".into() };
-        let kept = KeptTask { task: "t1".into(), secrets: vec![secret] };
-        let put = SecretsPut { task: "t1".into(), files: Vec::new() };
+        let kept = KeptTask { task: "t1".into(), secrets: vec![secret], of: None };
+        let of = Owner { stack: "shop".into(), service: "web".into(), slot: "1".into(), born: 7 };
+        let owned = KeptTask { of: Some(of.clone()), ..kept.clone() };
+        let put = SecretsPut { task: "t1".into(), of: Some(of), files: Vec::new() };
+        let over = vec![Over { task: "t1".into(), born: u64::MAX }];
         for (request, answer) in [
             (Request::Hello, Answer::Hello(hello())),
             (Request::Status, Answer::Status(status)),
@@ -415,6 +458,8 @@ mod tests {
             (Request::SecretsDrop { task: "t1".into() }, Answer::Done),
             (Request::ProgramPut { task: "t1".into() }, Answer::Done),
             (Request::SecretsClear, Answer::Done),
+            (Request::PeerKept { host: "h1".into() }, Answer::Kept(vec![owned])),
+            (Request::PeerOver { host: "h1".into(), over }, Answer::Done),
         ] {
             let read = read_request(&write_request(&request)).unwrap();
             assert_eq!(format!("{read:?}"), format!("{request:?}"));

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 
 use super::{Installed, NoWay, look, parcel};
 use crate::agent::client::{self, AskError};
-use crate::agent::wire::{Answer, Refusal, Request, SecretsPut};
+use crate::agent::wire::{Answer, Owner, Refusal, Request, SecretsPut};
 use crate::fleet::Inner;
 use crate::fleet::error::HostError;
 use crate::fleet::host::Host;
@@ -73,6 +73,13 @@ impl NotDelivered {
             ),
         }
     }
+}
+
+/// What a task is of, for agents of other hosts.
+#[must_use]
+pub fn owner(plan: &TaskPlan) -> Owner {
+    let (stack, service) = (plan.service.stack.to_string(), plan.service.service.to_string());
+    Owner { stack, service, slot: plan.slot.to_string(), born: 0 }
 }
 
 /// The secret files of a task. One that is filled in for the task has a version of its own: no other task's is the same.
@@ -187,7 +194,7 @@ pub(in crate::fleet) async fn give_program(
     }
 }
 
-/// Brings a task's secrets to its host's agent: all of them or none. May be repeated. Values that the host has already, of
+/// Brings a task's secrets to its host's agent, with what the task is of: all of them or none. May be repeated. Values that the host has already, of
 /// any of its tasks, are neither asked for nor sent.
 ///
 /// # Errors
@@ -196,7 +203,7 @@ pub(in crate::fleet) async fn give_program(
 pub(in crate::fleet) async fn deliver(
     inner: &Inner,
     host: &Arc<Host>,
-    task: &str,
+    (task, of): (&str, Option<Owner>),
     files: &[SecretFile],
     values: &dyn SecretValues,
 ) -> Result<(), NotDelivered> {
@@ -206,7 +213,8 @@ pub(in crate::fleet) async fn deliver(
     let mut found: Vec<Option<Arc<Plaintext>>> = vec![None; files.len()];
     for _ in 0..ROUNDS_MAX {
         let files_with = files.iter().cloned().zip(found.iter().cloned()).collect();
-        let put = Request::SecretsPut(SecretsPut { task: task.to_owned(), files: files_with });
+        let put =
+            Request::SecretsPut(SecretsPut { task: task.to_owned(), of: of.clone(), files: files_with });
         let missing = match asked(inner, host, &put).await? {
             Some(Answer::Missing(missing)) => missing,
             Some(_) => return Err(NotDelivered::Agent("the agent answered something else".to_owned())),
@@ -425,7 +433,7 @@ mod tests {
             files: &[SecretFile],
             values: &Values,
         ) -> Result<(), NotDelivered> {
-            deliver(&self.fleet.inner, &self.host, task, files, values).await
+            deliver(&self.fleet.inner, &self.host, (task, None), files, values).await
         }
 
         fn read(&self, task: &str, at: usize) -> String {
@@ -478,13 +486,14 @@ mod tests {
             }
         }
         let files: Vec<SecretFile> = (0..30).map(|n| file(&n.to_string(), "1")).collect();
-        deliver(&world.fleet.inner, &world.host, "t1", &files[..20], &Large).await.unwrap();
-        let refused = deliver(&world.fleet.inner, &world.host, "t2", &files[..], &Large).await;
+        deliver(&world.fleet.inner, &world.host, ("t1", None), &files[..20], &Large).await.unwrap();
+        let refused = deliver(&world.fleet.inner, &world.host, ("t2", None), &files[..], &Large).await;
         // The first twenty are there already.
         assert_eq!(refused, Ok(()));
         forget(&world.fleet.inner, &world.host, "t1").await.unwrap();
         forget(&world.fleet.inner, &world.host, "t2").await.unwrap();
-        let refused = deliver(&world.fleet.inner, &world.host, "t3", &files[..], &Large).await.unwrap_err();
+        let refused =
+            deliver(&world.fleet.inner, &world.host, ("t3", None), &files[..], &Large).await.unwrap_err();
         let text = refused.to_string();
         assert!(
             text.ends_with("are too many for one request to an agent, which reads 16777216 at most"),
@@ -558,7 +567,7 @@ mod tests {
         let task = task(secrets);
         let bring = async |task: &TaskPlan| {
             let filled = Filled { plan: task, values: &values };
-            deliver(&world.fleet.inner, &world.host, "t1", &files(task), &filled).await
+            deliver(&world.fleet.inner, &world.host, ("t1", None), &files(task), &filled).await
         };
         bring(&task).await.unwrap();
         let read = |at: usize| world.read("t1", at);
